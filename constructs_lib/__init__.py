@@ -1,0 +1,1 @@
+"""Constructs of an EC2 UltraCluster; import the module you need, this package imports nothing."""

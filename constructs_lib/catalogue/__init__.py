@@ -1,0 +1,1 @@
+"""What AWS sells and which combinations it takes: data with sources, rules over values."""

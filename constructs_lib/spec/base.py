@@ -1,0 +1,168 @@
+"""A spec is valid if it exists."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from constructs_lib.spec.problem import MISSING, Problem, report, source_line
+
+HERE: Final = Path(__file__).parent
+
+Rule = Callable[[Any], Iterator[Problem]]
+_RuleT = TypeVar("_RuleT", bound=Rule)
+
+
+class UndeterminedError(Exception):
+    """A rule asked for a value that is itself faulty; the rule has nothing to say.
+
+    No AttributeError: a property that raises one is looked up again through `__getattr__`.
+    """
+
+
+def rule(method: _RuleT) -> _RuleT:
+    """Mark a method of a spec that yields problems which span fields or need arithmetic.
+
+    Each rule runs on its own: where a value it reads is already reported as faulty the rule is
+    left out, and the others still speak. So one fault gives one line.
+    """
+    method.__is_rule__ = True  # type: ignore[attr-defined]
+    return method
+
+
+class Spec(BaseModel):
+    """A frozen, strictly typed value that reports all of its problems at once.
+
+    Raises:
+        SpecError: with every problem of this spec, unless `problem.collecting` is in force.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    _rules: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Collect the rules of the class, in the order they are written, bases first."""
+        names = {
+            name: None
+            for base in reversed(cls.__mro__)
+            for name, member in vars(base).items()
+            if getattr(member, "__is_rule__", False)
+        }
+        cls._rules = tuple(names)
+
+    def __init__(self, **given: Any) -> None:
+        found: list[Problem] = []
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            # A union reports once for each member; one problem a place is what a user has.
+            details = {_place(detail): detail for detail in reversed(error.errors())}
+            found += [_problem(type(self), detail) for detail in reversed(details.values())]
+            self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
+        found += self.problems()
+        if found:
+            source = source_line(sys._getframe(1), HERE)  # noqa: SLF001
+            report(self, [Problem(p.field, p.got, p.fix, p.source or source) for p in found])
+
+    def _keep_sound_fields(self, given: dict[str, Any], faulty: set[str]) -> None:
+        sound = {
+            name: given.get(name, info.get_default(call_default_factory=True, validated_data={}))
+            for name, info in type(self).model_fields.items()
+            if name not in faulty
+        }
+        object.__setattr__(self, "__dict__", sound)
+        object.__setattr__(self, "__pydantic_fields_set__", set(sound) & set(given))
+        object.__setattr__(self, "__pydantic_extra__", None)
+        object.__setattr__(self, "__pydantic_private__", None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell a rule that the field it reads is faulty; anything else is an ordinary miss."""
+        if name in type(self).model_fields:
+            raise UndeterminedError(name)
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with this spec beyond the type and range of single fields."""
+        for name in self._rules:
+            try:
+                yield from list(getattr(self, name)())
+            except UndeterminedError:
+                continue
+
+
+def _place(detail: ErrorDetails) -> str:
+    """Return the field, with the index where it is one item of a tuple."""
+    name, *rest = detail["loc"]
+    return "".join([str(name), *(f"[{part}]" for part in rest if isinstance(part, int))])
+
+
+def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
+    """Say in a user's words what pydantic found."""
+    path = _place(detail)
+    context = detail.get("ctx", {})
+    got: object = detail["input"]
+    kind = detail["type"]
+    if kind == "missing":
+        return Problem(path, MISSING, f"write {path}=... ({_meaning(spec, path)})")
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(path, spec.model_fields, n=1)
+        names = ", ".join(spec.model_fields)
+        hint = f"write {near[0]}" if near else f"remove it; there are: {names}"
+        return Problem(path, got, f"{spec.__name__} has no field of that name; {hint}")
+    if kind == "literal_error":
+        return Problem(path, got, f"choose {context['expected']}")
+    bounds = {
+        "greater_than": ("gt", "more than"),
+        "greater_than_equal": ("ge", "at least"),
+        "less_than": ("lt", "less than"),
+        "less_than_equal": ("le", "at most"),
+        "too_short": ("min_length", "at least as many items as"),
+        "too_long": ("max_length", "at most as many items as"),
+    }
+    if kind in bounds:
+        key, words = bounds[kind]
+        return Problem(path, got, f"write {words} {context[key]}")
+    return Problem(path, got, _expected(spec, path, detail["msg"]))
+
+
+def _expected(spec: type[Spec], path: str, message: str) -> str:
+    """Return what a field takes, by its annotation and meaning."""
+    name, _, item = path.partition("[")
+    field = spec.model_fields.get(name)
+    if field is None:
+        return message
+    kinds = get_args(field.annotation) or (field.annotation,)
+    if item:
+        kinds = tuple(kind for kind in kinds if kind is not ...)
+    elif get_origin(field.annotation) is tuple:
+        kinds = (tuple,)
+    return f"write {choices([_words(kind) for kind in kinds])} ({_meaning(spec, path)})"
+
+
+def _words(kind: object) -> str:
+    words: dict[object, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "True or False",
+        tuple: "a tuple, (one, two) or (one,)",
+        type(None): "None",
+    }
+    return words.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+
+
+def _meaning(spec: type[Spec], path: str) -> str:
+    field = spec.model_fields.get(path.partition("[")[0])
+    text = (field.description if field else None) or spec.__name__
+    return text.split("\n\n")[0].replace("\n", " ").rstrip(".")

@@ -1,0 +1,224 @@
+"""One training environment: everything that is deployed together, as one value."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from constructs_lib.catalogue import instances
+from constructs_lib.spec.base import Spec, UndeterminedError, rule
+from constructs_lib.spec.lustre import LustreSpec
+from constructs_lib.spec.network import (
+    RESERVED_ADDRESSES,
+    ExistingNetworkSpec,
+    NetworkSpec,
+)
+from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.problem import Problem, choices
+
+LONGEST_NAME: Final = 24
+NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
+ZONE_ID: Final = re.compile(r"[a-z]{3,5}\d{1,2}-az\d{1,2}")
+LETTERS_PER_ZONE: Final = 2
+
+SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
+"""SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
+
+GIB_PER_LUSTRE_INTERFACE: Final = 1200
+LUSTRE_METADATA_INTERFACES: Final = 2
+"""FSx puts a network interface of each file server into the subnet. How many there are is not
+documented; one for each 1,200 GiB and two for metadata is this project's cautious assumption,
+UNVERIFIED (2026-11-23)."""
+
+
+class SageMakerSpec(Spec):
+    """SageMaker training jobs that run in the environment's subnets."""
+
+    instances: Annotated[int, Field(ge=0)]
+    """Most instances that all jobs together use at a time, of the nodes' type (`ml.` form)."""
+
+
+class EnvironmentSpec(Spec):
+    """A training environment in one Region and one Availability Zone; the account is the caller's."""
+
+    name: str
+    """Lower-case letters, digits and hyphens; it begins the stack names."""
+
+    region: str
+    """Region, for example `us-east-1`."""
+
+    availability_zone_id: str
+    """Zone id, for example `use1-az6`; unlike names, ids mean the same in every account."""
+
+    network: NetworkSpec | ExistingNetworkSpec
+    """The VPC: made for the environment, or one that is there already."""
+
+    nodes: NodesSpec
+    """The cluster's EC2 nodes."""
+
+    storage: LustreSpec
+    """The shared file system."""
+
+    sagemaker: SageMakerSpec
+    """SageMaker training jobs."""
+
+    termination_protection: bool = False
+    """Whether stacks that hold state refuse to be deleted."""
+
+    def address_demand(self) -> dict[str, int]:
+        """Return how many addresses of the training subnets each part takes at full size."""
+        return {
+            "nodes": self.nodes.count * self.nodes.addresses_per_node,
+            "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
+            "file system": self._lustre_interfaces(),
+            "endpoints": len(self.network.interface_endpoints),
+        }
+
+    def _lustre_interfaces(self) -> int:
+        gib = self.storage.capacity_gib or 0
+        return -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
+            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-0123456789")
+            yield Problem(
+                "name",
+                self.name,
+                "CloudFormation stack names take letters, digits and single hyphens, here at most "
+                f'{LONGEST_NAME} in lower case; write "{clean[:LONGEST_NAME].rstrip("-") or "dev"}"',
+            )
+
+    @rule
+    def _region_is_known(self) -> Iterator[Problem]:
+        if self.region not in instances.regions():
+            near = [r for r in sorted(instances.regions()) if r[:4] == self.region[:4]]
+            known = choices(near or sorted(instances.regions()))
+            yield Problem("region", self.region, f"no such Region is known; write {known}")
+
+    @rule
+    def _zone_is_in_the_region(self) -> Iterator[Problem]:
+        if self.region not in instances.regions():
+            return
+        zones = instances.zones_by_region().get(self.region)
+        if zones is not None and self.availability_zone_id not in zones:
+            hint = "a zone name differs from account to account; " if self._is_zone_name() else ""
+            yield Problem(
+                "availability_zone_id",
+                self.availability_zone_id,
+                f"{hint}{self.region} has the zone ids {', '.join(zones)}",
+            )
+        elif zones is None and not ZONE_ID.fullmatch(self.availability_zone_id):
+            fix = "write the zone id (aws ec2 describe-availability-zones), such as usgw1-az1"
+            yield Problem("availability_zone_id", self.availability_zone_id, fix)
+
+    def _is_zone_name(self) -> bool:
+        return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", self.availability_zone_id) is not None
+
+    @rule
+    def _type_is_sold_there(self) -> Iterator[Problem]:
+        instance = self.nodes.instance
+        if self.region not in instances.regions():
+            return
+        zones = instance.zones(self.region)
+        known = instances.zones_by_region().get(self.region)
+        if zones is None or (known and self.availability_zone_id not in known):
+            return
+        if not zones:
+            regions = [r for r in sorted(instances.regions()) if instance.zones(r)]
+            where = choices(regions) if regions else "no Region whose zones are known"
+            yield Problem(
+                "region",
+                self.region,
+                f"{instance.name} is not sold there; it is in {where}",
+            )
+        elif self.availability_zone_id not in zones:
+            yield Problem(
+                "availability_zone_id",
+                self.availability_zone_id,
+                f"{instance.name} is not sold in that zone; write {choices(zones)}",
+            )
+
+    @rule
+    def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
+        instance = self.nodes.instance
+        if self.sagemaker.instances and instance.sagemaker_training_type is None:
+            yield Problem(
+                "sagemaker.instances",
+                self.sagemaker.instances,
+                f"SageMaker training does not offer {instance.name}; write 0",
+            )
+
+    @rule
+    def _lustre_over_efa_has_clients(self) -> Iterator[Problem]:
+        instance = self.nodes.instance
+        if self.storage.efa_enabled and not instance.lustre_over_efa:
+            yield Problem(
+                "storage.efa_enabled",
+                self.storage.efa_enabled,
+                f"{instance.name} cannot be a client over EFA (it needs Nitro v4 or later); "
+                "write efa_enabled=False, clients reach the file system over TCP",
+            )
+
+    @rule
+    def _subnets_are_large_enough(self) -> Iterator[Problem]:
+        demand = self.address_demand()
+        needed, held = sum(demand.values()), self.network.training_addresses
+        if needed <= held:
+            return
+        parts = " + ".join(f"{count:,} {part}" for part, count in demand.items())
+        prefix = 32 - (needed + RESERVED_ADDRESSES - 1).bit_length()
+        field = (
+            "network.training_subnet_cidrs"
+            if isinstance(self.network, NetworkSpec)
+            else "network.training_subnets"
+        )
+        fix = f"write one /{prefix}" if prefix >= 16 else "use several subnets"  # noqa: PLR2004
+        yield Problem(
+            field,
+            f"{held:,} addresses",
+            f"{parts} need {needed:,}; {fix}",
+        )
+
+    @rule
+    def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:
+        demand = self.address_demand()
+        needed, held = (
+            demand["file system"] + demand["endpoints"],
+            self.network.lustre_subnet_addresses,
+        )
+        if held < needed and sum(demand.values()) <= self.network.training_addresses:
+            yield Problem(
+                "network.training_subnet_cidrs[0]",
+                f"{held:,} addresses",
+                f"the first subnet holds file system and endpoints, which need {needed:,}; "
+                "put the largest block first",
+            )
+
+    @rule
+    def _existing_subnets_are_in_the_zone(self) -> Iterator[Problem]:
+        if not isinstance(self.network, ExistingNetworkSpec):
+            return
+        for index, subnet in enumerate(self.network.training_subnets):
+            try:
+                zone = subnet.availability_zone_id
+            except UndeterminedError:
+                continue
+            if zone != self.availability_zone_id:
+                yield Problem(
+                    f"network.training_subnets[{index}].availability_zone_id",
+                    zone,
+                    "EFA does not cross zones and the cluster is in "
+                    f"{self.availability_zone_id}; use a subnet of that zone",
+                )
+
+    @rule
+    def _kept_data_is_protected(self) -> Iterator[Problem]:
+        if self.termination_protection and not self.storage.keep_data:
+            yield Problem(
+                "termination_protection",
+                self.termination_protection,
+                "nothing here outlives its stack, so there is nothing to protect; write "
+                "storage.keep_data=True, or termination_protection=False",
+            )

@@ -1,0 +1,58 @@
+"""Failures on purpose: a resource that fails so that rollback and retry can be rehearsed.
+
+A fault file is a JSON list of rules, read again at every use, so that a test or a person can
+change it while the emulator runs:
+
+    [{"type": "AWS::FSx::FileSystem", "operation": "create", "logical_id": "^Storage",
+      "message": "Insufficient capacity in the Availability Zone", "times": 1}]
+
+`type` may be `*`; `logical_id` is a regular expression; `operation` is create, update or delete.
+`times` says how often the rule fires (default 1), so that the next attempt succeeds.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+class InjectedFaultError(ValueError):
+    """A failure that a fault rule asked for."""
+
+
+class Faults:
+    """The rules of a fault file, and how often each has fired."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._fired: Counter[str] = Counter()
+
+    def check(self, type_name: str, operation: str, logical_id: str) -> None:
+        """Fail where a rule asks for it.
+
+        Raises:
+            InjectedFaultError: with the rule's message.
+        """
+        for rule in self._rules():
+            key = json.dumps(rule, sort_keys=True)
+            if not _matches(rule, type_name, operation, logical_id):
+                continue
+            if self._fired[key] >= int(rule.get("times", 1)):
+                continue
+            self._fired[key] += 1
+            raise InjectedFaultError(str(rule.get("message", "A fault was injected")))
+
+    def _rules(self) -> list[dict[str, Any]]:
+        if self._path is None or not self._path.exists():
+            return []
+        rules: list[dict[str, Any]] = json.loads(self._path.read_text() or "[]")
+        return rules
+
+
+def _matches(rule: dict[str, Any], type_name: str, operation: str, logical_id: str) -> bool:
+    return (
+        rule.get("type", "*") in ("*", type_name)
+        and rule.get("operation", "create") == operation
+        and re.search(str(rule.get("logical_id", "")), logical_id) is not None
+    )
