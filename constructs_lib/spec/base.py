@@ -4,12 +4,12 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from constructs_lib.spec.problem import MISSING, Problem, report, source_line
+from constructs_lib.spec.problem import MISSING, Problem, choices, report, source_line
 
 HERE: Final = Path(__file__).parent
 

@@ -40,7 +40,7 @@ class SageMakerSpec(Spec):
 
 
 class EnvironmentSpec(Spec):
-    """A training environment in one Region and one Availability Zone; the account is the caller's."""
+    """A training environment in one Availability Zone; the account is the caller's."""
 
     name: str
     """Lower-case letters, digits and hyphens; it begins the stack names."""
@@ -82,12 +82,13 @@ class EnvironmentSpec(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-0123456789")
+            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
+            clean = clean[:LONGEST_NAME].rstrip("-") or "dev"
             yield Problem(
                 "name",
                 self.name,
                 "CloudFormation stack names take letters, digits and single hyphens, here at most "
-                f'{LONGEST_NAME} in lower case; write "{clean[:LONGEST_NAME].rstrip("-") or "dev"}"',
+                f'{LONGEST_NAME} in lower case; write "{clean}"',
             )
 
     @rule

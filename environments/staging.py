@@ -1,0 +1,38 @@
+"""Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept."""
+
+from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import NodesSpec
+
+GPUS_PER_NODE = 8
+NODES = 128 // GPUS_PER_NODE
+
+STAGING = EnvironmentSpec(
+    name="staging",
+    region="us-east-1",
+    availability_zone_id="use1-az6",
+    network=NetworkSpec(
+        cidr="10.1.0.0/16",
+        training_subnet_cidrs=("10.1.0.0/22",),
+        public_subnet_cidr="10.1.240.0/28",
+    ),
+    nodes=NodesSpec(instance_type="p4d.24xlarge", count=NODES),
+    # A checkpoint of 50 billion parameters is 0.7 TB (14 bytes each); 9.4 TiB holds a dozen
+    # beside the data, and writes one in 5 minutes at 2.3 GB/s.
+    storage=LustreSpec(
+        deployment_type="PERSISTENT_2",
+        capacity_gib=4 * 2400,
+        per_unit_storage_throughput=250,
+        metadata_iops="AUTOMATIC",
+        customer_key=True,
+        data_repositories=(
+            DataRepositorySpec(file_system_path="/data", prefix="data/", auto_export=()),
+            DataRepositorySpec(
+                file_system_path="/checkpoints", prefix="checkpoints/", auto_import=()
+            ),
+        ),
+        keep_data=True,
+    ),
+    sagemaker=SageMakerSpec(instances=NODES),
+)
