@@ -80,6 +80,10 @@ class NodesSpec(Spec):
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""
 
+    root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/xvda"
+    """Device the image boots from: `/dev/xvda` on Amazon Linux, `/dev/sda1` on Ubuntu. Another
+    than the image's would leave the root volume as the image has it and add a second one."""
+
     threads_per_core: Literal[1, 2] | None = None
     """CPU threads per core; 1 switches hyper-threading off. None leaves the type's default."""
 

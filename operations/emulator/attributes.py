@@ -21,7 +21,8 @@ def completed(
     attributes = dict(known)
     invented: list[str] = []
     for name in schema.read_only:
-        if name in attributes:
+        # A member of a property that the template does not give has no value on AWS either.
+        if name in attributes or ("." in name and name.split(".")[0] not in order.properties):
             continue
         if name in schema.primary_identifier and len(schema.primary_identifier) == 1:
             attributes[name] = physical_id

@@ -1,10 +1,15 @@
 """How honest a rehearsal was: for each resource type, what stood behind it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from threading import Lock
+from typing import Final
+
+
+REPORT_PATH: Final = "/_emulator/report"
+"""Where a running emulator answers with its report."""
 
 
 class Realisation(StrEnum):
@@ -25,6 +30,9 @@ class Report:
     realisations: Mapping[str, Realisation] = field(default_factory=dict)
     """By CloudFormation type, for each type of which something was created."""
     problems: tuple[str, ...] = ()
+    """API calls that failed inside the emulator or that it does not have."""
+    invented_attributes: tuple[str, ...] = ()
+    """`Type.Attribute` whose value has the right form and no meaning."""
 
     @property
     def schema_only(self) -> tuple[str, ...]:
@@ -50,6 +58,7 @@ class Report:
                 name: Realisation(value) for name, value in sorted(data["realisations"].items())
             },
             problems=tuple(data["problems"]),
+            invented_attributes=tuple(data["invented_attributes"]),
         )
 
 
@@ -60,6 +69,7 @@ class Journal:
         self._lock = Lock()
         self._realisations: dict[str, Realisation] = {}
         self._problems: dict[str, None] = {}
+        self._invented: set[str] = set()
 
     def created(self, type_name: str, realisation: Realisation) -> None:
         """Note that a resource of a type was created, and what stands behind it."""
@@ -71,7 +81,17 @@ class Journal:
         with self._lock:
             self._problems[text] = None
 
+    def invented(self, type_name: str, attributes: Iterable[str]) -> None:
+        """Note attributes that no service computed; they matter only if a template reads them."""
+        with self._lock:
+            for attribute in attributes:
+                self._invented.add(f"{type_name}.{attribute}")
+
     def report(self) -> Report:
         """Return what was noted so far."""
         with self._lock:
-            return Report(dict(sorted(self._realisations.items())), tuple(self._problems))
+            return Report(
+                dict(sorted(self._realisations.items())),
+                tuple(self._problems),
+                tuple(sorted(self._invented)),
+            )

@@ -66,8 +66,9 @@ class Schema:
         pointer = str(tagging.get("tagProperty", "/properties/Tags")).split("/")[2:]
         if not tagging.get("cloudFormationSystemTags") or len(pointer) != 1:
             return None
-        kind = self.node(pointer[0]).get("type")
-        shape = {"array": "list", "object": "map"}.get(str(kind))
+        node = self.node(pointer[0])
+        kind = "object" if "patternProperties" in node else str(node.get("type"))
+        shape = {"array": "list", "object": "map"}.get(kind)
         return (pointer[0], shape) if shape else None
 
     @cached_property
@@ -192,7 +193,12 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _compilable(node: Any) -> Any:
-    """Drop the patterns that Python cannot compile: the registry's are ECMA 262."""
+    """Drop the patterns that Python cannot compile, and those that nothing can match.
+
+    The registry's patterns are ECMA 262. The one of
+    `AWS::EC2::CapacityReservation.PlacementGroupArn` has a `^` in the middle
+    (`…:placement-group/^.{1,255}$`): no ARN matches it, so AWS cannot be enforcing it.
+    """
     if isinstance(node, list):
         return [_compilable(item) for item in node]
     if not isinstance(node, dict):
@@ -213,7 +219,7 @@ def _compiles(pattern: str) -> bool:
         re.compile(pattern)
     except re.error:
         return False
-    return True
+    return "/^." not in pattern
 
 
 def _coerced(found: Schema, node: Mapping[str, Any], value: Any) -> Any:

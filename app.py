@@ -1,0 +1,81 @@
+"""The CDK app: every environment, and every gate that its synthesis passes through.
+
+cdk ls
+cdk synth 'dev/*'
+cdk deploy 'dev/*'
+cdk synth 'mine/*' -c environment-file=path/to/mine.py
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.loading import EnvironmentFileError, load
+from constructs_lib.spec.problem import SpecError
+from stacks.environment import TrainingEnvironment
+
+HERE = Path(__file__).parent
+
+
+def build(
+    environments: Iterable[EnvironmentSpec],
+    *,
+    outdir: str | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> cdk.App:
+    """Return the app with all of its gates; `synth()` raises where a gate finds something.
+
+    Args:
+        environments: what to define.
+        outdir: where the assembly is written.
+        context: context beyond that of cdk.json.
+    """
+    settings = json.loads((HERE / "cdk.json").read_text())["context"]
+    # As the CLI has it, so that a template is the same bytes whoever synthesizes it.
+    settings |= {"aws:cdk:enable-path-metadata": True}
+    app = cdk.App(outdir=outdir, context=settings | dict(context or {}), analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    for environment in environments:
+        TrainingEnvironment(app, spec=environment)
+    return app
+
+
+def environments(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
+    """Return the environments of this repository, and those of a user's own file.
+
+    Raises:
+        SpecError: with every problem of all of them.
+        EnvironmentFileError: where the user's file holds none.
+    """
+    from environments import ENVIRONMENTS  # noqa: PLC0415  (its faults are reported by main)
+
+    if environment_file is None:
+        return ENVIRONMENTS
+    own = load(Path(environment_file))
+    names = {environment.name for environment in own}
+    return (*(e for e in ENVIRONMENTS if e.name not in names), *own)
+
+
+def main() -> int:
+    """Synthesize, or say in one line each what cannot be."""
+    file = cdk.App().node.try_get_context("environment-file")
+    try:
+        specs = environments(file)
+    except SpecError as error:
+        sys.stderr.writelines(f"ERROR {problem}\n" for problem in error.problems)
+        return 1
+    except EnvironmentFileError as error:
+        sys.stderr.write(f"ERROR {error}\n")
+        return 1
+    build(specs).synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The S3 bucket that data sets, checkpoints and job outputs live in."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.retention import removal_policy
+
+NOT_REPLICATED = (
+    "Data sets have an origin and checkpoints are superseded within hours; a copy in a second "
+    "Region would cost a transfer for each and is nowhere read."
+)
+
+
+class DataBucket(Construct):
+    """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, keep: bool) -> None:
+        """Define the buckets.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            key: the key that objects are encrypted with.
+            keep: whether the buckets outlive their stack; if not they are emptied and deleted.
+        """
+        super().__init__(scope, construct_id)
+
+        access_log = s3.Bucket(
+            self,
+            "AccessLog",
+            # Log delivery takes a bucket with SSE-S3 only (S3 User Guide, server access logging).
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=cdk.Duration.days(365),
+                    noncurrent_version_expiration=cdk.Duration.days(7),
+                )
+            ],
+            removal_policy=removal_policy(keep=keep),
+            auto_delete_objects=not keep,
+        )
+        self.bucket = s3.Bucket(
+            self,
+            "Resource",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            # One data key for many objects: a KMS call for each read of 4,096 ranks throttles.
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            server_access_logs_bucket=access_log,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    # Auto-export overwrites checkpoints; their old versions would be paid for.
+                    noncurrent_version_expiration=cdk.Duration.days(7),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+                )
+            ],
+            removal_policy=removal_policy(keep=keep),
+            auto_delete_objects=not keep,
+        )
+        acknowledge(
+            self.bucket,
+            {"NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED},
+        )
+        acknowledge(
+            access_log,
+            {
+                "NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED,
+                "NIST.800.53.R5::NIST.800.53.R5-S3DefaultEncryptionKMS": (
+                    "Server access logs can be delivered only to a bucket with SSE-S3."
+                ),
+                "NIST.800.53.R5::NIST.800.53.R5-S3BucketLoggingEnabled": (
+                    "This is the bucket that the log is delivered to; logging it into itself "
+                    "would never end."
+                ),
+            },
+        )

@@ -1,0 +1,192 @@
+"""The role that SageMaker training jobs run as."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from constructs_lib.acknowledgement import acknowledge_wildcards
+from constructs_lib.data_access import EVERY_OBJECT, data_statements
+
+METRIC_NAMESPACES = "/aws/sagemaker/*"
+
+
+class ExecutionRole(Construct):
+    """Define the role that SageMaker training jobs in a VPC run as.
+
+    The statements follow the SageMaker Developer Guide, "How to use SageMaker AI execution
+    roles", CreateTrainingJob (copy read 2026-11-23), for a job with VPC, FSx for Lustre, S3, ECR,
+    KMS, logs and metrics. Interfaces are scoped as AWS's own
+    SageMakerStudioProjectRoleMachineLearningPolicy does (2026-08-22). No managed policy, and no
+    `kms:CreateGrant`: instance types with local NVMe take no volume key.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        key: kms.IKey,
+        repository: ecr.IRepository,
+        file_system_id: str,
+        vpc: ec2.IVpc,
+        subnets: Sequence[ec2.ISubnet],
+        security_groups: Sequence[ec2.ISecurityGroup],
+    ) -> None:
+        """Define the role.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            bucket: where data, checkpoints and outputs live.
+            key: the bucket's key.
+            repository: the training images.
+            file_system_id: the Lustre file system that jobs mount.
+            vpc: the network of the subnets.
+            subnets: where SageMaker may put the network interfaces of a job.
+            security_groups: the groups that it may put on them.
+        """
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+
+        # Confused deputy: SageMaker may assume the role for training jobs of this account only.
+        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
+        self.role = iam.Role(
+            self,
+            "Resource",
+            description="SageMaker training jobs",
+            assumed_by=iam.ServicePrincipal(
+                "sagemaker.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": jobs},
+                },
+            ),
+        )
+        statements = [
+            *data_statements(bucket, key),
+            *self._images(repository),
+            *self._network(vpc, subnets, security_groups),
+            *self._observability(),
+            iam.PolicyStatement(
+                sid="FileSystem",
+                actions=["fsx:DescribeFileSystems"],
+                resources=[self._arn("fsx", f"file-system/{file_system_id}")],
+            ),
+        ]
+        policy = iam.ManagedPolicy(
+            self,
+            "Policy",
+            description="SageMaker training jobs",
+            roles=[self.role],
+            statements=statements,
+        )
+        acknowledge_wildcards(
+            policy,
+            {
+                bucket.arn_for_objects("*"): EVERY_OBJECT,
+                "*": (
+                    "Describing networks, asking ECR for a token and putting metrics have no "
+                    "resource; metrics are bound to SageMaker's namespace."
+                ),
+                self._arn("ec2", "network-interface/*"): (
+                    "SageMaker makes the interfaces of each job anew; they are bound to this "
+                    "environment's subnets, groups and VPC."
+                ),
+                self._log_groups(): (
+                    "SageMaker names the log groups of its jobs itself, below this prefix."
+                ),
+            },
+        )
+
+    def _arn(self, service: str, resource: str) -> str:
+        return cdk.Stack.of(self).format_arn(
+            service=service, resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+        )
+
+    def _log_groups(self) -> str:
+        return self._arn("logs", "log-group:/aws/sagemaker/*")
+
+    def _images(self, repository: ecr.IRepository) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="PullImages",
+                actions=[
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:BatchGetImage",
+                    "ecr:GetDownloadUrlForLayer",
+                ],
+                resources=[repository.repository_arn],
+            ),
+            iam.PolicyStatement(
+                sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
+            ),
+        ]
+
+    def _network(
+        self,
+        vpc: ec2.IVpc,
+        subnets: Sequence[ec2.ISubnet],
+        security_groups: Sequence[ec2.ISecurityGroup],
+    ) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="DescribeNetwork",
+                actions=[
+                    "ec2:DescribeDhcpOptions",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcs",
+                ],
+                resources=["*"],
+            ),
+            iam.PolicyStatement(
+                sid="CreateInterfaces",
+                actions=["ec2:CreateNetworkInterface"],
+                resources=[
+                    self._arn("ec2", "network-interface/*"),
+                    *(self._arn("ec2", f"subnet/{subnet.subnet_id}") for subnet in subnets),
+                    *(
+                        self._arn("ec2", f"security-group/{g.security_group_id}")
+                        for g in security_groups
+                    ),
+                ],
+            ),
+            iam.PolicyStatement(
+                sid="UseInterfaces",
+                actions=[
+                    "ec2:CreateNetworkInterfacePermission",
+                    "ec2:DeleteNetworkInterface",
+                    "ec2:DeleteNetworkInterfacePermission",
+                ],
+                resources=[self._arn("ec2", "network-interface/*")],
+                conditions={"ArnEquals": {"ec2:Vpc": self._arn("ec2", f"vpc/{vpc.vpc_id}")}},
+            ),
+        ]
+
+    def _observability(self) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="Logs",
+                actions=[
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
+                resources=[self._log_groups()],
+            ),
+            iam.PolicyStatement(
+                sid="Metrics",
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
+            ),
+        ]

@@ -1,0 +1,157 @@
+"""Launch template of EFA nodes: every network card, derived from the catalogue."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.catalogue.interfaces import layout
+from constructs_lib.placement import ClusterPlacement
+from constructs_lib.spec.nodes import NodesSpec
+
+TemplateData = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty
+
+
+class EfaLaunchTemplate(Construct):
+    """Define how a node is launched: interfaces, image, placement and capacity.
+
+    The L2 launch template has neither network interfaces nor capacity reservations (aws-cdk-lib
+    2.275), so this is built on `AWS::EC2::LaunchTemplate`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: NodesSpec,
+        security_groups: Sequence[ec2.ISecurityGroup],
+        placement: ClusterPlacement | None = None,
+        role: iam.IRole | None = None,
+        user_data: ec2.UserData | None = None,
+    ) -> None:
+        """Define the launch template.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            spec: type, layout, image and root volume of the nodes.
+            security_groups: groups of every interface; the fabric group must be one of them.
+            placement: placement group and capacity; without it nodes are placed anywhere.
+            role: role of the instances.
+            user_data: what a node does at its first boot.
+        """
+        super().__init__(scope, construct_id)
+        self._groups = [group.security_group_id for group in security_groups]
+
+        self.resource = ec2.CfnLaunchTemplate(
+            self,
+            "Resource",
+            launch_template_data=TemplateData(
+                instance_type=spec.instance_type,
+                image_id=self._image(spec),
+                network_interfaces=self._interfaces(spec),
+                placement=self._placement(placement),
+                capacity_reservation_specification=self._capacity(placement),
+                instance_market_options=(
+                    ec2.CfnLaunchTemplate.InstanceMarketOptionsProperty(
+                        market_type="capacity-block"
+                    )
+                    if spec.capacity_block is not None
+                    else None
+                ),
+                iam_instance_profile=self._profile(role),
+                block_device_mappings=[self._root_volume(spec)],
+                metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
+                    http_endpoint="enabled",
+                    http_tokens="required",
+                    # A container on a bridge network is one hop further away.
+                    http_put_response_hop_limit=2,
+                ),
+                cpu_options=self._cpu_options(spec),
+                monitoring=ec2.CfnLaunchTemplate.MonitoringProperty(enabled=True),
+                user_data=cdk.Fn.base64(user_data.render()) if user_data is not None else None,
+                tag_specifications=[
+                    ec2.CfnLaunchTemplate.TagSpecificationProperty(
+                        resource_type=resource,
+                        tags=[cdk.CfnTag(key="Name", value=self.node.path)],
+                    )
+                    for resource in ("instance", "volume", "network-interface")
+                ],
+            ),
+        )
+        self.launch_template_id = self.resource.ref
+        self.version = self.resource.attr_latest_version_number
+
+    def _interfaces(self, spec: NodesSpec) -> list[ec2.CfnLaunchTemplate.NetworkInterfaceProperty]:
+        """Return the interfaces of the layout.
+
+        No subnet: whoever launches (Auto Scaling, a fleet, a scheduler) names it for all of them.
+        No `AssociatePublicIpAddress`: EC2 takes it for a single interface only.
+        """
+        return [
+            ec2.CfnLaunchTemplate.NetworkInterfaceProperty(
+                network_card_index=interface.network_card_index,
+                device_index=interface.device_index,
+                interface_type=interface.interface_type,
+                groups=self._groups,
+                delete_on_termination=True,
+            )
+            for interface in layout(spec.instance, spec.interface_layout)
+        ]
+
+    def _image(self, spec: NodesSpec) -> str:
+        if spec.image.startswith("ami-"):
+            return spec.image
+        # Resolved when the stack is deployed, so that all nodes of a version boot one image;
+        # `resolve:ssm:` in the template would resolve at every launch.
+        return ec2.MachineImage.from_ssm_parameter(spec.image).get_image(self).image_id
+
+    def _placement(
+        self, placement: ClusterPlacement | None
+    ) -> ec2.CfnLaunchTemplate.PlacementProperty | None:
+        if placement is None or placement.placement_group is None:
+            return None
+        return ec2.CfnLaunchTemplate.PlacementProperty(
+            group_name=placement.placement_group.ref, tenancy="default"
+        )
+
+    def _capacity(
+        self, placement: ClusterPlacement | None
+    ) -> ec2.CfnLaunchTemplate.CapacityReservationSpecificationProperty | None:
+        if placement is None or placement.capacity_reservation_id is None:
+            return None
+        return ec2.CfnLaunchTemplate.CapacityReservationSpecificationProperty(
+            capacity_reservation_target=ec2.CfnLaunchTemplate.CapacityReservationTargetProperty(
+                capacity_reservation_id=placement.capacity_reservation_id
+            )
+        )
+
+    def _profile(
+        self, role: iam.IRole | None
+    ) -> ec2.CfnLaunchTemplate.IamInstanceProfileProperty | None:
+        if role is None:
+            return None
+        profile = iam.InstanceProfile(self, "Profile", role=role)
+        return ec2.CfnLaunchTemplate.IamInstanceProfileProperty(arn=profile.instance_profile_arn)
+
+    def _root_volume(self, spec: NodesSpec) -> ec2.CfnLaunchTemplate.BlockDeviceMappingProperty:
+        return ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
+            device_name=spec.root_device_name,
+            ebs=ec2.CfnLaunchTemplate.EbsProperty(
+                volume_size=spec.root_volume_gib,
+                volume_type="gp3",
+                encrypted=True,
+                delete_on_termination=True,
+            ),
+        )
+
+    def _cpu_options(self, spec: NodesSpec) -> ec2.CfnLaunchTemplate.CpuOptionsProperty | None:
+        if spec.threads_per_core is None:
+            return None
+        # EC2 takes the two only together.
+        return ec2.CfnLaunchTemplate.CpuOptionsProperty(
+            core_count=spec.instance.cores, threads_per_core=spec.threads_per_core
+        )

@@ -1,0 +1,234 @@
+"""Amazon FSx for Lustre: the file system, who may reach it, and what it is linked to."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_fsx as fsx
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from constructs_lib.catalogue.lustre import LOG_GROUP_PREFIX, PORTS
+from constructs_lib.retention import removal_policy
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+
+Association = fsx.CfnDataRepositoryAssociation
+Configuration = fsx.CfnFileSystem.LustreConfigurationProperty
+
+
+class LustreStorage(Construct):
+    """Define a Lustre file system that its clients can reach from the moment it exists.
+
+    Built on `AWS::FSx::FileSystem`: the L2 has no metadata configuration, EFA or log
+    configuration, and its file system does not depend on the rules of its security group, so that
+    creation races with them and fails now and then (aws-parallelcluster#6181).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: LustreSpec,
+        vpc: ec2.IVpc,
+        subnet: ec2.ISubnet,
+        clients: Sequence[ec2.ISecurityGroup],
+        bucket: s3.IBucket | None = None,
+        key: kms.IKey | None = None,
+        log_key: kms.IKey | None = None,
+    ) -> None:
+        """Define the file system, its security group and log group, and its associations.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            spec: what is bought of FSx.
+            vpc: the network of the subnet.
+            subnet: where the file system lives; it is in one zone.
+            clients: groups whose members mount it.
+            bucket: bucket of the associations that name none.
+            key: customer key; used where the spec asks for one.
+            log_key: key of the log group; it must admit CloudWatch Logs.
+
+        Raises:
+            ValueError: where the spec asks for a bucket or a key and none is given.
+        """
+        super().__init__(scope, construct_id)
+        self._keep = removal_policy(keep=spec.keep_data)
+        if spec.customer_key and key is None:
+            raise ValueError("key: got nothing, and the spec says customer_key=True; pass a key")
+
+        # Kept with the file system, whose network interfaces are members of it: a group with
+        # members cannot be deleted (aws-cdk#31521).
+        self.security_group = ec2.SecurityGroup(
+            self, "Group", vpc=vpc, description="Lustre file servers", allow_all_outbound=False
+        )
+        self.security_group.apply_removal_policy(self._keep)
+        rules = [*self._own_rules(spec), *self._client_rules(spec, clients)]
+
+        self.file_system = fsx.CfnFileSystem(
+            self,
+            "Resource",
+            file_system_type="LUSTRE",
+            file_system_type_version="2.15",
+            storage_type=spec.storage_type,
+            storage_capacity=spec.capacity_gib,
+            subnet_ids=[subnet.subnet_id],
+            security_group_ids=[self.security_group.security_group_id],
+            kms_key_id=key.key_arn if spec.customer_key and key is not None else None,
+            lustre_configuration=self._configuration(spec, self._log_group(spec, log_key)),
+        )
+        self.file_system.apply_removal_policy(self._keep)
+        for rule in rules:
+            self.file_system.add_resource_dependency(rule)
+        for index, repository in enumerate(spec.data_repositories):
+            self._association(index, repository, bucket)
+
+    @property
+    def file_system_id(self) -> str:
+        """The file system's id, `fs-...`."""
+        return self.file_system.ref
+
+    @property
+    def mount_name(self) -> str:
+        """The name that follows `DNS@tcp:/`; SageMaker's DirectoryPath begins with it."""
+        return self.file_system.attr_lustre_mount_name
+
+    @property
+    def dns_name(self) -> str:
+        """The name that clients mount from."""
+        return self.file_system.attr_dns_name
+
+    def _own_rules(self, spec: LustreSpec) -> list[cdk.CfnResource]:
+        """Let file servers talk to each other; kept with the file system."""
+        group = self.security_group.security_group_id
+        rules = self._pair("Servers", group, group, spec)
+        for rule in rules:
+            rule.apply_removal_policy(self._keep)
+        return rules
+
+    def _client_rules(
+        self, spec: LustreSpec, clients: Sequence[ec2.ISecurityGroup]
+    ) -> list[cdk.CfnResource]:
+        """Let clients reach the servers and the servers reach them (lock callbacks)."""
+        servers = self.security_group.security_group_id
+        rules: list[cdk.CfnResource] = []
+        for index, client in enumerate(clients):
+            rules += self._pair(f"FromClient{index}", client.security_group_id, servers, spec)
+            rules += self._pair(f"ToClient{index}", servers, client.security_group_id, spec)
+        return rules
+
+    def _pair(
+        self, name: str, source: str, destination: str, spec: LustreSpec
+    ) -> list[cdk.CfnResource]:
+        """Define egress of the source and ingress of the destination, on Lustre's ports."""
+        ports: list[tuple[str, int | None, int | None]] = [
+            ("tcp", first, last) for first, last in PORTS
+        ]
+        if spec.efa_enabled:  # the fabric carries every protocol
+            ports = [("-1", None, None)]
+        rules: list[cdk.CfnResource] = []
+        for protocol, first, last in ports:
+            suffix = f"{name}{first or 'All'}"
+            rules += [
+                ec2.CfnSecurityGroupEgress(
+                    self,
+                    f"{suffix}Out",
+                    group_id=source,
+                    destination_security_group_id=destination,
+                    ip_protocol=protocol,
+                    from_port=first,
+                    to_port=last,
+                    description="Lustre",
+                ),
+                ec2.CfnSecurityGroupIngress(
+                    self,
+                    f"{suffix}In",
+                    group_id=destination,
+                    source_security_group_id=source,
+                    ip_protocol=protocol,
+                    from_port=first,
+                    to_port=last,
+                    description="Lustre",
+                ),
+            ]
+        return rules
+
+    def _log_group(self, spec: LustreSpec, log_key: kms.IKey | None) -> logs.LogGroup:
+        # FSx writes to groups below its prefix only, so the name must be given; the stack's own
+        # id keeps it free for the next stack of that name when this group is kept.
+        unique = cdk.Fn.select(2, cdk.Fn.split("/", cdk.Stack.of(self).stack_id))
+        return logs.LogGroup(
+            self,
+            "LogGroup",
+            log_group_name=f"{LOG_GROUP_PREFIX}lustre-{unique}",
+            encryption_key=log_key,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=removal_policy(keep=spec.keep_data),
+        )
+
+    def _configuration(self, spec: LustreSpec, log_group: logs.LogGroup) -> Configuration:
+        asked = spec.properties()["LustreConfiguration"]
+        metadata = asked.get("MetadataConfiguration")
+        cache = asked.get("DataReadCacheConfiguration")
+        return Configuration(
+            deployment_type=asked["DeploymentType"],
+            per_unit_storage_throughput=asked.get("PerUnitStorageThroughput"),
+            throughput_capacity=asked.get("ThroughputCapacity"),
+            drive_cache_type=asked.get("DriveCacheType"),
+            data_compression_type=asked.get("DataCompressionType"),
+            data_read_cache_configuration=(
+                fsx.CfnFileSystem.DataReadCacheConfigurationProperty(
+                    sizing_mode=cache["SizingMode"]
+                )
+                if cache
+                else None
+            ),
+            metadata_configuration=(
+                fsx.CfnFileSystem.MetadataConfigurationProperty(
+                    mode=metadata["Mode"], iops=metadata.get("Iops")
+                )
+                if metadata
+                else None
+            ),
+            efa_enabled=asked.get("EfaEnabled"),
+            automatic_backup_retention_days=asked.get("AutomaticBackupRetentionDays"),
+            weekly_maintenance_start_time=asked["WeeklyMaintenanceStartTime"],
+            log_configuration=fsx.CfnFileSystem.LogConfigurationProperty(
+                level="WARN_ERROR", destination=log_group.log_group_arn
+            ),
+        )
+
+    def _association(
+        self, index: int, repository: DataRepositorySpec, bucket: s3.IBucket | None
+    ) -> None:
+        name = repository.bucket_name or (bucket.bucket_name if bucket is not None else None)
+        if name is None:
+            raise ValueError(
+                f"bucket: got nothing, and data_repositories[{index}] names none; pass one"
+            )
+        imported, exported = repository.auto_import, repository.auto_export
+        Association(
+            self,
+            f"Repository{index}",
+            file_system_id=self.file_system.ref,
+            file_system_path=repository.file_system_path,
+            data_repository_path=f"s3://{name}/{repository.prefix}",
+            batch_import_meta_data_on_create=bool(imported),
+            s3=Association.S3Property(
+                auto_import_policy=(
+                    Association.AutoImportPolicyProperty(events=list(imported))
+                    if imported
+                    else None
+                ),
+                auto_export_policy=(
+                    Association.AutoExportPolicyProperty(events=list(exported))
+                    if exported
+                    else None
+                ),
+            )
+            if imported or exported
+            else None,
+        )

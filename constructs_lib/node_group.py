@@ -1,0 +1,56 @@
+"""Nodes that are launched on demand and scale to zero."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.launch_template import EfaLaunchTemplate
+
+
+class NodeGroup(Construct):
+    """Define an Auto Scaling group of EFA nodes between zero and full size.
+
+    `aws autoscaling set-desired-capacity` starts and stops the nodes.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        launch_template: EfaLaunchTemplate,
+        subnets: Sequence[ec2.ISubnet],
+        count: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        # No desired capacity: CloudFormation would set it anew at every update, and so stop
+        # nodes in the middle of a job. At creation it is the minimum.
+        self.resource = autoscaling.CfnAutoScalingGroup(
+            self,
+            "Resource",
+            min_size="0",
+            max_size=str(count),
+            vpc_zone_identifier=[subnet.subnet_id for subnet in subnets],
+            launch_template=autoscaling.CfnAutoScalingGroup.LaunchTemplateSpecificationProperty(
+                launch_template_id=launch_template.launch_template_id,
+                version=launch_template.version,
+            ),
+            # Scaling in picks nodes by itself; a job that loses one of its nodes loses all.
+            new_instances_protected_from_scale_in=True,
+            health_check_type="EC2",
+            health_check_grace_period=cdk.Duration.minutes(15).to_seconds(),
+        )
+        acknowledge(
+            self.resource,
+            {
+                "AwsSolutions::AwsSolutions-AS3": (
+                    "Nodes are started and stopped by whoever runs a job, who sees the scaling "
+                    "activity; EventBridge carries every event without a topic."
+                )
+            },
+        )

@@ -1,0 +1,65 @@
+"""Where nodes are placed, and the capacity they are launched on."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from constructs_lib.spec.nodes import NodesSpec
+
+
+class ClusterPlacement(Construct):
+    """Define a cluster placement group and the capacity inside it, as the nodes ask for.
+
+    A reservation is made in the group: instances launched into a group do not find capacity that
+    was reserved outside of it (eksctl#7949). It holds a reference to the group, so that it is
+    cancelled before the group is deleted, which EC2 refuses while a reservation is in it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: NodesSpec,
+        availability_zone_id: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self.placement_group: ec2.CfnPlacementGroup | None = None
+        """The group; None where the nodes want none."""
+        self.capacity_reservation_id: str | None = None
+        """The reservation or Capacity Block the nodes are targeted at; None on demand."""
+
+        if spec.placement_group:
+            # No name is given: GroupName is read-only, and a name would be dropped in silence.
+            self.placement_group = ec2.CfnPlacementGroup(self, "Group", strategy="cluster")
+        if spec.capacity_block is not None:
+            self.capacity_reservation_id = spec.capacity_block.capacity_reservation_id
+        elif spec.capacity_reservation is not None:
+            self.capacity_reservation_id = (
+                spec.capacity_reservation.capacity_reservation_id
+                or self._reservation(spec, availability_zone_id).ref
+            )
+
+    def _reservation(self, spec: NodesSpec, zone_id: str) -> ec2.CfnCapacityReservation:
+        group_arn = None
+        if self.placement_group is not None:
+            group_arn = cdk.Stack.of(self).format_arn(
+                service="ec2",
+                resource="placement-group",
+                resource_name=self.placement_group.ref,
+            )
+        return ec2.CfnCapacityReservation(
+            self,
+            "Reservation",
+            instance_type=spec.instance_type,
+            instance_count=spec.count,
+            instance_platform="Linux/UNIX",
+            availability_zone_id=zone_id,
+            placement_group_arn=group_arn,
+            # Only instances that name it may use it: an open reservation is eaten by whatever
+            # else of the type is started in the zone.
+            instance_match_criteria="targeted",
+            end_date_type="unlimited",
+            tenancy="default",
+        )

@@ -1,0 +1,1 @@
+"""An emulated AWS for rehearsals: start it with `process.Emulator`."""

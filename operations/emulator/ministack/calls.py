@@ -1,0 +1,66 @@
+"""MiniStack's EC2 called as boto3 would call it, without a network between."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from operations.emulator import wire
+from operations.emulator.ministack import internals
+from operations.emulator.provisioning import ServiceError
+
+Response = tuple[int, dict[str, str], bytes]
+Action = Callable[[wire.Flat], Response]
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+XML = {"Content-Type": "text/xml;charset=UTF-8"}
+
+
+def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
+    """Call an EC2 operation and return its answer's members.
+
+    Raises:
+        ServiceError: where EC2 refuses.
+    """
+    internals.ec2._ensure_defaults_initialized()  # noqa: SLF001
+    action: Action = internals.ec2._ACTION_MAP[operation]  # noqa: SLF001
+    status, _, body = action(wire.ec2_request(operation, arguments))
+    return wire.ec2_result(operation, status, body)
+
+
+def offer(operation: str, handler: Handler) -> None:
+    """Let a handler answer an EC2 operation."""
+
+    def action(flat: wire.Flat) -> Response:
+        try:
+            result = handler(wire.ec2_arguments(operation, flat))
+        except ServiceError as error:
+            return 400, dict(XML), wire.ec2_error(error)
+        return 200, dict(XML), wire.ec2_answer(operation, result)
+
+    internals.ec2._ACTION_MAP[operation] = action  # noqa: SLF001
+
+
+def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
+    """Run a check before one of MiniStack's EC2 operations; it raises `ServiceError` to refuse."""
+    inner: Action = internals.ec2._ACTION_MAP[operation]  # noqa: SLF001
+
+    def action(flat: wire.Flat) -> Response:
+        try:
+            check(wire.ec2_arguments(operation, flat))
+        except ServiceError as error:
+            return 400, dict(XML), wire.ec2_error(error)
+        return inner(flat)
+
+    internals.ec2._ACTION_MAP[operation] = action  # noqa: SLF001
+
+
+def tags(resource_id: str) -> list[dict[str, str]]:
+    """Return the tags of an EC2 resource."""
+    found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []  # noqa: SLF001
+    return [dict(tag) for tag in found]
+
+
+def apply_tags(
+    resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
+) -> None:
+    """Give an EC2 resource the tags of its template."""
+    internals.provisioners._ec2_apply_tags(resource_id, properties, previous)  # noqa: SLF001

@@ -1,0 +1,56 @@
+"""One environment: its four stacks, composed here and nowhere else."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from stacks.cluster import ClusterStack
+from stacks.network import NetworkStack
+from stacks.storage import StorageStack
+from stacks.training import TrainingStack
+
+
+class TrainingEnvironment(cdk.Stage):
+    """Network, Storage, Cluster and Training of one environment; references run one way.
+
+    The Region is the environment's and the account is whoever deploys: with no account in it the
+    assembly needs no look-up and no credentials.
+    """
+
+    def __init__(self, scope: Construct, *, spec: EnvironmentSpec) -> None:
+        env = cdk.Environment(region=spec.region)
+        super().__init__(scope, spec.name, env=env)
+
+        self.network = NetworkStack(
+            self,
+            "Network",
+            spec=spec,
+            env=env,
+            termination_protection=spec.termination_protection,
+        )
+        self.storage = StorageStack(
+            self,
+            "Storage",
+            spec=spec,
+            network=self.network,
+            env=env,
+            termination_protection=spec.termination_protection,
+        )
+        self.cluster = ClusterStack(
+            self,
+            "Cluster",
+            spec=spec,
+            network=self.network,
+            storage=self.storage,
+            env=env,
+        )
+        self.training = TrainingStack(
+            self,
+            "Training",
+            spec=spec,
+            network=self.network,
+            storage=self.storage,
+            cluster=self.cluster,
+            env=env,
+        )
+        cdk.Tags.of(self).add("ultracluster:environment", spec.name)

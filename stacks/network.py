@@ -1,0 +1,51 @@
+"""What everything else is connected to."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.keys import LogKey
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.training_network import ExistingTrainingNetwork, TrainingNetwork
+
+
+class NetworkStack(cdk.Stack):
+    """VPC, subnets and endpoints, and the security groups of the nodes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: EnvironmentSpec,
+        env: cdk.Environment,
+        termination_protection: bool,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=env,
+            termination_protection=termination_protection,
+            description=f"Network of the {spec.name} training environment",
+        )
+
+        self.log_key = LogKey(self, "LogKey", keep=spec.storage.keep_data).key
+        network: TrainingNetwork | ExistingTrainingNetwork
+        if isinstance(spec.network, NetworkSpec):
+            network = TrainingNetwork(
+                self,
+                "Network",
+                spec=spec.network,
+                availability_zone_id=spec.availability_zone_id,
+                log_key=self.log_key,
+                keep=spec.storage.keep_data,
+            )
+        else:
+            network = ExistingTrainingNetwork(self, "Network", spec=spec.network)
+        self.vpc = network.vpc
+        self.training_subnets = network.training_subnets
+        fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)
+        nodes = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
+        self.node_security_group = nodes.security_group
+        self.security_groups = [fabric.security_group, nodes.security_group]

@@ -1,0 +1,79 @@
+"""What a training job needs beyond network, data and nodes."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.execution_role import ExecutionRole
+from constructs_lib.image_repository import ImageRepository
+from constructs_lib.job_parameters import JobParameters
+from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.spec.environment import EnvironmentSpec
+from stacks.cluster import ClusterStack
+from stacks.network import NetworkStack
+from stacks.storage import StorageStack
+
+
+class TrainingStack(cdk.Stack):
+    """Roles, the image repository, and the parameters by which jobs find everything."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: EnvironmentSpec,
+        network: NetworkStack,
+        storage: StorageStack,
+        cluster: ClusterStack,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=env,
+            description=f"Training in the {spec.name} training environment",
+        )
+
+        images = ImageRepository(
+            self, "Images", key=storage.key, keep=spec.storage.keep_data
+        ).repository
+        execution = ExecutionRole(
+            self,
+            "ExecutionRole",
+            bucket=storage.bucket,
+            key=storage.key,
+            repository=images,
+            file_system_id=storage.lustre.file_system_id,
+            vpc=network.vpc,
+            subnets=network.training_subnets,
+            security_groups=network.security_groups,
+        ).role
+        launcher = LauncherRole(
+            self,
+            "LauncherRole",
+            execution_role=execution,
+            subnets=network.training_subnets,
+            security_groups=network.security_groups,
+            assumed_by=iam.AccountRootPrincipal(),
+        ).role
+        JobParameters(
+            self,
+            "Parameters",
+            environment_name=spec.name,
+            values={
+                "availability-zone-id": spec.availability_zone_id,
+                "data-bucket": storage.bucket.bucket_name,
+                "execution-role-arn": execution.role_arn,
+                "file-system-id": storage.lustre.file_system_id,
+                "image-repository-uri": images.repository_uri,
+                "instance-type": spec.nodes.instance_type,
+                "launch-template-id": cluster.launch_template.launch_template_id,
+                "launcher-role-arn": launcher.role_arn,
+                "lustre-dns-name": storage.lustre.dns_name,
+                "lustre-mount-name": storage.lustre.mount_name,
+                "node-group-name": cluster.nodes.resource.ref,
+                "security-group-ids": [g.security_group_id for g in network.security_groups],
+                "subnet-ids": [subnet.subnet_id for subnet in network.training_subnets],
+            },
+        )

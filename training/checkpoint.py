@@ -1,0 +1,330 @@
+"""Checkpoints that exist whole or not at all, written while training goes on.
+
+    PATH/step-00000200/            a committed checkpoint
+        __0_0.distcp ...           torch.distributed.checkpoint's files, each part written once
+        .metadata
+        manifest.json              step, model, layout; bytes and SHA-256 of every file
+    PATH/step-00000300.partial/    being written, or left by a job that died
+    PATH/step-00000250.damaged/    found not to match its manifest
+
+Saving copies the state to pinned memory on a stream of its own, beside the next step's forward and
+backward pass; the optimizer waits for the copy, on the GPU, before it changes the state. A thread
+then writes, hashes and renames. PyTorch's `async_save` is not used because its copy holds up the
+training thread, and because committing (hash, manifest, rename) has to follow in the same thread.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from training.problems import UserError
+
+MANIFEST = "manifest.json"
+READ_BYTES = 16 * 2**20
+Say = Callable[..., None]
+
+
+def digest(path: Path) -> dict[str, Any]:
+    """Return size in bytes and SHA-256 of a file."""
+    total, state = 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(READ_BYTES):
+            total += len(chunk)
+            state.update(chunk)
+    return {"bytes": total, "sha256": state.hexdigest()}
+
+
+def seal(content: dict[str, Any]) -> str:
+    """Return a manifest's own digest."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def folder_of(path: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is committed."""
+    return path / f"step-{step:08d}"
+
+
+def committed(path: Path) -> list[int]:
+    """Return the steps of the committed checkpoints, newest first."""
+    found = (p.name.removeprefix("step-") for p in path.glob("step-*") if p.is_dir())
+    return sorted((int(name) for name in found if name.isdigit()), reverse=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return a manifest.
+
+    Raises:
+        ValueError: If it is missing or is not what was written.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        wanted = manifest.pop("seal")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
+    if seal(manifest) != wanted:
+        raise ValueError(f"{MANIFEST} was changed after it was written")
+    return manifest
+
+
+def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: bool) -> list[str]:
+    """Return what is wrong with the files of a checkpoint.
+
+    Args:
+        folder: The checkpoint.
+        files: Names, and their sizes and digests from the manifest.
+        full: Whether to read them, rather than only to ask for their sizes.
+    """
+    wrong = []
+    for name, wanted in files:
+        file = folder / name
+        if not file.is_file():
+            wrong.append(f"{name} is missing")
+        elif (size := file.stat().st_size) != wanted["bytes"]:
+            wrong.append(f"{name} holds {size:,} bytes instead of {wanted['bytes']:,}")
+        elif full and digest(file)["sha256"] != wanted["sha256"]:
+            wrong.append(f"{name} does not match its checksum")
+    return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the writing of a checkpoint ended.
+
+    Attributes:
+        step: Whose state it is.
+        error: Why there is no such checkpoint, or None.
+        seconds: From the start of the copy to the commit.
+        gigabytes: Written by all ranks.
+    """
+
+    step: int
+    error: str | None
+    seconds: float
+    gigabytes: float
+
+
+class Checkpoints:
+    """The checkpoints of one run; every rank makes the same calls.
+
+    Args:
+        path: Folder on a file system that all ranks share.
+        group: A gloo group of all ranks that nobody else uses: the thread talks on it.
+        keep: Newest checkpoints to keep.
+        verify: Read files against their checksums before loading.
+        say: Called with a name, a sentence and values; for the record of the run.
+    """
+
+    def __init__(
+        self, path: Path, group: Any, *, keep: int, verify: bool, say: Say
+    ) -> None:
+        self.path, self.group, self.keep, self.verify, self.say = path, group, keep, verify, say
+        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.thread: threading.Thread | None = None
+        self.outcome: Outcome | None = None
+        self.host: dict[str, Tensor] = {}
+        self.stream = torch.cuda.Stream() if torch.cuda.is_available() else None
+        self.copied: torch.cuda.Event | None = None
+        self.until: torch.cuda.Event | None = None
+        if self.rank == 0:
+            path.mkdir(parents=True, exist_ok=True)
+            for leftover in path.glob("step-*.partial"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        dist.barrier(group=group)
+
+    def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Begin to write the state of a step; training may go on, `settle` permitting.
+
+        Args:
+            step: Steps done.
+            state: Tensors by name; DTensors where ranks hold parts.
+            facts: What else a resumed run needs to know; plain values.
+        """
+        if self.thread and self.thread.is_alive():
+            self.say("checkpoint-slow", f"step {step}: the last checkpoint is still being written "
+                     "and training waits for it; a larger checkpoint.every avoids that")
+        self.finish()
+        began = time.perf_counter()
+        self._copy(state)
+        manifest = {"step": step, "facts": facts}
+        self.thread = threading.Thread(target=self._write, args=(step, manifest, began))
+        self.thread.start()
+
+    def settle(self) -> None:
+        """Call before changing the state: the GPU's stream then waits for the copy, if any."""
+        if self.copied is not None:
+            torch.cuda.current_stream().wait_event(self.copied)
+            self.copied = None
+
+    def finish(self) -> None:
+        """Wait for the checkpoint that is being written, and report how it ended.
+
+        A failure is reported, not raised: a full disk is no reason to end a healthy run.
+        """
+        if self.thread is None:
+            return
+        self.thread.join()
+        self.thread = None
+        done = self.outcome
+        if done is None:
+            return
+        if done.error:
+            self.say("checkpoint-failed", f"step {done.step}: NO CHECKPOINT was written "
+                     f"({done.error}); the one before stays the newest", step=done.step)
+        else:
+            self.say("checkpoint", f"step {done.step}: checkpoint of {done.gigabytes:.2f} GB "
+                     f"written in {done.seconds:.1f} s", step=done.step, seconds=done.seconds,
+                     gigabytes=done.gigabytes)
+
+    def reserve(self, state: dict[str, Tensor]) -> None:
+        """Take the host memory that copies need: at the start, where its lack is noticed early."""
+        for name, value in state.items():
+            if name not in self.host:
+                pin = value.device.type == "cuda"
+                self.host[name] = torch.empty_like(value, device="cpu", pin_memory=pin)
+
+    def _copy(self, state: dict[str, Tensor]) -> None:
+        """Copy this rank's parts to the host, beside the stream that computes."""
+        self.reserve(state)
+        if self.stream is None:
+            for name, value in state.items():
+                _local(self.host[name]).copy_(_local(value))
+            return
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            for name, value in state.items():
+                _local(self.host[name]).copy_(_local(value), non_blocking=True)
+            self.copied = torch.cuda.Event()
+            self.copied.record()
+        self.until = self.copied
+
+    def _write(self, step: int, manifest: dict[str, Any], began: float) -> None:
+        """Write, hash and commit; runs on the thread, on every rank."""
+        final = folder_of(self.path, step)
+        partial = final.with_suffix(".partial")
+        report: dict[str, Any] = {}
+        try:
+            if self.until is not None:
+                self.until.synchronize()
+            writer = dcp.FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
+            dcp.save(self.host, storage_writer=writer, process_group=self.group)
+            mine = sorted(partial.glob(f"__{self.rank}_*"))
+            report = {file.name: digest(file) for file in mine}
+        except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
+            report = {"error": f"rank {self.rank}: {_first_line(error)}"}
+        reports: list[dict[str, Any]] = [{} for _ in range(self.ranks)]
+        dist.all_gather_object(reports, report, group=self.group)
+        errors = [r["error"] for r in reports if "error" in r]
+        files = {name: value for r in reports if "error" not in r for name, value in r.items()}
+        verdict = [errors[0] if errors else None]
+        if self.rank == 0 and not errors:
+            try:
+                self._commit(partial, final, {**manifest, "files": files})
+            except OSError as error:
+                verdict = [_first_line(error)]
+        dist.broadcast_object_list(verdict, src=0, group=self.group)
+        size = sum(value["bytes"] for value in files.values()) / 1e9
+        self.outcome = Outcome(step, verdict[0], time.perf_counter() - began, size)
+
+    def _commit(self, partial: Path, final: Path, manifest: dict[str, Any]) -> None:
+        manifest["files"][".metadata"] = digest(partial / ".metadata")
+        text = json.dumps({**manifest, "seal": seal(manifest)}, indent=1)
+        with (partial / MANIFEST).open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        for old in committed(self.path)[self.keep :]:
+            shutil.rmtree(folder_of(self.path, old), ignore_errors=True)
+
+    def resume(self, state: dict[str, Tensor], model: dict[str, Any]) -> dict[str, Any] | None:
+        """Fill the state from the newest checkpoint that is whole.
+
+        A damaged one is reported, set aside under another name, and the one before it is tried.
+
+        Args:
+            state: Tensors to fill, laid out in any way.
+            model: The shape of the model, which the checkpoint's must equal.
+
+        Returns:
+            The manifest of the checkpoint, or None where there is none.
+
+        Raises:
+            UserError: If checkpoints exist but none is whole, or it is of another model.
+        """
+        steps: list[Any] = [committed(self.path) if self.rank == 0 else None]
+        dist.broadcast_object_list(steps, src=0, group=self.group)
+        for step in steps[0]:
+            folder = folder_of(self.path, step)
+            manifest, wrong = self._examine(folder)
+            if wrong:
+                self.say("checkpoint-damaged", f"checkpoint {folder} is damaged: "
+                         f"{'; '.join(wrong[:3])}; falling back to the one before it", step=step)
+                if self.rank == 0:
+                    aside = folder.with_suffix(".damaged")
+                    shutil.rmtree(aside, ignore_errors=True)
+                    folder.rename(aside)
+                continue
+            _refuse_other_model(folder, manifest["facts"].get("model", model), model)
+            reader = dcp.FileSystemReader(folder)
+            dcp.load(state, storage_reader=reader, process_group=self.group)
+            self.say("resume", f"resumed from {folder}", step=step)
+            return manifest
+        if steps[0]:
+            raise UserError(
+                f"checkpoint.path = {self.path}: none of its {len(steps[0])} checkpoints is whole; "
+                "restore one from its replica, or write another checkpoint.path to begin anew"
+            )
+        return None
+
+    def _examine(self, folder: Path) -> tuple[dict[str, Any], list[str]]:
+        """Return the manifest and the faults of all files, each looked at by one rank."""
+        wrong: list[str] = []
+        manifest: dict[str, Any] = {}
+        try:
+            manifest = read_manifest(folder)
+            mine = sorted(manifest["files"].items())[self.rank :: self.ranks]
+            wrong = faults(folder, mine, full=self.verify)
+        except ValueError as error:
+            wrong = [str(error)]
+        found: list[list[str]] = [[] for _ in range(self.ranks)]
+        dist.all_gather_object(found, wrong, group=self.group)
+        return manifest, sorted({fault for part in found for fault in part})
+
+
+def _local(value: Tensor) -> Tensor:
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no further words'}"
+
+
+def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
+    differing = [name for name in model if saved.get(name) != model[name]]
+    if differing:
+        lines = [
+            f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
+            f"{saved.get(name)!r}, or another checkpoint.path" for name in differing
+        ]
+        raise UserError("\n".join(lines))

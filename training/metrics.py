@@ -1,0 +1,155 @@
+"""Figures of a run: one line for a human, one JSON object for a machine.
+
+MFU, model FLOPs utilisation, is
+
+    (6N + 12*L*h*s) * tokens per second / (GPUs * peak FLOP/s of a GPU)
+
+with N parameters (without learned positions), L layers, width h, sequence s. Recomputation is not
+counted, and attention as if it were not causal: PaLM, arXiv 2204.02311, appendix B.
+"""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from training.model import flops_per_token, parameter_count
+from training.settings import ModelSettings
+
+PEAK_TFLOPS = (
+    ("H100 PCIe", 756.0),
+    ("H100", 989.4),
+    ("H200", 989.4),
+    ("B200", 2250.0),
+    ("A100", 312.0),
+    ("A10G", 70.0),
+)
+"""Dense bf16 peaks from NVIDIA's datasheets (read 2026-11), first match of the name wins."""
+FORMULA = "mfu = (6N + 12*L*h*s) * tokens_per_s / (gpus * peak_tflops * 1e12)"
+GIB = 2**30
+
+
+def peak_tflops(device: torch.device, given: float) -> float | None:
+    """Return the bf16 peak of a GPU in TFLOP/s, the given one first; None if it is unknown."""
+    if given:
+        return given
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for part, peak in PEAK_TFLOPS if part in name), None)
+
+
+def memory_gib(device: torch.device) -> float:
+    """Return the most memory held so far: of the GPU, or of the process where there is none."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+@dataclass
+class Metrics:
+    """The record of a run on one rank; ranks other than 0 write nothing.
+
+    Args:
+        model: Shape, for the FLOPs.
+        gpus: Ranks of the run.
+        device: This rank's.
+        peak: TFLOP/s of one GPU, or None if unknown: then there is no MFU.
+        path: Folder of metrics.jsonl, or None.
+        print_every: Steps between printed lines.
+        speaks: Whether this rank writes.
+    """
+
+    model: ModelSettings
+    gpus: int
+    device: torch.device
+    peak: float | None
+    path: str | None
+    print_every: int
+    speaks: bool
+    file: TextIO | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        """Open the record; a resumed run goes on in the same one."""
+        self.flops = flops_per_token(self.model)
+        if self.path and self.speaks:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+            self.file = (Path(self.path) / "metrics.jsonl").open("a", encoding="utf-8")
+
+    def event(self, name: str, text: str, **values: Any) -> None:
+        """Say and record something that is not a step."""
+        if self.speaks:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+            self._record({"event": name, "text": text, **values})
+
+    def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
+        """Record what this run is, and start the clock."""
+        gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        n = parameter_count(self.model)
+        self.event(
+            "start",
+            f"{n / 1e9:.3f}B parameters on {self.gpus} x {gpu}; {layout}; from step {step}",
+            parameters=n, gpus=self.gpus, gpu=gpu, peak_tflops=self.peak, formula=FORMULA,
+            layout=layout, step=step, settings=settings, torch=torch.__version__,
+        )
+        self.started = time.perf_counter()
+
+    def step(  # noqa: PLR0913 - the figures of a step
+        self, step: int, *, loss: float, norm: float, rate: float, tokens: int, waited: float
+    ) -> None:
+        """Record one finished step.
+
+        Args:
+            step: Counted from 1.
+            loss: Mean cross entropy of the batch, in nats per token.
+            norm: Norm of the gradient before clipping.
+            rate: Learning rate.
+            tokens: Tokens in the batch over all ranks.
+            waited: Seconds that the step waited for data.
+        """
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        per_second = tokens / seconds
+        mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
+        memory = memory_gib(self.device)
+        skipped = norm != norm or norm in {float("inf"), float("-inf")}  # noqa: PLR0124
+        if not self.speaks:
+            return
+        if step % self.print_every == 0 or step == 1 or skipped:
+            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
+            note = "  SKIPPED: the gradient is not finite" if skipped else ""
+            sys.stdout.write(
+                f"step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {rate:.2e}  "
+                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}\n"
+            )
+            sys.stdout.flush()
+        self._record({
+            "event": "step", "step": step, "loss": _number(loss), "norm": _number(norm),
+            "lr": rate, "tokens": tokens, "seconds": seconds, "tokens_per_s": per_second,
+            "tokens_per_s_per_gpu": per_second / self.gpus, "mfu": mfu, "memory_gib": memory,
+            "data_wait_s": waited, "skipped": skipped,
+        })
+
+    def _record(self, values: dict[str, Any]) -> None:
+        if self.file:
+            when = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self.file.write(json.dumps({"time": when, **values}) + "\n")
+            self.file.flush()
+
+    def close(self) -> None:
+        """Close the record."""
+        if self.file:
+            self.file.close()
+
+
+def _number(value: float) -> float | None:
+    """Return a number that JSON has, or None."""
+    return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124

@@ -1,0 +1,48 @@
+"""What a user did that cannot be, said so that the next attempt works."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One value that cannot be.
+
+    Attributes:
+        field: Dotted name of the setting, as it is written in a recipe or after `--set`.
+        got: What was given.
+        why: Why that cannot be.
+        fix: What to write instead.
+    """
+
+    field: str
+    got: object
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return the sentence that the user reads."""
+        return f"{self.field} = {self.got!r}: {self.why}; {self.fix}"
+
+
+class UserError(Exception):
+    """A mistake that its maker can mend: printed as text, never as a stack trace."""
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> "UserError | None":
+        """Return one error that lists every problem, or None where there is none."""
+        lines = [str(problem) for problem in problems]
+        return cls("\n".join(lines)) if lines else None
+
+
+def divisors(number: int) -> list[int]:
+    """Return every divisor of a positive number, in rising order."""
+    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+
+
+def choices(values: Iterable[int]) -> str:
+    """Return `write 1, 2 or 4` for the numbers 1, 2 and 4."""
+    words = [str(value) for value in values]
+    if len(words) == 1:
+        return f"write {words[0]}"
+    return f"write {', '.join(words[:-1])} or {words[-1]}"

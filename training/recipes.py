@@ -1,0 +1,109 @@
+"""Recipes that are known by name: `python -m training.train gpt-1b`.
+
+Paths are relative, so that the job's working folder (the Lustre mount on a cluster) decides.
+Which partition size a model needs on which GPU is worked out in docs/training/README.md.
+"""
+
+import runpy
+from pathlib import Path
+
+from training.problems import UserError
+from training.settings import (
+    CheckpointSettings,
+    DataSettings,
+    ModelSettings,
+    NumericsSettings,
+    OptimizerSettings,
+    ParallelSettings,
+    RunSettings,
+    Settings,
+)
+
+GPT2_VOCABULARY = 50304
+"""50257 tokens of GPT-2, padded to a multiple of 64 (nanoGPT does the same)."""
+
+SMOKE = Settings(
+    model=ModelSettings(layers=2, width=64, heads=4, vocabulary=320, sequence=64),
+    data=DataSettings(path="tokens", global_batch=8, micro_batch=2),
+    run=RunSettings(steps=50, path="run"),
+    numerics=NumericsSettings(dtype="fp32", compile=False, loss_chunks=2),
+    optimizer=OptimizerSettings(learning_rate=3e-3, warmup_steps=10),
+    checkpoint=CheckpointSettings(path="checkpoints", every=10),
+)
+"""Minutes on a laptop's processor: proves that the installation works."""
+
+GPT_124M = Settings(
+    model=ModelSettings(
+        layers=12, width=768, heads=12, vocabulary=GPT2_VOCABULARY, sequence=1024
+    ),
+    data=DataSettings(path="tokens", global_batch=512, micro_batch=64),
+    run=RunSettings(steps=20_000, path="run"),
+    optimizer=OptimizerSettings(learning_rate=6e-4, warmup_steps=700),
+    checkpoint=CheckpointSettings(path="checkpoints", every=1000),
+)
+"""GPT-2 small, one node."""
+
+GPT_1B = Settings(
+    model=ModelSettings(
+        layers=24, width=2048, heads=16, vocabulary=GPT2_VOCABULARY, sequence=2048
+    ),
+    data=DataSettings(path="tokens", global_batch=512, micro_batch=16),
+    run=RunSettings(steps=25_000, path="run"),
+    optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=1000),
+    checkpoint=CheckpointSettings(path="checkpoints", every=500),
+)
+"""1.31 billion parameters at 80 GB per GPU; on 40 GB: numerics.checkpoint_every=1."""
+
+GPT_30B_P4D = Settings(
+    model=ModelSettings(
+        layers=48, width=7168, heads=56, vocabulary=GPT2_VOCABULARY, sequence=2048
+    ),
+    data=DataSettings(path="tokens", global_batch=1024, micro_batch=4),
+    run=RunSettings(steps=150_000, path="run"),
+    parallel=ParallelSettings(partition_size=32, gpus_per_node=8, hierarchical_gather=True),
+    numerics=NumericsSettings(checkpoint_every=1),
+    optimizer=OptimizerSettings(learning_rate=1e-4, warmup_steps=2000),
+    checkpoint=CheckpointSettings(path="checkpoints", every=100),
+)
+"""16 p4d.24xlarge nodes in four groups of four, the layout of AWS's own 30B example."""
+
+GPT_1T_P4D = Settings(
+    model=ModelSettings(
+        layers=128, width=25600, heads=160, vocabulary=GPT2_VOCABULARY, sequence=2048
+    ),
+    data=DataSettings(path="tokens", global_batch=3072, micro_batch=1),
+    run=RunSettings(steps=100_000, path="run"),
+    parallel=ParallelSettings(
+        partition_size=2048, tensor_parallel=8, gpus_per_node=8, hierarchical_gather=True
+    ),
+    numerics=NumericsSettings(checkpoint_every=1),
+    optimizer=OptimizerSettings(learning_rate=6e-5, warmup_steps=3000),
+    checkpoint=CheckpointSettings(path="checkpoints", every=50),
+)
+"""A trillion parameters on 512 p4d.24xlarge nodes: two groups of 256, eight GPUs to a layer."""
+
+RECIPES = {
+    "smoke": SMOKE,
+    "gpt-124m": GPT_124M,
+    "gpt-1b": GPT_1B,
+    "gpt-30b-p4d": GPT_30B_P4D,
+    "gpt-1t-p4d": GPT_1T_P4D,
+}
+
+
+def find(name: str) -> Settings:
+    """Return the recipe of that name, or `RECIPE` of the Python file of that name.
+
+    Raises:
+        UserError: If there is neither.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    if not Path(name).is_file():
+        known = ", ".join(RECIPES)
+        raise UserError(f"recipe {name!r}: no such name and no such file; write one of {known}, "
+                        "or the path of a Python file that defines RECIPE")
+    recipe = runpy.run_path(name).get("RECIPE")
+    if not isinstance(recipe, Settings):
+        raise UserError(f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it")
+    return recipe

@@ -1,0 +1,309 @@
+"""Everything that can be chosen about a run, as frozen and validated values.
+
+A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
+`training.recipes`. Single values are replaced on the command line:
+
+    torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
+"""
+
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, Self
+
+from training.problems import Problem, UserError, choices, divisors
+
+MULTIPLE_FOR_TENSOR_CORES = 8
+"""Matrix sizes in bf16 that are no multiple of this miss the tensor cores (16 bytes; NVIDIA's
+matrix multiplication guide, read 2026-11)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """A decoder-only transformer: pre-norm, no biases, GELU of four times the width.
+
+    Its parameters number `12 * layers * width**2 + vocabulary * width`, plus norms.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    """Rows of the embedding, which is also the output layer. Pad it to a multiple of 64."""
+    sequence: int
+    """Tokens in one sample."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """Learned positions cost nothing per layer; rotary ones move 4 bytes per value of q and k."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        for name in ("layers", "width", "heads", "vocabulary", "sequence"):
+            if getattr(self, name) < 1:
+                yield Problem(f"model.{name}", getattr(self, name), "must be positive", "write 1+")
+                return
+        if self.width % self.heads:
+            near = [n for n in divisors(self.width) if n <= 2 * self.heads]
+            yield Problem(
+                "model.heads", self.heads, f"does not divide model.width = {self.width}",
+                choices(near[-3:]),
+            )
+        elif self.positions == "rotary" and (self.width // self.heads) % 2:
+            yield Problem(
+                "model.positions", self.positions,
+                f"rotates pairs, and a head has {self.width // self.heads} values",
+                "write learned, or another model.heads",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Where the tokens are and how many make one step."""
+
+    path: str
+    """Folder that `python -m training.prepare` wrote."""
+    global_batch: int
+    """Sequences in one optimizer step, over all ranks."""
+    micro_batch: int
+    """Sequences that one data-parallel rank works on at a time."""
+    validation_path: str | None = None
+    """Folder of held-out tokens, written the same way."""
+    validation_every: int = 0
+    """Steps between evaluations; 0 for none."""
+    validation_sequences: int = 64
+    """Sequences in one evaluation, over all ranks: always the same ones."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        for name in ("global_batch", "micro_batch", "validation_sequences"):
+            if getattr(self, name) < 1:
+                yield Problem(f"data.{name}", getattr(self, name), "must be positive", "write 1+")
+        if self.validation_every and not self.validation_path:
+            yield Problem(
+                "data.validation_every", self.validation_every,
+                "there are no held-out tokens to evaluate on",
+                "write data.validation_path, or 0",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelSettings:
+    """How the model state lies on the GPUs (MiCS, arXiv 2205.00119)."""
+
+    partition_size: int = 1
+    """Consecutive GPUs that hold one copy of the model state: 1 is data parallelism, the number
+    of all GPUs is ZeRO-3, and everything between is MiCS."""
+    tensor_parallel: int = 1
+    """GPUs of one node that share every layer; part of the partition group."""
+    gpus_per_node: int = 0
+    """0 takes the number of ranks that the launcher started on this node."""
+    hierarchical_gather: bool = False
+    """Gather between nodes first and inside the node second. For groups of several nodes it
+    sends (p-k)/p of the weights over a node's link instead of (p-1)/p."""
+    reshard_after_forward: bool = True
+    """False keeps gathered weights until the backward pass: one gather less for 2 bytes (bf16)
+    per parameter of memory."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be; what needs the world size is in `training.mesh`."""
+        for name, least in (("partition_size", 1), ("tensor_parallel", 1), ("gpus_per_node", 0)):
+            if getattr(self, name) < least:
+                yield Problem(
+                    f"parallel.{name}", getattr(self, name), f"must be at least {least}",
+                    f"write {least} or more",
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumericsSettings:
+    """Precision, memory and speed of the arithmetic."""
+
+    dtype: Literal["bf16", "fp32", "fp64"] = "bf16"
+    """Weights, activations and gradients. With bf16 the optimizer keeps fp32 master weights."""
+    reduce_dtype: Literal["fp32", "bf16"] = "fp32"
+    """Gradients on the network and while they accumulate, where dtype is bf16."""
+    compile: bool = True
+    """Compile each block, the loss, and nothing else."""
+    checkpoint_every: int = 0
+    """Recompute every n-th block in the backward pass: 0 none, 1 all, 2 every other."""
+    attention: Literal["cudnn", "flash", "auto"] = "cudnn"
+    """Preferred kernel; where it does not serve, PyTorch takes the next one."""
+    loss_chunks: int = 8
+    """Parts in which logits are made, so that they never exist all at once."""
+    deterministic: bool = False
+    """Have GPU kernels that add in a fixed order, so that a resumed run repeats every bit."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        if self.checkpoint_every < 0:
+            yield Problem(
+                "numerics.checkpoint_every", self.checkpoint_every, "counts blocks",
+                "write 0 (never), 1 (every block) or more",
+            )
+        if self.loss_chunks < 1:
+            yield Problem("numerics.loss_chunks", self.loss_chunks, "counts parts", "write 1+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW with warm-up, cosine decay and clipping."""
+
+    learning_rate: float = 3e-4
+    final_fraction: float = 0.1
+    """Rate at the last step, as a share of learning_rate."""
+    warmup_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.95)
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    """On matrices only, not on norms."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 never clips."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        for index, beta in enumerate(self.betas):
+            if not 0 <= beta < 1:
+                yield Problem(
+                    f"optimizer.betas[{index}]", beta, "is a decay factor", "write 0 <= beta < 1"
+                )
+        for name in ("learning_rate", "epsilon", "weight_decay", "clip_norm", "warmup_steps"):
+            if getattr(self, name) < 0:
+                yield Problem(
+                    f"optimizer.{name}", getattr(self, name), "cannot be negative", "write 0+"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """When the state is written, where, and how much of it is kept."""
+
+    path: str | None = None
+    """Folder on the shared file system; None writes no checkpoints."""
+    every: int = 0
+    """Steps between checkpoints; 0 writes only at the end and when told to stop."""
+    keep: int = 3
+    """Newest checkpoints that are kept."""
+    verify: bool = True
+    """Read every file against its checksum before resuming from it."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        if self.every and not self.path:
+            yield Problem(
+                "checkpoint.every", self.every, "there is nowhere to write to",
+                "write checkpoint.path, or 0",
+            )
+        if self.keep < 2:  # noqa: PLR2004 - one to use and one to fall back to
+            yield Problem(
+                "checkpoint.keep", self.keep, "a damaged checkpoint needs one before it",
+                "write 2 or more",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Length and record of the run."""
+
+    steps: int
+    """Optimizer steps from the beginning of training, resumed ones included."""
+    path: str | None = None
+    """Folder for metrics.jsonl; None prints only."""
+    seed: int = 0
+    """Decides weights and order of data, on any number of GPUs."""
+    print_every: int = 10
+    peak_tflops: float = 0.0
+    """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield every value that cannot be."""
+        for name, least in (("steps", 1), ("print_every", 1), ("seed", 0), ("peak_tflops", 0)):
+            if getattr(self, name) < least:
+                yield Problem(
+                    f"run.{name}", getattr(self, name), f"must be at least {least}",
+                    f"write {least} or more",
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One run, complete.
+
+    Raises:
+        UserError: With every problem of every part, when the values cannot be.
+    """
+
+    model: ModelSettings
+    data: DataSettings
+    run: RunSettings
+    parallel: ParallelSettings = field(default_factory=ParallelSettings)
+    numerics: NumericsSettings = field(default_factory=NumericsSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if error := UserError.of(self.problems()):
+            raise error
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the problems of every part."""
+        for part in fields(self):
+            yield from getattr(self, part.name).problems()
+        ways = max(self.parallel.tensor_parallel, 1)
+        for name in ("heads", "sequence"):
+            if getattr(self.model, name) % ways:
+                yield Problem(
+                    "parallel.tensor_parallel", ways,
+                    f"does not divide model.{name} = {getattr(self.model, name)}",
+                    choices([n for n in divisors(getattr(self.model, name)) if n <= ways][-3:]),
+                )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    def override(self, changes: Mapping[str, str]) -> Self:
+        """Return these settings with `part.name` replaced by the value its text stands for.
+
+        Raises:
+            UserError: If a name does not exist or a text is not of its type.
+        """
+        parts: dict[str, dict[str, object]] = {}
+        for name, text in changes.items():
+            part, _, leaf = name.partition(".")
+            known = typing.get_type_hints(type(getattr(self, part, None)))
+            if not is_dataclass(getattr(self, part, None)) or leaf not in known:
+                names = [f"{p.name}.{f.name}" for p in fields(self)
+                         for f in fields(getattr(self, p.name))]
+                near = [n for n in names if n.endswith(f".{leaf or part}")] or names
+                raise UserError(f"--set {name}={text}: no such setting; write {' or '.join(near)}")
+            parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
+        changed: dict[str, Any] = {
+            part: replace(getattr(self, part), **values) for part, values in parts.items()
+        }
+        return replace(self, **changed)
+
+
+def parse(name: str, text: str, kind: Any) -> object:
+    """Return the value of the given type that a text stands for.
+
+    Raises:
+        UserError: If it stands for none.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        if text in arguments:
+            return text
+        raise UserError(f"--set {name}={text}: no such choice; write {' or '.join(arguments)}")
+    if origin is types.UnionType:
+        return None if text in {"", "none", "None"} else parse(name, text, arguments[0])
+    if origin is tuple:
+        return tuple(parse(name, part, arguments[0]) for part in text.split(","))
+    if kind is bool:
+        if text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        raise UserError(f"--set {name}={text}: is yes or no; write true or false")
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"--set {name}={text}: is not of type {kind.__name__}") from None

@@ -1,0 +1,144 @@
+"""MiCS on FSDP2: one call per block on a mesh (replica x shard).
+
+FSDP2 then gathers a block's weights inside its partition group, before its forward and its
+backward pass, and reduce-scatters its gradients inside the group after every micro-step (hop 1 of
+the MiCS paper's two-hop synchronisation). Across groups it all-reduces this rank's share of them,
+and `Sharded.boundary` has it do so after the last micro-step only (hop 2). Per optimizer step with
+g micro-steps, L blocks and a partition group of p ranks:
+
+    all-gathers       g * (2L + 1)     the outer weights stay gathered until the backward pass
+    reduce-scatters   g * (L + 1)
+    all-reduces       L + 1            of 1/p of the weights each, over the replicas
+
+`tests/training` counts them and their sizes.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+
+# Not public, but it is what torch.distributed.checkpoint asks, too: where in the whole tensor
+# this rank's part begins, for strided shards (tensor parallel and sharded) as well.
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+from training.gather import HierarchicalAllGather
+from training.loss import Kernel
+from training.mesh import Grid
+from training.model import Transformer, deviation
+from training.settings import Settings
+
+DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
+
+
+class Sharded:
+    """A transformer laid out over the grid, its weights drawn from the seed.
+
+    Args:
+        settings: The run.
+        grid: Process groups.
+        device: Where this rank computes.
+    """
+
+    def __init__(self, settings: Settings, grid: Grid, device: torch.device) -> None:
+        numerics = settings.numerics
+        with torch.device("meta"):
+            self.module = Transformer(
+                settings.model,
+                tensor=grid.tensor,
+                checkpoint_every=numerics.checkpoint_every,
+                loss_chunks=numerics.loss_chunks,
+            )
+        self.module.to(DTYPES[numerics.dtype])
+        if numerics.compile:
+            for block in self.module.blocks:
+                block.compile()
+            Kernel.compile()
+        accumulates = (
+            grid.layout.accumulation(settings.data.global_batch, settings.data.micro_batch) > 1
+        )
+        policy = MixedPrecisionPolicy(reduce_dtype=_reduce_dtype(settings, grid, accumulates))
+        for block in self.module.blocks:
+            # A group of one gathers by a copy on its own GPU.
+            fully_shard(
+                block, mesh=grid.blocks, mp_policy=policy,
+                reshard_after_forward=settings.parallel.reshard_after_forward,
+            )
+        fully_shard(
+            self.module, mesh=grid.outer, mp_policy=policy, reshard_after_forward=False
+        )
+        spans_nodes = grid.layout.partition > grid.layout.node
+        hierarchical = settings.parallel.hierarchical_gather and spans_nodes
+        gather = HierarchicalAllGather.over(grid) if hierarchical else None
+        for part in self._parts():
+            # The loss is already divided by the batch's tokens: gradients are sums.
+            part.set_gradient_divide_factor(1.0)
+            part.set_force_sum_reduction_for_comms(enable=True)
+            if gather is not None:
+                part.set_custom_all_gather(gather)
+        self.module.to_empty(device=device)
+        self._draw(settings, device)
+
+    def _parts(self) -> Iterable[FSDPModule]:
+        return [module for module in self.module.modules() if isinstance(module, FSDPModule)]
+
+    def boundary(self, *, reached: bool) -> None:
+        """Say whether the next backward pass is the last of its optimizer step."""
+        assert isinstance(self.module, FSDPModule)  # noqa: S101 - for the type checker
+        self.module.set_requires_all_reduce(reached)
+
+    def named_parameters(self) -> dict[str, DTensor]:
+        """Return the parameters by name; each knows its mesh and holds this rank's part."""
+        return {name: _sharded(value) for name, value in self.module.named_parameters()}
+
+    @torch.no_grad()
+    def _draw(self, settings: Settings, device: torch.device) -> None:
+        """Fill every weight from the seed, the same on any number of GPUs of one kind.
+
+        Each rank draws each whole tensor and keeps its part: one tensor at a time in memory,
+        and about ten seconds for 10^12 values at the GPU's 10^11 per second.
+        """
+        for index, (name, parameter) in enumerate(self.named_parameters().items()):
+            local = parameter.to_local()
+            spread = deviation(name, settings.model)
+            if not spread:
+                local.fill_(1.0)
+                continue
+            generator = torch.Generator(device).manual_seed((settings.run.seed << 20) + index)
+            whole = torch.empty(parameter.shape, dtype=torch.float32, device=device)
+            whole.normal_(0.0, spread, generator=generator)
+            shape, offset = compute_local_shape_and_global_offset(
+                parameter.shape, parameter.device_mesh, parameter.placements
+            )
+            part = tuple(slice(o, o + n) for o, n in zip(offset, shape, strict=True))
+            local.copy_(whole[part])
+        self.module.fill_buffers()
+
+
+def _sharded(value: Tensor | nn.Parameter) -> DTensor:
+    if not isinstance(value, DTensor):
+        raise TypeError(f"expected a sharded parameter, found {type(value).__name__}")
+    return value
+
+
+def _reduce_dtype(settings: Settings, grid: Grid, accumulates: bool) -> torch.dtype | None:  # noqa: FBT001
+    """Return the type in which gradients travel and add up; None is the weights' own."""
+    nothing_is_added = grid.layout.world == 1 and not accumulates
+    if settings.numerics.dtype != "bf16" or nothing_is_added:
+        return None
+    return DTYPES[settings.numerics.reduce_dtype]
+
+
+def sum_over(group: dist.ProcessGroup | None, value: Tensor) -> Tensor:
+    """Return the sum of a tensor over a group (None: every rank), added in place."""
+    dist.all_reduce(value, group=group)
+    return value
+
+
+def host_group() -> Any:
+    """Return a gloo group of all ranks, for objects and checkpoints, off the GPU's streams."""
+    return dist.new_group(backend="gloo")
