@@ -6,6 +6,7 @@ from constructs import Construct
 from constructs_lib.spec.environment import EnvironmentSpec
 from stacks.cluster import ClusterStack
 from stacks.network import NetworkStack
+from stacks.providers import drop_redundant_dependencies
 from stacks.storage import StorageStack
 from stacks.training import TrainingStack
 
@@ -53,4 +54,11 @@ class TrainingEnvironment(cdk.Stage):
             cluster=self.cluster,
             env=env,
         )
-        cdk.Tags.of(self).add("ultracluster:environment", spec.name)
+        drop_redundant_dependencies(self)
+        cdk.Tags.of(self).add(
+            "ultracluster:environment",
+            spec.name,
+            # Tags of a placement group are create-only: a change would replace the group, and
+            # with it the reservation.
+            exclude_resource_types=["AWS::EC2::PlacementGroup"],
+        )

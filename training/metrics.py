@@ -12,7 +12,7 @@ import json
 import resource
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -52,6 +52,23 @@ def memory_gib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
+class Mark:
+    """A moment in the device's work: on a GPU, when everything enqueued so far is done."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.at = time.perf_counter()
+        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
+        if self.event:
+            self.event.record()
+
+    def seconds_since(self, earlier: "Mark") -> float:
+        """Return the seconds between two moments, waiting for this one to come."""
+        if self.event is None or earlier.event is None:
+            return self.at - earlier.at
+        self.event.synchronize()
+        return earlier.event.elapsed_time(self.event) / 1e3
+
+
 @dataclass
 class Metrics:
     """The record of a run on one rank; ranks other than 0 write nothing.
@@ -74,7 +91,6 @@ class Metrics:
     print_every: int
     speaks: bool
     file: TextIO | None = None
-    started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
@@ -91,7 +107,7 @@ class Metrics:
             self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
-        """Record what this run is, and start the clock."""
+        """Record what this run is."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         n = parameter_count(self.model)
         self.event(
@@ -100,10 +116,10 @@ class Metrics:
             parameters=n, gpus=self.gpus, gpu=gpu, peak_tflops=self.peak, formula=FORMULA,
             layout=layout, step=step, settings=settings, torch=torch.__version__,
         )
-        self.started = time.perf_counter()
 
     def step(  # noqa: PLR0913 - the figures of a step
-        self, step: int, *, loss: float, norm: float, rate: float, tokens: int, waited: float
+        self, step: int, *, loss: float, norm: float, rate: float, tokens: int, seconds: float,
+        waited: float,
     ) -> None:
         """Record one finished step.
 
@@ -113,10 +129,9 @@ class Metrics:
             norm: Norm of the gradient before clipping.
             rate: Learning rate.
             tokens: Tokens in the batch over all ranks.
+            seconds: From the end of the step before to the end of this one.
             waited: Seconds that the step waited for data.
         """
-        now = time.perf_counter()
-        seconds, self.started = now - self.started, now
         per_second = tokens / seconds
         mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
         memory = memory_gib(self.device)

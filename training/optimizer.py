@@ -1,11 +1,13 @@
 """AdamW on this rank's part of the parameters, with fp32 master weights for bf16 ones.
 
-The update is PyTorch's fused kernel. It is element-wise, so it runs on the local parts and needs
-to know nothing of meshes; only the gradient's norm is a sum over the partition group.
+The update is element-wise, so it runs on the local parts and needs to know nothing of meshes; only
+the gradient's norm is a sum over the partition group. Compiled, it is one kernel per parameter that
+reads a bf16 gradient, updates master and moments and rounds the weight in a single pass: 28 bytes
+per parameter. PyTorch's own fused AdamW wants everything of one type, and with the casts before
+and after it moves 44: on an H100, 25 ms for 1.31 billion parameters instead of 13.
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
@@ -27,6 +29,38 @@ def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
     return settings.learning_rate * (floor + (1 - floor) * cosine)
 
 
+def adamw(  # noqa: PLR0913, PLR0917 - compiled: tensors by position
+    weight: Tensor, gradient: Tensor, master: Tensor, mean: Tensor, square: Tensor, knobs: Tensor,
+    betas: tuple[float, float], epsilon: float,
+) -> None:
+    """Update one parameter in place (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2).
+
+    Args:
+        weight: What the model computes with, (n,).
+        gradient: Its gradient, (n,).
+        master: Weight in the optimizer's precision, or `weight` itself.
+        mean: Running mean of the gradient.
+        square: Running mean of its square.
+        knobs: `MasterAdamW._knobs`, on the device so that nothing waits for the host.
+        betas: Decay of the two means.
+        epsilon: Added to the root of the square.
+    """
+    scale, rate, keep, first_bias, second_bias, finite = knobs.unbind()
+    g = gradient.to(master.dtype) * scale
+    new_mean = mean + (g - mean) * (1 - betas[0])
+    new_square = square * betas[1] + g * g * (1 - betas[1])
+    denominator = (new_square / second_bias).sqrt() + epsilon
+    new_master = master * keep - rate * (new_mean / first_bias) / denominator
+    # A gradient that is not finite leaves everything as it was.
+    good = finite > 0
+    mean.copy_(torch.where(good, new_mean, mean))
+    square.copy_(torch.where(good, new_square, square))
+    result = torch.where(good, new_master, master)
+    if weight is not master:
+        weight.copy_(result)
+    master.copy_(result)
+
+
 class MasterAdamW:
     """The optimizer of one rank.
 
@@ -34,6 +68,7 @@ class MasterAdamW:
         parameters: Sharded parameters by name.
         settings: Rates and decay.
         partition: Ranks that together hold one copy of the model state.
+        compiled: Whether to compile the update.
     """
 
     def __init__(
@@ -41,36 +76,28 @@ class MasterAdamW:
         parameters: dict[str, DTensor],
         settings: OptimizerSettings,
         partition: dist.ProcessGroup,
+        *,
+        compiled: bool,
     ) -> None:
         self.settings, self.partition, self.parameters = settings, partition, parameters
         self.locals = {name: value.to_local().detach() for name, value in parameters.items()}
         # A part can be empty: the last of 3 ranks that share 4 rows has none.
         self.held = [name for name, value in self.locals.items() if value.numel()]
         # bf16 weights get an fp32 copy; wider ones are their own master.
-        self.masters = {
-            name: torch.nn.Parameter(self.locals[name].to(_wide(self.locals[name].dtype)))
-            for name in parameters
+        self.masters = {name: value.to(_wide(value.dtype)) for name, value in self.locals.items()}
+        self.moments = {
+            name: {moment: torch.zeros_like(value) for moment in MOMENTS}
+            for name, value in self.masters.items()
         }
-        decays = [name for name in self.held if parameters[name].ndim > 1]
-        rests = [name for name in self.held if parameters[name].ndim <= 1]
-        self.adam = torch.optim.AdamW(
-            [
-                {"params": [self.masters[name] for name in names], "weight_decay": decay}
-                for names, decay in ((decays, settings.weight_decay), (rests, 0.0))
-                if names
-            ],
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            eps=settings.epsilon,
-            fused=True,
-        )
-        for name, master in self.masters.items():
-            self.adam.state[master] = {
-                "step": torch.zeros((), dtype=torch.float32, device=master.device),
-                **{moment: torch.zeros_like(master.detach()) for moment in MOMENTS},
-            }
-        self.updates = next(self._counters(), torch.zeros(()))
-        """Updates made, a scalar on the device: steps less those that were skipped."""
+        any_master = next(iter(self.masters.values()))
+        self.wide, self.device = any_master.dtype, any_master.device
+        self.updates = torch.zeros((), dtype=torch.float64, device=self.device)
+        """Updates made: steps, less those that were skipped."""
+        self.update = adamw
+        if compiled:
+            # One kernel per size of a part, and parts have more sizes than the default of 8.
+            torch._dynamo.config.recompile_limit = 64  # noqa: SLF001
+            self.update = torch.compile(adamw, dynamic=False)
 
     @torch.no_grad()
     def step(self, rate: float) -> Tensor:
@@ -86,32 +113,38 @@ class MasterAdamW:
         """
         gradients = {name: self._gradient(name) for name in self.held}
         norm = self._norm(gradients)
-        clip = self.settings.clip_norm
-        shrink = (norm / clip).clamp(min=1.0) if clip else torch.ones_like(norm)
+        finite = norm.isfinite()
+        self.updates += finite
+        plain, decayed = (self._knobs(norm, rate, decay)
+                          for decay in (0.0, self.settings.weight_decay))
         for name, gradient in gradients.items():
-            self.masters[name].grad = gradient.to(self.masters[name].dtype)
-        # The fused kernel divides by grad_scale and skips on found_inf: what loss scaling uses.
-        self.adam.grad_scale = shrink.to(torch.float32)  # type: ignore[attr-defined]
-        self.adam.found_inf = (~norm.isfinite()).to(torch.float32)  # type: ignore[attr-defined]
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.step()
-        self.adam.zero_grad(set_to_none=True)
-        self.publish()
+            moments = self.moments[name]
+            weight, master = self.locals[name].view(-1), self.masters[name].view(-1)
+            self.update(
+                master if weight.dtype == master.dtype else weight, gradient.view(-1), master,
+                moments["exp_avg"].view(-1), moments["exp_avg_sq"].view(-1),
+                decayed if self.parameters[name].ndim > 1 else plain,
+                self.settings.betas, self.settings.epsilon,
+            )
         for parameter in self.parameters.values():
             parameter.grad = None
         return norm
 
+    def _knobs(self, norm: Tensor, rate: float, decay: float) -> Tensor:
+        """Return the numbers of a step that every element shares, in the order `adamw` wants."""
+        clip = self.settings.clip_norm
+        scale = (clip / norm).clamp(max=1.0) if clip else torch.ones_like(norm)
+        biases = [1 - beta**self.updates for beta in self.settings.betas]
+        rates = [torch.full_like(norm, rate), torch.full_like(norm, 1 - rate * decay)]
+        knobs = [scale, *rates, *biases, norm.isfinite()]
+        return torch.stack([knob.to(self.wide) for knob in knobs])
+
     @torch.no_grad()
     def publish(self) -> None:
         """Round the masters into the weights that the model computes with."""
-        pairs = [
-            (self.locals[name], self.masters[name].detach())
-            for name in self.held
-            if self.locals[name].dtype != self.masters[name].dtype
-        ]
-        if pairs:
-            torch._foreach_copy_([p for p, _ in pairs], [m for _, m in pairs])  # noqa: SLF001
+        for name in self.held:
+            if self.locals[name] is not self.masters[name]:
+                self.locals[name].copy_(self.masters[name])
 
     def _gradient(self, name: str) -> Tensor:
         gradient = self.parameters[name].grad
@@ -121,12 +154,10 @@ class MasterAdamW:
 
     def _norm(self, gradients: dict[str, Tensor]) -> Tensor:
         """Return the norm over the partition group, counting copies on tensor ranks once."""
-        device = next(iter(self.masters.values())).device
-        wide = next(iter(self.masters.values())).dtype
-        total = torch.zeros((), dtype=wide, device=device)
+        total = torch.zeros((), dtype=self.wide, device=self.device)
         for copies in {self._copies(name) for name in gradients}:
             part = [g for name, g in gradients.items() if self._copies(name) == copies]
-            norms = torch._foreach_norm(part, 2, dtype=wide)  # noqa: SLF001
+            norms = torch._foreach_norm(part, 2, dtype=self.wide)  # noqa: SLF001
             total += torch.stack(norms).square().sum() / copies
         dist.all_reduce(total, group=self.partition)
         return total.sqrt()
@@ -144,21 +175,12 @@ class MasterAdamW:
         The weights are not in it: they are the masters, rounded. Tensors are DTensors, so that
         a checkpoint of one layout loads into another.
         """
-        state: dict[str, Tensor] = {}
+        state: dict[str, Tensor] = {"updates": self.updates}
         for name in self.parameters:
-            state[f"weight.{name}"] = self._whole(name, self.masters[name].detach())
+            state[f"weight.{name}"] = self._whole(name, self.masters[name])
             for moment in MOMENTS:
-                local = self.adam.state[self.masters[name]][moment]
-                state[f"{moment}.{name}"] = self._whole(name, local)
-        state["updates"] = self.updates
+                state[f"{moment}.{name}"] = self._whole(name, self.moments[name][moment])
         return state
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Take up what a checkpoint has written into `state`."""
-        for counter in self._counters():
-            counter.copy_(self.updates)
-        self.publish()
 
     def _whole(self, name: str, local: Tensor) -> DTensor:
         like = self.parameters[name]
@@ -166,10 +188,6 @@ class MasterAdamW:
             local, like.device_mesh, like.placements, run_check=False,
             shape=like.shape, stride=like.stride(),
         )
-
-    def _counters(self) -> Iterator[Tensor]:
-        for name in self.held:
-            yield self.adam.state[self.masters[name]]["step"]
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

@@ -49,6 +49,7 @@ GPT_1B = Settings(
     ),
     data=DataSettings(path="tokens", global_batch=512, micro_batch=16),
     run=RunSettings(steps=25_000, path="run"),
+    numerics=NumericsSettings(loss_chunks=4),
     optimizer=OptimizerSettings(learning_rate=2e-4, warmup_steps=1000),
     checkpoint=CheckpointSettings(path="checkpoints", every=500),
 )

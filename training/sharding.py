@@ -62,11 +62,11 @@ class Sharded:
             grid.layout.accumulation(settings.data.global_batch, settings.data.micro_batch) > 1
         )
         policy = MixedPrecisionPolicy(reduce_dtype=_reduce_dtype(settings, grid, accumulates))
+        # A group of one gathers by a copy on its own GPU: one copy is enough.
+        reshard = settings.parallel.reshard_after_forward and grid.layout.shards > 1
         for block in self.module.blocks:
-            # A group of one gathers by a copy on its own GPU.
             fully_shard(
-                block, mesh=grid.blocks, mp_policy=policy,
-                reshard_after_forward=settings.parallel.reshard_after_forward,
+                block, mesh=grid.blocks, mp_policy=policy, reshard_after_forward=reshard
             )
         fully_shard(
             self.module, mesh=grid.outer, mp_policy=policy, reshard_after_forward=False
@@ -76,8 +76,9 @@ class Sharded:
         gather = HierarchicalAllGather.over(grid) if hierarchical else None
         for part in self._parts():
             # The loss is already divided by the batch's tokens: gradients are sums.
-            part.set_gradient_divide_factor(1.0)
             part.set_force_sum_reduction_for_comms(enable=True)
+            if grid.layout.world > 1:  # one rank divides by nothing, but by 1.0 in a pass of its own
+                part.set_gradient_divide_factor(1.0)
             if gather is not None:
                 part.set_custom_all_gather(gather)
         self.module.to_empty(device=device)

@@ -31,7 +31,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, TokenFolder
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Metrics, peak_tflops
+from training.metrics import Mark, Metrics, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.problems import UserError
 from training.recipes import find
@@ -54,14 +54,14 @@ class Report:
     Attributes:
         step: Counted from 1.
         values: Loss, norm of the gradient, number of ranks that were told to stop.
-        ready: When `values` is on the host; None for at once.
+        done: When the step was finished and `values` was on the host.
         rate: Learning rate.
         waited: Seconds that the step waited for data.
     """
 
     step: int
     values: Tensor
-    ready: torch.cuda.Event | None
+    done: Mark
     rate: float
     waited: float
 
@@ -90,13 +90,15 @@ class Trainer:
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.optimizer = MasterAdamW(
-            self.sharded.named_parameters(), settings.optimizer, self.grid.partition
+            self.sharded.named_parameters(), settings.optimizer, self.grid.partition,
+            compiled=settings.numerics.compile,
         )
         self.metrics = Metrics(
             model, launch.world, self.device, peak_tflops(self.device, settings.run.peak_tflops),
             settings.run.path, settings.run.print_every, speaks=launch.rank == 0,
         )
         self.stop_asked = False
+        self.mark = Mark(self.device)
         self.step = 0
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
@@ -123,7 +125,7 @@ class Trainer:
         checkpoints.reserve(self.optimizer.state())
         manifest = checkpoints.resume(self.optimizer.state(), asdict(self.settings.model))
         if manifest:
-            self.optimizer.restore()
+            self.optimizer.publish()
             self.step = int(manifest["step"])
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -135,6 +137,7 @@ class Trainer:
         settings = self.settings
         self.metrics.start(settings.as_dict(), self.layout.describe(), self.step)
         feed = Prefetch(self.batches.from_step(self.step), self.device)
+        self.mark = Mark(self.device)
         waiting: Report | None = None
         saved, stopped = self.step, False
         gc.disable()
@@ -189,23 +192,18 @@ class Trainer:
         asked = torch.full_like(loss, float(self.stop_asked))
         sums = sum_over(None, torch.stack((loss, asked)))
         values = torch.stack((sums[0], norm.to(sums.dtype), sums[1]))
-        if self.device.type != "cuda":
-            return Report(self.step, values, None, rate, waited)
-        host = values.to("cpu", non_blocking=True)
-        ready = torch.cuda.Event()
-        ready.record()
-        return Report(self.step, host, ready, rate, waited)
+        values = values.to("cpu", non_blocking=True)
+        return Report(self.step, values, Mark(self.device), rate, waited)
 
     def _record(self, report: Report | None) -> bool:
         """Record a step's figures, and return whether any rank was told to stop by then."""
         if report is None:
             return False
-        if report.ready:
-            report.ready.synchronize()
+        seconds, self.mark = report.done.seconds_since(self.mark), report.done
         loss, norm, asked = report.values.tolist()
         self.metrics.step(
             report.step, loss=loss, norm=norm, rate=report.rate, tokens=self.tokens,
-            waited=report.waited,
+            seconds=seconds, waited=report.waited,
         )
         return bool(asked)
 
@@ -229,7 +227,7 @@ class Trainer:
         value = float(sum_over(None, loss))
         self.metrics.event("validation", f"step {self.step:7d}  held-out loss {value:.4f}",
                            step=self.step, loss=value)
-        self.metrics.started = time.perf_counter()
+        self.mark = Mark(self.device)
 
 
 def attention_order(choice: str, device: torch.device) -> Any:

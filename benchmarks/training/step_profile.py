@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,6 +33,25 @@ def kind(kernel: str) -> str:
     return next((k for k, words in KINDS if any(w in kernel for w in words)), "other")
 
 
+def ceiling(batch: int, seconds: float = 1.0) -> float:
+    """Return TFLOP/s of the blocks' matrix products alone, repeated for so long per shape."""
+    h, tokens = GPT_1B.model.width, batch * GPT_1B.model.sequence
+    work, spent = 0.0, 0.0
+    for n, k in ((3 * h, h), (h, h), (4 * h, h), (h, 4 * h)):
+        left = torch.randn(tokens, k, device="cuda", dtype=torch.bfloat16)
+        right = torch.randn(n, k, device="cuda", dtype=torch.bfloat16) * 0.02
+        repeats = int(seconds / (2 * tokens * n * k / 650e12))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        for _ in range(repeats):
+            left @ right.t()
+        end.record()
+        torch.cuda.synchronize()
+        time_of_one = begin.elapsed_time(end) / repeats / 1e3
+        work, spent = work + 2 * tokens * n * k, spent + time_of_one
+    return work / spent / 1e12
+
+
 def main() -> int:
     """Profile three steps and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,24 +76,36 @@ def main() -> int:
             with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
                 begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
                 begin.record()
+                enqueued = time.perf_counter()
                 for _ in range(steps):
                     trainer._step(feed)  # noqa: SLF001
+                enqueued = (time.perf_counter() - enqueued) * 1e3 / steps
                 end.record()
                 torch.cuda.synchronize()
             feed.close()
+    spans: list[tuple[float, float]] = []
     kinds: dict[str, float] = defaultdict(float)
     kernels: dict[str, list[float]] = defaultdict(list)
     for event in seen.events():
-        if event.device_type == torch.autograd.DeviceType.CUDA and event.device_time_total:
+        is_kernel = event.device_type == torch.autograd.DeviceType.CUDA and "#" not in event.name
+        if is_kernel and event.device_time_total:
+            spans.append((event.time_range.start, event.time_range.end))
             kinds[kind(event.name)] += event.device_time_total / 1e3 / steps
             kernels[event.name].append(event.device_time_total / 1e3)
+    busy, last = 0.0, 0.0
+    for start, stop in sorted(spans):
+        busy += max(0.0, stop - max(start, last)) / 1e3 / steps
+        last = max(last, stop)
     wall = begin.elapsed_time(end) / steps
-    sys.stdout.write(f"\none step: {wall:.1f} ms, kernels {sum(kinds.values()):.1f} ms\n")
+    sys.stdout.write(f"\none step: {wall:.1f} ms, the GPU works {busy:.1f} ms of it, "
+                     f"on kernels of {sum(kinds.values()):.1f} ms\n")
+    sys.stdout.write(f"  enqueued by the host in {enqueued:.1f} ms a step\n")
     for name, ms in sorted(kinds.items(), key=lambda item: -item[1]):
         sys.stdout.write(f"  {name:24}{ms:8.1f} ms{ms / wall:8.1%}\n")
     for name, times in sorted(kernels.items(), key=lambda item: -sum(item[1]))[:30]:
         sys.stdout.write(f"    {sum(times) / steps:7.2f} ms {len(times) / steps:6.0f} x "
                          f"{kind(name):22} {name[:90]}\n")
+    sys.stdout.write(f"  matrix products of the blocks alone: {ceiling(given.batch):.0f} TFLOPS\n")
     return 0
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     from operations.emulator.faults import Faults  # noqa: PLC0415
     from operations.emulator.ministack.serving import serve  # noqa: PLC0415
 
-    serve(listener, Faults(Path(faults) if faults else None))
+    serve(listener, Faults(Path(faults) if faults else None), state)
 
 
 def _end_with_parent(state: Path) -> None:

@@ -4,11 +4,19 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from operations.emulator import fsx, images, wire, zones
+from operations.emulator import fsx, hyperpod, images, pcs, wire, zones
 from operations.emulator.faults import Faults
 from operations.emulator.ledger import Ledger
-from operations.emulator.ministack import describes, internals, launch_templates, vpc
+from operations.emulator.ministack import (
+    batch_types,
+    describes,
+    internals,
+    launch_templates,
+    security_groups,
+    vpc,
+)
 from operations.emulator.ministack import subnets as vpc_subnets
+from operations.emulator.ministack.budget_types import Budget
 from operations.emulator.ministack.calls import guard, offer
 from operations.emulator.ministack.ec2_types import (
     ElasticIp,
@@ -18,7 +26,11 @@ from operations.emulator.ministack.ec2_types import (
     PlacementGroup,
 )
 from operations.emulator.ministack.handlers import Entry, Table
-from operations.emulator.ministack.security_groups import SecurityGroupRule, require_new_group
+from operations.emulator.ministack.security_groups import (
+    SecurityGroupRule,
+    VpcWithDefaultGroup,
+    require_new_group,
+)
 from operations.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
 from operations.emulator.provisioning import Provisioner, ServiceError
 from operations.emulator.report import Journal, Realisation
@@ -37,6 +49,7 @@ class Adapter:
         self._ledger = Ledger()
         self._network = vpc.Ec2Network()
         self._reservations = Reservations(self._ledger, self._network)
+        self._hyperpod = hyperpod.HyperPodClusters(self._ledger, self._network)
         self._file_systems = fsx.FileSystems(self._ledger, self._network)
 
     def install(self) -> None:
@@ -46,9 +59,12 @@ class Adapter:
         describes.offer_all()
         launch_templates.install()
         vpc.guard_deletes()
+        security_groups.install()
         self._offer_reservations()
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
+        self._offer("pcs", pcs.Api(self._ledger).operations)
+        self._offer("sagemaker", self._hyperpod.operations)
         entries = {
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
@@ -78,7 +94,7 @@ class Adapter:
                 addition=vpc_subnets.subnet_attributes,
             ),
             "AWS::EC2::VPC": Wrapped(
-                existing("AWS::EC2::VPC"),
+                VpcWithDefaultGroup(existing("AWS::EC2::VPC")),
                 guard=vpc.require_vpc_free,
                 addition=vpc_subnets.vpc_attributes,
             ),
@@ -88,6 +104,8 @@ class Adapter:
             "AWS::EC2::LaunchTemplate": Wrapped(
                 existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
             ),
+            **batch_types.provisioners(),
+            "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 existing("AWS::IAM::InstanceProfile"), _profile_arn
             ),
@@ -98,6 +116,12 @@ class Adapter:
             RESERVATION: self._reservations,
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger),
+            pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
+            pcs.NODE_GROUP: pcs.Children(
+                self._ledger, pcs.NODE_GROUP, pcs.require_node_group(self._network)
+            ),
+            pcs.QUEUE: pcs.Children(self._ledger, pcs.QUEUE, pcs.require_queue(self._ledger)),
+            hyperpod.CLUSTER: self._hyperpod,
         }
 
     def _offer_reservations(self) -> None:

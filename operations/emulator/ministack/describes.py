@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from operations.emulator import zones
 from operations.emulator.filters import chosen
-from operations.emulator.ministack import internals
+from operations.emulator.ministack import internals, security_groups
 from operations.emulator.ministack.calls import offer, tags
 from operations.emulator.ministack.vpc import free_addresses
 
@@ -126,9 +126,9 @@ def _merged(rules: Any) -> list[Row]:
         entry = entries.setdefault(
             key,
             {"IpProtocol": key[0], "FromPort": key[1], "ToPort": key[2]}
-            | {name: [] for name in PEERS},
+            | {name: [] for name in security_groups.PEERS},
         )
-        for name in PEERS:
+        for name in security_groups.PEERS:
             entry[name].extend(rule.get(name, ()))
     for entry in entries.values():
         entry["UserIdGroupPairs"] = [
@@ -136,40 +136,6 @@ def _merged(rules: Any) -> list[Row]:
         ]
     return list(entries.values())
 
-
-def _rules() -> Iterator[Row]:
-    scope = internals.current_scope()
-    for group_id, group in internals.ec2._security_groups.items():  # noqa: SLF001
-        for egress, key in ((False, "IpPermissions"), (True, "IpPermissionsEgress")):
-            for rule in group.get(key, ()):
-                rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)  # noqa: SLF001
-                shared = {
-                    "SecurityGroupRuleId": rule_id,
-                    "GroupId": group_id,
-                    "GroupOwnerId": scope.account,
-                    "IsEgress": egress,
-                    "IpProtocol": rule.get("IpProtocol", "-1"),
-                    "FromPort": rule.get("FromPort", -1),
-                    "ToPort": rule.get("ToPort", -1),
-                    "SecurityGroupRuleArn": scope.arn("ec2", f"security-group-rule/{rule_id}"),
-                    "Tags": tags(rule_id),
-                }
-                yield from ({**shared, **peer} for peer in _peers(rule, scope.account))
-
-
-def _peers(rule: Mapping[str, Any], account: str) -> Iterator[Row]:
-    for entry in rule.get("IpRanges", ()):
-        yield {"CidrIpv4": entry["CidrIp"], "Description": entry.get("Description")}
-    for entry in rule.get("Ipv6Ranges", ()):
-        yield {"CidrIpv6": entry["CidrIpv6"], "Description": entry.get("Description")}
-    for entry in rule.get("PrefixListIds", ()):
-        yield {"PrefixListId": entry["PrefixListId"], "Description": entry.get("Description")}
-    for entry in rule.get("UserIdGroupPairs", ()):
-        peer = {"GroupId": entry.get("GroupId"), "UserId": entry.get("UserId", account)}
-        yield {"ReferencedGroupInfo": peer, "Description": entry.get("Description")}
-
-
-PEERS: Final = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
 
 DESCRIPTIONS: Final = (
     Description(
@@ -232,7 +198,7 @@ DESCRIPTIONS: Final = (
         "SecurityGroupRuleIds",
         "SecurityGroupRuleId",
         "InvalidSecurityGroupRuleId.NotFound",
-        _rules,
+        security_groups.rows,
     ),
     Description(
         "DescribePlacementGroups",

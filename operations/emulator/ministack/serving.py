@@ -3,13 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, Final
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from operations.emulator.faults import Faults
-from operations.emulator.ministack import internals
+from operations.emulator.ministack import functions, internals, templates
 from operations.emulator.ministack.adapter import Adapter
 from operations.emulator.report import REPORT_PATH, Journal
 
@@ -19,10 +20,12 @@ Send = Callable[[Message], Awaitable[None]]
 KEEP_ALIVE_SECONDS: Final = 75
 
 
-def serve(listener: socket.socket, faults: Faults) -> None:
+def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     """Answer requests on a listening socket until the process ends."""
     journal = Journal()
     Adapter(faults, journal).install()
+    functions.install(state)
+    templates.install()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS

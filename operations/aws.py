@@ -1,0 +1,75 @@
+"""The gateway to AWS: the only module that imports boto3."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+RETRIES: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=60
+)
+
+
+class Cloud(Protocol):
+    """An account in a Region that answers API calls. Tests just answer."""
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Return the answer of one operation, all of its pages together.
+
+        Raises:
+            CloudError: where AWS refuses the call or cannot be reached.
+        """
+
+
+class CloudError(RuntimeError):
+    """A call that AWS refused, with its code and message."""
+
+    def __init__(self, service: str, operation: str, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(f"{service} {operation}: {code}: {message}")
+
+
+class Account:
+    """AWS, or what answers in its place, by boto3.
+
+    Args:
+        settings: environment variables that name endpoint, credentials and Region, as the AWS
+            SDKs read them; None takes what the process has.
+    """
+
+    def __init__(self, region: str, settings: Mapping[str, str] | None = None) -> None:
+        given = settings or {}
+        self._endpoint_url = given.get("AWS_ENDPOINT_URL")
+        self._session = boto3.Session(
+            region_name=region,
+            aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
+        )
+        self._clients: dict[str, Any] = {}
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Return the answer of one operation, all of its pages together."""
+        try:
+            client = self._client(service)
+            if client.can_paginate(operation):
+                pages = client.get_paginator(operation).paginate(**parameters)
+                answer: dict[str, Any] = pages.build_full_result()
+                return answer
+            answer = getattr(client, operation)(**parameters)
+        except ClientError as error:
+            detail = error.response.get("Error", {})
+            raise CloudError(
+                service, operation, detail.get("Code", "Unknown"), detail.get("Message", "")
+            ) from error
+        except BotoCoreError as error:
+            raise CloudError(service, operation, type(error).__name__, str(error)) from error
+        return answer
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service, endpoint_url=self._endpoint_url, config=RETRIES
+            )
+        return self._clients[service]

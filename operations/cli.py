@@ -1,0 +1,164 @@
+"""The console command.
+
+ultracluster check [ENVIRONMENT ...]
+ultracluster rehearse ENVIRONMENT [--keep]
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.loading import EnvironmentFileError, load
+from constructs_lib.spec.problem import SpecError
+
+INTERRUPTED: Final = 130
+
+
+class UsageError(ValueError):
+    """A command that cannot be carried out as it was given."""
+
+
+def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
+    """Return an environment by its name, or the one of a Python file by its path.
+
+    Raises:
+        UsageError: where there is no such environment.
+        SpecError: where it cannot work, with every problem.
+        EnvironmentFileError: where the file holds none.
+    """
+    if name.endswith(".py") or "/" in name:
+        path = Path(name)
+        found = load(path)
+        if len(found) != 1:
+            names = ", ".join(spec.name for spec in found)
+            raise UsageError(f"{name}: it holds {names}; keep one environment in a file to use it")
+        return found[0], path
+    known = {spec.name: spec for spec in registered()}
+    if name not in known:
+        raise UsageError(
+            f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
+        )
+    return known[name], None
+
+
+def registered() -> tuple[EnvironmentSpec, ...]:
+    """Return the environments of this repository."""
+    environments: tuple[EnvironmentSpec, ...] = importlib.import_module("environments").ENVIRONMENTS
+    return environments
+
+
+def check(arguments: argparse.Namespace, console: Console) -> int:
+    """Say that environments can work, and what they hold."""
+    names = arguments.environment or [spec.name for spec in registered()]
+    table = Table()
+    for column, side in (
+        ("environment", "left"),
+        ("zone", "left"),
+        ("nodes", "right"),
+        ("GPUs", "right"),
+        ("Gbps a node", "right"),
+        ("Lustre TiB", "right"),
+        ("GB/s", "right"),
+        ("addresses", "right"),
+    ):
+        table.add_column(column, justify="right" if side == "right" else "left")
+    for name in names:
+        spec, _ = find(name)
+        tib = spec.storage.tebibytes
+        table.add_row(
+            spec.name,
+            spec.availability_zone_id,
+            f"{spec.nodes.count:,}",
+            f"{spec.nodes.accelerators:,}",
+            f"{spec.nodes.instance.network_cards.gbps:,.0f}",
+            "elastic" if tib is None else f"{tib:,.1f}",
+            f"{spec.storage.throughput_gbps:,.1f}",
+            f"{sum(spec.address_demand().values()):,} of {spec.network.training_addresses:,}",
+        )
+    console.print(table)
+    return 0
+
+
+def rehearse(arguments: argparse.Namespace, console: Console) -> int:
+    """Deploy an environment to an emulated AWS, prove it, and take it down."""
+    # Imported here: what only deploys to AWS needs none of it installed.
+    from operations.aws import CloudError  # noqa: PLC0415
+    from operations.emulator.process import EmulatorError  # noqa: PLC0415
+    from operations.rehearsal.cdk import CdkError, CdkMissingError  # noqa: PLC0415
+    from operations.rehearsal.display import Display  # noqa: PLC0415
+    from operations.rehearsal.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
+
+    spec, path = find(arguments.environment)
+    display = Display(console)
+    rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
+    try:
+        good = rehearsal.run(keep=arguments.keep)
+    except (CdkError, CdkMissingError, EmulatorError, RehearsalError, CloudError) as error:
+        display.fault(str(error))
+        return 1
+    if not good:
+        display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
+        return 1
+    display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    root = argparse.ArgumentParser(
+        prog="ultracluster", description="EC2 UltraCluster training environments on AWS."
+    )
+    commands = root.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("check", help="say whether environments can work")
+    one.add_argument("environment", nargs="*", help="a name, or the path of a Python file")
+    one.set_defaults(run=check)
+    two = commands.add_parser(
+        "rehearse", help="deploy to an emulated AWS by the real CDK CLI, prove it, destroy it"
+    )
+    two.add_argument("environment", help="a name, or the path of a Python file")
+    two.add_argument(
+        "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
+    )
+    two.add_argument(
+        "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
+    )
+    two.set_defaults(run=rehearse)
+    return root
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 for a problem, or 130 where it was interrupted."""
+    arguments = parser().parse_args(given)
+    console, faults = Console(), Console(stderr=True, soft_wrap=True, highlight=False)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status: int = arguments.run(arguments, console)
+    except SpecError as error:
+        for problem in error.problems:
+            faults.print(f"ERROR {problem}", markup=False)
+        count = len(error.problems)
+        faults.print(f"{count} problem{'s' if count > 1 else ''}; nothing was synthesized.")
+        return 1
+    except (EnvironmentFileError, UsageError) as error:
+        faults.print(f"ERROR {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        faults.print("\nInterrupted; everything that was started has been stopped.")
+        return INTERRUPTED
+    return status
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

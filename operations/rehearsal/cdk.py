@@ -1,0 +1,120 @@
+"""The real AWS CDK CLI, from the lock file, with Node from the virtual environment."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CLI: Final = Path("node_modules", "aws-cdk", "bin", "cdk")
+EVENT: Final = re.compile(
+    r"^\s*(?P<stack>[\w-]+) \|\s*(?:(?P<done>\d+)/(?P<total>\d+) \|)?.*?\| (?P<status>[A-Z_]+) +\| "
+    r"(?P<type>[\w:]+) +\| (?P<name>.*)$"
+)
+SHOWN_LINES: Final = 40
+
+Listener = Callable[[str], None]
+
+
+class CdkMissingError(RuntimeError):
+    """The CDK CLI or Node is not installed here."""
+
+
+class CdkError(RuntimeError):
+    """A CDK command that failed, with the end of what it printed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a deployment's progress."""
+
+    stack: str
+    done: int
+    total: int
+    status: str
+    resource_type: str
+    resource: str
+
+    @classmethod
+    def parse(cls, line: str) -> "Event | None":
+        """Return the event that a line tells of, if it is one."""
+        match = EVENT.match(line)
+        if match is None:
+            return None
+        return cls(
+            stack=match["stack"],
+            done=int(match["done"] or 0),
+            total=int(match["total"] or 0),
+            status=match["status"],
+            resource_type=match["type"],
+            resource=match["name"].strip(),
+        )
+
+
+class Cdk:
+    """The CDK CLI in the repository's root.
+
+    Args:
+        settings: environment variables on top of a small set of this process's own, so that a
+            user's AWS profile never reaches a rehearsal.
+    """
+
+    INHERITED = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME")
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        scripts = Path(sys.executable).parent
+        search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
+        node = shutil.which("node", path=search)
+        if node is None or not (ROOT / CLI).exists():
+            raise CdkMissingError(
+                f"{'Node' if node is None else ROOT / CLI}: not found; run `make setup`"
+            )
+        self._command = [node, str(ROOT / CLI)]
+        kept = {name: os.environ[name] for name in self.INHERITED if name in os.environ}
+        self._environment = {
+            **kept,
+            "PATH": search,
+            "JSII_NODE": node,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "NO_COLOR": "1",
+            **settings,
+        }
+
+    def run(self, arguments: Sequence[str], listener: Listener = lambda _: None) -> list[str]:
+        """Run one command to its end and return the lines that it printed.
+
+        Raises:
+            CdkError: where it exits with another status than 0.
+        """
+        command = [sys.executable, "-m", "operations.leash", *self._command, *arguments]
+        lines: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            if process.stdout is None or process.stdin is None:
+                raise CdkError("no pipe to the CDK CLI")
+            try:
+                for line in process.stdout:
+                    lines.append(line.rstrip())
+                    listener(lines[-1])
+            finally:
+                process.stdin.close()
+        if process.returncode:
+            tail = "\n".join(lines[-SHOWN_LINES:])
+            raise CdkError(
+                f"cdk {' '.join(arguments)}\nexited with {process.returncode}. It ended:\n{tail}"
+            )
+        return lines

@@ -1,0 +1,84 @@
+"""Proof by API calls that what an environment asks for is there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from operations.aws import Cloud, CloudError
+from operations.rehearsal.deployment import Deployment
+
+LISTED_LIMIT: Final = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was asked for, and what the API says of it."""
+
+    subject: str
+    wanted: object
+    found: object
+    ok: bool
+
+    def __str__(self) -> str:
+        """Return the check as one line."""
+        verdict = "is" if self.ok else "should be"
+        line = f"{self.subject} {verdict} {self.wanted}"
+        return line if self.ok else f"{line}, and is {self.found}"
+
+
+def equal(subject: str, wanted: object, found: object) -> Check:
+    """Return a check that two values are the same."""
+    return Check(subject, wanted, found, ok=wanted == found)
+
+
+@dataclass
+class Evidence:
+    """All that a proof reads: the wish, the templates, and the account."""
+
+    spec: EnvironmentSpec
+    deployment: Deployment
+    cloud: Cloud
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Figures that checks come across and the summary shows."""
+
+
+Proof = Callable[[Evidence], Iterator[Check]]
+
+
+def prove(proofs: dict[str, Proof], evidence: Evidence) -> dict[str, list[Check]]:
+    """Return the checks of each area.
+
+    A call that is refused or an answer that lacks what is looked for is a failed check, never an
+    exception: the other areas are still proved.
+    """
+    results: dict[str, list[Check]] = {}
+    for area, proof in proofs.items():
+        results[area] = []
+        try:
+            for check in proof(evidence):
+                results[area].append(check)
+        except CloudError as error:
+            results[area].append(Check("the answer of AWS", "an answer", str(error), ok=False))
+        except LookupError as error:
+            results[area].append(
+                Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
+            )
+    return results
+
+
+def every_resource(evidence: Evidence) -> Iterator[Check]:
+    """Every resource of every template has an id and is complete: nothing was skipped."""
+    resources = evidence.deployment.resources
+    missing = [f"{r.logical_id} ({r.resource_type})" for r in resources if not r.exists]
+    shown = ", ".join(missing[:LISTED_LIMIT])
+    yield Check(
+        "resources of the templates that CloudFormation made",
+        len(resources),
+        f"{len(resources) - len(missing)}; missing {shown}",
+        ok=not missing,
+    )
+    for stack in evidence.deployment.stacks:
+        answer = evidence.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
+        found = answer["Stacks"][0].get("EnableTerminationProtection", False)
+        yield equal(f"termination protection of {stack.name}", stack.termination_protection, found)

@@ -1,0 +1,99 @@
+"""Proof of what training jobs need: roles, images, and the parameters that lead to it all."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from operations.rehearsal.proof import Check, Evidence, equal
+
+SERVICE = "sagemaker.amazonaws.com"
+
+
+def roles(evidence: Evidence) -> Iterator[Check]:
+    """Jobs run as a role that only SageMaker assumes; the launcher passes that role alone."""
+    cloud, deployment = evidence.cloud, evidence.deployment
+    execution = cloud.ask(
+        "iam", "get_role", RoleName=deployment.id_at("Training", "ExecutionRole/Resource/Resource")
+    )["Role"]
+    trust = _document(execution["AssumeRolePolicyDocument"])["Statement"][0]
+    yield equal("who assumes the execution role", {"Service": SERVICE}, trust["Principal"])
+    conditions = trust.get("Condition", {})
+    yield Check(
+        "confused-deputy conditions of the execution role",
+        "account and training jobs",
+        conditions,
+        ok="aws:SourceAccount" in conditions.get("StringEquals", {})
+        and ":training-job/" in str(conditions.get("ArnLike", {}).get("aws:SourceArn")),
+    )
+    for name, path in (
+        ("execution", "ExecutionRole"),
+        ("launcher", "LauncherRole"),
+    ):
+        role = deployment.id_at("Training", f"{path}/Resource/Resource")
+        statements = _statements(evidence, role)
+        yield Check(f"statements of the {name} role", "there", "none", ok=bool(statements))
+        wide = [s for s in statements if s["Effect"] == "Allow" and "*" in _list(s["Action"])]
+        yield equal(f"statements of the {name} role that allow every action", 0, len(wide))
+    launcher = deployment.id_at("Training", "LauncherRole/Resource/Resource")
+    passed = [s for s in _statements(evidence, launcher) if "iam:PassRole" in _list(s["Action"])]
+    targets = [target for statement in passed for target in _list(statement["Resource"])]
+    yield equal("roles that the launcher may pass", [execution["Arn"]], targets)
+
+
+def _statements(evidence: Evidence, role: str) -> list[dict[str, Any]]:
+    """Return the statements of all managed policies of a role; inline policies are refused."""
+    cloud = evidence.cloud
+    attached = cloud.ask("iam", "list_attached_role_policies", RoleName=role)["AttachedPolicies"]
+    statements: list[dict[str, Any]] = []
+    for policy in attached:
+        arn = policy["PolicyArn"]
+        version = cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        answer = cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        statements += _document(answer["PolicyVersion"]["Document"])["Statement"]
+    return statements
+
+
+def _document(value: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(unquote(value)) if isinstance(value, str) else value
+    return document
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def images(evidence: Evidence) -> Iterator[Check]:
+    """Tags never move and images are scanned."""
+    name = evidence.deployment.id_at("Training", "Images/Resource/Resource")
+    found = evidence.cloud.ask("ecr", "describe_repositories", repositoryNames=[name])
+    repository = found["repositories"][0]
+    yield equal("image tags", "IMMUTABLE", repository.get("imageTagMutability"))
+    scanning = repository.get("imageScanningConfiguration", {}).get("scanOnPush")
+    yield equal("scan on push", True, scanning)
+
+
+def parameters(evidence: Evidence) -> Iterator[Check]:
+    """Each parameter is where jobs look for it, and holds what was deployed."""
+    spec = evidence.spec
+    path = parameter_path(spec)
+    found = evidence.cloud.ask("ssm", "get_parameters_by_path", Path=path, Recursive=True)
+    values = {entry["Name"].removeprefix(path): entry["Value"] for entry in found["Parameters"]}
+    deployment = evidence.deployment
+    for name, wanted in {
+        "availability-zone-id": spec.availability_zone_id,
+        "instance-type": spec.nodes.instance_type,
+        "data-bucket": deployment.id_at("Storage", "Data/Resource/Resource"),
+        "file-system-id": deployment.id_at("Storage", "Lustre/Resource"),
+        "launch-template-id": deployment.id_at("Cluster", "LaunchTemplate/Resource"),
+        "node-group-name": deployment.id_at("Cluster", "Nodes/Resource"),
+    }.items():
+        yield equal(f"parameter {path}{name}", wanted, values.get(name))
+    wanted_count = len(deployment.of_type("AWS::SSM::Parameter", "Training"))
+    yield equal("parameters", wanted_count, len(values))
+
+
+def parameter_path(spec: EnvironmentSpec) -> str:
+    """Return the path below which an environment's parameters lie."""
+    return f"/ultracluster/{spec.name}/"
