@@ -21,14 +21,30 @@ class FabricSecurityGroup(Construct):
             "Resource",
             vpc=vpc,
             description="EFA traffic between cluster nodes",
-            # CDK silently skips egress rules of groups that already allow everything out.
+            # CDK silently skips an egress rule to itself where everything is allowed out.
             allow_all_outbound=False,
         )
-        everything = ec2.Port.all_traffic()
-        self.security_group.add_ingress_rule(self.security_group, everything, "EFA from nodes")
-        self.security_group.add_egress_rule(self.security_group, everything, "EFA to nodes")
+        group = self.security_group.security_group_id
+        # Rules of their own: a group cannot name itself within itself, and the inline egress that
+        # CDK leaves here (to nowhere) is what keeps EC2 from adding its default, 0.0.0.0/0.
+        inward = ec2.CfnSecurityGroupIngress(
+            self,
+            "Ingress",
+            group_id=group,
+            source_security_group_id=group,
+            ip_protocol="-1",
+            description="EFA from nodes",
+        )
+        ec2.CfnSecurityGroupEgress(
+            self,
+            "Egress",
+            group_id=group,
+            destination_security_group_id=group,
+            ip_protocol="-1",
+            description="EFA to nodes",
+        )
         acknowledge(
-            self.security_group,
+            inward,
             {
                 "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts": (
                     "EFA bypasses the operating system with traffic of every protocol; the only "

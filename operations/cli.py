@@ -20,6 +20,7 @@ from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
 
 INTERRUPTED: Final = 130
+WIDTH: Final = 120
 
 
 class UsageError(ValueError):
@@ -134,10 +135,16 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def terminal() -> Console:
+    """Return standard output; a file or a pipe is as wide as a table wants to be."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 for a problem, or 130 where it was interrupted."""
     arguments = parser().parse_args(given)
-    console, faults = Console(), Console(stderr=True, soft_wrap=True, highlight=False)
+    console, faults = terminal(), Console(stderr=True, soft_wrap=True, highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status: int = arguments.run(arguments, console)

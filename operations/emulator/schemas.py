@@ -208,7 +208,7 @@ def _compilable(node: Any) -> Any:
         del kept["pattern"]
     if isinstance(kept.get("patternProperties"), dict):
         kept["patternProperties"] = {
-            (pattern if _compiles(pattern) else ""): value
+            (pattern if _compiles(pattern) else ".*"): value
             for pattern, value in kept["patternProperties"].items()
         }
     return kept

@@ -41,6 +41,10 @@ class Display:
         step = Step(name)
         started = time.monotonic()
         self._bars = {}
+        if not self.console.is_terminal:
+            yield step
+            self._done(step, started)
+            return
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -52,11 +56,16 @@ class Display:
         ) as self._progress:
             self._progress.add_task(name, total=None, detail="")
             yield step
+        self._done(step, started)
+
+    def _done(self, step: Step, started: float) -> None:
         step.seconds = time.monotonic() - started
         self.steps.append(step)
         result = f"  {step.result}" if step.result else ""
         self.console.print(
-            f"[green]✓[/green] {name:<34} {step.seconds:6.1f} s{result}", highlight=False
+            f"[green]✓[/green] {step.name:<28} {step.seconds:6.1f} s{result}",
+            highlight=False,
+            soft_wrap=True,
         )
 
     def listen(self, line: str) -> None:
@@ -77,6 +86,7 @@ class Display:
 
     def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
         """Show each area with its checks, the failed ones in full."""
+        self.console.print()
         table = Table(title="Proved by API calls (emulated AWS)", title_justify="left")
         table.add_column("area")
         table.add_column("checks", justify="right")
@@ -102,7 +112,10 @@ class Display:
         total = spec.network.training_addresses
         demand = sum(spec.address_demand().values())
         reserved = facts.get("reserved")
-        table = Table(title=f"{spec.name}: what was built (emulated)", title_justify="left")
+        self.console.print()
+        table = Table(
+            title=f"{spec.name}: what was built (emulated)", title_justify="left", show_header=False
+        )
         table.add_column("")
         table.add_column("", justify="right")
         for name, value in (

@@ -8,6 +8,7 @@ from constructs_lib.spec.network import NetworkSpec
 from operations.rehearsal.proof import Check, Evidence, equal
 
 EVERYWHERE = "0.0.0.0/0"
+NOBODY = "255.255.255.255/32"
 
 
 def vpc_id(evidence: Evidence) -> str:
@@ -162,7 +163,9 @@ def groups(evidence: Evidence) -> Iterator[Check]:
         itself = (egress, "-1", -1, -1, fabric)
         words = f"fabric group's rule for itself, all protocols, {direction}"
         yield Check(words, "there", "missing", ok=itself in of_fabric)
-    yield equal("peers of the fabric group", {fabric}, {rule[4] for rule in of_fabric})
+    # 255.255.255.255/32 is nobody: it stands in for EC2's default of everybody.
+    peers = {rule[4] for rule in of_fabric} - {NOBODY}
+    yield equal("peers of the fabric group", {fabric}, peers)
 
     of_nodes, of_servers = rules_of(evidence, nodes), rules_of(evidence, servers)
     https = (True, "tcp", 443, 443, EVERYWHERE)

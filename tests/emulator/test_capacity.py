@@ -127,7 +127,7 @@ def test_a_reservation_says_where_and_how_much(cloud):
 
 def test_a_reservation_where_the_type_is_not_sold_is_refused(cloud):
     """Offerings are known by zone id; EC2 words the refusal with zone names."""
-    stack = cloud.deploy({"Reserved": reservation("use1-az1")})
+    stack = cloud.deploy({"Reserved": reservation("use1-az5")})
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "(p4d.24xlarge) is not supported in your requested Availability" in stack.reasons()

@@ -1,6 +1,5 @@
 """Puts this project's services, types and checks into MiniStack."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,11 +7,15 @@ from operations.emulator import fsx, hyperpod, images, pcs, wire, zones
 from operations.emulator.faults import Faults
 from operations.emulator.ledger import Ledger
 from operations.emulator.ministack import (
+    auto_scaling,
     batch_types,
     describes,
+    drift,
+    exports,
     internals,
     launch_templates,
     security_groups,
+    templates,
     vpc,
 )
 from operations.emulator.ministack import subnets as vpc_subnets
@@ -54,8 +57,8 @@ class Adapter:
 
     def install(self) -> None:
         """Put everything in; once per process."""
-        internals.ec2._zone_name_for_az_id = _zone_name  # noqa: SLF001
-        internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()  # noqa: SLF001
+        internals.ec2._zone_name_for_az_id = _zone_name
+        internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
         describes.offer_all()
         launch_templates.install()
         vpc.guard_deletes()
@@ -69,6 +72,9 @@ class Adapter:
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
         }
+        drift.install(self._ledger)
+        exports.install()
+        templates.install()
         Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
 
     def _services(self) -> Mapping[str, Provisioner]:
@@ -103,6 +109,11 @@ class Adapter:
             ),
             "AWS::EC2::LaunchTemplate": Wrapped(
                 existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
+            ),
+            "AWS::AutoScaling::AutoScalingGroup": Wrapped(
+                existing("AWS::AutoScaling::AutoScalingGroup"),
+                check=auto_scaling.require_sound,
+                addition=auto_scaling.complete,
             ),
             **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),
@@ -140,7 +151,7 @@ class Adapter:
             return
         running = [
             instance["InstanceId"]
-            for instance in internals.ec2._instances.values()  # noqa: SLF001
+            for instance in internals.ec2._instances.values()
             if (instance.get("Placement") or {}).get("GroupName") == group["GroupName"]
             and instance["State"]["Name"] != "terminated"
         ]
@@ -162,8 +173,6 @@ class Adapter:
             status, text = wire.json_answer(
                 service, operations, target, body, internals.current_scope()
             )
-            if json.loads(text).get("__type") == "UnknownOperationException":
-                self._journal.problem(f"{service}: {target.rsplit('.', 1)[-1]} is not emulated")
             return status, dict(AMZ_JSON), text
 
         prefix = wire.model(service).metadata["targetPrefix"]
@@ -192,5 +201,5 @@ def _zone_name(zone_id: str) -> str | None:
 
 
 def _profile_arn(name: str) -> str:
-    profile = internals.iam._instance_profiles.get(name) or {}  # noqa: SLF001
+    profile = internals.iam._instance_profiles.get(name) or {}
     return str(profile.get("Arn", name))

@@ -52,7 +52,7 @@ class NamedBatchType:
     def delete(self, physical_id: str, order: Order) -> None:
         """Remove it; a compute environment that a queue uses is refused, as Batch does."""
         del order
-        for queue in internals.batch._job_queues.values():  # noqa: SLF001
+        for queue in internals.batch._job_queues.values():
             for each in queue.get("computeEnvironmentOrder") or ():
                 if each.get("computeEnvironment") == physical_id:
                     raise ServiceError(
@@ -87,13 +87,13 @@ class JobDefinition:
         """Deregister the revision; the others stay, as with Batch."""
         del order
         name = physical_id.rsplit("/", 1)[-1].rsplit(":", 1)[0]
-        for revision in internals.batch._job_definitions.get(name) or ():  # noqa: SLF001
+        for revision in internals.batch._job_definitions.get(name) or ():
             if revision["jobDefinitionArn"] == physical_id:
                 revision["status"] = "INACTIVE"
 
     def _register(self, request: Mapping[str, Any]) -> Resource:
-        answer = _answered(internals.batch._register_job_definition, request)  # noqa: SLF001
-        revisions = internals.batch._job_definitions[request["jobDefinitionName"]]  # noqa: SLF001
+        answer = _answered(internals.batch._register_job_definition, request)
+        revisions = internals.batch._job_definitions[request["jobDefinitionName"]]
         revisions[-1].update(request)
         arn = str(answer["jobDefinitionArn"])
         return Resource(arn, {"JobDefinitionArn": arn})

@@ -42,7 +42,7 @@ class Budget:
 
 def _call(operation: str, account: str, **arguments: Any) -> None:
     request = {"AccountId": account, **arguments}
-    status, _, body = internals.budgets._DISPATCH[operation](request)  # noqa: SLF001
+    status, _, body = internals.budgets._DISPATCH[operation](request)
     if status >= 400:  # noqa: PLR2004 - an HTTP error
         answer = json.loads(body or b"{}")
         code = str(answer.get("__type", "ClientException"))

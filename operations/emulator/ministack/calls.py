@@ -20,8 +20,8 @@ def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
     Raises:
         ServiceError: where EC2 refuses.
     """
-    internals.ec2._ensure_defaults_initialized()  # noqa: SLF001
-    action: Action = internals.ec2._ACTION_MAP[operation]  # noqa: SLF001
+    internals.ec2._ensure_defaults_initialized()
+    action: Action = internals.ec2._ACTION_MAP[operation]
     status, _, body = action(wire.ec2_request(operation, arguments))
     return wire.ec2_result(operation, status, body)
 
@@ -36,12 +36,12 @@ def offer(operation: str, handler: Handler) -> None:
             return 400, dict(XML), wire.ec2_error(error)
         return 200, dict(XML), wire.ec2_answer(operation, result)
 
-    internals.ec2._ACTION_MAP[operation] = action  # noqa: SLF001
+    internals.ec2._ACTION_MAP[operation] = action
 
 
 def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
     """Run a check before one of MiniStack's EC2 operations; it raises `ServiceError` to refuse."""
-    inner: Action = internals.ec2._ACTION_MAP[operation]  # noqa: SLF001
+    inner: Action = internals.ec2._ACTION_MAP[operation]
 
     def action(flat: wire.Flat) -> Response:
         try:
@@ -50,12 +50,12 @@ def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
             return 400, dict(XML), wire.ec2_error(error)
         return inner(flat)
 
-    internals.ec2._ACTION_MAP[operation] = action  # noqa: SLF001
+    internals.ec2._ACTION_MAP[operation] = action
 
 
 def tags(resource_id: str) -> list[dict[str, str]]:
     """Return the tags of an EC2 resource."""
-    found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []  # noqa: SLF001
+    found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
     return [dict(tag) for tag in found]
 
 
@@ -63,4 +63,4 @@ def apply_tags(
     resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
 ) -> None:
     """Give an EC2 resource the tags of its template."""
-    internals.provisioners._ec2_apply_tags(resource_id, properties, previous)  # noqa: SLF001
+    internals.provisioners._ec2_apply_tags(resource_id, properties, previous)

@@ -89,7 +89,7 @@ def _zones() -> Iterator[Row]:
 def _endpoints() -> Iterator[Row]:
     for row in _stored("_vpc_endpoints", "VpcEndpointId")():
         policy = row.get("PolicyDocument")
-        groups = internals.ec2._security_groups  # noqa: SLF001
+        groups = internals.ec2._security_groups
         yield {
             **row,
             "PolicyDocument": policy if isinstance(policy, str) or not policy else json.dumps(policy),

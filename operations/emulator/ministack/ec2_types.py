@@ -66,7 +66,7 @@ class NatGateway:
         interface_id = self._network.add_interface(
             subnet_id, [], f"Interface for NAT Gateway {gateway_id}", "amazon-nat"
         )
-        record = internals.ec2._nat_gateways[gateway_id]  # noqa: SLF001
+        record = internals.ec2._nat_gateways[gateway_id]
         record["NatGatewayAddresses"] = [
             {
                 "AllocationId": allocation_id,
@@ -84,20 +84,20 @@ class NatGateway:
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
         """Change the tags."""
         apply_tags(physical_id, order.properties, previous)
-        record = internals.ec2._nat_gateways[physical_id]  # noqa: SLF001
+        record = internals.ec2._nat_gateways[physical_id]
         interface_id = record["NatGatewayAddresses"][0]["NetworkInterfaceId"]
         return Resource(physical_id, {"NatGatewayId": physical_id, "EniId": interface_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
         """Take the gateway down and give its address back."""
         del order
-        record = internals.ec2._nat_gateways.get(physical_id)  # noqa: SLF001
+        record = internals.ec2._nat_gateways.get(physical_id)
         if record is None or record["State"] == "deleted":
             return
         ec2("DeleteNatGateway", NatGatewayId=physical_id)
         for each in record.get("NatGatewayAddresses", ()):
             self._network.remove_interfaces([each["NetworkInterfaceId"]])
-            address = internals.ec2._addresses.get(each["AllocationId"])  # noqa: SLF001
+            address = internals.ec2._addresses.get(each["AllocationId"])
             if address is not None:
                 address["AssociationId"] = address["NetworkInterfaceId"] = None
 
@@ -120,7 +120,7 @@ class FlowLog:
             TagSpecifications=tag_specifications(given, "vpc-flow-log") or None,
         )
         flow_log_id = answer["FlowLogIds"][0]
-        record = internals.ec2._flow_logs[flow_log_id]  # noqa: SLF001
+        record = internals.ec2._flow_logs[flow_log_id]
         for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
             record[name] = given.get(name)
         apply_tags(flow_log_id, given)
@@ -193,14 +193,14 @@ class NetworkInterface:
             str(given.get("Description", "")),
             "",
         )
-        record = internals.ec2._network_interfaces[interface_id]  # noqa: SLF001
+        record = internals.ec2._network_interfaces[interface_id]
         record["InterfaceType"] = given.get("InterfaceType", "interface")
         apply_tags(interface_id, given)
         return Resource(interface_id, _interface_attributes(record))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
         """Change groups, description and tags."""
-        record = internals.ec2._network_interfaces[physical_id]  # noqa: SLF001
+        record = internals.ec2._network_interfaces[physical_id]
         record["Description"] = str(order.properties.get("Description", ""))
         record["Groups"] = [
             {"GroupId": each, "GroupName": (self._network.group(each) or {}).get("GroupName", each)}
@@ -225,7 +225,7 @@ def _interface_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _address(public_ip: str) -> dict[str, Any]:
-    for record in internals.ec2._addresses.values():  # noqa: SLF001
+    for record in internals.ec2._addresses.values():
         if record["PublicIp"] == public_ip:
             found: dict[str, Any] = record
             return found
@@ -233,7 +233,7 @@ def _address(public_ip: str) -> dict[str, Any]:
 
 
 def _allocation(allocation_id: str) -> dict[str, Any]:
-    found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)  # noqa: SLF001
+    found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)
     if found is None:
         raise ServiceError(
             "Ec2",

@@ -177,7 +177,7 @@ def _call(
         config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
     try:
-        answer: dict[str, Any] = client._make_api_call(operation, dict(arguments))  # noqa: SLF001
+        answer: dict[str, Any] = client._make_api_call(operation, dict(arguments))
     except ClientError as error:
         found = error.response["Error"]
         return 400, {"__type": found["Code"], "message": found["Message"]}

@@ -48,7 +48,7 @@ class Table:
 
     def install(self, entries: Mapping[str, Entry], otherwise: Provisioner) -> None:
         """Put our entries, MiniStack's and the schema-only ones under the same checks."""
-        table = internals.provisioners._RESOURCE_HANDLERS  # noqa: SLF001
+        table = internals.provisioners._RESOURCE_HANDLERS
         for type_name in schemas.all_types() - set(table) - set(entries):
             # Reading 1,500 schemas takes seconds: such a type is registered when first created.
             table[type_name] = self._checked(
@@ -86,7 +86,7 @@ class Table:
             order = _order(type_name, logical_id or physical_id, new, stack_name)
             self._check(order, "update")
             if self._replaces(order, old, entry):
-                answer: Answer = internals.provisioners._replace_resource(  # noqa: SLF001
+                answer: Answer = internals.provisioners._replace_resource(
                     type_name, physical_id, old, new, stack_name, logical_id
                 )
                 return answer
@@ -188,20 +188,20 @@ def register(type_name: str) -> None:
     provisioners = internals.provisioners
     outer = tuple(path[0] for path in schema.create_only if len(path) == 1)
     nested = tuple(sorted({path[0] for path in schema.create_only if len(path) > 1} - set(outer)))
-    provisioners._REPLACING_PROPERTIES[type_name] = outer  # noqa: SLF001
+    provisioners._REPLACING_PROPERTIES[type_name] = outer
     if nested:
-        provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_name] = nested  # noqa: SLF001
+        provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_name] = nested
     if schema.custom_name:
-        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {  # noqa: SLF001
+        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {
             "name": schema.custom_name
         }
     if schema.tags:
-        provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags  # noqa: SLF001
+        provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags
 
 
 def _order(type_name: str, logical_id: str, properties: Properties, stack_name: str) -> Order:
     scope = internals.current_scope()
-    name: str = internals.provisioners._physical_name(stack_name, logical_id)  # noqa: SLF001
+    name: str = internals.provisioners._physical_name(stack_name, logical_id)
     coerced = schemas.coerced(type_name, properties, scope.region)
     return Order(type_name, scope, stack_name, logical_id, coerced, name)
 

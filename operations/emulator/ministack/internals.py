@@ -14,6 +14,7 @@ from ministack.core import router as _router
 from ministack.services import autoscaling as _autoscaling
 from ministack.services import batch as _batch
 from ministack.services import budgets as _budgets
+from ministack.services import cloudformation as _cloudformation
 from ministack.services import ec2 as _ec2
 from ministack.services import iam as _iam
 from ministack.services import ssm as _ssm
@@ -33,6 +34,7 @@ autoscaling: Final[Any] = _autoscaling
 batch: Final[Any] = _batch
 budgets: Final[Any] = _budgets
 changesets: Final[Any] = _changesets
+cloudformation: Final[Any] = _cloudformation
 drift: Final[Any] = _drift
 ec2: Final[Any] = _ec2
 engine: Final[Any] = _engine
@@ -107,7 +109,15 @@ RELIED_ON: Final = (
     Name("ministack.services.cloudformation.provisioners", "_replace_resource", "replacement"),
     Name("ministack.services.cloudformation.provisioners", "_ec2_apply_tags", "tag updates"),
     Name("ministack.services.cloudformation.drift", "_DRIFT_READERS", "drift detection"),
-    Name("ministack.services.cloudformation.stacks", "_deploy_stack_async", "updates of exports"),
+    Name("ministack.services.cloudformation", "_exports", "exports in use"),
+    Name("ministack.services.cloudformation", "_stacks", "exports in use, drift of groups"),
+    Name("ministack.services.cloudformation.stacks", "_resolve_stack_outputs", "exports in use"),
+    Name("ministack.services.cloudformation.handlers", "_imported_export_names", "exports in use"),
+    Name("ministack.services.cloudformation.engine", "_resolve_refs", "values in conditions"),
+    Name("ministack.services.cloudformation.engine", "_evaluate_conditions", "conditions"),
+    Name("ministack.services.cloudformation.stacks", "_evaluate_conditions", "conditions"),
+    Name("ministack.services.cloudformation.handlers", "_evaluate_conditions", "conditions"),
+    Name("ministack.services.cloudformation.changesets", "_evaluate_conditions", "conditions"),
 )
 
 

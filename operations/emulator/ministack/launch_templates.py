@@ -13,8 +13,8 @@ RESOLVE: Final = "resolve:ssm:"
 
 def install() -> None:
     """Read and answer launch template data by EC2's model instead of member by member."""
-    internals.ec2._parse_lt_data = _parsed  # noqa: SLF001
-    internals.ec2._lt_data_xml = _answered  # noqa: SLF001
+    internals.ec2._parse_lt_data = _parsed
+    internals.ec2._lt_data_xml = _answered
     offer("DescribeLaunchTemplateVersions", _versions)
     guard("CreateLaunchTemplate", _require_sound_call)
     guard("CreateLaunchTemplateVersion", _require_sound_call)
@@ -56,7 +56,7 @@ def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     template_id, name = arguments.get("LaunchTemplateId"), arguments.get("LaunchTemplateName")
     found = [
         template
-        for template in internals.ec2._launch_templates.values()  # noqa: SLF001
+        for template in internals.ec2._launch_templates.values()
         if (template_id is None or template["LaunchTemplateId"] == template_id)
         and (name is None or template["LaunchTemplateName"] == name)
     ]

@@ -94,13 +94,13 @@ def require_new_group(order: Order) -> None:
         ServiceError: with EC2's wording.
     """
     vpc_id = order.properties.get("VpcId")
-    if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:  # noqa: SLF001
+    if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
         raise ServiceError("Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
 
 
 def rows() -> Iterator[Rule]:
     """Yield every rule as DescribeSecurityGroupRules does."""
-    for group_id, group in internals.ec2._security_groups.items():  # noqa: SLF001
+    for group_id, group in internals.ec2._security_groups.items():
         for direction, store in STORES.items():
             for rule in group.get(store, ()):
                 yield from _rows(str(group_id), direction, rule)
@@ -109,7 +109,7 @@ def rows() -> Iterator[Rule]:
 def _rows(group_id: str, direction: str, rule: Mapping[str, Any]) -> Iterator[Rule]:
     scope = internals.current_scope()
     egress = direction == "Egress"
-    rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)  # noqa: SLF001
+    rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)
     for peer in _singles(rule):
         yield {
             "SecurityGroupRuleId": rule_id,
@@ -148,7 +148,7 @@ def _authorizing(direction: str) -> Any:
             if _identity(rule) in present:
                 raise ServiceError("Ec2", "InvalidPermission.Duplicate", _duplicate(rule))
         for rule in wanted:
-            rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(  # noqa: SLF001
+            rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(
                 group["GroupId"], direction == "Egress", rule
             )
             store.append(rule)
@@ -165,7 +165,7 @@ def _revoking(direction: str) -> Any:
         group = _group(arguments.get("GroupId"))
         egress = direction == "Egress"
         singles = [
-            {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(  # noqa: SLF001
+            {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(
                 group["GroupId"], egress, rule
             )}
             for rule in group[STORES[direction]]
@@ -195,7 +195,7 @@ def _revoking(direction: str) -> Any:
 
 
 def _group(group_id: Any) -> Any:
-    group = internals.ec2._security_groups.get(group_id)  # noqa: SLF001
+    group = internals.ec2._security_groups.get(group_id)
     if group is None:
         raise ServiceError(
             "Ec2", "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"

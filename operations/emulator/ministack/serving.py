@@ -10,7 +10,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from operations.emulator.faults import Faults
-from operations.emulator.ministack import functions, internals, templates
+from operations.emulator.ministack import functions, internals
 from operations.emulator.ministack.adapter import Adapter
 from operations.emulator.report import REPORT_PATH, Journal
 
@@ -18,6 +18,10 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS: Final = 75
+FIRST_ERROR: Final = 400
+LONGEST_PROBLEM: Final = 500
+NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Unsupported service")
+"""What MiniStack answers where it lacks a call or fails itself."""
 
 
 def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
@@ -25,7 +29,6 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     journal = Journal()
     Adapter(faults, journal).install()
     functions.install(state)
-    templates.install()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
@@ -39,9 +42,26 @@ def _with_report(journal: Journal) -> Any:
         if scope["type"] == "http" and scope["path"] == REPORT_PATH:
             await _answer(send, journal.report().to_json().encode())
             return
-        await internals.app.app(scope, receive, send)
+        await internals.app.app(scope, receive, _watched(scope, send, journal))
 
     return application
+
+
+def _watched(scope: Message, send: Send, journal: Journal) -> Send:
+    """Note answers that say that the emulation, not the request, is at fault."""
+    failing = False
+
+    async def watched(message: Message) -> None:
+        nonlocal failing
+        if message["type"] == "http.response.start":
+            failing = message["status"] >= FIRST_ERROR
+        elif failing and message.get("body"):
+            text = bytes(message["body"]).decode(errors="replace")
+            if any(sign in text for sign in NOT_EMULATED):
+                journal.problem(f"{scope['method']} {scope['path']}: {text[:LONGEST_PROBLEM]}")
+        await send(message)
+
+    return watched
 
 
 async def _answer(send: Send, body: bytes) -> None:

@@ -16,7 +16,7 @@ def require_subnet(order: Order) -> None:
         ServiceError: with EC2's wording.
     """
     given, region = order.properties, order.scope.region
-    vpc = internals.ec2._vpcs.get(given.get("VpcId"))  # noqa: SLF001
+    vpc = internals.ec2._vpcs.get(given.get("VpcId"))
     if vpc is None:
         raise ServiceError(
             "Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{given.get('VpcId')}' does not exist"
@@ -53,7 +53,7 @@ def require_free_range(order: Order) -> None:
     if not order.properties.get("CidrBlock"):
         return
     network = ipaddress.IPv4Network(str(order.properties["CidrBlock"]))
-    for subnet in internals.ec2._subnets.values():  # noqa: SLF001
+    for subnet in internals.ec2._subnets.values():
         other = ipaddress.IPv4Network(subnet["CidrBlock"])
         if subnet["VpcId"] == order.properties["VpcId"] and network.overlaps(other):
             raise ServiceError(
@@ -66,7 +66,7 @@ def require_free_range(order: Order) -> None:
 def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
     """Return the attributes of a subnet that MiniStack leaves out."""
     del order
-    subnet = internals.ec2._subnets[subnet_id]  # noqa: SLF001
+    subnet = internals.ec2._subnets[subnet_id]
     return {
         "AvailabilityZone": subnet["AvailabilityZone"],
         "AvailabilityZoneId": subnet["AvailabilityZoneId"],
@@ -80,7 +80,7 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
     """Return the attributes of a VPC that MiniStack leaves out."""
     del order
-    vpc = internals.ec2._vpcs[vpc_id]  # noqa: SLF001
+    vpc = internals.ec2._vpcs[vpc_id]
     association = f"vpc-cidr-assoc-{vpc_id.removeprefix('vpc-')}"
     return {
         "CidrBlock": vpc["CidrBlock"],
@@ -97,7 +97,7 @@ class EndpointInterfaces:
 
     def put(self, endpoint_id: str, order: Order) -> dict[str, Any]:
         """Give an endpoint an interface in each of its subnets, and its DNS names."""
-        record = internals.ec2._vpc_endpoints[endpoint_id]  # noqa: SLF001
+        record = internals.ec2._vpc_endpoints[endpoint_id]
         self.remove(endpoint_id)
         if record["VpcEndpointType"] != "Interface":
             return {"NetworkInterfaceIds": [], "DnsEntries": []}
@@ -121,7 +121,7 @@ class EndpointInterfaces:
 
     def remove(self, endpoint_id: str) -> None:
         """Take an endpoint's interfaces out of their subnets."""
-        record = internals.ec2._vpc_endpoints.get(endpoint_id)  # noqa: SLF001
+        record = internals.ec2._vpc_endpoints.get(endpoint_id)
         if record is not None:
             self._network.remove_interfaces(record.get("NetworkInterfaceIds") or ())
             record["NetworkInterfaceIds"] = []

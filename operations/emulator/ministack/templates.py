@@ -15,7 +15,7 @@ LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
 
 def install() -> None:
     """Resolve conditions wherever MiniStack evaluates them."""
-    inner = internals.engine._evaluate_conditions  # noqa: SLF001
+    inner = internals.engine._evaluate_conditions
 
     def evaluate(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
         mappings = template.get("Mappings") or {}
@@ -29,7 +29,7 @@ def install() -> None:
                     return {name: resolved(argument)}
                 if name == "Condition":
                     return node
-                return internals.engine._resolve_refs(  # noqa: SLF001
+                return internals.engine._resolve_refs(
                     node, {}, parameters, {}, mappings, "", ""
                 )
             return node
@@ -45,4 +45,4 @@ def install() -> None:
         internals.handlers,
         internals.changesets,
     ):
-        module._evaluate_conditions = evaluate  # noqa: SLF001
+        module._evaluate_conditions = evaluate

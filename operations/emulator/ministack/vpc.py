@@ -19,23 +19,23 @@ class Ec2Network:
 
     def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
         """Return a subnet by its id."""
-        found: Mapping[str, Any] | None = internals.ec2._subnets.get(subnet_id)  # noqa: SLF001
+        found: Mapping[str, Any] | None = internals.ec2._subnets.get(subnet_id)
         return found
 
     def group(self, group_id: str) -> Mapping[str, Any] | None:
         """Return a security group by its id."""
-        groups = internals.ec2._security_groups  # noqa: SLF001
+        groups = internals.ec2._security_groups
         found: Mapping[str, Any] | None = groups.get(group_id)
         return found
 
     def default_group(self, vpc_id: str) -> str:
         """Return the id of a VPC's default security group."""
-        vpc = internals.ec2._vpcs.get(vpc_id) or {}  # noqa: SLF001
+        vpc = internals.ec2._vpcs.get(vpc_id) or {}
         return str(vpc.get("DefaultSecurityGroupId", ""))
 
     def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None:
         """Return a placement group by its name, id or ARN."""
-        for group in internals.ec2._placement_groups.values():  # noqa: SLF001
+        for group in internals.ec2._placement_groups.values():
             if name_or_arn in (group["GroupName"], group["GroupArn"], group["GroupId"]):
                 found: Mapping[str, Any] = group
                 return found
@@ -51,7 +51,7 @@ class Ec2Network:
                 "Ec2", "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
             )
         interface_id = f"eni-{hexadecimal()}"
-        interfaces = internals.ec2._network_interfaces  # noqa: SLF001
+        interfaces = internals.ec2._network_interfaces
         interfaces[interface_id] = {
             "NetworkInterfaceId": interface_id,
             "SubnetId": subnet_id,
@@ -77,12 +77,12 @@ class Ec2Network:
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
         """Take interfaces out of their subnets."""
         for interface_id in interface_ids:
-            internals.ec2._network_interfaces.pop(interface_id, None)  # noqa: SLF001
+            internals.ec2._network_interfaces.pop(interface_id, None)
 
 
 def interfaces_in(subnet_id: str) -> list[Mapping[str, Any]]:
     """Return the interfaces in a subnet."""
-    every = internals.ec2._network_interfaces.values()  # noqa: SLF001
+    every = internals.ec2._network_interfaces.values()
     return [interface for interface in every if interface["SubnetId"] == subnet_id]
 
 
@@ -115,7 +115,7 @@ def require_group_free(group_id: str) -> None:
     Raises:
         ServiceError: with EC2's wording.
     """
-    every = internals.ec2._network_interfaces.values()  # noqa: SLF001
+    every = internals.ec2._network_interfaces.values()
     worn = any(
         group["GroupId"] == group_id for interface in every for group in interface["Groups"]
     )
@@ -161,7 +161,7 @@ def guard_deletes() -> None:
 
 
 def _groups_named_by_others(group_id: str) -> Iterator[str]:
-    for other_id, other in internals.ec2._security_groups.items():  # noqa: SLF001
+    for other_id, other in internals.ec2._security_groups.items():
         if other_id == group_id:
             continue
         for rule in (*other.get("IpPermissions", ()), *other.get("IpPermissionsEgress", ())):
@@ -170,11 +170,11 @@ def _groups_named_by_others(group_id: str) -> Iterator[str]:
 
 def _contents(vpc_id: str) -> Iterator[str]:
     ec2 = internals.ec2
-    for store in (ec2._subnets, ec2._network_interfaces, ec2._vpc_endpoints):  # noqa: SLF001
+    for store in (ec2._subnets, ec2._network_interfaces, ec2._vpc_endpoints):
         yield from (key for key, item in store.items() if item.get("VpcId") == vpc_id)
-    for key, group in ec2._security_groups.items():  # noqa: SLF001
+    for key, group in ec2._security_groups.items():
         if group.get("VpcId") == vpc_id and group.get("GroupName") != "default":
             yield key
-    for key, gateway in ec2._internet_gateways.items():  # noqa: SLF001
+    for key, gateway in ec2._internet_gateways.items():
         if any(each.get("VpcId") == vpc_id for each in gateway.get("Attachments", ())):
             yield key

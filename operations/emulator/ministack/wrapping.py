@@ -14,7 +14,7 @@ Addition = Callable[[str, Order], Mapping[str, Any]]
 
 def existing(type_name: str) -> Existing:
     """Return MiniStack's provisioner of a type."""
-    return Existing(internals.provisioners._RESOURCE_HANDLERS[type_name])  # noqa: SLF001
+    return Existing(internals.provisioners._RESOURCE_HANDLERS[type_name])
 
 
 class Wrapped:

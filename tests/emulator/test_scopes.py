@@ -1,0 +1,45 @@
+"""One emulator, many accounts and Regions."""
+
+VPC = {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}}
+RESERVED = {
+    "Type": "AWS::EC2::CapacityReservation",
+    "Properties": {
+        "InstanceType": "p4d.24xlarge",
+        "InstancePlatform": "Linux/UNIX",
+        "InstanceCount": 1,
+        "AvailabilityZoneId": "usw2-az2",
+    },
+}
+
+
+def ranges(cloud):
+    return {vpc["CidrBlock"] for vpc in cloud.client("ec2").describe_vpcs()["Vpcs"]}
+
+
+def test_regions_do_not_see_each_other(cloud):
+    """Two environments in two Regions share an account and nothing else."""
+    west = cloud.elsewhere(region="us-west-2")
+
+    stack = west.deploy({**VPC, "Reserved": RESERVED}, name="same-name")
+
+    assert stack.status == "CREATE_COMPLETE"
+    assert "10.9.0.0/16" in ranges(west)
+    assert "10.9.0.0/16" not in ranges(cloud)
+    found = cloud.client("ec2").describe_capacity_reservations()["CapacityReservations"]
+    assert stack.physical_id("Reserved") not in {row["CapacityReservationId"] for row in found}
+
+
+def test_accounts_do_not_see_each_other(cloud):
+    """Production lives in an account of its own."""
+    other = cloud.elsewhere(account="210987654321")
+    arn = {"Fn::GetAtt": ["Reserved", "CapacityReservationArn"]}
+    here = {**RESERVED, "Properties": {**RESERVED["Properties"], "AvailabilityZoneId": "use1-az6"}}
+
+    stack = other.deploy(
+        {**VPC, "Reserved": here}, name="same-name", Outputs={"Arn": {"Value": arn}}
+    )
+
+    assert stack.status == "CREATE_COMPLETE"
+    assert ":us-east-1:210987654321:" in stack.outputs["Arn"]
+    assert "10.9.0.0/16" not in ranges(cloud)
+    assert other.client("sts").get_caller_identity()["Account"] == "210987654321"
