@@ -7,6 +7,7 @@ cdk synth 'mine/*' -c environment-file=path/to/mine.py
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from constructs_lib.spec.problem import SpecError
 from stacks.environment import TrainingEnvironment
 
 HERE = Path(__file__).parent
+FAILED = re.compile("Validation ?[Ff]ailed")
 
 
 def build(
@@ -73,7 +75,14 @@ def main() -> int:
     except EnvironmentFileError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return 1
-    build(specs).synth()
+    try:
+        build(specs).synth()
+    except RuntimeError as error:
+        if not FAILED.search(str(error)):
+            raise
+        # The findings have been printed; a trace of this program's own would only bury them.
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

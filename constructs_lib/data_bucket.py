@@ -77,9 +77,5 @@ class DataBucket(Construct):
                 "NIST.800.53.R5::NIST.800.53.R5-S3DefaultEncryptionKMS": (
                     "Server access logs can be delivered only to a bucket with SSE-S3."
                 ),
-                "NIST.800.53.R5::NIST.800.53.R5-S3BucketLoggingEnabled": (
-                    "This is the bucket that the log is delivered to; logging it into itself "
-                    "would never end."
-                ),
             },
         )

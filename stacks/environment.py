@@ -54,7 +54,8 @@ class TrainingEnvironment(cdk.Stage):
             cluster=self.cluster,
             env=env,
         )
-        drop_redundant_dependencies(self)
+        for stack in (self.network, self.storage):
+            drop_redundant_dependencies(stack)
         cdk.Tags.of(self).add(
             "ultracluster:environment",
             spec.name,

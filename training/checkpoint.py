@@ -26,8 +26,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from training.problems import UserError
@@ -127,15 +129,15 @@ class Checkpoints:
         say: Called with a name, a sentence and values; for the record of the run.
     """
 
-    def __init__(
-        self, path: Path, group: Any, *, keep: int, verify: bool, say: Say
-    ) -> None:
+    def __init__(self, path: Path, group: Any, *, keep: int, verify: bool, say: Say) -> None:
         self.path, self.group, self.keep, self.verify, self.say = path, group, keep, verify, say
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.thread: threading.Thread | None = None
         self.outcome: Outcome | None = None
         self.host: dict[str, Tensor] = {}
-        self.stream = torch.cuda.Stream() if torch.cuda.is_available() else None
+        self.stream: torch.cuda.Stream | None = None
+        if torch.cuda.is_available():
+            self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.copied: torch.cuda.Event | None = None
         self.until: torch.cuda.Event | None = None
         if self.rank == 0:
@@ -153,8 +155,11 @@ class Checkpoints:
             facts: What else a resumed run needs to know; plain values.
         """
         if self.thread and self.thread.is_alive():
-            self.say("checkpoint-slow", f"step {step}: the last checkpoint is still being written "
-                     "and training waits for it; a larger checkpoint.every avoids that")
+            self.say(
+                "checkpoint-slow",
+                f"step {step}: the last checkpoint is still being written "
+                "and training waits for it; a larger checkpoint.every avoids that",
+            )
         self.finish()
         began = time.perf_counter()
         self._copy(state)
@@ -181,12 +186,21 @@ class Checkpoints:
         if done is None:
             return
         if done.error:
-            self.say("checkpoint-failed", f"step {done.step}: NO CHECKPOINT was written "
-                     f"({done.error}); the one before stays the newest", step=done.step)
+            self.say(
+                "checkpoint-failed",
+                f"step {done.step}: NO CHECKPOINT was written "
+                f"({done.error}); the one before stays the newest",
+                step=done.step,
+            )
         else:
-            self.say("checkpoint", f"step {done.step}: checkpoint of {done.gigabytes:.2f} GB "
-                     f"written in {done.seconds:.1f} s", step=done.step, seconds=done.seconds,
-                     gigabytes=done.gigabytes)
+            self.say(
+                "checkpoint",
+                f"step {done.step}: checkpoint of {done.gigabytes:.2f} GB "
+                f"written in {done.seconds:.1f} s",
+                step=done.step,
+                seconds=done.seconds,
+                gigabytes=done.gigabytes,
+            )
 
     def reserve(self, state: dict[str, Tensor]) -> None:
         """Take the host memory that copies need: at the start, where its lack is noticed early."""
@@ -206,7 +220,7 @@ class Checkpoints:
         with torch.cuda.stream(self.stream):
             for name, value in state.items():
                 _local(self.host[name]).copy_(_local(value), non_blocking=True)
-            self.copied = torch.cuda.Event()
+            self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self.copied.record()
         self.until = self.copied
 
@@ -218,8 +232,8 @@ class Checkpoints:
         try:
             if self.until is not None:
                 self.until.synchronize()
-            writer = dcp.FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
-            dcp.save(self.host, storage_writer=writer, process_group=self.group)
+            writer = FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
+            save(self.host, storage_writer=writer, process_group=self.group)
             mine = sorted(partial.glob(f"__{self.rank}_*"))
             report = {file.name: digest(file) for file in mine}
         except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
@@ -277,16 +291,20 @@ class Checkpoints:
             folder = folder_of(self.path, step)
             manifest, wrong = self._examine(folder)
             if wrong:
-                self.say("checkpoint-damaged", f"checkpoint {folder} is damaged: "
-                         f"{'; '.join(wrong[:3])}; falling back to the one before it", step=step)
+                self.say(
+                    "checkpoint-damaged",
+                    f"checkpoint {folder} is damaged: "
+                    f"{'; '.join(wrong[:3])}; falling back to the one before it",
+                    step=step,
+                )
                 if self.rank == 0:
                     aside = folder.with_suffix(".damaged")
                     shutil.rmtree(aside, ignore_errors=True)
                     folder.rename(aside)
                 continue
             _refuse_other_model(folder, manifest["facts"].get("model", model), model)
-            reader = dcp.FileSystemReader(folder)
-            dcp.load(state, storage_reader=reader, process_group=self.group)
+            reader = FileSystemReader(folder)
+            load(state, storage_reader=reader, process_group=self.group)
             self.say("resume", f"resumed from {folder}", step=step)
             return manifest
         if steps[0]:
@@ -325,6 +343,7 @@ def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, An
     if differing:
         lines = [
             f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
-            f"{saved.get(name)!r}, or another checkpoint.path" for name in differing
+            f"{saved.get(name)!r}, or another checkpoint.path"
+            for name in differing
         ]
         raise UserError("\n".join(lines))

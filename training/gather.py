@@ -15,6 +15,10 @@ from torch import Tensor
 from training.mesh import Grid
 
 
+PLAIN = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+"""One collective under two names: PyTorch 2.13 renamed it."""
+
+
 class _Finished:
     """A collective that has been enqueued completely: waiting for it is the stream's business."""
 
@@ -70,15 +74,15 @@ class HierarchicalAllGather:
     ) -> "dist.Work | _Finished | None":
         """Fill `output_tensor` (p * n) with every rank's `input_tensor` (n), in rank order."""
         if group.size() != self.whole.size():
-            work: dist.Work | None = dist.all_gather_into_tensor(
+            work: dist.Work | None = PLAIN(
                 output_tensor, input_tensor, group=group, async_op=async_op
             )
             return work
         nodes, places, n = self.across.size(), self.inside.size(), input_tensor.numel()
         column = torch.empty(nodes * n, dtype=input_tensor.dtype, device=input_tensor.device)
-        dist.all_gather_into_tensor(column, input_tensor.clone(), group=self.across)
+        PLAIN(column, input_tensor.clone(), group=self.across)
         square = torch.empty_like(output_tensor)
-        dist.all_gather_into_tensor(square, column, group=self.inside)
+        PLAIN(square, column, group=self.inside)
         # Gathered as (place, node, n); ranks count (node, place).
         output_tensor.view(nodes, places, n).copy_(square.view(places, nodes, n).transpose(0, 1))
         return _Finished() if async_op else None

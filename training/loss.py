@@ -45,7 +45,7 @@ class Kernel:
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913, PLR0917 - autograd passes them by position
+    def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int, scale: float
     ) -> Tensor:
         learn = any(ctx.needs_input_grad)
@@ -69,9 +69,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, upstream: Tensor
-    ) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         upstream = upstream.to(hidden_gradient.dtype)
         return hidden_gradient * upstream, weight_gradient * upstream, None, None, None

@@ -9,7 +9,6 @@ This is the order in which DeepSpeed's MiCS numbers its groups, too (deepspeed/r
 mics_utils.py: groups are runs of consecutive global ranks).
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,7 +86,7 @@ class Launch:
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
             rank=self.rank,
             world_size=self.world,
-            store=dist.HashStore() if self.world == 1 else None,
+            store=dist.HashStore() if self.world == 1 else None,  # type: ignore[attr-defined]
             init_method=None if self.world == 1 else "env://",
             timeout=timedelta(minutes=timeout_minutes),
         )
@@ -132,36 +131,42 @@ class Layout:
         if self.world % self.node:
             fits = [n for n in divisors(self.world) if n <= self.node]
             yield Problem(
-                "parallel.gpus_per_node", self.node,
-                f"does not divide the {self.world} ranks: nodes would differ", choices(fits[-3:]),
+                "parallel.gpus_per_node",
+                self.node,
+                f"does not divide the {self.world} ranks: nodes would differ",
+                choices(fits[-3:]),
             )
             return
-        on_node = [
-            p for p in divisors(self.world) if self.node % p == 0 or p % self.node == 0
-        ]
+        on_node = [p for p in divisors(self.world) if self.node % p == 0 or p % self.node == 0]
         if self.world % self.partition:
             yield Problem(
-                "parallel.partition_size", self.partition,
+                "parallel.partition_size",
+                self.partition,
                 f"does not divide the {self.world} ranks: a rank would be left without a group",
                 choices(on_node),
             )
         elif self.partition not in on_node:
             yield Problem(
-                "parallel.partition_size", self.partition,
+                "parallel.partition_size",
+                self.partition,
                 f"neither divides the {self.node} GPUs of a node nor is a multiple of them: groups "
-                "would straddle nodes", choices(on_node),
+                "would straddle nodes",
+                choices(on_node),
             )
         if self.node % self.tensor:
             yield Problem(
-                "parallel.tensor_parallel", self.tensor,
+                "parallel.tensor_parallel",
+                self.tensor,
                 f"does not divide the {self.node} GPUs of a node: layers would span nodes",
                 choices(divisors(self.node)),
             )
         elif self.partition % self.tensor:
             fits = [t for t in divisors(self.partition) if self.node % t == 0]
             yield Problem(
-                "parallel.tensor_parallel", self.tensor,
-                f"does not divide parallel.partition_size = {self.partition}", choices(fits),
+                "parallel.tensor_parallel",
+                self.tensor,
+                f"does not divide parallel.partition_size = {self.partition}",
+                choices(fits),
             )
 
     @property
@@ -188,11 +193,16 @@ class Layout:
         at_once = self.data_ranks * micro_batch
         if global_batch % at_once:
             lower = global_batch // at_once * at_once
-            raise UserError(str(Problem(
-                "data.global_batch", global_batch,
-                f"is no multiple of {self.data_ranks} data ranks x {micro_batch} sequences",
-                choices([size for size in (lower, lower + at_once) if size]),
-            )))
+            raise UserError(
+                str(
+                    Problem(
+                        "data.global_batch",
+                        global_batch,
+                        f"is no multiple of {self.data_ranks} data ranks x {micro_batch} sequences",
+                        choices([size for size in (lower, lower + at_once) if size]),
+                    )
+                )
+            )
         return global_batch // at_once
 
     def describe(self) -> str:

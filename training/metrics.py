@@ -57,7 +57,9 @@ class Mark:
 
     def __init__(self, device: torch.device) -> None:
         self.at = time.perf_counter()
-        self.event = torch.cuda.Event(enable_timing=True) if device.type == "cuda" else None
+        self.event: torch.cuda.Event | None = None
+        if device.type == "cuda":
+            self.event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         if self.event:
             self.event.record()
 
@@ -66,7 +68,7 @@ class Mark:
         if self.event is None or earlier.event is None:
             return self.at - earlier.at
         self.event.synchronize()
-        return earlier.event.elapsed_time(self.event) / 1e3
+        return float(earlier.event.elapsed_time(self.event)) / 1e3
 
 
 @dataclass
@@ -113,12 +115,26 @@ class Metrics:
         self.event(
             "start",
             f"{n / 1e9:.3f}B parameters on {self.gpus} x {gpu}; {layout}; from step {step}",
-            parameters=n, gpus=self.gpus, gpu=gpu, peak_tflops=self.peak, formula=FORMULA,
-            layout=layout, step=step, settings=settings, torch=torch.__version__,
+            parameters=n,
+            gpus=self.gpus,
+            gpu=gpu,
+            peak_tflops=self.peak,
+            formula=FORMULA,
+            layout=layout,
+            step=step,
+            settings=settings,
+            torch=torch.__version__,
         )
 
-    def step(  # noqa: PLR0913 - the figures of a step
-        self, step: int, *, loss: float, norm: float, rate: float, tokens: int, seconds: float,
+    def step(
+        self,
+        step: int,
+        *,
+        loss: float,
+        norm: float,
+        rate: float,
+        tokens: int,
+        seconds: float,
         waited: float,
     ) -> None:
         """Record one finished step.
@@ -146,12 +162,23 @@ class Metrics:
                 f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}\n"
             )
             sys.stdout.flush()
-        self._record({
-            "event": "step", "step": step, "loss": _number(loss), "norm": _number(norm),
-            "lr": rate, "tokens": tokens, "seconds": seconds, "tokens_per_s": per_second,
-            "tokens_per_s_per_gpu": per_second / self.gpus, "mfu": mfu, "memory_gib": memory,
-            "data_wait_s": waited, "skipped": skipped,
-        })
+        self._record(
+            {
+                "event": "step",
+                "step": step,
+                "loss": _number(loss),
+                "norm": _number(norm),
+                "lr": rate,
+                "tokens": tokens,
+                "seconds": seconds,
+                "tokens_per_s": per_second,
+                "tokens_per_s_per_gpu": per_second / self.gpus,
+                "mfu": mfu,
+                "memory_gib": memory,
+                "data_wait_s": waited,
+                "skipped": skipped,
+            }
+        )
 
     def _record(self, values: dict[str, Any]) -> None:
         if self.file:

@@ -216,8 +216,11 @@ class Transformer(nn.Module):
             x = block(x, self.rotary)
         x = norm(x, self.final_norm)
         return chunked_cross_entropy(
-            x.flatten(0, 1), self.embedding, targets[:, self.tokens].flatten(),
-            chunks=self.loss_chunks, scale=scale,
+            x.flatten(0, 1),
+            self.embedding,
+            targets[:, self.tokens].flatten(),
+            chunks=self.loss_chunks,
+            scale=scale,
         )
 
     def fill_buffers(self) -> None:

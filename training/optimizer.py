@@ -29,9 +29,15 @@ def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
     return settings.learning_rate * (floor + (1 - floor) * cosine)
 
 
-def adamw(  # noqa: PLR0913, PLR0917 - compiled: tensors by position
-    weight: Tensor, gradient: Tensor, master: Tensor, mean: Tensor, square: Tensor, knobs: Tensor,
-    betas: tuple[float, float], epsilon: float,
+def adamw(
+    weight: Tensor,
+    gradient: Tensor,
+    master: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    knobs: Tensor,
+    betas: tuple[float, float],
+    epsilon: float,
 ) -> None:
     """Update one parameter in place (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2).
 
@@ -115,16 +121,21 @@ class MasterAdamW:
         norm = self._norm(gradients)
         finite = norm.isfinite()
         self.updates += finite
-        plain, decayed = (self._knobs(norm, rate, decay)
-                          for decay in (0.0, self.settings.weight_decay))
+        plain, decayed = (
+            self._knobs(norm, rate, decay) for decay in (0.0, self.settings.weight_decay)
+        )
         for name, gradient in gradients.items():
             moments = self.moments[name]
             weight, master = self.locals[name].view(-1), self.masters[name].view(-1)
             self.update(
-                master if weight.dtype == master.dtype else weight, gradient.view(-1), master,
-                moments["exp_avg"].view(-1), moments["exp_avg_sq"].view(-1),
+                master if weight.dtype == master.dtype else weight,
+                gradient.view(-1),
+                master,
+                moments["exp_avg"].view(-1),
+                moments["exp_avg_sq"].view(-1),
                 decayed if self.parameters[name].ndim > 1 else plain,
-                self.settings.betas, self.settings.epsilon,
+                self.settings.betas,
+                self.settings.epsilon,
             )
         for parameter in self.parameters.values():
             parameter.grad = None
@@ -185,8 +196,12 @@ class MasterAdamW:
     def _whole(self, name: str, local: Tensor) -> DTensor:
         like = self.parameters[name]
         return DTensor.from_local(
-            local, like.device_mesh, like.placements, run_check=False,
-            shape=like.shape, stride=like.stride(),
+            local,
+            like.device_mesh,
+            like.placements,
+            run_check=False,
+            shape=like.shape,
+            stride=like.stride(),
         )
 
 

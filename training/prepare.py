@@ -46,6 +46,20 @@ def sample() -> Iterator[npt.NDArray[np.int64]]:
         yield encode(topics.topics[name].encode())
 
 
+def read_text(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"--text {path}: cannot be read ({error.strerror}); write the path of a text file"
+        ) from None
+
+
 def read_ids(path: Path) -> npt.NDArray[np.int64]:
     """Return the ids of one `.npy` file.
 
@@ -121,8 +135,11 @@ def write(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="training.prepare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="training.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--out", type=Path, required=True)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", type=Path, nargs="+", help="files, one token per byte")
@@ -136,10 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.sample:
             documents = sample()
         elif given.text:
-            missing = [path for path in given.text if not path.is_file()]
-            if missing:
-                raise UserError(f"--text {missing[0]}: is no file; write the path of a text file")
-            documents = (encode(path.read_bytes()) for path in given.text)
+            documents = (encode(read_text(path)) for path in given.text)
         else:
             documents = (read_ids(path) for path in given.ids)
         index = write(

@@ -33,9 +33,7 @@ SMOKE = Settings(
 """Minutes on a laptop's processor: proves that the installation works."""
 
 GPT_124M = Settings(
-    model=ModelSettings(
-        layers=12, width=768, heads=12, vocabulary=GPT2_VOCABULARY, sequence=1024
-    ),
+    model=ModelSettings(layers=12, width=768, heads=12, vocabulary=GPT2_VOCABULARY, sequence=1024),
     data=DataSettings(path="tokens", global_batch=512, micro_batch=64),
     run=RunSettings(steps=20_000, path="run"),
     optimizer=OptimizerSettings(learning_rate=6e-4, warmup_steps=700),
@@ -44,9 +42,7 @@ GPT_124M = Settings(
 """GPT-2 small, one node."""
 
 GPT_1B = Settings(
-    model=ModelSettings(
-        layers=24, width=2048, heads=16, vocabulary=GPT2_VOCABULARY, sequence=2048
-    ),
+    model=ModelSettings(layers=24, width=2048, heads=16, vocabulary=GPT2_VOCABULARY, sequence=2048),
     data=DataSettings(path="tokens", global_batch=512, micro_batch=16),
     run=RunSettings(steps=25_000, path="run"),
     numerics=NumericsSettings(loss_chunks=4),
@@ -56,9 +52,7 @@ GPT_1B = Settings(
 """1.31 billion parameters at 80 GB per GPU; on 40 GB: numerics.checkpoint_every=1."""
 
 GPT_30B_P4D = Settings(
-    model=ModelSettings(
-        layers=48, width=7168, heads=56, vocabulary=GPT2_VOCABULARY, sequence=2048
-    ),
+    model=ModelSettings(layers=48, width=7168, heads=56, vocabulary=GPT2_VOCABULARY, sequence=2048),
     data=DataSettings(path="tokens", global_batch=1024, micro_batch=4),
     run=RunSettings(steps=150_000, path="run"),
     parallel=ParallelSettings(partition_size=32, gpus_per_node=8, hierarchical_gather=True),
@@ -102,8 +96,10 @@ def find(name: str) -> Settings:
         return RECIPES[name]
     if not Path(name).is_file():
         known = ", ".join(RECIPES)
-        raise UserError(f"recipe {name!r}: no such name and no such file; write one of {known}, "
-                        "or the path of a Python file that defines RECIPE")
+        raise UserError(
+            f"recipe {name!r}: no such name and no such file; write one of {known}, "
+            "or the path of a Python file that defines RECIPE"
+        )
     recipe = runpy.run_path(name).get("RECIPE")
     if not isinstance(recipe, Settings):
         raise UserError(f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it")

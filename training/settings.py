@@ -45,12 +45,15 @@ class ModelSettings:
         if self.width % self.heads:
             near = [n for n in divisors(self.width) if n <= 2 * self.heads]
             yield Problem(
-                "model.heads", self.heads, f"does not divide model.width = {self.width}",
+                "model.heads",
+                self.heads,
+                f"does not divide model.width = {self.width}",
                 choices(near[-3:]),
             )
         elif self.positions == "rotary" and (self.width // self.heads) % 2:
             yield Problem(
-                "model.positions", self.positions,
+                "model.positions",
+                self.positions,
                 f"rotates pairs, and a head has {self.width // self.heads} values",
                 "write learned, or another model.heads",
             )
@@ -80,7 +83,8 @@ class DataSettings:
                 yield Problem(f"data.{name}", getattr(self, name), "must be positive", "write 1+")
         if self.validation_every and not self.validation_path:
             yield Problem(
-                "data.validation_every", self.validation_every,
+                "data.validation_every",
+                self.validation_every,
                 "there are no held-out tokens to evaluate on",
                 "write data.validation_path, or 0",
             )
@@ -109,7 +113,9 @@ class ParallelSettings:
         for name, least in (("partition_size", 1), ("tensor_parallel", 1), ("gpus_per_node", 0)):
             if getattr(self, name) < least:
                 yield Problem(
-                    f"parallel.{name}", getattr(self, name), f"must be at least {least}",
+                    f"parallel.{name}",
+                    getattr(self, name),
+                    f"must be at least {least}",
                     f"write {least} or more",
                 )
 
@@ -137,7 +143,9 @@ class NumericsSettings:
         """Yield every value that cannot be."""
         if self.checkpoint_every < 0:
             yield Problem(
-                "numerics.checkpoint_every", self.checkpoint_every, "counts blocks",
+                "numerics.checkpoint_every",
+                self.checkpoint_every,
+                "counts blocks",
                 "write 0 (never), 1 (every block) or more",
             )
         if self.loss_chunks < 1:
@@ -190,12 +198,16 @@ class CheckpointSettings:
         """Yield every value that cannot be."""
         if self.every and not self.path:
             yield Problem(
-                "checkpoint.every", self.every, "there is nowhere to write to",
+                "checkpoint.every",
+                self.every,
+                "there is nowhere to write to",
                 "write checkpoint.path, or 0",
             )
         if self.keep < 2:  # noqa: PLR2004 - one to use and one to fall back to
             yield Problem(
-                "checkpoint.keep", self.keep, "a damaged checkpoint needs one before it",
+                "checkpoint.keep",
+                self.keep,
+                "a damaged checkpoint needs one before it",
                 "write 2 or more",
             )
 
@@ -219,7 +231,9 @@ class RunSettings:
         for name, least in (("steps", 1), ("print_every", 1), ("seed", 0), ("peak_tflops", 0)):
             if getattr(self, name) < least:
                 yield Problem(
-                    f"run.{name}", getattr(self, name), f"must be at least {least}",
+                    f"run.{name}",
+                    getattr(self, name),
+                    f"must be at least {least}",
                     f"write {least} or more",
                 )
 
@@ -253,7 +267,8 @@ class Settings:
         for name in ("heads", "sequence"):
             if getattr(self.model, name) % ways:
                 yield Problem(
-                    "parallel.tensor_parallel", ways,
+                    "parallel.tensor_parallel",
+                    ways,
                     f"does not divide model.{name} = {getattr(self.model, name)}",
                     choices([n for n in divisors(getattr(self.model, name)) if n <= ways][-3:]),
                 )
@@ -273,8 +288,11 @@ class Settings:
             part, _, leaf = name.partition(".")
             known = typing.get_type_hints(type(getattr(self, part, None)))
             if not is_dataclass(getattr(self, part, None)) or leaf not in known:
-                names = [f"{p.name}.{f.name}" for p in fields(self)
-                         for f in fields(getattr(self, p.name))]
+                names = [
+                    f"{p.name}.{f.name}"
+                    for p in fields(self)
+                    for f in fields(getattr(self, p.name))
+                ]
                 near = [n for n in names if n.endswith(f".{leaf or part}")] or names
                 raise UserError(f"--set {name}={text}: no such setting; write {' or '.join(near)}")
             parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])

@@ -65,22 +65,18 @@ class Sharded:
         # A group of one gathers by a copy on its own GPU: one copy is enough.
         reshard = settings.parallel.reshard_after_forward and grid.layout.shards > 1
         for block in self.module.blocks:
-            fully_shard(
-                block, mesh=grid.blocks, mp_policy=policy, reshard_after_forward=reshard
-            )
-        fully_shard(
-            self.module, mesh=grid.outer, mp_policy=policy, reshard_after_forward=False
-        )
+            fully_shard(block, mesh=grid.blocks, mp_policy=policy, reshard_after_forward=reshard)
+        fully_shard(self.module, mesh=grid.outer, mp_policy=policy, reshard_after_forward=False)
         spans_nodes = grid.layout.partition > grid.layout.node
         hierarchical = settings.parallel.hierarchical_gather and spans_nodes
         gather = HierarchicalAllGather.over(grid) if hierarchical else None
         for part in self._parts():
             # The loss is already divided by the batch's tokens: gradients are sums.
             part.set_force_sum_reduction_for_comms(enable=True)
-            if grid.layout.world > 1:  # one rank divides by nothing, but by 1.0 in a pass of its own
+            if grid.layout.world > 1:  # a single rank would divide by 1.0 in a pass of its own
                 part.set_gradient_divide_factor(1.0)
             if gather is not None:
-                part.set_custom_all_gather(gather)
+                part.set_custom_all_gather(gather)  # type: ignore[arg-type] # the base is private
         self.module.to_empty(device=device)
         self._draw(settings, device)
 

@@ -8,7 +8,7 @@ Ends with 0 when all steps are done, 2 for a mistake in the settings, and 75 (EX
 sysexits.h) when SIGTERM stopped it after a checkpoint: run the same command again to go on. Under
 torchrun, whose own status is 1 whenever a worker's is not 0, look at metrics.jsonl instead: its
 last event is `stopped`.
-"""  # noqa: D400, D415 - ends with the commands
+"""
 
 import argparse
 import contextlib
@@ -36,7 +36,7 @@ from training.optimizer import MasterAdamW, learning_rate
 from training.problems import UserError
 from training.recipes import find
 from training.settings import Settings
-from training.sharding import DTYPES, Sharded, host_group, sum_over
+from training.sharding import Sharded, host_group, sum_over
 
 DONE, MISTAKEN, STOPPED = 0, 2, 75
 COLLECT_EVERY = 100
@@ -82,20 +82,25 @@ class Trainer:
         model, data = settings.model, settings.data
         self.layout = Layout.of(settings.parallel, launch)
         self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
-        folder = TokenFolder.open(
-            data.path, sequence=model.sequence, vocabulary=model.vocabulary
-        )
+        folder = TokenFolder.open(data.path, sequence=model.sequence, vocabulary=model.vocabulary)
         self.grid = Grid.of(self.layout, self.device.type)
         self.batches = self._batches(folder, data.global_batch, settings.run.seed)
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.optimizer = MasterAdamW(
-            self.sharded.named_parameters(), settings.optimizer, self.grid.partition,
+            self.sharded.named_parameters(),
+            settings.optimizer,
+            self.grid.partition,
             compiled=settings.numerics.compile,
         )
         self.metrics = Metrics(
-            model, launch.world, self.device, peak_tflops(self.device, settings.run.peak_tflops),
-            settings.run.path, settings.run.print_every, speaks=launch.rank == 0,
+            model,
+            launch.world,
+            self.device,
+            peak_tflops(self.device, settings.run.peak_tflops),
+            settings.run.path,
+            settings.run.print_every,
+            speaks=launch.rank == 0,
         )
         self.stop_asked = False
         self.mark = Mark(self.device)
@@ -103,8 +108,11 @@ class Trainer:
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
             self.checkpoints = Checkpoints(
-                Path(settings.checkpoint.path), host_group(), keep=settings.checkpoint.keep,
-                verify=settings.checkpoint.verify, say=self.metrics.event,
+                Path(settings.checkpoint.path),
+                host_group(),
+                keep=settings.checkpoint.keep,
+                verify=settings.checkpoint.verify,
+                say=self.metrics.event,
             )
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
@@ -117,8 +125,12 @@ class Trainer:
 
     def _batches(self, folder: TokenFolder, size: int, seed: int | None) -> Batches:
         return Batches(
-            folder, Order(len(folder), seed), size, self.settings.data.micro_batch,
-            self.grid.data_index, self.layout.data_ranks,
+            folder,
+            Order(len(folder), seed),
+            size,
+            self.settings.data.micro_batch,
+            self.grid.data_index,
+            self.layout.data_ranks,
         )
 
     def _resume(self, checkpoints: Checkpoints) -> None:
@@ -166,8 +178,12 @@ class Trainer:
             gc.enable()
             feed.close()
         if self.step < settings.run.steps:
-            self.metrics.event("stopped", f"stopped after step {self.step}; the same command "
-                               "goes on from there", step=self.step, status=STOPPED)
+            self.metrics.event(
+                "stopped",
+                f"stopped after step {self.step}; the same command goes on from there",
+                step=self.step,
+                status=STOPPED,
+            )
             return STOPPED
         self.metrics.event("done", f"done after step {self.step}", step=self.step, status=DONE)
         return DONE
@@ -202,16 +218,23 @@ class Trainer:
         seconds, self.mark = report.done.seconds_since(self.mark), report.done
         loss, norm, asked = report.values.tolist()
         self.metrics.step(
-            report.step, loss=loss, norm=norm, rate=report.rate, tokens=self.tokens,
-            seconds=seconds, waited=report.waited,
+            report.step,
+            loss=loss,
+            norm=norm,
+            rate=report.rate,
+            tokens=self.tokens,
+            seconds=seconds,
+            waited=report.waited,
         )
         return bool(asked)
 
     def _save(self) -> None:
         if self.checkpoints:
             facts = {
-                "model": asdict(self.settings.model), "layout": asdict(self.layout),
-                "tokens": self.step * self.tokens, "torch": torch.__version__,
+                "model": asdict(self.settings.model),
+                "layout": asdict(self.layout),
+                "tokens": self.step * self.tokens,
+                "torch": torch.__version__,
             }
             self.checkpoints.save(self.step, self.optimizer.state(), facts)
 
@@ -225,8 +248,12 @@ class Trainer:
             scale = 1.0 / (size * self.settings.model.sequence)
             loss = loss + self.sharded.module(rows[:, :-1], rows[:, 1:], scale)
         value = float(sum_over(None, loss))
-        self.metrics.event("validation", f"step {self.step:7d}  held-out loss {value:.4f}",
-                           step=self.step, loss=value)
+        self.metrics.event(
+            "validation",
+            f"step {self.step:7d}  held-out loss {value:.4f}",
+            step=self.step,
+            loss=value,
+        )
         self.mark = Mark(self.device)
 
 
@@ -263,10 +290,25 @@ def train(settings: Settings, launch: Launch) -> int:
         dist.destroy_process_group()
 
 
+def split(text: str) -> tuple[str, str]:
+    """Return name and value of `PART.NAME=VALUE`.
+
+    Raises:
+        UserError: If there is no value.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
+    return name, value
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="training.train", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
     parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
     given = parser.parse_args(arguments)
@@ -274,11 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     launch = Launch()
     try:
         launch = Launch.read(os.environ)
-        unclear = [text for text in given.set if "=" not in text]
-        if unclear:
-            raise UserError(f"--set {unclear[0]}: has no value; write PART.NAME=VALUE")
-        settings = find(given.recipe).override(dict(text.split("=", 1) for text in given.set))
-        return train(settings, launch)
+        return train(find(given.recipe).override(dict(map(split, given.set))), launch)
     except UserError as error:
         if launch.rank == 0:
             sys.stderr.write(f"{error}\n")

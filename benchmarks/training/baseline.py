@@ -97,10 +97,16 @@ def main() -> int:
         adam.zero_grad(set_to_none=True)
     torch.cuda.synchronize()
     seconds = time.perf_counter() - began
-    sys.stdout.write(json.dumps({
-        "tokens_per_s": given.steps * given.batch * given.sequence / seconds,
-        "memory_gib": torch.cuda.max_memory_reserved() / 2**30, "loss": loss.item(),
-    }) + "\n")
+    sys.stdout.write(
+        json.dumps(
+            {
+                "tokens_per_s": given.steps * given.batch * given.sequence / seconds,
+                "memory_gib": torch.cuda.max_memory_reserved() / 2**30,
+                "loss": loss.item(),
+            }
+        )
+        + "\n"
+    )
     return 0
 
 

@@ -53,15 +53,23 @@ def shipped(work: Path, batch: int, steps: int, extra: Sequence[str]) -> dict[st
     """
     total = WARMUP + steps
     values = [
-        f"run.steps={total}", f"run.path={work / 'run'}", "run.print_every=20",
-        f"data.path={work / 'tokens'}", f"data.global_batch={batch}", f"data.micro_batch={batch}",
-        "optimizer.warmup_steps=100", f"checkpoint.path={work / 'checkpoints'}",
-        f"checkpoint.every={WARMUP + steps // 2}", "checkpoint.keep=2", *extra,
+        f"run.steps={total}",
+        f"run.path={work / 'run'}",
+        "run.print_every=20",
+        f"data.path={work / 'tokens'}",
+        f"data.global_batch={batch}",
+        f"data.micro_batch={batch}",
+        "optimizer.warmup_steps=100",
+        f"checkpoint.path={work / 'checkpoints'}",
+        f"checkpoint.every={WARMUP + steps // 2}",
+        "checkpoint.keep=2",
+        *extra,
     ]
     command = [sys.executable, "-m", "training.train", GPT_1B_NAME]
     command += [part for value in values for part in ("--set", value)]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"the shipped program ended with {done.returncode}")
     record = [json.loads(line) for line in (work / "run" / "metrics.jsonl").open(encoding="utf-8")]
@@ -85,9 +93,14 @@ def baseline(work: Path, batch: int, steps: int) -> dict[str, Any]:
     """Run the plain program and return what it prints."""
     model = GPT_1B.model
     sizes = {
-        "layers": model.layers, "width": model.width, "heads": model.heads,
-        "vocabulary": model.vocabulary, "sequence": model.sequence,
-        "batch": batch, "steps": steps, "warmup": WARMUP,
+        "layers": model.layers,
+        "width": model.width,
+        "heads": model.heads,
+        "vocabulary": model.vocabulary,
+        "sequence": model.sequence,
+        "batch": batch,
+        "steps": steps,
+        "warmup": WARMUP,
     }
     command = [sys.executable, str(Path(__file__).with_name("baseline.py"))]
     command += [part for name, size in sizes.items() for part in (f"--{name}", str(size))]
@@ -99,8 +112,9 @@ def baseline(work: Path, batch: int, steps: int) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print a table, and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--baseline-batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=100)
@@ -129,8 +143,17 @@ def main() -> int:
             )
         if given.profile:
             profiler = Path(__file__).with_name("step_profile.py")
-            subprocess.run([sys.executable, str(profiler), "--tokens", str(work / "tokens"),
-                            "--batch", str(given.batch)], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    str(profiler),
+                    "--tokens",
+                    str(work / "tokens"),
+                    "--batch",
+                    str(given.batch),
+                ],
+                check=True,
+            )
     sys.stdout.write(
         f"\n{name}, peak {peak} TFLOPS, torch {torch.__version__}; "
         f"{parameter_count(GPT_1B.model) / 1e9:.3f}B parameters, sequence {GPT_1B.model.sequence}\n"
@@ -139,11 +162,15 @@ def main() -> int:
     for label, row in rows.items():
         row["mfu"] = row["tokens_per_s"] * flops / (peak * 1e12) if peak else None
         share = f"{row['mfu']:9.2%}" if peak else f"{'?':>9}"
-        sys.stdout.write(f"{label:32}{row['tokens_per_s']:10,.0f}{share}"
-                         f"{row['memory_gib']:8.1f}{row['loss']:8.3f}\n")
+        sys.stdout.write(
+            f"{label:32}{row['tokens_per_s']:10,.0f}{share}"
+            f"{row['memory_gib']:8.1f}{row['loss']:8.3f}\n"
+        )
     if given.out:
-        given.out.write_text(json.dumps({"gpu": name, "torch": torch.__version__, **rows},
-                                        indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(
+            json.dumps({"gpu": name, "torch": torch.__version__, **rows}, indent=1) + "\n",
+            encoding="utf-8",
+        )
     for row in rows.values():
         for line in row.get("checkpoints", []):
             sys.stdout.write(f"  {line}\n")

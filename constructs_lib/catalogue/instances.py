@@ -167,6 +167,6 @@ def _why_unknown(name: str) -> str:
         return f"it has no Elastic Fabric Adapter; write {choices(choice)}"
     if name in _data()["efa_without_accelerator"]:
         return "it has EFA but no accelerator to train on; write p4d.24xlarge"
-    if near:
-        return f"EC2 has no such accelerated type with EFA; write {near[0]}"
+    if near or family:
+        return f"EC2 has no such accelerated type with EFA; write {choices(near or family)}"
     return f"no such instance type is known; write one of {choices(sorted(names()))}"

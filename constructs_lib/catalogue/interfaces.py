@@ -118,11 +118,9 @@ def _number(value: object) -> object:
 
 
 def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    positions = Counter(
-        position
-        for position in map(_position, interfaces)
-        if all(isinstance(part, int) for part in position)
-    )
+    given = [_position(entry) for entry in interfaces]
+    known = [place for place in given if all(isinstance(part, int) for part in place)]
+    positions = Counter(known)
     for (card, device), count in positions.items():
         if count > 1:
             yield Problem(
@@ -130,7 +128,7 @@ def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
                 f"{count} interfaces at card {card}, device {device}",
                 "each pair of NetworkCardIndex and DeviceIndex must be unique",
             )
-    if interfaces and positions and (0, 0) not in positions:
+    if positions and len(known) == len(given) and (0, 0) not in positions:
         yield Problem(
             "NetworkInterfaces",
             "no interface at card 0, device 0",

@@ -59,6 +59,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _hdd(properties, configuration)
     else:
         yield from _ssd(deployment, properties, configuration)
+    yield from _misplaced(storage, configuration)
     yield from _metadata(deployment, storage, configuration)
     yield from _protection(deployment, properties, configuration)
     yield from _efa(deployment, properties, configuration)
@@ -96,22 +97,29 @@ def _ssd(
         nearest = min(tiers, key=lambda tier: (abs(tier - given), tier))
         fix = f"{deployment} is sold at {choices(_texts(tiers))} MB/s per TiB; write {nearest}"
         yield Problem(THROUGHPUT, given, fix)
-    if configuration.get("ThroughputCapacity") is not None:
-        yield Problem(
-            "LustreConfiguration.ThroughputCapacity",
-            configuration["ThroughputCapacity"],
-            "only INTELLIGENT_TIERING takes it; remove it and write PerUnitStorageThroughput",
-        )
+    allowed, step = steps["allowed"], steps["then_multiple_of"]
+    efa_steps = rules.get("SSD", {}).get("efa_capacity_multiple_of_gib", {})
+    if configuration.get("EfaEnabled") is True and str(given) in efa_steps:
+        allowed, step = (), efa_steps[str(given)]
     if properties.get(STEP_FIELD) is None:
-        yield Problem(STEP_FIELD, MISSING, f"{deployment} SSD needs a capacity; write 1200")
-        return
-    if configuration.get("EfaEnabled") is True and given in (tiers or ()):
-        step = data()["deployment_types"]["PERSISTENT_2"]["SSD"]["efa_capacity_multiple_of_gib"]
-        yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], (), step[str(given)])
+        smallest = min([*allowed, step])
+        fix = f"{deployment} SSD needs a capacity; write {smallest}"
+        yield Problem(STEP_FIELD, MISSING, fix)
     else:
-        yield from capacity_problems(
-            STEP_FIELD, properties[STEP_FIELD], steps["allowed"], steps["then_multiple_of"]
-        )
+        yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], allowed, step)
+
+
+def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what belongs to another storage type (botocore's property documentation)."""
+    for name, owner in (
+        ("DriveCacheType", "HDD"),
+        ("ThroughputCapacity", "INTELLIGENT_TIERING"),
+        ("DataReadCacheConfiguration", "INTELLIGENT_TIERING"),
+    ):
+        given = configuration.get(name)
+        if given is not None and isinstance(storage, str) and storage != owner:
+            fix = f"only {owner} takes it; remove it"
+            yield Problem(f"LustreConfiguration.{name}", given, fix)
 
 
 def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Problem]:
@@ -121,11 +129,12 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
     if given is None or (isinstance(given, int) and given not in tiers):
         fix = f"PERSISTENT_1 HDD is sold at {choices(_texts(tiers))} MB/s per TiB"
         yield Problem(THROUGHPUT, MISSING if given is None else given, f"{fix}; write one of these")
-    elif isinstance(given, int):
-        step = rules["per_unit_throughput"][str(given)]["multiple_of"]
-        yield from capacity_problems(STEP_FIELD, properties.get(STEP_FIELD), (), step)
+    step = rules["per_unit_throughput"].get(str(given), {}).get("multiple_of")
     if properties.get(STEP_FIELD) is None:
-        yield Problem(STEP_FIELD, MISSING, "PERSISTENT_1 HDD needs a capacity; write 6000")
+        fix = f"PERSISTENT_1 HDD needs a capacity; write {step or 'a multiple of 18000'}"
+        yield Problem(STEP_FIELD, MISSING, fix)
+    elif step is not None:
+        yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], (), step)
     cache_type = configuration.get("DriveCacheType")
     if cache_type is None or (isinstance(cache_type, str) and cache_type not in ("NONE", "READ")):
         yield Problem(
@@ -162,10 +171,12 @@ def _intelligent_tiering(
         fix = f"it is a multiple of {step} MB/s up to {most}; write {nearest}"
         yield Problem(field, throughput, fix)
     if configuration.get("DataReadCacheConfiguration") is None:
+        # USER_PROVISIONED would need a size as well, so that it is no answer by itself.
+        modes = choices([mode for mode in rules["sizing_modes"] if mode != "USER_PROVISIONED"])
         yield Problem(
             "LustreConfiguration.DataReadCacheConfiguration",
             MISSING,
-            f"INTELLIGENT_TIERING needs a SizingMode; write {choices(rules['sizing_modes'])}",
+            f"INTELLIGENT_TIERING needs to know how its cache is sized; write {modes}",
         )
 
 
@@ -241,7 +252,9 @@ def _efa(
     if deployment != "PERSISTENT_2":
         yield Problem(field, True, f"{deployment} has no EFA; write PERSISTENT_2 or remove it")
         return
-    if configuration.get("MetadataConfiguration") is None:
+    # Intelligent-Tiering needs it with and without EFA, and says so itself.
+    tiering = properties.get("StorageType") == "INTELLIGENT_TIERING"
+    if configuration.get("MetadataConfiguration") is None and not tiering:
         yield Problem(
             METADATA, MISSING, "an EFA-enabled file system needs it; write Mode AUTOMATIC"
         )
@@ -285,16 +298,14 @@ def association_problems(
     configuration: Mapping[str, Any] = file_system.get("LustreConfiguration") or {}
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
     days = _number(configuration.get("AutomaticBackupRetentionDays"))
-    if (
-        deployment in data()["deployment_types"]
-        and not data()["deployment_types"][deployment]["dra"]
-    ):
+    kind = data()["deployment_types"].get(deployment, {}) if isinstance(deployment, str) else {}
+    if not kind.get("dra", True):
         yield Problem(
-            "DataRepositoryAssociations",
+            "LustreConfiguration.DeploymentType",
             deployment,
-            "takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
+            "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
         )
-    if isinstance(days, int) and days > 0:
+    if isinstance(days, int) and days > 0 and kind.get("backups", True):
         yield Problem(
             "LustreConfiguration.AutomaticBackupRetentionDays",
             days,

@@ -2,14 +2,14 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from constructs_lib.spec.problem import MISSING, Problem, choices, report, source_line
+from constructs_lib.spec.problem import MISSING, Problem, choices, report, shown, source_line
 
 HERE: Final = Path(__file__).parent
 
@@ -92,6 +92,15 @@ class Spec(BaseModel):
             raise UndeterminedError(name)
         return super().__getattr__(name)  # type: ignore[misc]
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with changed fields where asked; it is judged like any other spec.
+
+        pydantic's own takes `update` as it is, so that a copy could be a spec that cannot exist.
+        """
+        if update:
+            return type(self)(**{**vars(self), **update})
+        return super().model_copy(deep=deep)
+
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with this spec beyond the type and range of single fields."""
         for name in self._rules:
@@ -123,16 +132,16 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     if kind == "literal_error":
         return Problem(path, got, f"choose {context['expected']}")
     bounds = {
-        "greater_than": ("gt", "more than"),
-        "greater_than_equal": ("ge", "at least"),
-        "less_than": ("lt", "less than"),
-        "less_than_equal": ("le", "at most"),
-        "too_short": ("min_length", "at least as many items as"),
-        "too_long": ("max_length", "at most as many items as"),
+        "greater_than": ("gt", "more than {}"),
+        "greater_than_equal": ("ge", "at least {}"),
+        "less_than": ("lt", "less than {}"),
+        "less_than_equal": ("le", "at most {}"),
+        "too_short": ("min_length", "{} or more, as in (one,) or (one, two)"),
+        "too_long": ("max_length", "{} or fewer"),
     }
     if kind in bounds:
         key, words = bounds[kind]
-        return Problem(path, got, f"write {words} {context[key]}")
+        return Problem(path, got, f"write {words.format(context[key])}")
     return Problem(path, got, _expected(spec, path, detail["msg"]))
 
 
@@ -151,6 +160,10 @@ def _expected(spec: type[Spec], path: str, message: str) -> str:
 
 
 def _words(kind: object) -> str:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return choices([shown(value) for value in get_args(kind)])
     words: dict[object, str] = {
         int: "a whole number",
         float: "a number",
@@ -159,7 +172,8 @@ def _words(kind: object) -> str:
         tuple: "a tuple, (one, two) or (one,)",
         type(None): "None",
     }
-    return words.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+    name = getattr(kind, "__name__", str(kind))
+    return words.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def _meaning(spec: type[Spec], path: str) -> str:

@@ -10,9 +10,10 @@ from constructs_lib.catalogue import instances
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import (
-    RESERVED_ADDRESSES,
+    LARGEST_PREFIX,
     ExistingNetworkSpec,
     NetworkSpec,
+    prefix_for,
 )
 from constructs_lib.spec.nodes import NodesSpec
 from constructs_lib.spec.problem import Problem, choices
@@ -100,7 +101,7 @@ class EnvironmentSpec(Spec):
 
     @rule
     def _zone_is_in_the_region(self) -> Iterator[Problem]:
-        if self.region not in instances.regions():
+        if self.region not in instances.regions() or self._another_region_is_needed():
             return
         zones = instances.zones_by_region().get(self.region)
         if zones is not None and self.availability_zone_id not in zones:
@@ -117,24 +118,32 @@ class EnvironmentSpec(Spec):
     def _is_zone_name(self) -> bool:
         return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", self.availability_zone_id) is not None
 
+    def _another_region_is_needed(self) -> bool:
+        """Whether the Region does not sell the type, so that no zone of it would do."""
+        try:
+            return self.nodes.instance.zones(self.region) == ()
+        except UndeterminedError:
+            return False
+
     @rule
     def _type_is_sold_there(self) -> Iterator[Problem]:
         instance = self.nodes.instance
         if self.region not in instances.regions():
             return
         zones = instance.zones(self.region)
-        known = instances.zones_by_region().get(self.region)
-        if zones is None or (known and self.availability_zone_id not in known):
+        if zones is None:
             return
         if not zones:
-            regions = [r for r in sorted(instances.regions()) if instance.zones(r)]
-            where = choices(regions) if regions else "no Region whose zones are known"
-            yield Problem(
-                "region",
-                self.region,
-                f"{instance.name} is not sold there; it is in {where}",
-            )
-        elif self.availability_zone_id not in zones:
+            regions = [r for r in sorted(instances.regions()) if instance.zones(r) != ()]
+            if regions:
+                fix = f"{instance.name} is not sold there; it is in {choices(regions)}"
+                yield Problem("region", self.region, fix)
+            else:
+                fix = "no Region is known to sell it; write another type, such as p5.48xlarge"
+                yield Problem("nodes.instance_type", instance.name, fix)
+            return
+        others = set(instances.zones_by_region()[self.region]) - set(zones)
+        if self.availability_zone_id in others:
             yield Problem(
                 "availability_zone_id",
                 self.availability_zone_id,
@@ -169,18 +178,17 @@ class EnvironmentSpec(Spec):
         if needed <= held:
             return
         parts = " + ".join(f"{count:,} {part}" for part, count in demand.items())
-        prefix = 32 - (needed + RESERVED_ADDRESSES - 1).bit_length()
-        field = (
-            "network.training_subnet_cidrs"
-            if isinstance(self.network, NetworkSpec)
-            else "network.training_subnets"
-        )
-        fix = f"write one /{prefix}" if prefix >= 16 else "use several subnets"  # noqa: PLR2004
+        prefix = prefix_for(needed)
+        fix = f"write one /{prefix}" if prefix >= LARGEST_PREFIX else "use several subnets"
         yield Problem(
-            field,
+            self._subnets_field(),
             f"{held:,} addresses",
             f"{parts} need {needed:,}; {fix}",
         )
+
+    def _subnets_field(self) -> str:
+        own = isinstance(self.network, NetworkSpec)
+        return "network.training_subnet_cidrs" if own else "network.training_subnets"
 
     @rule
     def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:
@@ -191,15 +199,15 @@ class EnvironmentSpec(Spec):
         )
         if held < needed and sum(demand.values()) <= self.network.training_addresses:
             yield Problem(
-                "network.training_subnet_cidrs[0]",
+                f"{self._subnets_field()}[0]",
                 f"{held:,} addresses",
                 f"the first subnet holds file system and endpoints, which need {needed:,}; "
-                "put the largest block first",
+                f"put a /{prefix_for(needed)} or larger first",
             )
 
     @rule
     def _existing_subnets_are_in_the_zone(self) -> Iterator[Problem]:
-        if not isinstance(self.network, ExistingNetworkSpec):
+        if not isinstance(self.network, ExistingNetworkSpec) or self._zone_is_faulty():
             return
         for index, subnet in enumerate(self.network.training_subnets):
             try:
@@ -213,6 +221,16 @@ class EnvironmentSpec(Spec):
                     "EFA does not cross zones and the cluster is in "
                     f"{self.availability_zone_id}; use a subnet of that zone",
                 )
+
+    def _zone_is_faulty(self) -> bool:
+        """Whether the environment's own zone is reported already."""
+        for zone_rule in (self._zone_is_in_the_region, self._type_is_sold_there):
+            try:
+                if any(problem.field == "availability_zone_id" for problem in zone_rule()):
+                    return True
+            except UndeterminedError:
+                continue
+        return False
 
     @rule
     def _kept_data_is_protected(self) -> Iterator[Problem]:

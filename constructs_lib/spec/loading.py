@@ -27,14 +27,14 @@ def verified(
             one for each name that is used twice.
     """
     known = tuple(environments)
-    roots: dict[str, EnvironmentSpec] = {}
+    names: list[str] = []
     for index, environment in enumerate(known):
-        name = vars(environment).get("name", f"environments[{index}]")
-        if name in roots:
+        name = vars(environment).get("name") or f"environments[{index}]"
+        if name in names:
             fix = "another environment has that name; give each a name of its own"
             collection.found.append((environment, Problem("name", name, fix)))
-        roots[str(name)] = environment
-    problems = collection.problems(roots)
+        names.append(name)
+    problems = collection.problems(zip(names, known, strict=True))
     if problems:
         raise SpecError(problems)
     return known
@@ -55,9 +55,9 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
     with collecting() as collection:
         try:
             namespace = runpy.run_path(str(path))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if collection.found:  # the faults that were found explain why it did not run
-                raise SpecError(collection.problems({})) from error
+                raise SpecError(collection.problems(())) from error
             raise EnvironmentFileError(_where(path, error)) from error
         found = {id(v): v for v in namespace.values() if isinstance(v, EnvironmentSpec)}
         if not found and not collection.found:
@@ -65,11 +65,11 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
         return verified(collection, found.values())
 
 
-def _where(path: Path, error: Exception) -> str:
+def _where(path: Path, error: BaseException) -> str:
     """Say in one line what stopped a file from running, and where."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
     steps = traceback.extract_tb(sys.exc_info()[2])
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
-    return f"{place}: {type(error).__name__}: {error}"
+    return " ".join(f"{place}: {type(error).__name__}: {error}".split())

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from constructs_lib.catalogue import lustre
 from constructs_lib.spec.base import Spec, rule
-from constructs_lib.spec.problem import Problem
+from constructs_lib.spec.problem import MISSING, Problem
 
 GIB_PER_TIB: Final = 1024
 
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
-BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9.]+$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 
 FIELDS: Final = {
@@ -74,7 +74,7 @@ class DataRepositorySpec(Spec):
     def _bucket_has_a_name(self) -> Iterator[Problem]:
         name = self.bucket_name
         if name is not None and not BUCKET_NAME.fullmatch(name):
-            fix = "a bucket name has 3 to 63 lower-case letters, digits, dots and hyphens"
+            fix = "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots"
             yield Problem("bucket_name", name, f"{fix}; write it without s3:// and prefix")
 
     @rule
@@ -192,9 +192,11 @@ class LustreSpec(Spec):
     def _fsx_sells_it(self) -> Iterator[Problem]:
         asked = self.properties()
         if self.customer_key:
-            asked["KmsKeyId"] = "customer_key=True"
+            asked["KmsKeyId"] = True
         for problem in lustre.problems(asked):
-            yield Problem(FIELDS[problem.field], problem.got, _in_our_words(problem.fix))
+            field = FIELDS[problem.field]
+            got = MISSING if problem.got is MISSING else getattr(self, field)
+            yield Problem(field, got, _in_our_words(problem.fix))
 
     @rule
     def _fsx_links_it(self) -> Iterator[Problem]:

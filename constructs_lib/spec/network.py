@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -41,12 +40,11 @@ def network(cidr: str) -> ipaddress.IPv4Network:
     """Return a CIDR block as a network.
 
     Raises:
-        UndeterminedError: where it is none; the rule on the field itself tells the user.
+        UndeterminedError: where AWS would refuse it; the rule on the field itself tells the user.
     """
-    try:
-        return ipaddress.IPv4Network(cidr)
-    except ValueError as error:
-        raise UndeterminedError(cidr) from error
+    if any(cidr_problems("", cidr)):
+        raise UndeterminedError(cidr)
+    return ipaddress.IPv4Network(cidr)
 
 
 def usable_addresses(cidr: str) -> int:
@@ -54,39 +52,62 @@ def usable_addresses(cidr: str) -> int:
     return max(network(cidr).num_addresses - RESERVED_ADDRESSES, 0)
 
 
+def prefix_for(addresses: int) -> int:
+    """Return the prefix length of the smallest subnet that leaves so many addresses."""
+    return 32 - (addresses + RESERVED_ADDRESSES - 1).bit_length()
+
+
 def cidr_problems(field: str, cidr: str) -> Iterator[Problem]:
     """Yield what AWS would refuse in one CIDR block of a VPC or subnet."""
     try:
-        block = ipaddress.IPv4Network(cidr)
+        block = ipaddress.IPv4Interface(cidr)
     except ValueError:
-        try:
-            fix = f"its host bits are set; write {ipaddress.IPv4Network(cidr, strict=False)}"
-        except ValueError:
-            fix = "write an IPv4 block such as 10.0.0.0/16"
-        yield Problem(field, cidr, fix)
+        yield Problem(field, cidr, "write an IPv4 block such as 10.0.0.0/16")
         return
-    if not LARGEST_PREFIX <= block.prefixlen <= SMALLEST_PREFIX:
-        nearest = min(max(block.prefixlen, LARGEST_PREFIX), SMALLEST_PREFIX)
-        fix = (
-            f"AWS takes /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}; "
-            f"write {ipaddress.IPv4Network((block.network_address, nearest), strict=False)}"
-        )
-        yield Problem(field, cidr, fix)
+    prefix = block.network.prefixlen
+    nearest = min(max(prefix, LARGEST_PREFIX), SMALLEST_PREFIX)
+    sound = str(ipaddress.IPv4Network((block.ip, nearest), strict=False))
+    if sound == cidr:
+        return
+    if prefix != nearest:
+        reason = f"AWS takes /{LARGEST_PREFIX} to /{SMALLEST_PREFIX}"
+    elif block.ip != block.network.network_address:
+        reason = "its host bits are set"
+    else:
+        reason = "AWS takes address and prefix length"
+    yield Problem(field, cidr, f"{reason}; write {sound}")
 
 
 def overlaps(blocks: Sequence[tuple[str, str]]) -> Iterator[Problem]:
     """Yield a problem for each named block that overlaps one before it."""
     known = [(name, cidr, _network_or_none(cidr)) for name, cidr in blocks]
-    for (name, cidr, block), (field, later_cidr, later) in combinations(known, 2):
-        if block is not None and later is not None and block.overlaps(later):
-            yield Problem(field, later_cidr, f"overlaps {cidr} of {name}; write a block of its own")
+    for index, (field, cidr, block) in enumerate(known):
+        for name, other_cidr, other in known[:index]:
+            if block is not None and other is not None and block.overlaps(other):
+                yield Problem(
+                    field, cidr, f"overlaps {other_cidr} of {name}; write a block of its own"
+                )
+                break
 
 
 def _network_or_none(cidr: str) -> ipaddress.IPv4Network | None:
     try:
-        return ipaddress.IPv4Network(cidr)
-    except ValueError:
+        return network(cidr)
+    except UndeterminedError:
         return None
+
+
+def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
+    """Yield what cannot be a list of services with an interface endpoint."""
+    for index, service in enumerate(services):
+        field = f"interface_endpoints[{index}]"
+        if service == "s3":
+            yield Problem(field, service, "S3 has a gateway endpoint already; remove it")
+        elif not ENDPOINT_SERVICE.fullmatch(service):
+            known = choices(INTERFACE_ENDPOINTS[:4])
+            yield Problem(field, service, f"write the service's short name, such as {known}")
+        elif service in services[:index]:
+            yield Problem(field, service, "it is listed twice; remove one")
 
 
 class NetworkSpec(Spec):
@@ -155,21 +176,11 @@ class NetworkSpec(Spec):
 
     @rule
     def _endpoints_are_services(self) -> Iterator[Problem]:
-        seen: set[str] = set()
-        for index, service in enumerate(self.interface_endpoints):
-            field = f"interface_endpoints[{index}]"
-            if service == "s3":
-                yield Problem(field, service, "S3 has a gateway endpoint already; remove it")
-            elif not ENDPOINT_SERVICE.fullmatch(service):
-                known = choices(INTERFACE_ENDPOINTS[:4])
-                yield Problem(field, service, f"write the service's short name, such as {known}")
-            elif service in seen:
-                yield Problem(field, service, "it is listed twice; remove one")
-            seen.add(service)
+        yield from endpoint_problems(self.interface_endpoints)
 
     @rule
     def _closed_network_reaches_what_it_needs(self) -> Iterator[Problem]:
-        if self.public_subnet_cidr is not None:
+        if self.public_subnet_cidr is not None or any(endpoint_problems(self.interface_endpoints)):
             return
         missing = [name for name in INTERFACE_ENDPOINTS if name not in self.interface_endpoints]
         if missing:
@@ -250,3 +261,7 @@ class ExistingNetworkSpec(Spec):
         yield from overlaps(
             [(f"training_subnets[{i}].cidr", s.cidr) for i, s in enumerate(self.training_subnets)]
         )
+
+    @rule
+    def _endpoints_are_services(self) -> Iterator[Problem]:
+        yield from endpoint_problems(self.interface_endpoints)

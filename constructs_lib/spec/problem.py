@@ -1,7 +1,7 @@
 """One thing that cannot be as it was written, and what to write instead."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -82,10 +82,10 @@ class Collection:
     found: list[tuple[object, Problem]] = dataclasses.field(default_factory=list)
     """Each problem with the spec that has it, so that its place can be named later."""
 
-    def problems(self, roots: dict[str, Any]) -> list[Problem]:
+    def problems(self, roots: Iterable[tuple[str, object]]) -> list[Problem]:
         """Return what was found, with the path of each spec below one of the named roots."""
         places: dict[int, str] = {}
-        for name, root in roots.items():
+        for name, root in roots:
             _name_places(root, name, places)
         return [
             problem.at(places.get(id(spec), type(spec).__name__)) for spec, problem in self.found

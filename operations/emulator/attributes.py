@@ -44,7 +44,9 @@ def plausible(schema: Schema, name: str, order: Order, physical_id: str) -> Any:
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if leaf in ("Status", "State"):
         return next(iter(_settled(schema, name)), "ACTIVE")
-    return physical_id if leaf.endswith("Id") else f"{leaf.lower()}-{physical_id.split('/')[-1]}"
+    if leaf.endswith("Id"):
+        return physical_id
+    return f"{leaf.lower()}-{physical_id.rsplit('/', maxsplit=1)[-1]}"
 
 
 def _settled(schema: Schema, name: str) -> list[str]:

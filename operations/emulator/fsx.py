@@ -78,7 +78,7 @@ class FileSystems:
                 f"The requested storage capacity {after} GiB must be greater than the current "
                 f"{before} GiB",
             )
-        _require_unchanged_deployment(previous, given)
+        _require_unchanged_fabric(previous, given)
         record.properties = given
         return Resource(physical_id, dict(record.attributes))
 
@@ -257,21 +257,22 @@ def _association(record: Record) -> dict[str, Any]:
 def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Record:
     record = ledger.find(scope, kind, physical_id)
     if record is None:
-        noun, code = ("File system", "FileSystemNotFound") if kind == FILE_SYSTEM else (
-            "Data repository association",
-            "DataRepositoryAssociationNotFound",
+        noun, code = (
+            ("File system", "FileSystemNotFound")
+            if kind == FILE_SYSTEM
+            else (
+                "Data repository association",
+                "DataRepositoryAssociationNotFound",
+            )
         )
         raise ServiceError("Fsx", code, f"{noun} '{physical_id}' does not exist.")
     return record
 
 
-def _require_unchanged_deployment(
-    previous: Mapping[str, Any], given: Mapping[str, Any]
-) -> None:
-    """Refuse what FSx fixes at creation although the registry does not call it create-only."""
+def _require_unchanged_fabric(previous: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse what UpdateFileSystem has no member for and CloudFormation does not replace for."""
     before, after = (each.get("LustreConfiguration") or {} for each in (previous, given))
-    for name in ("DeploymentType", "EfaEnabled", "ImportPath", "ExportPath"):
-        if before.get(name) != after.get(name):
-            raise ServiceError(
-                "Fsx", "BadRequest", f"{name} cannot be changed once a file system exists"
-            )
+    if before.get("EfaEnabled", False) != after.get("EfaEnabled", False):
+        raise ServiceError(
+            "Fsx", "BadRequest", "EfaEnabled cannot be changed once a file system exists"
+        )

@@ -32,10 +32,7 @@ class HyperPodClusters:
                 "SageMaker", "ResourceInUse", f"Cluster with name {name} already exists"
             )
         given["ClusterName"] = name
-        shape = wire.model("sagemaker").operation_model("CreateCluster").input_shape
-        broken = list(wire.constraint_problems(shape, given))
-        if broken:
-            raise ServiceError("SageMaker", "ValidationException", wire.validation_message(broken))
+        wire.require_constraints("sagemaker", "CreateCluster", given)
         arn = order.scope.arn("sagemaker", f"cluster/{hexadecimal(12)}")
         record = Record(CLUSTER, arn, order.scope, given)
         record.state = {"interfaces": self._interfaces(given, name)}
@@ -106,8 +103,8 @@ class HyperPodClusters:
     def _interfaces(self, given: Mapping[str, Any], name: str) -> list[str]:
         made = []
         for group in given.get("InstanceGroups") or ():
-            vpc = group.get("OverrideVpcConfig") or given.get("VpcConfig")
-            for subnet_id in (vpc or {}).get("Subnets") or ():
+            vpc = group.get("OverrideVpcConfig") or given.get("VpcConfig") or {}
+            for subnet_id in vpc.get("Subnets") or ():
                 subnet = required_subnet(self.network, "SageMaker", str(subnet_id))
                 groups = required_groups(
                     self.network, "SageMaker", vpc["SecurityGroupIds"], str(subnet["VpcId"])

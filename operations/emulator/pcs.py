@@ -37,7 +37,7 @@ class Clusters:
         name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
         _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
         request = {**camel(given), "clusterName": name}
-        _require_constraints("CreateCluster", request)
+        wire.require_constraints("pcs", "CreateCluster", request)
         networking = given["Networking"]
         subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
         groups = required_groups(
@@ -83,7 +83,7 @@ class Clusters:
             raise ServiceError(
                 "Pcs",
                 "ConflictException",
-                f"Cluster {record.state['id']} has compute node groups or queues; delete them first",
+                f"Cluster {record.state['id']} still has compute node groups or queues",
             )
         self.network.remove_interfaces(record.state["interfaces"])
         self.ledger.forget(order.scope, CLUSTER, physical_id)
@@ -260,7 +260,9 @@ def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
 
 
 def _not_found(noun: str, identifier: str) -> ServiceError:
-    return ServiceError("Pcs", "ResourceNotFoundException", f"The {noun} {identifier} was not found")
+    return ServiceError(
+        "Pcs", "ResourceNotFoundException", f"The {noun} {identifier} was not found"
+    )
 
 
 def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
@@ -277,20 +279,13 @@ def _require_new_name(ledger: Ledger, scope: Scope, kind: str, name: str, cluste
             )
 
 
-def _require_constraints(operation: str, request: Mapping[str, Any]) -> None:
-    shape = wire.model("pcs").operation_model(operation).input_shape
-    broken = list(wire.constraint_problems(shape, request))
-    if broken:
-        raise ServiceError("Pcs", "ValidationException", wire.validation_message(broken))
-
-
 def _updated(ledger: Ledger, physical_id: str, order: Order) -> Resource:
     record = ledger.find(order.scope, order.type_name, physical_id)
     if record is None:
         raise _not_found(NOUNS[order.type_name], physical_id)
-    kept = {name: record.properties[name] for name in ("Name", "ClusterId")
-            if name in record.properties}
-    record.properties = {**order.properties, **kept}
+    kept = ("Name", "ClusterId")
+    names = {name: value for name, value in record.properties.items() if name in kept}
+    record.properties = {**order.properties, **names}
     return Resource(physical_id, dict(record.attributes))
 
 

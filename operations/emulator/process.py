@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,8 +18,10 @@ from operations.emulator.report import REPORT_PATH, Report
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
+REPORT_SECONDS: Final = 10.0
+LOOPBACK: Final = "127.0.0.1"
 LOG_TAIL_LINES: Final = 30
-CREDENTIALS: Final = "AWS_ACCESS_KEY_ID"
+MODULE: Final = "operations.emulator"
 
 
 class EmulatorError(RuntimeError):
@@ -46,6 +48,7 @@ class Emulator:
         self._faults = faults
         self._process: subprocess.Popen[bytes] | None = None
         self._state = Path()
+        self._port = 0
 
     def __enter__(self) -> Self:
         """Start the child and wait until it answers."""
@@ -72,7 +75,7 @@ class Emulator:
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             # Twelve digits as access key id are taken as the account.
-            CREDENTIALS: self.account,
+            "AWS_ACCESS_KEY_ID": self.account,
             "AWS_SECRET_ACCESS_KEY": "emulated",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
@@ -86,8 +89,10 @@ class Emulator:
 
     def report(self) -> Report:
         """Return what stood behind each type that was created."""
-        with urllib.request.urlopen(f"{self.endpoint_url}{REPORT_PATH}", timeout=10) as answer:
-            return Report.from_json(answer.read())
+        connection = HTTPConnection(LOOPBACK, self._port, timeout=REPORT_SECONDS)
+        with closing(connection):
+            connection.request("GET", REPORT_PATH)
+            return Report.from_json(connection.getresponse().read())
 
     def stop(self) -> None:
         """End the child and everything it started, and remove its state."""
@@ -108,7 +113,7 @@ class Emulator:
         deadline = time.monotonic() + START_SECONDS
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "operations.emulator"],
+                [sys.executable, "-m", MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -117,20 +122,20 @@ class Emulator:
                 # when the parent has cleaned up, not before.
                 start_new_session=True,
             )
-        port = self._port(self._process, deadline)
-        self.endpoint_url = f"http://127.0.0.1:{port}"
+        self._port = self._named_port(self._process, deadline)
+        self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
                 self.report()
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
+            except OSError:
                 time.sleep(0.05)
             else:
                 return
         raise EmulatorError(self._failure("did not become ready"))
 
-    def _port(self, process: subprocess.Popen[bytes], deadline: float) -> int:
+    def _named_port(self, process: subprocess.Popen[bytes], deadline: float) -> int:
         if process.stdout is None:
             raise EmulatorError(self._failure("has no output"))
         with selectors.DefaultSelector() as selector:

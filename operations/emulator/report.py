@@ -7,7 +7,6 @@ from enum import StrEnum
 from threading import Lock
 from typing import Final
 
-
 REPORT_PATH: Final = "/_emulator/report"
 """Where a running emulator answers with its report."""
 

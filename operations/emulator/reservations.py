@@ -54,7 +54,9 @@ class Reservations:
         """
         zone = _zone(scope, given)
         _require_count(given)
-        semantics.require_instance_type(scope, str(given["InstanceType"]), zone["AvailabilityZoneId"])
+        semantics.require_instance_type(
+            scope, str(given["InstanceType"]), zone["AvailabilityZoneId"]
+        )
         group = given.get("PlacementGroupArn")
         if group and self.network.placement_group(str(group)) is None:
             raise ServiceError(

@@ -2,6 +2,9 @@
 
 CloudFormation's view of such a resource is real (identifiers, attributes, replacement, rollback);
 the service's own API does not show it. `Report.realisations` calls it schema-only.
+
+A type that only other Regions have fails when it is created, with its name. AWS refuses the whole
+template instead ("Unrecognized resource types"), as the emulator does for a type of no Region.
 """
 
 from collections.abc import Mapping

@@ -16,13 +16,29 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft7Validator, ValidationError
-from jsonschema.validators import extend
+from jsonschema import ValidationError
+
+from operations.emulator.keywords import RegistryValidator
 
 NOT_A_REGION: Final = "sam"
 """cfn-lint keeps the SAM types beside the Regions, in a file of the same form."""
 
 LONGEST_MESSAGE: Final = 200
+
+REPLACING: Final[Mapping[str, tuple[str, ...]]] = {
+    # The registry's schema of this type leaves them out. AWS's resource reference, as the CDK CLI
+    # 2.1148.1 carries it for `cdk diff`, says "Update requires: Replacement".
+    "AWS::FSx::FileSystem": (
+        "FileSystemTypeVersion",
+        "LustreConfiguration/DeploymentType",
+        "LustreConfiguration/PerUnitStorageThroughput",
+        "LustreConfiguration/DriveCacheType",
+        "LustreConfiguration/ImportPath",
+        "LustreConfiguration/ExportPath",
+        "LustreConfiguration/ImportedFileChunkSize",
+        "LustreConfiguration/CopyTagsToBackups",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -47,12 +63,13 @@ class Schema:
     @cached_property
     def create_only(self) -> tuple[tuple[str, ...], ...]:
         """Paths of the properties whose change needs a new resource."""
-        return tuple(self._pointers("createOnlyProperties"))
+        more = (tuple(path.split("/")) for path in REPLACING.get(self.type_name, ()))
+        return (*self._pointers("createOnlyProperties"), *more)
 
     @cached_property
     def custom_name(self) -> str | None:
         """The property with which a template can name the resource, if it has one."""
-        for (name, *rest) in self.create_only:
+        for name, *rest in self.create_only:
             if not rest and name.endswith("Name") and self.node(name).get("type") == "string":
                 identifiers = (*self.primary_identifier, *self._additional_identifiers())
                 if name == "Name" or name in identifiers:
@@ -74,7 +91,7 @@ class Schema:
     @cached_property
     def validator(self) -> Any:
         """A JSON schema validator, with the keywords that AWS and cfn-lint add."""
-        return _RegistryValidator(self.document)
+        return RegistryValidator(self.document)
 
     def node(self, path: str) -> Mapping[str, Any]:
         """Return the schema of a property by its dotted path, references followed."""
@@ -263,43 +280,3 @@ def _lines(error: ValidationError) -> Iterator[str]:
         yield f"{where}: {error.instance} is not a valid enum value"
     else:
         yield f"{where}: {error.message[:LONGEST_MESSAGE]}"
-
-
-def _exactly_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, Mapping) and len([name for name in names if name in instance]) != 1:
-        yield ValidationError(f"exactly one of [{', '.join(names)}] is required")
-
-
-def _at_least_one(_: Any, names: list[str], instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, Mapping) and not any(name in instance for name in names):
-        yield ValidationError(f"at least one of [{', '.join(names)}] is required")
-
-
-def _excluded(
-    _: Any, rules: Mapping[str, list[str]], instance: Any, __: Any
-) -> Iterator[ValidationError]:
-    for name, others in rules.items():
-        clash = [other for other in others if isinstance(instance, Mapping) and other in instance]
-        if clash and name in instance:
-            yield ValidationError(f"[{name}] cannot be given with [{', '.join(clash)}]")
-
-
-def _dependent(
-    _: Any, rules: Mapping[str, list[str]], instance: Any, __: Any
-) -> Iterator[ValidationError]:
-    for name, others in rules.items():
-        if isinstance(instance, Mapping) and name in instance:
-            missing = [other for other in others if other not in instance]
-            if missing:
-                yield ValidationError(f"[{name}] needs [{', '.join(missing)}]")
-
-
-_RegistryValidator: Any = extend(
-    Draft7Validator,
-    {
-        "requiredXor": _exactly_one,
-        "requiredOr": _at_least_one,
-        "dependentExcluded": _excluded,
-        "dependentRequired": _dependent,
-    },
-)

@@ -48,9 +48,7 @@ def json_answer(
     shapes = model(service).operation_model(name)
     try:
         arguments = json.loads(body or b"{}")
-        broken = list(constraint_problems(shapes.input_shape, arguments))
-        if broken:
-            raise ServiceError(service, "ValidationException", validation_message(broken))
+        require_constraints(service, name, arguments)
         result = operation(scope, arguments)
     except ServiceError as error:
         return _json_error(error.code, error.message)
@@ -117,6 +115,28 @@ def ec2_result(operation: str, status: int, body: bytes) -> dict[str, Any]:
     return parsed
 
 
+def xml_request(service: str, operation: str, arguments: Arguments) -> bytes:
+    """Return the XML body of a call of the `rest-xml` protocol, as boto3 would send it."""
+    serializer = botocore.serialize.create_serializer("rest-xml", include_validation=False)
+    request = serializer.serialize_to_request(arguments, model(service).operation_model(operation))
+    body: bytes = request["body"]
+    return body
+
+
+def require_constraints(service: str, operation: str, arguments: Arguments) -> None:
+    """Refuse arguments that break the constraints of an operation's model.
+
+    Raises:
+        ServiceError: with every broken constraint, as AWS words them.
+    """
+    shape = model(service).operation_model(operation).input_shape
+    broken = list(constraint_problems(shape, arguments))
+    if broken:
+        noun = "error" if len(broken) == 1 else "errors"
+        text = f"{len(broken)} validation {noun} detected: {'; '.join(broken)}"
+        raise ServiceError(service, "ValidationException", text)
+
+
 def constraint_problems(shape: Any, value: Any, where: str = "") -> Iterator[str]:
     """Yield the constraints of a model that a value breaks, as AWS words them.
 
@@ -136,12 +156,6 @@ def constraint_problems(shape: Any, value: Any, where: str = "") -> Iterator[str
         for index, item in enumerate(value, 1):
             yield from constraint_problems(shape.member, item, f"{where}{index}.member.")
     yield from _limits(shape, value, where.removesuffix("."))
-
-
-def validation_message(broken: list[str]) -> str:
-    """Return the text of a ValidationException."""
-    noun = "error" if len(broken) == 1 else "errors"
-    return f"{len(broken)} validation {noun} detected: {'; '.join(broken)}"
 
 
 def _limits(shape: Any, value: Any, where: str) -> Iterator[str]:
@@ -175,8 +189,8 @@ def _json_error(code: str, message: str) -> tuple[int, bytes]:
 
 def _plain(shape: Any, value: Any) -> Any:
     """Return a value as JSON holds it; members that the model does not have are left out."""
-    if shape is None or value is None:
-        return {} if shape is None else None
+    if shape is None:
+        return {}
     if shape.type_name == "structure":
         return {
             member.serialization.get("name", name): _plain(member, value[name])
@@ -187,14 +201,9 @@ def _plain(shape: Any, value: Any) -> Any:
         return [_plain(shape.member, item) for item in value]
     if shape.type_name == "map":
         return {str(key): _plain(shape.value, item) for key, item in value.items()}
-    if shape.type_name == "timestamp":
-        iso = shape.serialization.get("timestampFormat") == "iso8601"
-        return _iso(value) if iso else _moment(value).timestamp()
-    if shape.type_name in ("integer", "long"):
-        return int(value)
-    if shape.type_name in ("double", "float"):
-        return float(value)
-    return value
+    if shape.type_name == "timestamp" and shape.serialization.get("timestampFormat") != "iso8601":
+        return _moment(value).timestamp()
+    return PLAIN.get(shape.type_name, _unchanged)(value)
 
 
 def _fill(parent: Element, shape: Any, value: Mapping[str, Any]) -> None:
@@ -227,7 +236,7 @@ def _unflattened(shape: Any, prefix: str, flat: Flat) -> Any:
                 found[name] = _unflattened(member, key, flat)
         return found
     if shape.type_name == "list":
-        items = []
+        items: list[Any] = []
         while any(
             given == (key := f"{prefix}.{len(items) + 1}") or given.startswith(f"{key}.")
             for given in flat
@@ -264,3 +273,16 @@ def _iso(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "timestamp": _iso,
+    "integer": int,
+    "long": int,
+    "double": float,
+    "float": float,
+}

@@ -39,7 +39,7 @@ class Cloud:
                 endpoint_url=self.emulator.endpoint_url,
                 region_name=self.region,
                 aws_access_key_id=self.account,
-                aws_secret_access_key="emulated",
+                aws_secret_access_key="emulated",  # noqa: S106 - no secret
                 config=Config(retries={"max_attempts": 0}),
             )
         return self._clients[service]
@@ -75,22 +75,27 @@ class Stack:
 
     @property
     def description(self) -> dict[str, Any]:
+        """The stack as DescribeStacks shows it."""
         stacks = self.cloud.client("cloudformation").describe_stacks(StackName=self.name)
         return stacks["Stacks"][0]
 
     @property
     def status(self) -> str:
+        """The stack's status."""
         return self.description["StackStatus"]
 
     @property
     def outputs(self) -> dict[str, str]:
+        """The stack's outputs by their keys."""
         return {o["OutputKey"]: o["OutputValue"] for o in self.description.get("Outputs", [])}
 
     def physical_id(self, logical_id: str) -> str:
+        """Return what `Ref` of a resource answers."""
         return self.resources[logical_id]
 
     @property
     def resources(self) -> dict[str, str]:
+        """The physical ids of the resources by their logical ids."""
         rows = self.cloud.client("cloudformation").list_stack_resources(StackName=self.name)
         return {
             row["LogicalResourceId"]: row.get("PhysicalResourceId", "")
@@ -124,6 +129,7 @@ class Stack:
         return Stack(self.cloud, stack_id).settled().status
 
     def settled(self) -> "Stack":
+        """Wait until no operation is in progress."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             status = self.status
@@ -131,7 +137,6 @@ class Stack:
                 return self
             time.sleep(0.01)
         raise TimeoutError(f"{self.name} is still {self.status}")
-
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,7 @@ def template(**data: Any) -> dict[str, Any]:
     return {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": content}}
 
 
-IN_GROUP = {
-    "Fn::Sub": "arn:aws:ec2:${AWS::Region}:${AWS::AccountId}:placement-group/${Group}"
-}
+IN_GROUP = {"Fn::Sub": "arn:aws:ec2:${AWS::Region}:${AWS::AccountId}:placement-group/${Group}"}
 
 
 def test_a_launch_template_comes_back_with_every_member(cloud):
@@ -145,10 +143,25 @@ def test_a_placement_group_with_an_active_reservation_cannot_be_deleted(cloud):
     stack = cloud.deploy({"Group": GROUP, "Reserved": reservation(PlacementGroupArn=IN_GROUP)})
     ec2, name = cloud.client("ec2"), stack.physical_id("Group")
 
-    with pytest.raises(ClientError, match="InvalidPlacementGroup.InUse"):
+    with pytest.raises(ClientError, match=r"InvalidPlacementGroup\.InUse"):
         ec2.delete_placement_group(GroupName=name)
 
     ec2.cancel_capacity_reservation(CapacityReservationId=stack.physical_id("Reserved"))
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_placement_group_with_an_instance_cannot_be_deleted(cloud):
+    """Instances first, then the group."""
+    stack = cloud.deploy({"Group": GROUP})
+    ec2, name = cloud.client("ec2"), stack.physical_id("Group")
+    started = ec2.run_instances(
+        ImageId="ami-1", MinCount=1, MaxCount=1, Placement={"GroupName": name}
+    )
+
+    assert stack.delete() == "DELETE_FAILED"
+    assert "is in use and may not be deleted" in stack.reasons("DELETE_FAILED")
+
+    ec2.terminate_instances(InstanceIds=[started["Instances"][0]["InstanceId"]])
     assert stack.delete() == "DELETE_COMPLETE"
 
 

@@ -1,6 +1,8 @@
 """The contract with MiniStack, whose internals are private and change."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ def test_what_we_rely_on_is_there(name):
 def test_nothing_else_imports_ministack():
     """One room for all contact with it, so that an upgrade has one place to look."""
     package = internals.__name__.rsplit(".", 2)[0]
-    root = __import__("pathlib").Path(internals.__file__).parents[1]
+    root = Path(internals.__file__).parents[1]
     outside = [
         path.name
         for path in root.glob("*.py")
@@ -32,3 +34,16 @@ def test_nothing_else_imports_ministack():
 
     assert package == "operations.emulator"
     assert outside == []
+
+
+def test_every_internal_that_is_used_is_listed():
+    """A name that is used and not listed would break an upgrade without a word."""
+    folder = Path(internals.__file__).parent
+    used = {
+        (module, name)
+        for path in folder.glob("*.py")
+        for module, name in re.findall(r"internals\.(\w+)\.(_\w+)", path.read_text())
+    }
+    listed = {(each.module.rsplit(".", 1)[-1], each.attribute) for each in internals.RELIED_ON}
+
+    assert used - listed == set()

@@ -135,6 +135,17 @@ def test_another_subnet_replaces_the_file_system(cloud, network):
     assert before not in {each["FileSystemId"] for each in found}
 
 
+def test_another_throughput_replaces_the_file_system(cloud, network):
+    """The registry does not say so; the resource reference, and `cdk diff`, do."""
+    stack = cloud.deploy({**network, "Storage": file_system()})
+    before = stack.physical_id("Storage")
+
+    stack.update({**network, "Storage": file_system(PerUnitStorageThroughput=250)})
+
+    assert stack.status == "UPDATE_COMPLETE"
+    assert stack.physical_id("Storage") != before
+
+
 def test_a_file_system_grows_in_place_and_cannot_shrink(cloud, network):
     """Growth keeps the data; FSx has no way to make a file system smaller."""
     stack = cloud.deploy({**network, "Storage": file_system()})

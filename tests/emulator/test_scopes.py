@@ -29,6 +29,19 @@ def test_regions_do_not_see_each_other(cloud):
     assert stack.physical_id("Reserved") not in {row["CapacityReservationId"] for row in found}
 
 
+def test_a_region_knows_its_partition(cloud):
+    """ARNs that are written with `aws` break in China and in GovCloud."""
+    value = {"Fn::Sub": "arn:${AWS::Partition}:s3:::data.${AWS::URLSuffix}"}
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}
+    china = cloud.elsewhere(region="cn-north-1")
+
+    stack = china.deploy({"Arn": parameter}, Outputs={"It": {"Value": {"Ref": "AWS::Partition"}}})
+
+    assert stack.outputs["It"] == "aws-cn"
+    found = china.client("ssm").get_parameter(Name=stack.physical_id("Arn"))["Parameter"]
+    assert found["Value"] == "arn:aws-cn:s3:::data.amazonaws.com.cn"
+
+
 def test_accounts_do_not_see_each_other(cloud):
     """Production lives in an account of its own."""
     other = cloud.elsewhere(account="210987654321")

@@ -56,7 +56,9 @@ def test_a_protected_stack_cannot_be_deleted(cloud):
     """Production stacks are protected; the refusal has AWS's words."""
     stack = cloud.deploy({"First": PARAMETER}, EnableTerminationProtection=True)
 
-    with pytest.raises(ClientError, match="cannot be deleted while TerminationProtection is enabled"):
+    with pytest.raises(
+        ClientError, match="cannot be deleted while TerminationProtection is enabled"
+    ):
         stack.delete()
 
     cloud.client("cloudformation").update_termination_protection(
@@ -154,7 +156,9 @@ def test_conditions_know_pseudo_parameters_and_joined_values(cloud):
 
 def test_a_template_parameter_can_name_a_public_image(cloud):
     """CDK hands images over as SSM parameters with AWS's own names."""
-    name = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
+    name = (
+        "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
+    )
     image = {"Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", "Default": name}
 
     stack = cloud.deploy(

@@ -1,6 +1,6 @@
 """Puts this project's services, types and checks into MiniStack."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from operations.emulator import fsx, hyperpod, images, pcs, wire, zones
@@ -9,6 +9,7 @@ from operations.emulator.ledger import Ledger
 from operations.emulator.ministack import (
     auto_scaling,
     batch_types,
+    buckets,
     describes,
     drift,
     exports,
@@ -36,9 +37,11 @@ from operations.emulator.ministack.security_groups import (
 )
 from operations.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
 from operations.emulator.provisioning import Provisioner, ServiceError
+from operations.emulator.quotas import ServiceQuotas
 from operations.emulator.report import Journal, Realisation
 from operations.emulator.reservations import RESERVATION, Reservations
 from operations.emulator.schema_only import SchemaOnly
+from operations.emulator.training_jobs import TrainingJobs
 
 AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
 
@@ -63,11 +66,15 @@ class Adapter:
         launch_templates.install()
         vpc.guard_deletes()
         security_groups.install()
+        batch_types.install()
+        buckets.install()
         self._offer_reservations()
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs.Api(self._ledger).operations)
-        self._offer("sagemaker", self._hyperpod.operations)
+        jobs = TrainingJobs(self._ledger, self._network)
+        self._offer("sagemaker", {**self._hyperpod.operations, **jobs.operations})
+        self._offer("service-quotas", ServiceQuotas().operations)
         entries = {
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
@@ -115,6 +122,11 @@ class Adapter:
                 check=auto_scaling.require_sound,
                 addition=auto_scaling.complete,
             ),
+            "AWS::S3::Bucket": Wrapped(
+                existing("AWS::S3::Bucket"),
+                guard=buckets.require_empty,
+                addition=buckets.apply_settings,
+            ),
             **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
@@ -143,7 +155,7 @@ class Adapter:
             "CancelCapacityReservation": self._reservations.cancel,
         }
         for name, answer in answers.items():
-            offer(name, lambda given, answer=answer: answer(internals.current_scope(), given))
+            offer(name, _in_scope(answer))
 
     def _require_empty(self, name: str) -> None:
         group = self._network.placement_group(name)
@@ -194,6 +206,10 @@ class PublicParameters(dict[str, str]):
     def __contains__(self, name: object) -> bool:
         """Tell whether a name is a public AMI parameter."""
         return self.get(str(name)) is not None
+
+
+def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    return lambda given: answer(internals.current_scope(), given)
 
 
 def _zone_name(zone_id: str) -> str | None:

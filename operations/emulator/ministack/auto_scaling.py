@@ -31,7 +31,9 @@ def require_sound(order: Order) -> None:
 def complete(name: str, order: Order) -> dict[str, Any]:
     """Put a group into the zones of its subnets."""
     group = internals.autoscaling._asgs[name]
-    subnets = [internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())]
+    subnets = [
+        internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
+    ]
     group["AvailabilityZones"] = sorted({subnet["AvailabilityZone"] for subnet in subnets})
     return {}
 
@@ -42,9 +44,8 @@ def _require_version(wanted: Mapping[str, Any]) -> None:
         if identifier in (template["LaunchTemplateId"], template["LaunchTemplateName"]):
             numbers = {str(version["VersionNumber"]) for version in template["Versions"]}
             if str(wanted.get("Version")) not in numbers | {"$Latest", "$Default"}:
-                raise _refusal(
-                    f"Could not find launch template version {wanted.get('Version')} of {identifier}"
-                )
+                missing = f"version {wanted.get('Version')} of launch template {identifier}"
+                raise _refusal(f"Could not find {missing}")
             return
     raise _refusal(f"The specified launch template, {identifier}, does not exist.")
 

@@ -99,6 +99,19 @@ class JobDefinition:
         return Resource(arn, {"JobDefinitionArn": arn})
 
 
+def install() -> None:
+    """Let DescribeComputeEnvironments take ARNs, as it does names."""
+    dispatch = internals.batch._DISPATCH
+    inner = dispatch["/v1/describecomputeenvironments"]
+
+    def describe(arguments: Mapping[str, Any]) -> Any:
+        wanted = arguments.get("computeEnvironments") or ()
+        names = [str(each).rsplit("/", 1)[-1] for each in wanted]
+        return inner({**arguments, "computeEnvironments": names})
+
+    dispatch["/v1/describecomputeenvironments"] = describe
+
+
 def provisioners() -> dict[str, Provisioner]:
     """Return the provisioners of Batch."""
     return {

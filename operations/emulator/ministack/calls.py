@@ -1,7 +1,7 @@
 """MiniStack's EC2 called as boto3 would call it, without a network between."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from operations.emulator import wire
 from operations.emulator.ministack import internals
@@ -11,7 +11,8 @@ Response = tuple[int, dict[str, str], bytes]
 Action = Callable[[wire.Flat], Response]
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
-XML = {"Content-Type": "text/xml;charset=UTF-8"}
+FIRST_ERROR: Final = 400
+XML: Final = {"Content-Type": "text/xml;charset=UTF-8"}
 
 
 def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
@@ -49,6 +50,20 @@ def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
         except ServiceError as error:
             return 400, dict(XML), wire.ec2_error(error)
         return inner(flat)
+
+    internals.ec2._ACTION_MAP[operation] = action
+
+
+def follow(operation: str, effect: Callable[[Mapping[str, Any], dict[str, Any]], None]) -> None:
+    """Let something happen after one of MiniStack's EC2 operations has succeeded."""
+    inner: Action = internals.ec2._ACTION_MAP[operation]
+
+    def action(flat: wire.Flat) -> Response:
+        status, headers, body = inner(flat)
+        if status < FIRST_ERROR:
+            result = wire.ec2_result(operation, status, body)
+            effect(wire.ec2_arguments(operation, flat), result)
+        return status, headers, body
 
     internals.ec2._ACTION_MAP[operation] = action
 

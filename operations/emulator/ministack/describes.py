@@ -92,7 +92,9 @@ def _endpoints() -> Iterator[Row]:
         groups = internals.ec2._security_groups
         yield {
             **row,
-            "PolicyDocument": policy if isinstance(policy, str) or not policy else json.dumps(policy),
+            "PolicyDocument": policy
+            if isinstance(policy, str) or not policy
+            else json.dumps(policy),
             "Groups": [
                 {"GroupId": each, "GroupName": (groups.get(each) or {}).get("GroupName", each)}
                 for each in row.get("SecurityGroupIds", ())

@@ -33,7 +33,10 @@ COMPARED: Final = {
     pcs.QUEUE: ("ComputeNodeGroupConfigurations",),
     hyperpod.CLUSTER: ("InstanceGroups",),
 }
-RULES: Final = {"SecurityGroupIngress": "IpPermissions", "SecurityGroupEgress": "IpPermissionsEgress"}
+RULES: Final = {
+    "SecurityGroupIngress": "IpPermissions",
+    "SecurityGroupEgress": "IpPermissionsEgress",
+}
 
 
 def install(ledger: Ledger) -> None:

@@ -94,7 +94,8 @@ exports.send = (event, context, status, data, id, noEcho) => {
     RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId,
     NoEcho: noEcho || false, Data: data,
   });
-  return fetch(event.ResponseURL, { method: "PUT", body }).then(() => context.done && context.done());
+  return fetch(event.ResponseURL, { method: "PUT", body })
+    .then(() => context.done && context.done());
 };
 """
 
@@ -149,7 +150,9 @@ def install(folder: Path) -> None:
 
 def _client(service: str, name: str) -> str:
     operations = json.dumps(wire.model(service).operation_names)
-    return f'module.exports = require("../../emulator-sdk.js")("{service}", "{name}", {operations});'
+    return (
+        f'module.exports = require("../../emulator-sdk.js")("{service}", "{name}", {operations});'
+    )
 
 
 async def _answer(
@@ -169,11 +172,11 @@ def _call(
     scope: Scope, service: str, operation: str, arguments: Mapping[str, Any]
 ) -> tuple[int, dict[str, Any]]:
     client: Any = boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
         region_name=scope.region,
         aws_access_key_id=scope.account,
-        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature
+        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature  # noqa: S106 - the emulator checks no signature
         config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
     try:

@@ -51,9 +51,7 @@ class Table:
         table = internals.provisioners._RESOURCE_HANDLERS
         for type_name in schemas.all_types() - set(table) - set(entries):
             # Reading 1,500 schemas takes seconds: such a type is registered when first created.
-            table[type_name] = self._checked(
-                type_name, Entry(otherwise, Realisation.SCHEMA_ONLY)
-            )
+            table[type_name] = self._checked(type_name, Entry(otherwise, Realisation.SCHEMA_ONLY))
         for type_name, entry in entries.items():
             table[type_name] = self._checked(type_name, entry)
             register(type_name)
@@ -135,9 +133,7 @@ class Table:
             return False
         previous = schemas.coerced(order.type_name, old, order.scope.region)
         return bool(
-            schemas.replaced_by(
-                order.type_name, previous, order.properties, order.scope.region
-            )
+            schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
         )
 
 
@@ -192,9 +188,7 @@ def register(type_name: str) -> None:
     if nested:
         provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_name] = nested
     if schema.custom_name:
-        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {
-            "name": schema.custom_name
-        }
+        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {"name": schema.custom_name}
     if schema.tags:
         provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags
 

@@ -17,6 +17,7 @@ from ministack.services import budgets as _budgets
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ec2 as _ec2
 from ministack.services import iam as _iam
+from ministack.services import s3 as _s3
 from ministack.services import ssm as _ssm
 from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import drift as _drift
@@ -42,6 +43,7 @@ handlers: Final[Any] = _handlers
 iam: Final[Any] = _iam
 provisioners: Final[Any] = _provisioners
 router: Final[Any] = _router
+s3: Final[Any] = _s3
 ssm: Final[Any] = _ssm
 stacks: Final[Any] = _stacks
 
@@ -88,7 +90,17 @@ RELIED_ON: Final = (
     Name("ministack.services.batch", "_compute_envs", "Batch"),
     Name("ministack.services.batch", "_job_queues", "Batch"),
     Name("ministack.services.batch", "_job_definitions", "Batch"),
+    Name("ministack.services.batch", "_DISPATCH", "compute environments by ARN"),
     Name("ministack.services.budgets", "_DISPATCH", "budgets"),
+    Name("ministack.services.s3", "_buckets", "the refusal to delete data with a bucket"),
+    Name("ministack.services.s3", "_bucket_has_versions", "the same for versions"),
+    Name("ministack.services.s3", "_bucket_default_sse_headers", "uploads under a KMS key"),
+    Name("ministack.services.s3", "_resolve_sse_write_headers", "uploads under a KMS key"),
+    Name("ministack.services.s3", "_put_bucket_encryption", "bucket encryption"),
+    Name("ministack.services.s3", "_put_bucket_lifecycle", "bucket lifecycle"),
+    Name("ministack.services.s3", "_put_bucket_logging", "bucket logging"),
+    Name("ministack.services.s3", "_put_bucket_ownership_controls", "bucket ownership"),
+    Name("ministack.services.s3", "_put_bucket_tagging", "bucket tags"),
     Name("ministack.services.iam", "_instance_profiles", "instance profiles by name"),
     Name("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS", "AWS's public AMI parameters"),
     Name("ministack.services.ssm", "resolve_parameter_value", "resolve:ssm in launch templates"),

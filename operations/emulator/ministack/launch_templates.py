@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from operations.emulator import semantics, wire
 from operations.emulator.ministack import internals
-from operations.emulator.ministack.calls import guard, offer
+from operations.emulator.ministack.calls import follow, guard, offer
 from operations.emulator.provisioning import Order, ServiceError
 
 RESOLVE: Final = "resolve:ssm:"
@@ -16,6 +16,7 @@ def install() -> None:
     internals.ec2._parse_lt_data = _parsed
     internals.ec2._lt_data_xml = _answered
     offer("DescribeLaunchTemplateVersions", _versions)
+    follow("RunInstances", _keep_placement)
     guard("CreateLaunchTemplate", _require_sound_call)
     guard("CreateLaunchTemplateVersion", _require_sound_call)
 
@@ -23,6 +24,19 @@ def install() -> None:
 def require_sound(order: Order) -> None:
     """Refuse a launch template whose instances could not start."""
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
+
+
+def _keep_placement(arguments: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+    """Keep the placement group of instances, from the call or from their launch template."""
+    wanted = arguments.get("LaunchTemplate") or {}
+    version = str(wanted.get("Version", "$Default"))
+    placement: dict[str, Any] = {}
+    if wanted:
+        (chosen, *_) = _versions({**wanted, "Versions": [version]})["LaunchTemplateVersions"]
+        placement |= chosen["LaunchTemplateData"].get("Placement") or {}
+    placement |= arguments.get("Placement") or {}
+    for instance in result["Instances"]:
+        internals.ec2._instances[instance["InstanceId"]]["Placement"].update(placement)
 
 
 def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
@@ -63,8 +77,9 @@ def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     if not found and (template_id or name):
         raise ServiceError(
             "Ec2",
-            "InvalidLaunchTemplateId.NotFound" if template_id else
-            "InvalidLaunchTemplateName.NotFoundException",
+            "InvalidLaunchTemplateId.NotFound"
+            if template_id
+            else "InvalidLaunchTemplateName.NotFoundException",
             f"The specified launch template, with template {'ID' if template_id else 'name'} "
             f"{template_id or name}, does not exist.",
         )

@@ -165,9 +165,10 @@ def _revoking(direction: str) -> Any:
         group = _group(arguments.get("GroupId"))
         egress = direction == "Egress"
         singles = [
-            {**single, "SecurityGroupRuleId": internals.ec2._sg_rule_id(
-                group["GroupId"], egress, rule
-            )}
+            {
+                **single,
+                "SecurityGroupRuleId": internals.ec2._sg_rule_id(group["GroupId"], egress, rule),
+            }
             for rule in group[STORES[direction]]
             for single in _singles(rule)
         ]

@@ -34,10 +34,10 @@ def require_subnet(order: Order) -> None:
             f"only be created in the following availability zones: {choice}.",
         )
     if given.get("CidrBlock"):
-        _require_range(str(given["CidrBlock"]), str(given["VpcId"]), str(vpc["CidrBlock"]))
+        _require_range(str(given["CidrBlock"]), str(vpc["CidrBlock"]))
 
 
-def _require_range(cidr: str, vpc_id: str, vpc_cidr: str) -> None:
+def _require_range(cidr: str, vpc_cidr: str) -> None:
     network, whole = ipaddress.IPv4Network(cidr), ipaddress.IPv4Network(vpc_cidr)
     if not network.subnet_of(whole):
         raise ServiceError("Ec2", "InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
@@ -111,9 +111,9 @@ class EndpointInterfaces:
         ]
         service = str(record["ServiceName"]).removeprefix(f"com.amazonaws.{order.scope.region}.")
         host = f"{service}.{order.scope.region}.vpce.amazonaws.com"
-        record.setdefault(
-            "DnsEntries", []
-        )[:] = [f"Z{hexadecimal(13).upper()}:{endpoint_id}-{hexadecimal(8)}.{host}"]
+        record.setdefault("DnsEntries", [])[:] = [
+            f"Z{hexadecimal(13).upper()}:{endpoint_id}-{hexadecimal(8)}.{host}"
+        ]
         return {
             "NetworkInterfaceIds": list(record["NetworkInterfaceIds"]),
             "DnsEntries": list(record["DnsEntries"]),

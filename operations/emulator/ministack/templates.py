@@ -2,19 +2,63 @@
 
 Its conditions know `Ref`, `Fn::Equals` and the logical functions, with pseudo parameters left as
 they are: the condition of CDK's own bootstrap template (`Fn::Join` inside `Fn::Equals`) came out
-wrong. Here every value in a condition is resolved as in a resource.
+wrong. Here every value in a condition is resolved as in a resource. Its partition is always
+`aws`; here it is the Region's.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from operations.emulator.ledger import partition_of
 from operations.emulator.ministack import internals
 
 LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
 
 
+PARTITIONED: Final = ("AWS::Partition", "AWS::URLSuffix")
+
+
 def install() -> None:
-    """Resolve conditions wherever MiniStack evaluates them."""
+    """Correct conditions and pseudo parameters wherever MiniStack resolves them."""
+    _install_partitions()
+    _install_conditions()
+
+
+def _install_partitions() -> None:
+    inner = internals.engine._resolve_refs
+
+    def resolve(value: Any, *rest: Any) -> Any:
+        if isinstance(value, Mapping):
+            partition = partition_of(internals.current_scope().region)
+            names = {
+                "AWS::Partition": partition,
+                "AWS::URLSuffix": f"amazonaws.com{'.cn' if partition == 'aws-cn' else ''}",
+            }
+            if value.get("Ref") in PARTITIONED:
+                return names[value["Ref"]]
+            if "Fn::Sub" in value:
+                value = {**value, "Fn::Sub": _partitioned(value["Fn::Sub"], names)}
+        return inner(value, *rest)
+
+    for module in (
+        internals.engine,
+        internals.stacks,
+        internals.handlers,
+        internals.changesets,
+    ):
+        if hasattr(module, "_resolve_refs"):
+            module._resolve_refs = resolve
+
+
+def _partitioned(argument: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(argument, list):
+        return [_partitioned(argument[0], names), *argument[1:]]
+    for name, value in names.items():
+        argument = str(argument).replace(f"${{{name}}}", value)
+    return argument
+
+
+def _install_conditions() -> None:
     inner = internals.engine._evaluate_conditions
 
     def evaluate(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
@@ -29,9 +73,7 @@ def install() -> None:
                     return {name: resolved(argument)}
                 if name == "Condition":
                     return node
-                return internals.engine._resolve_refs(
-                    node, {}, parameters, {}, mappings, "", ""
-                )
+                return internals.engine._resolve_refs(node, {}, parameters, {}, mappings, "", "")
             return node
 
         conditions = {

@@ -116,9 +116,7 @@ def require_group_free(group_id: str) -> None:
         ServiceError: with EC2's wording.
     """
     every = internals.ec2._network_interfaces.values()
-    worn = any(
-        group["GroupId"] == group_id for interface in every for group in interface["Groups"]
-    )
+    worn = any(group["GroupId"] == group_id for interface in every for group in interface["Groups"])
     if worn or group_id in _groups_named_by_others(group_id):
         raise ServiceError(
             "Ec2", DEPENDENCY_VIOLATION, f"resource {group_id} has a dependent object"

@@ -1,0 +1,67 @@
+# Python 3.11 or newer and make are all that must be there; everything else is installed here.
+
+ENV ?= dev
+PYTHON ?= python3
+VENV := .venv
+# Node, npm and every console script of the virtual environment come first for all recipes.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup rehearse test lint golden catalogue lock bench clean
+
+help:
+	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
+	@echo "make test               every test, linter and type check"
+	@echo "make golden             rewrite the golden templates that reviews compare"
+	@echo "make bench              measure synthesis against an empty CDK app"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# What a rehearsal and a deployment need: CDK from the lock files, Node and npm from a wheel.
+$(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
+	pip install --quiet -r requirements-rehearsal.txt
+	pip install --quiet --no-deps --editable .
+	npm ci --silent
+	@touch $@
+
+# What tests need on top: test tools, and PyTorch for the training program.
+$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt
+	pip install --quiet -r requirements-dev.txt
+	pip install --quiet --editable ".[training]"
+	@touch $@
+
+setup: $(VENV)/rehearsal.stamp
+
+rehearse: $(VENV)/rehearsal.stamp
+	@ultracluster rehearse $(ENV) $(if $(KEEP),--keep)
+
+test: $(VENV)/dev.stamp lint
+	pytest
+
+lint: $(VENV)/dev.stamp
+	ruff check .
+	ruff format --check .
+	mypy
+
+golden: $(VENV)/dev.stamp
+	python -m golden.generate
+
+catalogue: $(VENV)/rehearsal.stamp
+	python facts/generate.py
+
+bench: $(VENV)/dev.stamp
+	python benchmarks/synthesis.py
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade
+
+lock: $(VENV)/dev.stamp
+	pip install --quiet uv
+	$(LOCK) --extra rehearsal -o requirements-rehearsal.txt
+	$(LOCK) --constraint requirements-rehearsal.txt -o requirements.txt
+	$(LOCK) --extra dev -o requirements-dev.txt
+	npm install --package-lock-only --silent
+
+clean:
+	rm -rf $(VENV) node_modules cdk.out build *.egg-info

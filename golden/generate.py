@@ -1,0 +1,52 @@
+"""Write the templates that reviews compare: one file for each stack of each environment.
+
+python -m golden.generate
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import app
+from constructs_lib.spec.environment import EnvironmentSpec
+from environments import ENVIRONMENTS
+
+GOLDEN: Final = Path(__file__).parent
+
+
+def templates(assembly: Path, environments: tuple[EnvironmentSpec, ...]) -> dict[str, bytes]:
+    """Return the templates of an assembly by their golden path, `dev/Network.template.json`.
+
+    Args:
+        assembly: the directory that the app was synthesized into.
+        environments: the environments in it.
+    """
+    found: dict[str, bytes] = {}
+    for environment in environments:
+        nested = assembly / f"assembly-{environment.name}"
+        artifacts = json.loads((nested / "manifest.json").read_text())["artifacts"]
+        for artifact in artifacts.values():
+            if artifact["type"] == "aws:cloudformation:stack":
+                stack = artifact["displayName"].split(" ")[0]
+                text = (nested / artifact["properties"]["templateFile"]).read_bytes()
+                found[f"{stack}.template.json"] = text
+    return found
+
+
+def main() -> None:
+    """Rewrite every golden template, and remove those of environments that are gone."""
+    with tempfile.TemporaryDirectory() as directory:
+        app.build(ENVIRONMENTS, outdir=directory).synth()
+        found = templates(Path(directory), ENVIRONMENTS)
+    for old in GOLDEN.glob("*/"):
+        shutil.rmtree(old)
+    for name, text in found.items():
+        path = GOLDEN / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+
+
+if __name__ == "__main__":
+    main()

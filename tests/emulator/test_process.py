@@ -1,0 +1,81 @@
+"""The emulator's process: it answers on loopback, and it never outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from operations.emulator import process
+from operations.emulator.process import Emulator, EmulatorError
+
+PARENT = """
+import sys, time
+from operations.emulator.process import Emulator
+emulator = Emulator().__enter__()
+print(emulator._process.pid, emulator.log_path.parent, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_child_goes_when_its_parent_is_killed():
+    """SIGKILL leaves a parent no time to clean up, so the child watches a pipe instead."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid, state = parent.stdout.readline().split()
+        assert Path(f"/proc/{pid}").exists()
+
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists()
+    assert not Path(state).exists()
+
+
+def test_it_listens_on_loopback_only(cloud):
+    """An emulated AWS without authentication must not be reachable from the network."""
+    pid = cloud.emulator._process.pid
+    port = int(cloud.emulator.endpoint_url.rsplit(":", 1)[1])
+    listening = {
+        line.split()[1]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+    }
+
+    assert listening == {f"0100007F:{port:04X}"}
+
+
+def test_the_environment_keeps_profiles_and_metadata_out(cloud):
+    """A forgotten profile must not send a rehearsal to a real account."""
+    environment = cloud.emulator.environment()
+
+    assert environment["AWS_ENDPOINT_URL"] == cloud.emulator.endpoint_url
+    assert environment["AWS_ACCESS_KEY_ID"] == cloud.emulator.account
+    assert environment["AWS_CONFIG_FILE"] == os.devnull
+    assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
+
+
+def test_a_child_that_cannot_start_says_why(monkeypatch):
+    """The end of its log is in the error, so that nobody has to look for a file."""
+    monkeypatch.setattr(process, "MODULE", "operations.emulator.no_such_module")
+
+    with pytest.raises(EmulatorError, match="No module named"):
+        Emulator().__enter__()
+
+
+def test_stopping_removes_the_state():
+    """Nothing is left in the temporary folder, however often a rehearsal runs."""
+    emulator = Emulator()
+    with emulator:
+        state = emulator.log_path.parent
+        assert state.exists()
+
+    assert not state.exists()

@@ -1,0 +1,392 @@
+"""The other services of a cluster: deployed by CloudFormation, read back by their own APIs."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def group(**more):
+    return {
+        "Type": "AWS::EC2::SecurityGroup",
+        "Properties": {"GroupDescription": "nodes", "VpcId": {"Ref": "Vpc"}, **more},
+    }
+
+
+def test_a_role_its_policies_and_its_profile(cloud):
+    """`Ref` of a profile is its name: launch templates and tools rely on it."""
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::data/*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    resources = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}},
+        "Managed": {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"PolicyDocument": document, "Roles": [{"Ref": "Role"}]},
+        },
+        "Inline": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {
+                "PolicyName": "data",
+                "PolicyDocument": document,
+                "Roles": [{"Ref": "Role"}],
+            },
+        },
+        "Profile": {
+            "Type": "AWS::IAM::InstanceProfile",
+            "Properties": {"Roles": [{"Ref": "Role"}]},
+        },
+    }
+
+    stack = cloud.deploy(resources)
+
+    iam, role = cloud.client("iam"), stack.physical_id("Role")
+    (attached,) = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert attached["PolicyArn"] == stack.physical_id("Managed")
+    assert iam.get_role_policy(RoleName=role, PolicyName="data")["PolicyDocument"] == document
+    profile = iam.get_instance_profile(InstanceProfileName=stack.physical_id("Profile"))
+    assert profile["InstanceProfile"]["Roles"][0]["RoleName"] == role
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_data_bucket_is_versioned_encrypted_and_closed(cloud):
+    """The settings that a security review asks S3 about."""
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    closed = dict.fromkeys(
+        ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+    )
+    encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    resources = {
+        "Data": {
+            "Type": "AWS::S3::Bucket",
+            "Properties": {
+                "VersioningConfiguration": {"Status": "Enabled"},
+                "PublicAccessBlockConfiguration": closed,
+                "BucketEncryption": {"ServerSideEncryptionConfiguration": [encryption]},
+            },
+        },
+        "Policy": {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {"Bucket": {"Ref": "Data"}, "PolicyDocument": {"Statement": [deny]}},
+        },
+    }
+
+    stack = cloud.deploy(resources)
+
+    s3, name = cloud.client("s3"), stack.physical_id("Data")
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    found = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]
+    assert found["Rules"][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert block == closed
+    put = s3.put_object(Bucket=name, Key="k", Body=b"v", ServerSideEncryption="aws:kms")
+    assert put["SSEKMSKeyId"].endswith("alias/aws/s3")
+    policy = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])
+    assert policy["Statement"][0]["Effect"] == "Deny"
+
+
+def test_a_bucket_with_data_is_not_deleted(cloud):
+    """The data is worth more than a clean account."""
+    stack = cloud.deploy({"Data": {"Type": "AWS::S3::Bucket"}})
+    s3, name = cloud.client("s3"), stack.physical_id("Data")
+    s3.put_object(Bucket=name, Key="model", Body=b"weights")
+
+    assert stack.delete() == "DELETE_FAILED"
+    assert "The bucket you tried to delete is not empty" in stack.reasons("DELETE_FAILED")
+
+    s3.delete_object(Bucket=name, Key="model")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_an_image_repository_is_immutable_and_scanned(cloud):
+    """A tag that can be moved is not a version."""
+    rule = {
+        "rulePriority": 1,
+        "selection": {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": 14,
+        },
+        "action": {"type": "expire"},
+    }
+    images = {
+        "Type": "AWS::ECR::Repository",
+        "Properties": {
+            "ImageTagMutability": "IMMUTABLE",
+            "ImageScanningConfiguration": {"ScanOnPush": True},
+            "EncryptionConfiguration": {"EncryptionType": "KMS"},
+            "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [rule]})},
+        },
+    }
+
+    stack = cloud.deploy({"Images": images})
+
+    ecr, name = cloud.client("ecr"), stack.physical_id("Images")
+    (found,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+    assert found["imageTagMutability"] == "IMMUTABLE"
+    assert found["imageScanningConfiguration"]["scanOnPush"]
+    assert found["encryptionConfiguration"]["encryptionType"] == "KMS"
+    policy = json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])
+    assert policy["rules"][0]["selection"]["countNumber"] == 14
+
+
+def test_a_key_rotates_and_has_an_alias(cloud):
+    """Scratch and persistent storage differ by this key."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+        ],
+    }
+    resources = {
+        "Key": {
+            "Type": "AWS::KMS::Key",
+            "Properties": {"KeyPolicy": policy, "EnableKeyRotation": True},
+        },
+        "Alias": {
+            "Type": "AWS::KMS::Alias",
+            "Properties": {"AliasName": "alias/storage", "TargetKeyId": {"Ref": "Key"}},
+        },
+    }
+
+    stack = cloud.deploy(resources)
+
+    kms = cloud.client("kms")
+    assert kms.get_key_rotation_status(KeyId=stack.physical_id("Key"))["KeyRotationEnabled"]
+    described = kms.describe_key(KeyId="alias/storage")["KeyMetadata"]
+    assert described["KeyId"] == stack.physical_id("Key")
+
+
+def test_a_batch_queue_runs_on_its_compute_environment(cloud, vpc):
+    """What Batch echoes must hold the network and the instance types of the template."""
+    resources = {
+        **vpc,
+        "Group": group(),
+        "Compute": {
+            "Type": "AWS::Batch::ComputeEnvironment",
+            "Properties": {
+                "Type": "MANAGED",
+                "ComputeResources": {
+                    "Type": "EC2",
+                    "MaxvCpus": 192,
+                    "InstanceTypes": ["p4d.24xlarge"],
+                    "InstanceRole": "arn:aws:iam::123456789012:instance-profile/nodes",
+                    "Subnets": [{"Ref": "Subnet"}],
+                    "SecurityGroupIds": [{"Ref": "Group"}],
+                },
+            },
+        },
+        "Queue": {
+            "Type": "AWS::Batch::JobQueue",
+            "Properties": {
+                "Priority": 1,
+                "ComputeEnvironmentOrder": [{"Order": 1, "ComputeEnvironment": {"Ref": "Compute"}}],
+            },
+        },
+        "Job": {
+            "Type": "AWS::Batch::JobDefinition",
+            "Properties": {
+                "Type": "container",
+                "ContainerProperties": {"Image": "image", "Vcpus": 96, "Memory": 1000},
+            },
+        },
+    }
+
+    stack = cloud.deploy(resources)
+
+    assert stack.status == "CREATE_COMPLETE"
+    batch = cloud.client("batch")
+    (compute,) = batch.describe_compute_environments(
+        computeEnvironments=[stack.physical_id("Compute")]
+    )["computeEnvironments"]
+    assert compute["computeResources"]["subnets"] == [stack.physical_id("Subnet")]
+    (queue,) = batch.describe_job_queues(jobQueues=[stack.physical_id("Queue")])["jobQueues"]
+    assert queue["computeEnvironmentOrder"][0]["computeEnvironment"] == stack.physical_id("Compute")
+    resources["Job"]["Properties"]["ContainerProperties"]["Image"] = "image:2"
+    before = stack.physical_id("Job")
+    stack.update(resources)
+    assert (before[-2:], stack.physical_id("Job")[-2:]) == (":1", ":2")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_budget_with_its_notification(cloud):
+    """The ceiling of an environment, and who hears of it."""
+    budget = {
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 1000, "Unit": "USD"},
+    }
+    notification = {
+        "Notification": {
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80,
+        },
+        "Subscribers": [{"SubscriptionType": "EMAIL", "Address": "team@example.com"}],
+    }
+    ceiling = {
+        "Type": "AWS::Budgets::Budget",
+        "Properties": {"Budget": budget, "NotificationsWithSubscribers": [notification]},
+    }
+
+    stack = cloud.deploy({"Ceiling": ceiling})
+
+    client, name = cloud.client("budgets"), stack.physical_id("Ceiling")
+    found = client.describe_budget(AccountId=cloud.account, BudgetName=name)["Budget"]
+    assert float(found["BudgetLimit"]["Amount"]) == 1000
+    notifications = client.describe_notifications_for_budget(
+        AccountId=cloud.account, BudgetName=name
+    )
+    assert notifications["Notifications"][0]["Threshold"] == 80
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.fixture
+def slurm(vpc):
+    """A PCS cluster with one node group and one queue."""
+    profile = "arn:aws:iam::123456789012:instance-profile/AWSPCS-nodes"
+    return {
+        **vpc,
+        "Group": group(),
+        "Cluster": {
+            "Type": "AWS::PCS::Cluster",
+            "Properties": {
+                "Size": "LARGE",
+                "Scheduler": {"Type": "SLURM", "Version": "25.05"},
+                "Networking": {
+                    "SubnetIds": [{"Ref": "Subnet"}],
+                    "SecurityGroupIds": [{"Ref": "Group"}],
+                },
+                "SlurmConfiguration": {"ScaleDownIdleTimeInSeconds": 600},
+                "Tags": {"Environment": "test"},
+            },
+        },
+        "Nodes": {
+            "Type": "AWS::PCS::ComputeNodeGroup",
+            "Properties": {
+                "ClusterId": {"Fn::GetAtt": ["Cluster", "Id"]},
+                "IamInstanceProfileArn": profile,
+                "InstanceConfigs": [{"InstanceType": "p4d.24xlarge"}],
+                "ScalingConfiguration": {"MinInstanceCount": 0, "MaxInstanceCount": 4},
+                "SubnetIds": [{"Ref": "Subnet"}],
+                "CustomLaunchTemplate": {"TemplateId": "lt-1", "Version": "1"},
+            },
+        },
+        "Queue": {
+            "Type": "AWS::PCS::Queue",
+            "Properties": {
+                "ClusterId": {"Fn::GetAtt": ["Cluster", "Id"]},
+                "ComputeNodeGroupConfigurations": [
+                    {"ComputeNodeGroupId": {"Fn::GetAtt": ["Nodes", "Id"]}}
+                ],
+            },
+        },
+    }
+
+
+def test_a_slurm_cluster_is_described_by_pcs(cloud, slurm):
+    """Status reads size, network and scaling from PCS itself."""
+    stack = cloud.deploy(slurm)
+
+    assert stack.status == "CREATE_COMPLETE"
+    pcs, arn = cloud.client("pcs"), stack.physical_id("Cluster")
+    cluster = pcs.get_cluster(clusterIdentifier=arn.rsplit("/", 1)[-1])["cluster"]
+    assert (cluster["size"], cluster["status"]) == ("LARGE", "ACTIVE")
+    assert cluster["networking"]["subnetIds"] == [stack.physical_id("Subnet")]
+    assert cluster["slurmConfiguration"]["scaleDownIdleTimeInSeconds"] == 600
+    (nodes,) = pcs.list_compute_node_groups(clusterIdentifier=cluster["id"])["computeNodeGroups"]
+    found = pcs.get_compute_node_group(
+        clusterIdentifier=cluster["id"], computeNodeGroupIdentifier=nodes["id"]
+    )["computeNodeGroup"]
+    assert found["scalingConfiguration"]["maxInstanceCount"] == 4
+    assert found["customLaunchTemplate"] == {"id": "lt-1", "version": "1"}
+    (queue,) = pcs.list_queues(clusterIdentifier=cluster["id"])["queues"]
+    assert queue["status"] == "ACTIVE"
+    assert pcs.list_tags_for_resource(resourceArn=arn)["tags"]["Environment"] == "test"
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_pcs_refuses_a_profile_that_is_not_named_for_it(cloud, slurm):
+    """The nodes would never register; PCS says so at creation."""
+    slurm["Nodes"]["Properties"]["IamInstanceProfileArn"] = (
+        "arn:aws:iam::123456789012:instance-profile/nodes"
+    )
+
+    stack = cloud.deploy(slurm)
+
+    assert "must have a name that starts with AWSPCS" in stack.reasons()
+
+
+def test_a_hyperpod_cluster_is_described_by_sagemaker(cloud, vpc):
+    """Groups, counts and network, as SageMaker answers them."""
+    instance_group = {
+        "InstanceGroupName": "workers",
+        "InstanceType": "ml.p4d.24xlarge",
+        "InstanceCount": 2,
+        "ExecutionRole": "arn:aws:iam::123456789012:role/hyperpod",
+        "LifeCycleConfig": {"OnCreate": "on_create.sh", "SourceS3Uri": "s3://sagemaker-scripts/"},
+    }
+    cluster = {
+        "Type": "AWS::SageMaker::Cluster",
+        "Properties": {
+            "InstanceGroups": [instance_group],
+            "VpcConfig": {
+                "Subnets": [{"Ref": "Subnet"}],
+                "SecurityGroupIds": [{"Ref": "Group"}],
+            },
+        },
+    }
+
+    stack = cloud.deploy({**vpc, "Group": group(), "Cluster": cluster})
+
+    client, arn = cloud.client("sagemaker"), stack.physical_id("Cluster")
+    found = client.describe_cluster(ClusterName=arn)
+    assert found["ClusterStatus"] == "InService"
+    assert found["InstanceGroups"][0]["CurrentCount"] == 2
+    assert found["VpcConfig"]["Subnets"] == [stack.physical_id("Subnet")]
+    assert arn in {row["ClusterArn"] for row in client.list_clusters()["ClusterSummaries"]}
+
+
+def test_hyperpod_refuses_an_instance_type_it_does_not_have(cloud):
+    """SageMaker's own model lists the types; the registry's schema takes any text."""
+    instance_group = {
+        "InstanceGroupName": "workers",
+        "InstanceType": "ml.p4d.25xlarge",
+        "InstanceCount": 2,
+        "ExecutionRole": "arn:aws:iam::123456789012:role/hyperpod",
+        "LifeCycleConfig": {"OnCreate": "on_create.sh", "SourceS3Uri": "s3://sagemaker-scripts/"},
+    }
+
+    stack = cloud.deploy(
+        {
+            "Cluster": {
+                "Type": "AWS::SageMaker::Cluster",
+                "Properties": {"InstanceGroups": [instance_group]},
+            }
+        }
+    )
+
+    assert "Member must satisfy enum value set" in stack.reasons()
+
+
+def test_a_public_parameter_that_does_not_exist_is_not_found(cloud):
+    """Only names that AWS publishes have a value."""
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        cloud.client("ssm").get_parameter(Name="/aws/service/deeplearning/ami/latest")

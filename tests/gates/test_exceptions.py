@@ -1,0 +1,120 @@
+"""Findings: none is left open, and each that is excused is in the register."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_s3 as s3
+
+import app
+from environments import ENVIRONMENTS
+
+REGISTER = Path(__file__).parents[2] / "docs" / "exceptions.md"
+ROW = re.compile(
+    r"^\| `(?P<rule>[^`]+)` \| `(?P<construct>[^`]+)` \| (?P<control>.+) \|$", re.MULTILINE
+)
+SENTENCE = re.compile(r"[A-Z].{30,}\.", re.DOTALL)
+
+
+def suppressed(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every acknowledged finding of a report."""
+    return [
+        violation
+        for plugin in report["pluginReports"]
+        for violation in plugin.get("suppressedViolations", [])
+    ]
+
+
+def acknowledged(report: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return rule and construct of every acknowledged finding, alike for all environments."""
+    found = set()
+    for violation in suppressed(report):
+        rule = violation["ruleName"]
+        for environment in ENVIRONMENTS:
+            rule = rule.replace(f"::{environment.name}-", "::<environment>-")
+            rule = rule.replace(f":{environment.region}:", ":<region>:")
+        rule = re.sub(r"(<environment>-\w+:)Exports\w+", r"\1<export>", rule)
+        for construct in violation["violatingConstructs"]:
+            found.add((rule, construct["constructPath"].partition("/")[2]))
+    return found
+
+
+def test_register_equals_what_is_acknowledged(report: dict[str, Any]):
+    """An exception that is not in the register, or no longer needed, is seen at once."""
+    register = {(row["rule"], row["construct"]) for row in ROW.finditer(REGISTER.read_text())}
+
+    assert acknowledged(report) == register
+
+
+def test_every_environment_has_the_same_exceptions(report: dict[str, Any]):
+    """An exception of one environment alone would hide behind those of the others."""
+    by_environment = {environment.name: set() for environment in ENVIRONMENTS}
+    for violation in suppressed(report):
+        for construct in violation["violatingConstructs"]:
+            name, _, path = construct["constructPath"].partition("/")
+            by_environment[name].add((violation["ruleName"].partition("[")[0], path))
+
+    first, *others = by_environment.values()
+    assert all(other == first for other in others)
+
+
+def test_exceptions_stand_beside_what_they_excuse(report: dict[str, Any]):
+    """An acknowledgement at an app, a stage or a stack would excuse what nobody has looked at."""
+    places = {violation["acknowledgedAt"] for violation in suppressed(report)}
+
+    # environment / stack / construct is the least depth of a construct.
+    assert places
+    assert all(place.count("/") >= 2 for place in places)
+
+
+def test_reasons_are_sentences(report: dict[str, Any]):
+    """A reason must be something that a reviewer can dispute."""
+    for violation in suppressed(report):
+        assert SENTENCE.fullmatch(violation["reason"]), violation["reason"]
+
+
+def test_nothing_is_left_open(report: dict[str, Any]):
+    """Both rule packs have run over all environments and found nothing unacknowledged."""
+    conclusions = {p["pluginName"]: p["conclusion"] for p in report["pluginReports"]}
+
+    assert conclusions == {"AwsSolutions": "success", "NIST.800.53.R5": "success"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "finding"),
+    [
+        pytest.param(
+            lambda stack: ec2.CfnInstance(stack, "Fault", instance_type="p9.huge", image_id="x"),
+            "CloudFormation Validate",
+            id="CDK's own template validation",
+        ),
+        pytest.param(
+            lambda stack: s3.Bucket(stack, "Fault", enforce_ssl=True),
+            "AwsSolutions-S1",
+            id="AwsSolutions",
+        ),
+        pytest.param(
+            lambda stack: s3.Bucket(stack, "Fault", enforce_ssl=True),
+            "NIST.800.53.R5-S3BucketVersioningEnabled",
+            id="NIST 800-53 R5",
+        ),
+    ],
+)
+def test_each_gate_stops_a_synthesis(fault, finding, tmp_path: Path):
+    """A gate that nothing can fail is no gate."""
+    broken = app.build((), outdir=str(tmp_path))
+    fault(cdk.Stack(broken, "Broken", env=cdk.Environment(region="us-east-1")))
+
+    with pytest.raises(RuntimeError, match="Validation ?[Ff]ailed"):
+        broken.synth()
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    assert finding in {
+        name
+        for plugin in report["pluginReports"]
+        for violation in plugin["violations"]
+        for name in (plugin["pluginName"], violation["ruleName"])
+    }

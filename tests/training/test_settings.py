@@ -1,0 +1,189 @@
+"""Mistakes are answered with what was given, why it cannot be, and what to write instead."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.mesh import Launch, Layout
+from training.problems import UserError
+from training.recipes import GPT_1B, GPT_1T_P4D, RECIPES, SMOKE, find
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((32, 8, 5, 1), "parallel.partition_size = 5: does not divide the 32 ranks"),
+        (
+            (48, 8, 12, 1),
+            "parallel.partition_size = 12: neither divides the 8 GPUs of a node nor is a "
+            "multiple of them",
+        ),
+        ((48, 8, 12, 1), "write 1, 2, 4, 8, 16, 24 or 48"),
+        ((32, 8, 64, 1), "write 1, 2, 4, 8, 16 or 32"),
+        ((12, 8, 4, 1), "parallel.gpus_per_node = 8: does not divide the 12 ranks"),
+        ((32, 8, 32, 3), "parallel.tensor_parallel = 3: does not divide the 8 GPUs of a node"),
+        (
+            (32, 8, 2, 4),
+            "parallel.tensor_parallel = 4: does not divide parallel.partition_size = 2; "
+            "write 1 or 2",
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_are_explained(sizes, said):
+    with pytest.raises(UserError) as caught:
+        Layout(*sizes)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (1, 1, 1, 1),
+        (8, 8, 8, 1),
+        (4096, 8, 2048, 8),
+        (48, 8, 24, 2),
+        (48, 8, 16, 8),
+        (24, 8, 4, 2),
+    ],
+)
+def test_groups_that_follow_nodes_are_accepted(sizes):
+    layout = Layout(*sizes)
+    assert layout.replicas * layout.shards * layout.tensor == layout.world
+
+
+def test_a_batch_that_cannot_be_shared_names_two_that_can():
+    with pytest.raises(UserError, match="write 96 or 128"):
+        Layout(32, 8, 8).accumulation(100, 1)
+    assert Layout(32, 8, 8, 2).accumulation(128, 2) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"model.heads": "5"},
+            "model.heads = 5: does not divide model.width = 64; write 2, 4 or 8",
+        ),
+        ({"model.layers": "many"}, "--set model.layers=many: is not of type int"),
+        ({"model.depth": "2"}, "--set model.depth=2: no such setting"),
+        ({"partition_size": "2"}, "write parallel.partition_size"),
+        ({"numerics.dtype": "fp8"}, "write bf16 or fp32 or fp64"),
+        ({"numerics.compile": "yes"}, "write true or false"),
+        ({"optimizer.betas": "0.9,1.5"}, "optimizer.betas[1] = 1.5: is a decay factor"),
+        ({"checkpoint.keep": "1"}, "a damaged checkpoint needs one before it; write 2 or more"),
+        ({"checkpoint.path": "none"}, "checkpoint.every = 10: there is nowhere to write to"),
+        ({"parallel.tensor_parallel": "3", "parallel.partition_size": "3"}, "model.heads = 4"),
+        ({"data.validation_every": "5"}, "there are no held-out tokens"),
+        ({"model.width": "36", "model.heads": "12", "model.positions": "rotary"}, "rotates pairs"),
+    ],
+)
+def test_settings_that_cannot_be_are_explained(change, said):
+    with pytest.raises(UserError) as caught:
+        SMOKE.override(change)
+    assert said in str(caught.value)
+
+
+def test_every_problem_is_reported_at_once():
+    with pytest.raises(UserError) as caught:
+        SMOKE.override({"model.heads": "5", "run.steps": "0", "checkpoint.keep": "0"})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_texts_become_values_of_their_type():
+    changed = SMOKE.override(
+        {
+            "optimizer.betas": "0.8,0.9",
+            "checkpoint.path": "none",
+            "checkpoint.every": "0",
+            "numerics.compile": "True",
+            "optimizer.learning_rate": "1e-3",
+        }
+    )
+    assert changed.optimizer.betas == (0.8, 0.9)
+    assert changed.checkpoint.path is None
+    assert changed.numerics.compile is True
+    assert changed.optimizer.learning_rate == 1e-3
+
+
+def test_recipes_of_p4d_fit_their_clusters():
+    """What is shipped by name must start on the machines it names."""
+    for name, world in (("gpt-30b-p4d", 128), ("gpt-1t-p4d", 4096)):
+        recipe = RECIPES[name]
+        layout = Layout.of(recipe.parallel, Launch(0, world, 0, 8))
+        assert layout.accumulation(recipe.data.global_batch, recipe.data.micro_batch) >= 1
+    assert Layout.of(GPT_1T_P4D.parallel, Launch(0, 4096, 0, 8)).replicas == 2
+
+
+def test_a_recipe_is_a_python_file_too(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from training.recipes import SMOKE\nRECIPE = SMOKE.override({'run.steps': '7'})\n"
+    )
+    assert find(str(file)).run.steps == 7
+    file.write_text("recipe = 1\n")
+    with pytest.raises(UserError, match="write RECIPE = Settings"):
+        find(str(file))
+    with pytest.raises(UserError, match="write one of smoke, gpt-124m"):
+        find("gpt-2b")
+
+
+@pytest.mark.parametrize(
+    ("environment", "launch"),
+    [
+        ({}, Launch(0, 1, 0, 1)),
+        (
+            {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "8"},
+            Launch(9, 16, 1, 8),
+        ),
+        (
+            {
+                "SLURM_PROCID": "9",
+                "SLURM_NTASKS": "16",
+                "SLURM_LOCALID": "1",
+                "SLURM_NTASKS_PER_NODE": "8",
+                "MASTER_ADDR": "a",
+            },
+            Launch(9, 16, 1, 8),
+        ),
+        ({"SLURM_PROCID": "0"}, Launch(0, 1, 0, 1)),
+    ],
+)
+def test_torchrun_srun_and_neither_are_understood(environment, launch):
+    assert Launch.read(environment) == launch
+
+
+def test_ranks_scattered_over_nodes_are_refused():
+    """srun --distribution=cyclic would put every partition group across all nodes."""
+    with pytest.raises(UserError, match=r"start with srun --distribution=block"):
+        Launch.read({"RANK": "1", "WORLD_SIZE": "16", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "8"})
+    with pytest.raises(UserError, match="LOCAL_RANK, LOCAL_WORLD_SIZE is not"):
+        Launch.read({"RANK": "1", "WORLD_SIZE": "16"})
+
+
+def test_the_program_imports_torch_numpy_and_python_only():
+    """It runs in an image that holds no CDK, and a deployer's machine holds no torch."""
+    allowed = {*sys.stdlib_module_names, "torch", "numpy", "training"}
+    for file in (ROOT / "training").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert {name.split(".")[0] for name in names} <= allowed, file.name
+
+
+def test_documentation_names_every_setting():
+    """A setting that the guide does not mention does not exist for its readers."""
+    guide = (ROOT / "docs" / "training" / "README.md").read_text()
+    missing = [
+        f"{part}.{name}"
+        for part, values in GPT_1B.as_dict().items()
+        for name in values
+        if f"`{name}`" not in guide
+    ]
+    assert not missing
