@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from operations.aws import Account, Cloud, CloudError
@@ -80,15 +80,20 @@ class Rehearsal:
         deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
         self._bootstrap(cdk, emulator, assembly)
         self._deploy(cdk, assembly)
-        good = self._prove(cloud, deployment)
+        evidence = Evidence(self._spec, deployment, cloud)
+        good = self._prove(evidence)
         self._report(emulator)
         if keep:
+            self._end(evidence)
             self._keep(emulator)
-            return good
         self._deploy_again(cdk, assembly)
         good &= self._destroy(cdk, cloud, deployment, assembly)
-        self._display.times()
+        self._end(evidence)
         return good
+
+    def _end(self, evidence: Evidence) -> None:
+        self._display.summary(self._spec, evidence.facts)
+        self._display.times()
 
     @property
     def _pattern(self) -> str:
@@ -130,13 +135,11 @@ class Rehearsal:
             "--ci",
         ]
 
-    def _prove(self, cloud: Cloud, deployment: Deployment) -> bool:
-        evidence = Evidence(self._spec, deployment, cloud)
+    def _prove(self, evidence: Evidence) -> bool:
         with self._display.step("Prove by API calls") as step:
             results = prove(PROOFS, evidence)
             step.result = f"{sum(map(len, results.values()))} checks"
         self._display.proof(results)
-        self._display.summary(self._spec, evidence.facts)
         return all(check.ok for checks in results.values() for check in checks)
 
     def _report(self, emulator: Emulator) -> None:
@@ -196,9 +199,8 @@ class Rehearsal:
                 )
             step.result = f"deletion was refused by {', '.join(protected)}"
 
-    def _keep(self, emulator: Emulator) -> None:
-        """Say how to reach the emulated AWS, and wait."""
-        self._display.times()
+    def _keep(self, emulator: Emulator) -> NoReturn:
+        """Say how to reach the emulated AWS, and wait until the process is interrupted."""
         self._display.note("\nThe emulated AWS stays up until Ctrl-C. In another terminal:\n")
         for name, value in emulator.environment().items():
             self._display.note(f"  export {name}={value}")
