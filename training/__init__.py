@@ -1,0 +1,1 @@
+"""The training program: MiCS on PyTorch's FSDP2. Start at `training.train`."""

@@ -13,13 +13,12 @@ then writes, hashes and renames. PyTorch's `async_save` is not used because its 
 training thread, and because committing (hash, manifest, rename) has to follow in the same thread.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,73 +31,10 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
+from training.manifest import MANIFEST, committed, digest, faults, folder_of, read_manifest, seal
 from training.problems import UserError
 
-MANIFEST = "manifest.json"
-READ_BYTES = 16 * 2**20
 Say = Callable[..., None]
-
-
-def digest(path: Path) -> dict[str, Any]:
-    """Return size in bytes and SHA-256 of a file."""
-    total, state = 0, hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(READ_BYTES):
-            total += len(chunk)
-            state.update(chunk)
-    return {"bytes": total, "sha256": state.hexdigest()}
-
-
-def seal(content: dict[str, Any]) -> str:
-    """Return a manifest's own digest."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def folder_of(path: Path, step: int) -> Path:
-    """Return where the checkpoint of a step is committed."""
-    return path / f"step-{step:08d}"
-
-
-def committed(path: Path) -> list[int]:
-    """Return the steps of the committed checkpoints, newest first."""
-    found = (p.name.removeprefix("step-") for p in path.glob("step-*") if p.is_dir())
-    return sorted((int(name) for name in found if name.isdigit()), reverse=True)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a manifest.
-
-    Raises:
-        ValueError: If it is missing or is not what was written.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        wanted = manifest.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
-    if seal(manifest) != wanted:
-        raise ValueError(f"{MANIFEST} was changed after it was written")
-    return manifest
-
-
-def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: bool) -> list[str]:
-    """Return what is wrong with the files of a checkpoint.
-
-    Args:
-        folder: The checkpoint.
-        files: Names, and their sizes and digests from the manifest.
-        full: Whether to read them, rather than only to ask for their sizes.
-    """
-    wrong = []
-    for name, wanted in files:
-        file = folder / name
-        if not file.is_file():
-            wrong.append(f"{name} is missing")
-        elif (size := file.stat().st_size) != wanted["bytes"]:
-            wrong.append(f"{name} holds {size:,} bytes instead of {wanted['bytes']:,}")
-        elif full and digest(file)["sha256"] != wanted["sha256"]:
-            wrong.append(f"{name} does not match its checksum")
-    return wrong
 
 
 @dataclass(frozen=True, slots=True)

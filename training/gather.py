@@ -14,7 +14,6 @@ from torch import Tensor
 
 from training.mesh import Grid
 
-
 PLAIN = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 """One collective under two names: PyTorch 2.13 renamed it."""
 

@@ -45,7 +45,7 @@ class Kernel:
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 - autograd passes them by position
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunks: int, scale: float
     ) -> Tensor:
         learn = any(ctx.needs_input_grad)

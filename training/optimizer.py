@@ -29,7 +29,7 @@ def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:
     return settings.learning_rate * (floor + (1 - floor) * cosine)
 
 
-def adamw(
+def adamw(  # noqa: PLR0917 - compiled: tensors by position
     weight: Tensor,
     gradient: Tensor,
     master: Tensor,

@@ -1,4 +1,4 @@
-"""Train a transformer with MiCS. One process per GPU:
+"""Train a transformer with MiCS, one process per GPU.
 
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
     srun --ntasks-per-node 8 --distribution=block python -m training.train recipe.py
@@ -12,249 +12,27 @@ last event is `stopped`.
 
 import argparse
 import contextlib
-import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training.checkpoint import Checkpoints
-from training.data import Batches, Order, Prefetch, TokenFolder
-from training.mesh import Grid, Launch, Layout
-from training.metrics import Mark, Metrics, peak_tflops
-from training.optimizer import MasterAdamW, learning_rate
+from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import find
 from training.settings import Settings
-from training.sharding import Sharded, host_group, sum_over
+from training.trainer import Trainer
 
-DONE, MISTAKEN, STOPPED = 0, 2, 75
-COLLECT_EVERY = 100
-"""Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
+MISTAKEN = 2
 ATTENTION = {
     "cudnn": [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION],
     "flash": [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Figures of a step that the GPU may still be working on.
-
-    Attributes:
-        step: Counted from 1.
-        values: Loss, norm of the gradient, number of ranks that were told to stop.
-        done: When the step was finished and `values` was on the host.
-        rate: Learning rate.
-        waited: Seconds that the step waited for data.
-    """
-
-    step: int
-    values: Tensor
-    done: Mark
-    rate: float
-    waited: float
-
-
-class Trainer:
-    """One rank of a run. The process group exists already.
-
-    Args:
-        settings: The run.
-        launch: What the launcher said.
-
-    Raises:
-        UserError: If settings, launch, tokens and checkpoints do not fit each other.
-    """
-
-    def __init__(self, settings: Settings, launch: Launch) -> None:
-        self.settings, self.device = settings, launch.device()
-        model, data = settings.model, settings.data
-        self.layout = Layout.of(settings.parallel, launch)
-        self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
-        folder = TokenFolder.open(data.path, sequence=model.sequence, vocabulary=model.vocabulary)
-        self.grid = Grid.of(self.layout, self.device.type)
-        self.batches = self._batches(folder, data.global_batch, settings.run.seed)
-        self.tokens = data.global_batch * model.sequence
-        self.sharded = Sharded(settings, self.grid, self.device)
-        self.optimizer = MasterAdamW(
-            self.sharded.named_parameters(),
-            settings.optimizer,
-            self.grid.partition,
-            compiled=settings.numerics.compile,
-        )
-        self.metrics = Metrics(
-            model,
-            launch.world,
-            self.device,
-            peak_tflops(self.device, settings.run.peak_tflops),
-            settings.run.path,
-            settings.run.print_every,
-            speaks=launch.rank == 0,
-        )
-        self.stop_asked = False
-        self.mark = Mark(self.device)
-        self.step = 0
-        self.checkpoints: Checkpoints | None = None
-        if settings.checkpoint.path:
-            self.checkpoints = Checkpoints(
-                Path(settings.checkpoint.path),
-                host_group(),
-                keep=settings.checkpoint.keep,
-                verify=settings.checkpoint.verify,
-                say=self.metrics.event,
-            )
-            self._resume(self.checkpoints)
-        self.held_out: Batches | None = None
-        if data.validation_every and data.validation_path:
-            held_out = TokenFolder.open(
-                data.validation_path, sequence=model.sequence, vocabulary=model.vocabulary
-            )
-            self.layout.accumulation(data.validation_sequences, data.micro_batch)
-            self.held_out = self._batches(held_out, data.validation_sequences, None)
-
-    def _batches(self, folder: TokenFolder, size: int, seed: int | None) -> Batches:
-        return Batches(
-            folder,
-            Order(len(folder), seed),
-            size,
-            self.settings.data.micro_batch,
-            self.grid.data_index,
-            self.layout.data_ranks,
-        )
-
-    def _resume(self, checkpoints: Checkpoints) -> None:
-        checkpoints.reserve(self.optimizer.state())
-        manifest = checkpoints.resume(self.optimizer.state(), asdict(self.settings.model))
-        if manifest:
-            self.optimizer.publish()
-            self.step = int(manifest["step"])
-
-    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Ask for a checkpoint and the end, as a signal handler does."""
-        self.stop_asked = True
-
-    def run(self) -> int:
-        """Train to the last step, or until told to stop, and return the exit status."""
-        settings = self.settings
-        self.metrics.start(settings.as_dict(), self.layout.describe(), self.step)
-        feed = Prefetch(self.batches.from_step(self.step), self.device)
-        self.mark = Mark(self.device)
-        waiting: Report | None = None
-        saved, stopped = self.step, False
-        gc.disable()
-        try:
-            while self.step < settings.run.steps and not stopped:
-                report = self._step(feed)
-                # The step before is long done on the GPU: reading it does not hold this one up.
-                stopped = self._record(waiting)
-                waiting = report
-                if self.step % COLLECT_EVERY == 0:
-                    gc.collect()
-                every = settings.checkpoint.every
-                if every and self.step % every == 0:
-                    self._save()
-                    saved = self.step
-                if self.held_out and self.step % settings.data.validation_every == 0:
-                    stopped = self._record(waiting) or stopped
-                    waiting = None
-                    self._validate(self.held_out)
-            stopped = self._record(waiting) or stopped
-            if saved != self.step:
-                self._save()
-            if self.checkpoints:
-                self.checkpoints.finish()
-        finally:
-            gc.enable()
-            feed.close()
-        if self.step < settings.run.steps:
-            self.metrics.event(
-                "stopped",
-                f"stopped after step {self.step}; the same command goes on from there",
-                step=self.step,
-                status=STOPPED,
-            )
-            return STOPPED
-        self.metrics.event("done", f"done after step {self.step}", step=self.step, status=DONE)
-        return DONE
-
-    def _step(self, feed: Prefetch) -> Report:
-        """Enqueue one optimizer step."""
-        loss = torch.zeros((), device=self.device)
-        waited = 0.0
-        for micro_step in range(self.micro_steps):
-            began = time.perf_counter()
-            inputs, targets = feed.next()
-            waited += time.perf_counter() - began
-            self.sharded.boundary(reached=micro_step == self.micro_steps - 1)
-            share = self.sharded.module(inputs, targets, 1.0 / self.tokens)
-            share.backward()
-            loss = loss + share.detach()
-        if self.checkpoints:
-            self.checkpoints.settle()
-        rate = learning_rate(self.settings.optimizer, self.step, self.settings.run.steps)
-        norm = self.optimizer.step(rate)
-        self.step += 1
-        asked = torch.full_like(loss, float(self.stop_asked))
-        sums = sum_over(None, torch.stack((loss, asked)))
-        values = torch.stack((sums[0], norm.to(sums.dtype), sums[1]))
-        values = values.to("cpu", non_blocking=True)
-        return Report(self.step, values, Mark(self.device), rate, waited)
-
-    def _record(self, report: Report | None) -> bool:
-        """Record a step's figures, and return whether any rank was told to stop by then."""
-        if report is None:
-            return False
-        seconds, self.mark = report.done.seconds_since(self.mark), report.done
-        loss, norm, asked = report.values.tolist()
-        self.metrics.step(
-            report.step,
-            loss=loss,
-            norm=norm,
-            rate=report.rate,
-            tokens=self.tokens,
-            seconds=seconds,
-            waited=report.waited,
-        )
-        return bool(asked)
-
-    def _save(self) -> None:
-        if self.checkpoints:
-            facts = {
-                "model": asdict(self.settings.model),
-                "layout": asdict(self.layout),
-                "tokens": self.step * self.tokens,
-                "torch": torch.__version__,
-            }
-            self.checkpoints.save(self.step, self.optimizer.state(), facts)
-
-    @torch.no_grad()
-    def _validate(self, batches: Batches) -> None:
-        size = batches.global_batch
-        loss = torch.zeros((), device=self.device)
-        for micro_step in range(size // (batches.ranks * batches.micro_batch)):
-            rows = torch.from_numpy(batches.folder.read(batches.numbers(0, micro_step)))
-            rows = rows.to(self.device)
-            scale = 1.0 / (size * self.settings.model.sequence)
-            loss = loss + self.sharded.module(rows[:, :-1], rows[:, 1:], scale)
-        value = float(sum_over(None, loss))
-        self.metrics.event(
-            "validation",
-            f"step {self.step:7d}  held-out loss {value:.4f}",
-            step=self.step,
-            loss=value,
-        )
-        self.mark = Mark(self.device)
 
 
 def attention_order(choice: str, device: torch.device) -> Any:

@@ -40,7 +40,7 @@ from training.data import Prefetch  # noqa: E402
 from training.mesh import Launch  # noqa: E402
 from training.recipes import SMOKE  # noqa: E402
 from training.settings import Settings  # noqa: E402
-from training.train import Trainer  # noqa: E402
+from training.trainer import Trainer  # noqa: E402
 
 PER_NODE = 2
 MTU = 9000

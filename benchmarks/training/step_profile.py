@@ -17,7 +17,8 @@ from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from training.data import Prefetch  # noqa: E402
 from training.mesh import Launch  # noqa: E402
 from training.recipes import GPT_1B  # noqa: E402
-from training.train import Trainer, attention_order  # noqa: E402
+from training.train import attention_order  # noqa: E402
+from training.trainer import Trainer  # noqa: E402
 
 STATE = [
     "nvidia-smi",

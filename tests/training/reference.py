@@ -5,7 +5,7 @@ no mesh. What the program computes on any number of ranks has to equal this.
 """
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 from training.data import Order, TokenFolder

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, python
+from training_cases import ENVIRONMENT, ROOT, python
 
 SMALL = [
     "model.width=32",
@@ -90,7 +90,8 @@ def test_record_is_complete_for_a_machine(undisturbed):
     assert undisturbed[-1]["event"] == "done"
 
 
-def test_old_checkpoints_make_room(work, undisturbed):
+@pytest.mark.usefixtures("undisturbed")
+def test_old_checkpoints_make_room(work):
     done = python(*command(work, "undisturbed", "run.steps=70", "checkpoint.keep=2"))
     assert done.returncode == 0, done.stdout
     left = sorted(p.name for p in (work / "undisturbed" / "checkpoints").iterdir())
@@ -102,8 +103,7 @@ def test_old_checkpoints_make_room(work, undisturbed):
     [
         (
             ["parallel.partition_size=3"],
-            "parallel.partition_size = 3: does not divide the 1 ranks: a "
-            "rank would be left without a group; write 1",
+            "does not divide the 1 ranks: a rank would be left without a group; write 1",
         ),
         (["data.path=nowhere"], "data.path = 'nowhere': holds no index.json"),
         (["model.heads=5", "run.steps=-1"], "run.steps = -1: must be at least 1; write 1 or more"),

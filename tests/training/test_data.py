@@ -105,7 +105,7 @@ def test_mistakes_in_preparation_are_explained(tmp_path, monkeypatch, capsys, gi
 def test_tokens_that_do_not_fit_the_model_are_refused(work):
     with pytest.raises(UserError, match=r"go up to 256; write 320"):
         TokenFolder.open(str(work / "tokens"), sequence=16, vocabulary=100)
-    with pytest.raises(UserError, match="write model.sequence below"):
+    with pytest.raises(UserError, match=r"write model.sequence below"):
         TokenFolder.open(str(work / "tokens"), sequence=10**7, vocabulary=320)
     with pytest.raises(UserError, match=r"holds no index.json; write the folder that"):
         TokenFolder.open(str(work), sequence=16, vocabulary=320)
@@ -114,7 +114,7 @@ def test_tokens_that_do_not_fit_the_model_are_refused(work):
 def test_a_shortened_shard_is_noticed(tmp_path):
     write(tmp_path / "t", [np.arange(100)], vocabulary=100)
     np.save(tmp_path / "t" / "tokens-00000.npy", np.arange(50, dtype=np.uint16))
-    with pytest.raises(UserError, match="holds 50 tokens where index.json says 100"):
+    with pytest.raises(UserError, match=r"holds 50 tokens where index.json says 100"):
         TokenFolder.open(str(tmp_path / "t"), sequence=4, vocabulary=100)
 
 

@@ -4,17 +4,11 @@ import math
 from collections import Counter
 
 import pytest
+from training_cases import CASES
 
 LAYERS, WIDTH, SEQUENCE, GLOBAL_BATCH = 2, 32, 16, 16
 BYTES = 8
 """fp64."""
-CASES = [
-    (world, partition, tensor)
-    for world in (2, 4, 8)
-    for partition in (1, 2, 4, 8)
-    for tensor in (1, 2)
-    if tensor <= partition <= world
-]
 SPLIT = ("qkv", "out", "up", "down")
 
 
@@ -128,7 +122,7 @@ def test_keeping_weights_saves_the_second_gather(worlds):
 
 @pytest.mark.parametrize("world", [4, 8])
 def test_hierarchical_gather_goes_between_nodes_first(worlds, world):
-    """m ranks of n/p bytes between nodes, then k ranks of m times as much inside."""
+    """First m ranks of n/p bytes between nodes, then k ranks of m times as much inside."""
     seen = worlds[world][f"{world}x1"]
     assert counted(worlds[world]["hierarchical"]) == promised(seen, hierarchical=2)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
 from training.loss import chunked_cross_entropy
 from training.metrics import PEAK_TFLOPS

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from test_mics import CASES
+from training_cases import CASES
 
 
 @pytest.mark.parametrize("dtype", ["fp64", "bf16"])

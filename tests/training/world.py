@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.training import reference
 from training.data import Prefetch
 from training.mesh import Launch
+from training.problems import UserError
 from training.settings import (
     CheckpointSettings,
     DataSettings,
@@ -32,7 +33,7 @@ from training.settings import (
     RunSettings,
     Settings,
 )
-from training.train import Trainer
+from training.trainer import Trainer
 
 STEPS = 3
 GLOBAL_BATCH = 16
@@ -60,6 +61,7 @@ class Wire(TorchDispatchMode):
         self.seen: Counter[tuple[str, int, int]] = Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Count an operation if it is a collective, and do it."""
         name = func.__name__ if hasattr(func, "__name__") else str(func)
         space = getattr(func, "namespace", "")
         if (
@@ -128,6 +130,7 @@ class World:
         self.wanted = torch.load(work / "wanted.pt") if size > 1 else None
 
     def trainer(self, **changes: str) -> Trainer:
+        """Return a rank of a run with two micro-steps, or as changed."""
         micro_batch = str(GLOBAL_BATCH // self.size // 2)
         return Trainer(
             settings_for(self.work, **{"data__micro_batch": micro_batch, **changes}), self.launch
@@ -139,6 +142,7 @@ class World:
         return [(p, 1) for p in sizes] + [(p, 2) for p in sizes if p >= 2]
 
     def run(self) -> None:
+        """Run every case of this size."""
         if self.size == 1:
             self.reference()
             return
@@ -315,12 +319,12 @@ class World:
         dist.barrier()
         try:
             self.trainer(**changes)
-        except Exception as error:
+        except UserError as error:
             self.seen["damage"]["all"] = f"{type(error).__name__}: {error}"
         other = {**changes, "checkpoint__path": str(self.work / "checkpoints" / "fp64")}
         try:
             self.trainer(**other, model__layers="3")
-        except Exception as error:
+        except UserError as error:
             self.seen["other model"] = f"{type(error).__name__}: {error}"
 
 
@@ -352,7 +356,7 @@ def main(size: int, work: Path) -> int:
                     (work / f"world-{size}.json").write_text(json.dumps(world.seen, indent=1))
                 dist.barrier()
                 status = 0
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - a fork must not run on into its parent's code
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()

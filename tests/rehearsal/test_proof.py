@@ -1,0 +1,198 @@
+"""A proof says true of what is there, and false of each thing that is not."""
+
+import pytest
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from operations.rehearsal.proof import Evidence, prove
+from operations.rehearsal.rehearsal import PROOFS
+
+
+def proof_of(deployed, spec: EnvironmentSpec | None = None):
+    """Return evidence and the checks that failed, by area."""
+    evidence = Evidence(spec or deployed.spec, deployed.deployment, deployed.cloud)
+    results = prove(PROOFS, evidence)
+    failed = {
+        area: [str(check) for check in checks if not check.ok]
+        for area, checks in results.items()
+        if any(not check.ok for check in checks)
+    }
+    return evidence, results, failed
+
+
+def test_everything_of_every_environment_is_proved(deployed):
+    """What the templates ask for is there, and every area has looked at something."""
+    _, results, failed = proof_of(deployed)
+
+    assert failed == {}
+    assert all(results.values())
+
+
+def test_figures_come_from_the_answers_of_the_api(deployed):
+    """The table at the end shows what was found, not what was asked for."""
+    evidence, *_ = proof_of(deployed)
+
+    nodes = deployed.spec.nodes
+    assert evidence.facts["nodes"] == nodes.count
+    assert evidence.facts["cards"] == nodes.instance.network_cards.count
+    assert evidence.facts.get("reserved") == (nodes.count if nodes.makes_reservation else None)
+    assert 0 < evidence.facts["free addresses"] < deployed.spec.network.training_addresses
+
+
+def revoke(direction):
+    """Return a spoiler that takes the fabric group's rule for itself away."""
+
+    def spoil(deployed):
+        group = deployed.deployment.id_at("Network", "Fabric/Resource/Resource")
+        itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+        operation = f"revoke_security_group_{direction}"
+        deployed.cloud.ask("ec2", operation, GroupId=group, IpPermissions=itself)
+
+    return spoil
+
+
+def open_fabric(deployed):
+    """Admit everybody to the fabric group."""
+    group = deployed.deployment.id_at("Network", "Fabric/Resource/Resource")
+    everybody = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    deployed.cloud.ask(
+        "ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=everybody
+    )
+
+
+def close_lustre(deployed):
+    """Take port 988 from the nodes."""
+    servers = deployed.deployment.id_at("Storage", "Lustre/Group/Resource")
+    nodes = deployed.deployment.id_at("Network", "Nodes/Resource/Resource")
+    port = {"IpProtocol": "tcp", "FromPort": 988, "ToPort": 988}
+    rules = [port | {"UserIdGroupPairs": [{"GroupId": nodes}]}]
+    deployed.cloud.ask("ec2", "revoke_security_group_ingress", GroupId=servers, IpPermissions=rules)
+
+
+def give_public_addresses(deployed):
+    """Let the training subnet give public addresses."""
+    subnet = deployed.deployment.id_at("Network", "Network/Training0Subnet")
+    deployed.cloud.ask(
+        "ec2", "modify_subnet_attribute", SubnetId=subnet, MapPublicIpOnLaunch={"Value": True}
+    )
+
+
+def cut_route(deployed):
+    """Take the route to the NAT gateway away."""
+    table = deployed.deployment.id_at("Network", "Network/Training0Routes")
+    deployed.cloud.ask("ec2", "delete_route", RouteTableId=table, DestinationCidrBlock="0.0.0.0/0")
+
+
+def shrink_nodes(deployed):
+    """Take one node from the group's full size."""
+    group = deployed.deployment.id_at("Cluster", "Nodes/Resource")
+    deployed.cloud.ask(
+        "autoscaling", "update_auto_scaling_group", AutoScalingGroupName=group, MaxSize=511
+    )
+
+
+def lose_a_card(deployed):
+    """Add a version of the launch template with three cards."""
+    template = deployed.deployment.id_at("Cluster", "LaunchTemplate/Resource")
+    answer = deployed.cloud.ask(
+        "ec2",
+        "describe_launch_template_versions",
+        LaunchTemplateId=template,
+        Versions=["$Latest"],
+    )
+    data = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    data["NetworkInterfaces"] = data["NetworkInterfaces"][:-1]
+    deployed.cloud.ask(
+        "ec2",
+        "create_launch_template_version",
+        LaunchTemplateId=template,
+        LaunchTemplateData=data,
+    )
+
+
+def suspend_versions(deployed):
+    """Stop versioning of the data bucket."""
+    name = deployed.deployment.id_at("Storage", "Data/Resource/Resource")
+    deployed.cloud.ask(
+        "s3",
+        "put_bucket_versioning",
+        Bucket=name,
+        VersioningConfiguration={"Status": "Suspended"},
+    )
+
+
+def lose_a_parameter(deployed):
+    """Delete the parameter that names the file system."""
+    deployed.cloud.ask("ssm", "delete_parameter", Name="/ultracluster/ultracluster/file-system-id")
+
+
+def cancel_reservation(deployed):
+    """Give the reserved capacity back."""
+    reservation = deployed.deployment.id_at("Cluster", "Placement/Reservation")
+    deployed.cloud.ask("ec2", "cancel_capacity_reservation", CapacityReservationId=reservation)
+
+
+def lift_protection(deployed):
+    """Allow the storage stack to be deleted."""
+    deployed.cloud.ask(
+        "cloudformation",
+        "update_termination_protection",
+        StackName="ultracluster-Storage",
+        EnableTerminationProtection=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "area", "words"),
+    [
+        (revoke("ingress"), "security groups", "all protocols, in"),
+        (revoke("egress"), "security groups", "all protocols, out"),
+        (open_fabric, "security groups", "peers of the fabric group"),
+        (close_lustre, "security groups", "servers' rule for nodes TCP 988-988 in"),
+        (give_public_addresses, "network", "public addresses of subnet"),
+        (cut_route, "network", "default route of"),
+        (shrink_nodes, "nodes", "most nodes"),
+        (lose_a_card, "launch template", "interfaces, layout one-address"),
+        (cancel_reservation, "placement and capacity", "state of the reservation"),
+        (suspend_versions, "data bucket", "versioning of the data bucket"),
+        (lose_a_parameter, "job parameters", "file-system-id"),
+        (lift_protection, "every resource of every stack", "protection of ultracluster-Storage"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_proof_fails_where_something_is_not_as_asked(ultracluster, spoil, area, words):
+    """A proof that nothing can fail proves nothing."""
+    spoil(ultracluster)
+
+    *_, failed = proof_of(ultracluster)
+
+    assert list(failed) == [area]
+    assert any(words in line for line in failed[area])
+
+
+def test_another_wish_than_what_is_there_fails(deployed):
+    """Settings of the file system are compared with the spec, not with the template."""
+    storage = deployed.spec.storage.model_copy(update={"data_compression_type": "NONE"})
+    wish = deployed.spec.model_copy(update={"storage": storage})
+
+    *_, failed = proof_of(deployed, wish)
+
+    assert list(failed) == ["Lustre"]
+    assert "DataCompressionType" in failed["Lustre"][0]
+
+
+def test_a_resource_that_was_skipped_is_seen(ultracluster):
+    """A type that an emulator leaves out in silence would otherwise look like success."""
+    network, *others = ultracluster.stacks
+    template = dict(network.template)
+    template["Resources"] = {
+        **template["Resources"],
+        "Forgotten": {"Type": "AWS::EC2::NetworkAcl", "Properties": {}},
+    }
+    ultracluster.stacks = (
+        type(network)(network.name, network.construct_id, template, termination_protection=True),
+        *others,
+    )
+
+    *_, failed = proof_of(ultracluster)
+
+    assert "Forgotten (AWS::EC2::NetworkAcl)" in failed["every resource of every stack"][0]
