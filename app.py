@@ -55,7 +55,7 @@ def environments(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
         SpecError: with every problem of all of them.
         EnvironmentFileError: where the user's file holds none.
     """
-    from environments import ENVIRONMENTS  # noqa: PLC0415  (its faults are reported by main)
+    from environments import ENVIRONMENTS  # noqa: PLC0415  (its faults are reported by run)
 
     if environment_file is None:
         return ENVIRONMENTS
@@ -64,11 +64,10 @@ def environments(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
     return (*(e for e in ENVIRONMENTS if e.name not in names), *own)
 
 
-def main() -> int:
-    """Synthesize, or say in one line each what cannot be."""
-    file = cdk.App().node.try_get_context("environment-file")
+def run(environment_file: str | None) -> int:
+    """Synthesize, or say in one line each what cannot be; return the exit status."""
     try:
-        specs = environments(file)
+        specs = environments(environment_file)
     except SpecError as error:
         sys.stderr.writelines(f"ERROR {problem}\n" for problem in error.problems)
         return 1
@@ -87,4 +86,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # This app only reads the context; the one that is synthesized is made by build().
+    given = cdk.App(auto_synth=False).node.try_get_context("environment-file")
+    sys.exit(run(given))

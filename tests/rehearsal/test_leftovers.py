@@ -74,8 +74,6 @@ def test_data_that_is_gone_although_it_was_to_be_kept_is_a_fault(deployer):
     deployed = deployer.deploy(KEEPING[0])
     resources = deployed.deployment.resources
     destroy(deployed)
-    file_system = deployed.deployment  # the stacks are gone; ids were read before
-    del file_system
     ids = [r.physical_id for r in resources if r.resource_type == "AWS::FSx::FileSystem"]
     deployed.cloud.ask("fsx", "delete_file_system", FileSystemId=ids[0])
 

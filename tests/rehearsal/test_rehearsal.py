@@ -1,0 +1,130 @@
+"""The main job, as a user runs it: the console command and the real CDK CLI."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from operations.cli import main
+from operations.rehearsal.cdk import Event
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
+
+
+def own_processes() -> set[int]:
+    """Return the processes whose command line names this repository's emulator or CDK CLI."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word in (b"operations.emulator", b"operations.leash") for word in words):
+            found.add(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds: float = 10) -> bool:
+    """Return whether a condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_rehearsal_of_dev_by_the_real_cli():
+    """Bootstrap, deploy, proof, no-change deploy, destroy: what the README promises."""
+    before = own_processes()
+
+    done = subprocess.run(
+        [*COMMAND, "dev"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for step in ("cdk bootstrap", "cdk deploy ", "cdk deploy, again", "cdk destroy"):
+        assert f"✓ {step}" in done.stdout
+    assert "no changes" in done.stdout
+    assert re.search(r"nodes +│ +2 x p4d.24xlarge", done.stdout)
+    assert re.search(r"GPUs +│ +16 A100", done.stdout)
+    assert "Nothing is left of the environment." in done.stdout
+    assert "emulated" in done.stdout
+    assert own_processes() <= before
+
+
+def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
+    """The reason that CloudFormation gives is what the user sees, and the status is not 0."""
+    faults = tmp_path / "faults.json"
+    reason = "Insufficient capacity for the file system in use1-az6"
+    faults.write_text(json.dumps([{"type": "AWS::FSx::FileSystem", "message": reason}]))
+
+    done = subprocess.run(
+        [*COMMAND, "dev", "--faults", str(faults)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert reason in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_nothing_outlives_a_rehearsal_that_is_stopped(sent: signal.Signals, status: int):
+    """Ctrl-C, a terminated shell and a killed process all take the emulated AWS with them."""
+    before = own_processes()
+    running = subprocess.Popen(
+        [*COMMAND, "dev", "--keep"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert wait_for(lambda: own_processes() - before, seconds=60)
+        running.send_signal(sent)
+        assert running.wait(timeout=30) == status
+        assert wait_for(lambda: own_processes() <= before)
+    finally:
+        running.kill()
+
+
+def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
+    """A mistyped name names the ones there are."""
+    assert main(["rehearse", "prod"]) == 1
+    assert capsys.readouterr().err == (
+        "ERROR prod: no such environment; write dev, staging, ultracluster or the path of a "
+        "Python file\n"
+    )
+
+
+VPC = "dev/Network/Network/Vpc (NetworkVpc7FB7348F)"
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (
+            f"dev-Network | 12/50 | 11:23:05 PM | CREATE_COMPLETE      | AWS::EC2::VPC | {VPC}",
+            Event("dev-Network", 12, 50, "CREATE_COMPLETE", "AWS::EC2::VPC", VPC),
+        ),
+        ("dev-Network: creating CloudFormation changeset...", None),
+        ("", None),
+    ],
+)
+def test_progress_is_read_from_the_lines_of_the_cli(line: str, event: Event | None):
+    """The bars move by the CLI's own events."""
+    assert Event.parse(line) == event
