@@ -1,6 +1,7 @@
 """What the documentation says is run, and what it names exists."""
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -23,21 +24,14 @@ def block(marker: str) -> str:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the project as pip installs it, and nothing else of it."""
-    wheels, target = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "-w",
-            str(wheels),
-            str(ROOT),
-        ],
-        check=True,
+    sources, wheels, target = (
+        tmp_path_factory.mktemp("project") / name for name in ("sources", "wheels", "site")
     )
+    # setuptools builds in place and would leave its folders in the repository.
+    left_out = shutil.ignore_patterns(".*", "node_modules", "cdk.out", "build", "*.egg-info")
+    shutil.copytree(ROOT, sources, ignore=left_out)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--wheel-dir", str(wheels), str(sources)], check=True)
     (wheel,) = wheels.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(target)
     return target
@@ -46,12 +40,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_construct_works_in_a_stack_outside_the_repository(installed: Path, tmp_path: Path):
     """The example of the README, run by somebody who has only installed the project."""
     example = block("FabricSecurityGroup(stack")
-    (tmp_path / "theirs.py").write_text(
-        example + "\nimport constructs_lib; print(constructs_lib.__file__)"
+    where = "import constructs_lib; print(constructs_lib.__file__)"
+    (tmp_path / "theirs.py").write_text(f"{example}\n{where}\n")
+    # The repository and its editable installation are taken off the path: what is found is the
+    # installed copy, or nothing.
+    lines = (
+        "import sys",
+        f"sys.path = [{str(installed)!r}, *(p for p in sys.path if p != {str(ROOT)!r})]",
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f).lower()]",
+        "exec(open('theirs.py').read())",
     )
 
     done = subprocess.run(
-        [sys.executable, "-P", "-c", only_installed],
+        [sys.executable, "-P", "-c", "\n".join(lines)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
