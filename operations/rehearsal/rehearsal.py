@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.network import ExistingNetworkSpec
 from operations.aws import Account, Cloud, CloudError
 from operations.emulator.process import Emulator
 from operations.rehearsal import cluster_proof, network_proof, storage_proof, training_proof
@@ -18,6 +19,7 @@ from operations.rehearsal.deployment import Deployment, stack_templates
 from operations.rehearsal.display import Display
 from operations.rehearsal.leftovers import leftovers
 from operations.rehearsal.proof import Evidence, Proof, every_resource, prove
+from operations.rehearsal.stand_in import environment_file, stand_in
 
 PROOFS: Final[dict[str, Proof]] = {
     "every resource of every stack": every_resource,
@@ -63,16 +65,30 @@ class Rehearsal:
             keep: leave the deployed environment up until the process is interrupted, instead of
                 destroying it.
         """
-        with _workplace() as assembly:
-            self._synthesize(assembly)
+        with _workplace() as directory:
             with self._display.step("Start the emulated AWS") as step:
                 emulator = Emulator(region=self._spec.region, faults=self._faults)
                 emulator.__enter__()
                 step.result = emulator.endpoint_url
             try:
+                self._stand_in(emulator, directory)
+                assembly = directory / "cdk.out"
+                self._synthesize(assembly)
                 return self._on(emulator, assembly, keep=keep)
             finally:
                 emulator.stop()
+
+    def _stand_in(self, emulator: Emulator, directory: Path) -> None:
+        """Where the VPC is one that is there already, make one of the same shape here."""
+        network = self._spec.network
+        if not isinstance(network, ExistingNetworkSpec):
+            return
+        with self._display.step("Make a stand-in for the VPC") as step:
+            cloud = Account(self._spec.region, emulator.environment())
+            made = stand_in(cloud, network)
+            self._spec = self._spec.model_copy(update={"network": made})
+            self._file = environment_file(self._spec, directory)
+            step.result = f"{made.vpc_id} in place of {network.vpc_id}"
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
         cdk = Cdk(emulator.environment())
@@ -211,9 +227,9 @@ class Rehearsal:
 
 @contextmanager
 def _workplace() -> Iterator[Path]:
-    """Give a directory for the assembly, and remove it."""
+    """Give a directory for what is written on the way, and remove it."""
     directory = Path(tempfile.mkdtemp(prefix="ultracluster-"))
     try:
-        yield directory / "cdk.out"
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
