@@ -7,7 +7,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup rehearse test lint golden catalogue lock bench clean
+.PHONY: help setup rehearse test lint golden catalogue lock bench bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -52,6 +52,14 @@ catalogue: $(VENV)/rehearsal.stamp
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py
+
+# On a machine without an NVIDIA GPU it says so and does nothing else.
+bench-training: $(VENV)/dev.stamp
+	python benchmarks/training/throughput.py
+
+# MiCS against ZeRO-3 over rate-limited links between network namespaces: Linux, root, iproute2.
+bench-network: $(VENV)/dev.stamp
+	python benchmarks/training/mics_network.py
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade
