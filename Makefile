@@ -6,6 +6,8 @@ VENV := .venv
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
+export NODE_USE_SYSTEM_CA := 1
 
 .PHONY: help setup rehearse test lint golden catalogue lock bench bench-training bench-network clean
 
@@ -22,7 +24,7 @@ $(VENV)/bin/python:
 $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject.toml package-lock.json
 	pip install --quiet -r requirements-rehearsal.txt
 	pip install --quiet --no-deps --editable .
-	npm ci --silent
+	npm ci --loglevel=error
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
