@@ -12,6 +12,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.data_access import EVERY_OBJECT, data_statements
+from constructs_lib.image_repository import PULL_ACTIONS
 
 METRIC_NAMESPACES = "/aws/sagemaker/*"
 
@@ -34,7 +35,6 @@ class ExecutionRole(Construct):
         bucket: s3.IBucket,
         key: kms.IKey,
         repository: ecr.IRepository,
-        file_system_id: str,
         vpc: ec2.IVpc,
         subnets: Sequence[ec2.ISubnet],
         security_groups: Sequence[ec2.ISecurityGroup],
@@ -47,7 +47,6 @@ class ExecutionRole(Construct):
             bucket: where data, checkpoints and outputs live.
             key: the bucket's key.
             repository: the training images.
-            file_system_id: the Lustre file system that jobs mount.
             vpc: the network of the subnets.
             subnets: where SageMaker may put the network interfaces of a job.
             security_groups: the groups that it may put on them.
@@ -75,9 +74,11 @@ class ExecutionRole(Construct):
             *self._network(vpc, subnets, security_groups),
             *self._observability(),
             iam.PolicyStatement(
-                sid="FileSystem",
+                # IAM knows no resource for it, and one that is named would allow nothing. Who
+                # reaches a file system is decided by its security group.
+                sid="DescribeFileSystems",
                 actions=["fsx:DescribeFileSystems"],
-                resources=[self._arn("fsx", f"file-system/{file_system_id}")],
+                resources=["*"],
             ),
         ]
         policy = iam.ManagedPolicy(
@@ -92,8 +93,8 @@ class ExecutionRole(Construct):
             {
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
                 "*": (
-                    "Describing networks, asking ECR for a token and putting metrics have no "
-                    "resource; metrics are bound to SageMaker's namespace."
+                    "Describing networks and file systems, asking ECR for a token and putting "
+                    "metrics have no resource; metrics are bound to SageMaker's namespace."
                 ),
                 self._arn("ec2", "network-interface/*"): (
                     "SageMaker makes the interfaces of each job anew; they are bound to this "
@@ -117,11 +118,7 @@ class ExecutionRole(Construct):
         return [
             iam.PolicyStatement(
                 sid="PullImages",
-                actions=[
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                ],
+                actions=list(PULL_ACTIONS),
                 resources=[repository.repository_arn],
             ),
             iam.PolicyStatement(

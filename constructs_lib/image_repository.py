@@ -1,19 +1,45 @@
 """The ECR repository of training images."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from constructs_lib.retention import removal_policy
 
 IMAGES_KEPT = 20
+PULL_ACTIONS = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+)
 
 
 class ImageRepository(Construct):
     """Define a repository whose tags never move, so that a job's image is what was tested."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, keep: bool) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        keep: bool,
+        readers: Sequence[iam.IRole] = (),
+    ) -> None:
+        """Define the repository.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            key: the key that images are encrypted with.
+            keep: whether repository and images outlive their stack.
+            readers: roles that the repository itself admits to pull. It is for roles of stacks
+                that this one depends on, whose own policies cannot name the repository.
+        """
         super().__init__(scope, construct_id)
 
         self.repository = ecr.Repository(
@@ -40,3 +66,11 @@ class ImageRepository(Construct):
             removal_policy=removal_policy(keep=keep),
             empty_on_delete=not keep,
         )
+        if readers:
+            self.repository.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="PullImages",
+                    principals=[iam.ArnPrincipal(role.role_arn) for role in readers],
+                    actions=list(PULL_ACTIONS),
+                )
+            )

@@ -8,6 +8,11 @@ from constructs import Construct
 PREFIX = "/ultracluster"
 
 
+def parameter_path(environment_name: str) -> str:
+    """Return the path below which the parameters of an environment are."""
+    return f"{PREFIX}/{environment_name}"
+
+
 class JobParameters(Construct):
     """Define one parameter below `/ultracluster/<environment>/` for each value."""
 
@@ -30,7 +35,7 @@ class JobParameters(Construct):
         super().__init__(scope, construct_id)
 
         for name, value in values.items():
-            path = f"{PREFIX}/{environment_name}/{name}"
+            path = f"{parameter_path(environment_name)}/{name}"
             if isinstance(value, str):
                 ssm.StringParameter(self, name, parameter_name=path, string_value=value)
             else:

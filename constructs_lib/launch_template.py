@@ -42,8 +42,13 @@ class EfaLaunchTemplate(Construct):
             placement: placement group and capacity; without it nodes are placed anywhere.
             role: role of the instances.
             user_data: what a node does at its first boot.
+
+        Raises:
+            ValueError: without a security group, or where the spec asks for capacity that no
+                placement names.
         """
         super().__init__(scope, construct_id)
+        _check(spec, security_groups, placement)
         self._groups = [group.security_group_id for group in security_groups]
 
         self.resource = ec2.CfnLaunchTemplate(
@@ -105,6 +110,10 @@ class EfaLaunchTemplate(Construct):
     def _image(self, spec: NodesSpec) -> str:
         if spec.image.startswith("ami-"):
             return spec.image
+        if ":" in spec.image:
+            # A version or label. CloudFormation's parameters take neither, and the library would
+            # drop it in silence; EC2 resolves it at every launch, to the image that it names.
+            return f"resolve:ssm:{spec.image}"
         # Resolved when the stack is deployed, so that all nodes of a version boot one image;
         # `resolve:ssm:` in the template would resolve at every launch.
         return ec2.MachineImage.from_ssm_parameter(spec.image).get_image(self).image_id
@@ -155,3 +164,25 @@ class EfaLaunchTemplate(Construct):
         return ec2.CfnLaunchTemplate.CpuOptionsProperty(
             core_count=spec.instance.cores, threads_per_core=spec.threads_per_core
         )
+
+
+def _check(
+    spec: NodesSpec,
+    security_groups: Sequence[ec2.ISecurityGroup],
+    placement: ClusterPlacement | None,
+) -> None:
+    """Refuse what EC2 would accept and nobody wants."""
+    if not security_groups:
+        raise ValueError(
+            "security_groups: got none, and nodes would be put into the VPC's default group; "
+            "pass the fabric group, and a group for ordinary traffic"
+        )
+    for field in ("capacity_block", "capacity_reservation"):
+        if getattr(spec, field) is not None and (
+            placement is None or placement.capacity_reservation_id is None
+        ):
+            raise ValueError(
+                f"placement: got {'nothing' if placement is None else 'one without capacity'}, "
+                f"and the spec has a {field} that nodes would not be launched on; pass "
+                "ClusterPlacement(..., spec=<the same nodes>)"
+            )

@@ -22,6 +22,7 @@ class LauncherRole(Construct):
         subnets: Sequence[ec2.ISubnet],
         security_groups: Sequence[ec2.ISecurityGroup],
         assumed_by: iam.IPrincipal,
+        parameter_path: str | None = None,
     ) -> None:
         """Define the role.
 
@@ -32,6 +33,8 @@ class LauncherRole(Construct):
             subnets: the only subnets that a job may be started in.
             security_groups: the only groups that a job may be given.
             assumed_by: who starts jobs.
+            parameter_path: path of the SSM parameters that say what a job is started with; they
+                are read by GetParametersByPath with just this path.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -91,6 +94,22 @@ class LauncherRole(Construct):
                 resources=[streams],
             ),
         ]
+        if parameter_path is not None:
+            # Who may read a path by GetParametersByPath reads all that is below it (Systems
+            # Manager User Guide), so that no wildcard is needed.
+            statements.append(
+                iam.PolicyStatement(
+                    sid="ReadParameters",
+                    actions=["ssm:GetParametersByPath"],
+                    resources=[
+                        stack.format_arn(
+                            service="ssm",
+                            resource="parameter",
+                            resource_name=parameter_path.strip("/"),
+                        )
+                    ],
+                )
+            )
         policy = iam.ManagedPolicy(
             self,
             "Policy",

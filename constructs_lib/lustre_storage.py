@@ -10,12 +10,19 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.catalogue.lustre import LOG_GROUP_PREFIX, PORTS
 from constructs_lib.retention import removal_policy
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 
 Association = fsx.CfnDataRepositoryAssociation
 Configuration = fsx.CfnFileSystem.LustreConfigurationProperty
+
+RESTRICTED_PORTS = "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts"
+OVER_EFA = (
+    "Lustre over EFA bypasses the operating system with traffic of every protocol; the only peers "
+    "are the group of the file servers and that of their clients, each named by its id."
+)
 
 
 class LustreStorage(Construct):
@@ -132,28 +139,29 @@ class LustreStorage(Construct):
         rules: list[cdk.CfnResource] = []
         for protocol, first, last in ports:
             suffix = f"{name}{first or 'All'}"
-            rules += [
-                ec2.CfnSecurityGroupEgress(
-                    self,
-                    f"{suffix}Out",
-                    group_id=source,
-                    destination_security_group_id=destination,
-                    ip_protocol=protocol,
-                    from_port=first,
-                    to_port=last,
-                    description="Lustre",
-                ),
-                ec2.CfnSecurityGroupIngress(
-                    self,
-                    f"{suffix}In",
-                    group_id=destination,
-                    source_security_group_id=source,
-                    ip_protocol=protocol,
-                    from_port=first,
-                    to_port=last,
-                    description="Lustre",
-                ),
-            ]
+            outward = ec2.CfnSecurityGroupEgress(
+                self,
+                f"{suffix}Out",
+                group_id=source,
+                destination_security_group_id=destination,
+                ip_protocol=protocol,
+                from_port=first,
+                to_port=last,
+                description="Lustre",
+            )
+            inward = ec2.CfnSecurityGroupIngress(
+                self,
+                f"{suffix}In",
+                group_id=destination,
+                source_security_group_id=source,
+                ip_protocol=protocol,
+                from_port=first,
+                to_port=last,
+                description="Lustre",
+            )
+            if spec.efa_enabled:
+                acknowledge(inward, {RESTRICTED_PORTS: OVER_EFA})
+            rules += [outward, inward]
         return rules
 
     def _log_group(self, spec: LustreSpec, log_key: kms.IKey | None) -> logs.LogGroup:
@@ -197,7 +205,15 @@ class LustreStorage(Construct):
             automatic_backup_retention_days=asked.get("AutomaticBackupRetentionDays"),
             weekly_maintenance_start_time=asked["WeeklyMaintenanceStartTime"],
             log_configuration=fsx.CfnFileSystem.LogConfigurationProperty(
-                level="WARN_ERROR", destination=log_group.log_group_arn
+                level="WARN_ERROR",
+                # `Fn::GetAtt` of a log group ends in `:*`, which names its streams; FSx wants the
+                # group (coverage-roadmap#206).
+                destination=cdk.Stack.of(self).format_arn(
+                    service="logs",
+                    resource="log-group",
+                    resource_name=log_group.log_group_name,
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                ),
             ),
         )
 

@@ -26,6 +26,15 @@ class NodeGroup(Construct):
         subnets: Sequence[ec2.ISubnet],
         count: int,
     ) -> None:
+        """Define the group.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            launch_template: how a node is launched.
+            subnets: where nodes are launched; all of one zone, as EFA does not leave it.
+            count: nodes at full size.
+        """
         super().__init__(scope, construct_id)
 
         # No desired capacity: CloudFormation would set it anew at every update, and so stop
@@ -40,8 +49,9 @@ class NodeGroup(Construct):
                 launch_template_id=launch_template.launch_template_id,
                 version=launch_template.version,
             ),
-            # Scaling in picks nodes by itself; a job that loses one of its nodes loses all.
-            new_instances_protected_from_scale_in=True,
+            # No protection from scaling in: nothing scales in by itself here, and protected nodes
+            # would stay when somebody asks for fewer, and stop the group's deletion
+            # (aws-cdk#18179: CloudFormation sets the size to zero and waits).
             health_check_type="EC2",
             health_check_grace_period=cdk.Duration.minutes(15).to_seconds(),
         )

@@ -29,7 +29,11 @@ SESSION_ACTIONS = (
 
 
 class NodeRole(Construct):
-    """Define what a node may do: be managed, read and write the data, pull images, report."""
+    """Define what a node may do: be managed, read and write the data, enter the image registry.
+
+    Which images it may pull is said by the repository (`ImageRepository(readers=...)`), which is
+    defined after the nodes.
+    """
 
     def __init__(
         self,
@@ -57,13 +61,19 @@ class NodeRole(Construct):
                 iam.PolicyStatement(
                     sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
                 ),
+                iam.PolicyStatement(
+                    sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
+                ),
             ],
         )
         acknowledge_wildcards(
             policy,
             {
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
-                "*": "The agent's own actions have no resource: they act on the calling instance.",
+                "*": (
+                    "The agent's own actions act on the calling instance, and asking ECR for a "
+                    "token has no resource; images are opened by each repository's own policy."
+                ),
             },
         )
 

@@ -37,9 +37,11 @@ def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
     """
     if name.endswith(".py") or "/" in name:
         path = Path(name)
-        found = load(path)
+        # What a file imports from here to build on is not what it is about.
+        ours = {id(spec) for spec in registered()}
+        found = [spec for spec in load(path) if id(spec) not in ours]
         if len(found) != 1:
-            names = ", ".join(spec.name for spec in found)
+            names = ", ".join(spec.name for spec in found) or "no environment of its own"
             raise UsageError(f"{name}: it holds {names}; keep one environment in a file to use it")
         return found[0], path
     known = {spec.name: spec for spec in registered()}

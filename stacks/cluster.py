@@ -38,13 +38,14 @@ class ClusterStack(cdk.Stack):
             spec=spec.nodes,
             availability_zone_id=spec.availability_zone_id,
         )
+        self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(
             self,
             "LaunchTemplate",
             spec=spec.nodes,
             security_groups=network.security_groups,
             placement=placement,
-            role=NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role,
+            role=self.node_role,
             user_data=mount_lustre(
                 dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
             ),

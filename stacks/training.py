@@ -6,7 +6,7 @@ from constructs import Construct
 
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.image_repository import ImageRepository
-from constructs_lib.job_parameters import JobParameters
+from constructs_lib.job_parameters import JobParameters, parameter_path
 from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.spec.environment import EnvironmentSpec
 from stacks.cluster import ClusterStack
@@ -36,7 +36,11 @@ class TrainingStack(cdk.Stack):
         )
 
         images = ImageRepository(
-            self, "Images", key=storage.key, keep=spec.storage.keep_data
+            self,
+            "Images",
+            key=storage.key,
+            keep=spec.storage.keep_data,
+            readers=[cluster.node_role],
         ).repository
         execution = ExecutionRole(
             self,
@@ -44,7 +48,6 @@ class TrainingStack(cdk.Stack):
             bucket=storage.bucket,
             key=storage.key,
             repository=images,
-            file_system_id=storage.lustre.file_system_id,
             vpc=network.vpc,
             subnets=network.training_subnets,
             security_groups=network.security_groups,
@@ -56,6 +59,7 @@ class TrainingStack(cdk.Stack):
             subnets=network.training_subnets,
             security_groups=network.security_groups,
             assumed_by=iam.AccountRootPrincipal(),
+            parameter_path=parameter_path(spec.name),
         ).role
         JobParameters(
             self,

@@ -250,7 +250,7 @@ def _efa(
         return
     field = "LustreConfiguration.EfaEnabled"
     if deployment != "PERSISTENT_2":
-        yield Problem(field, True, f"{deployment} has no EFA; write PERSISTENT_2 or remove it")
+        yield Problem(field, True, f"{deployment} has no EFA; remove it, or choose PERSISTENT_2")
         return
     # Intelligent-Tiering needs it with and without EFA, and says so itself.
     tiering = properties.get("StorageType") == "INTELLIGENT_TIERING"

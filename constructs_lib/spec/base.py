@@ -67,7 +67,10 @@ class Spec(BaseModel):
             super().__init__(**given)
         except ValidationError as error:
             # A union reports once for each member; one problem a place is what a user has.
+            # A tuple with a faulty item is also reported as too short: the item is what counts.
             details = {_place(detail): detail for detail in reversed(error.errors())}
+            for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
+                details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
             self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
         found += self.problems()
@@ -132,16 +135,16 @@ def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
     if kind == "literal_error":
         return Problem(path, got, f"choose {context['expected']}")
     bounds = {
-        "greater_than": ("gt", "more than {}"),
-        "greater_than_equal": ("ge", "at least {}"),
-        "less_than": ("lt", "less than {}"),
-        "less_than_equal": ("le", "at most {}"),
-        "too_short": ("min_length", "{} or more, as in (one,) or (one, two)"),
-        "too_long": ("max_length", "{} or fewer"),
+        "greater_than": ("gt", "write more than {}"),
+        "greater_than_equal": ("ge", "write at least {}"),
+        "less_than": ("lt", "write less than {}"),
+        "less_than_equal": ("le", "write at most {}"),
+        "too_short": ("min_length", "it needs at least {}, as in (one,) or (one, two)"),
+        "too_long": ("max_length", "it takes at most {}"),
     }
     if kind in bounds:
         key, words = bounds[kind]
-        return Problem(path, got, f"write {words.format(context[key])}")
+        return Problem(path, got, words.format(context[key]))
     return Problem(path, got, _expected(spec, path, detail["msg"]))
 
 

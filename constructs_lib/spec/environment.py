@@ -95,9 +95,18 @@ class EnvironmentSpec(Spec):
     @rule
     def _region_is_known(self) -> Iterator[Problem]:
         if self.region not in instances.regions():
-            near = [r for r in sorted(instances.regions()) if r[:4] == self.region[:4]]
-            known = choices(near or sorted(instances.regions()))
-            yield Problem("region", self.region, f"no such Region is known; write {known}")
+            known = self._regions_of_the_type() or sorted(instances.regions())
+            near = [region for region in known if region[:4] == self.region[:4]]
+            fix = f"no such Region is known; write {choices(near or known)}"
+            yield Problem("region", self.region, fix)
+
+    def _regions_of_the_type(self) -> list[str]:
+        """Return the Regions that sell the nodes' type, none where the type is faulty."""
+        try:
+            instance = self.nodes.instance
+        except UndeterminedError:
+            return []
+        return [r for r in sorted(instances.regions()) if instance.zones(r) != ()]
 
     @rule
     def _zone_is_in_the_region(self) -> Iterator[Problem]:
@@ -134,7 +143,7 @@ class EnvironmentSpec(Spec):
         if zones is None:
             return
         if not zones:
-            regions = [r for r in sorted(instances.regions()) if instance.zones(r) != ()]
+            regions = self._regions_of_the_type()
             if regions:
                 fix = f"{instance.name} is not sold there; it is in {choices(regions)}"
                 yield Problem("region", self.region, fix)
@@ -167,8 +176,8 @@ class EnvironmentSpec(Spec):
             yield Problem(
                 "storage.efa_enabled",
                 self.storage.efa_enabled,
-                f"{instance.name} cannot be a client over EFA (it needs Nitro v4 or later); "
-                "write efa_enabled=False, clients reach the file system over TCP",
+                f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 "
+                "cannot); write efa_enabled=False, clients reach the file system over TCP",
             )
 
     @rule

@@ -53,12 +53,15 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
     with collecting() as collection:
+        sys.path.insert(0, str(path.parent))  # as Python does for a file that it runs
         try:
             namespace = runpy.run_path(str(path))
         except (Exception, SystemExit) as error:
             if collection.found:  # the faults that were found explain why it did not run
                 raise SpecError(collection.problems(())) from error
             raise EnvironmentFileError(_where(path, error)) from error
+        finally:
+            sys.path.remove(str(path.parent))
         found = {id(v): v for v in namespace.values() if isinstance(v, EnvironmentSpec)}
         if not found and not collection.found:
             raise EnvironmentFileError(f"{path}: it defines no environment; write {EXAMPLE}")

@@ -15,7 +15,7 @@ GIB_PER_TIB: Final = 1024
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
-BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9.]+$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 
 FIELDS: Final = {

@@ -133,7 +133,7 @@ class NodesSpec(Spec):
             yield Problem(
                 "capacity_block",
                 self.instance_type,
-                "this type is not sold by Capacity Block; write capacity_reservation, or nothing",
+                "that type is not sold by Capacity Block; remove it, or use capacity_reservation",
             )
         if self.capacity_block is None and not self.instance.on_demand:
             yield Problem(
@@ -194,17 +194,6 @@ class NodesSpec(Spec):
             )
 
     @rule
-    def _group_takes_the_type(self) -> Iterator[Problem]:
-        strategies = self.instance.placement_strategies
-        if self.placement_group and strategies and "cluster" not in strategies:
-            yield Problem(
-                "placement_group",
-                self.placement_group,
-                f"{self.instance_type} takes no cluster placement group; "
-                "write placement_group=False",
-            )
-
-    @rule
     def _threads_are_offered(self) -> Iterator[Problem]:
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
@@ -234,4 +223,16 @@ class NodesSpec(Spec):
                 self.image,
                 f"{self.instance_type} is {self.instance.architecture}; write "
                 f"{self.image.replace(other, self.instance.architecture)}",
+            )
+
+    @rule
+    def _image_has_the_driver(self) -> Iterator[Problem]:
+        maker = self.instance.accelerator.manufacturer
+        if "nvidia" in self.image and maker != "NVIDIA":
+            yield Problem(
+                "image",
+                self.image,
+                f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
+                f"{maker or 'another maker'}; write the id or parameter of an image with their "
+                "driver",
             )

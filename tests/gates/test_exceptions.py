@@ -109,7 +109,7 @@ def test_each_gate_stops_a_synthesis(fault, finding, tmp_path: Path):
     broken = app.build((), outdir=str(tmp_path))
     fault(cdk.Stack(broken, "Broken", env=cdk.Environment(region="us-east-1")))
 
-    with pytest.raises(RuntimeError, match="Validation ?[Ff]ailed"):
+    with pytest.raises(RuntimeError, match=r"Validation ?[Ff]ailed"):
         broken.synth()
     report = json.loads((tmp_path / "validation-report.json").read_text())
     assert finding in {

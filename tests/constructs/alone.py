@@ -1,0 +1,150 @@
+"""Every construct of the library, each put alone into a stack that somebody else wrote."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from bare import ZONES, Surroundings
+
+from constructs_lib.data_bucket import DataBucket
+from constructs_lib.execution_role import ExecutionRole
+from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.image_repository import ImageRepository
+from constructs_lib.job_parameters import JobParameters
+from constructs_lib.keys import DataKey, LogKey
+from constructs_lib.launch_template import EfaLaunchTemplate
+from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.lustre_storage import LustreStorage
+from constructs_lib.node_group import NodeGroup
+from constructs_lib.node_role import NodeRole
+from constructs_lib.placement import ClusterPlacement
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from constructs_lib.training_network import TrainingNetwork
+
+NODES: Final = NodesSpec(
+    instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()
+)
+LUSTRE: Final = LustreSpec(
+    deployment_type="SCRATCH_2",
+    capacity_gib=1200,
+    data_repositories=(DataRepositorySpec(file_system_path="/data", prefix="data/"),),
+    keep_data=True,
+)
+LUSTRE_OVER_EFA: Final = LustreSpec(
+    deployment_type="PERSISTENT_2",
+    capacity_gib=4800,
+    per_unit_storage_throughput=1000,
+    metadata_iops="AUTOMATIC",
+    efa_enabled=True,
+    customer_key=True,
+    keep_data=True,
+)
+
+
+def zone(stack: cdk.Stack) -> str:
+    """Return a zone id of the stack's Region."""
+    return ZONES.get(stack.region, "use1-az6")
+
+
+def _network(stack: cdk.Stack, around: Surroundings) -> None:
+    TrainingNetwork(
+        stack, "It", spec=NetworkSpec(), availability_zone_id=zone(stack), log_key=around.key
+    )
+
+
+def _placement(stack: cdk.Stack, _: Surroundings) -> ClusterPlacement:
+    return ClusterPlacement(stack, "Placement", spec=NODES, availability_zone_id=zone(stack))
+
+
+def _template(stack: cdk.Stack, around: Surroundings) -> EfaLaunchTemplate:
+    return EfaLaunchTemplate(
+        stack,
+        "It",
+        spec=NODES,
+        security_groups=around.groups,
+        placement=_placement(stack, around),
+        role=around.role,
+    )
+
+
+def _node_group(stack: cdk.Stack, around: Surroundings) -> None:
+    NodeGroup(
+        stack,
+        "Nodes",
+        launch_template=_template(stack, around),
+        subnets=around.subnets,
+        count=NODES.count,
+    )
+
+
+def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:
+    return lambda stack, around: LustreStorage(
+        stack,
+        "It",
+        spec=spec,
+        vpc=around.vpc,
+        subnet=around.subnets[0],
+        clients=around.groups,
+        bucket=around.bucket,
+        key=around.key,
+        log_key=around.key,
+    )
+
+
+def _execution_role(stack: cdk.Stack, around: Surroundings) -> None:
+    ExecutionRole(
+        stack,
+        "It",
+        bucket=around.bucket,
+        key=around.key,
+        repository=ecr.Repository.from_repository_name(stack, "Images", "training"),
+        vpc=around.vpc,
+        subnets=around.subnets,
+        security_groups=around.groups,
+    )
+
+
+def _launcher_role(stack: cdk.Stack, around: Surroundings) -> None:
+    LauncherRole(
+        stack,
+        "It",
+        execution_role=around.role,
+        subnets=around.subnets,
+        security_groups=around.groups,
+        assumed_by=iam.AccountRootPrincipal(),
+        parameter_path="/somewhere/else",
+    )
+
+
+CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
+    "cluster-placement": _placement,
+    "data-bucket": lambda s, a: DataBucket(s, "It", key=a.key, keep=True),
+    "data-bucket-not-kept": lambda s, a: DataBucket(s, "It", key=a.key, keep=False),
+    "data-key": lambda s, _: DataKey(s, "It", keep=True),
+    "efa-launch-template": _template,
+    "execution-role": _execution_role,
+    "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
+    "image-repository": lambda s, a: ImageRepository(
+        s, "It", key=a.key, keep=True, readers=[a.role]
+    ),
+    "job-parameters": lambda s, _: JobParameters(
+        s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
+    ),
+    "launcher-role": _launcher_role,
+    "log-key": lambda s, _: LogKey(s, "It", keep=True),
+    "lustre": _lustre(LUSTRE),
+    "lustre-over-efa": _lustre(LUSTRE_OVER_EFA),
+    "node-group": _node_group,
+    "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
+    "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
+    "training-network": _network,
+}
+
+
+def define(name: str, stack: cdk.Stack) -> None:
+    """Put one construct into a stack."""
+    CONSTRUCTS[name](stack, Surroundings(stack))

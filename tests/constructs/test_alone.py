@@ -1,0 +1,104 @@
+"""Every construct in somebody else's stack, in every partition, under both rule packs."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from alone import CONSTRUCTS, define
+from aws_cdk.assertions import Template
+from bare import bare_stack, text
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
+from constructs import Construct
+
+import constructs_lib
+
+EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
+
+# Service principals, which are the same in every partition (aws-cdk-lib, standardized names).
+PRINCIPALS = {
+    "ec2.amazonaws.com",
+    "lambda.amazonaws.com",
+    "logging.s3.amazonaws.com",
+    "s3.data-source.lustre.fsx.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+}
+
+
+def test_no_construct_is_left_out():
+    """A construct that is added must be used alone here, or nobody has tried it."""
+    source = Path(__file__).with_name("alone.py").read_text()
+    defined = {
+        name
+        for module in pkgutil.iter_modules(constructs_lib.__path__, "constructs_lib.")
+        if not module.ispkg
+        for name, found in inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
+        if issubclass(found, Construct) and found.__module__ == module.name
+    }
+
+    # A view of what exists, and a part of the network, have tests of their own.
+    missing = {name for name in defined if f"import {name}" not in source and name not in source}
+    assert missing == {"Endpoints", "ExistingTrainingNetwork"}
+
+
+@EVERY_CONSTRUCT
+def test_a_construct_stands_alone_and_passes_the_rules(name: str, tmp_path: Path):
+    """Its exceptions are found at itself, also where the Region is not known."""
+    app = cdk.App(outdir=str(tmp_path))
+    stack = cdk.Stack(app, "Somebodys")
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    define(name, stack)
+
+    app.synth()  # raises at a finding that nobody acknowledged
+
+    assert Template.from_stack(stack).to_json()["Resources"]
+
+
+@EVERY_CONSTRUCT
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-northwest-1"])
+def test_a_construct_names_no_partition(name: str, region: str):
+    """An ARN of the wrong partition is refused, or worse, never matches."""
+    stack = bare_stack(region)
+    define(name, stack)
+    template: dict[str, Any] = Template.from_stack(stack).to_json()
+
+    template.pop("Rules", None)
+    words = text(template)
+    assert "arn:aws:" not in words
+    hosts = set(re.findall(r"[a-z0-9.-]*amazonaws\.com(?:\.cn)?", words))
+    assert hosts <= PRINCIPALS
+
+
+def test_endpoints_of_china_have_their_own_names():
+    """EC2 knows no `com.amazonaws.cn-northwest-1.ecr.api` (aws-cdk#9864)."""
+    stack = bare_stack("cn-northwest-1")
+    define("training-network", stack)
+
+    names = {
+        endpoint["Properties"]["ServiceName"]
+        for endpoint in Template.from_stack(stack).find_resources("AWS::EC2::VPCEndpoint").values()
+        if endpoint["Properties"]["VpcEndpointType"] == "Interface"
+    }
+    assert "cn.com.amazonaws.cn-northwest-1.ecr.api" in names
+    assert "com.amazonaws.cn-northwest-1.ssm" in names
+
+
+def test_china_has_its_own_domain():
+    """KMS compares the endpoint that a request came by, and CloudWatch Logs is regional there."""
+    stack = bare_stack("cn-northwest-1")
+    define("data-key", stack)
+    logging = bare_stack("cn-northwest-1")
+    define("log-key", logging)
+
+    suffix = {"Ref": "AWS::URLSuffix"}
+    assert text({"Fn::Join": ["", ["s3.cn-northwest-1.", suffix]]}) in text(
+        Template.from_stack(stack).to_json()
+    )
+    assert text({"Fn::Join": ["", ["logs.cn-northwest-1.", suffix]]}) in text(
+        Template.from_stack(logging).to_json()
+    )

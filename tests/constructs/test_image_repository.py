@@ -1,0 +1,74 @@
+"""The repository of training images."""
+
+import json
+from typing import Any
+
+import pytest
+from bare import Surroundings, bare_stack, only, text
+
+from constructs_lib.image_repository import IMAGES_KEPT, ImageRepository
+
+
+def repository(*, keep: bool = True, reader: bool = False) -> dict[str, Any]:
+    stack = bare_stack()
+    around = Surroundings(stack)
+    ImageRepository(
+        stack, "Images", key=around.key, keep=keep, readers=[around.role] if reader else []
+    )
+    return only(stack, "AWS::ECR::Repository")
+
+
+@pytest.fixture(scope="session")
+def properties() -> dict[str, Any]:
+    found: dict[str, Any] = repository()["Properties"]
+    return found
+
+
+def test_tags_never_move_and_images_are_scanned(properties: dict[str, Any]):
+    """What a job runs is what was tested under that tag."""
+    assert properties["ImageTagMutability"] == "IMMUTABLE"
+    assert properties["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def test_images_are_encrypted_with_the_key_that_is_given(properties: dict[str, Any]):
+    """Weights and code are in the layers."""
+    assert properties["EncryptionConfiguration"]["EncryptionType"] == "KMS"
+    assert "key/somebodys" in text(properties["EncryptionConfiguration"]["KmsKey"])
+
+
+def test_old_images_go(properties: dict[str, Any]):
+    """Training images have 20 GB each; ECR wants the rule for any tag to come last."""
+    rules = json.loads(properties["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+
+    untagged, oldest = sorted(rules, key=lambda rule: rule["rulePriority"])
+    assert untagged["selection"]["tagStatus"] == "untagged"
+    assert untagged["selection"]["countNumber"] == 7
+    assert oldest["selection"]["tagStatus"] == "any"
+    assert oldest["selection"]["countNumber"] == IMAGES_KEPT
+
+
+@pytest.mark.parametrize(("keep", "policy"), [(True, "RetainExceptOnCreate"), (False, "Delete")])
+def test_images_are_kept_or_go_with_the_stack(*, keep: bool, policy: str):
+    """ECR deletes a repository with images only if it is told to."""
+    found = repository(keep=keep)
+
+    assert found["DeletionPolicy"] == policy
+    assert found["Properties"]["EmptyOnDelete"] is not keep
+
+
+def test_readers_may_pull_and_no_more():
+    """Nodes are defined before the repository; it admits them, and cannot be pushed to by them."""
+    policy = repository(reader=True)["Properties"]["RepositoryPolicyText"]
+
+    (statement,) = policy["Statement"]
+    assert set(statement["Action"]) == {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+    }
+    assert text(statement["Principal"]["AWS"]).endswith(':123456789012:role/Somebodys"]]}')
+
+
+def test_without_readers_there_is_no_policy(properties: dict[str, Any]):
+    """Roles of the account are then admitted by their own policies alone."""
+    assert "RepositoryPolicyText" not in properties

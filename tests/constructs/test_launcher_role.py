@@ -1,0 +1,94 @@
+"""The role that starts training jobs."""
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+from bare import Surroundings, bare_stack, listed, only, statements, text
+
+from constructs_lib.job_parameters import parameter_path
+from constructs_lib.launcher_role import LauncherRole
+
+
+def launcher(path: str | None) -> cdk.Stack:
+    stack = bare_stack()
+    around = Surroundings(stack)
+    LauncherRole(
+        stack,
+        "Launcher",
+        execution_role=around.role,
+        subnets=around.subnets,
+        security_groups=around.groups,
+        assumed_by=iam.AccountRootPrincipal(),
+        parameter_path=path,
+    )
+    return stack
+
+
+@pytest.fixture(scope="session")
+def role() -> cdk.Stack:
+    return launcher(parameter_path("dev"))
+
+
+def test_only_the_execution_role_is_passed_and_only_to_sagemaker(role: cdk.Stack):
+    """Whoever may pass any role may become any role."""
+    passing = [s for s in statements(role).values() if "iam:PassRole" in listed(s["Action"])]
+
+    (statement,) = passing
+    assert text(statement["Resource"]).endswith(':123456789012:role/Somebodys"]]}')
+    assert statement["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    }
+
+
+def test_iam_is_used_for_nothing_else(role: cdk.Stack):
+    """A launcher has no business with roles and policies."""
+    actions = {a for s in statements(role).values() for a in listed(s["Action"])}
+
+    assert {a for a in actions if a.startswith(("iam:", "sts:"))} == {"iam:PassRole"}
+    assert [a for a in actions if "*" in a] == []
+
+
+def test_jobs_start_in_the_networks_of_the_environment_only(role: cdk.Stack):
+    """Else a job could be started outside the VPC, where everything can be reached."""
+    conditions = statements(role)["StartJobs"]["Condition"]
+
+    assert conditions["ForAllValues:StringEquals"] == {
+        "sagemaker:VpcSubnets": ["subnet-aaaaaaaa", "subnet-bbbbbbbb"],
+        "sagemaker:VpcSecurityGroupIds": ["sg-aaaaaaaa", "sg-bbbbbbbb"],
+    }
+
+
+def test_a_job_without_a_network_is_refused(role: cdk.Stack):
+    """An absent list satisfies ForAllValues."""
+    assert statements(role)["StartJobs"]["Condition"]["Null"] == {
+        "sagemaker:VpcSubnets": "false",
+        "sagemaker:VpcSecurityGroupIds": "false",
+    }
+
+
+def test_only_listing_is_allowed_everywhere(role: cdk.Stack):
+    """It has no resource; everything else has one."""
+    everywhere = {sid for sid, s in statements(role).items() if "*" in listed(s["Resource"])}
+
+    assert everywhere == {"ListJobs"}
+
+
+def test_a_launcher_can_read_what_a_job_is_started_with(role: cdk.Stack):
+    """Role, subnets, groups and image of an environment are known by its parameters alone."""
+    statement = statements(role)["ReadParameters"]
+
+    assert statement["Action"] == "ssm:GetParametersByPath"
+    assert statement["Resource"]["Fn::Join"][1][-1] == ":parameter/ultracluster/dev"
+
+
+def test_a_launcher_without_parameters_reads_none():
+    """In somebody else's stack they may be elsewhere."""
+    assert "ssm:" not in text(statements(launcher(None)))
+
+
+def test_the_role_is_assumed_by_whom_the_caller_names(role: cdk.Stack):
+    """People, a pipeline or a state machine."""
+    (statement,) = only(role, "AWS::IAM::Role")["Properties"]["AssumeRolePolicyDocument"][
+        "Statement"
+    ]
+    assert text(statement["Principal"]["AWS"]).endswith(':root"]]}')

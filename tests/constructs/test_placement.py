@@ -1,0 +1,99 @@
+"""Placement group and capacity, in each of the ways that nodes ask for them."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from bare import bare_stack, only, resources
+
+from constructs_lib.placement import ClusterPlacement
+from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+
+ID = "cr-0123456789abcdef0"
+
+
+def placed(count: int = 512, **nodes: Any) -> tuple[cdk.Stack, ClusterPlacement]:
+    stack = bare_stack()
+    placement = ClusterPlacement(
+        stack,
+        "Placement",
+        spec=NodesSpec(instance_type="p4d.24xlarge", count=count, **nodes),
+        availability_zone_id="use1-az6",
+    )
+    return stack, placement
+
+
+def test_on_demand_nodes_get_a_group_and_no_reservation():
+    """Nothing is paid for until nodes run."""
+    stack, placement = placed()
+
+    assert only(stack, "AWS::EC2::PlacementGroup")["Properties"] == {"Strategy": "cluster"}
+    assert resources(stack, "AWS::EC2::CapacityReservation") == {}
+    assert placement.capacity_reservation_id is None
+
+
+def test_nodes_without_a_group_get_nothing():
+    """An instance type that takes no group, or a user who wants none."""
+    stack, placement = placed(placement_group=False)
+
+    assert resources(stack, "AWS::EC2::PlacementGroup") == {}
+    assert placement.placement_group is None
+
+
+def test_reservation_is_made_inside_the_group():
+    """Capacity reserved outside the group is not found by instances launched into it."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec())
+
+    (group,) = resources(stack, "AWS::EC2::PlacementGroup")
+    reservation = only(stack, "AWS::EC2::CapacityReservation")["Properties"]
+    head, *_, middle, tail = reservation["PlacementGroupArn"]["Fn::Join"][1]
+    assert (head, middle, tail) == ("arn:", ":placement-group/", {"Ref": group})
+
+
+def test_reservation_is_for_the_nodes_alone():
+    """An open one would be eaten by whatever else of the type starts in the zone."""
+    stack, placement = placed(capacity_reservation=CapacityReservationSpec())
+
+    reservation = only(stack, "AWS::EC2::CapacityReservation")["Properties"]
+    del reservation["PlacementGroupArn"]
+    assert reservation == {
+        "AvailabilityZoneId": "use1-az6",
+        "EndDateType": "unlimited",
+        "InstanceCount": 512,
+        "InstanceMatchCriteria": "targeted",
+        "InstancePlatform": "Linux/UNIX",
+        "InstanceType": "p4d.24xlarge",
+        "Tenancy": "default",
+    }
+    (logical_id,) = resources(stack, "AWS::EC2::CapacityReservation")
+    assert stack.resolve(placement.capacity_reservation_id) == {"Ref": logical_id}
+
+
+def test_reservation_without_a_group_names_none():
+    """The nodes are then placed anywhere in the zone, and so is their capacity."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec(), placement_group=False)
+
+    assert "PlacementGroupArn" not in (only(stack, "AWS::EC2::CapacityReservation")["Properties"])
+
+
+def test_existing_reservation_is_taken_as_it_is():
+    """It has been paid for: a second one would double the bill."""
+    stack, placement = placed(
+        capacity_reservation=CapacityReservationSpec(capacity_reservation_id=ID),
+        placement_group=False,
+    )
+
+    assert resources(stack, "AWS::EC2::CapacityReservation") == {}
+    assert placement.capacity_reservation_id == ID
+
+
+def test_capacity_block_makes_neither_group_nor_reservation():
+    """A block is placed close together by itself."""
+    stack, placement = placed(
+        count=64,
+        placement_group=False,
+        capacity_block=CapacityBlockSpec(capacity_reservation_id=ID),
+    )
+
+    assert resources(stack, "AWS::EC2::PlacementGroup") == {}
+    assert resources(stack, "AWS::EC2::CapacityReservation") == {}
+    assert placement.capacity_reservation_id == ID

@@ -1,0 +1,116 @@
+"""The environments of this repository: their size, and what they say of nobody."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import environments
+from constructs_lib.spec.environment import EnvironmentSpec
+from environments.dev import DEV
+from environments.staging import STAGING
+from environments.ultracluster import ULTRACLUSTER
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("constructs_lib", "environments", "stacks", "operations", "training", "facts")
+EXAMPLE_ACCOUNT = "123456789012"
+"""The account of AWS's own documentation, which the emulator answers for."""
+
+
+def test_there_are_three():
+    """An environment that is not listed would be deployed by nobody."""
+    assert environments.ENVIRONMENTS == (DEV, STAGING, ULTRACLUSTER)
+    assert [e.name for e in environments.ENVIRONMENTS] == ["dev", "staging", "ultracluster"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "count", "gpus"), [(DEV, 2, 16), (STAGING, 16, 128), (ULTRACLUSTER, 512, 4096)]
+)
+def test_nodes_and_gpus_are_the_promised_ones(environment: EnvironmentSpec, count, gpus):
+    """P4d everywhere, so that what is tried in the small runs in the large."""
+    nodes = environment.nodes
+
+    assert (nodes.instance_type, nodes.count, nodes.accelerators) == ("p4d.24xlarge", count, gpus)
+    assert nodes.instance.network_cards.gbps == 400
+
+
+@pytest.mark.parametrize(
+    ("environment", "used", "free"),
+    [(DEV, 26, 225), (STAGING, 117, 902), (ULTRACLUSTER, 3169, 922)],
+)
+def test_addresses_fit_the_subnet_with_room(environment: EnvironmentSpec, used, free):
+    """512 nodes, SageMaker on all of them, 86 of the file system and 11 endpoints in a /20."""
+    assert sum(environment.address_demand().values()) == used
+    assert environment.network.training_addresses - used == free
+
+
+def test_the_ultracluster_uses_a_slash_20():
+    """4,091 addresses; the classic layout with four a node would still be refused."""
+    assert ULTRACLUSTER.network.training_subnet_cidrs == ("10.2.0.0/20",)
+    assert ULTRACLUSTER.address_demand() == {
+        "nodes": 512,
+        "SageMaker": 2560,
+        "file system": 86,
+        "endpoints": 11,
+    }
+
+
+def test_dev_keeps_nothing_and_the_others_keep_data():
+    """The two mistakes that cost most: paying for dev's leftovers, losing a run's checkpoints."""
+    assert (DEV.storage.deployment_type, DEV.storage.keep_data) == ("SCRATCH_2", False)
+    for environment in (STAGING, ULTRACLUSTER):
+        assert environment.storage.deployment_type == "PERSISTENT_2"
+        assert environment.storage.keep_data
+        assert environment.storage.data_repositories
+    assert [e.termination_protection for e in environments.ENVIRONMENTS] == [False, False, True]
+
+
+def test_only_the_ultracluster_reserves_capacity_and_does_so_in_its_group():
+    """eksctl#7949: capacity reserved outside the placement group is not found from inside."""
+    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, False, True]
+    assert ULTRACLUSTER.nodes.placement_group
+    assert all(e.nodes.capacity_block is None for e in environments.ENVIRONMENTS)
+
+
+def test_vpcs_do_not_overlap():
+    """They can be peered with one another or with the same office network."""
+    assert len({e.network.cidr for e in environments.ENVIRONMENTS}) == 3
+
+
+def test_a_checkpoint_is_written_as_fast_as_the_comments_promise():
+    """98.4 TiB at 98.4 GB/s: 14 TB in 143 seconds."""
+    storage = ULTRACLUSTER.storage
+
+    assert storage.tebibytes == pytest.approx(98.4, abs=0.05)
+    assert storage.throughput_gbps == pytest.approx(98.4, abs=0.05)
+    assert 14_000 / storage.throughput_gbps == pytest.approx(143, abs=1)
+
+
+def test_no_python_of_ours_names_an_account():
+    """The account is whoever deploys; a number in the code would send a stack to a stranger."""
+    files = [ROOT / "app.py", *(p for name in SOURCES for p in (ROOT / name).rglob("*.py"))]
+    assert len(files) > 50
+
+    named = {
+        (path.relative_to(ROOT).parts[:2], number)
+        for path in files
+        for number in re.findall(r"(?<![\d.])\d{12}(?![\d.])", path.read_text())
+    }
+    assert named <= {(("operations", "emulator"), EXAMPLE_ACCOUNT)}
+
+
+def test_importing_the_environments_starts_no_node():
+    """`check`, completion and other people's scripts read them in a fraction of a second."""
+    code = """
+import json, sys
+import environments, constructs_lib.spec.loading
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    imported = set(json.loads(run.stdout))
+
+    assert {"environments", "constructs_lib", "pydantic"} <= imported
+    assert not imported & {"aws_cdk", "jsii", "constructs", "cdk_nag", "boto3", "torch"}

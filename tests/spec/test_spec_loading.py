@@ -1,0 +1,226 @@
+"""Environment files: every problem at once, each with its path and the line it was written on."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.spec.loading import EnvironmentFileError, load
+from constructs_lib.spec.problem import SpecError
+
+IMPORTS = """\
+from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import CapacityBlockSpec, NodesSpec
+"""
+
+SOUND = f"""{IMPORTS}
+NETWORK = NetworkSpec()
+NODES = NodesSpec(instance_type="p4d.24xlarge", count=2)
+STORAGE = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
+PLACE = dict(region="us-east-1", availability_zone_id="use1-az6")
+REST = dict(network=NETWORK, nodes=NODES, storage=STORAGE, sagemaker=SageMakerSpec(instances=0))
+"""
+
+EIGHT_FAULTS = f"""{IMPORTS}
+EIGHT = EnvironmentSpec(  # broken: eight.availability_zone_id
+    name="eight",
+    region="us-east-1",
+    availability_zone_id="us-east-1a",
+    network=NetworkSpec(  # broken: eight.network.public_subnet_cidr
+        cidr="10.0.0.0/16",
+        training_subnet_cidrs=("10.0.0.0/24",),
+        public_subnet_cidr="10.0.0.0/28",
+    ),
+    nodes=NodesSpec(  # broken: eight.nodes.placement_group eight.nodes.count eight.nodes.image
+        instance_type="p4d.24xlarge",
+        count=65,
+        capacity_block=CapacityBlockSpec(
+            capacity_reservation_id="cr-0123456789abcdef0",
+        ),
+        image="mine",
+    ),
+    storage=LustreSpec(  # broken: eight.storage.capacity_gib
+        deployment_type="PERSISTENT_2",
+        capacity_gib=1300,
+        per_unit_storage_throughput=250,
+        data_repositories=(
+            DataRepositorySpec(file_system_path="/a", prefix="a/"),
+            DataRepositorySpec(  # broken: eight.storage.data_repositories[1].file_system_path
+                file_system_path="b",
+                prefix="b/",
+            ),
+        ),
+        keep_data=True,
+    ),
+    sagemaker=SageMakerSpec(instances=-1),  # broken: eight.sagemaker.instances
+)
+"""
+
+THREE_ENVIRONMENTS = f"""{SOUND}
+ONE = EnvironmentSpec(name="One", **PLACE, **REST)  # broken: One.name
+TWO = EnvironmentSpec(
+    name="two",
+    **PLACE,
+    **REST | dict(nodes=NodesSpec(instance_type="p4d", count=2)),  # broken: two.nodes.instance_type
+)
+FINE = EnvironmentSpec(name="fine", **PLACE, **REST)
+UNNAMED = EnvironmentSpec(  # broken: environments[3].name environments[3].region
+    region="mars",
+    availability_zone_id="use1-az6",
+    **REST,
+)
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes an environment file and returns its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "mine.py"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write
+
+
+def marked(text: str, path: Path) -> set[tuple[str, str]]:
+    """Return field and place of everything that a file itself calls broken."""
+    return {
+        (field, f"{path}:{number}")
+        for number, line in enumerate(text.splitlines(), start=1)
+        for field in re.sub(".*# broken:|^(?!.*# broken:).*", "", line).split()
+    }
+
+
+@pytest.mark.parametrize(("text", "count"), [(EIGHT_FAULTS, 8), (THREE_ENVIRONMENTS, 4)])
+def test_independent_faults_are_as_many_problems_each_with_path_and_line(write, text, count):
+    """Whoever wrote the file finds every line to change in one run."""
+    path = write(text)
+    expected = marked(text, path)
+    assert len(expected) == count
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+
+    assert {(p.field, p.source) for p in caught.value.problems} == expected
+    assert len(caught.value.problems) == count
+    assert len(str(caught.value).splitlines()) == count
+
+
+def test_environments_of_a_file_are_returned_in_their_order(write):
+    """A user's own file stands beside those of the repository."""
+    path = write(
+        SOUND
+        + 'B = EnvironmentSpec(name="b", **PLACE, **REST)\n'
+        + 'A = EnvironmentSpec(name="a", **PLACE, **REST)\n'
+        + "AGAIN = A\n"
+    )
+
+    assert [environment.name for environment in load(path)] == ["b", "a"]
+
+
+def test_a_fault_in_a_shared_spec_is_one_problem(write):
+    """Two environments on one storage: there is one line to change."""
+    path = write(
+        SOUND.replace("capacity_gib=1200", "capacity_gib=1300")
+        + 'A = EnvironmentSpec(name="a", **PLACE, **REST)\n'
+        + 'B = EnvironmentSpec(name="b", **PLACE, **REST)\n'
+    )
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [p.field for p in caught.value.problems] == ["a.storage.capacity_gib"]
+
+
+def test_a_name_used_twice_is_one_problem(write):
+    """Two environments of one name would be one set of stacks."""
+    path = write(
+        SOUND
+        + 'A = EnvironmentSpec(name="same", **PLACE, **REST)\n'
+        + 'B = EnvironmentSpec(name="same", **PLACE, **REST)\n'
+    )
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [str(p) for p in caught.value.problems] == [
+        'same.name: got "same"; another environment has that name; give each a name of its own'
+    ]
+
+
+def test_a_name_used_twice_hides_no_other_fault(write):
+    """Both environments keep their paths."""
+    path = write(
+        SOUND
+        + 'A = EnvironmentSpec(name="same", region="mars", availability_zone_id="x", **REST)\n'
+        + 'B = EnvironmentSpec(name="same", **PLACE, **REST)\n'
+    )
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [p.field for p in caught.value.problems] == ["same.region", "same.name"]
+
+
+def test_an_environment_that_is_not_assigned_is_judged_as_well(write):
+    """It would be missed in silence otherwise."""
+    path = write(SOUND + 'EnvironmentSpec(name="Bad", **PLACE, **REST) and None\n')
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [p.field for p in caught.value.problems] == ["EnvironmentSpec.name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("A = (\n", r":1: '\(' was never closed"),
+        ("\nA = EnvironmentSpec()\n", r":2: NameError: name 'EnvironmentSpec' is not defined"),
+        ("import nothing_of_that_name\n", r":1: ModuleNotFoundError: No module named 'nothing_of"),
+        ("raise ValueError('one\\ntwo')\n", r":1: ValueError: one two"),
+        ("import sys\nsys.exit(3)\n", r":2: SystemExit: 3"),
+        ("A = 5\n", r": it defines no environment; write MINE = EnvironmentSpec\("),
+        ("", r": it defines no environment; write MINE = EnvironmentSpec\("),
+    ],
+)
+def test_a_file_that_holds_no_environment_is_one_line(write, text, says):
+    """A stack trace through our loader would hide the line that matters."""
+    path = write(text)
+
+    with pytest.raises(EnvironmentFileError, match=rf"^{re.escape(str(path))}{says}") as caught:
+        load(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["none.py", "."])
+def test_a_missing_file_is_one_line(tmp_path, name):
+    """Also where the path is a folder."""
+    path = tmp_path / name
+
+    with pytest.raises(EnvironmentFileError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: no such file; write the path of a Python file"
+
+
+def test_faults_explain_why_a_file_did_not_run(write):
+    """Code after a faulty spec that uses it fails by that fault: the fault is to be changed."""
+    path = write(
+        SOUND
+        + 'A = EnvironmentSpec(name="a", **PLACE, **REST | dict(nodes=NodesSpec(\n'
+        + '    instance_type="p4d.24xlage", count=2)))\n'
+        + "print(A.nodes.accelerators)\n"
+    )
+
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert [p.field for p in caught.value.problems] == ["NodesSpec.instance_type"]
+
+
+def test_specs_raise_again_after_a_file_was_loaded(write):
+    """Problems are gathered only while a file is read."""
+    with pytest.raises(SpecError):
+        load(write(EIGHT_FAULTS))
+    with pytest.raises(SpecError):
+        exec(f"{IMPORTS}\nSageMakerSpec(instances=-1)", {})  # noqa: S102

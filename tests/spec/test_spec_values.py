@@ -1,0 +1,186 @@
+"""A spec is a value: typed, frozen, and valid if it exists; it says all of its problems at once."""
+
+import pydantic
+import pytest
+from samples import P4D, RESERVED, SCRATCH, changed, found, refused
+
+from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.problem import MISSING, Problem, SpecError
+
+SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
+
+
+def test_a_spec_cannot_be_changed():
+    """What was judged is what is deployed."""
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        P4D.name = "other"
+
+
+def test_a_copy_with_changes_is_judged_like_any_other_spec():
+    """Pydantic's own copy takes an update unseen: an invalid spec would exist."""
+    assert P4D.model_copy(update={"name": "other"}).name == "other"
+    assert P4D.model_copy() == P4D
+
+    (problem,) = refused(lambda: P4D.model_copy(update={"name": "Other"}))
+    assert (problem.field, problem.got) == ("name", "Other")
+    (problem,) = refused(lambda: P4D.model_copy(update={"nam": "other"}))
+    assert problem.fix.endswith("write name")
+
+
+def test_every_problem_is_reported_at_once():
+    """One attempt shows all there is to change."""
+    problems = refused(
+        lambda: NodesSpec(
+            instance_type="p4d.24xlage",
+            count=0,
+            image="mine",
+            root_volume_gib="200",
+            threads_per_core=4,
+            colour="red",
+        )
+    )
+
+    assert {(p.field, p.got) for p in problems} == {
+        ("instance_type", "p4d.24xlage"),
+        ("count", 0),
+        ("image", "mine"),
+        ("root_volume_gib", "200"),
+        ("threads_per_core", 4),
+        ("colour", "red"),
+    }
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__name__)
+def test_what_must_be_given_is_named_with_its_meaning(spec):
+    """Somebody who writes `LustreSpec()` learns what there is to write."""
+    required = [name for name, field in spec.model_fields.items() if field.is_required()]
+    problems = refused(spec)
+
+    assert [p.field for p in problems] == required
+    for problem in problems:
+        meaning = spec.model_fields[problem.field].description.split("\n")[0].rstrip(".")
+        assert problem.got is MISSING
+        assert problem.fix.startswith(f"write {problem.field}=... ({meaning}")
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__name__)
+def test_every_field_has_a_meaning(spec):
+    """Messages and the manual quote it."""
+    assert [name for name, field in spec.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("build", "line"),
+    [
+        (
+            lambda: changed(SCRATCH.storage, {"capacity_gb": 1200}),
+            "capacity_gb: got 1200; LustreSpec has no field of that name; write capacity_gib",
+        ),
+        (
+            lambda: SageMakerSpec(instances=1, colour="red"),
+            (
+                'colour: got "red"; SageMakerSpec has no field of that name; '
+                "remove it; there are: instances"
+            ),
+        ),
+        (
+            lambda: SageMakerSpec(instances=True),
+            (
+                "instances: got True; write a whole number (Most instances that all jobs together "
+                "use at a time, of the nodes' type (`ml.` form))"
+            ),
+        ),
+        (
+            lambda: changed(SCRATCH.storage, {"keep_data": "no"}),
+            (
+                'keep_data: got "no"; write True or False (Whether file system, bucket and key '
+                "outlive the stack)"
+            ),
+        ),
+        (
+            lambda: changed(P4D.storage, {"metadata_iops": "auto"}),
+            (
+                'metadata_iops: got "auto"; write a whole number, "AUTOMATIC" or None (Metadata '
+                "performance of PERSISTENT_2; it can be raised later but not added later)"
+            ),
+        ),
+        (
+            lambda: changed(P4D, {"network": 5}),
+            (
+                "network: got 5; write a NetworkSpec or an ExistingNetworkSpec (The VPC: made "
+                "for the environment, or one that is there already)"
+            ),
+        ),
+    ],
+)
+def test_a_wrong_type_is_told_in_words_of_the_trade(build, line):
+    """No `Annotated`, no `literal_error`, no link to pydantic."""
+    assert [str(problem) for problem in refused(build)] == [line]
+
+
+def test_a_long_value_is_cut():
+    """A line stays a line, whatever was pasted into it."""
+    (problem,) = refused(lambda: changed(P4D.nodes, {"image": "x" * 5000}))
+
+    assert problem.got == "x" * 5000
+    assert len(str(problem)) < 300
+
+
+def test_an_error_is_a_value_error_that_shows_every_line():
+    """Whoever builds a spec in a script of their own sees what is wrong without our commands."""
+    with pytest.raises(ValueError, match="capacity_gib: got 1300") as caught:
+        changed(P4D.storage, {"capacity_gib": 1300, "per_unit_storage_throughput": 300})
+
+    assert isinstance(caught.value, SpecError)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_problem_knows_where_it_was_written():
+    """The line of the call, in the file of the user."""
+    (problem,) = refused(lambda: SageMakerSpec(instances=-1))
+
+    file, _, line = problem.source.rpartition(":")
+    assert file == __file__
+    assert "SageMakerSpec(instances=-1)" in open(file).readlines()[int(line) - 1]  # noqa: SIM115, PTH123
+
+
+def test_the_same_problem_elsewhere_is_equal():
+    """The place in a file says nothing about what is wrong."""
+    assert Problem("a", 1, "b", "x:1") == Problem("a", 1, "b", "y:2")
+
+
+def test_rules_that_need_a_faulty_value_are_silent_and_the_others_speak():
+    """An unknown type leaves the addresses unknown; zone, storage and names are still judged."""
+    problems = found(
+        lambda: changed(
+            P4D,
+            {
+                "nodes.instance_type": "banana",
+                "nodes.image": "mine",
+                "availability_zone_id": "us-east-1a",
+                "storage.capacity_gib": 1300,
+                "name": "Sample",
+            },
+        )
+    )
+
+    assert {p.field for p in problems} == {
+        "nodes.instance_type",
+        "nodes.image",
+        "availability_zone_id",
+        "storage.capacity_gib",
+        "name",
+    }
+
+
+def test_figures_of_a_cluster_follow_from_its_values():
+    """What `check` and the rehearsal print."""
+    assert RESERVED.nodes.accelerators == 32
+    assert RESERVED.nodes.makes_reservation
+    assert not P4D.nodes.makes_reservation
+    assert P4D.storage.tebibytes == 2.34375
+    assert P4D.storage.throughput_gbps == pytest.approx(0.5859375)
+    assert SCRATCH.storage.throughput_gbps == pytest.approx(200 * 1200 / 1024 / 1000)

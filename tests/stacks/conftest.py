@@ -1,0 +1,18 @@
+"""Every kind of environment, synthesized once."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from worlds import WORLDS, Synthesis, synthesize
+
+
+@pytest.fixture(scope="session")
+def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesis]:
+    """Return the synthesis of an environment by its name."""
+
+    @cache
+    def of(name: str) -> Synthesis:
+        return synthesize(WORLDS[name], tmp_path_factory.mktemp(name))
+
+    return of

@@ -1,0 +1,92 @@
+"""What holds for the templates of every environment, whatever was asked for."""
+
+import json
+import re
+from typing import Any
+
+from worlds import Synthesis
+
+IMPORT = re.compile(r'"Fn::ImportValue": "[a-z0-9-]+-([A-Z]\w+):')
+
+MOST_RESOURCES = 500
+MOST_BYTES = 1_000_000
+"""Limits of a CloudFormation template (User Guide, quotas)."""
+
+
+def no_subnet_gives_public_addresses(made: Synthesis) -> None:
+    """EC2 refuses nodes with several interfaces where addresses are assigned."""
+    for subnet in made.resources("AWS::EC2::Subnet"):
+        assert subnet["Properties"]["MapPublicIpOnLaunch"] is False
+
+
+def every_interface_is_in_the_fabric(made: Synthesis) -> None:
+    """One card outside the group is a rank that hangs."""
+    (fabric,) = (
+        name
+        for name, resource in made.templates["Network"]["Resources"].items()
+        if resource["Type"] == "AWS::EC2::SecurityGroup"
+        and resource["Properties"]["GroupDescription"].startswith("EFA traffic")
+    )
+    exports = {
+        json.dumps(output["Value"]): output["Export"]["Name"]
+        for output in made.templates["Network"]["Outputs"].values()
+    }
+    group = {"Fn::ImportValue": exports[json.dumps({"Fn::GetAtt": [fabric, "GroupId"]})]}
+    (template,) = made.resources("AWS::EC2::LaunchTemplate")
+    interfaces = template["Properties"]["LaunchTemplateData"]["NetworkInterfaces"]
+    assert interfaces
+    assert all(group in interface["Groups"] for interface in interfaces)
+
+
+def the_file_system_waits_for_its_rules(made: Synthesis) -> None:
+    """FSx refuses a group that does not yet admit Lustre."""
+    storage: dict[str, Any] = made.templates["Storage"]["Resources"]
+    rules = {
+        name
+        for name, resource in storage.items()
+        if resource["Type"].startswith("AWS::EC2::SecurityGroup")
+        and resource["Type"] != "AWS::EC2::SecurityGroup"
+    }
+    (file_system,) = made.resources("AWS::FSx::FileSystem")
+    assert rules
+    assert set(file_system["DependsOn"]) == rules
+
+
+def templates_are_small_enough(made: Synthesis) -> None:
+    """CloudFormation refuses more."""
+    for stack, template in made.templates.items():
+        assert len(template["Resources"]) < MOST_RESOURCES
+        assert made.sizes[stack] < MOST_BYTES
+
+
+def nothing_in_a_placement_group_is_tagged(made: Synthesis) -> None:
+    """Tags of a group are create-only: a new one would replace it and its reservation."""
+    for group in made.resources("AWS::EC2::PlacementGroup"):
+        assert group["Properties"] == {"Strategy": "cluster"}
+    for reservation in made.resources("AWS::EC2::CapacityReservation"):
+        assert "TagSpecifications" not in reservation["Properties"]
+
+
+def no_node_is_public(made: Synthesis) -> None:
+    """Nothing in any template asks for a public address of a node."""
+    assert "AssociatePublicIpAddress" not in json.dumps(made.templates)
+
+
+def imports_run_one_way(made: Synthesis) -> None:
+    """A stack takes from those before it, so that it can be deleted before them."""
+    stacks = list(made.templates)
+    for position, stack in enumerate(stacks):
+        imported = IMPORT.findall(json.dumps(made.templates[stack]))
+        assert bool(imported) is (position > 0)
+        assert set(imported) <= set(stacks[:position])
+
+
+INVARIANTS = (
+    no_subnet_gives_public_addresses,
+    every_interface_is_in_the_fabric,
+    the_file_system_waits_for_its_rules,
+    templates_are_small_enough,
+    nothing_in_a_placement_group_is_tagged,
+    no_node_is_public,
+    imports_run_one_way,
+)

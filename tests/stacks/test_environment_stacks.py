@@ -1,0 +1,154 @@
+"""The four stacks of every kind of environment, as `app.build()` makes them."""
+
+import json
+from collections.abc import Callable
+
+import aws_cdk as cdk
+import pytest
+from invariants import INVARIANTS
+from worlds import STACKS, WORLDS, Synthesis
+
+from constructs_lib.spec.network import INTERFACE_ENDPOINTS
+from stacks.environment import TrainingEnvironment
+
+Made = Callable[[str], Synthesis]
+EVERY_WORLD = pytest.mark.parametrize("name", WORLDS)
+
+
+@EVERY_WORLD
+@pytest.mark.parametrize("invariant", INVARIANTS, ids=lambda rule: rule.__name__)
+def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synthesis], None]):
+    """And no gate finds anything: synthesis would raise."""
+    invariant(synthesis(name))
+
+
+@pytest.mark.parametrize("name", ["small", "existing", "reserved"])
+def test_stacks_depend_on_each_other_one_way(name: str):
+    """Network, Storage, Cluster, Training: each is deleted before those that it uses."""
+    stage = TrainingEnvironment(cdk.App(), spec=WORLDS[name])
+    stage.synth()
+    made = [stage.network, stage.storage, stage.cluster, stage.training]
+
+    assert [stack.node.id for stack in made] == list(STACKS)
+    for position, stack in enumerate(made):
+        depended = {other.node.id for other in stack.dependencies}
+        assert depended <= set(STACKS[:position])
+        assert position == 0 or depended
+
+
+@pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
+def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
+    """A cluster that cannot be torn down costs money; data that can be is lost."""
+    stage = TrainingEnvironment(cdk.App(), spec=WORLDS[name])
+
+    assert stage.network.termination_protection is protected
+    assert stage.storage.termination_protection is protected
+    assert not stage.cluster.termination_protection
+    assert not stage.training.termination_protection
+
+
+@pytest.mark.parametrize("name", ["govcloud", "china"])
+def test_no_partition_is_written_down(synthesis: Made, name: str):
+    """Wherever it is deployed, ARNs are of that partition."""
+    assert "arn:aws:" not in json.dumps(synthesis(name).templates)
+
+
+def test_nothing_is_made_of_a_network_that_is_there(synthesis: Made):
+    """Only the groups, the flow of logs' key and the endpoints that were asked for are added."""
+    made = synthesis("existing")
+
+    for kind in ("VPC", "Subnet", "RouteTable", "NatGateway", "FlowLog"):
+        assert list(made.resources(f"AWS::EC2::{kind}")) == []
+    assert len(list(made.resources("AWS::EC2::VPCEndpoint"))) == 3
+    (nodes,) = made.resources("AWS::AutoScaling::AutoScalingGroup")
+    assert nodes["Properties"]["VPCZoneIdentifier"] == [
+        "subnet-0123456789abcdef0",
+        "subnet-0123456789abcdef1",
+    ]
+    (file_system,) = made.resources("AWS::FSx::FileSystem")
+    assert file_system["Properties"]["SubnetIds"] == ["subnet-0123456789abcdef0"]
+
+
+def test_a_closed_network_reaches_every_service_it_needs(synthesis: Made):
+    """There is no other way out."""
+    made = synthesis("closed")
+
+    assert list(made.resources("AWS::EC2::NatGateway")) == []
+    assert list(made.resources("AWS::EC2::InternetGateway")) == []
+    assert len(list(made.resources("AWS::EC2::VPCEndpoint"))) == len(INTERFACE_ENDPOINTS) + 1
+
+
+def test_nodes_mount_the_file_system_and_may_reach_it(synthesis: Made):
+    """The group that storage admits is one of those on the nodes' interfaces."""
+    made = synthesis("small")
+
+    (template,) = made.resources("AWS::EC2::LaunchTemplate")
+    data = template["Properties"]["LaunchTemplateData"]
+    assert "@tcp:/" in json.dumps(data["UserData"])
+    admitted = {
+        json.dumps(rule["Properties"]["SourceSecurityGroupId"])
+        for rule in made.resources("AWS::EC2::SecurityGroupIngress")
+    }
+    assert admitted & {json.dumps(group) for group in data["NetworkInterfaces"][0]["Groups"]}
+
+
+def test_nodes_may_pull_the_training_images(synthesis: Made):
+    """The repository comes after the nodes, and admits their role by itself."""
+    made = synthesis("small")
+
+    (repository,) = made.resources("AWS::ECR::Repository")
+    (statement,) = repository["Properties"]["RepositoryPolicyText"]["Statement"]
+    assert "small-Cluster:ExportsOutputFnGetAttNodeRole" in json.dumps(statement["Principal"])
+
+
+def test_jobs_find_everything_below_one_path(synthesis: Made):
+    """A launcher that knows the environment's name needs nothing else."""
+    names = {
+        parameter["Properties"]["Name"]
+        for parameter in synthesis("small").resources("AWS::SSM::Parameter")
+    }
+
+    assert names == {
+        f"/ultracluster/small/{what}"
+        for what in (
+            "availability-zone-id",
+            "data-bucket",
+            "execution-role-arn",
+            "file-system-id",
+            "image-repository-uri",
+            "instance-type",
+            "launch-template-id",
+            "launcher-role-arn",
+            "lustre-dns-name",
+            "lustre-mount-name",
+            "node-group-name",
+            "security-group-ids",
+            "subnet-ids",
+        )
+    }
+
+
+def test_the_launcher_reads_the_parameters_that_are_written(synthesis: Made):
+    """A path of its own would be denied, one level up would open every environment."""
+    made = synthesis("small")
+
+    reading = [
+        statement
+        for policy in made.resources("AWS::IAM::ManagedPolicy")
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid" if "Sid" in statement else "Effect"] == "ReadParameters"
+    ]
+    (statement,) = reading
+    assert statement["Resource"]["Fn::Join"][1][-1].endswith(":parameter/ultracluster/small")
+
+
+def test_everything_but_the_placement_group_carries_the_environment(synthesis: Made):
+    """Costs are told apart by it."""
+    made = synthesis("reserved")
+
+    expected = {"Key": "ultracluster:environment", "Value": "reserved"}
+    for kind in ("AWS::EC2::VPC", "AWS::FSx::FileSystem", "AWS::S3::Bucket", "AWS::KMS::Key"):
+        for resource in made.resources(kind):
+            assert expected in resource["Properties"]["Tags"]
+    (nodes,) = made.resources("AWS::AutoScaling::AutoScalingGroup")
+    assert nodes["Properties"]["Tags"] == [{**expected, "PropagateAtLaunch": True}]

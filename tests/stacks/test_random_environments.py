@@ -1,0 +1,26 @@
+"""Environments that nobody thought of."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from invariants import INVARIANTS
+from worlds import synthesize
+
+from constructs_lib.spec.environment import EnvironmentSpec
+
+sys.path.append(str(Path(__file__).parents[1] / "spec"))
+from strategies import environments
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(environment=environments())
+def test_any_valid_environment_synthesizes_and_holds_what_always_holds(
+    environment: EnvironmentSpec,
+):
+    """A spec is valid if it exists; no gate and no construct may think otherwise."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = synthesize(environment, Path(directory))
+    for invariant in INVARIANTS:
+        invariant(made)
