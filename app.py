@@ -9,46 +9,53 @@ cdk synth 'mine/*' -c environment-file=path/to/mine.py
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
-from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.loading import EnvironmentFileError, load
-from constructs_lib.spec.problem import SpecError
-from stacks.environment import TrainingEnvironment
+# CDK's own template validator is WebAssembly that Node compiles for most of a second. It is asked
+# for first, and Python reads the rest of the program meanwhile. Until its answer is there nothing
+# else may call into Node, as importing cdk_nag does.
+with ThreadPoolExecutor(max_workers=1) as _meanwhile:
+    _validator = _meanwhile.submit(cdk.CloudFormationValidatePlugin)
+    from constructs_lib.spec.environment import EnvironmentSpec
+    from constructs_lib.spec.loading import EnvironmentFileError, load
+    from constructs_lib.spec.problem import SpecError
+    from stacks.environment import TrainingEnvironment
+
+    VALIDATOR = _validator.result()
+
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 HERE = Path(__file__).parent
 FAILED = re.compile("Validation ?[Ff]ailed")
 
 
-def build(
-    environments: Iterable[EnvironmentSpec],
-    *,
-    outdir: str | None = None,
-    context: Mapping[str, Any] | None = None,
-) -> cdk.App:
-    """Return the app with all of its gates; `synth()` raises where a gate finds something.
+def gated(*, outdir: str | None = None) -> cdk.App:
+    """Return an app with all gates and no environment.
 
     Args:
-        environments: what to define.
-        outdir: where the assembly is written.
-        context: context beyond that of cdk.json.
+        outdir: where the assembly is written; the CDK CLI says it where it runs this.
     """
-    settings = json.loads((HERE / "cdk.json").read_text())["context"]
+    context = json.loads((HERE / "cdk.json").read_text())["context"]
     # As the CLI has it, so that a template is the same bytes whoever synthesizes it.
-    settings |= {"aws:cdk:enable-path-metadata": True}
-    app = cdk.App(outdir=outdir, context=settings | dict(context or {}), analytics_reporting=False)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    context |= {"aws:cdk:enable-path-metadata": True}
+    app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    return app
+
+
+def build(environments: Iterable[EnvironmentSpec], *, outdir: str | None = None) -> cdk.App:
+    """Return the app of some environments; `synth()` raises where a gate finds something."""
+    app = gated(outdir=outdir)
     for environment in environments:
         TrainingEnvironment(app, spec=environment)
     return app
 
 
-def environments(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
+def known(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
     """Return the environments of this repository, and those of a user's own file.
 
     Raises:
@@ -64,18 +71,25 @@ def environments(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
     return (*(e for e in ENVIRONMENTS if e.name not in names), *own)
 
 
-def run(environment_file: str | None) -> int:
-    """Synthesize, or say in one line each what cannot be; return the exit status."""
+def run(environment_file: str | None = None) -> int:
+    """Synthesize, or say in one line each what cannot be; return the exit status.
+
+    Args:
+        environment_file: a user's own file; None takes what `-c environment-file=...` names.
+    """
+    app = gated()
     try:
-        specs = environments(environment_file)
+        specs = known(environment_file or app.node.try_get_context("environment-file"))
     except SpecError as error:
         sys.stderr.writelines(f"ERROR {problem}\n" for problem in error.problems)
         return 1
     except EnvironmentFileError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return 1
+    for spec in specs:
+        TrainingEnvironment(app, spec=spec)
     try:
-        build(specs).synth()
+        app.synth()
     except RuntimeError as error:
         if not FAILED.search(str(error)):
             raise
@@ -86,6 +100,4 @@ def run(environment_file: str | None) -> int:
 
 
 if __name__ == "__main__":
-    # This app only reads the context; the one that is synthesized is made by build().
-    given = cdk.App(auto_synth=False).node.try_get_context("environment-file")
-    sys.exit(run(given))
+    sys.exit(run())
