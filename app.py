@@ -41,7 +41,7 @@ def gated(*, outdir: str | None = None) -> cdk.App:
     """
     context = json.loads((HERE / "cdk.json").read_text())["context"]
     # As the CLI has it, so that a template is the same bytes whoever synthesizes it.
-    context |= {"aws:cdk:enable-path-metadata": True}
+    context |= {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
     app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
     cdk.Validations.of(app).add_plugins(VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app))
     return app

@@ -13,8 +13,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 CLI: Final = Path("node_modules", "aws-cdk", "bin", "cdk")
 EVENT: Final = re.compile(
-    r"^\s*(?P<stack>[\w-]+) \|\s*(?:(?P<done>\d+)/(?P<total>\d+) \|)?.*?\| (?P<status>[A-Z_]+) +\| "
-    r"(?P<type>[\w:]+) +\| (?P<name>.*)$"
+    r"^\s*(?P<stack>[\w-]+) \|\s*(?:(?P<done>\d+)(?:/(?P<total>\d+))? \|)?.*?"
+    r"\| (?P<status>[A-Z_]+) +\| (?P<type>[\w:]+) +\| (?P<name>.*)$"
 )
 SHOWN_LINES: Final = 40
 
@@ -36,6 +36,7 @@ class Event:
     stack: str
     done: int
     total: int
+    """0 where the CLI does not say, as when a stack is deleted."""
     status: str
     resource_type: str
     resource: str

@@ -71,17 +71,18 @@ class Display:
     def listen(self, line: str) -> None:
         """Move the bar of the stack that a line of the CDK CLI tells of."""
         event = Event.parse(line)
-        if event is None or self._progress is None or not event.total:
+        if event is None or self._progress is None:
             return
+        total = event.total or None
         if event.stack not in self._bars:
             self._bars[event.stack] = self._progress.add_task(
-                f"  {event.stack}", total=event.total, detail=""
+                f"  {event.stack}", total=total, detail=""
             )
         self._progress.update(
             self._bars[event.stack],
             completed=event.done,
-            total=event.total,
-            detail=f"{event.done}/{event.total} {event.resource_type}",
+            total=total,
+            detail=f"{event.done}{f'/{total}' if total else ''} {event.resource_type}",
         )
 
     def proof(self, results: Mapping[str, Sequence[Check]]) -> None:

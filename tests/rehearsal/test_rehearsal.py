@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from environments import ENVIRONMENTS
+from golden.generate import GOLDEN, templates
 from operations.cli import main
-from operations.rehearsal.cdk import Event
+from operations.rehearsal.cdk import Cdk, Event
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
@@ -58,6 +60,18 @@ def test_rehearsal_of_dev_by_the_real_cli():
     assert "Nothing is left of the environment." in done.stdout
     assert "emulated" in done.stdout
     assert own_processes() <= before
+
+
+def test_what_the_cli_synthesizes_is_what_was_reviewed(tmp_path: Path):
+    """The golden templates are made in process; the CLI adds context of its own to an app."""
+    directory = tmp_path / "cdk.out"
+    arguments = ["synth", "dev/*", "--quiet", "--output", str(directory)]
+
+    Cdk({}).run([*arguments, "--app", f"{sys.executable} app.py"])
+
+    found = templates(directory, ENVIRONMENTS)
+    assert found
+    assert [name for name in found if (GOLDEN / name).read_bytes() != found[name]] == []
 
 
 def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
@@ -120,6 +134,10 @@ VPC = "dev/Network/Network/Vpc (NetworkVpc7FB7348F)"
         (
             f"dev-Network | 12/50 | 11:23:05 PM | CREATE_COMPLETE      | AWS::EC2::VPC | {VPC}",
             Event("dev-Network", 12, 50, "CREATE_COMPLETE", "AWS::EC2::VPC", VPC),
+        ),
+        (
+            f"dev-Network |  20 | 11:25:43 PM | DELETE_COMPLETE      | AWS::EC2::VPC | {VPC}",
+            Event("dev-Network", 20, 0, "DELETE_COMPLETE", "AWS::EC2::VPC", VPC),
         ),
         ("dev-Network: creating CloudFormation changeset...", None),
         ("", None),
