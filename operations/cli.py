@@ -9,6 +9,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -95,11 +96,16 @@ def rehearse(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: what only deploys to AWS needs none of it installed.
     from operations.aws import CloudError  # noqa: PLC0415
     from operations.emulator.process import EmulatorError  # noqa: PLC0415
-    from operations.rehearsal.cdk import CdkError, CdkMissingError  # noqa: PLC0415
+    from operations.rehearsal.cdk import ROOT, CdkError, CdkMissingError  # noqa: PLC0415
     from operations.rehearsal.display import Display  # noqa: PLC0415
     from operations.rehearsal.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
 
     spec, path = find(arguments.environment)
+    if not (ROOT / "cdk.json").exists() or find_spec("ministack") is None:
+        raise UsageError(
+            "a rehearsal needs the repository and what it installs; run "
+            f"`make rehearse ENV={arguments.environment}` in a clone of it"
+        )
     display = Display(console)
     rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
     try:
