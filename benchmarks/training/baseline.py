@@ -37,7 +37,8 @@ class Block(nn.Module):
         q, k, v = (t.view(b, s, self.heads, h // self.heads).transpose(1, 2) for t in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(y.transpose(1, 2).reshape(b, s, h))
-        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        after: Tensor = x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        return after
 
 
 class Plain(nn.Module):
@@ -47,14 +48,15 @@ class Plain(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(sequence, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        blocks = [Block(width, heads) for _ in range(layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.RMSNorm(width, eps=1e-6)
         for weight in self.parameters():
             if weight.ndim > 1:
                 nn.init.normal_(weight, 0.0, 0.02)
-        for block in self.blocks:
-            for weight in (block.out.weight, block.down.weight):
-                nn.init.normal_(weight, 0.0, 0.02 / (2 * layers) ** 0.5)
+        for block in blocks:
+            for last in (block.out.weight, block.down.weight):
+                nn.init.normal_(last, 0.0, 0.02 / (2 * layers) ** 0.5)
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross entropy."""
@@ -77,7 +79,7 @@ def main() -> int:
         plain = Plain(given.layers, given.width, given.heads, given.vocabulary, given.sequence)
     model = torch.compile(plain)
     adam = torch.optim.AdamW(
-        model.parameters(), lr=2e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+        plain.parameters(), lr=2e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True
     )
     tokens = np.load(given.tokens / "tokens-00000.npy", mmap_mode="r")
     random = np.random.default_rng(0)
@@ -92,7 +94,7 @@ def main() -> int:
         with torch.autocast("cuda", dtype=torch.bfloat16):
             loss = model(batch[:, :-1], batch[:, 1:])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
         adam.step()
         adam.zero_grad(set_to_none=True)
     torch.cuda.synchronize()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+from torch._C._autograd import DeviceType  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 from training.data import Prefetch  # noqa: E402
@@ -40,6 +41,11 @@ def kind(kernel: str) -> str:
     return next((k for k, words in KINDS if any(w in kernel for w in words)), "other")
 
 
+def mark() -> torch.cuda.Event:
+    """Return an event that knows when the GPU came by it."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # untyped in torch
+
+
 def ceiling(batch: int, seconds: float) -> tuple[float, str]:
     """Return TFLOP/s of the blocks' matrix products alone, and the GPU's state at their end.
 
@@ -55,7 +61,7 @@ def ceiling(batch: int, seconds: float) -> tuple[float, str]:
         left @ right.t()
         torch.cuda.synchronize()
         repeats = max(3, int(seconds / (2 * tokens * n * k / 650e12)))
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = mark(), mark()
         begin.record()
         for _ in range(repeats):
             left @ right.t()
@@ -96,7 +102,7 @@ def main() -> int:
             torch.cuda.synchronize()
             steps = 3
             with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as seen:
-                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                begin, end = mark(), mark()
                 begin.record()
                 enqueued = time.perf_counter()
                 for _ in range(steps):
@@ -109,7 +115,7 @@ def main() -> int:
     kinds: dict[str, float] = defaultdict(float)
     kernels: dict[str, list[float]] = defaultdict(list)
     for event in seen.events():
-        is_kernel = event.device_type == torch.autograd.DeviceType.CUDA and "#" not in event.name
+        is_kernel = event.device_type == DeviceType.CUDA and "#" not in event.name
         if is_kernel and event.device_time_total:
             spans.append((event.time_range.start, event.time_range.end))
             kinds[kind(event.name)] += event.device_time_total / 1e3 / steps

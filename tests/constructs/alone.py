@@ -6,7 +6,6 @@ from typing import Final
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
-from bare import ZONES, Surroundings
 
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.execution_role import ExecutionRole
@@ -24,6 +23,7 @@ from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
 from constructs_lib.training_network import TrainingNetwork
+from tests.constructs.bare import ZONES, Surroundings
 
 NODES: Final = NodesSpec(
     instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()

@@ -24,7 +24,8 @@ def bare_stack(region: str | None = None) -> cdk.Stack:
 
 def resources(stack: cdk.Stack, kind: str) -> dict[str, dict[str, Any]]:
     """Return the resources of a type in the stack's template, by logical id."""
-    return Template.from_stack(stack).find_resources(kind)
+    found = Template.from_stack(stack).find_resources(kind)
+    return {name: dict(resource) for name, resource in found.items()}
 
 
 def only(stack: cdk.Stack, kind: str) -> dict[str, Any]:

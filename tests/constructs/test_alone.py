@@ -5,17 +5,16 @@ import inspect
 import pkgutil
 import re
 from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from alone import CONSTRUCTS, define
 from aws_cdk.assertions import Template
-from bare import bare_stack, text
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from constructs import Construct
 
 import constructs_lib
+from tests.constructs.alone import CONSTRUCTS, define
+from tests.constructs.bare import bare_stack, text
 
 EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
 
@@ -65,7 +64,7 @@ def test_a_construct_names_no_partition(name: str, region: str):
     """An ARN of the wrong partition is refused, or worse, never matches."""
     stack = bare_stack(region)
     define(name, stack)
-    template: dict[str, Any] = Template.from_stack(stack).to_json()
+    template = dict(Template.from_stack(stack).to_json())
 
     template.pop("Rules", None)
     words = text(template)

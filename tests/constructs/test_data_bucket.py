@@ -4,10 +4,10 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from bare import bare_stack, resources
 
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.keys import DataKey
+from tests.constructs.bare import bare_stack, resources
 
 
 def defined(*, keep: bool) -> cdk.Stack:

@@ -5,9 +5,9 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ecr as ecr
-from bare import Surroundings, bare_stack, listed, only, statements, text
 
 from constructs_lib.execution_role import ExecutionRole
+from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements, text
 
 NO_RESOURCE = {"EnterRegistry", "DescribeFileSystems", "DescribeNetwork", "Metrics"}
 """Statements whose actions take no resource (Service Authorization Reference)."""

@@ -4,9 +4,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Match, Template
-from bare import bare_stack, only, resources
 
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from tests.constructs.bare import bare_stack, only, resources
 
 NOWHERE = {
     "CidrIp": "255.255.255.255/32",

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from bare import Surroundings, bare_stack, only, text
 
 from constructs_lib.image_repository import IMAGES_KEPT, ImageRepository
+from tests.constructs.bare import Surroundings, bare_stack, only, text
 
 
 def repository(*, keep: bool = True, reader: bool = False) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The parameters by which jobs find an environment."""
 
 import pytest
-from bare import bare_stack, resources
 
 from constructs_lib.job_parameters import JobParameters, parameter_path
+from tests.constructs.bare import bare_stack, resources
 
 
 @pytest.mark.parametrize(

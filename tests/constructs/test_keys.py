@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from bare import bare_stack, only, text
 
 from constructs_lib.keys import DataKey, LogKey
+from tests.constructs.bare import bare_stack, only, text
 
 BOTH = pytest.mark.parametrize("key", [LogKey, DataKey])
 

@@ -6,12 +6,12 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Match, Template
-from bare import Surroundings, bare_stack, listed, only, resources, text
 
 from constructs_lib.catalogue.interfaces import problems
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from tests.constructs.bare import Surroundings, bare_stack, listed, only, resources, text
 
 ID = "cr-0123456789abcdef0"
 
@@ -21,7 +21,8 @@ def defined(
 ) -> cdk.Stack:
     stack = bare_stack()
     around = Surroundings(stack)
-    spec = NodesSpec(**{"instance_type": "p4d.24xlarge", "count": 2} | nodes)
+    asked: dict[str, Any] = {"instance_type": "p4d.24xlarge", "count": 2, **nodes}
+    spec = NodesSpec(**asked)
     placement = ClusterPlacement(stack, "Placement", spec=spec, availability_zone_id="use1-az6")
     EfaLaunchTemplate(
         stack,
@@ -61,9 +62,10 @@ def test_every_network_card_is_there(
     instance_type: str, layout: str, count: int, kinds: dict[str, int]
 ):
     """A card that is left out is bandwidth that is paid for and never seen."""
-    interfaces = data(defined(instance_type=instance_type, interface_layout=layout))[
-        "NetworkInterfaces"
-    ]
+    stack = defined(
+        instance_type=instance_type, interface_layout=layout, image="ami-0123456789abcdef0"
+    )
+    interfaces = data(stack)["NetworkInterfaces"]
 
     found = [interface["InterfaceType"] for interface in interfaces]
     assert len(interfaces) == count

@@ -3,10 +3,10 @@
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_iam as iam
-from bare import Surroundings, bare_stack, listed, only, statements, text
 
 from constructs_lib.job_parameters import parameter_path
 from constructs_lib.launcher_role import LauncherRole
+from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements, text
 
 
 def launcher(path: str | None) -> cdk.Stack:

@@ -2,12 +2,12 @@
 
 import aws_cdk as cdk
 import pytest
-from bare import Surroundings, bare_stack, only, resources
 
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from tests.constructs.bare import Surroundings, bare_stack, only, resources
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import aws_cdk as cdk
 import pytest
-from bare import Surroundings, bare_stack, listed, only, statements
 
 from constructs_lib.node_role import NodeRole, mount_lustre
+from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 from typing import Any
 
 import aws_cdk as cdk
-from bare import bare_stack, only, resources
 
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from tests.constructs.bare import bare_stack, only, resources
 
 ID = "cr-0123456789abcdef0"
 

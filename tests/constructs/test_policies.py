@@ -6,8 +6,9 @@ from importlib.resources import files
 from typing import Any, Final
 
 import pytest
-from alone import define
-from bare import bare_stack, listed, resources
+
+from tests.constructs.alone import define
+from tests.constructs.bare import bare_stack, listed, resources
 
 # As cfn-lint 1.58.0 carries the reference.
 REFERENCE: Final = json.loads(

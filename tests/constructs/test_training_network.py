@@ -5,7 +5,6 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
-from bare import bare_stack, only, resources, text
 
 from constructs_lib.spec.network import (
     INTERFACE_ENDPOINTS,
@@ -19,6 +18,7 @@ from constructs_lib.training_network import (
     ExistingTrainingNetwork,
     TrainingNetwork,
 )
+from tests.constructs.bare import bare_stack, only, resources, text
 
 TWO_SUBNETS = ("10.0.0.0/20", "10.0.16.0/20")
 

@@ -22,7 +22,7 @@ def request(name, **more):
 
 def statuses(client, name):
     """Describe a job until it ends, and return every status that was seen."""
-    seen = []
+    seen: list[tuple[str, str]] = []
     while not seen or seen[-1][0] in ("InProgress", "Stopping"):
         answer = client.describe_training_job(TrainingJobName=name)
         seen.append((answer["TrainingJobStatus"], answer["SecondaryStatus"]))

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from operations.emulator import process
@@ -26,16 +27,17 @@ def test_the_child_goes_when_its_parent_is_killed():
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
     ) as parent:
+        assert parent.stdout is not None
         pid, state = parent.stdout.readline().split()
-        assert Path(f"/proc/{pid}").exists()
+        assert psutil.pid_exists(int(pid))
 
         parent.send_signal(signal.SIGKILL)
         parent.wait()
 
     deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while psutil.pid_exists(int(pid)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not psutil.pid_exists(int(pid))
     assert not Path(state).exists()
 
 
@@ -44,13 +46,12 @@ def test_it_listens_on_loopback_only(cloud):
     pid = cloud.emulator._process.pid
     port = int(cloud.emulator.endpoint_url.rsplit(":", 1)[1])
     listening = {
-        line.split()[1]
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+        connection.laddr.ip
+        for connection in psutil.Process(pid).net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
     }
 
-    assert listening == {f"0100007F:{port:04X}"}
+    assert listening == {"127.0.0.1"}
 
 
 def test_the_environment_keeps_profiles_and_metadata_out(cloud):

@@ -1,7 +1,9 @@
 """One emulator, many accounts and Regions."""
 
+from typing import Any
+
 VPC = {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}}
-RESERVED = {
+RESERVED: dict[str, Any] = {
     "Type": "AWS::EC2::CapacityReservation",
     "Properties": {
         "InstanceType": "p4d.24xlarge",

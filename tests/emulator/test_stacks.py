@@ -1,9 +1,14 @@
 """What CloudFormation does with a stack as a whole."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
-PARAMETER = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "one"}}
+PARAMETER: dict[str, Any] = {
+    "Type": "AWS::SSM::Parameter",
+    "Properties": {"Type": "String", "Value": "one"},
+}
 BROKEN = {
     "Type": "AWS::EC2::CapacityReservation",
     "DependsOn": "First",

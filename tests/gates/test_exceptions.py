@@ -52,7 +52,9 @@ def test_register_equals_what_is_acknowledged(report: dict[str, Any]):
 
 def test_every_environment_has_the_same_exceptions(report: dict[str, Any]):
     """An exception of one environment alone would hide behind those of the others."""
-    by_environment = {environment.name: set() for environment in ENVIRONMENTS}
+    by_environment: dict[str, set[tuple[str, str]]] = {
+        environment.name: set() for environment in ENVIRONMENTS
+    }
     for violation in suppressed(report):
         for construct in violation["violatingConstructs"]:
             name, _, path = construct["constructPath"].partition("/")

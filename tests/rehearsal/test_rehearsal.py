@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from environments import ENVIRONMENTS
@@ -21,16 +22,13 @@ COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
 
 
 def own_processes() -> set[int]:
-    """Return the processes whose command line names this repository's emulator or CDK CLI."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(word in (b"operations.emulator", b"operations.leash") for word in words):
-            found.add(int(entry.name))
-    return found
+    """Return the processes that a rehearsal starts."""
+    ours = {"operations.emulator", "operations.leash"}
+    return {
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if ours & set(process.info["cmdline"] or ())
+    }
 
 
 def wait_for(condition, seconds: float = 10) -> bool:

@@ -1,7 +1,7 @@
 """Single faults of blocks, subnets, endpoints and of room for addresses."""
 
-from faults import Fault, fault
-from samples import CLOSED, EXISTING, P4D, SUBNET, changed
+from tests.spec.faults import Fault, fault
+from tests.spec.samples import CLOSED, EXISTING, P4D, SUBNET, changed
 
 SUBNETS = "network.training_subnet_cidrs"
 FIRST = f"{SUBNETS}[0]"

@@ -1,14 +1,23 @@
 """Single faults of place, type, number and capacity of the nodes, and of names."""
 
-from faults import Fault, fault
-from samples import BLOCK, EXISTING, FAST, FOUND, LEFT_OUT, P4D, RESERVATION, RESERVED, SCRATCH
-
 from constructs_lib.spec.nodes import (
     DEEP_LEARNING_AMI,
     CapacityBlockSpec,
     CapacityReservationSpec,
 )
 from constructs_lib.spec.problem import MISSING
+from tests.spec.faults import Fault, fault
+from tests.spec.samples import (
+    BLOCK,
+    EXISTING,
+    FAST,
+    FOUND,
+    LEFT_OUT,
+    P4D,
+    RESERVATION,
+    RESERVED,
+    SCRATCH,
+)
 
 AMI = "ami-0123456789abcdef0"
 ARM_IMAGE = DEEP_LEARNING_AMI.replace("x86_64", "arm64")

@@ -36,7 +36,9 @@ def changed(spec: Any, changes: Mapping[str, Any]) -> Any:
         else:
             fields[head] = value
     for head, values in inner.items():
-        name, index = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", head).groups()
+        match = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", head)
+        assert match, head
+        name, index = match.groups()
         if index is None:
             fields[name] = changed(fields[name], values)
         else:

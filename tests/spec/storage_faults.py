@@ -1,10 +1,19 @@
 """Single faults of the file system, and of what links it to S3."""
 
-from faults import Fault, fault
-from samples import FAST, HDD, LEFT_OUT, LINKED, P4D, SCRATCH, TIERING, changed, repositories
-
 from constructs_lib.spec.lustre import DataRepositorySpec
 from constructs_lib.spec.problem import MISSING
+from tests.spec.faults import Fault, fault
+from tests.spec.samples import (
+    FAST,
+    HDD,
+    LEFT_OUT,
+    LINKED,
+    P4D,
+    SCRATCH,
+    TIERING,
+    changed,
+    repositories,
+)
 
 CAPACITY = "storage.capacity_gib"
 THROUGHPUT = "storage.per_unit_storage_throughput"

@@ -3,6 +3,7 @@
 import json
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,16 +31,16 @@ SIZED = (
 
 def file_system(deployment, storage, tier=None, capacity=None, **configuration):
     """Return properties with all that the storage type needs beside tier and capacity."""
-    needs = {
+    needs: dict[str, dict[str, Any]] = {
         "HDD": {"DriveCacheType": "NONE"},
         "INTELLIGENT_TIERING": {
             "ThroughputCapacity": 8000,
             "DataReadCacheConfiguration": {"SizingMode": "NO_CACHE"},
             "MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 6000},
         },
-    }.get(storage, {})
-    asked = {"DeploymentType": deployment, "PerUnitStorageThroughput": tier}
-    asked |= needs | configuration
+    }
+    asked: dict[str, Any] = {"DeploymentType": deployment, "PerUnitStorageThroughput": tier}
+    asked |= needs.get(storage, {}) | configuration
     return {
         "StorageType": storage,
         **({} if capacity is None else {"StorageCapacity": capacity}),
@@ -169,7 +170,9 @@ def test_intelligent_tiering_is_bought_in_steps_of_throughput(mbps):
 
 @given(st.sampled_from(SIZED), st.integers(1, 200_000))
 @settings(deadline=None)
-def test_the_capacities_just_below_and_above_are_suggested(kind, capacity):
+def test_the_capacities_just_below_and_above_are_suggested(
+    kind: tuple[str, str, int | None], capacity: int
+):
     """Both are sold, and nothing between them is."""
     found = list(problems(file_system(*kind, capacity)))
 

@@ -5,13 +5,19 @@ import ipaddress
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import P4D, changed, found
-from strategies import addresses_needed, card_count, environments, lustre, smallest_prefix
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.problem import collecting
+from constructs_lib.spec.problem import Problem, collecting
+from tests.spec.samples import P4D, changed, found
+from tests.spec.strategies import (
+    addresses_needed,
+    card_count,
+    environments,
+    lustre,
+    smallest_prefix,
+)
 
 FIRST_BLOCK = "network.training_subnet_cidrs"
 unhurried = settings(deadline=None, max_examples=150)
@@ -120,20 +126,29 @@ def test_a_file_system_asks_cloudformation_for_what_was_written(storage: LustreS
     assert asked.get("Iops", asked.get("Mode")) == storage.metadata_iops
 
 
+def vpc_problems(block: str) -> list[Problem]:
+    """Return what is wrong with a VPC of the block that has one subnet."""
+    return found(
+        lambda: changed(
+            P4D,
+            {
+                "network": NetworkSpec(
+                    cidr=block, training_subnet_cidrs=("0.0.0.0/28",), public_subnet_cidr=None
+                )
+            },
+        )
+    )
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(0, 32))
 @settings(deadline=None)
 def test_a_vpc_block_is_accepted_or_the_one_that_is_suggested(address: int, prefix: int):
     """Whatever block is typed, one step leads to a block that AWS takes."""
     typed = f"{ipaddress.IPv4Address(address)}/{prefix}"
-    alone = {"training_subnet_cidrs": ("0.0.0.0/28",), "public_subnet_cidr": None}
-    problems = found(lambda: changed(P4D, {"network": NetworkSpec(cidr=typed, **alone)}))
-    told = [problem for problem in problems if problem.field == "network.cidr"]
+    told = [problem for problem in vpc_problems(typed) if problem.field == "network.cidr"]
 
     is_network = typed == str(ipaddress.IPv4Network(typed, strict=False))
     assert bool(told) is not (is_network and 16 <= prefix <= 28)
     for problem in told:
         block = problem.fix.rpartition("write ")[2]
-        again = found(
-            lambda block=block: changed(P4D, {"network": NetworkSpec(cidr=block, **alone)})
-        )
-        assert "network.cidr" not in [p.field for p in again]
+        assert "network.cidr" not in [p.field for p in vpc_problems(block)]

@@ -3,28 +3,32 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-import network_faults
-import node_faults
 import pytest
-import storage_faults
-from faults import Fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import P4D, changed, found
 
+from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.problem import Problem
+from tests.spec import network_faults, node_faults, storage_faults
+from tests.spec.faults import Fault
+from tests.spec.samples import P4D, changed, found
 
 FAULTS = [*node_faults.FAULTS, *network_faults.FAULTS, *storage_faults.FAULTS]
 each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 
 
+def problems_of(base: EnvironmentSpec, changes: Mapping[str, object]) -> list[Problem]:
+    """Return what is wrong with an environment once it is changed."""
+    return found(lambda: changed(base, changes))
+
+
 @each_fault
 def test_a_single_fault_is_one_problem_that_names_field_and_value(fault: Fault):
     """A user with one thing to change is told one thing, in the place where it is written."""
-    problems = found(lambda: changed(fault.base, fault.changes))
+    problems = problems_of(fault.base, fault.changes)
 
     assert [(p.field, p.got) for p in problems] == [(fault.field, fault.got)]
 
@@ -32,7 +36,7 @@ def test_a_single_fault_is_one_problem_that_names_field_and_value(fault: Fault):
 @each_fault
 def test_a_problem_is_one_line_that_says_what_to_write(fault: Fault):
     """The line is all that a terminal shows: it has the field and the words of the answer."""
-    (problem,) = found(lambda: changed(fault.base, fault.changes))
+    (problem,) = problems_of(fault.base, fault.changes)
 
     line = str(problem)
     assert line.startswith(f"{fault.field}: got ")
@@ -43,7 +47,7 @@ def test_a_problem_is_one_line_that_says_what_to_write(fault: Fault):
 @each_fault
 def test_following_the_message_makes_the_environment_valid(fault: Fault):
     """A fix that is refused in its turn would send a user in circles."""
-    assert found(lambda: changed(fault.base, {**fault.changes, **fault.cure})) == []
+    assert problems_of(fault.base, {**fault.changes, **fault.cure}) == []
 
 
 def suggested(problem: Problem) -> Iterator[tuple[str, object]]:
@@ -62,10 +66,10 @@ def suggested(problem: Problem) -> Iterator[tuple[str, object]]:
 @each_fault
 def test_a_value_that_a_message_suggests_is_taken(fault: Fault):
     """The value is copied from the terminal as it stands there."""
-    (problem,) = found(lambda: changed(fault.base, fault.changes))
+    (problem,) = problems_of(fault.base, fault.changes)
 
     for field, value in suggested(problem):
-        left = found(lambda: changed(fault.base, {**fault.changes, field: value}))  # noqa: B023
+        left = problems_of(fault.base, {**fault.changes, field: value})
         assert problem.field not in [p.field for p in left], f"{problem.fix}: {value} is refused"
 
 
@@ -74,7 +78,7 @@ def test_most_messages_suggest_a_value():
     values = [
         value
         for fault in FAULTS
-        for problem in found(lambda fault=fault: changed(fault.base, fault.changes))
+        for problem in problems_of(fault.base, fault.changes)
         for _, value in suggested(problem)
     ]
     assert {1200, 64, False, "dev", "p4d.24xlarge", "10.0.0.0/16", "SCRATCH_2"} <= set(values)
@@ -95,7 +99,7 @@ def test_faults_that_have_nothing_to_do_with_each_other_add_up(names: set[str]):
     """None hides another, and none calls forth a third: one run shows all there is to change."""
     faults = [fault for fault in FAULTS if fault.name in names]
     changes = {key: value for fault in faults for key, value in fault.changes.items()}
-    problems = found(lambda: changed(P4D, changes))
+    problems = problems_of(P4D, changes)
 
     assert len(faults) == len(names)
     assert Counter(p.field for p in problems) == Counter(fault.field for fault in faults)
@@ -104,7 +108,7 @@ def test_faults_that_have_nothing_to_do_with_each_other_add_up(names: set[str]):
 def test_the_samples_themselves_are_valid():
     """A fault stands alone only in an environment that has no other."""
     for fault in FAULTS:
-        assert found(lambda base=fault.base: changed(base, {})) == []
+        assert problems_of(fault.base, {}) == []
 
 
 def test_fault_names_are_unique():

@@ -2,13 +2,13 @@
 
 import pydantic
 import pytest
-from samples import P4D, RESERVED, SCRATCH, changed, found, refused
 
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import NodesSpec
 from constructs_lib.spec.problem import MISSING, Problem, SpecError
+from tests.spec.samples import P4D, RESERVED, SCRATCH, changed, found, refused
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 
@@ -16,7 +16,7 @@ SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec
 def test_a_spec_cannot_be_changed():
     """What was judged is what is deployed."""
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        P4D.name = "other"
+        P4D.name = "other"  # type: ignore[misc] # refused, as the test says
 
 
 def test_a_copy_with_changes_is_judged_like_any_other_spec():
@@ -33,12 +33,12 @@ def test_a_copy_with_changes_is_judged_like_any_other_spec():
 def test_every_problem_is_reported_at_once():
     """One attempt shows all there is to change."""
     problems = refused(
-        lambda: NodesSpec(
+        lambda: NodesSpec(  # type: ignore[call-arg] # there is no colour
             instance_type="p4d.24xlage",
             count=0,
             image="mine",
-            root_volume_gib="200",
-            threads_per_core=4,
+            root_volume_gib="200",  # type: ignore[arg-type] # not a number
+            threads_per_core=4,  # type: ignore[arg-type] # nobody has four
             colour="red",
         )
     )
@@ -80,7 +80,7 @@ def test_every_field_has_a_meaning(spec):
             "capacity_gb: got 1200; LustreSpec has no field of that name; write capacity_gib",
         ),
         (
-            lambda: SageMakerSpec(instances=1, colour="red"),
+            lambda: SageMakerSpec(instances=1, colour="red"),  # type: ignore[call-arg] # no such field
             (
                 'colour: got "red"; SageMakerSpec has no field of that name; '
                 "remove it; there are: instances"
@@ -142,6 +142,7 @@ def test_a_problem_knows_where_it_was_written():
     """The line of the call, in the file of the user."""
     (problem,) = refused(lambda: SageMakerSpec(instances=-1))
 
+    assert problem.source is not None
     file, _, line = problem.source.rpartition(":")
     assert file == __file__
     assert "SageMakerSpec(instances=-1)" in open(file).readlines()[int(line) - 1]  # noqa: SIM115, PTH123
@@ -184,3 +185,16 @@ def test_figures_of_a_cluster_follow_from_its_values():
     assert P4D.storage.tebibytes == 2.34375
     assert P4D.storage.throughput_gbps == pytest.approx(0.5859375)
     assert SCRATCH.storage.throughput_gbps == pytest.approx(200 * 1200 / 1024 / 1000)
+
+
+def test_an_image_for_other_accelerators_is_refused():
+    """The default image drives NVIDIA GPUs: Trainium nodes would start and find nothing."""
+    with pytest.raises(SpecError) as refused:
+        NodesSpec(instance_type="trn1.32xlarge", count=2)
+
+    (problem,) = refused.value.problems
+    assert problem.field == "image"
+    assert "accelerators of AWS" in problem.fix
+    assert NodesSpec(
+        instance_type="trn1.32xlarge", count=2, image="/mine/neuron-image"
+    ).image.startswith("/mine")

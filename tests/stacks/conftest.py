@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from worlds import WORLDS, Synthesis, synthesize
+
+from tests.stacks.worlds import WORLDS, Synthesis, synthesize
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import aws_cdk as cdk
 import pytest
-from invariants import INVARIANTS
-from worlds import STACKS, WORLDS, Synthesis
 
 from constructs_lib.spec.network import INTERFACE_ENDPOINTS
 from stacks.environment import TrainingEnvironment
+from tests.stacks.invariants import INVARIANTS
+from tests.stacks.worlds import STACKS, WORLDS, Synthesis
 
 Made = Callable[[str], Synthesis]
 EVERY_WORLD = pytest.mark.parametrize("name", WORLDS)

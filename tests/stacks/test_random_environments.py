@@ -1,17 +1,14 @@
 """Environments that nobody thought of."""
 
-import sys
 import tempfile
 from pathlib import Path
 
 from hypothesis import given, settings
-from invariants import INVARIANTS
-from worlds import synthesize
 
 from constructs_lib.spec.environment import EnvironmentSpec
-
-sys.path.append(str(Path(__file__).parents[1] / "spec"))
-from strategies import environments
+from tests.spec.strategies import environments
+from tests.stacks.invariants import INVARIANTS
+from tests.stacks.worlds import synthesize
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)

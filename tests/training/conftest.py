@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from training_cases import python
 
+from tests.training.training_cases import python
 from training import prepare
 
 

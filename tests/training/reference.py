@@ -75,9 +75,11 @@ def trained(settings: Settings, start: dict[str, Tensor], steps: int) -> dict[st
         rows = torch.from_numpy(folder.read(order.at(places)))
         loss(weights, settings, rows).backward()
         # By hand: PyTorch's clip_grad_norm_ adds 1e-6 to the norm.
-        norm = torch.stack([w.grad.square().sum() for w in weights.values()]).sum().sqrt()
-        for weight in weights.values():
-            weight.grad *= min(1.0, options.clip_norm / norm.item())
+        gradients = [w.grad for w in weights.values() if w.grad is not None]
+        assert len(gradients) == len(weights)
+        norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
+        for gradient in gradients:
+            gradient.mul_(min(1.0, options.clip_norm / norm.item()))
         for group in adam.param_groups:
             group["lr"] = learning_rate(options, step, settings.run.steps)
         adam.step()

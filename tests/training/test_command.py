@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
-from training_cases import ENVIRONMENT, ROOT, python
+
+from tests.training.training_cases import ENVIRONMENT, ROOT, python
 
 SMALL = [
     "model.width=32",
@@ -33,11 +35,11 @@ def command(work, name: str, *changes: str) -> list[str]:
     return ["-m", "training.train", "smoke", *(p for v in values for p in ("--set", v))]
 
 
-def record(work, name: str) -> list[dict]:
+def record(work, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (work / name / "metrics.jsonl").open()]
 
 
-def losses(events: list[dict]) -> dict[int, float]:
+def losses(events: list[dict[str, Any]]) -> dict[int, float]:
     return {e["step"]: e["loss"] for e in events if e["event"] == "step"}
 
 

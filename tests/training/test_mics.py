@@ -4,12 +4,15 @@ import math
 from collections import Counter
 
 import pytest
-from training_cases import CASES
+
+from tests.training.training_cases import CASES
 
 LAYERS, WIDTH, SEQUENCE, GLOBAL_BATCH = 2, 32, 16, 16
 BYTES = 8
 """fp64."""
 SPLIT = ("qkv", "out", "up", "down")
+Traffic = Counter[tuple[str, int, int]]
+"""How often each collective is done: (kind, ranks, bytes handed in)."""
 
 
 def padded(shape: list[int], shards: int) -> int:
@@ -18,7 +21,7 @@ def padded(shape: list[int], shards: int) -> int:
     return math.ceil(rows / shards) * shards * math.prod(rest)
 
 
-def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Counter:
+def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Traffic:
     """Return the collectives of one optimizer step: (kind, ranks, bytes handed in) -> count."""
     layout, g, shapes = seen["layout"], seen["micro_steps"], seen["shapes"]
     world, partition, tensor = layout["world"], layout["partition"], layout["tensor"]
@@ -36,7 +39,7 @@ def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Coun
     outside = [shape for name, shape in shapes.items() if not name.startswith("blocks.")]
     outer = sum(padded(shape, partition) for shape in outside) * BYTES
 
-    wire: Counter = Counter()
+    wire: Traffic = Counter()
 
     def gathers(ranks: int, size: int, count: int) -> None:
         if hierarchical:
@@ -63,7 +66,7 @@ def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Coun
     return wire
 
 
-def counted(seen) -> Counter:
+def counted(seen) -> Traffic:
     return Counter({(kind, ranks, size): n for kind, ranks, size, n in seen["wire"]})
 
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from training_cases import CASES
+
+from tests.training.training_cases import CASES
 
 
 @pytest.mark.parametrize("dtype", ["fp64", "bf16"])

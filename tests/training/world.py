@@ -91,9 +91,9 @@ class Wire(TorchDispatchMode):
             size = dist.ProcessGroup.unbox(group).size()
             source = args[0] if kind == "reduce" else args[1]
         else:
-            size = dist.distributed_c10d._resolve_process_group(
-                next(a for a in reversed(args) if isinstance(a, str))
-            ).size()
+            name_of_group: Any = next(a for a in reversed(args) if isinstance(a, str))
+            resolve = dist.distributed_c10d._resolve_process_group  # type: ignore[attr-defined] # private
+            size = resolve(name_of_group).size()
             source = args[0]
         tensors = source if isinstance(source, (list, tuple)) else [source]
         return kind, size, sum(t.numel() * t.element_size() for t in tensors)
@@ -114,6 +114,12 @@ def steps(trainer: Trainer, count: int) -> list[float]:
     return losses
 
 
+def finish(trainer: Trainer) -> None:
+    """Wait for the checkpoint that is being written."""
+    assert trainer.checkpoints is not None
+    trainer.checkpoints.finish()
+
+
 def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
     assert one.keys() == other.keys()
     return max((one[n] - other[n]).abs().max().item() for n in one)
@@ -126,8 +132,8 @@ class World:
         self.size, self.work = size, work
         self.launch = Launch(dist.get_rank(), size, dist.get_rank() % min(size, 2), min(size, 2))
         self.seen: dict[str, Any] = {}
-        self.start = torch.load(work / "start.pt") if size > 1 else None
-        self.wanted = torch.load(work / "wanted.pt") if size > 1 else None
+        self.start: dict[str, torch.Tensor] = torch.load(work / "start.pt") if size > 1 else {}
+        self.wanted: dict[str, torch.Tensor] = torch.load(work / "wanted.pt") if size > 1 else {}
 
     def trainer(self, **changes: str) -> Trainer:
         """Return a rank of a run with two micro-steps, or as changed."""
@@ -182,9 +188,9 @@ class World:
         (path / "step-00000001.partial").write_text("in the way")
         trainer._save()
         steps(trainer, 1)
-        trainer.checkpoints.finish()
+        finish(trainer)
         trainer._save()
-        trainer.checkpoints.finish()
+        finish(trainer)
         trainer.metrics.close()
         self.seen["refused"] = {"left": sorted(p.name for p in path.iterdir())}
 
@@ -261,7 +267,7 @@ class World:
                 steps(trainer, 2)
                 trainer._save()
                 losses = steps(trainer, 3)
-                trainer.checkpoints.finish()
+                finish(trainer)
                 after = whole(trainer)
                 again = self.trainer(**changes)
                 losses_again = steps(again, 3)
@@ -302,7 +308,7 @@ class World:
         for _ in range(3):
             steps(trainer, 1)
             trainer._save()
-        trainer.checkpoints.finish()
+        finish(trainer)
         if dist.get_rank() == 0:
             flip(next((path / "step-00000003").glob("__0_*.distcp")))
             next((path / "step-00000002").glob("__1_*.distcp")).unlink()
@@ -311,7 +317,7 @@ class World:
         self.seen["damage"] = {"step": again.step, "left": sorted(p.name for p in path.iterdir())}
         steps(again, 1)
         again._save()
-        again.checkpoints.finish()
+        finish(again)
         self.seen["damage"]["after"] = sorted(p.name for p in path.iterdir())
         if dist.get_rank() == 0:
             for folder in path.glob("step-*"):
@@ -338,6 +344,7 @@ def flip(file: Path) -> None:
 def main(size: int, work: Path) -> int:
     torch.set_num_threads(1)
     children = []
+    meeting = str(work / f"store-{size}")
     for rank in range(size):
         child = os.fork()
         if child == 0:
@@ -348,7 +355,7 @@ def main(size: int, work: Path) -> int:
                     rank=rank,
                     world_size=size,
                     timeout=timedelta(seconds=90),
-                    store=dist.FileStore(str(work / f"store-{size}"), size),
+                    store=dist.FileStore(meeting, size),  # type: ignore[attr-defined] # not in its stub
                 )
                 world = World(size, work)
                 world.run()
