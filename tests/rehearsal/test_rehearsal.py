@@ -21,14 +21,21 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
 
 
-def own_processes() -> set[int]:
-    """Return the processes that a rehearsal starts."""
-    ours = {"operations.emulator", "operations.leash"}
-    return {
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if ours & set(process.info["cmdline"] or ())
-    }
+def settings_for(directory: Path) -> dict[str, str]:
+    """Return an environment whose processes can be told from those of other rehearsals."""
+    return {**os.environ, "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
+
+
+def left_behind(directory: Path) -> list[list[str]]:
+    """Return what still runs of a rehearsal that was given a directory for temporary files."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR", "").startswith(str(directory)):
+                found.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return found
 
 
 def wait_for(condition, seconds: float = 10) -> bool:
@@ -41,12 +48,16 @@ def wait_for(condition, seconds: float = 10) -> bool:
     return False
 
 
-def test_rehearsal_of_dev_by_the_real_cli():
+def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
     """Bootstrap, deploy, proof, no-change deploy, destroy: what the README promises."""
-    before = own_processes()
-
     done = subprocess.run(
-        [*COMMAND, "dev"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [*COMMAND, "dev"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=settings_for(tmp_path),
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,7 +68,8 @@ def test_rehearsal_of_dev_by_the_real_cli():
     assert re.search(r"GPUs +│ +16 A100", done.stdout)
     assert "Nothing is left of the environment." in done.stdout
     assert "emulated" in done.stdout
-    assert own_processes() <= before
+    assert left_behind(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_cli_synthesizes_is_what_was_reviewed(tmp_path: Path):
@@ -95,21 +107,22 @@ def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
-def test_nothing_outlives_a_rehearsal_that_is_stopped(sent: signal.Signals, status: int):
+def test_nothing_outlives_a_rehearsal_that_is_stopped(
+    sent: signal.Signals, status: int, tmp_path: Path
+):
     """Ctrl-C, a terminated shell and a killed process all take the emulated AWS with them."""
-    before = own_processes()
     running = subprocess.Popen(
         [*COMMAND, "dev", "--keep"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env=settings_for(tmp_path),
     )
     try:
-        assert wait_for(lambda: own_processes() - before, seconds=60)
+        assert wait_for(lambda: len(left_behind(tmp_path)) > 1, seconds=60)
         running.send_signal(sent)
         assert running.wait(timeout=30) == status
-        assert wait_for(lambda: own_processes() <= before)
+        assert wait_for(lambda: not left_behind(tmp_path))
     finally:
         running.kill()
 
