@@ -1,5 +1,6 @@
 """The gateway to AWS: the only module that imports boto3."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -8,8 +9,24 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 RETRIES: Final = Config(
-    retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=60
+    # "standard" backs off exponentially with jitter where AWS throttles, and gives up on what
+    # will not get better.
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=60,
+    # The checks before a deployment ask in parallel.
+    max_pool_connections=32,
 )
+
+REFUSED: Final = (
+    "AccessDenied",
+    "AuthorizationError",
+    "Forbidden",
+    "UnauthorizedAccess",
+    "UnauthorizedOperation",
+    "403",
+)
+"""How error codes begin that say that the caller may not ask; each service has its own."""
 
 
 class Cloud(Protocol):
@@ -27,27 +44,43 @@ class CloudError(RuntimeError):
     """A call that AWS refused, with its code and message."""
 
     def __init__(self, service: str, operation: str, code: str, message: str) -> None:
+        self.service = service
+        self.operation = operation
         self.code = code
+        self.message = message
         super().__init__(f"{service} {operation}: {code}: {message}")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the caller lacks the permission to ask."""
+        return self.code.startswith(REFUSED)
 
 
 class Account:
-    """AWS, or what answers in its place, by boto3.
+    """AWS, or what answers in its place, by boto3. Several threads may ask at once.
 
     Args:
         settings: environment variables that name endpoint, credentials and Region, as the AWS
             SDKs read them; None takes what the process has.
+
+    Raises:
+        CloudError: where the settings name a profile that does not exist.
     """
 
     def __init__(self, region: str, settings: Mapping[str, str] | None = None) -> None:
         given = settings or {}
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
-        self._session = boto3.Session(
-            region_name=region,
-            aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
-        )
+        try:
+            self._session = boto3.Session(
+                region_name=region,
+                aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
+                aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
+            )
+        except BotoCoreError as error:
+            name = type(error).__name__
+            raise CloudError("boto3", "session", name, str(error)) from error
         self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the answer of one operation, all of its pages together."""
@@ -68,8 +101,10 @@ class Account:
         return answer
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self._session.client(
-                service, endpoint_url=self._endpoint_url, config=RETRIES
-            )
-        return self._clients[service]
+        # A client may be used by several threads; a session may not.
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(
+                    service, endpoint_url=self._endpoint_url, config=RETRIES
+                )
+            return self._clients[service]

@@ -17,6 +17,11 @@ MAY_IMPORT = {
         "constructs_lib.catalogue",
     },
     "constructs_lib/catalogue": {"constructs_lib.catalogue", "constructs_lib.spec.problem"},
+    "constructs_lib/rules": {
+        "constructs_lib.rules",
+        "constructs_lib.catalogue",
+        "constructs_lib.spec.problem",
+    },
     "environments": {"constructs_lib.spec", "environments"},
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
@@ -32,6 +37,7 @@ MAY_IMPORT = {
         "jsonschema",
         "ministack",
     },
+    "operations/audit": {"operations.audit", "constructs_lib.rules", "rich", "yaml"},
     "operations": {
         "operations",
         "environments",

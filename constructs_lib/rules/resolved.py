@@ -1,8 +1,8 @@
 """Templates whose intrinsic functions are resolved as far as a template allows.
 
 `resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
-mapping or list of values, `Unknown` where the template alone cannot tell it, or a `Link` where it
-refers to a resource.
+mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
+refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,10 @@ class Unknown:
     because: str
     """Why, as the rest of "cannot tell, because ...", for example
     `parameter InstanceType has no default`."""
+
+    symbol: str | None = None
+    """A name for the value, whatever it is: two values with the same symbol are equal, for example
+    two uses of one parameter. None where nothing is known to be equal to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,14 @@ class Text:
     """A text of which some parts are links or unknown, as `Fn::Join` and `Fn::Sub` give."""
 
     parts: tuple[str | Link | Unknown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What `Fn::Base64` gives of a text of which some parts are not known; user data, mostly."""
+
+    content: Text | Link | Unknown
+    """The text before it is encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +85,5 @@ class World:
     """Region that the templates go to, where the caller or the templates say it."""
     choices: Mapping[str, bool] = field(default_factory=dict)
     """What was assumed of conditions that the templates leave open, by `stack/condition`."""
+    incomplete: str | None = None
+    """Where there are more worlds than are looked at: how many, as a sentence."""

@@ -1,0 +1,111 @@
+"""CAPACITY rules about Capacity Blocks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from constructs_lib.rules.nodes import Node, described
+from constructs_lib.rules.picture import Picture
+from constructs_lib.rules.reading import shown
+from constructs_lib.rules.rule import Fault, rule
+
+MOST_IN_A_BLOCK: Final = 64
+BLOCK: Final = "capacity-block"
+BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
+DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
+MIXED_UP: Final = "awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23"
+
+
+def _nodes(picture: Picture) -> Sequence[Node]:
+    return picture.nodes
+
+
+@rule(
+    "CAPACITY-8",
+    "warning",
+    _nodes,
+    what="A node is launched into a Capacity Block and into a placement group.",
+    why="The block has a placement of its own; together they may find no capacity, and AWS's "
+    "templates write a group for on-demand nodes only.",
+    source="aws-parallelcluster capacity block validator; AWS PCS samples; read 2026-11-23",
+    fix="remove Placement.GroupName",
+    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
+    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.Placement'",
+)
+def block_in_a_placement_group(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look for both."""
+    if node.placement_group() is not None and node.in_a_block():
+        yield Fault(f"MarketType {BLOCK} in placement group {shown(node.placement_group())}")
+
+
+@rule(
+    "CAPACITY-10",
+    "error",
+    _nodes,
+    what="A Capacity Block is bought for nodes whose launch template does not say so.",
+    why="Without MarketType capacity-block the launch is an on-demand one, which a block refuses.",
+    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
+    fix="write InstanceMarketOptions: {MarketType: capacity-block} in the launch template",
+    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
+    "--versions '$Latest' --query "
+    "'LaunchTemplateVersions[].LaunchTemplateData.InstanceMarketOptions'",
+    acknowledgeable=False,
+)
+def block_without_market_type(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look at node groups that say CAPACITY_BLOCK."""
+    if node.in_a_block() and node.market() != BLOCK:
+        yield Fault(
+            f"{described(node)} is bought as CAPACITY_BLOCK; MarketType is "
+            f"{node.market() or 'not written'}"
+        )
+
+
+@rule(
+    "CAPACITY-11",
+    "error",
+    _nodes,
+    what="A launch from a Capacity Block does not name the block.",
+    why="Market type capacity-block is refused without CapacityReservationId of the block.",
+    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
+    fix="write CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def block_without_id(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look for a target."""
+    if node.market() == BLOCK and not node.reservation_target():
+        yield Fault(f"MarketType {BLOCK} without a reservation")
+
+
+@rule(
+    "CAPACITY-12",
+    "error",
+    _nodes,
+    what="More nodes are asked for than a Capacity Block holds.",
+    why="A block has at most 64 instances: the 65th fails to launch.",
+    source=BLOCK_GUIDE,
+    fix="write a group of nodes for each block of up to 64",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].TotalInstanceCount'",
+)
+def more_than_a_block(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Compare with the most that a block holds."""
+    most = node.most() if node.in_a_block() else None
+    if most is not None and most > MOST_IN_A_BLOCK:
+        yield Fault(f"{described(node)} launches up to {most} nodes from one block")
+
+
+@rule(
+    "CAPACITY-17",
+    "error",
+    _nodes,
+    what="A Capacity Block is asked for of a type that is not sold by block.",
+    why="Only some accelerated types have the usage class capacity-block.",
+    source="EC2 DescribeInstanceTypes, SupportedUsageClasses, read 2026-11-23",
+    fix="write a reservation, or a type that is sold by block such as p5.48xlarge",
+    check="aws ec2 describe-instance-types --instance-types <type> "
+    "--query 'InstanceTypes[].SupportedUsageClasses'",
+)
+def type_without_blocks(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Ask the catalogue."""
+    for instance in node.instance_types() if node.in_a_block() else []:
+        if not instance.capacity_blocks:
+            yield Fault(f"{instance.name} by Capacity Block")

@@ -1,0 +1,105 @@
+"""The rules, and what they say of templates in all of their worlds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+from typing import Final
+
+from constructs_lib.rules import (
+    capacity_blocks,
+    capacity_placement,
+    capacity_reservations,
+    fabric_environment,
+    fabric_groups,
+    fabric_interfaces,
+    fabric_network,
+    lustre_access,
+    lustre_associations,
+    lustre_file_systems,
+    safety_data,
+    safety_nodes,
+    sagemaker_clusters,
+    sagemaker_jobs,
+    slurm,
+)
+from constructs_lib.rules.picture import Picture
+from constructs_lib.rules.reading import UndeterminedError
+from constructs_lib.rules.resolved import Place, World
+from constructs_lib.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
+
+__all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
+
+FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
+    {
+        "FABRIC": (fabric_groups, fabric_interfaces, fabric_network, fabric_environment),
+        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
+        "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
+        "SAGEMAKER": (sagemaker_jobs, sagemaker_clusters),
+        "SLURM": (slurm,),
+        "SAFETY": (safety_data, safety_nodes),
+    }
+)
+
+
+def _collected() -> Iterator[Rule]:
+    for modules in FAMILIES.values():
+        found = [v for module in modules for v in vars(module).values() if isinstance(v, Rule)]
+        yield from sorted(found, key=lambda rule: int(rule.id.partition("-")[2]))
+
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
+"""Every rule by its id, in the order of families and numbers."""
+
+Said = tuple[str, Place, str, str]
+"""Rule, place, message and fix: what two equal findings share."""
+
+
+@dataclass
+class _Told:
+    """What was found, with the choices of each world that it was found in."""
+
+    findings: dict[Said, list[Mapping[str, bool]]] = field(default_factory=dict)
+    unknown: dict[CannotTell, None] = field(default_factory=dict)
+
+
+def judge(worlds: Sequence[World]) -> Verdict:
+    """Return what all rules say, equal findings of several worlds merged into one."""
+    told = _Told()
+    for world in worlds:
+        picture = Picture(world)
+        for rule in RULES.values():
+            _ask(rule, picture, told)
+    every = [world.choices for world in worlds]
+    findings = tuple(
+        Finding(rule, place, message, fix, _condition(choices, every))
+        for (rule, place, message, fix), choices in told.findings.items()
+    )
+    found = {(finding.rule, finding.place) for finding in findings}
+    unknown = tuple(u for u in told.unknown if (u.rule, u.place) not in found)
+    return Verdict(findings, unknown)
+
+
+def _ask(rule: Rule, picture: Picture, told: _Told) -> None:
+    for subject in rule.subjects(picture):
+        try:
+            for fault in rule.judge(picture, subject):
+                said = (rule.id, fault.place or subject.place, fault.message, fault.fix or rule.fix)
+                choices = told.findings.setdefault(said, [])
+                if picture.world.choices not in choices:
+                    choices.append(picture.world.choices)
+        except UndeterminedError as error:
+            told.unknown[CannotTell(rule.id, subject.place, error.because)] = None
+
+
+def _condition(
+    found_in: Sequence[Mapping[str, bool]], every: Sequence[Mapping[str, bool]]
+) -> dict[str, bool]:
+    """Return what all worlds with a finding share and not all worlds do."""
+    shared = dict(found_in[0])
+    for choices in found_in[1:]:
+        shared = {name: value for name, value in shared.items() if choices.get(name) == value}
+    return {
+        name: value
+        for name, value in shared.items()
+        if any(choices.get(name) != value for choices in every)
+    }

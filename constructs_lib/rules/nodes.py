@@ -1,0 +1,280 @@
+"""EC2 nodes: launch templates and instances, and who launches them, where and how many."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from constructs_lib.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
+from constructs_lib.rules.reading import (
+    Key,
+    UndeterminedError,
+    items,
+    key,
+    keys,
+    number,
+    part,
+    settled,
+    shown,
+    text,
+)
+from constructs_lib.rules.resolved import Place, ResolvedResource
+
+Kind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
+
+EFA_TYPES: Final = ("efa", "efa-only")
+LAUNCHERS: Final[Mapping[str, Kind]] = {
+    "AWS::EC2::Instance": "instance",
+    "AWS::EC2::EC2Fleet": "fleet",
+    "AWS::AutoScaling::AutoScalingGroup": "group",
+    "AWS::Batch::ComputeEnvironment": "batch",
+    "AWS::EKS::Nodegroup": "eks",
+    "AWS::PCS::ComputeNodeGroup": "pcs",
+}
+TEMPLATES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "instance": ("LaunchTemplate",),
+    "group": ("LaunchTemplate",),
+    "batch": ("ComputeResources", "LaunchTemplate"),
+    "eks": ("LaunchTemplate",),
+    "pcs": ("CustomLaunchTemplate",),
+}
+SUBNETS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "instance": ("SubnetId",),
+    "group": ("VPCZoneIdentifier",),
+    "batch": ("ComputeResources", "Subnets"),
+    "eks": ("Subnets",),
+    "pcs": ("SubnetIds",),
+}
+MOST: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "group": ("MaxSize",),
+    "eks": ("ScalingConfig", "MaxSize"),
+    "pcs": ("ScalingConfiguration", "MaxInstanceCount"),
+    "fleet": ("TargetCapacitySpecification", "TotalTargetCapacity"),
+}
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What launches instances."""
+
+    place: Place
+    kind: Kind
+    properties: Mapping[str, Any]
+
+    def templates(self) -> Iterator[Any]:
+        """Yield each reference to a launch template: its id or its name."""
+        where = TEMPLATES.get(self.kind)
+        stated = [part(self.properties, *where)] if where else []
+        mixed = part(self.properties, "MixedInstancesPolicy", "LaunchTemplate")
+        stated.append(part(mixed, "LaunchTemplateSpecification"))
+        if self.kind == "fleet":
+            stated += [
+                part(entry, "LaunchTemplateSpecification")
+                for entry in items(self.properties.get("LaunchTemplateConfigs"))
+            ]
+        for entry in stated:
+            for name in ("LaunchTemplateId", "TemplateId", "Id", "LaunchTemplateName", "Name"):
+                reference = part(entry, name)
+                if reference is not None:
+                    yield reference
+
+    def types(self) -> list[Any]:
+        """Return the instance types that it asks for itself, none where it leaves that open."""
+        if self.kind == "pcs":
+            return [part(e, "InstanceType") for e in items(self.properties.get("InstanceConfigs"))]
+        if self.kind == "batch":
+            return items(part(self.properties, "ComputeResources", "InstanceTypes"))
+        if self.kind == "eks":
+            return items(self.properties.get("InstanceTypes"))
+        entries = items(
+            part(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides")
+        )
+        if self.kind == "fleet":
+            for config in items(self.properties.get("LaunchTemplateConfigs")):
+                entries += items(part(config, "Overrides"))
+        found = [part(entry, "InstanceType") for entry in entries]
+        if self.kind == "instance":
+            found.append(self.properties.get("InstanceType"))
+        return [value for value in found if value is not None]
+
+    def subnets(self) -> list[Any]:
+        """Return the subnets that it launches into."""
+        where = SUBNETS.get(self.kind)
+        return items(part(self.properties, *where)) if where else []
+
+    def most(self) -> int | None:
+        """Return how many instances it launches at most."""
+        if self.kind == "instance":
+            return 1
+        where = MOST.get(self.kind)
+        return number(part(self.properties, *where)) if where else None
+
+
+@dataclass(frozen=True)
+class Node:
+    """Instances that are launched alike."""
+
+    place: Place
+    launch: Mapping[str, Any] | Any
+    """`LaunchTemplateData`, or the properties of an instance; it may be unknown."""
+    launcher: Launcher | None
+
+    def type_names(self) -> list[str]:
+        """Return the instance types.
+
+        Raises:
+            UndeterminedError: where none is known.
+        """
+        stated = self.launcher.types() if self.launcher else []
+        if not stated and part(self.launch, "InstanceType") is not None:
+            stated = [part(self.launch, "InstanceType")]
+        if not stated:
+            raise UndeterminedError("no instance type is written for it")
+        return [name for value in stated if (name := text(value))]
+
+    def instance_types(self) -> list[InstanceType]:
+        """Return those of its instance types that the catalogue holds."""
+        return [found for name in self.type_names() if (found := catalogued(name))]
+
+    def interfaces(self) -> list[Mapping[str, Any]]:
+        """Return its network interfaces, none where EC2 makes the only one."""
+        return [settled(entry) for entry in items(part(self.launch, "NetworkInterfaces"))]
+
+    def efa_interfaces(self) -> list[Mapping[str, Any]]:
+        """Return its network interfaces that have an EFA device."""
+        return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
+
+    def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
+        """Return the security groups of an interface.
+
+        Raises:
+            UndeterminedError: where something else decides them.
+        """
+        for stated in (
+            interface.get("Groups"),
+            interface.get("GroupSet"),
+            part(self.launch, "SecurityGroupIds"),
+        ):
+            if stated is not None:
+                return items(stated)
+        own = self.launcher and part(
+            self.launcher.properties, "ComputeResources", "SecurityGroupIds"
+        )
+        if own:
+            return items(own)
+        raise UndeterminedError("no security group is written, whoever launches it decides")
+
+    def groups(self) -> list[Any]:
+        """Return the security groups of all interfaces."""
+        interfaces = self.interfaces()
+        if not interfaces:
+            return self.groups_of({})
+        return [group for interface in interfaces for group in self.groups_of(interface)]
+
+    def subnets(self) -> list[Key]:
+        """Return the subnets that it is launched into.
+
+        Raises:
+            UndeterminedError: where none is known.
+        """
+        stated = self.launcher.subnets() if self.launcher else []
+        stated = stated or [entry["SubnetId"] for entry in self.interfaces() if "SubnetId" in entry]
+        if not stated:
+            raise UndeterminedError("no subnet is written for it")
+        return list(dict.fromkeys(keys(stated)))
+
+    def placement_group(self) -> Any:
+        """Return the placement group as it was written, None where there is none."""
+        found = [
+            part(self.launch, "Placement", "GroupName"),
+            part(self.launch, "Placement", "GroupId"),
+            part(self.launch, "PlacementGroupName"),
+        ]
+        if self.launcher:
+            found += [
+                self.launcher.properties.get("PlacementGroup"),
+                part(self.launcher.properties, "ComputeResources", "PlacementGroup"),
+            ]
+        return next((value for value in found if value is not None), None)
+
+    def reservation(self) -> Any:
+        """Return the id of the reservation that it is launched into, None where none is named."""
+        return part(
+            self.launch,
+            "CapacityReservationSpecification",
+            "CapacityReservationTarget",
+            "CapacityReservationId",
+        )
+
+    def reservation_target(self) -> Any:
+        """Return what it targets of reservations, one or a resource group, None where nothing."""
+        specification = part(self.launch, "CapacityReservationSpecification")
+        return settled(part(specification, "CapacityReservationTarget"))
+
+    def in_a_block(self) -> bool:
+        """Whether it is launched into a Capacity Block."""
+        own = self.launcher.properties if self.launcher else {}
+        purchase = text(own.get("PurchaseOption") or own.get("CapacityType"))
+        return self.market() == "capacity-block" or purchase == "CAPACITY_BLOCK"
+
+    def market(self) -> str | None:
+        """Return the market type."""
+        return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
+
+    def most(self) -> int | None:
+        """Return how many of them there are at most, None where nobody says."""
+        return self.launcher.most() if self.launcher else None
+
+    def alone(self) -> bool:
+        """Whether there is never more than one; a number that is left open may be more."""
+        try:
+            return self.most() in (0, 1)
+        except UndeterminedError:
+            return False
+
+
+def catalogued(name: str) -> InstanceType | None:
+    """Return an instance type, None where the catalogue does not hold it."""
+    try:
+        return find(name.removeprefix("ml."))
+    except UnknownInstanceTypeError:
+        return None
+
+
+def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
+    """Return the nodes of a world: each launch template once for each of its launchers."""
+    launchers = [
+        Launcher(r.place, LAUNCHERS[r.resource_type], r.properties)
+        for r in resources
+        if r.resource_type in LAUNCHERS
+    ]
+    users: dict[Key, list[Launcher]] = {}
+    nodes: list[Node] = []
+    for launcher in launchers:
+        references = _references(launcher)
+        for reference in references:
+            users.setdefault(reference, []).append(launcher)
+        if launcher.kind == "instance" and not references:
+            nodes.append(Node(launcher.place, launcher.properties, launcher))
+    for resource in resources:
+        if resource.resource_type == "AWS::EC2::LaunchTemplate":
+            data = resource.properties.get("LaunchTemplateData")
+            name = resource.properties.get("LaunchTemplateName")
+            mine = users.get((resource.place.stack, resource.place.logical_id), [])
+            mine = mine + (users.get(name, []) if isinstance(name, str) else [])
+            nodes += [Node(resource.place, data, user) for user in mine]
+            if not mine:
+                nodes.append(Node(resource.place, data, None))
+    return tuple(nodes)
+
+
+def _references(launcher: Launcher) -> list[Key]:
+    try:
+        return [key(reference) for reference in launcher.templates()]
+    except UndeterminedError:
+        # Whatever template it is, it is none of those that were given.
+        return []
+
+
+def described(node: Node) -> str:
+    """Return who launches a node, for a message."""
+    return shown(node.launcher.place.logical_id) if node.launcher else shown(node.place.logical_id)

@@ -1,0 +1,167 @@
+"""One normalised picture of everything that rules speak of, built from a world.
+
+Building it reads nothing that may be unknown; its parts read when a rule asks them, and then
+say why they cannot tell (`reading.UndeterminedError`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from constructs_lib.rules.groups import Group, Groups, read_groups
+from constructs_lib.rules.jobs import (
+    HyperPodGroup,
+    TrainingJob,
+    Variable,
+    read_hyperpod_groups,
+    read_training_jobs,
+    read_variables,
+)
+from constructs_lib.rules.networks import Networks, Subnet, read_networks
+from constructs_lib.rules.nodes import Node, read_nodes
+from constructs_lib.rules.permissions import Role, Statement, read_roles, read_statements
+from constructs_lib.rules.reading import Key, UndeterminedError, key, known, shown
+from constructs_lib.rules.resolved import Place, ResolvedResource, World
+from constructs_lib.rules.storage import FileSystem, holds_data, read_file_systems
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All resources of one template."""
+
+    place: Place
+    resources: tuple[ResolvedResource, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the templates define together, in one world."""
+
+    world: World
+
+    @property
+    def resources(self) -> Sequence[ResolvedResource]:
+        """Every resource."""
+        return self.world.resources
+
+    @cached_property
+    def _by_key(self) -> dict[Key, ResolvedResource]:
+        return {(r.place.stack, r.place.logical_id): r for r in self.resources}
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[ResolvedResource]]:
+        found: dict[str, list[ResolvedResource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.resource_type, []).append(resource)
+        return found
+
+    def of(self, *kinds: str) -> Iterator[ResolvedResource]:
+        """Yield the resources of some types."""
+        for kind in kinds:
+            yield from self._by_type.get(kind, ())
+
+    def found(self, value: object, *kinds: str) -> ResolvedResource | None:
+        """Return the resource that a value refers to, None where it is none of these types.
+
+        Raises:
+            UndeterminedError: where it is not known what is meant.
+        """
+        resource = self._by_key.get(key(value))
+        return resource if resource and resource.resource_type in kinds else None
+
+    def given(self, value: object, *kinds: str) -> ResolvedResource:
+        """Return the resource that a value refers to.
+
+        Raises:
+            UndeterminedError: where it is not in the templates.
+        """
+        resource = self.found(value, *kinds)
+        if resource is None:
+            name = key(value)
+            raise UndeterminedError(
+                f"{shown(name)} is not in the given templates" if known(name) else name[-1]
+            )
+        return resource
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Security groups and their rules."""
+        return read_groups(self.resources)
+
+    @property
+    def security_groups(self) -> Sequence[Group]:
+        """The security groups of the templates."""
+        return tuple(self.groups.known.values())
+
+    @cached_property
+    def nodes(self) -> Sequence[Node]:
+        """Launch templates and instances with whoever launches them."""
+        return read_nodes(self.resources)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """VPCs and what is in them."""
+        return read_networks(self.resources)
+
+    @property
+    def subnets(self) -> Sequence[Subnet]:
+        """The subnets of the templates."""
+        return tuple(self.networks.subnets.values())
+
+    @cached_property
+    def file_systems(self) -> Sequence[FileSystem]:
+        """Lustre file systems with their associations."""
+        return read_file_systems(self.resources)
+
+    @cached_property
+    def training_jobs(self) -> Sequence[TrainingJob]:
+        """SageMaker training jobs, also those that a state machine starts."""
+        return read_training_jobs(self.resources)
+
+    @cached_property
+    def hyperpod_groups(self) -> Sequence[HyperPodGroup]:
+        """Instance groups of HyperPod clusters."""
+        return read_hyperpod_groups(self.resources)
+
+    @cached_property
+    def variables(self) -> Sequence[Variable]:
+        """Environment variables of jobs."""
+        return read_variables(self.resources, self.training_jobs)
+
+    @cached_property
+    def roles(self) -> Sequence[Role]:
+        """Roles with the statements of their policies."""
+        return read_roles(self.resources)
+
+    @cached_property
+    def statements(self) -> Sequence[Statement]:
+        """Statements of all identity policies."""
+        return read_statements(self.resources)
+
+    @cached_property
+    def stateful(self) -> Sequence[ResolvedResource]:
+        """Resources whose deletion loses data."""
+        return tuple(r for r in self.resources if holds_data(r))
+
+    @cached_property
+    def stacks(self) -> Sequence[Stack]:
+        """The templates, each at the place of its first resource."""
+        found: dict[str, list[ResolvedResource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.place.stack, []).append(resource)
+        return tuple(Stack(members[0].place, tuple(members)) for members in found.values())
+
+    def dependencies(self, name: Key) -> set[Key]:
+        """Return everything of its own stack that a resource waits for, directly or not."""
+        seen: set[Key] = set()
+        waiting = [name]
+        while waiting:
+            resource = self._by_key.get(waiting.pop())
+            if resource is None:
+                continue
+            for other in resource.depends_on:
+                found = (resource.place.stack, other)
+                if found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
+        return seen

@@ -1,0 +1,216 @@
+"""Every world that templates may become: their functions resolved, their open conditions chosen.
+
+    worlds = resolve([Template("vpc", body)], parameters={"Nodes": "4"}, region="us-east-1")
+
+Nothing is guessed. What a template alone cannot tell becomes `Unknown` with the reason, and where
+it leaves a condition open both branches are looked at, each in worlds of its own.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from constructs_lib.rules.choices import Atom, Choices, Spread
+from constructs_lib.rules.evaluation import Evaluation, Read
+from constructs_lib.rules.loops import Entry
+from constructs_lib.rules.pseudo_parameters import REGION
+from constructs_lib.rules.resolved import ResolvedResource, Unknown, World
+from constructs_lib.rules.resources import resource_of
+from constructs_lib.rules.scope import Scope, section
+from constructs_lib.rules.template import Template
+from constructs_lib.rules.texts import identity
+
+__all__ = ["MOST_WORLDS", "Template", "resolve"]
+
+MOST_WORLDS: Final = 16
+MOST_ATTEMPTS: Final = 64
+"""Choices that are tried before there are taken to be too many; equal worlds are merged."""
+
+Variant = tuple[tuple[Read, ...], ResolvedResource | None]
+"""What a resource is, with everything that was assumed on the way."""
+
+
+def resolve(
+    templates: Sequence[Template],
+    *,
+    parameters: Mapping[str, str],
+    region: str | None,
+) -> list[World]:
+    """Return the worlds of templates that are deployed together.
+
+    Args:
+        templates: with names that differ.
+        parameters: values by parameter name, or by `template:parameter`.
+        region: where they go, for templates that do not say it themselves.
+
+    Returns:
+        One world for each consistent choice of the open conditions that matter, without those
+        that are equal; at most `MOST_WORLDS`, and then each says so in `incomplete`.
+    """
+    return _Resolution(templates, parameters, region).worlds()
+
+
+class _Resolution:
+    """The worlds of given templates; what worlds share is resolved once."""
+
+    def __init__(
+        self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+    ) -> None:
+        self._scopes = {
+            template.name: Scope(
+                template,
+                section(template.body, "Parameters"),
+                section(template.body, "Mappings"),
+                parameters,
+                template.region or region,
+            )
+            for template in templates
+        }
+        self._allowed = {
+            symbol: texts for scope in self._scopes.values() for symbol, texts in scope.allowed()
+        }
+        self._exports: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._variants: defaultdict[tuple[str, str], list[Variant]] = defaultdict(list)
+        self._unroll()
+        self._plain = self._evaluation(lambda _: False)
+        """Nothing is ever assumed here: it tells which conditions are open."""
+        self._open: dict[tuple[str, str], bool] = {}
+
+    def _evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
+        return Evaluation(self._scopes, Choices(prefer, self._allowed), self._exports)
+
+    def _unroll(self) -> None:
+        """Unroll the loops of every template and note what it exports."""
+        first = self._evaluation(lambda _: False)
+        for scope in self._scopes.values():
+            scope.unroll(lambda items, scope=scope: first.value(items, scope))  # type: ignore[misc]
+        for scope in self._scopes.values():
+            for name, entry in scope.outputs.items():
+                exported = section(entry.value if isinstance(entry.value, dict) else {}, "Export")
+                if "Name" in exported:
+                    key = identity(first.value(exported["Name"], scope))
+                    if key is not None:
+                        self._exports[key].append((scope.name, name))
+
+    def worlds(self) -> list[World]:
+        """Return every world, or the most different ones of too many."""
+        found: dict[tuple[object, ...], World] = {}
+        atoms: dict[Atom, None] = {}
+        queue: deque[dict[Atom, bool]] = deque([{}])
+        attempts = 0
+        while queue and attempts < MOST_ATTEMPTS and len(found) <= MOST_WORLDS:
+            wanted = queue.popleft()
+            attempts += 1
+            decisions = self._attempt(lambda atom, wanted=wanted: wanted.get(atom, False), found)  # type: ignore[misc]
+            path = dict(wanted)
+            for atom in decisions:
+                atoms.setdefault(atom)
+                if atom not in wanted:
+                    queue.append({**path, atom: True})
+                    path[atom] = False
+        if not queue and len(found) <= MOST_WORLDS:
+            return list(found.values())
+        spread: dict[tuple[object, ...], World] = {}
+        for row in range(MOST_WORLDS):
+            self._attempt(Spread(row, list(atoms)), spread)
+        # Of rows that came out equal the places are filled with what was seen before.
+        for key, world in found.items():
+            if len(spread) < MOST_WORLDS:
+                spread.setdefault(key, world)
+        subjects = sum(1 for _ in {(atom.kind, atom.subject) for atom in atoms})
+        note = (
+            f"{subjects} open questions make more than {MOST_WORLDS} combinations; "
+            f"{len(spread)} that differ most were looked at"
+        )
+        return [
+            World(world.resources, world.region, world.choices, note) for world in spread.values()
+        ]
+
+    def _attempt(
+        self, prefer: Callable[[Atom], bool], found: dict[tuple[object, ...], World]
+    ) -> Mapping[Atom, bool]:
+        """Add one world, and return everything that was assumed for it."""
+        evaluation = self._evaluation(prefer)
+        while True:
+            before = len(evaluation.choices.decisions)
+            resources = list(self._resources(evaluation))
+            # What was assumed late also holds for what was resolved early.
+            if len(evaluation.choices.decisions) == before:
+                break
+        choices = {
+            f"{name}/{condition}": held
+            for (name, condition), held in evaluation.truths.items()
+            if self._is_open(name, condition)
+        }
+        region = self._region(evaluation)
+        key = (str(region), *(id(resource) for resource in resources))
+        if key in found:
+            same = found[key]
+            agreed = {
+                name: held for name, held in choices.items() if same.choices.get(name) is held
+            }
+            found[key] = World(same.resources, same.region, agreed)
+        else:
+            found[key] = World(tuple(resources), region, choices)
+        return evaluation.choices.decisions
+
+    def _is_open(self, name: str, condition: str) -> bool:
+        key = (name, condition)
+        if key not in self._open:
+            self._open[key] = not self._plain.settled(self._scopes[name], condition)
+        return self._open[key]
+
+    def _region(self, evaluation: Evaluation) -> str | Unknown:
+        regions = {scope.region for scope in self._scopes.values()}
+        if len(regions) > 1:
+            return Unknown("the templates go to several Regions")
+        told = next(iter(regions), None)
+        assumed = told or evaluation.choices.value(REGION)
+        return assumed or Unknown("the Region is not given", REGION)
+
+    def _resources(self, evaluation: Evaluation) -> Iterator[ResolvedResource]:
+        for scope in self._scopes.values():
+            if not self._deployed(scope, evaluation):
+                continue
+            for entry in scope.resources.values():
+                resource = self._resource(scope, entry, evaluation)
+                if resource is not None:
+                    yield resource
+
+    def _deployed(self, scope: Scope, evaluation: Evaluation, depth: int = 0) -> bool:
+        """Whether a nested stack is there at all."""
+        parent = scope.template.nested_in
+        if parent is None or parent[0] not in self._scopes or depth > len(self._scopes):
+            return True
+        outer = self._scopes[parent[0]]
+        entry = outer.resources.get(parent[1])
+        if entry is None or not self._deployed(outer, evaluation, depth + 1):
+            return entry is None
+        return self._resource(outer, entry, evaluation) is not None
+
+    def _resource(
+        self, scope: Scope, entry: Entry, evaluation: Evaluation
+    ) -> ResolvedResource | None:
+        variants = self._variants[scope.name, entry.key]
+        for reads, resource in variants:
+            if all(_again(read, evaluation) for read in reads):
+                return resource
+        evaluation.reads, evaluation.links = [], set()
+        made = resource_of(scope, entry, evaluation)
+        for _, resource in variants:
+            if resource == made:
+                made = resource
+                break
+        variants.append((tuple(dict.fromkeys(evaluation.reads)), made))
+        return made
+
+
+def _again(read: Read, evaluation: Evaluation) -> bool:
+    """Whether what was read for another world is the same in this one.
+
+    Reads are repeated in their order, so that nothing is assumed that this world would not need.
+    """
+    what, template, name, result = read
+    if what == "condition":
+        return evaluation.truth(evaluation.scopes[template], name) is result
+    return evaluation.choices.value(name) == result

@@ -1,0 +1,158 @@
+"""SAFETY rules about data: what an update or a deletion loses, and what stays behind."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from constructs_lib.rules.picture import Picture, Stack
+from constructs_lib.rules.reading import UndeterminedError, items, part, settled, shown
+from constructs_lib.rules.resolved import ResolvedResource
+from constructs_lib.rules.rule import Fault, rule
+from constructs_lib.rules.storage import (
+    STATEFUL,
+    FileSystem,
+    kept_at_deletion,
+    kept_at_replacement,
+    keys_of,
+    lost_when_replaced,
+)
+
+DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
+POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"
+MOST_RESOURCES: Final = 500
+
+
+def _stateful(picture: Picture) -> Sequence[ResolvedResource]:
+    return picture.stateful
+
+
+def _lustre(picture: Picture) -> Sequence[FileSystem]:
+    return picture.file_systems
+
+
+@rule(
+    "SAFETY-1",
+    "warning",
+    lambda picture: [r for r in picture.stateful if r.resource_type.endswith("FileSystem")],
+    what="Nobody has decided what becomes of a file system's data.",
+    why="Without DeletionPolicy and UpdateReplacePolicy a deletion, and an update that replaces "
+    "(another subnet, group or key), delete the file system with its data.",
+    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy, Retain or, for data that may go, Delete",
+    check=POLICIES,
+)
+def undecided(_picture: Picture, system: ResolvedResource) -> Iterator[Fault]:
+    """Look for any policy."""
+    if system.deletion_policy is None and system.update_replace_policy is None:
+        yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
+
+
+@rule(
+    "SAFETY-2",
+    "error",
+    lambda picture: [r for r in picture.stateful if lost_when_replaced(r)],
+    what="Data that outlives its stack does not outlive an update.",
+    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
+    "old one, and its data, unless UpdateReplacePolicy keeps it.",
+    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
+    fix="write UpdateReplacePolicy: Retain",
+    check=POLICIES,
+    acknowledgeable=False,
+)
+def lost_in_an_update(_picture: Picture, resource: ResolvedResource) -> Iterator[Fault]:
+    """Compare both policies."""
+    if kept_at_deletion(resource) and not kept_at_replacement(resource):
+        yield Fault(
+            f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
+            f"{shown(resource.update_replace_policy or 'not written')}"
+        )
+
+
+@rule(
+    "SAFETY-3",
+    "error",
+    _stateful,
+    what="Data is kept, and the key that opens it is not.",
+    why="A deleted key makes everything that was encrypted with it unreadable, for good.",
+    source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
+    check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
+    acknowledgeable=False,
+)
+def key_that_goes_first(picture: Picture, resource: ResolvedResource) -> Iterator[Fault]:
+    """Look at the keys of what is kept."""
+    if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
+        return
+    for stated in keys_of(resource):
+        if stated is None:
+            continue
+        found = picture.found(stated, "AWS::KMS::Key", "AWS::KMS::Alias")
+        if found and found.resource_type == "AWS::KMS::Alias":
+            found = picture.found(found.properties.get("TargetKeyId"), "AWS::KMS::Key")
+        if found and not kept_at_deletion(found):
+            yield Fault(
+                f"{found.place.logical_id} is deleted with its stack, this "
+                f"{STATEFUL[resource.resource_type]} is kept"
+            )
+
+
+@rule(
+    "SAFETY-4",
+    "warning",
+    _lustre,
+    what="A file system is kept, and its security group or subnet is not.",
+    why="The file system's network interfaces stay: the deletion of the group and of the subnet "
+    "fails, and the stack with it (DependencyViolation).",
+    source="aws-cdk#31521, read 2026-11-23",
+    fix="write DeletionPolicy Retain for the group and the subnet as well",
+    check="aws ec2 describe-network-interfaces --filters Name=group-id,Values=<group>",
+)
+def interface_left_behind(picture: Picture, system: FileSystem) -> Iterator[Fault]:
+    """Look at what the interfaces hang on."""
+    if not kept_at_deletion(system.resource):
+        return
+    for stated in (*system.groups(), *items(system.properties.get("SubnetIds"))):
+        found = picture.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
+        if found and not kept_at_deletion(found):
+            yield Fault(f"{found.place.logical_id} is deleted with its stack")
+
+
+@rule(
+    "SAFETY-5",
+    "error",
+    lambda picture: picture.stacks,
+    what="A template has more resources than CloudFormation takes.",
+    why="500 resources are a fixed limit; the template is refused.",
+    source="CloudFormation quotas, read 2026-11-23",
+    fix="split the template into stacks that are deployed together",
+    check="aws cloudformation validate-template --template-body file://<template>",
+    acknowledgeable=False,
+)
+def too_many_resources(_picture: Picture, stack: Stack) -> Iterator[Fault]:
+    """Count them."""
+    if (count := len(stack.resources)) > MOST_RESOURCES:
+        yield Fault(f"{count} resources in {stack.place.stack}")
+
+
+@rule(
+    "SAFETY-6",
+    "warning",
+    lambda picture: list(picture.of("AWS::Budgets::Budget")),
+    what="A budget tells nobody.",
+    why="Without a notification that has subscribers nothing happens when it is spent.",
+    source="aws-parallelcluster#3205, #2104, read 2026-11-23",
+    fix="write NotificationsWithSubscribers with an address or a topic",
+    check="aws budgets describe-notifications-for-budget --account-id <id> --budget-name <budget>",
+)
+def silent_budget(_picture: Picture, budget: ResolvedResource) -> Iterator[Fault]:
+    """Look for subscribers."""
+    notifications = items(budget.properties.get("NotificationsWithSubscribers"))
+    unknown = None
+    for notification in notifications:
+        try:
+            if settled(part(notification, "Subscribers")):
+                return
+        except UndeterminedError as error:
+            unknown = error
+    if unknown:
+        raise unknown
+    yield Fault("no notification has a subscriber")

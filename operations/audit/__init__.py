@@ -1,0 +1,1 @@
+"""The fabric rules over anybody's CloudFormation templates."""

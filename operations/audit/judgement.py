@@ -1,0 +1,28 @@
+"""Every rule over every group of templates."""
+
+from collections.abc import Mapping
+
+from constructs_lib.rules.engine import RULES, judge
+
+from constructs_lib.rules.resolution import resolve
+from operations.audit.report import Report
+from operations.audit.sources import Sources
+
+
+def judged(
+    sources: Sources, parameters: Mapping[str, str], region: str | None, threshold: str
+) -> Report:
+    """Return what all rules have to say about all templates."""
+    report = Report(RULES, sources.templates, threshold)
+    for group in sources.groups(region):
+        worlds = resolve(group, parameters=parameters, region=region)
+        verdict = judge(worlds)
+        report.findings.extend(verdict.findings)
+        report.unknown.extend(verdict.unknown)
+        report.resources += len({r.place for world in worlds for r in world.resources})
+        note = worlds[0].incomplete
+        if note is not None:
+            names = ", ".join(template.file or template.name for template in group)
+            report.notes.append(f"{names}: {note}")
+    report.sort()
+    return report

@@ -1,0 +1,187 @@
+"""The templates of a command line, in groups that are deployed together."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from constructs_lib.rules.scope import as_text, is_list
+from constructs_lib.rules.template import Template
+from operations.audit.assembly import StackArtifact, stacks
+from operations.audit.document import Document, UnreadableError, read
+
+_NESTED: Final = "AWS::CloudFormation::Stack"
+
+
+@dataclass
+class _Source:
+    """One template and where it was found."""
+
+    template: Template
+    path: Path
+    assembly: Path | None
+    """Directory of the stage; None for a file that was named."""
+    shares: bool
+    """Whether it exports anything, or takes anything of another stack."""
+
+
+class Sources:
+    """Every template that was asked for; errors are kept until all files were looked at."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
+        self.errors: list[str] = []
+        self._sources: list[_Source] = []
+        self._names: set[str] = set()
+        for argument in given:
+            try:
+                self._add(argument)
+            except UnreadableError as error:
+                self.errors.append(str(error))
+        self._nest()
+
+    @property
+    def templates(self) -> list[Template]:
+        """Every template in the order in which it was found."""
+        return [source.template for source in self._sources]
+
+    def groups(self, region: str | None) -> list[list[Template]]:
+        """Return templates by what they share: an export, a stage, a Region; each else alone.
+
+        Args:
+            region: where templates go that do not say it.
+        """
+        together: dict[tuple[Path | None, str | None], list[Template]] = {}
+        alone: list[list[Template]] = []
+        parents = {
+            source.template.nested_in[0] for source in self._sources if source.template.nested_in
+        }
+        for source in self._sources:
+            template = source.template
+            if template.nested_in or template.name in parents or source.shares:
+                key = (source.assembly, template.region or region)
+                together.setdefault(key, []).append(template)
+            else:
+                alone.append([template])
+        return [*together.values(), *alone]
+
+    def _add(self, argument: str) -> None:
+        path, stack_name = Path(argument), None
+        if not path.exists() and "=" in argument:
+            stack_name, _, file = argument.partition("=")
+            path = Path(file)
+        if path.is_dir():
+            found = list(stacks(path))
+            if not found:
+                raise UnreadableError(f"{path}: the cloud assembly holds no stack")
+            for artifact in found:
+                self._add_artifact(artifact)
+            return
+        document = read(path)
+        template = Template(
+            name=self._free(stack_name or path.stem.removesuffix(".template")),
+            body=document.body,
+            file=str(path),
+            lines=document.lines,
+            stack_name=stack_name,
+        )
+        self._keep(template, document, path)
+
+    def _add_artifact(self, artifact: StackArtifact) -> None:
+        document = read(artifact.template)
+        template = Template(
+            name=self._free(artifact.name),
+            body=document.body,
+            file=str(artifact.template),
+            lines=document.lines,
+            region=artifact.region,
+            account=artifact.account,
+            stack_name=artifact.stack_name,
+        )
+        self._keep(template, document, artifact.template, artifact.assembly)
+        self._add_nested(template, artifact)
+
+    def _add_nested(self, outer: Template, artifact: StackArtifact) -> None:
+        """Add the templates that a stack of an assembly nests; CDK names them in metadata."""
+        for logical_id, body in _nested_stacks(outer.body):
+            asset = _mapping(body.get("Metadata")).get("aws:asset:path")
+            if not isinstance(asset, str) or not asset.endswith(".json"):
+                continue
+            path = artifact.assembly / asset
+            if not path.is_file() or path in {source.path for source in self._sources}:
+                continue
+            document: Document = read(path)
+            inner = replace(
+                outer,
+                name=self._free(path.name.split(".")[0]),
+                body=document.body,
+                file=str(path),
+                lines=document.lines,
+                stack_name=None,
+                nested_in=(outer.name, logical_id),
+            )
+            self._keep(inner, document, path, artifact.assembly)
+            self._add_nested(inner, artifact)
+
+    def _keep(
+        self, template: Template, document: Document, path: Path, assembly: Path | None = None
+    ) -> None:
+        outputs = _mapping(template.body.get("Outputs")).values()
+        shares = document.imports or any("Export" in _mapping(output) for output in outputs)
+        self._sources.append(_Source(template, path, assembly, shares))
+
+    def _free(self, wanted: str) -> str:
+        """Return a name that no other template has."""
+        name, number = wanted, 1
+        while name in self._names:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._names.add(name)
+        return name
+
+    def _nest(self) -> None:
+        """Note which named file another named file nests, by the path in its TemplateURL."""
+        files = {source.path.resolve(): source for source in self._sources if not source.assembly}
+        uses: dict[Path, list[tuple[str, str]]] = {}
+        for source in files.values():
+            for logical_id, body in _nested_stacks(source.template.body):
+                url = _mapping(body.get("Properties")).get("TemplateURL")
+                if isinstance(url, str) and "://" not in url:
+                    inner = (source.path.parent / url).resolve()
+                    if inner in files and files[inner] is not source:
+                        uses.setdefault(inner, []).append((source.template.name, logical_id))
+        for path, places in uses.items():
+            # One file may make several stacks with different parameters: then it stands alone.
+            if len(places) == 1:
+                found = files[path]
+                found.template = replace(found.template, nested_in=places[0])
+
+
+def _nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for logical_id, resource in body["Resources"].items():
+        if isinstance(resource, dict) and resource.get("Type") == _NESTED:
+            yield logical_id, resource
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def parameter_errors(given: Mapping[str, str], templates: Sequence[Template]) -> Iterator[str]:
+    """Yield what is wrong with values of `--parameter`: names that nothing has, values refused."""
+    for name, value in given.items():
+        declared = [
+            parameters[bare]
+            for template in templates
+            for bare in [name.removeprefix(f"{template.name}:")]
+            if bare in (parameters := _mapping(template.body.get("Parameters")))
+        ]
+        if not declared:
+            yield f"--parameter {name}: no given template has a parameter of that name"
+        for one in declared:
+            allowed = _mapping(one).get("AllowedValues")
+            if isinstance(allowed, list) and allowed and not is_list(str(one.get("Type"))):
+                texts = [as_text(text) for text in allowed]
+                if value not in texts:
+                    yield f"--parameter {name}={value}: it takes {', '.join(texts[:20])}"
+                    break

@@ -1,0 +1,1 @@
+"""Preflight: what an account lacks for an environment, asked of AWS before anything is spent."""

@@ -1,0 +1,71 @@
+"""The console command.
+
+ultracluster preflight ENVIRONMENT [--json] [--only CHECK ...]
+
+Exit status 0 where everything passes or is skipped, 1 where something fails, 2 where it could not
+be found out: no environment, no credentials, no endpoint, or a service that gave no answer.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from constructs_lib.spec.loading import EnvironmentFileError
+from constructs_lib.spec.problem import SpecError
+from operations.aws import Account, CloudError
+from operations.preflight.display import as_json, show
+from operations.preflight.preflight import COULD_NOT_RUN, NAMES, CannotRunError, preflight
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("environment", help="a name, or the path of a Python file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=NAMES,
+        metavar="CHECK",
+        help=f"run this check alone; may be given again: {', '.join(NAMES)}",
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Look at the account, and return the exit status."""
+    # Imported here: the command line imports this module.
+    from operations.cli import UsageError, find  # noqa: PLC0415
+
+    try:
+        spec, _ = find(arguments.environment)
+        cloud = Account(spec.region)
+        found = preflight(spec, cloud, datetime.now(UTC), only=arguments.only)
+    except SpecError as error:
+        return _could_not(arguments, console, *map(str, error.problems))
+    except (EnvironmentFileError, UsageError, CloudError, CannotRunError) as error:
+        return _could_not(arguments, console, str(error))
+    if arguments.json:
+        _print_json(console, as_json(found))
+    else:
+        show(found, console)
+    return found.exit_status
+
+
+def _could_not(arguments: argparse.Namespace, console: Console, *reasons: str) -> int:
+    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    for reason in reasons:
+        faults.print(f"ERROR {reason}", markup=False)
+    if arguments.json:
+        document = {
+            "environment": arguments.environment,
+            "exit_status": COULD_NOT_RUN,
+            "errors": list(reasons),
+        }
+        _print_json(console, json.dumps(document, indent=2))
+    return COULD_NOT_RUN
+
+
+def _print_json(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -1,0 +1,359 @@
+"""Quotas: what an environment adds, what is in use beside it, and the increase to ask for."""
+
+import pytest
+
+from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.lustre import LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from operations.emulator.quotas import QUOTAS
+from operations.preflight.finding import Finding, Verdict
+from operations.preflight.preflight import NAMES, preflight
+from tests.preflight.account import (
+    ACCOUNT,
+    GIVEN,
+    MADE,
+    NOW,
+    TAG,
+    VPC,
+    Answering,
+    always,
+    error,
+    file_system,
+)
+
+P_VCPUS = "L-417A185B"
+CHECK_OF = {
+    "L-DF5E4CA3": ("quota-network-interfaces", 4 * 5 + 4 * 5 + 4 + 11 + 1),
+    "L-F678F1CE": ("quota-vpcs", 1),
+    "L-0263D0A3": ("quota-elastic-ips", 1),
+    "L-FE5A380F": ("quota-nat-gateways", 1),
+    "L-1B52E74A": ("quota-gateway-endpoints", 1),
+    "L-FD6F2F22": ("quota-file-systems", 1),
+    "L-8F1B9C74": ("quota-file-system-capacity", 2400),
+    "L-09B4A649": ("quota-training-instances", 4),
+    "L-622CFD70": ("quota-training-job-instances", 4),
+    "L-00C91CB5": ("quota-training-instances-in-all", 4),
+    P_VCPUS: ("quota-vcpus", 4 * 96),
+}
+"""The check of each quota, and what the environment `made` adds to it."""
+
+
+def finding(check: str, cloud: Answering, spec: EnvironmentSpec = MADE) -> Finding:
+    """Return the one finding of a check."""
+    (result,) = preflight(spec, cloud, NOW, only=[check]).results
+    (found,) = result.findings
+    return found
+
+
+def empty() -> Answering:
+    """Return an account that uses nothing."""
+    cloud = Answering()
+    for operation, key in (
+        ("describe_capacity_reservations", "CapacityReservations"),
+        ("describe_vpcs", "Vpcs"),
+    ):
+        cloud.change("ec2", operation, always(**{key: []}))
+    cloud.change("fsx", "describe_file_systems", always(FileSystems=[]))
+    return cloud
+
+
+@pytest.mark.parametrize("code", CHECK_OF)
+def test_the_last_unit_is_enough_and_one_less_is_not(code: str):
+    """Usage, demand and limit meet exactly; the increase is for exactly what is missing."""
+    check, demand = CHECK_OF[code]
+    cloud = empty()
+
+    cloud.quotas[code] = demand
+    assert finding(check, cloud).verdict is Verdict.PASS
+
+    cloud.quotas[code] = demand - 1
+    found = finding(check, cloud)
+    assert found.verdict is Verdict.FAIL
+    assert found.found == f"limit {demand - 1:,}, in use 0"
+    assert found.wanted.startswith(f"{demand:,} more (")
+    service = next(quota.service for quota in QUOTAS if quota.code == code)
+    assert found.fix_command == (
+        f"aws service-quotas request-service-quota-increase --service-code {service} "
+        f"--quota-code {code} --desired-value {demand} --region us-east-1"
+    )
+    only = [c.name for c, _ in preflight(MADE, cloud, NOW).having(Verdict.FAIL)]
+    assert only == [check]
+
+
+def test_every_quota_check_is_held():
+    """A quota check that no row above provokes could be wrong by a factor."""
+    assert {check for check, _ in CHECK_OF.values()} == {
+        name for name in NAMES if name.startswith("quota-")
+    }
+
+
+def in_use(found: Finding) -> int:
+    """Return the usage that a finding speaks of."""
+    return int(found.found.split("in use ")[1].split(",")[0])
+
+
+def test_vcpus_in_use_are_running_and_reserved_ones():
+    """Spot, blocks, other families, other accounts and the environment's own do not count."""
+    cloud = empty()
+    p4d, own = {"InstanceType": "p4d.24xlarge"}, [{"Key": TAG["Key"], "Value": "made"}]
+    instances = [
+        p4d,
+        {"InstanceType": "p3.16xlarge"},
+        {"InstanceType": "m7i.xlarge"},
+        p4d | {"InstanceLifecycle": "spot"},
+        p4d | {"InstanceLifecycle": "capacity-block"},
+        p4d | {"Tags": own},
+    ]
+    unused = {**p4d, "AvailableInstanceCount": 2, "OwnerId": ACCOUNT, "CapacityReservationId": "a"}
+    reservations = [
+        unused,
+        unused | {"OwnerId": "999999999999"},
+        unused | {"ReservationType": "capacity-block"},
+        unused | {"PlacementGroupArn": "arn:aws:ec2:::placement-group/made-Cluster-Group-1"},
+    ]
+    cloud.change("ec2", "describe_instances", always(Reservations=[{"Instances": instances}]))
+    cloud.change("ec2", "describe_capacity_reservations", always(CapacityReservations=reservations))
+
+    assert in_use(finding("quota-vcpus", cloud)) == 96 + 64 + 2 * 96
+
+
+def test_nodes_of_an_existing_reservation_count_once():
+    """Its unused places are in the account's usage already."""
+    cloud = Answering()
+    cloud.quotas[P_VCPUS] = 4 * 96
+
+    found = finding("quota-vcpus", cloud, GIVEN)
+    assert (found.verdict, in_use(found)) == (Verdict.PASS, 4 * 96)
+    cloud.alter("ec2", "describe_capacity_reservations", AvailableInstanceCount=3)
+    assert finding("quota-vcpus", cloud, GIVEN).found.endswith("in use 288, to come 96")
+
+
+def test_a_reservation_counts_from_the_moment_it_is_made():
+    """512 P4d take 49,152 vCPU before a node has started."""
+    nodes = NodesSpec(
+        instance_type="p4d.24xlarge", count=512, capacity_reservation=CapacityReservationSpec()
+    )
+    network = NetworkSpec(training_subnet_cidrs=("10.0.0.0/20",))
+    spec = MADE.model_copy(update={"nodes": nodes, "network": network})
+    cloud = empty()
+    cloud.quotas[P_VCPUS] = 48_000
+
+    found = finding("quota-vcpus", cloud, spec)
+    assert "--desired-value 49152" in found.fix_command
+    assert "from the moment they are reserved" in found.wanted
+
+
+def test_a_block_needs_no_on_demand_quota():
+    """It was bought beforehand."""
+    nodes = NodesSpec(
+        instance_type="p5.48xlarge",
+        count=8,
+        placement_group=False,
+        capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0"),
+    )
+    spec = MADE.model_copy(update={"nodes": nodes})
+
+    assert finding("quota-vcpus", empty(), spec).verdict is Verdict.SKIP
+
+
+def test_g_instances_have_a_quota_of_their_own():
+    """They do not fit into the quota of P instances."""
+    spec = MADE.model_copy(update={"nodes": NodesSpec(instance_type="g6e.48xlarge", count=1)})
+    cloud = empty()
+    cloud.quotas["L-DB2E81BA"] = 0
+
+    assert "--quota-code L-DB2E81BA" in finding("quota-vcpus", cloud, spec).fix_command
+
+
+def test_trainium_is_looked_for_by_name():
+    """Its code was not found in any source, so that only the name can tell."""
+    nodes = NodesSpec(instance_type="trn1.32xlarge", count=1, image="ami-0123456789abcdef0")
+    spec = MADE.model_copy(update={"nodes": nodes, "availability_zone_id": "use1-az4"})
+    cloud = empty()
+    assert finding("quota-vcpus", cloud, spec).verdict is Verdict.SKIP
+
+    row = {"QuotaCode": "L-1", "QuotaName": "Running On-Demand Trn instances", "Value": 0.0}
+    cloud.change("service-quotas", "list_service_quotas", always(Quotas=[row]))
+    assert "--desired-value 128" in finding("quota-vcpus", cloud, spec).fix_command
+
+
+def test_interfaces_follow_the_layout():
+    """500 P4d fit into the default of 5,000; as many P5 take 33 each and do not."""
+    cloud = empty()
+    cloud.quotas["L-DF5E4CA3"] = 5000
+    network = NetworkSpec(training_subnet_cidrs=("10.0.0.0/20",))
+    changes = {"network": network, "sagemaker": SageMakerSpec(instances=0)}
+    small, large = (
+        MADE.model_copy(update=changes | {"nodes": NodesSpec(instance_type=name, count=500)})
+        for name in ("p4d.24xlarge", "p5.48xlarge")
+    )
+
+    assert finding("quota-network-interfaces", cloud, small).verdict is Verdict.PASS
+    found = finding("quota-network-interfaces", cloud, large)
+    assert found.verdict is Verdict.FAIL
+    assert "16,500 nodes" in found.wanted
+    assert "33 a node" in found.wanted
+
+
+def test_what_the_environment_has_already_does_not_count_twice():
+    """A preflight before an update passes in a quota that is just enough."""
+    cloud = empty()
+    own = [{"Key": TAG["Key"], "Value": "made"}]
+    cloud.change("ec2", "describe_vpcs", always(Vpcs=[{"VpcId": VPC, "Tags": own}]))
+    cloud.change(
+        "ec2",
+        "describe_network_interfaces",
+        always(NetworkInterfaces=[{"VpcId": VPC}, {"VpcId": "vpc-other"}]),
+    )
+    cloud.change("ec2", "describe_addresses", always(Addresses=[{"Tags": own}, {}]))
+    cloud.change("fsx", "describe_file_systems", always(FileSystems=[file_system(Tags=own)]))
+    gateways = [{"SubnetId": "subnet-0123456789abcdef0", "Tags": tags} for tags in (own, [])]
+    cloud.change("ec2", "describe_nat_gateways", always(NatGateways=gateways))
+    endpoints = [{"VpcEndpointType": kind} for kind in ("Gateway", "Interface")]
+    cloud.change("ec2", "describe_vpc_endpoints", always(VpcEndpoints=endpoints))
+
+    used = {
+        check: in_use(finding(check, cloud))
+        for check in NAMES
+        if check.startswith("quota-") and "training" not in check
+    }
+    assert used == {
+        "quota-vcpus": 0,
+        "quota-network-interfaces": 1,
+        "quota-vpcs": 0,
+        "quota-elastic-ips": 1,
+        "quota-nat-gateways": 1,
+        "quota-gateway-endpoints": 1,
+        "quota-file-systems": 0,
+        "quota-file-system-capacity": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("storage", "counting"),
+    [
+        (LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False), 1),
+        (
+            LustreSpec(
+                deployment_type="PERSISTENT_1",
+                capacity_gib=1200,
+                per_unit_storage_throughput=50,
+                keep_data=False,
+            ),
+            1,
+        ),
+        (MADE.storage, 2),
+    ],
+    ids=["scratch", "persistent 1", "persistent 2"],
+)
+def test_file_systems_count_by_type(storage: LustreSpec, counting: int):
+    """Each deployment type has quotas of its own; what is being deleted is gone."""
+    cloud = empty()
+    types = ["SCRATCH_1", "PERSISTENT_1", "PERSISTENT_2", "PERSISTENT_2"]
+    systems = [file_system(LustreConfiguration={"DeploymentType": each}) for each in types]
+    systems.append(
+        file_system(Lifecycle="DELETING", LustreConfiguration=systems[0]["LustreConfiguration"])
+    )
+    systems.append(file_system(LustreConfiguration=None))
+    cloud.change("fsx", "describe_file_systems", always(FileSystems=systems))
+    spec = MADE.model_copy(update={"storage": storage})
+
+    assert in_use(finding("quota-file-systems", cloud, spec)) == counting
+    capacity = finding("quota-file-system-capacity", cloud, spec).found
+    assert f"in use {counting * 1200:,}," in capacity
+
+
+def test_intelligent_tiering_is_counted_by_throughput():
+    """It has no capacity."""
+    storage = LustreSpec(
+        deployment_type="PERSISTENT_2",
+        storage_type="INTELLIGENT_TIERING",
+        throughput_capacity_mbps=4000,
+        metadata_iops=6000,
+        data_read_cache="NO_CACHE",
+        keep_data=True,
+    )
+    found = finding(
+        "quota-file-system-capacity", empty(), MADE.model_copy(update={"storage": storage})
+    )
+
+    assert found.subject == "Lustre Persistent Intelligent-Tiering throughput capacity"
+
+
+def test_training_instances_in_use_are_those_of_jobs_in_progress():
+    """Jobs with groups of instances count by group."""
+    cloud = empty()
+    names = [{"TrainingJobName": name} for name in ("one", "two", "three")]
+    cloud.change("sagemaker", "list_training_jobs", always(TrainingJobSummaries=names))
+    groups = [
+        {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1},
+        {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 5},
+    ]
+    cloud.change(
+        "sagemaker",
+        "describe_training_job",
+        lambda given: {
+            "ResourceConfig": {"InstanceGroups": groups}
+            if given["TrainingJobName"] == "one"
+            else {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 3}
+        },
+    )
+
+    assert in_use(finding("quota-training-instances", cloud)) == 7
+    assert in_use(finding("quota-training-instances-in-all", cloud)) == 12
+    assert in_use(finding("quota-training-job-instances", cloud)) == 0
+
+
+def test_sagemaker_quotas_are_found_by_name_alone():
+    """A code is not trusted: there are hundreds of quotas of one form."""
+    cloud = empty()
+    row = {"Value": 1.0, "Adjustable": True}
+    quotas = [
+        row | {"QuotaCode": "L-09B4A649", "QuotaName": "ml.p5.48xlarge for training job usage"},
+        row | {"QuotaCode": "L-FFFFFFFF", "QuotaName": "ml.p4d.24xlarge for Training Job usage"},
+    ]
+    cloud.change("service-quotas", "list_service_quotas", always(Quotas=quotas))
+
+    assert "--quota-code L-FFFFFFFF" in finding("quota-training-instances", cloud).fix_command
+
+
+def test_a_quota_that_was_never_applied_has_its_default():
+    """ListServiceQuotas leaves it out; the list of defaults does not."""
+    cloud = empty()
+    del cloud.quotas[P_VCPUS]
+    default = {"QuotaCode": P_VCPUS, "QuotaName": "Running On-Demand P instances", "Value": 64.0}
+    cloud.change("service-quotas", "list_aws_default_service_quotas", always(Quotas=[default]))
+
+    assert finding("quota-vcpus", cloud).found == "limit 64, in use 0"
+
+
+def test_a_quota_that_nobody_lists_is_skipped():
+    """It is said, and neither passes nor fails."""
+    cloud = empty()
+    del cloud.quotas[P_VCPUS]
+
+    assert finding("quota-vcpus", cloud).verdict is Verdict.SKIP
+
+
+def test_a_quota_that_cannot_be_raised_is_not_asked_for():
+    """The command would be refused."""
+    cloud = empty()
+    row = {"QuotaCode": P_VCPUS, "QuotaName": "", "Value": 0.0, "Adjustable": False}
+    cloud.change("service-quotas", "list_service_quotas", always(Quotas=[row]))
+
+    found = finding("quota-vcpus", cloud)
+    assert (found.verdict, found.fix_command) == (Verdict.FAIL, "")
+    assert "cannot be raised" in found.fix
+
+
+def test_too_little_fails_although_the_usage_is_hidden():
+    """What is in use could only make it worse."""
+    cloud = empty()
+    cloud.change("ec2", "describe_instances", error("UnauthorizedOperation"))
+    cloud.quotas[P_VCPUS] = 4 * 96 - 1
+    assert finding("quota-vcpus", cloud).verdict is Verdict.FAIL
+
+    cloud.quotas[P_VCPUS] = 4 * 96
+    found = finding("quota-vcpus", cloud)
+    assert (found.verdict, found.missing_action) == (Verdict.SKIP, "ec2:DescribeInstances")

@@ -1,0 +1,152 @@
+"""Fixtures of the CAPACITY rules."""
+
+from typing import Final
+
+from tests.rules.rule_templates import GONE, Case, ref
+
+DATA: Final = "Template.LaunchTemplateData"
+TARGET: Final = f"{DATA}.CapacityReservationSpecification.CapacityReservationTarget"
+NO_RESERVATION: Final = {f"{DATA}.CapacityReservationSpecification": GONE}
+BLOCK: Final = {
+    f"{DATA}.InstanceMarketOptions": {"MarketType": "capacity-block"},
+    f"{DATA}.Placement": GONE,
+    TARGET: {"CapacityReservationId": "cr-0123456789abcdef0"},
+}
+TWO_ZONES: Final = {
+    "Nodes.VPCZoneIdentifier": [ref("Near"), ref("Far")],
+    **NO_RESERVATION,
+}
+
+CAPACITY: Final = (
+    Case("CAPACITY-1", "cluster", TWO_ZONES, {**TWO_ZONES, "Placement.Strategy": "spread"}),
+    Case(
+        "CAPACITY-2",
+        "cluster",
+        {"Placement.GroupName": "training"},
+        {"Placement.Tags": [{"Key": "GroupName", "Value": "training"}]},
+        words="GroupName is training",
+    ),
+    Case(
+        "CAPACITY-3",
+        "cluster",
+        {"Placement.Strategy": "partition"},
+        {"Placement.Strategy": GONE},
+        words="partition",
+    ),
+    Case(
+        "CAPACITY-4",
+        "cluster",
+        {"Near.AvailabilityZoneId": GONE, "Near.AvailabilityZone": "us-east-1a"},
+        {
+            "Near.AvailabilityZoneId": GONE,
+            "Near.AvailabilityZone": {"Fn::Select": [0, {"Fn::GetAZs": ""}]},
+        },
+        words="us-east-1a",
+    ),
+    Case(
+        "CAPACITY-5",
+        "cluster",
+        {"Near.AvailabilityZoneId": "use1-az3"},
+        words="not sold in use1-az3",
+    ),
+    Case(
+        "CAPACITY-6",
+        "cluster",
+        {f"{DATA}.CpuOptions": {"ThreadsPerCore": 1}},
+        {f"{DATA}.CpuOptions": {"CoreCount": 48, "ThreadsPerCore": 1}},
+        words="without CoreCount",
+    ),
+    Case(
+        "CAPACITY-6",
+        "cluster",
+        {f"{DATA}.CpuOptions": {"CoreCount": 96, "ThreadsPerCore": 1}},
+        words="CoreCount 96",
+    ),
+    Case(
+        "CAPACITY-7",
+        "cluster",
+        {"Nodes.NewInstancesProtectedFromScaleIn": True},
+        {"Nodes.NewInstancesProtectedFromScaleIn": False},
+    ),
+    Case(
+        "CAPACITY-8",
+        "cluster",
+        {**BLOCK, f"{DATA}.Placement": {"GroupName": ref("Placement")}},
+        BLOCK,
+    ),
+    Case(
+        "CAPACITY-9",
+        "cluster",
+        {"Reservation.PlacementGroupArn": GONE},
+        {"Reservation.PlacementGroupArn": GONE, f"{DATA}.Placement": GONE},
+        words="Reservation is in no placement group",
+    ),
+    Case(
+        "CAPACITY-10",
+        "pcs",
+        {
+            "Workers.PurchaseOption": "CAPACITY_BLOCK",
+            TARGET: {"CapacityReservationId": "cr-0123456789abcdef0"},
+        },
+        {
+            "Workers.PurchaseOption": "CAPACITY_BLOCK",
+            f"{DATA}.InstanceMarketOptions": {"MarketType": "capacity-block"},
+            TARGET: {"CapacityReservationId": "cr-0123456789abcdef0"},
+        },
+    ),
+    Case("CAPACITY-11", "cluster", {**BLOCK, **NO_RESERVATION}, BLOCK),
+    Case(
+        "CAPACITY-12",
+        "cluster",
+        {**BLOCK, "Nodes.MaxSize": "65"},
+        {**BLOCK, "Nodes.MaxSize": "64"},
+        words="65",
+    ),
+    Case(
+        "CAPACITY-13",
+        "cluster",
+        {
+            f"{DATA}.CapacityReservationSpecification": {
+                "CapacityReservationPreference": "open",
+                "CapacityReservationTarget": {"CapacityReservationId": ref("Reservation")},
+            }
+        },
+        {f"{DATA}.CapacityReservationSpecification": {"CapacityReservationPreference": "open"}},
+    ),
+    Case(
+        "CAPACITY-14",
+        "cluster",
+        {"Reservation.InstanceType": "p4de.24xlarge"},
+        words="Reservation holds p4de.24xlarge",
+    ),
+    Case(
+        "CAPACITY-15",
+        "cluster",
+        {"Reservation.AvailabilityZoneId": "use1-az4"},
+        words="use1-az4",
+    ),
+    Case("CAPACITY-16", "cluster", {"Nodes.MaxSize": "5"}, words="up to 5"),
+    Case(
+        "CAPACITY-17",
+        "pcs",
+        {
+            "Workers.PurchaseOption": "CAPACITY_BLOCK",
+            "Workers.InstanceConfigs": [{"InstanceType": "g5.48xlarge"}],
+        },
+        {"Workers.PurchaseOption": "CAPACITY_BLOCK"},
+        words="g5.48xlarge",
+    ),
+    Case("CAPACITY-18", "cluster", {"Reservation.InstanceCount": 1001}, words="1001"),
+    Case(
+        "CAPACITY-19",
+        "cluster",
+        {"Reservation.EndDate": "2027-01-01T00:00:00Z"},
+        {"Reservation.EndDate": "2027-01-01T00:00:00Z", "Reservation.EndDateType": "limited"},
+    ),
+    Case(
+        "CAPACITY-20",
+        "cluster",
+        {"Reservation.InstanceMatchCriteria": GONE},
+        {"Reservation.InstanceMatchCriteria": GONE, **NO_RESERVATION},
+    ),
+)

@@ -1,0 +1,239 @@
+"""Fixtures of the LUSTRE rules."""
+
+from typing import Final
+
+from tests.rules.rule_templates import (
+    GONE,
+    MOUNT,
+    SERVER_RULES,
+    Case,
+    att,
+    ref,
+    resource,
+    rules_between,
+)
+
+L: Final = "Lustre.LustreConfiguration"
+MOUNTED: Final = {"Template.LaunchTemplateData.UserData": MOUNT}
+FREE: Final = {"Data": GONE, "Checkpoints": GONE}
+"""Without associations, which exclude what some cases are about."""
+SCRATCH: Final = {
+    f"{L}.DeploymentType": "SCRATCH_2",
+    f"{L}.PerUnitStorageThroughput": GONE,
+    f"{L}.MetadataConfiguration": GONE,
+    "Lustre.KmsKeyId": GONE,
+}
+TIERING: Final = {
+    "Lustre.StorageType": "INTELLIGENT_TIERING",
+    "Lustre.StorageCapacity": GONE,
+    f"{L}.PerUnitStorageThroughput": GONE,
+    f"{L}.ThroughputCapacity": 4000,
+    f"{L}.DataReadCacheConfiguration": {"SizingMode": "NO_CACHE"},
+    f"{L}.MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 6000},
+}
+OVER_EFA: Final = {
+    f"{L}.EfaEnabled": True,
+    "Lustre.StorageCapacity": 19200,
+    **rules_between("Servers", "Servers", "Efa"),
+    "@Lustre.DependsOn": [*sorted(SERVER_RULES), "EfaIn", "EfaOut"],
+}
+P5: Final = {
+    "Template.LaunchTemplateData.InstanceType": "p5.48xlarge",
+    "Template.LaunchTemplateData.CapacityReservationSpecification": GONE,
+}
+LOG: Final = f"{L}.LogConfiguration.Destination"
+
+
+def association(path: str, prefix: str):
+    return resource(
+        "AWS::FSx::DataRepositoryAssociation",
+        {
+            "FileSystemId": ref("Lustre"),
+            "FileSystemPath": path,
+            "DataRepositoryPath": {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"},
+        },
+    )
+
+
+def associations(count: int):
+    return {f"More{n}": association(f"/more{n}", f"more{n}/") for n in range(count)}
+
+
+LUSTRE_CASES: Final = (
+    Case("LUSTRE-1", "storage", {"Lustre.StorageCapacity": 1300}, words="1300"),
+    Case(
+        "LUSTRE-1",
+        "storage",
+        {"Lustre.StorageCapacity": GONE},
+        {
+            "Lustre.StorageCapacity": GONE,
+            "Lustre.BackupId": "backup-0123456789abcdef0",
+        },
+    ),
+    Case(
+        "LUSTRE-1",
+        "storage",
+        {**OVER_EFA, "Lustre.StorageCapacity": 2400},
+        OVER_EFA,
+    ),
+    Case(
+        "LUSTRE-2",
+        "storage",
+        {f"{L}.PerUnitStorageThroughput": 300},
+        {f"{L}.PerUnitStorageThroughput": "500"},
+        words="300",
+    ),
+    Case("LUSTRE-3", "storage", {"Lustre.StorageType": "HDD"}, TIERING, words="HDD"),
+    Case(
+        "LUSTRE-4",
+        "storage",
+        {f"{L}.MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 2000}},
+        {f"{L}.MetadataConfiguration": {"Mode": "USER_PROVISIONED", "Iops": 24000}},
+        words="2000",
+    ),
+    Case("LUSTRE-5", "storage", {f"{L}.DriveCacheType": "READ"}, TIERING),
+    Case(
+        "LUSTRE-6",
+        "storage",
+        {**FREE, f"{L}.ImportPath": "s3://data"},
+        {**FREE, **SCRATCH, f"{L}.ImportPath": "s3://data"},
+    ),
+    Case("LUSTRE-7", "storage", {**SCRATCH, f"{L}.EfaEnabled": True}, OVER_EFA),
+    Case(
+        "LUSTRE-8",
+        "storage",
+        {**FREE, f"{L}.AutomaticBackupRetentionDays": 91},
+        {**FREE, f"{L}.AutomaticBackupRetentionDays": 90},
+        words="91",
+    ),
+    Case(
+        "LUSTRE-9",
+        "storage",
+        {**SCRATCH, "Lustre.KmsKeyId": att("Key", "Arn")},
+        SCRATCH,
+        words="Key",
+    ),
+    Case("LUSTRE-10", "storage", {"Lustre.SubnetIds": [ref("Near"), ref("Far")]}),
+    Case(
+        "LUSTRE-11",
+        "storage",
+        {"Logs.LogGroupName": "/training/lustre"},
+        {LOG: att("Logs", "Arn")},
+        words="/training/lustre",
+    ),
+    Case(
+        "LUSTRE-11",
+        "storage",
+        {"Logs.LogGroupName": GONE, LOG: att("Logs", "Arn")},
+        {LOG: "arn:aws:firehose:us-east-1:111122223333:deliverystream/aws-fsx-logs"},
+    ),
+    Case(
+        "LUSTRE-12",
+        "storage",
+        {f"{L}.MetadataConfiguration": GONE},
+        SCRATCH,
+    ),
+    Case(
+        "LUSTRE-13",
+        "storage",
+        {
+            "ServersHighIn": GONE,
+            "FromClientsHighIn": GONE,
+            "@Lustre.DependsOn": sorted(set(SERVER_RULES) - {"ServersHighIn", "FromClientsHighIn"}),
+        },
+        {
+            # The ports in two pieces, one of them from a block of addresses.
+            "ServersHighIn.ToPort": 1020,
+            "FromClientsHighIn.FromPort": 1021,
+        },
+        words="TCP 1018-1023 in",
+    ),
+    Case(
+        "LUSTRE-14",
+        "storage",
+        {
+            "ServersHighOut": GONE,
+            "ToClientsHighOut": GONE,
+            "@Lustre.DependsOn": sorted(set(SERVER_RULES) - {"ServersHighOut", "ToClientsHighOut"}),
+        },
+        {"Servers.SecurityGroupEgress": [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}]},
+        words="TCP 1018-1023 out",
+    ),
+    Case(
+        "LUSTRE-15",
+        "storage",
+        {"@Lustre.DependsOn": [name for name in SERVER_RULES if name != "ServersLowIn"]},
+        words="ServersLowIn",
+    ),
+    Case(
+        "LUSTRE-16",
+        "both",
+        {
+            **MOUNTED,
+            "FromClientsLowIn": GONE,
+            "@Lustre.DependsOn": sorted(set(SERVER_RULES) - {"FromClientsLowIn"}),
+        },
+        {
+            **MOUNTED,
+            "FromClientsLowIn.SourceSecurityGroupId": GONE,
+            "FromClientsLowIn.CidrIp": "10.0.0.0/16",
+        },
+        words="Nodes mounts it",
+    ),
+    Case(
+        "LUSTRE-17",
+        "both",
+        {**MOUNTED, **OVER_EFA},
+        {**MOUNTED, **OVER_EFA, **P5},
+        words="p4d.24xlarge",
+    ),
+    Case(
+        "LUSTRE-18",
+        "storage",
+        {
+            **{path: value for path, value in OVER_EFA.items() if path != "EfaOut"},
+            "@Lustre.DependsOn": [*sorted(SERVER_RULES), "EfaIn"],
+        },
+        OVER_EFA,
+    ),
+    Case(
+        "LUSTRE-19",
+        "both",
+        {**MOUNTED, "Lustre.SubnetIds": [ref("Far")]},
+        {**MOUNTED, "Lustre.SubnetIds": [ref("Beside")]},
+        words="use1-az4",
+    ),
+    Case(
+        "LUSTRE-20",
+        "storage",
+        {f"{L}.AutomaticBackupRetentionDays": 7},
+        {**FREE, f"{L}.AutomaticBackupRetentionDays": 7},
+        words="7",
+    ),
+    Case("LUSTRE-21", "storage", associations(7), associations(6), words="9"),
+    Case(
+        "LUSTRE-22",
+        "storage",
+        {"More": association("/data/more", "more/")},
+        {"More": association("/database", "database/")},
+        words="/data",
+    ),
+    Case(
+        "LUSTRE-22",
+        "storage",
+        {"More": association("/more", "data/more/")},
+        {"More": association("/more", "more/")},
+    ),
+    Case(
+        "LUSTRE-23",
+        "storage",
+        {
+            **SCRATCH,
+            f"{L}.DeploymentType": "SCRATCH_1",
+            "Lustre.StorageCapacity": 3600,
+        },
+        SCRATCH,
+        words="SCRATCH_1",
+    ),
+    Case("LUSTRE-23", "storage", {**SCRATCH, f"{L}.ImportPath": "s3://data"}, SCRATCH),
+)

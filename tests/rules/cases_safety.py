@@ -1,0 +1,134 @@
+"""Fixtures of the SAFETY rules."""
+
+from typing import Any, Final
+
+from tests.rules.rule_templates import GONE, Case, resource
+
+DATA: Final = "Template.LaunchTemplateData"
+LATEST: Final = "/aws/service/deeplearning/ami/x86_64/base/latest/ami-id"
+BUDGET: Final = {"BudgetType": "COST", "TimeUnit": "MONTHLY"}
+NOTIFICATION: Final = {"NotificationType": "ACTUAL", "Threshold": 80}
+SUBSCRIBER: Final = {"SubscriptionType": "EMAIL", "Address": "a@example.com"}
+
+
+def runs(command: str) -> dict[str, Any]:
+    """Return user data of one command, beside a reference as most user data has."""
+    script = f"#!/bin/bash\n{command}\necho ${{AWS::StackName}}\n"
+    return {f"{DATA}.UserData": {"Fn::Base64": {"Fn::Sub": script}}}
+
+
+def budget(*notifications: Any) -> dict[str, Any]:
+    return {
+        "Budget": resource(
+            "AWS::Budgets::Budget",
+            {"Budget": BUDGET, "NotificationsWithSubscribers": list(notifications)},
+        )
+    }
+
+
+def parameters(count: int) -> dict[str, Any]:
+    return {
+        f"P{n}": resource("AWS::SSM::Parameter", {"Type": "String", "Value": str(n)})
+        for n in range(count)
+    }
+
+
+def reads(arn: Any) -> dict[str, Any]:
+    return {
+        "Reads": resource(
+            "AWS::IAM::ManagedPolicy",
+            {
+                "PolicyDocument": {
+                    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": arn}]
+                }
+            },
+        )
+    }
+
+
+def pulls(image: Any) -> dict[str, Any]:
+    return {"Batch.ContainerProperties": {"Image": image}}
+
+
+SAFETY: Final = (
+    Case(
+        "SAFETY-1",
+        "storage",
+        {"@Lustre.DeletionPolicy": GONE, "@Lustre.UpdateReplacePolicy": GONE},
+        {"@Lustre.DeletionPolicy": "Delete", "@Lustre.UpdateReplacePolicy": "Delete"},
+    ),
+    Case(
+        "SAFETY-2",
+        "storage",
+        {"@Lustre.UpdateReplacePolicy": GONE},
+        {"@Lustre.DeletionPolicy": "RetainExceptOnCreate"},
+        words="DeletionPolicy is Retain",
+    ),
+    Case(
+        "SAFETY-3",
+        "storage",
+        {"@Key.DeletionPolicy": "Delete"},
+        {"@Key.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Delete"},
+        words="Key",
+    ),
+    Case(
+        "SAFETY-4",
+        "storage",
+        {"@Servers.DeletionPolicy": GONE},
+        {"@Servers.DeletionPolicy": GONE, "@Lustre.DeletionPolicy": "Delete"},
+        words="Servers",
+    ),
+    Case("SAFETY-5", "containers", parameters(500), parameters(499), words="501"),
+    Case(
+        "SAFETY-6",
+        "containers",
+        budget({"Notification": NOTIFICATION, "Subscribers": []}),
+        budget({"Notification": NOTIFICATION, "Subscribers": [SUBSCRIBER]}),
+    ),
+    Case("SAFETY-7", "cluster", {f"{DATA}.MetadataOptions.HttpTokens": "optional"}),
+    Case(
+        "SAFETY-8",
+        "cluster",
+        {f"{DATA}.BlockDeviceMappings.0.Ebs.Encrypted": False},
+        {f"{DATA}.BlockDeviceMappings.0": {"DeviceName": "/dev/xvdb", "NoDevice": {}}},
+        words="/dev/xvda",
+    ),
+    Case(
+        "SAFETY-9",
+        "cluster",
+        {f"{DATA}.ImageId": f"{{{{resolve:ssm:{LATEST}}}}}"},
+        {f"{DATA}.ImageId": "{{resolve:ssm:/training/image:7}}"},
+        words="latest",
+    ),
+    Case(
+        "SAFETY-10",
+        "cluster",
+        runs("curl -fsSL https://get.example.com/setup.sh | bash"),
+        runs("curl -s http://169.254.169.254/latest/meta-data/"),
+        words="https://get.example.com/setup.sh",
+    ),
+    Case("SAFETY-10", "cluster", runs("pip install torch==2.9"), runs("pip3 list")),
+    Case("SAFETY-11", "cluster", runs("yum update -y"), runs("yum install -y nvme-cli")),
+    Case(
+        "SAFETY-11",
+        "cluster",
+        runs("apt-get -y dist-upgrade"),
+        runs("apt-get update && apt-get install -y jq"),
+    ),
+    Case(
+        "SAFETY-12",
+        "containers",
+        reads("arn:aws:s3:::data/*"),
+        reads({"Fn::Sub": "arn:${AWS::Partition}:s3:::data/*"}),
+        region="cn-northwest-1",
+        words="arn:aws:",
+    ),
+    Case(
+        "SAFETY-13",
+        "containers",
+        pulls("111122223333.dkr.ecr.cn-northwest-1.amazonaws.com/train:1"),
+        pulls({"Fn::Sub": "111122223333.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}/train:1"}),
+        region="cn-northwest-1",
+        words="amazonaws.com",
+    ),
+)

@@ -1,0 +1,259 @@
+"""Fixtures of the SAGEMAKER and SLURM rules."""
+
+import json
+from typing import Any, Final
+
+from tests.rules.rule_templates import GONE, Case, att, ref, resource, trust
+
+VPC: Final = "Job.VpcConfig"
+CONFIG: Final = "Job.ResourceConfig"
+SOURCE: Final = "Job.InputDataConfig.0.DataSource.FileSystemDataSource"
+GROUP: Final = "Pod.InstanceGroups.0"
+ONE_WAY: Final = {"FabricOut": GONE}
+DATA: Final = "Template.LaunchTemplateData"
+MIME: Final = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+
+
+def machine(**request: Any) -> dict[str, Any]:
+    """Return a state machine that starts a job, as CDK writes one: JSON joined with references."""
+    text = json.dumps(
+        {
+            "StartAt": "Train",
+            "States": {
+                "Train": {
+                    "Type": "Task",
+                    "Resource": "arn:PART:states:::sagemaker:createTrainingJob.sync",
+                    "Parameters": {
+                        "TrainingJobName.$": "$.name",
+                        "RoleArn": "ROLE",
+                        "ResourceConfig": {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 8},
+                        "VpcConfig": {"Subnets": ["NEAR"], "SecurityGroupIds": ["FABRIC"]},
+                        **request,
+                    },
+                    "End": True,
+                }
+            },
+        }
+    )
+    pieces: list[Any] = [text]
+    for mark, value in (
+        ("PART", ref("AWS::Partition")),
+        ("ROLE", att("Role", "Arn")),
+        ("NEAR", ref("Near")),
+        ("FABRIC", att("Fabric", "GroupId")),
+    ):
+        last = pieces.pop()
+        before, _, after = last.partition(mark)
+        pieces += [before, value, after]
+    return {
+        "Machine": resource(
+            "AWS::StepFunctions::StateMachine", {"DefinitionString": {"Fn::Join": ["", pieces]}}
+        )
+    }
+
+
+def parts(kind: str, count: int) -> dict[str, Any]:
+    return {
+        f"More{n}": resource(f"AWS::PCS::{kind}", {"ClusterId": att("Slurm", "Id")})
+        for n in range(count)
+    }
+
+
+SAGEMAKER: Final = (
+    Case(
+        "SAGEMAKER-1",
+        "job",
+        {f"{VPC}.Subnets": [f"subnet-{n:017}" for n in range(17)]},
+        {f"{VPC}.Subnets": [f"subnet-{n:017}" for n in range(16)]},
+        words="17 Subnets",
+    ),
+    Case(
+        "SAGEMAKER-2",
+        "job",
+        {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn")},
+        {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"), f"{CONFIG}.InstanceType": "ml.m5.large"},
+        words="ml.p4d.24xlarge",
+    ),
+    Case(
+        "SAGEMAKER-2",
+        "job",
+        machine(
+            ResourceConfig={
+                "InstanceType": "ml.p4d.24xlarge",
+                "InstanceCount": 8,
+                "VolumeKmsKeyId": "alias/training",
+            }
+        ),
+        machine(),
+    ),
+    Case("SAGEMAKER-3", "job", ONE_WAY, {**ONE_WAY, f"{CONFIG}.InstanceCount": 1}),
+    Case("SAGEMAKER-3", "job", {**ONE_WAY, **machine(), "Job": GONE}, {**machine(), "Job": GONE}),
+    Case(
+        "SAGEMAKER-4",
+        "job",
+        {f"{CONFIG}.InstanceCount": 819},
+        {f"{CONFIG}.InstanceCount": 818},
+        words="4095 addresses of 4091",
+    ),
+    Case("SAGEMAKER-5", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="data"),
+    Case(
+        "SAGEMAKER-6",
+        "job",
+        {f"{SOURCE}.DirectoryPath": "/fsx/data"},
+        {
+            f"{SOURCE}.DirectoryPath": "/fsx/data",
+            "Lustre.LustreConfiguration.DeploymentType": "SCRATCH_1",
+        },
+        words="/fsx/data",
+    ),
+    Case(
+        "SAGEMAKER-7", "job", {f"{VPC}.Subnets": [ref("Far")]}, {f"{VPC}.Subnets": [ref("Beside")]}
+    ),
+    Case(
+        "SAGEMAKER-8",
+        "job",
+        {f"{CONFIG}.KeepAlivePeriodInSeconds": 30000},
+        {f"{CONFIG}.KeepAlivePeriodInSeconds": 21600},
+        words="30000",
+    ),
+    Case("SAGEMAKER-8", "job", {"Job.RetryStrategy.MaximumRetryAttempts": 31}, words="31"),
+    Case("SAGEMAKER-8", "job", {"Job.StoppingCondition.MaxRuntimeInSeconds": 2419201}),
+    Case(
+        "SAGEMAKER-9",
+        "job",
+        {"Job.EnableInterContainerTrafficEncryption": True},
+        {
+            "Job.EnableInterContainerTrafficEncryption": True,
+            f"{CONFIG}.InstanceType": "ml.m5.large",
+        },
+    ),
+    Case(
+        "SAGEMAKER-10",
+        "job",
+        {"Job.EnableManagedSpotTraining": True},
+        {
+            "Job.EnableManagedSpotTraining": True,
+            "Job.CheckpointConfig": {"S3Uri": "s3://data/checkpoints"},
+            "Job.StoppingCondition.MaxWaitTimeInSeconds": 864000,
+        },
+    ),
+    Case("SAGEMAKER-11", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
+    Case(
+        "SAGEMAKER-12",
+        "hyperpod",
+        {f"{GROUP}.LifeCycleConfig.SourceS3Uri": "s3://scripts/pod"},
+        words="s3://scripts/pod",
+    ),
+    Case(
+        "SAGEMAKER-12",
+        "hyperpod",
+        {
+            "Scripts": resource("AWS::S3::Bucket", {"BucketName": "scripts"}),
+            f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
+        },
+        {
+            "Scripts": resource("AWS::S3::Bucket", {"BucketName": "sagemaker-scripts"}),
+            f"{GROUP}.LifeCycleConfig.SourceS3Uri": {"Fn::Sub": "s3://${Scripts}/pod"},
+        },
+    ),
+    Case("SAGEMAKER-13", "hyperpod", ONE_WAY, {**ONE_WAY, f"{GROUP}.InstanceType": "ml.m5.large"}),
+    Case(
+        "SAGEMAKER-14",
+        "hyperpod",
+        {"Pod.VpcConfig.Subnets": [ref("Near"), ref("Far")]},
+        {
+            "Pod.VpcConfig.Subnets": [ref("Near"), ref("Far")],
+            f"{GROUP}.OverrideVpcConfig": {
+                "Subnets": [ref("Far")],
+                "SecurityGroupIds": [att("Fabric", "GroupId")],
+            },
+        },
+    ),
+    Case("SAGEMAKER-15", "hyperpod", {f"{GROUP}.InstanceCount": 6759}, words="6759"),
+    Case(
+        "SAGEMAKER-16",
+        "job",
+        {"Role.AssumeRolePolicyDocument": trust("sagemaker.amazonaws.com")},
+        {"Role.AssumeRolePolicyDocument": trust("lambda.amazonaws.com")},
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {
+            "Launching.PolicyDocument.Statement.0.Resource": "*",
+            "Launching.PolicyDocument.Statement.0.Condition": GONE,
+        },
+        {"Launching.PolicyDocument.Statement.0.Condition": GONE},
+    ),
+    Case(
+        "SAGEMAKER-18",
+        "job",
+        {"Role.ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
+        {"Role.ManagedPolicyArns": ["arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"]},
+        words="AdministratorAccess",
+    ),
+)
+
+SLURM: Final = (
+    Case(
+        "SLURM-1",
+        "pcs",
+        {"Workers.ScalingConfiguration.MaxInstanceCount": 33},
+        {"Workers.ScalingConfiguration.MaxInstanceCount": 33, "Slurm.Size": "MEDIUM"},
+        words="33",
+    ),
+    Case(
+        "SLURM-2",
+        "pcs",
+        {"NodeRole.Path": GONE, "Profile.Path": GONE},
+        {"NodeRole.Path": GONE, "Profile.Path": GONE, "NodeRole.RoleName": "AWSPCS-nodes"},
+        words="Profile",
+    ),
+    Case(
+        "SLURM-2",
+        "pcs",
+        {"Workers.IamInstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/nodes"},
+        {"Workers.IamInstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/AWSPCS-n"},
+    ),
+    Case("SLURM-3", "pcs", {f"{DATA}.NetworkInterfaces.3.InterfaceType": "efa-only"}, words="1"),
+    Case(
+        "SLURM-4",
+        "pcs",
+        {"NodeRole.Policies": GONE},
+        {
+            "NodeRole.Policies": GONE,
+            "NodeRole.ManagedPolicyArns": [
+                {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSPCSComputeNodePolicy"}
+            ],
+        },
+    ),
+    Case("SLURM-5", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
+    Case(
+        "SLURM-6",
+        "pcs",
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": 0},
+        {"Slurm.SlurmConfiguration.Accounting.DefaultPurgeTimeInDays": -1},
+        words="0",
+    ),
+    Case(
+        "SLURM-7",
+        "pcs",
+        {f"{DATA}.UserData": {"Fn::Base64": "#!/bin/bash\necho\n"}},
+        {f"{DATA}.UserData": {"Fn::Base64": MIME}},
+        words="#!/bin/bash",
+    ),
+    Case("SLURM-8", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
+    Case(
+        "SLURM-9",
+        "pcs",
+        {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 22, "FabricIn.ToPort": 22},
+        {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 6817, "FabricIn.ToPort": 6819},
+    ),
+    Case(
+        "SLURM-10",
+        "pcs",
+        {"Slurm.Scheduler.Version": "23.11"},
+        {"Slurm.Scheduler.Version": "27.05"},
+        words="23.11",
+    ),
+)

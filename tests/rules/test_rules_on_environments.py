@@ -1,0 +1,94 @@
+"""Our own environments: nothing is found in good ones, and every known fault in broken ones."""
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.rules.engine import RULES, Verdict, judge
+from constructs_lib.rules.resolution import Template, resolve
+from constructs_lib.spec.environment import EnvironmentSpec
+from tests.rules.mutations import MUTATIONS, Mutation, Stacks
+from tests.rules.rule_templates import CLUSTER, STORAGE, changed, said, verdict
+from tests.spec.strategies import environments
+from tests.stacks.worlds import synthesize
+
+GOLDEN: Final = Path(__file__).parents[2] / "golden"
+ENVIRONMENTS: Final = ("dev", "staging", "ultracluster")
+STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+NEWEST_IMAGE: Final = "SAFETY-9"
+"""Info: an environment that names a parameter, and no image, asks for the newest."""
+DATA: Final = "Template.LaunchTemplateData"
+
+
+@functools.cache
+def golden(environment: str) -> Stacks:
+    return {
+        stack: json.loads((GOLDEN / environment / f"{stack}.template.json").read_text())
+        for stack in STACKS
+    }
+
+
+def judged(stacks: Stacks, region: str) -> Verdict:
+    templates = [Template(stack, body) for stack, body in stacks.items()]
+    return judge(resolve(templates, parameters={}, region=region))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_golden_environment_has_no_finding(environment: str):
+    """What people review and copy must be right, and everything in it must be decidable."""
+    verdict = judged(golden(environment), "us-east-1")
+
+    assert said(verdict) <= {NEWEST_IMAGE}
+    assert RULES[NEWEST_IMAGE].severity == "info"
+    assert verdict.unknown == ()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(environment=environments())
+def test_any_valid_environment_trips_no_rule(environment: EnvironmentSpec):
+    """Specs and rules hold the same knowledge: what one lets pass the other must not refuse.
+
+    An info is a remark about a choice that a spec may make, such as the newest image.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        made = synthesize(environment, Path(directory))
+    verdict = judged(made.templates, environment.region)
+
+    refused = [f for f in verdict.findings if RULES[f.rule].severity != "info"]
+    assert {f"{finding.rule}: {finding.message}" for finding in refused} == set()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_known_fault_trips_the_rule_that_names_it(mutation: Mutation, data: st.DataObject):
+    """One wrong value, whichever it is, in an environment that is right."""
+    fitting = [name for name in ENVIRONMENTS if mutation.applies(golden(name))]
+    broken = mutation.made(golden(data.draw(st.sampled_from(fitting))), data)
+
+    assert mutation.rule in said(judged(broken, "us-east-1"))
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "rule"),
+    [
+        (STORAGE, {"Lustre.LustreConfiguration.PerUnitStorageThroughput": 300}, "LUSTRE-2"),
+        (STORAGE, {"Lustre.StorageCapacity": 1300}, "LUSTRE-1"),
+        (CLUSTER, {f"{DATA}.NetworkInterfaces.2.InterfaceType": "efa_only"}, "FABRIC-4"),
+        (CLUSTER, {f"{DATA}.NetworkInterfaces.0.AssociatePublicIpAddress": True}, "FABRIC-9"),
+        (CLUSTER, {"Placement.GroupName": "training"}, "CAPACITY-2"),
+    ],
+)
+def test_what_cfn_lint_passes_is_caught_by_name(base, changes, rule):
+    """The five faults that cfn-lint 1.58 lets pass with exit 0; none can be excused."""
+    findings = {f.rule: f for f in verdict(changed(base, changes)).findings}
+
+    assert rule in findings
+    assert RULES[rule].severity == "error"
+    assert not RULES[rule].acknowledgeable
