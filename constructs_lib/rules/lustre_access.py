@@ -28,15 +28,18 @@ PORTS: Final = "aws-hpc-recipes#50; FSx guide, security groups, read 2026-11-23"
 
 
 def _missing_ports(picture: Picture, system: FileSystem, direction: Direction) -> Iterator[Fault]:
-    needed = [range(first, last + 1) for first, last in lustre.PORTS]
     groups = system.groups()
     open_ports = picture.groups.open_ports(groups, direction)
-    missing = [ports for ports in needed if not open_ports.issuperset(ports)]
-    if missing:
-        words = " and ".join(
-            str(p.start) if len(p) == 1 else f"{p.start}-{p.stop - 1}" for p in missing
-        )
-        yield Fault(f"{shown(groups)} does not open TCP {words} {direction}")
+    closed = [words for first, last in lustre.PORTS for words in _closed(first, last, open_ports)]
+    if closed:
+        yield Fault(f"{shown(groups)} does not open TCP {' and '.join(closed)} {direction}")
+
+
+def _closed(first: int, last: int, open_ports: set[int]) -> Iterator[str]:
+    """Yield the closed part of a range of ports; the first to the last where it has several."""
+    closed = [port for port in range(first, last + 1) if port not in open_ports]
+    if closed:
+        yield f"{closed[0]}" if len(closed) == 1 else f"{closed[0]}-{closed[-1]}"
 
 
 @rule(

@@ -168,7 +168,8 @@ key_on_scratch = rule(
     "error",
     SUBJECTS,
     what="A scratch file system is given a KMS key.",
-    why="Scratch is encrypted with a key of the service: the key that is written is refused, or is not the one that is used.",
+    why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
+    "not used.",
     source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
     fix="remove KmsKeyId, or write a PERSISTENT type",
     check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
