@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from constructs_lib.rules.engine import RULES, judge
-
 from constructs_lib.rules.resolution import resolve
 from operations.audit.report import Report
 from operations.audit.sources import Sources
