@@ -57,7 +57,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _intelligent_tiering(properties, configuration)
     elif storage == "HDD":
         yield from _hdd(properties, configuration)
-    else:
+    elif isinstance(storage, str):
         yield from _ssd(deployment, properties, configuration)
     yield from _misplaced(storage, configuration)
     yield from _metadata(deployment, storage, configuration)

@@ -18,6 +18,9 @@ EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 
+UNSOUND: Final = object()
+"""Stands in for a field that is reported for its type."""
+
 FIELDS: Final = {
     "StorageCapacity": "capacity_gib",
     "StorageType": "storage_type",
@@ -149,72 +152,88 @@ class LustreSpec(Spec):
         return tier * (self.tebibytes or 0) / 1000
 
     def properties(self) -> dict[str, Any]:
-        """Return what CloudFormation's `AWS::FSx::FileSystem` is asked for, references aside."""
-        tiering = self.storage_type == "INTELLIGENT_TIERING"
+        """Return what CloudFormation's `AWS::FSx::FileSystem` is asked for, references aside.
+
+        A field that is itself faulty stands as `UNSOUND`, which rules leave alone, so that the
+        others are still judged.
+        """
+        deployment = self._sound("deployment_type")
+        backups = self._sound("automatic_backup_retention_days")
+        cache = self._sound("data_read_cache")
         configuration = {
-            "DeploymentType": self.deployment_type,
-            "PerUnitStorageThroughput": self.per_unit_storage_throughput,
-            "ThroughputCapacity": self.throughput_capacity_mbps,
-            "DriveCacheType": self.drive_cache_type,
-            "DataReadCacheConfiguration": (
-                {"SizingMode": self.data_read_cache} if self.data_read_cache else None
+            "DeploymentType": deployment,
+            "PerUnitStorageThroughput": self._sound("per_unit_storage_throughput"),
+            "ThroughputCapacity": self._sound("throughput_capacity_mbps"),
+            "DriveCacheType": self._sound("drive_cache_type"),
+            "DataReadCacheConfiguration": {"SizingMode": cache} if cache else None,
+            "DataCompressionType": (
+                None
+                if self._sound("storage_type") == "INTELLIGENT_TIERING"
+                else self._sound("data_compression_type")
             ),
-            "DataCompressionType": None if tiering else self.data_compression_type,
             "MetadataConfiguration": self._metadata(),
-            "EfaEnabled": self.efa_enabled or None,
+            "EfaEnabled": self._sound("efa_enabled") or None,
             "AutomaticBackupRetentionDays": (
-                self.automatic_backup_retention_days
-                if self.deployment_type.startswith("PERSISTENT")
-                or self.automatic_backup_retention_days
-                else None
+                backups if str(deployment).startswith("PERSISTENT") or backups else None
             ),
-            "WeeklyMaintenanceStartTime": self.weekly_maintenance_start_time,
+            "WeeklyMaintenanceStartTime": self._sound("weekly_maintenance_start_time"),
         }
         properties = {
             "FileSystemType": "LUSTRE",
             "FileSystemTypeVersion": "2.15",
-            "StorageType": self.storage_type,
-            "StorageCapacity": self.capacity_gib,
+            "StorageType": self._sound("storage_type"),
+            "StorageCapacity": self._sound("capacity_gib"),
             "LustreConfiguration": {
                 key: value for key, value in configuration.items() if value is not None
             },
         }
         return {key: value for key, value in properties.items() if value is not None}
 
-    def _metadata(self) -> dict[str, Any] | None:
-        if self.metadata_iops is None:
-            return None
-        if self.metadata_iops == "AUTOMATIC":
+    def _sound(self, field: str) -> Any:
+        return vars(self).get(field, UNSOUND)
+
+    def _metadata(self) -> Any:
+        iops = self._sound("metadata_iops")
+        if iops is None or iops is UNSOUND:
+            return iops
+        if iops == "AUTOMATIC":
             return {"Mode": "AUTOMATIC"}
-        return {"Mode": "USER_PROVISIONED", "Iops": self.metadata_iops}
+        return {"Mode": "USER_PROVISIONED", "Iops": iops}
 
     @rule
     def _fsx_sells_it(self) -> Iterator[Problem]:
         asked = self.properties()
-        if self.customer_key:
+        if self._sound("customer_key") is True:
             asked["KmsKeyId"] = True
         for problem in lustre.problems(asked):
             field = FIELDS[problem.field]
+            if self._sound(field) is UNSOUND:
+                continue  # it is reported for its type already
             got = MISSING if problem.got is MISSING else getattr(self, field)
             yield Problem(field, got, _in_our_words(problem.fix))
 
     @rule
     def _fsx_links_it(self) -> Iterator[Problem]:
-        associations = [
-            {
-                "FileSystemPath": entry.file_system_path,
-                "DataRepositoryPath": f"{entry.bucket_name or 'data bucket'}/{entry.prefix}",
-            }
-            for entry in self.data_repositories
-        ]
+        associations = [_association(entry) for entry in self.data_repositories]
         for problem in lustre.association_problems(self.properties(), associations):
-            yield Problem(FIELDS[problem.field], problem.got, _in_our_words(problem.fix))
+            field = FIELDS[problem.field]
+            if self._sound(field) is not UNSOUND:
+                yield Problem(field, problem.got, _in_our_words(problem.fix))
 
     @rule
     def _window_is_a_time(self) -> Iterator[Problem]:
         if not MAINTENANCE_WINDOW.fullmatch(self.weekly_maintenance_start_time):
             fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
             yield Problem("weekly_maintenance_start_time", self.weekly_maintenance_start_time, fix)
+
+
+def _association(entry: DataRepositorySpec) -> dict[str, Any]:
+    """Return what an association is asked for, as far as its fields are sound."""
+    known = vars(entry)
+    path = None
+    if "bucket_name" in known and "prefix" in known:
+        path = f"{entry.bucket_name or 'data bucket'}/{entry.prefix}"
+    return {"FileSystemPath": known.get("file_system_path"), "DataRepositoryPath": path}
 
 
 def _in_our_words(fix: str) -> str:

@@ -143,12 +143,13 @@ class NetworkSpec(Spec):
         return usable_addresses(self.training_subnet_cidrs[0])
 
     def subnets(self) -> list[tuple[str, str]]:
-        """Return field and block of every subnet."""
+        """Return field and block of every subnet whose field is sound."""
+        sound = vars(self)
         blocks = [
             (f"training_subnet_cidrs[{index}]", cidr)
-            for index, cidr in enumerate(self.training_subnet_cidrs)
+            for index, cidr in enumerate(sound.get("training_subnet_cidrs", ()))
         ]
-        if self.public_subnet_cidr is not None:
+        if sound.get("public_subnet_cidr") is not None:
             blocks.append(("public_subnet_cidr", self.public_subnet_cidr))
         return blocks
 

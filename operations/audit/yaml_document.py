@@ -1,7 +1,7 @@
 """YAML templates with short-form functions, with the line of every resource.
 
 Values follow CloudFormation and not all of YAML 1.1: a date is a text, and so is a number that
-would be written differently again (`012345678901` is an account, `22:22` are two ports).
+would be written differently again (an account may begin with 0, `22:22` are two ports).
 """
 
 import re

@@ -224,3 +224,40 @@ def test_specs_raise_again_after_a_file_was_loaded(write):
         load(write(EIGHT_FAULTS))
     with pytest.raises(SpecError):
         exec(f"{IMPORTS}\nSageMakerSpec(instances=-1)", {})  # noqa: S102
+
+
+def test_a_wrong_type_hides_no_other_fault_of_its_spec(tmp_path: Path):
+    """A text for a number is one fault; what the other fields hold is judged all the same."""
+    path = tmp_path / "broken.py"
+    path.write_text(
+        """
+from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+
+LustreSpec(
+    deployment_type="SCRATCH_2",
+    capacity_gib="1200",
+    per_unit_storage_throughput=125,
+    customer_key=True,
+    efa_enabled=True,
+    keep_data=False,
+    data_repositories=tuple(
+        DataRepositorySpec(file_system_path=f"/{i}", prefix=f"{i}/") for i in range(9)
+    ),
+)
+NetworkSpec(training_subnet_cidrs=["10.0.0.0/20"], public_subnet_cidr="10.0.0.0/33")
+"""
+    )
+    with pytest.raises(SpecError) as refused:
+        load(path)
+
+    fields = sorted(problem.field.partition(".")[2] for problem in refused.value.problems)
+    assert fields == [
+        "capacity_gib",
+        "customer_key",
+        "data_repositories",
+        "efa_enabled",
+        "per_unit_storage_throughput",
+        "public_subnet_cidr",
+        "training_subnet_cidrs",
+    ]
