@@ -1,10 +1,12 @@
 """The gateway to AWS: the only module that imports boto3."""
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +19,13 @@ RETRIES: Final = Config(
     # The checks before a deployment ask in parallel.
     max_pool_connections=32,
 )
+
+APART: Final = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""Where settings are given, no profile and no file of the user's has a say."""
 
 REFUSED: Final = (
     "AccessDenied",
@@ -72,6 +81,7 @@ class Account:
         self._endpoint_url = given.get("AWS_ENDPOINT_URL")
         try:
             self._session = boto3.Session(
+                botocore_session=botocore.session.Session(session_vars=APART if given else None),
                 region_name=region,
                 aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
                 aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
@@ -104,7 +114,11 @@ class Account:
         # A client may be used by several threads; a session may not.
         with self._making:
             if service not in self._clients:
+                # What answers on loopback is reached directly, whatever proxy this shell has.
+                own = Config(proxies={}) if self._endpoint_url else None
                 self._clients[service] = self._session.client(
-                    service, endpoint_url=self._endpoint_url, config=RETRIES
+                    service,
+                    endpoint_url=self._endpoint_url,
+                    config=RETRIES.merge(own) if own else RETRIES,
                 )
             return self._clients[service]

@@ -28,29 +28,41 @@ class UsageError(ValueError):
     """A command that cannot be carried out as it was given."""
 
 
-def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
-    """Return an environment by its name, or the one of a Python file by its path.
+def find_all(name: str) -> tuple[tuple[EnvironmentSpec, ...], Path | None]:
+    """Return an environment by its name, or all those of a Python file by its path.
 
     Raises:
         UsageError: where there is no such environment.
-        SpecError: where it cannot work, with every problem.
+        SpecError: where one cannot work, with every problem.
         EnvironmentFileError: where the file holds none.
     """
     if name.endswith(".py") or "/" in name:
         path = Path(name)
         # What a file imports from here to build on is not what it is about.
         ours = {id(spec) for spec in registered()}
-        found = [spec for spec in load(path) if id(spec) not in ours]
-        if len(found) != 1:
-            names = ", ".join(spec.name for spec in found) or "no environment of its own"
-            raise UsageError(f"{name}: it holds {names}; keep one environment in a file to use it")
-        return found[0], path
+        found = tuple(spec for spec in load(path) if id(spec) not in ours)
+        if not found:
+            raise UsageError(f"{name}: it holds no environment of its own; write one")
+        return found, path
     known = {spec.name: spec for spec in registered()}
     if name not in known:
         raise UsageError(
             f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
         )
-    return known[name], None
+    return (known[name],), None
+
+
+def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
+    """Return the one environment that a name or a file stands for.
+
+    Raises:
+        UsageError: where there is none, or a file holds several.
+    """
+    found, path = find_all(name)
+    if len(found) > 1:
+        names = ", ".join(spec.name for spec in found)
+        raise UsageError(f"{name}: it holds {names}; name a file that holds one of them alone")
+    return found[0], path
 
 
 def registered() -> tuple[EnvironmentSpec, ...]:
@@ -74,8 +86,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         ("addresses", "right"),
     ):
         table.add_column(column, justify="right" if side == "right" else "left")
-    for name in names:
-        spec, _ = find(name)
+    for spec in (spec for name in names for spec in find_all(name)[0]):
         tib = spec.storage.tebibytes
         table.add_row(
             spec.name,
@@ -95,6 +106,7 @@ def rehearse(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
     # Imported here: what only deploys to AWS needs none of it installed.
     from operations.aws import CloudError  # noqa: PLC0415
+    from operations.emulator.faults import read  # noqa: PLC0415
     from operations.emulator.process import EmulatorError  # noqa: PLC0415
     from operations.rehearsal.cdk import ROOT, CdkError, CdkMissingError  # noqa: PLC0415
     from operations.rehearsal.display import Display  # noqa: PLC0415
@@ -106,6 +118,11 @@ def rehearse(arguments: argparse.Namespace, console: Console) -> int:
             "a rehearsal needs the repository and what it installs; run "
             f"`make rehearse ENV={arguments.environment}` in a clone of it"
         )
+    if arguments.faults is not None:
+        try:
+            read(arguments.faults)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     display = Display(console)
     rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
     try:
@@ -153,7 +170,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 for a problem, or 130 where it was interrupted."""
     arguments = parser().parse_args(given)
     console, faults = terminal(), Console(stderr=True, soft_wrap=True, highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
     try:
         status: int = arguments.run(arguments, console)
     except SpecError as error:

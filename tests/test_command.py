@@ -104,3 +104,44 @@ def test_a_file_that_holds_no_environment_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR {path}")
     assert words in line
+
+
+def test_check_takes_a_file_with_several_environments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One file may hold a family of environments; a rehearsal alone needs a single one."""
+    path = tmp_path / "family.py"
+    path.write_text(
+        "from environments.dev import DEV\n"
+        "A = DEV.model_copy(update={'name': 'aa'})\n"
+        "B = DEV.model_copy(update={'name': 'bb'})\n"
+    )
+
+    assert main(["check", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "aa" in shown
+    assert "bb" in shown
+    assert "dev" not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"),
+        ("{bad", ":1: no JSON"),
+        ('{"type": "*"}', "it is no list of objects"),
+        ('[{"kind": "*"}]', "got kind; a fault has"),
+    ],
+)
+def test_faults_that_cannot_be_read_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, words: str
+):
+    """A rehearsal that injects nothing would look like one that stood the fault."""
+    path = tmp_path / "faults.json"
+    if content is not None:
+        path.write_text(content)
+
+    assert main(["rehearse", "dev", "--faults", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ERROR {path}")
+    assert words in line

@@ -14,11 +14,36 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 
 class InjectedFaultError(ValueError):
     """A failure that a fault rule asked for."""
+
+
+KNOWN: Final = {"type", "operation", "logical_id", "message", "times"}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the rules of a fault file.
+
+    Raises:
+        ValueError: where it is missing, is no JSON, or holds something else than rules.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
+    try:
+        rules = json.loads(path.read_text() or "[]")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise ValueError(f"{path}: it is no list of objects; write [{{...}}]")
+    for rule in rules:
+        if strange := sorted(set(rule) - KNOWN):
+            raise ValueError(
+                f"{path}: got {', '.join(strange)}; a fault has {', '.join(sorted(KNOWN))}"
+            )
+    return rules
 
 
 class Faults:

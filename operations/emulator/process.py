@@ -149,8 +149,11 @@ class Emulator:
         return int(line)
 
     def _child_environment(self) -> dict[str, str]:
+        # Emulated functions call this very server; a proxy would be asked for it instead.
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
         }
         root = str(Path(__file__).resolve().parents[2])
         search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -57,7 +57,13 @@ def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
         text=True,
         timeout=300,
         check=False,
-        env=settings_for(tmp_path),
+        # A profile that is not there and a proxy that nobody answers at are no concern of it.
+        env={
+            **settings_for(tmp_path),
+            "AWS_PROFILE": "nobody",
+            "http_proxy": "http://127.0.0.1:9",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+        },
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
