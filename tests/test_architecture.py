@@ -23,7 +23,7 @@ MAY_IMPORT = {
         "constructs_lib.spec.problem",
     },
     "environments": {"constructs_lib.spec", "environments"},
-    "constructs_lib": {"constructs_lib", "aws_cdk", "constructs"},
+    "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
     "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
     "operations/emulator": {

@@ -208,8 +208,8 @@ def _inline(resource: ResolvedResource, added: Sequence[Admission]) -> Iterator[
         for entry in items(stated):
             yield Admission(resource.place, _direction(direction), entry)
         if direction == "out" and stated is None:
-            # EC2 lets everything out of a group without rules. Whether that stays where rules
-            # are added as resources of their own is documented both ways.
+            # EC2 lets everything out of a group without rules. Where rules are added as resources
+            # of their own that one may be removed (aws-cdk#987), and the guide does not say.
             certain = not any(rule.direction == "out" for rule in added)
             yield Admission(resource.place, "out", DEFAULT_EGRESS, certain=certain)
 

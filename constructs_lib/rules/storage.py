@@ -133,7 +133,9 @@ def holds_data(resource: ResolvedResource) -> bool:
     """Whether a resource holds data that its deletion would lose."""
     if resource.resource_type not in STATEFUL:
         return False
-    deployment = part(resource.properties, "LustreConfiguration", "DeploymentType")
+    configuration = resource.properties.get("LustreConfiguration")
+    stated = configuration if isinstance(configuration, Mapping) else {}
+    deployment = stated.get("DeploymentType")
     return not (isinstance(deployment, str) and deployment.startswith("SCRATCH"))
 
 

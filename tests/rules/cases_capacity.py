@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from tests.rules.rule_templates import GONE, Case, ref
+from tests.rules.cluster_templates import ref
+from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
 TARGET: Final = f"{DATA}.CapacityReservationSpecification.CapacityReservationTarget"

@@ -2,17 +2,16 @@
 
 from typing import Final
 
-from tests.rules.rule_templates import (
+from tests.rules.cluster_templates import (
     CLASSIC,
-    GONE,
     INTERFACES,
-    Case,
     att,
     group,
     ref,
     resource,
     rules_between,
 )
+from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
 CARDS: Final = f"{DATA}.NetworkInterfaces"

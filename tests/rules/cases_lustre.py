@@ -2,16 +2,8 @@
 
 from typing import Final
 
-from tests.rules.rule_templates import (
-    GONE,
-    MOUNT,
-    SERVER_RULES,
-    Case,
-    att,
-    ref,
-    resource,
-    rules_between,
-)
+from tests.rules.cluster_templates import MOUNT, SERVER_RULES, att, ref, resource, rules_between
+from tests.rules.rule_cases import GONE, Case
 
 L: Final = "Lustre.LustreConfiguration"
 MOUNTED: Final = {"Template.LaunchTemplateData.UserData": MOUNT}

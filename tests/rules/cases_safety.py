@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from tests.rules.rule_templates import GONE, Case, resource
+from tests.rules.cluster_templates import resource
+from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
 LATEST: Final = "/aws/service/deeplearning/ami/x86_64/base/latest/ami-id"

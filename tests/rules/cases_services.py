@@ -3,7 +3,9 @@
 import json
 from typing import Any, Final
 
-from tests.rules.rule_templates import GONE, Case, att, ref, resource, trust
+from tests.rules.cluster_templates import att, ref, resource
+from tests.rules.rule_cases import GONE, Case
+from tests.rules.service_templates import trust
 
 VPC: Final = "Job.VpcConfig"
 CONFIG: Final = "Job.ResourceConfig"

@@ -8,7 +8,7 @@ from tests.rules.cases_fabric import FABRIC
 from tests.rules.cases_lustre import LUSTRE_CASES
 from tests.rules.cases_safety import SAFETY
 from tests.rules.cases_services import SAGEMAKER, SLURM
-from tests.rules.rule_templates import BASES, Case, changed, said, verdict
+from tests.rules.rule_cases import BASES, Case, changed, said, verdict
 
 CASES = (*FABRIC, *CAPACITY, *LUSTRE_CASES, *SAGEMAKER, *SLURM, *SAFETY)
 

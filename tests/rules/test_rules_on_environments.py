@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from constructs_lib.rules.engine import RULES, Verdict, judge
 from constructs_lib.rules.resolution import Template, resolve
 from constructs_lib.spec.environment import EnvironmentSpec
-from tests.rules.mutations import MUTATIONS, Mutation, Stacks
-from tests.rules.rule_templates import CLUSTER, STORAGE, changed, said, verdict
+from tests.rules.cluster_templates import CLUSTER, STORAGE
+from tests.rules.mutations import MUTATIONS, Mutation
+from tests.rules.rule_cases import changed, said, verdict
+from tests.rules.wrong_values import Stacks
 from tests.spec.strategies import environments
 from tests.stacks.worlds import synthesize
 

@@ -1,0 +1,91 @@
+"""Whether findings are acknowledged as they may be."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SENTENCE: Final = re.compile(r"[A-Z]\S*(?:\s+\S+){4,}[.!?]", re.DOTALL)
+"""Five words or more: less is no reason that somebody could dispute."""
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """One finding that somebody excused, and why."""
+
+    path: str
+    """Path of the construct."""
+    rule: str
+    reason: str
+    above: bool
+    """Whether it is at a stack or above, where it excuses what nobody has looked at."""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What is wrong with an acknowledgement."""
+
+    rule: str
+    path: str
+    message: str
+    fix: str
+
+
+UNEXPLAINED: Final = "ACKNOWLEDGEMENT-1"
+TOO_WIDE: Final = "ACKNOWLEDGEMENT-2"
+OF_NOTHING: Final = "ACKNOWLEDGEMENT-3"
+FORBIDDEN: Final = "ACKNOWLEDGEMENT-4"
+OBJECTIONS: Final[Mapping[str, str]] = {
+    UNEXPLAINED: "The reason of an acknowledgement is no sentence that a reviewer can dispute.",
+    TOO_WIDE: "An acknowledgement at an app, a stage or a stack excuses what nobody looked at.",
+    OF_NOTHING: "An acknowledgement excuses a finding that is not there.",
+    FORBIDDEN: "An acknowledgement is of what would lose data or can never work.",
+}
+
+
+def objections(
+    acknowledged: Iterable[Acknowledgement],
+    findings: Sequence[tuple[str, str]],
+    forbidden: frozenset[str],
+) -> Iterator[Objection]:
+    """Yield what is wrong with acknowledgements.
+
+    Args:
+        acknowledged: everything that the app acknowledges of these rules.
+        findings: rule and path of the construct of each finding.
+        forbidden: rules that cannot be acknowledged.
+    """
+    for entry in acknowledged:
+        if not SENTENCE.fullmatch(entry.reason.strip()):
+            yield Objection(
+                UNEXPLAINED,
+                entry.path,
+                f'the reason for {entry.rule} is "{entry.reason}"',
+                "write a sentence: why it is right here, and what controls the risk instead",
+            )
+        if entry.above:
+            yield Objection(
+                TOO_WIDE,
+                entry.path,
+                f"{entry.rule} is acknowledged for everything below",
+                "acknowledge it at the construct that has the finding",
+            )
+        if not any(_covers(entry, rule, path) for rule, path in findings):
+            yield Objection(
+                OF_NOTHING,
+                entry.path,
+                f"{entry.rule} finds nothing here",
+                "remove the acknowledgement, or correct its id",
+            )
+        elif entry.rule in forbidden:
+            yield Objection(
+                FORBIDDEN,
+                entry.path,
+                f"{entry.rule} cannot be acknowledged",
+                "remove the acknowledgement and mend the finding",
+            )
+
+
+def _covers(entry: Acknowledgement, rule: str, path: str) -> bool:
+    within = not entry.path or path == entry.path or path.startswith(f"{entry.path}/")
+    return rule == entry.rule and within

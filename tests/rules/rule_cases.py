@@ -1,0 +1,85 @@
+"""Changes to good templates, and what the rules say of them."""
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from constructs_lib.rules.engine import Verdict, judge
+from constructs_lib.rules.resolution import Template, resolve
+from tests.rules.cluster_templates import CLUSTER, LUSTRE, STORAGE
+from tests.rules.service_templates import CONTAINERS, HYPERPOD, JOB, PCS
+
+GONE: Final = object()
+"""In place of a value: nothing is written."""
+
+BASES: Final[Mapping[str, dict[str, Any]]] = {
+    "cluster": CLUSTER,
+    "storage": STORAGE,
+    "both": {**CLUSTER, **LUSTRE},
+    "job": JOB,
+    "hyperpod": HYPERPOD,
+    "pcs": PCS,
+    "containers": CONTAINERS,
+}
+
+Changes = Mapping[str, Any]
+"""New values by path: logical id and properties, or `@Id.Attribute` for an attribute beside
+`Properties`; a whole resource where there is only its id."""
+
+
+def changed(base: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """Return a template whose resources are a base with changes."""
+    resources: dict[str, Any] = copy.deepcopy(dict(base))
+    for path, value in changes.items():
+        name, *inner = re.split(r"\.", path.removeprefix("@"))
+        place: Any = resources
+        steps: list[str] = [name]
+        if inner:
+            steps += inner if path.startswith("@") else ["Properties", *inner]
+        for step in steps[:-1]:
+            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+        last = steps[-1]
+        if value is GONE:
+            del place[int(last) if isinstance(place, list) else last]
+        elif isinstance(place, list):
+            place[int(last)] = copy.deepcopy(value)
+        else:
+            place[last] = copy.deepcopy(value)
+    return {"Resources": resources}
+
+
+def verdict(
+    *templates: Mapping[str, Any], region: str | None = "us-east-1", **parameters: str
+) -> Verdict:
+    """Return what all rules say of templates that are deployed together."""
+    named = [Template(f"stack{index}", body) for index, body in enumerate(templates)]
+    return judge(resolve(named, parameters=parameters, region=region))
+
+
+def said(judged: Verdict) -> set[str]:
+    """Return the rules that found something."""
+    return {finding.rule for finding in judged.findings}
+
+
+@dataclass(frozen=True)
+class Case:
+    """The two fixtures of a rule: a change of a base that it finds, and one that it lets pass."""
+
+    rule: str
+    base: str
+    bad: Changes
+    good: Changes = field(default_factory=dict)
+    """The nearest thing that is right; nothing changed where the base itself is that."""
+    region: str = "us-east-1"
+    words: str = ""
+    """Part of the message: the value as it was given."""
+
+    def failing(self) -> dict[str, Any]:
+        """Return the template with the fault."""
+        return changed(BASES[self.base], self.bad)
+
+    def passing(self) -> dict[str, Any]:
+        """Return the template with the nearest right thing."""
+        return changed(BASES[self.base], self.good)

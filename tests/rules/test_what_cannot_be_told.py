@@ -1,0 +1,195 @@
+"""What a template leaves open is said, with the reason, and never guessed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.catalogue import interfaces, lustre
+from tests.rules.cluster_templates import CLUSTER, INTERFACES, STORAGE, att, ref, rules_between
+from tests.rules.rule_cases import GONE, changed, said, verdict
+
+DATA = "Template.LaunchTemplateData"
+CARDS = f"{DATA}.NetworkInterfaces"
+
+
+def with_parameter(changes, base=CLUSTER, **declared):
+    return changed(base, changes) | {"Parameters": {"Given": {"Type": "String"} | declared}}
+
+
+def open_questions(judged, rule: str) -> list[str]:
+    return [unknown.because for unknown in judged.unknown if unknown.rule == rule]
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({f"{CARDS}.1.InterfaceType": ref("Given")}, "FABRIC-4"),
+        ({f"{DATA}.InstanceType": ref("Given")}, "FABRIC-7"),
+        ({f"{CARDS}.1.Groups": [ref("Given")]}, "FABRIC-1"),
+        ({"Nodes.VPCZoneIdentifier": [ref("Near"), ref("Given")]}, "FABRIC-12"),
+        ({"Near.CidrBlock": ref("Given")}, "FABRIC-17"),
+        ({"Nodes.MaxSize": ref("Given")}, "CAPACITY-16"),
+        ({"Placement.Strategy": ref("Given")}, "CAPACITY-3"),
+    ],
+)
+def test_a_parameter_without_value_leaves_a_rule_open(changes, rule: str):
+    """Neither pass nor fail: whoever deploys decides."""
+    judged = verdict(with_parameter(changes))
+
+    assert rule not in said(judged)
+    assert open_questions(judged, rule) == ["parameter Given has no default"]
+
+
+def test_a_parameter_with_a_value_is_judged():
+    """A default, or what the caller says, is what will be deployed."""
+    template = with_parameter({f"{CARDS}.1.InterfaceType": ref("Given")}, Default="efa_only")
+
+    assert "FABRIC-4" in said(verdict(template))
+    assert "FABRIC-4" not in said(verdict(template, Given="efa-only"))
+
+
+def test_an_unknown_group_that_names_itself_is_enough():
+    """Two uses of one parameter are the same group, whichever it is."""
+    own = rules_between("Fabric", "Fabric", "Own")
+    for rule, names in (
+        ("OwnIn", ("GroupId", "SourceSecurityGroupId")),
+        ("OwnOut", ("GroupId", "DestinationSecurityGroupId")),
+    ):
+        own[rule]["Properties"] |= dict.fromkeys(names, ref("Given"))
+    cards = [entry | {"Groups": [ref("Given")]} for entry in INTERFACES]
+
+    judged = verdict(with_parameter({CARDS: cards, **own}))
+
+    assert {"FABRIC-1", "FABRIC-2"}.isdisjoint(said(judged))
+    assert open_questions(judged, "FABRIC-1") == open_questions(judged, "FABRIC-2") == []
+
+
+def test_a_group_that_another_resource_made_is_not_guessed():
+    """The group of an EKS cluster has rules that no template shows."""
+    cards = [entry | {"Groups": [att("Eks", "ClusterSecurityGroupId")]} for entry in INTERFACES]
+    eks = {"Type": "AWS::EKS::Cluster", "Properties": {}}
+
+    judged = verdict(changed(CLUSTER, {CARDS: cards, "Eks": eks}))
+
+    assert "FABRIC-1" not in said(judged)
+    assert open_questions(judged, "FABRIC-1") == [
+        "security group Eks.ClusterSecurityGroupId is not in the given templates"
+    ]
+
+
+def test_egress_beside_the_default_rule_is_not_guessed():
+    """Whether EC2's own rule survives rules of their own is nowhere written."""
+    judged = verdict(
+        changed(
+            STORAGE,
+            {
+                "Servers.SecurityGroupEgress": GONE,
+                "ToClientsHighOut": GONE,
+                "ServersHighOut": GONE,
+                "@Lustre.DependsOn": [],
+            },
+        )
+    )
+
+    assert "LUSTRE-14" not in said(judged)
+    assert len(open_questions(judged, "LUSTRE-14")) == 1
+
+
+def test_a_finding_of_one_branch_says_under_which_condition():
+    """Both branches of an open condition are looked at, and equal findings are merged."""
+    template = changed(
+        CLUSTER,
+        {
+            f"{CARDS}.1.InterfaceType": {"Fn::If": ["New", "efa-only", "efa_only"]},
+            "Placement.GroupName": "always",
+        },
+    ) | {
+        "Parameters": {"Given": {"Type": "String"}},
+        "Conditions": {"New": {"Fn::Equals": [ref("Given"), "yes"]}},
+    }
+
+    judged = verdict(template)
+    choices = {
+        rule: [dict(f.choices) for f in judged.findings if f.rule == rule]
+        for rule in ("FABRIC-4", "CAPACITY-2")
+    }
+
+    assert choices == {"FABRIC-4": [{"stack0/New": False}], "CAPACITY-2": [{}]}
+
+
+def test_a_template_of_nothing_known_raises_nothing():
+    """Whatever is missing or unknown ends in an answer, not in an error."""
+    kinds = [resource["Type"] for base in (CLUSTER, STORAGE) for resource in base.values()]
+    unknown = {"Fn::Transform": {"Name": "Anything", "Parameters": {}}}
+    for properties in ({}, unknown):
+        resources = {
+            f"R{n}": {"Type": kind, "Properties": properties} for n, kind in enumerate(kinds)
+        }
+        assert verdict({"Resources": resources}).findings is not None
+
+
+numbers = st.sampled_from([0, 1, 12, 40, 50, 125, 300, 1200, 1300, 2400, 6000, 38400])
+configurations = st.fixed_dictionaries(
+    {},
+    optional={
+        "DeploymentType": st.sampled_from(
+            ["SCRATCH_1", "SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2", "PERSISTENT_3"]
+        ),
+        "PerUnitStorageThroughput": numbers,
+        "AutomaticBackupRetentionDays": st.sampled_from([0, 7, 91]),
+        "EfaEnabled": st.booleans(),
+        "DriveCacheType": st.sampled_from(["NONE", "READ", "WRITE"]),
+        "ThroughputCapacity": st.sampled_from([4000, 4001]),
+        "DataReadCacheConfiguration": st.just({"SizingMode": "NO_CACHE"}),
+        "ImportPath": st.just("s3://data"),
+        "MetadataConfiguration": st.fixed_dictionaries(
+            {"Mode": st.sampled_from(["AUTOMATIC", "USER_PROVISIONED"])},
+            optional={"Iops": st.sampled_from([1500, 2000, 6000])},
+        ),
+    },
+)
+systems = st.fixed_dictionaries(
+    {"FileSystemType": st.just("LUSTRE"), "LustreConfiguration": configurations},
+    optional={
+        "StorageCapacity": numbers,
+        "StorageType": st.sampled_from(["SSD", "HDD", "INTELLIGENT_TIERING"]),
+        "FileSystemTypeVersion": st.sampled_from(["2.12", "2.15"]),
+        "KmsKeyId": st.just("alias/data"),
+        "SubnetIds": st.lists(st.just("subnet-1"), max_size=2),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(properties=systems)
+def test_no_problem_of_a_file_system_falls_between_the_rules(properties):
+    """The catalogue's problems are shared out among rules, each to exactly one."""
+    template = {"Resources": {"Lustre": {"Type": "AWS::FSx::FileSystem", "Properties": properties}}}
+    judged = verdict(template)
+
+    fixes = {problem.fix for problem in lustre.problems(properties)}
+    told = [finding.fix for finding in judged.findings if finding.fix in fixes]
+    assert set(told) == fixes
+
+
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "NetworkCardIndex": st.integers(0, 5),
+        "DeviceIndex": st.integers(0, 2),
+        "InterfaceType": st.sampled_from(["interface", "efa", "efa-only", "efa_only"]),
+        "AssociatePublicIpAddress": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(stated=st.lists(entries, min_size=1, max_size=6))
+def test_no_problem_of_interfaces_falls_between_the_rules(stated):
+    """As above, for what EC2 refuses in a launch template."""
+    data = {"InstanceType": "p4d.24xlarge", "NetworkInterfaces": stated}
+    properties = {"LaunchTemplateData": data}
+    template = {"Resources": {"T": {"Type": "AWS::EC2::LaunchTemplate", "Properties": properties}}}
+
+    fixes = {problem.fix for problem in interfaces.problems("p4d.24xlarge", stated)}
+    assert fixes <= {finding.fix for finding in verdict(template).findings}
