@@ -1,10 +1,14 @@
 """Exceptions to rules, stated beside what they excuse."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import aws_cdk as cdk
 from constructs import IConstruct
+
+
+TOKEN: Final = "${Token["
+"""How CDK writes a token into a text."""
 
 
 def acknowledge(construct: IConstruct, exceptions: Mapping[str, str]) -> None:
@@ -43,6 +47,8 @@ def reported(construct: IConstruct, value: str) -> str:
     References become `<LogicalId.Attribute>`, and the name of the export where they lead to
     another stack.
     """
+    if TOKEN not in value:  # no question to Node where there is nothing to resolve
+        return value
     stack = cdk.Stack.of(construct)
     text = ""
     for part in _parts(value):
