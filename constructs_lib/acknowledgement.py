@@ -6,8 +6,7 @@ from typing import Any, Final
 import aws_cdk as cdk
 from constructs import IConstruct
 
-
-TOKEN: Final = "${Token["
+MARK: Final = "${Token["
 """How CDK writes a token into a text."""
 
 
@@ -47,7 +46,7 @@ def reported(construct: IConstruct, value: str) -> str:
     References become `<LogicalId.Attribute>`, and the name of the export where they lead to
     another stack.
     """
-    if TOKEN not in value:  # no question to Node where there is nothing to resolve
+    if MARK not in value:  # no question to Node where there is nothing to resolve
         return value
     stack = cdk.Stack.of(construct)
     text = ""

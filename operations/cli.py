@@ -79,7 +79,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         ("environment", "left"),
         ("zone", "left"),
         ("nodes", "right"),
-        ("GPUs", "right"),
+        ("accelerators", "right"),
         ("Gbps a node", "right"),
         ("Lustre TiB", "right"),
         ("GB/s", "right"),
@@ -92,10 +92,10 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
             spec.name,
             spec.availability_zone_id,
             f"{spec.nodes.count:,}",
-            f"{spec.nodes.accelerators:,}",
+            spec.nodes.instance.accelerator.total(spec.nodes.count),
             f"{spec.nodes.instance.network_cards.gbps:,.0f}",
             "elastic" if tib is None else f"{tib:,.1f}",
-            f"{spec.storage.throughput_gbps:,.1f}",
+            f"{spec.storage.throughput_gbps:,.2f}",
             f"{sum(spec.address_demand().values()):,} of {spec.network.training_addresses:,}",
         )
     console.print(table)

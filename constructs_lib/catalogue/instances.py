@@ -30,6 +30,15 @@ class Accelerator:
     memory_mib: int
     """Memory of each one, in MiB; 0 where it is not known."""
 
+    @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return "GPUs" if self.manufacturer == "NVIDIA" else "accelerators"
+
+    def total(self, nodes: int) -> str:
+        """Return how many some nodes have together, in words where their count is not known."""
+        return f"{nodes * self.count:,} {self.name}" if self.count else "not known"
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkCards:

@@ -63,6 +63,7 @@ class Spec(BaseModel):
 
     def __init__(self, **given: Any) -> None:
         found: list[Problem] = []
+        given = {name: _opaque(value) for name, value in given.items()}
         try:
             super().__init__(**given)
         except ValidationError as error:
@@ -111,6 +112,29 @@ class Spec(BaseModel):
                 yield from list(getattr(self, name)())
             except UndeterminedError:
                 continue
+
+
+class _NoSpec:
+    """A mapping that was given where a spec belongs.
+
+    pydantic would build the spec of it, and try every member of a union to do so; a spec that
+    cannot be then reports for a class that nobody wrote.
+    """
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._value = dict(value)
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+
+def _opaque(value: Any) -> Any:
+    """Return a value with every mapping in it out of pydantic's sight: no field takes one."""
+    if isinstance(value, Mapping):
+        return _NoSpec(value)
+    if isinstance(value, tuple):
+        return tuple(_opaque(item) for item in value)
+    return value
 
 
 def _place(detail: ErrorDetails) -> str:

@@ -32,6 +32,7 @@ INTERFACE_ENDPOINTS: Final = (
 Systems Manager reach; S3 has a gateway endpoint in every environment."""
 
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")
+ROUTE_TABLE_ID: Final = re.compile(r"rtb-([0-9a-f]{8}|[0-9a-f]{17})")
 VPC_ID: Final = re.compile(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})")
 SUBNET_ID: Final = re.compile(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})")
 
@@ -214,6 +215,13 @@ class ExistingSubnetSpec(Spec):
             yield Problem("subnet_id", self.subnet_id, fix)
 
     @rule
+    def _route_table_id_is_one(self) -> Iterator[Problem]:
+        given = self.route_table_id
+        if given is not None and not ROUTE_TABLE_ID.fullmatch(given):
+            fix = 'write the id as AWS shows it, for example "rtb-0123456789abcdef0", or None'
+            yield Problem("route_table_id", given, fix)
+
+    @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
         yield from cidr_problems("cidr", self.cidr)
 
@@ -256,6 +264,17 @@ class ExistingNetworkSpec(Spec):
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
         yield from cidr_problems("cidr", self.cidr)
+
+    @rule
+    def _subnets_are_listed_once(self) -> Iterator[Problem]:
+        seen: set[str] = set()
+        for index, subnet in enumerate(self.training_subnets):
+            name = vars(subnet).get("subnet_id")
+            if name in seen:
+                field = f"training_subnets[{index}].subnet_id"
+                yield Problem(field, name, "it is listed twice; remove one")
+            elif name is not None:
+                seen.add(name)
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:

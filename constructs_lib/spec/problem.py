@@ -52,8 +52,6 @@ def shown(value: object) -> str:
         return MISSING
     if isinstance(value, str):
         text = f'"{value}"'
-    elif isinstance(value, tuple) and all(isinstance(item, str) for item in value):
-        text = ", ".join(value) or "()"
     else:
         text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from constructs_lib.catalogue.interfaces import layout
+from constructs_lib.catalogue.interfaces import FABRIC_TYPES, layout
 from operations.rehearsal.network_proof import training_subnets
 from operations.rehearsal.proof import Check, Evidence, equal
 
@@ -34,7 +34,10 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
             interfaces, key=lambda i: (i.get("NetworkCardIndex", 0), i.get("DeviceIndex", 0))
         )
     ]
-    cards = {interface.get("NetworkCardIndex") for interface in interfaces}
+    # A card that carries IP alone adds nothing to the fabric.
+    cards = {
+        i.get("NetworkCardIndex") for i in interfaces if i.get("InterfaceType") in FABRIC_TYPES
+    }
     evidence.facts["cards"] = len(cards)
     yield Check(
         f"interfaces, layout {nodes.interface_layout}",
@@ -58,7 +61,9 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
     volumes = [mapping.get("Ebs", {}) for mapping in data.get("BlockDeviceMappings", [])]
     yield equal("encryption of the root volume", [True], [v.get("Encrypted") for v in volumes])
     image = str(data.get("ImageId"))
-    yield Check("image", "an AMI id", image, ok=image.startswith("ami-"))
+    # EC2 itself resolves a parameter that is named with a version.
+    known = image.startswith(("ami-", "resolve:ssm:"))
+    yield Check("image", "an AMI id", image, ok=known)
 
 
 def placement(evidence: Evidence) -> Iterator[Check]:

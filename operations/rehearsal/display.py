@@ -107,7 +107,7 @@ class Display:
         instance = spec.nodes.instance
         nodes = int(str(facts.get("nodes", 0)))
         cards = int(str(facts.get("cards", 0)))
-        gbps = instance.network_cards.gbps * cards / instance.network_cards.count
+        gbps = instance.network_cards.gbps * cards / len(instance.network_cards.efa_recommended)
         tib, throughput = spec.storage.tebibytes, spec.storage.throughput_gbps
         free = int(str(facts.get("free addresses", 0)))
         total = spec.network.training_addresses
@@ -121,11 +121,11 @@ class Display:
         table.add_column("", justify="right")
         for name, value in (
             ("nodes", f"{nodes:,} x {spec.nodes.instance_type}"),
-            ("GPUs", f"{nodes * instance.accelerator.count:,} {instance.accelerator.name}"),
+            (instance.accelerator.plural, instance.accelerator.total(nodes)),
             ("reserved in the placement group", f"{reserved:,}" if reserved else "none"),
             ("Gbps a node", f"{gbps:,.0f} on {cards} cards"),
             ("TiB of Lustre", "elastic" if tib is None else f"{tib:,.1f}"),
-            ("GB/s of Lustre", f"{throughput:,.1f}"),
+            ("GB/s of Lustre", f"{throughput:,.{1 if throughput >= 1 else 2}f}"),
             ("addresses used now, free", f"{total - free:,}, {free:,}"),
             ("addresses used, free at full size", f"{demand:,}, {total - demand:,}"),
         ):

@@ -19,7 +19,7 @@ from operations.rehearsal.deployment import Deployment, stack_templates
 from operations.rehearsal.display import Display
 from operations.rehearsal.leftovers import leftovers
 from operations.rehearsal.proof import Evidence, Proof, every_resource, prove
-from operations.rehearsal.stand_in import environment_file, stand_in
+from operations.rehearsal.stand_in import environment_file, image_parameter, stand_in
 
 PROOFS: Final[dict[str, Proof]] = {
     "every resource of every stack": every_resource,
@@ -79,13 +79,15 @@ class Rehearsal:
                 emulator.stop()
 
     def _stand_in(self, emulator: Emulator, directory: Path) -> None:
-        """Where the VPC is one that is there already, make one of the same shape here."""
+        """Make here what the account is taken to hold: an image's parameter, a VPC."""
+        account = Account(self._spec.region, emulator.environment())
+        if name := image_parameter(account, self._spec.nodes.image):
+            self._display.note(f"  {name} is not here; a stand-in names an image that is none")
         network = self._spec.network
         if not isinstance(network, ExistingNetworkSpec):
             return
         with self._display.step("Make a stand-in for the VPC") as step:
-            cloud = Account(self._spec.region, emulator.environment())
-            made = stand_in(cloud, network)
+            made = stand_in(account, network)
             self._spec = self._spec.model_copy(update={"network": made})
             self._file = environment_file(self._spec, directory)
             step.result = f"{made.vpc_id} in place of {network.vpc_id}"

@@ -1,4 +1,4 @@
-"""A VPC that is there already, made again in the emulated AWS, where it is not."""
+"""What a user's account holds already, made again in the emulated AWS, where it is not."""
 
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ from constructs_lib.spec.lustre import *
 from constructs_lib.spec.network import *
 from constructs_lib.spec.nodes import *
 """
+
+STAND_IN_IMAGE: Final = "ami-0123456789abcdef0"
 
 
 def stand_in(cloud: Cloud, network: ExistingNetworkSpec) -> ExistingNetworkSpec:
@@ -46,6 +48,18 @@ def _subnet(cloud: Cloud, vpc: str, subnet: ExistingSubnetSpec) -> ExistingSubne
         table = answer["RouteTable"]["RouteTableId"]
         cloud.ask("ec2", "associate_route_table", RouteTableId=table, SubnetId=made)
     return subnet.model_copy(update={"subnet_id": made, "route_table_id": table})
+
+
+def image_parameter(cloud: Cloud, image: str) -> str | None:
+    """Make the SSM parameter that an image is named by, if it is a user's own; return its name.
+
+    AWS's public parameters are there already.
+    """
+    if not image.startswith("/") or image.startswith("/aws/service/"):
+        return None
+    name = image.partition(":")[0]
+    cloud.ask("ssm", "put_parameter", Name=name, Value=STAND_IN_IMAGE, Type="String")
+    return name
 
 
 def environment_file(spec: EnvironmentSpec, directory: Path) -> Path:

@@ -217,9 +217,13 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
             cidr=f"10.{second}.0.0/16",
             training_subnets=tuple(
                 ExistingSubnetSpec(
-                    subnet_id=f"subnet-{draw(ids)}", cidr=cidr, availability_zone_id=zone
+                    subnet_id=f"subnet-{number}", cidr=cidr, availability_zone_id=zone
                 )
-                for cidr in blocks
+                for cidr, number in zip(
+                    blocks,
+                    draw(st.lists(ids, min_size=len(blocks), max_size=len(blocks), unique=True)),
+                    strict=True,
+                )
             ),
             interface_endpoints=endpoints,
         )

@@ -198,3 +198,21 @@ def test_an_image_for_other_accelerators_is_refused():
     assert NodesSpec(
         instance_type="trn1.32xlarge", count=2, image="/mine/neuron-image"
     ).image.startswith("/mine")
+
+
+@pytest.mark.parametrize("given", [{"cidr": "10.0.0.0/16"}, {}, {"instances": 3}])
+def test_a_dictionary_is_no_spec(given):
+    """It is refused where it stands, and never read as a class that nobody wrote."""
+    with pytest.raises(SpecError) as wrong:
+        changed(P4D, {"network": given})
+
+    (problem,) = wrong.value.problems
+    assert problem.field == "network"
+    assert "NetworkSpec" in problem.fix
+    assert str(given) in str(problem)
+
+
+def test_a_stray_comma_is_seen():
+    """A tuple for a text must not be shown as the text that was meant."""
+    with pytest.raises(SpecError, match=r"got \('us-east-1',\)"):
+        changed(P4D, {"region": ("us-east-1",)})
