@@ -85,6 +85,7 @@ class Account:
                 region_name=region,
                 aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
                 aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
+                aws_session_token=given.get("AWS_SESSION_TOKEN"),
             )
         except BotoCoreError as error:
             name = type(error).__name__

@@ -2,6 +2,7 @@
 
 ultracluster check [ENVIRONMENT ...]
 ultracluster rehearse ENVIRONMENT [--keep]
+ultracluster preflight ENVIRONMENT [--json]
 """
 
 import argparse
@@ -19,6 +20,7 @@ from rich.table import Table
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
+from operations.preflight import command as preflight
 
 INTERRUPTED: Final = 130
 WIDTH: Final = 120
@@ -157,6 +159,11 @@ def parser() -> argparse.ArgumentParser:
         "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
     )
     two.set_defaults(run=rehearse)
+    three = commands.add_parser(
+        "preflight", help="say what the account lacks for an environment; changes nothing"
+    )
+    preflight.add_arguments(three)
+    three.set_defaults(run=preflight.run)
     return root
 
 

@@ -3,20 +3,21 @@
 ultracluster preflight ENVIRONMENT [--json] [--only CHECK ...]
 
 Exit status 0 where everything passes or is skipped, 1 where something fails, 2 where it could not
-be found out: no environment, no credentials, no endpoint, or a service that gave no answer.
+be found out: no environment, no such check, no credentials, no endpoint, or a service that gave no
+answer.
 """
 
 import argparse
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from constructs_lib.spec.loading import EnvironmentFileError
-from constructs_lib.spec.problem import SpecError
-from operations.aws import Account, CloudError
-from operations.preflight.display import as_json, show
-from operations.preflight.preflight import COULD_NOT_RUN, NAMES, CannotRunError, preflight
+if TYPE_CHECKING:
+    from operations.preflight.preflight import Preflight
+
+COULD_NOT_RUN: Final = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,21 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         action="append",
         default=[],
-        choices=NAMES,
         metavar="CHECK",
-        help=f"run this check alone; may be given again: {', '.join(NAMES)}",
+        help="run this check alone; may be given again; a name that there is not lists them all",
     )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Look at the account, and return the exit status."""
-    # Imported here: the command line imports this module.
-    from operations.cli import UsageError, find  # noqa: PLC0415
+    # Imported here: the command line imports this module, and boto3 takes its time.
+    from constructs_lib.spec.loading import EnvironmentFileError  # noqa: PLC0415
+    from constructs_lib.spec.problem import SpecError  # noqa: PLC0415
+    from operations.aws import CloudError  # noqa: PLC0415
+    from operations.cli import UsageError  # noqa: PLC0415
+    from operations.preflight.display import as_json, show  # noqa: PLC0415
+    from operations.preflight.preflight import CannotRunError  # noqa: PLC0415
 
     try:
-        spec, _ = find(arguments.environment)
-        cloud = Account(spec.region)
-        found = preflight(spec, cloud, datetime.now(UTC), only=arguments.only)
+        found = _look(arguments)
     except SpecError as error:
         return _could_not(arguments, console, *map(str, error.problems))
     except (EnvironmentFileError, UsageError, CloudError, CannotRunError) as error:
@@ -51,6 +54,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     else:
         show(found, console)
     return found.exit_status
+
+
+def _look(arguments: argparse.Namespace) -> "Preflight":
+    from operations.aws import Account  # noqa: PLC0415
+    from operations.cli import UsageError, find  # noqa: PLC0415
+    from operations.preflight.preflight import NAMES, preflight  # noqa: PLC0415
+
+    for name in arguments.only:
+        if name not in NAMES:
+            raise UsageError(f"{name}: no such check; write one of {', '.join(NAMES)}")
+    spec, _ = find(arguments.environment)
+    return preflight(spec, Account(spec.region), datetime.now(UTC), only=arguments.only)
 
 
 def _could_not(arguments: argparse.Namespace, console: Console, *reasons: str) -> int:

@@ -20,27 +20,14 @@ COLOURS: Final[Mapping[Verdict, str]] = {
 
 
 def show(preflight: Preflight, console: Console) -> None:
-    """Print where was looked, a table of all findings, what to do, and how to see the same."""
+    """Print where was looked, all findings, what to do, and how to see the same."""
     where = f"account {preflight.caller.account}, {preflight.region}"
     _line(console, f"{preflight.environment} in {where}, asked by {preflight.caller.arn}")
-    table = Table("")
-    for column in ("check", "of", "found", "wanted"):
-        table.add_column(column, overflow="fold")
-    for result in preflight.results:
-        for finding in result.findings:
-            table.add_row(
-                Text(finding.verdict, style=COLOURS[finding.verdict]),
-                Text(result.check.name),
-                Text(finding.subject),
-                Text(finding.found),
-                Text(finding.wanted),
-            )
-    console.print(table)
-    for check, finding in preflight.having(Verdict.FAIL):
-        _explain(console, preflight, check, finding)
-    for check, finding in preflight.having(Verdict.SKIP):
-        if finding.fix:
-            _explain(console, preflight, check, finding)
+    _table(preflight, console)
+    for verdict in (Verdict.FAIL, Verdict.SKIP):
+        for check, finding in preflight.having(verdict):
+            if finding.fix:
+                _explain(console, preflight, check, finding)
     seen: dict[str, list[str]] = {}
     for check, finding in preflight.having(Verdict.PASS):
         names = seen.setdefault(_command(preflight, finding), [])
@@ -50,6 +37,27 @@ def show(preflight: Preflight, console: Console) -> None:
     for command, names in seen.items():
         _line(console, f"  {', '.join(names)}: {command}")
     _line(console, f"\n{summary(preflight)}")
+
+
+def _table(preflight: Preflight, console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    # A name is what is written after --only: it stays in one piece.
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    # What does not apply is told by its reason: one line for all that a VPC of its own spares.
+    beside: dict[str, list[str]] = {}
+    for result in preflight.results:
+        for finding in result.findings:
+            if finding.verdict is Verdict.SKIP and not finding.fix:
+                beside.setdefault(finding.found, []).append(result.check.name)
+                continue
+            colour = COLOURS[finding.verdict]
+            words = Text(_words(finding))
+            table.add_row(Text(finding.verdict, style=colour), Text(result.check.name), words)
+    console.print(table)
+    for why, names in beside.items():
+        _line(console, f"SKIP {', '.join(names)}: {why}")
 
 
 def summary(preflight: Preflight) -> str:
@@ -94,6 +102,11 @@ def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]
         "missing_action": finding.missing_action,
         "unanswered": finding.unanswered,
     }
+
+
+def _words(finding: Finding) -> str:
+    wanted = f"; wanted: {finding.wanted}" if finding.wanted else ""
+    return f"{finding.subject}: {finding.found}{wanted}"
 
 
 def _explain(console: Console, preflight: Preflight, check: Check, finding: Finding) -> None:

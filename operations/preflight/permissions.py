@@ -23,6 +23,7 @@ from operations.preflight.question import Question, question
 
 DEPLOYING: Final = ("deploy", "file-publishing")
 """Roles of the bootstrap stack that `cdk deploy` takes; the app has no images and no look-ups."""
+FEW: Final = 2
 NO_ROLE: Final = "NoSuchEntity"
 ASSUME: Final = "sts:AssumeRole"
 SERVICE_ROLES: Final = (
@@ -46,7 +47,7 @@ def _deployer(situation: Situation) -> Iterator[Finding]:
         return
     roles = [situation.role_arn(_bootstrap_role(situation, use)) for use in DEPLOYING]
     asked = [_simulation(principal, [ASSUME], [role]) for role in roles]
-    yield from _judged(situation, subject, asked, "allow it to the deployer")
+    yield from _judged(situation, subject, asked, "allow these to the deployer")
 
 
 def _cloudformation(situation: Situation) -> Iterator[Finding]:
@@ -58,7 +59,7 @@ def _cloudformation(situation: Situation) -> Iterator[Finding]:
         for resource, actions in needed(situation).items()
     ]
     try:
-        yield from _judged(situation, subject, asked, f"allow it to {role}")
+        yield from _judged(situation, subject, asked, f"allow these to {role}")
     except UnansweredError as error:
         if error.code != NO_ROLE:
             raise
@@ -109,21 +110,21 @@ def _judged(
         for each, answer in zip(asked, answers, strict=True)
         for row in answer["EvaluationResults"]
     ]
-    refused = [(row, each) for row, each in results if row["EvalDecision"] != "allowed"]
-    for row, each in refused:
-        action, resource = row["EvalActionName"], row.get("EvalResourceName", "*")
+    by_decision: dict[str, list[tuple[dict[str, Any], Question]]] = {}
+    for row, each in results:
+        if row["EvalDecision"] == "allowed":
+            continue
         if _open(row):
             keys = ", ".join(row["MissingContextValues"])
-            yield skipped(
-                f"{action} on {resource}",
-                f"depends on {keys}, which only the call has",
-                question=each,
-            )
-            continue
-        found = f"{row['EvalDecision']}{_by_whom(row)}"
-        what = f"{action} on {resource}"
-        yield failed(what, found, "allowed", f"{fix}: {what}", question=each)
-    if not refused:
+            why = f"depends on {keys}, which only the call has"
+            yield skipped(row["EvalActionName"], why, question=each)
+        else:
+            by_decision.setdefault(_decision(row), []).append((row, each))
+    # One line for each decision: a role that may do nothing would fill a screen otherwise.
+    for decision, refused in by_decision.items():
+        found = f"{decision}: {_actions([row for row, _ in refused])}"
+        yield failed(subject, found, "allowed", fix, question=refused[0][1])
+    if all(row["EvalDecision"] == "allowed" for row, _ in results):
         yield passed(subject, f"{len(results)} actions allowed", asked[0])
 
 
@@ -132,14 +133,25 @@ def _open(row: dict[str, Any]) -> bool:
     return row["EvalDecision"] == "implicitDeny" and bool(row.get("MissingContextValues"))
 
 
-def _by_whom(row: dict[str, Any]) -> str:
+def _actions(rows: Sequence[dict[str, Any]]) -> str:
+    """Return refused actions, with what they were asked for on where that tells a few apart."""
+    if len(rows) > FEW:
+        return ", ".join(row["EvalActionName"] for row in rows)
+    return ", ".join(
+        f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}" for row in rows
+    )
+
+
+def _decision(row: dict[str, Any]) -> str:
+    """Return what the simulator decided, and by whom."""
     organization = row.get("OrganizationsDecisionDetail") or {}
     boundary = row.get("PermissionsBoundaryDecisionDetail") or {}
+    whom = ""
     if organization.get("AllowedByOrganizations") is False:
-        return " by a service control policy"
-    if boundary.get("AllowedByPermissionsBoundary") is False:
-        return " by the permissions boundary"
-    return ""
+        whom = " by a service control policy"
+    elif boundary.get("AllowedByPermissionsBoundary") is False:
+        whom = " by the permissions boundary"
+    return f"{row['EvalDecision']}{whom}"
 
 
 def _principal(situation: Situation, kind: str) -> str | None:

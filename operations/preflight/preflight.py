@@ -23,6 +23,7 @@ from operations.preflight import (
     training_quotas,
     vpc,
 )
+from operations.preflight.command import COULD_NOT_RUN
 from operations.preflight.finding import Caller, Check, Finding, Situation, Verdict
 from operations.preflight.inquiry import Inquiry
 
@@ -46,7 +47,8 @@ NAMES: Final = tuple(check.name for check in CHECKS)
 SIDE_BY_SIDE: Final = 16
 """Checks that run at a time: most of them wait for one or two answers."""
 
-ALL_WELL, SOME_FAIL, COULD_NOT_RUN = 0, 1, 2
+ALL_WELL: Final = 0
+SOME_FAIL: Final = 1
 
 
 class CannotRunError(RuntimeError):

@@ -3,73 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
 from operations.aws import CloudError
 from operations.emulator.quotas import QUOTAS
 from operations.preflight.question import Question
-
-ACCOUNT = "123456789012"
-NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-IMAGE = "ami-0123456789abcdef0"
-RESERVATION = "cr-0123456789abcdef0"
-VPC = "vpc-0123456789abcdef0"
-SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
-BUCKET = "our-training-data"
-KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
-ROLE = (
-    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/"
-    "AWSServiceRoleForFSxS3Access_fs-*"
-)
-TAG = {"Key": "ultracluster:environment", "Value": "given"}
-
-GIVEN = EnvironmentSpec(
-    name="given",
-    region="us-east-1",
-    availability_zone_id="use1-az6",
-    network=ExistingNetworkSpec(
-        vpc_id=VPC,
-        cidr="10.0.0.0/16",
-        training_subnets=tuple(
-            ExistingSubnetSpec(
-                subnet_id=name, cidr=f"10.0.{index}.0/24", availability_zone_id="use1-az6"
-            )
-            for index, name in enumerate(SUBNETS)
-        ),
-        interface_endpoints=("sts",),
-    ),
-    nodes=NodesSpec(
-        instance_type="p4d.24xlarge",
-        count=4,
-        placement_group=False,
-        capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),
-    ),
-    storage=LustreSpec(
-        deployment_type="PERSISTENT_2",
-        capacity_gib=2400,
-        per_unit_storage_throughput=250,
-        data_repositories=(
-            DataRepositorySpec(file_system_path="/data", prefix="data/", bucket_name=BUCKET),
-        ),
-        keep_data=True,
-    ),
-    sagemaker=SageMakerSpec(instances=4),
-)
-"""Everything that can be there already is there already."""
-
-MADE = GIVEN.model_copy(
-    update={
-        "name": "made",
-        "network": NetworkSpec(training_subnet_cidrs=("10.0.0.0/24",)),
-        "nodes": NodesSpec(instance_type="p4d.24xlarge", count=4),
-    }
-)
-"""Everything is made for it."""
+from tests.preflight.specs import ACCOUNT, IMAGE, KEY, MADE, RESERVATION, ROLE, SUBNETS, VPC
 
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -94,7 +33,7 @@ class Answering:
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
         self.answers = good()
-        self.quotas = {quota.code: 100_000.0 for quota in QUOTAS}
+        self.quotas = {quota.code: 1_000_000.0 for quota in QUOTAS}
         self.calls: list[Question] = []
         self.spans: list[tuple[float, float]] = []
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from tests.preflight.front import Front
 @pytest.fixture(scope="session")
 def front() -> Iterator[Front]:
     """The endpoint before the rehearsal's emulator and moto's server."""
-    moto = ThreadedMotoServer(port=0, verbose=False)
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
     try:

@@ -45,13 +45,7 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
     owner = Account(REGION, settings)
     vpc_id, subnet_id = _network(owner, subnet)
     for quota in QUOTAS:
-        owner.ask(
-            "service-quotas",
-            "request_service_quota_increase",
-            ServiceCode=quota.service,
-            QuotaCode=quota.code,
-            DesiredValue=PLENTY,
-        )
+        grant(owner, quota.service, quota.code, PLENTY)
     bucket = f"our-data-{account}"
     _bucket(owner, account, bucket)
     image = owner.ask(
@@ -96,6 +90,17 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
     )
     deployer = settings | _roles(owner, account)
     return Prepared(spec, owner, deployer, vpc_id)
+
+
+def grant(owner: Account, service: str, code: str, value: int) -> None:
+    """Set a quota; the emulator grants every request at once."""
+    owner.ask(
+        "service-quotas",
+        "request_service_quota_increase",
+        ServiceCode=service,
+        QuotaCode=code,
+        DesiredValue=value,
+    )
 
 
 def reserve(owner: Account, zone: str) -> str:

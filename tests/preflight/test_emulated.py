@@ -3,10 +3,12 @@
 import argparse
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 from moto.ec2.models import instance_types
 
 from constructs_lib.spec.nodes import CapacityReservationSpec
@@ -14,8 +16,8 @@ from operations.aws import Account
 from operations.cli import terminal
 from operations.preflight.command import add_arguments, run
 from operations.preflight.finding import Verdict
-from operations.preflight.preflight import Preflight, preflight
-from tests.preflight.emulated import ZONE, Prepared, prepare, reserve
+from operations.preflight.preflight import NAMES, Preflight, preflight
+from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, reserve
 from tests.preflight.front import Front
 
 READING = ("Describe", "Get", "List", "Head", "Simulate", "GET ", "HEAD ")
@@ -52,13 +54,7 @@ def test_six_planted_faults_are_reported_and_nothing_else(
     """Quota, offering, reservation, subnet, permission, throttling: all in one run."""
     prepared = prepare(aws.endpoint_url, "222222222222", subnet=SMALL)
     owner, spec = prepared.owner, prepared.spec
-    owner.ask(
-        "service-quotas",
-        "request_service_quota_increase",
-        ServiceCode="sagemaker",
-        QuotaCode="L-09B4A649",
-        DesiredValue=1,
-    )
+    grant(owner, "sagemaker", "L-09B4A649", 1)
     sold = instance_types.INSTANCE_TYPE_OFFERINGS["availability-zone-id"]["us-east-1"]
     p4d_here = {"InstanceType": "p4d.24xlarge", "Location": ZONE}
     elsewhere = [row for row in sold if not p4d_here.items() <= row.items()]
@@ -140,6 +136,45 @@ def typed(*words: str) -> int:
 
 
 @pytest.mark.usefixtures("as_deployer", "aws")
+def test_the_command_says_where_it_looked_and_what_it_found(
+    environment_file: str, capsys: pytest.CaptureFixture[str]
+):
+    """A table for a reader, with the calls that show the same."""
+    assert typed(environment_file) == 0
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("ours in account 111111111111, us-east-1, asked by arn:aws:sts::")
+    assert re.search(
+        r"^ours: \d+ pass, 0 fail, \d+ skipped; nothing was changed\.$", shown, re.MULTILINE
+    )
+    assert "aws ec2 describe-route-tables --filters Name=vpc-id,Values=vpc-" in shown
+    assert {name for name in NAMES if name not in shown} == set()
+
+
+@pytest.mark.usefixtures("as_deployer", "aws")
+def test_a_failure_is_explained_below_the_table(
+    environment_file: str, ready: Prepared, capsys: pytest.CaptureFixture[str]
+):
+    """The exit status is 1, and the increase to ask for is a call that can be copied."""
+    demand, code = 2 * 5 + 2 * 5 + 3, "L-DF5E4CA3"
+    answer = ready.owner.ask("ec2", "describe_network_interfaces")
+    used = len(answer["NetworkInterfaces"])
+    grant(ready.owner, "vpc", code, used + demand - 1)
+    try:
+        assert typed(environment_file, "--only", "quota-network-interfaces") == 1
+    finally:
+        grant(ready.owner, "vpc", code, PLENTY)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "FAIL quota-network-interfaces: Network interfaces per Region" in lines
+    assert (
+        "  fix by: aws service-quotas request-service-quota-increase --service-code vpc "
+        f"--quota-code {code} --desired-value {used + demand} --region us-east-1"
+    ) in lines
+    assert lines[-1] == "ours: 0 pass, 1 fail, 0 skipped; nothing was changed."
+
+
+@pytest.mark.usefixtures("as_deployer", "aws")
 def test_json_holds_all_of_it(environment_file: str, capsys: pytest.CaptureFixture[str]):
     """A program reads verdicts, calls and where it was looked."""
     assert typed(environment_file, "--json", "--only", "zone-offering") == 0
@@ -169,7 +204,8 @@ def test_without_an_account_it_could_not_run(
     capsys: pytest.CaptureFixture[str],
 ):
     """Status 2 is neither a pass nor a fault of the account."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    # Nobody answers however often one asks: the pauses between are left out.
+    monkeypatch.setattr("operations.aws.RETRIES", Config(retries={"total_max_attempts": 1}))
     for name, value in settings.items():
         if value is None:
             monkeypatch.delenv(name)
@@ -192,7 +228,9 @@ def test_without_an_environment_it_could_not_run(name: str, capsys: pytest.Captu
 
 
 def test_a_check_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]):
-    """`--only` names a check, and the help names them all."""
-    with pytest.raises(SystemExit, match="2"):
-        typed("dev", "--only", "quota")
-    assert "quota-vcpus" in capsys.readouterr().err
+    """`--only` names a check; whoever does not know the names is told."""
+    assert typed("dev", "--only", "quota") == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("ERROR quota: no such check; write one of ")
+    assert all(name in said for name in NAMES)

@@ -14,7 +14,8 @@ from operations.preflight.finding import Caller, Situation
 from operations.preflight.inquiry import Inquiry
 from operations.preflight.preflight import preflight
 from operations.preflight.question import Question, option, question
-from tests.preflight.account import GIVEN, MADE, NOW, Answering, always
+from tests.preflight.account import Answering, always
+from tests.preflight.specs import GIVEN, MADE, NOW
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -2,27 +2,17 @@
 
 import pytest
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.environment import SageMakerSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from operations.emulator.quotas import QUOTAS
-from operations.preflight.finding import Finding, Verdict
+from operations.preflight.finding import Verdict
 from operations.preflight.preflight import NAMES, preflight
-from tests.preflight.account import (
-    ACCOUNT,
-    GIVEN,
-    MADE,
-    NOW,
-    TAG,
-    VPC,
-    Answering,
-    always,
-    error,
-    file_system,
-)
+from tests.preflight.account import always, error
+from tests.preflight.one import P_VCPUS, empty, finding
+from tests.preflight.specs import MADE, NOW
 
-P_VCPUS = "L-417A185B"
 CHECK_OF = {
     "L-DF5E4CA3": ("quota-network-interfaces", 4 * 5 + 4 * 5 + 4 + 11 + 1),
     "L-F678F1CE": ("quota-vpcs", 1),
@@ -37,25 +27,6 @@ CHECK_OF = {
     P_VCPUS: ("quota-vcpus", 4 * 96),
 }
 """The check of each quota, and what the environment `made` adds to it."""
-
-
-def finding(check: str, cloud: Answering, spec: EnvironmentSpec = MADE) -> Finding:
-    """Return the one finding of a check."""
-    (result,) = preflight(spec, cloud, NOW, only=[check]).results
-    (found,) = result.findings
-    return found
-
-
-def empty() -> Answering:
-    """Return an account that uses nothing."""
-    cloud = Answering()
-    for operation, key in (
-        ("describe_capacity_reservations", "CapacityReservations"),
-        ("describe_vpcs", "Vpcs"),
-    ):
-        cloud.change("ec2", operation, always(**{key: []}))
-    cloud.change("fsx", "describe_file_systems", always(FileSystems=[]))
-    return cloud
 
 
 @pytest.mark.parametrize("code", CHECK_OF)
@@ -86,47 +57,6 @@ def test_every_quota_check_is_held():
     assert {check for check, _ in CHECK_OF.values()} == {
         name for name in NAMES if name.startswith("quota-")
     }
-
-
-def in_use(found: Finding) -> int:
-    """Return the usage that a finding speaks of."""
-    return int(found.found.split("in use ")[1].split(",")[0])
-
-
-def test_vcpus_in_use_are_running_and_reserved_ones():
-    """Spot, blocks, other families, other accounts and the environment's own do not count."""
-    cloud = empty()
-    p4d, own = {"InstanceType": "p4d.24xlarge"}, [{"Key": TAG["Key"], "Value": "made"}]
-    instances = [
-        p4d,
-        {"InstanceType": "p3.16xlarge"},
-        {"InstanceType": "m7i.xlarge"},
-        p4d | {"InstanceLifecycle": "spot"},
-        p4d | {"InstanceLifecycle": "capacity-block"},
-        p4d | {"Tags": own},
-    ]
-    unused = {**p4d, "AvailableInstanceCount": 2, "OwnerId": ACCOUNT, "CapacityReservationId": "a"}
-    reservations = [
-        unused,
-        unused | {"OwnerId": "999999999999"},
-        unused | {"ReservationType": "capacity-block"},
-        unused | {"PlacementGroupArn": "arn:aws:ec2:::placement-group/made-Cluster-Group-1"},
-    ]
-    cloud.change("ec2", "describe_instances", always(Reservations=[{"Instances": instances}]))
-    cloud.change("ec2", "describe_capacity_reservations", always(CapacityReservations=reservations))
-
-    assert in_use(finding("quota-vcpus", cloud)) == 96 + 64 + 2 * 96
-
-
-def test_nodes_of_an_existing_reservation_count_once():
-    """Its unused places are in the account's usage already."""
-    cloud = Answering()
-    cloud.quotas[P_VCPUS] = 4 * 96
-
-    found = finding("quota-vcpus", cloud, GIVEN)
-    assert (found.verdict, in_use(found)) == (Verdict.PASS, 4 * 96)
-    cloud.alter("ec2", "describe_capacity_reservations", AvailableInstanceCount=3)
-    assert finding("quota-vcpus", cloud, GIVEN).found.endswith("in use 288, to come 96")
 
 
 def test_a_reservation_counts_from_the_moment_it_is_made():
@@ -196,74 +126,6 @@ def test_interfaces_follow_the_layout():
     assert "33 a node" in found.wanted
 
 
-def test_what_the_environment_has_already_does_not_count_twice():
-    """A preflight before an update passes in a quota that is just enough."""
-    cloud = empty()
-    own = [{"Key": TAG["Key"], "Value": "made"}]
-    cloud.change("ec2", "describe_vpcs", always(Vpcs=[{"VpcId": VPC, "Tags": own}]))
-    cloud.change(
-        "ec2",
-        "describe_network_interfaces",
-        always(NetworkInterfaces=[{"VpcId": VPC}, {"VpcId": "vpc-other"}]),
-    )
-    cloud.change("ec2", "describe_addresses", always(Addresses=[{"Tags": own}, {}]))
-    cloud.change("fsx", "describe_file_systems", always(FileSystems=[file_system(Tags=own)]))
-    gateways = [{"SubnetId": "subnet-0123456789abcdef0", "Tags": tags} for tags in (own, [])]
-    cloud.change("ec2", "describe_nat_gateways", always(NatGateways=gateways))
-    endpoints = [{"VpcEndpointType": kind} for kind in ("Gateway", "Interface")]
-    cloud.change("ec2", "describe_vpc_endpoints", always(VpcEndpoints=endpoints))
-
-    used = {
-        check: in_use(finding(check, cloud))
-        for check in NAMES
-        if check.startswith("quota-") and "training" not in check
-    }
-    assert used == {
-        "quota-vcpus": 0,
-        "quota-network-interfaces": 1,
-        "quota-vpcs": 0,
-        "quota-elastic-ips": 1,
-        "quota-nat-gateways": 1,
-        "quota-gateway-endpoints": 1,
-        "quota-file-systems": 0,
-        "quota-file-system-capacity": 0,
-    }
-
-
-@pytest.mark.parametrize(
-    ("storage", "counting"),
-    [
-        (LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False), 1),
-        (
-            LustreSpec(
-                deployment_type="PERSISTENT_1",
-                capacity_gib=1200,
-                per_unit_storage_throughput=50,
-                keep_data=False,
-            ),
-            1,
-        ),
-        (MADE.storage, 2),
-    ],
-    ids=["scratch", "persistent 1", "persistent 2"],
-)
-def test_file_systems_count_by_type(storage: LustreSpec, counting: int):
-    """Each deployment type has quotas of its own; what is being deleted is gone."""
-    cloud = empty()
-    types = ["SCRATCH_1", "PERSISTENT_1", "PERSISTENT_2", "PERSISTENT_2"]
-    systems = [file_system(LustreConfiguration={"DeploymentType": each}) for each in types]
-    systems.append(
-        file_system(Lifecycle="DELETING", LustreConfiguration=systems[0]["LustreConfiguration"])
-    )
-    systems.append(file_system(LustreConfiguration=None))
-    cloud.change("fsx", "describe_file_systems", always(FileSystems=systems))
-    spec = MADE.model_copy(update={"storage": storage})
-
-    assert in_use(finding("quota-file-systems", cloud, spec)) == counting
-    capacity = finding("quota-file-system-capacity", cloud, spec).found
-    assert f"in use {counting * 1200:,}," in capacity
-
-
 def test_intelligent_tiering_is_counted_by_throughput():
     """It has no capacity."""
     storage = LustreSpec(
@@ -279,30 +141,6 @@ def test_intelligent_tiering_is_counted_by_throughput():
     )
 
     assert found.subject == "Lustre Persistent Intelligent-Tiering throughput capacity"
-
-
-def test_training_instances_in_use_are_those_of_jobs_in_progress():
-    """Jobs with groups of instances count by group."""
-    cloud = empty()
-    names = [{"TrainingJobName": name} for name in ("one", "two", "three")]
-    cloud.change("sagemaker", "list_training_jobs", always(TrainingJobSummaries=names))
-    groups = [
-        {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1},
-        {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 5},
-    ]
-    cloud.change(
-        "sagemaker",
-        "describe_training_job",
-        lambda given: {
-            "ResourceConfig": {"InstanceGroups": groups}
-            if given["TrainingJobName"] == "one"
-            else {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 3}
-        },
-    )
-
-    assert in_use(finding("quota-training-instances", cloud)) == 7
-    assert in_use(finding("quota-training-instances-in-all", cloud)) == 12
-    assert in_use(finding("quota-training-job-instances", cloud)) == 0
 
 
 def test_sagemaker_quotas_are_found_by_name_alone():

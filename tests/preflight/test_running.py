@@ -9,7 +9,8 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from operations.aws import CloudError
 from operations.preflight.finding import Verdict
 from operations.preflight.preflight import CannotRunError, preflight
-from tests.preflight.account import GIVEN, MADE, NOW, Answering, always, error
+from tests.preflight.account import Answering, always, error
+from tests.preflight.specs import GIVEN, MADE, NOW
 
 READING = ("describe_", "get_", "list_", "head_", "simulate_")
 MOST_ROUNDS = 30
