@@ -54,6 +54,7 @@ catalogue: $(VENV)/rehearsal.stamp
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py
+	python benchmarks/audit.py
 
 # On a machine without an NVIDIA GPU it says so and does nothing else.
 bench-training: $(VENV)/dev.stamp

@@ -3,6 +3,7 @@
 ultracluster check [ENVIRONMENT ...]
 ultracluster rehearse ENVIRONMENT [--keep]
 ultracluster preflight ENVIRONMENT [--json]
+ultracluster audit FILE ... [--format table|json|sarif|junit]
 """
 
 import argparse
@@ -20,6 +21,7 @@ from rich.table import Table
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
+from operations.audit import command as audit
 from operations.preflight import command as preflight
 
 INTERRUPTED: Final = 130
@@ -164,6 +166,11 @@ def parser() -> argparse.ArgumentParser:
     )
     preflight.add_arguments(three)
     three.set_defaults(run=preflight.run)
+    four = commands.add_parser(
+        "audit", help="judge any CloudFormation template by the fabric rules"
+    )
+    audit.add_arguments(four)
+    four.set_defaults(run=audit.run)
     return root
 
 

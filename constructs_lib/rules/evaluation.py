@@ -16,7 +16,7 @@ from constructs_lib.rules.texts import plain
 Read = tuple[str, str, str, object]
 """Kind, template, name and result of something that a value depended on."""
 
-MOST_STEPS: Final = 500_000
+MOST_STEPS: Final = 250_000
 """Expressions of one template that are computed in one world; 1 MB holds at most some 100,000."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from constructs_lib.rules.conditions import DEEPEST
 from constructs_lib.rules.resolved import Unknown
 
 FOR_EACH: Final = "Fn::ForEach::"
@@ -18,7 +19,7 @@ MOST_ENTRIES: Final = 5_000
 
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^A-Za-z0-9]")
 _PARTS: Final = 3
-_DEEPEST: Final = 100
+_MOST_LOOPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,11 @@ class _Unrolling:
             yield self._open(key, f"{key} is not [identifier, collection, {{entries}}]")
             return
         identifier, given, body = loop
-        if not isinstance(body, dict) or depth > _DEEPEST:
-            yield self._open(key, f"{key} holds no entries")
+        if not isinstance(body, dict) or depth > _MOST_LOOPS:
+            reason = f"{key} holds no entries"
+            if isinstance(body, dict):
+                reason = f"{self.top} holds more than {_MOST_LOOPS} loops within each other"
+            yield self._open(key, reason)
             return
         items = self.collection(given)
         if not _texts(items):
@@ -97,24 +101,31 @@ def _texts(items: Any) -> bool:
     return isinstance(items, list) and all(isinstance(item, str | int | float) for item in items)
 
 
-def filled(  # noqa: PLR0911  (one return for each type)
-    value: Any, identifier: str, item: str, depth: int = 0
-) -> Any:
+def filled(value: Any, identifier: str, item: str) -> Any:
     """Return a part of a template with an item in every place of a loop's identifier."""
-    if isinstance(value, str):
-        if "{" not in value:
-            return value
-        bare = _NOT_ALPHANUMERIC.sub("", item)
-        return value.replace(f"${{{identifier}}}", item).replace(f"&{{{identifier}}}", bare)
-    if depth > 2 * _DEEPEST:
-        return value
-    if isinstance(value, dict):
-        if len(value) == 1 and value.get("Ref") == identifier:
-            return item
-        return {
-            filled(key, identifier, item): filled(inner, identifier, item, depth + 1)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [filled(inner, identifier, item, depth + 1) for inner in value]
-    return value
+    marks = ((f"${{{identifier}}}", item), (f"&{{{identifier}}}", _NOT_ALPHANUMERIC.sub("", item)))
+
+    def replaced(text: Any) -> Any:
+        if isinstance(text, str) and "{" in text:
+            for mark, written in marks:
+                text = text.replace(mark, written)
+        return text
+
+    # Not recursive: a loop's body may be nested deeper than what calls this leaves of the stack.
+    root: list[Any] = [None]
+    left: list[tuple[Any, Any, Any, int]] = [(value, root, 0, 0)]
+    while left:
+        raw, holder, at, depth = left.pop()
+        if depth > DEEPEST:
+            # Nothing that lies deeper is ever resolved.
+            made: Any = None
+        elif isinstance(raw, dict) and not (len(raw) == 1 and raw.get("Ref") == identifier):
+            made = dict.fromkeys(map(replaced, raw))
+            left.extend((inner, made, replaced(key), depth + 1) for key, inner in raw.items())
+        elif isinstance(raw, list):
+            made = [None] * len(raw)
+            left.extend((inner, made, index, depth + 1) for index, inner in enumerate(raw))
+        else:
+            made = item if isinstance(raw, dict) else replaced(raw)
+        holder[at] = made
+    return root[0]

@@ -10,17 +10,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from constructs_lib.rules.choices import Atom, Choices, Spread
+from constructs_lib.rules.choices import Atom, Spread
 from constructs_lib.rules.evaluation import Evaluation, Read
 from constructs_lib.rules.loops import Entry
 from constructs_lib.rules.pseudo_parameters import REGION
 from constructs_lib.rules.resolved import ResolvedResource, Unknown, World
 from constructs_lib.rules.resources import resource_of
-from constructs_lib.rules.scope import Scope, section
+from constructs_lib.rules.scope import Scope
+from constructs_lib.rules.stacks import Stacks
 from constructs_lib.rules.template import Template
-from constructs_lib.rules.texts import identity
 
-__all__ = ["MOST_WORLDS", "Template", "resolve"]
+__all__ = ["MOST_WORLDS", "Template", "connected", "resolve"]
 
 MOST_WORLDS: Final = 16
 MOST_ATTEMPTS: Final = 64
@@ -50,47 +50,28 @@ def resolve(
     return _Resolution(templates, parameters, region).worlds()
 
 
+def connected(
+    templates: Sequence[Template], *, parameters: Mapping[str, str], region: str | None
+) -> list[list[Template]]:
+    """Return templates in groups that take nothing of each other, to be resolved one by one.
+
+    Open conditions multiply within a group only.
+    """
+    return Stacks(templates, parameters, region).connected()
+
+
 class _Resolution:
     """The worlds of given templates; what worlds share is resolved once."""
 
     def __init__(
         self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
     ) -> None:
-        self._scopes = {
-            template.name: Scope(
-                template,
-                section(template.body, "Parameters"),
-                section(template.body, "Mappings"),
-                parameters,
-                template.region or region,
-            )
-            for template in templates
-        }
-        self._allowed = {
-            symbol: texts for scope in self._scopes.values() for symbol, texts in scope.allowed()
-        }
-        self._exports: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._stacks = Stacks(templates, parameters, region)
+        self._scopes = self._stacks.scopes
         self._variants: defaultdict[tuple[str, str], list[Variant]] = defaultdict(list)
-        self._unroll()
-        self._plain = self._evaluation(lambda _: False)
+        self._plain = self._stacks.evaluation(lambda _: False)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
-
-    def _evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
-        return Evaluation(self._scopes, Choices(prefer, self._allowed), self._exports)
-
-    def _unroll(self) -> None:
-        """Unroll the loops of every template and note what it exports."""
-        first = self._evaluation(lambda _: False)
-        for scope in self._scopes.values():
-            scope.unroll(lambda items, scope=scope: first.value(items, scope))  # type: ignore[misc]
-        for scope in self._scopes.values():
-            for name, entry in scope.outputs.items():
-                exported = section(entry.value if isinstance(entry.value, dict) else {}, "Export")
-                if "Name" in exported:
-                    key = identity(first.value(exported["Name"], scope))
-                    if key is not None:
-                        self._exports[key].append((scope.name, name))
 
     def worlds(self) -> list[World]:
         """Return every world, or the most different ones of too many."""
@@ -130,7 +111,7 @@ class _Resolution:
         self, prefer: Callable[[Atom], bool], found: dict[tuple[object, ...], World]
     ) -> Mapping[Atom, bool]:
         """Add one world, and return everything that was assumed for it."""
-        evaluation = self._evaluation(prefer)
+        evaluation = self._stacks.evaluation(prefer)
         while True:
             before = len(evaluation.choices.decisions)
             resources = list(self._resources(evaluation))

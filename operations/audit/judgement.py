@@ -13,7 +13,7 @@ def judged(
 ) -> Report:
     """Return what all rules have to say about all templates."""
     report = Report(RULES, sources.templates, threshold)
-    for group in sources.groups(region):
+    for group in sources.groups(parameters, region):
         worlds = resolve(group, parameters=parameters, region=region)
         verdict = judge(worlds)
         report.findings.extend(verdict.findings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from constructs_lib.rules.resolution import connected
 from constructs_lib.rules.scope import as_text, is_list
 from constructs_lib.rules.template import Template
 from operations.audit.assembly import StackArtifact, stacks
@@ -21,8 +22,8 @@ class _Source:
     path: Path
     assembly: Path | None
     """Directory of the stage; None for a file that was named."""
-    shares: bool
-    """Whether it exports anything, or takes anything of another stack."""
+    imports: bool
+    """Whether it may take anything of another stack."""
 
 
 class Sources:
@@ -45,25 +46,26 @@ class Sources:
         """Every template in the order in which it was found."""
         return [source.template for source in self._sources]
 
-    def groups(self, region: str | None) -> list[list[Template]]:
-        """Return templates by what they share: an export, a stage, a Region; each else alone.
+    def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
+        """Return the templates in groups that take nothing of each other.
 
         Args:
+            parameters: values by parameter name, or by `template:parameter`.
             region: where templates go that do not say it.
         """
-        together: dict[tuple[Path | None, str | None], list[Template]] = {}
-        alone: list[list[Template]] = []
-        parents = {
-            source.template.nested_in[0] for source in self._sources if source.template.nested_in
-        }
+        # No stack takes anything of another stage or Region.
+        together: dict[tuple[Path | None, str | None], list[_Source]] = {}
         for source in self._sources:
-            template = source.template
-            if template.nested_in or template.name in parents or source.shares:
-                key = (source.assembly, template.region or region)
-                together.setdefault(key, []).append(template)
+            key = (source.assembly, source.template.region or region)
+            together.setdefault(key, []).append(source)
+        groups: list[list[Template]] = []
+        for sources in together.values():
+            templates = [source.template for source in sources]
+            if any(source.imports or source.template.nested_in for source in sources):
+                groups += connected(templates, parameters=parameters, region=region)
             else:
-                alone.append([template])
-        return [*together.values(), *alone]
+                groups += [[template] for template in templates]
+        return groups
 
     def _add(self, argument: str) -> None:
         path, stack_name = Path(argument), None
@@ -79,7 +81,7 @@ class Sources:
             return
         document = read(path)
         template = Template(
-            name=self._free(stack_name or path.stem.removesuffix(".template")),
+            name=self._free(stack_name or path.stem.removesuffix(".template"), path),
             body=document.body,
             file=str(path),
             lines=document.lines,
@@ -90,7 +92,7 @@ class Sources:
     def _add_artifact(self, artifact: StackArtifact) -> None:
         document = read(artifact.template)
         template = Template(
-            name=self._free(artifact.name),
+            name=self._free(artifact.name, artifact.template),
             body=document.body,
             file=str(artifact.template),
             lines=document.lines,
@@ -113,7 +115,7 @@ class Sources:
             document: Document = read(path)
             inner = replace(
                 outer,
-                name=self._free(path.name.split(".")[0]),
+                name=self._free(path.name.split(".")[0], path),
                 body=document.body,
                 file=str(path),
                 lines=document.lines,
@@ -126,16 +128,15 @@ class Sources:
     def _keep(
         self, template: Template, document: Document, path: Path, assembly: Path | None = None
     ) -> None:
-        outputs = _mapping(template.body.get("Outputs")).values()
-        shares = document.imports or any("Export" in _mapping(output) for output in outputs)
-        self._sources.append(_Source(template, path, assembly, shares))
+        self._sources.append(_Source(template, path, assembly, document.imports))
 
-    def _free(self, wanted: str) -> str:
-        """Return a name that no other template has."""
-        name, number = wanted, 1
+    def _free(self, wanted: str, path: Path) -> str:
+        """Return a name that no other template has: the one that is wanted, or else its path."""
+        number = 1
+        name = wanted
         while name in self._names:
+            name = str(path) if number == 1 else f"{path} ({number})"
             number += 1
-            name = f"{wanted}-{number}"
         self._names.add(name)
         return name
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from constructs_lib.rules.resolved import Place
-from operations.audit.report import Report, assumptions
+from operations.audit.report import SEVERITIES, Report, assumptions
 
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -61,12 +61,17 @@ def _where(place: Place) -> str:
 
 def _summary(report: Report, *, show_unknown: bool) -> str:
     counts = report.counts()
-    templates = f"{len(report.templates)} template{'' if len(report.templates) == 1 else 's'}"
+    found = ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES)
     line = (
-        f"{templates}, {report.resources} resources, {len(report.rules)} rules: "
-        f"{counts['error']} errors, {counts['warning']} warnings, {counts['info']} infos"
+        f"{_counted(len(report.templates), 'template')}, "
+        f"{_counted(report.resources, 'resource')}, {_counted(len(report.rules), 'rule')}: {found}"
     )
     if not report.unknown:
         return f"{line}."
     hint = "" if show_unknown else " (--show-unknown lists them)"
-    return f"{line}; {len(report.unknown)} questions that the templates leave open{hint}."
+    questions = _counted(len(report.unknown), "question")
+    return f"{line}; {questions} that the templates leave open{hint}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

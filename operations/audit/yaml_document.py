@@ -42,7 +42,9 @@ def parse(path: Path, text: str) -> Document:
         body: Any = None if root is None else _Values().value(root, 0)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        # What is missing at the end is missing on the last line, not on one behind it.
+        last = text.rstrip().count("\n") + 1
+        where = f"{path}:{min(mark.line + 1, last)}" if mark is not None else str(path)
         raise UnreadableError(f"{where}: it is no YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
