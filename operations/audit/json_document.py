@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from operations.audit.document import Document, UnreadableError
+from operations.audit.document import DEEPEST, Document, UnreadableError
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
@@ -42,7 +42,24 @@ def parse(path: Path, text: str) -> Document:
         ) from None
     except RecursionError:
         raise UnreadableError(f"{path}: it is nested too deeply for a template") from None
+    if _deeper_than(DEEPEST, body):
+        raise UnreadableError(f"{path}: it is nested too deeply for a template")
     return Document(body, lines)
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class _Members:

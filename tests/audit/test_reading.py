@@ -142,6 +142,7 @@ def test_lines_count_from_the_first_line_of_the_file(tmp_path):
         ("t.json", '{"Resources" {}}', ":1: it is no JSON: Expecting ':' delimiter"),
         ("t.json", "{Resources: {}}", ":1: it is no JSON: Expecting property name"),
         ("t.json", '{"Resources": {"A": 1,}}', ":1: it is no JSON: Expecting property name"),
+        ("t.json", '{"A": ' + "[" * 500 + "]" * 500 + "}", ": it is nested too deeply"),
         ("t.json", '{"A": ' + "[" * 5000 + "]" * 5000 + "}", ": it is nested too deeply"),
         ("t.json", "{}", ": it is no CloudFormation template: it has no Resources"),
         ("t.json", '{"Resources": []}', ": it is no CloudFormation template: it has no Resources"),
