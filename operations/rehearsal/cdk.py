@@ -57,6 +57,16 @@ class Event:
         )
 
 
+def package_cache(home: Path) -> Mapping[str, str]:
+    """Return what jsii must be told where its cache cannot be written; it is slower without."""
+    cache = home / ".cache" / "aws" / "jsii" / "package-cache"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+    return {} if os.access(cache, os.W_OK) else {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+
+
 class Cdk:
     """The CDK CLI in the repository's root.
 
@@ -83,6 +93,7 @@ class Cdk:
             "JSII_NODE": node,
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "NO_COLOR": "1",
+            **package_cache(Path(kept.get("HOME") or Path.home())),
             **settings,
         }
 

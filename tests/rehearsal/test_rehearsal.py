@@ -15,7 +15,7 @@ import pytest
 from environments import ENVIRONMENTS
 from golden.generate import GOLDEN, templates
 from operations.cli import main
-from operations.rehearsal.cdk import Cdk, Event
+from operations.rehearsal.cdk import Cdk, Event, package_cache
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
@@ -131,6 +131,14 @@ def test_nothing_outlives_a_rehearsal_that_is_stopped(
         assert wait_for(lambda: not left_behind(tmp_path))
     finally:
         running.kill()
+
+
+def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path):
+    """CI runs as users without a home; jsii fails with a trace where its cache cannot be made."""
+    (tmp_path / "file").touch()
+
+    assert package_cache(tmp_path / "file") == {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+    assert package_cache(tmp_path / "home") == {}
 
 
 def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
