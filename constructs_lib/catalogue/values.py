@@ -1,0 +1,40 @@
+"""Reading of plain values that somebody else wrote: what is not as expected is None or empty."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def part(value: object, *path: str) -> Any:
+    """Return what lies at a path of names, None where there is nothing."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def items(value: object) -> list[Any]:
+    """Return the items of a list, none where it is no list."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def number(value: object) -> int | None:
+    """Return a whole number, also one that is written as text; None for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def text(value: object) -> str:
+    """Return a text, an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def document(value: object) -> Any:
+    """Return what a JSON text holds; None where it is none.
+
+    Nesting that is too deep for the parser is no document either.
+    """
+    try:
+        return json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        return None
