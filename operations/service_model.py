@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import botocore.session
 
-from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.problem import MISSING, Problem, choices
 
-MISSING_VALUE: Final = "nothing"
 MOST_CHOICES: Final = 6
 JAVA_CLASSES: Final = {
     # Character properties of Java's regular expressions in Python's words, within a class. A
@@ -73,7 +72,7 @@ def _problems(shape: Any, value: object, where: str) -> Iterator[Problem]:
 def _structure(shape: Any, value: Mapping[str, Any], where: str) -> Iterator[Problem]:
     for name in shape.required_members:
         if value.get(name) is None:
-            yield Problem(_below(where, name), MISSING_VALUE, "it is required; write it")
+            yield Problem(_below(where, name), MISSING, "it is required; write it")
     for name, item in value.items():
         member = shape.members.get(name)
         if member is None:
@@ -108,7 +107,7 @@ def _text(shape: Any, value: str, where: str) -> Iterator[Problem]:
     if allowed and value not in allowed:
         near = difflib.get_close_matches(value, allowed, n=2) or list(allowed)[:MOST_CHOICES]
         more = "" if len(allowed) <= MOST_CHOICES else f" (one of {len(allowed)})"
-        yield Problem(where, value, f"it is none of the values there are; write {choices(near)}{more}")
+        yield Problem(where, value, f"there is no such value; write {choices(near)}{more}")
     pattern = shape.metadata.get("pattern")
     if pattern and not allowed and not _compiled(pattern).fullmatch(value):
         yield Problem(where, value, f"it must match {pattern}")

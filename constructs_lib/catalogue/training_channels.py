@@ -74,7 +74,9 @@ def _mode(channel: object, mode: object, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}.InputMode", mode, fix)
     if part(s3, "AttributeNames") and not manifest:
         fix = "attributes are named for an AugmentedManifestFile only; remove them"
-        yield Problem(f"{where}.DataSource.S3DataSource.AttributeNames", part(s3, "AttributeNames"), fix)
+        yield Problem(
+            f"{where}.DataSource.S3DataSource.AttributeNames", part(s3, "AttributeNames"), fix
+        )
 
 
 def _groups(request: Mapping[str, Any], channel: object, where: str) -> Iterator[Problem]:
@@ -93,7 +95,9 @@ def _file_system(source: Mapping[str, Any], where: str) -> Iterator[Problem]:
         example = "/<mount name>/<directory>" if lustre else "/<directory>"
         yield Problem(f"{where}.DirectoryPath", path, f"write the full path, {example}")
     elif re.search(r"(^|/)\.\.?(/|$)|//", path):
-        yield Problem(f"{where}.DirectoryPath", path, "write the path without ., .. and empty parts")
+        yield Problem(
+            f"{where}.DirectoryPath", path, "write the path without ., .. and empty parts"
+        )
     identifier = text(source.get("FileSystemId"))
     if lustre and not re.fullmatch(r"fs-[0-9a-f]{17}", identifier):
         fix = "FSx's ids are fs- and 17 hexadecimal digits; look it up with DescribeFileSystems"

@@ -16,11 +16,12 @@ from typing import Any, Final
 from constructs_lib.catalogue import instances
 from constructs_lib.catalogue.training_channels import channel_problems, file_systems
 from constructs_lib.catalogue.values import items, number, part, text
-from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.problem import MISSING, Problem, choices
 
 Request = Mapping[str, Any]
 
-MOST_SECONDS: Final = 28 * 24 * 3600
+DAY: Final = 86_400
+MOST_SECONDS: Final = 28 * DAY
 """StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
 
 LOCAL_NVME: Final = frozenset(
@@ -96,13 +97,17 @@ def has_local_nvme(name: str) -> bool:
     return kind.partition(".")[0] in LOCAL_NVME
 
 
+def _given(value: object) -> object:
+    return MISSING if value is None else value
+
+
 def _resources(request: Request) -> Iterator[Problem]:
     config = part(request, "ResourceConfig")
     if part(request, "ServerlessJobConfig") is not None:
         return
     if not isinstance(config, Mapping):
         fix = "a job needs instances; write InstanceType, InstanceCount and VolumeSizeInGB"
-        yield Problem("ResourceConfig", config, fix)
+        yield Problem("ResourceConfig", _given(config), fix)
         return
     for name in READ_ONLY:
         if config.get(name) is not None:
@@ -112,7 +117,7 @@ def _resources(request: Request) -> Iterator[Problem]:
     given = [name for name in ways if config.get(name)]
     if not given:
         fix = 'write InstanceType, for example "ml.p4d.24xlarge"'
-        yield Problem("ResourceConfig.InstanceType", config.get("InstanceType"), fix)
+        yield Problem("ResourceConfig.InstanceType", MISSING, fix)
     for name in given[1:]:
         fix = f"{given[0]} says which instances already; keep one of the two"
         yield Problem(f"ResourceConfig.{name}", config[name], fix)
@@ -132,7 +137,7 @@ def _counts(request: Request) -> Iterator[Problem]:
         ]
     for index, (where, count) in enumerate(stated):
         if count is None and index == 0 and needed:
-            yield Problem(where, count, "write how many instances, 1 or more")
+            yield Problem(where, MISSING, "write how many instances, 1 or more")
         elif isinstance(count, int) and count < 1:
             yield Problem(where, count, "a job has at least one instance; write 1 or more")
     names = [text(part(g, "InstanceGroupName")) for g in items(part(config, "InstanceGroups"))]
@@ -173,7 +178,7 @@ def _volume(request: Request) -> Iterator[Problem]:
     on_ebs = [name for _, name in type_names(request) if not has_local_nvme(name)]
     if on_ebs and not local and (size is None or size == 0):
         fix = f"{on_ebs[0]} has no disk of its own; write how large its volume is, 1 or more"
-        yield Problem("ResourceConfig.VolumeSizeInGB", size, fix)
+        yield Problem("ResourceConfig.VolumeSizeInGB", _given(size), fix)
 
 
 def _warm_pool(request: Request) -> Iterator[Problem]:
@@ -194,14 +199,14 @@ def _times(request: Request) -> Iterator[Problem]:
         fix = f"a job runs for 28 days at most, all attempts together; write {MOST_SECONDS} or less"
         yield Problem("StoppingCondition.MaxRuntimeInSeconds", run, fix)
     if spot and wait is None:
-        fix = "a job on spot capacity says how long it may wait and run; write MaxRuntimeInSeconds or more"
-        yield Problem("StoppingCondition.MaxWaitTimeInSeconds", wait, fix)
+        fix = "spot capacity is waited for; write how long, MaxRuntimeInSeconds or more"
+        yield Problem("StoppingCondition.MaxWaitTimeInSeconds", MISSING, fix)
     if wait is not None and not spot and part(request, "RetryStrategy") is None:
         fix = "it is for spot capacity and retries; remove it, or write MaxPendingTimeInSeconds"
         yield Problem("StoppingCondition.MaxWaitTimeInSeconds", wait, fix)
     # What is not written is a day (StoppingCondition, MaxRuntimeInSeconds).
-    if wait is not None and wait < (86_400 if run is None else run):
-        fix = f"it is the time to wait and to run; write MaxRuntimeInSeconds ({run or 86_400}) or more"
+    if wait is not None and wait < (DAY if run is None else run):
+        fix = f"it is the time to wait and to run; write MaxRuntimeInSeconds, {run or DAY}, or more"
         yield Problem("StoppingCondition.MaxWaitTimeInSeconds", wait, fix)
 
 
@@ -215,7 +220,7 @@ def _algorithm(request: Request) -> Iterator[Problem]:
         yield Problem("AlgorithmSpecification.AlgorithmName", name, fix)
     if not image and not name:
         fix = "a job needs an image to run; write its URI"
-        yield Problem("AlgorithmSpecification.TrainingImage", image, fix)
+        yield Problem("AlgorithmSpecification.TrainingImage", MISSING, fix)
     config = part(algorithm, "TrainingImageConfig")
     mode = part(config, "TrainingRepositoryAccessMode")
     if mode == "Vpc" and part(request, "VpcConfig") is None:
@@ -233,13 +238,15 @@ def _network(request: Request) -> Iterator[Problem]:
         listed = [text(entry) for entry in items(part(config, name))]
         for entry, count in Counter(listed).items():
             if count > 1:
-                yield Problem(f"VpcConfig.{name}", entry, f"it is listed {count} times; once is enough")
+                yield Problem(
+                    f"VpcConfig.{name}", entry, f"it is there {count} times; write it once"
+                )
             if entry and not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
                 fix = f"write an id, {prefix} and 8 to 17 hexadecimal digits"
                 yield Problem(f"VpcConfig.{name}", entry, fix)
     if config is None and next(file_systems(request), None) is not None:
         fix = "a file system is reached through its VPC only; write Subnets and SecurityGroupIds"
-        yield Problem("VpcConfig", None, fix)
+        yield Problem("VpcConfig", MISSING, fix)
 
 
 def _paths(request: Request) -> Iterator[Problem]:

@@ -1,38 +1,47 @@
-"""Environment files: Python that holds environments, read with every problem reported at once."""
+"""Files of environments and of recipes: Python, read with every problem reported at once."""
 
 import runpy
 import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from constructs_lib.spec.base import Spec
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.problem import Collection, Problem, SpecError, collecting
+from constructs_lib.spec.recipe import RecipeSpec
 
-EXAMPLE: Final = "MINE = EnvironmentSpec(name=..., region=..., ...)"
+SpecT = TypeVar("SpecT", bound=Spec)
+
+NOUNS: Final[dict[type[Spec], tuple[str, str]]] = {
+    EnvironmentSpec: ("environment", "MINE = EnvironmentSpec(name=..., region=..., ...)"),
+    RecipeSpec: ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
+}
+"""What a file holds, in a reader's words, and how one is written."""
 
 
 class EnvironmentFileError(ValueError):
-    """A file that holds no environment, or that Python could not run."""
+    """A file that holds no environment or recipe, or that Python could not run."""
 
 
 def verified(
-    collection: Collection, environments: Iterable[EnvironmentSpec]
-) -> tuple[EnvironmentSpec, ...]:
-    """Return environments that were built under a collection, if all of them can work.
+    collection: Collection, specs: Iterable[SpecT]
+) -> tuple[SpecT, ...]:
+    """Return environments, or recipes, that were built under a collection, if all can work.
 
     Raises:
-        SpecError: with every problem of all the environments and of the specs inside them, and
-            one for each name that is used twice.
+        SpecError: with every problem of all of them and of the specs inside them, and one for
+            each name that is used twice.
     """
-    known = tuple(environments)
+    known = tuple(specs)
     names: list[str] = []
-    for index, environment in enumerate(known):
-        name = vars(environment).get("name") or f"environments[{index}]"
+    for index, spec in enumerate(known):
+        noun, _ = NOUNS[type(spec)]
+        name = vars(spec).get("name") or f"{noun}s[{index}]"
         if name in names:
-            fix = "another environment has that name; give each a name of its own"
-            collection.found.append((environment, Problem("name", name, fix)))
+            fix = f"another {noun} has that name; give each a name of its own"
+            collection.found.append((spec, Problem("name", name, fix)))
         names.append(name)
     problems = collection.problems(zip(names, known, strict=True))
     if problems:
@@ -41,15 +50,22 @@ def verified(
 
 
 def load(path: Path) -> tuple[EnvironmentSpec, ...]:
-    """Return the environments that a Python file defines at its top level.
+    """Return the environments that a Python file defines at its top level; see `load_specs`."""
+    return load_specs(path, EnvironmentSpec)
+
+
+def load_specs(path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
+    """Return the specs of one kind that a Python file defines at its top level.
 
     Args:
-        path: a file that assigns one or more `EnvironmentSpec` to names. It runs as Python does.
+        path: a file that assigns one or more of them to names. It runs as Python does.
+        kind: `EnvironmentSpec` or `RecipeSpec`.
 
     Raises:
-        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
-        SpecError: with every problem of the environments that it holds.
+        EnvironmentFileError: where the file is missing, does not run, or holds none.
+        SpecError: with every problem of those that it holds.
     """
+    noun, example = NOUNS[kind]
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
     with collecting() as collection:
@@ -62,9 +78,9 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
             raise EnvironmentFileError(_where(path, error)) from error
         finally:
             sys.path.remove(str(path.parent))
-        found = {id(v): v for v in namespace.values() if isinstance(v, EnvironmentSpec)}
+        found = {id(v): v for v in namespace.values() if isinstance(v, kind)}
         if not found and not collection.found:
-            raise EnvironmentFileError(f"{path}: it defines no environment; write {EXAMPLE}")
+            raise EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
         return verified(collection, found.values())
 
 
