@@ -4,6 +4,7 @@ ultracluster check [ENVIRONMENT ...]
 ultracluster rehearse ENVIRONMENT [--keep]
 ultracluster preflight ENVIRONMENT [--json]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
+ultracluster train submit|check|status|logs|stop|list|recipes ...
 """
 
 import argparse
@@ -23,6 +24,7 @@ from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
 from operations.audit import command as audit
 from operations.preflight import command as preflight
+from operations.training import command as train
 
 INTERRUPTED: Final = 130
 WIDTH: Final = 120
@@ -171,6 +173,9 @@ def parser() -> argparse.ArgumentParser:
     )
     audit.add_arguments(four)
     four.set_defaults(run=audit.run)
+    five = commands.add_parser("train", help="start SageMaker training jobs, and follow them")
+    train.add_arguments(five)
+    five.set_defaults(run=train.run)
     return root
 
 

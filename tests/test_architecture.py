@@ -23,11 +23,13 @@ MAY_IMPORT = {
         "constructs_lib.spec.problem",
     },
     "environments": {"constructs_lib.spec", "environments"},
+    "recipes": {"constructs_lib.spec", "recipes"},
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
     "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
     "operations/emulator": {
         "operations.emulator",
+        "operations.service_model",
         "constructs_lib.spec.problem",
         "constructs_lib.catalogue",
         "boto3",
@@ -41,6 +43,7 @@ MAY_IMPORT = {
     "operations": {
         "operations",
         "environments",
+        "recipes",
         "constructs_lib.spec",
         "constructs_lib.catalogue",
         "rich",
@@ -52,15 +55,17 @@ MAY_IMPORT = {
 """The first entry that a file lies in decides; the standard library is free for all."""
 
 ONLY_IN = {
-    # The emulator speaks AWS's wire formats by botocore's models, and asks nobody but itself.
+    # The emulator speaks AWS's wire formats by botocore's models, and asks nobody but itself;
+    # the service model reads what a request may hold.
     "boto3": {"operations/aws.py", "operations/emulator"},
-    "botocore": {"operations/aws.py", "operations/emulator"},
+    "botocore": {"operations/aws.py", "operations/emulator", "operations/service_model.py"},
     "cdk_nag": {"app.py"},
     "environments": {"app.py", "operations/cli.py", "environments/__init__.py"},
+    "recipes": {"operations/training/recipe_files.py", "recipes/__init__.py"},
 }
 """Packages with one door, and where it is."""
 
-PURE = ("constructs_lib", "stacks", "environments")
+PURE = ("constructs_lib", "stacks", "environments", "recipes")
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 

@@ -1,7 +1,7 @@
 """What is allowed in a training request, and hardly ever meant.
 
-Sources: SageMaker Developer Guide, train-encrypt and managed spot training; the training facts, c.1,
-c.3 and c.5 (read 2026-11-23).
+Sources: SageMaker Developer Guide, train-encrypt and managed spot training; the training facts,
+c.1, c.3 and c.5 (read 2026-11-23).
 """
 
 from collections.abc import Iterator, Mapping

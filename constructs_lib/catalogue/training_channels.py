@@ -84,7 +84,8 @@ def _groups(request: Mapping[str, Any], channel: object, where: str) -> Iterator
     known = {text(part(group, "InstanceGroupName")) for group in groups}
     for name in items(part(channel, "DataSource", "S3DataSource", "InstanceGroupNames")):
         if name not in known:
-            fix = f"there is no such instance group; write one of {', '.join(sorted(known)) or 'none'}"
+            have = ", ".join(sorted(known)) or "none"
+            fix = f"there is no such instance group; there are: {have}"
             yield Problem(f"{where}.DataSource.S3DataSource.InstanceGroupNames", name, fix)
 
 

@@ -1,7 +1,7 @@
 """Rules over the image of a SageMaker training request, and over the places that it names.
 
-Images of the model parallel library: aws/sagemaker-python-sdk a2481266 (2026-08-21), pytorch-smp.json,
-and the training facts, c.1: the newest has PyTorch 2.5.1, and version 1 stops at PyTorch 2.0.
+Images of the model parallel library: aws/sagemaker-python-sdk a2481266 (2026-08-21),
+pytorch-smp.json, and the training facts, c.1: the newest has PyTorch 2.5.1, and version 1 stops at PyTorch 2.0.
 """
 
 import re
@@ -20,9 +20,25 @@ REGISTRY: Final = re.compile(
 IN_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):.*")
 SMP: Final = "smdistributed-modelparallel"
 SMP_REGIONS: Final = frozenset(
-    "ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2 "
-    "ca-central-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 eu-west-3 sa-east-1 us-east-1 "
-    "us-east-2 us-west-1 us-west-2".split()
+    (
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    )
 )
 NEWEST_PYTORCH: Final[Mapping[int, tuple[int, ...]]] = {1: (2, 0, 1), 2: (2, 5, 1)}
 """By version of the model parallel library."""

@@ -1,7 +1,7 @@
 """Rules over a training request in a place: the environment that it is to run in.
 
-Sources: SageMaker Developer Guide, train-vpc (2023: five addresses for each instance with EFA; a file
-system is reached from its own zone only), FSx for Lustre User Guide (DirectoryPath begins with
+Sources: SageMaker Developer Guide, train-vpc (2023: five addresses for each instance with EFA; a
+file system is reached from its own zone only), FSx for Lustre User Guide (DirectoryPath begins with
 the mount name).
 """
 
@@ -77,7 +77,7 @@ def _instances(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
             fix = f"{kind} is not sold in {place.zone_id}, where the environment is; it is in"
             yield Problem(where, name, f"{fix} {choices(zones)}")
         elif place.instance_type and kind != place.instance_type:
-            fix = f"{place.name or 'the environment'} is made for ml.{place.instance_type}; write that"
+            fix = f"{place.name} is made for ml.{place.instance_type}; write that"
             yield Problem(where, name, fix)
     count, most = instance_count(request), place.most_instances
     if most is not None and count > most:

@@ -25,10 +25,30 @@ MOST_SECONDS: Final = 28 * DAY
 """StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
 
 LOCAL_NVME: Final = frozenset(
-    "g4dn g5 g6 g6e g7 g7e gr6 p3dn p4d p4de p5 p5e p5en p6-b200 p6-b300 r5d trn1 trn1n trn2".split()
+    (
+        "g4dn",
+        "g5",
+        "g6",
+        "g6e",
+        "g7",
+        "g7e",
+        "gr6",
+        "p3dn",
+        "p4d",
+        "p4de",
+        "p5",
+        "p5e",
+        "p5en",
+        "p6-b200",
+        "p6-b300",
+        "r5d",
+        "trn1",
+        "trn1n",
+        "trn2",
+    )
 )
-"""Families among SageMaker's training types whose storage is local NVMe (DescribeInstanceTypes dump
-of moto 5.2.5, InstanceStorageSupported, read 2026-11-24). p6e-gb200 is in no dump."""
+"""Families among SageMaker's training types whose storage is local NVMe (DescribeInstanceTypes
+dump of moto 5.2.5, InstanceStorageSupported, read 2026-11-24). p6e-gb200 is in no dump."""
 
 OF_DISCLOSURE: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)

@@ -33,8 +33,8 @@ from constructs_lib.spec.base import Spec, rule
 from constructs_lib.spec.problem import Problem
 
 ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
-"""Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and other
-variables on a job (training facts, c.2), and with an entry point of one's own none is in the way."""
+"""Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
+other variables on a job (training facts, c.2), and with an entry point of one's own none is in the way."""
 
 LOG_LEVEL: Final = "20"
 
@@ -56,9 +56,7 @@ class Work:
     @property
     def accumulation_steps(self) -> int:
         """Micro-steps in one optimizer step."""
-        return self.global_batch // (
-            self.micro_batch * self.cluster.world // self.tensor_parallel
-        )
+        return self.global_batch // (self.micro_batch * self.cluster.world // self.tensor_parallel)
 
 
 def compact(value: object) -> str:

@@ -25,9 +25,7 @@ class EnvironmentFileError(ValueError):
     """A file that holds no environment or recipe, or that Python could not run."""
 
 
-def verified(
-    collection: Collection, specs: Iterable[SpecT]
-) -> tuple[SpecT, ...]:
+def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...]:
     """Return environments, or recipes, that were built under a collection, if all can work.
 
     Raises:

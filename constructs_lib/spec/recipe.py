@@ -100,8 +100,8 @@ class CheckpointSpec(Spec):
     """Newest checkpoints that are kept; one is for the case that the newest is damaged."""
 
     place: Literal["lustre", "local"] = "lustre"
-    """`lustre`: the file system, which all nodes write together. `local`: the node's own disk, copied
-    to S3 by SageMaker while the job runs; for a job of one node."""
+    """`lustre`: the file system, which all nodes write together. `local`: the node's own disk,
+    copied to S3 by SageMaker while the job runs; for a job of one node."""
 
 
 class LimitsSpec(Spec):
@@ -127,7 +127,7 @@ class RecipeSpec(Spec):
     """One training job, complete."""
 
     name: str
-    """Lower-case letters, digits and hyphens; jobs and folders of checkpoints are named after it."""
+    """Lower-case letters, digits and hyphens; jobs and checkpoints are named after it."""
 
     model: ModelSpec
     """What is trained."""
@@ -260,7 +260,9 @@ class RecipeSpec(Spec):
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
             clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
             clean = clean[:LONGEST_NAME].rstrip("-") or "gpt"
-            fix = f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
+            fix = (
+                f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
+            )
             yield Problem("name", self.name, f'{fix}; write "{clean}"')
 
     @rule
