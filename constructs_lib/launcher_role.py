@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
+from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
+from constructs_lib.unattended_training import UnattendedTraining
 
 
 class LauncherRole(Construct):
@@ -23,6 +26,8 @@ class LauncherRole(Construct):
         security_groups: Sequence[ec2.ISecurityGroup],
         assumed_by: iam.IPrincipal,
         parameter_path: str | None = None,
+        repository: ecr.IRepository | None = None,
+        unattended: UnattendedTraining | None = None,
     ) -> None:
         """Define the role.
 
@@ -35,10 +40,11 @@ class LauncherRole(Construct):
             assumed_by: who starts jobs.
             parameter_path: path of the SSM parameters that say what a job is started with; they
                 are read by GetParametersByPath with just this path.
+            repository: the training images, whose tags it may list before it starts a job.
+            unattended: the state machine that it may start, follow and stop.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
-        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
 
         self.role = iam.Role(
             self,
@@ -52,41 +58,14 @@ class LauncherRole(Construct):
             arn_format=cdk.ArnFormat.NO_RESOURCE_NAME,
         )
         statements = [
-            iam.PolicyStatement(
-                sid="StartJobs",
-                actions=["sagemaker:CreateTrainingJob"],
-                resources=[jobs],
-                # A list that is absent satisfies ForAllValues, so absence is refused by itself.
-                conditions={
-                    "ForAllValues:StringEquals": {
-                        "sagemaker:VpcSubnets": [s.subnet_id for s in subnets],
-                        "sagemaker:VpcSecurityGroupIds": [
-                            g.security_group_id for g in security_groups
-                        ],
-                    },
-                    "Null": {
-                        "sagemaker:VpcSubnets": "false",
-                        "sagemaker:VpcSecurityGroupIds": "false",
-                    },
-                },
-            ),
-            iam.PolicyStatement(
-                sid="FollowJobs",
-                actions=[
-                    "sagemaker:AddTags",
-                    "sagemaker:DescribeTrainingJob",
-                    "sagemaker:StopTrainingJob",
-                ],
-                resources=[jobs],
+            *job_statements(
+                self,
+                execution_role=execution_role,
+                subnets=subnets,
+                security_groups=security_groups,
             ),
             iam.PolicyStatement(
                 sid="ListJobs", actions=["sagemaker:ListTrainingJobs"], resources=["*"]
-            ),
-            iam.PolicyStatement(
-                sid="PassExecutionRole",
-                actions=["iam:PassRole"],
-                resources=[execution_role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
             iam.PolicyStatement(
                 sid="ReadLogs",
@@ -110,6 +89,10 @@ class LauncherRole(Construct):
                     ],
                 )
             )
+        if repository is not None:
+            statements += self._survey(repository)
+        if unattended is not None:
+            statements += self._unattended(unattended)
         policy = iam.ManagedPolicy(
             self,
             "Policy",
@@ -120,11 +103,47 @@ class LauncherRole(Construct):
         acknowledge_wildcards(
             policy,
             {
-                "*": "Listing training jobs has no resource.",
-                jobs: (
-                    "A job's name is chosen when it is started; network, groups and role of what "
-                    "may be started are fixed by conditions."
-                ),
+                "*": "Listing jobs and describing subnets and file systems have no resource.",
+                job_arn(self): ANY_JOB,
                 streams: "Every node of a job has a log stream of its own in this one group.",
             },
         )
+        if unattended is not None:
+            acknowledge_wildcards(
+                policy,
+                {
+                    unattended.executions_arn: (
+                        "An execution's name is chosen when it is started; all are of this "
+                        "environment's state machine."
+                    )
+                },
+            )
+
+    def _survey(self, repository: ecr.IRepository) -> list[iam.PolicyStatement]:
+        """Return what lets a request be judged before it is sent: zones, addresses, tags."""
+        return [
+            iam.PolicyStatement(
+                sid="DescribeSurroundings",
+                actions=["ec2:DescribeSubnets", "fsx:DescribeFileSystems"],
+                resources=["*"],
+            ),
+            iam.PolicyStatement(
+                sid="ListImages",
+                actions=["ecr:ListImages"],
+                resources=[repository.repository_arn],
+            ),
+        ]
+
+    def _unattended(self, unattended: UnattendedTraining) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="StartUnattended",
+                actions=["states:StartExecution"],
+                resources=[unattended.resource.attr_arn],
+            ),
+            iam.PolicyStatement(
+                sid="FollowUnattended",
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[unattended.executions_arn],
+            ),
+        ]

@@ -9,13 +9,14 @@ from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters, parameter_path
 from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.unattended_training import UnattendedTraining
 from stacks.cluster import ClusterStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
 
 
 class TrainingStack(cdk.Stack):
-    """Roles, the image repository, and the parameters by which jobs find everything."""
+    """Roles, images, the unattended road, and the parameters by which jobs find everything."""
 
     def __init__(
         self,
@@ -52,6 +53,15 @@ class TrainingStack(cdk.Stack):
             subnets=network.training_subnets,
             security_groups=network.security_groups,
         ).role
+        unattended = UnattendedTraining(
+            self,
+            "Unattended",
+            execution_role=execution,
+            subnets=network.training_subnets,
+            security_groups=network.security_groups,
+            log_key=network.log_key,
+            keep=spec.storage.keep_data,
+        )
         launcher = LauncherRole(
             self,
             "LauncherRole",
@@ -60,6 +70,8 @@ class TrainingStack(cdk.Stack):
             security_groups=network.security_groups,
             assumed_by=iam.AccountRootPrincipal(),
             parameter_path=parameter_path(spec.name),
+            repository=images,
+            unattended=unattended,
         ).role
         JobParameters(
             self,
@@ -68,6 +80,7 @@ class TrainingStack(cdk.Stack):
             values={
                 "availability-zone-id": spec.availability_zone_id,
                 "data-bucket": storage.bucket.bucket_name,
+                "data-key-arn": storage.key.key_arn,
                 "execution-role-arn": execution.role_arn,
                 "file-system-id": storage.lustre.file_system_id,
                 "image-repository-uri": images.repository_uri,
@@ -77,7 +90,9 @@ class TrainingStack(cdk.Stack):
                 "lustre-dns-name": storage.lustre.dns_name,
                 "lustre-mount-name": storage.lustre.mount_name,
                 "node-group-name": cluster.nodes.resource.ref,
+                "sagemaker-instances": str(spec.sagemaker.instances),
                 "security-group-ids": [g.security_group_id for g in network.security_groups],
+                "state-machine-arn": unattended.resource.attr_arn,
                 "subnet-ids": [subnet.subnet_id for subnet in network.training_subnets],
             },
         )

@@ -1,7 +1,8 @@
 """Rules over the image of a SageMaker training request, and over the places that it names.
 
 Images of the model parallel library: aws/sagemaker-python-sdk a2481266 (2026-08-21),
-pytorch-smp.json, and the training facts, c.1: the newest has PyTorch 2.5.1, and version 1 stops at PyTorch 2.0.
+pytorch-smp.json, and the training facts, c.1: the newest has PyTorch 2.5.1,
+and version 1 stops at PyTorch 2.0.
 """
 
 import re

@@ -34,7 +34,7 @@ from constructs_lib.spec.problem import Problem
 
 ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
 """Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
-other variables on a job (training facts, c.2), and with an entry point of one's own none is in the way."""
+other variables on a job (training facts, c.2); an entry point of one's own passes them by."""
 
 LOG_LEVEL: Final = "20"
 

@@ -113,6 +113,7 @@ def test_jobs_find_everything_below_one_path(synthesis: Made):
         for what in (
             "availability-zone-id",
             "data-bucket",
+            "data-key-arn",
             "execution-role-arn",
             "file-system-id",
             "image-repository-uri",
@@ -122,7 +123,9 @@ def test_jobs_find_everything_below_one_path(synthesis: Made):
             "lustre-dns-name",
             "lustre-mount-name",
             "node-group-name",
+            "sagemaker-instances",
             "security-group-ids",
+            "state-machine-arn",
             "subnet-ids",
         )
     }
