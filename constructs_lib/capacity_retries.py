@@ -7,8 +7,10 @@ the text that AWS's documentation had on 2026-11-24). The execution's input is
 
 from typing import Any, Final
 
-RESOURCE: Final = "arn:${Partition}:states:::sagemaker:createTrainingJob.sync"
-"""The integration that waits until the job has ended; `${Partition}` is substituted."""
+INTEGRATION: Final = "sagemaker:createTrainingJob.sync"
+"""The integration that waits until the job has ended."""
+SUBSTITUTED: Final = "TrainingJob"
+"""The name by which the template puts the integration's ARN in, with its own partition."""
 
 FIRST_WAIT_SECONDS: Final = 300
 LONGEST_WAIT_SECONDS: Final = 3600
@@ -45,7 +47,7 @@ def definition() -> dict[str, Any]:
             },
             "Train": {
                 "Type": "Task",
-                "Resource": RESOURCE,
+                "Resource": f"${{{SUBSTITUTED}}}",
                 "Arguments": f"{{% $merge([$request, {{'TrainingJobName': {NAME}}}]) %}}",
                 "Output": {
                     "TrainingJobName": "{% $states.result.TrainingJobName %}",

@@ -13,7 +13,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.capacity_retries import definition
+from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.retention import removal_policy
 
@@ -96,7 +96,7 @@ class UnattendedTraining(Construct):
             "Resource",
             role_arn=role.role_arn,
             definition_string=json.dumps(definition(), indent=1),
-            definition_substitutions={"Partition": stack.partition},
+            definition_substitutions={SUBSTITUTED: f"arn:{stack.partition}:states:::{INTEGRATION}"},
             logging_configuration=sfn.CfnStateMachine.LoggingConfigurationProperty(
                 destinations=[
                     sfn.CfnStateMachine.LogDestinationProperty(

@@ -33,6 +33,8 @@ def main() -> None:
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
         PERSIST_STATE="0",
+        # A state machine that waits an hour for capacity is rehearsed in seconds.
+        SFN_WAIT_SCALE="0.001",
         LOG_LEVEL=os.environ.get("EMULATOR_LOG_LEVEL", "WARNING"),
     )
     sys.stdout.write(f"{port}\n")

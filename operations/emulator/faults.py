@@ -6,6 +6,9 @@ change it while the emulator runs:
     [{"type": "AWS::FSx::FileSystem", "operation": "create", "logical_id": "^Storage",
       "message": "Insufficient capacity in the Availability Zone", "times": 1}]
 
+A training job has the type `SageMaker::TrainingJob`: with the operation `create` the request is
+refused as beyond the account's limits, with `run` the job is taken and fails with the message.
+
 `type` may be `*`; `logical_id` is a regular expression; `operation` is create, update or delete.
 `times` says how often the rule fires (default 1), so that the next attempt succeeds.
 """

@@ -2,16 +2,21 @@
 
 CloudFormation has no type for a training job, so launchers call the API. Nothing is trained: each
 DescribeTrainingJob moves a job one step on, so that code that waits can be rehearsed without
-waiting. A job whose storage or network could not work ends as `Failed`, with the reason.
+waiting. A job whose storage or network could not work ends as `Failed`, with the reason. What could
+never work is refused by the catalogue's rules, more of it than SageMaker itself may refuse.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from constructs_lib.catalogue import instances
+from constructs_lib.catalogue import instances, training_request
+from constructs_lib.catalogue.training_engines import engine_problems
+from constructs_lib.catalogue.training_image import region_problems
+from operations import service_model
 from operations.emulator import fsx, wire
+from operations.emulator.faults import Faults, InjectedFaultError
 from operations.emulator.ledger import Ledger, Record, Scope
 from operations.emulator.network import Network, required_groups, required_subnet
 from operations.emulator.provisioning import ServiceError
@@ -29,6 +34,7 @@ class TrainingJobs:
 
     ledger: Ledger
     network: Network
+    faults: Faults = field(default_factory=lambda: Faults(None))
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
@@ -51,11 +57,14 @@ class TrainingJobs:
                 f"training job with this name already exists ({_arn(scope, name)})",
             )
         _require_volume_key(arguments)
+        _require_sound(scope, arguments)
+        self._require_limits(name)
         record = Record(JOB, name, scope, dict(arguments))
         record.state = {
             "status": IN_PROGRESS,
             "step": 0,
-            "failure": next(self._failures(scope, arguments), None),
+            "failure": self._injected(name) or next(self._failures(scope, arguments), None),
+            "transitions": [{"Status": STEPS[0], "StartTime": record.created}],
             "interfaces": self._interfaces(name, arguments.get("VpcConfig") or {}),
         }
         self.ledger.keep(record)
@@ -98,6 +107,8 @@ class TrainingJobs:
             self._end(record, "Stopped")
         elif state["status"] == IN_PROGRESS:
             state["step"] += 1
+            if state["step"] < len(STEPS):
+                _enter(record, STEPS[state["step"]])
             if state["failure"] and state["step"] > STEPS.index("Downloading"):
                 self._end(record, "Failed")
             elif state["step"] == len(STEPS):
@@ -105,8 +116,22 @@ class TrainingJobs:
 
     def _end(self, record: Record, status: str) -> None:
         record.state["status"] = status
+        _enter(record, status)
         record.state["ended"] = datetime.now(UTC)
         self.network.remove_interfaces(record.state["interfaces"])
+
+    def _require_limits(self, name: str) -> None:
+        try:
+            self.faults.check(JOB, "create", name)
+        except InjectedFaultError as error:
+            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
+
+    def _injected(self, name: str) -> str | None:
+        try:
+            self.faults.check(JOB, "run", name)
+        except InjectedFaultError as error:
+            return str(error)
+        return None
 
     def _required(self, scope: Scope, arguments: wire.Arguments) -> Record:
         record = self.ledger.find(scope, JOB, str(arguments["TrainingJobName"]))
@@ -173,6 +198,26 @@ def _require_volume_key(arguments: wire.Arguments) -> None:
         )
 
 
+def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
+    """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
+    found = [
+        *service_model.problems("sagemaker", "CreateTrainingJob", arguments),
+        *training_request.problems(arguments),
+        *engine_problems(arguments),
+        *region_problems(arguments, scope.region),
+    ]
+    if found:
+        raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
+
+
+def _enter(record: Record, status: str) -> None:
+    """Note that a job has come to another part of its life."""
+    now = datetime.now(UTC)
+    transitions = record.state["transitions"]
+    transitions[-1]["EndTime"] = now
+    transitions.append({"Status": status, "StartTime": now})
+
+
 def _description(record: Record) -> dict[str, Any]:
     state, given = record.state, record.properties
     ended = state.get("ended")
@@ -183,6 +228,7 @@ def _description(record: Record) -> dict[str, Any]:
         "TrainingJobArn": _arn(record.scope, record.physical_id),
         "TrainingJobStatus": state["status"],
         "SecondaryStatus": secondary,
+        "SecondaryStatusTransitions": state["transitions"],
         "CreationTime": record.created,
         "TrainingStartTime": record.created,
         "LastModifiedTime": ended or record.created,

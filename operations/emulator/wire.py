@@ -55,6 +55,13 @@ def json_answer(
     return 200, json.dumps(_plain(shapes.output_shape, result)).encode()
 
 
+def answer_members(service: str, operation: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an answer as JSON holds them."""
+    shape = model(service).operation_model(operation).output_shape
+    plain: dict[str, Any] = _plain(shape, result)
+    return plain
+
+
 def ec2_arguments(operation: str, flat: Flat) -> dict[str, Any]:
     """Return the request members that query parameters carry."""
     shape = model("ec2").operation_model(operation).input_shape

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,8 +18,9 @@ from operations.rehearsal import cluster_proof, network_proof, storage_proof, tr
 from operations.rehearsal.cdk import Cdk
 from operations.rehearsal.deployment import Deployment, stack_templates
 from operations.rehearsal.display import Display
+from operations.rehearsal.job_proof import rehearsal_recipe, training_jobs
 from operations.rehearsal.leftovers import leftovers
-from operations.rehearsal.proof import Evidence, Proof, every_resource, prove
+from operations.rehearsal.proof import Check, Evidence, Proof, every_resource, prove
 from operations.rehearsal.stand_in import environment_file, image_parameter, stand_in
 
 PROOFS: Final[dict[str, Proof]] = {
@@ -33,7 +35,11 @@ PROOFS: Final[dict[str, Proof]] = {
     "roles": training_proof.roles,
     "image repository": training_proof.images,
     "job parameters": training_proof.parameters,
+    "unattended training": training_proof.unattended,
 }
+
+Results = dict[str, list[Check]]
+"""Checks by area."""
 
 NO_CHANGE: Final = "(no changes)"
 
@@ -99,7 +105,9 @@ class Rehearsal:
         self._bootstrap(cdk, emulator, assembly)
         self._deploy(cdk, assembly)
         evidence = Evidence(self._spec, deployment, cloud)
-        good = self._prove(evidence)
+        results = self._prove(evidence) | self._train(evidence)
+        self._display.proof(results)
+        good = all(check.ok for checks in results.values() for check in checks)
         self._report(emulator)
         if keep:
             self._end(evidence)
@@ -153,12 +161,23 @@ class Rehearsal:
             "--ci",
         ]
 
-    def _prove(self, evidence: Evidence) -> bool:
+    def _prove(self, evidence: Evidence) -> Results:
         with self._display.step("Prove by API calls") as step:
             results = prove(PROOFS, evidence)
             step.result = f"{sum(map(len, results.values()))} checks"
-        self._display.proof(results)
-        return all(check.ok for checks in results.values() for check in checks)
+        return results
+
+    def _train(self, evidence: Evidence) -> Results:
+        """Submit a job as `ultracluster train submit` does, by both roads, and follow it."""
+        recipe = rehearsal_recipe(self._spec)
+        if recipe is None:
+            self._display.note("  No training job: the environment asks for no SageMaker instances")
+            return {}
+        with self._display.step("Submit training jobs") as step:
+            results = prove({"training jobs": partial(training_jobs, recipe)}, evidence)
+            words = f"{recipe.nodes:,} x ml.{recipe.instance_type}"
+            step.result = f"2 jobs of {words}, {sum(map(len, results.values()))} checks"
+        return results
 
     def _report(self, emulator: Emulator) -> None:
         report = emulator.report()

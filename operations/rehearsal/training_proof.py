@@ -42,6 +42,54 @@ def roles(evidence: Evidence) -> Iterator[Check]:
     yield equal("roles that the launcher may pass", [execution["Arn"]], targets)
 
 
+def unattended(evidence: Evidence) -> Iterator[Check]:
+    """The state machine starts training jobs, again while there is no capacity, and no others."""
+    cloud, deployment = evidence.cloud, evidence.deployment
+    arn = deployment.id_at("Training", "Unattended/Resource")
+    machine = cloud.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+    yield equal("state of the state machine", "ACTIVE", machine["status"])
+    role = deployment.id_at("Training", "Unattended/Role/Resource")
+    yield equal("role of the state machine", role, machine["roleArn"].rpartition("/")[2])
+    states = json.loads(machine["definition"])["States"]
+    train = states["Train"]
+    yield Check(
+        "what the state machine starts",
+        "sagemaker:createTrainingJob.sync",
+        train["Resource"],
+        ok=train["Resource"].endswith(":states:::sagemaker:createTrainingJob.sync"),
+    )
+    retried = [name for rule in train["Retry"] for name in rule["ErrorEquals"]]
+    limit = "SageMaker.ResourceLimitExceededException"
+    yield Check("errors that are tried again", limit, retried, ok=limit in retried)
+    caught = [rule["Next"] for rule in train["Catch"]]
+    yield equal("what follows a job that failed", ["NoCapacity"], caught)
+    log = machine.get("loggingConfiguration", {})
+    yield equal("log level of the state machine", "ALL", log.get("level"))
+    group = deployment.id_at("Training", "Unattended/LogGroup/Resource")
+    found = cloud.ask("logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
+    yield Check(
+        "key of the state machine's log group",
+        "a key",
+        [row.get("kmsKeyId") for row in found],
+        ok=bool(found) and all(row.get("kmsKeyId") for row in found),
+    )
+    statements = _statements(evidence, role)
+    passed = [
+        target
+        for statement in statements
+        if "iam:PassRole" in _list(statement["Action"])
+        for target in _list(statement["Resource"])
+    ]
+    execution = cloud.ask(
+        "iam", "get_role", RoleName=deployment.id_at("Training", "ExecutionRole/Resource/Resource")
+    )["Role"]["Arn"]
+    yield equal("roles that the state machine may pass", [execution], passed)
+    started = [s for s in statements if "sagemaker:CreateTrainingJob" in _list(s["Action"])]
+    conditions = [s.get("Condition", {}).get("ForAllValues:StringEquals", {}) for s in started]
+    wanted = ["sagemaker:VpcSecurityGroupIds", "sagemaker:VpcSubnets"]
+    yield equal("conditions on what it starts", [wanted], [sorted(each) for each in conditions])
+
+
 def _statements(evidence: Evidence, role: str) -> list[dict[str, Any]]:
     """Return the statements of all managed policies of a role; inline policies are refused."""
     cloud = evidence.cloud

@@ -158,6 +158,13 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
         execution = jobs.execution(name)
         if execution is None:
             raise
+        if arguments.wait:
+            try:
+                execution = Following(jobs, console).until_execution_over(
+                    name, quiet=arguments.json
+                )
+            except KeyboardInterrupt:
+                return left_running(console, jobs.deployed.name, name)
         return _execution(arguments, console, execution)
     if arguments.wait:
         try:

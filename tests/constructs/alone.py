@@ -23,6 +23,7 @@ from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
 from constructs_lib.training_network import TrainingNetwork
+from constructs_lib.unattended_training import UnattendedTraining
 from tests.constructs.bare import ZONES, Surroundings
 
 NODES: Final = NodesSpec(
@@ -142,6 +143,15 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
     "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
     "training-network": _network,
+    "unattended-training": lambda s, a: UnattendedTraining(
+        s,
+        "It",
+        execution_role=a.role,
+        subnets=a.subnets,
+        security_groups=a.groups,
+        log_key=a.key,
+        keep=True,
+    ),
 }
 
 

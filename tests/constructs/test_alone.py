@@ -25,6 +25,7 @@ PRINCIPALS = {
     "logging.s3.amazonaws.com",
     "s3.data-source.lustre.fsx.amazonaws.com",
     "sagemaker.amazonaws.com",
+    "states.amazonaws.com",
     "vpc-flow-logs.amazonaws.com",
 }
 

@@ -72,8 +72,17 @@ def test_a_volume_key_is_refused_where_storage_is_local(cloud):
         cloud.client("sagemaker").create_training_job(**wrong)
 
 
-def test_a_job_with_a_file_system_that_is_not_there_fails_with_the_reason(cloud):
+def test_a_job_with_a_file_system_that_is_not_there_fails_with_the_reason(cloud, vpc):
     """SageMaker takes the job and fails it while it downloads."""
+    group = {"GroupDescription": "Nodes", "VpcId": {"Ref": "Vpc"}}
+    stack = cloud.deploy(
+        {**vpc, "Group": {"Type": "AWS::EC2::SecurityGroup", "Properties": group}},
+        Outputs={"Group": {"Value": {"Fn::GetAtt": ["Group", "GroupId"]}}},
+    )
+    network = {
+        "Subnets": [stack.physical_id("Subnet")],
+        "SecurityGroupIds": [stack.outputs["Group"]],
+    }
     source = {
         "FileSystemId": "fs-0123456789abcdef0",
         "FileSystemType": "FSxLustre",
@@ -82,7 +91,7 @@ def test_a_job_with_a_file_system_that_is_not_there_fails_with_the_reason(cloud)
     }
     channel = {"ChannelName": "data", "DataSource": {"FileSystemDataSource": source}}
     client = cloud.client("sagemaker")
-    client.create_training_job(**request("lost", InputDataConfig=[channel]))
+    client.create_training_job(**request("lost", InputDataConfig=[channel], VpcConfig=network))
 
     assert statuses(client, "lost")[-1][0] == "Failed"
     found = client.describe_training_job(TrainingJobName="lost")

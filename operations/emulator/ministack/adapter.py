@@ -16,6 +16,7 @@ from operations.emulator.ministack import (
     internals,
     launch_templates,
     security_groups,
+    state_machines,
     templates,
     vpc,
 )
@@ -72,7 +73,8 @@ class Adapter:
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs.Api(self._ledger).operations)
-        jobs = TrainingJobs(self._ledger, self._network)
+        jobs = TrainingJobs(self._ledger, self._network, self._faults)
+        state_machines.install(jobs)
         self._offer("sagemaker", {**self._hyperpod.operations, **jobs.operations})
         self._offer("service-quotas", ServiceQuotas().operations)
         entries = {
@@ -126,6 +128,9 @@ class Adapter:
                 existing("AWS::S3::Bucket"),
                 guard=buckets.require_empty,
                 addition=buckets.apply_settings,
+            ),
+            "AWS::StepFunctions::StateMachine": Wrapped(
+                existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
             ),
             **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),

@@ -19,6 +19,7 @@ from ministack.services import ec2 as _ec2
 from ministack.services import iam as _iam
 from ministack.services import s3 as _s3
 from ministack.services import ssm as _ssm
+from ministack.services import stepfunctions as _stepfunctions
 from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
@@ -46,6 +47,7 @@ router: Final[Any] = _router
 s3: Final[Any] = _s3
 ssm: Final[Any] = _ssm
 stacks: Final[Any] = _stacks
+stepfunctions: Final[Any] = _stepfunctions
 
 
 class Name(NamedTuple):
@@ -104,6 +106,9 @@ RELIED_ON: Final = (
     Name("ministack.services.iam", "_instance_profiles", "instance profiles by name"),
     Name("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS", "AWS's public AMI parameters"),
     Name("ministack.services.ssm", "resolve_parameter_value", "resolve:ssm in launch templates"),
+    Name("ministack.services.stepfunctions", "_SERVICE_DISPATCH", "jobs of state machines"),
+    Name("ministack.services.stepfunctions", "_state_machines", "logs of state machines"),
+    Name("ministack.services.stepfunctions", "_ExecutionError", "failed jobs of state machines"),
     Name("ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS", "every type"),
     Name("ministack.services.cloudformation.provisioners", "_REPLACING_PROPERTIES", "replacement"),
     Name(
