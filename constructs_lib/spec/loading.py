@@ -52,12 +52,15 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
     return load_specs(path, EnvironmentSpec)
 
 
-def load_specs(path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
+def load_specs(
+    path: Path, kind: type[SpecT], *, besides: Iterable[SpecT] = ()
+) -> tuple[SpecT, ...]:
     """Return the specs of one kind that a Python file defines at its top level.
 
     Args:
         path: a file that assigns one or more of them to names. It runs as Python does.
         kind: `EnvironmentSpec` or `RecipeSpec`.
+        besides: what the file may import to build on, and is not about.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or holds none.
@@ -76,7 +79,10 @@ def load_specs(path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
             raise EnvironmentFileError(_where(path, error)) from error
         finally:
             sys.path.remove(str(path.parent))
-        found = {id(v): v for v in namespace.values() if isinstance(v, kind)}
+        others = {id(spec) for spec in besides}
+        found = {
+            id(v): v for v in namespace.values() if isinstance(v, kind) and id(v) not in others
+        }
         if not found and not collection.found:
             raise EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
         return verified(collection, found.values())

@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit = verbs.add_parser("submit", help="start a training job")
     submit.add_argument("environment", help="a name, or the path of a Python file")
     submit.add_argument("recipe", help="a name, or the path of a Python file")
-    submit.add_argument("--run", help="name that checkpoints are found by (the recipe's)")
+    submit.add_argument(
+        "--run",
+        dest="run_name",
+        metavar="NAME",
+        help="name that checkpoints are found by (the recipe's)",
+    )
     submit.add_argument("--name", help="name of the job (environment, run and time)")
     submit.add_argument("--image", help="tag in the environment's repository, or a URI")
     submit.add_argument("--dry-run", action="store_true", help="print the request; send nothing")

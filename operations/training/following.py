@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,8 +25,8 @@ class Following:
 
     jobs: Jobs
     console: Console
-    sleep: Callable[[float], None] = time.sleep
-    every: float = SECONDS_BETWEEN
+    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
+    every: float = field(default_factory=lambda: SECONDS_BETWEEN)
 
     def until_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
         """Show a job's progress until it has ended, and return it as it was described last."""

@@ -21,11 +21,10 @@ def find_recipe(name: str) -> RecipeSpec:
         SpecError: where it cannot work, with every problem.
     """
     if name.endswith(".py") or "/" in name:
-        ours = {id(recipe) for recipe in registered()}
-        found = [each for each in load_specs(Path(name), RecipeSpec) if id(each) not in ours]
+        found = load_specs(Path(name), RecipeSpec, besides=registered())
         if len(found) == 1:
             return found[0]
-        held = ", ".join(recipe.name for recipe in found) or "no recipe of its own"
+        held = ", ".join(recipe.name for recipe in found)
         raise EnvironmentFileError(f"{name}: it holds {held}; name a file that holds one recipe")
     known = {recipe.name: recipe for recipe in registered()}
     if name not in known:

@@ -94,7 +94,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         recipe = recipe.model_copy(update={"image": arguments.image})
     jobs = jobs_of(arguments, arguments.environment)
     now = datetime.now(UTC)
-    prepared = prepare(recipe, jobs, now, run=arguments.run, name=arguments.name)
+    prepared = prepare(recipe, jobs, now, run=arguments.run_name, name=arguments.name)
     name = str(prepared.request["TrainingJobName"])
     if not arguments.json:
         console.print(recipe_table(recipe, prepared.request))
