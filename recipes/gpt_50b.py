@@ -5,13 +5,9 @@ arXiv 2303.17564: 64 x p4d.24xlarge, 70 layers of width 7,680, 40 heads, 131,072
 """
 
 from constructs_lib.spec.engines import TorchrunEngine
-from constructs_lib.spec.recipe import (
-    CheckpointSpec,
-    DataSpec,
-    LimitsSpec,
-    ModelSpec,
-    RecipeSpec,
-)
+from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
+from constructs_lib.spec.model import DataSpec, ModelSpec
+from constructs_lib.spec.recipe import RecipeSpec
 
 GPUS_PER_NODE = 8
 NODES = 512 // GPUS_PER_NODE

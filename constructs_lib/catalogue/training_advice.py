@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from constructs_lib.catalogue import instances
 from constructs_lib.catalogue.training_engines import MODEL_PARALLEL, version
-from constructs_lib.catalogue.training_request import instance_count, instance_type
+from constructs_lib.catalogue.training_resources import instance_count, instance_type
 from constructs_lib.catalogue.values import document, part
 from constructs_lib.spec.problem import Problem
 

@@ -14,7 +14,7 @@ from constructs_lib.catalogue.sharding import (
     partition_problems,
     tensor_problems,
 )
-from constructs_lib.catalogue.training_request import accelerators, instance_count
+from constructs_lib.catalogue.training_resources import accelerators, instance_count
 from constructs_lib.catalogue.values import document, number, part, text
 from constructs_lib.spec.problem import Problem, choices
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from constructs_lib.catalogue import instances
 from constructs_lib.catalogue.training_channels import file_systems
-from constructs_lib.catalogue.training_request import instance_count, instance_type, type_names
+from constructs_lib.catalogue.training_resources import instance_count, instance_type, type_names
 from constructs_lib.catalogue.values import items, part, text
 from constructs_lib.spec.problem import Problem, choices
 

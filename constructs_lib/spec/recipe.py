@@ -6,7 +6,7 @@ the environment that it is submitted to.
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from constructs_lib.catalogue.sharding import (
     tensor_problems,
 )
 from constructs_lib.catalogue.training_engines import SETTINGS
-from constructs_lib.catalogue.training_request import DAY, MOST_SECONDS
+from constructs_lib.catalogue.training_request import DAY
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
 from constructs_lib.spec.engines import (
     DeepSpeedEngine,
@@ -28,6 +28,8 @@ from constructs_lib.spec.engines import (
     Work,
 )
 from constructs_lib.spec.environment import LONGEST_NAME, NAME
+from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
+from constructs_lib.spec.model import DataSpec, ModelSpec
 from constructs_lib.spec.problem import Problem, choices
 
 CHANNEL: Final = "lustre"
@@ -37,90 +39,6 @@ LOCAL_CHECKPOINTS: Final = "/opt/ml/checkpoints"
 """What SageMaker copies to `CheckpointConfig.S3Uri` while a job runs, and back when it restarts."""
 LONGEST_VALUE: Final = 2500
 """Characters of one hyperparameter (botocore 1.43.106, CreateTrainingJob)."""
-FOLDER: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
-
-
-class ModelSpec(Spec):
-    """Shape of a decoder-only transformer."""
-
-    layers: Annotated[int, Field(ge=1)]
-    """Blocks."""
-
-    width: Annotated[int, Field(ge=1)]
-    """Values of one token's state."""
-
-    heads: Annotated[int, Field(ge=1)]
-    """Attention heads; they divide the width."""
-
-    vocabulary: Annotated[int, Field(ge=1)] = 50304
-    """Rows of the embedding: GPT-2's 50,257, padded to a multiple of 64."""
-
-    sequence: Annotated[int, Field(ge=1)] = 2048
-    """Tokens of one sample."""
-
-    @property
-    def parameters(self) -> int:
-        """Weights without norms and positions: `12 * layers * width**2 + vocabulary * width`."""
-        return 12 * self.layers * self.width**2 + self.vocabulary * self.width
-
-    @rule
-    def _heads_divide_the_width(self) -> Iterator[Problem]:
-        if self.width % self.heads:
-            near = [n for n in range(1, 2 * self.heads) if self.width % n == 0][-2:]
-            fix = f"they share a width of {self.width}; write {choices([str(n) for n in near])}"
-            yield Problem("heads", self.heads, fix)
-
-
-class DataSpec(Spec):
-    """Tokens on the file system, and how many make a step."""
-
-    directory: str = "data/tokens"
-    """Folder that `python -m training.prepare` wrote, below the root of the file system."""
-
-    global_batch: Annotated[int, Field(ge=1)]
-    """Sequences in one optimizer step, over all GPUs."""
-
-    micro_batch: Annotated[int, Field(ge=1)] = 1
-    """Sequences that one data-parallel rank works on at a time."""
-
-    @rule
-    def _directory_is_relative(self) -> Iterator[Problem]:
-        if not FOLDER.fullmatch(self.directory) or ".." in self.directory.split("/"):
-            fix = "write a path below the file system's root, without a slash at its ends"
-            yield Problem("directory", self.directory, fix)
-
-
-class CheckpointSpec(Spec):
-    """When the state is written, and where."""
-
-    every_steps: Annotated[int, Field(ge=1)]
-    """Optimizer steps between two checkpoints."""
-
-    keep: Annotated[int, Field(ge=2)] = 3
-    """Newest checkpoints that are kept; one is for the case that the newest is damaged."""
-
-    place: Literal["lustre", "local"] = "lustre"
-    """`lustre`: the file system, which all nodes write together. `local`: the node's own disk,
-    copied to S3 by SageMaker while the job runs; for a job of one node."""
-
-
-class LimitsSpec(Spec):
-    """How long a job may take."""
-
-    max_runtime_seconds: Annotated[int, Field(ge=1, le=MOST_SECONDS)]
-    """Most seconds that it runs, all attempts together; at most 28 days."""
-
-    max_pending_seconds: Annotated[int, Field(ge=1800, le=MOST_SECONDS)] | None = None
-    """Most seconds that it waits for capacity; None leaves it to SageMaker."""
-
-    max_wait_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Most seconds that a job on spot capacity waits and runs."""
-
-    @rule
-    def _waiting_holds_running(self) -> Iterator[Problem]:
-        if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
-            fix = f"it is the time to wait and to run; write {self.max_runtime_seconds} or more"
-            yield Problem("max_wait_seconds", self.max_wait_seconds, fix)
 
 
 class RecipeSpec(Spec):

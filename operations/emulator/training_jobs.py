@@ -14,12 +14,12 @@ from typing import Any, Final
 from constructs_lib.catalogue import instances, training_request
 from constructs_lib.catalogue.training_engines import engine_problems
 from constructs_lib.catalogue.training_image import region_problems
-from operations import service_model
 from operations.emulator import fsx, wire
 from operations.emulator.faults import Faults, InjectedFaultError
 from operations.emulator.ledger import Ledger, Record, Scope
 from operations.emulator.network import Network, required_groups, required_subnet
 from operations.emulator.provisioning import ServiceError
+from operations.service_model import problems as model_problems
 
 JOB: Final = "SageMaker::TrainingJob"
 SERVICE: Final = "SageMaker"
@@ -201,7 +201,7 @@ def _require_volume_key(arguments: wire.Arguments) -> None:
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
     """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
     found = [
-        *service_model.problems("sagemaker", "CreateTrainingJob", arguments),
+        *model_problems("sagemaker", "CreateTrainingJob", arguments),
         *training_request.problems(arguments),
         *engine_problems(arguments),
         *region_problems(arguments, scope.region),

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from constructs_lib.spec.engines import TorchrunEngine
 from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.recipe import CheckpointSpec, DataSpec, LimitsSpec, ModelSpec, RecipeSpec
+from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
+from constructs_lib.spec.model import DataSpec, ModelSpec
+from constructs_lib.spec.recipe import RecipeSpec
 from operations.rehearsal.proof import Check, Evidence, equal
 from operations.training.deployed import read
 from operations.training.jobs import EXECUTION_OVER, Jobs, is_over

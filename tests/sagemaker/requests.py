@@ -5,13 +5,9 @@ from typing import Any
 
 from constructs_lib.catalogue.training_place import FileSystem, Place, Subnet
 from constructs_lib.spec.engines import TorchrunEngine
-from constructs_lib.spec.recipe import (
-    CheckpointSpec,
-    DataSpec,
-    LimitsSpec,
-    ModelSpec,
-    RecipeSpec,
-)
+from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
+from constructs_lib.spec.model import DataSpec, ModelSpec
+from constructs_lib.spec.recipe import RecipeSpec
 from operations.training.deployed import Deployed
 from operations.training.request import build
 

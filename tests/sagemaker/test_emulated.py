@@ -17,7 +17,7 @@ from tests.sagemaker.requests import changed
 
 
 @pytest.fixture
-def recipe_file(training: Training, tmp_path: Path) -> str:
+def recipe_file(tmp_path: Path) -> str:
     """Return a file with the recipe."""
     path = tmp_path / "mine.py"
     path.write_text(
@@ -76,9 +76,8 @@ def test_a_dry_run_sends_nothing(
     assert main(["train", "check", str(file), "--environment", "dev"]) == 0
 
 
-def test_an_environment_needs_no_file_here(
-    training: Training, recipe_file: str, capsys: pytest.CaptureFixture[str]
-):
+@pytest.mark.usefixtures("training")
+def test_an_environment_needs_no_file_here(recipe_file: str, capsys: pytest.CaptureFixture[str]):
     """Name and Region are enough: all else is read from the account."""
     given = ["train", "submit", "dev", recipe_file, "--region", "us-east-1", "--dry-run", "--json"]
 
@@ -100,8 +99,9 @@ def test_what_cannot_run_here_is_told_at_once_and_not_sent(
     assert len(training.jobs.rows()) == before
 
 
+@pytest.mark.usefixtures("training")
 def test_a_tag_that_was_not_pushed_is_told_before_capacity_is_waited_for(
-    training: Training, recipe_file: str, capsys: pytest.CaptureFixture[str]
+    recipe_file: str, capsys: pytest.CaptureFixture[str]
 ):
     """The most usual mistake of all."""
     assert main(["train", "submit", "dev", recipe_file, "--image", "v9"]) == 1
@@ -116,8 +116,8 @@ def test_two_jobs_of_one_run_are_refused(training: Training):
     assert [problem.field for problem in again.problems] == ["--run"]
 
 
+@pytest.mark.usefixtures("training")
 def test_waiting_shows_each_step_and_ends_with_the_job(
-    training: Training,
     recipe_file: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -275,6 +275,7 @@ def test_an_unattended_run_is_found_before_its_job_is(
     assert finished(training, name)["status"] == "ABORTED"
 
 
+@pytest.mark.usefixtures("training")
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -288,9 +289,7 @@ def test_an_unattended_run_is_found_before_its_job_is(
         (["logs", "dev", "--minutes", "-1"], "write more than 0"),
     ],
 )
-def test_a_mistake_is_one_line(
-    training: Training, capsys: pytest.CaptureFixture[str], given: list[str], words: str
-):
+def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], given: list[str], words: str):
     """What was given, and what to write instead; never a stack trace."""
     assert main(["train", *given]) == 2
 

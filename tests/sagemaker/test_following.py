@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Answers:
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Return the next answer."""
+        del service
         self.asked.append((operation, parameters))
         found = self.answers[operation]
         answer = found.pop(0) if len(found) > 1 else found[0]
@@ -64,7 +66,7 @@ def test_lines_of_all_hosts_are_merged_and_printed_once():
         describe_training_job=[job("InProgress"), job("Completed")],
         filter_log_events=[{"events": early}, {"events": late}],
     )
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=100, record=True, file=StringIO())
     following = Following(Jobs(cloud, DEPLOYED), console, sleep=lambda _: None)
 
     following.logs("job", follow=True, since=None)
@@ -89,7 +91,7 @@ def test_an_account_without_any_job_has_no_log():
 
 def shown(found: dict[str, Any]) -> str:
     """Return a job as a terminal shows it."""
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=StringIO())
     console.print(job_view(found, NOW))
     return console.export_text()
 

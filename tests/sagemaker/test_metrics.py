@@ -1,6 +1,7 @@
 """Metric definitions find the values in what the training program really prints."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,5 +64,6 @@ def test_held_out_loss_is_another_metric():
 
 def test_the_trainer_prints_that_line():
     """The words above are the program's."""
-    with open("training/trainer.py", encoding="utf-8") as source:
-        assert 'f"step {self.step:7d}  held-out loss {value:.4f}"' in source.read()
+    source = (Path(__file__).parents[2] / "training" / "trainer.py").read_text()
+
+    assert 'f"step {self.step:7d}  held-out loss {value:.4f}"' in source

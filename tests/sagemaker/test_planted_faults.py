@@ -26,6 +26,8 @@ SEEDED = [
 ]
 """The eight of the training facts, c.4, and whether botocore itself finds them."""
 
+SEEDED_PLAIN: list[tuple[str, object]] = [(str(each.values[0]), each.values[1]) for each in SEEDED]
+
 OWN = "HyperParameters.settings"
 
 
@@ -152,7 +154,7 @@ def test_a_sound_request_has_no_problems():
 
 @pytest.mark.parametrize(("path", "value", "by_botocore"), SEEDED)
 def test_each_of_the_eight_seeded_faults_is_found(path: str, value: object, by_botocore: bool):  # noqa: FBT001
-    """botocore sends five of them, and the service refuses minutes later."""
+    """Botocore sends five of them, and the service refuses minutes later."""
     wrong = changed(request(), path, value)
 
     (problem,) = lines(wrong)
@@ -172,16 +174,14 @@ def test_a_planted_fault_is_found_and_explained(path: str, value: object, words:
 def test_all_faults_of_a_request_are_told_at_once():
     """A user mends them together instead of one an hour."""
     wrong = request()
-    for path, value, _ in SEEDED_PLAIN:
+    for path, value in SEEDED_PLAIN:
         wrong = changed(wrong, path, value)
 
     found = lines(wrong)
     assert len(found) == len(SEEDED_PLAIN)
-    for path, _, _ in SEEDED_PLAIN:
+    for path, _ in SEEDED_PLAIN:
         assert any(line.startswith(path) for line in found), path
 
-
-SEEDED_PLAIN = [tuple(each.values) for each in SEEDED]
 
 SPOT = {"EnableManagedSpotTraining": True}
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from constructs_lib.catalogue import instances
 from constructs_lib.spec.engines import TorchrunEngine
+from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
 from constructs_lib.spec.loading import EnvironmentFileError
+from constructs_lib.spec.model import DataSpec, ModelSpec
 from constructs_lib.spec.problem import SpecError
-from constructs_lib.spec.recipe import CheckpointSpec, DataSpec, LimitsSpec, ModelSpec, RecipeSpec
+from constructs_lib.spec.recipe import RecipeSpec
 from environments import ENVIRONMENTS
 from operations.training.check import request_problems
 from operations.training.recipe_files import find_recipe
