@@ -17,6 +17,12 @@ OFF_THE_FABRIC: Final = {"FI_PROVIDER": "tcp", "NCCL_NET": "Socket", "NCCL_NET_P
 OBSOLETE: Final = ("NCCL_PROTO", "FI_EFA_FORK_SAFE", "FI_EFA_ENABLE_SHM_TRANSFER")
 
 
+def spot_on_a_plan(request: Mapping[str, Any]) -> bool:
+    """Whether a request asks for spare capacity and for a training plan's at once."""
+    plan = part(request, "ResourceConfig", "TrainingPlanArn")
+    return plan is not None and part(request, "EnableManagedSpotTraining") is True
+
+
 def advice(request: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what SageMaker takes and whoever writes it should know."""
     if version(document(part(request, "HyperParameters", MODEL_PARALLEL))) == 1:
@@ -29,6 +35,9 @@ def advice(request: Mapping[str, Any]) -> Iterator[Problem]:
             "the group; EFA's traffic passes the kernel by; write false unless a rule demands it"
         )
         yield Problem("EnableInterContainerTrafficEncryption", True, fix)
+    if spot_on_a_plan(request):
+        fix = "a training plan is capacity that is paid for; write false"
+        yield Problem("EnableManagedSpotTraining", True, fix)
     spot = part(request, "EnableManagedSpotTraining") is True
     if spot and part(request, "CheckpointConfig") is None:
         fix = "an interrupted job starts from nothing; write CheckpointConfig"

@@ -15,8 +15,9 @@ from constructs_lib.catalogue.sharding import (
     tensor_problems,
 )
 from constructs_lib.catalogue.training_resources import accelerators, instance_count
+from constructs_lib.catalogue.training_settings import setting_problems
 from constructs_lib.catalogue.values import document, number, part, text
-from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
 OWN: Final = "training"
@@ -122,15 +123,13 @@ def _documents(given: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _own(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
-    if given.get(ENGINE) == OWN and not {RECIPE, SETTINGS} & set(given):
-        fix = f"the training program needs to know what to train; write {RECIPE} or {SETTINGS}"
-        yield Problem(_at(RECIPE), "nothing", fix)
+    if given.get(ENGINE) == OWN and not given.get(RECIPE):
+        fix = "the training program starts from a recipe of its own; write one, as in gpt-1b"
+        yield Problem(_at(RECIPE), MISSING, fix)
     settings = document(given.get(SETTINGS))
     if not isinstance(settings, Mapping):
         return
-    for name in settings:
-        if name.count(".") != 1 or not all(name.split(".")):
-            yield Problem(f"{_at(SETTINGS)}.{name}", settings[name], "write it as part.name")
+    yield from setting_problems(_at(SETTINGS), settings)
     partition = number(settings.get("parallel.partition_size"))
     ways = number(settings.get("parallel.tensor_parallel"))
     if cluster is None:
@@ -232,7 +231,7 @@ def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
             yield Problem(f"{where}.{name}", parameters[name], fix)
     if parameters.get("ddp") is not True:
         fix = "sharded data parallelism is part of ddp; write true"
-        yield Problem(f"{where}.ddp", parameters.get("ddp", "nothing"), fix)
+        yield Problem(f"{where}.ddp", parameters.get("ddp", MISSING), fix)
     if parameters.get("bf16") is True and parameters.get("fp16") is True:
         yield Problem(f"{where}.fp16", True, "weights have one type; keep bf16 or fp16")
     if number(degree) is None:
@@ -272,7 +271,7 @@ def _launchers(
     wanted = {1: MPI, 2: TORCH_DISTRIBUTED}.get(version(parameters) or 0)
     if wanted and not _true(given.get(wanted)):
         fix = f"version {version(parameters)} of the library is started by it; write true"
-        yield Problem(_at(wanted), given.get(wanted, "nothing"), fix)
+        yield Problem(_at(wanted), given.get(wanted, MISSING), fix)
     processes = number(given.get(MPI_PROCESSES))
     if cluster and processes is not None and processes != cluster.gpus_per_node:
         fix = f"an instance has {cluster.gpus_per_node} GPUs; write that"
@@ -285,7 +284,7 @@ def _launchers(
         )
     if given.get(PROGRAM) is None and given.get(ENGINE) not in (None, OWN):
         fix = "an engine other than our own starts a program of yours; write its path in the image"
-        yield Problem(_at(PROGRAM), "nothing", fix)
+        yield Problem(_at(PROGRAM), MISSING, fix)
 
 
 def _true(value: object) -> bool:

@@ -29,6 +29,7 @@ from constructs_lib.catalogue.training_engines import (
     SHARDED,
     TORCH_DISTRIBUTED,
 )
+from constructs_lib.catalogue.training_settings import setting_problems
 from constructs_lib.spec.base import Spec, rule
 from constructs_lib.spec.problem import Problem
 
@@ -101,11 +102,8 @@ class TorchrunEngine(Spec):
             yield from hierarchical_problems(field, work.partition_size, work.cluster)
 
     @rule
-    def _settings_are_named(self) -> Iterator[Problem]:
-        for index, (name, value) in enumerate(self.settings):
-            if name.count(".") != 1 or not all(name.split(".")):
-                fix = 'write it as part.name, for example "optimizer.learning_rate"'
-                yield Problem(f"settings[{index}]", (name, value), fix)
+    def _settings_are_the_programs(self) -> Iterator[Problem]:
+        yield from setting_problems("settings", dict(self.settings))
 
 
 class DeepSpeedEngine(Spec):

@@ -10,6 +10,8 @@ from operations.training.deployed import Deployed
 
 LONGEST_BASE: Final = 47
 """Of the 63 characters of a job's name 12 are the time, and 3 what a repeated attempt adds."""
+FABRIC: Final = "ULTRACLUSTER_FABRIC"
+"""What `training.launch` asks for: auto, efa or none."""
 NUMBER: Final = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
 METRICS: Final[Mapping[str, str]] = {
     "train:loss": rf"step +\d+  loss +{NUMBER}",
@@ -81,7 +83,7 @@ def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dic
         },
         "RetryStrategy": {"MaximumRetryAttempts": recipe.retry_attempts},
         "InfraCheckConfig": {"EnableInfraCheck": recipe.infra_check},
-        "Environment": dict(recipe.environment),
+        "Environment": _environment(recipe),
         "Tags": _tags(recipe, deployed, run),
         # IPsec between hosts slows distributed training, and EFA's traffic, which bypasses the
         # kernel, is not what it encrypts; the fabric's only peers are its own members.
@@ -137,6 +139,12 @@ def _stopping(recipe: RecipeSpec) -> dict[str, int]:
         "MaxWaitTimeInSeconds": limits.max_wait_seconds,
     }
     return {name: value for name, value in stated.items() if value is not None}
+
+
+def _environment(recipe: RecipeSpec) -> dict[str, str]:
+    # Our entry point then fails the job in seconds where EFA is missing: no silent TCP.
+    own = bool(recipe.engine.entrypoint) and recipe.nodes > 1
+    return {**({FABRIC: "efa"} if own else {}), **dict(recipe.environment)}
 
 
 def _tags(recipe: RecipeSpec, deployed: Deployed, run: str) -> list[dict[str, str]]:

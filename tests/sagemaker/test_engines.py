@@ -1,11 +1,12 @@
 """What each engine is told, exactly, and what it refuses."""
 
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from constructs_lib.catalogue.training_advice import advice
+from constructs_lib.catalogue.training_settings import SETTINGS, WHOLE_NUMBERS
 from constructs_lib.spec.engines import (
     DeepSpeedEngine,
     ScriptSpec,
@@ -18,6 +19,7 @@ from operations.training.check import request_problems
 from tests.sagemaker.requests import changed, recipe, request
 from training.mesh import Launch, Layout
 from training.recipes import find
+from training.settings import Settings
 
 SMP = "658645717510.dkr.ecr.us-east-1.amazonaws.com/smdistributed-modelparallel"
 DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training"
@@ -50,6 +52,18 @@ def test_our_own_program_is_told_what_it_understands():
     assert chosen.model.width == 5120
     assert chosen.run.steps == 100
     assert chosen.checkpoint.path == "/opt/ml/input/data/lustre/checkpoints/gpt"
+
+
+def test_the_catalogue_knows_the_programs_settings():
+    """A misspelt setting is found before capacity is waited for."""
+    parts = get_type_hints(Settings)
+    assert {part: tuple(get_type_hints(kind)) for part, kind in parts.items()} == SETTINGS
+    assert {
+        f"{part}.{name}"
+        for part, kind in parts.items()
+        for name, hint in get_type_hints(kind).items()
+        if hint is int
+    } == WHOLE_NUMBERS
 
 
 def test_a_setting_of_the_user_comes_last():

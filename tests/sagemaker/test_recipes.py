@@ -77,7 +77,10 @@ def test_a_recipe_of_the_repository_fits_one_of_its_environments(each: RecipeSpe
         ({"retry_attempts": 31}, "at most 30"),
         ({"checkpoint": CheckpointSpec(every_steps=1, place="local")}, "write lustre"),
         ({"environment": (("A", "1"), ("A", "2"))}, "there already"),
-        ({"engine": TorchrunEngine(settings=(("a.b", "x" * 2500),))}, "2,500 characters"),
+        (
+            {"engine": TorchrunEngine(settings=(("data.validation_path", "x" * 2500),))},
+            "2,500 characters",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: str):
@@ -99,7 +102,7 @@ def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: s
             lambda: LimitsSpec(max_runtime_seconds=60, max_wait_seconds=59),
             "to wait and to run",
         ),
-        (lambda: TorchrunEngine(settings=(("steps", "1"),)), "part.name"),
+        (lambda: TorchrunEngine(settings=(("steps", "1"),)), "write run.steps"),
     ],
 )
 def test_parts_of_a_recipe_are_judged_by_themselves(make: Any, words: str):
