@@ -2,11 +2,21 @@
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
 from constructs_lib.job_parameters import parameter_path
 from constructs_lib.launcher_role import LauncherRole
-from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements, text
+from constructs_lib.unattended_training import UnattendedTraining
+from tests.constructs.bare import (
+    Surroundings,
+    bare_stack,
+    listed,
+    only,
+    resources,
+    statements,
+    text,
+)
 
 
 def launcher(path: str | None) -> cdk.Stack:
@@ -92,3 +102,39 @@ def test_the_role_is_assumed_by_whom_the_caller_names(role: cdk.Stack):
         "Statement"
     ]
     assert text(statement["Principal"]["AWS"]).endswith(':root"]]}')
+
+
+def test_it_may_start_follow_and_stop_one_state_machine():
+    """The unattended road is open to whoever may start jobs, and no other state machine is."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    unattended = UnattendedTraining(
+        stack,
+        "Unattended",
+        execution_role=around.role,
+        subnets=around.subnets,
+        security_groups=around.groups,
+        log_key=around.key,
+        keep=False,
+    )
+    LauncherRole(
+        stack,
+        "Launcher",
+        execution_role=around.role,
+        subnets=around.subnets,
+        security_groups=around.groups,
+        assumed_by=iam.AccountRootPrincipal(),
+        repository=ecr.Repository.from_repository_name(stack, "Images", "training"),
+        unattended=unattended,
+    )
+    policies = resources(stack, "AWS::IAM::ManagedPolicy")
+    found = {
+        statement["Sid"]: statement
+        for policy in policies.values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    }
+
+    (machine,) = resources(stack, "AWS::StepFunctions::StateMachine")
+    assert found["StartUnattended"]["Resource"] == {"Fn::GetAtt": [machine, "Arn"]}
+    assert {"Fn::GetAtt": [machine, "Name"]} in found["FollowUnattended"]["Resource"]["Fn::Join"][1]
+    assert "*" not in listed(found["ListImages"]["Resource"])

@@ -141,6 +141,27 @@ def lift_protection(deployed):
     )
 
 
+def borrow_a_role(deployed):
+    """Let the state machine run as the launcher."""
+    machine = deployed.deployment.id_at("Training", "Unattended/Resource")
+    launcher = deployed.deployment.id_at("Training", "LauncherRole/Resource/Resource")
+    arn = deployed.cloud.ask("iam", "get_role", RoleName=launcher)["Role"]["Arn"]
+    deployed.cloud.ask(
+        "stepfunctions", "update_state_machine", stateMachineArn=machine, roleArn=arn
+    )
+
+
+def stop_logging(deployed):
+    """Let the state machine write no log."""
+    machine = deployed.deployment.id_at("Training", "Unattended/Resource")
+    deployed.cloud.ask(
+        "stepfunctions",
+        "update_state_machine",
+        stateMachineArn=machine,
+        loggingConfiguration={"level": "OFF"},
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "area", "words"),
     [
@@ -155,6 +176,8 @@ def lift_protection(deployed):
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
         (lose_a_parameter, "job parameters", "file-system-id"),
+        (borrow_a_role, "unattended training", "role of the state machine"),
+        (stop_logging, "unattended training", "log level of the state machine"),
         (lift_protection, "every resource of every stack", "protection of ultracluster-Storage"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
