@@ -228,7 +228,7 @@ def _description(record: Record) -> dict[str, Any]:
         "TrainingJobArn": _arn(record.scope, record.physical_id),
         "TrainingJobStatus": state["status"],
         "SecondaryStatus": secondary,
-        "SecondaryStatusTransitions": state["transitions"],
+        "SecondaryStatusTransitions": [dict(each) for each in state["transitions"]],
         "CreationTime": record.created,
         "TrainingStartTime": record.created,
         "LastModifiedTime": ended or record.created,

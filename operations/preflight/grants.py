@@ -37,6 +37,8 @@ def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
     yield "iam:CreateRole", situation.role_arn(f"{name}-Cluster-NodeRole")
     yield "iam:PassRole", situation.role_arn(f"{name}-Cluster-NodeRole")
     yield "logs:CreateLogGroup", arn("logs", f"log-group:/aws/fsx/{name}")
+    machine = f"stateMachine:{name}-Training-Unattended"
+    yield "states:CreateStateMachine", arn("states", machine)
     yield "ssm:PutParameter", arn("ssm", f"parameter/ultracluster/{name}/instance-type")
     yield "ecr:CreateRepository", arn("ecr", f"repository/{name}-training-images")
 

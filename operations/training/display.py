@@ -82,8 +82,14 @@ def duration(seconds: float) -> str:
     return " ".join(said[:2]) or "0 s"
 
 
-def job_view(job: Mapping[str, Any], now: datetime) -> RenderableType:
-    """Return a job: where it is, how long each part took, and its metrics."""
+def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> RenderableType:
+    """Return a job: where it is, how long each part took, and its metrics.
+
+    Args:
+        job: as SageMaker describes it.
+        now: the time that the part it is in has taken until.
+        moving: whether it is shown again and again, so that something may turn.
+    """
     status = str(job["TrainingJobStatus"])
     head = Table(show_header=False, box=None, pad_edge=False)
     secondary = str(job.get("SecondaryStatus", ""))
@@ -91,7 +97,8 @@ def job_view(job: Mapping[str, Any], now: datetime) -> RenderableType:
     head.add_row(Text(str(job["TrainingJobName"])), Text(words, style=COLOURS.get(status, "cyan")))
     parts: list[RenderableType] = [head]
     if transitions := job.get("SecondaryStatusTransitions"):
-        parts.append(_transitions(transitions, now, ended=is_over(dict(job))))
+        mark: RenderableType = Spinner("dots") if moving else Text("…")
+        parts.append(_transitions(transitions, now, is_over(dict(job)), mark))
     if metrics := job.get("FinalMetricDataList"):
         shown = "  ".join(f"{each['MetricName']} {each['Value']:g}" for each in metrics)
         parts.append(Text(shown))
@@ -104,16 +111,20 @@ def job_view(job: Mapping[str, Any], now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def _transitions(rows: Sequence[Mapping[str, Any]], now: datetime, *, ended: bool) -> Table:
+def _transitions(
+    rows: Sequence[Mapping[str, Any]],
+    now: datetime,
+    ended: bool,  # noqa: FBT001 - said by its only caller
+    going: RenderableType,
+) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for index, each in enumerate(rows):
         begin = moment(each["StartTime"])
         end = moment(each["EndTime"]) if each.get("EndTime") else None
         last = index == len(rows) - 1
         took = duration(((end or now) - begin).total_seconds())
-        mark: RenderableType = Text("✓", style="green")
-        if last and not ended:
-            mark = Spinner("dots")
+        done = Text("✓", style="green")
+        mark = going if last and not ended else done
         table.add_row(
             mark, Text(str(each["Status"])), Text(took), Text(str(each.get("StatusMessage", "")))
         )

@@ -35,7 +35,7 @@ class Following:
         with Live(console=self.console, refresh_per_second=8, transient=False) as live:
             while True:
                 job = self.jobs.describe(name)
-                live.update(job_view(job, datetime.now(UTC)))
+                live.update(job_view(job, datetime.now(UTC), moving=True))
                 if is_over(job):
                     return job
                 self.sleep(self.every)
@@ -72,18 +72,20 @@ class Following:
                 return execution
             self.sleep(self.every)
 
-    def logs(self, name: str, *, follow: bool, since: datetime | None) -> None:
-        """Print what all hosts write; follow until the job has ended."""
+    def logs(self, name: str, *, follow: bool, since: datetime | None) -> int:
+        """Print what all hosts write, until the job has ended if asked; return how many lines."""
         hosts: dict[str, str] = {}
+        count = 0
         while True:
             # Asked before the lines are read: what is written after the end is still printed.
             over = not follow or is_over(self.jobs.describe(name))
             for entry in self.jobs.lines(name, since):
                 log_line(self.console, entry, hosts)
+                count += 1
                 # Hosts' lines arrive out of order; what is older has been read.
                 since = entry.at - LATEST_ARRIVAL
             if over:
-                return
+                return count
             self.sleep(self.every)
 
 

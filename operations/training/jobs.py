@@ -85,9 +85,11 @@ class Jobs:
         """Stop a job: SageMaker sends SIGTERM and waits 120 s.
 
         Raises:
-            NoSuchJobError: where there is none of that name.
+            NoSuchJobError: where there is none of that name that could be stopped.
         """
-        self.describe(name)
+        status = self.describe(name)["TrainingJobStatus"]
+        if status in OVER:
+            raise NoSuchJobError(f"{name}: it has ended ({status}); there is nothing to stop")
         self.cloud.ask("sagemaker", "stop_training_job", TrainingJobName=name)
 
     def stop_execution(self, execution: dict[str, Any]) -> None:

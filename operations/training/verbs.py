@@ -203,9 +203,11 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.minutes is not None:
         since = datetime.now(UTC) - timedelta(minutes=arguments.minutes)
     try:
-        Following(jobs, console).logs(name, follow=arguments.follow, since=since)
+        count = Following(jobs, console).logs(name, follow=arguments.follow, since=since)
     except KeyboardInterrupt:
         return left_running(console, jobs.deployed.name, name)
+    if not count:
+        line(console, f"{name}: nothing has been written; hosts write when the program starts.")
     return 0
 
 
