@@ -113,6 +113,15 @@ def test_parts_of_a_recipe_are_judged_by_themselves(make: Any, words: str):
     assert words in str(caught.value)
 
 
+def test_the_recipe_of_the_documentation_works():
+    """Somebody copies it, so it must hold."""
+    page = Path(__file__).parents[2] / "docs" / "training" / "sagemaker.md"
+    found: dict[str, object] = {}
+    exec(page.read_text().split("```python\n")[1].split("```")[0], found)  # noqa: S102 - our own page
+
+    assert isinstance(found["MINE"], RecipeSpec)
+
+
 def test_a_file_of_ones_own_is_read(tmp_path: Path):
     """A recipe lives beside the data that it is for; it may build on ours."""
     path = tmp_path / "mine.py"
