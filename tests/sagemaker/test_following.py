@@ -14,7 +14,7 @@ from operations.cli import main
 from operations.training.deployed import NEEDED, Deployed, NotDeployedError, read, survey
 from operations.training.display import duration, job_view
 from operations.training.following import Following
-from operations.training.jobs import Jobs
+from operations.training.jobs import Jobs, NoSuchJobError
 from operations.training.request import base_name, is_of_run, job_name
 from tests.sagemaker.requests import DEPLOYED, VALUES, request
 
@@ -225,3 +225,30 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]):
         assert words in shown_recipes
     assert main(["train", "recipes", "--json"]) == 0
     assert {each["name"] for each in json.loads(capsys.readouterr().out)} >= {"gpt-13b"}
+
+
+def test_a_terminal_shows_the_job_until_it_has_ended():
+    """The display turns in place, and the end stays on the screen."""
+    parts = [{"Status": "Training", "StartTime": NOW}]
+    cloud = Answers(
+        describe_training_job=[
+            job("InProgress", SecondaryStatusTransitions=parts),
+            job("Completed", "Completed", SecondaryStatusTransitions=parts),
+        ]
+    )
+    screen = StringIO()
+    console = Console(width=100, file=screen, force_terminal=True)
+
+    ended = Following(Jobs(cloud, DEPLOYED), console, sleep=lambda _: None).until_over("job")
+
+    assert ended["TrainingJobStatus"] == "Completed"
+    assert "Training" in screen.getvalue()
+    assert "Completed" in screen.getvalue()
+
+
+def test_an_ended_job_is_not_stopped_again():
+    """What has ended is said, instead of SageMaker's refusal."""
+    cloud = Answers(describe_training_job=[job("Failed")])
+
+    with pytest.raises(NoSuchJobError, match="has ended"):
+        Jobs(cloud, DEPLOYED).stop("job")
