@@ -37,6 +37,7 @@ MOUNT: Final = f"/opt/ml/input/data/{CHANNEL}"
 """Where SageMaker mounts a channel in the container."""
 LOCAL_CHECKPOINTS: Final = "/opt/ml/checkpoints"
 """What SageMaker copies to `CheckpointConfig.S3Uri` while a job runs, and back when it restarts."""
+NVIDIA: Final = "NVIDIA"
 LONGEST_VALUE: Final = 2500
 """Characters of one hyperparameter (botocore 1.43.106, CreateTrainingJob)."""
 
@@ -192,6 +193,9 @@ class RecipeSpec(Spec):
             return
         if found.sagemaker_training_type is None:
             fix = "SageMaker training does not offer it; write p4d.24xlarge"
+            yield Problem("instance_type", self.instance_type, fix)
+        elif found.accelerator.manufacturer != NVIDIA:
+            fix = "every engine here trains on NVIDIA GPUs, and it has none; write p4d.24xlarge"
             yield Problem("instance_type", self.instance_type, fix)
         elif not found.accelerator.count:
             fix = "how many accelerators it has is not known; write another type"

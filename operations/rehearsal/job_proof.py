@@ -13,7 +13,7 @@ from constructs_lib.spec.engines import TorchrunEngine
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
 from constructs_lib.spec.model import DataSpec, ModelSpec
-from constructs_lib.spec.recipe import RecipeSpec
+from constructs_lib.spec.recipe import NVIDIA, RecipeSpec
 from operations.rehearsal.proof import Check, Evidence, equal
 from operations.training.deployed import read
 from operations.training.jobs import EXECUTION_OVER, Jobs, is_over
@@ -26,10 +26,14 @@ NOT_DESCRIBED: Final = ("Tags",)
 
 
 def rehearsal_recipe(spec: EnvironmentSpec) -> RecipeSpec | None:
-    """Return a job that takes all SageMaker instances of an environment; None where it has none."""
+    """Return a job that takes all SageMaker instances of an environment.
+
+    None where it asks for none, or for a type that no engine here trains on.
+    """
     instance, nodes = spec.nodes.instance, spec.sagemaker.instances
     gpus = instance.accelerator.count
-    if not nodes or not gpus or instance.sagemaker_training_type is None:
+    trains = instance.accelerator.manufacturer == NVIDIA and gpus
+    if not nodes or not trains or instance.sagemaker_training_type is None:
         return None
     return RecipeSpec(
         name="rehearsal",

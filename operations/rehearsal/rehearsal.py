@@ -171,7 +171,9 @@ class Rehearsal:
         """Submit a job as `ultracluster train submit` does, by both roads, and follow it."""
         recipe = rehearsal_recipe(self._spec)
         if recipe is None:
-            self._display.note("  No training job: the environment asks for no SageMaker instances")
+            self._display.note(
+                "  No training job: the environment has no SageMaker instances with NVIDIA GPUs"
+            )
             return {}
         with self._display.step("Submit training jobs") as step:
             results = prove({"training jobs": partial(training_jobs, recipe)}, evidence)

@@ -1,7 +1,6 @@
 """Every check of a training request, before it is sent: nothing here asks AWS."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from constructs_lib.catalogue.training_engines import engine_problems
 from constructs_lib.catalogue.training_image import image_problems, region_problems
@@ -34,8 +33,3 @@ def request_problems(request: object, place: Place | None = None) -> list[Proble
 def _said(problem: Problem, found: list[Problem]) -> bool:
     """Whether the model has something to say of the very same value: one fault, one line."""
     return any(problem.field == other.field for other in found)
-
-
-def sound(request: Mapping[str, Any], place: Place | None = None) -> bool:
-    """Whether nothing is known to be wrong with a request."""
-    return not request_problems(request, place)

@@ -34,7 +34,7 @@ def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PATHS = paths(request())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(PATHS), VALUES)
 def test_any_value_anywhere_is_judged_without_an_error(path: tuple[Any, ...], value: Any):
     """A program that falls over a request has not checked it."""
@@ -49,7 +49,7 @@ def test_any_value_anywhere_is_judged_without_an_error(path: tuple[Any, ...], va
     list(advice(wrong))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(VALUES)
 @example([])
 @example("{}")
@@ -60,7 +60,7 @@ def test_anything_at_all_is_judged_without_an_error(value: Any):
     assert request_problems(value, place())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(["nodes", "seconds", "attempts"]), st.integers(-(10**9), 10**9))
 def test_a_number_is_refused_exactly_outside_of_its_range(which: str, value: int):
     """Neither an edge too many nor one too few."""
