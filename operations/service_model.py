@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-import botocore.session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from constructs_lib.spec.problem import MISSING, Problem, choices
 
@@ -39,8 +40,9 @@ TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 
 @cache
 def _input_shape(service: str, operation: str) -> Any:
-    model = botocore.session.Session().get_service_model(service)
-    return model.operation_model(operation).input_shape
+    # By the loader alone: a session reads the user's profiles, which have no say in a model.
+    document = Loader().load_service_model(service, "service-2")
+    return ServiceModel(document, service).operation_model(operation).input_shape
 
 
 def problems(service: str, operation: str, request: object) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from operations import service_model
 from operations.aws import CloudError
 from operations.cli import main
 from operations.training.deployed import NEEDED, Deployed, NotDeployedError, read, survey
@@ -202,8 +203,10 @@ def test_a_file_that_is_no_request_is_one_line(
 def test_a_request_of_somebody_else_is_checked_without_an_account(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """No credentials, no network: the rules are here."""
+    """No credentials, no network, a profile that is not there: the rules are here."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    service_model._input_shape.cache_clear()
     path = tmp_path / "request.json"
     wrong = request()
     wrong["RetryStrategy"]["MaximumRetryAttempts"] = 31
