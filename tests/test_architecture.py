@@ -15,6 +15,12 @@ MAY_IMPORT = {
         "pydantic_core",
         "constructs_lib.spec",
         "constructs_lib.catalogue",
+        "constructs_lib.cost",
+    },
+    "constructs_lib/cost": {
+        "constructs_lib.cost",
+        "constructs_lib.catalogue",
+        *(f"constructs_lib.spec.{part}" for part in ("lustre", "network", "nodes")),
     },
     "constructs_lib/catalogue": {"constructs_lib.catalogue", "constructs_lib.spec.problem"},
     "constructs_lib/rules": {
@@ -43,6 +49,7 @@ MAY_IMPORT = {
         "environments",
         "constructs_lib.spec",
         "constructs_lib.catalogue",
+        "constructs_lib.cost",
         "rich",
         "boto3",
         "botocore",
