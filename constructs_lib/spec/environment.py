@@ -1,13 +1,17 @@
 """One training environment: everything that is deployed together, as one value."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from constructs_lib.catalogue import instances
+from constructs_lib.catalogue import instances, prices
+from constructs_lib.cost.quantities import bill
+from constructs_lib.cost.sheet import CostSheet, Quantity, cost_sheet
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
+from constructs_lib.spec.budget import NEAREST_PRICES, BudgetSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import (
     LARGEST_PREFIX,
@@ -16,7 +20,7 @@ from constructs_lib.spec.network import (
     prefix_for,
 )
 from constructs_lib.spec.nodes import NodesSpec
-from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.problem import MISSING, Problem, choices
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
@@ -64,6 +68,9 @@ class EnvironmentSpec(Spec):
     sagemaker: SageMakerSpec
     """SageMaker training jobs."""
 
+    budget: BudgetSpec
+    """What a day of it may cost."""
+
     termination_protection: bool = False
     """Whether stacks that hold state refuse to be deleted."""
 
@@ -75,6 +82,15 @@ class EnvironmentSpec(Spec):
             "file system": self._lustre_interfaces(),
             "endpoints": len(self.network.interface_endpoints),
         }
+
+    def cost_sheet(self) -> CostSheet:
+        """Return what the environment costs at full size and idle."""
+        return cost_sheet(
+            bill(self),
+            self.region,
+            stated=self.budget.stated(self.region),
+            stand_in=self.budget.price_region,
+        )
 
     def _lustre_interfaces(self) -> int:
         gib = self.storage.capacity_gib or 0
@@ -250,3 +266,74 @@ class EnvironmentSpec(Spec):
                 "nothing here outlives its stack, so there is nothing to protect; write "
                 "storage.keep_data=True, or termination_protection=False",
             )
+
+    @rule
+    def _a_ceiling_is_stated(self) -> Iterator[Problem]:
+        if "budget" in vars(self):
+            return
+        sheet = cost_sheet(bill(self), self.region)
+        unpriced = [quantity.item.name for quantity in sheet.unpriced]
+        without = f", {choices(unpriced)} without a known price" if unpriced else ""
+        yield Problem(
+            "budget",
+            MISSING,
+            f"every environment states what a day may cost; this one sums to {_usd(sheet)} USD a "
+            f"day at full size{without}; write "
+            f"budget=BudgetSpec(ceiling_usd_per_day={_whole(sheet)})",
+        )
+
+    @rule
+    def _ceiling_holds(self) -> Iterator[Problem]:
+        sheet, ceiling = self.cost_sheet(), self.budget.ceiling_usd_per_day
+        if sheet.full.per_day > ceiling:
+            parts = ", ".join(
+                f"{line.quantity.purpose} {line.full.per_day:,.2f}" for line in sheet.dominating()
+            )
+            yield Problem(
+                "budget.ceiling_usd_per_day",
+                ceiling,
+                f"the environment sums to {_usd(sheet)} USD a day at full size, most of it "
+                f"{parts}; write at least {_whole(sheet)}, or buy less",
+            )
+
+    @rule
+    def _everything_has_a_price(self) -> Iterator[Problem]:
+        unpriced = self.cost_sheet().unpriced
+        if not unpriced or self._is_not_sold():
+            return
+        names = [quantity.item.name for quantity in unpriced]
+        yield Problem(
+            "budget.prices",
+            f"no price of {choices(names)}",
+            f"none is known in {self.region}, and a ceiling that leaves it out would not hold; "
+            f"write {self._price_to_write(unpriced)}",
+        )
+
+    def _price_to_write(self, unpriced: Sequence[Quantity]) -> str:
+        """Return the fields that would give every item a price."""
+        elsewhere = self.budget.price_region or NEAREST_PRICES
+        lacking = [q for q in unpriced if prices.price(q.item, elsewhere) is None]
+        stated = ", ".join(f'PriceSpec(item="{q.item.name}", usd=...)' for q in lacking)
+        parts = [f'price_region="{elsewhere}" to take the prices of that Region'] * (
+            len(lacking) < len(unpriced)
+        )
+        parts += [f"prices=({stated},) with what you pay for each unit"] * bool(lacking)
+        return " and ".join(parts)
+
+    def _is_not_sold(self) -> bool:
+        """Whether what lacks a price is reported already, as something that cannot be bought."""
+        sold = (self._region_is_known, self._type_is_sold_there, self._sagemaker_sells_the_type)
+        return (
+            any(any(reason()) for reason in sold)
+            or any(self.storage.problems())
+            or any(self.nodes.problems())
+        )
+
+
+def _usd(sheet: CostSheet) -> str:
+    return f"{sheet.full.per_day:,.2f}"
+
+
+def _whole(sheet: CostSheet) -> Decimal:
+    """Return the smallest whole ceiling that holds."""
+    return max(sheet.full.per_day.to_integral_value(ROUND_CEILING), Decimal(1))

@@ -23,6 +23,7 @@ from constructs_lib.spec.nodes import (
     CapacityReservationSpec,
     NodesSpec,
 )
+from tests.spec.budgets import AMPLE
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -235,5 +236,6 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
         nodes=spec,
         storage=storage,
         sagemaker=SageMakerSpec(instances=jobs),
+        budget=AMPLE,
         termination_protection=storage.keep_data and draw(st.booleans()),
     )
