@@ -61,12 +61,14 @@ class TrainingStack(cdk.Stack):
             assumed_by=iam.AccountRootPrincipal(),
             parameter_path=parameter_path(spec.name),
         ).role
+        topic = network.budget.topic if network.budget is not None else None
         JobParameters(
             self,
             "Parameters",
             environment_name=spec.name,
             values={
                 "availability-zone-id": spec.availability_zone_id,
+                **({"budget-topic-arn": topic.topic_arn} if topic is not None else {}),
                 "data-bucket": storage.bucket.bucket_name,
                 "execution-role-arn": execution.role_arn,
                 "file-system-id": storage.lustre.file_system_id,
