@@ -3,6 +3,7 @@
 ultracluster check [ENVIRONMENT ...]
 ultracluster rehearse ENVIRONMENT [--keep]
 ultracluster preflight ENVIRONMENT [--json]
+ultracluster cost ENVIRONMENT [--json] [--refresh]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
 """
 
@@ -22,6 +23,7 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
 from operations.audit import command as audit
+from operations.cost import command as cost
 from operations.preflight import command as preflight
 
 INTERRUPTED: Final = 130
@@ -40,20 +42,35 @@ def find_all(name: str) -> tuple[tuple[EnvironmentSpec, ...], Path | None]:
         SpecError: where one cannot work, with every problem.
         EnvironmentFileError: where the file holds none.
     """
-    if name.endswith(".py") or "/" in name:
-        path = Path(name)
+    path = find_path(name)
+    if path is not None:
         # What a file imports from here to build on is not what it is about.
         ours = {id(spec) for spec in registered()}
         found = tuple(spec for spec in load(path) if id(spec) not in ours)
         if not found:
             raise UsageError(f"{name}: it holds no environment of its own; write one")
         return found, path
+    return (find_registered(name),), None
+
+
+def find_path(name: str) -> Path | None:
+    """Return the file that is meant, or None for the name of an environment."""
+    return Path(name) if name.endswith(".py") or "/" in name else None
+
+
+def find_registered(name: str) -> EnvironmentSpec:
+    """Return an environment of this repository by its name.
+
+    Raises:
+        UsageError: where there is no such environment.
+        SpecError: where one of the repository cannot work.
+    """
     known = {spec.name: spec for spec in registered()}
     if name not in known:
         raise UsageError(
             f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
         )
-    return (known[name],), None
+    return known[name]
 
 
 def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
@@ -166,6 +183,9 @@ def parser() -> argparse.ArgumentParser:
     )
     preflight.add_arguments(three)
     three.set_defaults(run=preflight.run)
+    five = commands.add_parser("cost", help="say what an environment costs, full and idle")
+    cost.add_arguments(five)
+    five.set_defaults(run=cost.run)
     four = commands.add_parser(
         "audit", help="judge any CloudFormation template by the fabric rules"
     )

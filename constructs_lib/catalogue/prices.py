@@ -206,6 +206,12 @@ def price(wanted: Item, region: str) -> Price | None:
     )
 
 
+def forget() -> None:
+    """Read the table anew when it is asked next: its file has been written."""
+    for remembered in (_table, regions, price, known):
+        remembered.cache_clear()
+
+
 @cache
 def known(region: str) -> tuple[Price, ...]:
     """Return every price of a Region, in the order of their items' names."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from constructs_lib.catalogue import prices as price_table
-from constructs_lib.spec.base import Spec, rule
+from constructs_lib.spec.base import Spec, UndeterminedError, rule
 from constructs_lib.spec.problem import Problem, choices
 
 E_MAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
@@ -38,7 +38,10 @@ class PriceSpec(Spec):
     @property
     def price_item(self) -> price_table.Item:
         """The item of that name."""
-        return price_table.item(self.item)
+        try:
+            return price_table.item(self.item)
+        except price_table.UnknownItemError as error:
+            raise UndeterminedError(self.item) from error
 
     @rule
     def _item_is_priced(self) -> Iterator[Problem]:

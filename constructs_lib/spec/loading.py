@@ -27,6 +27,13 @@ def verified(
             one for each name that is used twice.
     """
     known = tuple(environments)
+    problems = _problems(collection, known)
+    if problems:
+        raise SpecError(problems)
+    return known
+
+
+def _problems(collection: Collection, known: tuple[EnvironmentSpec, ...]) -> list[Problem]:
     names: list[str] = []
     for index, environment in enumerate(known):
         name = vars(environment).get("name") or f"environments[{index}]"
@@ -34,10 +41,7 @@ def verified(
             fix = "another environment has that name; give each a name of its own"
             collection.found.append((environment, Problem("name", name, fix)))
         names.append(name)
-    problems = collection.problems(zip(names, known, strict=True))
-    if problems:
-        raise SpecError(problems)
-    return known
+    return collection.problems(zip(names, known, strict=True))
 
 
 def load(path: Path) -> tuple[EnvironmentSpec, ...]:
@@ -49,6 +53,19 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or holds no environment.
         SpecError: with every problem of the environments that it holds.
+    """
+    environments, problems = read(path)
+    if problems:
+        raise SpecError(list(problems))
+    return environments
+
+
+def read(path: Path) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
+    """Return the environments that a Python file defines, and every problem of them.
+
+    Raises:
+        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
+        SpecError: where its problems stopped it from running.
     """
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
@@ -65,7 +82,8 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
         found = {id(v): v for v in namespace.values() if isinstance(v, EnvironmentSpec)}
         if not found and not collection.found:
             raise EnvironmentFileError(f"{path}: it defines no environment; write {EXAMPLE}")
-        return verified(collection, found.values())
+        environments = tuple(found.values())
+        return environments, tuple(_problems(collection, environments))
 
 
 def _where(path: Path, error: BaseException) -> str:
