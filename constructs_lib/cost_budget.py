@@ -36,7 +36,8 @@ class CostBudget(Construct):
             construct_id: the id in that scope.
             spec: the ceiling, the alerts and who is told.
             environment_name: value of the tag that is watched.
-            key: encrypts the topic; AWS Budgets is admitted to it.
+            key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own
+                policy has to do that.
 
         Raises:
             ValueError: where a topic is needed and no key is given.

@@ -19,5 +19,5 @@ GovCloud has none at all; what it costs is billed to the commercial account that
 
 
 def offered(region: str) -> bool:
-    """Whether a template of a Region can hold a budget."""
-    return region not in REGIONS_WITHOUT
+    """Whether a template of a Region can hold a budget in USD; China bills in CNY."""
+    return region not in REGIONS_WITHOUT and not region.startswith("cn-")

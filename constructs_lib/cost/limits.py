@@ -40,8 +40,8 @@ def limits(sheet: CostSheet, budget: Budget) -> Iterator[str]:
     yield f"Ceiling: {ceiling:,} USD a day at full size; {room}."
     if not offered(sheet.region):
         yield (
-            f"Nobody is told: CloudFormation has no AWS Budgets in {sheet.region}. A `CostBudget` "
-            "in a stack of another Region of the account watches this one as well."
+            f"Nobody is told: CloudFormation has no AWS Budgets in USD in {sheet.region}. A "
+            "`CostBudget` in a stack of another Region of the account watches this one as well."
         )
         return
     alerts = ", ".join(f"{alert} %" for alert in sorted(budget.alerts_percent))

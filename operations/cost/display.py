@@ -1,8 +1,9 @@
 """A cost sheet for a reader and for a program."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -12,18 +13,22 @@ from constructs_lib.cost.quantities import NOT_COUNTED
 from constructs_lib.cost.sheet import Amount, Line
 from operations.cost.estimate import Estimate
 
-COLUMNS = (
-    *("USD/hour", "USD/day", "USD/month", "share"),
-    *("idle USD/day", "src"),
-)
+COLUMNS: Final = ("USD/hour", "USD/day", "USD/month", "share", "idle/day", "[]")
+WIDEST: Final = 132
 
 
 def show(estimate: Estimate, console: Console) -> None:
     """Print the sheet of an environment."""
     sheet, spec = estimate.sheet, estimate.spec
     found = page(sheet)
+    if not console.is_terminal:
+        # A file or a pipe is as wide as the longest name of an item wants it to be.
+        console.width = max(console.width, WIDEST)
     table = Table(
-        title=f"{spec.name} in {sheet.region}: what it costs", title_justify="left", pad_edge=False
+        title=f"{spec.name} in {sheet.region}: what it costs",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("what for", overflow="fold")
     table.add_column("quantity x price", justify="right", overflow="fold")
@@ -33,7 +38,14 @@ def show(estimate: Estimate, console: Console) -> None:
         table.add_row(
             f"{row.purpose}\n[dim]{row.item}[/dim]",
             f"{row.quantity}\n[dim]{row.unit_price}[/dim]",
-            *(row.per_hour, row.per_day, row.per_month, row.share, row.idle_per_day, row.source),
+            *(
+                row.per_hour,
+                row.per_day,
+                row.per_month,
+                row.share,
+                row.idle_per_day,
+                f"[{row.source}]",
+            ),
         )
     table.add_section()
     table.add_row("at full size", "", *found.full, "100 %", found.idle[1], "", style="bold")
@@ -42,7 +54,7 @@ def show(estimate: Estimate, console: Console) -> None:
     if estimate.has_budget:
         for limit in limits(sheet, spec.budget):
             _line(console, limit.replace("`", ""))
-    _list(console, "Sources:", [f"{n}. {text}" for n, text in enumerate(found.sources, start=1)])
+    _list(console, "Sources:", [f"[{n}] {text}" for n, text in enumerate(found.sources, start=1)])
     _list(console, "Without a known price, and in no sum:", [f"- {t}" for t in found.unpriced])
     _list(console, "Assumptions:", [f"- {text}" for text in found.assumptions])
     _list(console, "Not counted:", [f"- {text}" for text in found.not_counted])
