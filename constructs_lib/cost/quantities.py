@@ -210,6 +210,39 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
         )
 
 
+def slurm_quantities(
+    *,
+    size: str,
+    instances: int,
+    accounting: bool,
+    login_instance_type: str | None,
+    login_nodes: int,
+    login_volume_gib: int,
+) -> Iterator[Quantity]:
+    """Yield what AWS PCS and login nodes add to the compute nodes.
+
+    What PCS charges for (controller, managed instances, accounting) is known; its prices are not
+    (2026-11-24), so that an environment with Slurm states them.
+
+    Args:
+        size: of the PCS cluster, `SMALL`, `MEDIUM` or `LARGE`.
+        instances: compute nodes at full size.
+        accounting: whether PCS keeps the accounting database.
+        login_instance_type: EC2 type of the login nodes.
+        login_nodes: how many of them run all the time.
+        login_volume_gib: root volume of each.
+    """
+    yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
+    managed, always = Decimal(instances + login_nodes), Decimal(login_nodes)
+    yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
+    if accounting:
+        yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
+    if login_instance_type is not None and login_nodes:
+        yield _kept(prices.on_demand(login_instance_type), login_nodes, "login nodes")
+        volumes = login_nodes * login_volume_gib
+        yield _kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
+
+
 def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:
     assumption = f"{each} GB a month assumed for each node and job instance"
     return Quantity(item, Decimal(busy * each), NONE, purpose, assumption)

@@ -1,17 +1,17 @@
 """One training environment: everything that is deployed together, as one value."""
 
 import re
-from collections.abc import Iterator, Sequence
-from decimal import ROUND_CEILING, Decimal
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from constructs_lib.catalogue import instances, prices
+from constructs_lib.catalogue import instances
 from constructs_lib.cost.quantities import bill
-from constructs_lib.cost.sheet import CostSheet, Quantity, cost_sheet
+from constructs_lib.cost.sheet import CostSheet, cost_sheet
+from constructs_lib.spec import ceiling
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
-from constructs_lib.spec.budget import NEAREST_PRICES, BudgetSpec
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import (
     LARGEST_PREFIX,
@@ -20,7 +20,7 @@ from constructs_lib.spec.network import (
     prefix_for,
 )
 from constructs_lib.spec.nodes import NodesSpec
-from constructs_lib.spec.problem import MISSING, Problem, choices
+from constructs_lib.spec.problem import Problem, choices
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
@@ -269,56 +269,17 @@ class EnvironmentSpec(Spec):
 
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
-        if "budget" in vars(self):
-            return
-        sheet = cost_sheet(bill(self), self.region)
-        unpriced = [quantity.item.name for quantity in sheet.unpriced]
-        without = f", {choices(unpriced)} without a known price" if unpriced else ""
-        yield Problem(
-            "budget",
-            MISSING,
-            f"every environment states what a day may cost; this one sums to {_usd(sheet)} USD a "
-            f"day at full size{without}; write "
-            f"budget=BudgetSpec(ceiling_usd_per_day={_whole(sheet)})",
-        )
+        if "budget" not in vars(self):
+            yield from ceiling.unstated(cost_sheet(bill(self), self.region))
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:
-        sheet, ceiling = self.cost_sheet(), self.budget.ceiling_usd_per_day
-        if sheet.full.per_day > ceiling:
-            parts = ", ".join(
-                f"{line.quantity.purpose} {line.full.per_day:,.2f}" for line in sheet.dominating()
-            )
-            yield Problem(
-                "budget.ceiling_usd_per_day",
-                ceiling,
-                f"the environment sums to {_usd(sheet)} USD a day at full size, most of it "
-                f"{parts}; write at least {_whole(sheet)}, or buy less",
-            )
+        yield from ceiling.above(self.cost_sheet(), self.budget.ceiling_usd_per_day)
 
     @rule
     def _everything_has_a_price(self) -> Iterator[Problem]:
-        unpriced = self.cost_sheet().unpriced
-        if not unpriced or self._is_not_sold():
-            return
-        names = [quantity.item.name for quantity in unpriced]
-        yield Problem(
-            "budget.prices",
-            f"no price of {choices(names)}",
-            f"none is known in {self.region}, and a ceiling that leaves it out would not hold; "
-            f"write {self._price_to_write(unpriced)}",
-        )
-
-    def _price_to_write(self, unpriced: Sequence[Quantity]) -> str:
-        """Return the fields that would give every item a price."""
-        elsewhere = self.budget.price_region or NEAREST_PRICES
-        lacking = [q for q in unpriced if prices.price(q.item, elsewhere) is None]
-        stated = ", ".join(f'PriceSpec(item="{q.item.name}", usd=...)' for q in lacking)
-        parts = [f'price_region="{elsewhere}" to take the prices of that Region'] * (
-            len(lacking) < len(unpriced)
-        )
-        parts += [f"prices=({stated},) with what you pay for each unit"] * bool(lacking)
-        return " and ".join(parts)
+        if not self._is_not_sold():
+            yield from ceiling.unpriced(self.cost_sheet(), self.budget.price_region)
 
     def _is_not_sold(self) -> bool:
         """Whether what lacks a price is reported already, as something that cannot be bought."""
@@ -328,12 +289,3 @@ class EnvironmentSpec(Spec):
             or any(self.storage.problems())
             or any(self.nodes.problems())
         )
-
-
-def _usd(sheet: CostSheet) -> str:
-    return f"{sheet.full.per_day:,.2f}"
-
-
-def _whole(sheet: CostSheet) -> Decimal:
-    """Return the smallest whole ceiling that holds."""
-    return max(sheet.full.per_day.to_integral_value(ROUND_CEILING), Decimal(1))

@@ -133,7 +133,7 @@ def _attributes(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_of(document: Mapping[str, Any], region: str) -> bool:
-    return _attributes(document).get("regionCode", region) == region
+    return str(_attributes(document).get("regionCode", region)) == region
 
 
 def _date(document: Mapping[str, Any]) -> str | None:

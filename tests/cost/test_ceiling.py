@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructs_lib.catalogue import prices
-from constructs_lib.cost.quantities import bill
+from constructs_lib.cost.quantities import bill, slurm_quantities
 from constructs_lib.cost.sheet import cost_sheet
 from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec
@@ -243,6 +243,29 @@ def test_a_network_is_billed_for_what_it_makes():
     assert not any(name.startswith("nat-gateway") for name in used(CLOSED))
     assert not any(name.startswith(("nat", "cloudwatch")) for name in used(EXISTING))
     assert used(EXISTING)["interface-endpoint/hour"] == 1
+
+
+def test_slurm_is_paid_for_while_no_job_runs():
+    """Controller, accounting and login nodes never scale to zero; PCS's fee follows instances."""
+    found = {
+        q.item.name: (int(q.full), int(q.idle))
+        for q in slurm_quantities(
+            size="MEDIUM",
+            instances=16,
+            accounting=True,
+            login_instance_type="m6i.xlarge",
+            login_nodes=2,
+            login_volume_gib=100,
+        )
+    }
+
+    assert found == {
+        "pcs/MEDIUM/controller": (1, 1),
+        "pcs/MEDIUM/node": (18, 2),
+        "pcs/MEDIUM/accounting": (1, 1),
+        "ec2/m6i.xlarge/on-demand": (2, 2),
+        "ebs/gp3/storage": (200, 200),
+    }
 
 
 @given(environment=environments(), more=st.integers(1, 50))
