@@ -11,6 +11,7 @@ from operations.cli import main
 from operations.cost import price_table
 from tests.cost.price_list_server import product, serving
 
+ROOT = Path(__file__).parents[2]
 HEAD = """
 from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
@@ -55,6 +56,20 @@ def test_every_environment_has_a_sheet(environment, capsys: pytest.CaptureFixtur
         *(line.quantity.item.name for line in sheet.lines),
     ):
         assert text in out, text
+
+
+def test_the_excerpt_of_the_readme_is_what_is_printed(capsys: pytest.CaptureFixture[str]):
+    """Figures in a README grow old in silence."""
+    readme = (ROOT / "README.md").read_text()
+    excerpt = readme.partition("ultracluster cost ultracluster\n```\n\n```\n")[2].partition("```")[
+        0
+    ]
+    main(["cost", "ultracluster"])
+    printed = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+
+    shown = [" ".join(line.split()) for line in excerpt.splitlines() if line.strip()]
+    assert len(shown) > 9
+    assert [line for line in shown if line not in printed] == []
 
 
 def test_json_holds_decimals_as_texts(capsys: pytest.CaptureFixture[str]):
