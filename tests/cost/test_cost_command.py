@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from constructs_lib.spec.loading import load
 from environments import ENVIRONMENTS
 from operations.cli import main
 from operations.cost import price_table
+from operations.rehearsal.stand_in import environment_file
 from tests.cost.price_list_server import product, serving
+from tests.spec.samples import P4D
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -153,6 +156,11 @@ def test_what_is_not_there_is_one_line(name: str, capsys: pytest.CaptureFixture[
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR ")
+
+
+def test_a_stand_in_file_holds_budget_and_prices(tmp_path: Path):
+    """A rehearsal writes an environment down and reads it again, its stated prices included."""
+    assert load(environment_file(P4D, tmp_path)) == (P4D,)
 
 
 def test_refresh_writes_the_table_and_shows_what_changed(

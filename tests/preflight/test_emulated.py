@@ -121,7 +121,7 @@ def as_deployer(monkeypatch: pytest.MonkeyPatch, ready: Prepared) -> None:
 @pytest.fixture
 def environment_file(tmp_path: Path, ready: Prepared) -> str:
     """The environment as a user's own file."""
-    names = ("environment", "lustre", "network", "nodes")
+    names = ("budget", "environment", "lustre", "network", "nodes")
     imports = "\n".join(f"from constructs_lib.spec.{name} import *" for name in names)
     path = tmp_path / "ours.py"
     path.write_text(f"{imports}\nOURS = {ready.spec!r}\n")
