@@ -19,6 +19,9 @@ botocore 1.44.5 says 11 subscribers)."""
 MOST_ALERTS: Final = 9
 """10 notifications a budget (botocore 1.44.5), of which one is the forecast's."""
 LARGEST_PERCENT: Final = 1000
+DEAREST_USD: Final = 10**6
+HIGHEST_USD: Final = 10**9
+"""Beyond these something else was meant."""
 NEAREST_PRICES: Final = "us-east-1"
 """The Region of which most prices are known."""
 
@@ -29,7 +32,7 @@ class PriceSpec(Spec):
     item: str
     """What it is a price of, as a cost sheet names it, for example `ec2/p5e.48xlarge/on-demand`."""
 
-    usd: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    usd: Annotated[float, Field(ge=0, le=DEAREST_USD, allow_inf_nan=False)]
     """USD for one unit of the item (an hour, a GB-month); 0 for what is paid already."""
 
     source: str = "stated in the environment"
@@ -54,7 +57,7 @@ class PriceSpec(Spec):
 class BudgetSpec(Spec):
     """The most that an environment may cost, and who is told before it does."""
 
-    ceiling_usd_per_day: Annotated[int, Field(ge=1)]
+    ceiling_usd_per_day: Annotated[int, Field(ge=1, le=HIGHEST_USD)]
     """Most USD for 24 hours at full size. Nothing is synthesized that its sheet sums higher."""
 
     notify: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from decimal import ROUND_CEILING, Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.catalogue import prices
@@ -150,6 +150,7 @@ def test_a_ceiling_of_a_day_is_a_ceiling_of_aws_month():
     ("fields", "field", "words"),
     [
         ({"ceiling_usd_per_day": 0}, "ceiling_usd_per_day", "write at least 1"),
+        ({"ceiling_usd_per_day": 10**30}, "ceiling_usd_per_day", "write at most 1000000000"),
         ({"ceiling_usd_per_day": 10.5}, "ceiling_usd_per_day", "write a whole number"),
         ({"notify": ("nobody",)}, "notify[0]", "write an e-mail address"),
         ({"notify": ("a@b.example",) * 2}, "notify[1]", "listed twice"),
@@ -180,7 +181,12 @@ def test_a_budget_that_cannot_be_is_refused(fields: dict[str, object], field: st
 
 @pytest.mark.parametrize(
     ("item", "usd", "field"),
-    [("nat/hour", 1.0, "item"), ("kms/key", -1.0, "usd"), ("kms/key", float("nan"), "usd")],
+    [
+        ("nat/hour", 1.0, "item"),
+        ("kms/key", -1.0, "usd"),
+        ("kms/key", float("nan"), "usd"),
+        ("kms/key", 1e300, "usd"),
+    ],
 )
 def test_a_price_that_cannot_be_is_refused_in_one_line(item: str, usd: float, field: str):
     """Also where the faulty price is part of an environment that is then summed."""
@@ -268,6 +274,7 @@ def test_slurm_is_paid_for_while_no_job_runs():
     }
 
 
+@settings(max_examples=30, deadline=None)
 @given(environment=environments(), more=st.integers(1, 50))
 def test_more_nodes_never_cost_less(environment: EnvironmentSpec, more: int):
     """Whatever they are and however they are paid for."""
