@@ -6,7 +6,7 @@ where conditions or exclusions are too different to compare, it says that it doe
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -40,6 +40,8 @@ class Grant:
     principal: str
     """`AWS:...`, `Service:...`, or empty in a policy of an identity."""
     conditions: Conditions
+    written: str = field(default="", compare=False)
+    """The action as it is written."""
 
     def covers(self, other: "Grant") -> bool:
         """Whether everything that another says is said here."""
@@ -55,14 +57,14 @@ class Grant:
 def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
     """Return the parts of a resolved statement."""
     effect: Literal["Allow", "Deny"] = "Deny" if statement.get("Effect") == "Deny" else "Allow"
-    actions = list(_patterns(statement, "Action", str.lower))
-    found = list(_patterns(statement, "Resource", str)) or [ANYTHING]
+    actions = list(_patterns(statement, "Action"))
+    found = list(_patterns(statement, "Resource")) or [ANYTHING]
     principals = list(_principals(statement)) or [""]
     conditions = _conditions(statement.get("Condition"))
     if len(actions) * len(found) * len(principals) > MOST:
         actions, found = ["|".join(sorted(actions))], ["|".join(sorted(found))]
     return tuple(
-        Grant(effect, action, resource, principal, conditions)
+        Grant(effect, action.lower(), resource, principal, conditions, action)
         for action in actions
         for resource in found
         for principal in principals
@@ -103,10 +105,10 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _patterns(statement: Mapping[str, Any], name: str, shape: Any) -> Iterator[str]:
+def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:
     for value in listed(statement.get(name)):
-        yield shape(token(value))
-    excluded = [shape(token(value)) for value in listed(statement.get(f"Not{name}"))]
+        yield token(value)
+    excluded = [token(value) for value in listed(statement.get(f"Not{name}"))]
     if excluded:
         yield "!" + "|".join(sorted(excluded))
 
@@ -176,6 +178,11 @@ def _glob(wide: str, narrow: str) -> bool:
     """Whether every text that a pattern matches is matched by a wider one."""
     # A wildcard of the narrow pattern is matched by a wildcard alone, not by `?` or a letter.
     return bool(_compiled(wide).fullmatch(narrow.replace("*", WILD).replace("?", "\ue001")))
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Whether a text is one that a pattern of IAM stands for."""
+    return bool(_compiled(pattern).fullmatch(text))
 
 
 @lru_cache(maxsize=4096)

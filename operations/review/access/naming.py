@@ -7,16 +7,20 @@ from typing import Any, Final
 from constructs_lib.rules.resolved import Encoded, Link, ResolvedResource, Text, Unknown
 
 NOUNS: Final[Mapping[str, str]] = {
-    "AWS::EC2::SecurityGroup": "security group",
-    "AWS::EC2::VPC": "VPC",
+    "AWS::AutoScaling::AutoScalingGroup": "Auto Scaling group",
+    "AWS::EC2::EIP": "public address",
+    "AWS::EC2::NatGateway": "NAT gateway",
+    "AWS::EC2::SecurityGroupEgress": "rule",
+    "AWS::EC2::SecurityGroupIngress": "rule",
     "AWS::EC2::VPCEndpoint": "endpoint",
     "AWS::ECR::Repository": "image repository",
-    "AWS::FSx::FileSystem": "file system",
-    "AWS::IAM::InstanceProfile": "instance profile",
+    "AWS::FSx::DataRepositoryAssociation": "link to S3",
     "AWS::IAM::ManagedPolicy": "policy",
-    "AWS::KMS::Key": "key",
-    "AWS::S3::Bucket": "bucket",
-    "AWS::SSM::Parameter": "parameter",
+    "AWS::PCS::Cluster": "Slurm cluster",
+    "AWS::PCS::ComputeNodeGroup": "node group",
+    "AWS::PCS::Queue": "Slurm queue",
+    "AWS::RDS::DBCluster": "database cluster",
+    "AWS::RDS::DBInstance": "database",
     "AWS::SageMaker::Cluster": "HyperPod cluster",
 }
 PSEUDO: Final[Mapping[str, str]] = {
@@ -43,19 +47,31 @@ OF_SERVICES: Final[Mapping[str, str]] = {
 
 
 def noun(resource_type: str) -> str:
-    """Return what a type is called."""
+    """Return what a type is called: `AWS::EC2::PlacementGroup` is a placement group."""
     if resource_type in NOUNS:
         return NOUNS[resource_type]
-    last = resource_type.rsplit("::", maxsplit=1)[-1] or "resource"
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", last).lower()
+    if resource_type.startswith("Custom::"):
+        return f"custom resource {resource_type.removeprefix('Custom::')}"
+    last = resource_type.rsplit("::", maxsplit=1)[-1]
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", last)
+    return " ".join(w if w.isupper() and len(w) > 1 else w.lower() for w in words) or "resource"
 
 
 def short(resource: ResolvedResource) -> str:
-    """Return the construct's own name, without the children that CDK makes in it."""
+    """Return the path of a construct within its stack, without the children that CDK makes.
+
+    `ultracluster/Storage/Lustre/Group/Resource` of stack Storage is `Lustre/Group`.
+    """
     parts = (resource.place.construct_path or "").split("/")
+    for end in range(1, len(parts)):
+        if resource.place.stack in (parts[end - 1], "-".join(parts[:end])):
+            parts = parts[end:]
+            break
+    else:
+        parts = parts[-2:]
     while len(parts) > 1 and parts[-1] in ("Resource", "Default"):
         parts.pop()
-    return parts[-1] or resource.place.logical_id
+    return "/".join(parts) or resource.place.logical_id
 
 
 class Names:
@@ -89,6 +105,17 @@ class Names:
         if isinstance(value, bool):
             return str(value).lower()
         return str(value)
+
+    def readable(self, marked: str) -> str:
+        """Return a text of `grants.token` with the names of what it refers to."""
+        text = marked
+        for piece in {part.split(">")[0] for part in marked.split("<")[1:]}:
+            stack, _, rest = piece.partition("/")
+            name = self.of(stack, rest.split(".")[0]) if rest else PSEUDO.get(piece, UNTOLD)
+            text = text.replace(f"<{piece}>", name)
+        if text.endswith("/*") and text.startswith("the "):
+            return f"everything in {text.removesuffix('/*')}"
+        return text
 
     def _joined(self, parts: tuple[Any, ...]) -> str:
         links = [part for part in parts if isinstance(part, Link)]

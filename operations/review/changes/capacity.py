@@ -184,16 +184,11 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
     elif now < was:
         yield Verdict(
             Danger.REDUCES_CAPACITY,
-            f"{site.name} has {words} {accelerators(kind, now)} instead of {was:,}",
+            f"{site.name} has {words} {accelerators(kind, now)} instead of {was:,}"
+            + ("" if words == "at least" else "; if more run, they are terminated with their jobs"),
             guide,
+            "drain the nodes first",
         )
-        if words != "at least":
-            yield Verdict(
-                Danger.INTERRUPTS,
-                f"nodes above {now:,} are terminated, with the jobs on them",
-                f"a group above its limit is scaled in at once ({guide})",
-                "drain the nodes first",
-            )
     else:
         yield Verdict(
             Danger.COSTS_MORE,
@@ -299,12 +294,8 @@ def _instance_group(
     if now < was:
         yield Verdict(
             Danger.REDUCES_CAPACITY,
-            f"group {name} has {accelerators(kind, now)} instead of {was:,}",
-            HYPERPOD_API,
-        )
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"{was - now:,} nodes of {name} are deleted with what runs on them",
+            f"group {name} has {accelerators(kind, now)} instead of {was:,}; the others are deleted "
+            "with what runs on them",
             HYPERPOD_API,
         )
     elif now > was:

@@ -92,7 +92,7 @@ def _create_only(site: Site, path: Path) -> Path | None:
 def _replacement(site: Site, pointer: Path, cause: Difference) -> Iterator[Verdict]:
     schema = site.schema
     assert schema is not None  # noqa: S101  (its pointer was just found)
-    because = f"it refers to {cause.resource}, which is replaced; {source(site, schema, pointer)}"
+    because = f"it refers to {cause.resource}, which is replaced; {source(schema, pointer)}"
     yield from of(site, because, pointer)
     if site.type == "AWS::EC2::CapacityReservation":
         from_count = at(site.resource.properties, ("InstanceCount",))

@@ -47,19 +47,19 @@ class Pass(NamedTuple):
             return False
         return self.peer == other.peer or _within(other.peer, self.peer)
 
-    def words(self) -> str:
-        """Return it as a sentence has it."""
+    def words(self, side: Side) -> str:
+        """Return it as a sentence has it, with the names of a side's resources."""
         what = "everything" if self.protocol == EVERYTHING else f"{self.protocol}{self._ports()}"
-        side = "from" if self.direction == "in" else "to"
-        return f"{what} {side} {self.whom()}"
+        return f"{what} {'from' if self.direction == 'in' else 'to'} {self.whom(side)}"
 
-    def whom(self) -> str:
+    def whom(self, side: Side) -> str:
         """Return the peer in words."""
         if self.peer is None:
             return "a peer that the templates do not tell"
         if self.peer in ANYWHERE:
             return f"anybody on the internet ({self.peer})"
-        return shown(self.peer)
+        found = side.resources.get(self.peer)  # type: ignore[call-overload]
+        return named(found) if found else shown(self.peer)
 
     def _ports(self) -> str:
         if self.first <= 0 and self.last >= LAST_PORT:
@@ -144,6 +144,7 @@ def _of_rule(rule: ResolvedResource | None) -> list[Pass]:
 
 
 def _verdicts(
+    site: Site,
     name: str,
     group: Key | str | None,
     gained: Sequence[Pass],
@@ -158,7 +159,7 @@ def _verdicts(
         side = "in" if passage.direction == "in" else "out"
         yield Verdict(
             Danger.LOOSENS_SECURITY,
-            f"{name} lets {passage.words()} {side}",
+            f"{name} lets {passage.words(site.moment.new)} {side}",
             f"no rule of the group let that pass before ({GUIDE})",
             "name the group or the block that needs it" if world else "",
         )
@@ -166,7 +167,7 @@ def _verdicts(
         fabric = passage.protocol == EVERYTHING and passage.peer == group
         yield Verdict(
             Danger.INTERRUPTS,
-            f"{name} no longer lets {passage.words()} pass"
+            f"{name} no longer lets {passage.words(site.moment.old)} pass"
             + (": EFA stops between the nodes" if fabric else ""),
             EFA_GUIDE if fabric else f"no rule of the group lets it pass any more ({GUIDE})",
             "keep the rule, in both directions" if fabric else "",
@@ -187,7 +188,7 @@ def _compared(
     lost = [p for p in before if not any(q.covers(p) for q in has)]
     holder = site.moment.new.resources.get(new_group) or site.moment.old.resources.get(old_group)
     name = named(holder) if holder else f"the security group {shown(new_group or old_group)}"
-    yield from _verdicts(name, new_group, gained, lost)
+    yield from _verdicts(site, name, new_group, gained, lost)
 
 
 def _renamed(passage: Pass, old: Any, new: Any) -> Pass:
@@ -247,7 +248,7 @@ def rule_added(site: Site) -> Iterator[Verdict]:
     gained = [p for p in after if not any(q.covers(p) for q in had)]
     holder = site.moment.new.resources.get(group) if isinstance(group, tuple) else None
     name = named(holder) if holder else f"the security group {shown(group)}"
-    yield from _verdicts(name, group, gained, (), new=_is_new(site, group))
+    yield from _verdicts(site, name, group, gained, (), new=_is_new(site, group))
 
 
 def _is_new(site: Site, group: Any) -> bool:
@@ -261,7 +262,9 @@ def group_added(site: Site) -> Iterator[Verdict]:
     assert site.new is not None and site.new_key is not None  # noqa: S101, PT018
     group = site.moment.new.groups.known.get(site.new_key)
     own = [read(r) for r in (group.admissions if group else ()) if not r.separate]
-    yield from _verdicts(site.name, site.new_key, [p for p in own if p is not None], (), new=True)
+    yield from _verdicts(
+        site, site.name, site.new_key, [p for p in own if p is not None], (), new=True
+    )
 
 
 @going(*SEPARATE)
@@ -272,7 +275,7 @@ def rule_removed(site: Site) -> Iterator[Verdict]:
     lost = [p for p in _of_rule(site.old) if not any(q.covers(p) for q in has)]
     holder = site.moment.old.resources.get(group) if isinstance(group, tuple) else None
     name = named(holder) if holder else f"the security group {shown(group)}"
-    yield from _verdicts(name, group, (), lost)
+    yield from _verdicts(site, name, group, (), lost)
     if not lost:
         yield Verdict(
             Danger.HARMLESS, f"{name} lets the same pass without this rule", f"compared; {GUIDE}"

@@ -155,7 +155,7 @@ def _words(site: Site, some: Sequence[Grant]) -> str:
     grouped: dict[tuple[str, str, bool], list[str]] = {}
     for grant in some:
         key = (grant.resource, grant.principal, bool(grant.conditions))
-        grouped.setdefault(key, []).append(grant.action)
+        grouped.setdefault(key, []).append(grant.written or grant.action)
     parts = []
     for (resource, principal, conditional), actions in list(grouped.items())[:MOST_NAMED]:
         listed = ", ".join(sorted(set(actions))[:MOST_NAMED])
@@ -177,18 +177,7 @@ def _trust(some: Sequence[Grant]) -> bool:
 def _place(names: Names, token: str) -> str:
     if token == "*":  # noqa: S105  (a pattern of resources)
         return "everything"
-    return readable(names, token)
-
-
-def readable(names: Names, token: str) -> str:
-    """Return a token of `grants.token` with the names of what it refers to."""
-    text = token
-    for piece in {p.split(">")[0] for p in token.split("<")[1:]}:
-        stack, _, rest = piece.partition("/")
-        logical_id = rest.split(".")[0]
-        name = names.of(stack, logical_id) if rest else piece.rsplit("::", maxsplit=1)[-1]
-        text = text.replace(f"<{piece}>", name)
-    return text
+    return names.readable(token)
 
 
 def _principal(names: Names, principal: str) -> str:
@@ -197,7 +186,7 @@ def _principal(names: Names, principal: str) -> str:
         return OF_SERVICES.get(value, value)
     if value == "*":
         return "anybody"
-    return readable(names, value)
+    return names.readable(value)
 
 
 @coming(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")

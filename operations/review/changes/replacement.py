@@ -55,7 +55,7 @@ ORDER: Final = (
 )
 
 
-def pointer(site: Site, schema: Schema, pointers: tuple[Path, ...]) -> Path | None:
+def pointer(site: Site, pointers: tuple[Path, ...]) -> Path | None:
     """Return the first of some pointers at which the values differ because of this change."""
     for path in pointers:
         depth = min(len(path), len(site.path))
@@ -64,7 +64,7 @@ def pointer(site: Site, schema: Schema, pointers: tuple[Path, ...]) -> Path | No
     return None
 
 
-def source(site: Site, schema: Schema, path: Path) -> str:
+def source(schema: Schema, path: Path) -> str:
     """Return who says that a property is create-only."""
     name = dotted(path)
     if path in schema.documented:
@@ -80,11 +80,11 @@ def create_only(site: Site) -> Iterator[Verdict]:
         return
     if site.type in CONNECTIONS:
         return
-    always = pointer(site, schema, schema.create_only)
+    always = pointer(site, schema.create_only)
     if always:
-        yield from of(site, source(site, schema, always), always)
+        yield from of(site, source(schema, always), always)
         return
-    sometimes = pointer(site, schema, schema.conditional_create_only)
+    sometimes = pointer(site, schema.conditional_create_only)
     if sometimes and sometimes[0] not in IN_PLACE.get(site.type, ()):
         because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
         yield from of(site, because, sometimes)
@@ -145,7 +145,8 @@ def twin(site: Site) -> Iterator[Verdict]:
         known_text(value) == "true" for value in site.both("PrivateDnsEnabled")
     ):
         service = site.both("ServiceName")
-        if not differs(*service) and not differs(*site.both("VpcId")):
+        elsewhere = site.follows and site.path[0] == "VpcId"
+        if not elsewhere and not differs(*service) and not differs(*site.both("VpcId")):
             yield Verdict(
                 Danger.FAILS,
                 "the new endpoint is refused: its private DNS name is the old one's",
@@ -164,7 +165,8 @@ def _moves(site: Site) -> bool:
         "AWS::FSx::DataRepositoryAssociation": ("FileSystemId", "FileSystemPath"),
         "AWS::S3::BucketPolicy": ("Bucket",),
     }
-    return any(differs(*site.both(name)) for name in places.get(site.type, ()))
+    names = places.get(site.type, ())
+    return (site.follows and site.path[0] in names) or any(differs(*site.both(n)) for n in names)
 
 
 def twin_of_renamed(site: Site) -> Iterator[Verdict]:

@@ -1,54 +1,18 @@
 """What things are called, and how much of them there is."""
 
-import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from constructs_lib.rules.reading import UndeterminedError, number, part, shown, text
 from constructs_lib.rules.resolved import ResolvedResource
+from operations.review.access.naming import noun, short
 
-NOUNS: Final[Mapping[str, str]] = {
-    "AWS::AutoScaling::AutoScalingGroup": "Auto Scaling group",
-    "AWS::EC2::EIP": "public address",
-    "AWS::EC2::FlowLog": "flow log",
-    "AWS::EC2::NatGateway": "NAT gateway",
-    "AWS::EC2::SecurityGroupEgress": "rule",
-    "AWS::EC2::SecurityGroupIngress": "rule",
-    "AWS::EC2::VPC": "VPC",
-    "AWS::EC2::VPCEndpoint": "endpoint",
-    "AWS::ECR::Repository": "image repository",
-    "AWS::FSx::DataRepositoryAssociation": "link to S3",
-    "AWS::IAM::ManagedPolicy": "policy",
-    "AWS::KMS::Key": "key",
-    "AWS::PCS::Cluster": "Slurm cluster",
-    "AWS::PCS::ComputeNodeGroup": "node group",
-    "AWS::PCS::Queue": "Slurm queue",
-    "AWS::RDS::DBInstance": "database",
-    "AWS::RDS::DBCluster": "database cluster",
-    "AWS::S3::Bucket": "bucket",
-    "AWS::SSM::Parameter": "parameter",
-    "AWS::SageMaker::Cluster": "HyperPod cluster",
-}
 GIB_IN_TIB: Final = 1024
 LONGEST: Final = 160
 
 
-def noun(resource_type: str) -> str:
-    """Return what a type is called: `AWS::EC2::PlacementGroup` is a placement group."""
-    if resource_type in NOUNS:
-        return NOUNS[resource_type]
-    if resource_type.startswith("Custom::"):
-        return f"custom resource {resource_type.removeprefix('Custom::')}"
-    last = resource_type.rsplit("::", maxsplit=1)[-1] or "resource"
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", last)
-    return " ".join(w if w.isupper() and len(w) > 1 else w.lower() for w in words) or "resource"
-
-
 def named(resource: ResolvedResource) -> str:
     """Return a resource as a sentence calls it: `the file system Lustre`."""
-    path = [p for p in (resource.place.construct_path or "").split("/") if p != "Resource"]
-    name = path[-1] if path and path[-1] else resource.place.logical_id
-    return f"the {noun(resource.resource_type)} {name}"
+    return f"the {noun(resource.resource_type)} {short(resource)}"
 
 
 def tebibytes(gib: float) -> str:
