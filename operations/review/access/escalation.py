@@ -8,6 +8,7 @@ from operations.review.access.escalation_paths import OWN, WAYS, Way
 from operations.review.access.grants import Grant, grants, pattern_matches, uncovered
 from operations.review.access.identities import ADMINISTRATOR, Identity, roles_of
 from operations.review.access.naming import Names, short
+from operations.review.access.sentences import condition
 from operations.review.access.statement import Escalation
 
 PASSED_TO: Final = "iam:passedtoservice"
@@ -163,9 +164,9 @@ def _limits(by_action: dict[str, tuple[Grant, ...]], names: Names) -> Iterator[s
         for grant in granted[:1]:
             if not _wide(grant.resource):
                 yield f"{action} only on {names.readable(grant.resource)}"
-            for _, name, values in sorted(grant.conditions, key=str):
-                shown = " or ".join(names.readable(value) for value in sorted(values))
-                yield f"{action} only where {name} is {shown}"
+            for operator, name, values in sorted(grant.conditions, key=str):
+                shown = [names.readable(value) for value in sorted(values)]
+                yield f"{action} only where {condition(operator, name, shown, names)}"
 
 
 def _severity(identity: Identity, targets: Sequence[Identity], *, wide: bool) -> Severity:

@@ -1,5 +1,6 @@
 """Policies, wherever a template carries them."""
 
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -49,7 +50,7 @@ class Stated:
     owners: tuple[Key, ...]
     """Roles, users or groups that have it; resources that it is the policy of."""
 
-    @property
+    @builtins.property
     def allows(self) -> bool:
         """Whether it allows."""
         return self.body.get("Effect") == "Allow"

@@ -9,6 +9,14 @@ from operations.review.access.policies import Stated
 from operations.review.access.statement import Level
 
 ANYBODY: Final = "anybody"
+VERBS: Final[Mapping[Level, str]] = {
+    Level.PERMISSIONS: "manage permissions",
+    Level.WRITE: "write",
+    Level.TAGGING: "tag",
+    Level.READ: "read",
+    Level.LIST: "list",
+    Level.UNKNOWN: "do what IAM's reference does not have",
+}
 OPERATORS: Final[Mapping[str, str]] = {
     "stringequals": "is",
     "stringnotequals": "is not",
@@ -119,10 +127,11 @@ def conditions(stated: Stated, names: Names) -> Iterator[str]:
             yield f"{operator} holds {UNTOLD}"
             continue
         for name, values in keys.items():
-            yield _condition(str(operator), str(name), values, names)
+            yield condition(str(operator), str(name), values, names)
 
 
-def _condition(operator: str, name: str, values: Any, names: Names) -> str:
+def condition(operator: str, name: str, values: Any, names: Names) -> str:
+    """Return one condition in words."""
     lower = operator.lower()
     quantifier, _, plain = lower.rpartition(":")
     exists = plain.endswith("ifexists")
@@ -150,12 +159,14 @@ def actions(levels: tuple[tuple[Level, tuple[str, ...]], ...], body: Mapping[str
         return f"do everything but {', '.join(map(str, excluded))}"
     if not levels:
         return "do nothing"
-    parts = []
+    if any(name in ("*", "*:*") for _, names in levels for name in names):
+        return "do everything"
+    services = [name[:-2] for _, names in levels for name in names if name.endswith(":*")]
+    parts = [f"do everything in {', '.join(services)}"] if services else []
     for level, names in levels:
-        if "*" in names or "*:*" in names:
-            return "do everything"
-        parts.append(f"{level.value}: {', '.join(names)}")
-    return "; ".join(parts)
+        rest = [name for name in names if not name.endswith(":*")]
+        parts += [f"{VERBS[level]} ({', '.join(rest)})"] if rest else []
+    return ", ".join(parts)
 
 
 def sentence(
@@ -173,7 +184,7 @@ def sentence(
         if "sts:AssumeRole" not in what:
             words += f" ({what})"
     else:
-        words = f"{subject} {verb} {what}; on {', '.join(on)}"
+        words = f"{subject} {verb} {what} on {', '.join(on)}"
     if not under:
         return words
-    return f"{words}; {'only where' if stated.allows else 'where'} {' and '.join(under)}"
+    return f"{words}, {'only where' if stated.allows else 'where'} {' and '.join(under)}"

@@ -1,5 +1,6 @@
 """What policies say, in words."""
 
+import builtins
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -64,7 +65,7 @@ class Statement:
     sentence: str
     """Everything above in one sentence."""
 
-    @property
+    @builtins.property
     def place(self) -> str:
         """Path of the construct, or stack and logical id where there is none."""
         return self.construct_path or f"{self.stack}/{self.resource}"

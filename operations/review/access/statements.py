@@ -7,15 +7,16 @@ for statement in statements({"Storage": template}):
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolution import resolve
-from constructs_lib.rules.resolved import ResolvedResource, Unknown
+from constructs_lib.rules.resolved import Link, ResolvedResource, Unknown
 from constructs_lib.rules.template import Template
 from operations.review.access import escalation
 from operations.review.access.grants import listed, token
-from operations.review.access.identities import read_identities
+from operations.review.access.identities import ADMINISTRATOR, read_identities
 from operations.review.access.levels import by_level, level, scoped
 from operations.review.access.naming import Names, noun, short
-from operations.review.access.policies import Stated, read
+from operations.review.access.policies import IDENTITIES, Stated, read
 from operations.review.access.sentences import (
     ANYBODY,
     actions,
@@ -111,7 +112,7 @@ class _Reader:
         self._resources = {(r.place.stack, r.place.logical_id): r for r in resources}
         self._stated = read(resources)
         found = escalation.find(resources, read_identities(resources, self._stated))
-        self._escalations: dict[tuple[str, str], list[Escalation]] = {}
+        self._escalations: dict[Key, list[Escalation]] = {}
         for each in found:
             self._escalations.setdefault((each.stack, each.resource), []).append(each)
 
@@ -119,6 +120,41 @@ class _Reader:
         """Yield every statement."""
         for stated in self._stated:
             yield self._statement(stated)
+        for resource in self._resources.values():
+            if resource.resource_type in IDENTITIES:
+                yield from self._elsewhere(resource)
+
+    def _elsewhere(self, resource: ResolvedResource) -> Iterator[Statement]:
+        """Yield the policies of a role that are written elsewhere, so that nobody overlooks them."""
+        who = self._names.of(resource.place.stack, resource.place.logical_id)
+        for index, arn in enumerate(listed(resource.properties.get("ManagedPolicyArns"))):
+            if isinstance(arn, Link):
+                continue
+            name = self._names.text(arn)
+            short_name = name.rsplit("/", maxsplit=1)[-1]
+            wide = short_name in ADMINISTRATOR
+            yield Statement(
+                stack=resource.place.stack,
+                resource=resource.place.logical_id,
+                construct_path=resource.place.construct_path,
+                kind="identity",
+                property=f"ManagedPolicyArns[{index}]",
+                sid=None,
+                allows=True,
+                who=(who,),
+                may=((Level.UNKNOWN, (short_name,)),),
+                on=(),
+                under=(),
+                marks=(
+                    Mark(
+                        "wildcard" if wide else "unknown",
+                        f"what {name} allows is not in the templates",
+                        GUIDE,
+                        "high" if wide else "low",
+                    ),
+                ),
+                sentence=f"{who} may do what the policy {short_name} allows",
+            )
 
     def _statement(self, stated: Stated) -> Statement:
         place = stated.place
@@ -174,7 +210,7 @@ class _Reader:
             yield from _trusted(stated, who, self._names)
         mine = {action.lower() for action in map(token, listed(stated.body.get("Action")))}
         for owner in stated.owners if stated.kind == "identity" else ():
-            for each in self._escalations.get(owner, ()):  # type: ignore[call-overload]
+            for each in self._escalations.get(owner, ()):
                 if _takes_part(each, mine):
                     yield Mark(
                         "escalation",

@@ -1,5 +1,6 @@
 """A change between two sets of templates, and how dangerous it is."""
 
+import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,12 +77,12 @@ class Change:
     caused_by: Difference | None = None
     """The change that this one follows from."""
 
-    @property
+    @builtins.property
     def worst(self) -> Danger:
         """What decides how it is shown, and whether a pipeline goes on."""
         return self.dangers[0]
 
-    @property
+    @builtins.property
     def place(self) -> str:
         """Path of the construct, or stack and logical id where there is none."""
         return self.construct_path or f"{self.stack}/{self.resource}"

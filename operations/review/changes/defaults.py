@@ -2,12 +2,13 @@
 
 from typing import Final
 
+from operations.review.access.naming import noun
 from operations.review.changes.change import Danger
 from operations.review.changes.replacement import REGISTRY, exported, twin_of_renamed
 from operations.review.changes.retention import STATEFUL, outlives
 from operations.review.changes.retention import removed as data_removed
 from operations.review.changes.verdict import Site, Verdict
-from operations.review.changes.words import holdings, named, noun
+from operations.review.changes.words import holdings, named
 
 WORDS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
 LABELS: Final = frozenset({"Tags", "TagSpecifications", "TagsPropagate", "FileSystemTags"})

@@ -130,8 +130,8 @@ def node_security(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
                 "HttpPutResponseHopLimit (EC2 user guide, IMDS, read 2026-11-24)",
             )
     if site.touches(*above, "BlockDeviceMappings"):
-        was, now = (_volumes(v) for v in site.both(*above, "BlockDeviceMappings"))
-        plain = [name for name in now if now[name] and not was.get(name, False)]
+        before, after = (_volumes(v) for v in site.both(*above, "BlockDeviceMappings"))
+        plain = [name for name in after if after[name] and not before.get(name, False)]
         if plain:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
@@ -139,8 +139,8 @@ def node_security(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
                 "Encrypted is not true in the block device mapping",
             )
     if site.touches(*above, "NetworkInterfaces"):
-        was, now = (_public(v) for v in site.both(*above, "NetworkInterfaces"))
-        if now and not was:
+        was_public, public = (_public(v) for v in site.both(*above, "NetworkInterfaces"))
+        if public and not was_public:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
                 "nodes have a public address",
@@ -185,11 +185,11 @@ def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
                 "instance catalogue, 2026-11-23",
             )
     if site.touches(*above, "NetworkInterfaces"):
-        was, now = (_fabric(v) for v in site.both(*above, "NetworkInterfaces"))
-        if now < was:
+        had, has = (_fabric(v) for v in site.both(*above, "NetworkInterfaces"))
+        if has < had:
             yield Verdict(
                 Danger.REDUCES_CAPACITY,
-                f"a node has {now} EFA devices instead of {was}",
+                f"a node has {has} EFA devices instead of {had}",
                 "NetworkInterfaces of InterfaceType efa or efa-only",
             )
     for part, lost in (
@@ -197,8 +197,8 @@ def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
         ("CapacityReservationSpecification", "nodes no longer take the reserved places"),
     ):
         if site.touches(*above, part):
-            was, now = site.both(*above, part)
-            if was is not None and now is None:
+            before, after = site.both(*above, part)
+            if before is not None and after is None:
                 yield Verdict(Danger.REDUCES_CAPACITY, lost, f"{part} is gone")
 
 

@@ -76,7 +76,7 @@ def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, 
 def _unique(left: dict[Key, Any], right: dict[Key, Any], mark: Any) -> list[tuple[Key, Key]]:
     """Return the pairs of which either side has a mark that is nobody else's on its side."""
     ours, theirs = _by_mark(left, mark), _by_mark(right, mark)
-    pairs = []
+    pairs: list[tuple[Key, Key]] = []
     for found, olds in ours.items():
         news = theirs.get(found, [])
         if found is not None and len(olds) == len(news):

@@ -7,7 +7,7 @@ from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.access.grants import Grant, grants, uncovered
 from operations.review.access.naming import OF_SERVICES, Names
-from operations.review.access.policies import ATTACHED, IDENTITIES, Stated, of
+from operations.review.access.policies import ATTACHED, IDENTITIES, Kind, Stated, of
 from operations.review.changes.change import Danger
 from operations.review.changes.routes import lost
 from operations.review.changes.update import Side
@@ -62,7 +62,7 @@ def _compared(
 
 
 def _together(
-    site: Site, side: Side, resource: ResolvedResource | None, own: list[Grant], kinds: set[str]
+    site: Site, side: Side, resource: ResolvedResource | None, own: list[Grant], kinds: set[Kind]
 ) -> list[Grant]:
     """Return all grants of whoever has a policy, whichever of their policies they stand in."""
     if "identity" not in kinds:
@@ -117,7 +117,7 @@ def _who(site: Site, statements: Sequence[Stated]) -> str:
 def _said(
     site: Site,
     who: str,
-    kinds: set[str],
+    kinds: set[Kind],
     gained: Sequence[Grant],
     gone: Sequence[Grant],
 ) -> Iterator[Verdict]:
@@ -131,7 +131,7 @@ def _said(
         sentence = {
             "trust": f"{who} may be taken in a way that it could not: {words}",
             "resource": f"more may be done with {who}: {words}",
-        }.get(next(iter(kinds)) if len(kinds) == 1 else "", f"{who} may do more: {words}")
+        }.get(next(iter(kinds)), f"{who} may do more: {words}")
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             sentence,

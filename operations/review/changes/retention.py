@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
+from operations.review.access.naming import noun
 from operations.review.changes.change import Danger
 from operations.review.changes.verdict import ANY, Site, Verdict, changed
-from operations.review.changes.words import holdings, named, noun
+from operations.review.changes.words import holdings, named
 
 POLICY_GUIDE: Final = (
     "CloudFormation template reference, DeletionPolicy and UpdateReplacePolicy, read 2026-11-24"

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from constructs_lib.rules.groups import Groups, read_groups
+from constructs_lib.rules.reading import Key as Reference
 from constructs_lib.rules.reading import links
 from constructs_lib.rules.resolution import resolve
 from constructs_lib.rules.resolved import Link, ResolvedResource, World
@@ -47,13 +48,13 @@ class Side:
         return {target: tuple(users.values()) for target, users in found.items()}
 
     @cached_property
-    def identity_statements(self) -> Mapping[Key | str, tuple[Stated, ...]]:
+    def identity_statements(self) -> Mapping[Reference, tuple[Stated, ...]]:
         """Statements of identity policies by the role, user or group that has them."""
-        found: dict[Key | str, list[Stated]] = {}
+        found: dict[Reference, list[Stated]] = {}
         for stated in read(self.world.resources):
             if stated.kind == "identity":
                 for owner in stated.owners:
-                    found.setdefault(owner, []).append(stated)  # type: ignore[arg-type]
+                    found.setdefault(owner, []).append(stated)
         return {owner: tuple(statements) for owner, statements in found.items()}
 
     def of(self, *types: str) -> Iterator[ResolvedResource]:
