@@ -69,9 +69,8 @@ def short(resource: ResolvedResource) -> str:
             break
     else:
         parts = parts[-2:]
-    while len(parts) > 1 and parts[-1] in ("Resource", "Default"):
-        parts.pop()
-    return "/".join(parts) or resource.place.logical_id
+    own = [part for part in parts if part not in ("Resource", "Default")]
+    return "/".join(own) or resource.place.logical_id
 
 
 class Names:

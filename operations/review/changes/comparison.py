@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from constructs_lib.rules.texts import identity
+from operations.registry.schemas import any_schema
 from operations.review.changes import (  # noqa: F401  (their rules register themselves)
     capacity,
     data,
@@ -132,7 +133,8 @@ class _Comparison:
                 site = Site(self._update, moment, key, key, unit.path, unit.before, unit.after)
                 self._add(unit.place, site, unit, _judged(site))
             written = [unit.path for unit in units]
-            for path, _, _ in between(_plain(old.properties), _plain(new.properties)):
+            sides = _plain(old.properties), _plain(new.properties)
+            for path, _, _ in between(*sides, any_schema(new.resource_type)):
                 if not any(_related(path, other) for other in written):
                     self._resolved(key, moment, path)
         for unit in units:
@@ -283,15 +285,12 @@ def _going(site: Site) -> list[Verdict]:
     return on_going(site) or removed(site)
 
 
-def _plain(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+def _plain(value: Any) -> Any:
     """Return resolved values in a form in which equal ones are equal."""
-    left = {name: value for name, value in properties.items()}
-    return {name: _shape(value) for name, value in left.items()}
-
-
-def _shape(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _shape(inner) for name, inner in value.items()}
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return identity(value) or repr(value)
 
 
