@@ -5,6 +5,7 @@ from typing import Final
 
 from operations.review.changes.change import Danger
 from operations.review.changes.retention import STATEFUL, replaced
+from operations.review.changes.sources import TYPE
 from operations.review.changes.verdict import Site, Verdict
 
 SAYS: Final[Mapping[str, tuple[Danger, str, str]]] = {
@@ -55,16 +56,15 @@ def of_attribute(site: Site) -> list[Verdict]:
 
 def _type(site: Site) -> list[Verdict]:
     assert site.old is not None and site.new is not None  # noqa: S101, PT018
-    because = (
-        'CloudFormation answers "Update of resource type is not permitted" '
-        "(aws-sam-cli#6786, read 2026-11-24)"
-    )
     refused = Verdict(
         Danger.FAILS,
         f"CloudFormation refuses to make a {site.new.resource_type} of a {site.old.resource_type}",
-        because,
+        TYPE,
         "give the new resource a logical id of its own",
     )
     if site.old.resource_type in STATEFUL:
-        return [refused, *replaced(site, because)]
-    return [refused, Verdict(Danger.REPLACES, f"{site.name} would be another resource", because)]
+        return [refused, *replaced(site, TYPE)]
+    return [
+        refused,
+        Verdict(Danger.REPLACES, f"{site.name} would be another resource", TYPE, remakes=True),
+    ]

@@ -8,6 +8,18 @@ from constructs_lib.rules.reading import UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
 from operations.review.changes.data import entries
+from operations.review.changes.sources import HYPERPOD as SCALED_DOWN
+from operations.review.changes.sources import (
+    MATCHING,
+    ORDER,
+    RESERVATIONS,
+    RESERVED,
+    SCALING,
+    SLURM,
+    SLURM_SIZE,
+    SUBNETS_OF_GROUP,
+    unverified,
+)
 from operations.review.changes.update import Side
 from operations.review.changes.verdict import Site, Verdict, at, changed, coming, differs, going
 from operations.review.changes.words import count, known_text, quoted
@@ -16,11 +28,6 @@ RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 HYPERPOD: Final = "AWS::SageMaker::Cluster"
-RESERVATION_API: Final = "EC2 ModifyCapacityReservation (botocore 1.43.106)"
-RESERVATION_GUIDE: Final = "EC2 user guide, On-Demand Capacity Reservations, read 2026-11-24"
-SCALING_GUIDE: Final = "EC2 Auto Scaling user guide, read 2026-11-24"
-PCS_GUIDE: Final = "AWS PCS user guide, compute node groups, read 2026-11-24"
-HYPERPOD_API: Final = "SageMaker UpdateCluster (botocore 1.43.106)"
 
 
 def accelerators(instance_type: Any, nodes: int) -> str:
@@ -43,13 +50,13 @@ def reserved(site: Site) -> Iterator[Verdict]:
     if site.path == ("InstanceCount",):
         was, now = count(site.was), count(site.now)
         if was is None or now is None:
-            yield Verdict(Danger.CANNOT_TELL, "how many are reserved is not known", RESERVATION_API)
+            yield Verdict(Danger.CANNOT_TELL, "how many are reserved is not known", RESERVATIONS)
         elif now < was:
             yield Verdict(
                 Danger.REDUCES_CAPACITY,
                 f"{accelerators(kind, was - now)} of {was:,} reserved ones are given back; EC2 "
                 "need not have them again",
-                RESERVATION_API,
+                RESERVATIONS,
                 "keep the reservation until the last job is done",
             )
         else:
@@ -57,7 +64,7 @@ def reserved(site: Site) -> Iterator[Verdict]:
                 Danger.COSTS_MORE,
                 f"{accelerators(kind, now - was)} more are reserved and billed from then on, used "
                 "or not; the update fails where EC2 does not have them",
-                RESERVATION_API,
+                RESERVATIONS,
             )
     if site.path in (("EndDate",), ("EndDateType",)):
         yield from _end(site)
@@ -68,7 +75,7 @@ def reserved(site: Site) -> Iterator[Verdict]:
             "any matching instance of the account takes a reserved place"
             if opened
             else "only instances that name the reservation take its places",
-            f"{RESERVATION_GUIDE}; {RESERVATION_API} changes it in place",
+            f"{MATCHING}; {RESERVATIONS} changes it in place",
         )
 
 
@@ -79,14 +86,14 @@ def _end(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.COSTS_MORE,
             f"the reservation is billed until {now if kinds[1] != 'unlimited' else 'it is cancelled'}",
-            RESERVATION_GUIDE,
+            RESERVED,
         )
     else:
         yield Verdict(
             Danger.REDUCES_CAPACITY,
             f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
             f"{f'on {was}' if was else 'never'}",
-            RESERVATION_GUIDE,
+            RESERVED,
             "keep it until the last job is done",
         )
 
@@ -104,7 +111,7 @@ def reservation_replaced(site: Site) -> Iterator[Verdict]:
             Danger.REDUCES_CAPACITY,
             f"{what} are reserved a second time before the first reservation is cancelled: "
             "without that capacity the update fails, and what is cancelled need not be had again",
-            f"CloudFormation makes the new one first; {RESERVATION_GUIDE}",
+            f"{ORDER}; {RESERVED}",
             "make the second reservation beside the first, and remove the first when it is there",
         )
 
@@ -118,7 +125,7 @@ def reservation_added(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.COSTS_MORE,
         f"{accelerators(kind, nodes)} are billed from the moment they are reserved, used or not",
-        RESERVATION_GUIDE,
+        RESERVED,
     )
 
 
@@ -131,7 +138,7 @@ def reservation_removed(site: Site) -> Iterator[Verdict]:
         Danger.REDUCES_CAPACITY,
         f"{accelerators(site.old.properties.get('InstanceType'), nodes)} are no longer reserved; "
         "EC2 need not have them again",
-        RESERVATION_GUIDE,
+        RESERVED,
         "keep the reservation until the last job is done",
     )
 
@@ -174,7 +181,7 @@ def sizes(site: Site) -> Iterator[Verdict]:
 
 def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[Verdict]:
     kind = instance_type(site.moment.new, site.new)
-    guide = SCALING_GUIDE if site.type == GROUP else PCS_GUIDE
+    guide = SCALING if site.type == GROUP else SLURM_SIZE
     if was is None or now is None:
         yield Verdict(
             Danger.CANNOT_TELL,
@@ -205,13 +212,13 @@ def group_changed(site: Site) -> Iterator[Verdict]:
             Danger.INTERRUPTS,
             f"{site.name} launches in other subnets; nodes in those that go are terminated and "
             "launched elsewhere",
-            f"updated in place; {SCALING_GUIDE}, zones and subnets",
+            SUBNETS_OF_GROUP,
         )
     if site.path == ("MaxInstanceLifetime",) and site.now is not None:
         yield Verdict(
             Danger.INTERRUPTS,
             f"nodes are replaced after {quoted(site.now)} seconds, with the jobs on them",
-            f"{SCALING_GUIDE}, maximum instance lifetime",
+            f"{SCALING}, maximum instance lifetime",
         )
     if site.path in (("HealthCheckType",), ("HealthCheckGracePeriod",)):
         shorter = (count(site.was) or 0) > (count(site.now) or 0)
@@ -224,7 +231,7 @@ def group_changed(site: Site) -> Iterator[Verdict]:
                 if risky
                 else "a new node is given longer to start"
             ),
-            f"{SCALING_GUIDE}, health checks",
+            f"{SCALING}, health checks",
         )
 
 
@@ -245,7 +252,7 @@ def group_removed(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.INTERRUPTS,
         "its nodes are terminated, with the jobs on them",
-        SCALING_GUIDE if site.old.resource_type == GROUP else PCS_GUIDE,
+        SCALING if site.old.resource_type == GROUP else SLURM,
     )
     yield Verdict(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
 
@@ -261,7 +268,7 @@ def group_added(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.COSTS_MORE,
             f"{accelerators(instance_type(site.moment.new, site.new), least)} start at once",
-            SCALING_GUIDE,
+            SCALING,
         )
 
 
@@ -274,7 +281,7 @@ def instance_groups(site: Site) -> Iterator[Verdict]:
             yield Verdict(
                 Danger.REDUCES_CAPACITY if off else Danger.HARMLESS,
                 f"faulty nodes are {'no longer ' if off else ''}replaced by themselves",
-                "SageMaker HyperPod guide, resilience, read 2026-11-24",
+                unverified("HyperPod: NodeRecovery"),
             )
         return
     old, new = (_by_name(value) for value in (site.was, site.now))
@@ -296,21 +303,22 @@ def _instance_group(
             Danger.REDUCES_CAPACITY,
             f"group {name} has {accelerators(kind, now)} instead of {was:,}; the others are deleted "
             "with what runs on them",
-            HYPERPOD_API,
+            SCALED_DOWN,
         )
     elif now > was:
         yield Verdict(
             Danger.COSTS_MORE,
             f"group {name} has {accelerators(kind, now)} instead of {was:,}",
-            HYPERPOD_API,
+            SCALED_DOWN,
         )
     if not old or not new:
         return
     if differs(old.get("InstanceType"), new.get("InstanceType")):
         yield Verdict(
-            Danger.FAILS,
-            f"the instance type of group {name} cannot change",
-            f"{HYPERPOD_API}; a group is of one type for life (HyperPod guide, read 2026-11-24)",
+            Danger.INTERRUPTS,
+            f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
+            "it at all: its nodes have to be made anew",
+            f"{SCALED_DOWN}: it says both that a group's type can change and that it must match",
             "add a group of the new type, then remove the old one",
         )
     rest = [
@@ -323,5 +331,5 @@ def _instance_group(
             Danger.INTERRUPTS,
             f"{', '.join(sorted(rest))} of group {name} hold for nodes that are made from now on; "
             "a running node must be replaced for it",
-            HYPERPOD_API,
+            SCALED_DOWN,
         )

@@ -240,10 +240,9 @@ class _Comparison:
         for verdict in verdicts:
             if verdict not in line.verdicts:
                 line.verdicts.append(verdict)
-            if verdict.danger in (Danger.REPLACES, Danger.LOSES_DATA) and _remade(verdict, site):
-                key = site.new_key
-                assert key is not None  # noqa: S101  (only what stays is replaced)
-                self._replaced.setdefault(id(site.moment), {}).setdefault(key, place)
+            if verdict.remakes and site.old_key and site.new_key:
+                replaced = self._replaced.setdefault(id(site.moment), {})
+                replaced.setdefault(site.new_key, place)
         return line
 
     def _follow(self, moment: Moment) -> None:
@@ -252,16 +251,6 @@ class _Comparison:
             line = self._add(place, site, None, verdicts)
             if line.covers == ():
                 line.caused_by = line.caused_by or cause
-
-
-def _remade(verdict: Verdict, site: Site) -> bool:
-    """Whether a verdict means that the resource of a site gets a new id."""
-    return (
-        verdict.danger is Danger.REPLACES
-        and site.old_key is not None
-        and site.new_key is not None
-        and verdict.what.startswith(site.name)
-    )
 
 
 def _judged(site: Site) -> list[Verdict]:

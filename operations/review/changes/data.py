@@ -7,13 +7,12 @@ from typing import Any, Final
 from constructs_lib.rules.reading import items
 from operations.review.changes.change import Danger
 from operations.review.changes.retention import STATEFUL, removed
+from operations.review.changes.sources import AUTO_DELETE, BUCKETS, IMAGES, KEYS, LIFECYCLE, LOGS
+from operations.review.changes.update import linked
 from operations.review.changes.verdict import ANY, Site, Verdict, at, changed, coming, going
 from operations.review.changes.words import count, holdings, known_text, quoted
 
-S3_GUIDE: Final = "S3 user guide, read 2026-11-24"
-LOGS_API: Final = "CloudWatch Logs PutRetentionPolicy (botocore 1.43.106)"
-KMS_GUIDE: Final = "KMS developer guide, read 2026-11-24"
-ECR_GUIDE: Final = "ECR user guide, lifecycle policies, read 2026-11-24"
+EMPTIED: Final = "aws-cdk:auto-delete-objects"
 BUCKET: Final = "AWS::S3::Bucket"
 FOREVER: Final = 10**6
 """Days, in place of a retention that is not written."""
@@ -39,23 +38,23 @@ def log_retention(site: Site) -> Iterator[Verdict]:
     was, now = (count(v) if v is not None else FOREVER for v in (site.was, site.now))
     days = f"{_days(was)} instead of {_days(now)}"
     if was is None or now is None:
-        yield Verdict(Danger.CANNOT_TELL, "how long logs are kept is not known", LOGS_API)
+        yield Verdict(Danger.CANNOT_TELL, "how long logs are kept is not known", LOGS)
     elif now < was:
         yield Verdict(
             Danger.LOSES_DATA,
             f"logs are kept {_days(now)} instead of {_days(was)}: older ones are deleted within "
             "72 hours",
-            LOGS_API,
+            LOGS,
             "export what must be kept first (aws logs create-export-task)",
         )
     elif now > was:
         yield Verdict(
             Danger.COSTS_MORE,
             f"logs are kept {_days(now)} instead of {_days(was)}",
-            f"stored logs are billed by the GB and month; {LOGS_API}",
+            f"stored logs are billed by the GB and month; {LOGS}",
         )
     else:
-        yield Verdict(Danger.HARMLESS, f"logs are kept {days}", LOGS_API)
+        yield Verdict(Danger.HARMLESS, f"logs are kept {days}", LOGS)
 
 
 def _days(value: int | None) -> str:
@@ -79,20 +78,20 @@ def public_access(site: Site) -> Iterator[Verdict]:
             f"{site.name} may be made public: {', '.join(opened)} is off"
             if opened
             else f"{site.name} is closed to the public more than before",
-            f"Block Public Access ({S3_GUIDE})",
+            f"Block Public Access ({BUCKETS})",
             "keep all four on" if opened else "",
         )
     if site.path == ("AccessControl",):
         yield Verdict(
             Danger.LOOSENS_SECURITY if "Public" in quoted(site.now) else Danger.CANNOT_TELL,
             f"the canned ACL of {site.name} becomes {quoted(site.now)}",
-            f"ACLs ({S3_GUIDE})",
+            f"ACLs ({BUCKETS})",
         )
     if site.touches("OwnershipControls"):
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"whether ACLs hold for {site.name} changes",
-            f"only BucketOwnerEnforced turns them off ({S3_GUIDE})",
+            f"only BucketOwnerEnforced turns them off ({BUCKETS})",
         )
 
 
@@ -107,7 +106,7 @@ def bucket_safeguards(site: Site) -> Iterator[Verdict]:
             f"new objects of {site.name} are encrypted by {now} instead of {was}"
             if was != now
             else f"new objects of {site.name} are encrypted by {now} with another setting",
-            f"objects that are there stay as they are; S3's own keys are the default ({S3_GUIDE})",
+            f"PutBucketEncryption is of new objects ({BUCKETS})",
             "keep the customer's key" if weaker else "",
         )
     if site.touches("VersioningConfiguration"):
@@ -117,26 +116,26 @@ def bucket_safeguards(site: Site) -> Iterator[Verdict]:
             f"every version of an object of {site.name} is kept"
             if on
             else f"what is overwritten or deleted in {site.name} is gone from now on",
-            f"versioning ({S3_GUIDE})",
+            f"versioning ({BUCKETS})",
             "" if on else "keep versioning on",
         )
     if site.touches("LoggingConfiguration") and site.both("LoggingConfiguration")[1] is None:
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"access to {site.name} is no longer logged",
-            f"server access logs ({S3_GUIDE})",
+            f"server access logs ({BUCKETS})",
         )
     elif site.touches("LoggingConfiguration"):
-        yield Verdict(Danger.HARMLESS, f"access to {site.name} is logged elsewhere", S3_GUIDE)
+        yield Verdict(Danger.HARMLESS, f"access to {site.name} is logged elsewhere", BUCKETS)
     if site.touches("ReplicationConfiguration"):
         gone = site.now is None
         yield Verdict(
             Danger.INTERRUPTS if gone else Danger.COSTS_MORE,
             f"{site.name} is {'no longer' if gone else 'otherwise'} replicated",
-            S3_GUIDE,
+            BUCKETS,
         )
     if site.touches("WebsiteConfiguration") and site.now is not None:
-        yield Verdict(Danger.LOOSENS_SECURITY, f"{site.name} is a web site", S3_GUIDE)
+        yield Verdict(Danger.LOOSENS_SECURITY, f"{site.name} is a web site", BUCKETS)
 
 
 def _algorithm(encryption: Any) -> str:
@@ -168,19 +167,19 @@ def lifecycle(site: Site) -> Iterator[Verdict]:
             Danger.LOSES_DATA,
             f"objects or versions in {site.name} are deleted after {_days(new)} instead of "
             f"{'never' if old == FOREVER else _days(old)}",
-            f"expiry holds for what is there as well ({S3_GUIDE}, lifecycle)",
+            LIFECYCLE,
         )
     for old, new in later:
         yield Verdict(
             Danger.COSTS_MORE,
             f"objects or versions in {site.name} are kept {_days(new)} instead of {_days(old)}",
-            f"{S3_GUIDE}, lifecycle",
+            LIFECYCLE,
         )
     if not sooner and not later:
         yield Verdict(
             Danger.COSTS_MORE,
             f"other rules clean up or move objects of {site.name}; none expires sooner",
-            f"transitions and unfinished uploads are billed; {S3_GUIDE}, lifecycle",
+            LIFECYCLE,
         )
 
 
@@ -199,12 +198,22 @@ def _expiry(rules: Any) -> list[int]:
 @going("Custom::S3AutoDeleteObjects")
 def emptied(site: Site) -> Iterator[Verdict]:
     """CDK's helper empties its bucket when it goes, if the bucket still has its tag."""
+    assert site.old is not None  # noqa: S101  (it was there)
+    bucket = next(iter(linked(site.old.properties.get("BucketName"))), None)
+    left = site.moment.new.resources.get(bucket) if bucket else None
+    tags = entries(left.properties.get("Tags")) if left else []
+    if left and not any(known_text(tag.get("Key")) == EMPTIED for tag in tags):
+        yield Verdict(
+            Danger.HARMLESS,
+            "CDK's helper leaves the bucket as it is: the bucket loses its tag first",
+            AUTO_DELETE,
+        )
+        return
     yield Verdict(
         Danger.LOSES_DATA,
-        "CDK's helper empties the bucket when it is removed, unless the bucket loses the tag "
-        "aws-cdk:auto-delete-objects in the same update",
-        "aws-cdk-lib 2.275.0, s3.Bucket.auto_delete_objects",
-        "deploy without the tag first, then look whether the objects are there",
+        f"CDK's helper empties the bucket when it goes: the bucket keeps the tag {EMPTIED}",
+        AUTO_DELETE,
+        f"deploy without the tag {EMPTIED} first",
     )
 
 
@@ -214,7 +223,7 @@ def will_be_emptied(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.LOSES_DATA,
         "every object of the bucket will be deleted with the stack",
-        "aws-cdk-lib 2.275.0, s3.Bucket.auto_delete_objects",
+        AUTO_DELETE,
         "leave auto_delete_objects off where the data matters",
     )
 
@@ -229,14 +238,14 @@ def images(site: Site) -> Iterator[Verdict]:
             "a tag may be moved to another image: what was tested is not what runs"
             if mutable
             else "a push to a tag that is there is refused",
-            "ECR user guide, tag immutability, read 2026-11-24",
+            IMAGES,
         )
     if site.touches("ImageScanningConfiguration"):
         scans = true(site.both("ImageScanningConfiguration", "ScanOnPush")[1])
         yield Verdict(
             Danger.HARMLESS if scans else Danger.LOOSENS_SECURITY,
             f"images are {'' if scans else 'not '}scanned when they are pushed",
-            "ECR user guide, image scanning, read 2026-11-24",
+            IMAGES,
         )
     if site.path == ("EmptyOnDelete",):
         yield Verdict(
@@ -244,7 +253,7 @@ def images(site: Site) -> Iterator[Verdict]:
             "images are deleted with the repository"
             if true(site.now)
             else "a repository with images is not deleted",
-            "registry schema AWS::ECR::Repository",
+            IMAGES,
         )
     if site.touches("LifecyclePolicy"):
         was, now = (_kept(v) for v in site.both("LifecyclePolicy", "LifecyclePolicyText"))
@@ -253,7 +262,7 @@ def images(site: Site) -> Iterator[Verdict]:
             "images are kept longer or in greater number"
             if now is None or (was and was <= now)
             else "images may expire sooner or in greater number",
-            f"{ECR_GUIDE}: they are deleted within 24 hours",
+            IMAGES,
         )
 
 
@@ -293,14 +302,14 @@ def key_state(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.HARMLESS if on else Danger.LOOSENS_SECURITY,
             f"{site.name} is {'' if on else 'no longer '}rotated every year",
-            f"rotation keeps old key material for what was encrypted with it ({KMS_GUIDE})",
+            f"rotation keeps old key material for what was encrypted with it ({KEYS})",
         )
     if site.path == ("RotationPeriodInDays",):
         was, now = (count(v) or 365 for v in (site.was, site.now))
         yield Verdict(
             Danger.LOOSENS_SECURITY if now > was else Danger.HARMLESS,
             f"{site.name} is rotated every {now} days instead of {was}",
-            KMS_GUIDE,
+            KEYS,
         )
     if site.path == ("Enabled",):
         off = known_text(site.now) == "false"
@@ -309,20 +318,20 @@ def key_state(site: Site) -> Iterator[Verdict]:
             f"nothing that is encrypted under {site.name} can be read"
             if off
             else f"{site.name} can be used",
-            f"a disabled key decrypts nothing ({KMS_GUIDE})",
+            f"a disabled key decrypts nothing ({KEYS})",
         )
     if site.path == ("PendingWindowInDays",):
         was, now = (count(v) or 30 for v in (site.was, site.now))
         yield Verdict(
             Danger.LOSES_DATA if now < was else Danger.HARMLESS,
             f"the deletion of {site.name} can be taken back for {now} days instead of {was}",
-            f"then all that is encrypted under it is gone ({KMS_GUIDE})",
+            f"then all that is encrypted under it is gone ({KEYS})",
         )
     if site.path == ("BypassPolicyLockoutSafetyCheck",) and true(site.now):
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"a policy that locks everybody out of {site.name} is not refused",
-            KMS_GUIDE,
+            KEYS,
         )
 
 

@@ -4,9 +4,10 @@ from typing import Final
 
 from operations.review.access.naming import noun
 from operations.review.changes.change import Danger
-from operations.review.changes.replacement import REGISTRY, exported, twin_of_renamed
+from operations.review.changes.replacement import exported, twin_of_renamed
 from operations.review.changes.retention import STATEFUL, outlives
 from operations.review.changes.retention import removed as data_removed
+from operations.review.changes.sources import REGISTRY
 from operations.review.changes.verdict import Site, Verdict
 from operations.review.changes.words import holdings, named
 

@@ -4,22 +4,20 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from operations.review.changes.change import Danger
+from operations.review.changes.sources import (
+    LUSTRE_CAPACITY,
+    LUSTRE_PRICE,
+    LUSTRE_THROUGHPUT,
+    LUSTRE_UPDATE,
+    UNLINKED,
+    api,
+)
 from operations.review.changes.verdict import Site, Verdict, at, changed, coming, going
 from operations.review.changes.words import count, known_text, quoted, tebibytes
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
 CONFIGURATION: Final = "LustreConfiguration"
-LUSTRE_GUIDE: Final = "FSx for Lustre guide, read 2026-11-24"
-API: Final = "FSx UpdateFileSystem (botocore 1.43.106)"
-THROUGHPUT: Final = (
-    f"{LUSTRE_GUIDE}, managing throughput capacity: the file servers are switched out, and the "
-    "file system is away for some minutes"
-)
-CAPACITY: Final = (
-    f"{LUSTRE_GUIDE}, managing storage capacity: it only grows, is away for some minutes at the "
-    "start and slower for hours to days while data is rebalanced"
-)
 UPDATED_BY_API: Final = frozenset(
     {
         "AutoImportPolicy",
@@ -64,16 +62,14 @@ def tier(site: Site) -> Iterator[Verdict]:
         f"the throughput goes from {quoted(site.was)} to {quoted(site.now)} MB/s"
         f"{' per TiB' if name.startswith('Per') else ''}{figures}; jobs wait while the file "
         "servers are switched",
-        THROUGHPUT,
+        LUSTRE_THROUGHPUT,
         "change it by FSx itself, which does so in place: aws fsx update-file-system "
         f"--lustre-configuration {name}={quoted(site.now)}",
     )
     if was is None or now is None or now > was:
-        yield Verdict(
-            Danger.COSTS_MORE, "more throughput is billed", f"priced by throughput; {LUSTRE_GUIDE}"
-        )
+        yield Verdict(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
     if was is None or now is None or now < was:
-        yield Verdict(Danger.REDUCES_CAPACITY, f"less throughput{figures}", THROUGHPUT)
+        yield Verdict(Danger.REDUCES_CAPACITY, f"less throughput{figures}", LUSTRE_THROUGHPUT)
 
 
 @changed(FILE_SYSTEM)
@@ -84,7 +80,9 @@ def capacity(site: Site) -> Iterator[Verdict]:
     was, now = count(site.was), count(site.now)
     if was is None or now is None:
         yield Verdict(
-            Danger.CANNOT_TELL, f"the size of {site.name} is not known on both sides", CAPACITY
+            Danger.CANNOT_TELL,
+            f"the size of {site.name} is not known on both sides",
+            LUSTRE_CAPACITY,
         )
         return
     sizes = f"{tebibytes(was)} to {tebibytes(now)}"
@@ -92,18 +90,18 @@ def capacity(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.FAILS,
             f"FSx refuses to make {site.name} smaller ({sizes})",
-            CAPACITY,
+            LUSTRE_CAPACITY,
             "make a second, smaller file system, copy, switch over, then remove the first",
         )
-        yield Verdict(Danger.REDUCES_CAPACITY, f"{sizes} is asked for", CAPACITY)
+        yield Verdict(Danger.REDUCES_CAPACITY, f"{sizes} is asked for", LUSTRE_CAPACITY)
         return
     yield Verdict(
         Danger.INTERRUPTS,
         f"{site.name} grows from {sizes}: away for some minutes, then slower while it rebalances",
-        CAPACITY,
+        LUSTRE_CAPACITY,
         "do it between jobs",
     )
-    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed", f"priced by size; {LUSTRE_GUIDE}")
+    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed", LUSTRE_PRICE)
 
 
 @changed(FILE_SYSTEM)
@@ -116,13 +114,13 @@ def metadata(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.FAILS,
             f"FSx refuses fewer metadata IOPS ({was:,} to {now:,})",
-            f"a value must be at least the current one ({API})",
+            f"a value must be at least the current one ({LUSTRE_UPDATE})",
         )
         return
     yield Verdict(
         Danger.COSTS_MORE,
         f"metadata IOPS go from {quoted(was)} to {quoted(now)}",
-        f"provisioned metadata IOPS are billed; {LUSTRE_GUIDE}",
+        LUSTRE_PRICE,
     )
 
 
@@ -137,7 +135,7 @@ def backups(site: Site) -> Iterator[Verdict]:
             Danger.LOSES_DATA,
             f"automatic backups are kept {now} days instead of {was}"
             + (": no more are made" if now == 0 else ""),
-            f"the retention is {API}'s; whether 0 also deletes the backups that are there is not "
+            f"the retention is {LUSTRE_UPDATE}'s; whether 0 also deletes the backups that are there is not "
             "documented, and is taken for yes",
             "copy the backups that matter first (aws fsx copy-backup)",
         )
@@ -145,7 +143,7 @@ def backups(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.COSTS_MORE,
             f"automatic backups are kept {now} days instead of {was}",
-            f"backups are billed by the GB; {LUSTRE_GUIDE}",
+            LUSTRE_PRICE,
         )
 
 
@@ -156,7 +154,7 @@ def set_in_place(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.FAILS,
             f"{site.name} cannot change whether it takes EFA clients",
-            f"EfaEnabled is of the creation alone: {API} has no such member",
+            f"EfaEnabled is of the creation alone: {LUSTRE_UPDATE} has no such member",
             "make a second file system beside the first, copy, switch over",
         )
         return
@@ -170,7 +168,7 @@ def set_in_place(site: Site) -> Iterator[Verdict]:
         "DataReadCacheConfiguration": "the read cache is another one",
     }
     if len(site.path) > 1 and site.path[0] == CONFIGURATION and site.path[1] in says:
-        yield Verdict(Danger.HARMLESS, says[site.path[1]], f"updated in place; {API}")
+        yield Verdict(Danger.HARMLESS, says[site.path[1]], f"updated in place; {LUSTRE_UPDATE}")
     if site.within(CONFIGURATION, "RootSquashConfiguration"):
         squash = known_text(
             at(site.new.properties if site.new else {}, (CONFIGURATION, site.path[1], "RootSquash"))
@@ -180,7 +178,7 @@ def set_in_place(site: Site) -> Iterator[Verdict]:
             "root of a client is root of the files"
             if squash in (None, "0:0")
             else f"root of a client is {squash} from now on: jobs that run as root are refused",
-            f"updated in place; {API}",
+            f"updated in place; {LUSTRE_UPDATE}",
         )
 
 
@@ -194,13 +192,10 @@ def association_changed(site: Site) -> Iterator[Verdict]:
             "files no longer pass by themselves between S3 and the file system"
             if off
             else "other events make files pass between S3 and the file system",
-            f"updated in place: UpdateDataRepositoryAssociation (botocore 1.43.106); "
-            f"{LUSTRE_GUIDE}",
+            api("FSx", "UpdateDataRepositoryAssociation"),
         )
     if site.path == ("ImportedFileChunkSize",):
-        yield Verdict(
-            Danger.HARMLESS, "files imported from now on are striped otherwise", LUSTRE_GUIDE
-        )
+        yield Verdict(Danger.HARMLESS, "files imported from now on are striped otherwise", UNLINKED)
 
 
 @going(ASSOCIATION)
@@ -213,7 +208,7 @@ def association_removed(site: Site) -> Iterator[Verdict]:
         Danger.INTERRUPTS,
         f"{path} is no longer linked to S3; its files stay on the file system"
         + (", and what is written from now on is not exported" if exports else ""),
-        f"deleting a link keeps the files unless asked otherwise; {LUSTRE_GUIDE}",
+        UNLINKED,
     )
 
 
@@ -225,7 +220,7 @@ def file_system_added(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.COSTS_MORE,
         f"{tebibytes(gib) if gib else 'a file system'} is billed from its creation on",
-        f"priced by size and throughput; {LUSTRE_GUIDE}",
+        LUSTRE_PRICE,
     )
 
 

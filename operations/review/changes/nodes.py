@@ -7,6 +7,13 @@ from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
 from operations.review.changes.data import entries, true
+from operations.review.changes.sources import (
+    METADATA_SERVICE,
+    SLURM,
+    STOPPED,
+    UPDATE_POLICY,
+    VERSIONS,
+)
 from operations.review.changes.verdict import Site, Verdict, at, changed
 from operations.review.changes.words import count, known_text, named, quoted
 
@@ -14,11 +21,6 @@ TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
 INSTANCE: Final = "AWS::EC2::Instance"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-TEMPLATE_GUIDE: Final = (
-    "EC2 user guide, launch templates: a version never changes, and running instances keep theirs; "
-    "read 2026-11-24"
-)
-POLICY_GUIDE: Final = "CloudFormation reference, UpdatePolicy attribute, read 2026-11-24"
 EFA: Final = ("efa", "efa-only")
 LATER: Final = "only nodes that are launched from now on have it"
 UNNOTICED: Final = ("TagSpecifications", "VersionDescription", "Monitoring")
@@ -36,7 +38,7 @@ def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
             return (
                 Danger.REPLACES,
                 f"{named(user)} is replaced with all its nodes at once",
-                f"AutoScalingReplacingUpdate ({POLICY_GUIDE})",
+                UPDATE_POLICY,
             )
         if "AutoScalingRollingUpdate" in policy:
             batch = count(at(policy, ("AutoScalingRollingUpdate", "MaxBatchSize"))) or 1
@@ -44,16 +46,16 @@ def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
                 Danger.INTERRUPTS,
                 f"the nodes of {named(user)} are replaced in batches of {batch}, with the jobs on "
                 "them",
-                f"AutoScalingRollingUpdate ({POLICY_GUIDE})",
+                UPDATE_POLICY,
             )
         if user.resource_type == NODE_GROUP:
             return (
                 Danger.INTERRUPTS,
                 f"{named(user)} takes the new version for nodes that start; those that run must be "
                 "replaced for it",
-                f"AWS PCS user guide, compute node groups, read 2026-11-24; {TEMPLATE_GUIDE}",
+                SLURM,
             )
-    return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", TEMPLATE_GUIDE
+    return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS
 
 
 @changed(TEMPLATE)
@@ -88,8 +90,7 @@ def instance_changed(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.INTERRUPTS,
             f"{site.name} {says[site.path[0]]}",
-            "some interruptions for EBS-backed instances (CloudFormation reference, "
-            "AWS::EC2::Instance, read 2026-11-24)",
+            STOPPED,
         )
     if site.path[0] == "SecurityGroupIds":
         yield Verdict(
@@ -99,7 +100,7 @@ def instance_changed(site: Site) -> Iterator[Verdict]:
         )
     if site.path[0] == "SourceDestCheck" and known_text(site.now) == "false":
         yield Verdict(
-            Danger.LOOSENS_SECURITY, f"{site.name} may pass on traffic of others", TEMPLATE_GUIDE
+            Danger.LOOSENS_SECURITY, f"{site.name} may pass on traffic of others", VERSIONS
         )
     if site.path[0] == "IamInstanceProfile":
         yield Verdict(
@@ -118,7 +119,7 @@ def node_security(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
                 "credentials of the node's role can be read without a session token (IMDSv1)",
-                f"HttpTokens is {now or 'optional'} (EC2 user guide, IMDS, read 2026-11-24)",
+                METADATA_SERVICE,
                 "keep HttpTokens: required",
             )
         hops = [count(v) or 1 for v in site.both(*options, "HttpPutResponseHopLimit")]
@@ -127,7 +128,7 @@ def node_security(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
                 Danger.LOOSENS_SECURITY,
                 f"the node's credentials are reached over {hops[1]} hops instead of {hops[0]}: "
                 "also from containers",
-                "HttpPutResponseHopLimit (EC2 user guide, IMDS, read 2026-11-24)",
+                METADATA_SERVICE,
             )
     if site.touches(*above, "BlockDeviceMappings"):
         before, after = (_volumes(v) for v in site.both(*above, "BlockDeviceMappings"))
@@ -231,5 +232,5 @@ def launched_with(site: Site) -> Iterator[Verdict]:
                 if rolling
                 else f"{LATER}; running ones must be replaced for it"
             ),
-            POLICY_GUIDE if rolling or whole else TEMPLATE_GUIDE,
+            UPDATE_POLICY if rolling or whole else VERSIONS,
         )

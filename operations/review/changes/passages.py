@@ -8,19 +8,12 @@ from constructs_lib.rules.groups import ANYWHERE, EVERYTHING, SEPARATE, Admissio
 from constructs_lib.rules.reading import UndeterminedError, key, known, shown
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from operations.review.changes.change import Danger
+from operations.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
 from operations.review.changes.update import Key, Side
 from operations.review.changes.verdict import Site, Verdict, changed, coming, going
 from operations.review.changes.words import count, known_part, known_text, named
 
 GROUP: Final = "AWS::EC2::SecurityGroup"
-GUIDE: Final = "EC2 user guide, security group rules, read 2026-11-24"
-EFA_GUIDE: Final = (
-    "EC2 user guide, EFA: the group must allow all traffic to and from itself, read 2026-11-23"
-)
-DEFAULT_EGRESS: Final = (
-    "EC2 lets everything out of a group whose template names no egress (CloudFormation reference, "
-    "AWS::EC2::SecurityGroup, read 2026-11-24)"
-)
 CLOSED: Final = "255.255.255.255/32"
 """The block that CDK writes for a group that lets nothing out."""
 
@@ -160,7 +153,7 @@ def _verdicts(
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"{name} lets {passage.words(site.moment.new)} {side}",
-            f"no rule of the group let that pass before ({GUIDE})",
+            f"no rule of the group let that pass before ({GROUP_RULES})",
             "name the group or the block that needs it" if world else "",
         )
     for passage in lost:
@@ -169,7 +162,7 @@ def _verdicts(
             Danger.INTERRUPTS,
             f"{name} no longer lets {passage.words(site.moment.old)} pass"
             + (": EFA stops between the nodes" if fabric else ""),
-            EFA_GUIDE if fabric else f"no rule of the group lets it pass any more ({GUIDE})",
+            EFA if fabric else f"no rule of the group lets it pass any more ({GROUP_RULES})",
             "keep the rule, in both directions" if fabric else "",
         )
 
@@ -207,14 +200,14 @@ def inline_rules(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"{site.name} lets everything out to anybody",
-            DEFAULT_EGRESS,
+            NO_EGRESS,
             "write the egress that is needed, or CDK's allow_all_outbound=False",
         )
     if not found:
         yield Verdict(
             Danger.HARMLESS,
             f"{site.name} lets the same pass as before",
-            f"the rules are the same but for their words ({GUIDE})",
+            f"the rules are the same but for their words ({GROUP_RULES})",
         )
 
 
@@ -235,7 +228,9 @@ def rule_changed(site: Site) -> Iterator[Verdict]:
     yield from found
     if not found:
         yield Verdict(
-            Danger.HARMLESS, f"{site.name} lets the same pass as before", f"compared rules; {GUIDE}"
+            Danger.HARMLESS,
+            f"{site.name} lets the same pass as before",
+            f"compared rules; {GROUP_RULES}",
         )
 
 
@@ -278,7 +273,9 @@ def rule_removed(site: Site) -> Iterator[Verdict]:
     yield from _verdicts(site, name, group, (), lost)
     if not lost:
         yield Verdict(
-            Danger.HARMLESS, f"{name} lets the same pass without this rule", f"compared; {GUIDE}"
+            Danger.HARMLESS,
+            f"{name} lets the same pass without this rule",
+            f"compared; {GROUP_RULES}",
         )
     if SEPARATE[site.old.resource_type if site.old else ""] == "out" and group:
         yield from _opened_by_default(site, group, name)
@@ -289,4 +286,4 @@ def _opened_by_default(site: Site, group: Any, name: str) -> Iterator[Verdict]:
     now = site.moment.new.groups.known.get(group)
     left = [r for r in now.admissions if r.direction == "out"] if now else []
     if left and all(not r.separate for r in left) and any(not r.certain for r in left):
-        yield Verdict(Danger.LOOSENS_SECURITY, f"{name} may let everything out", DEFAULT_EGRESS)
+        yield Verdict(Danger.LOOSENS_SECURITY, f"{name} may let everything out", NO_EGRESS)

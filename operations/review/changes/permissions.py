@@ -10,11 +10,11 @@ from operations.review.access.naming import OF_SERVICES, Names
 from operations.review.access.policies import ATTACHED, IDENTITIES, Kind, Stated, of
 from operations.review.changes.change import Danger
 from operations.review.changes.routes import lost
+from operations.review.changes.sources import BOUNDARY, IAM, PROFILE, SESSION
 from operations.review.changes.update import Side
 from operations.review.changes.verdict import ANY, Site, Verdict, changed, coming, going
 from operations.review.changes.words import count, named, quoted
 
-IAM_GUIDE: Final = "IAM user guide, policy evaluation logic, read 2026-11-24"
 MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
 
@@ -58,7 +58,7 @@ def _compared(
     found = list(_said(site, who, kinds, gained, gone))
     yield from found
     if not found and not coming_or_going:
-        yield Verdict(Danger.HARMLESS, f"{who} may do the same as before", f"compared; {IAM_GUIDE}")
+        yield Verdict(Danger.HARMLESS, f"{who} may do the same as before", IAM)
 
 
 def _together(
@@ -135,7 +135,7 @@ def _said(
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             sentence,
-            f"no statement allowed it before, or one that denied it is gone ({IAM_GUIDE})",
+            IAM,
             "name the actions, the resources and the conditions that are needed",
         )
     if narrower:
@@ -145,7 +145,7 @@ def _said(
             f"{who} may do less, and what still needs it is refused: {words}"
             if "trust" not in kinds
             else f"{who} can no longer be taken as before: {words}",
-            f"no statement allows it any more, or one denies it ({IAM_GUIDE})",
+            IAM,
             "see who uses it first (IAM last accessed information)",
         )
 
@@ -210,7 +210,7 @@ def policy_removed(site: Site) -> Iterator[Verdict]:
     found = list(_compared(site, list(of(site.old)), [], coming_or_going=True))
     yield from found
     if not found:
-        yield Verdict(Danger.HARMLESS, "everything that it allows is allowed elsewhere", IAM_GUIDE)
+        yield Verdict(Danger.HARMLESS, "everything that it allows is allowed elsewhere", IAM)
 
 
 @changed(*IDENTITIES, *ATTACHED)
@@ -223,13 +223,13 @@ def attachments(site: Site) -> Iterator[Verdict]:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
                 f"{', '.join(map(quoted, come))} {_joins(top)} {site.name}",
-                f"what that allows comes on top ({IAM_GUIDE})",
+                IAM,
             )
         if gone:
             yield Verdict(
                 Danger.INTERRUPTS,
                 f"{', '.join(map(quoted, gone))} {_leaves(top)} {site.name}",
-                f"what only that allowed is refused ({IAM_GUIDE})",
+                IAM,
             )
     if top == "PermissionsBoundary":
         gone_at_all = site.now is None
@@ -237,14 +237,14 @@ def attachments(site: Site) -> Iterator[Verdict]:
             Danger.LOOSENS_SECURITY if gone_at_all else Danger.CANNOT_TELL,
             f"the permissions boundary of {site.name} "
             f"{'is gone' if gone_at_all else f'becomes {quoted(site.now)}'}",
-            f"a boundary limits what policies can allow ({IAM_GUIDE})",
+            BOUNDARY,
         )
     if top == "MaxSessionDuration":
         was, now = (count(v) or 3600 for v in (site.was, site.now))
         yield Verdict(
             Danger.LOOSENS_SECURITY if now > was else Danger.INTERRUPTS,
             f"a session of {site.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}",
-            "IAM API, MaxSessionDuration, read 2026-11-24",
+            SESSION,
         )
 
 
@@ -265,5 +265,5 @@ def profile(site: Site) -> Iterator[Verdict]:
                 danger,
                 f"nodes with {site.name} have the rights of {quoted(site.now)} instead of "
                 f"{quoted(site.was)}",
-                "an instance profile holds one role (IAM user guide, read 2026-11-24)",
+                PROFILE,
             )

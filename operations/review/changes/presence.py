@@ -5,10 +5,9 @@ from typing import Final
 
 from operations.review.changes.change import Danger
 from operations.review.changes.retention import STATEFUL
+from operations.review.changes.sources import ADDRESSES, PRICES, PURPOSE
 from operations.review.changes.verdict import Site, Verdict, coming, going
 from operations.review.changes.words import known_text
-
-PRICING: Final = "the service's pricing page, read 2026-11-24"
 
 BILLED: Final[Mapping[str, str]] = {
     "AWS::DynamoDB::Table": "items and requests are billed",
@@ -77,29 +76,27 @@ LABELS: Final = frozenset(
 @coming(*BILLED)
 def billed(site: Site) -> Iterator[Verdict]:
     """Judge what costs by being there."""
-    yield Verdict(Danger.COSTS_MORE, BILLED[site.type], PRICING)
+    yield Verdict(Danger.COSTS_MORE, BILLED[site.type], PRICES)
 
 
 @going(*(NEEDED.keys() - STATEFUL))
 def needed(site: Site) -> Iterator[Verdict]:
     """Judge what others stand on."""
     assert site.old is not None  # noqa: S101  (it was there)
-    yield Verdict(Danger.INTERRUPTS, NEEDED[site.old.resource_type], "what the type is for")
+    yield Verdict(Danger.INTERRUPTS, NEEDED[site.old.resource_type], PURPOSE)
 
 
 @going("AWS::SageMaker::Cluster", "AWS::PCS::Cluster")
 def nodes_gone(site: Site) -> Iterator[Verdict]:
     """Judge a cluster that goes with its nodes."""
-    yield Verdict(
-        Danger.REDUCES_CAPACITY, "its nodes are in no template any more", "what the type is for"
-    )
+    yield Verdict(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
 
 
 @going(*GUARDS)
 def unguarded(site: Site) -> Iterator[Verdict]:
     """Judge what nobody watches any more."""
     assert site.old is not None  # noqa: S101  (it was there)
-    yield Verdict(Danger.LOOSENS_SECURITY, GUARDS[site.old.resource_type], "what the type is for")
+    yield Verdict(Danger.LOOSENS_SECURITY, GUARDS[site.old.resource_type], PURPOSE)
 
 
 @coming("AWS::EC2::VPCGatewayAttachment")
@@ -110,5 +107,5 @@ def reached(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             "with a route and a public address what is in the VPC can be reached from the internet",
-            "Amazon VPC user guide, internet gateways, read 2026-11-24",
+            ADDRESSES,
         )

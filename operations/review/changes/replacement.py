@@ -7,11 +7,9 @@ from operations.registry.schemas import Schema
 from operations.review.changes.change import Danger
 from operations.review.changes.difference import Path, dotted
 from operations.review.changes.retention import replaced
+from operations.review.changes.sources import CUSTOM_NAME, EXPORTS, ORDER, REFERENCE, REGISTRY
 from operations.review.changes.verdict import ANY, Site, Verdict, changed, differs
 from operations.review.changes.words import known_text, named
-
-REGISTRY: Final = "registry schemas of cfn-lint 1.58.0"
-REFERENCE: Final = "AWS resource reference in aws-cdk 2.1148.1"
 
 CONNECTIONS: Final = frozenset(
     {
@@ -49,10 +47,6 @@ REFUSED_TWINS: Final[Mapping[str, str]] = {
 }
 """Types of which no second one can stand beside the first, and why. CloudFormation makes the new
 one before it deletes the old one."""
-ORDER: Final = (
-    "CloudFormation makes the new resource before it deletes the old one (user guide, update "
-    "behaviors of stack resources, read 2026-11-24)"
-)
 
 
 def pointer(site: Site, pointers: tuple[Path, ...]) -> Path | None:
@@ -109,8 +103,7 @@ def named_by_hand(site: Site, path: Path) -> Iterator[Verdict]:
             Danger.FAILS,
             f"CloudFormation refuses: {site.name} is named {known_text(now) or 'by hand'}, and a "
             "second one of that name cannot be made",
-            "custom-named resources cannot be replaced (CloudFormation user guide, custom names, "
-            "read 2026-11-24)",
+            CUSTOM_NAME,
             f"change {name} in the same deployment",
         )
 
@@ -130,8 +123,7 @@ def exported(site: Site) -> Iterator[Verdict]:
             Danger.FAILS,
             f"the deployment stops at the export that {others} imports: its value cannot change "
             "while it is in use",
-            "CloudFormation refuses to update an export that is in use (user guide, exports, read "
-            "2026-11-24)",
+            EXPORTS,
             f"remove the use of it in {others} first, in a deployment of its own",
         )
 

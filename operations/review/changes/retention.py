@@ -6,12 +6,10 @@ from typing import Final
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from operations.review.access.naming import noun
 from operations.review.changes.change import Danger
+from operations.review.changes.sources import LUSTRE_DELETION, RETENTION
 from operations.review.changes.verdict import ANY, Site, Verdict, changed
 from operations.review.changes.words import holdings, named
 
-POLICY_GUIDE: Final = (
-    "CloudFormation template reference, DeletionPolicy and UpdateReplacePolicy, read 2026-11-24"
-)
 KEPT: Final = ("Retain", "RetainExceptOnCreate")
 SNAPSHOT: Final = "Snapshot"
 
@@ -84,7 +82,7 @@ def replaced(site: Site, because: str) -> Iterator[Verdict]:
     assert old is not None  # noqa: S101  (only what was there is replaced)
     name, instead = site.name, _instead(old)
     if old.resource_type not in STATEFUL:
-        yield Verdict(Danger.REPLACES, f"{name} will be replaced", because, instead)
+        yield Verdict(Danger.REPLACES, f"{name} will be replaced", because, instead, remakes=True)
         return
     data = holdings(old)
     kept = outlives(site.old, site.new, name="UpdateReplacePolicy")
@@ -93,8 +91,9 @@ def replaced(site: Site, because: str) -> Iterator[Verdict]:
             Danger.REPLACES,
             f"{name} will be replaced by an empty one; the old one with {data} is left behind, "
             "out of the stack",
-            f"{because}; UpdateReplacePolicy Retain keeps the old one ({POLICY_GUIDE})",
+            f"{because}; UpdateReplacePolicy Retain keeps the old one ({RETENTION})",
             instead,
+            remakes=True,
         )
         yield Verdict(
             Danger.INTERRUPTS, f"what uses the old {noun(old.resource_type)} loses it", because
@@ -102,24 +101,29 @@ def replaced(site: Site, because: str) -> Iterator[Verdict]:
         yield Verdict(
             Danger.COSTS_MORE,
             "the old one is billed until somebody deletes it",
-            f"{POLICY_GUIDE}",
+            f"{RETENTION}",
         )
     elif kept == SNAPSHOT:
         yield Verdict(
             Danger.REPLACES,
             f"{name} will be replaced by an empty one; of {data} a snapshot is left",
-            f"{because}; UpdateReplacePolicy Snapshot ({POLICY_GUIDE})",
+            f"{because}; UpdateReplacePolicy Snapshot ({RETENTION})",
             instead,
+            remakes=True,
         )
     else:
         yield Verdict(
             Danger.LOSES_DATA,
             f"{name} will be replaced: {data} gone",
             f"{because}; without UpdateReplacePolicy Retain in both templates the old one is "
-            f"deleted ({POLICY_GUIDE})",
+            f"deleted ({RETENTION}{_deleted(old)})",
             f"deploy UpdateReplacePolicy: Retain first; {instead}",
         )
-        yield Verdict(Danger.REPLACES, f"{name} will be replaced", because)
+        yield Verdict(Danger.REPLACES, "", because, remakes=True)
+
+
+def _deleted(old: ResolvedResource) -> str:
+    return f"; {LUSTRE_DELETION}" if old.resource_type == "AWS::FSx::FileSystem" else ""
 
 
 def _instead(old: ResolvedResource) -> str:
@@ -140,20 +144,20 @@ def removed(old: ResolvedResource) -> Iterator[Verdict]:
             Danger.HARMLESS,
             f"{name} leaves the stack and stays in the account with {data}: nobody manages it "
             "from now on, and it is still billed",
-            f"DeletionPolicy {policy(old, 'DeletionPolicy')} of the old template ({POLICY_GUIDE})",
+            f"DeletionPolicy {policy(old, 'DeletionPolicy')} of the old template ({RETENTION})",
         )
     elif kept == SNAPSHOT:
         yield Verdict(
             Danger.INTERRUPTS,
             f"{name} will be deleted; of {data} a snapshot is left",
-            f"DeletionPolicy Snapshot ({POLICY_GUIDE})",
+            f"DeletionPolicy Snapshot ({RETENTION})",
         )
     else:
         but = LEAVES_OBJECTS.get(old.resource_type)
         yield Verdict(
             Danger.LOSES_DATA,
             f"{name} will be deleted: {data} gone{f'; {but}' if but else ''}",
-            f"its DeletionPolicy keeps nothing ({POLICY_GUIDE})",
+            f"its DeletionPolicy keeps nothing ({RETENTION}{_deleted(old)})",
             "deploy DeletionPolicy: Retain first, then remove it from the template",
         )
 
@@ -175,23 +179,23 @@ def retention_policy(site: Site) -> Iterator[Verdict]:
             Danger.LOSES_DATA,
             f"{site.name} is no longer kept: {holdings(site.new)} will be gone when {when}",
             f"{name} {policy(site.old, name)} becomes {policy(site.new, name) or 'Delete'} "
-            f"({POLICY_GUIDE})",
+            f"({RETENTION})",
             f"keep {name}: Retain",
         )
     elif was == now or site.type not in STATEFUL:
         yield Verdict(
             Danger.HARMLESS,
             f"{site.name} is {'kept' if now else 'deleted'} when {when}",
-            f"it holds no data that would be lost ({POLICY_GUIDE})"
+            f"it holds no data that would be lost ({RETENTION})"
             if site.type not in STATEFUL
-            else f"both keep it as much as each other ({POLICY_GUIDE})",
+            else f"both keep it as much as each other ({RETENTION})",
         )
     elif now:
         yield Verdict(
             Danger.HARMLESS,
             f"{site.name} is kept from now on when {when}",
-            POLICY_GUIDE,
+            RETENTION,
         )
 
 
-__all__ = ["KEPT", "POLICY_GUIDE", "STATEFUL", "outlives", "removed", "replaced"]
+__all__ = ["KEPT", "RETENTION", "STATEFUL", "outlives", "removed", "replaced"]

@@ -8,14 +8,13 @@ from constructs_lib.rules.reading import items
 from constructs_lib.rules.resolved import ResolvedResource, Text
 from constructs_lib.rules.texts import identity
 from operations.review.changes.change import Danger
+from operations.review.changes.sources import ENDPOINTS, PRICES, ROUTES
 from operations.review.changes.update import Side
 from operations.review.changes.verdict import Site, Verdict, changed, coming, going
 from operations.review.changes.words import known_text, quoted
 
-VPC_GUIDE: Final = "Amazon VPC user guide, read 2026-11-24"
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
-PRIVATELINK: Final = "AWS PrivateLink guide, interface endpoints, read 2026-11-24"
-BILLED: Final = "billed by the hour and by the GB (VPC pricing, read 2026-11-24)"
+BILLED: Final = f"billed by the hour and by the GB ({PRICES})"
 
 
 def service(endpoint: ResolvedResource) -> str:
@@ -52,7 +51,7 @@ def _without(site: Site, name: str) -> Iterator[Verdict]:
     yield Verdict(
         Danger.INTERRUPTS,
         f"calls to {name} no longer go through the endpoint: {where}",
-        f"an endpoint is the only private way to a service ({PRIVATELINK}); open connections break",
+        f"an endpoint is the only private way to a service ({ENDPOINTS}); open connections break",
         "keep the endpoint",
     )
     if nat:
@@ -77,7 +76,7 @@ def endpoint_removed(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.INTERRUPTS,
             f"calls to {service(site.old)} change over to another endpoint",
-            f"open connections break ({PRIVATELINK})",
+            f"open connections break ({ENDPOINTS})",
         )
         return
     yield from _without(site, service(site.old))
@@ -91,7 +90,7 @@ def endpoint_added(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.HARMLESS,
             f"calls to {service(site.new)} stay in the VPC, at no charge",
-            "gateway endpoints are free (VPC pricing, read 2026-11-24)",
+            PRICES,
         )
         return
     yield Verdict(
@@ -110,7 +109,7 @@ def endpoint_changed(site: Site) -> Iterator[Verdict]:
         if known_text(site.now) != "true":
             yield from _without(site, name)
         else:
-            yield Verdict(Danger.HARMLESS, f"calls to {name} go through the endpoint", PRIVATELINK)
+            yield Verdict(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
     for where, noun in (
         ("SubnetIds", "subnet"),
         ("RouteTableIds", "route table"),
@@ -122,7 +121,7 @@ def endpoint_changed(site: Site) -> Iterator[Verdict]:
                 yield Verdict(
                     Danger.INTERRUPTS,
                     f"the endpoint for {name} leaves {_listed(noun, gone)}",
-                    f"open connections through it break ({PRIVATELINK})",
+                    f"open connections through it break ({ENDPOINTS})",
                 )
             if come and where == "SubnetIds":
                 yield Verdict(
@@ -131,7 +130,7 @@ def endpoint_changed(site: Site) -> Iterator[Verdict]:
                     f"interface endpoints are {BILLED} in each zone",
                 )
             if not gone and not (come and where == "SubnetIds"):
-                yield Verdict(Danger.HARMLESS, f"the endpoint for {name} serves more", PRIVATELINK)
+                yield Verdict(Danger.HARMLESS, f"the endpoint for {name} serves more", ENDPOINTS)
 
 
 def lost(was: Any, now: Any) -> list[Any]:
@@ -161,7 +160,7 @@ def subnet_changed(site: Site) -> Iterator[Verdict]:
             Danger.LOOSENS_SECURITY if public else Danger.HARMLESS,
             f"what is launched in {site.name} {'gets' if public else 'no longer gets'} a public "
             "address",
-            f"it holds for launches from now on ({VPC_GUIDE})",
+            f"it holds for launches from now on ({ROUTES})",
         )
 
 
@@ -175,7 +174,7 @@ def vpc_changed(site: Site) -> Iterator[Verdict]:
             "names are resolved in the VPC"
             if on
             else "private names of endpoints and of the file system no longer resolve",
-            f"endpoints with private DNS need both DNS attributes ({PRIVATELINK})",
+            f"endpoints with private DNS need both DNS attributes ({ENDPOINTS})",
         )
 
 
@@ -225,14 +224,14 @@ def route_changed(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.INTERRUPTS,
         f"traffic to {_destination(site.old)} takes another way; connections that are open break",
-        f"the route changes {site.path[0]} ({VPC_GUIDE})",
+        f"the route changes {site.path[0]} ({ROUTES})",
     )
     if _to_internet(site.moment.new, site.new) and not _to_internet(site.moment.old, site.old):
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"traffic to {_destination(site.new)} goes to the internet gateway: a public address "
             "is enough to be reached",
-            VPC_GUIDE,
+            ROUTES,
         )
 
 
@@ -244,7 +243,7 @@ def route_added(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"there is a way to {_destination(site.new)}",
-            f"no route led there before ({VPC_GUIDE})",
+            f"no route led there before ({ROUTES})",
         )
 
 
@@ -255,7 +254,7 @@ def route_removed(site: Site) -> Iterator[Verdict]:
     yield Verdict(
         Danger.INTERRUPTS,
         f"traffic to {_destination(site.old)} has no route",
-        f"packets without a route are dropped ({VPC_GUIDE})",
+        f"packets without a route are dropped ({ROUTES})",
     )
 
 
@@ -270,11 +269,11 @@ def entry_changed(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"{site.name} lets more pass, or denies less",
-            f"an allowing entry is new or changes, or a denying one goes or changes ({VPC_GUIDE})",
+            f"an allowing entry is new or changes, or a denying one goes or changes ({ROUTES})",
         )
     if was == "allow" or now == "deny":
         yield Verdict(
             Danger.INTERRUPTS,
             f"{site.name} lets less pass, or denies more",
-            f"an allowing entry goes or changes, or a denying one is new or changes ({VPC_GUIDE})",
+            f"an allowing entry goes or changes, or a denying one is new or changes ({ROUTES})",
         )

@@ -8,13 +8,9 @@ from constructs_lib.rules.template import Template
 from constructs_lib.rules.texts import identity
 from operations.review.changes.change import Change, Danger, Difference
 from operations.review.changes.difference import between, canonical, dotted
+from operations.review.changes.sources import EXPORTS, PARAMETERS
 from operations.review.changes.update import Templates
 
-EXPORTS: Final = (
-    "CloudFormation neither changes nor deletes an export that another stack imports (decision "
-    "0003; user guide, exporting stack output values)"
-)
-PARAMETERS: Final = "CloudFormation user guide, parameters"
 MACROS: Final = "a macro or transform rewrites the template at deployment"
 SECTIONS: Final[Mapping[str, tuple[Danger, str, str]]] = {
     "Description": (Danger.HARMLESS, "the description of the stack changes", "it is text"),

@@ -22,6 +22,8 @@ class Verdict(NamedTuple):
     what: str
     why: str
     instead: str = ""
+    remakes: bool = False
+    """Whether the resource gets another id, which others follow."""
 
 
 @dataclass(frozen=True, eq=False)
