@@ -24,7 +24,7 @@ from operations.review.changes import (  # noqa: F401  (their rules register the
 from operations.review.changes.attributes import of_attribute
 from operations.review.changes.cascade import followers
 from operations.review.changes.change import Change, Danger, Difference
-from operations.review.changes.defaults import added, in_place, removed, renamed
+from operations.review.changes.defaults import added, in_place, not_offered, removed, renamed
 from operations.review.changes.difference import Path, Unit, between, dotted, of_resources
 from operations.review.changes.retention import STATEFUL, outlives
 from operations.review.changes.sections import of_sections
@@ -34,12 +34,19 @@ from operations.review.changes.verdict import (
     Verdict,
     at,
     differs,
+    missing,
     on_change,
     on_coming,
     on_going,
 )
 
 SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
+
+
+DESTROYED: Final = (
+    "the stack is in the old templates alone: this happens when it is destroyed, and a deployment "
+    "of the others leaves it"
+)
 
 
 def changes(
@@ -182,7 +189,8 @@ class _Comparison:
     def _resolved(self, key: Key, moment: Moment, path: Path) -> None:
         """A value that changes though the resource is written as before."""
         site = Site(self._update, moment, key, key, path, None, None, follows=True)
-        if not differs(site.was, site.now):
+        if not differs(site.was, site.now) or missing(site.was):
+            # What the old templates did not tell either is no change that they show.
             return
         place = Difference(*key, dotted(path))
         line = self._add(place, site, None, _judged(site))
@@ -255,6 +263,15 @@ class _Comparison:
 
 def _judged(site: Site) -> list[Verdict]:
     """Return what a property that changed does."""
+    if site.follows and (because := missing(site.now)):
+        return [
+            Verdict(
+                Danger.FAILS,
+                f"{site.name} refers to something that is gone: {because}",
+                "CloudFormation refuses a reference to what is in no template",
+                "remove the reference in the same deployment",
+            )
+        ]
     if site.path[0].startswith("@"):
         return [*on_change(site)] or of_attribute(site)
     if not site.follows and identity(site.was) is not None and not differs(site.was, site.now):
@@ -263,7 +280,7 @@ def _judged(site: Site) -> list[Verdict]:
 
 
 def _coming(site: Site) -> list[Verdict]:
-    return on_coming(site) or added(site)
+    return [*not_offered(site), *(on_coming(site) or added(site))]
 
 
 def _going(site: Site) -> list[Verdict]:
@@ -307,6 +324,8 @@ def _change(given: Update, place: Difference, line: _Line) -> Change:
         dangers = tuple(danger for danger in dangers if danger is not Danger.HARMLESS)
         verdicts = [verdict for verdict in verdicts if verdict.danger is not Danger.HARMLESS]
     raw = line.after if isinstance(line.after, Mapping) else {}
+    if place.stack not in given.after:
+        verdicts = [v._replace(why=f"{v.why}; {DESTROYED}") for v in verdicts]
     found = line.site.new or line.site.old
     kind = found.resource_type if found else str(raw.get("Type", "")) or None
     return Change(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from operations.registry.schemas import any_schema, regions, schema
 from operations.review.access.naming import noun
 from operations.review.changes.change import Danger
 from operations.review.changes.replacement import exported, twin_of_renamed
@@ -73,6 +74,23 @@ def in_place(site: Site) -> list[Verdict]:
             f"{site.name} is changed in place; whether what uses it is interrupted is not known "
             "here",
             f"{top} is not create-only ({REGISTRY}), and a schema does not say more",
+        )
+    ]
+
+
+def not_offered(site: Site) -> list[Verdict]:
+    """Return that a type is not in the Region, where that is known."""
+    region = site.update.region or site.moment.new.world.region
+    if not isinstance(region, str) or region not in regions():
+        return []
+    if any_schema(site.type) is None or schema(site.type, region) is not None:
+        return []
+    return [
+        Verdict(
+            Danger.FAILS,
+            f"{site.name} cannot be made: {region} has no {site.type}",
+            REGISTRY,
+            "choose another Region, or leave it out",
         )
     ]
 

@@ -4,7 +4,14 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from constructs_lib.rules.groups import ANYWHERE, EVERYTHING, SEPARATE, Admission, Direction
+from constructs_lib.rules.groups import (
+    ANYWHERE,
+    DEFAULT_EGRESS,
+    EVERYTHING,
+    SEPARATE,
+    Admission,
+    Direction,
+)
 from constructs_lib.rules.reading import UndeterminedError, key, known, shown
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from operations.review.changes.change import Danger
@@ -100,12 +107,23 @@ def read(rule: Admission) -> Pass | None:
     )
 
 
-def _all(side: Side, group: Key | str) -> list[Pass]:
-    """Return everything that a group lets pass."""
+def _all(side: Side, group: Key | str, *, made_here: bool) -> list[Pass]:
+    """Return everything that a group lets pass.
+
+    Args:
+        side: before or after.
+        group: the group.
+        made_here: whether the group is made with these rules. EC2's default egress comes with a
+            new group alone; a group that is there does not get it when its rules go.
+    """
     found = side.groups.known.get(group)
     rules: Iterable[Admission] = found.admissions if found else ()
     rules = (*rules, *side.groups.outside.get(group, ()))
-    return [p for rule in rules if (p := read(rule)) is not None]
+    return _passes(rule for rule in rules if made_here or rule.stated is not DEFAULT_EGRESS)
+
+
+def _passes(rules: Iterable[Admission]) -> list[Pass]:
+    return [passage for rule in rules if (passage := read(rule)) is not None]
 
 
 def _of_group(site: Site) -> tuple[list[Pass], list[Pass]]:
@@ -115,8 +133,13 @@ def _of_group(site: Site) -> tuple[list[Pass], list[Pass]]:
     def own(side: Side, at: Key | None) -> list[Pass]:
         found = side.groups.known.get(at) if at else None
         rules = found.admissions if found else ()
-        passes = [read(r) for r in rules if r.direction == direction and not r.separate]
-        return [p for p in passes if p is not None]
+        return _passes(
+            rule
+            for rule in rules
+            if rule.direction == direction
+            and not rule.separate
+            and (side is site.moment.old or rule.stated is not DEFAULT_EGRESS)
+        )
 
     return own(site.moment.old, site.old_key), own(site.moment.new, site.new_key)
 
@@ -153,7 +176,7 @@ def _verdicts(
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             f"{name} lets {passage.words(site.moment.new)} {side}",
-            f"no rule of the group let that pass before ({GROUP_RULES})",
+            GROUP_RULES,
             "name the group or the block that needs it" if world else "",
         )
     for passage in lost:
@@ -162,7 +185,11 @@ def _verdicts(
             Danger.INTERRUPTS,
             f"{name} no longer lets {passage.words(site.moment.old)} pass"
             + (": EFA stops between the nodes" if fabric else ""),
-            EFA if fabric else f"no rule of the group lets it pass any more ({GROUP_RULES})",
+            EFA
+            if fabric
+            else GROUP_RULES
+            if passage.direction == "in"
+            else f"{GROUP_RULES}; {NO_EGRESS}",
             "keep the rule, in both directions" if fabric else "",
         )
 
@@ -171,8 +198,8 @@ def _compared(
     site: Site, before: Sequence[Pass], after: Sequence[Pass], groups: tuple[Any, Any]
 ) -> Iterator[Verdict]:
     old_group, new_group = groups
-    had = _all(site.moment.old, old_group) if old_group else []
-    has = _all(site.moment.new, new_group) if new_group else []
+    had = _all(site.moment.old, old_group, made_here=True) if old_group else []
+    has = _all(site.moment.new, new_group, made_here=False) if new_group else []
     if old_group != new_group:
         # Of a group that has another name now the rules that name it are compared by that name.
         before = [_renamed(p, old_group, new_group) for p in before]
@@ -196,18 +223,11 @@ def inline_rules(site: Site) -> Iterator[Verdict]:
     before, after = _of_group(site)
     found = list(_compared(site, before, after, (site.old_key, site.new_key)))
     yield from found
-    if site.path[0] == "SecurityGroupEgress" and site.now is None:
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            f"{site.name} lets everything out to anybody",
-            NO_EGRESS,
-            "write the egress that is needed, or CDK's allow_all_outbound=False",
-        )
     if not found:
         yield Verdict(
             Danger.HARMLESS,
             f"{site.name} lets the same pass as before",
-            f"the rules are the same but for their words ({GROUP_RULES})",
+            GROUP_RULES,
         )
 
 
@@ -230,7 +250,7 @@ def rule_changed(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.HARMLESS,
             f"{site.name} lets the same pass as before",
-            f"compared rules; {GROUP_RULES}",
+            GROUP_RULES,
         )
 
 
@@ -239,7 +259,7 @@ def rule_added(site: Site) -> Iterator[Verdict]:
     """Judge a rule that is new."""
     group = _group_of(site.new)
     after = _of_rule(site.new)
-    had = _all(site.moment.old, group) if group else []
+    had = _all(site.moment.old, group, made_here=True) if group else []
     gained = [p for p in after if not any(q.covers(p) for q in had)]
     holder = site.moment.new.resources.get(group) if isinstance(group, tuple) else None
     name = named(holder) if holder else f"the security group {shown(group)}"
@@ -256,17 +276,15 @@ def group_added(site: Site) -> Iterator[Verdict]:
     """Judge the rules within a group that is new."""
     assert site.new is not None and site.new_key is not None  # noqa: S101, PT018
     group = site.moment.new.groups.known.get(site.new_key)
-    own = [read(r) for r in (group.admissions if group else ()) if not r.separate]
-    yield from _verdicts(
-        site, site.name, site.new_key, [p for p in own if p is not None], (), new=True
-    )
+    own = _passes(r for r in (group.admissions if group else ()) if not r.separate)
+    yield from _verdicts(site, site.name, site.new_key, own, (), new=True)
 
 
 @going(*SEPARATE)
 def rule_removed(site: Site) -> Iterator[Verdict]:
     """Judge a rule that goes."""
     group = _group_of(site.old)
-    has = _all(site.moment.new, group) if group else []
+    has = _all(site.moment.new, group, made_here=False) if group else []
     lost = [p for p in _of_rule(site.old) if not any(q.covers(p) for q in has)]
     holder = site.moment.old.resources.get(group) if isinstance(group, tuple) else None
     name = named(holder) if holder else f"the security group {shown(group)}"
@@ -275,15 +293,5 @@ def rule_removed(site: Site) -> Iterator[Verdict]:
         yield Verdict(
             Danger.HARMLESS,
             f"{name} lets the same pass without this rule",
-            f"compared; {GROUP_RULES}",
+            GROUP_RULES,
         )
-    if SEPARATE[site.old.resource_type if site.old else ""] == "out" and group:
-        yield from _opened_by_default(site, group, name)
-
-
-def _opened_by_default(site: Site, group: Any, name: str) -> Iterator[Verdict]:
-    """The last egress rule of a group that has none of its own."""
-    now = site.moment.new.groups.known.get(group)
-    left = [r for r in now.admissions if r.direction == "out"] if now else []
-    if left and all(not r.separate for r in left) and any(not r.certain for r in left):
-        yield Verdict(Danger.LOOSENS_SECURITY, f"{name} may let everything out", NO_EGRESS)

@@ -132,6 +132,8 @@ def _said(
             "trust": f"{who} may be taken in a way that it could not: {words}",
             "resource": f"more may be done with {who}: {words}",
         }.get(next(iter(kinds)), f"{who} may do more: {words}")
+        if site.old is None and kinds == {"trust"}:
+            sentence = f"{who} is new, and may be taken: {words}"
         yield Verdict(
             Danger.LOOSENS_SECURITY,
             sentence,
@@ -158,7 +160,7 @@ def _words(site: Site, some: Sequence[Grant]) -> str:
         grouped.setdefault(key, []).append(grant.written or grant.action)
     parts = []
     for (resource, principal, conditional), actions in list(grouped.items())[:MOST_NAMED]:
-        listed = ", ".join(sorted(set(actions))[:MOST_NAMED])
+        listed = ", ".join(_action(name) for name in sorted(set(actions))[:MOST_NAMED])
         more = len(set(actions)) - MOST_NAMED
         words = listed + (f" and {more} more" if more > 0 else "")
         if not _trust(some):
@@ -168,6 +170,10 @@ def _words(site: Site, some: Sequence[Grant]) -> str:
         parts.append(words + (" under a condition" if conditional else ""))
     left = len(grouped) - MOST_NAMED
     return "; ".join(parts) + (f"; and {left} more" if left > 0 else "")
+
+
+def _action(name: str) -> str:
+    return f"everything but {', '.join(name[1:].split('|'))}" if name.startswith("!") else name
 
 
 def _trust(some: Sequence[Grant]) -> bool:
@@ -193,7 +199,10 @@ def _principal(names: Names, principal: str) -> str:
 def policy_added(site: Site) -> Iterator[Verdict]:
     """Judge a policy that is new."""
     assert site.new is not None  # noqa: S101  (it is there)
-    yield from _compared(site, [], list(of(site.new)), coming_or_going=True)
+    found = list(_compared(site, [], list(of(site.new)), coming_or_going=True))
+    yield from found
+    if not found:
+        yield Verdict(Danger.HARMLESS, "everything that it allows was allowed before", IAM)
 
 
 @coming("AWS::IAM::Role")

@@ -7,7 +7,15 @@ from operations.registry.schemas import Schema
 from operations.review.changes.change import Danger
 from operations.review.changes.difference import Path, dotted
 from operations.review.changes.retention import replaced
-from operations.review.changes.sources import CUSTOM_NAME, EXPORTS, ORDER, REFERENCE, REGISTRY
+from operations.review.changes.sources import (
+    CUSTOM_NAME,
+    EXPORTS,
+    ORDER,
+    PLACEMENT,
+    PURPOSE,
+    REFERENCE,
+    REGISTRY,
+)
 from operations.review.changes.verdict import ANY, Site, Verdict, changed, differs
 from operations.review.changes.words import known_text, named
 
@@ -49,6 +57,24 @@ REFUSED_TWINS: Final[Mapping[str, str]] = {
 one before it deletes the old one."""
 
 
+ENDS: Final[Mapping[str, tuple[str, str]]] = {
+    "AWS::AutoScaling::AutoScalingGroup": ("its nodes end, with the jobs on them", PURPOSE),
+    "AWS::EC2::Instance": ("the old one ends, with its root volume", PURPOSE),
+    "AWS::EC2::NatGateway": ("connections through the old one break", PURPOSE),
+    "AWS::EC2::PlacementGroup": (
+        "nodes of the old and of the new group are not close to each other; the old one cannot be "
+        "deleted while nodes run in it",
+        PLACEMENT,
+    ),
+    "AWS::EC2::Subnet": ("what runs in the old one has to go first", PURPOSE),
+    "AWS::EC2::VPC": ("everything in the old one has to go first", PURPOSE),
+    "AWS::PCS::Cluster": ("its queues and the accounts of its jobs go with it", PURPOSE),
+    "AWS::PCS::ComputeNodeGroup": ("its nodes end, with the jobs on them", PURPOSE),
+    "AWS::SageMaker::Cluster": ("its nodes end, with what runs on them", PURPOSE),
+}
+"""What ends with the old one of a type."""
+
+
 def pointer(site: Site, pointers: tuple[Path, ...]) -> Path | None:
     """Return the first of some pointers at which the values differ because of this change."""
     for path in pointers:
@@ -87,6 +113,8 @@ def create_only(site: Site) -> Iterator[Verdict]:
 def of(site: Site, because: str, path: Path) -> Iterator[Verdict]:
     """Yield everything about a replacement."""
     yield from replaced(site, because)
+    if site.type in ENDS:
+        yield Verdict(Danger.INTERRUPTS, *ENDS[site.type])
     yield from named_by_hand(site, path)
     yield from exported(site)
     yield from twin(site)

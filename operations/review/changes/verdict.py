@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from constructs_lib.rules.resolved import ResolvedResource
+from constructs_lib.rules.resolved import Encoded, ResolvedResource, Text, Unknown
 from constructs_lib.rules.texts import identity
 from operations.registry.schemas import Schema, any_schema, schema
 from operations.review.changes.change import Danger
@@ -121,6 +121,32 @@ def differs(one: Any, other: Any) -> bool:
     """Whether two resolved values differ, or may."""
     mine, its = identity(one), identity(other)
     return mine is None or its is None or mine != its
+
+
+GONE: Final = (
+    "is no resource of the template",
+    "is neither a parameter nor a resource of the template",
+    "is of no given template",
+)
+"""How the resolution ends its reasons for a reference that leads nowhere."""
+
+
+def missing(value: Any) -> str | None:
+    """Return why a value refers to nothing, None where everything in it leads somewhere."""
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, Unknown) and found.because.endswith(GONE):
+            return found.because
+        if isinstance(found, Mapping):
+            left.extend(found.values())
+        elif isinstance(found, list | tuple):
+            left.extend(found)
+        elif isinstance(found, Text):
+            left.extend(found.parts)
+        elif isinstance(found, Encoded):
+            left.append(found.content)
+    return None
 
 
 Rule = Callable[[Site], Iterator[Verdict]]

@@ -356,9 +356,9 @@ NETWORK = (
         "Network/Network/Endpoints/Group",
     ),
     Planted(
-        "no egress written is every egress",
+        "egress removed lets nothing out of a group that is there",
         drop("Network/Nodes", "SecurityGroupEgress"),
-        LOOSENS,
+        INTERRUPTS,
         "Network/Nodes",
     ),
     Planted(
