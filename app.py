@@ -28,6 +28,7 @@ with ThreadPoolExecutor(max_workers=1) as _meanwhile:
     from constructs_lib.spec.environment import EnvironmentSpec
     from constructs_lib.spec.loading import EnvironmentFileError, load
     from constructs_lib.spec.problem import SpecError
+    from constructs_lib.ultracluster_rules import UltraClusterRules
     from stacks.environment import TrainingEnvironment
 
     VALIDATOR = _validator.result()
@@ -51,7 +52,9 @@ def gated(*, outdir: str | None = None) -> cdk.App:
     # As the CLI has it, so that a template is the same bytes whoever synthesizes it.
     context |= {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
     app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
-    cdk.Validations.of(app).add_plugins(VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    cdk.Validations.of(app).add_plugins(
+        VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app), UltraClusterRules()
+    )
     return app
 
 

@@ -46,18 +46,19 @@ def _of(path: str, data: object, namespace: str, *, above: bool) -> Iterator[Ack
             yield Acknowledgement(path, rule, str(reason), above)
 
 
-def stack_metadata(template: Path) -> Mapping[str, Any]:
-    """Return the metadata of the stack that a template is of, empty where none is kept."""
-    manifest = template.parent / "manifest.json"
+def stacks_metadata(assembly: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return the metadata of all stacks of an assembly by the name of their template file."""
+    manifest = assembly / "manifest.json"
     if not manifest.exists():
         return {}
+    found: dict[str, Mapping[str, Any]] = {}
     for artifact in json.loads(manifest.read_text()).get("artifacts", {}).values():
-        if artifact.get("properties", {}).get("templateFile") == template.name:
+        if template := artifact.get("properties", {}).get("templateFile"):
             kept: Mapping[str, Any] = artifact.get("metadata", {})
             if further := artifact.get("additionalMetadataFile"):
-                kept = {**kept, **json.loads((template.parent / further).read_text())}
-            return kept
-    return {}
+                kept = {**kept, **json.loads((assembly / further).read_text())}
+            found[template] = kept
+    return found
 
 
 def paths(metadata: Mapping[str, Any]) -> Mapping[str, str]:

@@ -25,7 +25,15 @@ MAY_IMPORT = {
     "environments": {"constructs_lib.spec", "environments"},
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
-    "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
+    "app.py": {
+        "app",
+        "environments",
+        "stacks",
+        "constructs_lib.spec",
+        "constructs_lib.ultracluster_rules",
+        "aws_cdk",
+        "cdk_nag",
+    },
     "operations/emulator": {
         "operations.emulator",
         "constructs_lib.spec.problem",

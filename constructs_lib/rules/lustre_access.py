@@ -1,6 +1,6 @@
 """LUSTRE rules about who reaches a file system."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from constructs_lib.catalogue import lustre
@@ -29,17 +29,18 @@ PORTS: Final = "aws-hpc-recipes#50; FSx guide, security groups, read 2026-11-23"
 
 def _missing_ports(picture: Picture, system: FileSystem, direction: Direction) -> Iterator[Fault]:
     groups = system.groups()
-    open_ports = picture.groups.open_ports(groups, direction)
-    closed = [words for first, last in lustre.PORTS for words in _closed(first, last, open_ports)]
+    wanted = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
+    closed = picture.groups.closed_ports(groups, direction, wanted)
     if closed:
-        yield Fault(f"{shown(groups)} does not open TCP {' and '.join(closed)} {direction}")
+        ranges = [words for first, last in lustre.PORTS for words in _part(first, last, closed)]
+        yield Fault(f"{shown(groups)} does not open TCP {' and '.join(ranges)} {direction}")
 
 
-def _closed(first: int, last: int, open_ports: set[int]) -> Iterator[str]:
+def _part(first: int, last: int, closed: Sequence[int]) -> Iterator[str]:
     """Yield the closed part of a range of ports; the first to the last where it has several."""
-    closed = [port for port in range(first, last + 1) if port not in open_ports]
-    if closed:
-        yield f"{closed[0]}" if len(closed) == 1 else f"{closed[0]}-{closed[-1]}"
+    within = [port for port in closed if first <= port <= last]
+    if within:
+        yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
 
 
 @rule(

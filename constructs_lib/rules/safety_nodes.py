@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from constructs_lib.rules.nodes import Node
 from constructs_lib.rules.picture import Picture
@@ -14,7 +14,6 @@ from constructs_lib.rules.reading import (
     part,
     script,
     text,
-    texts_within,
 )
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from constructs_lib.rules.rule import Fault, rule
@@ -165,11 +164,6 @@ def _all(picture: Picture) -> Sequence[ResolvedResource]:
     return picture.resources
 
 
-def _elsewhere(resource: ResolvedResource) -> Iterator[str]:
-    stated: Any = resource.properties
-    yield from texts_within(dict(stated))
-
-
 @rule(
     "SAFETY-12",
     "warning",
@@ -187,7 +181,7 @@ def another_partition(picture: Picture, resource: ResolvedResource) -> Iterator[
     if isinstance(region, Unknown):
         return
     own = partition(region)
-    found = {m[1] for value in _elsewhere(resource) for m in ARN.finditer(value)} - {own}
+    found = {m[1] for m in ARN.finditer(picture.words(resource))} - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
 
@@ -209,6 +203,6 @@ def another_domain(picture: Picture, resource: ResolvedResource) -> Iterator[Fau
     if isinstance(region, Unknown):
         return
     own = url_suffix(region)
-    found = {m[1].rstrip(".") for value in _elsewhere(resource) for m in HOST.finditer(value)}
+    found = {m[1].rstrip(".") for m in HOST.finditer(picture.words(resource))}
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

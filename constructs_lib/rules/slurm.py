@@ -274,7 +274,7 @@ def controller_subnets(_picture: Picture, cluster: ResolvedResource) -> Iterator
 def controller_shut_off(picture: Picture, cluster: ResolvedResource) -> Iterator[Fault]:
     """Look for the port."""
     groups = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    if groups and CONTROLLER not in picture.groups.open_ports(groups, "in"):
+    if groups and picture.groups.closed_ports(groups, "in", [CONTROLLER]):
         yield Fault(f"{shown(groups)} does not open TCP {CONTROLLER}")
 
 
