@@ -5,7 +5,7 @@ from typing import Final
 
 from constructs_lib.rules.nodes import Node, described
 from constructs_lib.rules.picture import Picture
-from constructs_lib.rules.reading import shown
+from constructs_lib.rules.reading import UndeterminedError, shown
 from constructs_lib.rules.rule import Fault, rule
 
 MOST_IN_A_BLOCK: Final = 64
@@ -72,8 +72,13 @@ def block_without_market_type(_picture: Picture, node: Node) -> Iterator[Fault]:
 )
 def block_without_id(_picture: Picture, node: Node) -> Iterator[Fault]:
     """Look for a target."""
-    if node.market() == BLOCK and not node.reservation_target():
+    if node.market() != BLOCK:
+        return
+    if not node.reservation_target():
         yield Fault(f"MarketType {BLOCK} without a reservation")
+    elif node.reservation() == "":
+        # A parameter whose empty default stands for "must be given", most likely.
+        raise UndeterminedError("the id of the block is an empty text")
 
 
 @rule(

@@ -12,6 +12,7 @@ from constructs_lib.rules.reading import (
     Key,
     UndeterminedError,
     key,
+    known,
     links,
     part,
     shown,
@@ -19,21 +20,32 @@ from constructs_lib.rules.reading import (
 from constructs_lib.rules.rule import Fault, rule
 from constructs_lib.rules.storage import FileSystem
 
+DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
 LNET: Final = 988
 """Port that clients and servers begin with, and that FSx looks for in a group."""
 GROUPS: Final = (
     "aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"
 )
 PORTS: Final = "aws-hpc-recipes#50; FSx guide, security groups, read 2026-11-23"
+ADDED_LATER: Final = range(1018, 1021)
+"""Ports that templates of AWS's own leave out which open 988 and 1021-1023 (aws-hpc-recipes,
+storage/fsx_lustre, 2026-08-07); the guide of today names them."""
+
+
+def _closed(picture: Picture, system: FileSystem, direction: Direction) -> list[int]:
+    wanted = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
+    return picture.groups.closed_ports(system.groups(), direction, wanted)
+
+
+def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
+    ranges = [words for first, last in lustre.PORTS for words in _part(first, last, closed)]
+    return Fault(f"{shown(system.groups())} does not open TCP {' and '.join(ranges)} {direction}")
 
 
 def _missing_ports(picture: Picture, system: FileSystem, direction: Direction) -> Iterator[Fault]:
-    groups = system.groups()
-    wanted = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
-    closed = picture.groups.closed_ports(groups, direction, wanted)
-    if closed:
-        ranges = [words for first, last in lustre.PORTS for words in _part(first, last, closed)]
-        yield Fault(f"{shown(groups)} does not open TCP {' and '.join(ranges)} {direction}")
+    closed = _closed(picture, system, direction)
+    if not set(closed) <= set(ADDED_LATER):
+        yield _fault(system, direction, closed)
 
 
 def _part(first: int, last: int, closed: Sequence[int]) -> Iterator[str]:
@@ -76,8 +88,27 @@ def ports_closed_outward(picture: Picture, system: FileSystem) -> Iterator[Fault
 
 
 @rule(
+    "LUSTRE-24",
+    "warning",
+    SUBJECTS,
+    what="The security group of a Lustre file system opens only some of the ports of Lustre.",
+    why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
+    "and mount as a rule, until a connection takes one of the other ports.",
+    source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
+    fix="write 1018-1023 in place of 1021-1023, in both directions",
+    check=GROUPS,
+)
+def older_ports(picture: Picture, system: FileSystem) -> Iterator[Fault]:
+    """Add up the rules of its groups, where everything else is open."""
+    for direction in DIRECTIONS:
+        closed = _closed(picture, system, direction)
+        if closed and set(closed) <= set(ADDED_LATER):
+            yield _fault(system, direction, closed)
+
+
+@rule(
     "LUSTRE-15",
-    "error",
+    "warning",
     SUBJECTS,
     what="A file system does not wait for the rules of its security group.",
     why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
@@ -91,9 +122,9 @@ def race_with_its_rules(picture: Picture, system: FileSystem) -> Iterator[Fault]
     groups = {key(group) for group in system.groups()}
     waited = picture.dependencies(system.key)
     missing: list[str] = []
-    for direction in ("in", "out"):
+    for direction in DIRECTIONS:
         late: list[str] = []
-        for admission in _between_servers(picture, groups, "in" if direction == "in" else "out"):
+        for admission in _between_servers(picture, groups, direction):
             place = admission.place
             if not admission.separate or (place.stack, place.logical_id) in waited:
                 # This one is there in time, and is enough.
@@ -108,13 +139,21 @@ def race_with_its_rules(picture: Picture, system: FileSystem) -> Iterator[Fault]
         )
 
 
+def _in_the_templates(picture: Picture, group: Key) -> None:
+    if group not in picture.groups.known:
+        raise UndeterminedError(
+            f"security group {shown(group)} is not in the given templates"
+            if known(group)
+            else group[-1]
+        )
+
+
 def _between_servers(
     picture: Picture, groups: set[Key], direction: Direction
 ) -> Iterator[Admission]:
     """Yield the rules that let the servers' first connection pass, which FSx looks for."""
-    for group in groups:
-        if group not in picture.groups.known:
-            raise UndeterminedError(f"group {shown(group)} is not in the given templates")
+    for group in sorted(groups, key=str):
+        _in_the_templates(picture, group)
         for admission in picture.groups.known[group].of(direction):
             if LNET not in admission.ports():
                 continue
@@ -149,8 +188,7 @@ def clients_shut_out(picture: Picture, system: FileSystem) -> Iterator[Fault]:
         if clients.intersection(groups):
             continue
         for group in groups:
-            if group not in picture.groups.known:
-                raise UndeterminedError(f"group {shown(group)} is not in the given templates")
+            _in_the_templates(picture, group)
         admitted = any(
             LNET in admission.ports()
             and (admission.kind != "group" or key(admission.peer) in clients)
@@ -201,8 +239,8 @@ def efa_servers_shut_off(picture: Picture, system: FileSystem) -> Iterator[Fault
     if not system.over_efa():
         return
     groups = system.groups()
-    for direction in ("in", "out"):
-        if not picture.groups.members_exchange(groups, "in" if direction == "in" else "out"):
+    for direction in DIRECTIONS:
+        if not picture.groups.members_exchange(groups, direction):
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
 
 
@@ -224,10 +262,8 @@ def far_from_its_clients(picture: Picture, system: FileSystem) -> Iterator[Fault
         subnets = node.subnets()
         if system.subnet() in subnets:
             continue
-        own = picture.networks.zones([system.subnet()])
-        theirs = picture.networks.zones(subnets)
-        if {form for form, _ in own} != {form for form, _ in theirs}:
-            raise UndeterminedError("one zone is given by its id and another by its name")
-        if not own & theirs:
-            zones = ", ".join(sorted(zone for _, zone in theirs))
-            yield Fault(f"it is in {next(iter(own))[1]}, {described(node)} in {zones}")
+        every = picture.networks.zones([system.subnet(), *subnets])
+        (own,) = picture.networks.zones([system.subnet()])
+        if own not in picture.networks.zones(subnets):
+            zones = ", ".join(sorted(zone.name for zone in every - {own}))
+            yield Fault(f"it is in {own.name}, {described(node)} in {zones}")

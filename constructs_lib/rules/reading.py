@@ -151,7 +151,7 @@ def key(value: Any) -> Key:
         return (value.stack, f"{value.logical_id}.{value.attribute}")
     name = text(value)
     if not name:
-        raise UndeterminedError("nothing is written where a reference belongs")
+        raise UndeterminedError("an empty text stands where an id belongs")
     return name
 
 

@@ -107,7 +107,7 @@ def cluster_over_zones(picture: Picture, group: HyperPodGroup) -> Iterator[Fault
         return
     subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
     if len(subnets) > 1 and len(zones := picture.networks.zones(subnets)) > 1:
-        yield Fault(f"{group.name()} in {', '.join(sorted(zone for _, zone in zones))}")
+        yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
 
 
 def _clusters(picture: Picture) -> Sequence[ResolvedResource]:

@@ -92,6 +92,33 @@ LUSTRE_CASES: Final = (
     ),
     Case("LUSTRE-7", "storage", {**SCRATCH, f"{L}.EfaEnabled": True}, OVER_EFA),
     Case(
+        "LUSTRE-25",
+        "storage",
+        {"Lustre.FileSystemTypeVersion": "2.12"},
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
+        words="2.12",
+    ),
+    Case(
+        "LUSTRE-25",
+        "storage",
+        {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.1},
+        {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.12},
+        words="2.1",
+    ),
+    Case(
+        "LUSTRE-24",
+        "storage",
+        {"ServersHighIn.FromPort": 1021, "FromClientsHighIn.FromPort": 1021},
+        {"FromClientsHighIn.FromPort": 1021},
+        words="TCP 1018-1020 in",
+    ),
+    Case(
+        "LUSTRE-9",
+        "storage",
+        {**SCRATCH, "Lustre.KmsKeyId": "alias/data"},
+        {**SCRATCH, "Lustre.KmsKeyId": "alias/aws/fsx"},
+    ),
+    Case(
         "LUSTRE-8",
         "storage",
         {**FREE, f"{L}.AutomaticBackupRetentionDays": 91},
@@ -228,4 +255,12 @@ LUSTRE_CASES: Final = (
         words="SCRATCH_1",
     ),
     Case("LUSTRE-23", "storage", {**SCRATCH, f"{L}.ImportPath": "s3://data"}, SCRATCH),
+    Case(
+        "LUSTRE-23",
+        "storage",
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": GONE},
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
+        words="2.10 for SCRATCH_2",
+    ),
+    Case("LUSTRE-23", "storage", TIERING, {**FREE, **TIERING}, words="INTELLIGENT_TIERING"),
 )
