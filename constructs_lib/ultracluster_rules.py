@@ -14,15 +14,19 @@ import aws_cdk as cdk
 import jsii
 from constructs import IConstruct
 
-from constructs_lib.acknowledged import above_stacks, paths, recorded, stacks_metadata
+from constructs_lib.acknowledged import above_stacks
 from constructs_lib.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
-from constructs_lib.rules.engine import RULES, Finding, Verdict, judge
+from constructs_lib.rules.assembly_metadata import (
+    NAMESPACE,
+    paths,
+    recorded,
+    stacks_metadata,
+)
+from constructs_lib.rules.engine import FORBIDDEN, RULES, Finding, Verdict, judge
 from constructs_lib.rules.resolution import Template, resolve
 
-NAMESPACE: Final = "UltraCluster"
 NESTED: Final = "AWS::CloudFormation::Stack"
 MOST_TOLD: Final = 20
-FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
@@ -128,9 +132,9 @@ class _Assembly:
             )
 
     def _acknowledged(self) -> Iterator[Acknowledgement]:
-        yield from above_stacks(self._app, NAMESPACE)
+        yield from above_stacks(self._app)
         for metadata in self._metadata.values():
-            yield from recorded(metadata, NAMESPACE)
+            yield from recorded(metadata)
 
     def _path(self, finding: Finding) -> str:
         place = finding.place

@@ -50,6 +50,9 @@ def _collected() -> Iterator[Rule]:
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
 """Every rule by its id, in the order of families and numbers."""
 
+FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
+"""Rules that nobody may excuse: data would be lost, or it can never work."""
+
 Said = tuple[str, Place, str, str]
 """Rule, place, message and fix: what two equal findings share."""
 
