@@ -46,6 +46,13 @@ MAY_IMPORT = {
         "ministack",
     },
     "operations/audit": {"operations.audit", "constructs_lib.rules", "rich", "yaml"},
+    "operations/preflight": {
+        "operations",
+        "constructs_lib.rules",
+        "constructs_lib.spec",
+        "constructs_lib.catalogue",
+        "rich",
+    },
     "operations": {
         "operations",
         "environments",
