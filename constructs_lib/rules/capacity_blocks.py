@@ -114,3 +114,23 @@ def type_without_blocks(_picture: Picture, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types() if node.in_a_block() else []:
         if not instance.capacity_blocks:
             yield Fault(f"{instance.name} by Capacity Block")
+
+
+@rule(
+    "CAPACITY-21",
+    "error",
+    _nodes,
+    what="A launch from a Capacity Block names an on-demand reservation.",
+    why="The two are not the same: market type capacity-block is refused for a reservation that "
+    "was not bought as a block, and CloudFormation makes none that was.",
+    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
+    fix="remove InstanceMarketOptions, or write the id of a block that was bought",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].ReservationType'",
+    acknowledgeable=False,
+)
+def reservation_for_a_block(picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look for a reservation of the templates as the target."""
+    stated = node.reservation() if node.market() == BLOCK else None
+    # An id that is not of the templates is whatever it is: that is for a look at the account.
+    if stated and picture.found(stated, "AWS::EC2::CapacityReservation"):
+        yield Fault(f"MarketType {BLOCK} with {shown(stated)}, an on-demand reservation")

@@ -139,9 +139,20 @@ class Groups:
         return False
 
     def closed_ports(
-        self, members: Sequence[Any], direction: Direction, wanted: Iterable[int]
+        self,
+        members: Sequence[Any],
+        direction: Direction,
+        wanted: Iterable[int],
+        peers: set[Key] | None = None,
     ) -> list[int]:
         """Return those of some TCP ports that a set of groups lets pass from or to nobody.
+
+        Args:
+            members: the groups.
+            direction: in or out.
+            wanted: the ports.
+            peers: groups of whoever is on the other side, None for anybody. A block of addresses
+                or a prefix list may hold it.
 
         Raises:
             UndeterminedError: where some seem closed, and a group or a rule is not known.
@@ -153,6 +164,12 @@ class Groups:
                 unknown.append("egress rules of their own may have replaced EC2's default one")
                 continue
             try:
+                if peers is not None and rule.kind == "group":
+                    peer = key(rule.peer)
+                    if not is_known(peer):
+                        unknown.append(peer[-1])
+                    if peer not in peers:
+                        continue
                 open_ = rule.ports()
             except UndeterminedError as error:
                 unknown.append(error.because)

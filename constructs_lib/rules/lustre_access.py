@@ -5,16 +5,13 @@ from typing import Final
 
 from constructs_lib.catalogue import lustre
 from constructs_lib.rules.groups import Admission, Direction
-from constructs_lib.rules.lustre_file_systems import DESCRIBE, SUBJECTS
-from constructs_lib.rules.nodes import Node, catalogued, described
+from constructs_lib.rules.lustre_file_systems import SUBJECTS
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
     Key,
     UndeterminedError,
     key,
     known,
-    links,
-    part,
     shown,
 )
 from constructs_lib.rules.rule import Fault, rule
@@ -38,8 +35,8 @@ def _closed(picture: Picture, system: FileSystem, direction: Direction) -> list[
 
 
 def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
-    ranges = [words for first, last in lustre.PORTS for words in _part(first, last, closed)]
-    return Fault(f"{shown(system.groups())} does not open TCP {' and '.join(ranges)} {direction}")
+    words = " and ".join(ranges(closed))
+    return Fault(f"{shown(system.groups())} does not open TCP {words} {direction}")
 
 
 def _missing_ports(picture: Picture, system: FileSystem, direction: Direction) -> Iterator[Fault]:
@@ -48,11 +45,12 @@ def _missing_ports(picture: Picture, system: FileSystem, direction: Direction) -
         yield _fault(system, direction, closed)
 
 
-def _part(first: int, last: int, closed: Sequence[int]) -> Iterator[str]:
-    """Yield the closed part of a range of ports; the first to the last where it has several."""
-    within = [port for port in closed if first <= port <= last]
-    if within:
-        yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
+def ranges(closed: Sequence[int]) -> Iterator[str]:
+    """Yield closed ports as Lustre's ranges; the first to the last where one has several."""
+    for first, last in lustre.PORTS:
+        within = [port for port in closed if first <= port <= last]
+        if within:
+            yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
 
 
 @rule(
@@ -161,67 +159,6 @@ def _between_servers(
                 yield admission
 
 
-def _mounts(node: Node, system: FileSystem) -> bool:
-    """Whether the user data of a node names a file system."""
-    return any(
-        (link.stack, link.logical_id) == system.key for link in links(part(node.launch, "UserData"))
-    )
-
-
-@rule(
-    "LUSTRE-16",
-    "error",
-    SUBJECTS,
-    what="Nodes mount a file system whose security group does not admit theirs.",
-    why="The mount hangs at boot, on every node.",
-    source=PORTS,
-    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes",
-    check=GROUPS,
-)
-def clients_shut_out(picture: Picture, system: FileSystem) -> Iterator[Fault]:
-    """Look for a rule that names a group of the node, or any block of addresses."""
-    for node in picture.nodes:
-        if not _mounts(node, system):
-            continue
-        clients = {key(group) for group in node.groups()}
-        groups = [key(group) for group in system.groups()]
-        if clients.intersection(groups):
-            continue
-        for group in groups:
-            _in_the_templates(picture, group)
-        admitted = any(
-            LNET in admission.ports()
-            and (admission.kind != "group" or key(admission.peer) in clients)
-            for group in groups
-            for admission in picture.groups.known[group].of("in")
-        )
-        if not admitted:
-            yield Fault(f"{described(node)} mounts it; no rule admits {shown(node.groups())}")
-
-
-@rule(
-    "LUSTRE-17",
-    "warning",
-    SUBJECTS,
-    what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
-    why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
-    "asks for is paid for nothing.",
-    source="FSx guide, EFA-enabled file systems; AWS facts sheet 0.5; read 2026-11-23",
-    fix="remove EfaEnabled; the nodes reach the file system over TCP",
-    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
-)
-def clients_without_nitro_4(picture: Picture, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue about the nodes that mount it."""
-    if not system.over_efa():
-        return
-    for node in picture.nodes:
-        if _mounts(node, system):
-            for name in node.type_names():
-                instance = catalogued(name)
-                if instance is not None and not instance.lustre_over_efa:
-                    yield Fault(f"{described(node)} launches {name}")
-
-
 @rule(
     "LUSTRE-18",
     "error",
@@ -242,28 +179,3 @@ def efa_servers_shut_off(picture: Picture, system: FileSystem) -> Iterator[Fault
     for direction in DIRECTIONS:
         if not picture.groups.members_exchange(groups, direction):
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
-
-
-@rule(
-    "LUSTRE-19",
-    "warning",
-    SUBJECTS,
-    what="A file system is in another zone than the nodes that mount it.",
-    why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
-    source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
-    fix="write a subnet for the file system in the zone of the nodes",
-    check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
-)
-def far_from_its_clients(picture: Picture, system: FileSystem) -> Iterator[Fault]:
-    """Compare the zones."""
-    for node in picture.nodes:
-        if not _mounts(node, system):
-            continue
-        subnets = node.subnets()
-        if system.subnet() in subnets:
-            continue
-        every = picture.networks.zones([system.subnet(), *subnets])
-        (own,) = picture.networks.zones([system.subnet()])
-        if own not in picture.networks.zones(subnets):
-            zones = ", ".join(sorted(zone.name for zone in every - {own}))
-            yield Fault(f"it is in {own.name}, {described(node)} in {zones}")

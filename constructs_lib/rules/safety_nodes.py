@@ -18,7 +18,8 @@ from constructs_lib.rules.reading import (
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from constructs_lib.rules.rule import Fault, rule
 
-LATEST: Final = re.compile(r"resolve:ssm:(\S*/(?:latest|recommended)\S*?)[}: ]|(\S*/latest/\S*)")
+LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
+"""Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
 FETCHES: Final = re.compile(
     r"(?:curl|wget)\s[^\n|;]*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
     r"(pip3? install\s+(?!--no-index)[^\n;|&]+)"
@@ -117,7 +118,7 @@ def newest_image(_picture: Picture, node: Node) -> Iterator[Fault]:
     image = part(node.launch, "ImageId")
     source = image.because if isinstance(image, Unknown) else image
     if isinstance(source, str) and (found := LATEST.search(source)):
-        yield Fault(f"ImageId is read from {found[1] or found[2]}")
+        yield Fault(f"ImageId is read from {found[1]}")
 
 
 def _script(node: Node) -> str:

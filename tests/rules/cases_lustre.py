@@ -7,6 +7,10 @@ from tests.rules.rule_cases import GONE, Case
 
 L: Final = "Lustre.LustreConfiguration"
 MOUNTED: Final = {"Template.LaunchTemplateData.UserData": MOUNT}
+NOTHING_OUT: Final = {
+    "Fabric.SecurityGroupEgress": [{"IpProtocol": "icmp", "CidrIp": "255.255.255.255/32"}]
+}
+"""In place of EC2's default rule."""
 FREE: Final = {"Data": GONE, "Checkpoints": GONE}
 """Without associations, which exclude what some cases are about."""
 SCRATCH: Final = {
@@ -198,6 +202,43 @@ LUSTRE_CASES: Final = (
             "FromClientsLowIn.CidrIp": "10.0.0.0/16",
         },
         words="Nodes mounts it",
+    ),
+    Case(
+        "LUSTRE-16",
+        "both",
+        {
+            **MOUNTED,
+            "FromClientsHighIn": GONE,
+            "@Lustre.DependsOn": sorted(set(SERVER_RULES) - {"FromClientsHighIn"}),
+        },
+        MOUNTED,
+        words="no rule of Servers admits Fabric by TCP 1018-1023",
+    ),
+    Case(
+        "LUSTRE-16",
+        "both",
+        {**MOUNTED, **NOTHING_OUT, "FromClientsLowOut": GONE},
+        {
+            **MOUNTED,
+            **NOTHING_OUT,
+            "FromClientsLowOut": GONE,
+            "Outward": {
+                "Type": "AWS::EC2::SecurityGroupEgress",
+                "Properties": {
+                    "GroupId": att("Fabric", "GroupId"),
+                    "IpProtocol": "-1",
+                    "CidrIp": "10.0.0.0/16",
+                },
+            },
+        },
+        words="no rule of Fabric leads to Servers by TCP 988",
+    ),
+    Case(
+        "LUSTRE-26",
+        "both",
+        {**MOUNTED, **NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
+        {**NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
+        words="no rule of Fabric admits Servers by TCP 988 and 1018-1023",
     ),
     Case(
         "LUSTRE-17",
