@@ -31,7 +31,15 @@ MAY_IMPORT = {
     "environments": {"constructs_lib.spec", "environments"},
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
-    "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
+    "app.py": {
+        "app",
+        "environments",
+        "stacks",
+        "constructs_lib.spec",
+        "constructs_lib.ultracluster_rules",
+        "aws_cdk",
+        "cdk_nag",
+    },
     "operations/registry": {"operations.registry"},
     "operations/review/changes": {
         "operations.review.changes",
@@ -58,6 +66,13 @@ MAY_IMPORT = {
         "ministack",
     },
     "operations/audit": {"operations.audit", "constructs_lib.rules", "rich", "yaml"},
+    "operations/preflight": {
+        "operations",
+        "constructs_lib.rules",
+        "constructs_lib.spec",
+        "constructs_lib.catalogue",
+        "rich",
+    },
     "operations": {
         "operations",
         "environments",

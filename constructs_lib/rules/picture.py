@@ -20,7 +20,14 @@ from constructs_lib.rules.jobs import (
 from constructs_lib.rules.networks import Networks, Subnet, read_networks
 from constructs_lib.rules.nodes import Node, read_nodes
 from constructs_lib.rules.permissions import Role, Statement, read_roles, read_statements
-from constructs_lib.rules.reading import Key, UndeterminedError, key, known, shown
+from constructs_lib.rules.reading import (
+    Key,
+    UndeterminedError,
+    key,
+    known,
+    shown,
+    texts_within,
+)
 from constructs_lib.rules.resolved import Place, ResolvedResource, World
 from constructs_lib.rules.storage import FileSystem, holds_data, read_file_systems
 
@@ -150,6 +157,14 @@ class Picture:
         for resource in self.resources:
             found.setdefault(resource.place.stack, []).append(resource)
         return tuple(Stack(members[0].place, tuple(members)) for members in found.values())
+
+    @cached_property
+    def _words(self) -> dict[Place, str]:
+        return {r.place: "\n".join(texts_within(dict(r.properties))) for r in self.resources}
+
+    def words(self, resource: ResolvedResource) -> str:
+        """Return every text of a resource, a line each, for a search in all of them."""
+        return self._words[resource.place]
 
     def dependencies(self, name: Key) -> set[Key]:
         """Return everything of its own stack that a resource waits for, directly or not."""

@@ -133,7 +133,7 @@ def lustre(draw: st.DrawFn, *, over_efa: bool = True) -> LustreSpec:
     if tiering:
         iops = st.sampled_from(IOPS).filter(lambda value: value in {6000, 12000})
     metadata = draw(iops) if deployment == "PERSISTENT_2" else None
-    links = draw(repositories()) if deployment != "SCRATCH_1" else ()
+    links = draw(repositories()) if deployment != "SCRATCH_1" and not tiering else ()
     return LustreSpec(
         deployment_type=deployment,
         storage_type=storage,
