@@ -1,4 +1,4 @@
-"""Carry two tables over the wall between the constructs and the training image.
+"""Carry tables over the wall between the constructs and the training image.
 
 python facts/job_environment.py
 
@@ -16,6 +16,8 @@ from training.launch.variables import as_data
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "constructs_lib" / "catalogue" / "instances.json"
 INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
+CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
+REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
 VARIABLES: Final = ROOT / "constructs_lib" / "catalogue" / "job_environment.json"
 
 
@@ -34,6 +36,18 @@ def instances() -> dict[str, Any]:
     }
 
 
+def registries() -> dict[str, Any]:
+    """Return where the Deep Learning Containers are, by Region."""
+    facts = json.loads(CONTAINERS.read_text())
+    return {
+        "source": facts["_source"],
+        "domain": "amazonaws.com",
+        # By the beginning of the Region's name, where the partition has another domain.
+        "domains": {"cn-": "amazonaws.com.cn", "us-iso-": "c2s.ic.gov", "us-isob-": "sc2s.sgov.gov"},
+        "accounts": facts["pytorch-training"]["registries_latest"],
+    }
+
+
 def variables() -> dict[str, Any]:
     """Return what the audit needs to know of each variable."""
     return {"installers": INSTALLERS, "variables": as_data()}
@@ -46,4 +60,5 @@ def text(data: object) -> str:
 
 if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
+    REGISTRIES.write_text(text(registries()))
     VARIABLES.write_text(text(variables()))

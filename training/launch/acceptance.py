@@ -40,12 +40,12 @@ TWO_NODES: Final = {
 16 GiB (awslabs/awsome-distributed-ai, micro-benchmarks/nccl-tests/README.md, read 2026-11). The floors
 are some 90 % of these."""
 
-ROW: Final = re.compile(
-    r"^\s*(?P<size>\d+)\s+(?P<count>\d+)\s+(?P<type>\w+)\s+(?P<op>\w+)\s+-?\d+"
-    r"\s+[\d.]+\s+[\d.]+\s+(?P<out>[\d.]+)\s+(?P<wrong>\S+)"
-    r"(?:\s+[\d.]+\s+[\d.]+\s+(?P<inside>[\d.]+)\s+(?P<wrong_inside>\S+))?"
-)
-"""A line of nccl-tests: size, count, type, operation, root, then time, algbw, busbw, #wrong twice."""
+ROW: Final = re.compile(r"^\s*\d+\s+\d+\s+[a-z]\w+\s+[a-z]\w*\s+-?\d+\s+[\d.]")
+"""A line of nccl-tests: size, count, type, operation, root, then time, algbw, busbw, #wrong, out of
+place and in place; with per-iteration figures (v2.19.5 and later) four more columns each."""
+
+PER_ITERATION: Final = "i_min"
+"""Column of the heading where a run tells each iteration (nccl-tests v2.19.6 src/util.cu)."""
 
 MEMBER: Final = re.compile(r"#?\s*Rank\s+(\d+)\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
 OVER_TCP: Final = re.compile(r"Using network Socket|NET/Socket : Using|via NET/Socket/")
@@ -83,19 +83,25 @@ class Verdict:
 
 def measured(log: str) -> list[Measured]:
     """Return every size of a log."""
+    width = 8 if PER_ITERATION in log else 4
     found = []
     for line in log.splitlines():
         # srun -l and mpirun --tag-output write who speaks before each line.
-        row = ROW.match(re.sub(r"^(?:\d+:|\[[^\]]*\](?:<\w+>)?:?)\s", "", line))
-        if row:
-            wrong = [w for w in (row["wrong"], row["wrong_inside"]) if w and w != "N/A"]
+        bare = re.sub(r"^\s*(?:\d+:|\[[^\]]*\](?:<\w+>)?:?)\s", "", line)
+        if not ROW.match(bare):
+            continue
+        words = bare.split()
+        sides = [words[start : start + 4] for start in (5, 5 + width)]
+        try:
             found.append(
                 Measured(
-                    int(row["size"]),
-                    max(float(row["out"]), float(row["inside"] or 0)),
-                    sum(int(float(w)) for w in wrong),
+                    int(words[0]),
+                    max(float(side[2]) for side in sides if len(side) == 4),  # noqa: PLR2004
+                    sum(int(float(side[3])) for side in sides if side[3:] not in ([], ["N/A"])),
                 )
             )
+        except ValueError:
+            continue  # a line that two processes wrote at once
     return found
 
 

@@ -131,7 +131,7 @@ def check(
         "instance_type": name,
         "gpus": len(machine.topology.gpus),
         "efa_devices": len(machine.topology.cards),
-        "driver": written(machine.driver) if machine.driver else None,
+        "driver": machine.driver_text,
     }
     if over_efa:
         facts["libfabric"] = machine.libfabric
@@ -155,12 +155,11 @@ def _gpus(machine: Machine, wanted: int, name: str | None) -> Iterator[Finding]:
         return
     major = machine.cuda[0] if machine.cuda else None
     offered = machine.driver_cuda
-    driver = machine.driver
     if offered is not None and major is not None and offered[0] < major:
         least = DRIVERS.get(major)
         needs = f"needs {least} or newer" if least else "is too old"
         yield Finding("mistake", f"the image has CUDA {written(machine.cuda)} and driver "
-                      f"{written(driver)} offers {written(offered)}: CUDA {major} {needs}; take a "
+                      f"{machine.driver_text} offers {written(offered)}: CUDA {major} {needs}; take a "
                       "newer machine image, or put /usr/local/cuda/compat first in "
                       "LD_LIBRARY_PATH")  # fmt: skip
     elif offered is None:
@@ -205,9 +204,12 @@ def _devices(machine: Machine, wanted: int, name: str | None) -> Iterator[Findin
 
 def _provider(machine: Machine) -> Iterator[Finding]:
     answer = machine.provider
-    if answer.status is None:
-        fix = "; install the EFA software into the image" if "not installed" in answer.text else ""
-        yield Finding("mistake", f"libfabric cannot be asked for its efa provider: {answer.text}{fix}")
+    if answer.status is None and "not installed" in answer.text:
+        yield Finding("mistake", f"libfabric cannot be asked for its efa provider: {answer.text}; "
+                      "install the EFA software into the image")  # fmt: skip
+    elif answer.status is None:
+        yield Finding("sick", f"libfabric cannot be asked for its efa provider: {answer.text}; run "
+                      "the job on another node and look at dmesg for efa here")  # fmt: skip
     elif "provider: efa" not in answer.text:
         said = answer.text.strip().splitlines()
         yield Finding("mistake", "libfabric has no efa provider that works here (fi_info -p efa: "

@@ -120,11 +120,17 @@ class Machine:
         return tuple(path for path in self.uverbs if not os.access(path, os.R_OK | os.W_OK))
 
     @cached_property
+    def driver_text(self) -> str | None:
+        """Version of NVIDIA's kernel driver as it writes it, `580.95.05` for example."""
+        text = read_text(self.root / "proc" / "driver" / "nvidia" / "version")
+        # "... x86_64 Kernel Module  535.183.01", or "Open Kernel Module for x86_64  580.95.05".
+        found = re.search(r"^NVRM.*?\s(\d+\.[\d.]+)", text, re.MULTILINE)
+        return found[1] if found else None
+
+    @property
     def driver(self) -> Version | None:
         """Version of NVIDIA's kernel driver."""
-        text = read_text(self.root / "proc" / "driver" / "nvidia" / "version")
-        found = re.search(r"Kernel Module\D*([\d.]+)", text)
-        return version(found[1]) if found else None
+        return version(self.driver_text)
 
     @cached_property
     def locked_memory(self) -> int | None:
