@@ -45,6 +45,8 @@ lint: $(VENV)/dev.stamp
 	ruff check .
 	ruff format --check .
 	mypy
+	hadolint training/image/Dockerfile
+	shellcheck $$(git ls-files '*.sh' '*.sbatch' .ci/run)
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
