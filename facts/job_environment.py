@@ -43,7 +43,11 @@ def registries() -> dict[str, Any]:
         "source": facts["_source"],
         "domain": "amazonaws.com",
         # By the beginning of the Region's name, where the partition has another domain.
-        "domains": {"cn-": "amazonaws.com.cn", "us-iso-": "c2s.ic.gov", "us-isob-": "sc2s.sgov.gov"},
+        "domains": {
+            "cn-": "amazonaws.com.cn",
+            "us-iso-": "c2s.ic.gov",
+            "us-isob-": "sc2s.sgov.gov",
+        },
         "accounts": facts["pytorch-training"]["registries_latest"],
     }
 

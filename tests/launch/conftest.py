@@ -66,7 +66,9 @@ class Place:
         path.write_text(FI_INFO.format(answer=answer))
         path.chmod(0o755)
 
-    def plugin(self, text: str = "aws-ofi-nccl 1.20.0", interfaces: str = "6 7 8 9 10 11 12") -> None:
+    def plugin(
+        self, text: str = "aws-ofi-nccl 1.20.0", interfaces: str = "6 7 8 9 10 11 12"
+    ) -> None:
         path = self.lib / "libnccl-net.so"
         shutil.copy(library(), path)
         symbols = "".join(f"ncclNetPlugin_v{number}\0" for number in interfaces.split())

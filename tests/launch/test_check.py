@@ -294,4 +294,3 @@ def test_a_real_library_is_opened_and_its_version_asked():
     missing = machine.open("libnothing-at-all.so")
     assert missing.path is None
     assert missing.error is not None
-

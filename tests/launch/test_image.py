@@ -112,7 +112,10 @@ def test_printed_commands_are_what_a_shell_can_run(capsys):
 def test_a_build_pins_the_base_and_stops_at_the_first_failure(tmp_path, monkeypatch):
     """Real processes in the place of docker and aws."""
     log = tmp_path / "log"
-    for name, answer in (("aws", "echo secret"), ("docker", 'case "$*" in *inspect*) echo sha256:d;; esac')):
+    for name, answer in (
+        ("aws", "echo secret"),
+        ("docker", 'case "$*" in *inspect*) echo sha256:d;; esac'),
+    ):
         path = tmp_path / name
         path.write_text(f'#!/bin/sh\necho {name} "$@" >>{log}\n{answer}\n')
         path.chmod(0o755)

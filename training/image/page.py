@@ -213,9 +213,7 @@ def _floors(nodes: int) -> tuple[str, ...]:
         return (str(nodes), "", "", "")
     wanted = floors(kind, nodes)
     top = f"{ceiling(kind, nodes):.1f}" if nodes > 1 else "NVLink"
-    return (
-        f"{nodes:,}", top, *(str(wanted.get(size, "not judged")) for size in (128 * MIB, GIB))
-    )
+    return (f"{nodes:,}", top, *(str(wanted.get(size, "not judged")) for size in (128 * MIB, GIB)))
 
 
 if __name__ == "__main__":

@@ -77,9 +77,7 @@ def visible(gpus: Sequence[Device], environment: Mapping[str, str]) -> list[Devi
     return found
 
 
-def binding(
-    topology: Topology, environment: Mapping[str, str], allowed: frozenset[int]
-) -> Binding:
+def binding(topology: Topology, environment: Mapping[str, str], allowed: frozenset[int]) -> Binding:
     """Return where a rank is to run.
 
     Args:

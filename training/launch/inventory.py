@@ -1,6 +1,6 @@
 """Whether an image holds what its lock says; the image's own build runs this, without a GPU.
 
-    python -m training.launch inventory image.lock.json
+python -m training.launch inventory image.lock.json
 """
 
 import json

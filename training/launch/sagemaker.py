@@ -156,7 +156,9 @@ def setting(name: str, value: Any) -> str:
         return f"{name}={','.join(map(str, value))}"
     if isinstance(value, str | int | float):
         return f"{name}={value}"
-    raise JobError(f"hyperparameter settings: {name} is {json.dumps(value)}; write a number or text")
+    raise JobError(
+        f"hyperparameter settings: {name} is {json.dumps(value)}; write a number or text"
+    )
 
 
 def command(values: Mapping[str, str], root: Path) -> list[str]:
