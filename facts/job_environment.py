@@ -2,8 +2,8 @@
 
 python facts/job_environment.py
 
-The image holds `training` alone and the constructs do not import it, so each side has a copy of what
-it needs of the other; a test says when a copy is old.
+The image holds `training` alone and the constructs do not import it, so each side has a copy of
+what it needs of the other; a test says when a copy is old.
 """
 
 import json

@@ -6,8 +6,9 @@ ultracluster audit FILE... [--parameter NAME=VALUE] [--region us-east-1] [--fail
 Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where the
 audit could not run.
 
-A file is a template, a cdk.out directory, or a file that starts jobs: a script of sbatch or the shell,
-a Dockerfile, a request to SageMaker, Batch or ECS in JSON, a manifest of Kubernetes, a file of variables.
+A file is a template, a cdk.out directory, or a file that starts jobs: a script of sbatch or the
+shell, a Dockerfile, a request to SageMaker, Batch or ECS in JSON, a manifest of Kubernetes, a file
+of variables.
 """
 
 import argparse

@@ -97,7 +97,7 @@ def test_every_way_to_set_a_variable_is_read(tmp_path, line, rules):
 
 
 def test_a_value_that_the_script_chooses_is_left_open(tmp_path):
-    """Neither passed nor failed; a variable that is harmful with any value is found all the same."""
+    """Neither passed nor failed; what is harmful with any value is found all the same."""
     path = tmp_path / "x.sh"
     path.write_text("export NCCL_PROTO=$(choose) RDMAV_FORK_SAFE=$X\n")
     _, findings, text = audit(path)
@@ -266,8 +266,8 @@ def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys, name, text, s
         assert said in errors[0]
 
 
-ALPHABET = st.sampled_from([*"ab=$\\\"'`(){};|&<>#\n \t-", "export ", "NCCL_PROTO", "<<E\n", "E\n",
-                            "FROM ", "ENV ", "ARG ", "RUN ", "srun --export=", "${", "$("])  # fmt: skip
+WORDS = ("export ", "NCCL_PROTO", "<<E\n", "E\n", "FROM ", "ENV ", "RUN ", "srun --export=", "$(")
+ALPHABET = st.sampled_from([*"ab=$\\\"'`(){};|&<>#\n \t-", *WORDS])
 
 
 @given(st.lists(ALPHABET, max_size=60).map("".join))

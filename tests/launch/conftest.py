@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.launch.trees import p4d
-from training.launch.machine import Library, Machine
+from training.launch.library import Library
+from training.launch.machine import Machine
 
 FI_INFO = """#!/bin/sh
 case "$1" in
@@ -26,6 +27,7 @@ class Node(Machine):
     nccl_answer = Library("libnccl.so.2", None, None, 23007)
 
     def open(self, name: str, call: str = "") -> Library:
+        """Answer for NVIDIA, and open everything else."""
         if name == "libcuda.so.1":
             return self.cuda_answer
         return self.nccl_answer if name == "libnccl.so.2" else super().open(name, call)
@@ -62,6 +64,7 @@ class Place:
         self.plugin()
 
     def fi_info(self, answer: str) -> None:
+        """Have a fi_info that answers so."""
         path = self.bin / "fi_info"
         path.write_text(FI_INFO.format(answer=answer))
         path.chmod(0o755)
@@ -69,6 +72,7 @@ class Place:
     def plugin(
         self, text: str = "aws-ofi-nccl 1.20.0", interfaces: str = "6 7 8 9 10 11 12"
     ) -> None:
+        """Have a plugin that says so of itself."""
         path = self.lib / "libnccl-net.so"
         shutil.copy(library(), path)
         symbols = "".join(f"ncclNetPlugin_v{number}\0" for number in interfaces.split())
@@ -77,11 +81,13 @@ class Place:
             file.write(f"\0Initializing {text}\0{symbols}".encode())
 
     def nccl(self, interfaces: str) -> Library:
+        """Return an NCCL that asks for these interfaces."""
         path = self.lib / "libnccl.so.2"
         path.write_bytes("".join(f"ncclNetPlugin_v{n}\0" for n in interfaces.split()).encode())
         return Library("libnccl.so.2", path, None, 23007)
 
     def machine(self, **environment: str) -> Node:
+        """Return the machine as a job with these variables sees it."""
         return Node({**self.environment, **environment}, self.tree.root)
 
 

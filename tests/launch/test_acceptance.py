@@ -11,20 +11,21 @@ HEADER = """\
 #                                                              out-of-place                       in-place
 #       size         count      type   redop    root     time   algbw   busbw #wrong     time   algbw   busbw #wrong
 #        (B)    (elements)                               (us)  (GB/s)  (GB/s)            (us)  (GB/s)  (GB/s)
-"""
+"""  # noqa: E501 - as nccl-tests writes it
 # Bus bandwidths of two p4de nodes as awslabs/awsome-distributed-ai publishes them.
 PUBLISHED = {8: 0.0, MIB: 6.4, 128 * MIB: 64.3, GIB: 76.8, 2 * GIB: 78.3}
 
 
 def log(values: dict[int, float], *, prefix: str = "", wrong: int = 0, nodes: int = 0) -> str:
     members = "".join(
-        f"#  Rank {rank:2d} Group  0 Pid {100 + rank:6d} on ip-10-0-0-{rank // 8} device {rank % 8} "
-        "[0x10] NVIDIA A100-SXM4-40GB\n"
+        f"#  Rank {rank:2d} Group  0 Pid {100 + rank:6d} on ip-10-0-0-{rank // 8} "
+        f"device {rank % 8} [0x10] NVIDIA A100-SXM4-40GB\n"
         for rank in range(nodes * 8)
     )
     rows = "".join(
         f"{prefix}{size:12d}  {size // 4:12d}  {'float':>8}  {'sum':>6}  {-1:6d}  {161.2:7.2f}  "
-        f"{bw / 1.875:6.2f}  {bw:6.2f}  {wrong:6g}  {161.2:7.2f}  {bw / 1.875:6.2f}  {bw:6.2f}    N/A\n"
+        f"{bw / 1.875:6.2f}  {bw:6.2f}  {wrong:6g}  {161.2:7.2f}  {bw / 1.875:6.2f}  "
+        f"{bw:6.2f}    N/A\n"
         for size, bw in values.items()
     )
     return HEADER + members + rows
@@ -123,15 +124,15 @@ def test_types_without_a_known_floor_say_so():
 
 @pytest.mark.parametrize("prefix", ["0: ", "[1,0]<stdout>:", "[0] ", ""])
 def test_lines_that_a_launcher_tagged_are_read(prefix):
-    """srun -l and mpirun --tag-output."""
+    """Such as srun -l and mpirun --tag-output."""
     assert [row.size for row in measured(log(PUBLISHED, prefix=prefix))] == list(PUBLISHED)
 
 
 def test_wide_numbers_and_per_iteration_columns_are_read():
     """nccl-tests writes 1e+05 where a number is too wide, and eight columns a side if asked."""
-    wide = "  1073741824   268435456     float     sum      -1   3e+04   40.9   76.8      0 3e+04 41 76.9 0"
+    wide = "  1073741824  268435456  float  sum  -1  3e+04  40.9  76.8  0  3e+04  41  76.9  0"
     assert measured(wide)[0].busbw == 76.9
-    each = " 1 2 3 4".join(("", ""))
+    each = " 1 2 3 4"
     told = (
         "# size time algbw busbw #wrong i_min i_max i_p99 i_cv% time\n"
         f" 1073741824 268435456 float sum -1 9 40.9 76.8 0{each} 9 41 76.9 2{each}\n"

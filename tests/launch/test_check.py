@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.launch.conftest import Place
-from training.launch.check import Finding, Report, check
-from training.launch.machine import Library, Machine
+from training.launch.check import Report, check
+from training.launch.findings import Finding
+from training.launch.library import Library
+from training.launch.machine import Machine
 
 ROOT = Path(__file__).parents[2]
 
@@ -229,7 +231,7 @@ def test_classic_advice_is_harmless(place):
     ],
 )
 def test_efa_is_asked_for_by_size_by_variable_or_in_words(
-    place, nodes, fabric, instance, variables, expected
+    place, *, nodes, fabric, instance, variables, expected
 ):
     """One node needs no network; a type without EFA has none."""
     machine = place.machine(**variables)

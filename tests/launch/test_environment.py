@@ -35,7 +35,7 @@ def test_what_is_harmful_is_never_set(plugin, kind, fabric):
 
 
 def test_p4d_gets_the_classic_advice_and_a_refusal_of_tcp():
-    """FI_PROVIDER and FI_EFA_USE_DEVICE_RDMA are harmless there; NCCL_NET is what makes NCCL fail."""
+    """FI_PROVIDER and FI_EFA_USE_DEVICE_RDMA are harmless; NCCL_NET is what makes NCCL fail."""
     assert chosen({}, plugin=NEW, instance="p4d.24xlarge", fabric=True) == {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "NCCL_SOCKET_IFNAME": "^docker0,lo",
@@ -67,8 +67,12 @@ def test_without_fabric_nccl_may_use_what_it_finds():
     assert "NCCL_NET" not in chosen({}, plugin=None, instance=None, fabric=False)
 
 
-@given(st.dictionaries(st.sampled_from(["NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "FI_EFA_USE_HUGE_PAGE"]),
-                       st.text(max_size=5)))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(["NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "FI_EFA_USE_HUGE_PAGE"]),
+        st.text(max_size=5),
+    )
+)
 def test_the_job_s_own_values_win(own):
     """Whoever sets a variable means it."""
     found = chosen(own, plugin=NEW, instance="p4d.24xlarge", fabric=True)

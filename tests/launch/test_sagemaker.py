@@ -13,16 +13,9 @@ import pytest
 from tests.launch.conftest import Place
 from training.launch import ranks
 from training.launch.machine import Machine
-from training.launch.sagemaker import (
-    Cluster,
-    JobError,
-    command,
-    environment,
-    numbered,
-    plain,
-    run,
-    setting,
-)
+from training.launch.sagemaker import environment, run
+from training.launch.sagemaker_job import Cluster, JobError, command, numbered, plain, setting
+from training.recipes import find
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,7 +177,7 @@ def test_another_engine_s_script_runs_with_its_arguments(tmp_path):
 
 
 def test_sigterm_reaches_the_program_and_its_75_comes_out(tmp_path):
-    """torchrun would make 1 of it, and nobody would know that the job can go on."""
+    """Of 75 torchrun makes 1, and nobody would know that the job can go on."""
     ready = tmp_path / "ready"
     given = script(
         tmp_path / "ml",
@@ -298,12 +291,23 @@ def test_the_wrapper_binds_what_it_starts(tmp_path):
     assert "rank 0: local rank 0: GPU 0000:10:1c.0; NUMA node 0" in done.stderr
 
 
-def test_the_shipped_program_s_mistakes_come_out_as_they_are(tmp_path):
-    """Its exit status, and its sentence where DescribeTrainingJob shows it."""
-    config(tmp_path, {"engine": "training", "recipe": "gpt-9z"})
-    assert run(tmp_path, {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}) == 2
-    assert failure(tmp_path).startswith("localhost: rank 0 ended with 2: ")
-    assert "gpt-9z" in failure(tmp_path)
+def test_the_program_takes_every_setting_as_it_is_handed_on():
+    """Numbers, truth, nothing and lists, through the program's own reading of them."""
+    values = {
+        "parallel.partition_size": 64,
+        "numerics.compile": False,
+        "checkpoint.path": None,
+        "checkpoint.every": 0,
+        "optimizer.betas": [0.9, 0.98],
+        "data.path": "/opt/ml/input/data/train",
+    }
+    given = {"engine": "training", "recipe": "gpt-30b-p4d", "settings": json.dumps(values)}
+    _, _, _, recipe, *changes = command(given, Path("/opt/ml"))
+    settings = find(recipe).override(dict(one.split("=", 1) for one in changes[1::2]))
+    assert settings.parallel.partition_size == 64
+    assert settings.numerics.compile is False
+    assert settings.checkpoint.path is None
+    assert settings.optimizer.betas == (0.9, 0.98)
 
 
 def test_compatibility_is_asked_of_the_machine_that_runs():

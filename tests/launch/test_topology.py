@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests.launch.trees import GPU, P4D_CPUS, Tree, one_gpu, p4d, p5, trn
@@ -158,6 +159,7 @@ def test_cpu_lists_are_read_as_they_are_written(numbers):
     ),
     st.integers(0, 20),
 )
+@examples(max_examples=30)  # each makes some hundred files
 def test_no_topology_fails_a_rank(tmp_path_factory, places, rank):
     """Whatever hangs where, a rank starts and says what it found."""
     tree = Tree(tmp_path_factory.mktemp("tree"))

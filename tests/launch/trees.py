@@ -20,11 +20,13 @@ class Tree:
             (root / folder).mkdir(parents=True)
 
     def write(self, path: str, text: str) -> None:
+        """Write a file."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{text}\n")
 
     def numa(self, nodes: Mapping[int, str]) -> None:
+        """Have NUMA nodes, with their CPUs."""
         for node, cpus in nodes.items():
             self.write(f"sys/devices/system/node/node{node}/cpulist", cpus)
 
@@ -38,6 +40,7 @@ class Tree:
         return folder
 
     def card(self, path: str, name: str, numa: int, cpus: str = "", *, given: bool = True) -> None:
+        """Add an EFA device, and its file where the container is given it."""
         folder = self.add(path, CARD, numa, cpus)
         verbs = folder / "infiniband" / name
         verbs.mkdir(parents=True)
@@ -48,6 +51,7 @@ class Tree:
             self.write(f"dev/infiniband/uverbs{index}", "")
 
     def instance(self, name: str) -> None:
+        """Be of an instance type."""
         self.write("sys/devices/virtual/dmi/id/product_name", name)
 
 

@@ -1,11 +1,11 @@
-r"""Build the image and push it, with docker buildx, into ECR of any partition.
+"""Build the image and push it, with docker buildx, into ECR of any partition.
 
-    python -m training.image.build sagemaker --to $(aws ssm get-parameter \
-        --name /ultracluster/dev/image-repository-uri --query Parameter.Value --output text)
+    python -m training.image.build sagemaker --to REPOSITORY_URI
     python -m training.image.build cluster --to REPOSITORY_URI --print
 
-Run it in the repository's root, with docker and the AWS CLI. `--print` only says what would run. Ends
-with 0, 2 for a mistake, or as the command that failed.
+The repository's URI is the parameter /ultracluster/<environment>/image-repository-uri. Run it in
+the repository's root, with docker and the AWS CLI; `--print` only says what would run. Ends with 0,
+2 for a mistake, or as the command that failed.
 """
 
 import argparse
@@ -63,8 +63,10 @@ class Repository:
         """
         found = REPOSITORY.fullmatch(uri)
         if found is None:
-            raise BuildError(f"--to {uri}: is no repository of ECR; write the value of "
-                             "/ultracluster/<environment>/image-repository-uri")  # fmt: skip
+            raise BuildError(
+                f"--to {uri}: is no repository of ECR; write the value of "
+                "/ultracluster/<environment>/image-repository-uri"
+            )
         return cls(found["registry"], found["region"], found["name"])
 
 
@@ -83,8 +85,10 @@ def private_registry(region: str) -> str:
     data: Mapping[str, Any] = json.loads(REGISTRIES.read_text())
     account = data["accounts"].get(region)
     if account is None:
-        raise BuildError(f"{region}: no registry of the Deep Learning Containers is known there; "
-                         "write --base REGISTRY")  # fmt: skip
+        raise BuildError(
+            f"{region}: no registry of the Deep Learning Containers is known there; "
+            "write --base REGISTRY"
+        )
     matching = (d for prefix, d in data["domains"].items() if region.startswith(prefix))
     return f"{account}.dkr.ecr.{region}.{next(matching, data['domain'])}"
 
@@ -160,9 +164,23 @@ class Build:
         }
         given = [part for n, v in arguments.items() for part in ("--build-arg", f"{n}={v}")]
         # Attestations would add images of no platform to the index, which SageMaker cannot pull.
-        return ["docker", "buildx", "build", "--platform", self.platform, "--target", self.target,
-                "--file", "training/image/Dockerfile", "--provenance=false", "--push", *given,
-                "--tag", self.image, "."]  # fmt: skip
+        return [
+            "docker",
+            "buildx",
+            "build",
+            "--platform",
+            self.platform,
+            "--target",
+            self.target,
+            "--file",
+            "training/image/Dockerfile",
+            "--provenance=false",
+            "--push",
+            *given,
+            "--tag",
+            self.image,
+            ".",
+        ]
 
 
 def run(build: Build) -> int:
@@ -223,8 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{shown(build)}\n")
         return 0
     if not Path("training/image/Dockerfile").is_file():
-        sys.stderr.write("ERROR training/image/Dockerfile is not here; run this in the "
-                         "repository's root\n")  # fmt: skip
+        sys.stderr.write(
+            "ERROR training/image/Dockerfile is not here; run this in the repository's root\n"
+        )
         return MISTAKEN
     return run(build)
 

@@ -27,23 +27,53 @@ NAMES: Final = {
     "nccl_tests": "nccl-tests",
 }
 FITS: Final = (
-    ("PyTorch and NCCL", "PyTorch 2.13.0 brings 2.29.7 as a Python package, and that is what runs; "
-     "the base's changelog names 2.30.7, which its lock file does not have",
-     "deep-learning-containers docker/pytorch/2.13/cuda/uv.lock, 2026-08-21"),
-    ("PyTorch and CUDA", "PyTorch is built for CUDA 13.0 and the image has the toolkit of 13.3: one "
-     "major version, one driver", "the same file (2.13.0+cu130)"),
-    ("NCCL and aws-ofi-nccl", "the plugin 1.20.0 was tested with NCCL 2.28.9, 2.29.7 and 2.30.4, and "
-     "works from 2.17.1 on; NCCL asks it for the newest interface that both know. The start-up check "
-     "compares what both files hold", "NVIDIA/nccl src/plugin/net.cc, 2026-06-11; aws-ofi-nccl "
-     "v1.20.0 RELEASENOTES.md, 2026-06-24"),
-    ("aws-ofi-nccl and libfabric", "the plugin 1.20.0 was tested with 2.4.0amzn5.0, which EFA "
-     "installer 1.49.0 brings", "the same release notes; EFA release notes, read 2026-11-24"),
-    ("CUDA and driver", "CUDA 13 runs on drivers from 580 on; on older ones of data centre GPUs by "
-     "the compatibility libraries in the image, which the entry point puts first",
-     "NVIDIA CUDA Compatibility, read 2026-11-24"),
-    ("libfabric and kernel", "GPUDirect RDMA needs efa_nv_peermem or nvidia_peermem, or Linux 5.12 "
-     "(DMA-BUF)", "aws-ofi-nccl src/nccl_ofi_dmabuf.cpp, 2026-08-21"),
-)  # fmt: skip
+    (
+        "PyTorch and NCCL",
+        (
+            "PyTorch 2.13.0 brings 2.29.7 as a Python package, and that is what runs; "
+            "the base's changelog names 2.30.7, which its lock file does not have"
+        ),
+        "deep-learning-containers docker/pytorch/2.13/cuda/uv.lock, 2026-08-21",
+    ),
+    (
+        "PyTorch and CUDA",
+        (
+            "PyTorch is built for CUDA 13.0 and the image has the toolkit of 13.3: one "
+            "major version, one driver"
+        ),
+        "the same file (2.13.0+cu130)",
+    ),
+    (
+        "NCCL and aws-ofi-nccl",
+        (
+            "the plugin 1.20.0 was tested with NCCL 2.28.9, 2.29.7 and 2.30.4, and "
+            "works from 2.17.1 on; NCCL asks it for the newest interface that both know. The "
+            "start-up check compares what both files hold"
+        ),
+        (
+            "NVIDIA/nccl src/plugin/net.cc, 2026-06-11; aws-ofi-nccl "
+            "v1.20.0 RELEASENOTES.md, 2026-06-24"
+        ),
+    ),
+    (
+        "aws-ofi-nccl and libfabric",
+        ("the plugin 1.20.0 was tested with 2.4.0amzn5.0, which EFA installer 1.49.0 brings"),
+        "the same release notes; EFA release notes, read 2026-11-24",
+    ),
+    (
+        "CUDA and driver",
+        (
+            "CUDA 13 runs on drivers from 580 on; on older ones of data centre GPUs by "
+            "the compatibility libraries in the image, which the entry point puts first"
+        ),
+        "NVIDIA CUDA Compatibility, read 2026-11-24",
+    ),
+    (
+        "libfabric and kernel",
+        ("GPUDirect RDMA needs efa_nv_peermem or nvidia_peermem, or Linux 5.12 (DMA-BUF)"),
+        "aws-ofi-nccl src/nccl_ofi_dmabuf.cpp, 2026-08-21",
+    ),
+)
 TEXT: Final = """\
 # The image of training jobs
 
@@ -94,7 +124,8 @@ It takes a second, loads no PyTorch, and says one sentence for each thing that d
 devices, their files in the container, libfabric's provider, the plugin as the loader finds it and what it lacks, a common
 interface of plugin and NCCL, locked memory, huge pages, GPUDirect, GPUs, CUDA and driver, and
 variables that keep a job off EFA or corrupt data. EFA counts as asked for by `--fabric efa`, by
-`FI_PROVIDER=efa`, or by several nodes of a type that has it.
+`FI_PROVIDER=efa`, or by several nodes of a type that has it; `--fabric none`, or
+`ULTRACLUSTER_FABRIC=none` in a job's environment, says that TCP is meant.
 
 | exit status | meaning |
 | --- | --- |
@@ -154,7 +185,7 @@ lies above that. Floors for two nodes are some 90 % of published measurements; f
 and unmeasured.
 
 {acceptance}
-"""
+"""  # noqa: E501 - tables and sentences of a page
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

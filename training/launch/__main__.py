@@ -29,7 +29,12 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(dest="command", required=True)
     one = commands.add_parser("check", help="say whether a job can run on this node")
-    one.add_argument("--fabric", choices=("auto", "efa", "none"), default="auto")
+    one.add_argument(
+        "--fabric",
+        choices=("auto", "efa", "none"),
+        default=os.environ.get("ULTRACLUSTER_FABRIC", "auto"),
+        help="ULTRACLUSTER_FABRIC, or else efa for several nodes of a type that has it",
+    )
     one.add_argument("--instance", help="EC2 or SageMaker name; as the firmware says by default")
     one.add_argument("--nodes", type=int, default=int(os.environ.get("SLURM_NNODES", "1")))
     one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
@@ -67,15 +72,13 @@ def _check(given: argparse.Namespace) -> int:
         cards=given.cards,
     )
     if given.json:
-        print(json.dumps(  # noqa: T201 - the answer
-            {
-                "status": report.status,
-                "fabric": "efa" if report.fabric else "none",
-                **report.facts,
-                "findings": [{"weight": f.weight, "text": f.text} for f in report.findings],
-            },
-            indent=2,
-        ))  # fmt: skip
+        answer = {
+            "status": report.status,
+            "fabric": "efa" if report.fabric else "none",
+            **report.facts,
+            "findings": [{"weight": f.weight, "text": f.text} for f in report.findings],
+        }
+        sys.stdout.write(f"{json.dumps(answer, indent=2)}\n")
         return report.status
     for finding in report.findings:
         word = "WARNING" if finding.weight == "warning" else "ERROR"

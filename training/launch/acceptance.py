@@ -37,8 +37,8 @@ TWO_NODES: Final = {
     "p5.48xlarge": {GIB: 390.0, 16 * GIB: 435.0},
 }
 """GB/s. Measured on two nodes: p4de 64.3 at 128 MiB and 76.8 at 1 GiB; p5 437 at 1 GiB and 487 at
-16 GiB (awslabs/awsome-distributed-ai, micro-benchmarks/nccl-tests/README.md, read 2026-11). The floors
-are some 90 % of these."""
+16 GiB (awslabs/awsome-distributed-ai, micro-benchmarks/nccl-tests/README.md, read 2026-11). The
+floors are some 90 % of these."""
 
 ROW: Final = re.compile(r"^\s*\d+\s+\d+\s+[a-z]\w+\s+[a-z]\w*\s+-?\d+\s+[\d.]")
 """A line of nccl-tests: size, count, type, operation, root, then time, algbw, busbw, #wrong, out of
@@ -47,10 +47,14 @@ place and in place; with per-iteration figures (v2.19.5 and later) four more col
 PER_ITERATION: Final = "i_min"
 """Column of the heading where a run tells each iteration (nccl-tests v2.19.6 src/util.cu)."""
 
+ROUNDING: Final = 1.02
+"""How far above the ceiling a figure may lie: times are of one rank, not of the slowest."""
+
 MEMBER: Final = re.compile(r"#?\s*Rank\s+(\d+)\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
 OVER_TCP: Final = re.compile(r"Using network Socket|NET/Socket : Using|via NET/Socket/")
-BROKEN: Final = re.compile(r"(Test NCCL failure.*|.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)",
-                           re.IGNORECASE)  # fmt: skip
+BROKEN: Final = re.compile(
+    r"(Test NCCL failure.*|.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,10 @@ def written(size: int) -> str:
     return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB"
 
 
+class UnjudgeableError(Exception):
+    """A log that shows neither a sound network nor an unsound one, and why."""
+
+
 def judge(log: str, instance_type: str, nodes: int) -> Verdict:
     """Return what a log shows.
 
@@ -146,67 +154,89 @@ def judge(log: str, instance_type: str, nodes: int) -> Verdict:
         instance_type: EC2 or SageMaker name.
         nodes: Nodes that the run was on.
     """
+    try:
+        kind, wanted = _wanted(instance_type, nodes)
+        rows = measured(log)
+        _of_that_size(log, rows, kind, nodes)
+        said = list(_problems(log, rows))
+        slow = False
+        for size, floor in sorted(wanted.items()):
+            best = _best(rows, size, max(wanted))
+            slow = slow or best < floor
+            top = f"; {ceiling(kind, nodes):.1f} is the physical ceiling" if nodes > 1 else ""
+            compared = "at least" if best >= floor else "LESS THAN"
+            said.append(
+                f"{written(size)}: {best:.1f} GB/s bus bandwidth, {compared} {floor:.1f}{top}"
+            )
+    except UnjudgeableError as error:
+        return Verdict(MISTAKEN, (str(error),))
+    unsound = slow or len(said) > len(wanted)
+    return Verdict(UNSOUND if unsound else SOUND, tuple(said))
+
+
+def _wanted(instance_type: str, nodes: int) -> tuple[Instance, dict[int, float]]:
     kind = instance(instance_type)
     if kind is None or not kind.gpus:
-        return Verdict(MISTAKEN, (f"{instance_type}: no instance type with GPUs and EFA; write its "
-                                  "EC2 name, p4d.24xlarge for example",))  # fmt: skip
+        raise UnjudgeableError(
+            f"{instance_type}: no instance type with GPUs and EFA; write its EC2 name, "
+            "p4d.24xlarge for example"
+        )
     if nodes < 1:
-        return Verdict(MISTAKEN, (f"--nodes {nodes}: a run has at least one node",))
+        raise UnjudgeableError(f"--nodes {nodes}: a run has at least one node; write 1 or more")
     wanted = floors(kind, nodes)
     if not wanted:
-        return Verdict(MISTAKEN, (f"{kind.name} on {nodes} nodes: no bandwidth is known that it "
-                                  "must reach; compare with a log of your own",))  # fmt: skip
-    rows = measured(log)
+        raise UnjudgeableError(
+            f"{kind.name} on {nodes} nodes: no bandwidth is known that it must reach; compare with "
+            "a log of your own"
+        )
+    return kind, wanted
+
+
+def _of_that_size(log: str, rows: list[Measured], kind: Instance, nodes: int) -> None:
+    """Refuse a log of nothing, of another number of nodes, or of other instances."""
     if not rows:
-        return Verdict(MISTAKEN, ("the log has no line of nccl-tests: the run ended before it "
-                                  f"measured{_because(log)}",))  # fmt: skip
-    problems = list(_problems(log, rows, kind, nodes))
-    if any(status == MISTAKEN for status, _ in problems):
-        return Verdict(MISTAKEN, tuple(text for _, text in problems))
-    said = [text for _, text in problems]
-    status = UNSOUND if problems else SOUND
-    for size, floor in sorted(wanted.items()):
-        at = [row for row in rows if row.size == size]
-        if not at:
-            largest = max(row.size for row in rows)
-            return Verdict(MISTAKEN, (*said, f"the log has no {written(size)} (it ends at {largest:,} "
-                                      f"bytes); run with -b 8 -e {written(max(wanted))[:-4]}G "
-                                      "-f 2"))  # fmt: skip
-        best = max(row.busbw for row in at)
-        good = best >= floor
-        status = status if good else UNSOUND
-        top = f"; {ceiling(kind, nodes):.1f} is the physical ceiling" if nodes > 1 else ""
-        said.append(f"{written(size)}: {best:.1f} GB/s bus bandwidth, "
-                    f"{'at least' if good else 'LESS THAN'} {floor:.1f}{top}")  # fmt: skip
-    return Verdict(status, tuple(said))
+        raise UnjudgeableError(
+            f"the log has no line of nccl-tests: the run ended before it measured{_because(log)}"
+        )
+    members = {(int(rank), host) for rank, host in MEMBER.findall(log)}
+    ranks, hosts = len(members), len({host for _, host in members})
+    if members and ranks != nodes * kind.gpus:
+        raise UnjudgeableError(
+            f"the log is of {ranks} ranks on {hosts} hosts, and {nodes} nodes of {kind.name} have "
+            f"{nodes * kind.gpus} GPUs; run one rank for each, or say how many nodes it was"
+        )
+    top = ceiling(kind, nodes) * ROUNDING if nodes > 1 else float("inf")
+    for row in rows:
+        if row.busbw > top:
+            raise UnjudgeableError(
+                f"{row.busbw:.1f} GB/s at {row.size:,} bytes is more than {nodes} nodes of "
+                f"{kind.name} can move ({top / ROUNDING:.1f}): it was another number of nodes, or "
+                "another instance type"
+            )
+
+
+def _best(rows: list[Measured], size: int, largest: int) -> float:
+    at = [row.busbw for row in rows if row.size == size]
+    if not at:
+        end = max(row.size for row in rows)
+        raise UnjudgeableError(
+            f"the log has no {written(size)} (it ends at {end:,} bytes); run with -b 8 -e "
+            f"{largest // GIB}G -f 2"
+        )
+    return max(at)
+
+
+def _problems(log: str, rows: list[Measured]) -> Iterator[str]:
+    if OVER_TCP.search(log):
+        yield "NCCL used TCP sockets and not EFA (NET/Socket); run the start-up check"
+    wrong = sum(row.wrong for row in rows)
+    if wrong:
+        yield f"{wrong:,} results are wrong: memory, NVLink or network corrupts data"
 
 
 def _because(log: str) -> str:
     found = BROKEN.search(log)
     return f" ({found[1].strip()[:200]})" if found else ""
-
-
-def _problems(
-    log: str, rows: list[Measured], kind: Instance, nodes: int
-) -> Iterator[tuple[int, str]]:
-    members = {(int(rank), host) for rank, host in MEMBER.findall(log)}
-    if members:
-        ranks, hosts = len(members), len({host for _, host in members})
-        if ranks != nodes * kind.gpus:
-            yield MISTAKEN, (f"the log is of {ranks} ranks on {hosts} hosts, and {nodes} nodes of "
-                             f"{kind.name} have {nodes * kind.gpus} GPUs; run one rank for each, or "
-                             "say how many nodes it was")  # fmt: skip
-    if OVER_TCP.search(log):
-        yield UNSOUND, "NCCL used TCP sockets and not EFA (NET/Socket); run the start-up check"
-    wrong = sum(row.wrong for row in rows)
-    if wrong:
-        yield UNSOUND, f"{wrong:,} results are wrong: memory, NVLink or network corrupts data"
-    top = ceiling(kind, nodes) if nodes > 1 else None
-    over = [row for row in rows if top is not None and row.busbw > top * 1.02]
-    if over:
-        yield MISTAKEN, (f"{over[0].busbw:.1f} GB/s at {over[0].size:,} bytes is more than "
-                         f"{nodes} nodes of {kind.name} can move ({top:.1f}): it was another number "
-                         "of nodes, or another instance type")  # fmt: skip
 
 
 def main(log: str, instance_type: str, nodes: int, *, as_json: bool = False) -> int:

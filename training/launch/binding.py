@@ -91,18 +91,34 @@ def binding(topology: Topology, environment: Mapping[str, str], allowed: frozens
     rank = local_rank(environment)
     shown = visible(topology.gpus, environment)
     if shown is None:
-        return Binding(rank, None, frozenset(), None, (),
-                       f"local rank {rank}: CUDA_VISIBLE_DEVICES names GPUs by UUID, so it is not "
-                       "bound")  # fmt: skip
+        return Binding(
+            rank,
+            None,
+            frozenset(),
+            None,
+            (),
+            f"local rank {rank}: CUDA_VISIBLE_DEVICES names GPUs by UUID, so it is not bound",
+        )
     if not shown:
-        return Binding(rank, None, frozenset(), None, (),
-                       f"local rank {rank}: no GPU is visible, so it is not bound")  # fmt: skip
+        return Binding(
+            rank,
+            None,
+            frozenset(),
+            None,
+            (),
+            f"local rank {rank}: no GPU is visible, so it is not bound",
+        )
     # A scheduler that gives every rank one GPU leaves it at index 0.
     gpu = shown[rank if len(shown) > 1 else 0] if rank < len(shown) or len(shown) == 1 else None
     if gpu is None:
-        return Binding(rank, None, frozenset(), None, (),
-                       f"local rank {rank}: there are {len(shown)} GPUs, so it is not bound"
-                       )  # fmt: skip
+        return Binding(
+            rank,
+            None,
+            frozenset(),
+            None,
+            (),
+            f"local rank {rank}: there are {len(shown)} GPUs, so it is not bound",
+        )
     near, why = topology.cards_of(gpu)
     names = tuple(card.name for card in near)
     network = f"{', '.join(names)} ({why})" if names else f"no card ({why})"
@@ -165,7 +181,7 @@ def run(command: Sequence[str], topology: Topology | None = None) -> int:
         sys.stderr.write(f"rank {rank}: {said}\n")
         sys.stderr.flush()
     try:
-        os.execvpe(command[0], list(command), environment)
+        os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
     return CANNOT_RUN

@@ -23,8 +23,8 @@ OLDEST: Final[Version] = (1, 6, 0)
 project never does: the start-up check refuses such a plugin instead."""
 
 DEVICE_RDMA: Final = ("p4d.", "p4de.")
-"""Instance types on which FI_EFA_USE_DEVICE_RDMA=1 is kept: needed by plugins before 1.7.0, harmless
-with later ones (aws-ofi-nccl doc/efa-env-var.md, 2026-08-21)."""
+"""Instance types on which FI_EFA_USE_DEVICE_RDMA=1 is kept: needed by plugins before 1.7.0,
+harmless with later ones (aws-ofi-nccl doc/efa-env-var.md, 2026-08-21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +56,52 @@ def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> t
         fabric: Whether the job is to run over EFA and over nothing else.
     """
     found = [
-        Setting("CUDA_DEVICE_ORDER", "PCI_BUS_ID", "rank n is GPU n as nvidia-smi counts",
-                "CUDA C++ Programming Guide, environment variables, 2026-11"),
-        Setting("NCCL_SOCKET_IFNAME", "^docker0,lo", "NCCL's bootstrap stays off bridge and "
-                "loopback", SHEET),
-    ]  # fmt: skip
+        Setting(
+            "CUDA_DEVICE_ORDER",
+            "PCI_BUS_ID",
+            "rank n is GPU n as nvidia-smi counts",
+            "CUDA C++ Programming Guide, environment variables, 2026-11",
+        ),
+        Setting(
+            "NCCL_SOCKET_IFNAME",
+            "^docker0,lo",
+            "NCCL's bootstrap stays off bridge and loopback",
+            SHEET,
+        ),
+    ]
     if not fabric:
         return tuple(found)
     found += [
-        Setting("NCCL_NET", NETWORK, "NCCL fails where it would fall back to TCP",
-                f"{NCCL}; {NET}", replaces=True),
-        Setting("FI_PROVIDER", "efa", "needed by plugins before 1.6.0, harmless since; libfabric "
-                "offers nothing else", SHEET, replaces=True),
-        Setting("FI_EFA_USE_HUGE_PAGE", "0", "fork of data loaders does not run out of huge pages",
-                SHEET),
-    ]  # fmt: skip
-    if (instance or "").startswith(DEVICE_RDMA) or plugin is not None and plugin < (1, 7, 0):
+        Setting(
+            "NCCL_NET",
+            NETWORK,
+            "NCCL fails where it would fall back to TCP",
+            f"{NCCL}; {NET}",
+            replaces=True,
+        ),
+        Setting(
+            "FI_PROVIDER",
+            "efa",
+            "needed by plugins before 1.6.0, harmless since; libfabric offers nothing else",
+            SHEET,
+            replaces=True,
+        ),
+        Setting(
+            "FI_EFA_USE_HUGE_PAGE",
+            "0",
+            "fork of data loaders does not run out of huge pages",
+            SHEET,
+        ),
+    ]
+    if (instance or "").startswith(DEVICE_RDMA) or (plugin is not None and plugin < (1, 7, 0)):
         found.append(
-            Setting("FI_EFA_USE_DEVICE_RDMA", "1", "needed by plugins before 1.7.0, harmless since",
-                    SHEET)
-        )  # fmt: skip
+            Setting(
+                "FI_EFA_USE_DEVICE_RDMA",
+                "1",
+                "needed by plugins before 1.7.0, harmless since",
+                SHEET,
+            )
+        )
     return tuple(found)
 
 

@@ -1,20 +1,20 @@
-"""What a machine and its image hold, as far as a job over EFA needs it. Reads, and changes nothing."""
+"""What a machine and its image hold, as far as a job over EFA needs it; changes nothing."""
 
 import contextlib
 import json
-import mmap
 import os
 import re
 import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from training.launch.library import OPENER, Library, searched
 from training.launch.topology import AMAZON, Topology, read_text
 from training.launch.versions import Version, version
 
@@ -33,46 +33,6 @@ interface between them (NVIDIA/nccl src/plugin/net/net_v*.cc, read 2026-11-24)."
 
 PACKAGE: Final = re.compile(rb"aws-ofi-nccl[ -](\d+\.\d+(?:\.\d+)?)")
 """PACKAGE_STRING, which the plugin prints when it starts (aws-ofi-nccl src/nccl_ofi_net.cpp)."""
-
-# Opens a library as NCCL would, in a process of its own: the loader's path is what it was when a
-# process began, and a broken library takes only that process down.
-OPENER: Final = """
-import ctypes, json, os, sys
-name, call = sys.argv[1:3]
-try:
-    library = ctypes.CDLL(name, mode=os.RTLD_NOW)
-except OSError as error:
-    print(json.dumps({"error": str(error)})); sys.exit()
-found = {}
-if call:
-    number = ctypes.c_int()
-    if getattr(library, call)(ctypes.byref(number)) == 0:
-        found["number"] = number.value
-stem = os.path.basename(name).split(".so")[0]
-for line in open("/proc/self/maps"):
-    path = line.split(None, 5)[-1].strip()
-    if stem in os.path.basename(path):
-        found["path"] = path
-        break
-print(json.dumps(found))
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A library as the loader finds it.
-
-    Attributes:
-        name: What was asked for.
-        path: Where it lies, None where it was not found.
-        error: Why it does not load, None where it does.
-        number: What its version function answered.
-    """
-
-    name: str
-    path: Path | None = None
-    error: str | None = None
-    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,11 +260,3 @@ class Machine:
             if folder and (Path(folder) / name).is_file():
                 return Path(folder) / name
         return None
-
-
-def searched(path: Path, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
-    """Yield what a pattern's group finds in a file of any size."""
-    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
-        # NCCL has some hundred megabytes: mapped, only what is looked at is read.
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            yield from [bytes(found[1]) for found in pattern.finditer(whole)]

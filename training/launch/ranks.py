@@ -1,8 +1,8 @@
 """Start one process per GPU, watch them, and end as they end.
 
-torchrun ends with 1 whenever a rank does not end with 0, which hides 75 (saved, run me again); this
-passes it on. There is nothing else here: no elasticity, no restarts, for SageMaker and Slurm restart
-jobs themselves.
+torchrun ends with 1 whenever a rank does not end with 0, which hides 75 (saved, run me again);
+this passes it on. There is nothing else here: no elasticity, no restarts, for SageMaker and Slurm
+restart jobs themselves.
 """
 
 import collections
@@ -159,29 +159,33 @@ def _listen(stream: IO[str], rank: Rank) -> None:
 
 def _watched(ranks: Sequence[Rank], told: list[int]) -> End:
     first: tuple[Rank, int] | None = None
-    deadline: float | None = None
+    deadline = float("inf")
     sent = 0
     while True:
         ended = {rank.number: status for rank in ranks if (status := rank.status()) is not None}
-        if first is None:
-            bad = [r for r in ranks if ended.get(r.number, 0) not in {0, AGAIN}]
-            if bad:
-                first = (bad[0], ended[bad[0].number])
-                deadline = time.monotonic() + GRACE_SECONDS
-                for rank in ranks:
-                    rank.send(signal.SIGTERM)
+        bad = [rank for rank in ranks if ended.get(rank.number, 0) not in {0, AGAIN}]
+        if bad and first is None:
+            first = (bad[0], ended[bad[0].number])
+            deadline = time.monotonic() + GRACE_SECONDS
+            _send(ranks, signal.SIGTERM)
         if len(ended) == len(ranks):
-            break
-        while sent < len(told):
-            for rank in ranks:
-                rank.send(told[sent])
+            return _end(ranks, ended, first)
+        for number in told[sent:]:
             sent += 1
-        if deadline is not None and time.monotonic() > deadline:
-            for rank in ranks:
-                rank.send(signal.SIGKILL)
+            _send(ranks, number)
+        if time.monotonic() > deadline:
+            _send(ranks, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
+
+
+def _send(ranks: Sequence[Rank], number: int) -> None:
+    for rank in ranks:
+        rank.send(number)
+
+
+def _end(ranks: Sequence[Rank], ended: Mapping[int, int], first: tuple[Rank, int] | None) -> End:
     if first is not None:
-        # The listener has what was written before the end; it may be some lines behind.
+        # The listener may be some lines behind what was written before the end.
         time.sleep(POLL_SECONDS)
         return End(first[1], first[0].number, first[0].last_words())
     again = [rank for rank in ranks if ended[rank.number] == AGAIN]
