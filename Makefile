@@ -46,7 +46,7 @@ lint: $(VENV)/dev.stamp
 	ruff format --check .
 	mypy
 	hadolint training/image/Dockerfile
-	shellcheck $$(git ls-files '*.sh' '*.sbatch' .ci/run)
+	shellcheck .ci/run $$(find training operations constructs_lib stacks -name '*.sh' -o -name '*.sbatch')
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate

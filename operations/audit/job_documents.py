@@ -31,6 +31,8 @@ def document(path: Path, text: str) -> Document | None:
     if TEMPLATE.search(text) or not MARKS.search(text):
         return None
     parts = [part for part in _parts(path, text) if isinstance(part, Mapping)]
+    if any(isinstance(part.get("Resources"), Mapping) for part in parts):
+        return None  # a template all on one line
     lines = _lines(text)
     resources: dict[str, Any] = {}
     for number, part in enumerate(parts):

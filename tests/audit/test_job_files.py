@@ -217,6 +217,20 @@ def test_requests_to_batch_and_ecs_and_compose_files_are_read(tmp_path, document
     assert [rule for rule, _ in found(tmp_path / "job.yaml", text)] == ["FABRIC-23"]
 
 
+def test_a_template_on_one_line_is_a_template(tmp_path):
+    """It may hold every word of a request."""
+    body = {
+        "Description": "containerProperties: TrainingJobName: ",
+        "Resources": {"Job": {"Type": "AWS::SageMaker::TrainingJob",
+                              "Properties": {"Environment": {"RDMAV_FORK_SAFE": "1"}}}},
+    }  # fmt: skip
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(body))
+    _, findings, text = audit(path)
+    assert "FABRIC-23" in {rule for rule, *_ in findings}
+    assert json.loads(text)["findings"][0]["place"]["logical_id"] == "Job"
+
+
 def test_files_of_variables_are_read(tmp_path):
     """/etc/nccl.conf and .env files."""
     assert found(tmp_path / "nccl.conf", "NCCL_DEBUG=INFO\nNCCL_PROTO=simple\n") == [
