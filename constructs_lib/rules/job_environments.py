@@ -139,7 +139,9 @@ def read_environments(
         except UndeterminedError:
             continue
         if any(word in written for word in ("NCCL_", "FI_", "RDMAV_")):
-            found.append(JobEnvironment(node.place, _shell(assignments(written)), (written,)))
+            # What the script exports ends with it; what it writes into files reaches every job.
+            lasting = [item for item in assignments(written) if item.lasting]
+            found.append(JobEnvironment(node.place, _shell(lasting), (written,)))
     return tuple(found)
 
 
@@ -147,9 +149,14 @@ def _shell(
     items: Sequence[Assignment], *, lines: bool = False
 ) -> tuple[tuple[str, Any, int | None], ...]:
     return tuple(
-        (a.name, CHOSEN_LATER if a.value is None else a.value, a.line if lines else None)
+        (a.name, a.value if _plain(a.value) else CHOSEN_LATER, a.line if lines else None)
         for a in items
     )
+
+
+def _plain(value: str | None) -> bool:
+    # User data has this mark where the template does not tell a part of it.
+    return value is not None and "\x00" not in value
 
 
 def _job_file(resource: ResolvedResource) -> JobEnvironment:

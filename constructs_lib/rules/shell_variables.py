@@ -40,6 +40,8 @@ class Assignment:
     value: str | None
     """None where it is chosen only when the script runs."""
     line: int
+    lasting: bool = False
+    """Whether it is written into a file from which later environments are made."""
 
 
 @dataclass
@@ -108,7 +110,7 @@ def file_assignments(text: str, first_line: int = 1) -> Iterator[Assignment]:
     for number, line in enumerate(text.splitlines(), first_line):
         match = ASSIGNMENT.fullmatch(line.strip().removeprefix("export ").strip())
         if match:
-            yield Assignment(match[1], match[2].strip().strip("\"'"), number)
+            yield Assignment(match[1], match[2].strip().strip("\"'"), number, lasting=True)
 
 
 def _read(script: str, first_line: int, reader: _Reader) -> None:
@@ -229,7 +231,7 @@ def _written(_program: str, words: list[str], line: int, reader: _Reader) -> Non
     if any(ENVIRONMENT_FILE.search(word) for word in words):
         for word in words:
             reader.found += [
-                Assignment(item.name, reader.value(item.value or ""), line)
+                Assignment(item.name, reader.value(item.value or ""), line, lasting=True)
                 for item in file_assignments(word.replace("\\n", "\n"))
             ]
 

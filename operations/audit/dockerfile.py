@@ -47,7 +47,7 @@ def assignments(text: str) -> Sequence[Assignment]:
         elif word == "RUN":
             # What a command exports ends with it; what it writes into a file of variables stays.
             for assignment in shell_assignments(rest, line):
-                if re.search(rf"(?:echo|printf)[^;&|]*{assignment.name}=", rest):
+                if assignment.lasting:
                     _replace(stage, assignment)
     return stage.variables
 
