@@ -53,6 +53,7 @@ golden: $(VENV)/dev.stamp
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
+	python facts/job_environment.py
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py

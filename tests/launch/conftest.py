@@ -36,8 +36,9 @@ class Node(Machine):
 def library() -> Path:
     """A shared library that loads anywhere: one of Python's own."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    folder = Path(sysconfig.get_config_var("DESTSHARED"))
-    return next(folder.glob(f"_heapq*{suffix}"), None) or next(folder.glob(f"*{suffix}"))
+    # Some builds of Python have none of their own in files; packages do.
+    folders = (sysconfig.get_config_var("DESTSHARED"), sysconfig.get_path("platlib"))
+    return next(path for folder in folders for path in Path(folder).rglob(f"*{suffix}"))
 
 
 class Place:

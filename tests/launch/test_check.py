@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.conftest import Place
+from training.launch.__main__ import main
 from training.launch.check import Report, check
 from training.launch.findings import Finding
 from training.launch.library import Library
@@ -195,6 +196,26 @@ def test_nccl_and_plugin_without_a_common_interface_are_refused(place):
 
 
 @pytest.mark.parametrize(
+    ("kind", "plugin", "nccl", "said"),
+    [
+        ("p5.48xlarge", "1.7.1", 22107, "1.7.1 is older than 1.7.2"),
+        ("p5.48xlarge", "1.7.4", 21706, "NCCL 2.17.6 is older than 2.18.0"),
+        ("p6-b200.48xlarge", "1.14.2", 22800, "1.14.2 is older than 1.15.0"),
+        ("p4d.24xlarge", "1.20.0", 21503, "NCCL 2.15.3 is older than 2.17.1"),
+        ("p4d.24xlarge", "1.20.0", None, "not known whether it fits"),
+        ("p4d.24xlarge", "1.7.4", 21503, ""),
+    ],
+)
+def test_versions_that_do_not_fit_each_other_or_the_type_are_named(place, kind, plugin, nccl, said):
+    """The pairs that AWS names, and nothing that it does not."""
+    place.plugin(f"aws-ofi-nccl {plugin}")
+    machine = place.machine()
+    machine.__dict__["nccl_answer"] = Library("libnccl.so.2", None, None, nccl)
+    report = check(machine, nodes=2, instance_type=kind, cards=4)
+    assert [said in text for text in texts(report)] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
     ("variables", "weight", "said"),
     [
         ({"FI_PROVIDER": "tcp"}, "mistake", "FI_PROVIDER=tcp"),
@@ -236,6 +257,15 @@ def test_efa_is_asked_for_by_size_by_variable_or_in_words(
     """One node needs no network; a type without EFA has none."""
     machine = place.machine(**variables)
     assert check(machine, fabric=fabric, instance_type=instance, nodes=nodes).fabric is expected
+
+
+def test_a_fabric_that_is_none_is_a_mistake_of_the_command(monkeypatch, capsys):
+    """From the command line and from the environment."""
+    monkeypatch.setenv("ULTRACLUSTER_FABRIC", "infiniband")
+    with pytest.raises(SystemExit) as end:
+        main(["check"])
+    assert end.value.code == 2
+    assert "is no choice; write auto, efa or none" in capsys.readouterr().err
 
 
 def test_fewer_cards_are_fine_where_the_launch_template_means_it(place):

@@ -91,7 +91,6 @@ def test_a_private_base_is_chosen_by_region(capsys):
     assert re.search(r"--password-stdin \d+\.dkr\.ecr\.us-east-1\.amazonaws\.com$", second)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash reads what is printed")
 def test_printed_commands_are_what_a_shell_can_run(capsys):
     """With docker and aws in their place they build one image, of the digest that was asked for."""
     assert build.main(["sagemaker", "--to", COMMERCIAL, "--print"]) == 0

@@ -145,6 +145,22 @@ def test_a_job_over_efa_without_efa_fails_in_seconds_and_in_words(tmp_path):
     assert len(said) <= 1024
 
 
+def test_a_host_whose_first_one_never_comes_ends_in_time(tmp_path):
+    """69: another attempt may find all hosts."""
+    hosts = ["algo-1.invalid", "algo-2.invalid"]
+    given = {"engine": "training", "recipe": "smoke"}
+    config(tmp_path, given, current_host=hosts[1], hosts=hosts, instance_groups=None)
+    assert run(tmp_path, dict(os.environ), patience=0) == 69
+    assert "has had no address" in failure(tmp_path)
+
+
+def test_a_fabric_that_is_no_choice_is_refused(tmp_path):
+    """A typo must not mean auto."""
+    config(tmp_path, {"engine": "training", "recipe": "smoke"})
+    assert run(tmp_path, {"ULTRACLUSTER_FABRIC": "EFA"}) == 2
+    assert "write auto or efa or none" in failure(tmp_path)
+
+
 def test_ranks_of_a_p4d_host_inherit_no_harm(tmp_path):
     """What SageMaker's launchers force on P4d is not there, and what they leave out is."""
     place = Place(tmp_path / "place")

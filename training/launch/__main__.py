@@ -31,12 +31,18 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("check", help="say whether a job can run on this node")
     one.add_argument(
         "--fabric",
-        choices=("auto", "efa", "none"),
+        type=_fabric,
         default=os.environ.get("ULTRACLUSTER_FABRIC", "auto"),
+        metavar="{auto,efa,none}",
         help="ULTRACLUSTER_FABRIC, or else efa for several nodes of a type that has it",
     )
     one.add_argument("--instance", help="EC2 or SageMaker name; as the firmware says by default")
-    one.add_argument("--nodes", type=int, default=int(os.environ.get("SLURM_NNODES", "1")))
+    one.add_argument(
+        "--nodes",
+        type=int,
+        default=os.environ.get("SLURM_JOB_NUM_NODES", "1"),
+        help="nodes of the job; SLURM_JOB_NUM_NODES by default",
+    )
     one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
     one.add_argument("--cards", type=int, help="EFA devices that the job takes; all by default")
     one.add_argument("--json", action="store_true", help="for programs")
@@ -57,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     five.add_argument("lock", type=Path)
     five.set_defaults(run=_inventory)
     return root
+
+
+def _fabric(text: str) -> str:
+    # A default from the environment is not compared with argparse's choices, but it is converted.
+    if text not in {"auto", "efa", "none"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is no choice; write auto, efa or none")
+    return text
 
 
 def _check(given: argparse.Namespace) -> int:

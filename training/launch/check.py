@@ -92,7 +92,7 @@ def check(
         wanted = cards if cards is not None else kind.cards if kind else 1
         found += findings.devices(machine, wanted, name)
         found += findings.provider(machine)
-        found += findings.plugin(machine)
+        found += findings.plugin(machine, name)
         found += findings.memory(machine)
         found += findings.direct(machine, name)
     found += findings.environment(machine, over_efa=over_efa)

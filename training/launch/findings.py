@@ -25,6 +25,13 @@ src/nccl_ofi_dmabuf.cpp, 2026-08-21)."""
 OLDEST_NCCL: Final[Version] = (2, 17, 1)
 """Oldest NCCL that plugins since 1.11.0 work with (their release notes, 2024-08-19 and later)."""
 
+NEEDED: Final[dict[str, tuple[Version, Version]]] = {
+    "p5.": ((1, 7, 2), (2, 18, 0)),
+    "p6-b200.": ((1, 15, 0), (2, 18, 0)),
+}
+"""Oldest plugin and NCCL by the beginning of the instance type (aws-ofi-nccl doc/efa-env-var.md,
+2026-08-21; P6-B200: release notes of v1.15.0, 2025-06-03, with P5's NCCL)."""
+
 FAULTY_PLUGINS: Final[dict[Version, str]] = {
     (1, 11, 0): "1.11.1",
     (1, 12, 0): "1.12.1",
@@ -159,7 +166,7 @@ def provider(machine: Machine) -> Iterator[Finding]:
         )
 
 
-def plugin(machine: Machine) -> Iterator[Finding]:
+def plugin(machine: Machine, name: str | None) -> Iterator[Finding]:
     """Yield what is wrong with aws-ofi-nccl, and between it and NCCL."""
     plugin, found = machine.plugin, machine.plugin_version
     if plugin.error is not None and plugin.path is not None:
@@ -198,23 +205,42 @@ def plugin(machine: Machine) -> Iterator[Finding]:
             f"aws-ofi-nccl {written(found)} crashes or crawls with current "
             f"EFA drivers; take {FAULTY_PLUGINS[found]} or newer",
         )
+    for beginning, (least, _) in NEEDED.items():
+        if (name or "").startswith(beginning) and found < least:
+            yield Finding(
+                "mistake",
+                f"aws-ofi-nccl {written(found)} is older than {written(least)}, the first that "
+                f"knows {name}; rebuild the image with a newer EFA installer",
+            )
+    yield from _nccl(machine, found, name)
+
+
+def _nccl(machine: Machine, plugin: Version, name: str | None) -> Iterator[Finding]:
     nccl = machine.nccl_version
-    if machine.nccl.path is None:
+    if nccl is None:
+        yield Finding(
+            "warning",
+            f"libnccl.so.2 was not found ({machine.nccl.error or 'it does not answer'}), so it is "
+            f"not known whether it fits aws-ofi-nccl {written(plugin)}; look at the job's first "
+            "lines with NCCL_DEBUG=INFO",
+        )
         return
-    if nccl is not None and nccl < OLDEST_NCCL and found >= (1, 11, 0):
+    least = OLDEST_NCCL if plugin >= (1, 11, 0) else (0,)
+    for beginning, (_, needed) in NEEDED.items():
+        least = max(least, needed) if (name or "").startswith(beginning) else least
+    if nccl < least:
         yield Finding(
             "mistake",
-            f"NCCL {written(nccl)} is older than {written(OLDEST_NCCL)}, which "
-            f"aws-ofi-nccl {written(found)} needs; take a newer PyTorch",
+            f"NCCL {written(nccl)} is older than {written(least)}, which aws-ofi-nccl "
+            f"{written(plugin)} needs on {name or 'this machine'}; take a newer PyTorch",
         )
-    mine, theirs = machine.interfaces(plugin), machine.interfaces(machine.nccl)
+    mine, theirs = machine.interfaces(machine.plugin), machine.interfaces(machine.nccl)
     if mine and theirs and not mine & theirs:
         yield Finding(
             "mistake",
-            f"NCCL {written(nccl)} speaks network interfaces "
-            f"v{min(theirs)}-v{max(theirs)} and aws-ofi-nccl {written(found)} "
-            f"v{min(mine)}-v{max(mine)}, so NCCL would fall back to TCP; take versions "
-            "of one year",
+            f"NCCL {written(nccl)} speaks network interfaces v{min(theirs)}-v{max(theirs)} and "
+            f"aws-ofi-nccl {written(plugin)} v{min(mine)}-v{max(mine)}, so NCCL would fall back to "
+            "TCP; take versions of one year",
         )
 
 

@@ -20,6 +20,7 @@ wrong is in /opt/ml/output/failure, of which SageMaker shows 1,024 characters as
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import time
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 from training.launch import ranks
-from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, check
+from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, Fabric, check
 from training.launch.environment import chosen
 from training.launch.machine import Machine
 from training.launch.sagemaker_job import Cluster, JobError, command, plain, read_json
@@ -38,6 +39,9 @@ PORT: Final = 7777
 
 REASON: Final = 1024
 """Characters of the failure file that SageMaker shows (DescribeTrainingJob, FailureReason)."""
+
+TERMINATED: Final = 128 + signal.SIGTERM
+"""What a shell ends with when SIGTERM ended it."""
 
 PATIENCE_SECONDS: Final = 600.0
 """How long the name of the first host may take to be known; hosts start minutes apart."""
@@ -58,6 +62,19 @@ def environment(
     own.setdefault("OMP_NUM_THREADS", "1")
     kind = (cluster.instance_type or "").removeprefix("ml.") or None
     return chosen(own, plugin=machine.plugin_version, instance=kind, fabric=fabric)
+
+
+def asked_fabric(given: Mapping[str, str]) -> Fabric:
+    """Return what the job says of its fabric.
+
+    Raises:
+        JobError: If that is no choice.
+    """
+    stated = given.get(VARIABLE, "auto")
+    for fabric in FABRICS:
+        if fabric == stated:
+            return fabric
+    raise JobError(f"{VARIABLE}={stated}: is no choice; write {' or '.join(FABRICS)}")
 
 
 def await_name(host: str, patience: float) -> None:
@@ -102,10 +119,10 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
         cluster = Cluster.read(root)
         values = plain(read_json(root / "input" / "config" / "hyperparameters.json"))
         each = command(values, root)
+        fabric = asked_fabric(given)
     except JobError as error:
         return fail(root, str(error), MISTAKEN)
     machine = Machine(Machine(given).with_compatibility())
-    fabric = next((name for name in FABRICS if name == given.get(VARIABLE)), "auto")
     report = check(
         machine, fabric=fabric, instance_type=cluster.instance_type, nodes=len(cluster.hosts)
     )
@@ -115,10 +132,14 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
     if report.status:
         texts = [f.text for f in report.findings if f.weight != "warning"]
         return fail(root, f"{cluster.host}: {'; '.join(texts)}", report.status)
+    # PID 1 of a container ignores signals that it has no handler for.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         await_name(cluster.hosts[0], patience)
     except JobError as error:
         return fail(root, f"{cluster.host}: {error}", UNAVAILABLE)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     place = ranks.Place(
         node=cluster.number,
         nodes=len(cluster.hosts),
