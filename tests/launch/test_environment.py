@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from constructs_lib.catalogue import job_environment
@@ -24,6 +25,7 @@ values = st.sampled_from(
 types = st.sampled_from([None, "p4d.24xlarge", "p5.48xlarge", "trn1.32xlarge"])
 
 
+@examples(deadline=None)
 @given(plugins, types, st.booleans())
 def test_what_is_harmful_is_never_set(plugin, kind, fabric):
     """For any plugin, any type, with and without EFA; SageMaker's launchers do set two of them."""
@@ -56,6 +58,7 @@ def test_p5_with_a_new_plugin_is_not_told_what_it_knows():
     )
 
 
+@examples(deadline=None)
 @given(plugins)
 def test_the_name_that_forbids_tcp_is_known_to_every_plugin(plugin):
     """A name that the plugin does not have would end every job."""
@@ -67,6 +70,7 @@ def test_without_fabric_nccl_may_use_what_it_finds():
     assert "NCCL_NET" not in chosen({}, plugin=None, instance=None, fabric=False)
 
 
+@examples(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "FI_EFA_USE_HUGE_PAGE"]),
@@ -157,6 +161,7 @@ def test_both_sides_of_the_wall_have_the_same_tables():
         assert path.read_text() == carried.text(data), path.name
 
 
+@examples(deadline=None)
 @given(names, values, plugins)
 def test_the_audit_reads_the_table_as_the_check_does(name, value, plugin):
     """Two readers of one table, so that a job that passes the audit passes the check."""
@@ -165,6 +170,7 @@ def test_the_audit_reads_the_table_as_the_check_does(name, value, plugin):
     assert here == there
 
 
+@examples(deadline=None)
 @given(st.lists(st.integers(0, 99), min_size=2, max_size=4))
 def test_versions_are_read_as_they_are_written(parts):
     """1.9 comes before 1.10."""
