@@ -45,6 +45,8 @@ lint: $(VENV)/dev.stamp
 	ruff check .
 	ruff format --check .
 	mypy
+	hadolint training/image/Dockerfile
+	shellcheck .ci/run $$(find training operations constructs_lib stacks -name '*.sh' -o -name '*.sbatch')
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
@@ -52,6 +54,7 @@ golden: $(VENV)/dev.stamp
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
 	python facts/replacements.py
+	python facts/job_environment.py
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py

@@ -83,6 +83,9 @@ MAY_IMPORT = {
         "boto3",
         "botocore",
     },
+    # What starts a job, and what checks a node, must end before PyTorch would have loaded.
+    "training/launch": {"training.launch"},
+    "training/image": {"training.image", "training.launch"},
     "training": {"training", "torch", "numpy"},
 }
 """The first entry that a file lies in decides; the standard library is free for all."""

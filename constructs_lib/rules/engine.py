@@ -13,6 +13,7 @@ from constructs_lib.rules import (
     fabric_groups,
     fabric_interfaces,
     fabric_network,
+    fabric_variables,
     lustre_access,
     lustre_associations,
     lustre_clients,
@@ -32,7 +33,13 @@ __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Ve
 
 FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
     {
-        "FABRIC": (fabric_groups, fabric_interfaces, fabric_network, fabric_environment),
+        "FABRIC": (
+            fabric_groups,
+            fabric_interfaces,
+            fabric_network,
+            fabric_environment,
+            fabric_variables,
+        ),
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_clients, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_clusters),

@@ -98,7 +98,7 @@ def too_many_groups(_picture: Picture, node: Node) -> Iterator[Fault]:
 
 
 @rule(
-    "FABRIC-26",
+    "FABRIC-34",
     "error",
     _nodes,
     what="Some interfaces of a node name a security group, and others name none.",

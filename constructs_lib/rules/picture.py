@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from constructs_lib.rules.groups import Group, Groups, read_groups
+from constructs_lib.rules.job_environments import JobEnvironment, read_environments
 from constructs_lib.rules.jobs import (
     HyperPodGroup,
     TrainingJob,
-    Variable,
     read_hyperpod_groups,
     read_training_jobs,
-    read_variables,
 )
 from constructs_lib.rules.networks import Networks, Subnet, read_networks
 from constructs_lib.rules.nodes import Node, read_nodes
@@ -131,9 +130,9 @@ class Picture:
         return read_hyperpod_groups(self.resources)
 
     @cached_property
-    def variables(self) -> Sequence[Variable]:
-        """Environment variables of jobs."""
-        return read_variables(self.resources, self.training_jobs)
+    def environments(self) -> Sequence[JobEnvironment]:
+        """Environments of jobs, containers and nodes."""
+        return read_environments(self.resources, self.training_jobs, self.nodes)
 
     @cached_property
     def roles(self) -> Sequence[Role]:

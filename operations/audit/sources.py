@@ -1,4 +1,4 @@
-"""The templates of a command line, in groups that are deployed together."""
+"""The templates and job files of a command line, in groups that are deployed together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from constructs_lib.rules.resolution import connected
 from constructs_lib.rules.resolved import Place
 from constructs_lib.rules.scope import as_text, is_list
 from constructs_lib.rules.template import Template
+from operations.audit import job_files
 from operations.audit.assembly import StackArtifact, stacks
 from operations.audit.document import Document, UnreadableError, read
 
@@ -101,7 +102,7 @@ class Sources:
             for artifact in found:
                 self._add_artifact(artifact)
             return
-        document = read(path)
+        document = job_files.document(path) or read(path)
         template = Template(
             name=self._free(stack_name or path.stem.removesuffix(".template"), path),
             body=document.body,

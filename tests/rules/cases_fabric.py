@@ -281,7 +281,7 @@ FABRIC: Final = (
         words="p4d.24xlarge, p4de.24xlarge",
     ),
     Case(
-        "FABRIC-26",
+        "FABRIC-34",
         "cluster",
         {f"{DATA}.NetworkInterfaces.2.Groups": GONE},
         {f"{DATA}.NetworkInterfaces.2.Groups": [att("Fabric", "GroupId")]},

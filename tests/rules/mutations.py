@@ -106,7 +106,7 @@ MUTATIONS: Final = (
     Mutation("a fabric open to the world", "FABRIC-21", wrong_values.world_open),
     Mutation("a second EFA device on a card", "FABRIC-8", wrong_values.second_device),
     Mutation("an address of an efa-only interface", "FABRIC-19", wrong_values.address),
-    Mutation("an interface in no group", "FABRIC-26", wrong_values.bare_interface),
+    Mutation("an interface in no group", "FABRIC-34", wrong_values.bare_interface),
     Mutation("many groups", "FABRIC-18", wrong_values.many_groups),
     Mutation("nodes in two zones", "FABRIC-12", wrong_values.two_zones),
     Mutation("a placement group in two zones", "CAPACITY-1", wrong_values.two_zones),
