@@ -92,9 +92,14 @@ def bill(environment: Environment) -> tuple[Quantity, ...]:
     )
 
 
-def node_quantities(nodes: NodesSpec) -> Iterator[Quantity]:
-    """Yield the nodes by the way they are paid for, and their root volumes."""
-    count = Decimal(nodes.count)
+def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quantity]:
+    """Yield the nodes by the way they are paid for, and their root volumes.
+
+    Args:
+        nodes: the nodes.
+        least_nodes: how many of them run without a job.
+    """
+    count, least = Decimal(nodes.count), Decimal(least_nodes)
     if nodes.capacity_block is not None:
         yield Quantity(
             prices.capacity_block(nodes.instance_type),
@@ -113,9 +118,9 @@ def node_quantities(nodes: NodesSpec) -> Iterator[Quantity]:
         )
     else:
         item = prices.on_demand(nodes.instance_type)
-        yield Quantity(item, count, NONE, "nodes", "idle: scaled to zero")
-    volumes = count * nodes.root_volume_gib
-    yield Quantity(prices.GP3_STORAGE, volumes, NONE, "root volumes", "they end with their nodes")
+        yield Quantity(item, count, least, "nodes", f"idle: scaled to {least_nodes or 'zero'}")
+    volumes, kept = (number * nodes.root_volume_gib for number in (count, least))
+    yield Quantity(prices.GP3_STORAGE, volumes, kept, "root volumes", "they end with their nodes")
 
 
 def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
@@ -214,6 +219,7 @@ def slurm_quantities(
     *,
     size: str,
     instances: int,
+    least_nodes: int,
     accounting: bool,
     login_instance_type: str | None,
     login_nodes: int,
@@ -227,13 +233,14 @@ def slurm_quantities(
     Args:
         size: of the PCS cluster, `SMALL`, `MEDIUM` or `LARGE`.
         instances: compute nodes at full size.
+        least_nodes: how many of them run without a job.
         accounting: whether PCS keeps the accounting database.
         login_instance_type: EC2 type of the login nodes.
         login_nodes: how many of them run all the time.
         login_volume_gib: root volume of each.
     """
     yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    managed, always = Decimal(instances + login_nodes), Decimal(login_nodes)
+    managed, always = Decimal(instances + login_nodes), Decimal(least_nodes + login_nodes)
     yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
     if accounting:
         yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")

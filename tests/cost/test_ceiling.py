@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.catalogue import prices
-from constructs_lib.cost.quantities import bill, slurm_quantities
+from constructs_lib.cost.quantities import bill, node_quantities, slurm_quantities
 from constructs_lib.cost.sheet import cost_sheet
 from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec
@@ -258,6 +258,7 @@ def test_slurm_is_paid_for_while_no_job_runs():
         for q in slurm_quantities(
             size="MEDIUM",
             instances=16,
+            least_nodes=3,
             accounting=True,
             login_instance_type="m6i.xlarge",
             login_nodes=2,
@@ -267,11 +268,18 @@ def test_slurm_is_paid_for_while_no_job_runs():
 
     assert found == {
         "pcs/MEDIUM/controller": (1, 1),
-        "pcs/MEDIUM/node": (18, 2),
+        "pcs/MEDIUM/node": (18, 5),
         "pcs/MEDIUM/accounting": (1, 1),
         "ec2/m6i.xlarge/on-demand": (2, 2),
         "ebs/gp3/storage": (200, 200),
     }
+
+
+def test_nodes_that_run_without_a_job_are_paid_for_idle():
+    """Slurm can keep some, so that a job need not wait."""
+    found = {q.item.name: int(q.idle) for q in node_quantities(P4D.nodes, least_nodes=1)}
+
+    assert found == {"ec2/p4d.24xlarge/on-demand": 1, "ebs/gp3/storage": 200}
 
 
 @settings(max_examples=30, deadline=None)
