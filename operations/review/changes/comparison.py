@@ -139,6 +139,8 @@ class _Comparison:
             for unit in units:
                 site = Site(self._update, moment, key, key, unit.path, unit.before, unit.after)
                 self._add(unit.place, site, unit, _judged(site))
+            if not units and old.properties == new.properties:
+                continue
             written = [unit.path for unit in units]
             sides = _plain(old.properties), _plain(new.properties)
             for path, _, _ in between(*sides, any_schema(new.resource_type)):
