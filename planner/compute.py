@@ -9,9 +9,11 @@ from planner.stack import Stack
 ATTENTION_TILE = 128
 """Rows of a tile of flash attention: causal work is done in whole tiles."""
 
-SCORE_TRAFFIC = 14
-"""Bytes that pass through memory for each score and pass where attention keeps scores: product,
-mask, softmax and dropout in bf16, each read and written once (7 transfers of 2 bytes)."""
+SCORE_TRAFFIC = 8
+"""Bytes that pass through memory for each score of a forward pass where attention keeps scores:
+the product written, softmax reading and writing, the second product reading, 2 bytes each."""
+UNFUSED_BACKWARD = 2
+"""Backward over forward pass of attention that keeps its scores: nothing is computed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,12 @@ def compute(
 
     s = shape.sequence
     scores = shape.layers * shape.heads / tensor * micro_batch * s
-    passes = repeated + stack.attention_backward
     if stack.flash:
+        passes = repeated + stack.attention_backward
         scores *= (s + ATTENTION_TILE) / 2
         per_score = (4 * shape.head_size + stack.softmax) / (gpu.peak * stack.attention)
     else:
+        passes = repeated + UNFUSED_BACKWARD
         scores *= s
         per_score = 4 * shape.head_size / (gpu.peak * stack.attention)
         per_score += SCORE_TRAFFIC / gpu.memory_bandwidth
