@@ -16,7 +16,7 @@ from planner.stack import Stack
 from planner.step import Step, assemble
 
 TENSOR: Final = (1, 2, 4, 8)
-MICRO_BATCHES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 PARTITIONS: Final = 5
 """Fitting partition sizes that are looked at, from the smallest up. Larger ones only add bytes
 and hops: once memory is no longer scarce, time grows with the partition."""
@@ -27,8 +27,8 @@ INDIFFERENCE: Final = 0.05
 for any training program can run it; then the smallest partition group, which leaves the most
 replicas and asks the least of the network."""
 
-BATCH_EXCESS: Final = 1.1
-"""A step may hold this much more than the batch asked for, where it does not divide evenly."""
+BATCH_DEVIATION: Final = 0.1
+"""A step may hold this much more or less than the batch asked for, where nothing divides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,9 @@ class Search:
         for t in self.degrees():
             ranks = gpus // t
             for b in MICRO_BATCHES:
-                accumulation = max(1, math.ceil(self.place.batch / (b * ranks)))
-                held = b * ranks * accumulation
-                least = self.place.batch <= ranks and b == 1
-                if held > self.place.batch * BATCH_EXCESS and not least:
+                accumulation = max(1, round(self.place.batch / (b * ranks)))
+                deviation = abs(b * ranks * accumulation / self.place.batch - 1)
+                if b > 1 and deviation > BATCH_DEVIATION:
                     continue
                 for checkpointing in (False, True):
                     yield from self._fitting(gpus, t, b, accumulation, checkpointing=checkpointing)

@@ -1,6 +1,7 @@
 """How far a plan may be off, and which measurement would narrow that most."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,30 +57,36 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """The range of a plan: from everything good at once to everything bad at once."""
+    """The range of a plan.
+
+    Attributes:
+        step_seconds: Likely range of a step: the doubts, which have nothing to do with each other,
+            added as squares.
+        days: The same of the whole training.
+        extremes: Days with everything good at once, and with everything bad at once.
+        doubts: The widest first.
+    """
 
     step_seconds: tuple[float, float]
     days: tuple[float, float]
+    extremes: tuple[float, float]
     doubts: tuple[Doubt, ...]
-    """The widest first."""
 
 
 def uncertainty(plan: Plan) -> Uncertainty:
     """Return how far a plan may be off."""
     planned = World(plan.gpu, plan.network, plan.stack)
-    names, goods, bads = [], planned, planned
+    now, doubts = plan.outcome.step.seconds, []
+    steps: list[tuple[float, float]] = []
+    best = worst = planned
     for name, good, bad, measure in _worlds(plan, planned):
-        names.append((name, good, bad, measure))
-        goods, bads = _merged(planned, goods, good), _merged(planned, bads, bad)
-    fast, slow = _seconds(plan, goods), _seconds(plan, bads)
-    doubts = [
-        Doubt(name, _days(plan, _seconds(plan, good)), _days(plan, _seconds(plan, bad)), measure)
-        for name, good, bad, measure in names
-    ]
+        fast, slow = _seconds(plan, good), _seconds(plan, bad)
+        steps.append((now - fast, slow - now))
+        doubts.append(Doubt(name, _days(plan, fast), _days(plan, slow), measure))
+        best, worst = _merged(planned, best, good), _merged(planned, worst, bad)
     rates = sorted(rate.per_node_day for rate in RATES.values())
     own = plan.question.rate.per_node_day
     low, high = min(rates[0], own), max(rates[-1], own)
-    now = plan.outcome.step.seconds
     restart = plan.outcome.goodput.restart_seconds
     short, long = min(RESTART_RANGE[0], restart), max(RESTART_RANGE[1], restart)
     doubts += [
@@ -96,14 +103,26 @@ def uncertainty(plan: Plan) -> Uncertainty:
             "one restart, timed from the failure to the next step, given by --restart-minutes",
         ),
     ]
+    days = plan.outcome.days
     return Uncertainty(
-        (fast, slow),
-        (
-            _days(plan, fast, rate=low, restart=short),
-            _days(plan, slow, rate=high, restart=long),
+        step_seconds=(
+            now - _together(good for good, _ in steps),
+            now + _together(bad for _, bad in steps),
         ),
-        tuple(sorted(doubts, key=lambda doubt: -doubt.width)),
+        days=(
+            days - _together(days - doubt.good for doubt in doubts),
+            days + _together(doubt.bad - days for doubt in doubts),
+        ),
+        extremes=(
+            _days(plan, _seconds(plan, best), rate=low, restart=short),
+            _days(plan, _seconds(plan, worst), rate=high, restart=long),
+        ),
+        doubts=tuple(sorted(doubts, key=lambda doubt: -doubt.width)),
     )
+
+
+def _together(parts: Iterable[float]) -> float:
+    return math.sqrt(sum(max(0.0, part) ** 2 for part in parts))
 
 
 def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str]]:
