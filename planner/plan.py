@@ -69,6 +69,8 @@ class Alternative:
     gpu: Gpu
     outcome: Outcome | None
     bill: Bill | None
+    why_not: str = ""
+    """Why there is no outcome."""
 
 
 @dataclass(frozen=True)
@@ -321,12 +323,15 @@ class Planner:
         )  # fmt: skip
         region = self.question.region
         if instances.find(name).zones(region) == ():
-            return Alternative(name, gpu, None, None)
+            return Alternative(name, gpu, None, None, f"not sold in {region}")
         planner = Planner(other)
         low, high = 1, MOST_NODES
         best = planner.outcome(high)
-        if best is None or best.days > days:
-            return Alternative(name, gpu, None, None)
+        if best is None:
+            return Alternative(name, gpu, None, None, "the model does not fit")
+        if best.days > days:
+            why = f"{MOST_NODES:,} nodes need {best.days:,.0f} days"
+            return Alternative(name, gpu, None, None, why)
         while low < high:
             middle = (low + high) // 2
             found = planner.outcome(middle)
