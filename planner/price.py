@@ -53,6 +53,11 @@ class Bill:
         return all(quantity.purpose != "nodes" for quantity in self.sheet.unpriced)
 
 
+def stand_in(region: str) -> str:
+    """Return the Region whose prices are shown where none is known of the own one."""
+    return "us-west-2" if region == "us-east-1" else "us-east-1"
+
+
 def node_item(instance: InstanceType, option: str) -> prices.Item | None:
     """Return the item that a node is, or None where it is not sold that way."""
     if option == SAGEMAKER:
@@ -104,7 +109,7 @@ def bill(
     ]
     if option != SAGEMAKER:
         everything.insert(1, _held(prices.GP3_STORAGE, nodes * ROOT_VOLUME_GIB, "root volumes"))
-    return Bill(option, cost_sheet(everything, region), days)
+    return Bill(option, cost_sheet(everything, region, stand_in=stand_in(region)), days)
 
 
 def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:

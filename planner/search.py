@@ -210,20 +210,27 @@ class RunnerUp:
 
 
 def runners_up(shape: ModelShape, chosen: Step, steps: Sequence[Step]) -> tuple[RunnerUp, ...]:
-    """Return the best layout of each other partition size, tensor degree and kind, and why not."""
-    best: dict[tuple[int, int, bool], Step] = {}
-    for step in steps:
-        layout = step.layout
-        key = (layout.partition, layout.tensor, layout.checkpointing)
-        if key not in best or step.tokens_per_second(shape) > best[key].tokens_per_second(shape):
-            best[key] = step
+    """Return what else could be done, each in its best form, and why it is not.
+
+    The partition groups next to the chosen one, each other tensor degree, the other way to treat
+    activations, and the same layout with another batch.
+    """
     mine = chosen.layout
-    best.pop((mine.partition, mine.tensor, mine.checkpointing), None)
-    ranked = sorted(best.values(), key=lambda step: -step.tokens_per_second(shape))
-    same = [s for s in steps if _same_but_for_batch(s.layout, mine) and s is not chosen]
-    same.sort(key=lambda step: -step.tokens_per_second(shape))
-    kept = [*ranked[:5], *same[:1]]
-    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in kept)
+    ranked = sorted(steps, key=lambda step: -step.tokens_per_second(shape))
+    alike = [s for s in ranked if s.layout.tensor == mine.tensor]
+    groups = sorted({s.layout.group for s in alike})
+    below = [group for group in groups if group < mine.group][-1:]
+    above = [group for group in groups if group > mine.group][:2]
+    found: list[Step] = []
+    for group in (*below, *above):
+        found += [s for s in alike if s.layout.group == group][:1]
+    for degree in sorted({s.layout.tensor for s in steps} - {mine.tensor}):
+        found += [s for s in ranked if s.layout.tensor == degree][:1]
+    found += [s for s in alike if s.layout.checkpointing != mine.checkpointing][:1]
+    found += [s for s in alike if _same_but_for_batch(s.layout, mine) and s is not chosen][:1]
+    unlike = {id(step): step for step in found if step is not chosen}.values()
+    best = sorted(unlike, key=lambda step: -step.tokens_per_second(shape))
+    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in best)
 
 
 def _same_but_for_batch(one: Layout, other: Layout) -> bool:

@@ -180,7 +180,7 @@ def _cost(told: Mapping[str, Any]) -> Table:
             f"{line['usd_per_day']:,.0f}",
             f"{line['usd']:,.0f}",
             _bar(line["share"], 1.0, width=10),
-            f"{line['price_date'][:24]} ({line['confidence']})",
+            f"{line['price_date'][:24]} ({line['confidence']}{_elsewhere(told, line)})",
         )
     for lacking in first["no_price_known"]:
         table.add_row(lacking["purpose"], "", "", "no price known", "", "", lacking["item"])
@@ -189,11 +189,18 @@ def _cost(told: Mapping[str, Any]) -> Table:
         table.add_row(
             f"all of it, {other['purchase']}",
             "",
-            "",
+            f"{other['nodes_usd_per_hour']:,.4f}" if known else "",
             f"{other['usd_per_day']:,.0f}" if known else "no price known",
             f"{other['usd']:,.0f}" if known else "",
+            "",
+            f"node price of {other['nodes_price_region']}" if known else "",
         )
     return table
+
+
+def _elsewhere(told: Mapping[str, Any], line: Mapping[str, Any]) -> str:
+    own = line["price_region"] == told["machine"]["region"]
+    return "" if own else f", of {line['price_region']}"
 
 
 def _alternatives(told: Mapping[str, Any]) -> Table:
