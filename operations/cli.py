@@ -49,4 +49,3 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     if path is not None:
         # Imported here: what needs no environment need not wait for pydantic.
         from constructs_lib.spec.loading import load  # noqa: PLC0415
-

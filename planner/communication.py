@@ -7,8 +7,8 @@ from planner.layout import Layout
 from planner.shape import ModelShape
 from planner.stack import Stack
 
-WEIGHT_BYTES = 2
 ACTIVATION_BYTES = 2
+"""Of a value that tensor-parallel ranks add up: bf16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,17 @@ class Communication:
         reduce_scatter: Of gradients inside the partition group, in the same pass.
         tensor: All-reduces of tensor-parallel ranks in the same pass; nothing hides them.
         second_hop: All-reduce of gradients between groups, once in a step.
-        collectives: Collectives of one pass that weights and gradients take.
     """
 
     gather: float
     reduce_scatter: float
     tensor: float
     second_hop: float
-    collectives: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A group of ranks, of which `inside` share a node; `stride` is their distance in ranks."""
+    """A group of ranks, of which `inside` share a node."""
 
     ranks: int
     inside: int
@@ -92,41 +90,48 @@ def communicate(
     inside the group, and once a step an all-reduce of each rank's own part between the groups.
     MiCS, arXiv 2205.00119; DeepSpeed mics.py does the same.
     """
-    t, p, r = layout.tensor, layout.partition, layout.replicas
-    size = shape.parameters / t
-    group = ring(p, t, network)
-    # t groups lie side by side on the same nodes, and so do all that fit into one node.
-    side_by_side = max(1, network.gpus_per_node // group.inside) if group.nodes > 1 else 1
-    gathers = 2 if layout.reshard else 1
+    within = inside(shape, layout, gpu, network, stack)
+    return Communication(*within, second_hop(shape, layout, gpu, network, stack))
 
+
+def inside(
+    shape: ModelShape, layout: Layout, gpu: Gpu, network: Network, stack: Stack
+) -> tuple[float, float, float]:
+    """Return the gathers, reduce-scatters and tensor-parallel all-reduces of one pass."""
+    t = layout.tensor
+    size = shape.parameters / t
+    group = ring(layout.partition, t, network)
+    # t groups lie side by side on the same nodes, and so do all that fit into one node.
+    lanes = max(1, network.gpus_per_node // group.inside) if group.nodes > 1 else 1
+    units = shape.layers + 1
     carried, latency = one_way(
-        WEIGHT_BYTES * size,
+        stack.weight_bytes * size,
         group,
         gpu,
         network,
-        shares=side_by_side,
+        shares=lanes,
         hierarchical=layout.hierarchical,
     )
-    units = shape.layers + 1
-    gather = gathers * (carried + units * latency)
-    carried, latency = one_way(
-        stack.reduce_bytes * size, group, gpu, network, shares=side_by_side
-    )
+    gather = (2 if layout.reshard else 1) * (carried + units * latency)
+    carried, latency = one_way(stack.reduce_bytes * size, group, gpu, network, shares=lanes)
     reduce_scatter = carried + units * latency
+    if t == 1:
+        return gather, reduce_scatter, 0.0
+    values = ACTIVATION_BYTES * layout.micro_batch * shape.sequence * shape.hidden
+    carried, latency = one_way(values, ring(t, 1, network), gpu, network, shares=1)
+    # Two all-reduces forward and two backward in a block; one again where it is recomputed.
+    count = 4 + (1 if stack.early_stop else 2) * layout.checkpointing
+    return gather, reduce_scatter, shape.layers * count * 2 * (carried + latency)
 
-    between = ring(r, group.ranks * t, network)
+
+def second_hop(
+    shape: ModelShape, layout: Layout, gpu: Gpu, network: Network, stack: Stack
+) -> float:
+    """Return the all-reduce of gradients between groups, once in a step."""
+    if layout.replicas == 1:
+        return 0.0
+    between = ring(layout.replicas, layout.group, network)
     lanes = max(1, network.gpus_per_node // between.inside) if between.nodes > 1 else 1
-    carried, latency = one_way(stack.reduce_bytes * size / p, between, gpu, network, shares=lanes)
-    second_hop = 2 * (carried + units * latency)
-
-    tensor = 0.0
-    if t > 1:
-        tokens = layout.micro_batch * shape.sequence
-        across = ring(t, 1, network)
-        carried, latency = one_way(
-            ACTIVATION_BYTES * tokens * shape.hidden, across, gpu, network, shares=1
-        )
-        # Two all-reduces forward and two backward in a block; one again where it is recomputed.
-        count = 4 + (1 if stack.early_stop else 2) * layout.checkpointing
-        tensor = shape.layers * count * 2 * (carried + latency)
-    return Communication(gather, reduce_scatter, tensor, second_hop, units * (gathers + 1))
+    size = stack.reduce_bytes * shape.parameters / layout.group
+    carried, latency = one_way(size, between, gpu, network, shares=lanes)
+    return 2 * (carried + (shape.layers + 1) * latency)

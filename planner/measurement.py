@@ -1,10 +1,11 @@
-"""Measurements that replace assumptions: a log of nccl-tests, a metrics file of the training program.
+"""Measurements that replace assumptions: of the network by nccl-tests, of a run by its metrics.
 
 A log tells the network's efficiency and hop latency (or NVLink's bandwidth, from one node); a
 metrics file tells how fast the software really is.
 """
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Mapping
@@ -32,10 +33,10 @@ class NetworkMeasurement:
     """What one log of nccl-tests says.
 
     Attributes:
-        collective: `all_reduce` or another of nccl-tests.
+        collective: `all_reduce`, or `all_gather` for that and a reduce-scatter.
         nodes: Hosts that took part.
         ranks: GPUs that took part.
-        bytes: Of the largest size.
+        size: Bytes of the largest collective.
         algorithm_bandwidth: Bytes/s at that size.
         smallest_seconds: Time of the smallest size, or None.
     """
@@ -43,9 +44,15 @@ class NetworkMeasurement:
     collective: str
     nodes: int
     ranks: int
-    bytes: int
+    size: int
     algorithm_bandwidth: float
     smallest_seconds: float | None
+
+    @property
+    def carried(self) -> float:
+        """Bytes/s that crossed each node's cards."""
+        twice = 2 if self.collective == "all_reduce" else 1
+        return self.algorithm_bandwidth * twice * (self.nodes - 1) / self.nodes
 
     def applied(self, network: Network) -> Network:
         """Return a network with the measured values instead of the assumed ones.
@@ -56,8 +63,7 @@ class NetworkMeasurement:
         if self.nodes == 1:
             return network
         twice = 2 if self.collective == "all_reduce" else 1
-        carried = self.algorithm_bandwidth * twice * (self.nodes - 1) / self.nodes
-        changed = replace(network, efficiency=carried / network.node_bandwidth)
+        changed = replace(network, efficiency=self.carried / network.node_bandwidth)
         if self.smallest_seconds is None:
             return changed
         hops = twice * (self.nodes - 1)
@@ -78,9 +84,6 @@ ROW: Final = re.compile(
     r"^\s*(\d+)\s+(\d+)\s+(\w+)\s+(?:(\w+)\s+)?(-?\d+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)"
 )
 RANK: Final = re.compile(r"Rank\s+(\d+)\s+.*?\bon\s+(\S+)\s+device", re.IGNORECASE)
-NAME: Final = re.compile(
-    r"(all_reduce|all_gather|reduce_scatter|AllReduce|AllGather|ReduceScatter)", re.IGNORECASE
-)
 
 
 def nccl_tests(text: str) -> NetworkMeasurement:
@@ -99,21 +102,18 @@ def nccl_tests(text: str) -> NetworkMeasurement:
         raise MeasurementError(
             "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
         )
-    found = NAME.search(text)
-    reduces = any(match[4] for match in results)
-    collective = "all_reduce" if reduces else "all_gather"
-    if found:
-        collective = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found[1]).lower()
     largest = max(results, key=lambda match: int(match[1]))
     small = [match for match in results if 0 < int(match[1]) <= SMALL]
     bandwidth = float(largest[7]) * 1e9
     if bandwidth <= 0:
         raise MeasurementError("the largest size has a bandwidth of 0 GB/s")
+    # nccl-tests' own factor of bus over algorithm bandwidth: 2(n-1)/n of all-reduces, else (n-1)/n.
+    reduces = float(largest[8]) / float(largest[7]) >= 1
     return NetworkMeasurement(
-        collective=collective,
+        collective="all_reduce" if reduces else "all_gather",
         nodes=len(set(hosts.values())),
         ranks=len(hosts),
-        bytes=int(largest[1]),
+        size=int(largest[1]),
         algorithm_bandwidth=bandwidth,
         smallest_seconds=min(float(match[6]) for match in small) * 1e-6 if small else None,
     )
@@ -144,10 +144,10 @@ class RunMeasurement:
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
         low, high = 0.2, 20.0
         for _ in range(60):
-            middle = (low * high) ** 0.5
+            middle = math.sqrt(low * high)
             seconds = step(self.shape, self.layout, gpu, network, faster(stack, middle)).seconds
             low, high = (middle, high) if seconds < wanted else (low, middle)
-        return (low * high) ** 0.5
+        return math.sqrt(low * high)
 
     def gpu(self) -> Gpu | None:
         """Return the GPU that the run was on, or None where it is not known."""
@@ -201,7 +201,7 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
     recomputed = int(numerics["checkpoint_every"])
     if recomputed > 1:
         raise MeasurementError(
-            f"it recomputed every {recomputed} blocks; measure with numerics.checkpoint_every 0 or 1"
+            f"it recomputed every {recomputed} blocks; measure with checkpoint_every 0 or 1"
         )
     if numerics["dtype"] != "bf16":
         raise MeasurementError(f"it ran in {numerics['dtype']}; measure a run in bf16")

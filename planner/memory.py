@@ -13,7 +13,7 @@ GRADIENT = 4
 """Bytes per parameter of the gradient kept between passes, fp32."""
 WEIGHT = 2
 LEAST_LIVE_LAYERS = 3
-"""The layer in work, the one being gathered and the gradient being reduced: nothing runs on less."""
+"""The layer in work, the one being gathered and the gradient being reduced: the least there is."""
 
 
 @dataclass(frozen=True, slots=True)

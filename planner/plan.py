@@ -1,100 +1,24 @@
 """A plan: from a question to nodes, layout, time, storage and money."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from constructs_lib.catalogue import instances
-from planner.devices import BY_ROW, Gpu, Network, gpu_of, network_of
-from planner.goodput import SECONDS_PER_DAY, Goodput, goodput
+from planner.devices import gpu_of, network_of
+from planner.goodput import SECONDS_PER_DAY, goodput
+from planner.notes import notes
+from planner.outcome import Outcome, Plan, Point
 from planner.price import OPTIONS, Bill, bill
 from planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
-from planner.search import Place, RunnerUp, Search, choose, runners_up
+from planner.runners_up import runners_up
+from planner.search import Place, Search, choose
 from planner.software import network_for, stack_for
 from planner.stack import Stack, faster
 from planner.step import Step
-from planner.storage import BYTES_PER_TOKEN, Lustre, file_system
+from planner.storage import BYTES_PER_TOKEN, file_system
 
-NEWER_AND_SMALLER: Final = (
-    "p4d.24xlarge",
-    "p4de.24xlarge",
-    "p5.48xlarge",
-    "p5e.48xlarge",
-    "p5en.48xlarge",
-    "p6-b200.48xlarge",
-    "p6-b300.48xlarge",
-)
-"""Types that a plan is compared with."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What so many nodes achieve.
-
-    Attributes:
-        nodes: That train.
-        step: The layout that is used, and its step.
-        goodput: What failures leave.
-        lustre: The file system.
-        days: Until the last token.
-    """
-
-    nodes: int
-    step: Step
-    goodput: Goodput
-    lustre: Lustre
-    days: float
-
-    @property
-    def node_hours(self) -> float:
-        """Hours of all nodes that train; spares are not counted."""
-        return self.days * 24 * self.nodes
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of the scaling curve; the rate is None where the model does not fit."""
-
-    nodes: int
-    tokens_per_second: float | None
-    efficiency: float | None
-    """Tokens per second of a GPU, over those of the smallest number of nodes that fits."""
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """The same training on another instance type, in as many days or fewer."""
-
-    instance_type: str
-    gpu: Gpu
-    outcome: Outcome | None
-    bill: Bill | None
-    why_not: str = ""
-    """Why there is no outcome."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A plan."""
-
-    question: Question
-    gpu: Gpu
-    network: Network
-    stack: Stack
-    outcome: Outcome
-    bills: tuple[Bill, ...]
-    """Of every way to buy the nodes, the chosen one first."""
-    runners_up: tuple[RunnerUp, ...]
-    curve: tuple[Point, ...]
-    smallest_groups: dict[int, int | None]
-    """Fewest GPUs that hold one copy of the model, by tensor-parallel degree; None: none do."""
-    notes: tuple[str, ...]
-    """What must be known to read the plan."""
-
-    @property
-    def bill(self) -> Bill:
-        """What it costs as it was asked to be bought."""
-        return self.bills[0]
+MOST_EFFICIENT: Final = 1.05
+"""Share of the line rate above which a log is of other network cards."""
 
 
 class Planner:
@@ -116,6 +40,13 @@ class Planner:
         self.gpu = question.network.applied_to_gpu(gpu) if question.network else gpu
         network = network_for(network_of(question.instance), question.software)
         self.network = question.network.applied(network) if question.network else network
+        if self.network.efficiency > MOST_EFFICIENT:
+            assert question.network is not None  # noqa: S101 - nothing else changes it
+            raise PlanError(
+                f"--calibrate: the log has {question.network.carried / 1e9:,.0f} GB/s a node, and "
+                f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
+                "a log of that instance type"
+            )
         self.stack = self._stack()
         place = Place(question.shape, self.gpu, self.network, self.stack, question.batch)
         self.search = Search(place)
@@ -207,8 +138,8 @@ class Planner:
         if best is None:
             raise PlanError(self._why_it_does_not_fit(MOST_NODES))
         raise PlanError(
-            f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is {best.nodes:,} "
-            f"nodes in {best.days:,.1f} days; write more days or a faster --instance"
+            f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
+            f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
 
     def _within_budget(self, budget: float) -> Outcome:
@@ -234,7 +165,7 @@ class Planner:
         if best is None:
             total, found = cheapest
             raise PlanError(
-                f"--budget: got {budget:,.0f} USD; the cheapest is {found.nodes:,} nodes for "
+                f"--budget: got {budget:,.0f} USD; the cheapest is {_nodes(found)} for "
                 f"{total:,.0f} USD in {found.days:,.1f} days; write more, or fewer --tokens"
             )
         return best
@@ -246,11 +177,11 @@ class Planner:
         holding, t = min(holdings, key=lambda pair: pair[0].needed)
         items = {**holding.items(), "layers in flight": 3 * holding.layer}
         largest, size = max(items.items(), key=lambda item: item[1])
-        spread = f" and {t} tensor-parallel GPUs" if t > 1 else ""
+        spread = f" recomputed by {t} tensor-parallel GPUs" if t > 1 else " recomputed"
         return (
             f"--nodes: got {nodes}; {shape.parameters / 1e9:,.1f} B parameters need "
-            f"{holding.needed / 2**30:,.1f} GiB on each {self.gpu.name} even with one sequence, "
-            f"recomputation{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
+            f"{holding.needed / 2**30:,.1f} GiB on each {self.gpu.name} even with one sequence"
+            f"{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
             f"{size / 2**30:,.1f}); write more nodes, a shorter --sequence, or GPUs with more "
             "memory"
         )
@@ -270,91 +201,9 @@ class Planner:
             first = first or rate / count
             yield Point(count, rate, rate / count / first)
 
-    def notes(self, outcome: Outcome) -> Iterator[str]:
-        """Yield what must be known to read the plan."""
-        question, shape = self.question, self.question.shape
-        held = outcome.step.layout.sequences * shape.sequence
-        if held > question.batch_tokens * 1.01:
-            yield (
-                f"a step holds {held:,} tokens, not {question.batch_tokens:,}: every GPU works on "
-                "at least one sequence, and all on as many"
-            )
-        if not self.gpu.measured:
-            yield (
-                f"no published run on {self.gpu.name} was at hand: constants of "
-                f"{self.gpu.calibrated_by.replace('_', ' ')} with the data sheet's rates"
-            )
-        pure = self.search.smallest_group(outcome.nodes, tensor=1)
-        if pure is None:
-            least = self.search.least(outcome.nodes, tensor=1)
-            yield (
-                f"sharded data parallelism alone cannot train this model here: three layers in "
-                f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "
-                f"{least.needed / 2**30:,.0f} GiB in all of {least.capacity / 2**30:,.1f}; it "
-                "takes tensor parallelism, or offloading, which is not planned for"
-            )
-            bigger = next((g for g in _with_more_memory(self.gpu)), None)
-            if bigger is not None:
-                place = replace(self.search.place, gpu=bigger)
-                fits = Search(place).smallest_group(outcome.nodes, tensor=1)
-                yield (
-                    f"on {bigger.name} it can, with partition groups of {fits:,} GPUs or more"
-                    if fits
-                    else f"nor can it on {bigger.name}"
-                )
-        if shape.parameters > 2e11:  # noqa: PLR2004 - where Megatron began to use many stages
-            yield (
-                "pipeline parallelism is not planned for; runs of this size used it (Megatron: 64 "
-                "stages for 1 T) and were several times faster on such networks"
-            )
 
-    def alternatives(self, days: float) -> Iterator[Alternative]:
-        """Yield what other instance types would give in as many days or fewer."""
-        for name in NEWER_AND_SMALLER:
-            gpu = gpu_of(instances.find(name))
-            if name == self.question.instance_type or gpu is None:
-                continue
-            yield self._alternative(name, gpu, days)
-
-    def _alternative(self, name: str, gpu: Gpu, days: float) -> Alternative:
-        other = replace(
-            self.question, instance_type=name, nodes=None, days=days, budget=None,
-            network=None, run=None, purchase=_option(name, self.question.purchase),
-        )  # fmt: skip
-        region = self.question.region
-        if instances.find(name).zones(region) == ():
-            return Alternative(name, gpu, None, None, f"not sold in {region}")
-        planner = Planner(other)
-        low, high = 1, MOST_NODES
-        best = planner.outcome(high)
-        if best is None:
-            return Alternative(name, gpu, None, None, "the model does not fit")
-        if best.days > days:
-            why = f"{MOST_NODES:,} nodes need {best.days:,.0f} days"
-            return Alternative(name, gpu, None, None, why)
-        while low < high:
-            middle = (low + high) // 2
-            found = planner.outcome(middle)
-            if found is not None and found.days <= days:
-                best, high = found, middle
-            else:
-                low = middle + 1
-        return Alternative(name, gpu, best, planner.bill(best, other.purchase))
-
-
-def _option(name: str, wanted: str) -> str:
-    """Return how a type is bought, the wanted way if it is sold so."""
-    instance = instances.find(name)
-    sold = {"on-demand": instance.on_demand, "capacity-block": instance.capacity_blocks}
-    if sold.get(wanted, instance.sagemaker_training_type is not None):
-        return wanted
-    return next((option for option, is_sold in sold.items() if is_sold), "on-demand")
-
-
-def _with_more_memory(gpu: Gpu) -> Iterator[Gpu]:
-    for other in sorted(BY_ROW.values(), key=lambda each: each.memory):
-        if other.memory > gpu.memory * 1.2:
-            yield other
+def _nodes(outcome: Outcome) -> str:
+    return f"{outcome.nodes:,} node{'s' if outcome.nodes > 1 else ''}"
 
 
 def plan(question: Question) -> Plan:
@@ -365,7 +214,7 @@ def plan(question: Question) -> Plan:
     """
     planner = Planner(question)
     outcome = planner.solved()
-    steps = list(planner.search.steps(outcome.nodes))
+    steps = planner.search.steps(outcome.nodes)
     chosen = choose(question.shape, steps)
     assert chosen is not None  # noqa: S101 - the outcome is made of it
     options = sorted(OPTIONS, key=lambda option: option != question.purchase)
@@ -383,5 +232,5 @@ def plan(question: Question) -> Plan:
             t: planner.search.smallest_group(outcome.nodes, tensor=t)
             for t in planner.search.degrees()
         },
-        notes=tuple(planner.notes(outcome)),
+        notes=tuple(notes(question, planner.search, outcome)),
     )

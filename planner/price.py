@@ -11,7 +11,7 @@ from planner.storage import DEPLOYMENT, Lustre
 
 HOURS_PER_DAY: Final = 24
 ROOT_VOLUME_GIB: Final = 200
-ENDPOINTS: Final = 9
+ENDPOINTS: Final = 11
 """Interface endpoints of an environment (constructs_lib.spec.network; a test holds them equal)."""
 KEYS: Final = 2
 TRAFFIC_GB: Final = 30

@@ -1,6 +1,5 @@
 """What is asked of the planner, and what cannot be asked."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from planner.goodput import RATES, FailureRate
 from planner.measurement import NetworkMeasurement, RunMeasurement
 from planner.price import ON_DEMAND, OPTIONS, node_item
 from planner.shape import ModelShape
-from planner.software import SOFTWARE
+from planner.software import SOFTWARE, known_on
 
 MOST_NODES = 1024
 """Nodes that a search goes up to; 8,192 GPUs of p4d."""
@@ -25,6 +24,7 @@ LARGEST_BATCH = 2**30
 LONGEST_DAYS = 36_500.0
 LARGEST_BUDGET = 1e12
 DAY_MINUTES = 1440.0
+LEAST_FAILURES = 1e-6
 GPUS_KNOWN = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge")
 
 
@@ -98,6 +98,13 @@ class Question:
             fix = "each follows from the other; write one of them"
             yield Problem(" and ".join(several), "both", fix)
 
+    def _software_is_known(self) -> bool:
+        try:
+            gpu = gpu_of(self.instance)
+        except UnknownInstanceTypeError:
+            return True  # it is reported already
+        return gpu is None or known_on(gpu, self.software)
+
     def _machine(self) -> Iterator[Problem]:
         try:
             instance = self.instance
@@ -111,7 +118,9 @@ class Question:
                 f"{known}; write {choices(GPUS_KNOWN)}"
             )
             yield Problem("--instance", self.instance_type, fix)
-        if node_item(instance, self.purchase) is None:
+        if self.purchase not in OPTIONS:
+            yield Problem("--purchase", self.purchase, f"write {choices(OPTIONS)}")
+        elif node_item(instance, self.purchase) is None:
             sold = [option for option in OPTIONS if node_item(instance, option) is not None]
             fix = f"{self.instance_type} is not sold that way; write {choices(sold)}"
             yield Problem("--purchase", self.purchase, fix)
@@ -134,10 +143,15 @@ class Question:
                 yield Problem(field, value, f"write {low:,.10g} to {high:,.10g} {unit}")
         if self.software and self.software not in SOFTWARE:
             yield Problem("--software", self.software, f"write {choices(tuple(SOFTWARE))}")
+        elif not self._software_is_known():
+            fix = (
+                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type}"
+            )
+            yield Problem("--software", self.software, f"{fix} and write --calibrate metrics.jsonl")
         if isinstance(self.failures, str) and self.failures not in RATES:
             fix = f"write {choices(tuple(RATES))}, or failures per node and day"
             yield Problem("--failures", self.failures, fix)
-        elif isinstance(self.failures, float) and not 1e-6 <= self.failures <= 1:
+        elif isinstance(self.failures, float) and not LEAST_FAILURES <= self.failures <= 1:
             fix = "write failures per node and day, 0.000001 to 1"
             yield Problem("--failures", self.failures, fix)
 
@@ -145,8 +159,3 @@ class Question:
 def _regions(instance: InstanceType) -> list[str]:
     every = sorted(prices.regions())
     return [region for region in every if instance.zones(region)] or ["us-east-1"]
-
-
-def finite(value: float) -> bool:
-    """Return whether a number is one that can be computed with."""
-    return math.isfinite(value)

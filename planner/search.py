@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from planner.communication import Communication, communicate
+from planner.communication import communicate, inside, second_hop
 from planner.compute import Compute, compute
 from planner.devices import Gpu, Network
 from planner.layout import Layout
 from planner.memory import Memory, memory
 from planner.shape import ModelShape
 from planner.stack import Stack
-from planner.step import Step, assemble
+from planner.step import Step, assemble, optimizing, passes
 
 TENSOR: Final = (1, 2, 4, 8)
 MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 PARTITIONS: Final = 5
 """Fitting partition sizes that are looked at, from the smallest up. Larger ones only add bytes
 and hops: once memory is no longer scarce, time grows with the partition."""
+
+FINEST: Final = 2**20
+"""A partition size at which the model state takes no room."""
 
 INDIFFERENCE: Final = 0.05
 """Layouts this close to the fastest count as equal, for the model cannot tell them apart
@@ -50,6 +53,44 @@ class Place:
     batch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to train that leaves the partition size open.
+
+    Attributes:
+        tensor: Degree of tensor parallelism.
+        micro_batch: Sequences of one pass.
+        checkpointing: Whether activations are recomputed.
+        accumulates: Whether a step has several passes.
+        distributed: Whether there are several nodes.
+    """
+
+    tensor: int
+    micro_batch: int
+    checkpointing: bool
+    accumulates: bool
+    distributed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a kind with one partition size takes on any number of nodes.
+
+    Attributes:
+        holding: Memory.
+        busy: Seconds of a pass that the GPU computes, tensor parallelism's all-reduces included.
+        sending: Seconds of a pass that weights and gradients are sent inside the group.
+        short: Seconds of a pass that scarce memory costs.
+        optimizer: Seconds of a step that the optimizer takes.
+    """
+
+    holding: Memory
+    busy: float
+    sending: float
+    short: float
+    optimizer: float
+
+
 @dataclass
 class Search:
     """Layouts of one model on any number of nodes; what does not depend on it is kept.
@@ -61,9 +102,8 @@ class Search:
 
     place: Place
     tensor: Sequence[int] = TENSOR
-    _compute: dict[tuple[int, int, bool], Compute] = field(default_factory=dict)
-    _memory: dict[tuple[int, int, int, bool, bool, bool], Memory] = field(default_factory=dict)
-    _gather: dict[tuple[int, int, int, bool], tuple[float, ...]] = field(default_factory=dict)
+    _parts: dict[Kind, dict[int, Part | None]] = field(default_factory=dict)
+    _hops: dict[tuple[int, int, int], float] = field(default_factory=dict)
 
     def degrees(self) -> tuple[int, ...]:
         """Return the tensor-parallel degrees that divide the heads and stay in a node."""
@@ -75,9 +115,9 @@ class Search:
             if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
         )
 
-    def steps(self, nodes: int) -> Iterator[Step]:
-        """Yield the step of every layout that fits."""
-        gpus = nodes * self.place.network.gpus_per_node
+    def kinds(self, gpus: int) -> Iterator[tuple[Kind, int]]:
+        """Yield every kind on so many GPUs, and the passes of its step."""
+        distributed = gpus > self.place.network.gpus_per_node
         for t in self.degrees():
             ranks = gpus // t
             for b in MICRO_BATCHES:
@@ -86,97 +126,141 @@ class Search:
                 if b > 1 and deviation > BATCH_DEVIATION:
                     continue
                 for checkpointing in (False, True):
-                    yield from self._fitting(gpus, t, b, accumulation, checkpointing=checkpointing)
+                    yield Kind(t, b, checkpointing, accumulation > 1, distributed), accumulation
 
-    def _fitting(
-        self, gpus: int, t: int, b: int, accumulation: int, *, checkpointing: bool
-    ) -> Iterator[Step]:
-        found = 0
-        if not self._memory_of(gpus, gpus // t, t, b, accumulation, checkpointing).fits:
+    def parts(self, gpus: int, kind: Kind) -> Iterator[tuple[int, Part]]:
+        """Yield the partition sizes that fit, from the smallest up."""
+        known = self._parts.get(kind)
+        if known is None:
+            # What does not fit however finely it is split needs no look at each partition size.
+            known = self._parts[kind] = {FINEST: self._part(kind, FINEST)}
+        if known[FINEST] is None:
             return
+        found = 0
+        t = kind.tensor
         for p in partitions(gpus // t, max(1, self.place.network.gpus_per_node // t)):
-            holding = self._memory_of(gpus, p, t, b, accumulation, checkpointing)
-            if not holding.fits:
+            if p not in known:
+                known[p] = self._part(kind, p)
+            part = known[p]
+            if part is None:
                 continue
-            yield self._step(gpus, p, t, b, accumulation, checkpointing, holding)
+            yield p, part
             found += 1
             if found == PARTITIONS:
                 return
 
-    def _step(
-        self,
-        gpus: int,
-        p: int,
-        t: int,
-        b: int,
-        accumulation: int,
-        checkpointing: bool,  # noqa: FBT001 - the innermost loop
-        holding: Memory,
-    ) -> Step:
-        place = self.place
-        computing = self._compute.get((t, b, checkpointing))
-        if computing is None:
-            computing = compute(
-                place.shape,
-                place.gpu,
-                place.stack,
-                micro_batch=b,
-                tensor=t,
-                checkpointing=checkpointing,
-            )
-            self._compute[t, b, checkpointing] = computing
-        layout = Layout(
-            gpus, p, t, b, accumulation, checkpointing, p * t > place.network.gpus_per_node
+    def _part(self, kind: Kind, p: int) -> Part | None:
+        """Return what a kind with one partition size takes; None where it does not fit."""
+        place, per_node = self.place, self.place.network.gpus_per_node
+        world = p * kind.tensor * (per_node if kind.distributed else 1)
+        layout = self._layout(kind, p, world, 2 if kind.accumulates else 1)
+        holding = self._hold(layout)
+        if not holding.fits:
+            return None
+        gather, scatter, tensor = inside(place.shape, layout, place.gpu, place.network, place.stack)
+        busy = self._computing(layout).seconds + tensor
+        return Part(
+            holding=holding,
+            busy=busy,
+            sending=gather + scatter,
+            short=busy * place.stack.shortage * holding.shortage(place.stack.live_layers),
+            optimizer=optimizing(place.shape, layout.group, place.gpu, place.stack),
         )
-        key = (gpus, p, t, checkpointing)
-        sent = self._gather.get(key)
-        if sent is None:
-            once = communicate(place.shape, layout, place.gpu, place.network, place.stack)
-            # Only tensor parallelism's all-reduces grow with the micro-batch.
-            sent = (once.gather, once.reduce_scatter, once.tensor / b, once.second_hop)
-            self._gather[key] = sent
-        gather, scatter, tensor, hop = sent
-        sending = Communication(gather, scatter, tensor * b, hop, 0)
-        return assemble(place.shape, layout, place.gpu, place.stack, computing, sending, holding)
 
-    def _memory_of(
-        self,
-        gpus: int,
-        p: int,
-        t: int,
-        b: int,
-        accumulation: int,
-        checkpointing: bool,  # noqa: FBT001 - the innermost loop
-    ) -> Memory:
-        per_node = self.place.network.gpus_per_node
-        key = (p, t, b, accumulation > 1, checkpointing, gpus > per_node)
-        found = self._memory.get(key)
-        if found is None:
-            layout = Layout(gpus, p, t, b, accumulation, checkpointing)
-            found = memory(
-                self.place.shape,
-                layout,
-                self.place.gpu,
-                self.place.stack,
-                gpus_per_node=per_node,
-            )
-            self._memory[key] = found
-        return found
+    def _layout(self, kind: Kind, p: int, gpus: int, accumulation: int) -> Layout:
+        return Layout(
+            gpus=gpus,
+            partition=p,
+            tensor=kind.tensor,
+            micro_batch=kind.micro_batch,
+            accumulation=accumulation,
+            checkpointing=kind.checkpointing,
+            hierarchical=p * kind.tensor > self.place.network.gpus_per_node,
+        )
+
+    def steps(self, nodes: int) -> list[Step]:
+        """Return the step of every layout that fits."""
+        gpus = nodes * self.place.network.gpus_per_node
+        return [
+            self._step(self._layout(kind, p, gpus, accumulation), part.holding)
+            for kind, accumulation in self.kinds(gpus)
+            for p, part in self.parts(gpus, kind)
+        ]
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        return choose(self.place.shape, list(self.steps(nodes)))
+        gpus = nodes * self.place.network.gpus_per_node
+        timed = [
+            (self._rate(gpus, kind, accumulation, p, part), kind, accumulation, p, part)
+            for kind, accumulation in self.kinds(gpus)
+            for p, part in self.parts(gpus, kind)
+        ]
+        if not timed:
+            return None
+        good = max(each[0] for each in timed) * (1 - INDIFFERENCE)
+        near = [
+            self._step(self._layout(kind, p, gpus, accumulation), part.holding)
+            for rate, kind, accumulation, p, part in timed
+            if rate >= good
+        ]
+        return choose(self.place.shape, near)
+
+    def _rate(self, gpus: int, kind: Kind, accumulation: int, p: int, part: Part) -> float:
+        """Return sequences per second: what `_step` says, without keeping the parts."""
+        place, t = self.place, kind.tensor
+        key = (p, t, gpus // t // p)
+        hop = self._hops.get(key)
+        if hop is None:
+            layout = self._layout(kind, p, gpus, accumulation)
+            hop = second_hop(place.shape, layout, place.gpu, place.network, place.stack)
+            self._hops[key] = hop
+        micro, last = passes(
+            part.busy, part.sending, hop, layers=place.shape.layers, exposed=place.stack.exposed
+        )
+        seconds = (accumulation - 1) * micro + last + accumulation * part.short + part.optimizer
+        return kind.micro_batch * accumulation * (gpus // t) / seconds
+
+    def _step(self, layout: Layout, holding: Memory) -> Step:
+        place = self.place
+        return assemble(
+            place.shape,
+            layout,
+            place.gpu,
+            place.stack,
+            computing=self._computing(layout),
+            sending=communicate(place.shape, layout, place.gpu, place.network, place.stack),
+            holding=holding,
+        )
+
+    def _computing(self, layout: Layout) -> Compute:
+        return compute(
+            self.place.shape,
+            self.place.gpu,
+            self.place.stack,
+            micro_batch=layout.micro_batch,
+            tensor=layout.tensor,
+            checkpointing=layout.checkpointing,
+        )
+
+    def _hold(self, layout: Layout) -> Memory:
+        return memory(
+            self.place.shape,
+            layout,
+            self.place.gpu,
+            self.place.stack,
+            gpus_per_node=self.place.network.gpus_per_node,
+        )
 
     def least(self, nodes: int, *, tensor: int) -> Memory:
         """Return the memory of the leanest layout: one sequence, recomputed, over all GPUs."""
         gpus = nodes * self.place.network.gpus_per_node
-        return self._memory_of(gpus, gpus // tensor, tensor, 1, 1, True)  # noqa: FBT003
+        return self._hold(Layout(gpus, gpus // tensor, tensor))
 
     def smallest_group(self, nodes: int, *, tensor: int) -> int | None:
         """Return the fewest GPUs that hold one copy of the model with one sequence each."""
         gpus = nodes * self.place.network.gpus_per_node
         for p in partitions(gpus // tensor, max(1, self.place.network.gpus_per_node // tensor)):
-            if self._memory_of(gpus, p, tensor, 1, 1, True).fits:  # noqa: FBT003
+            if self._hold(Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None
 
@@ -199,74 +283,3 @@ def partitions(ranks: int, per_node: int) -> tuple[int, ...]:
     found = [d for d in range(1, math.isqrt(ranks) + 1) if ranks % d == 0]
     every = sorted({*found, *(ranks // d for d in found)})
     return tuple(p for p in every if p % per_node == 0 or per_node % p == 0)
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerUp:
-    """A layout that was not chosen."""
-
-    step: Step
-    why: str
-
-
-def runners_up(shape: ModelShape, chosen: Step, steps: Sequence[Step]) -> tuple[RunnerUp, ...]:
-    """Return what else could be done, each in its best form, and why it is not.
-
-    The partition groups next to the chosen one, each other tensor degree, the other way to treat
-    activations, and the same layout with another batch.
-    """
-    mine = chosen.layout
-    ranked = sorted(steps, key=lambda step: -step.tokens_per_second(shape))
-    alike = [s for s in ranked if s.layout.tensor == mine.tensor]
-    groups = sorted({s.layout.group for s in alike})
-    below = [group for group in groups if group < mine.group][-1:]
-    above = [group for group in groups if group > mine.group][:2]
-    found: list[Step] = []
-    for group in (*below, *above):
-        found += [s for s in alike if s.layout.group == group][:1]
-    for degree in sorted({s.layout.tensor for s in steps} - {mine.tensor}):
-        found += [s for s in ranked if s.layout.tensor == degree][:1]
-    found += [s for s in alike if s.layout.checkpointing != mine.checkpointing][:1]
-    found += [s for s in alike if _same_but_for_batch(s.layout, mine) and s is not chosen][:1]
-    unlike = {id(step): step for step in found if step is not chosen}.values()
-    best = sorted(unlike, key=lambda step: -step.tokens_per_second(shape))
-    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in best)
-
-
-def _same_but_for_batch(one: Layout, other: Layout) -> bool:
-    return (one.partition, one.tensor, one.checkpointing) == (
-        other.partition,
-        other.tensor,
-        other.checkpointing,
-    )
-
-
-def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
-    """Say in words what costs another layout its place."""
-    gain = other.tokens_per_second(shape) / chosen.tokens_per_second(shape) - 1
-    near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
-    if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
-        return f"{near}needs a program with tensor parallelism"
-    if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
-        return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
-    tokens = chosen.layout.sequences / other.layout.sequences
-    costs = {
-        "recomputation" if other.layout.checkpointing else "computation": (
-            other.computed * tokens - chosen.computed
-        ),
-        "tensor-parallel all-reduces": (
-            other.sending.tensor * other.layout.accumulation * tokens
-            - chosen.sending.tensor * chosen.layout.accumulation
-        ),
-        "scarce memory": other.shortage * tokens - chosen.shortage,
-        "gathers and reduce-scatters": (
-            (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
-        ),
-        "the optimizer": other.optimizer * tokens - chosen.optimizer,
-    }
-    name, seconds = max(costs.items(), key=lambda item: item[1])
-    return f"{-gain:.1%} slower: {name} cost {seconds:.2f} s more a step"
-
-
-def _tensor(step: Step) -> float:
-    return step.sending.tensor * step.layout.accumulation

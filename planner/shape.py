@@ -14,6 +14,9 @@ HEAD_SIZE: Final = 128
 ASPECT: Final = 110
 """Width over depth where no shape is given: 102 to 128 in MPT 7B to 70B, 110 in BloombergGPT."""
 
+HEADS_TOGETHER: Final = ((1e11, 8), (5e9, 4), (0.0, 1))
+"""From which size on how many heads come together, so that tensor parallelism can share them."""
+
 SMALLEST_PARAMETERS: Final = 1e6
 LARGEST_PARAMETERS: Final = 1e14
 LONGEST: Final = 2**24
@@ -103,11 +106,14 @@ class ModelShape:
             near = _nearest_divisor(self.hidden, self.heads)
             fix = f"the width {self.hidden} must be a multiple of the heads; write {near}"
             yield Problem("--heads", self.heads, fix)
+        if not 0 <= self.feed_forward <= LONGEST:
+            fix = f"write a whole number from 1 to {LONGEST:,}"
+            yield Problem("--feed-forward", self.feed_forward, fix)
         groups = self.key_value_heads
         if groups < 0 or (groups and self.heads % groups):
             fix = f"the {self.heads} heads must share them evenly; write a divisor of {self.heads}"
             yield Problem("--key-value-heads", groups, fix)
-        if not SMALLEST_PARAMETERS <= self.parameters <= LARGEST_PARAMETERS:
+        if not SMALLEST_PARAMETERS <= self.parameters <= 1.01 * LARGEST_PARAMETERS:
             fix = "a model of 1 million to 100 trillion parameters is planned for; change the shape"
             yield Problem("--layers, --hidden", f"{self.parameters:,} parameters", fix)
 
@@ -115,26 +121,20 @@ class ModelShape:
 def of_size(parameters: float, *, vocabulary: int = 50_304, sequence: int = 2_048) -> ModelShape:
     """Return a shape of about so many parameters, in the proportions that large models have.
 
-    The width is `ASPECT` times the depth, rounded to whole heads of 128; the depth then makes up
-    the number. It is within 1 % of what was asked for above a billion parameters.
+    The width is about `ASPECT` times the depth, in whole heads of 128, and large models have heads
+    that 4 or 8 GPUs can share; the depth then makes up the number. It is within 1 % of what was
+    asked for above a billion parameters.
     """
-    # 12 * ASPECT^2 * L^3 parameters in the blocks, then one round for the embedding.
-    blocks = parameters
-    hidden = layers = 0
-    for _ in range(8):
-        depth = (blocks / (12 * ASPECT**2)) ** (1 / 3)
-        hidden = max(1, round(ASPECT * depth / HEAD_SIZE)) * HEAD_SIZE
-        blocks = max(parameters - vocabulary * hidden, parameters / 10)
-    best = ModelShape(1, hidden, hidden // HEAD_SIZE, vocabulary, sequence)
-    for width in range(max(1, hidden // HEAD_SIZE - 6), hidden // HEAD_SIZE + 7):
-        h = width * HEAD_SIZE
-        per_block = 12 * h * h + 13 * h
-        layers = max(1, round((parameters - vocabulary * h) / per_block))
-        shape = ModelShape(layers, h, width, vocabulary, sequence)
-        # A tenth of the proportion's error is worth as much as the same error of the number.
-        if _strangeness(shape, parameters) < _strangeness(best, parameters):
-            best = shape
-    return best
+    together = next(count for least, count in HEADS_TOGETHER if parameters >= least)
+    step = HEAD_SIZE * together
+    middle = (parameters * ASPECT / 12) ** (1 / 3)
+    units = range(max(1, round(middle / step) - 8), round(middle / step) + 9)
+    found = []
+    for width in (unit * step for unit in units):
+        per_block = 12 * width * width + 13 * width
+        layers = max(1, round((parameters - vocabulary * width) / per_block))
+        found.append(ModelShape(layers, width, width // HEAD_SIZE, vocabulary, sequence))
+    return min(found, key=lambda shape: _strangeness(shape, parameters))
 
 
 def _strangeness(shape: ModelShape, parameters: float) -> float:

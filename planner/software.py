@@ -44,6 +44,11 @@ SOFTWARE: Final[Mapping[str, Software]] = {
 }
 
 
+def known_on(gpu: Gpu, software: str) -> bool:
+    """Return whether anything is known of a kind of software on a GPU."""
+    return software != "compiled" or gpu.calibrated_by.startswith("h100")
+
+
 def stack_for(gpu: Gpu, software: str) -> Stack:
     """Return the constants of a GPU with a kind of software."""
     found = find(gpu.calibrated_by)

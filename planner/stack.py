@@ -30,6 +30,7 @@ class Stack:
         recompute_traffic: Share of a layer's element-wise traffic that recomputation repeats.
         activation_bytes: Bytes kept of a token in a layer without checkpointing, per unit of width.
         logit_bytes: Bytes kept of a token for the loss, per entry of the vocabulary.
+        weight_bytes: Bytes of a weight on the wire.
         reduce_bytes: Bytes of a gradient on the wire.
         optimizer_traffic: Bytes of memory traffic of the optimizer per parameter.
         reserve: Bytes of GPU memory taken by CUDA, NCCL and libraries.
@@ -54,6 +55,7 @@ class Stack:
     recompute_traffic: float = 0.3
     activation_bytes: float = 32.0
     logit_bytes: float = 4.0
+    weight_bytes: int = 2
     reduce_bytes: int = 2
     optimizer_traffic: float = 40.0
     reserve: float = 2.5e9

@@ -69,7 +69,9 @@ class Step:
 
 def overlapped(computing: float, sending: float, exposed: float) -> float:
     """Return the seconds of two things at once: the longer, and a share of the shorter."""
-    return max(computing, sending) + exposed * min(computing, sending)
+    if computing > sending:
+        return computing + exposed * sending
+    return sending + exposed * computing
 
 
 def step(shape: ModelShape, layout: Layout, gpu: Gpu, network: Network, stack: Stack) -> Step:
@@ -84,7 +86,30 @@ def step(shape: ModelShape, layout: Layout, gpu: Gpu, network: Network, stack: S
     )
     sending = communicate(shape, layout, gpu, network, stack)
     holding = memory(shape, layout, gpu, stack, gpus_per_node=network.gpus_per_node)
-    return assemble(shape, layout, gpu, stack, computing, sending, holding)
+    return assemble(
+        shape, layout, gpu, stack, computing=computing, sending=sending, holding=holding
+    )
+
+
+def passes(
+    busy: float, sending: float, second_hop: float, *, layers: int, exposed: float
+) -> tuple[float, float]:
+    """Return the seconds of a pass, and of the one that ends a step; memory is plentiful.
+
+    The first layer's weights and the last one's gradients have nothing to hide behind.
+    """
+    ends = sending / layers
+    after = sending + second_hop
+    return (
+        overlapped(busy, sending, exposed) + ends,
+        overlapped(busy, after, exposed) + ends,
+    )
+
+
+def optimizing(shape: ModelShape, group: int, gpu: Gpu, stack: Stack) -> float:
+    """Return the seconds of the optimizer, and of what surrounds a step."""
+    states = shape.parameters / group
+    return stack.optimizer_traffic * states / gpu.memory_bandwidth + stack.step_overhead
 
 
 def assemble(
@@ -92,20 +117,23 @@ def assemble(
     layout: Layout,
     gpu: Gpu,
     stack: Stack,
+    *,
     computing: Compute,
     sending: Communication,
     holding: Memory,
 ) -> Step:
     """Put a step together of its parts, which a search computes once for many layouts."""
     busy = computing.seconds + sending.tensor
-    network_time = sending.gather + sending.reduce_scatter
-    # The first layer's weights and the last one's gradients have nothing to hide behind.
-    ends = network_time / max(1, shape.layers)
     short = busy * stack.shortage * holding.shortage(stack.live_layers)
-    micro = overlapped(busy, network_time, stack.exposed) + ends + short
-    last = overlapped(busy, network_time + sending.second_hop, stack.exposed) + ends + short
-    states = shape.parameters / layout.group
-    optimizer = stack.optimizer_traffic * states / gpu.memory_bandwidth + stack.step_overhead
+    micro, last = passes(
+        busy,
+        sending.gather + sending.reduce_scatter,
+        sending.second_hop,
+        layers=shape.layers,
+        exposed=stack.exposed,
+    )
+    micro, last = micro + short, last + short
+    optimizer = optimizing(shape, layout.group, gpu, stack)
     return Step(
         layout=layout,
         computing=computing,

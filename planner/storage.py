@@ -1,5 +1,7 @@
 """The Lustre file system that a plan needs: enough room, enough speed, and sold by FSx."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,10 +75,11 @@ def file_system(
     reading = tokens_per_second * BYTES_PER_TOKEN
     wanted = max(checkpoint_bytes / longest, reading / INPUT_SHARE)
     rules = data()["deployment_types"][DEPLOYMENT]["SSD"]
+    steps = rules["capacity_gib"]
     choices: list[tuple[float, Lustre]] = []
     for tier in rules["per_unit_throughput"]:
         gib = max(held * FREE / GIB, wanted / (tier * 1e6) * TIB / GIB)
-        capacity = _sold(gib, rules["capacity_gib"])
+        capacity = _sold(gib, steps["allowed"], steps["then_multiple_of"])
         speed = tier * 1e6 * capacity * GIB / TIB
         found = Lustre(capacity, tier, speed, wanted, held, reading)
         each = price(lustre_storage(DEPLOYMENT, "SSD", tier), region)
@@ -84,8 +87,6 @@ def file_system(
     return min(choices, key=lambda pair: (pair[0], -pair[1].per_unit_throughput))[1]
 
 
-def _sold(gib: float, steps: dict[str, object]) -> int:
+def _sold(gib: float, allowed: Sequence[int], step: int) -> int:
     """Return the smallest size that is sold and holds so much."""
-    allowed = [int(value) for value in steps["allowed"] if value >= gib]  # type: ignore[attr-defined]
-    step = int(steps["then_multiple_of"])  # type: ignore[call-overload]
-    return min([*allowed, int(-(-gib // step)) * step])
+    return min([*(size for size in allowed if size >= gib), math.ceil(gib / step) * step])

@@ -7,7 +7,7 @@ from typing import Final
 
 from planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP, Gpu, Network
 from planner.goodput import RATES, SECONDS_PER_DAY, goodput
-from planner.plan import Plan
+from planner.outcome import Plan
 from planner.software import compiled_factor
 from planner.stack import Stack, faster
 from planner.step import step

@@ -36,23 +36,26 @@ NAMES = {
 
 OPENING = """# How well the planner predicts
 
-`make planner-accuracy` writes this page. Every row of `facts/published_runs.csv` is here: MosaicML's table of MPT
-models under PyTorch FSDP (llm-foundry, scripts/train/benchmarking/README.md; 185 of its rows were at hand).
-Error is predicted over published tokens per second, less one.
+`make planner-accuracy` writes this page. Every row of `facts/published_runs.csv` is here:
+MosaicML's table of MPT models under PyTorch FSDP (llm-foundry,
+scripts/train/benchmarking/README.md), as far as its rows were at hand. Error is predicted over
+published tokens per second, less one.
 
-**What was fitted.** Of the runs on one node, those whose SHA-256 of `gpu|precision|model|sequence|gpus|micro-batch|accumulation`
-begins with an even byte; the rule was fixed before the first fit. Seven constants for each GPU (matrix products and
-their ramp, attention and its softmax and backward pass, element-wise and loss traffic) and four for FSDP on all of them
-(work around a step, what overlap costs, layers in flight, what their shortage costs), against an expectation that was
-written down for each: `benchmarks/planner/fit.py`. One constant more for fp8, from four rows.
+**What was fitted.** Of the runs on one node, those whose SHA-256 of
+`gpu|precision|model|sequence|gpus|micro-batch|accumulation` begins with an even byte; the rule was
+fixed before the first fit. Seven constants for each GPU (matrix products and their ramp, attention
+with its softmax and backward pass, element-wise and loss traffic) and four of FSDP for all of them
+(work around a step, what overlap costs, layers in flight, what their shortage costs), each against
+an expectation that was written down: `benchmarks/planner/fit.py`. One constant more for fp8.
 
-**What was never fitted.** The other half, and every run on several nodes. The network is bytes over the line rate at 84 %
-(AWS's own nccl-tests log) plus NCCL's own latency of a hop.
+**What was never fitted.** The other half, and every run on several nodes. The network is bytes
+over the line rate at 84 % (AWS's nccl-tests log) plus NCCL's own latency of a hop.
 
-**What is not quite untouched.** The *form* of the model was chosen by people who had seen the errors of all rows: that a shortage
-of memory slows a run down, for example, is in it because such rows exist. One assumption, 1 GB for NCCL's network
-buffers, came in after the row of 70B on 64 A100 had been seen; without it that row is at about +24 %.
-H100 nodes are assumed to have 3,200 Gbps; the table does not say.
+**What is not quite untouched.** The *form* of the model was chosen by somebody who had seen the
+errors of all rows: that a shortage of memory slows a run down is in it because such rows exist.
+One assumption, 1 GB for NCCL's network buffers, came in after the row of 70B on 64 A100 had been
+seen; without it that row is at about +24 %. H100 nodes are assumed to have 3,200 Gbps; the table
+does not say.
 """
 
 
@@ -178,20 +181,24 @@ def page() -> str:
 
 
 COMMENTS = {
-    "## Mean and worst error": (
-        "The bar was a first model of 140 lines: 3.6, 4.4 and 5.1 % on one node, 5.4, 7.3 and 3.6 % on "
-        "several, worst +33.9 %.\nTwo fitted rows of 760M on A100 80GB (sequence 512 and 1,024) are 18 "
-        "and 25 % slower than their neighbours of the\nsame memory and work, on the same table; nothing "
-        "here explains them, and the split put both into the fitted half.\n\n"
-    ),
-    "## Other runs, never fitted to": (
-        "Here the software is another one, and what the sources leave out had to be assumed: these errors "
-        "are those of a\nplan for a program that nobody has measured yet.\n\n"
-    ),
-    "## What the split is worth": (
-        "Means over other splits than the one that ships. Rows of the first lines are those that ship as "
-        "fitted.\n\n"
-    ),
+    "## Mean and worst error": """\
+The bar was a first model of 140 lines: 3.6, 4.4 and 5.1 % on one node, 5.4, 7.3 and 3.6 % on
+several, worst +33.9 %. Two fitted rows of 760M on A100 80GB (sequence 512 and 1,024) are 18 and
+25 % slower than their neighbours with the same memory and work in the same table; nothing here
+explains them, and the split happened to put both into the fitted half.
+
+""",
+    "## Other runs, never fitted to": """\
+Here the software is another one, and what the sources leave out had to be assumed: these errors
+are those of a plan for a program that nobody has measured yet. Rows of one H100 take
+`--software compiled`, which is one factor from the shipped program's own run.
+
+""",
+    "## What the split is worth": """\
+Other splits than the one that ships. With the halves exchanged, the rows judged are those that
+ship as fitted.
+
+""",
 }
 
 

@@ -122,9 +122,7 @@ def _run(row: Mapping[str, str]) -> Run:
         key="|".join(row[part] for part in parts),
         stack=stack_name(row),
         model=row["model"],
-        shape=ModelShape(
-            layers, hidden, heads, VOCABULARY, sequence, learned_positions=True
-        ),
+        shape=ModelShape(layers, hidden, heads, VOCABULARY, sequence, learned_positions=True),
         layout=Layout(
             gpus=gpus,
             partition=gpus,

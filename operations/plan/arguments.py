@@ -18,6 +18,8 @@ from planner.question import PlanError, Question
 from planner.shape import LARGEST_PARAMETERS, LONGEST, SMALLEST_PARAMETERS, ModelShape, of_size
 
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+FARTHEST: Final = 0.2
+"""Part of the parameters asked for that a usual shape may be away."""
 LARGEST_FILE: Final = 256 * 2**20
 
 
@@ -38,7 +40,7 @@ def question(arguments: argparse.Namespace) -> Question:
         nodes=None if nodes is None else _whole("--nodes", nodes),
         days=_optional("--days", arguments.days),
         budget=_optional("--budget", arguments.budget),
-        batch_tokens=_whole("--batch-tokens", _number("--batch-tokens", arguments.batch_tokens)),
+        batch_tokens=_count("--batch-tokens", arguments.batch_tokens),
         software=arguments.software,
         failures=failures if failures in RATES else _rate(failures),
         restart_minutes=_number("--restart-minutes", arguments.restart_minutes),
@@ -52,8 +54,8 @@ def question(arguments: argparse.Namespace) -> Question:
 def _shape(arguments: argparse.Namespace) -> ModelShape:
     parts = {name: getattr(arguments, name) for name in ("layers", "hidden", "heads")}
     missing = [f"--{name}" for name, value in parts.items() if value is None]
-    vocabulary = _whole("--vocabulary", _number("--vocabulary", arguments.vocabulary))
-    sequence = _whole("--sequence", _number("--sequence", arguments.sequence))
+    vocabulary = _count("--vocabulary", arguments.vocabulary)
+    sequence = _count("--sequence", arguments.sequence)
     if arguments.parameters is not None:
         if len(missing) < len(parts):
             raise PlanError(
@@ -68,26 +70,33 @@ def _shape(arguments: argparse.Namespace) -> ModelShape:
             if not 1 <= value <= LONGEST:
                 fix = f"write a whole number from 1 to {LONGEST:,}"
                 raise PlanError(str(Problem(name, value, fix)))
-        return of_size(size, vocabulary=vocabulary, sequence=sequence)
+        return _usual(size, vocabulary, sequence)
     if len(missing) == len(parts):
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")
     if missing:
         raise PlanError(f"a shape needs {' and '.join(missing)} too; write {missing[0]} N")
     return ModelShape(
-        **{name: _whole(f"--{name}", _number(f"--{name}", text)) for name, text in parts.items()},
+        layers=_count("--layers", arguments.layers),
+        hidden=_count("--hidden", arguments.hidden),
+        heads=_count("--heads", arguments.heads),
         vocabulary=vocabulary,
         sequence=sequence,
-        feed_forward=_whole("--feed-forward", _number("--feed-forward", arguments.feed_forward))
-        if arguments.feed_forward is not None
-        else 0,
+        feed_forward=_count("--feed-forward", arguments.feed_forward or "0"),
         gated=arguments.gated,
-        key_value_heads=_whole(
-            "--key-value-heads", _number("--key-value-heads", arguments.key_value_heads)
-        )
-        if arguments.key_value_heads is not None
-        else 0,
+        key_value_heads=_count("--key-value-heads", arguments.key_value_heads or "0"),
         tied=not arguments.untied,
     )
+
+
+def _usual(size: float, vocabulary: int, sequence: int) -> ModelShape:
+    shape = of_size(size, vocabulary=vocabulary, sequence=sequence)
+    if abs(shape.parameters / size - 1) > FARTHEST:
+        fix = (
+            f"the nearest usual shape with a vocabulary of {vocabulary:,} has "
+            f"{shape.parameters:,}; write that, a smaller --vocabulary, or a shape"
+        )
+        raise PlanError(str(Problem("--parameters", f"{size:g}", fix)))
+    return shape
 
 
 def _rate(text: str) -> float | str:
@@ -113,6 +122,10 @@ def _number(field: str, text: str) -> float:
     if not math.isfinite(value):
         raise PlanError(str(Problem(field, text, "write a number that is finite, such as 50e9")))
     return value
+
+
+def _count(field: str, text: str) -> int:
+    return _whole(field, _number(field, text))
 
 
 def _whole(field: str, value: float) -> int:

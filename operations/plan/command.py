@@ -24,7 +24,8 @@ NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 EPILOG: Final = "numbers may be written as 50e9, 50B, 700G or 1.5T; every assumption is in --json"
 
 
-def _one_line(message: str) -> NoReturn:
+def one_line(message: str) -> NoReturn:
+    """Say what is wrong with the command line, and end."""
     sys.stderr.write(f"ERROR {message}; see ultracluster plan --help\n")
     sys.exit(CANNOT)
 
@@ -46,7 +47,7 @@ def joined(given: Sequence[str]) -> list[str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes. Numbers are read later, so that a mistake is one line."""
     parser.epilog = EPILOG
-    parser.error = _one_line  # type: ignore[method-assign]
+    parser.error = one_line  # type: ignore[method-assign]
     model = parser.add_argument_group("model", "its size, or its shape")
     model.add_argument("--parameters", metavar="N", help="parameters; a usual shape is chosen")
     model.add_argument("--layers", metavar="N", help="blocks")
@@ -92,7 +93,8 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     # Imported here: the command line imports this module for every command.
     from operations.plan.arguments import question  # noqa: PLC0415
     from operations.plan.document import document  # noqa: PLC0415
-    from planner.plan import Planner, plan  # noqa: PLC0415
+    from planner.alternatives import alternatives  # noqa: PLC0415
+    from planner.plan import plan  # noqa: PLC0415
     from planner.question import PlanError  # noqa: PLC0415
     from planner.uncertainty import uncertainty  # noqa: PLC0415
 
@@ -103,8 +105,8 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
             from operations.plan.environment_file import write  # noqa: PLC0415
 
             written = write(found, arguments.write)
-        alternatives = tuple(Planner(asked).alternatives(found.outcome.days))
-        told = document(found, uncertainty(found), alternatives)
+        others = tuple(alternatives(asked, found.outcome.days))
+        told = document(found, uncertainty(found), others)
         if arguments.html is not None:
             from operations.plan.page import page  # noqa: PLC0415
 

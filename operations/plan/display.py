@@ -32,6 +32,7 @@ def _answer(told: Mapping[str, Any]) -> Table:
     model, machine, time = told["model"], told["machine"], told["time"]
     step, chosen, good = told["step"], told["layout"], told["goodput"]
     storage, cost = told["storage"], told["cost"][0]
+    way = "recomputed" if chosen["checkpointing"] else "kept"
     table = Table(
         title=f"{model['parameters'] / 1e9:,.2f} B parameters, {model['tokens'] / 1e9:,.0f} B "
         f"tokens on {machine['nodes']:,} x {machine['instance_type']}",
@@ -42,34 +43,34 @@ def _answer(told: Mapping[str, Any]) -> Table:
     fast, slow = step["seconds_range"]
     money = f"{cost['usd']:,.0f} USD" if cost["usd"] is not None else "no price of the nodes known"
     rows = [
-        ("time", f"{time['days']:,.1f} days, likely {low:,.1f} to {high:,.1f}; "
-                 f"{time['node_hours']:,.0f} node-hours"),
+        ("time", (f"{time['days']:,.1f} days, likely {low:,.1f} to {high:,.1f}; "
+                 f"{time['node_hours']:,.0f} node-hours")),
         ("cost", f"{money}, {cost['purchase']}"
                  + (f", {cost['usd_per_day']:,.0f} a day" if cost["usd"] is not None else "")),
-        ("model", f"{model['layers']} layers, width {model['hidden']:,}, {model['heads']} heads, "
-                  f"vocabulary {model['vocabulary']:,}, sequence {model['sequence']:,}"),
-        ("machine", f"{machine['gpus']:,} {machine['gpu']}, {machine['node_gbps']:,.0f} Gbps a "
-                    f"node at {machine['network_efficiency']:.0%}"),
-        ("partition group", f"{chosen['partition_group_gpus']:,} GPUs, {chosen['replicas']:,} "
-                            f"replicas{_smallest(told)}"),
-        ("batch", f"{chosen['micro_batch']} x {chosen['accumulation']} sequences a GPU"
+        ("model", (f"{model['layers']} layers, width {model['hidden']:,}, {model['heads']} heads, "
+                  f"vocabulary {model['vocabulary']:,}, sequence {model['sequence']:,}")),
+        ("machine", (f"{machine['gpus']:,} {machine['gpu']}, {machine['node_gbps']:,.0f} Gbps a "
+                    f"node at {machine['network_efficiency']:.0%}")),
+        ("partition group", (f"{chosen['partition_group_gpus']:,} GPUs, {chosen['replicas']:,} "
+                            f"replicas{_smallest(told)}")),
+        ("batch", (f"{chosen['micro_batch']} x {chosen['accumulation']} sequences a GPU"
                   f"{_tensor(chosen)}, "
-                  f"{'activations recomputed' if chosen['checkpointing'] else 'activations kept'}"),
-        ("step", f"{step['seconds']:,.2f} s, likely {fast:,.2f} to {slow:,.2f}; "
-                 f"{step['tokens_per_second']:,.0f} tokens/s"),
-        ("TFLOPS a GPU", f"{step['model_tflops_per_gpu']:,.0f} of the model "
+                  f"activations {way}")),
+        ("step", (f"{step['seconds']:,.2f} s, likely {fast:,.2f} to {slow:,.2f}; "
+                 f"{step['tokens_per_second']:,.0f} tokens/s")),
+        ("TFLOPS a GPU", (f"{step['model_tflops_per_gpu']:,.0f} of the model "
                          f"({step['mfu']:.1%} MFU), {step['hardware_tflops_per_gpu']:,.0f} with "
-                         "recomputation"),
-        ("failures", f"one in {good['hours_between_failures']:,.1f} h; {good['fraction']:.1%} of "
-                     f"the time trains; {good['spare_nodes']} spare nodes"),
-        ("checkpoints", f"{good['checkpoint_gb']:,.0f} GB every "
+                         "recomputation")),
+        ("failures", (f"one in {good['hours_between_failures']:,.1f} h; {good['fraction']:.1%} of "
+                     f"the time trains; {good['spare_nodes']} spare nodes")),
+        ("checkpoints", (f"{good['checkpoint_gb']:,.0f} GB every "
                         f"{good['checkpoint_interval_minutes']:,.0f} min, written in "
                         f"{good['checkpoint_write_seconds']:,.0f} s "
-                        f"({good['checkpoint_share']:.1%} of the time)"),
-        ("Lustre", f"{storage['capacity_gib'] / 1024:,.1f} TiB at "
+                        f"({good['checkpoint_share']:.1%} of the time)")),
+        ("Lustre", (f"{storage['capacity_gib'] / 1024:,.1f} TiB at "
                    f"{storage['per_unit_storage_throughput']} MB/s per TiB: "
                    f"{storage['write_gb_per_s']:,.1f} GB/s, {storage['needed_gb_per_s']:,.1f} "
-                   "needed"),
+                   "needed")),
     ]  # fmt: skip
     for name, value in rows:
         table.add_row(name, value)
@@ -102,15 +103,17 @@ def _memory(told: Mapping[str, Any]) -> Table:
             name, f"{size:,.1f}", _bar(size, memory["capacity"]), f"{other['items'][name]:,.1f}"
         )
     fits = "" if other["fits"] else ", does not fit"
-    table.add_row("least it runs in", f"{memory['needed']:,.1f}", "", f"{other['needed']:,.1f}{fits}")
+    table.add_row(
+        "least it runs in", f"{memory['needed']:,.1f}", "", f"{other['needed']:,.1f}{fits}"
+    )
     return table
 
 
 def _step(told: Mapping[str, Any]) -> Table:
     step = told["step"]
     table = Table(title=f"One step, {step['seconds']:,.2f} s", title_justify="left")
-    for column, side in (("spent on", "left"), ("s", "right"), ("", "left"), ("sent beside it", "left"), ("s", "right")):  # fmt: skip
-        table.add_column(column, justify="right" if side == "right" else "left")
+    for column in ("spent on", "s", "", "sent beside it", "s"):
+        table.add_column(column, justify="right" if column == "s" else "left")
     spent = [item for item in step["spent_seconds"].items() if item[1] > LEAST * step["seconds"]]
     sent = [item for item in step["sent_seconds"].items() if item[1] > 0]
     for index in range(max(len(spent), len(sent))):
@@ -239,4 +242,3 @@ def _bar(value: float, whole: float, *, width: int = BAR) -> str:
     """Return a bar of eighths of a character."""
     eighths = round(max(0.0, min(1.0, value / whole if whole else 0.0)) * width * 8)
     return ("█" * (eighths // 8) + BLOCKS[eighths % 8]).rstrip()
-

@@ -6,7 +6,7 @@ from typing import Any
 
 from planner.devices import GIB
 from planner.memory import memory
-from planner.plan import Alternative, Plan
+from planner.outcome import Alternative, Plan
 from planner.price import Bill, price_of_nodes
 from planner.step import Step
 from planner.uncertainty import Uncertainty
@@ -14,9 +14,7 @@ from planner.uncertainty import Uncertainty
 HOUR = 3600
 
 
-def document(
-    plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
-) -> dict[str, Any]:
+def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]) -> dict[str, Any]:
     """Return a plan as plain values; units are in the names."""
     question, outcome, shape = plan.question, plan.outcome, plan.question.shape
     return {
@@ -214,7 +212,7 @@ def _calibrations(plan: Plan) -> Iterator[str]:
     network, run = plan.question.network, plan.question.run
     if network is not None:
         yield (
-            f"network: {network.collective} of {network.bytes / 2**30:.3g} GiB on "
+            f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
             f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
             f"{plan.network.efficiency:.0%} of the line rate and "
             f"{plan.network.hop_latency * 1e6:.0f} us a hop"

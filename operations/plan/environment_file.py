@@ -24,7 +24,7 @@ from constructs_lib.spec.nodes import (
 )
 from constructs_lib.spec.problem import SpecError
 from operations.plan.quotas import quotas
-from planner.plan import Plan
+from planner.outcome import Plan
 from planner.price import CAPACITY_BLOCK, SAGEMAKER, stand_in
 from planner.question import PlanError
 
@@ -35,6 +35,7 @@ MARGIN: Final = Decimal("1.05")
 UNLIMITED: Final = 1_000_000_000
 SMALLEST_SUBNET: Final = 24
 BLOCK_ID: Final = "cr-00000000000000000"
+DATA: Final = 'DataRepositorySpec(file_system_path="/data", prefix="data/", auto_export=())'
 RESERVED_FROM: Final = 8
 """Nodes from which on-demand capacity is reserved: fewer are usually found when they are asked."""
 
@@ -77,8 +78,10 @@ def write(plan: Plan, path: Path) -> list[str]:
     except OSError as error:
         raise PlanError(f"--write: got {path}; {error.strerror}; write another path") from error
     return [
-        f"environment: {path} ({size.nodes:,} nodes, {size.jobs:,} SageMaker instances, at most "
-        f"{whole:,} USD a day); try it with `make rehearse ENV={path}`",
+        (
+            f"environment: {path} ({size.nodes:,} nodes, {size.jobs:,} SageMaker instances, at "
+            f"most {whole:,} USD a day); try it with `make rehearse ENV={path}`"
+        ),
         *(f"quota to ask for: {line}" for line in quotas(plan, nodes=size.nodes, jobs=size.jobs)),
     ]
 
@@ -243,7 +246,7 @@ def _storage(plan: Plan) -> Iterator[str]:
     yield '        metadata_iops="AUTOMATIC",'
     yield "        customer_key=True,"
     yield "        data_repositories=("
-    yield '            DataRepositorySpec(file_system_path="/data", prefix="data/", auto_export=()),'
+    yield f"            {DATA},"
     yield "            DataRepositorySpec("
     yield '                file_system_path="/checkpoints", prefix="checkpoints/", auto_import=()'
     yield "            ),"

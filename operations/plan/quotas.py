@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from planner.plan import Plan
+from planner.outcome import Plan
 from planner.price import ON_DEMAND
 from planner.storage import DEFAULT_QUOTA_GIB
 
@@ -30,6 +30,8 @@ def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
     capacity = plan.outcome.lustre.capacity_gib
     default = f"{DEFAULT_QUOTA_GIB:,} by default"
     if plan.outcome.lustre.above_quota:
-        yield f"FSx, Persistent_2 storage capacity ({LUSTRE_CAPACITY}): {capacity:,} GiB ({default})"
+        yield (
+            f"FSx, Persistent_2 storage capacity ({LUSTRE_CAPACITY}): {capacity:,} GiB ({default})"
+        )
     else:
         yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"
