@@ -224,7 +224,8 @@ def _goodput(told: Mapping[str, Any]) -> list[str]:
         (
             f"Lustre of {storage['capacity_gib']:,} GiB at "
             f"{storage['per_unit_storage_throughput']} MB/s per TiB writes "
-            f"{storage['write_gb_per_s']:,.1f} GB/s of {storage['needed_gb_per_s']:,.1f} needed; training reads "
+            f"{storage['write_gb_per_s']:,.1f} GB/s of "
+            f"{storage['needed_gb_per_s']:,.1f} needed; training reads "
             f"{storage['input_mb_per_s']:,.1f} MB/s."
         ),
     ]
