@@ -50,9 +50,16 @@ MAY_IMPORT = {
         "constructs_lib.spec",
         "constructs_lib.catalogue",
         "constructs_lib.cost",
+        "planner",
         "rich",
         "boto3",
         "botocore",
+    },
+    "planner": {
+        "planner",
+        "constructs_lib.catalogue",
+        "constructs_lib.cost.sheet",
+        "constructs_lib.spec.problem",
     },
     "training": {"training", "torch", "numpy"},
 }
@@ -67,7 +74,7 @@ ONLY_IN = {
 }
 """Packages with one door, and where it is."""
 
-PURE = ("constructs_lib", "stacks", "environments")
+PURE = ("constructs_lib", "stacks", "environments", "planner")
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 
