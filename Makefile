@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse test lint golden catalogue lock bench bench-training bench-network clean
+.PHONY: help setup rehearse test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -59,6 +59,15 @@ catalogue: $(VENV)/rehearsal.stamp
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py
 	python benchmarks/audit.py
+	python benchmarks/planner/speed.py
+
+# The planner's constants, fitted again to half of the published runs on one node.
+planner-fit: $(VENV)/dev.stamp
+	python benchmarks/planner/fit.py
+
+# docs/planner-accuracy.md: predicted against published, for every row.
+planner-accuracy: $(VENV)/dev.stamp
+	python benchmarks/planner/accuracy.py
 
 # On a machine without an NVIDIA GPU it says so and does nothing else.
 bench-training: $(VENV)/dev.stamp

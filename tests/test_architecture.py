@@ -79,6 +79,7 @@ MAY_IMPORT = {
         "constructs_lib.spec",
         "constructs_lib.catalogue",
         "constructs_lib.cost",
+        "planner",
         "rich",
         "boto3",
         "botocore",
@@ -86,6 +87,12 @@ MAY_IMPORT = {
     # What starts a job, and what checks a node, must end before PyTorch would have loaded.
     "training/launch": {"training.launch"},
     "training/image": {"training.image", "training.launch"},
+    "planner": {
+        "planner",
+        "constructs_lib.catalogue",
+        "constructs_lib.cost.sheet",
+        "constructs_lib.spec.problem",
+    },
     "training": {"training", "torch", "numpy"},
 }
 """The first entry that a file lies in decides; the standard library is free for all."""
@@ -99,7 +106,7 @@ ONLY_IN = {
 }
 """Packages with one door, and where it is."""
 
-PURE = ("constructs_lib", "stacks", "environments")
+PURE = ("constructs_lib", "stacks", "environments", "planner")
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 

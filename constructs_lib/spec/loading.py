@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.problem import Collection, Problem, SpecError, collecting
+from constructs_lib.spec.problem import (
+    Collection,
+    EnvironmentFileError,
+    Problem,
+    SpecError,
+    collecting,
+)
+
+__all__ = ["EnvironmentFileError", "load", "verified"]
 
 EXAMPLE: Final = "MINE = EnvironmentSpec(name=..., region=..., ...)"
-
-
-class EnvironmentFileError(ValueError):
-    """A file that holds no environment, or that Python could not run."""
 
 
 def verified(
