@@ -54,7 +54,11 @@ def registries() -> dict[str, Any]:
 
 def variables() -> dict[str, Any]:
     """Return what the audit needs to know of each variable."""
-    return {"installers": INSTALLERS, "variables": as_data()}
+    return {
+        "_sources": "training/launch/variables.py; each row carries its own",
+        "installers": INSTALLERS,
+        "variables": as_data(),
+    }
 
 
 def text(data: object) -> str:
