@@ -9,6 +9,7 @@ from planner.devices import Gpu, gpu_of
 from planner.outcome import Alternative
 from planner.plan import Planner
 from planner.question import MOST_NODES, Question
+from planner.search import Only
 from planner.software import known_on
 
 NEWER_AND_SMALLER: Final = (
@@ -44,6 +45,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         budget=None,
         network=None,
         run=None,
+        only=Only(),
         purchase=_option(name, question.purchase),
         software=question.software if known_on(gpu, question.software) else "",
     )

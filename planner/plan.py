@@ -11,7 +11,7 @@ from planner.outcome import Outcome, Plan, Point
 from planner.price import OPTIONS, Bill, bill
 from planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from planner.runners_up import runners_up
-from planner.search import Place, Search, choose
+from planner.search import Only, Place, Search, choose
 from planner.software import network_for, stack_for
 from planner.stack import Stack, faster
 from planner.step import Step
@@ -49,7 +49,7 @@ class Planner:
             )
         self.stack = self._stack()
         place = Place(question.shape, self.gpu, self.network, self.stack, question.batch)
-        self.search = Search(place)
+        self.search = Search(place, question.only)
 
     def _stack(self) -> Stack:
         question = self.question
@@ -173,6 +173,11 @@ class Planner:
     def _why_it_does_not_fit(self, nodes: int) -> str:
         """Say what is too large, for the leanest layout that there is."""
         shape = self.question.shape
+        if self.question.only != Only() and Search(self.search.place).best(nodes) is not None:
+            return (
+                f"--nodes: got {nodes}; nothing fits with the --partition, --tensor, "
+                "--micro-batch and --activations that were given; leave one of them out"
+            )
         holdings = [(self.search.least(nodes, tensor=t), t) for t in self.search.degrees()]
         holding, t = min(holdings, key=lambda pair: pair[0].needed)
         items = {**holding.items(), "layers in flight": 3 * holding.layer}

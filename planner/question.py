@@ -10,6 +10,7 @@ from planner.devices import GPUS, gpu_of
 from planner.goodput import RATES, FailureRate
 from planner.measurement import NetworkMeasurement, RunMeasurement
 from planner.price import ON_DEMAND, OPTIONS, node_item
+from planner.search import Only
 from planner.shape import ModelShape
 from planner.software import SOFTWARE, known_on
 
@@ -50,6 +51,7 @@ class Question:
         restart_minutes: From a failure to the first new step.
         checkpoint_share: Part of the time that checkpoints may take.
         purchase: How nodes are bought.
+        only: What the layout must be like.
         network: Measured by nccl-tests, or None.
         run: Measured by the training program, or None.
     """
@@ -67,6 +69,7 @@ class Question:
     restart_minutes: float = 15.0
     checkpoint_share: float = 0.02
     purchase: str = ON_DEMAND
+    only: Only = Only()  # noqa: RUF009 - it is frozen
     network: NetworkMeasurement | None = None
     run: RunMeasurement | None = None
 
@@ -136,6 +139,9 @@ class Question:
             ("--days", self.days, 1e-3, LONGEST_DAYS, "days"),
             ("--budget", self.budget, 1.0, LARGEST_BUDGET, "USD"),
             ("--batch-tokens", self.batch_tokens, 1, LARGEST_BATCH, "tokens"),
+            ("--partition", self.only.group, 1, 8 * MOST_NODES, "GPUs"),
+            ("--tensor", self.only.tensor, 1, 8, "GPUs"),
+            ("--micro-batch", self.only.micro_batch, 1, 4096, "sequences"),
             ("--restart-minutes", self.restart_minutes, 0, DAY_MINUTES, "minutes"),
             ("--checkpoint-share", self.checkpoint_share, 1e-4, 0.5, "of the time"),
         ):

@@ -54,6 +54,23 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """What a layout must be like; what is None is searched for.
+
+    Attributes:
+        group: GPUs that hold one copy of the model state.
+        tensor: Degree of tensor parallelism.
+        micro_batch: Sequences of one pass.
+        checkpointing: Whether activations are recomputed.
+    """
+
+    group: int | None = None
+    tensor: int | None = None
+    micro_batch: int | None = None
+    checkpointing: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A way to train that leaves the partition size open.
 
@@ -97,11 +114,11 @@ class Search:
 
     Args:
         place: What is trained, and on what.
-        tensor: Degrees of tensor parallelism that may be used.
+        only: What layouts must be like.
     """
 
     place: Place
-    tensor: Sequence[int] = TENSOR
+    only: Only = Only()
     _parts: dict[Kind, dict[int, Part | None]] = field(default_factory=dict)
     _hops: dict[tuple[int, int, int], float] = field(default_factory=dict)
 
@@ -111,7 +128,7 @@ class Search:
         groups = shape.key_value_heads or shape.heads
         return tuple(
             t
-            for t in self.tensor
+            for t in ((self.only.tensor,) if self.only.tensor else TENSOR)
             if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
         )
 
@@ -120,12 +137,15 @@ class Search:
         distributed = gpus > self.place.network.gpus_per_node
         for t in self.degrees():
             ranks = gpus // t
-            for b in MICRO_BATCHES:
+            for b in (self.only.micro_batch,) if self.only.micro_batch else MICRO_BATCHES:
                 accumulation = max(1, round(self.place.batch / (b * ranks)))
                 deviation = abs(b * ranks * accumulation / self.place.batch - 1)
-                if b > 1 and deviation > BATCH_DEVIATION:
+                asked = b in {1, self.only.micro_batch}
+                if deviation > BATCH_DEVIATION and not asked:
                     continue
                 for checkpointing in (False, True):
+                    if self.only.checkpointing not in {None, checkpointing}:
+                        continue
                     yield Kind(t, b, checkpointing, accumulation > 1, distributed), accumulation
 
     def parts(self, gpus: int, kind: Kind) -> Iterator[tuple[int, Part]]:
@@ -139,6 +159,8 @@ class Search:
         found = 0
         t = kind.tensor
         for p in partitions(gpus // t, max(1, self.place.network.gpus_per_node // t)):
+            if self.only.group not in {None, p * t}:
+                continue
             if p not in known:
                 known[p] = self._part(kind, p)
             part = known[p]

@@ -1,11 +1,13 @@
 """Write docs/planner-accuracy.md: predicted against published, for every row.
 
     make planner-accuracy
+    python benchmarks/planner/accuracy.py --rows other.csv    # judges other rows; writes nothing
 
 Refits nothing that ships: the constants of planner/calibration.json are what is judged. Fits of
 other halves and without one model size are made to see what the split is worth.
 """
 
+import argparse
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.planner.anchors import anchors, bloomberg  # noqa: E402
-from benchmarks.planner.published import MPT, Run, published  # noqa: E402
+from benchmarks.planner.anchors import SHIPPED, anchors, bloomberg  # noqa: E402
+from benchmarks.planner.published import MPT, ROWS, Run, published  # noqa: E402
 from planner import stack as stacks  # noqa: E402
 from planner.stack import Stack  # noqa: E402
 
@@ -64,15 +66,14 @@ def errors(runs: Sequence[Run], stack_of: Stacks) -> list[tuple[float, Run]]:
     return [(run.error(stack_of(run.stack)), run) for run in runs]
 
 
-def summary(stack_of: Stacks = stacks.find) -> Iterator[str]:
+def summary(path: Path = ROWS) -> Iterator[str]:
     """Yield the table of means."""
+    runs = published(path)
     yield "| GPU and precision | rows | how many | mean error | bias | worst |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, words in NAMES.items():
         for kind, belongs in KINDS:
-            found = errors(
-                [run for run in published() if run.stack == name and belongs(run)], stack_of
-            )
+            found = errors([r for r in runs if r.stack == name and belongs(r)], stacks.find)
             if not found:
                 continue
             mean = statistics.mean(abs(error) for error, _ in found)
@@ -85,23 +86,32 @@ def summary(stack_of: Stacks = stacks.find) -> Iterator[str]:
             )
 
 
-def feasibility(stack_of: Stacks = stacks.find) -> Iterator[str]:
+def feasibility() -> Iterator[str]:
     """Yield the runs that the memory model calls impossible."""
     runs = published()
-    wrong = [run for run in runs if not run.predicted(stack_of(run.stack)).holding.fits]
+    wrong = [run for run in runs if not run.predicted(stacks.find(run.stack)).holding.fits]
     yield f"Of {len(runs)} runs that really ran, the memory model calls {len(wrong)} impossible."
     yield from (f"- {run.key}" for run in wrong)
+    yield ""
+    yield "| layout that was published for p4d.24xlarge | GiB needed | GiB there | source |"
+    yield "| --- | --- | --- | --- |"
+    for shipped in SHIPPED:
+        held = shipped.holding()
+        yield (
+            f"| {shipped.name} | {held.needed / 2**30:.1f} | {held.capacity / 2**30:.1f} | "
+            f"{shipped.source} |"
+        )
 
 
-def rows(stack_of: Stacks = stacks.find) -> Iterator[str]:
+def rows(path: Path = ROWS) -> Iterator[str]:
     """Yield the table of all rows."""
     yield (
         "| GPU | model | sequence | GPUs | batch x accumulation | recomputed | tokens/s/GPU | "
         "predicted | error | memory GiB | |"
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    for run in published():
-        layout, step = run.layout, run.predicted(stack_of(run.stack))
+    for run in published(path):
+        layout, step = run.layout, run.predicted(stacks.find(run.stack))
         rate = step.tokens_per_second(run.shape) / layout.gpus
         error = rate / run.tokens_per_second_per_gpu - 1
         yield (
@@ -202,6 +212,17 @@ ship as fitted.
 }
 
 
+def main() -> None:
+    """Write the page, or print what is predicted for other rows."""
+    parser = argparse.ArgumentParser(description="Predicted against published.")
+    parser.add_argument("--rows", type=Path, help="another table; then nothing is written")
+    given = parser.parse_args().rows
+    if given is None:
+        PAGE.write_text(page(), encoding="utf-8")
+        sys.stdout.write("\n".join(summary()) + "\n")
+        return
+    sys.stdout.write("\n".join([*summary(given), "", *rows(given)]) + "\n")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    sys.stdout.write("\n".join(summary()) + "\n")
+    main()

@@ -10,6 +10,7 @@ from typing import Final
 from constructs_lib.catalogue.instances import find
 from planner.devices import BY_ROW, EFA_HOP, NCCL_HOP, Network, gpu_of, network_of
 from planner.layout import Layout
+from planner.memory import Memory, memory
 from planner.plan import Planner, plan
 from planner.question import Question
 from planner.shape import ModelShape, of_size
@@ -92,6 +93,50 @@ def _bloomberg_in_2022() -> Step:
     planner = Planner(bloomberg_question("2022"))
     layout = Layout(512, BLOOMBERG_PARTITION, 1, 4, 1, checkpointing=True, hierarchical=True)
     return step(BLOOMBERG, layout, planner.gpu, planner.network, planner.stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A layout that somebody published for p4d.24xlarge, so that it must fit."""
+
+    name: str
+    shape: ModelShape
+    layout: Layout
+    source: str
+
+    def holding(self) -> Memory:
+        """Return what the memory model says of it."""
+        gpu = gpu_of(find("p4d.24xlarge"))
+        assert gpu is not None  # noqa: S101 - p4d is in the table
+        return memory(self.shape, self.layout, gpu, stack_for(gpu, ""))
+
+
+SHIPPED: Final = (
+    Shipped(
+        "BloombergGPT, 64 nodes, groups of 128",
+        BLOOMBERG,
+        Layout(512, 128, micro_batch=4),
+        "arXiv 2303.17564; micro-batch not published, 4 is the most it can be",
+    ),
+    Shipped(
+        "GPT2-30B, 16 nodes, degree 32, batch 10",
+        ModelShape(48, 7168, 64, 50_257, 1_024, learned_positions=True),
+        Layout(128, 32, micro_batch=10),
+        "aws/amazon-sagemaker-examples smp-train-gpt-sharded-data-parallel, blocks of 1,024 tokens",
+    ),
+    Shipped(
+        "GPT-NeoX-20B, 4 nodes, degree 32, batch 8",
+        ModelShape(44, 6144, 64, 50_432, 2_048, tied=False),
+        Layout(32, 32, micro_batch=8),
+        "the same repository; sequence of 2,048 assumed",
+    ),
+    Shipped(
+        "Falcon-7B, 2 nodes, degree 16, batch 4",
+        ModelShape(32, 4544, 71, 65_024, 2_048, key_value_heads=1),
+        Layout(16, 16, micro_batch=4),
+        "the same repository; sequence of 2,048 assumed",
+    ),
+)
 
 
 def anchors() -> Iterator[Anchor]:

@@ -96,19 +96,13 @@ class Run:
 
 def stack_name(row: Mapping[str, str]) -> str:
     """Return which constants a row belongs to: mixed precision modes differ in what they move."""
-    return {
-        ("a100_40gb", "bf16"): "a100_40gb",
-        ("a100_80gb", "amp_bf16"): "a100_80gb",
-        # The one row of pure bf16 on this GPU; the constants are those of its mixed rows.
-        ("a100_80gb", "bf16"): "a100_80gb",
-        ("h100_80gb", "amp_bf16"): "h100_80gb",
-        ("h100_80gb", "amp_fp8"): "h100_80gb_fp8",
-    }[row["gpu"], row["precision"]]
+    # One row on A100 80GB is of pure bf16; its constants are those of the mixed rows there.
+    return f"{row['gpu']}_fp8" if row["precision"] == "amp_fp8" else row["gpu"]
 
 
-def published() -> list[Run]:
-    """Return every row."""
-    with ROWS.open(encoding="utf-8") as lines:
+def published(path: Path = ROWS) -> list[Run]:
+    """Return every row of a table with the columns of `facts/published_runs.csv`."""
+    with path.open(encoding="utf-8") as lines:
         rows = csv.DictReader(line for line in lines if not line.startswith("#"))
         return [_run(row) for row in rows]
 

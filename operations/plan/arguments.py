@@ -15,11 +15,13 @@ from planner.measurement import (
     nccl_tests,
 )
 from planner.question import PlanError, Question
+from planner.search import Only
 from planner.shape import LARGEST_PARAMETERS, LONGEST, SMALLEST_PARAMETERS, ModelShape, of_size
 
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2
 """Part of the parameters asked for that a usual shape may be away."""
+ACTIVATIONS: Final = {"kept": False, "recomputed": True}
 LARGEST_FILE: Final = 256 * 2**20
 
 
@@ -46,8 +48,34 @@ def question(arguments: argparse.Namespace) -> Question:
         restart_minutes=_number("--restart-minutes", arguments.restart_minutes),
         checkpoint_share=_number("--checkpoint-share", arguments.checkpoint_share),
         purchase=arguments.purchase,
+        only=_only(arguments),
         network=network,
         run=run,
+    )
+
+
+def _only(arguments: argparse.Namespace) -> Only:
+    """Return what the layout must be like."""
+    given = {
+        name: None if text is None else _count(f"--{name.replace('_', '-')}", text)
+        for name, text in (
+            ("partition", arguments.partition),
+            ("tensor", arguments.tensor),
+            ("micro_batch", arguments.micro_batch),
+        )
+    }
+    for name, value in given.items():
+        if value is not None and value < 1:
+            fix = "write a whole number from 1"
+            raise PlanError(str(Problem(f"--{name.replace('_', '-')}", value, fix)))
+    if arguments.activations not in {None, *ACTIVATIONS}:
+        fix = f"write {' or '.join(ACTIVATIONS)}"
+        raise PlanError(str(Problem("--activations", arguments.activations, fix)))
+    return Only(
+        group=given["partition"],
+        tensor=given["tensor"],
+        micro_batch=given["micro_batch"],
+        checkpointing=ACTIVATIONS.get(arguments.activations),
     )
 
 

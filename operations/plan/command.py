@@ -82,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known.add_argument("--calibrate", metavar="FILE", type=Path, action="append", default=[],
                        help="a log of nccl-tests, or a metrics.jsonl of the training program",
                        )  # fmt: skip
+    layout = parser.add_argument_group("layout", "searched for, where it is not given")
+    layout.add_argument("--partition", metavar="N", help="GPUs that hold one copy of the state")
+    layout.add_argument("--tensor", metavar="N", help="GPUs that share every layer")
+    layout.add_argument("--micro-batch", metavar="N", help="sequences of one pass of a GPU")
+    layout.add_argument("--activations", metavar="HOW", help="kept or recomputed")
     out = parser.add_argument_group("what is written")
     out.add_argument("--json", action="store_true", help="print JSON")
     out.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures")

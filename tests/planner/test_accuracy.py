@@ -52,6 +52,7 @@ def test_no_run_that_ran_is_called_impossible():
     impossible = [run.key for run in RUNS if not run.predicted(stack.find(run.stack)).holding.fits]
 
     assert impossible == []
+    assert [each.name for each in anchors.SHIPPED if not each.holding().fits] == []
 
 
 def test_the_shapes_have_the_published_parameters():

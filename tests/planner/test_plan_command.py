@@ -80,6 +80,17 @@ def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
     assert found["time"]["node_hours"] == pytest.approx(hours)
 
 
+def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
+    """Somebody who has a layout wants to know what it does, not a better one."""
+    layout = ["--partition", "64", "--micro-batch", "2", "--activations", "recomputed"]
+    found = told([*FIFTY, "--nodes", "64", *layout], capsys)["layout"]
+
+    assert found["partition_group_gpus"] == 64
+    assert found["micro_batch"] == 2
+    assert found["tensor_parallel"] in {1, 2, 4}
+    assert found["checkpointing"]
+
+
 def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
     """What is solved for is kept."""
     slow, fast = (told([*SEVEN, "--days", days], capsys) for days in ("60", "20"))
@@ -129,6 +140,10 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         (["plan", "--parameters", "1e13", "--tokens", "1e12"], "write more nodes"),
         ([*SEVEN, "--sequence", "16777216"], "a shorter --sequence"),
         ([*SEVEN, "--no-such-option"], "unrecognized"),
+        ([*SEVEN, "--software", "compiled"], "measured on H100 alone"),
+        ([*SEVEN, "--partition", "0"], "--partition: got 0"),
+        ([*SEVEN, "--nodes", "4", "--partition", "7"], "nothing fits with the --partition"),
+        ([*SEVEN, "--activations", "x"], "write kept or recomputed"),
     ],
 )
 def test_nonsense_gets_one_clear_line(words, said, capsys: pytest.CaptureFixture[str]):
