@@ -174,7 +174,8 @@ class Search:
     def _part(self, kind: Kind, p: int) -> Part | None:
         """Return what a kind with one partition size takes; None where it does not fit."""
         place, per_node = self.place, self.place.network.gpus_per_node
-        world = p * kind.tensor * (per_node if kind.distributed else 1)
+        # Any world of this kind: memory asks only whether there are several nodes.
+        world = 2 * p * kind.tensor * per_node if kind.distributed else per_node
         layout = self._layout(kind, p, world, 2 if kind.accumulates else 1)
         holding = self._hold(layout)
         if not holding.fits:

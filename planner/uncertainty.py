@@ -8,6 +8,7 @@ from typing import Final
 from planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP, Gpu, Network
 from planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from planner.outcome import Plan
+from planner.search import Place, Search
 from planner.software import compiled_factor
 from planner.stack import Stack, faster
 from planner.step import step
@@ -199,8 +200,16 @@ def _merged_stack(planned: Stack, so_far: Stack, change: Stack) -> Stack:
 
 
 def _seconds(plan: Plan, world: World) -> float:
-    layout = plan.outcome.step.layout
-    return step(plan.question.shape, layout, world.gpu, world.network, world.stack).seconds
+    """Return the seconds of a step in another world, by another layout if this one is too large."""
+    question, layout = plan.question, plan.outcome.step.layout
+    here = step(question.shape, layout, world.gpu, world.network, world.stack)
+    if here.holding.fits:
+        return here.seconds
+    place = Place(question.shape, world.gpu, world.network, world.stack, question.batch)
+    other = Search(place).best(plan.outcome.nodes)
+    if other is None:
+        return here.seconds
+    return other.seconds * layout.sequences / other.layout.sequences
 
 
 def _days(

@@ -8,6 +8,8 @@ from typing import Any, Final
 WIDTH: Final = 720
 COLOURS: Final = 9
 """Colours of the page, `--c0` to `--c8`."""
+ROOM: Final = 90
+"""Room that a number beside a bar takes: none is written across the line of the limit."""
 LEAST: Final = 0.002
 """Share of the whole below which a part is not drawn."""
 
@@ -52,6 +54,8 @@ def stacked(
                 f'style="fill:var(--c{index % COLOURS})">{title}</rect>'
             )
             x += width
+        if limit is not None and -ROOM < left + limit * scale - x < ROOM:
+            x = max(x, left + limit * scale)
         body.append(_text(x + 8, y + 20, f"{sum(parts.values()):,.1f} {unit}", kind="strong"))
         y += 42
     if limit is not None:
@@ -79,7 +83,7 @@ def stacked(
 def bars(rows: Sequence[tuple[str, float]], *, unit: str, label: str) -> str:
     """Draw one bar to a row, as long as its value."""
     most = max((value for _, value in rows), default=1.0) or 1.0
-    left, right = 170.0, 130.0
+    left, right = 200.0, 160.0
     body: list[str] = []
     for index, (name, value) in enumerate(rows):
         y = 6 + 28.0 * index
@@ -130,8 +134,9 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
         body.append(_text(at, bottom + 18, f"{point['nodes']:,}", anchor="middle", kind="small"))
         if not point["tokens_per_second"]:
             body.append(_text(at, bottom - 6, "x", anchor="middle", kind="muted"))
-    line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in ideal)
-    body.append(f'<polyline points="{line}" class="ideal"/>')
+    if len(real) > 1:
+        line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in ideal)
+        body.append(f'<polyline points="{line}" class="ideal"/>')
     line = " ".join(f"{x(n):.1f},{y(r):.1f}" for n, r in real)
     body.append(f'<polyline points="{line}" class="curve"/>')
     for nodes, rate in real:

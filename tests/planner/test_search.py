@@ -24,6 +24,7 @@ from planner.shape import ModelShape, of_size
 from planner.stack import find
 from planner.step import step
 from planner.storage import file_system
+from planner.uncertainty import uncertainty
 
 SEVEN = of_size(7e9)
 TRILLION = of_size(1e12)
@@ -127,6 +128,13 @@ def test_runners_up_say_why_they_lose():
 def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():
     """MiCS groups are consecutive ranks; one that straddles nodes would use two nodes' cards."""
     assert partitions(48, 8) == (1, 2, 4, 8, 16, 24, 48)
+
+
+def test_a_range_holds_no_layout_that_would_not_run():
+    """Without flash attention another layout is taken, as somebody would who had to."""
+    low, high = uncertainty(plan(question(SEVEN, nodes=1))).days
+
+    assert high / low < 2.2
 
 
 def test_days_and_budget_are_solved_for():
