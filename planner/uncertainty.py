@@ -129,12 +129,15 @@ def _together(parts: Iterable[float]) -> float:
 def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str]]:
     """Yield each thing in doubt as the best and the worst it may be."""
     question, stack, network = plan.question, planned.stack, planned.network
-    if question.run is None:
-        yield (
-            "how fast the program computes",
-            *_software(plan, planned),
-            "a run on one node: python -m training.train, then --calibrate metrics.jsonl",
-        )
+    run, log = question.run, question.network
+    yield (
+        "how fast the program computes",
+        *_software(plan, planned),
+        "a second run, for the first says how it differs by chance"
+        if run
+        else "a run on one node: python -m training.train, then --calibrate metrics.jsonl",
+    )
+    if run is None or run.layout.gpus <= network.gpus_per_node:
         good, bad = (replace(stack, exposed=value) for value in EXPOSED_RANGE)
         yield (
             "how much of the communication is hidden",
@@ -142,24 +145,22 @@ def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str
             replace(planned, stack=bad),
             "a run on two nodes or more, then --calibrate metrics.jsonl",
         )
-    if question.network is None or question.network.nodes == 1:
+    if log is not None and log.nodes > 1:
+        low, high = (network.efficiency * (1 + sign * MEASURED_ERROR) for sign in (-1, 1))
+        best, worst = replace(network, efficiency=high), replace(network, efficiency=low)
+        measure = "a log of as many nodes as are planned"
+    else:
         low, high = EFA_EFFICIENCY_RANGE
-        yield (
-            "how fast the network is",
-            replace(
-                planned,
-                network=replace(
-                    network, efficiency=max(high, network.efficiency), hop_latency=NCCL_HOP
-                ),
-            ),
-            replace(
-                planned,
-                network=replace(
-                    network, efficiency=min(low, network.efficiency), hop_latency=SLOWEST_HOP
-                ),
-            ),
-            "all_reduce_perf of nccl-tests on the nodes, then --calibrate nccl-tests.log",
-        )
+        high, low = max(high, network.efficiency), min(low, network.efficiency)
+        best = replace(network, efficiency=high, hop_latency=NCCL_HOP)
+        worst = replace(network, efficiency=low, hop_latency=SLOWEST_HOP)
+        measure = "all_reduce_perf of nccl-tests on the nodes, then --calibrate nccl-tests.log"
+    yield (
+        "how fast the network is",
+        replace(planned, network=best),
+        replace(planned, network=worst),
+        measure,
+    )
     if plan.outcome.step.shortage > 0:
         yield (
             "what scarce memory costs",
@@ -171,9 +172,12 @@ def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str
 
 def _software(plan: Plan, planned: World) -> tuple[World, World]:
     error = MODEL_ERROR if plan.gpu.measured else UNMEASURED_ERROR
+    measured = plan.question.run is not None
+    if measured:
+        error = MEASURED_ERROR
     fast, slow = 1 / (1 + error), 1 + error
     slow_stack = faster(planned.stack, slow)
-    if not plan.question.software:
+    if not plan.question.software and not measured:
         # Whose program it will be is not known: from one compiled by torch to one of 2022.
         slow_stack = replace(slow_stack, flash=False, early_stop=False)
         if plan.gpu.calibrated_by.startswith("h100"):
