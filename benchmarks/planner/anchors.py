@@ -143,6 +143,7 @@ def anchors() -> Iterator[Anchor]:
     """Yield every run."""
     yield from _megatron()
     yield from _p4d()
+    yield from _torchtitan()
     yield from _training_program()
 
 
@@ -199,6 +200,34 @@ def _p4d() -> Iterator[Anchor]:
             6 * shape.parameters * found.tokens_per_second(shape) / gpus / 1e12,
             shape_words,
             "DeepSpeed pull request 1453",
+        )
+
+
+def _torchtitan() -> Iterator[Anchor]:
+    """Llama 3.1 8B under FSDP2, 2024, on H100 of 96 GB HBM2e (2.4 TB/s) limited to 500 W."""
+    gpu = replace(BY_ROW["h100_80gb"], memory_bandwidth=2.4e12, memory=94 * 2**30)
+    stack = stack_for(gpu, "fsdp")
+    network = Network(8, 8 * 50e9, 0.84, NCCL_HOP)
+    shape = ModelShape(
+        layers=32,
+        hidden=4096,
+        heads=32,
+        vocabulary=128_256,
+        sequence=8_192,
+        feed_forward=14_336,
+        gated=True,
+        key_value_heads=8,
+        tied=False,
+    )
+    for gpus, published in ((8, 5_762), (128, 5_605)):
+        found = step(shape, Layout(gpus, gpus, micro_batch=2), gpu, network, stack)
+        yield Anchor(
+            f"Llama 3.1 8B, FSDP, {gpus} H100 96GB",
+            "tokens/s/GPU",
+            published,
+            found.tokens_per_second(shape) / gpus,
+            "all blocks recomputed, where it was a selection; no power limit",
+            "torchtitan benchmarks/llama3_h100_202412_torchtitan.md",
         )
 
 

@@ -70,7 +70,7 @@ def _answer(told: Mapping[str, Any]) -> Table:
         ("Lustre", (f"{storage['capacity_gib'] / 1024:,.1f} TiB at "
                    f"{storage['per_unit_storage_throughput']} MB/s per TiB: "
                    f"{storage['write_gb_per_s']:,.1f} GB/s, {storage['needed_gb_per_s']:,.1f} "
-                   "needed")),
+                   f"needed; training reads {storage['input_mb_per_s']:,.1f} MB/s")),
     ]  # fmt: skip
     for name, value in rows:
         table.add_row(name, value)

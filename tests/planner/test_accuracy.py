@@ -104,6 +104,14 @@ def test_tensor_parallel_runs_of_other_people_are_predicted():
     assert max(abs(anchor.error) for anchor in found) < 0.15
 
 
+def test_a_llama_is_predicted_on_one_node_and_on_sixteen():
+    """Another family of shapes: gated, grouped heads, untied, 8,192 tokens; another program."""
+    found = [anchor for anchor in anchors.anchors() if "Llama" in anchor.run]
+
+    assert len(found) == 2
+    assert max(abs(anchor.error) for anchor in found) < 0.10
+
+
 def test_the_page_tells_the_errors_that_the_model_has():
     """Whoever reads the page must see the shipped constants judged, not older ones."""
     page = accuracy.PAGE.read_text()
