@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse test lint golden catalogue lock bench bench-training bench-network clean
+.PHONY: help setup rehearse test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -45,16 +45,29 @@ lint: $(VENV)/dev.stamp
 	ruff check .
 	ruff format --check .
 	mypy
+	hadolint training/image/Dockerfile
+	shellcheck .ci/run $$(find training operations constructs_lib stacks -name '*.sh' -o -name '*.sbatch')
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
+	python facts/replacements.py
+	python facts/job_environment.py
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py
 	python benchmarks/audit.py
+	python benchmarks/planner/speed.py
+
+# The planner's constants, fitted again to half of the published runs on one node.
+planner-fit: $(VENV)/dev.stamp
+	python benchmarks/planner/fit.py
+
+# docs/planner-accuracy.md: predicted against published, for every row.
+planner-accuracy: $(VENV)/dev.stamp
+	python benchmarks/planner/accuracy.py
 
 # On a machine without an NVIDIA GPU it says so and does nothing else.
 bench-training: $(VENV)/dev.stamp

@@ -4,6 +4,7 @@ cdk ls
 cdk synth 'dev/*'
 cdk deploy 'dev/*'
 cdk synth 'mine/*' -c environment-file=path/to/mine.py
+cdk synth -c environment=dev               # nothing but that environment
 """
 
 import gc
@@ -28,6 +29,7 @@ with ThreadPoolExecutor(max_workers=1) as _meanwhile:
     from constructs_lib.spec.environment import EnvironmentSpec
     from constructs_lib.spec.loading import EnvironmentFileError, load
     from constructs_lib.spec.problem import SpecError
+    from constructs_lib.ultracluster_rules import UltraClusterRules
     from stacks.environment import TrainingEnvironment
 
     VALIDATOR = _validator.result()
@@ -51,7 +53,9 @@ def gated(*, outdir: str | None = None) -> cdk.App:
     # As the CLI has it, so that a template is the same bytes whoever synthesizes it.
     context |= {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
     app = cdk.App(outdir=outdir, context=context, analytics_reporting=False)
-    cdk.Validations.of(app).add_plugins(VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app))
+    cdk.Validations.of(app).add_plugins(
+        VALIDATOR, AwsSolutionsChecks(app), NIST80053R5Checks(app), UltraClusterRules()
+    )
     return app
 
 
@@ -63,20 +67,29 @@ def build(environments: Iterable[EnvironmentSpec], *, outdir: str | None = None)
     return app
 
 
-def known(environment_file: str | None) -> tuple[EnvironmentSpec, ...]:
+def known(environment_file: str | None, name: str | None = None) -> tuple[EnvironmentSpec, ...]:
     """Return the environments of this repository, and those of a user's own file.
+
+    Args:
+        environment_file: the user's file.
+        name: of the one environment that is wanted; None takes all.
 
     Raises:
         SpecError: with every problem of all of them.
-        EnvironmentFileError: where the user's file holds none.
+        EnvironmentFileError: where the user's file holds none, or nothing has that name.
     """
     from environments import ENVIRONMENTS  # noqa: PLC0415  (its faults are reported by run)
 
-    if environment_file is None:
-        return ENVIRONMENTS
-    own = load(Path(environment_file))
+    own = () if environment_file is None else load(Path(environment_file))
     names = {environment.name for environment in own}
-    return (*(e for e in ENVIRONMENTS if e.name not in names), *own)
+    found = (*(e for e in ENVIRONMENTS if e.name not in names), *own)
+    if name is None:
+        return found
+    wanted = tuple(e for e in found if e.name == name)
+    if not wanted:
+        every = ", ".join(e.name for e in found)
+        raise EnvironmentFileError(f"environment {name}: no such environment; write {every}")
+    return wanted
 
 
 def run(environment_file: str | None = None) -> int:
@@ -87,7 +100,10 @@ def run(environment_file: str | None = None) -> int:
     """
     app = gated()
     try:
-        specs = known(environment_file or app.node.try_get_context("environment-file"))
+        specs = known(
+            environment_file or app.node.try_get_context("environment-file"),
+            app.node.try_get_context("environment"),
+        )
     except SpecError as error:
         sys.stderr.writelines(f"ERROR {problem}\n" for problem in error.problems)
         return 1

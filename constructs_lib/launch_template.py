@@ -1,17 +1,25 @@
 """Launch template of EFA nodes: every network card, derived from the catalogue."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.catalogue.interfaces import layout
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
 
 TemplateData = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty
+
+AWS_HAS_NO_OTHER_NAME: Final = (
+    "The id of AWS's image differs by Region and the parameter of the newest one is its only name "
+    "that holds in all of them; it is read when the stack is deployed and not at a launch, so that "
+    "all nodes boot one image, and NodesSpec.image pins a tested id where a driver must not change."
+)
 
 
 class EfaLaunchTemplate(Construct):
@@ -87,6 +95,8 @@ class EfaLaunchTemplate(Construct):
                 ],
             ),
         )
+        if spec.image == DEEP_LEARNING_AMI:
+            acknowledge(self.resource, {"UltraCluster::SAFETY-9": AWS_HAS_NO_OTHER_NAME})
         self.launch_template_id = self.resource.ref
         self.version = self.resource.attr_latest_version_number
 

@@ -1,5 +1,7 @@
 """Where nodes are placed, and the capacity they are launched on."""
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -22,7 +24,18 @@ class ClusterPlacement(Construct):
         *,
         spec: NodesSpec,
         availability_zone_id: str,
+        reservation_tags: Mapping[str, str] | None = None,
     ) -> None:
+        """Define group and reservation.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            spec: the nodes.
+            availability_zone_id: the zone of a reservation.
+            reservation_tags: tags of a reservation that is made; `cdk.Tags` does not reach it. Its
+                unused hours are charged under them.
+        """
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None
@@ -38,10 +51,12 @@ class ClusterPlacement(Construct):
         elif spec.capacity_reservation is not None:
             self.capacity_reservation_id = (
                 spec.capacity_reservation.capacity_reservation_id
-                or self._reservation(spec, availability_zone_id).ref
+                or self._reservation(spec, availability_zone_id, reservation_tags or {}).ref
             )
 
-    def _reservation(self, spec: NodesSpec, zone_id: str) -> ec2.CfnCapacityReservation:
+    def _reservation(
+        self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
+    ) -> ec2.CfnCapacityReservation:
         group_arn = None
         if self.placement_group is not None:
             group_arn = cdk.Stack.of(self).format_arn(
@@ -62,4 +77,12 @@ class ClusterPlacement(Construct):
             instance_match_criteria="targeted",
             end_date_type="unlimited",
             tenancy="default",
+            tag_specifications=[
+                ec2.CfnCapacityReservation.TagSpecificationProperty(
+                    resource_type="capacity-reservation",
+                    tags=[cdk.CfnTag(key=key, value=value) for key, value in tags.items()],
+                )
+            ]
+            if tags
+            else None,
         )

@@ -14,15 +14,19 @@ import aws_cdk as cdk
 import jsii
 from constructs import IConstruct
 
-from constructs_lib.acknowledged import above_stacks, paths, recorded, stack_metadata
+from constructs_lib.acknowledged import above_stacks
 from constructs_lib.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
-from constructs_lib.rules.engine import RULES, Finding, Verdict, judge
+from constructs_lib.rules.assembly_metadata import (
+    NAMESPACE,
+    paths,
+    recorded,
+    stacks_metadata,
+)
+from constructs_lib.rules.engine import FORBIDDEN, RULES, Finding, Verdict, judge
 from constructs_lib.rules.resolution import Template, resolve
 
-NAMESPACE: Final = "UltraCluster"
 NESTED: Final = "AWS::CloudFormation::Stack"
 MOST_TOLD: Final = 20
-FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
@@ -71,12 +75,15 @@ class _Assembly:
         self._metadata: dict[Path, Mapping[str, Any]] = {}
         self._paths: dict[Path, Mapping[str, str]] = {}
         together: dict[tuple[Path, str | None], list[Template]] = defaultdict(list)
+        assemblies: dict[Path, Mapping[str, Mapping[str, Any]]] = {}
         for stack in context.stack_templates:
-            file = Path(stack.template_path)
-            metadata = self._metadata[file] = stack_metadata(file)
-            self._paths[file] = paths(metadata)
+            # Each property is a question to Node.
+            file, region = Path(stack.template_path), stack.region
+            if file.parent not in assemblies:
+                assemblies[file.parent] = stacks_metadata(file.parent)
+            self._metadata[file] = assemblies[file.parent].get(file.name, {})
             # Stages are deployed apart from each other, and exports do not leave a Region.
-            together[file.parent, stack.region] += _templates(stack, self._app)
+            together[file.parent, region] += _templates(stack, file, region, self._app)
         self._verdicts: list[Verdict] = [
             judge(resolve(templates, parameters={}, region=region))
             for (_, region), templates in together.items()
@@ -125,14 +132,19 @@ class _Assembly:
             )
 
     def _acknowledged(self) -> Iterator[Acknowledgement]:
-        yield from above_stacks(self._app, NAMESPACE)
+        yield from above_stacks(self._app)
         for metadata in self._metadata.values():
-            yield from recorded(metadata, NAMESPACE)
+            yield from recorded(metadata)
 
     def _path(self, finding: Finding) -> str:
         place = finding.place
-        kept = self._paths.get(Path(place.file or ""), {})
-        return place.construct_path or kept.get(place.logical_id, "")
+        if place.construct_path:
+            return place.construct_path
+        # An app may leave paths out of its templates; the assembly has them all the same.
+        file = Path(place.file or "")
+        if file not in self._paths:
+            self._paths[file] = paths(self._metadata.get(file, {}))
+        return self._paths[file].get(place.logical_id, "")
 
     def untold(self) -> dict[str, str]:
         """Return what the templates leave open, for the report."""
@@ -147,12 +159,13 @@ class _Assembly:
         return {"left open": "; ".join(told)} if told else {}
 
 
-def _templates(stack: cdk.PolicyValidationStack, app: IConstruct) -> Iterator[Template]:
+def _templates(
+    stack: cdk.PolicyValidationStack, file: Path, region: str | None, app: IConstruct
+) -> Iterator[Template]:
     """Yield the template of a stack, and those of the stacks that are nested in it."""
-    file = Path(stack.template_path)
-    path = stack.stack_construct_path
+    path, account = stack.stack_construct_path, stack.account_id
     body = json.loads(file.read_text())
-    yield Template(path, body, file=str(file), region=stack.region, account=stack.account_id)
+    yield Template(path, body, file=str(file), region=region, account=account)
     # CDK hands out no templates of nested stacks, and few apps have any.
     if not any(r.get("Type") == NESTED for r in body.get("Resources", {}).values()):
         return
@@ -171,7 +184,7 @@ def _templates(stack: cdk.PolicyValidationStack, app: IConstruct) -> Iterator[Te
             construct.node.path,
             json.loads(inner.read_text()),
             file=str(inner),
-            region=stack.region,
-            account=stack.account_id,
+            region=region,
+            account=account,
             nested_in=(parent.node.path, parent.resolve(resource.logical_id)),
         )

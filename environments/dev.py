@@ -1,5 +1,6 @@
 """Two nodes for engineers; scales to zero, and keeps nothing."""
 
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -19,4 +20,7 @@ DEV = EnvironmentSpec(
     # The smallest file system that FSx sells: 1.2 TiB at 200 MB/s per TiB.
     storage=LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False),
     sagemaker=SageMakerSpec(instances=2),
+    # 2,277 USD a day with two nodes and two job instances for 24 hours, 10 idle. SageMaker's price
+    # is known of us-west-2 alone, where EC2's is the same as here.
+    budget=BudgetSpec(ceiling_usd_per_day=2_500, price_region="us-west-2"),
 )

@@ -1,5 +1,6 @@
 """Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept."""
 
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -35,4 +36,6 @@ STAGING = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
+    # 18,220 USD a day with nodes and jobs at full size, 78 idle.
+    budget=BudgetSpec(ceiling_usd_per_day=20_000, price_region="us-west-2"),
 )

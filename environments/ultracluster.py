@@ -1,5 +1,6 @@
 """512 nodes, 4,096 A100 at 400 Gbps each: reserved capacity, protected state, data kept."""
 
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -43,5 +44,8 @@ ULTRACLUSTER = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
+    # 582,700 USD a day with nodes and jobs at full size. The reservation alone is 270,000, and is
+    # charged from the moment it is made.
+    budget=BudgetSpec(ceiling_usd_per_day=600_000, price_region="us-west-2"),
     termination_protection=True,
 )

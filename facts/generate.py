@@ -4,7 +4,7 @@ python facts/generate.py            # rewrites constructs_lib/catalogue/*.json
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,12 +96,103 @@ def instances() -> dict[str, Any]:
     }
 
 
+PRICE_SOURCES: Final = {
+    "karpenter": {
+        "text": "github aws/karpenter-provider-aws pkg/providers/pricing, commit 1d927085, made of "
+        "the Price List API",
+        "date": "2026-07-20",
+        "confidence": "B",
+    },
+    "capacity-blocks": {
+        "text": "copy of aws.amazon.com/ec2/capacityblocks/pricing; the next change is in 2026-10",
+        "date": "2026-08-01",
+        "confidence": "C",
+    },
+    "fsx": {
+        "text": "third-party calculators of FSx for Lustre, us-east-1",
+        "date": "undated; read 2026-11-23",
+        "confidence": "C",
+    },
+    "sagemaker": {
+        "text": "third-party workshop code, us-west-2; 1.15 times the price of EC2",
+        "date": "undated; read 2026-11-23",
+        "confidence": "C",
+    },
+}
+"""What the price files themselves say of their sources, shortened to one line each."""
+
+CAPACITY_BLOCK_REGION: Final = "us-east-1"
+"""The copy of the page names no Region; it is taken as that of the page's first, us-east-1."""
+
+Table = dict[str, dict[str, dict[str, Any]]]
+
+
+def prices() -> dict[str, Any]:
+    """Return what AWS charges in USD by Region and item, later and better sources last."""
+    more, list_prices = read("prices_by_region.json"), read("price_list.json")
+    table: Table = {}
+
+    def note(region: str, item: str, usd: object, source: str, **dates: object) -> None:
+        table.setdefault(region, {})[item] = {"usd": str(usd), "source": source, **dates}
+
+    _other_prices(note)
+    _ec2_prices(note, more["ec2_on_demand"])
+    for kind in (more["items"], list_prices["prices"]):
+        for region, items in kind.items():
+            for item, entry in items.items():
+                note(region, item, **{"source": "price-list", **entry})
+    sources = {**PRICE_SOURCES, **more["sources"]}
+    sources["price-list"] = {"text": "AWS Price List API", "confidence": "A"}
+    return {
+        "_sources": [f"{key}: {source['text']}" for key, source in sources.items()],
+        "sources": sources,
+        "prices": {region: dict(sorted(items.items())) for region, items in sorted(table.items())},
+    }
+
+
+def _ec2_prices(note: Callable[..., None], skypilot: Mapping[str, Any]) -> None:
+    """Note the prices of EC2 on demand."""
+    for name, regions in skypilot["usd_per_hour"].items():
+        for region, usd in regions.items():
+            note(region, f"ec2/{name}/on-demand", usd, skypilot["source"])
+    for name, regions in read("ec2_on_demand_prices.json")["on_demand_usd_per_hour"].items():
+        for region, usd in regions.items():
+            # China's prices are in CNY, and a rate of exchange is no price.
+            if not region.startswith("cn-"):
+                note(region, f"ec2/{name}/on-demand", usd, "karpenter")
+
+
+def _other_prices(note: Callable[..., None]) -> None:
+    """Note the prices of the file that holds everything but EC2 on demand."""
+    other = read("prices_other.json")
+    lustre = other["fsx_lustre_usd_per_gb_month_us_east_1"]
+    region = "us-east-1"
+    note(region, "fsx-lustre/SCRATCH_2-SSD/storage", lustre["SCRATCH_2"], "fsx")
+    for key in ("PERSISTENT_1_SSD", "PERSISTENT_2_SSD", "PERSISTENT_1_HDD"):
+        deployment, _, storage = key.rpartition("_")
+        for tier, usd in lustre[key].items():
+            note(region, f"fsx-lustre/{deployment}-{storage}-{tier}/storage", usd, "fsx")
+    note(region, "fsx-lustre/metadata-iops", lustre["metadata_iops_month"], "fsx")
+    throughput = lustre["intelligent_tiering_per_mbps_month"]
+    note(region, "fsx-lustre/INTELLIGENT_TIERING/throughput", throughput, "fsx")
+    for name, usd in other["sagemaker_usd_per_hour"].items():
+        if not name.startswith("_"):
+            note("us-west-2", f"sagemaker/{name}/training", usd, "sagemaker")
+    for name, usd in other["capacity_blocks_usd_per_hour"].items():
+        if not name.startswith("_"):
+            note(CAPACITY_BLOCK_REGION, f"ec2/{name}/capacity-block", usd, "capacity-blocks")
+
+
 def outputs() -> dict[str, str]:
     """Return each generated file's name and text."""
-    rules = read("fsx_lustre_rules.json")
+    contents = {
+        "instances.json": instances(),
+        "lustre.json": read("fsx_lustre_rules.json"),
+        "prices.json": prices(),
+    }
     return {
         name: json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        for name, content in {"instances.json": instances(), "lustre.json": rules}.items()
+        for name, content in contents.items()
     }
 
 

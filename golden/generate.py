@@ -1,4 +1,4 @@
-"""Write the templates that reviews compare: one file for each stack of each environment.
+"""Write what reviews compare: the template of each stack and the cost sheet of each environment.
 
 python -m golden.generate
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import app
+from constructs_lib.cost.limits import limits
+from constructs_lib.cost.page import markdown
 from constructs_lib.spec.environment import EnvironmentSpec
 from environments import ENVIRONMENTS
 
@@ -35,11 +37,23 @@ def templates(assembly: Path, environments: tuple[EnvironmentSpec, ...]) -> dict
     return found
 
 
+def sheets(environments: tuple[EnvironmentSpec, ...]) -> dict[str, bytes]:
+    """Return the cost sheets by their golden path, `dev/cost.md`."""
+    return {
+        f"{environment.name}/cost.md": markdown(
+            environment.name,
+            environment.cost_sheet(),
+            tuple(limits(environment.cost_sheet(), environment.budget)),
+        ).encode()
+        for environment in environments
+    }
+
+
 def main() -> None:
-    """Rewrite every golden template, and remove those of environments that are gone."""
+    """Rewrite every golden file, and remove those of environments that are gone."""
     with tempfile.TemporaryDirectory() as directory:
         app.build(ENVIRONMENTS, outdir=directory).synth()
-        found = templates(Path(directory), ENVIRONMENTS)
+        found = {**templates(Path(directory), ENVIRONMENTS), **sheets(ENVIRONMENTS)}
     for old in GOLDEN.glob("*/"):
         shutil.rmtree(old)
     for name, text in found.items():

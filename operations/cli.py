@@ -3,8 +3,10 @@
 ultracluster check [ENVIRONMENT ...]
 ultracluster rehearse ENVIRONMENT [--keep]
 ultracluster preflight ENVIRONMENT [--json]
+ultracluster cost ENVIRONMENT [--json] [--refresh]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
 ultracluster train submit|check|status|logs|stop|list|recipes ...
+ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --days N | --budget USD]
 """
 
 import argparse
@@ -14,17 +16,20 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.loading import EnvironmentFileError, load
-from constructs_lib.spec.problem import SpecError
+from constructs_lib.spec.problem import EnvironmentFileError, SpecError
 from operations.audit import command as audit
+from operations.cost import command as cost
+from operations.plan import command as plan
 from operations.preflight import command as preflight
 from operations.training import command as train
+
+if TYPE_CHECKING:
+    from constructs_lib.spec.environment import EnvironmentSpec
 
 INTERRUPTED: Final = 130
 WIDTH: Final = 120
@@ -34,7 +39,7 @@ class UsageError(ValueError):
     """A command that cannot be carried out as it was given."""
 
 
-def find_all(name: str) -> tuple[tuple[EnvironmentSpec, ...], Path | None]:
+def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     """Return an environment by its name, or all those of a Python file by its path.
 
     Raises:
@@ -42,23 +47,41 @@ def find_all(name: str) -> tuple[tuple[EnvironmentSpec, ...], Path | None]:
         SpecError: where one cannot work, with every problem.
         EnvironmentFileError: where the file holds none.
     """
-    if name.endswith(".py") or "/" in name:
-        path = Path(name)
+    path = find_path(name)
+    if path is not None:
+        # Imported here: what needs no environment need not wait for pydantic.
+        from constructs_lib.spec.loading import load  # noqa: PLC0415
+
         # What a file imports from here to build on is not what it is about.
         ours = {id(spec) for spec in registered()}
         found = tuple(spec for spec in load(path) if id(spec) not in ours)
         if not found:
             raise UsageError(f"{name}: it holds no environment of its own; write one")
         return found, path
+    return (find_registered(name),), None
+
+
+def find_path(name: str) -> Path | None:
+    """Return the file that is meant, or None for the name of an environment."""
+    return Path(name) if name.endswith(".py") or "/" in name else None
+
+
+def find_registered(name: str) -> "EnvironmentSpec":
+    """Return an environment of this repository by its name.
+
+    Raises:
+        UsageError: where there is no such environment.
+        SpecError: where one of the repository cannot work.
+    """
     known = {spec.name: spec for spec in registered()}
     if name not in known:
         raise UsageError(
             f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
         )
-    return (known[name],), None
+    return known[name]
 
 
-def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
+def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
     """Return the one environment that a name or a file stands for.
 
     Raises:
@@ -71,9 +94,10 @@ def find(name: str) -> tuple[EnvironmentSpec, Path | None]:
     return found[0], path
 
 
-def registered() -> tuple[EnvironmentSpec, ...]:
+def registered() -> tuple["EnvironmentSpec", ...]:
     """Return the environments of this repository."""
-    environments: tuple[EnvironmentSpec, ...] = importlib.import_module("environments").ENVIRONMENTS
+    environments: tuple[EnvironmentSpec, ...]
+    environments = importlib.import_module("environments").ENVIRONMENTS
     return environments
 
 
@@ -168,14 +192,22 @@ def parser() -> argparse.ArgumentParser:
     )
     preflight.add_arguments(three)
     three.set_defaults(run=preflight.run)
+    five = commands.add_parser("cost", help="say what an environment costs, full and idle")
+    cost.add_arguments(five)
+    five.set_defaults(run=cost.run)
     four = commands.add_parser(
         "audit", help="judge any CloudFormation template by the fabric rules"
     )
     audit.add_arguments(four)
     four.set_defaults(run=audit.run)
-    five = commands.add_parser("train", help="start SageMaker training jobs, and follow them")
-    train.add_arguments(five)
-    five.set_defaults(run=train.run)
+    seven = commands.add_parser("train", help="start SageMaker training jobs, and follow them")
+    train.add_arguments(seven)
+    seven.set_defaults(run=train.run)
+    six = commands.add_parser(
+        "plan", help="say what a model takes to train: nodes, layout, days, money"
+    )
+    plan.add_arguments(six)
+    six.set_defaults(run=plan.run)
     return root
 
 
@@ -187,7 +219,12 @@ def terminal() -> Console:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 for a problem, or 130 where it was interrupted."""
-    arguments = parser().parse_args(given)
+    words = list(sys.argv[1:] if given is None else given)
+    root = parser()
+    if words[:1] == ["plan"]:
+        root.error = plan.one_line  # type: ignore[method-assign]
+        words = plan.joined(words)
+    arguments = root.parse_args(words)
     console, faults = terminal(), Console(stderr=True, soft_wrap=True, highlight=False)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)

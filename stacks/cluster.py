@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole, mount_lustre
@@ -37,6 +38,7 @@ class ClusterStack(cdk.Stack):
             "Placement",
             spec=spec.nodes,
             availability_zone_id=spec.availability_zone_id,
+            reservation_tags={ENVIRONMENT_TAG: spec.name},
         )
         self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(

@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
 from constructs_lib.spec.environment import EnvironmentSpec
 from stacks.cluster import ClusterStack
 from stacks.network import NetworkStack
@@ -57,7 +58,7 @@ class TrainingEnvironment(cdk.Stage):
         for stack in (self.network, self.storage):
             drop_redundant_dependencies(stack)
         cdk.Tags.of(self).add(
-            "ultracluster:environment",
+            ENVIRONMENT_TAG,
             spec.name,
             # Tags of a placement group are create-only: a change would replace the group, and
             # with it the reservation.

@@ -3,6 +3,8 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from constructs_lib.catalogue.budgets import offered
+from constructs_lib.cost_budget import CostBudget
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.keys import LogKey
 from constructs_lib.spec.environment import EnvironmentSpec
@@ -11,7 +13,10 @@ from constructs_lib.training_network import ExistingTrainingNetwork, TrainingNet
 
 
 class NetworkStack(cdk.Stack):
-    """VPC, subnets and endpoints, and the security groups of the nodes."""
+    """VPC, subnets and endpoints, the security groups of the nodes, and the budget.
+
+    The budget is here because this stack is the first: it watches before anything is paid for.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,17 @@ class NetworkStack(cdk.Stack):
             )
         else:
             network = ExistingTrainingNetwork(self, "Network", spec=spec.network)
+        self.budget = (
+            CostBudget(
+                self,
+                "Budget",
+                spec=spec.budget,
+                environment_name=spec.name,
+                key=self.log_key,
+            )
+            if offered(spec.region)
+            else None
+        )
         self.vpc = network.vpc
         self.training_subnets = network.training_subnets
         fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)

@@ -73,12 +73,14 @@ class TrainingStack(cdk.Stack):
             repository=images,
             unattended=unattended,
         ).role
+        topic = network.budget.topic if network.budget is not None else None
         JobParameters(
             self,
             "Parameters",
             environment_name=spec.name,
             values={
                 "availability-zone-id": spec.availability_zone_id,
+                **({"budget-topic-arn": topic.topic_arn} if topic is not None else {}),
                 "data-bucket": storage.bucket.bucket_name,
                 "data-key-arn": storage.key.key_arn,
                 "execution-role-arn": execution.role_arn,

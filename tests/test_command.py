@@ -11,6 +11,7 @@ from operations.cli import main
 ROOT = Path(__file__).parents[1]
 
 EIGHT_FAULTS = """
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -37,6 +38,7 @@ BROKEN = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
+    budget=BudgetSpec(ceiling_usd_per_day=10**6, price_region="us-west-2"),
 )
 """
 

@@ -63,6 +63,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _metadata(deployment, storage, configuration)
     yield from _protection(deployment, properties, configuration)
     yield from _efa(deployment, properties, configuration)
+    yield from _version(deployment, properties, configuration)
     yield from _placement(properties, configuration)
 
 
@@ -258,9 +259,24 @@ def _efa(
         yield Problem(
             METADATA, MISSING, "an EFA-enabled file system needs it; write Mode AUTOMATIC"
         )
-    version = properties.get("FileSystemTypeVersion")
-    if isinstance(version, str) and version != "2.15":
-        yield Problem("FileSystemTypeVersion", version, "EFA needs Lustre 2.15; write 2.15")
+
+
+def _version(
+    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield a problem where a Lustre version does not go with the rest (botocore 1.44.5)."""
+    stated = properties.get("FileSystemTypeVersion")
+    version = str(stated) if isinstance(stated, str | int | float) else None
+    # YAML reads 2.10 without quotation marks as the number 2.1.
+    if version is None or version not in ("2.1", "2.10", "2.12") or deployment != "PERSISTENT_2":
+        return
+    field = "FileSystemTypeVersion"
+    if configuration.get("EfaEnabled") is True:
+        yield Problem(field, version, "EFA needs Lustre 2.15; write 2.15")
+    elif version != "2.12":
+        yield Problem(field, version, "PERSISTENT_2 takes 2.12 or 2.15; write 2.15")
+    elif configuration.get("MetadataConfiguration") is not None:
+        yield Problem(field, version, "a metadata configuration needs Lustre 2.15; write 2.15")
 
 
 def _placement(
@@ -304,6 +320,12 @@ def association_problems(
             "LustreConfiguration.DeploymentType",
             deployment,
             "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
+        )
+    if file_system.get("StorageType") == "INTELLIGENT_TIERING":
+        yield Problem(
+            "StorageType",
+            "INTELLIGENT_TIERING",
+            "it takes no data repository association; write SSD",
         )
     if isinstance(days, int) and days > 0 and kind.get("backups", True):
         yield Problem(

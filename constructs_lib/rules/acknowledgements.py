@@ -70,7 +70,7 @@ def objections(
                 f"{entry.rule} is acknowledged for everything below",
                 "acknowledge it at the construct that has the finding",
             )
-        if not any(_covers(entry, rule, path) for rule, path in findings):
+        if not any(covers(entry, rule, path) for rule, path in findings):
             yield Objection(
                 OF_NOTHING,
                 entry.path,
@@ -86,6 +86,25 @@ def objections(
             )
 
 
-def _covers(entry: Acknowledgement, rule: str, path: str) -> bool:
+def excuse(
+    acknowledged: Iterable[Acknowledgement], rule: str, path: str, forbidden: frozenset[str]
+) -> str | None:
+    """Return the reason why a finding at a construct is excused as it may be, None where not."""
+    if rule in forbidden:
+        return None
+    return next(
+        (
+            entry.reason
+            for entry in acknowledged
+            if covers(entry, rule, path)
+            and not entry.above
+            and SENTENCE.fullmatch(entry.reason.strip())
+        ),
+        None,
+    )
+
+
+def covers(entry: Acknowledgement, rule: str, path: str) -> bool:
+    """Whether an acknowledgement is of a rule's finding at a construct."""
     within = not entry.path or path == entry.path or path.startswith(f"{entry.path}/")
     return rule == entry.rule and within

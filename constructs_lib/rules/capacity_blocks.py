@@ -5,7 +5,7 @@ from typing import Final
 
 from constructs_lib.rules.nodes import Node, described
 from constructs_lib.rules.picture import Picture
-from constructs_lib.rules.reading import shown
+from constructs_lib.rules.reading import UndeterminedError, shown
 from constructs_lib.rules.rule import Fault, rule
 
 MOST_IN_A_BLOCK: Final = 64
@@ -72,8 +72,13 @@ def block_without_market_type(_picture: Picture, node: Node) -> Iterator[Fault]:
 )
 def block_without_id(_picture: Picture, node: Node) -> Iterator[Fault]:
     """Look for a target."""
-    if node.market() == BLOCK and not node.reservation_target():
+    if node.market() != BLOCK:
+        return
+    if not node.reservation_target():
         yield Fault(f"MarketType {BLOCK} without a reservation")
+    elif node.reservation() == "":
+        # A parameter whose empty default stands for "must be given", most likely.
+        raise UndeterminedError("the id of the block is an empty text")
 
 
 @rule(
@@ -109,3 +114,23 @@ def type_without_blocks(_picture: Picture, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types() if node.in_a_block() else []:
         if not instance.capacity_blocks:
             yield Fault(f"{instance.name} by Capacity Block")
+
+
+@rule(
+    "CAPACITY-21",
+    "error",
+    _nodes,
+    what="A launch from a Capacity Block names an on-demand reservation.",
+    why="The two are not the same: market type capacity-block is refused for a reservation that "
+    "was not bought as a block, and CloudFormation makes none that was.",
+    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
+    fix="remove InstanceMarketOptions, or write the id of a block that was bought",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].ReservationType'",
+    acknowledgeable=False,
+)
+def reservation_for_a_block(picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look for a reservation of the templates as the target."""
+    stated = node.reservation() if node.market() == BLOCK else None
+    # An id that is not of the templates is whatever it is: that is for a look at the account.
+    if stated and picture.found(stated, "AWS::EC2::CapacityReservation"):
+        yield Fault(f"MarketType {BLOCK} with {shown(stated)}, an on-demand reservation")

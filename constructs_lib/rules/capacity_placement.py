@@ -55,7 +55,7 @@ def cluster_group_over_zones(picture: Picture, node: Node) -> Iterator[Fault]:
         return
     group = _group(picture, node)
     if group is not None and _strategy(group) == "cluster":
-        names = ", ".join(sorted(zone for _, zone in zones))
+        names = ", ".join(sorted(zone.name for zone in zones))
         yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
 
 
@@ -165,8 +165,12 @@ def type_not_sold(picture: Picture, node: Node) -> Iterator[Fault]:
     if len(names) != 1:
         return
     found = [picture.networks.subnet(name).zone() for name in node.subnets()]
-    if len(found) == 1 and found[0][0] == "id":
-        yield from _sold(names[0], picture.world.region, found[0][1])
+    if len(found) != 1:
+        return
+    if not found[0].told():
+        raise UndeterminedError(found[0].because)
+    if found[0].form == "id":
+        yield from _sold(names[0], picture.world.region, found[0].name)
 
 
 @rule(

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from constructs_lib.rules.networks import apart, zone_of
 from constructs_lib.rules.nodes import Node, described
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
-    UndeterminedError,
     key,
     number,
     part,
@@ -134,16 +134,11 @@ def reservation_in_another_zone(picture: Picture, node: Node) -> Iterator[Fault]
     reservation = _reserved(picture, node)
     if reservation is None:
         return
-    for name, form in (("AvailabilityZoneId", "id"), ("AvailabilityZone", "name")):
-        if (stated := reservation.properties.get(name)) is None:
-            continue
-        for subnet in node.subnets():
-            written, zone = picture.networks.subnet(subnet).zone()
-            if written != form:
-                raise UndeterminedError("one zone is given by its id and another by its name")
-            if zone != text(stated):
-                yield Fault(f"{shown(subnet)} is in {zone}, the reservation in {text(stated)}")
-        return
+    reserved = zone_of(reservation)
+    for subnet in node.subnets():
+        zone = picture.networks.subnet(subnet).zone()
+        if apart(zone, reserved):
+            yield Fault(f"{shown(subnet)} is in {zone.name}, the reservation in {reserved.name}")
 
 
 @rule(

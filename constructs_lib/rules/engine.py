@@ -13,8 +13,10 @@ from constructs_lib.rules import (
     fabric_groups,
     fabric_interfaces,
     fabric_network,
+    fabric_variables,
     lustre_access,
     lustre_associations,
+    lustre_clients,
     lustre_file_systems,
     safety_data,
     safety_nodes,
@@ -31,9 +33,15 @@ __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Ve
 
 FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
     {
-        "FABRIC": (fabric_groups, fabric_interfaces, fabric_network, fabric_environment),
+        "FABRIC": (
+            fabric_groups,
+            fabric_interfaces,
+            fabric_network,
+            fabric_environment,
+            fabric_variables,
+        ),
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
-        "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
+        "LUSTRE": (lustre_file_systems, lustre_access, lustre_clients, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_clusters),
         "SLURM": (slurm,),
         "SAFETY": (safety_data, safety_nodes),
@@ -49,6 +57,9 @@ def _collected() -> Iterator[Rule]:
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
 """Every rule by its id, in the order of families and numbers."""
+
+FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
+"""Rules that nobody may excuse: data would be lost, or it can never work."""
 
 Said = tuple[str, Place, str, str]
 """Rule, place, message and fix: what two equal findings share."""

@@ -97,6 +97,27 @@ def too_many_groups(_picture: Picture, node: Node) -> Iterator[Fault]:
             return
 
 
+@rule(
+    "FABRIC-34",
+    "error",
+    _nodes,
+    what="Some interfaces of a node name a security group, and others name none.",
+    why="EC2 puts an interface without Groups into the VPC's default group, away from the others: "
+    "nobody is heard on its card.",
+    source=SELF,
+    fix="write the same Groups for every interface",
+    check="aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values=<id> "
+    "--query 'NetworkInterfaces[].[Attachment.NetworkCardIndex,Groups]'",
+)
+def interface_without_group(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Compare the interfaces of a node."""
+    interfaces = node.interfaces()
+    bare = [n for n, entry in enumerate(interfaces) if not {"Groups", "GroupSet"} & set(entry)]
+    if bare and len(bare) < len(interfaces):
+        places = ", ".join(f"NetworkInterfaces[{index}]" for index in bare)
+        yield Fault(f"{places} without Groups")
+
+
 def _efa_groups(picture: Picture) -> Sequence[Group]:
     """Return the groups of the templates that are on an EFA interface."""
     named: set[Key] = set()

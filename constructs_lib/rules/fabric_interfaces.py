@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from constructs_lib.catalogue import interfaces
 from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
-from constructs_lib.rules.nodes import Node, described
+from constructs_lib.rules.nodes import EFA_TYPES, Node, described
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import UndeterminedError, items, part, settled, shown, text
 from constructs_lib.rules.rule import Fault, rule
@@ -19,6 +19,7 @@ DESCRIBE: Final = (
     "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
     "--query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'"
 )
+INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
 ADDRESSES: Final = (
     "PrivateIpAddress",
     "PrivateIpAddresses",
@@ -240,6 +241,9 @@ def groups_beside_interfaces(_picture: Picture, node: Node) -> Iterator[Fault]:
 def cards_left_out(_picture: Picture, node: Node) -> Iterator[Fault]:
     """Count EFA devices where there are some."""
     given = len(node.efa_interfaces())
+    # A misspelt type is another rule's finding.
+    if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
+        return
     for instance in node.instance_types() if given else []:
         recommended = len(instance.network_cards.efa_recommended)
         if given < recommended:
@@ -269,7 +273,6 @@ def no_efa_at_all(_picture: Picture, node: Node) -> Iterator[Fault]:
         return
     several = [i for i in node.instance_types() if i.network_cards.count > 1]
     types = [text(entry.get("InterfaceType")) for entry in node.interfaces()]
-    # A misspelt type is another rule's finding.
     if several and all(kind in (None, "interface") for kind in types):
         yield Fault(
             f"{described(node)} launches {several[0].name} with {several[0].network_cards.count} "

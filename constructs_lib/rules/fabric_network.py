@@ -81,7 +81,7 @@ def efa_over_zones(picture: Picture, node: Node) -> Iterator[Fault]:
     subnets = _efa_subnets(node)
     zones = picture.networks.zones(subnets) if len(subnets) > 1 else set()
     if len(zones) > 1:
-        names = ", ".join(sorted(zone for _, zone in zones))
+        names = ", ".join(sorted(zone.name for zone in zones))
         yield Fault(f"{described(node)} launches into {names}")
 
 

@@ -92,6 +92,9 @@ def split(argument: Any) -> Any:
     delimiter, value = argument
     if not (isinstance(delimiter, str) and delimiter):
         return unsettled(delimiter, "Fn::Split") or malformed("Fn::Split", "a delimiter")
+    if isinstance(value, Link) and delimiter == ",":
+        # No id, name or ARN has a comma in it: a list of one, as exports of a single group are.
+        return [value]
     if reason := unsettled(value, f"Fn::Split {delimiter!r}"):
         return reason
     written = scalar(value)

@@ -1,7 +1,7 @@
 """Security groups, and whom they admit in both directions."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -34,6 +34,7 @@ PEERS: Final[Mapping[str, PeerKind]] = {
     "DestinationPrefixListId": "prefix list",
 }
 EVERYTHING: Final = "-1"
+EVERY_PORT: Final = range(65536)
 TCP: Final = ("tcp", "6")
 ANYWHERE: Final = ("0.0.0.0/0", "::/0")
 DEFAULT_EGRESS: Final = {"IpProtocol": EVERYTHING, "CidrIp": "0.0.0.0/0"}
@@ -74,12 +75,12 @@ class Admission:
         """Return the TCP ports that it lets pass."""
         protocol = text(part(self.stated, "IpProtocol"))
         if protocol == EVERYTHING:
-            return range(65536)
+            return EVERY_PORT
         if protocol not in TCP:
             return range(0)
         first, last = number(part(self.stated, "FromPort")), number(part(self.stated, "ToPort"))
         if first is None or first < 0:
-            return range(65536)
+            return EVERY_PORT
         return range(first, (first if last is None else last) + 1)
 
 
@@ -137,22 +138,46 @@ class Groups:
             raise UndeterminedError(unknown[0])
         return False
 
-    def open_ports(self, members: Sequence[Any], direction: Direction) -> set[int]:
-        """Return the TCP ports that a set of groups lets pass from or to anybody.
+    def closed_ports(
+        self,
+        members: Sequence[Any],
+        direction: Direction,
+        wanted: Iterable[int],
+        peers: set[Key] | None = None,
+    ) -> list[int]:
+        """Return those of some TCP ports that a set of groups lets pass from or to nobody.
+
+        Args:
+            members: the groups.
+            direction: in or out.
+            wanted: the ports.
+            peers: groups of whoever is on the other side, None for anybody. A block of addresses
+                or a prefix list may hold it.
 
         Raises:
-            UndeterminedError: where a group or a rule is not known.
+            UndeterminedError: where some seem closed, and a group or a rule is not known.
         """
         unknown: list[str] = []
-        found: set[int] = set()
+        closed = list(wanted)
         for rule in self._rules({key(member) for member in members}, direction, unknown):
-            if rule.certain:
-                found.update(rule.ports())
-            else:
+            if not rule.certain:
                 unknown.append("egress rules of their own may have replaced EC2's default one")
-        if unknown:
+                continue
+            try:
+                if peers is not None and rule.kind == "group":
+                    peer = key(rule.peer)
+                    if not is_known(peer):
+                        unknown.append(peer[-1])
+                    if peer not in peers:
+                        continue
+                open_ = rule.ports()
+            except UndeterminedError as error:
+                unknown.append(error.because)
+                continue
+            closed = [port for port in closed if port not in open_]
+        if closed and unknown:
             raise UndeterminedError(unknown[0])
-        return found
+        return closed
 
     def _rules(
         self, named: set[Key], direction: Direction, unknown: list[str]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from constructs_lib.catalogue.instances import InstanceType
 from constructs_lib.rules.documents import document
@@ -18,12 +18,6 @@ from constructs_lib.rules.reading import (
     written,
 )
 from constructs_lib.rules.resolved import Place, ResolvedResource
-
-CONTAINERS: Final = (
-    "AWS::ECS::TaskDefinition",
-    "AWS::Batch::JobDefinition",
-    "Custom::AWSCDK-EKS-KubernetesResource",
-)
 
 
 @dataclass(frozen=True)
@@ -90,15 +84,6 @@ class HyperPodGroup:
         return self.cluster.get("VpcConfig") if own is None else own
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One environment variable of a job."""
-
-    place: Place
-    name: str
-    value: Any
-
-
 def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJob, ...]:
     """Return the training jobs of a world, also those that a state machine starts."""
     found: list[TrainingJob] = []
@@ -142,40 +127,6 @@ def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPo
                 if isinstance(group, Mapping)
             ]
     return tuple(found)
-
-
-def read_variables(
-    resources: Sequence[ResolvedResource], jobs: Sequence[TrainingJob]
-) -> tuple[Variable, ...]:
-    """Return the environment variables of all jobs of a world."""
-    found = []
-    for resource in resources:
-        if resource.resource_type in CONTAINERS:
-            stated: Any = resource.properties
-            if "Manifest" in stated:
-                stated = document(stated["Manifest"])
-            found += [Variable(resource.place, *pair) for pair in _pairs(stated)]
-    for job in jobs:
-        environment = job.request.get("Environment")
-        if isinstance(environment, Mapping):
-            found += [Variable(job.place, name, value) for name, value in environment.items()]
-    return tuple(found)
-
-
-def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in ("Environment", "Env", "env") and isinstance(inner, list):
-                for entry in inner:
-                    if isinstance(entry, Mapping):
-                        variable = entry.get("Name", entry.get("name"))
-                        if isinstance(variable, str):
-                            yield variable, entry.get("Value", entry.get("value"))
-            else:
-                yield from _pairs(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _pairs(inner)
 
 
 def efa_type(job: TrainingJob) -> InstanceType | None:

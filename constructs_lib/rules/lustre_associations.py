@@ -96,8 +96,8 @@ def overlapping_associations(_picture: Picture, system: FileSystem) -> Iterator[
     "error",
     SUBJECTS,
     what="A data repository association is on a file system that takes none.",
-    why="SCRATCH_1 and Lustre before 2.12 take none, nor does one with import and export paths "
-    "of its own.",
+    why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
+    "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
     check=ASSOCIATIONS,
@@ -108,13 +108,17 @@ def association_not_taken(_picture: Picture, system: FileSystem) -> Iterator[Fau
     yield from _association_faults(system, "no data repository association")
     if not system.associations:
         return
+    deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"
     version = text(system.properties.get("FileSystemTypeVersion"))
-    if version == "2.10":
+    if version is None and deployment not in ("SCRATCH_1", "PERSISTENT_2"):
+        if not system.from_backup():
+            yield Fault(
+                f"no FileSystemTypeVersion, which is 2.10 for {deployment}",
+                fix="write FileSystemTypeVersion 2.15",
+            )
+    elif version == "2.10":
         yield Fault(f"FileSystemTypeVersion is {version}", fix="write FileSystemTypeVersion 2.15")
     for name in ("ImportPath", "ExportPath", "AutoImportPolicy"):
         # On PERSISTENT_2 such a path is wrong by itself (LUSTRE-6).
-        if (
-            system.configuration(name) is not None
-            and text(system.configuration("DeploymentType")) != "PERSISTENT_2"
-        ):
+        if system.configuration(name) is not None and deployment != "PERSISTENT_2":
             yield Fault(f"{name} beside an association", fix=f"remove {name}")

@@ -13,6 +13,8 @@ from constructs_lib.spec.problem import MISSING
 
 FSX_GUIDE: Final = "FSx for Lustre User Guide and botocore 1.44.5, read 2026-11-23"
 DESCRIBE: Final = "aws fsx describe-file-systems --file-system-ids <id>"
+SERVICE_KEY: Final = "aws/fsx"
+"""Alias of the key that scratch file systems are encrypted with in any case."""
 FROM_BACKUP: Final = ("StorageCapacity", "LustreConfiguration.PerUnitStorageThroughput")
 
 
@@ -27,6 +29,8 @@ def _about(*fields: str) -> Judge[FileSystem]:
     def judge(_picture: Picture, system: FileSystem) -> Iterator[Fault]:
         for problem in lustre.problems(system.plain()):
             if not any(_within(problem.field, name) for name in fields):
+                continue
+            if problem.field == "KmsKeyId" and str(problem.got).endswith(SERVICE_KEY):
                 continue
             if problem.got is MISSING and system.from_backup() and problem.field in FROM_BACKUP:
                 continue
@@ -149,7 +153,20 @@ wrong_efa = rule(
     fix="write DeploymentType PERSISTENT_2 and FileSystemTypeVersion 2.15, or remove EfaEnabled",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
     acknowledgeable=False,
-)(_about("LustreConfiguration.EfaEnabled", "FileSystemTypeVersion"))
+)(_about("LustreConfiguration.EfaEnabled"))
+
+wrong_version = rule(
+    "LUSTRE-25",
+    "error",
+    SUBJECTS,
+    what="The Lustre version is none that the file system takes.",
+    why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
+    "create fails.",
+    source="botocore 1.44.5 fsx model, FileSystemTypeVersion, read 2026-11-24",
+    fix='write FileSystemTypeVersion "2.15"',
+    check=f"{DESCRIBE} --query 'FileSystems[].FileSystemTypeVersion'",
+    acknowledgeable=False,
+)(_about("FileSystemTypeVersion"))
 
 wrong_backups = rule(
     "LUSTRE-8",

@@ -1,9 +1,10 @@
 """VPCs, subnets, network ACLs, routes and endpoints."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 from constructs_lib.rules.reading import (
     Key,
@@ -15,10 +16,75 @@ from constructs_lib.rules.reading import (
     shown,
     text,
 )
-from constructs_lib.rules.resolved import Place, ResolvedResource
+from constructs_lib.rules.resolved import Place, ResolvedResource, Unknown
 
 RESERVED: Final = 5
 """Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""
+
+
+CHOSEN: Final = re.compile(r"Fn::Select (\d+) of (Fn::GetAZs .+)")
+"""Symbol of one zone out of the list of a Region's (`!Select [0, !GetAZs ""]`)."""
+
+
+class Zone(NamedTuple):
+    """An Availability Zone as far as a template tells it."""
+
+    form: str
+    """`id`, `name`, the list that it is chosen from, or `?` where nothing is told of it."""
+    name: str
+    because: str = ""
+    """Why it is not told."""
+
+    def told(self) -> bool:
+        """Whether the zone itself is known."""
+        return self.form in ("id", "name")
+
+
+class Zoned(Protocol):
+    """Something that lies in one zone."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        ...
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """Its properties."""
+        ...
+
+
+def zone_of(thing: Zoned) -> Zone:
+    """Return the zone of a subnet or of a reservation.
+
+    Raises:
+        UndeterminedError: where nothing is known of it.
+    """
+    for form, name in (("id", "AvailabilityZoneId"), ("name", "AvailabilityZone")):
+        stated = thing.properties.get(name)
+        if isinstance(stated, Unknown) and stated.symbol is not None:
+            if chosen := CHOSEN.fullmatch(stated.symbol):
+                return Zone(chosen[2], f"zone {chosen[1]} of the Region", stated.because)
+            return Zone("?", stated.symbol, stated.because)
+        if stated is not None:
+            return Zone(form, text(stated) or "")
+    raise UndeterminedError(f"AWS chooses the zone of {thing.place.logical_id}")
+
+
+def apart(one: Zone, other: Zone) -> bool:
+    """Whether two zones differ.
+
+    Raises:
+        UndeterminedError: where they may or may not.
+    """
+    if one == other:
+        return False
+    for zone in (one, other):
+        if zone.form == "?" or (one.form != other.form and not zone.told()):
+            raise UndeterminedError(zone.because)
+    if one.form != other.form:
+        raise UndeterminedError("one zone is given by its id and another by its name")
+    return True
 
 
 @dataclass(frozen=True)
@@ -33,16 +99,13 @@ class Subnet:
         """What references to it lead to."""
         return (self.place.stack, self.place.logical_id)
 
-    def zone(self) -> tuple[str, str]:
-        """Return how its zone is named, `id` or `name`, and the zone.
+    def zone(self) -> Zone:
+        """Return its zone.
 
         Raises:
-            UndeterminedError: where no zone is known.
+            UndeterminedError: where nothing is known of it.
         """
-        for form, name in (("id", "AvailabilityZoneId"), ("name", "AvailabilityZone")):
-            if self.properties.get(name) is not None:
-                return form, text(self.properties[name]) or ""
-        raise UndeterminedError(f"AWS chooses the zone of {self.place.logical_id}")
+        return zone_of(self)
 
     def addresses(self) -> int:
         """Return how many IPv4 addresses it has to give.
@@ -83,15 +146,16 @@ class Networks:
             raise UndeterminedError(f"subnet {shown(name)} is not in the given templates")
         return found
 
-    def zones(self, names: Sequence[Key]) -> set[tuple[str, str]]:
-        """Return the zones of subnets; all named alike.
+    def zones(self, names: Sequence[Key]) -> set[Zone]:
+        """Return the zones of subnets, of which no two can be the same.
 
         Raises:
             UndeterminedError: where they cannot be compared.
         """
         found = {self.subnet(name).zone() for name in names}
-        if len({form for form, _ in found}) > 1:
-            raise UndeterminedError("one zone is given by its id and another by its name")
+        first, *others = sorted(found)
+        for other in others:
+            apart(first, other)
         return found
 
     def of(self, kind: str) -> Iterator[ResolvedResource]:

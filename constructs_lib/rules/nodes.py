@@ -164,11 +164,14 @@ class Node:
         raise UndeterminedError("no security group is written, whoever launches it decides")
 
     def groups(self) -> list[Any]:
-        """Return the security groups of all interfaces."""
+        """Return the security groups of all interfaces, each once."""
         interfaces = self.interfaces()
         if not interfaces:
             return self.groups_of({})
-        return [group for interface in interfaces for group in self.groups_of(interface)]
+        found: list[Any] = []
+        for interface in interfaces:
+            found += [group for group in self.groups_of(interface) if group not in found]
+        return found
 
     def subnets(self) -> list[Key]:
         """Return the subnets that it is launched into.

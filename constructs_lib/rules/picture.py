@@ -9,18 +9,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from constructs_lib.rules.groups import Group, Groups, read_groups
+from constructs_lib.rules.job_environments import JobEnvironment, read_environments
 from constructs_lib.rules.jobs import (
     HyperPodGroup,
     TrainingJob,
-    Variable,
     read_hyperpod_groups,
     read_training_jobs,
-    read_variables,
 )
 from constructs_lib.rules.networks import Networks, Subnet, read_networks
 from constructs_lib.rules.nodes import Node, read_nodes
 from constructs_lib.rules.permissions import Role, Statement, read_roles, read_statements
-from constructs_lib.rules.reading import Key, UndeterminedError, key, known, shown
+from constructs_lib.rules.reading import (
+    Key,
+    UndeterminedError,
+    key,
+    known,
+    shown,
+    texts_within,
+)
 from constructs_lib.rules.resolved import Place, ResolvedResource, World
 from constructs_lib.rules.storage import FileSystem, holds_data, read_file_systems
 
@@ -124,9 +130,9 @@ class Picture:
         return read_hyperpod_groups(self.resources)
 
     @cached_property
-    def variables(self) -> Sequence[Variable]:
-        """Environment variables of jobs."""
-        return read_variables(self.resources, self.training_jobs)
+    def environments(self) -> Sequence[JobEnvironment]:
+        """Environments of jobs, containers and nodes."""
+        return read_environments(self.resources, self.training_jobs, self.nodes)
 
     @cached_property
     def roles(self) -> Sequence[Role]:
@@ -150,6 +156,14 @@ class Picture:
         for resource in self.resources:
             found.setdefault(resource.place.stack, []).append(resource)
         return tuple(Stack(members[0].place, tuple(members)) for members in found.values())
+
+    @cached_property
+    def _words(self) -> dict[Place, str]:
+        return {r.place: "\n".join(texts_within(dict(r.properties))) for r in self.resources}
+
+    def words(self, resource: ResolvedResource) -> str:
+        """Return every text of a resource, a line each, for a search in all of them."""
+        return self._words[resource.place]
 
     def dependencies(self, name: Key) -> set[Key]:
         """Return everything of its own stack that a resource waits for, directly or not."""

@@ -151,7 +151,7 @@ def key(value: Any) -> Key:
         return (value.stack, f"{value.logical_id}.{value.attribute}")
     name = text(value)
     if not name:
-        raise UndeterminedError("nothing is written where a reference belongs")
+        raise UndeterminedError("an empty text stands where an id belongs")
     return name
 
 
@@ -231,16 +231,18 @@ def script(user_data: Any) -> str:
 
 def texts_within(value: Any) -> Iterator[str]:
     """Yield every text within a value, whatever else is unknown."""
-    if isinstance(value, str | Text):
-        yield written(value)
-    elif isinstance(value, Encoded):
-        yield written(value.content)
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from texts_within(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts_within(inner)
+    # Not recursive: every text of every template comes by here.
+    left: list[Any] = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str | Text):
+            yield written(value)
+        elif isinstance(value, Encoded):
+            yield written(value.content)
+        elif isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
 
 
 def links(value: Any) -> Iterator[Link]:

@@ -100,7 +100,7 @@ class _Resolution:
                 spread.setdefault(key, world)
         subjects = sum(1 for _ in {(atom.kind, atom.subject) for atom in atoms})
         note = (
-            f"{subjects} open questions make more than {MOST_WORLDS} combinations; "
+            f"{subjects} open question{' makes' if subjects == 1 else 's make'} more than {MOST_WORLDS} combinations; "
             f"{len(spread)} that differ most were looked at"
         )
         return [

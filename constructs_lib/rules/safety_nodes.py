@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from constructs_lib.rules.nodes import Node
 from constructs_lib.rules.picture import Picture
@@ -14,12 +14,12 @@ from constructs_lib.rules.reading import (
     part,
     script,
     text,
-    texts_within,
 )
 from constructs_lib.rules.resolved import ResolvedResource, Unknown
 from constructs_lib.rules.rule import Fault, rule
 
-LATEST: Final = re.compile(r"resolve:ssm:(\S*/(?:latest|recommended)\S*?)[}: ]|(\S*/latest/\S*)")
+LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
+"""Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
 FETCHES: Final = re.compile(
     r"(?:curl|wget)\s[^\n|;]*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
     r"(pip3? install\s+(?!--no-index)[^\n;|&]+)"
@@ -118,7 +118,7 @@ def newest_image(_picture: Picture, node: Node) -> Iterator[Fault]:
     image = part(node.launch, "ImageId")
     source = image.because if isinstance(image, Unknown) else image
     if isinstance(source, str) and (found := LATEST.search(source)):
-        yield Fault(f"ImageId is read from {found[1] or found[2]}")
+        yield Fault(f"ImageId is read from {found[1]}")
 
 
 def _script(node: Node) -> str:
@@ -165,11 +165,6 @@ def _all(picture: Picture) -> Sequence[ResolvedResource]:
     return picture.resources
 
 
-def _elsewhere(resource: ResolvedResource) -> Iterator[str]:
-    stated: Any = resource.properties
-    yield from texts_within(dict(stated))
-
-
 @rule(
     "SAFETY-12",
     "warning",
@@ -187,7 +182,7 @@ def another_partition(picture: Picture, resource: ResolvedResource) -> Iterator[
     if isinstance(region, Unknown):
         return
     own = partition(region)
-    found = {m[1] for value in _elsewhere(resource) for m in ARN.finditer(value)} - {own}
+    found = {m[1] for m in ARN.finditer(picture.words(resource))} - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
 
@@ -209,6 +204,6 @@ def another_domain(picture: Picture, resource: ResolvedResource) -> Iterator[Fau
     if isinstance(region, Unknown):
         return
     own = url_suffix(region)
-    found = {m[1].rstrip(".") for value in _elsewhere(resource) for m in HOST.finditer(value)}
+    found = {m[1].rstrip(".") for m in HOST.finditer(picture.words(resource))}
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

@@ -1,15 +1,18 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from constructs_lib.rules.jobs import HyperPodGroup
 from constructs_lib.rules.permissions import Role, Statement
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
+    Key,
+    UndeterminedError,
     begins,
     items,
     keys,
+    links,
     number,
     part,
     shown,
@@ -22,6 +25,7 @@ HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schem
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
 SERVICE: Final = "sagemaker.amazonaws.com"
 SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
+PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
@@ -107,7 +111,7 @@ def cluster_over_zones(picture: Picture, group: HyperPodGroup) -> Iterator[Fault
         return
     subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
     if len(subnets) > 1 and len(zones := picture.networks.zones(subnets)) > 1:
-        yield Fault(f"{group.name()} in {', '.join(sorted(zone for _, zone in zones))}")
+        yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
 
 
 def _clusters(picture: Picture) -> Sequence[ResolvedResource]:
@@ -188,6 +192,33 @@ def any_role(_picture: Picture, statement: Statement) -> Iterator[Fault]:
         yield Fault("iam:PassRole on * without iam:PassedToService")
 
 
+def _taken(picture: Picture) -> set[Key]:
+    """Return the roles that accelerated nodes and Batch jobs run with, as far as that is known."""
+    found: set[Key] = set()
+    profiles = [part(group, "IamInstanceProfileArn") for group in _properties(picture, PCS_GROUP)]
+    for node in picture.nodes:
+        try:
+            if node.efa_interfaces() or node.instance_types():
+                stated = part(node.launch, "IamInstanceProfile")
+                profiles += [part(stated, "Arn"), part(stated, "Name"), stated]
+        except UndeterminedError:
+            continue
+    for profile in profiles:
+        try:
+            made = picture.found(profile, "AWS::IAM::InstanceProfile")
+            found.update(keys(made.properties.get("Roles")) if made else ())
+        except UndeterminedError:
+            continue
+    for job in _properties(picture, "AWS::Batch::JobDefinition"):
+        for link in links(job):
+            found.add((link.stack, link.logical_id))
+    return found
+
+
+def _properties(picture: Picture, kind: str) -> Iterator[Mapping[str, Any]]:
+    return (resource.properties for resource in picture.of(kind))
+
+
 @rule(
     "SAGEMAKER-18",
     "warning",
@@ -198,10 +229,10 @@ def any_role(_picture: Picture, statement: Statement) -> Iterator[Fault]:
     fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
     check="aws iam list-attached-role-policies --role-name <role>",
 )
-def administering_job(_picture: Picture, role: Role) -> Iterator[Fault]:
+def administering_job(picture: Picture, role: Role) -> Iterator[Fault]:
     """Look for the two managed policies on roles of jobs and nodes."""
     services = {service for service, _ in role.trusted()}
-    if services.isdisjoint((SERVICE, "ec2.amazonaws.com", "ecs-tasks.amazonaws.com")):
+    if SERVICE not in services and role.key not in _taken(picture):
         return
     for policy in role.managed():
         if policy.endswith(ADMINISTRATION):

@@ -194,11 +194,11 @@ def file_system_in_another_zone(picture: Picture, job: TrainingJob) -> Iterator[
             raise UndeterminedError(f"file system {shown(name)} is not in the given templates")
         if system.subnet() in subnets:
             continue
-        zones = picture.networks.zones([*subnets, system.subnet()])
-        own = picture.networks.zones([system.subnet()])
-        if not own & picture.networks.zones(subnets):
-            named = ", ".join(sorted(zone for _, zone in zones - own))
-            yield Fault(f"channel {channel} is in {next(iter(own))[1]}, the job in {named}")
+        every = picture.networks.zones([*subnets, system.subnet()])
+        (own,) = picture.networks.zones([system.subnet()])
+        if own not in picture.networks.zones(subnets):
+            zones = ", ".join(sorted(zone.name for zone in every - {own}))
+            yield Fault(f"channel {channel} is in {own.name}, the job in {zones}")
 
 
 @rule(

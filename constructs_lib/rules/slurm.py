@@ -102,30 +102,19 @@ def _is_for_pcs(name: object, path: object) -> bool:
     "SLURM-2",
     "error",
     _groups,
-    what="The instance profile of a PCS node group has a name that PCS does not take.",
-    why="PCS takes profiles and roles whose name begins with AWSPCS or whose path is /aws-pcs/; "
-    "the node group is refused.",
-    source=PCS_GUIDE,
-    fix="write Path: /aws-pcs/ for the role and the instance profile",
+    what="The role of a PCS node group's instance profile has a name that PCS does not take.",
+    why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
+    "is refused otherwise, whatever the profile itself is called.",
+    source="botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24",
+    fix="write Path: /aws-pcs/ for the role",
     check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
     acknowledgeable=False,
 )
 def profile_of_another_name(picture: Picture, group: ResolvedResource) -> Iterator[Fault]:
-    """Look at name and path of the profile and of its role."""
-    stated = group.properties.get("IamInstanceProfileArn")
-    if isinstance(stated, str):
-        name = stated.partition(":instance-profile/")[2]
-        if not name.startswith("AWSPCS") and "aws-pcs/" not in name:
-            yield Fault(f"instance profile {name}")
-        return
-    profile = _profile(picture, group)
-    own = profile.properties
-    if _is_for_pcs(own.get("InstanceProfileName"), own.get("Path")):
-        return
+    """Look at name and path of the role in the profile."""
     for role in _roles(picture, group):
-        if _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
-            return
-    yield Fault(f"instance profile {profile.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
+        if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
+            yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
 @rule(
@@ -274,7 +263,7 @@ def controller_subnets(_picture: Picture, cluster: ResolvedResource) -> Iterator
 def controller_shut_off(picture: Picture, cluster: ResolvedResource) -> Iterator[Fault]:
     """Look for the port."""
     groups = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    if groups and CONTROLLER not in picture.groups.open_ports(groups, "in"):
+    if groups and picture.groups.closed_ports(groups, "in", [CONTROLLER]):
         yield Fault(f"{shown(groups)} does not open TCP {CONTROLLER}")
 
 

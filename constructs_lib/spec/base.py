@@ -74,7 +74,12 @@ class Spec(BaseModel):
                 details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
             self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
-        found += self.problems()
+        ruled = list(self.problems())
+        # A rule may know better what belongs into a field that was left out.
+        better = {problem.field: problem for problem in ruled if problem.got is MISSING}
+        faulty = {problem.field for problem in found}
+        found = [better.get(p.field, p) if p.got is MISSING else p for p in found]
+        found += [p for p in ruled if p.got is not MISSING or p.field not in faulty]
         if found:
             source = source_line(sys._getframe(1), HERE)  # noqa: SLF001
             report(self, [Problem(p.field, p.got, p.fix, p.source or source) for p in found])

@@ -7,7 +7,11 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from constructs_lib.catalogue import instances
+from constructs_lib.cost.quantities import bill
+from constructs_lib.cost.sheet import CostSheet, cost_sheet
+from constructs_lib.spec import ceiling
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import (
     LARGEST_PREFIX,
@@ -64,6 +68,9 @@ class EnvironmentSpec(Spec):
     sagemaker: SageMakerSpec
     """SageMaker training jobs."""
 
+    budget: BudgetSpec
+    """What a day of it may cost."""
+
     termination_protection: bool = False
     """Whether stacks that hold state refuse to be deleted."""
 
@@ -75,6 +82,15 @@ class EnvironmentSpec(Spec):
             "file system": self._lustre_interfaces(),
             "endpoints": len(self.network.interface_endpoints),
         }
+
+    def cost_sheet(self) -> CostSheet:
+        """Return what the environment costs at full size and idle."""
+        return cost_sheet(
+            bill(self),
+            self.region,
+            stated=self.budget.stated(self.region),
+            stand_in=self.budget.price_region,
+        )
 
     def _lustre_interfaces(self) -> int:
         gib = self.storage.capacity_gib or 0
@@ -250,3 +266,26 @@ class EnvironmentSpec(Spec):
                 "nothing here outlives its stack, so there is nothing to protect; write "
                 "storage.keep_data=True, or termination_protection=False",
             )
+
+    @rule
+    def _a_ceiling_is_stated(self) -> Iterator[Problem]:
+        if "budget" not in vars(self):
+            yield from ceiling.unstated(cost_sheet(bill(self), self.region))
+
+    @rule
+    def _ceiling_holds(self) -> Iterator[Problem]:
+        yield from ceiling.above(self.cost_sheet(), self.budget.ceiling_usd_per_day)
+
+    @rule
+    def _everything_has_a_price(self) -> Iterator[Problem]:
+        if not self._is_not_sold():
+            yield from ceiling.unpriced(self.cost_sheet(), self.budget.price_region)
+
+    def _is_not_sold(self) -> bool:
+        """Whether what lacks a price is reported already, as something that cannot be bought."""
+        sold = (self._region_is_known, self._type_is_sold_there, self._sagemaker_sells_the_type)
+        return (
+            any(any(reason()) for reason in sold)
+            or any(self.storage.problems())
+            or any(self.nodes.problems())
+        )

@@ -9,8 +9,16 @@ from typing import Final, TypeVar
 
 from constructs_lib.spec.base import Spec
 from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.problem import Collection, Problem, SpecError, collecting
+from constructs_lib.spec.problem import (
+    Collection,
+    EnvironmentFileError,
+    Problem,
+    SpecError,
+    collecting,
+)
 from constructs_lib.spec.recipe import RecipeSpec
+
+__all__ = ["EnvironmentFileError", "load", "load_recipes", "verified"]
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -21,10 +29,6 @@ NOUNS: Final[dict[type[Spec], tuple[str, str]]] = {
 """What a file holds, in a reader's words, and how one is written."""
 
 
-class EnvironmentFileError(ValueError):
-    """A file that holds no environment or recipe, or that Python could not run."""
-
-
 def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...]:
     """Return environments, or recipes, that were built under a collection, if all can work.
 
@@ -33,6 +37,13 @@ def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...
             each name that is used twice.
     """
     known = tuple(specs)
+    problems = _problems(collection, known)
+    if problems:
+        raise SpecError(problems)
+    return known
+
+
+def _problems(collection: Collection, known: tuple[Spec, ...]) -> list[Problem]:
     names: list[str] = []
     for index, spec in enumerate(known):
         noun, _ = NOUNS[type(spec)]
@@ -41,31 +52,55 @@ def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...
             fix = f"another {noun} has that name; give each a name of its own"
             collection.found.append((spec, Problem("name", name, fix)))
         names.append(name)
-    problems = collection.problems(zip(names, known, strict=True))
-    if problems:
-        raise SpecError(problems)
-    return known
+    return collection.problems(zip(names, known, strict=True))
 
 
 def load(path: Path) -> tuple[EnvironmentSpec, ...]:
-    """Return the environments that a Python file defines at its top level; see `load_specs`."""
-    return load_specs(path, EnvironmentSpec)
-
-
-def load_specs(
-    path: Path, kind: type[SpecT], *, besides: Iterable[SpecT] = ()
-) -> tuple[SpecT, ...]:
-    """Return the specs of one kind that a Python file defines at its top level.
+    """Return the environments that a Python file defines at its top level.
 
     Args:
-        path: a file that assigns one or more of them to names. It runs as Python does.
-        kind: `EnvironmentSpec` or `RecipeSpec`.
+        path: a file that assigns one or more `EnvironmentSpec` to names. It runs as Python does.
+
+    Raises:
+        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
+        SpecError: with every problem of the environments that it holds.
+    """
+    environments, problems = read(path)
+    if problems:
+        raise SpecError(list(problems))
+    return environments
+
+
+def load_recipes(path: Path, *, besides: Iterable[RecipeSpec] = ()) -> tuple[RecipeSpec, ...]:
+    """Return the recipes that a Python file defines at its top level.
+
+    Args:
+        path: a file that assigns one or more `RecipeSpec` to names. It runs as Python does.
         besides: what the file may import to build on, and is not about.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or holds none.
         SpecError: with every problem of those that it holds.
     """
+    recipes, problems = _read(path, RecipeSpec, besides)
+    if problems:
+        raise SpecError(list(problems))
+    return recipes
+
+
+def read(path: Path) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
+    """Return the environments that a Python file defines, and every problem of them.
+
+    Raises:
+        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
+        SpecError: where its problems stopped it from running.
+    """
+    return _read(path, EnvironmentSpec, ())
+
+
+def _read(
+    path: Path, kind: type[SpecT], besides: Iterable[SpecT]
+) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
     noun, example = NOUNS[kind]
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
@@ -85,7 +120,8 @@ def load_specs(
         }
         if not found and not collection.found:
             raise EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
-        return verified(collection, found.values())
+        known = tuple(found.values())
+        return known, tuple(_problems(collection, known))
 
 
 def _where(path: Path, error: BaseException) -> str:

@@ -35,6 +35,7 @@ FIELDS: Final = {
     "LustreConfiguration.MetadataConfiguration.Iops": "metadata_iops",
     "LustreConfiguration.AutomaticBackupRetentionDays": "automatic_backup_retention_days",
     "LustreConfiguration.EfaEnabled": "efa_enabled",
+    "FileSystemTypeVersion": "deployment_type",
     "DataRepositoryAssociations": "data_repositories",
     "FileSystemPath": "data_repositories",
     "DataRepositoryPath": "data_repositories",

@@ -73,6 +73,10 @@ class SpecError(ValueError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
+class EnvironmentFileError(ValueError):
+    """A file that holds no environment, or that Python could not run."""
+
+
 @dataclass
 class Collection:
     """Problems of all the specs that are built while a collection is in force."""

@@ -5,6 +5,10 @@ ultracluster audit FILE... [--parameter NAME=VALUE] [--region us-east-1] [--fail
 
 Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where the
 audit could not run.
+
+A file is a template, a cdk.out directory, or a file that starts jobs: a script of sbatch or the
+shell, a Dockerfile, a request to SageMaker, Batch or ECS in JSON, a manifest of Kubernetes, a file
+of variables.
 """
 
 import argparse
@@ -25,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         nargs="+",
-        help="a template (JSON or YAML), STACK=FILE to name its stack, or a cdk.out directory",
+        help="a template (JSON or YAML), STACK=FILE to name its stack, a cdk.out directory, or a "
+        "job file: sbatch or shell script, Dockerfile, CreateTrainingJob request, manifest",
     )
     parser.add_argument(
         "--parameter",

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from constructs_lib.rules.engine import RULES, judge
+from constructs_lib.rules.acknowledgements import excuse
+from constructs_lib.rules.engine import FORBIDDEN, RULES, judge
 from constructs_lib.rules.resolution import resolve
 from operations.audit.report import Report
 from operations.audit.sources import Sources
@@ -13,10 +14,17 @@ def judged(
 ) -> Report:
     """Return what all rules have to say about all templates."""
     report = Report(RULES, sources.templates, threshold)
+    acknowledged = sources.acknowledged()
     for group in sources.groups(parameters, region):
         worlds = resolve(group, parameters=parameters, region=region)
         verdict = judge(worlds)
-        report.findings.extend(verdict.findings)
+        for finding in verdict.findings:
+            path = sources.construct_path(finding.place) if acknowledged else ""
+            reason = excuse(acknowledged, finding.rule, path, FORBIDDEN) if path else None
+            if reason is None:
+                report.findings.append(finding)
+            else:
+                report.acknowledged.append((finding, reason))
         report.unknown.extend(verdict.unknown)
         report.resources += len({r.place for world in worlds for r in world.resources})
         note = worlds[0].incomplete

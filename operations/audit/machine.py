@@ -16,6 +16,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
             "templates": len(report.templates),
             "resources": report.resources,
             "findings": report.counts(),
+            "acknowledged": len(report.acknowledged),
             "cannot_tell": len(report.unknown),
             "fail_on": report.threshold,
             "failed": report.failed,
@@ -37,6 +38,15 @@ def write(report: Report, *, show_unknown: bool) -> str:
             for finding in report.findings
         ],
     }
+    document["acknowledged"] = [
+        {
+            "rule": finding.rule,
+            "message": finding.message,
+            "place": _place(finding.place),
+            "reason": reason,
+        }
+        for finding, reason in report.acknowledged
+    ]
     if show_unknown:
         document["cannot_tell"] = [
             {"rule": item.rule, "place": _place(item.place), "because": item.because}

@@ -21,6 +21,9 @@ class Report:
     threshold: str
     """Least grave severity that fails the audit; `never` for none."""
     findings: list[Finding] = field(default_factory=list)
+    acknowledged: list[tuple[Finding, str]] = field(default_factory=list)
+    """Findings that the app of an assembly excuses at their construct, and why; they fail
+    nothing."""
     unknown: list[CannotTell] = field(default_factory=list)
     """Questions that the templates leave open: neither passed nor failed."""
     notes: list[str] = field(default_factory=list)

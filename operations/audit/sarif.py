@@ -22,22 +22,24 @@ def write(report: Report, *, show_unknown: bool) -> str:
     """Return the report as SARIF."""
     index = {name: number for number, name in enumerate(report.rules)}
     results: list[dict[str, Any]] = []
-    for finding in report.findings:
+    open_ones = [(finding, None) for finding in report.findings]
+    for finding, reason in (*open_ones, *report.acknowledged):
         text = f"{finding.message} Fix: {finding.fix}"
         if finding.choices:
             text += f" (where {assumptions(finding.choices)})"
-        results.append(
-            {
-                "ruleId": finding.rule,
-                "ruleIndex": index[finding.rule],
-                "level": LEVELS[report.severity(finding)],
-                "message": {"text": text},
-                "locations": [_location(finding.place)],
-                "partialFingerprints": {
-                    "ultracluster/v1": _fingerprint(finding.rule, finding.place, finding.message)
-                },
-            }
-        )
+        result: dict[str, Any] = {
+            "ruleId": finding.rule,
+            "ruleIndex": index[finding.rule],
+            "level": LEVELS[report.severity(finding)],
+            "message": {"text": text},
+            "locations": [_location(finding.place)],
+            "partialFingerprints": {
+                "ultracluster/v1": _fingerprint(finding.rule, finding.place, finding.message)
+            },
+        }
+        if reason is not None:
+            result["suppressions"] = [{"kind": "inSource", "justification": reason}]
+        results.append(result)
     if show_unknown:
         results.extend(
             {

@@ -1,13 +1,17 @@
-"""The templates of a command line, in groups that are deployed together."""
+"""The templates and job files of a command line, in groups that are deployed together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from constructs_lib.rules.acknowledgements import Acknowledgement
+from constructs_lib.rules.assembly_metadata import paths, recorded, stacks_metadata
 from constructs_lib.rules.resolution import connected
+from constructs_lib.rules.resolved import Place
 from constructs_lib.rules.scope import as_text, is_list
 from constructs_lib.rules.template import Template
+from operations.audit import job_files
 from operations.audit.assembly import StackArtifact, stacks
 from operations.audit.document import Document, UnreadableError, read
 
@@ -33,6 +37,7 @@ class Sources:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
         self.errors: list[str] = []
         self._sources: list[_Source] = []
+        self._metadata: dict[Path, Mapping[str, Mapping[str, Any]]] = {}
         self._names: set[str] = set()
         for argument in given:
             try:
@@ -45,6 +50,24 @@ class Sources:
     def templates(self) -> list[Template]:
         """Every template in the order in which it was found."""
         return [source.template for source in self._sources]
+
+    def acknowledged(self) -> list[Acknowledgement]:
+        """Return what the apps of the assemblies acknowledge of these rules."""
+        return [
+            entry
+            for stacks_of in self._metadata.values()
+            for metadata in stacks_of.values()
+            for entry in recorded(metadata)
+        ]
+
+    def construct_path(self, place: Place) -> str:
+        """Return the path of the construct that a resource is of, empty where nobody says."""
+        if place.construct_path is not None:
+            return place.construct_path
+        file = Path(place.file or "")
+        return paths(self._metadata.get(file.parent, {}).get(file.name, {})).get(
+            place.logical_id, ""
+        )
 
     def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
         """Return the templates in groups that take nothing of each other.
@@ -79,7 +102,7 @@ class Sources:
             for artifact in found:
                 self._add_artifact(artifact)
             return
-        document = read(path)
+        document = job_files.document(path) or read(path)
         template = Template(
             name=self._free(stack_name or path.stem.removesuffix(".template"), path),
             body=document.body,
@@ -100,6 +123,8 @@ class Sources:
             account=artifact.account,
             stack_name=artifact.stack_name,
         )
+        if artifact.assembly not in self._metadata:
+            self._metadata[artifact.assembly] = stacks_metadata(artifact.assembly)
         self._keep(template, document, artifact.template, artifact.assembly)
         self._add_nested(template, artifact)
 

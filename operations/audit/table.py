@@ -66,6 +66,8 @@ def _summary(report: Report, *, show_unknown: bool) -> str:
         f"{_counted(len(report.templates), 'template')}, "
         f"{_counted(report.resources, 'resource')}, {_counted(len(report.rules), 'rule')}: {found}"
     )
+    if report.acknowledged:
+        line += f", {len(report.acknowledged)} acknowledged"
     if not report.unknown:
         return f"{line}."
     hint = "" if show_unknown else " (--show-unknown lists them)"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from operations.preflight.preflight import Preflight
 
 COULD_NOT_RUN: Final = 2
+RULES: Final = "fabric-rules"
+"""The one check that needs the environment's templates."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +62,17 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     from operations.aws import Account  # noqa: PLC0415
     from operations.cli import UsageError, find  # noqa: PLC0415
     from operations.preflight.preflight import NAMES, preflight  # noqa: PLC0415
+    from operations.preflight.synthesis import Synthesis  # noqa: PLC0415
 
     for name in arguments.only:
         if name not in NAMES:
             raise UsageError(f"{name}: no such check; write one of {', '.join(NAMES)}")
-    spec, _ = find(arguments.environment)
-    return preflight(spec, Account(spec.region), datetime.now(UTC), only=arguments.only)
+    spec, path = find(arguments.environment)
+    account, now = Account(spec.region), datetime.now(UTC)
+    if arguments.only and RULES not in arguments.only:
+        return preflight(spec, account, now, only=arguments.only)
+    with Synthesis(spec, path) as synthesis:
+        return preflight(spec, account, now, only=arguments.only, templates=synthesis.report)
 
 
 def _could_not(arguments: argparse.Namespace, console: Console, *reasons: str) -> int:

@@ -30,6 +30,8 @@ def show(preflight: Preflight, console: Console) -> None:
                 _explain(console, preflight, check, finding)
     seen: dict[str, list[str]] = {}
     for check, finding in preflight.having(Verdict.PASS):
+        if not _command(preflight, finding):
+            continue
         names = seen.setdefault(_command(preflight, finding), [])
         names.extend({check.name} - set(names))
     if seen:
@@ -121,7 +123,9 @@ def _explain(console: Console, preflight: Preflight, check: Check, finding: Find
 
 
 def _command(preflight: Preflight, finding: Finding) -> str:
-    return finding.question.command(preflight.region) if finding.question is not None else ""
+    if finding.question is not None:
+        return finding.question.command(preflight.region)
+    return finding.by_hand
 
 
 def _counts(preflight: Preflight) -> Counter[Verdict]:

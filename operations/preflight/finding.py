@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from operations.audit.report import Report
 from operations.preflight.inquiry import Answer, Inquiry, UnansweredError
 from operations.preflight.question import Question
 
@@ -39,6 +40,9 @@ class Finding:
     question: Question | None = None
     """The call that shows the same."""
 
+    by_hand: str = ""
+    """How to see the same where no single call shows it, as a rule says it."""
+
     missing_action: str = ""
     """The IAM action that the caller would need, where that is why the check was skipped."""
 
@@ -67,6 +71,8 @@ class Situation:
     inquiry: Inquiry
     caller: Caller
     now: datetime
+    templates: Callable[[], Report] | None = None
+    """What the fabric rules say of its templates, once these are made."""
 
     def ask(self, question: Question) -> Answer:
         """Return the account's answer.

@@ -1,18 +1,20 @@
 """Runs the checks, side by side, and says what came of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from operations.audit.report import Report
 from operations.aws import Cloud, CloudError
 from operations.preflight import (
     bootstrap,
     buckets,
     capacity,
     compute_quotas,
+    fabric_rules,
     image,
     network_acls,
     network_quotas,
@@ -41,6 +43,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *buckets.CHECKS,
     *bootstrap.CHECKS,
     *permissions.CHECKS,
+    *fabric_rules.CHECKS,
 )
 NAMES: Final = tuple(check.name for check in CHECKS)
 
@@ -91,7 +94,11 @@ class Preflight:
 
 
 def preflight(
-    spec: EnvironmentSpec, cloud: Cloud, now: datetime, only: Sequence[str] = ()
+    spec: EnvironmentSpec,
+    cloud: Cloud,
+    now: datetime,
+    only: Sequence[str] = (),
+    templates: Callable[[], Report] | None = None,
 ) -> Preflight:
     """Return what an account lacks for an environment; nothing in it is changed.
 
@@ -100,6 +107,8 @@ def preflight(
         cloud: the account, in the environment's Region.
         now: the time, for what begins and ends.
         only: names of checks; none takes all.
+        templates: what the fabric rules say of the environment's templates; None where nobody
+            makes any.
 
     Raises:
         CannotRunError: where nobody says which account it is.
@@ -112,7 +121,7 @@ def preflight(
             f"(aws sts get-caller-identity --region {spec.region})"
         ) from error
     caller = Caller(who["Account"], who["Arn"])
-    situation = Situation(spec, Inquiry(cloud), caller, now)
+    situation = Situation(spec, Inquiry(cloud), caller, now, templates)
     checks = [check for check in CHECKS if not only or check.name in only]
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     try:

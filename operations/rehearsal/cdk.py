@@ -67,35 +67,48 @@ def package_cache(home: Path) -> Mapping[str, str]:
     return {} if os.access(cache, os.W_OK) else {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
 
 
+INHERITED: Final = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME")
+
+
+def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables of a child that runs CDK.
+
+    Args:
+        settings: what is set on top of a small set of this process's own, so that a user's AWS
+            profile never reaches it.
+
+    Raises:
+        CdkMissingError: where Node is not installed.
+    """
+    scripts = Path(sys.executable).parent
+    search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
+    node = shutil.which("node", path=search)
+    if node is None:
+        raise CdkMissingError("Node: not found; run `make setup`")
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {
+        **kept,
+        "PATH": search,
+        "JSII_NODE": node,
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NO_COLOR": "1",
+        **package_cache(Path(kept.get("HOME") or Path.home())),
+        **settings,
+    }
+
+
 class Cdk:
     """The CDK CLI in the repository's root.
 
     Args:
-        settings: environment variables on top of a small set of this process's own, so that a
-            user's AWS profile never reaches a rehearsal.
+        settings: environment variables on top of a small set of this process's own.
     """
 
-    INHERITED = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME")
-
     def __init__(self, settings: Mapping[str, str]) -> None:
-        scripts = Path(sys.executable).parent
-        search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
-        node = shutil.which("node", path=search)
-        if node is None or not (ROOT / CLI).exists():
-            raise CdkMissingError(
-                f"{'Node' if node is None else ROOT / CLI}: not found; run `make setup`"
-            )
-        self._command = [node, str(ROOT / CLI)]
-        kept = {name: os.environ[name] for name in self.INHERITED if name in os.environ}
-        self._environment = {
-            **kept,
-            "PATH": search,
-            "JSII_NODE": node,
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "NO_COLOR": "1",
-            **package_cache(Path(kept.get("HOME") or Path.home())),
-            **settings,
-        }
+        self._environment = surroundings(settings)
+        if not (ROOT / CLI).exists():
+            raise CdkMissingError(f"{ROOT / CLI}: not found; run `make setup`")
+        self._command = [self._environment["JSII_NODE"], str(ROOT / CLI)]
 
     def run(self, arguments: Sequence[str], listener: Listener = lambda _: None) -> list[str]:
         """Run one command to its end and return the lines that it printed.

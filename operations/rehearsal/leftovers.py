@@ -31,10 +31,16 @@ def _ec2(operation: str, parameter: str, key: str) -> Finder:
     return lambda cloud, name: cloud.ask("ec2", operation, **{parameter: [name]})[key]
 
 
+def _budget(cloud: Cloud, name: str) -> Any:
+    account = cloud.ask("sts", "get_caller_identity")["Account"]
+    return [cloud.ask("budgets", "describe_budget", AccountId=account, BudgetName=name)["Budget"]]
+
+
 FINDERS: Final[dict[str, Finder]] = {
     "AWS::AutoScaling::AutoScalingGroup": lambda cloud, name: cloud.ask(
         "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name]
     )["AutoScalingGroups"],
+    "AWS::Budgets::Budget": _budget,
     "AWS::EC2::CapacityReservation": _ec2(
         "describe_capacity_reservations", "CapacityReservationIds", "CapacityReservations"
     ),
@@ -67,6 +73,9 @@ FINDERS: Final[dict[str, Finder]] = {
         if group["logGroupName"] == name
     ],
     "AWS::S3::Bucket": lambda cloud, name: [cloud.ask("s3", "head_bucket", Bucket=name)],
+    "AWS::SNS::Topic": lambda cloud, name: [
+        cloud.ask("sns", "get_topic_attributes", TopicArn=name)["Attributes"]
+    ],
     "AWS::SSM::Parameter": lambda cloud, name: [
         cloud.ask("ssm", "get_parameter", Name=name)["Parameter"]
     ],

@@ -14,7 +14,13 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.network import ExistingNetworkSpec
 from operations.aws import Account, Cloud, CloudError
 from operations.emulator.process import Emulator
-from operations.rehearsal import cluster_proof, network_proof, storage_proof, training_proof
+from operations.rehearsal import (
+    budget_proof,
+    cluster_proof,
+    network_proof,
+    storage_proof,
+    training_proof,
+)
 from operations.rehearsal.cdk import Cdk
 from operations.rehearsal.deployment import Deployment, stack_templates
 from operations.rehearsal.display import Display
@@ -36,6 +42,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "image repository": training_proof.images,
     "job parameters": training_proof.parameters,
     "unattended training": training_proof.unattended,
+    "budget": budget_proof.budget,
 }
 
 Results = dict[str, list[Check]]

@@ -7,7 +7,8 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
 from operations.aws import Cloud
 
-IMPORTS: Final = """from constructs_lib.spec.environment import *
+IMPORTS: Final = """from constructs_lib.spec.budget import *
+from constructs_lib.spec.environment import *
 from constructs_lib.spec.lustre import *
 from constructs_lib.spec.network import *
 from constructs_lib.spec.nodes import *

@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from constructs_lib.spec.loading import EnvironmentFileError, load_specs
+from constructs_lib.spec.loading import EnvironmentFileError, load_recipes
 from constructs_lib.spec.recipe import RecipeSpec
 
 
@@ -21,7 +21,7 @@ def find_recipe(name: str) -> RecipeSpec:
         SpecError: where it cannot work, with every problem.
     """
     if name.endswith(".py") or "/" in name:
-        found = load_specs(Path(name), RecipeSpec, besides=registered())
+        found = load_recipes(Path(name), besides=registered())
         if len(found) == 1:
             return found[0]
         held = ", ".join(recipe.name for recipe in found)

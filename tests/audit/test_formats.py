@@ -87,6 +87,7 @@ def test_json_has_all_of_it(report):
         "templates": 2,
         "resources": 2,
         "findings": {"error": 1, "warning": 0, "info": 1},
+        "acknowledged": 0,
         "cannot_tell": 1,
         "fail_on": "error",
         "failed": True,

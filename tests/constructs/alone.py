@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
+from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
@@ -19,6 +20,7 @@ from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
@@ -123,6 +125,15 @@ def _launcher_role(stack: cdk.Stack, around: Surroundings) -> None:
 
 CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "cluster-placement": _placement,
+    "cost-budget": lambda s, _: CostBudget(
+        s,
+        "It",
+        spec=BudgetSpec(ceiling_usd_per_day=1000, notify=("team@example.com",)),
+        environment_name="dev",
+    ),
+    "cost-budget-with-topic": lambda s, a: CostBudget(
+        s, "It", spec=BudgetSpec(ceiling_usd_per_day=1000), environment_name="dev", key=a.key
+    ),
     "data-bucket": lambda s, a: DataBucket(s, "It", key=a.key, keep=True),
     "data-bucket-not-kept": lambda s, a: DataBucket(s, "It", key=a.key, keep=False),
     "data-key": lambda s, _: DataKey(s, "It", keep=True),

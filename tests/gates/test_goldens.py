@@ -5,7 +5,7 @@ from pathlib import Path
 
 import app
 from environments import ENVIRONMENTS
-from golden.generate import GOLDEN, templates
+from golden.generate import GOLDEN, sheets, templates
 
 KEPT = Path(__file__).parent / "stateful_logical_ids.json"
 
@@ -38,6 +38,15 @@ def test_golden_templates_are_what_is_synthesized(assembly: Path):
 
     assert sorted(fresh) == sorted(golden)
     assert [name for name in fresh if fresh[name] != golden[name]] == []
+
+
+def test_golden_cost_sheets_are_what_the_environments_cost():
+    """A change that costs money is seen in the same review as the change."""
+    golden = {
+        path.relative_to(GOLDEN).as_posix(): path.read_bytes() for path in GOLDEN.glob("*/cost.md")
+    }
+
+    assert sheets(ENVIRONMENTS) == golden
 
 
 def test_synthesizing_twice_gives_the_same_bytes(assembly: Path, tmp_path: Path):

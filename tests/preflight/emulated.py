@@ -10,6 +10,7 @@ from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
 from operations.aws import Account
 from operations.emulator.quotas import QUOTAS
+from tests.spec.budgets import AMPLE
 
 REGION = "us-east-1"
 ZONE = "use1-az6"
@@ -87,6 +88,7 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
             keep_data=False,
         ),
         sagemaker=SageMakerSpec(instances=2),
+        budget=AMPLE,
     )
     deployer = settings | _roles(owner, account)
     return Prepared(spec, owner, deployer, vpc_id)

@@ -6,6 +6,7 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from tests.spec.budgets import AMPLE
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -52,6 +53,7 @@ GIVEN = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
+    budget=AMPLE,
 )
 """Everything that can be there already is there already."""
 

@@ -121,7 +121,7 @@ def as_deployer(monkeypatch: pytest.MonkeyPatch, ready: Prepared) -> None:
 @pytest.fixture
 def environment_file(tmp_path: Path, ready: Prepared) -> str:
     """The environment as a user's own file."""
-    names = ("environment", "lustre", "network", "nodes")
+    names = ("budget", "environment", "lustre", "network", "nodes")
     imports = "\n".join(f"from constructs_lib.spec.{name} import *" for name in names)
     path = tmp_path / "ours.py"
     path.write_text(f"{imports}\nOURS = {ready.spec!r}\n")
@@ -137,9 +137,11 @@ def typed(*words: str) -> int:
 
 @pytest.mark.usefixtures("as_deployer", "aws")
 def test_the_command_says_where_it_looked_and_what_it_found(
-    environment_file: str, capsys: pytest.CaptureFixture[str]
+    environment_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """A table for a reader, with the calls that show the same."""
+    """A table for a reader, with the calls that show the same, and what the templates are."""
+    # However busy the machine is.
+    monkeypatch.setattr("operations.preflight.synthesis.SECONDS", 300.0)
     assert typed(environment_file) == 0
 
     shown = capsys.readouterr().out
@@ -149,6 +151,7 @@ def test_the_command_says_where_it_looked_and_what_it_found(
     )
     assert "aws ec2 describe-route-tables --filters Name=vpc-id,Values=vpc-" in shown
     assert {name for name in NAMES if name not in shown} == set()
+    assert "rules find no error in" in " ".join(shown.split())
 
 
 @pytest.mark.usefixtures("as_deployer", "aws")

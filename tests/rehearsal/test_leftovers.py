@@ -19,6 +19,7 @@ PARTS_OF_OTHERS = {
     "AWS::IAM::ManagedPolicy",
     "AWS::Lambda::Function",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::TopicPolicy",
     "Custom::S3AutoDeleteObjects",
     "Custom::VpcRestrictDefaultSG",
 }

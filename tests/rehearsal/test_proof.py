@@ -162,6 +162,60 @@ def stop_logging(deployed):
     )
 
 
+def raise_the_limit(deployed):
+    """Let the budget be a dollar larger than the ceiling."""
+    found = budget_of(deployed)
+    limit = {**found["BudgetLimit"], "Amount": str(float(found["BudgetLimit"]["Amount"]) + 1)}
+    new = {key: found[key] for key in ("BudgetName", "BudgetType", "TimeUnit", "CostFilters")}
+    account = deployed.cloud.ask("sts", "get_caller_identity")["Account"]
+    deployed.cloud.ask(
+        "budgets", "update_budget", AccountId=account, NewBudget={**new, "BudgetLimit": limit}
+    )
+
+
+def budget_of(deployed):
+    """Return the environment's budget."""
+    account = deployed.cloud.ask("sts", "get_caller_identity")["Account"]
+    name = deployed.deployment.id_at("Network", "Budget/Resource")
+    answer = deployed.cloud.ask("budgets", "describe_budget", AccountId=account, BudgetName=name)
+    return answer["Budget"]
+
+
+def silence_the_forecast(deployed):
+    """Delete the alert of money that is forecast."""
+    account = deployed.cloud.ask("sts", "get_caller_identity")["Account"]
+    deployed.cloud.ask(
+        "budgets",
+        "delete_notification",
+        AccountId=account,
+        BudgetName=budget_of(deployed)["BudgetName"],
+        Notification={
+            "NotificationType": "FORECASTED",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 100.0,
+            "ThresholdType": "PERCENTAGE",
+        },
+    )
+
+
+def tell_somebody_else(deployed):
+    """Let an alert go to an address that nobody asked for."""
+    account = deployed.cloud.ask("sts", "get_caller_identity")["Account"]
+    deployed.cloud.ask(
+        "budgets",
+        "create_subscriber",
+        AccountId=account,
+        BudgetName=budget_of(deployed)["BudgetName"],
+        Notification={
+            "NotificationType": "ACTUAL",
+            "ComparisonOperator": "GREATER_THAN",
+            "Threshold": 80.0,
+            "ThresholdType": "PERCENTAGE",
+        },
+        Subscriber={"SubscriptionType": "EMAIL", "Address": "stranger@example.com"},
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "area", "words"),
     [
@@ -175,6 +229,9 @@ def stop_logging(deployed):
         (lose_a_card, "launch template", "interfaces, layout one-address"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
+        (raise_the_limit, "budget", "limit of the budget"),
+        (silence_the_forecast, "budget", "alerts of the budget"),
+        (tell_somebody_else, "budget", "who is told at 80 %"),
         (lose_a_parameter, "job parameters", "file-system-id"),
         (borrow_a_role, "unattended training", "role of the state machine"),
         (stop_logging, "unattended training", "log level of the state machine"),

@@ -97,6 +97,13 @@ CAPACITY: Final = (
     ),
     Case("CAPACITY-11", "cluster", {**BLOCK, **NO_RESERVATION}, BLOCK),
     Case(
+        "CAPACITY-21",
+        "cluster",
+        {**BLOCK, TARGET: {"CapacityReservationId": ref("Reservation")}},
+        BLOCK,
+        words="Reservation",
+    ),
+    Case(
         "CAPACITY-12",
         "cluster",
         {**BLOCK, "Nodes.MaxSize": "65"},

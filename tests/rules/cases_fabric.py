@@ -280,4 +280,11 @@ FABRIC: Final = (
         },
         words="p4d.24xlarge, p4de.24xlarge",
     ),
+    Case(
+        "FABRIC-34",
+        "cluster",
+        {f"{DATA}.NetworkInterfaces.2.Groups": GONE},
+        {f"{DATA}.NetworkInterfaces.2.Groups": [att("Fabric", "GroupId")]},
+        words="NetworkInterfaces[2]",
+    ),
 )

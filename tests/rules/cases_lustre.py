@@ -7,6 +7,10 @@ from tests.rules.rule_cases import GONE, Case
 
 L: Final = "Lustre.LustreConfiguration"
 MOUNTED: Final = {"Template.LaunchTemplateData.UserData": MOUNT}
+NOTHING_OUT: Final = {
+    "Fabric.SecurityGroupEgress": [{"IpProtocol": "icmp", "CidrIp": "255.255.255.255/32"}]
+}
+"""In place of EC2's default rule."""
 FREE: Final = {"Data": GONE, "Checkpoints": GONE}
 """Without associations, which exclude what some cases are about."""
 SCRATCH: Final = {
@@ -92,6 +96,33 @@ LUSTRE_CASES: Final = (
     ),
     Case("LUSTRE-7", "storage", {**SCRATCH, f"{L}.EfaEnabled": True}, OVER_EFA),
     Case(
+        "LUSTRE-25",
+        "storage",
+        {"Lustre.FileSystemTypeVersion": "2.12"},
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
+        words="2.12",
+    ),
+    Case(
+        "LUSTRE-25",
+        "storage",
+        {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.1},
+        {f"{L}.MetadataConfiguration": GONE, "Lustre.FileSystemTypeVersion": 2.12},
+        words="2.1",
+    ),
+    Case(
+        "LUSTRE-24",
+        "storage",
+        {"ServersHighIn.FromPort": 1021, "FromClientsHighIn.FromPort": 1021},
+        {"FromClientsHighIn.FromPort": 1021},
+        words="TCP 1018-1020 in",
+    ),
+    Case(
+        "LUSTRE-9",
+        "storage",
+        {**SCRATCH, "Lustre.KmsKeyId": "alias/data"},
+        {**SCRATCH, "Lustre.KmsKeyId": "alias/aws/fsx"},
+    ),
+    Case(
         "LUSTRE-8",
         "storage",
         {**FREE, f"{L}.AutomaticBackupRetentionDays": 91},
@@ -173,6 +204,43 @@ LUSTRE_CASES: Final = (
         words="Nodes mounts it",
     ),
     Case(
+        "LUSTRE-16",
+        "both",
+        {
+            **MOUNTED,
+            "FromClientsHighIn": GONE,
+            "@Lustre.DependsOn": sorted(set(SERVER_RULES) - {"FromClientsHighIn"}),
+        },
+        MOUNTED,
+        words="no rule of Servers admits Fabric by TCP 1018-1023",
+    ),
+    Case(
+        "LUSTRE-16",
+        "both",
+        {**MOUNTED, **NOTHING_OUT, "FromClientsLowOut": GONE},
+        {
+            **MOUNTED,
+            **NOTHING_OUT,
+            "FromClientsLowOut": GONE,
+            "Outward": {
+                "Type": "AWS::EC2::SecurityGroupEgress",
+                "Properties": {
+                    "GroupId": att("Fabric", "GroupId"),
+                    "IpProtocol": "-1",
+                    "CidrIp": "10.0.0.0/16",
+                },
+            },
+        },
+        words="no rule of Fabric leads to Servers by TCP 988",
+    ),
+    Case(
+        "LUSTRE-26",
+        "both",
+        {**MOUNTED, **NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
+        {**NOTHING_OUT, "ToClientsLowIn": GONE, "ToClientsHighIn": GONE},
+        words="no rule of Fabric admits Servers by TCP 988 and 1018-1023",
+    ),
+    Case(
         "LUSTRE-17",
         "both",
         {**MOUNTED, **OVER_EFA},
@@ -228,4 +296,12 @@ LUSTRE_CASES: Final = (
         words="SCRATCH_1",
     ),
     Case("LUSTRE-23", "storage", {**SCRATCH, f"{L}.ImportPath": "s3://data"}, SCRATCH),
+    Case(
+        "LUSTRE-23",
+        "storage",
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": GONE},
+        {**SCRATCH, "Lustre.FileSystemTypeVersion": "2.12"},
+        words="2.10 for SCRATCH_2",
+    ),
+    Case("LUSTRE-23", "storage", TIERING, {**FREE, **TIERING}, words="INTELLIGENT_TIERING"),
 )

@@ -209,13 +209,14 @@ SLURM: Final = (
         "pcs",
         {"NodeRole.Path": GONE, "Profile.Path": GONE},
         {"NodeRole.Path": GONE, "Profile.Path": GONE, "NodeRole.RoleName": "AWSPCS-nodes"},
-        words="Profile",
+        words="NodeRole",
     ),
     Case(
         "SLURM-2",
         "pcs",
-        {"Workers.IamInstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/nodes"},
-        {"Workers.IamInstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/AWSPCS-n"},
+        {"NodeRole.Path": "/", "Profile.InstanceProfileName": "AWSPCS-nodes"},
+        {"Profile.Path": "/"},
+        words="NodeRole",
     ),
     Case("SLURM-3", "pcs", {f"{DATA}.NetworkInterfaces.3.InterfaceType": "efa-only"}, words="1"),
     Case(

@@ -18,7 +18,8 @@ class Mutation:
     """One way to break a template, and the rule that must name it."""
 
     name: str
-    rule: str
+    rule: str | tuple[str, ...]
+    """Where several name it, one of them must."""
     change: Change
     applies: Callable[[Stacks], bool] = lambda _stacks: True
 
@@ -31,6 +32,14 @@ class Mutation:
 
 def _reserved(stacks: Stacks) -> bool:
     return any(of(stacks, "AWS::EC2::CapacityReservation"))
+
+
+def _unreserved(stacks: Stacks) -> bool:
+    return not _reserved(stacks)
+
+
+def _scratch(stacks: Stacks) -> bool:
+    return not _persistent(stacks)
 
 
 def _linked(stacks: Stacks) -> bool:
@@ -91,4 +100,46 @@ MUTATIONS: Final = (
     Mutation("a confused deputy", "SAGEMAKER-16", wrong_values.trust),
     Mutation("any role passed", "SAGEMAKER-17", wrong_values.pass_role),
     Mutation("an upgrade at boot", "SAFETY-11", wrong_values.script),
+    Mutation("a fabric by addresses", "FABRIC-1", wrong_values.fabric_by_block),
+    Mutation("a fabric of TCP alone", ("FABRIC-1", "FABRIC-2"), wrong_values.fabric_by_port),
+    Mutation("a fabric of another group", ("FABRIC-1", "FABRIC-2"), wrong_values.fabric_of_another),
+    Mutation("a fabric open to the world", "FABRIC-21", wrong_values.world_open),
+    Mutation("a second EFA device on a card", "FABRIC-8", wrong_values.second_device),
+    Mutation("an address of an efa-only interface", "FABRIC-19", wrong_values.address),
+    Mutation("an interface in no group", "FABRIC-34", wrong_values.bare_interface),
+    Mutation("many groups", "FABRIC-18", wrong_values.many_groups),
+    Mutation("nodes in two zones", "FABRIC-12", wrong_values.two_zones),
+    Mutation("a placement group in two zones", "CAPACITY-1", wrong_values.two_zones),
+    Mutation("nodes kept apart", "CAPACITY-3", wrong_values.strategy),
+    Mutation("CPU options by halves", "CAPACITY-6", wrong_values.cpu_options),
+    Mutation("protected nodes", "CAPACITY-7", wrong_values.protected),
+    Mutation("a type without EFA", "FABRIC-3", wrong_values.without_efa),
+    Mutation("a type of more cards", "FABRIC-13", wrong_values.other_type),
+    Mutation("several types", "FABRIC-25", wrong_values.mixed_types),
+    Mutation("a subnet that is too small", "FABRIC-17", wrong_values.too_small),
+    Mutation("a preference", "CAPACITY-13", wrong_values.preference, _reserved),
+    Mutation("a block in a placement group", "CAPACITY-8", wrong_values.market),
+    Mutation("a block without a reservation", "CAPACITY-11", wrong_values.market, _unreserved),
+    Mutation("a block that is none", "CAPACITY-21", wrong_values.market, _reserved),
+    Mutation("a number of reserved", "CAPACITY-18", wrong_values.reserved_count, _reserved),
+    Mutation("an end by halves", "CAPACITY-19", wrong_values.reserved_end, _reserved),
+    Mutation("a place for anybody", "CAPACITY-20", wrong_values.reserved_for_anybody, _reserved),
+    Mutation("no throughput", "LUSTRE-2", wrong_values.no_throughput, _persistent),
+    Mutation("another storage type", "LUSTRE-3", wrong_values.storage_type),
+    Mutation("no such deployment type", "LUSTRE-3", wrong_values.deployment_type),
+    Mutation("metadata IOPS", "LUSTRE-4", wrong_values.metadata_iops),
+    Mutation("an option of another tier", "LUSTRE-5", wrong_values.drive_cache),
+    Mutation("backups for years", "LUSTRE-8", wrong_values.long_backups),
+    Mutation("a key of a scratch file system", "LUSTRE-9", wrong_values.scratch_key, _scratch),
+    Mutation("an old Lustre", "LUSTRE-25", wrong_values.old_lustre, _persistent),
+    Mutation("overlapping associations", "LUSTRE-22", wrong_values.overlapping, _linked),
+    Mutation("a Lustre port closed outward", "LUSTRE-14", wrong_values.ports_out),
+    Mutation("ports of an older guide", "LUSTRE-24", wrong_values.some_ports),
+    Mutation("clients shut out", "LUSTRE-16", wrong_values.clients_in),
+    Mutation("servers shut out", "LUSTRE-26", wrong_values.clients_out),
+    Mutation("nobody decided", "SAFETY-1", wrong_values.undecided, _persistent),
+    Mutation("a group left behind", "SAFETY-4", wrong_values.group_left_behind, _keeps),
+    Mutation("a download at boot", "SAFETY-10", wrong_values.fetched),
+    Mutation("the newest image", "SAFETY-9", wrong_values.newest),
+    Mutation("an administrator", "SAGEMAKER-18", wrong_values.administrator),
 )

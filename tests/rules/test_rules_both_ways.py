@@ -8,9 +8,10 @@ from tests.rules.cases_fabric import FABRIC
 from tests.rules.cases_lustre import LUSTRE_CASES
 from tests.rules.cases_safety import SAFETY
 from tests.rules.cases_services import SAGEMAKER, SLURM
+from tests.rules.cases_variables import VARIABLES
 from tests.rules.rule_cases import BASES, Case, changed, said, verdict
 
-CASES = (*FABRIC, *CAPACITY, *LUSTRE_CASES, *SAGEMAKER, *SLURM, *SAFETY)
+CASES = (*FABRIC, *VARIABLES, *CAPACITY, *LUSTRE_CASES, *SAGEMAKER, *SLURM, *SAFETY)
 
 
 def named(case: Case) -> str:

@@ -74,7 +74,8 @@ def test_a_known_fault_trips_the_rule_that_names_it(mutation: Mutation, data: st
     fitting = [name for name in ENVIRONMENTS if mutation.applies(golden(name))]
     broken = mutation.made(golden(data.draw(st.sampled_from(fitting))), data)
 
-    assert mutation.rule in said(judged(broken, "us-east-1"))
+    names = mutation.rule if isinstance(mutation.rule, tuple) else (mutation.rule,)
+    assert said(judged(broken, "us-east-1")).intersection(names)
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,328 @@ def script(stacks: Stacks, data: st.DataObject) -> None:
     launch(stacks)["UserData"] = {
         "Fn::Base64": f"#!/bin/bash\n{data.draw(st.sampled_from(commands))}\n"
     }
+
+
+def _rules(stacks: Stacks, kind: str, wanted: Callable[[dict[str, Any]], bool]) -> list[Any]:
+    return [r["Properties"] for r in of(stacks, kind) if wanted(r["Properties"])]
+
+
+def _fabric(properties: dict[str, Any]) -> bool:
+    return bool(properties["IpProtocol"] == "-1")
+
+
+def fabric_by_block(stacks: Stacks, data: st.DataObject) -> None:
+    """The rule is there, and names addresses where EFA needs a group."""
+    for rule in _rules(stacks, "AWS::EC2::SecurityGroupIngress", _fabric):
+        del rule["SourceSecurityGroupId"]
+        rule["CidrIp"] = data.draw(st.sampled_from(["10.0.0.0/8", "0.0.0.0/0", "10.1.0.0/16"]))
+
+
+def fabric_by_port(stacks: Stacks, data: st.DataObject) -> None:
+    """The rule names the group, and lets TCP pass alone."""
+    kind = data.draw(st.sampled_from(["Ingress", "Egress"]))
+    for rule in _rules(stacks, f"AWS::EC2::SecurityGroup{kind}", _fabric):
+        rule |= {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535}
+
+
+def fabric_of_another(stacks: Stacks, data: st.DataObject) -> None:
+    kind, peer = data.draw(
+        st.sampled_from(
+            [("Ingress", "SourceSecurityGroupId"), ("Egress", "DestinationSecurityGroupId")]
+        )
+    )
+    for rule in _rules(stacks, f"AWS::EC2::SecurityGroup{kind}", _fabric):
+        rule[peer] = "sg-0123456789abcdef0"
+
+
+def world_open(stacks: Stacks, data: st.DataObject) -> None:
+    block = data.draw(st.sampled_from(["0.0.0.0/0"]))
+    for template in stacks.values():
+        for resource in list(template["Resources"].values()):
+            if resource["Type"] == "AWS::EC2::SecurityGroupIngress" and _fabric(
+                resource["Properties"]
+            ):
+                rule = {"GroupId": resource["Properties"]["GroupId"], "IpProtocol": "-1"}
+                template["Resources"]["Open"] = {
+                    "Type": "AWS::EC2::SecurityGroupIngress",
+                    "Properties": {**rule, "CidrIp": block},
+                }
+
+
+def second_device(stacks: Stacks, data: st.DataObject) -> None:
+    """A second EFA device of a card, at a place of its own."""
+    interfaces = launch(stacks)["NetworkInterfaces"]
+    entry = data.draw(st.sampled_from(interfaces[1:]))
+    entry["NetworkCardIndex"] = 0 if entry["NetworkCardIndex"] else 1
+    entry["DeviceIndex"] = data.draw(st.integers(2, 14))
+    entry["InterfaceType"] = "efa"
+    for other in interfaces:
+        if other is not entry and other["NetworkCardIndex"] == entry["NetworkCardIndex"]:
+            other["InterfaceType"] = "efa"
+
+
+def address(stacks: Stacks, data: st.DataObject) -> None:
+    fabric = [e for e in launch(stacks)["NetworkInterfaces"] if e["InterfaceType"] == "efa-only"]
+    entry = data.draw(st.sampled_from(fabric))
+    name, value = data.draw(
+        st.sampled_from(
+            [
+                ("PrivateIpAddress", "10.0.0.9"),
+                ("SecondaryPrivateIpAddressCount", 2),
+                ("Ipv6AddressCount", 1),
+            ]
+        )
+    )
+    entry[name] = value
+
+
+def bare_interface(stacks: Stacks, data: st.DataObject) -> None:
+    del data.draw(st.sampled_from(launch(stacks)["NetworkInterfaces"]))["Groups"]
+
+
+def many_groups(stacks: Stacks, data: st.DataObject) -> None:
+    entry = data.draw(st.sampled_from(launch(stacks)["NetworkInterfaces"]))
+    count = data.draw(st.integers(4, 16))
+    entry["Groups"] = [*entry["Groups"], *(f"sg-{n:017x}" for n in range(count))]
+
+
+def two_zones(stacks: Stacks, data: st.DataObject) -> None:
+    """The group launches into a second subnet, of another zone."""
+    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
+    zone = data.draw(st.sampled_from(["use1-az1", "use1-az2", "use1-az4"]))
+    stacks["Cluster"]["Resources"]["Elsewhere"] = {
+        "Type": "AWS::EC2::Subnet",
+        "Properties": {
+            "VpcId": "vpc-0123456789abcdef0",
+            "CidrBlock": "10.9.0.0/20",
+            "AvailabilityZoneId": zone,
+        },
+    }
+    group["VPCZoneIdentifier"] = [*group["VPCZoneIdentifier"], {"Ref": "Elsewhere"}]
+
+
+def strategy(stacks: Stacks, data: st.DataObject) -> None:
+    one(stacks, "AWS::EC2::PlacementGroup")["Strategy"] = data.draw(
+        st.sampled_from(["spread", "partition"])
+    )
+
+
+def cpu_options(stacks: Stacks, data: st.DataObject) -> None:
+    launch(stacks)["CpuOptions"] = data.draw(
+        st.sampled_from(
+            [
+                {"CoreCount": 48},
+                {"ThreadsPerCore": 1},
+                {"CoreCount": 96, "ThreadsPerCore": 1},
+                {"CoreCount": 48, "ThreadsPerCore": 4},
+            ]
+        )
+    )
+
+
+def protected(stacks: Stacks, data: st.DataObject) -> None:
+    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["NewInstancesProtectedFromScaleIn"] = (
+        data.draw(st.sampled_from([True, "true"]))
+    )
+
+
+def without_efa(stacks: Stacks, data: st.DataObject) -> None:
+    launch(stacks)["InstanceType"] = data.draw(
+        st.sampled_from(["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"])
+    )
+
+
+def other_type(stacks: Stacks, data: st.DataObject) -> None:
+    launch(stacks)["InstanceType"] = data.draw(
+        st.sampled_from(["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"])
+    )
+
+
+def preference(stacks: Stacks, data: st.DataObject) -> None:
+    specification = launch(stacks)["CapacityReservationSpecification"]
+    specification["CapacityReservationPreference"] = data.draw(st.sampled_from(["open", "none"]))
+
+
+def market(stacks: Stacks, _data: st.DataObject) -> None:
+    launch(stacks)["InstanceMarketOptions"] = {"MarketType": "capacity-block"}
+
+
+def reserved_count(stacks: Stacks, data: st.DataObject) -> None:
+    one(stacks, "AWS::EC2::CapacityReservation")["InstanceCount"] = data.draw(
+        st.integers(1001, 100_000) | st.integers(-5, 0)
+    )
+
+
+def reserved_end(stacks: Stacks, data: st.DataObject) -> None:
+    reservation = one(stacks, "AWS::EC2::CapacityReservation")
+    if data.draw(st.booleans()):
+        reservation["EndDateType"] = "limited"
+    else:
+        reservation["EndDate"] = "2027-01-01T00:00:00Z"
+
+
+def reserved_for_anybody(stacks: Stacks, data: st.DataObject) -> None:
+    reservation = one(stacks, "AWS::EC2::CapacityReservation")
+    if data.draw(st.booleans()):
+        reservation["InstanceMatchCriteria"] = "open"
+    else:
+        del reservation["InstanceMatchCriteria"]
+
+
+def no_throughput(stacks: Stacks, _data: st.DataObject) -> None:
+    del lustre(stacks)["LustreConfiguration"]["PerUnitStorageThroughput"]
+
+
+def storage_type(stacks: Stacks, data: st.DataObject) -> None:
+    system = lustre(stacks)
+    kinds = ["HDD", "NVME", "ssd"]
+    if system["LustreConfiguration"]["DeploymentType"] != "PERSISTENT_2":
+        kinds.append("INTELLIGENT_TIERING")
+    system["StorageType"] = data.draw(st.sampled_from(kinds))
+
+
+def deployment_type(stacks: Stacks, data: st.DataObject) -> None:
+    lustre(stacks)["LustreConfiguration"]["DeploymentType"] = data.draw(
+        st.sampled_from(["PERSISTENT_3", "SCRATCH", "PERSISTENT"])
+    )
+
+
+def metadata_iops(stacks: Stacks, data: st.DataObject) -> None:
+    right = {1500, 3000, 6000, *range(12000, 192001, 12000)}
+    lustre(stacks)["LustreConfiguration"]["MetadataConfiguration"] = {
+        "Mode": "USER_PROVISIONED",
+        "Iops": data.draw(st.integers(1, 300_000).filter(lambda n: n not in right)),
+    }
+
+
+def drive_cache(stacks: Stacks, data: st.DataObject) -> None:
+    name, value = data.draw(
+        st.sampled_from([("DriveCacheType", "READ"), ("ThroughputCapacity", 4000)])
+    )
+    lustre(stacks)["LustreConfiguration"][name] = value
+
+
+def long_backups(stacks: Stacks, data: st.DataObject) -> None:
+    days = data.draw(st.integers(91, 4000))
+    lustre(stacks)["LustreConfiguration"]["AutomaticBackupRetentionDays"] = days
+
+
+def scratch_key(stacks: Stacks, data: st.DataObject) -> None:
+    lustre(stacks)["KmsKeyId"] = data.draw(
+        st.sampled_from(["alias/data", "arn:aws:kms:us-east-1:1:key/a"])
+    )
+
+
+def old_lustre(stacks: Stacks, data: st.DataObject) -> None:
+    lustre(stacks)["FileSystemTypeVersion"] = data.draw(st.sampled_from(["2.10", "2.12"]))
+
+
+def overlapping(stacks: Stacks, data: st.DataObject) -> None:
+    first, second = (r["Properties"] for r in of(stacks, "AWS::FSx::DataRepositoryAssociation"))
+    path = first["FileSystemPath"]
+    second["FileSystemPath"] = data.draw(st.sampled_from([path, f"{path}/inner", f"{path}/"]))
+
+
+def ports_out(stacks: Stacks, data: st.DataObject) -> None:
+    port = data.draw(st.sampled_from([988, 1018]))
+    remove(stacks, "AWS::EC2::SecurityGroupEgress", lambda p: p.get("FromPort") == port)
+
+
+def some_ports(stacks: Stacks, data: st.DataObject) -> None:
+    """The ports of an older guide."""
+    kind = data.draw(st.sampled_from(["Ingress", "Egress"]))
+    for rule in _rules(
+        stacks, f"AWS::EC2::SecurityGroup{kind}", lambda p: p.get("FromPort") == 1018
+    ):
+        rule["FromPort"] = 1021
+
+
+def _of_clients(stacks: Stacks, part: str) -> None:
+    """Remove the rules between clients and servers of one direction, by their names."""
+    for template in stacks.values():
+        resources: Resources = template["Resources"]
+        for name in [n for n in resources if part in n]:
+            del resources[name]
+        for resource in resources.values():
+            if isinstance(resource.get("DependsOn"), list):
+                resource["DependsOn"] = [n for n in resource["DependsOn"] if n in resources]
+
+
+def clients_in(stacks: Stacks, data: st.DataObject) -> None:
+    """Nodes may not reach the file system, at one of both ends."""
+    ends = ["988In", "988Out", "1018In", "1018Out"]
+    _of_clients(stacks, f"FromClient0{data.draw(st.sampled_from(ends))}")
+
+
+def clients_out(stacks: Stacks, data: st.DataObject) -> None:
+    """The file system may not reach the nodes, at one of both ends."""
+    ends = ["988In", "988Out", "1018In", "1018Out"]
+    _of_clients(stacks, f"ToClient0{data.draw(st.sampled_from(ends))}")
+
+
+def undecided(stacks: Stacks, _data: st.DataObject) -> None:
+    (system,) = of(stacks, "AWS::FSx::FileSystem")
+    system.pop("DeletionPolicy", None)
+    system.pop("UpdateReplacePolicy", None)
+
+
+def group_left_behind(stacks: Stacks, data: st.DataObject) -> None:
+    groups = [r for r in of(stacks, "AWS::EC2::SecurityGroup") if "DeletionPolicy" in r]
+    group = data.draw(st.sampled_from(groups))
+    del group["DeletionPolicy"]
+
+
+def fetched(stacks: Stacks, data: st.DataObject) -> None:
+    commands = [
+        "curl -fsSL https://get.docker.com | sh",
+        "wget https://developer.download.nvidia.com/cuda.run",
+        "git clone https://github.com/NVIDIA/nccl-tests",
+        "pip install torch",
+        "python3 -m pip install torch==2.9",
+    ]
+    launch(stacks)["UserData"] = {
+        "Fn::Base64": f"#!/bin/bash\n{data.draw(st.sampled_from(commands))}\n"
+    }
+
+
+def newest(stacks: Stacks, data: st.DataObject) -> None:
+    launch(stacks)["ImageId"] = data.draw(
+        st.sampled_from(
+            [
+                "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+                "{{resolve:ssm:/aws/service/eks/optimized-ami/1.33/amazon-linux-2/recommended/id}}",
+            ]
+        )
+    )
+
+
+def administrator(stacks: Stacks, data: st.DataObject) -> None:
+    roles = [
+        r["Properties"]
+        for r in of(stacks, "AWS::IAM::Role")
+        if any(
+            name in str(r["Properties"]["AssumeRolePolicyDocument"])
+            for name in ("sagemaker.amazonaws.com", "ec2.amazonaws.com")
+        )
+    ]
+    policy = data.draw(st.sampled_from(["AdministratorAccess", "PowerUserAccess"]))
+    data.draw(st.sampled_from(roles))["ManagedPolicyArns"] = [
+        {"Fn::Sub": f"arn:${{AWS::Partition}}:iam::aws:policy/{policy}"}
+    ]
+
+
+def too_small(stacks: Stacks, data: st.DataObject) -> None:
+    for subnet in of(stacks, "AWS::EC2::Subnet"):
+        subnet["Properties"]["CidrBlock"] = data.draw(st.sampled_from(["10.0.0.0/29"]))
+    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = "16"
+
+
+def mixed_types(stacks: Stacks, data: st.DataObject) -> None:
+    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
+    other = data.draw(st.sampled_from(["p4de.24xlarge", "p5.48xlarge"]))
+    group["MixedInstancesPolicy"] = {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": group.pop("LaunchTemplate"),
+            "Overrides": [{"InstanceType": "p4d.24xlarge"}, {"InstanceType": other}],
+        }
+    }

@@ -24,6 +24,7 @@ from operations.training.recipe_files import find_recipe
 from operations.training.request import build
 from recipes import RECIPES
 from tests.sagemaker.requests import DEPLOYED, recipe
+from tests.spec.budgets import AMPLE
 from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import find
@@ -122,7 +123,7 @@ def test_a_rehearsal_has_a_job_for_every_environment(name: str):
     """Also for somebody's own, of any type that SageMaker trains on."""
     nodes = DEV.nodes.model_copy(update={"instance_type": name, "placement_group": False})
     zone = (instances.find(name).zones("us-east-1") or ("use1-az6",))[0]
-    spec = DEV.model_copy(update={"nodes": nodes, "availability_zone_id": zone})
+    spec = DEV.model_copy(update={"nodes": nodes, "availability_zone_id": zone, "budget": AMPLE})
 
     found = rehearsal_recipe(spec)
     assert found is not None

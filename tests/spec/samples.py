@@ -15,6 +15,7 @@ from constructs_lib.spec.network import (
 )
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from constructs_lib.spec.problem import Problem, SpecError, collecting
+from tests.spec.budgets import AMPLE
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
@@ -95,6 +96,7 @@ P4D: Final = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
+    budget=AMPLE,
 )
 """Four nodes on demand with a PERSISTENT_2 file system."""
 

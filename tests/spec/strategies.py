@@ -23,6 +23,7 @@ from constructs_lib.spec.nodes import (
     CapacityReservationSpec,
     NodesSpec,
 )
+from tests.spec.budgets import AMPLE
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -132,7 +133,7 @@ def lustre(draw: st.DrawFn, *, over_efa: bool = True) -> LustreSpec:
     if tiering:
         iops = st.sampled_from(IOPS).filter(lambda value: value in {6000, 12000})
     metadata = draw(iops) if deployment == "PERSISTENT_2" else None
-    links = draw(repositories()) if deployment != "SCRATCH_1" else ()
+    links = draw(repositories()) if deployment != "SCRATCH_1" and not tiering else ()
     return LustreSpec(
         deployment_type=deployment,
         storage_type=storage,
@@ -235,5 +236,6 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
         nodes=spec,
         storage=storage,
         sagemaker=SageMakerSpec(instances=jobs),
+        budget=AMPLE,
         termination_protection=storage.keep_data and draw(st.booleans()),
     )

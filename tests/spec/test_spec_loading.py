@@ -10,6 +10,7 @@ from constructs_lib.spec.loading import EnvironmentFileError, load
 from constructs_lib.spec.problem import SpecError
 
 IMPORTS = """\
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -21,7 +22,11 @@ NETWORK = NetworkSpec()
 NODES = NodesSpec(instance_type="p4d.24xlarge", count=2)
 STORAGE = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
 PLACE = dict(region="us-east-1", availability_zone_id="use1-az6")
-REST = dict(network=NETWORK, nodes=NODES, storage=STORAGE, sagemaker=SageMakerSpec(instances=0))
+BUDGET = BudgetSpec(ceiling_usd_per_day=10000)
+REST = dict(
+    network=NETWORK, nodes=NODES, storage=STORAGE, sagemaker=SageMakerSpec(instances=0),
+    budget=BUDGET,
+)
 """
 
 EIGHT_FAULTS = f"""{IMPORTS}
@@ -56,6 +61,7 @@ EIGHT = EnvironmentSpec(  # broken: eight.availability_zone_id
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=-1),  # broken: eight.sagemaker.instances
+    budget=BudgetSpec(ceiling_usd_per_day=10**6),
 )
 """
 

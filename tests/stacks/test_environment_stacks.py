@@ -112,6 +112,7 @@ def test_jobs_find_everything_below_one_path(synthesis: Made):
         f"/ultracluster/small/{what}"
         for what in (
             "availability-zone-id",
+            "budget-topic-arn",
             "data-bucket",
             "data-key-arn",
             "execution-role-arn",
@@ -129,6 +130,29 @@ def test_jobs_find_everything_below_one_path(synthesis: Made):
             "subnet-ids",
         )
     }
+
+
+@pytest.mark.parametrize(("name", "count"), [("small", 1), ("govcloud", 0), ("china", 0)])
+def test_a_budget_is_made_where_there_are_budgets(synthesis: Made, name: str, count: int):
+    """GovCloud has none, and China's would be in CNY; the ceiling holds everywhere."""
+    made = synthesis(name)
+
+    assert len(list(made.resources("AWS::Budgets::Budget"))) == count
+    assert len(list(made.resources("AWS::SNS::Topic"))) == count
+    parameters = {p["Properties"]["Name"] for p in made.resources("AWS::SSM::Parameter")}
+    assert (f"/ultracluster/{name}/budget-topic-arn" in parameters) is bool(count)
+
+
+def test_unused_hours_of_a_reservation_are_charged_to_the_environment(synthesis: Made):
+    """They are the largest sum that a budget by tag could miss."""
+    (reservation,) = synthesis("reserved").resources("AWS::EC2::CapacityReservation")
+
+    assert reservation["Properties"]["TagSpecifications"] == [
+        {
+            "ResourceType": "capacity-reservation",
+            "Tags": [{"Key": "ultracluster:environment", "Value": "reserved"}],
+        }
+    ]
 
 
 def test_the_launcher_reads_the_parameters_that_are_written(synthesis: Made):

@@ -11,6 +11,7 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from tests.spec.budgets import AMPLE
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -89,6 +90,7 @@ def world(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
+        budget=AMPLE,
         termination_protection=storage.keep_data,
     )
 

@@ -1,0 +1,51 @@
+"""How long a plan takes, and how much memory: the whole process, as somebody types it.
+
+    python benchmarks/planner/speed.py
+
+The search with a budget looks at every number of nodes from 1 to 1,024, and for each at every
+partition size worth looking at, 15 micro-batches, tensor-parallel degrees 1 to 8, activations kept
+and recomputed.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ("plan", "--parameters", "50e9", "--tokens", "700e9", "--json")
+CASES = {
+    "one number of nodes": (*MODEL, "--nodes", "64"),
+    "every number of nodes, 1 to 1,024": (*MODEL, "--budget", "5e6"),
+}
+ROUNDS = 5
+
+
+def measured(words: Sequence[str]) -> tuple[float, float, int]:
+    """Return seconds, seconds of processor and KiB of memory of one whole process."""
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "operations.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the command ended with {process.returncode}")
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def main() -> None:
+    """Print one line a case."""
+    print(f"{'plan':36} {'s':>6} {'s of CPU':>9} {'MiB':>6}   (median of {ROUNDS} processes)")
+    for name, words in CASES.items():
+        runs = [measured(words) for _ in range(ROUNDS)]
+        seconds, processor, memory = (statistics.median(part) for part in zip(*runs, strict=True))
+        print(f"{name:36} {seconds:6.2f} {processor:9.2f} {memory / 1024:6.1f}")
+
+
+if __name__ == "__main__":
+    main()

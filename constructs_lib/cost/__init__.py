@@ -1,0 +1,1 @@
+"""What an environment costs: quantities, prices and their sum; pure, without AWS and CDK."""

@@ -1,0 +1,122 @@
+"""AWS Budgets: who is told when an environment's money comes near its ceiling."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
+from constructs_lib.spec.budget import TOPIC_ARN, BudgetSpec
+
+Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
+
+
+class CostBudget(Construct):
+    """Define a monthly budget of the ceiling, with alerts of money spent and money forecast.
+
+    It sees what carries the environment's tag, and that only after the tag has been activated as
+    a cost allocation tag by the account that pays: until then it counts nothing.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: BudgetSpec,
+        environment_name: str,
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Define the budget, and a topic where the spec tells nobody.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            spec: the ceiling, the alerts and who is told.
+            environment_name: value of the tag that is watched.
+            key: encrypts the topic; AWS Budgets is admitted to it. Where it was imported its own
+                policy has to do that.
+
+        Raises:
+            ValueError: where a topic is needed and no key is given.
+        """
+        super().__init__(scope, construct_id)
+        if not spec.notify and key is None:
+            raise ValueError(
+                "key: got nothing, and the spec tells nobody (notify=()), so that a topic is "
+                "made; pass a key, or an address in notify"
+            )
+
+        self.topic = self._topic(key) if not spec.notify and key is not None else None
+        own = (self.topic.topic_arn,) if self.topic is not None else ()
+        subscribers = [_subscriber(address) for address in (*spec.notify, *own)]
+        self.resource = budgets.CfnBudget(
+            self,
+            "Resource",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(
+                    amount=spec.ceiling_usd_per_month, unit="USD"
+                ),
+                cost_filters={"TagKeyValue": [f"user:{ENVIRONMENT_TAG}${environment_name}"]},
+                # A credit or a refund would hide money that is being spent.
+                cost_types=budgets.CfnBudget.CostTypesProperty(
+                    include_credit=False, include_refund=False
+                ),
+            ),
+            notifications_with_subscribers=[
+                *(_alert("ACTUAL", p, subscribers) for p in sorted(spec.alerts_percent)),
+                _alert("FORECASTED", spec.forecast_percent, subscribers),
+            ],
+        )
+        policy = self.topic.node.find_child("Policy") if self.topic is not None else None
+        if policy is not None:
+            # A topic that does not admit AWS Budgets yet could be refused as a subscriber.
+            self.resource.node.add_dependency(policy)
+
+    def _topic(self, key: kms.IKey) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        stack = cdk.Stack.of(self)
+        # AWS Cost Management User Guide, "Creating an Amazon SNS topic for budget notifications":
+        # the account in the conditions keeps budgets of others out.
+        budgets_service = iam.ServicePrincipal(
+            "budgets.amazonaws.com",
+            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+        )
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[budgets_service], actions=["sns:Publish"], resources=[topic.topic_arn]
+            )
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[budgets_service],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+            )
+        )
+        return topic
+
+
+def _alert(
+    kind: str, percent: int, subscribers: list[budgets.CfnBudget.SubscriberProperty]
+) -> Notification:
+    return Notification(
+        notification=budgets.CfnBudget.NotificationProperty(
+            notification_type=kind,
+            comparison_operator="GREATER_THAN",
+            threshold=percent,
+            threshold_type="PERCENTAGE",
+        ),
+        subscribers=subscribers,
+    )
+
+
+def _subscriber(address: str) -> budgets.CfnBudget.SubscriberProperty:
+    topic = cdk.Token.is_unresolved(address) or TOPIC_ARN.fullmatch(address)
+    return budgets.CfnBudget.SubscriberProperty(
+        subscription_type="SNS" if topic else "EMAIL", address=address
+    )

@@ -1,0 +1,232 @@
+"""The environments that jobs run in, wherever a template or a job file writes them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from constructs_lib.catalogue import job_environment
+from constructs_lib.catalogue.job_environment import Version, version
+from constructs_lib.rules.documents import document
+from constructs_lib.rules.jobs import TrainingJob
+from constructs_lib.rules.nodes import Node
+from constructs_lib.rules.reading import UndeterminedError, part, script, text, texts_within
+from constructs_lib.rules.resolved import Place, ResolvedResource, Unknown
+from constructs_lib.rules.shell_variables import Assignment, assignments
+
+JOB_FILE: Final = "UltraCluster::JobFile"
+"""Type of the resource that stands for a script, a Dockerfile or a file of variables."""
+
+JOB_DOCUMENT: Final = "UltraCluster::JobDocument"
+"""Type of the resource that stands for a manifest or a request."""
+
+LINES: Final = "ultracluster:lines"
+"""Metadata of such a resource: the line of each variable."""
+
+CONTAINERS: Final = (
+    "AWS::ECS::TaskDefinition",
+    "AWS::Batch::JobDefinition",
+    "Custom::AWSCDK-EKS-KubernetesResource",
+    JOB_DOCUMENT,
+)
+LISTS: Final = frozenset({"Environment", "Env", "env", "environment", "env_vars"})
+_DECIDES: Final = frozenset(
+    {"kind", "containerProperties", "nodeProperties", "containerDefinitions"}
+)
+"""Keys of documents whose containers say which devices they are given."""
+
+CHOSEN_LATER: Final = Unknown("it is chosen when the script runs")
+
+STATED: Final = (
+    re.compile(r"AWS_OFI_NCCL_VERSION\W{1,3}v?(\d+\.\d+(?:\.\d+)?)"),
+    re.compile(r"aws-ofi-nccl(?:[-/ @=v]|/archive/|/releases/download/)+v?(\d+\.\d+(?:\.\d+)?)"),
+)
+INSTALLER: Final = (
+    re.compile(r"EFA(?:_INSTALLER)?_VERSION\W{1,3}(\d+\.\d+\.\d+)"),
+    re.compile(r"aws-efa-installer-(\d+\.\d+\.\d+)"),
+)
+"""Where people write which plugin, or which EFA installer, they build with."""
+
+
+@dataclass(frozen=True)
+class JobEnvironment:
+    """The variables that one job, container or node starts with."""
+
+    place: Place
+    variables: tuple[tuple[str, Any, int | None], ...]
+    """Name, resolved value, and line where that is known."""
+    texts: tuple[str, ...] = ()
+    """What may say which plugin it runs with."""
+    job: TrainingJob | None = None
+    devices: bool | None = None
+    """Whether the container is given EFA devices; None where that is not its own business."""
+
+    @cached_property
+    def plugin(self) -> Version | None:
+        """Version of aws-ofi-nccl, None where nothing states it."""
+        stated = "\n".join(
+            (*self.texts, *(f"{n}={v}" for n, v, _ in self.variables if isinstance(v, str)))
+        )
+        for pattern in STATED:
+            if found := pattern.search(stated):
+                return version(found[1])
+        for pattern in INSTALLER:
+            if found := pattern.search(stated):
+                return job_environment.plugin_of_installer(found[1])
+        return None
+
+    @property
+    def without_efa(self) -> bool:
+        """Whether it is known that nothing here runs on instances with EFA."""
+        if self.job is None:
+            return False
+        try:
+            return bool(self.job.type_names()) and not self.job.instance_types()
+        except UndeterminedError:
+            return False
+
+    def plain(self) -> dict[str, str]:
+        """Return the variables as texts.
+
+        Raises:
+            UndeterminedError: where the value of one that matters is not known.
+        """
+        return {
+            name: text(value) or ""
+            for name, value, _ in self.variables
+            if job_environment.known(name)
+        }
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of an environment."""
+
+    environment: JobEnvironment
+    name: str
+    value: Any
+    line: int | None
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        place = self.environment.place
+        return place if self.line is None else replace(place, line=self.line)
+
+
+def read_environments(
+    resources: Sequence[ResolvedResource], jobs: Sequence[TrainingJob], nodes: Sequence[Node]
+) -> tuple[JobEnvironment, ...]:
+    """Return the environments of all jobs, containers and nodes of a world."""
+    found: list[JobEnvironment] = []
+    lines = {r.place: r.metadata.get(LINES) or {} for r in resources if LINES in r.metadata}
+    for resource in resources:
+        if resource.resource_type in CONTAINERS:
+            found += _containers(resource, lines.get(resource.place, {}))
+        elif resource.resource_type == JOB_FILE:
+            found.append(_job_file(resource))
+    for job in jobs:
+        environment = job.request.get("Environment")
+        if isinstance(environment, Mapping):
+            at = lines.get(job.place, {})
+            image = part(job.request, "AlgorithmSpecification", "TrainingImage")
+            variables = tuple((str(n), v, at.get(n)) for n, v in environment.items())
+            found.append(JobEnvironment(job.place, variables, (str(image),), job))
+    for node in nodes:
+        try:
+            written = script(part(node.launch, "UserData"))
+        except UndeterminedError:
+            continue
+        if any(word in written for word in ("NCCL_", "FI_", "RDMAV_")):
+            # What the script exports ends with it; what it writes into files reaches every job.
+            lasting = [item for item in assignments(written) if item.lasting]
+            found.append(JobEnvironment(node.place, _shell(lasting), (written,)))
+    return tuple(found)
+
+
+def _shell(
+    items: Sequence[Assignment], *, lines: bool = False
+) -> tuple[tuple[str, Any, int | None], ...]:
+    return tuple(
+        (a.name, a.value if _plain(a.value) else CHOSEN_LATER, a.line if lines else None)
+        for a in items
+    )
+
+
+def _plain(value: str | None) -> bool:
+    # User data has this mark where the template does not tell a part of it.
+    return value is not None and "\x00" not in value
+
+
+def _job_file(resource: ResolvedResource) -> JobEnvironment:
+    stated = resource.properties
+    items = [
+        Assignment(str(v["Name"]), v.get("Value"), int(v["Line"])) for v in stated["Variables"]
+    ]
+    return JobEnvironment(resource.place, _shell(items, lines=True), tuple(stated["Texts"]))
+
+
+def _containers(resource: ResolvedResource, lines: Mapping[str, int]) -> Iterator[JobEnvironment]:
+    stated: Any = resource.properties
+    if "Manifest" in stated:
+        stated = document(stated["Manifest"])
+    for container in _with_environment(stated):
+        variables = tuple((name, value, lines.get(name)) for name, value in _pairs(container))
+        image = container.get("Image", container.get("image"))
+        yield JobEnvironment(
+            resource.place, variables, (str(image),), devices=_devices(container, resource)
+        )
+
+
+def _with_environment(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if any(isinstance(value.get(name), list | Mapping) for name in LISTS):
+            yield value
+        for name, inner in value.items():
+            if name not in LISTS:
+                yield from _with_environment(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _with_environment(inner)
+
+
+def _pairs(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in LISTS:
+        stated = container.get(key)
+        if isinstance(stated, Mapping):
+            yield from ((str(name), value) for name, value in stated.items())
+        for entry in stated if isinstance(stated, list) else []:
+            if isinstance(entry, Mapping):
+                name = entry.get("Name", entry.get("name"))
+                if isinstance(name, str):
+                    later = Unknown("it comes from a config map, a secret or the pod")
+                    value = entry.get("Value", entry.get("value", later))
+                    yield name, value
+            elif isinstance(entry, str) and "=" in entry:
+                name, _, value = entry.partition("=")
+                yield name, value
+
+
+def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool | None:
+    """Whether a container is given EFA devices, None where it need not say so itself."""
+    if container.get("privileged") or container.get("Privileged"):
+        return True
+    stated = [container.get(name) for name in ("resources", "Resources")]
+    names = " ".join(name for value in stated for name in _names(value))
+    parameters = container.get("LinuxParameters", container.get("linuxParameters"))
+    devices = any("/dev/infiniband" in found for found in texts_within(parameters))
+    if devices or "vpc.amazonaws.com/efa" in names:
+        return True
+    # A claim is met by a driver's device class, which another manifest describes.
+    if any(isinstance(value, Unknown) for value in (*stated, parameters)) or "claims" in names:
+        return None
+    document_of_ours = resource.resource_type == JOB_DOCUMENT
+    return None if document_of_ours and not _DECIDES & set(resource.properties) else False
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _names(inner)

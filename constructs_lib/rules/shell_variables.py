@@ -1,0 +1,275 @@
+"""Environment variables that a shell script gives to what it starts.
+
+Read without running anything: exports, prefixes of commands, options of srun, mpirun and container
+runtimes, and lines that go into files from which environments are made. Branches are not followed:
+a variable that is set in any of them counts, unless it is unset further down.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+ASSIGNMENT: Final = re.compile(rf"({NAME})=(.*)", re.DOTALL)
+DIRECTIVE: Final = re.compile(r"^#\s*(?:SBATCH|PBS|\$|BSUB)\s.*?(?:--export|-v)[= ](\S+)")
+REFERENCE: Final = re.compile(rf"\$(?:({NAME})|\{{({NAME})(?::?[-=]([^}}]*))?\}})")
+SUBSTITUTION: Final = re.compile(r"\$\([^()]*\)|\$\(\(.*?\)\)|`[^`\n]*`")
+HEREDOC: Final = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
+ENVIRONMENT_FILE: Final = re.compile(
+    r"(?:nccl\.conf|/etc/environment|/etc/profile|\.bashrc|\.bash_profile|\.profile|\.env\b)"
+)
+"""Files whose lines become environment: NCCL's own, the system's, the user's."""
+
+RUNTIMES: Final = frozenset({"docker", "podman", "nerdctl", "finch"})
+MPI: Final = frozenset({"mpirun", "mpiexec", "orterun", "mpiexec.hydra", "prun"})
+OPERATORS: Final = frozenset({";", "&", "&&", "|", "||", "(", ")", ";;", "|&", "{", "}"})
+KEYWORDS: Final = frozenset(
+    {"then", "do", "else", "elif", "if", "while", "until", "!", "time", "exec"}
+)
+LONGEST_JOIN: Final = 200
+"""Lines that one quoted text may span; more is a quote that nobody closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One variable of an environment, where it is written."""
+
+    name: str
+    value: str | None
+    """None where it is chosen only when the script runs."""
+    line: int
+    lasting: bool = False
+    """Whether it is written into a file from which later environments are made."""
+
+
+@dataclass
+class _Reader:
+    known: dict[str, str | None] = field(default_factory=dict)
+    exported: set[str] = field(default_factory=set)
+    pending: dict[str, Assignment] = field(default_factory=dict)
+    found: list[Assignment] = field(default_factory=list)
+    all_exported: bool = False
+
+    def value(self, text: str) -> str | None:
+        """Return a text with what is known put in, None where something is not."""
+        unknown = False
+
+        def put(match: re.Match[str]) -> str:
+            nonlocal unknown
+            found = self.known.get(match[1] or match[2], match[3])
+            unknown = unknown or found is None
+            return found or ""
+
+        whole = REFERENCE.sub(put, text)
+        return None if unknown or "$" in whole else whole
+
+    def set(self, name: str, text: str, line: int, *, exported: bool) -> None:
+        assignment = Assignment(name, self.value(text), line)
+        self.known[name] = assignment.value
+        if exported or self.all_exported or name in self.exported:
+            self.exported.add(name)
+            self.found.append(assignment)
+        else:
+            self.pending[name] = assignment
+
+    def export(self, name: str) -> None:
+        self.exported.add(name)
+        if name in self.pending:
+            self.found.append(self.pending.pop(name))
+
+    def unset(self, name: str) -> None:
+        self.known.pop(name, None)
+        self.exported.discard(name)
+        self.pending.pop(name, None)
+        self.found = [item for item in self.found if item.name != name]
+
+    def listed(self, text: str, line: int) -> None:
+        """Read `ALL,A=b,C=d`, as srun --export has it."""
+        for part in text.split(","):
+            if match := ASSIGNMENT.fullmatch(part):
+                self.found.append(Assignment(match[1], self.value(match[2]), line))
+
+    def given(self, text: str, line: int) -> bool:
+        match = ASSIGNMENT.fullmatch(text)
+        if match:
+            self.found.append(Assignment(match[1], self.value(match[2]), line))
+        return match is not None
+
+
+def assignments(script: str, first_line: int = 1) -> list[Assignment]:
+    """Return what a script puts into environments, in the order in which it is written."""
+    reader = _Reader()
+    _read(script, first_line, reader)
+    return reader.found
+
+
+def file_assignments(text: str, first_line: int = 1) -> Iterator[Assignment]:
+    """Yield the lines `NAME=VALUE` of a file of variables, such as /etc/nccl.conf."""
+    for number, line in enumerate(text.splitlines(), first_line):
+        match = ASSIGNMENT.fullmatch(line.strip().removeprefix("export ").strip())
+        if match:
+            yield Assignment(match[1], match[2].strip().strip("\"'"), number, lasting=True)
+
+
+def _read(script: str, first_line: int, reader: _Reader) -> None:
+    lines = script.splitlines()
+    at = 0
+    while at < len(lines):
+        start, line = at, lines[at]
+        at += 1
+        if match := DIRECTIVE.match(line):
+            reader.listed(match[1].strip("\"'"), first_line + start)
+        if line.lstrip().startswith("#"):
+            continue
+        line, words, at = _joined(lines, start)
+        if words is None:
+            # A quote that nobody closes: only its first line is lost.
+            at = start + 1
+            continue
+        at = _heredoc(line, lines, at, first_line, reader)
+        for command in _commands(words):
+            _command(command, first_line + start, reader)
+
+
+def _joined(lines: Sequence[str], start: int) -> tuple[str, list[str] | None, int]:
+    """Return one command line with those that continue it, its words, and where the next begins."""
+    line, at = lines[start], start + 1
+    words = _words(line)
+    while (words is None or line.endswith("\\")) and start + LONGEST_JOIN > at < len(lines):
+        line = f"{line[:-1]} {lines[at]}" if line.endswith("\\") else f"{line}\n{lines[at]}"
+        at += 1
+        words = _words(line)
+    return line, words, at
+
+
+def _heredoc(line: str, lines: Sequence[str], at: int, first_line: int, reader: _Reader) -> int:
+    """Read the text that a command is given, and return where the script goes on."""
+    heredoc = HEREDOC.search(line)
+    if heredoc is None:
+        return at
+    end = next((n for n in range(at, len(lines)) if lines[n].strip() == heredoc[2]), None)
+    if end is None:
+        return at
+    body = "\n".join(lines[at:end])
+    if ENVIRONMENT_FILE.search(line):
+        reader.found += file_assignments(body, first_line + at)
+    else:
+        _read(body, first_line + at, reader)
+    return end + 1
+
+
+def _words(line: str) -> list[str] | None:
+    # What another command writes is known only when the script runs; `$` alone stands for it.
+    before = ""
+    while before != line:
+        before, line = line, SUBSTITUTION.sub("$", line)
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()<>")
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        return None
+
+
+def _commands(words: Sequence[str]) -> Iterator[list[str]]:
+    command: list[str] = []
+    for word in words:
+        if word in OPERATORS:
+            if command:
+                yield command
+            command = []
+        elif word not in KEYWORDS or command:
+            command.append(word)
+    if command:
+        yield command
+
+
+def _command(words: list[str], line: int, reader: _Reader) -> None:
+    count = next((n for n, word in enumerate(words) if not ASSIGNMENT.fullmatch(word)), len(words))
+    for word in words[:count]:
+        name, _, value = word.partition("=")
+        if count < len(words):
+            reader.found.append(Assignment(name, reader.value(value), line))
+        else:
+            reader.set(name, value, line, exported=False)
+    if count < len(words):
+        program = words[count].rsplit("/", 1)[-1]
+        BUILTINS.get(program, _launched)(program, words[count + 1 :], line, reader)
+
+
+def _exported(program: str, words: list[str], line: int, reader: _Reader) -> None:
+    if program != "export" and "-x" not in words:
+        return
+    for word in words:
+        if match := ASSIGNMENT.fullmatch(word):
+            reader.set(match[1], match[2], line, exported=True)
+        elif not word.startswith("-"):
+            reader.export(word)
+
+
+def _unset(_program: str, words: list[str], _line: int, reader: _Reader) -> None:
+    for word in words:
+        reader.unset(word)
+
+
+def _setenv(_program: str, words: list[str], line: int, reader: _Reader) -> None:
+    if len(words) > 1:
+        reader.set(words[0], words[1], line, exported=True)
+
+
+def _set(_program: str, words: list[str], _line: int, reader: _Reader) -> None:
+    if "allexport" in words:
+        reader.all_exported = "+o" not in words
+    for word in words:
+        if re.fullmatch(r"[-+][a-z]*a[a-z]*", word):
+            reader.all_exported = word.startswith("-")
+
+
+def _written(_program: str, words: list[str], line: int, reader: _Reader) -> None:
+    if any(ENVIRONMENT_FILE.search(word) for word in words):
+        for word in words:
+            reader.found += [
+                Assignment(item.name, reader.value(item.value or ""), line, lasting=True)
+                for item in file_assignments(word.replace("\\n", "\n"))
+            ]
+
+
+def _env(_program: str, words: list[str], line: int, reader: _Reader) -> None:
+    for index, word in enumerate(words):
+        if not word.startswith("-") and not reader.given(word, line):
+            _command(words[index:], line, reader)
+            return
+
+
+def _launched(program: str, words: list[str], line: int, reader: _Reader) -> None:
+    """Read what launchers are told to put into the environment of what they start."""
+    launchers = MPI | RUNTIMES | {"srun", "sbatch"}
+    for index, word in enumerate(words):
+        after = words[index + 1] if index + 1 < len(words) else ""
+        option, equals, value = word.partition("=")
+        if option in {"--export", "--env"} or (option == "-e" and program in RUNTIMES):
+            reader.listed(value if equals else after, line)
+        elif word == "-x":
+            reader.given(after, line)
+        elif word in {"-genv", "-env"}:
+            reader.given(f"{after}={''.join(words[index + 2 : index + 3])}", line)
+        elif program not in launchers and word.rsplit("/", 1)[-1] in launchers:
+            # A launcher behind another program: `time srun ...`, `numactl mpirun ...`.
+            _launched(word.rsplit("/", 1)[-1], words[index + 1 :], line, reader)
+            return
+
+
+BUILTINS: Final[Mapping[str, Callable[[str, list[str], int, _Reader], None]]] = {
+    "export": _exported,
+    "declare": _exported,
+    "typeset": _exported,
+    "unset": _unset,
+    "setenv": _setenv,
+    "set": _set,
+    "echo": _written,
+    "printf": _written,
+    "env": _env,
+    "sudo": _env,
+}

@@ -1,0 +1,72 @@
+"""Carry tables over the wall between the constructs and the training image.
+
+python facts/job_environment.py
+
+The image holds `training` alone and the constructs do not import it, so each side has a copy of
+what it needs of the other; a test says when a copy is old.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from training.launch.installers import INSTALLERS
+from training.launch.variables import as_data
+
+ROOT: Final = Path(__file__).parents[1]
+CATALOGUE: Final = ROOT / "constructs_lib" / "catalogue" / "instances.json"
+INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
+CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
+REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
+VARIABLES: Final = ROOT / "constructs_lib" / "catalogue" / "job_environment.json"
+
+
+def instances() -> dict[str, Any]:
+    """Return what the start-up check needs to know of each instance type."""
+    catalogue = json.loads(CATALOGUE.read_text())["instances"]
+    return {
+        name: {
+            "gpus": facts["accelerator"]["count"]
+            if facts["accelerator"]["manufacturer"] == "NVIDIA"
+            else 0,
+            "cards": len(facts["network_cards"]["efa_recommended"]),
+            "gbps": facts["network_cards"]["gbps"],
+        }
+        for name, facts in sorted(catalogue.items())
+    }
+
+
+def registries() -> dict[str, Any]:
+    """Return where the Deep Learning Containers are, by Region."""
+    facts = json.loads(CONTAINERS.read_text())
+    return {
+        "source": facts["_source"],
+        "domain": "amazonaws.com",
+        # By the beginning of the Region's name, where the partition has another domain.
+        "domains": {
+            "cn-": "amazonaws.com.cn",
+            "us-iso-": "c2s.ic.gov",
+            "us-isob-": "sc2s.sgov.gov",
+        },
+        "accounts": facts["pytorch-training"]["registries_latest"],
+    }
+
+
+def variables() -> dict[str, Any]:
+    """Return what the audit needs to know of each variable."""
+    return {
+        "_sources": "training/launch/variables.py; each row carries its own",
+        "installers": INSTALLERS,
+        "variables": as_data(),
+    }
+
+
+def text(data: object) -> str:
+    """Return a table as it is written."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    INSTANCES.write_text(text(instances()))
+    REGISTRIES.write_text(text(registries()))
+    VARIABLES.write_text(text(variables()))

@@ -1,0 +1,1 @@
+"""What an environment costs, shown; and the price table, refreshed from AWS."""

@@ -1,0 +1,1 @@
+"""What AWS's CloudFormation registry says about resource types."""

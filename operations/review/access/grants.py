@@ -1,0 +1,192 @@
+"""What statements allow, in parts that can be compared: is everything that one allows in another?
+
+The comparison is sound and not complete: where it says that a grant covers another, it does;
+where conditions or exclusions are too different to compare, it says that it does not.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from constructs_lib.rules.resolved import Encoded, Link, Text, Unknown
+from constructs_lib.rules.texts import identity
+
+Conditions = frozenset[tuple[str, str, frozenset[str]]]
+"""Operator, key and values."""
+
+ANYTHING: Final = "*"
+MOST: Final = 20_000
+"""Parts of one statement; beyond, it is compared as a whole."""
+NEGATED: Final = "not"
+PATTERNS: Final = ("stringlike", "arnlike", "arnequals")
+"""Beginnings of operators whose values are patterns."""
+WILD: Final = "\ue000" * 64
+"""What stands for a wildcard of a narrower pattern: longer than any run of `?`."""
+EXACT: Final = ("bool", "null", "numeric", "date")
+"""Beginnings of operators whose values are compared for equality only."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action, on one resource, for one principal."""
+
+    effect: Literal["Allow", "Deny"]
+    action: str
+    """A pattern in lower case, or `!` and patterns for NotAction."""
+    resource: str
+    """A pattern, with `<stack/id>` for references; or `!` and patterns for NotResource."""
+    principal: str
+    """`AWS:...`, `Service:...`, or empty in a policy of an identity."""
+    conditions: Conditions
+    written: str = field(default="", compare=False)
+    """The action as it is written."""
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether everything that another says is said here."""
+        return (
+            self.effect == other.effect
+            and _pattern_covers(self.action, other.action)
+            and _pattern_covers(self.resource, other.resource)
+            and _principal_covers(self.principal, other.principal)
+            and all(_implied(condition, other.conditions) for condition in self.conditions)
+        )
+
+
+def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
+    """Return the parts of a resolved statement."""
+    effect: Literal["Allow", "Deny"] = "Deny" if statement.get("Effect") == "Deny" else "Allow"
+    actions = list(_patterns(statement, "Action"))
+    found = list(_patterns(statement, "Resource")) or [ANYTHING]
+    principals = list(_principals(statement)) or [""]
+    conditions = _conditions(statement.get("Condition"))
+    if len(actions) * len(found) * len(principals) > MOST:
+        actions, found = ["|".join(sorted(actions))], ["|".join(sorted(found))]
+    return tuple(
+        Grant(effect, action.lower(), resource, principal, conditions, action)
+        for action in actions
+        for resource in found
+        for principal in principals
+    )
+
+
+def uncovered(some: Iterable[Grant], by: Iterable[Grant]) -> tuple[Grant, ...]:
+    """Return the grants that no other of given ones covers."""
+    every = tuple(by)
+    equal = frozenset(every)
+    return tuple(
+        grant
+        for grant in some
+        if grant not in equal and not any(other.covers(grant) for other in every)
+    )
+
+
+def token(value: Any) -> str:
+    """Return a resolved value as a text in which references and unknown values are marked."""
+    if isinstance(value, Link):
+        attribute = f".{value.attribute}" if value.attribute else ""
+        return f"<{value.stack}/{value.logical_id}{attribute}>"
+    if isinstance(value, Unknown):
+        return f"<{value.symbol or value.because}>"
+    if isinstance(value, Text):
+        return "".join(token(part) for part in value.parts)
+    if isinstance(value, Encoded):
+        return token(value.content)
+    if isinstance(value, str):
+        return value
+    return identity(value) or str(value)
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list, or one alone as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:
+    for value in listed(statement.get(name)):
+        yield token(value)
+    excluded = [token(value) for value in listed(statement.get(f"Not{name}"))]
+    if excluded:
+        yield "!" + "|".join(sorted(excluded))
+
+
+def _principals(statement: Mapping[str, Any]) -> Iterator[str]:
+    for name, sign in (("Principal", ""), ("NotPrincipal", "!")):
+        stated = statement.get(name)
+        if isinstance(stated, Mapping):
+            for kind, values in stated.items():
+                yield from (f"{sign}{kind}:{token(value)}" for value in listed(values))
+        elif stated is not None:
+            yield f"{sign}AWS:{token(stated)}"
+
+
+def _conditions(stated: Any) -> Conditions:
+    if stated is None:
+        return frozenset()
+    if not isinstance(stated, Mapping):
+        return frozenset({("?", token(stated), frozenset())})
+    return frozenset(
+        (str(operator).lower(), str(name).lower(), frozenset(token(v) for v in listed(values)))
+        for operator, keys in stated.items()
+        for name, values in (keys if isinstance(keys, Mapping) else {token(keys): ()}).items()
+    )
+
+
+def _implied(wanted: tuple[str, str, frozenset[str]], given: Conditions) -> bool:
+    """Whether a condition holds wherever all of some others hold."""
+    operator, name, values = wanted
+    plain = operator.rsplit(":", maxsplit=1)[-1]
+    for other, key, narrower in given:
+        if key != name or other != operator:
+            continue
+        if values == narrower:
+            return True
+        if plain.startswith(EXACT):
+            continue
+        if NEGATED in plain:
+            if values <= narrower:
+                return True
+        elif narrower <= values or (
+            plain.startswith(PATTERNS)
+            and all(any(_glob(wide, value) for wide in values) for value in narrower)
+        ):
+            return True
+    return False
+
+
+def _pattern_covers(wide: str, narrow: str) -> bool:
+    if wide in (ANYTHING, narrow) or wide == "*:*":
+        return True
+    if wide.startswith("!"):
+        mine = frozenset(wide[1:].split("|"))
+        if narrow.startswith("!"):
+            return all(any(_glob(other, part) for other in narrow[1:].split("|")) for part in mine)
+        return False
+    return not narrow.startswith("!") and _glob(wide, narrow)
+
+
+def _principal_covers(wide: str, narrow: str) -> bool:
+    if wide == narrow or wide == "AWS:*":
+        return not narrow.startswith("!") or wide == narrow
+    return False
+
+
+def _glob(wide: str, narrow: str) -> bool:
+    """Whether every text that a pattern matches is matched by a wider one."""
+    # A wildcard of the narrow pattern is matched by a wildcard alone, not by `?` or a letter.
+    return bool(_compiled(wide).fullmatch(narrow.replace("*", WILD).replace("?", "\ue001")))
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Whether a text is one that a pattern of IAM stands for."""
+    return bool(_compiled(pattern).fullmatch(text))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
+    )

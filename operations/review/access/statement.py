@@ -1,0 +1,97 @@
+"""What policies say, in words."""
+
+import builtins
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Level(StrEnum):
+    """What an action can do at most, in IAM's own five levels; the mildest first."""
+
+    LIST = "list"
+    READ = "read"
+    TAGGING = "tagging"
+    WRITE = "write"
+    PERMISSIONS = "permissions management"
+    UNKNOWN = "unknown"
+    """IAM's service authorization reference does not have the action."""
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of levels; the higher, the more it can do."""
+        return list(Level).index(self)
+
+
+Concern = Literal["wildcard", "escalation", "public", "outside", "trust", "unknown"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something in a statement that a reviewer must look at."""
+
+    concern: Concern
+    """`wildcard` for actions or resources by pattern, `escalation` for a way to more rights,
+    `public` for anybody, `outside` for another account, `trust` for an unguarded trust,
+    `unknown` for what the templates do not tell."""
+    says: str
+    """What it is, as a sentence without its full stop."""
+    source: str = ""
+    """Where that is known from, with its date."""
+    severity: Literal["high", "medium", "low"] = "medium"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a policy of the given templates."""
+
+    stack: str
+    resource: str
+    """Logical id of the resource that it is written in."""
+    construct_path: str | None
+    kind: Literal["identity", "trust", "resource"]
+    """Whether it says what a role may do, who may take a role, or who may use a resource."""
+    property: str
+    """Where in the resource: `PolicyDocument.Statement[0]`."""
+    sid: str | None
+    allows: bool
+    who: tuple[str, ...]
+    may: tuple[tuple[Level, tuple[str, ...]], ...]
+    """Actions by access level, what can do most first; patterns stay as they are written."""
+    on: tuple[str, ...]
+    under: tuple[str, ...]
+    """Each condition in words; all of them must hold."""
+    marks: tuple[Mark, ...]
+    sentence: str
+    """Everything above in one sentence."""
+
+    @builtins.property
+    def place(self) -> str:
+        """Path of the construct, or stack and logical id where there is none."""
+        return self.construct_path or f"{self.stack}/{self.resource}"
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """A way from what somebody may do to what they may not."""
+
+    who: str
+    """The role, user or group that has it."""
+    stack: str
+    resource: str
+    """Logical id of that role, user or group."""
+    construct_path: str | None
+    name: str
+    """Name of the path as it is known in the field."""
+    actions: tuple[str, ...]
+    """The actions that make it, each of which is allowed."""
+    towards: tuple[str, ...]
+    """What is gained: roles that can be passed or taken, in words."""
+    says: str
+    """What can be done, as a sentence without its full stop."""
+    limited_by: tuple[str, ...]
+    """Conditions and resources that narrow it."""
+    severity: Literal["high", "medium", "low"]
+    """High where it leads to anything, medium where to named roles, low where those roles may do
+    no more than whoever takes the path."""
+    source: str

@@ -1,0 +1,54 @@
+"""What must be known to read a plan."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from planner.devices import BY_ROW, Gpu
+from planner.outcome import Outcome
+from planner.question import Question
+from planner.search import Search
+
+
+def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
+    """Yield what must be known to read the plan."""
+    shape, gpu = question.shape, search.place.gpu
+    held = outcome.step.layout.sequences * shape.sequence
+    if held > question.batch_tokens * 1.01:
+        yield (
+            f"a step holds {held:,} tokens, not {question.batch_tokens:,}: every GPU works on "
+            "at least one sequence, and all on as many"
+        )
+    if not gpu.measured:
+        yield (
+            f"no published run on {gpu.name} was at hand: constants of "
+            f"{gpu.calibrated_by.replace('_', ' ')} with the data sheet's rates"
+        )
+    pure = search.smallest_group(outcome.nodes, tensor=1)
+    if pure is None:
+        least = search.least(outcome.nodes, tensor=1)
+        yield (
+            f"sharded data parallelism alone cannot train this model here: three layers in "
+            f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "
+            f"{least.needed / 2**30:,.0f} GiB in all of {least.capacity / 2**30:,.1f}; it "
+            "takes tensor parallelism, or offloading, which is not planned for"
+        )
+        bigger = next((g for g in _with_more_memory(gpu)), None)
+        if bigger is not None:
+            place = replace(search.place, gpu=bigger)
+            fits = Search(place).smallest_group(outcome.nodes, tensor=1)
+            yield (
+                f"on {bigger.name} it can, with partition groups of {fits:,} GPUs or more"
+                if fits
+                else f"nor can it on {bigger.name}"
+            )
+    if shape.parameters > 2e11:  # noqa: PLR2004 - where Megatron began to use many stages
+        yield (
+            "pipeline parallelism is not planned for; runs of this size used it (Megatron: 64 "
+            "stages for 1 T) and were several times faster on such networks"
+        )
+
+
+def _with_more_memory(gpu: Gpu) -> Iterator[Gpu]:
+    for other in sorted(BY_ROW.values(), key=lambda each: each.memory):
+        if other.memory > gpu.memory * 1.2:
+            yield other

@@ -1,0 +1,304 @@
+"""`ultracluster audit` over files that start jobs: what is read, with its line, and what is not."""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from constructs_lib.rules.shell_variables import assignments
+from operations.audit import command, dockerfile
+from training.image.build import lock
+
+ROOT = Path(__file__).parents[2]
+
+
+def audit(
+    *given_files: Path, fail_on: str = "error"
+) -> tuple[int, list[tuple[str, int, str]], str]:
+    """Return the exit code, rule, line and message of each finding, and all that was written."""
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    written = io.StringIO()
+    arguments = [*map(str, given_files), "--format", "json", "--show-unknown", "--fail-on", fail_on]
+    status = command.run(parser.parse_args(arguments), Console(file=written, width=160))
+    text = written.getvalue()
+    found = json.loads(text)["findings"] if text else []
+    return status, [(f["rule"], f["place"]["line"], f["message"]) for f in found], text
+
+
+def found(path: Path, text: str) -> list[tuple[str, int]]:
+    """Return rule and line of everything that the audit finds in a file."""
+    path.write_text(text)
+    return [(rule, line) for rule, line, _ in audit(path)[1]]
+
+
+SBATCH = """\
+#!/bin/bash
+#SBATCH --nodes=64
+#SBATCH --export=ALL,NCCL_SHM_DISABLE=1
+# export RDMAV_FORK_SAFE=1 is what the old guide said
+export FI_PROVIDER=efa FI_EFA_USE_HUGE_PAGE=0
+export RDMAV_FORK_SAFE=1
+NCCL_PROTO="LL128"       # not exported: nobody sees it
+srun --export=ALL,NCCL_NET=Socket --mpi=pmix \\
+    python train.py
+"""
+
+
+def test_an_sbatch_script_is_judged_line_by_line(tmp_path):
+    """Comments are no commands, and what is not exported reaches nobody."""
+    assert sorted(found(tmp_path / "train.sbatch", SBATCH)) == [
+        ("FABRIC-22", 8),
+        ("FABRIC-23", 6),
+        ("FABRIC-24", 5),
+        ("FABRIC-29", 3),
+    ]
+
+
+@pytest.mark.parametrize("name", ["job", "job.sh", "job.slurm", "launch.bash"])
+def test_scripts_are_known_by_name_or_by_what_is_in_them(tmp_path, name):
+    """A shebang or a directive is enough."""
+    assert ("FABRIC-23", 6) in found(tmp_path / name, SBATCH)
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        ("NCCL_PROTO=LL srun x", {"FABRIC-26"}),
+        ("mpirun -np 16 -x NCCL_PROTO=simple -x PATH x", {"FABRIC-27"}),
+        ("mpirun -genv NCCL_ALGO Ring x", {"FABRIC-27"}),
+        ("docker run --gpus all -e NCCL_P2P_DISABLE=1 image", {"FABRIC-29"}),
+        ("env NCCL_BUFFSIZE=1048576 python x", {"FABRIC-28"}),
+        ("time numactl -N 0 mpirun -x RDMAV_FORK_SAFE=1 x", {"FABRIC-23"}),
+        ("NCCL_PROTO=simple; export NCCL_PROTO", {"FABRIC-27"}),
+        ("set -a; NCCL_PROTO=simple", {"FABRIC-27"}),
+        ("declare -x NCCL_IB_DISABLE=1", {"FABRIC-24"}),
+        ("setenv NCCL_MIN_CHANNELS 16", {"FABRIC-32"}),
+        ('echo "NCCL_PROTO=simple" >> /etc/nccl.conf', {"FABRIC-27"}),
+        ("cat >/etc/environment <<'E'\nRDMAV_FORK_SAFE=1\nE", {"FABRIC-23"}),
+        ("P=tcp; export FI_PROVIDER=$P", {"FABRIC-22"}),
+        ("export FI_PROVIDER=${FI_PROVIDER:-sockets}", {"FABRIC-22"}),
+        ("if p4d; then export NCCL_NET=Socket; else export NCCL_NET=ofi; fi", {"FABRIC-22"}),
+        ("export NCCL_PROTO=simple\nunset NCCL_PROTO", set()),
+        ("echo NCCL_PROTO=simple", set()),
+        ("python -c 'import os; os.environ[\"NCCL_PROTO\"]'", set()),
+        ("export NCCL_DEBUG=INFO FI_EFA_USE_HUGE_PAGE=0 NCCL_SOCKET_IFNAME=^lo", set()),
+        ("export NCCL_PROTO=$(choose)", set()),
+    ],
+)
+def test_every_way_to_set_a_variable_is_read(tmp_path, line, rules):
+    """What a shell, srun, mpirun or a container runtime gives to a program."""
+    assert {rule for rule, _ in found(tmp_path / "x.sh", f"#!/bin/sh\n{line}\n")} == rules
+
+
+def test_a_value_that_the_script_chooses_is_left_open(tmp_path):
+    """Neither passed nor failed; what is harmful with any value is found all the same."""
+    path = tmp_path / "x.sh"
+    path.write_text("export NCCL_PROTO=$(choose) RDMAV_FORK_SAFE=$X\n")
+    _, findings, text = audit(path)
+    assert [rule for rule, *_ in findings] == ["FABRIC-23"]
+    assert "it is chosen when the script runs" in text
+
+
+def test_the_verdict_follows_the_plugin_that_a_dockerfile_builds(tmp_path):
+    """What was needed up to 1.5 is obsolete today, and what is right today is wrong then."""
+    path = tmp_path / "Dockerfile"
+    text = (
+        "ARG BASE=nvidia/cuda\nFROM ${{BASE}} AS build\nENV RDMAV_FORK_SAFE=1\n"
+        "FROM ${{BASE}}\nARG AWS_OFI_NCCL_VERSION=v{}\n"
+        "ENV FI_PROVIDER=efa \\\n    # as AWS says\n    NCCL_PROTO=simple \\\n"
+        "    FI_EFA_USE_DEVICE_RDMA=1 NCCL_NET_PLUGIN=ofi\n"
+    )
+    assert sorted(found(path, text.format("1.5.0-aws"))) == [("FABRIC-30", 9)]
+    assert sorted(found(path, text.format("1.20.0"))) == [
+        ("FABRIC-24", 6),
+        ("FABRIC-24", 9),
+        ("FABRIC-27", 8),
+    ]
+
+
+def test_an_old_plugin_without_its_variables_is_found(tmp_path):
+    """The classic image: an installer of 2023 and no environment."""
+    text = "FROM ubuntu\nRUN curl -O https://x/aws-ofi-nccl/archive/v1.4.0-aws.tar.gz\nENV A=1\n"
+    assert [rule for rule, _ in found(tmp_path / "Dockerfile", text)] == ["FABRIC-31"] * 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ("FROM a AS b\nENV X=1\nFROM b\nENV Y=2", ["X", "Y"]),
+        ("FROM a AS b\nENV X=1\nFROM c\nENV Y=2", ["Y"]),
+        ("FROM a\nENV X 1 2", ["X"]),
+        ("FROM a\nENV X=1\nENV X=2", ["X"]),
+        ("FROM a\nRUN export X=1", []),
+        ("FROM a\nRUN echo 'X=1' >> /etc/nccl.conf", ["X"]),
+    ],
+)
+def test_the_last_stage_and_what_it_is_built_on_decide(lines, names):
+    """A builder's environment ends with it."""
+    assert [item.name for item in dockerfile.assignments(lines)] == names
+
+
+def test_a_request_to_sagemaker_is_judged_as_the_job_that_it_makes(tmp_path):
+    """Its environment, and everything that is known of training jobs."""
+    request = {
+        "TrainingJobName": "x",
+        "RoleArn": "arn:aws:iam::1:role/r",
+        "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
+        "Environment": {"NCCL_DEBUG": "INFO", "RDMAV_FORK_SAFE": "1"},
+        "ResourceConfig": {
+            "InstanceType": "ml.p4d.24xlarge",
+            "InstanceCount": 2,
+            "VolumeSizeInGB": 30,
+            "VolumeKmsKeyId": "k",
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "OutputDataConfig": {"S3OutputPath": "s3://b"},
+    }
+    rules = dict(found(tmp_path / "request.json", json.dumps(request, indent=1)))
+    assert rules["FABRIC-23"] == 10
+    assert "SAGEMAKER-2" in rules
+
+
+KUBERNETES = """\
+apiVersion: v1
+kind: Service
+metadata: {name: x}
+---
+apiVersion: kubeflow.org/v1
+kind: PyTorchJob
+spec:
+  pytorchReplicaSpecs:
+    Worker:
+      template:
+        spec:
+          containers:
+            - name: pytorch
+              image: x
+              resources: {limits: {nvidia.com/gpu: 8%s}}
+              env:
+                - name: FI_PROVIDER
+                  value: efa
+                - {name: NCCL_PROTO, value: simple}
+                - name: NCCL_ALGO
+                  valueFrom: {configMapKeyRef: {name: c, key: k}}
+"""
+
+
+def test_a_manifest_is_judged_and_its_devices_are_counted(tmp_path):
+    """EFA variables without vpc.amazonaws.com/efa are a job over TCP."""
+    path = tmp_path / "job.yaml"
+    rules = found(path, KUBERNETES % "")
+    assert ("FABRIC-33", 17) in rules
+    assert ("FABRIC-27", 19) in rules
+    assert "FABRIC-33" not in dict(found(path, KUBERNETES % ", vpc.amazonaws.com/efa: 4"))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"jobDefinitionName": "x", "containerProperties": {"environment": [
+            {"name": "RDMAV_FORK_SAFE", "value": "1"}]}},
+        {"family": "x", "containerDefinitions": [{"environment": [
+            {"name": "RDMAV_FORK_SAFE", "value": "1"}]}]},
+        {"services": {"train": {"environment": ["RDMAV_FORK_SAFE=1"]}}},
+        {"services": {"train": {"environment": {"RDMAV_FORK_SAFE": 1}}}},
+    ],
+)  # fmt: skip
+def test_requests_to_batch_and_ecs_and_compose_files_are_read(tmp_path, document):
+    """Every way to write a container's environment."""
+    text = json.dumps(document)
+    assert [rule for rule, _ in found(tmp_path / "job.json", text)] == ["FABRIC-23"]
+    assert [rule for rule, _ in found(tmp_path / "job.yaml", text)] == ["FABRIC-23"]
+
+
+def test_a_template_on_one_line_is_a_template(tmp_path):
+    """It may hold every word of a request."""
+    body = {
+        "Description": "containerProperties: TrainingJobName: ",
+        "Resources": {"Job": {"Type": "AWS::SageMaker::TrainingJob",
+                              "Properties": {"Environment": {"RDMAV_FORK_SAFE": "1"}}}},
+    }  # fmt: skip
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(body))
+    _, findings, text = audit(path)
+    assert "FABRIC-23" in {rule for rule, *_ in findings}
+    assert json.loads(text)["findings"][0]["place"]["logical_id"] == "Job"
+
+
+def test_files_of_variables_are_read(tmp_path):
+    """/etc/nccl.conf and .env files."""
+    assert found(tmp_path / "nccl.conf", "NCCL_DEBUG=INFO\nNCCL_PROTO=simple\n") == [
+        ("FABRIC-27", 2)
+    ]
+    assert found(tmp_path / "train.env", "export RDMAV_FORK_SAFE='1'\n") == [("FABRIC-23", 1)]
+
+
+def test_errors_fail_the_audit_and_warnings_do_when_asked(tmp_path):
+    """As with templates."""
+    path = tmp_path / "x.sh"
+    path.write_text("export NCCL_PROTO=LL\n")
+    assert audit(path)[0] == 1
+    path.write_text("export RDMAV_FORK_SAFE=1\n")
+    assert audit(path)[0] == 0
+    assert audit(path, fail_on="warning")[0] == 1
+
+
+def test_what_this_repository_ships_for_jobs_is_clean():
+    """Our own image and job scripts, by our own rules."""
+    files = [ROOT / "training/image/Dockerfile", *ROOT.glob("training/**/*.sbatch")]
+    assert audit(*files, fail_on="info")[:2] == (0, [])
+    assert lock()["pins"]["aws_ofi_nccl"]["version"] in files[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", '{"TrainingJobName": ', "it is no JSON"),
+        ("a.yaml", "apiVersion: v1\nkind: [", "it is no YAML"),
+        ("a.yaml", "apiVersion: v1\nkind: " + "[" * 400, "nested too deeply"),
+        ("a.txt", "hello", "no CloudFormation template"),
+        ("a.yaml", "apiVersion: v1\nkind: Service\n", None),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(tmp_path, capsys, name, text, said):
+    """2, and where."""
+    path = tmp_path / name
+    path.write_text(text)
+    status, findings, _ = audit(path)
+    errors = capsys.readouterr().err.splitlines()
+    if said is None:
+        assert (status, findings, errors) == (0, [], [])
+    else:
+        assert status == 2
+        assert len(errors) == 1
+        assert said in errors[0]
+
+
+WORDS = ("export ", "NCCL_PROTO", "<<E\n", "E\n", "FROM ", "ENV ", "RUN ", "srun --export=", "$(")
+ALPHABET = st.sampled_from([*"ab=$\\\"'`(){};|&<>#\n \t-", *WORDS])
+
+
+@settings(deadline=None)
+@given(st.lists(ALPHABET, max_size=60).map("".join))
+def test_any_text_is_read_to_its_end(text):
+    """A lint that dies of a strange script judges nothing."""
+    lines = text.count("\n") + 1
+    for items in (assignments(text), dockerfile.assignments(text)):
+        assert all(1 <= item.line <= lines for item in items)
+
+
+@settings(deadline=None)
+@given(
+    st.from_regex(r"[A-Z]{1,8}", fullmatch=True), st.from_regex(r"[a-z0-9,^:]{0,9}", fullmatch=True)
+)
+def test_what_is_exported_is_what_is_read(name, value):
+    """Through a shell's export and a Dockerfile's ENV alike."""
+    (one,) = assignments(f"export {name}={value}")
+    (two,) = dockerfile.assignments(f"FROM a\nENV {name}={value}")
+    assert (one.name, one.value) == (two.name, two.value) == (name, value)

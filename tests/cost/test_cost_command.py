@@ -1,0 +1,205 @@
+"""`ultracluster cost` as somebody types it."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from constructs_lib.spec.loading import load
+from environments import ENVIRONMENTS
+from operations.cli import main
+from operations.cost import price_table
+from operations.rehearsal.stand_in import environment_file
+from tests.cost.price_list_server import product, serving
+from tests.spec.samples import P4D
+
+ROOT = Path(__file__).parents[2]
+HEAD = """
+from constructs_lib.spec.budget import BudgetSpec, PriceSpec
+from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
+from constructs_lib.spec.lustre import LustreSpec
+from constructs_lib.spec.network import NetworkSpec
+from constructs_lib.spec.nodes import NodesSpec
+
+MINE = EnvironmentSpec(
+    name="mine",
+    region="{region}",
+    availability_zone_id="{zone}",
+    network=NetworkSpec(),
+    nodes=NodesSpec(instance_type="p4d.24xlarge", count=2),
+    storage=LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False),
+    sagemaker=SageMakerSpec(instances=0),
+    {budget}
+)
+"""
+
+
+def write(folder: Path, budget: str, region: str = "us-east-1", zone: str = "use1-az6") -> str:
+    """Write an environment file and return its path."""
+    path = folder / "mine.py"
+    path.write_text(HEAD.format(budget=budget, region=region, zone=zone))
+    return str(path)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: e.name)
+def test_every_environment_has_a_sheet(environment, capsys: pytest.CaptureFixture[str]):
+    """What it sums to, what is left of the ceiling, where prices are from, what is left out."""
+    assert main(["cost", environment.name]) == 0
+
+    out = capsys.readouterr().out
+    sheet = environment.cost_sheet()
+    for text in (
+        f"{sheet.full.per_day:,.2f}",
+        f"{sheet.idle.per_day:,.2f}",
+        f"Ceiling: {environment.budget.ceiling_usd_per_day:,} USD a day",
+        "karpenter-provider-aws",
+        "2026-07-20",
+        "Not counted:",
+        *(line.quantity.item.name for line in sheet.lines),
+    ):
+        assert text in out, text
+
+
+def test_the_excerpt_of_the_readme_is_what_is_printed(capsys: pytest.CaptureFixture[str]):
+    """Figures in a README grow old in silence."""
+    readme = (ROOT / "README.md").read_text()
+    excerpt = readme.partition("ultracluster cost ultracluster\n```\n\n```\n")[2].partition("```")[
+        0
+    ]
+    main(["cost", "ultracluster"])
+    printed = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+
+    shown = [" ".join(line.split()) for line in excerpt.splitlines() if line.strip()]
+    assert len(shown) > 9
+    assert [line for line in shown if line not in printed] == []
+
+
+def test_json_holds_decimals_as_texts(capsys: pytest.CaptureFixture[str]):
+    """A program that adds the lines up gets the total."""
+    assert main(["cost", "dev", "--json"]) == 0
+
+    (sheet,) = json.loads(capsys.readouterr().out)
+    lines = [Decimal(line["full"]["usd_per_month"]) for line in sheet["lines"]]
+    assert sum(lines) == Decimal(sheet["full"]["usd_per_month"])
+    assert sheet["environment"] == "dev"
+    assert all(line["source"] and line["date"] for line in sheet["lines"])
+
+
+def test_a_sheet_above_its_ceiling_is_shown_and_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Who is refused wants to see what costs so much."""
+    path = write(tmp_path, "budget=BudgetSpec(ceiling_usd_per_day=100),")
+    assert main(["cost", path]) == 1
+
+    out, err = capsys.readouterr()
+    assert "ec2/p4d.24xlarge/on-demand" in out
+    assert "the sum is 964.75 above it" in out
+    assert err.startswith("ERROR mine.budget.ceiling_usd_per_day: got 100; ")
+
+
+def test_a_sheet_without_a_ceiling_is_shown_and_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The first thing that somebody with a new environment needs is the sum."""
+    assert main(["cost", write(tmp_path, "")]) == 1
+
+    out, err = capsys.readouterr()
+    assert "1,064.75" in out
+    assert "write budget=BudgetSpec(ceiling_usd_per_day=1065)" in err
+
+
+def test_a_sheet_names_what_has_no_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """In Frankfurt the price of P4d is known, and that of the file system is not."""
+    budget = "budget=BudgetSpec(ceiling_usd_per_day=9000),"
+    path = write(tmp_path, budget, "eu-central-1", "euc1-az1")
+    assert main(["cost", path]) == 1
+
+    out, err = capsys.readouterr()
+    assert "Without a known price, and in no sum:" in out
+    assert "1,200 GB of fsx-lustre/SCRATCH_2-SSD/storage" in out
+    assert 'write price_region="us-east-1"' in err
+    path = write(tmp_path, budget[:-2] + ', price_region="us-east-1"),', "eu-central-1", "euc1-az1")
+    assert main(["cost", path]) == 0
+    assert "price of us-east-1" in capsys.readouterr().out
+
+
+def test_an_environment_that_cannot_work_has_no_sheet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Only what it costs may be wrong with it."""
+    path = write(tmp_path, "budget=BudgetSpec(ceiling_usd_per_day=9000),", "us-east-1", "use1-az9")
+    assert main(["cost", path]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "mine.availability_zone_id" in err
+
+
+def test_where_there_are_no_budgets_nobody_is_promised_an_alert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """CloudFormation of Stockholm has no AWS::Budgets::Budget."""
+    budget = 'budget=BudgetSpec(ceiling_usd_per_day=9000, price_region="us-east-1"),'
+    assert main(["cost", write(tmp_path, budget, "eu-north-1", "eun1-az3")]) == 0
+
+    assert "Nobody is told: CloudFormation has no AWS Budgets in USD in eu-north-1" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("name", ["nowhere", "missing.py"])
+def test_what_is_not_there_is_one_line(name: str, capsys: pytest.CaptureFixture[str]):
+    """No stack trace for a slip."""
+    assert main(["cost", name]) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR ")
+
+
+def test_a_stand_in_file_holds_budget_and_prices(tmp_path: Path):
+    """A rehearsal writes an environment down and reads it again, its stated prices included."""
+    assert load(environment_file(P4D, tmp_path)) == (P4D,)
+
+
+def test_refresh_writes_the_table_and_shows_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """From the command line through boto3 to a file, in somebody's checkout."""
+    gateway = product(
+        "AmazonEC2",
+        "NatGateway-Hours",
+        "Hrs",
+        "0.0500000000",
+        attributes={"productFamily": "NAT Gateway"},
+    )
+    path = write(tmp_path, "budget=BudgetSpec(ceiling_usd_per_day=9000),")
+    monkeypatch.setattr(price_table.store, "__defaults__", (tmp_path,))
+    with serving([gateway]) as server:
+        for key, value in server.settings.items():
+            monkeypatch.setenv(key, value)
+        assert main(["cost", path, "--refresh"]) == 0
+
+    out = capsys.readouterr().out
+    assert "nat-gateway/hour: 0.05 USD a hour, before 0.045 USD" in out
+    assert "kms/key: not on the Price List of us-east-1; 1 USD of 2024-07-01 is kept" in out
+    assert "not written: this is no checkout" in out
+
+
+def test_a_price_list_that_does_not_answer_leaves_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """One line, exit status 1, and the sheet as it was."""
+    path = write(tmp_path, "budget=BudgetSpec(ceiling_usd_per_day=9000),")
+    with serving([]) as server:
+        server.refusal = "AccessDeniedException"
+        for key, value in server.settings.items():
+            monkeypatch.setenv(key, value)
+        assert main(["cost", path, "--refresh"]) == 1
+
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert line.startswith("ERROR pricing get_products: AccessDenied")
+    assert line.endswith("the table is as it was")
+    assert "1,064.75" in out

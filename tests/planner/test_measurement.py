@@ -1,0 +1,178 @@
+"""Logs of nccl-tests and metrics files in place of assumptions."""
+
+import json
+
+import pytest
+import torch
+
+from planner.devices import network_of
+from planner.measurement import MeasurementError, metrics, nccl_tests
+from planner.outcome import Plan
+from planner.plan import Planner, plan
+from planner.question import PlanError, Question
+from planner.shape import of_size
+from planner.uncertainty import uncertainty
+from training.metrics import Metrics
+from training.recipes import find as recipe
+
+HEAD = "#       size         count      type   redop    root     time   algbw   busbw #wrong"
+
+
+def log(nodes: int, rows: list[tuple[int, float, float, float]], *, per_node: int = 8) -> str:
+    """Return a log of all_reduce_perf."""
+    ranks = nodes * per_node
+    lines = [
+        "# nThread 1 nGpus 1 minBytes 8 maxBytes 2147483648 step: 2(factor)",
+        *(
+            f"#  Rank {rank:2d} Group  0 Pid  {rank} on ip-10-0-0-{rank // per_node} device  "
+            f"{rank % per_node} [0x10] NVIDIA A100-SXM4-40GB"
+            for rank in range(ranks)
+        ),
+        HEAD,
+        *(
+            f"  {size:12d} {size // 4:12d}     float     sum      -1 {micros:8.1f} {alg:7.2f} "
+            f"{bus:7.2f}      0 {micros:8.1f} {alg:7.2f} {bus:7.2f}      0"
+            for size, micros, alg, bus in rows
+        ),
+    ]
+    return "\n".join(lines)
+
+
+TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
+"""The published log of two p4de (awsome-distributed-ai)."""
+
+
+def asked(**changes) -> Question:
+    """Return a question about 50 B parameters on 64 p4d."""
+    values = {"tokens": 7e11, "instance_type": "p4d.24xlarge", "nodes": 64, **changes}
+    return Question(of_size(50e9), **values)
+
+
+def test_a_log_of_two_nodes_gives_efficiency_and_latency():
+    """41.8 of 50 GB/s are 84 %; 161 us for two hops are about 75 us each."""
+    network = nccl_tests(TWO_NODES).applied(network_of(asked().instance))
+
+    assert network.efficiency == pytest.approx(0.836, abs=0.001)
+    assert network.hop_latency == pytest.approx(50e-6, abs=30e-6)
+
+
+def network_doubt(found: Plan) -> float:
+    """Return the days that the network is in doubt by."""
+    return next(d.width for d in uncertainty(found).doubts if d.name == "how fast the network is")
+
+
+def test_a_slow_network_makes_a_slower_plan_and_narrows_that_doubt():
+    """Half the bandwidth is what 2022 had; the plan must follow it."""
+    slow = log(4, [(8, 470.0, 0.0, 0.0), (2**30, 67000, 16.0, 31.0)])
+    before = plan(asked())
+    after = plan(asked(network=nccl_tests(slow)))
+
+    assert after.network.efficiency == pytest.approx(0.48, abs=0.01)
+    assert after.outcome.days > before.outcome.days
+    assert network_doubt(after) < network_doubt(before) / 4
+
+
+def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
+    """Its bus bandwidth says nothing about the cards."""
+    one = nccl_tests(log(1, [(2**30, 8000, 134.0, 234.5)]))
+    planner = Planner(asked(network=one))
+
+    assert planner.gpu.link_bandwidth == pytest.approx(234.5e9, rel=0.01)
+    assert planner.network.efficiency == network_of(asked().instance).efficiency
+
+
+def test_a_log_of_another_instance_type_is_refused():
+    """p5's 487 GB/s do not fit through p4d's cards."""
+    fast = nccl_tests(log(2, [(2**34, 66000, 260.0, 487.0)]))
+
+    with pytest.raises(PlanError, match="has cards for 50"):
+        Planner(asked(network=fast))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no row of nccl-tests"),
+        ("hello\nworld 1 2 3", "no row of nccl-tests"),
+        ("\n".join(TWO_NODES.splitlines()[-2:]), "which ranks ran on which host"),
+        (log(2, [(2**20, 309.0, 0.0, 0.0)]), "bandwidth of 0"),
+    ],
+)
+def test_a_file_that_is_no_log_is_refused_with_its_reason(text: str, why: str):
+    """A user gives the wrong file now and then."""
+    with pytest.raises(MeasurementError, match=why):
+        nccl_tests(text)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a metrics file as the training program itself writes it."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = recipe("gpt-1b").override(
+        {"data.global_batch": "16", "data.micro_batch": "16", "data.path": "nowhere"}
+    )
+    record = Metrics(
+        model=settings.model,
+        gpus=1,
+        device=torch.device("cpu"),
+        peak=989.4,
+        path=str(folder),
+        print_every=1000,
+        speaks=True,
+    )
+    record.start(settings.as_dict(), "(1 x 1)", 0)
+    for number in range(40):
+        seconds = 3.0 if number < 5 else 0.498
+        record.step(
+            number + 1, loss=6.0, norm=1.0, rate=1e-4, tokens=16 * 2048, seconds=seconds, waited=0
+        )
+    record.close()
+    return (folder / "metrics.jsonl").read_text()
+
+
+def on(gpu: str, text: str) -> str:
+    """Return the same metrics, as if they came from a GPU."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    lines[0]["gpu"] = gpu
+    return "\n".join(map(json.dumps, lines))
+
+
+def test_a_run_replaces_the_assumed_speed(written: str):
+    """The shipped program on an H100 is 1.4 times as fast as the runs of 2023."""
+    run = metrics(on("NVIDIA H100 80GB HBM3", written))
+    question = asked(instance_type="p5.48xlarge", nodes=16)
+    before = plan(question)
+    after = plan(asked(instance_type="p5.48xlarge", nodes=16, run=run))
+    wide, narrow = uncertainty(before).days, uncertainty(after).days
+
+    assert run.tokens_per_second == pytest.approx(16 * 2048 / 0.498, rel=1e-6)
+    assert run.steps == 30
+    assert after.outcome.days < before.outcome.days
+    assert narrow[1] / narrow[0] < wide[1] / wide[0]
+
+
+def test_a_run_on_another_gpu_is_refused(written: str):
+    """A speed of H100s says nothing of A100s."""
+    run = metrics(on("NVIDIA H100 80GB HBM3", written))
+
+    with pytest.raises(PlanError, match="measure on that GPU"):
+        Planner(asked(run=run))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{}", "event `start`"),
+        ("not json", "line 1 is not JSON"),
+        ("[1]", "line 1 is not a JSON object"),
+        ('{"event": "start", "gpus": 1, "gpu": "x"}', "no finished step"),
+        (
+            '{"event": "start", "gpus": 1, "gpu": "x"}\n{"event": "step", "tokens_per_s": 5}',
+            "lack the model",
+        ),
+    ],
+)
+def test_a_file_that_is_no_run_is_refused_with_its_reason(text: str, why: str):
+    """Half a file, another file, an empty run."""
+    with pytest.raises(MeasurementError, match=why):
+        metrics(text)

@@ -1,0 +1,235 @@
+"""`ultracluster plan`, as somebody types it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.loading import load
+from operations.cli import main
+
+ROOT = Path(__file__).parents[2]
+FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
+SEVEN = ["plan", "--parameters", "7e9", "--tokens", "1e12"]
+BLOOMBERG = [
+    *("plan", "--layers", "70", "--hidden", "7680", "--heads", "40", "--vocabulary", "131072"),
+    *("--sequence", "2048", "--tokens", "569e9", "--nodes", "64"),
+]
+
+
+def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Return what the command prints as JSON."""
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[str]):
+    """A reader in a terminal finds each part, without a stray bracket of markup."""
+    assert main([*FIFTY, "--nodes", "64"]) == 0
+    out = capsys.readouterr().out
+
+    for words in (
+        "days, likely",
+        "node-hours",
+        "USD, on-demand",
+        "partition group",
+        "MFU",
+        "with recomputation",
+        "Memory of a GPU",
+        "optimizer (Adam moments)",
+        "reduce-scatter of gradients",
+        "second hop between groups",
+        "Layouts that lose",
+        "From one node to all",
+        "does not fit",
+        "spare nodes",
+        "Lustre",
+        "2026-07-20 (B)",
+        "no price known",
+        "p5.48xlarge",
+        "nccl-tests",
+        "█",
+    ):
+        assert words in out, words
+
+
+def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
+    """Numbers for other programs: units in the names, sums that sum."""
+    found = told(BLOOMBERG, capsys)
+
+    assert found["layout"]["partition_group_gpus"] == 128
+    assert found["machine"]["gpus"] == 512
+    assert found["time"]["days_range"][0] < found["time"]["days"] < found["time"]["days_range"][1]
+    step = found["step"]
+    assert sum(step["spent_seconds"].values()) == pytest.approx(step["seconds"], rel=0.01)
+    assert step["hardware_tflops_per_gpu"] == pytest.approx(step["model_tflops_per_gpu"] * 4 / 3)
+    memory = found["memory_gib"]
+    assert sum(memory["items"].values()) <= memory["capacity"] * 1.001
+    cost = found["cost"][0]
+    assert cost["usd"] == pytest.approx(sum(item["usd"] for item in cost["items"]))
+    assert all(item["price_date"] and item["price_source"] for item in cost["items"])
+    sagemaker = next(each for each in found["cost"] if each["purchase"] == "sagemaker")
+    assert sagemaker["nodes_price_region"] == "us-west-2"
+    hours = found["time"]["days"] * 24 * 64
+    assert found["time"]["node_hours"] == pytest.approx(hours)
+
+
+def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
+    """Somebody who has a layout wants to know what it does, not a better one."""
+    layout = ["--partition", "64", "--micro-batch", "2", "--activations", "recomputed"]
+    found = told([*FIFTY, "--nodes", "64", *layout], capsys)["layout"]
+
+    assert found["partition_group_gpus"] == 64
+    assert found["micro_batch"] == 2
+    assert found["tensor_parallel"] in {1, 2, 4}
+    assert found["checkpointing"]
+
+
+def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
+    """What is solved for is kept."""
+    slow, fast = (told([*SEVEN, "--days", days], capsys) for days in ("60", "20"))
+
+    assert slow["time"]["days"] <= 60
+    assert fast["time"]["days"] <= 20
+    assert fast["machine"]["nodes"] > slow["machine"]["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "--parameters", "-5", "--tokens", "1e9"], '--parameters: got "-5"'),
+        (["plan", "--parameters", "0", "--tokens", "1e9"], '--parameters: got "0"'),
+        (["plan", "--parameters", "1e30", "--tokens", "1e9"], '--parameters: got "1e30"'),
+        (["plan", "--parameters", "nan", "--tokens", "1e9"], "a number that is finite"),
+        (["plan", "--parameters", "seven", "--tokens", "1e9"], "a number such as"),
+        (["plan", "--parameters", "1e6", "--tokens", "1e9"], "a smaller --vocabulary"),
+        (["plan", "--tokens", "1e9"], "no model was given"),
+        (["plan", "--parameters", "7e9"], "--tokens"),
+        (["plan", "--parameters", "7e9", "--tokens", "-1e12"], "--tokens: got -1"),
+        (["plan", "--parameters", "7e9", "--tokens", "1e30"], "--tokens: got 1e+30"),
+        ([*SEVEN, "--layers", "3"], "--parameters and a shape"),
+        (["plan", "--layers", "2", "--hidden", "64", "--tokens", "1e9"], "needs --heads"),
+        ([*BLOOMBERG[:5], "--heads", "41", "--tokens", "1e9"], "write 40"),
+        ([*SEVEN, "--nodes", "0"], "--nodes: got 0"),
+        ([*SEVEN, "--nodes", "-4"], "--nodes: got -4"),
+        ([*SEVEN, "--nodes", "1.5"], "a whole number"),
+        ([*SEVEN, "--nodes", "1e30"], "write 1 to 1,024 nodes"),
+        ([*SEVEN, "--days", "0.01"], "the fastest of up to 1,024 nodes"),
+        ([*SEVEN, "--days", "nan"], "a number that is finite"),
+        ([*SEVEN, "--budget", "10"], "the cheapest is"),
+        ([*SEVEN, "--nodes", "4", "--days", "9"], "--nodes and --days"),
+        ([*SEVEN, "--instance", "p9.metal"], "no such instance type"),
+        ([*SEVEN, "--instance", "g5.48xlarge"], "how fast A10G trains is not known"),
+        ([*SEVEN, "--region", "mars-1"], "not sold there"),
+        ([*SEVEN, "--software", "x"], "write fsdp, compiled or 2022"),
+        ([*SEVEN, "--purchase", "x"], "write on-demand"),
+        ([*SEVEN, "--failures", "x"], "write opt-175b"),
+        ([*SEVEN, "--checkpoint-share", "2"], "--checkpoint-share: got 2"),
+        ([*SEVEN, "--calibrate", "/no/such/file"], "No such file"),
+        ([*SEVEN, "--calibrate", str(ROOT / "README.md")], "no row of nccl-tests"),
+        ([*SEVEN, "--nodes", "4", "--html", "/no/such/folder/x.html"], "--html"),
+        ([*SEVEN, "--nodes", "4", "--write", "app.py"], "it exists"),
+        ([*SEVEN, "--nodes", "4", "--write", "mine.txt"], "a Python file"),
+        (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "GiB on each A100"),
+        (["plan", "--parameters", "1e13", "--tokens", "1e12"], "write more nodes"),
+        ([*SEVEN, "--sequence", "16777216"], "a shorter --sequence"),
+        ([*SEVEN, "--no-such-option"], "unrecognized"),
+        ([*SEVEN, "--software", "compiled"], "measured on H100 alone"),
+        ([*SEVEN, "--partition", "0"], "--partition: got 0"),
+        ([*SEVEN, "--nodes", "4", "--partition", "7"], "nothing fits with the --partition"),
+        ([*SEVEN, "--activations", "x"], "write kept or recomputed"),
+    ],
+)
+def test_nonsense_gets_one_clear_line(words, said, capsys: pytest.CaptureFixture[str]):
+    """What was given, why it cannot be, what to write instead; exit code 2 and no trace."""
+    try:
+        status: object = main(words)
+    except SystemExit as end:
+        status = end.code
+
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("ERROR ")
+    assert said in captured.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*FIFTY, "--nodes", "64"],
+        ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "512"],
+        [*SEVEN, "--nodes", "2", "--instance", "p5.48xlarge", "--purchase", "capacity-block"],
+        [*SEVEN, "--nodes", "16", "--purchase", "sagemaker"],
+        [*SEVEN, "--nodes", "1", "--region", "us-west-2"],
+    ],
+    ids=["reserved", "tensor-parallel", "capacity-block", "sagemaker", "one-node"],
+)
+def test_the_environment_that_is_written_works(words, tmp_path, capsys):
+    """It loads as any environment does, and is as ruff would have it."""
+    path = tmp_path / "my_model.py"
+    assert main([*words, "--write", str(path)]) == 0
+    out = capsys.readouterr().out
+
+    (environment,) = load(path)
+    assert isinstance(environment, EnvironmentSpec)
+    assert environment.name == "my-model"
+    assert "quota to ask for" in out
+    text = path.read_text()
+    assert re.search(r"^PARTITION_GROUP = \d+$", text, re.MULTILINE)
+    for ruff in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
+        # As a file of the repository's environments it must pass the repository's rules.
+        given = ["--stdin-filename", "environments/my_model.py", "-"]
+        command = [sys.executable, "-m", "ruff", *ruff, *given]
+        done = subprocess.run(
+            command, input=text, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_is_one_file_with_its_pictures(tmp_path, capsys):
+    """It can be mailed: nothing is fetched, and both themes have their colours."""
+    path = tmp_path / "plan.html"
+    assert main([*FIFTY, "--nodes", "64", "--html", str(path)]) == 0
+    capsys.readouterr()
+    text = path.read_text()
+
+    assert "prefers-color-scheme:dark" in text
+    assert not re.search(r"(src|href)=|@import|url\(|<script", text)
+    pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(pictures) == 5
+    for picture in pictures:
+        root = ET.fromstring(picture)  # noqa: S314 - our own page
+        assert root.get("aria-label")
+        width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+        for rectangle in root.iter("rect"):
+            x, y, w, h = (float(rectangle.attrib[key]) for key in ("x", "y", "width", "height"))
+            assert x >= 0
+            assert x + w <= width
+            assert y + h <= height
+
+
+def test_planning_loads_neither_pydantic_nor_aws():
+    """A plan is asked for again and again; importing must not take longer than planning."""
+    lines = (
+        "import sys",
+        "from operations.cli import main",
+        f"main({[*SEVEN, '--nodes', '8', '--json']!r})",
+        "heavy = {'pydantic', 'boto3', 'aws_cdk', 'numpy', 'scipy', 'torch'} & set(sys.modules)",
+        "sys.exit(f'loaded {heavy}' if heavy else 0)",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,222 @@
+"""The search, the file system and the bill."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.catalogue import lustre
+from constructs_lib.cost.quantities import bill as environment_bill
+from constructs_lib.cost.sheet import cost_sheet
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.loading import load
+from constructs_lib.spec.network import INTERFACE_ENDPOINTS
+from operations.plan.environment_file import write
+from planner import price
+from planner.devices import gpu_of, network_of
+from planner.layout import Layout
+from planner.memory import memory
+from planner.plan import Planner, plan
+from planner.question import MOST_NODES, PlanError, Question
+from planner.search import Place, Search, partitions
+from planner.shape import ModelShape, of_size
+from planner.stack import find
+from planner.step import step
+from planner.storage import file_system
+from planner.uncertainty import uncertainty
+
+SEVEN = of_size(7e9)
+TRILLION = of_size(1e12)
+
+
+def question(shape: ModelShape = SEVEN, **changes) -> Question:
+    """Return a question, 64 nodes of p4d where nothing else is said."""
+    asked = {"tokens": 1e12, "instance_type": "p4d.24xlarge", "nodes": 64, **changes}
+    return Question(shape, **asked)
+
+
+def search(shape: ModelShape, instance_type: str = "p4d.24xlarge") -> Search:
+    """Return a search on an instance type."""
+    asked = question(shape, instance_type=instance_type)
+    gpu = gpu_of(asked.instance)
+    assert gpu is not None
+    place = Place(shape, gpu, network_of(asked.instance), find(gpu.calibrated_by), asked.batch)
+    return Search(place)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.floats(2e8, 4e11),
+    nodes=st.integers(1, MOST_NODES),
+    instance_type=st.sampled_from(["p4d.24xlarge", "p5.48xlarge", "p5.4xlarge"]),
+)
+def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes, instance_type):
+    """The search keeps parts of layouts; a part of another layout would be a wrong plan."""
+    found = search(of_size(size), instance_type)
+    best = found.best(nodes)
+    if best is None:
+        return
+    place, layout = found.place, best.layout
+    alone = step(place.shape, layout, place.gpu, place.network, place.stack)
+
+    assert layout.gpus == nodes * place.network.gpus_per_node
+    assert layout.gpus % layout.group == 0
+    assert best.holding.fits
+    assert best.holding == alone.holding
+    assert best.seconds == pytest.approx(alone.seconds, rel=1e-9)
+    rate = best.tokens_per_second(place.shape)
+    fastest = max(each.tokens_per_second(place.shape) for each in found.steps(nodes))
+    assert rate >= 0.95 * fastest
+
+
+@given(
+    size=st.floats(1e8, 1e12),
+    micro=st.integers(1, 16),
+    checkpointing=st.booleans(),
+    power=st.integers(0, 9),
+)
+def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, checkpointing, power):
+    """Else the smallest group that fits would not be one."""
+    place = search(of_size(size)).place
+    needed = [
+        memory(
+            place.shape,
+            Layout(1024, p, micro_batch=micro, checkpointing=checkpointing),
+            place.gpu,
+            place.stack,
+        ).needed
+        for p in (2**power, 2 ** (power + 1))
+    ]
+    assert needed[1] <= needed[0]
+
+
+def test_a_trillion_parameters_are_told_honestly():
+    """Sharded data parallelism alone cannot hold them in 40 GB, however large the group."""
+    small, large = search(TRILLION), search(TRILLION, "p4de.24xlarge")
+
+    assert small.smallest_group(512, tensor=1) is None
+    assert large.smallest_group(512, tensor=1) == 512
+    best = small.best(512)
+    assert best is not None
+    assert best.layout.tensor > 1
+    notes = " ".join(plan(question(TRILLION, nodes=512)).notes)
+    assert "sharded data parallelism alone cannot train this model" in notes
+    assert "A100 80GB it can, with partition groups of 512" in notes
+
+
+def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
+    """The shape that was really trained: 128 layers of 25,600, one of them 15.7 GB."""
+    megatron = ModelShape(128, 25_600, 160, 51_200, 2_048)
+
+    assert search(megatron).smallest_group(512, tensor=1) is None
+    assert search(megatron, "p4de.24xlarge").smallest_group(512, tensor=1) == 1024
+
+
+def test_runners_up_say_why_they_lose():
+    """A choice without its alternatives is an opinion."""
+    found = plan(question(of_size(50e9)))
+    why = " ".join(each.why for each in found.runners_up)
+
+    assert len(found.runners_up) >= 4
+    assert "scarce memory" in why
+    assert "tensor parallelism" in why
+    groups = {each.step.layout.group for each in found.runners_up}
+    assert min(groups) < found.outcome.step.layout.group < max(groups)
+
+
+def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():
+    """MiCS groups are consecutive ranks; one that straddles nodes would use two nodes' cards."""
+    assert partitions(48, 8) == (1, 2, 4, 8, 16, 24, 48)
+
+
+def test_a_range_holds_no_layout_that_would_not_run():
+    """Without flash attention another layout is taken, as somebody would who had to."""
+    low, high = uncertainty(plan(question(SEVEN, nodes=1))).days
+
+    assert high / low < 2.2
+
+
+def test_days_and_budget_are_solved_for():
+    """The fewest nodes that are in time, the fastest that is affordable."""
+    in_time = Planner(question(of_size(50e9), nodes=None, days=50.0))
+    few = in_time.solved()
+
+    assert few.days <= 50
+    before = in_time.outcome(few.nodes - 1)
+    assert before is None or before.days > 50
+
+    affordable = Planner(question(SEVEN, tokens=1e11, nodes=None, budget=60_000.0))
+    found = affordable.solved()
+    paid = affordable.bill(found, "on-demand")
+    assert paid is not None
+    assert paid.total <= 60_000
+    assert found.days < affordable.fewest(1000.0).days
+
+
+def test_what_has_no_price_is_said_and_not_summed():
+    """A sum without its largest item would be believed."""
+    found = plan(question(instance_type="p4de.24xlarge", nodes=8, purchase="capacity-block"))
+
+    assert not found.bill.nodes_known
+    with pytest.raises(PlanError, match="no price of p4de"):
+        Planner(
+            question(
+                instance_type="p4de.24xlarge", nodes=None, budget=1e6, purchase="capacity-block"
+            )
+        ).solved()
+
+
+@given(
+    checkpoint=st.floats(1e8, 2e13),
+    mean=st.floats(600, 1e8),
+    share=st.floats(0.005, 0.2),
+    data=st.floats(1e6, 1e15),
+    tokens=st.floats(1e3, 1e8),
+)
+def test_every_file_system_is_sold_and_is_enough(checkpoint, mean, share, data, tokens):
+    """FSx refuses most numbers; the catalogue's own rules are asked."""
+    found = file_system(
+        checkpoint_bytes=checkpoint,
+        mean_time_between_failures=mean,
+        share=share,
+        data_bytes=data,
+        tokens_per_second=tokens,
+        region="us-east-1",
+    )
+    properties = {
+        "StorageType": "SSD",
+        "StorageCapacity": found.capacity_gib,
+        "LustreConfiguration": {
+            "DeploymentType": "PERSISTENT_2",
+            "PerUnitStorageThroughput": found.per_unit_throughput,
+        },
+    }
+    assert list(lustre.problems(properties)) == []
+    assert found.write_bandwidth >= found.wanted_bandwidth * 0.999
+    assert found.capacity_gib * 2**30 >= found.held_bytes
+    assert checkpoint / found.write_bandwidth <= 2 * share**2 * mean * 1.001
+
+
+def test_a_plan_counts_what_its_environment_counts(tmp_path):
+    """Two sums of the same thing that differ make both unbelievable."""
+    found = plan(question(of_size(50e9)))
+    write(found, tmp_path / "mine.py")
+    (environment,) = load(tmp_path / "mine.py")
+    assert isinstance(environment, EnvironmentSpec)
+    sheet = cost_sheet(environment_bill(environment), environment.region)
+
+    assert found.bill.per_day == pytest.approx(float(sheet.full.per_day), rel=0.01)
+    assert len(INTERFACE_ENDPOINTS) == price.ENDPOINTS
+    assert environment.nodes.count == found.outcome.nodes + found.outcome.goodput.spare_nodes
+    assert environment.storage.capacity_gib == found.outcome.lustre.capacity_gib
+
+
+@given(st.floats(5e8, 9e13))
+def test_a_usual_shape_has_the_parameters_that_were_asked_for(size):
+    """A plan for another model answers another question."""
+    shape = of_size(size)
+
+    assert shape.parameters == pytest.approx(size, rel=0.03)
+    assert shape.hidden % shape.heads == 0
+    assert list(dataclasses.replace(shape).problems()) == []

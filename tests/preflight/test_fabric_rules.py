@@ -1,0 +1,64 @@
+"""The fabric rules as a check of a preflight: over templates that a child makes meanwhile."""
+
+from pathlib import Path
+
+import pytest
+
+import app
+from operations.audit.judgement import judged as rules_of
+from operations.audit.sources import Sources
+from operations.preflight.fabric_rules import ANSWERED_BY, judged
+from operations.preflight.finding import Verdict
+from operations.preflight.preflight import preflight
+from operations.preflight.synthesis import NotSynthesizedError, Synthesis
+from tests.preflight.account import Answering
+from tests.preflight.specs import GIVEN, MADE, NOW
+
+LONG = 300.0
+"""Seconds that a busy machine may take."""
+
+
+def test_what_templates_leave_open_is_left_to_the_account(tmp_path: Path):
+    """Of a network that is there a template names ids alone; no question of it is dropped."""
+    app.build([GIVEN], outdir=str(tmp_path)).synth()
+    report = rules_of(Sources([str(tmp_path)]), {}, GIVEN.region, "error")
+
+    found = list(judged(report))
+    open_ones = {unknown.rule for unknown in report.unknown}
+    assert {"FABRIC-17", "CAPACITY-5", "CAPACITY-14", "CAPACITY-15"} <= open_ones
+    assert open_ones <= set(ANSWERED_BY)
+    assert [f.subject for f in found if f.verdict is Verdict.FAIL] == []
+    told = {f.found.rpartition("; ")[2] for f in found if f.verdict is Verdict.SKIP}
+    assert told == {f"{ANSWERED_BY[rule]} asks the account" for rule in open_ones}
+
+
+def test_an_environment_that_cannot_be_synthesized_is_skipped_with_the_reason():
+    """The account is looked at all the same."""
+    nobodys = MADE.model_copy(update={"name": "nobodys"})
+    with Synthesis(nobodys, None, seconds=LONG) as synthesis:
+        found = preflight(MADE, Answering(), NOW, templates=synthesis.report)
+
+    (skipped,) = next(r.findings for r in found.results if r.check.name == "fabric-rules")
+    assert skipped.verdict is Verdict.SKIP
+    assert "environment nobodys: no such environment; write dev, " in skipped.found
+    assert len(found.having(Verdict.PASS)) > 20
+
+
+def test_a_synthesis_that_takes_too_long_is_not_waited_for():
+    """A preflight ends in time; the child ends with it, and nothing of it is left."""
+    with Synthesis(MADE, None, seconds=0.0) as synthesis:
+        directory = Path(synthesis.directory)
+        with pytest.raises(NotSynthesizedError, match="more than 0 s"):
+            synthesis.report()
+
+    assert not directory.exists()
+
+
+def test_without_node_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch):
+    """Whoever only asks an account need not install what synthesizes."""
+    monkeypatch.setattr("operations.rehearsal.cdk.shutil.which", lambda *_, **__: None)
+    with (
+        Synthesis(MADE, None) as synthesis,
+        pytest.raises(NotSynthesizedError, match="make setup"),
+    ):
+        synthesis.report()

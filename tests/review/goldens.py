@@ -1,0 +1,106 @@
+"""The golden templates, and edits of them by construct path."""
+
+import copy
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+Templates = dict[str, dict[str, Any]]
+
+
+@functools.cache
+def _read(environment: str) -> str:
+    found = {
+        path.name.removesuffix(".template.json"): json.loads(path.read_text())
+        for path in sorted((ROOT / "golden" / environment).glob("*.template.json"))
+    }
+    return json.dumps(found)
+
+
+def golden(environment: str = "ultracluster") -> Templates:
+    """Return a fresh copy of an environment's templates by stack."""
+    templates: Templates = json.loads(_read(environment))
+    return templates
+
+
+def logical_id(templates: Templates, path: str) -> tuple[str, str]:
+    """Return stack and logical id of a construct: `Storage/Lustre` is the file system."""
+    stack, *rest = path.split("/")
+    for name, body in templates[stack]["Resources"].items():
+        written = body.get("Metadata", {}).get("aws:cdk:path", "").split("/")[2:]
+        if [part for part in written if part != "Resource"] == rest:
+            return stack, name
+    raise LookupError(path)
+
+
+def resource(templates: Templates, path: str) -> dict[str, Any]:
+    """Return a resource by its construct path."""
+    stack, name = logical_id(templates, path)
+    found: dict[str, Any] = templates[stack]["Resources"][name]
+    return found
+
+
+def put(path: str, where: str, value: Any):
+    """Return an edit that sets a property, or an attribute as `@DeletionPolicy`."""
+
+    def edit(templates: Templates) -> None:
+        target: Any = resource(templates, path)
+        parts = where.removeprefix("@").split(".")
+        if not where.startswith("@"):
+            parts = ["Properties", *parts]
+        for part in parts[:-1]:
+            target = target[int(part)] if part.isdigit() else target.setdefault(part, {})
+        last: Any = int(parts[-1]) if parts[-1].isdigit() else parts[-1]
+        target[last] = copy.deepcopy(value)
+
+    return edit
+
+
+def drop(path: str, where: str | None = None):
+    """Return an edit that removes a resource, or a part of it."""
+
+    def edit(templates: Templates) -> None:
+        if where is None:
+            stack, name = logical_id(templates, path)
+            del templates[stack]["Resources"][name]
+            return
+        target: Any = resource(templates, path)
+        parts = where.removeprefix("@").split(".")
+        if not where.startswith("@"):
+            parts = ["Properties", *parts]
+        for part in parts[:-1]:
+            target = target[int(part)] if part.isdigit() else target[part]
+        del target[int(parts[-1]) if parts[-1].isdigit() else parts[-1]]
+
+    return edit
+
+
+def add(stack: str, name: str, kind: str, **body: Any):
+    """Return an edit that adds a resource."""
+
+    def edit(templates: Templates) -> None:
+        templates[stack]["Resources"][name] = {"Type": kind, "Properties": body}
+
+    return edit
+
+
+def append(path: str, where: str, value: Any):
+    """Return an edit that adds an item to a list."""
+
+    def edit(templates: Templates) -> None:
+        target: Any = resource(templates, path)["Properties"]
+        for part in where.split("."):
+            target = target[int(part)] if part.isdigit() else target[part]
+        target.append(copy.deepcopy(value))
+
+    return edit
+
+
+def edited(*edits: Any, environment: str = "ultracluster") -> Templates:
+    """Return an environment's templates after edits."""
+    templates = golden(environment)
+    for edit in edits:
+        edit(templates)
+    return templates

@@ -1,0 +1,33 @@
+"""A budget that no sample comes near, for tests of everything but money."""
+
+from typing import Final
+
+from constructs_lib.catalogue import instances, prices
+from constructs_lib.spec.budget import NEAREST_PRICES, BudgetSpec, PriceSpec
+
+
+def _unknown() -> list[str]:
+    types = [instances.find(name) for name in instances.names()]
+    items = [
+        prices.LUSTRE_BACKUP,
+        prices.LUSTRE_HDD_CACHE,
+        prices.LUSTRE_READ_CACHE,
+        prices.lustre_storage("SCRATCH_1", "SSD", None),
+        prices.lustre_storage("PERSISTENT_2", "INTELLIGENT_TIERING", None),
+        *(prices.on_demand(t.name) for t in types),
+        *(prices.capacity_block(t.name) for t in types),
+        *(
+            prices.sagemaker_training(t.sagemaker_training_type)
+            for t in types
+            if t.sagemaker_training_type
+        ),
+    ]
+    return [item.name for item in items if prices.price(item, NEAREST_PRICES) is None]
+
+
+AMPLE: Final = BudgetSpec(
+    ceiling_usd_per_day=10**9,
+    price_region=NEAREST_PRICES,
+    prices=tuple(PriceSpec(item=name, usd=100) for name in _unknown()),
+)
+"""Everything has a price."""

@@ -1,0 +1,143 @@
+"""What runs between a scheduler and the training program.
+
+    python -m training.launch check --nodes 2            can a job run on this node?
+    python -m training.launch rank -- COMMAND ...        bind one rank to its GPU's socket
+    python -m training.launch sagemaker                  entry point of a SageMaker training job
+    python -m training.launch acceptance LOG --instance p4d.24xlarge --nodes 2
+    python -m training.launch inventory LOCK             does an image hold what its lock says?
+
+Ends with 0; 2 for a mistake in job, image or instance; 69 for a node that is less than its type; 1
+for a network that is slower than it must be; otherwise as the ranks end: 75 asks to be requeued.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MISTAKEN = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    root = argparse.ArgumentParser(
+        prog="training.launch",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = root.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("check", help="say whether a job can run on this node")
+    one.add_argument(
+        "--fabric",
+        type=_fabric,
+        default=os.environ.get("ULTRACLUSTER_FABRIC", "auto"),
+        metavar="{auto,efa,none}",
+        help="ULTRACLUSTER_FABRIC, or else efa for several nodes of a type that has it",
+    )
+    one.add_argument("--instance", help="EC2 or SageMaker name; as the firmware says by default")
+    one.add_argument(
+        "--nodes",
+        type=int,
+        default=os.environ.get("SLURM_JOB_NUM_NODES", "1"),
+        help="nodes of the job; SLURM_JOB_NUM_NODES by default",
+    )
+    one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
+    one.add_argument("--cards", type=int, help="EFA devices that the job takes; all by default")
+    one.add_argument("--json", action="store_true", help="for programs")
+    one.set_defaults(run=_check)
+    two = commands.add_parser("rank", help="bind one rank and run its command")
+    two.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    two.set_defaults(run=_rank)
+    three = commands.add_parser("sagemaker", help="entry point of a SageMaker training job")
+    three.add_argument("--root", type=Path, default=Path("/opt/ml"), help=argparse.SUPPRESS)
+    three.set_defaults(run=_sagemaker)
+    four = commands.add_parser("acceptance", help="judge the log of an nccl-tests run")
+    four.add_argument("log", help="its file, or - for standard input")
+    four.add_argument("--instance", required=True, help="EC2 or SageMaker name")
+    four.add_argument("--nodes", type=int, required=True)
+    four.add_argument("--json", action="store_true", help="for programs")
+    four.set_defaults(run=_acceptance)
+    five = commands.add_parser("inventory", help="say whether an image holds what its lock says")
+    five.add_argument("lock", type=Path)
+    five.set_defaults(run=_inventory)
+    return root
+
+
+def _fabric(text: str) -> str:
+    # A default from the environment is not compared with argparse's choices, but it is converted.
+    if text not in {"auto", "efa", "none"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is no choice; write auto, efa or none")
+    return text
+
+
+def _check(given: argparse.Namespace) -> int:
+    from training.launch.check import check  # noqa: PLC0415 - each command loads what it needs
+    from training.launch.machine import Machine  # noqa: PLC0415
+
+    report = check(
+        Machine(dict(os.environ)),
+        fabric=given.fabric,
+        instance_type=given.instance,
+        nodes=given.nodes,
+        gpus=given.gpus,
+        cards=given.cards,
+    )
+    if given.json:
+        answer = {
+            "status": report.status,
+            "fabric": "efa" if report.fabric else "none",
+            **report.facts,
+            "findings": [{"weight": f.weight, "text": f.text} for f in report.findings],
+        }
+        sys.stdout.write(f"{json.dumps(answer, indent=2)}\n")
+        return report.status
+    for finding in report.findings:
+        word = "WARNING" if finding.weight == "warning" else "ERROR"
+        sys.stderr.write(f"{word} {finding.text}\n")
+    if not report.status:
+        facts = ", ".join(f"{k} {v}" for k, v in report.facts.items() if v is not None)
+        over = "EFA" if report.fabric else "no fabric was asked for"
+        sys.stdout.write(f"fits: {over}; {facts}\n")
+    return report.status
+
+
+def _rank(given: argparse.Namespace) -> int:
+    from training.launch.binding import RankError, run  # noqa: PLC0415
+
+    command = given.rest[1:] if given.rest[:1] == ["--"] else given.rest
+    try:
+        return run(command)
+    except RankError as error:
+        sys.stderr.write(f"ERROR {error}\n")
+        return MISTAKEN
+
+
+def _sagemaker(given: argparse.Namespace) -> int:
+    from training.launch.sagemaker import run  # noqa: PLC0415
+
+    return run(given.root, dict(os.environ))
+
+
+def _acceptance(given: argparse.Namespace) -> int:
+    from training.launch.acceptance import main  # noqa: PLC0415
+
+    return main(given.log, given.instance, given.nodes, as_json=given.json)
+
+
+def _inventory(given: argparse.Namespace) -> int:
+    from training.launch.inventory import main  # noqa: PLC0415
+
+    return main(given.lock)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    given = parser().parse_args(arguments)
+    status: int = given.run(given)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Whether a job can run on this node as it was asked for; said in seconds, in a sentence for each.
+
+    python -m training.launch check --nodes 2
+    python -m training.launch check --fabric efa --instance p4d.24xlarge
+
+Ends with 0 where everything fits, 2 where job, image or instance are set up wrong (the next try
+ends the same way), and 69 (EX_UNAVAILABLE of sysexits.h) where this node is less than its type is:
+a GPU or a network card has gone, so the job belongs on another node and this one into repair.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from training.launch import findings
+from training.launch.findings import Finding
+from training.launch.instances import Instance, instance
+from training.launch.machine import Machine
+from training.launch.versions import written
+
+FITS: Final = 0
+MISTAKEN: Final = 2
+UNAVAILABLE: Final = 69
+
+Fabric = Literal["auto", "efa", "none"]
+FABRICS: Final[tuple[Fabric, ...]] = ("auto", "efa", "none")
+
+VARIABLE: Final = "ULTRACLUSTER_FABRIC"
+"""What a job sets to one of them where it has no command line, as on SageMaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a node is, and what is wrong with it."""
+
+    fabric: bool
+    """Whether the job is to run over EFA."""
+    facts: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+    @property
+    def status(self) -> int:
+        """Exit status."""
+        weights = {finding.weight for finding in self.findings}
+        if "mistake" in weights:
+            return MISTAKEN
+        return UNAVAILABLE if "sick" in weights else FITS
+
+
+def asked(fabric: Fabric, kind: Instance | None, nodes: int, machine: Machine) -> bool:
+    """Whether the job asks for EFA: in words, by FI_PROVIDER, or by its instance type and size."""
+    if fabric != "auto":
+        return fabric == "efa"
+    if machine.environment.get("FI_PROVIDER") == "efa":
+        return True
+    return nodes > 1 and kind is not None and kind.cards > 0
+
+
+def check(
+    machine: Machine,
+    *,
+    fabric: Fabric = "auto",
+    instance_type: str | None = None,
+    nodes: int = 1,
+    gpus: int | None = None,
+    cards: int | None = None,
+) -> Report:
+    """Return what does not fit.
+
+    Args:
+        machine: The node, seen from inside the job's container.
+        fabric: Whether the job is to run over EFA; `auto` for several nodes of a type that has it.
+        instance_type: EC2 or SageMaker name, None for what the machine's firmware says.
+        nodes: Nodes of the job.
+        gpus: GPUs that the job takes here, None for all that the type has.
+        cards: EFA devices that the job takes here, None for all that AWS's layouts give the type.
+    """
+    name = (instance_type or machine.instance_type or "").removeprefix("ml.") or None
+    kind = instance(name)
+    over_efa = asked(fabric, kind, nodes, machine)
+    found = list(
+        findings.gpus(machine, gpus if gpus is not None else kind.gpus if kind else 0, name)
+    )
+    if over_efa:
+        if name is not None and kind is None and fabric == "efa" and "." in name:
+            found.append(
+                Finding(
+                    "warning",
+                    f"{name} is not among the instance types with EFA that this image knows, so "
+                    "its devices are not counted",
+                )
+            )
+        wanted = cards if cards is not None else kind.cards if kind else 1
+        found += findings.devices(machine, wanted, name)
+        found += findings.provider(machine)
+        found += findings.plugin(machine, name)
+        found += findings.memory(machine)
+        found += findings.direct(machine, name)
+    found += findings.environment(machine, over_efa=over_efa)
+    facts = {
+        "instance_type": name,
+        "gpus": len(machine.topology.gpus),
+        "efa_devices": len(machine.topology.cards),
+        "driver": machine.driver_text,
+    }
+    if over_efa:
+        facts["libfabric"] = machine.libfabric
+        facts["aws_ofi_nccl"] = written(machine.plugin_version) if machine.plugin.path else None
+        facts["nccl"] = written(machine.nccl_version) if machine.nccl_version else None
+    return Report(over_efa, facts, tuple(found))
