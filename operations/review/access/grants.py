@@ -169,7 +169,7 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
 
 
 def _principal_covers(wide: str, narrow: str) -> bool:
-    if wide == narrow or wide == "AWS:*":
+    if wide in (narrow, "AWS:*"):
         return not narrow.startswith("!") or wide == narrow
     return False
 

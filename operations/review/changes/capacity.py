@@ -7,8 +7,6 @@ from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.reading import UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
-from operations.review.changes.data import entries
-from operations.review.changes.sources import HYPERPOD as SCALED_DOWN
 from operations.review.changes.sources import (
     MATCHING,
     ORDER,
@@ -18,16 +16,14 @@ from operations.review.changes.sources import (
     SLURM,
     SLURM_SIZE,
     SUBNETS_OF_GROUP,
-    unverified,
 )
 from operations.review.changes.update import Side
-from operations.review.changes.verdict import Site, Verdict, at, changed, coming, differs, going
+from operations.review.changes.verdict import Site, Verdict, at, changed, coming, going
 from operations.review.changes.words import count, known_text, quoted
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-HYPERPOD: Final = "AWS::SageMaker::Cluster"
 
 
 def accelerators(instance_type: Any, nodes: int) -> str:
@@ -85,7 +81,7 @@ def _end(site: Site) -> Iterator[Verdict]:
     if kinds[1] == "unlimited" or (was and now and now > was):
         yield Verdict(
             Danger.COSTS_MORE,
-            f"the reservation is billed until {now if kinds[1] != 'unlimited' else 'it is cancelled'}",
+            f"the reservation is billed until {'it ends' if kinds[1] == 'unlimited' else now}",
             RESERVED,
         )
     else:
@@ -269,67 +265,4 @@ def group_added(site: Site) -> Iterator[Verdict]:
             Danger.COSTS_MORE,
             f"{accelerators(instance_type(site.moment.new, site.new), least)} start at once",
             SCALING,
-        )
-
-
-@changed(HYPERPOD)
-def instance_groups(site: Site) -> Iterator[Verdict]:
-    """Judge the instance groups of a HyperPod cluster."""
-    if site.path[0] not in ("InstanceGroups", "RestrictedInstanceGroups"):
-        if site.path == ("NodeRecovery",):
-            off = known_text(site.now) == "None"
-            yield Verdict(
-                Danger.REDUCES_CAPACITY if off else Danger.HARMLESS,
-                f"faulty nodes are {'no longer ' if off else ''}replaced by themselves",
-                unverified("HyperPod: NodeRecovery"),
-            )
-        return
-    old, new = (_by_name(value) for value in (site.was, site.now))
-    for name in [*old, *(n for n in new if n not in old)]:
-        yield from _instance_group(name, old.get(name), new.get(name))
-
-
-def _by_name(groups: Any) -> dict[str, Mapping[str, Any]]:
-    return {quoted(group.get("InstanceGroupName")): group for group in entries(groups)}
-
-
-def _instance_group(
-    name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
-) -> Iterator[Verdict]:
-    was, now = (count(at(g, ("InstanceCount",))) or 0 if g else 0 for g in (old, new))
-    kind = at(new or old, ("InstanceType",))
-    if now < was:
-        yield Verdict(
-            Danger.REDUCES_CAPACITY,
-            f"group {name} has {accelerators(kind, now)} instead of {was:,}; the others are deleted "
-            "with what runs on them",
-            SCALED_DOWN,
-        )
-    elif now > was:
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"group {name} has {accelerators(kind, now)} instead of {was:,}",
-            SCALED_DOWN,
-        )
-    if not old or not new:
-        return
-    if differs(old.get("InstanceType"), new.get("InstanceType")):
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
-            "it at all: its nodes have to be made anew",
-            f"{SCALED_DOWN}: it says both that a group's type can change and that it must match",
-            "add a group of the new type, then remove the old one",
-        )
-    rest = [
-        part
-        for part in {*old, *new}
-        if part not in ("InstanceCount", "InstanceType") and differs(old.get(part), new.get(part))
-    ]
-    if rest:
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"{', '.join(sorted(rest))} of group {name} hold for nodes that are made from now on; "
-            "a running node must be replaced for it",
-            SCALED_DOWN,
         )

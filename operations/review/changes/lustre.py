@@ -135,8 +135,8 @@ def backups(site: Site) -> Iterator[Verdict]:
             Danger.LOSES_DATA,
             f"automatic backups are kept {now} days instead of {was}"
             + (": no more are made" if now == 0 else ""),
-            f"the retention is {LUSTRE_UPDATE}'s; whether 0 also deletes the backups that are there is not "
-            "documented, and is taken for yes",
+            f"{LUSTRE_UPDATE}; whether it also deletes backups that are there is not documented, "
+            "and is taken for yes",
             "copy the backups that matter first (aws fsx copy-backup)",
         )
     else:

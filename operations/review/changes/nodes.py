@@ -44,15 +44,13 @@ def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
             batch = count(at(policy, ("AutoScalingRollingUpdate", "MaxBatchSize"))) or 1
             return (
                 Danger.INTERRUPTS,
-                f"the nodes of {named(user)} are replaced in batches of {batch}, with the jobs on "
-                "them",
+                f"the nodes of {named(user)} end in batches of {batch}, with the jobs on them",
                 UPDATE_POLICY,
             )
         if user.resource_type == NODE_GROUP:
             return (
                 Danger.INTERRUPTS,
-                f"{named(user)} takes the new version for nodes that start; those that run must be "
-                "replaced for it",
+                f"{named(user)} starts nodes with it; those that run must be replaced for it",
                 SLURM,
             )
     return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS

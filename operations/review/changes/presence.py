@@ -87,7 +87,7 @@ def needed(site: Site) -> Iterator[Verdict]:
 
 
 @going("AWS::SageMaker::Cluster", "AWS::PCS::Cluster")
-def nodes_gone(site: Site) -> Iterator[Verdict]:
+def nodes_gone(_site: Site) -> Iterator[Verdict]:
     """Judge a cluster that goes with its nodes."""
     yield Verdict(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
 

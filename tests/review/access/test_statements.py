@@ -2,6 +2,7 @@
 
 import pytest
 
+from operations.review.access.escalation_paths import ways as ways_known
 from operations.review.access.levels import level, matching
 from operations.review.access.policies import read
 from operations.review.access.statement import Level
@@ -333,3 +334,11 @@ def test_malformed_policies_are_no_stack_trace():
     assert statements({"S": {"Resources": broken}})
     assert escalations({"S": {"Resources": broken}}) == ()
     assert [len(read(r)) for r in worlds({"S": {"Resources": broken}}, None)] == [3]
+
+
+def test_the_ways_are_made_of_actions_that_exist():
+    """A way with a misspelt action would never be found."""
+    actions = {action for way in ways_known() for action in way.actions}
+    retired = {a for a in actions if level(a) is Level.UNKNOWN}
+    assert retired == set()
+    assert len({way.name for way in ways_known()}) == len(ways_known())

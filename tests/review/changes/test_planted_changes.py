@@ -36,7 +36,7 @@ def test_a_planted_change_is_classed_by_what_it_does(planted):
     old, new = golden(), edited(planted.edit)
     found = changes(old, new)
     line = _line(planted, found, old, new)
-    everything = " ".join((line.what, line.why, line.instead))
+    everything = f"{line.what} {line.why} {line.instead}"
 
     assert line.worst is planted.worst, (line.dangers, line.what)
     assert set(planted.also) <= set(line.dangers), line.dangers
