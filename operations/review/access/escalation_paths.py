@@ -1,8 +1,8 @@
 """Ways to more rights that the field knows; the table is `escalation_paths.json`.
 
-Names and actions of those that are `published` are of pathfinding.cloud (Datadog), as cloudsplaining
-0.9.1 lists them, read 2026-11-24. The others are this project's: the same way with a service that
-starts what a role is passed to, or with Systems Manager's shell.
+Those that are `published` are of pathfinding.cloud (Datadog), as cloudsplaining 0.9.1 lists them,
+read 2026-11-24. The others are this project's: the same way with a service that starts what a role
+is passed to, or with Systems Manager's shell.
 """
 
 import json
