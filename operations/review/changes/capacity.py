@@ -7,6 +7,7 @@ from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.reading import UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
+from operations.review.changes.routes import lost
 from operations.review.changes.sources import (
     MATCHING,
     ORDER,
@@ -81,7 +82,7 @@ def _end(site: Site) -> Iterator[Verdict]:
     if kinds[1] == "unlimited" or (was and now and now > was):
         yield Verdict(
             Danger.COSTS_MORE,
-            f"the reservation is billed until {'it ends' if kinds[1] == 'unlimited' else now}",
+            f"the reservation is billed until {'cancelled' if kinds[1] == 'unlimited' else now}",
             RESERVED,
         )
     else:
@@ -181,8 +182,9 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
     if was is None or now is None:
         yield Verdict(
             Danger.CANNOT_TELL,
-            f"{site.name} has {words} {quoted(now)} nodes instead of {quoted(was)}",
-            f"one of both is not in the template ({guide})",
+            f"how many nodes {site.name} has is not known: {site.path[-1]} goes from "
+            f"{quoted(site.was)} to {quoted(site.now)}",
+            guide,
         )
     elif now < was:
         yield Verdict(
@@ -204,10 +206,12 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
 def group_changed(site: Site) -> Iterator[Verdict]:
     """Judge where a group launches, and for how long."""
     if site.path == ("VPCZoneIdentifier",):
+        gone = lost(site.was, site.now)
         yield Verdict(
-            Danger.INTERRUPTS,
-            f"{site.name} launches in other subnets; nodes in those that go are terminated and "
-            "launched elsewhere",
+            Danger.INTERRUPTS if gone else Danger.HARMLESS,
+            f"{site.name} launches in other subnets; nodes in those that go end"
+            if gone
+            else f"{site.name} launches in more subnets",
             SUBNETS_OF_GROUP,
         )
     if site.path == ("MaxInstanceLifetime",) and site.now is not None:

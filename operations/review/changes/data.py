@@ -87,14 +87,19 @@ def images(site: Site) -> Iterator[Verdict]:
             IMAGES,
         )
     if site.touches("LifecyclePolicy"):
-        was, now = (_kept(v) for v in site.both("LifecyclePolicy", "LifecyclePolicyText"))
-        yield Verdict(
-            Danger.COSTS_MORE if now is None or (was and was <= now) else Danger.LOSES_DATA,
-            "images are kept longer or in greater number"
-            if now is None or (was and was <= now)
-            else "images may expire sooner or in greater number",
-            IMAGES,
-        )
+        yield _expiring(*site.both("LifecyclePolicy", "LifecyclePolicyText"))
+
+
+def _expiring(before: Any, after: Any) -> Verdict:
+    """Return what another lifecycle policy deletes."""
+    if after is None:
+        return Verdict(Danger.COSTS_MORE, "images no longer expire", IMAGES)
+    was, now = _kept(before), _kept(after)
+    if now is None or (before is not None and was is None):
+        return Verdict(Danger.CANNOT_TELL, "which images expire cannot be read", IMAGES)
+    if was is not None and was <= now:
+        return Verdict(Danger.COSTS_MORE, "images are kept longer or in greater number", IMAGES)
+    return Verdict(Danger.LOSES_DATA, "images expire sooner, or more of them", IMAGES)
 
 
 class _Kept(tuple[tuple[str, int], ...]):
@@ -111,11 +116,9 @@ class _Kept(tuple[tuple[str, int], ...]):
 
 
 def _kept(value: Any) -> _Kept | None:
-    """Return what a lifecycle policy keeps; None where there is none."""
-    if value is None:
-        return None
+    """Return what a lifecycle policy keeps; None where that cannot be read."""
     try:
-        rules = json.loads(known_text(value) or "{}").get("rules", [])
+        rules = json.loads(known_text(value) or "")["rules"]
         return _Kept(
             (
                 json.dumps({k: v for k, v in rule["selection"].items() if k != "countNumber"}),
@@ -124,7 +127,7 @@ def _kept(value: Any) -> _Kept | None:
             for rule in rules
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _Kept()
+        return None
 
 
 @changed("AWS::KMS::Key")

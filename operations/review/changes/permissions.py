@@ -58,7 +58,7 @@ def _compared(
     found = list(_said(site, who, kinds, gained, gone))
     yield from found
     if not found and not coming_or_going:
-        yield Verdict(Danger.HARMLESS, f"{who} may do the same as before", IAM)
+        yield Verdict(Danger.HARMLESS, _same(who, kinds), IAM)
 
 
 def _together(
@@ -111,7 +111,19 @@ def _who(site: Site, statements: Sequence[Stated]) -> str:
             names.append(named(found) if found else quoted(owner))
         if names:
             return " and ".join(names[:MOST_NAMED])
+    names = Names([*site.moment.old.world.resources, *site.moment.new.world.resources])
+    if all(stated.kind == "resource" for stated in statements):
+        subjects = {owner: None for stated in statements for owner in stated.owners}
+        named_ = [names.of(o[0], o[1]) for o in subjects if isinstance(o, tuple)]
+        return " and ".join(named_[:MOST_NAMED]) or site.name
     return site.name
+
+
+def _same(who: str, kinds: set[Kind]) -> str:
+    if kinds == {"identity"}:
+        return f"{who} may do the same as before"
+    verb = "be taken by" if kinds == {"trust"} else "be used by"
+    return f"{who} may {verb} the same as before"
 
 
 def _said(
@@ -144,9 +156,12 @@ def _said(
         words = _words(site, narrower)
         yield Verdict(
             Danger.INTERRUPTS,
-            f"{who} may do less, and what still needs it is refused: {words}"
-            if "trust" not in kinds
-            else f"{who} can no longer be taken as before: {words}",
+            {
+                "trust": f"{who} can no longer be taken as before: {words}",
+                "resource": f"less may be done with {who}, and what needs it is refused: {words}",
+            }.get(
+                next(iter(kinds)), f"{who} may do less, and what still needs it is refused: {words}"
+            ),
             IAM,
             "see who uses it first (IAM last accessed information)",
         )
@@ -228,16 +243,17 @@ def attachments(site: Site) -> Iterator[Verdict]:
     top = site.path[0]
     if top in ("ManagedPolicyArns", "Roles", "Users", "Groups"):
         come, gone = lost(site.now, site.was), lost(site.was, site.now)
+        names = Names([*site.moment.old.world.resources, *site.moment.new.world.resources])
         if come:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
-                f"{', '.join(map(quoted, come))} {_joins(top)} {site.name}",
+                f"{', '.join(map(names.text, come))} {_joins(top)} {site.name}",
                 IAM,
             )
         if gone:
             yield Verdict(
                 Danger.INTERRUPTS,
-                f"{', '.join(map(quoted, gone))} {_leaves(top)} {site.name}",
+                f"{', '.join(map(names.text, gone))} {_leaves(top)} {site.name}",
                 IAM,
             )
     if top == "PermissionsBoundary":

@@ -25,11 +25,6 @@ CONNECTIONS: Final = frozenset(
         "AWS::EC2::Route",
         "AWS::EC2::SecurityGroupEgress",
         "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::SubnetRouteTableAssociation",
-        "AWS::EC2::VPCGatewayAttachment",
-        "AWS::S3::BucketPolicy",
-        "AWS::IAM::Policy",
-        "AWS::IAM::RolePolicy",
     }
 )
 """Types that are nothing but what they let pass or say: made anew with the same content, nobody

@@ -470,7 +470,7 @@ NODES_AND_ROLES = (
     Planted(
         "credentials without a token",
         put(TEMPLATE, "LaunchTemplateData.MetadataOptions.HttpTokens", "optional"),
-        INTERRUPTS,
+        LOOSENS,
         TEMPLATE,
         (),
         (LOOSENS,),
@@ -478,7 +478,7 @@ NODES_AND_ROLES = (
     Planted(
         "plain volumes",
         put(TEMPLATE, "LaunchTemplateData.BlockDeviceMappings.0.Ebs.Encrypted", value=False),
-        INTERRUPTS,
+        LOOSENS,
         TEMPLATE,
         (),
         (LOOSENS,),
