@@ -62,7 +62,7 @@ def allows(identity: Identity, action: str) -> tuple[Grant, ...]:
         if not matches(grant.action, lower):
             continue
         asked = Grant("Deny", lower, grant.resource, grant.principal, frozenset())
-        if not any(denial.covers(asked) for denial in identity.denied):
+        if asked not in identity.denied:
             found.append(grant)
     return tuple(found)
 
@@ -166,7 +166,7 @@ def _severity(identity: Identity, targets: Sequence[Identity], *, wide: bool) ->
     if wide:
         return "high"
     others = _unique(targets, identity)
-    if others and all(not uncovered(role.allowed, identity.allowed) for role in others):
+    if others and all(not uncovered(role.allowed, identity.claims) for role in others):
         return "low"
     return "medium"
 
