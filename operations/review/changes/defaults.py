@@ -14,7 +14,7 @@ from operations.review.changes.verdict import ANY, Site, Verdict, changed
 from operations.review.changes.words import holdings, named
 
 WORDS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
-LABELS: Final = frozenset({"Tags", "TagSpecifications", "TagsPropagate", "FileSystemTags"})
+LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
 HARMLESS: Final[dict[str, frozenset[str]]] = {
     "AWS::SSM::Parameter": frozenset({"Value", "Tier", "AllowedPattern", "Policies", "DataType"}),
     "AWS::Lambda::Function": frozenset(

@@ -638,6 +638,13 @@ NODES_AND_ROLES = (
     ),
     Planted("a type that nobody knows", add("Network", "X", "Mine::X::Y", A=1), UNTOLD, ""),
     Planted("a property that nobody knows", put(NODES, "Colour", "red"), UNTOLD, NODES),
+    Planted(
+        "a higher ceiling of money",
+        put("Network/Budget", "Budget.BudgetLimit.Amount", 10**9),
+        COSTS,
+        "Network/Budget",
+    ),
+    Planted("nobody told of what is spent", drop("Network/Budget"), LOOSENS, "Network/Budget"),
     Planted("a transform", _section("Network", "Transform", "Mine"), UNTOLD, ""),
 )
 
