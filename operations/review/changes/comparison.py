@@ -60,7 +60,7 @@ def _order(change: Change) -> tuple[object, ...]:
         change.worst.rank,
         # What makes others follow stands before them.
         change.caused_by is not None,
-        [danger.rank for danger in change.dangers],
+        [*(danger.rank for danger in change.dangers), len(Danger)],
         change.stack,
         change.resource,
         change.property,
