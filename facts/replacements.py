@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
 from operations.registry.schemas import DOCUMENTED, Schema, any_schema
 
+ROOT: Final = Path(__file__).parents[1]
 DATABASE: Final = ROOT / "node_modules" / "aws-cdk" / "db.json.gz"
 KINDS: Final = {"yes": "always", "maybe": "sometimes"}
 

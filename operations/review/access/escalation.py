@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 from constructs_lib.rules.resolved import ResolvedResource
-from operations.review.access.escalation_paths import OWN, WAYS, Way
+from operations.review.access.escalation_paths import OWN, Way, ways
 from operations.review.access.grants import Grant, grants, pattern_matches, uncovered
 from operations.review.access.identities import ADMINISTRATOR, Identity, roles_of
 from operations.review.access.naming import Names, short
@@ -12,7 +12,6 @@ from operations.review.access.sentences import condition
 from operations.review.access.statement import Escalation
 
 PASSED_TO: Final = "iam:passedtoservice"
-PASS: Final = "iam:passrole"
 ASSUME: Final = "sts:assumerole"
 ANYTHING: Final = "any role of the account"
 Severity = Literal["high", "medium", "low"]
@@ -27,7 +26,7 @@ def find(
         yield from _outside(identity)
         found = [
             escalation
-            for way in WAYS
+            for way in ways()
             if (escalation := _taken(way, identity, resources, identities, names)) is not None
         ]
         yield from _without_longer(found)
@@ -46,16 +45,13 @@ def _outside(identity: Identity) -> Iterator[Escalation]:
     for arn in identity.managed:
         name = arn.rsplit("/", maxsplit=1)[-1]
         if name in ADMINISTRATOR:
-            yield _escalation(
-                identity,
+            way = Way(
                 "administrator's policy",
                 (name,),
-                ("everything in the account",),
                 f"do whatever {name} allows",
-                (),
-                "high",
-                "IAM user guide, AWS managed policies for job functions",
+                "AWS managed policies for job functions (general knowledge, unverified)",
             )
+            yield _escalation(identity, way, ("everything in the account",), (), "high")
 
 
 def allows(identity: Identity, action: str) -> tuple[Grant, ...]:
@@ -66,7 +62,7 @@ def allows(identity: Identity, action: str) -> tuple[Grant, ...]:
         if not matches(grant.action, lower):
             continue
         asked = Grant("Deny", lower, grant.resource, grant.principal, frozenset())
-        if not any(denial.covers(asked) for denial in identity.denied):
+        if asked not in identity.denied:
             found.append(grant)
     return tuple(found)
 
@@ -112,13 +108,10 @@ def _taken(
         towards = ["whatever runs there in a role that is not in these templates"]
     return _escalation(
         identity,
-        way.name,
-        way.actions,
+        way,
         tuple(dict.fromkeys(towards)),
-        way.says,
         tuple(_limits(by_action, names)),
         _severity(identity, targets, wide=wide and way.target is None),
-        way.source,
     )
 
 
@@ -173,7 +166,7 @@ def _severity(identity: Identity, targets: Sequence[Identity], *, wide: bool) ->
     if wide:
         return "high"
     others = _unique(targets, identity)
-    if others and all(not uncovered(role.allowed, identity.allowed) for role in others):
+    if others and all(not uncovered(role.allowed, identity.claims) for role in others):
         return "low"
     return "medium"
 
@@ -194,13 +187,10 @@ def _assumed(
         steps = " and then ".join(f"the role {short(role.resource)}" for role in chain)
         yield _escalation(
             identity,
-            "role that can be taken",
-            ("sts:AssumeRole",),
+            Way("role that can be taken", ("sts:AssumeRole",), f"take {steps}", OWN),
             (f"the role {short(chain[-1].resource)}",),
-            f"take {steps}",
             tuple(_limits({"sts:AssumeRole": allows(identity, "sts:AssumeRole")}, names)),
             _severity(identity, chain[-1:], wide=False),
-            OWN,
         )
 
 
@@ -226,13 +216,10 @@ def takes(one: Identity, role: Identity) -> bool:
 
 def _escalation(
     identity: Identity,
-    name: str,
-    actions: tuple[str, ...],
+    way: Way,
     towards: tuple[str, ...],
-    says: str,
     limited_by: tuple[str, ...],
     severity: Severity,
-    source: str,
 ) -> Escalation:
     place = identity.resource.place
     return Escalation(
@@ -240,11 +227,11 @@ def _escalation(
         stack=place.stack,
         resource=place.logical_id,
         construct_path=place.construct_path,
-        name=name,
-        actions=actions,
+        name=way.name,
+        actions=way.actions,
         towards=towards,
-        says=says,
+        says=way.says,
         limited_by=limited_by,
         severity=severity,
-        source=source,
+        source=way.source,
     )

@@ -5,7 +5,7 @@ where conditions or exclusions are too different to compare, it says that it doe
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -13,12 +13,13 @@ from typing import Any, Final, Literal
 from constructs_lib.rules.resolved import Encoded, Link, Text, Unknown
 from constructs_lib.rules.texts import identity
 
+Effect = Literal["Allow", "Deny"]
 Conditions = frozenset[tuple[str, str, frozenset[str]]]
 """Operator, key and values."""
 
 ANYTHING: Final = "*"
-MOST: Final = 20_000
-"""Parts of one statement; beyond, it is compared as a whole."""
+MOST: Final = 100_000
+"""Combinations of one statement; beyond, it is compared as a whole."""
 NEGATED: Final = "not"
 PATTERNS: Final = ("stringlike", "arnlike", "arnequals")
 """Beginnings of operators whose values are patterns."""
@@ -32,7 +33,7 @@ EXACT: Final = ("bool", "null", "numeric", "date")
 class Grant:
     """One action, on one resource, for one principal."""
 
-    effect: Literal["Allow", "Deny"]
+    effect: Effect
     action: str
     """A pattern in lower case, or `!` and patterns for NotAction."""
     resource: str
@@ -43,43 +44,107 @@ class Grant:
     written: str = field(default="", compare=False)
     """The action as it is written."""
 
-    def covers(self, other: "Grant") -> bool:
-        """Whether everything that another says is said here."""
-        return (
-            self.effect == other.effect
-            and _pattern_covers(self.action, other.action)
-            and _pattern_covers(self.resource, other.resource)
-            and _principal_covers(self.principal, other.principal)
-            and all(_implied(condition, other.conditions) for condition in self.conditions)
-        )
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement, taken apart."""
+
+    effect: Effect
+    actions: tuple[str, ...]
+    """As they are written; `!` and patterns for NotAction."""
+    resources: tuple[str, ...]
+    principals: tuple[str, ...]
+    conditions: Conditions
+
+    def grants(self) -> Iterator[Grant]:
+        """Yield every combination of its parts."""
+        actions, places = self.actions, self.resources
+        if len(actions) * len(places) * len(self.principals) > MOST:
+            actions, places = (_whole(actions),), (_whole(places),)
+        for action in actions:
+            for resource in places:
+                for principal in self.principals:
+                    yield Grant(
+                        self.effect, action.lower(), resource, principal, self.conditions, action
+                    )
+
+
+def _whole(parts: Iterable[str]) -> str:
+    """Return what stands for all parts of a statement that has too many combinations."""
+    return "|".join(sorted(parts))
+
+
+def claim(statement: Mapping[str, Any]) -> Claim:
+    """Return a resolved statement, taken apart."""
+    return Claim(
+        "Deny" if statement.get("Effect") == "Deny" else "Allow",
+        tuple(_patterns(statement, "Action")),
+        tuple(_patterns(statement, "Resource")) or (ANYTHING,),
+        tuple(_principals(statement)) or ("",),
+        _conditions(statement.get("Condition")),
+    )
 
 
 def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
     """Return the parts of a resolved statement."""
-    effect: Literal["Allow", "Deny"] = "Deny" if statement.get("Effect") == "Deny" else "Allow"
-    actions = list(_patterns(statement, "Action"))
-    found = list(_patterns(statement, "Resource")) or [ANYTHING]
-    principals = list(_principals(statement)) or [""]
-    conditions = _conditions(statement.get("Condition"))
-    if len(actions) * len(found) * len(principals) > MOST:
-        actions, found = ["|".join(sorted(actions))], ["|".join(sorted(found))]
-    return tuple(
-        Grant(effect, action.lower(), resource, principal, conditions, action)
-        for action in actions
-        for resource in found
-        for principal in principals
-    )
+    return tuple(claim(statement).grants())
 
 
-def uncovered(some: Iterable[Grant], by: Iterable[Grant]) -> tuple[Grant, ...]:
-    """Return the grants that no other of given ones covers."""
-    every = tuple(by)
-    equal = frozenset(every)
-    return tuple(
-        grant
-        for grant in some
-        if grant not in equal and not any(other.covers(grant) for other in every)
-    )
+class Cover:
+    """What several statements say together, asked for one grant after the other.
+
+    A statement covers a grant if it covers each of its parts. What covers a part is worked out once
+    for each text, as a number with one bit for each statement: policies may name hundreds of
+    actions and hundreds of resources.
+    """
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        """Hold statements."""
+        self._claims = tuple(dict.fromkeys(claims))
+        self._known: dict[tuple[str, Any], int] = {}
+
+    def __contains__(self, grant: Grant) -> bool:
+        """Whether everything that a grant says is said by one of the statements."""
+        found = self._bits("effect", grant.effect, lambda c: c.effect == grant.effect)
+        found &= self._bits(
+            "action",
+            grant.action,
+            lambda c: (
+                any(_pattern_covers(a.lower(), grant.action) for a in c.actions)
+                or _whole(c.actions).lower() == grant.action
+            ),
+        )
+        found &= self._bits(
+            "resource",
+            grant.resource,
+            lambda c: (
+                any(_pattern_covers(r, grant.resource) for r in c.resources)
+                or _whole(c.resources) == grant.resource
+            ),
+        )
+        found &= self._bits(
+            "principal",
+            grant.principal,
+            lambda c: any(_principal_covers(p, grant.principal) for p in c.principals),
+        )
+        found &= self._bits(
+            "conditions",
+            grant.conditions,
+            lambda c: all(_implied(condition, grant.conditions) for condition in c.conditions),
+        )
+        return found != 0
+
+    def _bits(self, part: str, value: Any, covers: Callable[[Claim], bool]) -> int:
+        key = (part, value)
+        if key not in self._known:
+            self._known[key] = sum(1 << i for i, c in enumerate(self._claims) if covers(c))
+        return self._known[key]
+
+
+def uncovered(some: Iterable[Grant], by: Iterable[Claim]) -> tuple[Grant, ...]:
+    """Return the grants that no one of given statements covers."""
+    cover = Cover(by)
+    return tuple(grant for grant in some if grant not in cover)
 
 
 def token(value: Any) -> str:
@@ -169,7 +234,7 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
 
 
 def _principal_covers(wide: str, narrow: str) -> bool:
-    if wide == narrow or wide == "AWS:*":
+    if wide in (narrow, "AWS:*"):
         return not narrow.startswith("!") or wide == narrow
     return False
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from constructs_lib.rules.reading import Key, UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
-from operations.review.access.grants import Grant, grants, listed, token
+from operations.review.access.grants import Claim, Cover, Grant, claim, grants, listed, token
 from operations.review.access.policies import IDENTITIES, Stated
 
 ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
@@ -34,9 +34,14 @@ class Identity:
         return f"<{self.key[0]}/{self.key[1]}"
 
     @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """Everything that its policies say, by statement."""
+        return tuple(claim(stated.body) for stated in self.stated)
+
+    @cached_property
     def grants(self) -> tuple[Grant, ...]:
         """Everything that its policies say."""
-        return tuple(g for stated in self.stated for g in grants(stated.body))
+        return tuple(g for each in self.claims for g in each.grants())
 
     @cached_property
     def allowed(self) -> tuple[Grant, ...]:
@@ -44,9 +49,9 @@ class Identity:
         return tuple(g for g in self.grants if g.effect == "Allow")
 
     @cached_property
-    def denied(self) -> tuple[Grant, ...]:
+    def denied(self) -> Cover:
         """What its policies deny whatever the circumstances."""
-        return tuple(g for g in self.grants if g.effect == "Deny" and not g.conditions)
+        return Cover(c for c in self.claims if c.effect == "Deny" and not c.conditions)
 
     @property
     def managed(self) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.reading import UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
-from operations.review.changes.data import entries
-from operations.review.changes.sources import HYPERPOD as SCALED_DOWN
+from operations.review.changes.routes import lost
 from operations.review.changes.sources import (
     MATCHING,
     ORDER,
@@ -18,16 +17,14 @@ from operations.review.changes.sources import (
     SLURM,
     SLURM_SIZE,
     SUBNETS_OF_GROUP,
-    unverified,
 )
 from operations.review.changes.update import Side
-from operations.review.changes.verdict import Site, Verdict, at, changed, coming, differs, going
+from operations.review.changes.verdict import Site, Verdict, at, changed, coming, going
 from operations.review.changes.words import count, known_text, quoted
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-HYPERPOD: Final = "AWS::SageMaker::Cluster"
 
 
 def accelerators(instance_type: Any, nodes: int) -> str:
@@ -85,7 +82,7 @@ def _end(site: Site) -> Iterator[Verdict]:
     if kinds[1] == "unlimited" or (was and now and now > was):
         yield Verdict(
             Danger.COSTS_MORE,
-            f"the reservation is billed until {now if kinds[1] != 'unlimited' else 'it is cancelled'}",
+            f"the reservation is billed until {'cancelled' if kinds[1] == 'unlimited' else now}",
             RESERVED,
         )
     else:
@@ -185,8 +182,9 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
     if was is None or now is None:
         yield Verdict(
             Danger.CANNOT_TELL,
-            f"{site.name} has {words} {quoted(now)} nodes instead of {quoted(was)}",
-            f"one of both is not in the template ({guide})",
+            f"how many nodes {site.name} has is not known: {site.path[-1]} goes from "
+            f"{quoted(site.was)} to {quoted(site.now)}",
+            guide,
         )
     elif now < was:
         yield Verdict(
@@ -208,10 +206,12 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
 def group_changed(site: Site) -> Iterator[Verdict]:
     """Judge where a group launches, and for how long."""
     if site.path == ("VPCZoneIdentifier",):
+        gone = lost(site.was, site.now)
         yield Verdict(
-            Danger.INTERRUPTS,
-            f"{site.name} launches in other subnets; nodes in those that go are terminated and "
-            "launched elsewhere",
+            Danger.INTERRUPTS if gone else Danger.HARMLESS,
+            f"{site.name} launches in other subnets; nodes in those that go end"
+            if gone
+            else f"{site.name} launches in more subnets",
             SUBNETS_OF_GROUP,
         )
     if site.path == ("MaxInstanceLifetime",) and site.now is not None:
@@ -269,67 +269,4 @@ def group_added(site: Site) -> Iterator[Verdict]:
             Danger.COSTS_MORE,
             f"{accelerators(instance_type(site.moment.new, site.new), least)} start at once",
             SCALING,
-        )
-
-
-@changed(HYPERPOD)
-def instance_groups(site: Site) -> Iterator[Verdict]:
-    """Judge the instance groups of a HyperPod cluster."""
-    if site.path[0] not in ("InstanceGroups", "RestrictedInstanceGroups"):
-        if site.path == ("NodeRecovery",):
-            off = known_text(site.now) == "None"
-            yield Verdict(
-                Danger.REDUCES_CAPACITY if off else Danger.HARMLESS,
-                f"faulty nodes are {'no longer ' if off else ''}replaced by themselves",
-                unverified("HyperPod: NodeRecovery"),
-            )
-        return
-    old, new = (_by_name(value) for value in (site.was, site.now))
-    for name in [*old, *(n for n in new if n not in old)]:
-        yield from _instance_group(name, old.get(name), new.get(name))
-
-
-def _by_name(groups: Any) -> dict[str, Mapping[str, Any]]:
-    return {quoted(group.get("InstanceGroupName")): group for group in entries(groups)}
-
-
-def _instance_group(
-    name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
-) -> Iterator[Verdict]:
-    was, now = (count(at(g, ("InstanceCount",))) or 0 if g else 0 for g in (old, new))
-    kind = at(new or old, ("InstanceType",))
-    if now < was:
-        yield Verdict(
-            Danger.REDUCES_CAPACITY,
-            f"group {name} has {accelerators(kind, now)} instead of {was:,}; the others are deleted "
-            "with what runs on them",
-            SCALED_DOWN,
-        )
-    elif now > was:
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"group {name} has {accelerators(kind, now)} instead of {was:,}",
-            SCALED_DOWN,
-        )
-    if not old or not new:
-        return
-    if differs(old.get("InstanceType"), new.get("InstanceType")):
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
-            "it at all: its nodes have to be made anew",
-            f"{SCALED_DOWN}: it says both that a group's type can change and that it must match",
-            "add a group of the new type, then remove the old one",
-        )
-    rest = [
-        part
-        for part in {*old, *new}
-        if part not in ("InstanceCount", "InstanceType") and differs(old.get(part), new.get(part))
-    ]
-    if rest:
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"{', '.join(sorted(rest))} of group {name} hold for nodes that are made from now on; "
-            "a running node must be replaced for it",
-            SCALED_DOWN,
         )

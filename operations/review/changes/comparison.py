@@ -10,38 +10,14 @@ from typing import Any, Final
 
 from constructs_lib.rules.texts import identity
 from operations.registry.schemas import any_schema
-from operations.review.changes import (  # noqa: F401  (their rules register themselves)
-    capacity,
-    data,
-    lustre,
-    nodes,
-    passages,
-    permissions,
-    presence,
-    retention,
-    routes,
-)
-from operations.review.changes.attributes import of_attribute
 from operations.review.changes.cascade import followers
 from operations.review.changes.change import Change, Danger, Difference
-from operations.review.changes.defaults import added, in_place, not_offered, removed, renamed
+from operations.review.changes.defaults import renamed
 from operations.review.changes.difference import Path, Unit, between, dotted, of_resources
-from operations.review.changes.retention import STATEFUL, outlives
+from operations.review.changes.judging import coming, going, judged
 from operations.review.changes.sections import of_sections
-from operations.review.changes.update import Key, Moment, Update, resources, update
-from operations.review.changes.verdict import (
-    Site,
-    Verdict,
-    at,
-    differs,
-    missing,
-    on_change,
-    on_coming,
-    on_going,
-)
-
-SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
-
+from operations.review.changes.update import Key, Moment, Update, update
+from operations.review.changes.verdict import Site, Verdict, differs, missing
 
 DESTROYED: Final = (
     "the stack is in the old templates alone: this happens when it is destroyed, and a deployment "
@@ -84,7 +60,7 @@ def _order(change: Change) -> tuple[object, ...]:
         change.worst.rank,
         # What makes others follow stands before them.
         change.caused_by is not None,
-        [danger.rank for danger in change.dangers],
+        [*(danger.rank for danger in change.dangers), len(Danger)],
         change.stack,
         change.resource,
         change.property,
@@ -119,9 +95,9 @@ class _Comparison:
         for old, new in pairing.renamed:
             self._whole(old, new, renamed)
         for key in pairing.removed:
-            self._whole(key, None, _going)
+            self._whole(key, None, going)
         for key in pairing.added:
-            self._whole(None, key, _coming)
+            self._whole(None, key, coming)
         for moment in self._update.moments:
             self._follow(moment)
         for place, line in self._lines.items():
@@ -138,7 +114,7 @@ class _Comparison:
                 continue
             for unit in units:
                 site = Site(self._update, moment, key, key, unit.path, unit.before, unit.after)
-                self._add(unit.place, site, unit, _judged(site))
+                self._add(unit.place, site, unit, judged(site))
             if not units and old.properties == new.properties:
                 continue
             written = [unit.path for unit in units]
@@ -159,7 +135,7 @@ class _Comparison:
         site = Site(
             self._update, moment, key if old else None, key if new else None, (), None, None
         )
-        verdicts = _going(site) if old else _coming(site)
+        verdicts = going(site) if old else coming(site)
         place = next(
             (u.place for u in units if u.path == ("@Condition",)), Difference(*key, "@Condition")
         )
@@ -195,7 +171,7 @@ class _Comparison:
             # What the old templates did not tell either is no change that they show.
             return
         place = Difference(*key, dotted(path))
-        line = self._add(place, site, None, _judged(site))
+        line = self._add(place, site, None, judged(site))
         line.before, line.after = site.was, site.now
         line.caused_by = _origin(self._update, key[0])
 
@@ -263,36 +239,6 @@ class _Comparison:
                 line.caused_by = line.caused_by or cause
 
 
-def _judged(site: Site) -> list[Verdict]:
-    """Return what a property that changed does."""
-    if site.follows and (because := missing(site.now)):
-        return [
-            Verdict(
-                Danger.FAILS,
-                f"{site.name} refers to something that is gone: {because}",
-                "CloudFormation refuses a reference to what is in no template",
-                "remove the reference in the same deployment",
-            )
-        ]
-    if site.path[0].startswith("@"):
-        return [*on_change(site)] or of_attribute(site)
-    if not site.follows and identity(site.was) is not None and not differs(site.was, site.now):
-        return [Verdict(Danger.HARMLESS, f"{dotted(site.path)} is written otherwise", SAME_VALUE)]
-    return on_change(site) or in_place(site)
-
-
-def _coming(site: Site) -> list[Verdict]:
-    return [*not_offered(site), *(on_coming(site) or added(site))]
-
-
-def _going(site: Site) -> list[Verdict]:
-    assert site.old is not None  # noqa: S101  (it was there)
-    kept = outlives(site.old, name="DeletionPolicy") == "Retain"
-    if kept and site.old.resource_type not in STATEFUL:
-        return removed(site)
-    return on_going(site) or removed(site)
-
-
 def _plain(value: Any) -> Any:
     """Return resolved values in a form in which equal ones are equal."""
     if isinstance(value, Mapping):
@@ -345,6 +291,3 @@ def _change(given: Update, place: Difference, line: _Line) -> Change:
         covers=line.covers,
         caused_by=line.caused_by,
     )
-
-
-__all__ = ["at", "changes", "resources"]

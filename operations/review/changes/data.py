@@ -1,4 +1,4 @@
-"""Buckets, logs, images and keys: what is deleted earlier, and which safeguard goes."""
+"""Logs, images and keys: what is deleted earlier, and which safeguard goes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,10 @@ from typing import Any, Final
 from constructs_lib.rules.reading import items
 from operations.review.changes.change import Danger
 from operations.review.changes.retention import STATEFUL, removed
-from operations.review.changes.sources import AUTO_DELETE, BUCKETS, IMAGES, KEYS, LIFECYCLE, LOGS
-from operations.review.changes.update import linked
-from operations.review.changes.verdict import ANY, Site, Verdict, at, changed, coming, going
+from operations.review.changes.sources import IMAGES, KEYS, LOGS
+from operations.review.changes.verdict import ANY, Site, Verdict, changed, going
 from operations.review.changes.words import count, holdings, known_text, quoted
 
-EMPTIED: Final = "aws-cdk:auto-delete-objects"
-BUCKET: Final = "AWS::S3::Bucket"
 FOREVER: Final = 10**6
 """Days, in place of a retention that is not written."""
 
@@ -36,196 +33,30 @@ def log_retention(site: Site) -> Iterator[Verdict]:
     if site.path != ("RetentionInDays",):
         return
     was, now = (count(v) if v is not None else FOREVER for v in (site.was, site.now))
-    days = f"{_days(was)} instead of {_days(now)}"
+    days = f"{lasting(was)} instead of {lasting(now)}"
     if was is None or now is None:
         yield Verdict(Danger.CANNOT_TELL, "how long logs are kept is not known", LOGS)
     elif now < was:
         yield Verdict(
             Danger.LOSES_DATA,
-            f"logs are kept {_days(now)} instead of {_days(was)}: older ones are deleted within "
-            "72 hours",
+            f"logs are kept {lasting(now)} instead of {lasting(was)}: older ones are deleted "
+            "within 72 hours",
             LOGS,
             "export what must be kept first (aws logs create-export-task)",
         )
     elif now > was:
         yield Verdict(
             Danger.COSTS_MORE,
-            f"logs are kept {_days(now)} instead of {_days(was)}",
+            f"logs are kept {lasting(now)} instead of {lasting(was)}",
             f"stored logs are billed by the GB and month; {LOGS}",
         )
     else:
         yield Verdict(Danger.HARMLESS, f"logs are kept {days}", LOGS)
 
 
-def _days(value: int | None) -> str:
+def lasting(value: int | None) -> str:
+    """Return a number of days in words."""
     return "for ever" if value == FOREVER else f"{value:,} days"
-
-
-@changed(BUCKET)
-def public_access(site: Site) -> Iterator[Verdict]:
-    """Judge the block of public access."""
-    if site.touches("PublicAccessBlockConfiguration"):
-        names = (
-            "BlockPublicAcls",
-            "BlockPublicPolicy",
-            "IgnorePublicAcls",
-            "RestrictPublicBuckets",
-        )
-        pairs = {n: site.both("PublicAccessBlockConfiguration", n) for n in names}
-        opened = [n for n, (was, now) in pairs.items() if true(was) and not true(now)]
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if opened else Danger.HARMLESS,
-            f"{site.name} may be made public: {', '.join(opened)} is off"
-            if opened
-            else f"{site.name} is closed to the public more than before",
-            f"Block Public Access ({BUCKETS})",
-            "keep all four on" if opened else "",
-        )
-    if site.path == ("AccessControl",):
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if "Public" in quoted(site.now) else Danger.CANNOT_TELL,
-            f"the canned ACL of {site.name} becomes {quoted(site.now)}",
-            f"ACLs ({BUCKETS})",
-        )
-    if site.touches("OwnershipControls"):
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            f"whether ACLs hold for {site.name} changes",
-            f"only BucketOwnerEnforced turns them off ({BUCKETS})",
-        )
-
-
-@changed(BUCKET)
-def bucket_safeguards(site: Site) -> Iterator[Verdict]:
-    """Judge encryption, versions and access logs."""
-    if site.touches("BucketEncryption"):
-        was, now = (_algorithm(value) for value in site.both("BucketEncryption"))
-        weaker = was.startswith("aws:kms") and not now.startswith("aws:kms")
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if weaker else Danger.HARMLESS,
-            f"new objects of {site.name} are encrypted by {now} instead of {was}"
-            if was != now
-            else f"new objects of {site.name} are encrypted by {now} with another setting",
-            f"PutBucketEncryption is of new objects ({BUCKETS})",
-            "keep the customer's key" if weaker else "",
-        )
-    if site.touches("VersioningConfiguration"):
-        on = known_text(site.both("VersioningConfiguration", "Status")[1]) == "Enabled"
-        yield Verdict(
-            Danger.COSTS_MORE if on else Danger.LOSES_DATA,
-            f"every version of an object of {site.name} is kept"
-            if on
-            else f"what is overwritten or deleted in {site.name} is gone from now on",
-            f"versioning ({BUCKETS})",
-            "" if on else "keep versioning on",
-        )
-    if site.touches("LoggingConfiguration") and site.both("LoggingConfiguration")[1] is None:
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            f"access to {site.name} is no longer logged",
-            f"server access logs ({BUCKETS})",
-        )
-    elif site.touches("LoggingConfiguration"):
-        yield Verdict(Danger.HARMLESS, f"access to {site.name} is logged elsewhere", BUCKETS)
-    if site.touches("ReplicationConfiguration"):
-        gone = site.now is None
-        yield Verdict(
-            Danger.INTERRUPTS if gone else Danger.COSTS_MORE,
-            f"{site.name} is {'no longer' if gone else 'otherwise'} replicated",
-            BUCKETS,
-        )
-    if site.touches("WebsiteConfiguration") and site.now is not None:
-        yield Verdict(Danger.LOOSENS_SECURITY, f"{site.name} is a web site", BUCKETS)
-
-
-def _algorithm(encryption: Any) -> str:
-    rules = at(encryption, ("ServerSideEncryptionConfiguration",))
-    for rule in rules if isinstance(rules, list) else ():
-        named = known_text(at(rule, ("ServerSideEncryptionByDefault", "SSEAlgorithm")))
-        if named:
-            return named
-    return "S3's own keys"
-
-
-EXPIRIES: Final = (
-    ("ExpirationInDays",),
-    ("NoncurrentVersionExpirationInDays",),
-    ("NoncurrentVersionExpiration", "NoncurrentDays"),
-)
-
-
-@changed(BUCKET)
-def lifecycle(site: Site) -> Iterator[Verdict]:
-    """Judge when objects expire."""
-    if not site.touches("LifecycleConfiguration"):
-        return
-    was, now = (_expiry(v) for v in site.both("LifecycleConfiguration", "Rules"))
-    sooner = [(old, new) for old, new in zip(was, now, strict=True) if new < old]
-    later = [(old, new) for old, new in zip(was, now, strict=True) if new > old]
-    for old, new in sooner:
-        yield Verdict(
-            Danger.LOSES_DATA,
-            f"objects or versions in {site.name} are deleted after {_days(new)} instead of "
-            f"{'never' if old == FOREVER else _days(old)}",
-            LIFECYCLE,
-        )
-    for old, new in later:
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"objects or versions in {site.name} are kept {_days(new)} instead of {_days(old)}",
-            LIFECYCLE,
-        )
-    if not sooner and not later:
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"other rules clean up or move objects of {site.name}; none expires sooner",
-            LIFECYCLE,
-        )
-
-
-def _expiry(rules: Any) -> list[int]:
-    """Return the shortest expiry of each kind, in days, over the rules that are on."""
-    found = [FOREVER] * len(EXPIRIES)
-    for rule in rules if isinstance(rules, list) else ():
-        if known_text(at(rule, ("Status",))) != "Enabled":
-            continue
-        for index, path in enumerate(EXPIRIES):
-            days = count(at(rule, path))
-            found[index] = min(found[index], FOREVER if days is None else days)
-    return found
-
-
-@going("Custom::S3AutoDeleteObjects")
-def emptied(site: Site) -> Iterator[Verdict]:
-    """CDK's helper empties its bucket when it goes, if the bucket still has its tag."""
-    assert site.old is not None  # noqa: S101  (it was there)
-    bucket = next(iter(linked(site.old.properties.get("BucketName"))), None)
-    left = site.moment.new.resources.get(bucket) if bucket else None
-    tags = entries(left.properties.get("Tags")) if left else []
-    if left and not any(known_text(tag.get("Key")) == EMPTIED for tag in tags):
-        yield Verdict(
-            Danger.HARMLESS,
-            "CDK's helper leaves the bucket as it is: the bucket loses its tag first",
-            AUTO_DELETE,
-        )
-        return
-    yield Verdict(
-        Danger.LOSES_DATA,
-        f"CDK's helper empties the bucket when it goes: the bucket keeps the tag {EMPTIED}",
-        AUTO_DELETE,
-        f"deploy without the tag {EMPTIED} first",
-    )
-
-
-@coming("Custom::S3AutoDeleteObjects")
-def will_be_emptied(site: Site) -> Iterator[Verdict]:
-    """CDK's helper makes that data goes with the stack."""
-    yield Verdict(
-        Danger.LOSES_DATA,
-        "every object of the bucket will be deleted with the stack",
-        AUTO_DELETE,
-        "leave auto_delete_objects off where the data matters",
-    )
 
 
 @changed("AWS::ECR::Repository")
@@ -256,18 +87,25 @@ def images(site: Site) -> Iterator[Verdict]:
             IMAGES,
         )
     if site.touches("LifecyclePolicy"):
-        was, now = (_kept(v) for v in site.both("LifecyclePolicy", "LifecyclePolicyText"))
-        yield Verdict(
-            Danger.COSTS_MORE if now is None or (was and was <= now) else Danger.LOSES_DATA,
-            "images are kept longer or in greater number"
-            if now is None or (was and was <= now)
-            else "images may expire sooner or in greater number",
-            IMAGES,
-        )
+        yield _expiring(*site.both("LifecyclePolicy", "LifecyclePolicyText"))
+
+
+def _expiring(before: Any, after: Any) -> Verdict:
+    """Return what another lifecycle policy deletes."""
+    if after is None:
+        return Verdict(Danger.COSTS_MORE, "images no longer expire", IMAGES)
+    was, now = _kept(before), _kept(after)
+    if now is None or (before is not None and was is None):
+        return Verdict(Danger.CANNOT_TELL, "which images expire cannot be read", IMAGES)
+    if was is not None and was <= now:
+        return Verdict(Danger.COSTS_MORE, "images are kept longer or in greater number", IMAGES)
+    return Verdict(Danger.LOSES_DATA, "images expire sooner, or more of them", IMAGES)
 
 
 class _Kept(tuple[tuple[str, int], ...]):
     """How many images or days each selection of a lifecycle policy keeps."""
+
+    __slots__ = ()
 
     def __le__(self, other: object) -> bool:
         """Whether another policy expires nothing that this one does not."""
@@ -278,11 +116,9 @@ class _Kept(tuple[tuple[str, int], ...]):
 
 
 def _kept(value: Any) -> _Kept | None:
-    """Return what a lifecycle policy keeps; None where there is none."""
-    if value is None:
-        return None
+    """Return what a lifecycle policy keeps; None where that cannot be read."""
     try:
-        rules = json.loads(known_text(value) or "{}").get("rules", [])
+        rules = json.loads(known_text(value) or "")["rules"]
         return _Kept(
             (
                 json.dumps({k: v for k, v in rule["selection"].items() if k != "countNumber"}),
@@ -291,7 +127,7 @@ def _kept(value: Any) -> _Kept | None:
             for rule in rules
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _Kept()
+        return None
 
 
 @changed("AWS::KMS::Key")

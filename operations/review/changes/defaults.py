@@ -1,5 +1,6 @@
 """What a change does of which no rule speaks, and what a rename does."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from operations.registry.schemas import any_schema, regions, schema
@@ -9,11 +10,11 @@ from operations.review.changes.replacement import exported, twin_of_renamed
 from operations.review.changes.retention import STATEFUL, outlives
 from operations.review.changes.retention import removed as data_removed
 from operations.review.changes.sources import REGISTRY
-from operations.review.changes.verdict import Site, Verdict
+from operations.review.changes.verdict import ANY, Site, Verdict, changed
 from operations.review.changes.words import holdings, named
 
 WORDS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
-LABELS: Final = frozenset({"Tags", "TagSpecifications", "TagsPropagate", "FileSystemTags"})
+LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
 HARMLESS: Final[dict[str, frozenset[str]]] = {
     "AWS::SSM::Parameter": frozenset({"Value", "Tier", "AllowedPattern", "Policies", "DataType"}),
     "AWS::Lambda::Function": frozenset(
@@ -76,6 +77,18 @@ def in_place(site: Site) -> list[Verdict]:
             f"{top} is not create-only ({REGISTRY}), and a schema does not say more",
         )
     ]
+
+
+@changed(ANY)
+def required(site: Site) -> Iterator[Verdict]:
+    """Judge a property that a type cannot do without."""
+    schema = site.schema
+    if schema is None or len(site.path) != 1 or site.now is not None or site.new is None:
+        return
+    if site.path[0] in schema.document.get("required", ()):
+        yield Verdict(
+            Danger.FAILS, f"{site.name} cannot be without {site.path[0]}", f"required ({REGISTRY})"
+        )
 
 
 def not_offered(site: Site) -> list[Verdict]:

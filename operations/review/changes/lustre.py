@@ -117,11 +117,20 @@ def metadata(site: Site) -> Iterator[Verdict]:
             f"a value must be at least the current one ({LUSTRE_UPDATE})",
         )
         return
-    yield Verdict(
-        Danger.COSTS_MORE,
-        f"metadata IOPS go from {quoted(was)} to {quoted(now)}",
-        LUSTRE_PRICE,
-    )
+    modes = site.both(CONFIGURATION, "MetadataConfiguration", "Mode")
+    if known_text(modes[1]) == "USER_PROVISIONED":
+        yield Verdict(
+            Danger.COSTS_MORE,
+            f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now)}",
+            LUSTRE_PRICE,
+        )
+    else:
+        yield Verdict(
+            Danger.CANNOT_TELL,
+            f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now or modes[1])}, which "
+            "FSx refuses where they are above what it would choose",
+            LUSTRE_UPDATE,
+        )
 
 
 @changed(FILE_SYSTEM)
@@ -130,13 +139,15 @@ def backups(site: Site) -> Iterator[Verdict]:
     if site.path != (CONFIGURATION, "AutomaticBackupRetentionDays"):
         return
     was, now = count(site.was) or 0, count(site.now) or 0
-    if now < was:
+    if now == was:
+        yield Verdict(Danger.HARMLESS, f"automatic backups are kept {now} days", LUSTRE_UPDATE)
+    elif now < was:
         yield Verdict(
             Danger.LOSES_DATA,
             f"automatic backups are kept {now} days instead of {was}"
             + (": no more are made" if now == 0 else ""),
-            f"the retention is {LUSTRE_UPDATE}'s; whether 0 also deletes the backups that are there is not "
-            "documented, and is taken for yes",
+            f"{LUSTRE_UPDATE}; whether it also deletes backups that are there is not documented, "
+            "and is taken for yes",
             "copy the backups that matter first (aws fsx copy-backup)",
         )
     else:

@@ -23,8 +23,23 @@ GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 EFA: Final = ("efa", "efa-only")
 LATER: Final = "only nodes that are launched from now on have it"
-UNNOTICED: Final = ("TagSpecifications", "VersionDescription", "Monitoring")
-"""Parts of a launch template that a job does not see."""
+FELT: Final = frozenset(
+    {
+        "CapacityReservationSpecification",
+        "CpuOptions",
+        "EnclaveOptions",
+        "ImageId",
+        "InstanceMarketOptions",
+        "InstanceRequirements",
+        "InstanceType",
+        "LaunchTemplateData",
+        "NetworkInterfaces",
+        "Placement",
+        "UserData",
+    }
+)
+"""Parts of a launch template that a job over several nodes needs to be the same on all of them."""
+LABELS: Final = ("TagSpecifications", "VersionDescription")
 
 
 def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
@@ -44,15 +59,13 @@ def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
             batch = count(at(policy, ("AutoScalingRollingUpdate", "MaxBatchSize"))) or 1
             return (
                 Danger.INTERRUPTS,
-                f"the nodes of {named(user)} are replaced in batches of {batch}, with the jobs on "
-                "them",
+                f"the nodes of {named(user)} end in batches of {batch}, with the jobs on them",
                 UPDATE_POLICY,
             )
         if user.resource_type == NODE_GROUP:
             return (
                 Danger.INTERRUPTS,
-                f"{named(user)} takes the new version for nodes that start; those that run must be "
-                "replaced for it",
+                f"{named(user)} starts nodes with it; those that run must be replaced for it",
                 SLURM,
             )
     return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS
@@ -62,13 +75,13 @@ def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
 def template_data(site: Site) -> Iterator[Verdict]:
     """Judge a new version of a launch template."""
     if site.path[0] != "LaunchTemplateData":
-        if site.path[0] in UNNOTICED:
-            yield Verdict(Danger.HARMLESS, "the launch template is labelled otherwise", "")
+        if site.path[0] in LABELS:
+            yield Verdict(Danger.HARMLESS, "the launch template is labelled otherwise", VERSIONS)
         return
     assert site.new is not None  # noqa: S101  (it is there)
     part = site.path[1] if len(site.path) > 1 else "LaunchTemplateData"
     danger, words, why = rollout(site, site.new)
-    if part in UNNOTICED and danger is Danger.INTERRUPTS and LATER in words:
+    if part not in FELT and LATER in words:
         danger, words = Danger.HARMLESS, LATER
     yield Verdict(danger, f"{part} of the nodes changes; {words}", why)
     yield from node_security(site, ("LaunchTemplateData",))
@@ -179,10 +192,11 @@ def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
     """Yield what makes a node slower or harder to get."""
     if site.touches(*above, "InstanceType"):
         was, now = (known_text(v) for v in site.both(*above, "InstanceType"))
-        if _gpus(now) < _gpus(was):
+        if now is not None and _gpus(now) < _gpus(was):
             yield Verdict(
                 Danger.REDUCES_CAPACITY,
-                f"a node has {_gpus(now)} GPUs ({now}) instead of {_gpus(was)} ({was})",
+                f"a node is a {now} ({_gpus(now) or 'no known'} accelerators) instead of a {was} "
+                f"({_gpus(was)})",
                 "instance catalogue, 2026-11-23",
             )
     if site.touches(*above, "NetworkInterfaces"):

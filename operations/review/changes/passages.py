@@ -8,6 +8,7 @@ from constructs_lib.rules.groups import (
     ANYWHERE,
     DEFAULT_EGRESS,
     EVERYTHING,
+    PEERS,
     SEPARATE,
     Admission,
     Direction,
@@ -86,6 +87,9 @@ def read(rule: Admission) -> Pass | None:
     """Return what a rule lets pass, None for one that lets nothing pass."""
     if isinstance(rule.stated, Unknown):
         return Pass(rule.direction, None, EVERYTHING, 0, LAST_PORT)
+    if not any(name in rule.stated for name in PEERS):
+        # EC2 refuses a rule without a peer; it lets nobody pass.
+        return None
     protocol = (known_text(known_part(rule.stated, "IpProtocol")) or EVERYTHING).lower()
     first = count(known_part(rule.stated, "FromPort"))
     last = count(known_part(rule.stated, "ToPort"))

@@ -5,7 +5,7 @@ from typing import Final
 
 from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolved import ResolvedResource
-from operations.review.access.grants import Grant, grants, uncovered
+from operations.review.access.grants import Cover, Grant, claim, grants
 from operations.review.access.naming import OF_SERVICES, Names
 from operations.review.access.policies import ATTACHED, IDENTITIES, Kind, Stated, of
 from operations.review.changes.change import Danger
@@ -48,35 +48,28 @@ def _below(prefix: str, here: str) -> bool:
 def _compared(
     site: Site, old: Sequence[Stated], new: Sequence[Stated], *, coming_or_going: bool = False
 ) -> Iterator[Verdict]:
-    ours = [g for stated in old for g in grants(stated.body)]
-    theirs = [g for stated in new for g in grants(stated.body)]
     kinds = {stated.kind for stated in [*old, *new]}
-    had = _together(site, site.moment.old, site.old, ours, kinds)
-    has = _together(site, site.moment.new, site.new, theirs, kinds)
-    gained, gone = uncovered(theirs, had), uncovered(ours, has)
+    gained = _uncovered(site, site.moment.old, new, old)
+    gone = _uncovered(site, site.moment.new, old, new)
     who = _who(site, [*old, *new])
     found = list(_said(site, who, kinds, gained, gone))
     yield from found
     if not found and not coming_or_going:
-        yield Verdict(Danger.HARMLESS, f"{who} may do the same as before", IAM)
+        yield Verdict(Danger.HARMLESS, _same(who, kinds), IAM)
 
 
-def _together(
-    site: Site, side: Side, resource: ResolvedResource | None, own: list[Grant], kinds: set[Kind]
+def _uncovered(
+    site: Site, side: Side, some: Sequence[Stated], there: Sequence[Stated]
 ) -> list[Grant]:
-    """Return all grants of whoever has a policy, whichever of their policies they stand in."""
-    if "identity" not in kinds:
-        return own
-    owners = _owners(site)
-    if not owners:
-        return own
-    per_owner = [
-        [g for stated in side.identity_statements.get(owner, ()) for g in grants(stated.body)]
+    """Return what statements say and a side does not: of whoever has them, in any policy."""
+    owners = _owners(site) if any(stated.kind == "identity" for stated in some) else []
+    covers = [
+        Cover(claim(stated.body) for stated in side.identity_statements.get(owner, ()))
         for owner in owners
-    ]
-    # What one of several owners lacks, the policy does not give to all of them.
-    shared = [g for g in per_owner[0] if all(not uncovered([g], rest) for rest in per_owner[1:])]
-    return [*shared, *own] if resource is not None else shared
+    ] or [Cover(claim(stated.body) for stated in there)]
+    every = (grant for stated in some for grant in grants(stated.body))
+    # What one of several owners lacks is no news to the others, and news to it.
+    return [grant for grant in every if any(grant not in cover for cover in covers)]
 
 
 def _owners(site: Site) -> list[Key]:
@@ -104,14 +97,28 @@ def _all(side: Side, key: tuple[str, str]) -> Iterable[Stated]:
 
 
 def _who(site: Site, statements: Sequence[Stated]) -> str:
-    if all(stated.kind == "identity" for stated in statements):
-        names = []
-        for owner in _owners(site):
-            found = site.moment.new.resources.get(owner) or site.moment.old.resources.get(owner)  # type: ignore[arg-type]
-            names.append(named(found) if found else quoted(owner))
-        if names:
-            return " and ".join(names[:MOST_NAMED])
-    return site.name
+    """Return whose rights a policy is about, or what it is the policy of."""
+    kinds = {stated.kind for stated in statements}
+    owners: Sequence[Key] = ()
+    if kinds == {"identity"}:
+        owners = _owners(site)
+    elif kinds == {"resource"}:
+        owners = list(dict.fromkeys(o for stated in statements for o in stated.owners))
+    found = [
+        side.resources.get((owner[0], owner[1]))
+        for owner in owners
+        if isinstance(owner, tuple)
+        for side in (site.moment.new, site.moment.old)
+    ]
+    names = dict.fromkeys(named(resource) for resource in found if resource)
+    return " and ".join(list(names)[:MOST_NAMED]) or site.name
+
+
+def _same(who: str, kinds: set[Kind]) -> str:
+    if kinds == {"identity"}:
+        return f"{who} may do the same as before"
+    verb = "be taken by" if kinds == {"trust"} else "be used by"
+    return f"{who} may {verb} the same as before"
 
 
 def _said(
@@ -144,9 +151,12 @@ def _said(
         words = _words(site, narrower)
         yield Verdict(
             Danger.INTERRUPTS,
-            f"{who} may do less, and what still needs it is refused: {words}"
-            if "trust" not in kinds
-            else f"{who} can no longer be taken as before: {words}",
+            {
+                "trust": f"{who} can no longer be taken as before: {words}",
+                "resource": f"less may be done with {who}, and what needs it is refused: {words}",
+            }.get(
+                next(iter(kinds)), f"{who} may do less, and what still needs it is refused: {words}"
+            ),
             IAM,
             "see who uses it first (IAM last accessed information)",
         )
@@ -228,16 +238,17 @@ def attachments(site: Site) -> Iterator[Verdict]:
     top = site.path[0]
     if top in ("ManagedPolicyArns", "Roles", "Users", "Groups"):
         come, gone = lost(site.now, site.was), lost(site.was, site.now)
+        names = Names([*site.moment.old.world.resources, *site.moment.new.world.resources])
         if come:
             yield Verdict(
                 Danger.LOOSENS_SECURITY,
-                f"{', '.join(map(quoted, come))} {_joins(top)} {site.name}",
+                f"{', '.join(map(names.text, come))} {_joins(top)} {site.name}",
                 IAM,
             )
         if gone:
             yield Verdict(
                 Danger.INTERRUPTS,
-                f"{', '.join(map(quoted, gone))} {_leaves(top)} {site.name}",
+                f"{', '.join(map(names.text, gone))} {_leaves(top)} {site.name}",
                 IAM,
             )
     if top == "PermissionsBoundary":

@@ -5,9 +5,10 @@ from typing import Final
 
 from operations.review.changes.change import Danger
 from operations.review.changes.retention import STATEFUL
+from operations.review.changes.routes import lost
 from operations.review.changes.sources import ADDRESSES, PRICES, PURPOSE
-from operations.review.changes.verdict import Site, Verdict, coming, going
-from operations.review.changes.words import known_text
+from operations.review.changes.verdict import Site, Verdict, changed, coming, going
+from operations.review.changes.words import count, known_text, quoted
 
 BILLED: Final[Mapping[str, str]] = {
     "AWS::DynamoDB::Table": "items and requests are billed",
@@ -50,6 +51,7 @@ NEEDED: Final[Mapping[str, str]] = {
 """What stops with a resource of a type."""
 
 GUARDS: Final[Mapping[str, str]] = {
+    "AWS::Budgets::Budget": "nobody is told of what is spent",
     "AWS::CloudTrail::Trail": "calls are no longer recorded",
     "AWS::CloudWatch::Alarm": "nobody is told any more",
     "AWS::Config::ConfigRule": "the rule is no longer watched",
@@ -87,7 +89,7 @@ def needed(site: Site) -> Iterator[Verdict]:
 
 
 @going("AWS::SageMaker::Cluster", "AWS::PCS::Cluster")
-def nodes_gone(site: Site) -> Iterator[Verdict]:
+def nodes_gone(_site: Site) -> Iterator[Verdict]:
     """Judge a cluster that goes with its nodes."""
     yield Verdict(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
 
@@ -97,6 +99,26 @@ def unguarded(site: Site) -> Iterator[Verdict]:
     """Judge what nobody watches any more."""
     assert site.old is not None  # noqa: S101  (it was there)
     yield Verdict(Danger.LOOSENS_SECURITY, GUARDS[site.old.resource_type], PURPOSE)
+
+
+@changed("AWS::Budgets::Budget")
+def ceiling(site: Site) -> Iterator[Verdict]:
+    """Judge from which sum on somebody is told."""
+    if site.path == ("Budget", "BudgetLimit", "Amount"):
+        was, now = (count(value) for value in (site.was, site.now))
+        lower = was is not None and now is not None and now < was
+        yield Verdict(
+            Danger.HARMLESS if lower else Danger.COSTS_MORE,
+            f"alerts are about {quoted(site.now)} instead of {quoted(site.was)}",
+            PURPOSE,
+        )
+    if site.touches("NotificationsWithSubscribers"):
+        gone = lost(site.was, site.now)
+        yield Verdict(
+            Danger.LOOSENS_SECURITY if gone else Danger.HARMLESS,
+            "somebody is no longer told of what is spent, or later" if gone else "more are told",
+            PURPOSE,
+        )
 
 
 @coming("AWS::EC2::VPCGatewayAttachment")

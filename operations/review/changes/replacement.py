@@ -25,11 +25,6 @@ CONNECTIONS: Final = frozenset(
         "AWS::EC2::Route",
         "AWS::EC2::SecurityGroupEgress",
         "AWS::EC2::SecurityGroupIngress",
-        "AWS::EC2::SubnetRouteTableAssociation",
-        "AWS::EC2::VPCGatewayAttachment",
-        "AWS::S3::BucketPolicy",
-        "AWS::IAM::Policy",
-        "AWS::IAM::RolePolicy",
     }
 )
 """Types that are nothing but what they let pass or say: made anew with the same content, nobody
@@ -62,8 +57,7 @@ ENDS: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::EC2::Instance": ("the old one ends, with its root volume", PURPOSE),
     "AWS::EC2::NatGateway": ("connections through the old one break", PURPOSE),
     "AWS::EC2::PlacementGroup": (
-        "nodes of the old and of the new group are not close to each other; the old one cannot be "
-        "deleted while nodes run in it",
+        "nodes of both groups are not close together; the old one cannot go while nodes are in it",
         PLACEMENT,
     ),
     "AWS::EC2::Subnet": ("what runs in the old one has to go first", PURPOSE),

@@ -64,23 +64,22 @@ def of_sections(before: Templates, after: Templates) -> Iterator[Change]:
 
 def _line(
     place: Difference,
-    dangers: tuple[Danger, ...],
-    what: str,
-    why: str,
-    was: Any,
-    now: Any,
+    danger: Danger,
+    says: tuple[str, str],
+    sides: tuple[Any, Any],
     instead: str = "",
 ) -> Change:
+    """Return a line of what happens and how that is known, with both sides."""
     return Change(
         stack=place.stack,
         resource=place.resource,
         property=place.property,
-        dangers=dangers,
-        what=what,
-        why=why,
+        dangers=(danger,),
+        what=says[0],
+        why=says[1],
         instead=instead,
-        before=was,
-        after=now,
+        before=sides[0],
+        after=sides[1],
         covers=(place,),
     )
 
@@ -88,7 +87,7 @@ def _line(
 def _section(stack: str, section: str, was: Any, now: Any) -> Change:
     unknown = (Danger.CANNOT_TELL, f"section {section} changes", "no section of that name is known")
     danger, what, why = SECTIONS.get(section, unknown)
-    return _line(Difference(stack, section, ""), (danger,), what, why, was, now)
+    return _line(Difference(stack, section, ""), danger, (what, why), (was, now))
 
 
 class _Exports:
@@ -136,99 +135,63 @@ def _output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
 ) -> Change:
     place = Difference(stack, "Outputs", dotted((name,)))
+    sides = (was, now)
     old, new = exports[0].name(stack, was), exports[1].name(stack, now)
     users = sorted(exports[0].importers.get(old or "", set()) - {stack})
-    value_differs = exports[0].value(stack, was) != exports[1].value(stack, now)
+    names = ", ".join(users)
     if old and users and old != new:
-        left = [user for user in users if user in exports[1].importers.get(old, set())]
-        return _line(
-            place,
-            (Danger.FAILS,),
-            f"the deployment fails: {', '.join(users)} imports the export {name} that is removed"
-            + ("" if left else ", until its own new template is deployed"),
-            EXPORTS,
-            was,
-            now,
-            f"deploy {', '.join(users)} without it first, and keep the export meanwhile "
-            "(Stack.export_value)",
+        still = any(user in exports[1].importers.get(old, set()) for user in users)
+        what = f"the deployment fails: {names} imports the export {name} that is removed" + (
+            "" if still else ", until its own new template is deployed"
         )
-    if old and users and value_differs:
-        return _line(
-            place,
-            (Danger.FAILS,),
-            f"the deployment fails: {', '.join(users)} imports the export {name}, whose value "
-            "changes",
-            EXPORTS,
-            was,
-            now,
-            "export the new value under another name, move the importers over, then remove this",
+        instead = (
+            f"deploy {names} without it first, and keep the export meanwhile (Stack.export_value)"
         )
+        return _line(place, Danger.FAILS, (what, EXPORTS), sides, instead)
+    if old and users and exports[0].value(stack, was) != exports[1].value(stack, now):
+        what = f"the deployment fails: {names} imports the export {name}, whose value changes"
+        instead = "export the new value under another name, move the importers over, then remove it"
+        return _line(place, Danger.FAILS, (what, EXPORTS), sides, instead)
     verb = "is new" if was is None else "is removed" if now is None else "changes"
-    return _line(
-        place,
-        (Danger.HARMLESS,),
-        f"output {name} {verb}",
-        "no given stack imports it; who reads outputs by hand is not known",
-        was,
-        now,
-    )
+    why = "no given stack imports it; who reads outputs by hand is not known"
+    return _line(place, Danger.HARMLESS, (f"output {name} {verb}", why), sides)
 
 
 def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
-            yield _declared(place, path, name, old, new)
+            danger, what = _declared(path[0] if path else "", name, new)
+            yield _line(place, danger, (what, PARAMETERS), (old, new))
         return
     place = Difference(stack, "Parameters", dotted((name,)))
-    missing = isinstance(now, Mapping) and "Default" not in now
-    if missing:
-        yield _line(
-            place,
-            (Danger.FAILS,),
-            f"parameter {name} has no default: a deployment that does not give it fails",
-            PARAMETERS,
-            was,
-            now,
-            "give it a default, or pass it",
-        )
+    if isinstance(now, Mapping) and "Default" not in now:
+        what = f"parameter {name} has no default: a deployment that does not give it fails"
+        instead = "give it a default, or pass it"
+        yield _line(place, Danger.FAILS, (what, PARAMETERS), (was, now), instead)
         return
     verb = "is new, with a default" if was is None else "is removed" if now is None else "changes"
-    yield _line(place, (Danger.HARMLESS,), f"parameter {name} {verb}", PARAMETERS, was, now)
+    yield _line(place, Danger.HARMLESS, (f"parameter {name} {verb}", PARAMETERS), (was, now))
 
 
-def _declared(place: Difference, path: tuple[str, ...], name: str, old: Any, new: Any) -> Change:
-    part = path[0] if path else ""
-    if part == "Default":
-        return _line(
-            place,
-            (Danger.FAILS,) if new is None else (Danger.HARMLESS,),
-            f"parameter {name} has no default any more: who never gave it must give it now"
-            if new is None
-            else f"the default of {name} changes; what it changes stands at the resources, and "
-            "holds where a deployment does not keep the previous value",
-            f"{PARAMETERS}; `cdk deploy` keeps previous values unless told otherwise",
-            old,
-            new,
+def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
+    """Return what a change of a parameter's declaration does."""
+    if part == "Default" and new is None:
+        return (
+            Danger.FAILS,
+            f"parameter {name} has no default any more: who never gave it must give it now",
         )
+    if part == "Default":
+        what = (
+            f"the default of {name} changes, where a deployment does not keep the previous value; "
+            "what that changes stands at the resources"
+        )
+        return Danger.HARMLESS, what
     if part == "NoEcho" and str(new).lower() != "true":
-        return _line(
-            place,
-            (Danger.LOOSENS_SECURITY,),
+        return (
+            Danger.LOOSENS_SECURITY,
             f"the value of {name} can be read by whoever may describe the stack",
-            PARAMETERS,
-            old,
-            new,
         )
     if part in ("Type", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"):
-        return _line(
-            place,
-            (Danger.CANNOT_TELL,),
-            f"parameter {name} takes other values: a value in use may be refused",
-            PARAMETERS,
-            old,
-            new,
-        )
-    return _line(
-        place, (Danger.HARMLESS,), f"parameter {name} is explained otherwise", PARAMETERS, old, new
-    )
+        return Danger.CANNOT_TELL, f"parameter {name} takes other values: one in use may be refused"
+    return Danger.HARMLESS, f"parameter {name} is explained otherwise"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operations.review.access.grants import grants, pattern_matches, uncovered
+from operations.review.access.grants import claim, grants, pattern_matches, uncovered
 from operations.review.changes.change import Danger
 from operations.review.changes.comparison import changes
 
@@ -140,18 +140,35 @@ def test_a_wider_statement_covers_a_narrower_one(wide, narrow):
     """And not the other way round."""
     base = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 
-    def parts(over):
+    def stated(over):
         kept = {k: v for k, v in base.items() if f"Not{k}" not in over}
-        return grants({**kept, **over})
+        return {**kept, **over}
 
-    assert uncovered(parts(narrow), parts(wide)) == ()
-    assert uncovered(parts(wide), parts(narrow)) != ()
+    assert uncovered(grants(stated(narrow)), [claim(stated(wide))]) == ()
+    assert uncovered(grants(stated(wide)), [claim(stated(narrow))]) != ()
 
 
 def test_a_question_mark_is_one_letter():
     """IAM's `?` is any one letter, and does not stand for a pattern of others."""
     assert pattern_matches("s3:Get?bject", "s3:GetObject")
     assert not pattern_matches("s3:Get?", "s3:GetObject")
-    wide = grants({"Effect": "Allow", "Action": "s3:???", "Resource": "*"})
-    narrow = grants({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
-    assert uncovered(narrow, wide) == narrow
+    three = claim({"Effect": "Allow", "Action": "s3:???", "Resource": "*"})
+    every = grants({"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    assert uncovered(every, [three]) == every
+
+
+def test_a_policy_of_hundreds_of_actions_and_resources_is_compared():
+    """Parts are compared once each, and not each combination with each."""
+
+    def policy(letter):
+        return [
+            {
+                "Effect": "Allow",
+                "Action": [f"s3:Get{i}{letter}*" for i in range(100)],
+                "Resource": [f"arn:aws:s3:::{n}{i}/*" for i in range(100)],
+            }
+            for n in range(3)
+        ]
+
+    found = changes(role(policy("a")), role(policy("b")))
+    assert [c.dangers for c in found] == [(Danger.INTERRUPTS, Danger.LOOSENS_SECURITY)]

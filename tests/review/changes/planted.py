@@ -27,6 +27,7 @@ class Planted(NamedTuple):
     """Construct path of the line that must say so; empty for a line about no resource."""
     says: tuple[str, ...] = ()
     also: tuple[Danger, ...] = ()
+    environment: str = "ultracluster"
 
 
 def _rename(path: str, new: str):
@@ -129,7 +130,14 @@ TWELVE = (
         EXECUTION,
         ("ExecutionRole", "s3:DeleteObject", "bucket Data"),
     ),
-    Planted("fewer nodes", put(NODES, "MaxSize", "256"), REDUCES, NODES, ("2,048 A100", "512")),
+    Planted(
+        "fewer nodes",
+        put(NODES, "MaxSize", "1"),
+        REDUCES,
+        NODES,
+        ("8 A100", "instead of 2"),
+        environment="dev",
+    ),
     Planted(
         "a tag on a placement group replaces it",
         put("Cluster/Placement/Group", "Tags", [{"Key": "team", "Value": "x"}]),
@@ -428,8 +436,20 @@ NETWORK = (
 )
 
 NODES_AND_ROLES = (
-    Planted("more nodes", put(NODES, "MaxSize", "600"), COSTS, NODES),
-    Planted("nodes that start at once", put(NODES, "MinSize", "4"), COSTS, NODES),
+    Planted(
+        "more nodes",
+        put(NODES, "MaxSize", "600"),
+        COSTS,
+        NODES,
+        environment="dev",
+    ),
+    Planted(
+        "nodes that start at once",
+        put(NODES, "MinSize", "4"),
+        COSTS,
+        NODES,
+        environment="dev",
+    ),
     Planted(
         "more reserved",
         put("Cluster/Placement/Reservation", "InstanceCount", 600),
@@ -466,22 +486,31 @@ NODES_AND_ROLES = (
         REPLACES,
         "Cluster/Placement/Group",
     ),
-    Planted("another image", _image_path, INTERRUPTS, TEMPLATE, ("launched from now on",)),
+    Planted(
+        "another image",
+        _image_path,
+        INTERRUPTS,
+        TEMPLATE,
+        ("launched from now on",),
+        environment="dev",
+    ),
     Planted(
         "credentials without a token",
         put(TEMPLATE, "LaunchTemplateData.MetadataOptions.HttpTokens", "optional"),
-        INTERRUPTS,
+        LOOSENS,
         TEMPLATE,
         (),
         (LOOSENS,),
+        environment="dev",
     ),
     Planted(
         "plain volumes",
         put(TEMPLATE, "LaunchTemplateData.BlockDeviceMappings.0.Ebs.Encrypted", value=False),
-        INTERRUPTS,
+        LOOSENS,
         TEMPLATE,
         (),
         (LOOSENS,),
+        environment="dev",
     ),
     Planted(
         "fewer EFA devices",
@@ -490,6 +519,7 @@ NODES_AND_ROLES = (
         TEMPLATE,
         ("3 EFA devices instead of 4",),
         (REDUCES,),
+        environment="dev",
     ),
     Planted(
         "smaller nodes",
@@ -498,6 +528,7 @@ NODES_AND_ROLES = (
         TEMPLATE,
         (),
         (REDUCES,),
+        environment="dev",
     ),
     Planted(
         "nodes rolled by policy",
@@ -508,6 +539,7 @@ NODES_AND_ROLES = (
         INTERRUPTS,
         TEMPLATE,
         ("batches of 8",),
+        environment="dev",
     ),
     Planted(
         "nodes replaced by policy",
@@ -517,8 +549,15 @@ NODES_AND_ROLES = (
         ),
         REPLACES,
         TEMPLATE,
+        environment="dev",
     ),
-    Planted("a tag of the nodes", put(NODES, "Tags.0.Value", "x"), HARMLESS, NODES),
+    Planted(
+        "a tag of the nodes",
+        put(NODES, "Tags.0.Value", "x"),
+        HARMLESS,
+        NODES,
+        environment="dev",
+    ),
     Planted(
         "a role narrowed",
         drop(EXECUTION, "PolicyDocument.Statement.1.Action.2"),
@@ -547,6 +586,7 @@ NODES_AND_ROLES = (
         ),
         HARMLESS,
         "Cluster/NodeRole/Policy",
+        environment="dev",
     ),
     Planted(
         "a trust without its guard",
@@ -568,6 +608,7 @@ NODES_AND_ROLES = (
         ),
         LOOSENS,
         "Cluster/NodeRole",
+        environment="dev",
     ),
     Planted(
         "a statement that denied gone",
@@ -619,15 +660,28 @@ NODES_AND_ROLES = (
     ),
     Planted("an export that others import removed", _output_removed, FAILS, "", ("imports",)),
     Planted(
-        "another type", put(NODES, "@Type", "AWS::EC2::EC2Fleet"), REPLACES, NODES, (), (FAILS,)
+        "another type",
+        put(NODES, "@Type", "AWS::EC2::EC2Fleet"),
+        REPLACES,
+        NODES,
+        (),
+        (FAILS,),
+        environment="dev",
     ),
     Planted(
         "notes",
         put(NODES, "@Metadata", {"aws:cdk:path": "ultracluster/Cluster/Nodes/Resource", "note": 1}),
         HARMLESS,
         NODES,
+        environment="dev",
     ),
-    Planted("an order", put(NODES, "@DependsOn", ["NodeRoleEA880897"]), HARMLESS, NODES),
+    Planted(
+        "an order",
+        put(NODES, "@DependsOn", ["NodeRoleEA880897"]),
+        HARMLESS,
+        NODES,
+        environment="dev",
+    ),
     Planted(
         "a custom resource",
         put(
@@ -637,7 +691,20 @@ NODES_AND_ROLES = (
         "Network/Network/Vpc/RestrictDefaultSecurityGroupCustomResource/Default",
     ),
     Planted("a type that nobody knows", add("Network", "X", "Mine::X::Y", A=1), UNTOLD, ""),
-    Planted("a property that nobody knows", put(NODES, "Colour", "red"), UNTOLD, NODES),
+    Planted(
+        "a property that nobody knows",
+        put(NODES, "Colour", "red"),
+        UNTOLD,
+        NODES,
+        environment="dev",
+    ),
+    Planted(
+        "a higher ceiling of money",
+        put("Network/Budget", "Budget.BudgetLimit.Amount", 10**9),
+        COSTS,
+        "Network/Budget",
+    ),
+    Planted("nobody told of what is spent", drop("Network/Budget"), LOOSENS, "Network/Budget"),
     Planted("a transform", _section("Network", "Transform", "Mine"), UNTOLD, ""),
 )
 

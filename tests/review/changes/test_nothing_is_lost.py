@@ -97,30 +97,36 @@ def differences(before, after):
     found = set()
     for stack in {*before, *after}:
         old, new = before.get(stack, {}), after.get(stack, {})
-        ours, theirs = old.get("Resources", {}), new.get("Resources", {})
-        for name in {*ours, *theirs}:
-            if name not in ours or name not in theirs:
-                found.add((stack, name, ""))
-                continue
-            one, other = ours[name], theirs[name]
-            paths = _leaves(one.get("Properties", {}), other.get("Properties", {}))
-            found |= {(stack, name, path) for path in paths}
-            for key in {*one, *other} - {"Properties"}:
-                if json.dumps(one.get(key), sort_keys=True) != json.dumps(
-                    other.get(key), sort_keys=True
-                ):
-                    found.add((stack, name, f"@{key}"))
+        found |= {(stack, *place) for place in _of_resources(old, new)}
         for section in {*old, *new} - {"Resources"}:
-            was, now = old.get(section), new.get(section)
-            if section == "Outputs":
-                for name in {*(was or {}), *(now or {})}:
-                    if (was or {}).get(name) != (now or {}).get(name):
-                        found.add((stack, section, name))
-            elif section == "Parameters":
-                found |= {(stack, section, name) for name in (was or now) if was != now}
-            elif was != now:
-                found.add((stack, section, ""))
+            found |= {(stack, section, name) for name in _of_section(section, old, new)}
     return found
+
+
+def _of_resources(old, new):
+    ours, theirs = old.get("Resources", {}), new.get("Resources", {})
+    for name in {*ours, *theirs}:
+        if name not in ours or name not in theirs:
+            yield name, ""
+            continue
+        one, other = ours[name], theirs[name]
+        for path in _leaves(one.get("Properties", {}), other.get("Properties", {})):
+            yield name, path
+        for key in {*one, *other} - {"Properties"}:
+            if _written(one.get(key)) != _written(other.get(key)):
+                yield name, f"@{key}"
+
+
+def _of_section(section, old, new):
+    was, now = old.get(section), new.get(section)
+    if section in ("Outputs", "Parameters"):
+        names = {*(was or {}), *(now or {})}
+        return {n for n in names if _written((was or {}).get(n)) != _written((now or {}).get(n))}
+    return {""} if was != now else set()
+
+
+def _written(value):
+    return json.dumps(value, sort_keys=True)
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,29 +160,26 @@ def _reversed(value):
 
 
 def test_the_order_of_sets_is_no_change():
-    """Tags, groups, subnets, statements and actions have no order that AWS looks at."""
+    """Tags, groups, statements and actions have no order that AWS looks at."""
     old = golden()
     for template in old.values():
         for body in template["Resources"].values():
-            properties = body["Properties"]
-            properties["Tags"] = properties.get("Tags", []) or []
-            if isinstance(properties["Tags"], list):
-                properties["Tags"] = [*properties["Tags"], {"Key": "z", "Value": "z"}]
-    new = copy.deepcopy(old)
-    for template in new.values():
-        for body in template["Resources"].values():
-            properties = body["Properties"]
-            if isinstance(properties["Tags"], list):
-                properties["Tags"].reverse()
-            policy = properties.get("PolicyDocument") or properties.get("KeyPolicy")
-            if policy:
-                policy["Statement"].reverse()
-                for statement in policy["Statement"]:
-                    if isinstance(statement["Action"], list):
-                        statement["Action"].reverse()
-            for interface in properties.get("LaunchTemplateData", {}).get("NetworkInterfaces", []):
-                interface["Groups"].reverse()
+            if isinstance(body["Properties"].get("Tags", []), list):
+                tags = body["Properties"].setdefault("Tags", [])
+                tags.append({"Key": "z", "Value": "z"})
+    new = {name: _shuffled(body) for name, body in copy.deepcopy(old).items()}
+    assert new != old
     assert changes(old, new) == ()
+
+
+def _shuffled(value, name=""):
+    """Return templates with the lists turned round that are sets."""
+    if isinstance(value, dict):
+        return {key: _shuffled(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        items = [_shuffled(item) for item in value]
+        return items[::-1] if name in ("Tags", "Statement", "Action", "Groups", "Roles") else items
+    return value
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ def _there(templates, path):
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_a_planted_change_is_classed_by_what_it_does(planted):
     """A reviewer stops a deployment by its class and acts on its words."""
-    old, new = golden(), edited(planted.edit)
+    old = golden(planted.environment)
+    new = edited(planted.edit, environment=planted.environment)
     found = changes(old, new)
     line = _line(planted, found, old, new)
-    everything = " ".join((line.what, line.why, line.instead))
+    everything = f"{line.what} {line.why} {line.instead}"
 
     assert line.worst is planted.worst, (line.dangers, line.what)
     assert set(planted.also) <= set(line.dangers), line.dangers
@@ -62,7 +63,7 @@ def test_the_issues_twelve_are_all_here():
 
 def test_the_dangerous_changes_stand_first():
     """Who reads only the first lines has read the worst."""
-    new = edited(*(planted.edit for planted in TWELVE))
+    new = edited(*(p.edit for p in TWELVE if p.environment == "ultracluster"))
     ranks = [change.worst.rank for change in changes(golden(), new)]
     assert ranks == sorted(ranks)
     assert ranks[0] == 0
