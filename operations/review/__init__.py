@@ -1,1 +1,1 @@
-"""What templates build, change and risk, in one page."""
+"""What will be built, what will change and what it risks, on one page."""
