@@ -89,20 +89,20 @@ def address_words(subnet: Subnet) -> str:
         for use in subnet.uses
         if use.count
     ]
-    open_uses = [use.what for use in subnet.uses if use.count is None]
-    taken = f" ({', '.join(parts)})" if parts else ""
-    free = subnet.addresses - subnet.used
-    if free < 0:
-        verdict = f"{-free:,} too few"
-    else:
-        verdict = f"{free:,} free"
-    said = f"{subnet.used:,} of {subnet.addresses:,} addresses taken at full size{taken}; {verdict}"
     jobs = {job.service: job.each for job in subnet.jobs if job.count is None}
-    open_uses = [use for use in dict.fromkeys(open_uses) if use not in jobs]
+    named = [use.what for use in subnet.uses if use.count is None and use.what not in jobs]
+    taken = f" ({', '.join(parts)})" if parts else ""
+    least, most = ("at least ", "at most ") if named else ("", "")
+    free = subnet.addresses - subnet.used
+    verdict = f"{-free:,} too few" if free < 0 else f"{most}{free:,} free"
+    said = (
+        f"{least}{subnet.used:,} of {subnet.addresses:,} addresses taken at full size{taken}; "
+        f"{verdict}"
+    )
     for service, each in jobs.items():
         said += f"; {service} take {each} more for each instance with EFA"
-    if open_uses:
-        said += f"; {', '.join(open_uses)} take a number that is not known"
+    if named:
+        said += f"; how many take {', '.join(dict.fromkeys(named))} is not known"
     return f"{said}."
 
 

@@ -141,7 +141,9 @@ class FileSystem:
     associations: Sequence[Association] = ()
     notes: Sequence[str] = ()
     servers: int | NotKnown = 0
-    """Addresses that its servers are assumed to take."""
+    """Addresses that its servers take of each subnet."""
+    assumed: bool = True
+    """Whether that number is an assumption."""
 
 
 @dataclass(frozen=True)

@@ -207,9 +207,8 @@ def _uses(subnet: Subnet) -> Iterator[Use]:
             yield Use(nodes.name, each * count)
     for file_system in subnet.file_systems:
         servers = file_system.servers
-        yield Use(
-            f"{file_system.name} servers", servers if isinstance(servers, int) else None, assumed=True
-        )
+        known_servers = servers if isinstance(servers, int) else None
+        yield Use(f"{file_system.name} servers", known_servers, assumed=file_system.assumed)
     for scheduler in subnet.schedulers:
         yield Use(scheduler.name, None)
     if subnet.endpoints:

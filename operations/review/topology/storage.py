@@ -187,6 +187,7 @@ def _efs(picture: Picture, resource: ResolvedResource, names: Names) -> FileSyst
         groups=list(dict.fromkeys(groups)),
         notes=(_kept(resource),),
         servers=1,
+        assumed=False,
     )
 
 
