@@ -5,7 +5,7 @@ ultracluster rehearse ENVIRONMENT [--keep]
 ultracluster preflight ENVIRONMENT [--json]
 ultracluster cost ENVIRONMENT [--json] [--refresh]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
-ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --days N | --budget USD]
+ultracluster review ENVIRONMENT | FILE ... | cdk.out [--baseline ...] [--fail-on CLASS]
 """
 
 import argparse
@@ -25,6 +25,7 @@ from operations.audit import command as audit
 from operations.cost import command as cost
 from operations.plan import command as plan
 from operations.preflight import command as preflight
+from operations.review import command as review
 
 if TYPE_CHECKING:
     from constructs_lib.spec.environment import EnvironmentSpec
@@ -198,11 +199,11 @@ def parser() -> argparse.ArgumentParser:
     )
     audit.add_arguments(four)
     four.set_defaults(run=audit.run)
-    six = commands.add_parser(
-        "plan", help="say what a model takes to train: nodes, layout, days, money"
+    five = commands.add_parser(
+        "review", help="what is built, what changes and what it risks, on one page"
     )
-    plan.add_arguments(six)
-    six.set_defaults(run=plan.run)
+    review.add_arguments(five, find)
+    five.set_defaults(run=review.run)
     return root
 
 

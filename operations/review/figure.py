@@ -12,7 +12,7 @@ from constructs_lib.rules.resolved import World
 from constructs_lib.rules.template import Template
 from operations.review.drawing.mermaid import mermaid
 from operations.review.drawing.outline import Item, outline
-from operations.review.drawing.picture import svg
+from operations.review.drawing.picture import svg, svgs
 from operations.review.drawing.subnets import Context
 from operations.review.security.matrix import Matrix, matrix
 from operations.review.security.traffic import Traffic
@@ -31,9 +31,10 @@ class Figure:
 
     names: Sequence[str]
     topology: Topology
+    svgs: Sequence[str]
+    """The picture in parts, for a page."""
     svg: str
-    alone: str
-    """The same as a file of its own."""
+    """The picture as a file of its own."""
     mermaid: str
     words: Item
     matrix: Matrix
@@ -58,8 +59,8 @@ def figure(
     return Figure(
         names=names,
         topology=topology,
-        svg=svg(topology, context, number=number),
-        alone=svg(topology, context, number=number, alone=True),
+        svgs=svgs(topology, context, number),
+        svg=svg(topology, context),
         mermaid=mermaid(topology, context),
         words=outline(topology, context),
         matrix=found,

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from constructs_lib.rules.reading import Key
-from operations.review.drawing.blocks import Block, Chips, Columns, Frame, Grid, Nothing, Say, Stack
+from operations.review.drawing.blocks import (
+    PAD,
+    Block,
+    Chips,
+    Columns,
+    Frame,
+    Grid,
+    Nothing,
+    Say,
+    Stack,
+)
 from operations.review.drawing.ink import LARGE, SMALL, Ink, text_of
 from operations.review.drawing.style import STYLE
 from operations.review.drawing.subnets import (
@@ -43,34 +53,52 @@ STORE: Final = 170.0
 MOST_STORES: Final = 36
 
 
-def svg(topology: Topology, context: Context, *, number: int = 1, alone: bool = False) -> str:
-    """Return the picture of a topology.
+def svg(topology: Topology, context: Context) -> str:
+    """Return the picture of a topology as a file of its own, which carries its own style."""
+    blocks = [*_placed(topology, context), *_around(topology)]
+    return _svg(topology, blocks, own="topology", style=f"<style>{STYLE}</style>", headed=True)
+
+
+def svgs(topology: Topology, context: Context, number: int) -> list[str]:
+    """Return the picture in two parts that a page prints one by one.
 
     Args:
         topology: what is drawn.
         context: what a subnet must know of the rest.
         number: of the picture in its page; ids begin with it.
-        alone: whether it is a file of its own, which carries its own style.
     """
+    parts = [(list(_placed(topology, context)), True), (list(_around(topology)), False)]
+    return [
+        _svg(topology, blocks, own=f"topology-{number}-{part}", style="", headed=headed)
+        for part, (blocks, headed) in enumerate(parts, start=1)
+        if blocks
+    ]
+
+
+def _svg(
+    topology: Topology, blocks: Sequence[Block], *, own: str, style: str, headed: bool
+) -> str:
     ink = Ink()
-    blocks = list(_blocks(topology, context))
     body = Stack(blocks, 14)
-    title = f"Region {words(topology.region, 'not known')}"
-    frame = Frame(title, ", ".join(topology.names), body, "region", LARGE)
-    height = frame.height(WIDTH - 2 * MARGIN) + 2 * MARGIN
-    frame.draw(ink, MARGIN, MARGIN, WIDTH - 2 * MARGIN)
-    own = f"topology-{number}"
+    inner = WIDTH - 2 * MARGIN
+    place = f"Region {words(topology.region, 'not known')}"
+    block: Block = Frame(place, ", ".join(topology.names), body, "region", LARGE) if headed else body
+    side = MARGIN if headed else MARGIN + PAD
+    inner = WIDTH - 2 * side
+    height = block.height(inner) + 2 * MARGIN
+    block.draw(ink, side, MARGIN, inner)
     topic = f"Topology of {', '.join(topology.names)}"
-    style = f"<style>{STYLE}</style>" if alone else ""
+    topic += "" if headed else ": what lies outside of the network, and roles"
+    head = f"{own}-head"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
         f'aria-labelledby="{own}-title {own}-words" viewBox="0 0 {WIDTH:g} {height:.0f}">'
         f'<title id="{own}-title">{text_of(topic)}</title>'
         f'<desc id="{own}-words">{text_of(summary(topology))}</desc>{style}'
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        f'<defs><marker id="{head}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse">'
         '<path d="M0 0L8 4L0 8z" class="head"/></marker></defs>\n'
-        f"{ink.body()}\n</svg>"
+        f"{ink.body().replace('url(#head)', f'url(#{head})')}\n</svg>"
     )
 
 
@@ -92,7 +120,7 @@ def summary(topology: Topology) -> str:
     return f"{'; '.join(parts)}. The same in words stands below the picture."
 
 
-def _blocks(topology: Topology, context: Context) -> Iterator[Block]:
+def _placed(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.assumptions:
         said = f"Drawn with {', '.join(topology.assumptions)}; other choices build other things."
         yield Say(said, "warn", SMALL, lines=3)
@@ -107,6 +135,13 @@ def _blocks(topology: Topology, context: Context) -> Iterator[Block]:
         yield Frame(
             "Named by no nodes", "", Chips([(name, "reserved") for name in idle]), "unknown"
         )
+    if not any((topology.vpcs, homeless, idle, topology.stores, topology.roles)):
+        yield Say("Nothing that has a place in this picture is defined by these templates.", "m")
+    elif not any((topology.vpcs, homeless, idle)):
+        yield Say("No VPC, no nodes and no file system in these templates.", "m")
+
+
+def _around(topology: Topology) -> Iterator[Block]:
     if topology.stores:
         shown = topology.stores[:MOST_STORES]
         stores: list[Block] = [
@@ -118,8 +153,6 @@ def _blocks(topology: Topology, context: Context) -> Iterator[Block]:
         yield Frame("Outside of the VPC", "", Grid(stores, STORE), "plain")
     if topology.roles:
         yield _roles(topology.roles)
-    if not any((topology.vpcs, homeless, idle, topology.stores, topology.roles)):
-        yield Say("Nothing that has a place in this picture is defined by these templates.", "m")
     if topology.others:
         counted = [
             f"{count} × {kind.removeprefix('AWS::')}"
