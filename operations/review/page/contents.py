@@ -110,6 +110,11 @@ def cut(text: str, most: int = LONGEST) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def pieces(text: str) -> list[str]:
+    """Return a path or an id in pieces between which a line may break."""
+    return re.findall(r"[^/:.\]]+[/:.\]]*|[/:.\]]+", text)
+
+
 def slug(text: str) -> str:
     """Return a text as part of an id or a class."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -16,7 +16,7 @@ from operations.review.drawing.style import DARK, FONT, LIGHT, SHAPES
 from operations.review.page import contents
 from operations.review.report import Review
 
-PARTS: Final = ("page.html", "changes.html", "findings.html", "access.html", "numbers.html")
+PARTS: Final = ("page.html", "path.html", "changes.html", "findings.html", "access.html", "numbers.html")
 
 
 @cache
@@ -57,6 +57,7 @@ def write(review: Review) -> str:
         place=contents.place,
         plain=contents.plain,
         cut=contents.cut,
+        pieces=contents.pieces,
         slug=contents.slug,
         assumed=contents.assumed,
     )
