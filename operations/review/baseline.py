@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -122,13 +122,20 @@ def _files(path: Path, subject: Subject) -> Baseline:
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")
-    wanted = set(subject.titles.values())
-    bodies: dict[str, Mapping[str, Any]] = {}
-    for template in sources.templates:
-        title = template.stack_name or template.name
-        prefixed = f"{subject.environment}-{title}"
-        bodies[prefixed if prefixed in wanted else title] = template.body
+    wanted = list(subject.titles.values())
+    bodies = {
+        _alike(template.stack_name or template.name, wanted): template.body
+        for template in sources.templates
+    }
     return Baseline(str(path), bodies)
+
+
+def _alike(name: str, wanted: Sequence[str]) -> str:
+    """Return the stack that a file is of: `dev-Network` for `Network`, and the other way round."""
+    if name in wanted:
+        return name
+    near = [one for one in wanted if one.endswith(f"-{name}") or name.endswith(f"-{one}")]
+    return near[0] if len(near) == 1 else name
 
 
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:

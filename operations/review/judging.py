@@ -6,6 +6,7 @@ from typing import Any
 
 from operations.review.access.statement import Escalation, Statement
 from operations.review.changes.change import Change
+from operations.review.changes.comparison import changes
 
 Bodies = Mapping[str, Mapping[str, Any]]
 
@@ -18,9 +19,9 @@ class Access:
     escalations: Sequence[Escalation] = ()
 
 
-def judged_changes(before: Bodies, after: Bodies) -> Sequence[Change]:
+def judged_changes(before: Bodies, after: Bodies, region: str | None) -> Sequence[Change]:
     """Return every change, the most dangerous first."""
-    return ()
+    return changes(before, after, region=region)
 
 
 def judged_access(templates: Bodies) -> Access:

@@ -78,7 +78,7 @@ def review(
     ]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
-    found = [] if baseline is None else judged_changes(baseline.bodies, subject.bodies())
+    found = [] if baseline is None else judged_changes(baseline.bodies, subject.bodies(), region)
     return Review(
         title=subject.title,
         headline=headline(topologies, subject),

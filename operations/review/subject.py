@@ -67,10 +67,18 @@ def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Su
         environment = assembly.name.removeprefix(STAGE)
     elif assembly is None:
         environment = _golden(given)
-    title = environment or ", ".join(Path(name).name for name in given)
+    title = environment or _title([Path(name.rpartition("=")[2]) for name in given])
     return Subject(
         title, sources, _titles(sources.templates, environment), assembly, environment, spec
     )
+
+
+def _title(paths: Sequence[Path]) -> str:
+    """Return what files are together: the one file, or the folder that holds all."""
+    folders = {path.resolve().parent for path in paths}
+    if len(paths) == 1:
+        return paths[0].resolve().name
+    return folders.pop().name if len(folders) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
 
 
 def _golden(given: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from operations.review.security.matrix import Cell, Matrix
 
 MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
-LONGEST: Final = 400
+LONGEST: Final = 160
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def verdict(review: Review) -> str:
     many = f"{count} change{'' if count == 1 else 's'}"
     if first.worst is Danger.HARMLESS:
         return f"{many}, all of them harmless, compared with {review.baseline}."
-    return f"{many} compared with {review.baseline}. The most dangerous {first.worst}: {first.what}."
+    return f"{many}, compared with {review.baseline}. Most dangerous ({first.worst}): {first.what}."
 
 
 def place(found: Place) -> str:
@@ -99,10 +99,17 @@ def place(found: Place) -> str:
 def plain(value: Any) -> str:
     """Return a value of a template as it is written."""
     if value is None:
-        return "—"
+        return "nothing"
     if isinstance(value, str):
         return cut(value)
     return cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def values(change: Change) -> tuple[str, str] | None:
+    """Return what stood there and what does, None where the whole resource came or went."""
+    if not change.property or (change.before is None and change.after is None):
+        return None
+    return plain(change.before), plain(change.after)
 
 
 def cut(text: str, most: int = LONGEST) -> str:

@@ -9,7 +9,6 @@ from operations.review.report import Review
 
 MOST_ROWS: Final = 200
 """Rows of a table; a pull request's text ends at 65,536 characters (GitHub, 2026)."""
-VALUE: Final = 120
 
 
 def write(review: Review) -> str:
@@ -72,8 +71,7 @@ def _changes(review: Review) -> Iterator[str]:
             f"{escaped(change.what)}."
             + (f" Instead: {escaped(change.instead)}" if change.instead else ""),
             f"{code(change.place)} {code(change.property)}".strip(),
-            f"{code(contents.cut(contents.plain(change.before), VALUE))} → "
-            f"{code(contents.cut(contents.plain(change.after), VALUE))}",
+            " → ".join(code(value) for value in contents.values(change) or ()),
         ]
         for change in review.changes
     ]
