@@ -107,7 +107,7 @@ class NodeDetail:
         ink.text(
             middle, y + total / 2 + 2, number, COUNT - 12, size=LARGE, bold=True, anchor="middle"
         )
-        said = "nodes at most" if isinstance(count, int) else "how many: not known"
+        said = "nodes at most" if isinstance(count, int) else "count not known"
         down = y + total / 2 + 20
         ink.text(middle, down, said, COUNT - 16, style="m", size=SMALL, anchor="middle")
 

@@ -80,6 +80,8 @@ def _gib(file_system: Lustre) -> int | None:
     gib = number(file_system.properties.get("StorageCapacity"))
     if gib is None and file_system.from_backup():
         raise UndeterminedError("it is restored from a backup")
+    if gib is None and text(file_system.properties.get("StorageType")) != "INTELLIGENT_TIERING":
+        raise UndeterminedError("no capacity is written for it")
     return gib
 
 
