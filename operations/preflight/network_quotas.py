@@ -38,7 +38,9 @@ def _interfaces(situation: Situation) -> Iterator[Finding]:
     others = {name: n for name, n in spec.address_demand().items() if name != "nodes"}
     parts = {"nodes": spec.nodes.count * per_node, **others, "NAT": int(nat)}
     words = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count)
-    demand = Demand(NETWORK_INTERFACES, sum(parts.values()), f"{words}; {per_node} a node", _interfaces_in_use)
+    demand = Demand(
+        NETWORK_INTERFACES, sum(parts.values()), f"{words}; {per_node} a node", _interfaces_in_use
+    )
     yield from judged(demand, situation)
 
 

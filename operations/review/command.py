@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     formats = arguments.format.split(",")
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
-    errors = [f"--format {name}: write {', '.join(FORMATS)}" for name in formats if name not in FORMATS]
+    errors = [
+        f"--format {name}: write {', '.join(FORMATS)}" for name in formats if name not in FORMATS
+    ]
     errors += [f"--parameter {p}: write NAME=VALUE" for p in arguments.parameter if "=" not in p]
     if errors:
         return _refuse("\n".join(errors))

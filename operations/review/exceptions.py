@@ -89,9 +89,7 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
     )
 
 
-def _violations(
-    found: Any, known: set[str]
-) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
+def _violations(found: Any, known: set[str]) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
     for violation in found if isinstance(found, list) else []:
         for construct in violation.get("violatingConstructs", []):
             path = str(construct.get("constructPath", ""))

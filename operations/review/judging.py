@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.review.access.statement import Escalation, Statement
+from operations.review.access.statements import escalations, statements
 from operations.review.changes.change import Change
 from operations.review.changes.comparison import changes
 
@@ -24,6 +25,6 @@ def judged_changes(before: Bodies, after: Bodies, region: str | None) -> Sequenc
     return changes(before, after, region=region)
 
 
-def judged_access(templates: Bodies) -> Access:
+def judged_access(templates: Bodies, region: str | None) -> Access:
     """Return every statement in words, and the ways from some rights to more."""
-    return Access()
+    return Access(statements(templates, region=region), escalations(templates, region=region))

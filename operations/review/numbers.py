@@ -60,7 +60,9 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
             if not isinstance(tib, NotKnown) and tib is None:
                 size = "grows by itself"
             else:
-                size = f"not known: {tib.because}" if isinstance(tib, NotKnown) else f"{tib:,.1f} TiB"
+                size = (
+                    f"not known: {tib.because}" if isinstance(tib, NotKnown) else f"{tib:,.1f} TiB"
+                )
             yield Row(f"{file_system.kind} {file_system.name}", size)
             if isinstance(rate, float | int):
                 each = _each(rate, topology)
@@ -91,7 +93,9 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
         note = f"{accelerator.count} a node"
         note += f"; {memory:,.1f} TiB of memory on them" if memory else ""
         yield Row(
-            f"{accelerator.plural} of {name}", f"{count * accelerator.count:,} {accelerator.name}", note
+            f"{accelerator.plural} of {name}",
+            f"{count * accelerator.count:,} {accelerator.name}",
+            note,
         )
     stated = nodes.interfaces
     fabric = [] if isinstance(stated, NotKnown) else [e for e in stated if e.carries_fabric]
@@ -241,5 +245,3 @@ def total_accelerators(topologies: Sequence[Topology]) -> dict[str, int]:
                 many = nodes.count * accelerator.count
                 found[accelerator.name] = found.get(accelerator.name, 0) + many
     return found
-
-

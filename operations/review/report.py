@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constructs_lib.rules.rule import Finding
-from constructs_lib.spec.environment import EnvironmentSpec
 from operations.audit.judgement import judged
 from operations.audit.report import Report as Audit
 from operations.review.baseline import Baseline
@@ -89,7 +88,7 @@ def review(
         audit=audit,
         findings=[f for f in audit.findings if not _excused(f, packs)],
         packs=packs,
-        access=judged_access(subject.bodies()),
+        access=judged_access(subject.bodies(), region),
         numbers=numbers(topologies, subject.spec),
         sizes=sizes(subject.templates, subject.titles),
     )

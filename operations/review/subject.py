@@ -130,7 +130,9 @@ def synthesized(spec: EnvironmentSpec, path: Path | None) -> Iterator[Subject]:
             tail = "\n".join(done.stdout.splitlines()[-TAIL:])
             raise SubjectError(f"{spec.name}: it cannot be synthesized; it ended:\n{tail}")
         subject = of_files([str(stage)], spec=spec)
-        notes = ["Synthesis was stopped by a gate; what it found is below."] if done.returncode else []
+        notes = (
+            ["Synthesis was stopped by a gate; what it found is below."] if done.returncode else []
+        )
         yield Subject(
             spec.name,
             subject.sources,

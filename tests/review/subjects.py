@@ -98,9 +98,10 @@ def strange() -> Iterator[tuple[str, dict[str, Any]]]:
     second = resource("AWS::EC2::VPC", {"CidrBlock": "10.1.0.0/16"})
     far = resource("AWS::EC2::Subnet", {"VpcId": ref("Other"), "CidrBlock": "10.1.0.0/28"})
     yield "two VPCs", {**subnets(2), "Other": second, "Far": far}
-    yield "huge names", {
-        **{HUGE if k == "Near" else k: v for k, v in json.loads(_huge(CLUSTER)).items()}
-    }
+    yield (
+        "huge names",
+        {**{HUGE if k == "Near" else k: v for k, v in json.loads(_huge(CLUSTER)).items()}},
+    )
     yield "markup in names", {MARKUP: resource("AWS::S3::Bucket", {}), **wide_roles()}
     yield "a cluster", dict(CLUSTER)
     yield "storage", dict(STORAGE)
@@ -108,16 +109,22 @@ def strange() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "HyperPod", dict(HYPERPOD)
     yield "Slurm", dict(PCS)
     yield "a network alone", dict(NETWORK)
-    yield "wrong everywhere", {
-        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "no block"}},
-        "S": {"Type": "AWS::EC2::Subnet", "Properties": []},
-        "T": {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": ref("Vpc"), "CidrBlock": "x/9"}},
-        "N": {"Type": "AWS::EC2::Instance", "Properties": {"NetworkInterfaces": "none"}},
-        "F": {"Type": "AWS::FSx::FileSystem", "Properties": {"FileSystemType": "LUSTRE"}},
-        "R": {"Type": "AWS::IAM::Role"},
-        "G": {"Type": "AWS::EC2::SecurityGroup", "Properties": {"SecurityGroupIngress": 7}},
-        "L": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": None}},
-    }
+    yield (
+        "wrong everywhere",
+        {
+            "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "no block"}},
+            "S": {"Type": "AWS::EC2::Subnet", "Properties": []},
+            "T": {
+                "Type": "AWS::EC2::Subnet",
+                "Properties": {"VpcId": ref("Vpc"), "CidrBlock": "x/9"},
+            },
+            "N": {"Type": "AWS::EC2::Instance", "Properties": {"NetworkInterfaces": "none"}},
+            "F": {"Type": "AWS::FSx::FileSystem", "Properties": {"FileSystemType": "LUSTRE"}},
+            "R": {"Type": "AWS::IAM::Role"},
+            "G": {"Type": "AWS::EC2::SecurityGroup", "Properties": {"SecurityGroupIngress": 7}},
+            "L": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": None}},
+        },
+    )
 
 
 def _huge(body: Mapping[str, Any]) -> str:
@@ -129,7 +136,9 @@ STRANGE: Final = dict(strange())
 
 def planted(folder: Path) -> list[str]:
     """Return the templates of our largest environment, changed in many dangerous ways."""
-    bodies = {path.name: json.loads(path.read_text()) for path in (GOLDEN / "ultracluster").iterdir()}
+    bodies = {
+        path.name: json.loads(path.read_text()) for path in (GOLDEN / "ultracluster").iterdir()
+    }
 
     def each(kind: str) -> Iterator[tuple[dict[str, Any], str]]:
         for body in bodies.values():

@@ -78,9 +78,7 @@ def test_pictures_of_strange_templates_hold(browser: Browser, pictures: Path, wi
 def test_the_overlap_check_sees_an_overlap(browser: Browser, pictures: Path):
     """A check that nothing can fail is no check."""
     page = browser.open(pictures)
-    page.run(
-        "document.querySelectorAll('svg.topology text').forEach(t => t.setAttribute('x', 30))"
-    )
+    page.run("document.querySelectorAll('svg.topology text').forEach(t => t.setAttribute('x', 30))")
 
     assert page.run(OVERLAP)
     page.close()
@@ -164,7 +162,7 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_texts_of_pictures_have_contrast(browser: Browser, pages: dict[str, Path], theme: Theme):
-    """axe does not look into SVG: each text is held against the box that it lies in, at 4.5 to 1."""
+    """Axe does not look into SVG: each text is held against the box that it lies in, at 4.5 to 1."""
     page = browser.open(pages["changed"], theme=theme)
 
     assert page.run((HERE / "contrast.js").read_text()) == []

@@ -68,9 +68,7 @@ def _cut(text: str, kept: int) -> str:
     return f"{text[: kept - end].rstrip()}{ELLIPSIS}{text[len(text) - end :] if end else ''}"
 
 
-def wrapped(
-    text: str, room: float, size: float, *, bold: bool = False, most: int = 3
-) -> list[str]:
+def wrapped(text: str, room: float, size: float, *, bold: bool = False, most: int = 3) -> list[str]:
     """Return a text in lines; a word that is too long is cut, and so is what exceeds the lines."""
     lines: list[str] = []
     words = text.split()

@@ -144,9 +144,7 @@ class NodeDetail:
     def _room_of(room: float) -> float:
         return room + 12
 
-    def _draw_cards(
-        self, ink: Ink, x: float, y: float, room: float
-    ) -> list[tuple[float, float]]:
+    def _draw_cards(self, ink: Ink, x: float, y: float, room: float) -> list[tuple[float, float]]:
         """Draw the cards; return where lines to the fabric begin."""
         cards, stated = self._interfaces(), self.nodes.interfaces
         if isinstance(stated, NotKnown):
@@ -268,4 +266,3 @@ def _kind(entry: Interface) -> str:
     name = names.get(entry.kind, entry.kind)
     device = words(entry.device, "?")
     return f"{name} · dev {device}"
-

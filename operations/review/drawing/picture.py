@@ -75,14 +75,14 @@ def svgs(topology: Topology, context: Context, number: int) -> list[str]:
     ]
 
 
-def _svg(
-    topology: Topology, blocks: Sequence[Block], *, own: str, style: str, headed: bool
-) -> str:
+def _svg(topology: Topology, blocks: Sequence[Block], *, own: str, style: str, headed: bool) -> str:
     ink = Ink()
     body = Stack(blocks, 14)
     inner = WIDTH - 2 * MARGIN
     place = f"Region {words(topology.region, 'not known')}"
-    block: Block = Frame(place, ", ".join(topology.names), body, "region", LARGE) if headed else body
+    block: Block = (
+        Frame(place, ", ".join(topology.names), body, "region", LARGE) if headed else body
+    )
     side = MARGIN if headed else MARGIN + PAD
     inner = WIDTH - 2 * side
     height = block.height(inner) + 2 * MARGIN
@@ -204,7 +204,9 @@ def _wires(vpc: Vpc) -> Sequence[Wire]:
 
 def _homeless(topology: Topology, context: Context) -> Iterator[Block]:
     for thing in topology.homeless:
-        because = thing.subnets.because if isinstance(thing.subnets, NotKnown) else "none is written"
+        because = (
+            thing.subnets.because if isinstance(thing.subnets, NotKnown) else "none is written"
+        )
         if isinstance(thing, Nodes):
             block = nodes_frame(thing, context)
         elif isinstance(thing, FileSystem):

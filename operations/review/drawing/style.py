@@ -53,7 +53,6 @@ SHAPES: Final = f"""
 """
 
 STYLE: Final = (
-    f"svg{{{LIGHT}}}@media screen and (prefers-color-scheme:dark){{svg{{{DARK}}}}}"
-    f"{SHAPES}"
+    f"svg{{{LIGHT}}}@media screen and (prefers-color-scheme:dark){{svg{{{DARK}}}}}{SHAPES}"
 )
 """The style of a picture that is a file of its own."""

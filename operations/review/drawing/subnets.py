@@ -281,4 +281,3 @@ def scheduler_frame(scheduler: Scheduler) -> Block:
     note = " · ".join([f"Slurm {version}", size, *scheduler.notes])
     content: Block = Stack(rows, 4) if rows else Nothing()
     return Frame(f"Slurm controller (AWS PCS) {scheduler.name}", note, content, "slurm")
-

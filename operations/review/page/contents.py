@@ -122,6 +122,12 @@ def pieces(text: str) -> list[str]:
     return re.findall(r"[^/:.\]]+[/:.\]]*|[/:.\]]+", text)
 
 
+def sentence(text: str) -> str:
+    """Return a text that begins and ends as a sentence does."""
+    begun = f"{text[:1].upper()}{text[1:]}" if text[1:2].islower() or " " in text[1:2] else text
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+
+
 def slug(text: str) -> str:
     """Return a text as part of an id or a class."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -16,7 +16,14 @@ from operations.review.drawing.style import DARK, FONT, LIGHT, SHAPES
 from operations.review.page import contents
 from operations.review.report import Review
 
-PARTS: Final = ("page.html", "path.html", "changes.html", "findings.html", "access.html", "numbers.html")
+PARTS: Final = (
+    "page.html",
+    "path.html",
+    "changes.html",
+    "findings.html",
+    "access.html",
+    "numbers.html",
+)
 
 
 @cache
@@ -55,6 +62,7 @@ def write(review: Review) -> str:
         dangers=list(Danger),
         verdict=contents.verdict(review),
         place=contents.place,
+        sentence=contents.sentence,
         values=contents.values,
         pieces=contents.pieces,
         slug=contents.slug,

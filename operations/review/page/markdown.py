@@ -68,7 +68,7 @@ def _changes(review: Review) -> Iterator[str]:
     rows = [
         [
             f"**{change.worst.value}**",
-            f"{escaped(change.what)}."
+            escaped(contents.sentence(change.what))
             + (f" Instead: {escaped(change.instead)}" if change.instead else ""),
             f"{code(change.place)} {code(change.property)}".strip(),
             " → ".join(code(value) for value in contents.values(change) or ()),
@@ -91,10 +91,14 @@ def _pictures(review: Review) -> Iterator[str]:
 def _findings(review: Review) -> Iterator[str]:
     yield "## Findings and exceptions"
     yield ""
-    rows = [] if review.packs is None else [
-        [f.severity, f"{code(f.rule)} {escaped(f.what)}", code(f.construct)]
-        for f in review.packs.findings
-    ]
+    rows = (
+        []
+        if review.packs is None
+        else [
+            [f.severity, f"{code(f.rule)} {escaped(f.what)}", code(f.construct)]
+            for f in review.packs.findings
+        ]
+    )
     rows += [
         [
             review.audit.severity(finding),
@@ -121,7 +125,7 @@ def _access(review: Review) -> Iterator[str]:
     yield "## Who may do what"
     yield ""
     for way in review.access.escalations:
-        yield f"- **{way.severity}**: {escaped(way.says)} ({escaped(way.name)})"
+        yield f"- **{way.severity}**: {escaped(contents.sentence(way.says))} ({escaped(way.name)})"
     if review.access.escalations:
         yield ""
     for holder in contents.by_holder(review.access.statements):
@@ -134,7 +138,7 @@ def _access(review: Review) -> Iterator[str]:
         yield ""
         for statement in holder.statements:
             marks = "".join(f" **{m.concern}**: {escaped(m.says)}." for m in statement.marks)
-            yield f"- {escaped(statement.sentence)}{marks}"
+            yield f"- {escaped(contents.sentence(statement.sentence))}{marks}"
         yield ""
     if not review.access.statements:
         yield "No policy in these templates."

@@ -233,8 +233,17 @@ class Subnet:
     @property
     def empty(self) -> bool:
         """Whether nothing lies in it."""
-        return not any((self.nodes, self.also, self.file_systems, self.schedulers, self.endpoints,
-                        self.nats, self.jobs))
+        return not any(
+            (
+                self.nodes,
+                self.also,
+                self.file_systems,
+                self.schedulers,
+                self.endpoints,
+                self.nats,
+                self.jobs,
+            )
+        )
 
 
 @dataclass(frozen=True)

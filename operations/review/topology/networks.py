@@ -240,7 +240,9 @@ class _Ways:
                 self._stray = True
             elif _is_default(resource.properties):
                 self._routes.setdefault(table, []).append(resource.properties)
-        self._own = {(r.place.stack, r.place.logical_id) for r in picture.of("AWS::EC2::RouteTable")}
+        self._own = {
+            (r.place.stack, r.place.logical_id) for r in picture.of("AWS::EC2::RouteTable")
+        }
 
     def out(self, subnet: Key) -> str:
         """Return the way out of a subnet."""

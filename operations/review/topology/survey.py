@@ -20,7 +20,13 @@ from operations.review.topology.model import (
 )
 from operations.review.topology.naming import Names
 from operations.review.topology.networks import Contents, read_nats, read_vpcs
-from operations.review.topology.nodes import PLACEMENT, RESERVATION, read_nodes, reservation, strategy
+from operations.review.topology.nodes import (
+    PLACEMENT,
+    RESERVATION,
+    read_nodes,
+    reservation,
+    strategy,
+)
 from operations.review.topology.roles import read_roles
 from operations.review.topology.services import read_endpoints, read_job_interfaces, read_schedulers
 from operations.review.topology.storage import STORES, read_all_file_systems, read_stores
@@ -126,9 +132,7 @@ def _fabrics(picture: Picture, names: Names) -> list[Fabric]:
     return found
 
 
-def _idle_reservations(
-    picture: Picture, names: Names, nodes: Sequence[Nodes]
-) -> list[Reservation]:
+def _idle_reservations(picture: Picture, names: Names, nodes: Sequence[Nodes]) -> list[Reservation]:
     used = {n.reservation.name for n in nodes if isinstance(n.reservation, Reservation)}
     return [
         reservation(r.properties, names.of(r.place))
