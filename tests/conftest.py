@@ -22,7 +22,8 @@ MISSING: Final = pytest.StashKey[dict[str, list[str]]]()
 
 def pytest_configure(config: pytest.Config):
     config.addinivalue_line("markers", "needs(program): runs where the program is installed")
-    config.stash[MISSING] = defaultdict(list)
+    missing: dict[str, list[str]] = defaultdict(list)
+    config.stash[MISSING] = missing
 
 
 def pytest_runtest_setup(item: pytest.Item):

@@ -59,7 +59,7 @@ def _golden(subject: Subject) -> Baseline:
     files = sorted((GOLDEN / name).glob(f"*{SUFFIX}")) if name else []
     if not files:
         raise SubjectError(
-            f"--baseline golden: {subject.title} has no golden templates; write a path or a revision"
+            f"--baseline golden: {subject.title} has none; write a path or a revision"
         )
     bodies = {_stack(str(name), file.name): json.loads(file.read_text()) for file in files}
     return Baseline("the golden templates", bodies)

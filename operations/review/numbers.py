@@ -146,50 +146,53 @@ def _addresses_of(subnet: Subnet) -> Row:
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
-    vcpus: dict[Quota, int] = {}
-    interfaces, open_count = 0, False
-    for nodes in (n for t in topologies for n in t.nodes):
-        count = nodes.count
-        if not isinstance(count, int) or nodes.instance is None:
-            open_count = open_count or nodes.count is not None
-            continue
-        if not isinstance(nodes.interfaces, NotKnown):
-            interfaces += count * max(len(nodes.interfaces), 1)
-        if not _on_demand(nodes):
-            continue
-        for families, quota in ON_DEMAND:
-            if letters(nodes.instance.name) in families:
-                vcpus[quota] = vcpus.get(quota, 0) + count * nodes.instance.vcpus
-    more = "at least: not all nodes are known" if open_count else ""
-    for quota, amount in vcpus.items():
+    nodes = [n for t in topologies for n in t.nodes]
+    unknown = any(not isinstance(n.count, int) or n.instance is None for n in nodes)
+    more = "at least: not all nodes are known" if unknown else ""
+    for quota, amount in _vcpus(nodes).items():
         yield _quota(quota, f"{amount:,} vCPU", more)
     vpcs = [vpc for t in topologies for vpc in t.vpcs]
     subnets = [s for vpc in vpcs for s in vpc.subnets]
-    nats = sum(len(s.nats) for s in subnets)
-    others = nats + sum(len(s.endpoints) for s in subnets)
-    others += sum(u.count or 0 for s in subnets for u in s.uses if u.what.endswith(" servers"))
+    interfaces = _interfaces(nodes, subnets)
     if spec is not None:
-        others += spec.address_demand()["SageMaker"]
-    if interfaces + others:
-        yield _quota(NETWORK_INTERFACES, f"{interfaces + others:,}", more)
-    own = sum(not vpc.outside for vpc in vpcs)
-    gateways = sum(len(vpc.gateway_endpoints) for vpc in vpcs)
+        interfaces += spec.address_demand()["SageMaker"]
     zones: dict[str, int] = {}
     for subnet in subnets:
         zones[str(subnet.zone)] = zones.get(str(subnet.zone), 0) + len(subnet.nats)
-    for quota, amount in (
-        (VPCS_PER_REGION, own),
-        (ELASTIC_IPS, nats),
-        (NATS_PER_ZONE, max(zones.values(), default=0)),
-        (GATEWAY_ENDPOINTS, gateways),
+    for quota, amount, note in (
+        (NETWORK_INTERFACES, interfaces, more),
+        (VPCS_PER_REGION, sum(not vpc.outside for vpc in vpcs), ""),
+        (ELASTIC_IPS, sum(zones.values()), ""),
+        (NATS_PER_ZONE, max(zones.values(), default=0), ""),
+        (GATEWAY_ENDPOINTS, sum(len(vpc.gateway_endpoints) for vpc in vpcs), ""),
     ):
         if amount:
-            yield _quota(quota, f"{amount:,}")
+            yield _quota(quota, f"{amount:,}", note)
     yield from _lustre_quotas(topologies)
     if spec is not None and spec.sagemaker.instances:
         name = spec.nodes.instance.sagemaker_training_type
         many = f"{spec.sagemaker.instances:,}"
         yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
+
+
+def _vcpus(found: Sequence[Nodes]) -> dict[Quota, int]:
+    vcpus: dict[Quota, int] = {}
+    for nodes in found:
+        if isinstance(nodes.count, int) and nodes.instance is not None and _on_demand(nodes):
+            for families, quota in ON_DEMAND:
+                if letters(nodes.instance.name) in families:
+                    vcpus[quota] = vcpus.get(quota, 0) + nodes.count * nodes.instance.vcpus
+    return vcpus
+
+
+def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
+    """Return how many network interfaces there are, as far as that is known."""
+    count = sum(len(subnet.nats) + len(subnet.endpoints) for subnet in subnets)
+    count += sum(u.count or 0 for s in subnets for u in s.uses if u.what.endswith(" servers"))
+    for nodes in found:
+        if isinstance(nodes.count, int) and not isinstance(nodes.interfaces, NotKnown):
+            count += nodes.count * max(len(nodes.interfaces), 1)
+    return count
 
 
 def _on_demand(nodes: Nodes) -> bool:

@@ -121,8 +121,8 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
     resources = sum(len(_resources(template.body)) for template in subject.templates)
     where = _where(topologies)
-    count = len(subject.templates)
-    stacks = f"{count} stack{'' if count == 1 else 's'}"
+    many = len(subject.templates)
+    stacks = f"{many} stack{'' if many == 1 else 's'}"
     return f"{built}{where}; {resources} resources in {stacks}"
 
 

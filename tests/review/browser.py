@@ -1,7 +1,7 @@
 """A headless Chromium, driven by its DevTools protocol over a pair of pipes.
 
 Playwright and Selenium would each bring a second browser or driver of their own; a pipe needs none
-and opens no port. Protocol: chromedevtools.github.io/devtools-protocol, 1.3; tried with Chromium 156.
+and opens no port. Protocol: chromedevtools.github.io/devtools-protocol, 1.3; Chromium 156.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Templates to review: ours, a stranger's, and some that no picture was made for."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ MARKUP: Final = '</title><script>alert("x")</script>&amp;"\'`|<img src=x onerror
 
 def golden(environment: str) -> list[str]:
     """Return the files of an environment."""
-    return [str(path) for path in sorted((GOLDEN / environment).glob("*.json"))]
+    return [str(path) for path in sorted((GOLDEN / environment).glob("*.template.json"))]
 
 
 def reviewed(files: list[str], before: str | None = "none", **options: Any) -> Review:
@@ -136,36 +136,39 @@ STRANGE: Final = dict(strange())
 
 def planted(folder: Path) -> list[str]:
     """Return the templates of our largest environment, changed in many dangerous ways."""
-    bodies = {
-        path.name: json.loads(path.read_text()) for path in (GOLDEN / "ultracluster").iterdir()
-    }
-
-    def each(kind: str) -> Iterator[tuple[dict[str, Any], str]]:
-        for body in bodies.values():
-            for name, found in list(body["Resources"].items()):
-                if found["Type"] == kind:
-                    yield body["Resources"], name
-
-    for resources, name in each("AWS::FSx::FileSystem"):
-        resources[name]["DeletionPolicy"] = "Delete"
-        resources[name]["Properties"]["LustreConfiguration"]["PerUnitStorageThroughput"] = 500
-        resources[name]["Properties"]["SubnetIds"] = ["subnet-0123456789abcdef0"]
-    for resources, name in each("AWS::EC2::CapacityReservation"):
-        resources[name]["Properties"]["InstanceCount"] = 256
-    for resources, name in each("AWS::AutoScaling::AutoScalingGroup"):
-        resources[name]["Properties"]["MaxSize"] = "256"
-    for resources, name in each("AWS::EC2::SecurityGroup"):
-        rule = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
-        resources[name]["Properties"]["SecurityGroupIngress"] = [rule]
-    for resources, name in list(each("AWS::EC2::VPCEndpoint"))[-2:]:
-        del resources[name]
-    for resources, name in each("AWS::IAM::ManagedPolicy"):
-        document = resources[name]["Properties"]["PolicyDocument"]
-        document["Statement"][0] |= {"Action": "*", "Resource": "*"}
-    for body in bodies.values():
-        body["Description"] = "changed"
-    files = []
+    paths = sorted((GOLDEN / "ultracluster").glob("*.template.json"))
+    bodies = {path.name: json.loads(path.read_text()) for path in paths}
     for name, body in bodies.items():
-        files.append(f"ultracluster-{name.partition('.')[0]}={folder / name}")
+        body["Description"] = "changed"
+        for found in body["Resources"].values():
+            if found["Type"] in HARM:
+                HARM[found["Type"]](found)
+        gone = [n for n in body["Resources"] if n.startswith("NetworkEndpointssts")]
+        for resource_name in gone:
+            del body["Resources"][resource_name]
         (folder / name).write_text(json.dumps(body, indent=1))
-    return files
+    return [f"ultracluster-{name.partition('.')[0]}={folder / name}" for name in bodies]
+
+
+def _lustre(found: dict[str, Any]) -> None:
+    found["DeletionPolicy"] = "Delete"
+    found["Properties"]["LustreConfiguration"]["PerUnitStorageThroughput"] = 500
+    found["Properties"]["SubnetIds"] = ["subnet-0123456789abcdef0"]
+
+
+def _policy(found: dict[str, Any]) -> None:
+    statement = found["Properties"]["PolicyDocument"]["Statement"][0]
+    statement |= {"Action": "*", "Resource": "*"}
+
+
+def _open(found: dict[str, Any]) -> None:
+    found["Properties"]["SecurityGroupIngress"] = [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}]
+
+
+HARM: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+    "AWS::FSx::FileSystem": _lustre,
+    "AWS::IAM::ManagedPolicy": _policy,
+    "AWS::EC2::SecurityGroup": _open,
+    "AWS::EC2::CapacityReservation": lambda r: r["Properties"].update(InstanceCount=256),
+    "AWS::AutoScaling::AutoScalingGroup": lambda r: r["Properties"].update(MaxSize="256"),
+}

@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pypdf
@@ -137,7 +138,7 @@ def test_a_screen_reader_hears_its_structure(shown: Page):
     ]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     named = [(role, name) for role, name, _ in heard if role in ("image", "table", "region")]
     assert {"image", "table"} <= {role for role, _ in named}
     assert [pair for pair in named if not pair[1]] == []
@@ -162,7 +163,7 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_texts_of_pictures_have_contrast(browser: Browser, pages: dict[str, Path], theme: Theme):
-    """Axe does not look into SVG: each text is held against the box that it lies in, at 4.5 to 1."""
+    """Axe does not look into SVG: each text is held against the box under it, at 4.5 to 1."""
     page = browser.open(pages["changed"], theme=theme)
 
     assert page.run((HERE / "contrast.js").read_text()) == []
@@ -182,7 +183,8 @@ def test_it_prints(shown: Page):
     )
     headings = shown.run("[...document.querySelectorAll('h1,h2')].map(h => h.innerText)")
     tall = shown.run(
-        "Math.max(...[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height))"
+        "Math.max(...[...document.querySelectorAll('svg')]"
+        ".map(s => s.getBoundingClientRect().height))"
     )
 
     paper = pypdf.PdfReader(io.BytesIO(shown.pdf()))

@@ -66,8 +66,8 @@ class _Chart:
         title = f"{vpc.name}, {words(vpc.block, 'block not known')}"
         yield f'    subgraph vpc{number}["{label(title)}"]'
         full = [s for s in vpc.subnets if not s.empty][:MOST_SUBNETS]
-        for place, subnet in enumerate(full):
-            yield from self._subnet(f"s{number}x{place}", subnet)
+        for index, subnet in enumerate(full):
+            yield from self._subnet(f"s{number}x{index}", subnet)
         left = len(vpc.subnets) - len(full)
         if left:
             yield f'      rest{number}["{left} more subnets"]'
@@ -101,7 +101,7 @@ class _Chart:
         if subnet.endpoints:
             yield f'        {own}e["{len(subnet.endpoints)} interface endpoints"]'
         for job in subnet.jobs:
-            yield f'        {self._id(("job", job.name))}["{label(f"interfaces of {job.service}")}"]'
+            yield f'        {self._id(("job", job.name))}["{label(f"for {job.service}")}"]'
         if not any((subnet.nodes, subnet.file_systems, subnet.nats, subnet.endpoints)):
             yield f'        {own}x["{words(subnet.addresses)} addresses"]'
         yield "      end"

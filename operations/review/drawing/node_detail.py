@@ -226,12 +226,12 @@ class NodeDetail:
                     ink.rect(left + 4, top + SMALL_CARD - 5, SMALL_CARD - 8, 2, "both", radius=1)
         stated = [entry for entries in cards.values() for entry in entries]
         efa = sum(entry.carries_fabric for entry in stated)
-        plain = sum(bool(entry.addresses) for entry in stated)
-        said = f"{efa} interfaces with EFA, {plain} with an address"
+        addressed = sum(bool(entry.addresses) for entry in stated)
+        said = f"{efa} interfaces with EFA, {addressed} with an address"
         ink.text(x, y + self._cards(room) - 7, said, room, style="m", size=SMALL)
         return []
 
-    def _draw_bus(
+    def _draw_bus(  # noqa: PLR0917  (where it is)
         self,
         ink: Ink,
         box: float,

@@ -47,7 +47,8 @@ SHAPES: Final = f"""
 .topology .use2{{fill:var(--use2);stroke:none}}.topology .use3{{fill:var(--use3);stroke:none}}
 .topology .line{{fill:none;stroke:var(--line);stroke-width:1.5}}
 .topology .thick{{stroke-width:3}}.topology .efa-line{{stroke:var(--efa)}}
-.topology .store-line{{stroke:var(--store)}}.topology .bad-line{{stroke:var(--bad);stroke-dasharray:5 4}}
+.topology .store-line{{stroke:var(--store)}}
+.topology .bad-line{{stroke:var(--bad);stroke-dasharray:5 4}}
 .topology .unknown-line{{stroke-dasharray:2 4}}
 .topology .head{{fill:context-stroke;stroke:none}}
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolved import Place
 from operations.audit.report import assumptions
 from operations.review.access.statement import Statement
@@ -44,9 +45,9 @@ class Table:
     wide: bool
     """Whether it has too many targets for a matrix."""
 
-    def cell(self, source: object, target: object) -> Cell | None:
+    def cell(self, source: Key, target: Key) -> Cell | None:
         """Return what passes from a source to a target."""
-        return self.matrix.cells.get((source, target))  # type: ignore[call-overload, no-any-return]
+        return self.matrix.cells.get((source, target))
 
     def pairs(self) -> list[tuple[str, str, Cell]]:
         """Return every pair between which something passes, or is meant to."""

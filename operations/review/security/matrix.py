@@ -132,8 +132,7 @@ def _rules(picture: Picture, names: Names, unknown: list[str]) -> Iterator[_Rule
             continue
         if made is not None:
             yield made
-    for rule in found.stray:
-        unknown.append(f"{names.of(rule.place)}: its group is not known")
+    unknown.extend(f"{names.of(rule.place)}: its group is not known" for rule in found.stray)
 
 
 def _rule(own: Key, rule: Admission) -> _Rule | None:

@@ -1,1 +1,1 @@
-"""What templates place where: a world of resolved resources, read as Region, VPC, subnets, nodes."""
+"""What templates place where: resolved resources read as Region, VPC, subnets and nodes."""

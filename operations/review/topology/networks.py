@@ -61,15 +61,16 @@ class Contents:
     def subnets(self) -> dict[Key, None]:
         """Return every subnet that something names."""
         found: dict[Key, None] = dict.fromkeys(self.nats)
-        for thing in (
-            *self.nodes,
-            *self.file_systems,
-            *self.schedulers,
-            *self.endpoints,
-            *self.jobs,
-        ):
-            if not isinstance(thing.subnets, NotKnown):
-                found.update(dict.fromkeys(thing.subnets))
+        stated = [
+            *(thing.subnets for thing in self.nodes),
+            *(thing.subnets for thing in self.file_systems),
+            *(thing.subnets for thing in self.schedulers),
+            *(thing.subnets for thing in self.endpoints),
+            *(thing.subnets for thing in self.jobs),
+        ]
+        for subnets in stated:
+            if not isinstance(subnets, NotKnown):
+                found.update(dict.fromkeys(subnets))
         return found
 
 
@@ -105,13 +106,13 @@ def read_vpcs(picture: Picture, names: Names, contents: Contents) -> Iterator[Vp
             gateways=tuple(_gateways(picture, own)),
             gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == own],
         )
-    for vpc, subnets in by_vpc.items():
+    for named, subnets in by_vpc.items():
         yield Vpc(
-            name="VPC that is not known" if vpc is None or not known(vpc) else names.key(vpc),
-            key=vpc,
+            name="VPC that is not known" if named is None or not known(named) else names.key(named),
+            key=named,
             block=NotKnown("it is not in the given templates"),
             subnets=subnets,
-            gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == vpc],
+            gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == named],
             outside=True,
         )
 
@@ -264,7 +265,9 @@ class _Ways:
     def nat_subnet(self, subnet: Key) -> Key | None:
         """Return where the NAT gateway is that a subnet's traffic leaves by."""
         table = self._tables.get(subnet)
-        for route in self._routes.get(table, []) if not isinstance(table, NotKnown) else []:
+        if table is None or isinstance(table, NotKnown):
+            return None
+        for route in self._routes.get(table, []):
             stated = route.get("NatGatewayId")
             nat = told(lambda s=stated: self._picture.given(s, NAT)) if stated else None  # type: ignore[misc]
             if nat is not None and not isinstance(nat, NotKnown):
@@ -275,4 +278,5 @@ class _Ways:
 
 def _is_default(route: Mapping[str, Any]) -> bool:
     names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")
-    return any(told(lambda n=name: text(route.get(n))) in ANYWHERE for name in names)  # type: ignore[misc]
+    stated = [told(lambda n=name: text(route.get(n))) for name in names]  # type: ignore[misc]
+    return any(each in ANYWHERE for each in stated if isinstance(each, str))

@@ -28,7 +28,7 @@ def read_schedulers(picture: Picture, names: Names) -> Iterator[Scheduler]:
         properties = cluster.properties
         queues = []
         for queue in picture.of("AWS::PCS::Queue"):
-            if told(lambda q=queue: same(q.properties.get("ClusterId"), own)) is True:  # type: ignore[misc]
+            if told(lambda q=queue, o=own: same(q.properties.get("ClusterId"), o)) is True:  # type: ignore[misc]
                 groups = [names.key(group) for group in queue_groups(queue.properties)]
                 queues.append((names.of(queue.place), groups))
         accounting = told(
