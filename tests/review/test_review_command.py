@@ -98,7 +98,11 @@ def test_a_git_revision_is_a_baseline(tmp_path: Path):
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.fail("the repository's own history is needed")
     revision = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        [shutil.which("git"), "rev-parse", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     subject = of_files(golden("dev"))
 

@@ -47,7 +47,7 @@ def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
 
 
 def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
-    """98.4 TiB at 1,000 MB/s per TiB; data comes in by one link and checkpoints leave by another."""
+    """98.4 TiB at 1,000 MB/s per TiB; data comes in by one link, checkpoints leave by another."""
     (system,) = ours.topology.file_systems
 
     assert system.tebibytes == pytest.approx(98.4375)
@@ -107,7 +107,7 @@ def test_any_template_gives_a_picture(name: str, tmp_path: Path):
     assert all(each.mermaid.startswith("flowchart") for each in made.figures)
 
 
-def test_names_are_no_markup(tmp_path: Path):
+def test_names_are_no_markup():
     """A name in a stranger's template must not run in a reviewer's browser."""
     figure_ = drawn({MARKUP: {"Type": "AWS::S3::Bucket"}})
 
@@ -159,7 +159,7 @@ def test_a_wrapped_text_has_no_more_lines_than_it_may(text: str, room: float, mo
     assert all(width(line, 12) <= room for line in lines)
 
 
-def test_slurm_is_drawn_with_what_it_starts(tmp_path: Path):
+def test_slurm_is_drawn_with_what_it_starts():
     """Controller, queue and node group; nodes without a queue are said to have none."""
     figure_ = drawn(STRANGE["Slurm"])
 

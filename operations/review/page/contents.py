@@ -9,7 +9,7 @@ from typing import Any, Final
 from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolved import Place
 from operations.audit.report import assumptions
-from operations.review.access.statement import Statement
+from operations.review.access.statement import Escalation, Statement
 from operations.review.changes.change import Change, Danger
 from operations.review.report import Review
 from operations.review.security.matrix import Cell, Matrix
@@ -17,6 +17,8 @@ from operations.review.security.matrix import Cell, Matrix
 MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
 LONGEST: Final = 160
+MOST_WAYS: Final = 4
+"""Ways of one role, and marks of one statement, that are shown in full."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class Holder:
     name: str
     kind: str
     statements: Sequence[Statement]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The ways of one role to more rights: some in full, the others by name."""
+
+    who: str
+    shown: Sequence[Escalation]
+    others: Sequence[Escalation]
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,14 @@ def by_holder(statements: Sequence[Statement]) -> list[Holder]:
     for statement in statements:
         found.setdefault((statement.place, statement.kind), []).append(statement)
     return [Holder(name, kind, mine) for (name, kind), mine in found.items()]
+
+
+def ways(escalations: Sequence[Escalation]) -> list[Ways]:
+    """Return the ways by who has them; who may do everything has all that are known."""
+    found: dict[str, list[Escalation]] = {}
+    for each in escalations:
+        found.setdefault(each.who, []).append(each)
+    return [Ways(who, mine[:MOST_WAYS], mine[MOST_WAYS:]) for who, mine in found.items()]
 
 
 def matrices(review: Review) -> list[Table]:

@@ -63,6 +63,8 @@ def write(review: Review) -> str:
         verdict=contents.verdict(review),
         place=contents.place,
         sentence=contents.sentence,
+        ways=contents.ways(review.access.escalations),
+        most=contents.MOST_WAYS,
         values=contents.values,
         pieces=contents.pieces,
         slug=contents.slug,

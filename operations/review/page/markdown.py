@@ -124,8 +124,13 @@ def _findings(review: Review) -> Iterator[str]:
 def _access(review: Review) -> Iterator[str]:
     yield "## Who may do what"
     yield ""
-    for way in review.access.escalations:
-        yield f"- **{way.severity}**: {escaped(contents.sentence(way.says))} ({escaped(way.name)})"
+    for holder in contents.ways(review.access.escalations):
+        for way in holder.shown:
+            says = escaped(contents.sentence(way.says))
+            yield f"- {code(way.who)} **{way.severity}**: {says} ({escaped(way.name)})"
+        if holder.others:
+            names = "; ".join(escaped(way.name) for way in holder.others)
+            yield f"- {code(holder.who)}, {len(holder.others)} more ways: {names}"
     if review.access.escalations:
         yield ""
     for holder in contents.by_holder(review.access.statements):
@@ -137,7 +142,10 @@ def _access(review: Review) -> Iterator[str]:
         yield f"### {code(holder.name)}: {kind}"
         yield ""
         for statement in holder.statements:
-            marks = "".join(f" **{m.concern}**: {escaped(m.says)}." for m in statement.marks)
+            marks = "".join(
+                f" **{m.concern}**: {escaped(m.says)}."
+                for m in statement.marks[: contents.MOST_WAYS]
+            )
             yield f"- {escaped(contents.sentence(statement.sentence))}{marks}"
         yield ""
     if not review.access.statements:
