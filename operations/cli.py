@@ -6,6 +6,7 @@ ultracluster preflight ENVIRONMENT [--json]
 ultracluster cost ENVIRONMENT [--json] [--refresh]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
 ultracluster review ENVIRONMENT | FILE ... | cdk.out [--baseline ...] [--fail-on CLASS]
+ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --days N | --budget USD]
 """
 
 import argparse
@@ -199,11 +200,16 @@ def parser() -> argparse.ArgumentParser:
     )
     audit.add_arguments(four)
     four.set_defaults(run=audit.run)
-    five = commands.add_parser(
+    six = commands.add_parser(
+        "plan", help="say what a model takes to train: nodes, layout, days, money"
+    )
+    plan.add_arguments(six)
+    six.set_defaults(run=plan.run)
+    seven = commands.add_parser(
         "review", help="what is built, what changes and what it risks, on one page"
     )
-    review.add_arguments(five, find)
-    five.set_defaults(run=review.run)
+    review.add_arguments(seven, find)
+    seven.set_defaults(run=review.run)
     return root
 
 

@@ -170,7 +170,7 @@ def test_texts_of_pictures_have_contrast(browser: Browser, pages: dict[str, Path
     page.close()
 
 
-@every
+@pytest.mark.parametrize("shown", ["ultracluster", "foreign", "changed"], indirect=True)
 def test_it_prints(shown: Page):
     """A reviewer prints it: on A4, in ink on white, every section and row of it."""
     shown.media("print", "dark")

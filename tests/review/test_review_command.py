@@ -93,7 +93,7 @@ def test_a_mistake_is_one_line(
     assert "Traceback" not in error
 
 
-def test_a_git_revision_is_a_baseline(tmp_path: Path):
+def test_a_git_revision_is_a_baseline():
     """The golden templates of that commit, whatever lies in the working tree."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.fail("the repository's own history is needed")
