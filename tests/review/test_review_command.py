@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,11 @@ def test_a_mistake_is_one_line(
 
 def test_a_git_revision_is_a_baseline():
     """The golden templates of that commit, whatever lies in the working tree."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
         pytest.fail("the repository's own history is needed")
     revision = subprocess.run(
-        [shutil.which("git"), "rev-parse", "HEAD"],
+        [git, "rev-parse", "HEAD"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -146,7 +148,7 @@ def test_limits_are_those_of_the_facts():
 
 def test_every_exception_is_in_the_report(tmp_path: Path):
     """What CDK's validation report excuses, with its reason and place."""
-    excused = {
+    excused: dict[str, Any] = {
         "ruleName": "AwsSolutions-X",
         "description": "d",
         "severity": "error",
@@ -155,7 +157,11 @@ def test_every_exception_is_in_the_report(tmp_path: Path):
         "violatingConstructs": [{"constructPath": "app/S/B/Resource"}],
     }
     foreign = {**excused, "violatingConstructs": [{"constructPath": "other/S/B"}]}
-    plugin = {"pluginName": "AwsSolutions", "conclusion": "success", "violations": []}
+    plugin: dict[str, Any] = {
+        "pluginName": "AwsSolutions",
+        "conclusion": "success",
+        "violations": [],
+    }
     plugin["suppressedViolations"] = [excused, foreign]
     (tmp_path / "validation-report.json").write_text(json.dumps({"pluginReports": [plugin]}))
     bucket = {"Type": "AWS::S3::Bucket", "Metadata": {"aws:cdk:path": "app/S/B/Resource"}}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +11,12 @@ from hypothesis import strategies as st
 from constructs_lib.rules.template import Template
 from operations.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
 from operations.review.figure import Figure, figure
-from operations.review.topology.model import NotKnown
+from operations.review.topology.model import NotKnown, Placement, Reservation
 from tests.review.subjects import HERE, MARKUP, STRANGE, golden, reviewed
 from tests.rules.cluster_templates import CLUSTER
 
 
-def drawn(resources: dict) -> Figure:
+def drawn(resources: dict[str, Any]) -> Figure:
     return figure([Template("t", {"Resources": resources})], {"t": "t"}, {}, "us-east-1", 1)
 
 
@@ -34,15 +35,19 @@ def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
     (nodes,) = ours.topology.nodes
 
     assert (nodes.count, nodes.type_name) == (512, "p4d.24xlarge")
-    assert [(i.card, i.kind) for i in nodes.interfaces] == [
+    interfaces, placement, reservation = nodes.interfaces, nodes.placement, nodes.reservation
+    assert not isinstance(interfaces, NotKnown)
+    assert isinstance(placement, Placement)
+    assert isinstance(reservation, Reservation)
+    assert [(i.card, i.kind) for i in interfaces] == [
         (0, "interface"),
         (0, "efa-only"),
         (1, "efa-only"),
         (2, "efa-only"),
         (3, "efa-only"),
     ]
-    assert nodes.placement.strategy == "cluster"
-    assert nodes.reservation.count == 512
+    assert placement.strategy == "cluster"
+    assert reservation.count == 512
     assert "×512" in ours.svg
 
 

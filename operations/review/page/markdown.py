@@ -124,13 +124,13 @@ def _findings(review: Review) -> Iterator[str]:
 def _access(review: Review) -> Iterator[str]:
     yield "## Who may do what"
     yield ""
-    for holder in contents.ways(review.access.escalations):
-        for way in holder.shown:
+    for each in contents.ways(review.access.escalations):
+        for way in each.shown:
             says = escaped(contents.sentence(way.says))
             yield f"- {code(way.who)} **{way.severity}**: {says} ({escaped(way.name)})"
-        if holder.others:
-            names = "; ".join(escaped(way.name) for way in holder.others)
-            yield f"- {code(holder.who)}, {len(holder.others)} more ways: {names}"
+        if each.others:
+            names = "; ".join(escaped(way.name) for way in each.others)
+            yield f"- {code(each.who)}, {len(each.others)} more ways: {names}"
     if review.access.escalations:
         yield ""
     for holder in contents.by_holder(review.access.statements):
