@@ -73,7 +73,8 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
 
 
 def _each(rate: float, topology: Topology) -> str:
-    nodes = sum(n.count for n in topology.nodes if isinstance(n.count, int))
+    computing = [n for n in topology.nodes if n.instance is not None]
+    nodes = sum(n.count for n in computing if isinstance(n.count, int))
     return f"{rate * 1000 / nodes:,.0f} MB/s for each of {nodes:,} nodes" if nodes else ""
 
 

@@ -92,7 +92,7 @@ class _Chart:
             yield from self._nodes(nodes, "        ")
         for file_system in subnet.file_systems:
             yield from self._file_system(file_system, "        ")
-            for nodes in subnet.nodes[-1:]:
+            for nodes in subnet.nodes:
                 said, _ = self._context.mounts(nodes, file_system)
                 ends = self._id(nodes.place), self._id(file_system.place)
                 self._edges.append(f'  {ends[0]} <-- "{label(said)}" --> {ends[1]}')

@@ -8,6 +8,7 @@ from operations.review.drawing.subnets import (
     address_words,
     association_words,
     fabric_words,
+    passages,
     reservation_words,
     size_words,
 )
@@ -88,7 +89,7 @@ def _inside(subnet: Subnet, context: Context) -> Iterator[Item]:
     for nodes in subnet.also:
         yield Item(f"Also {nodes.name}")
     for file_system in subnet.file_systems:
-        mounts = [context.mounts(nodes, file_system)[0] for nodes in subnet.nodes[-1:]]
+        mounts = [said for said, _ in passages(subnet, file_system, context)]
         yield _file_system(file_system, mounts)
     for job in subnet.jobs:
         many = f"{job.count:,}" if isinstance(job.count, int) else "as many as jobs ask for"

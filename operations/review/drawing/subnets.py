@@ -116,8 +116,9 @@ def subnet_frame(subnet: Subnet, context: Context) -> Block:
     for file_system in subnet.file_systems:
         if subnet.nodes:
             # Nodes above and file system below: what passes between them stands in between.
-            passing, works = context.mounts(subnet.nodes[-1], file_system)
-            content.append(Mount(passing, works))
+            content += [
+                Mount(said, works) for said, works in passages(subnet, file_system, context)
+            ]
         content.append(file_system_frame(file_system))
     if subnet.jobs:
         chips = [(_job(job), "job") for job in subnet.jobs]
@@ -131,6 +132,18 @@ def subnet_frame(subnet: Subnet, context: Context) -> Block:
     content.append(AddressBar(subnet))
     note = f"{words(subnet.block, 'block not known')} · way out: {subnet.way_out}"
     return Frame(f"Subnet {subnet.name}", note, Stack(content), "subnet")
+
+
+def passages(
+    subnet: Subnet, file_system: FileSystem, context: Context
+) -> list[tuple[str, bool | None]]:
+    """Return what passes between the nodes of a subnet and a file system, alike ones together."""
+    found: dict[tuple[str, bool | None], list[str]] = {}
+    for nodes in subnet.nodes:
+        found.setdefault(context.mounts(nodes, file_system), []).append(nodes.name)
+    if len(subnet.nodes) < 2:  # noqa: PLR2004  (one needs no name)
+        return list(found)
+    return [(f"{', '.join(names)}: {said}", works) for (said, works), names in found.items()]
 
 
 def _job(job: object) -> str:

@@ -100,7 +100,7 @@ def matrices(review: Review) -> list[Table]:
 def verdict(review: Review) -> str:
     """Return the most dangerous change in a sentence."""
     if review.baseline is None:
-        return "Compared with nothing: no baseline was given and there are no golden templates."
+        return "Compared with nothing: there is no baseline."
     if not review.changes:
         return f"Nothing changes, compared with {review.baseline}."
     first = review.changes[0]
