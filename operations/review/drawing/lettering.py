@@ -29,6 +29,8 @@ WIDTHS: Final = {
 """Hundredths of the font size, of the printable characters of ASCII."""
 WIDE: Final = 100
 NARROW: Final = 70
+SAFETY: Final = 1.03
+"""For renderers that round each character to whole pixels."""
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
@@ -45,7 +47,7 @@ def width(text: str, size: float, *, bold: bool = False) -> float:
             total += WIDE + 20 * (ord(character) > 0xFFFF)  # noqa: PLR2004  (emoji are wider still)
         else:
             total += NARROW + 10
-    return total * size / 100
+    return total * size / 100 * SAFETY
 
 
 def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:

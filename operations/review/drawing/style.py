@@ -18,7 +18,7 @@ FONT: Final = 'Inter,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Liberation Sans",
 
 SHAPES: Final = f"""
 .topology{{display:block;width:100%;height:auto;font-family:{FONT}}}
-.topology text{{fill:var(--ink)}}
+.topology text{{fill:var(--ink);text-rendering:geometricPrecision}}
 .topology .s{{font-size:12px}}.topology .n{{font-size:13px}}.topology .l{{font-size:15px}}
 .topology .b{{font-weight:600}}.topology text.m{{fill:var(--muted)}}
 .topology text.warn{{fill:var(--warn)}}
