@@ -9,11 +9,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make test               every test, linter and type check"
+	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
@@ -50,6 +51,16 @@ lint: $(VENV)/dev.stamp
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
+	python -m golden.samples
+
+# What the environment builds and what it changes against the golden templates, in build/review.
+review: $(VENV)/rehearsal.stamp
+	@ultracluster review $(ENV) --format html,md,json $(if $(BASELINE),--baseline $(BASELINE))
+
+# The sample reports in docs/review, and where Chromium is installed the README's pictures of one.
+review-samples: $(VENV)/dev.stamp
+	python -m golden.samples
+	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

@@ -6,6 +6,7 @@ ultracluster preflight ENVIRONMENT [--json]
 ultracluster cost ENVIRONMENT [--json] [--refresh]
 ultracluster audit FILE ... [--format table|json|sarif|junit]
 ultracluster train submit|check|status|logs|stop|list|recipes ...
+ultracluster review ENVIRONMENT | FILE ... | cdk.out [--baseline ...] [--fail-on CLASS]
 ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --days N | --budget USD]
 """
 
@@ -26,6 +27,7 @@ from operations.audit import command as audit
 from operations.cost import command as cost
 from operations.plan import command as plan
 from operations.preflight import command as preflight
+from operations.review import command as review
 from operations.training import command as train
 
 if TYPE_CHECKING:
@@ -208,6 +210,11 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_arguments(six)
     six.set_defaults(run=plan.run)
+    seven = commands.add_parser(
+        "review", help="what is built, what changes and what it risks, on one page"
+    )
+    review.add_arguments(seven, find)
+    seven.set_defaults(run=review.run)
     return root
 
 

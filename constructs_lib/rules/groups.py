@@ -55,7 +55,7 @@ class Admission:
     @property
     def kind(self) -> PeerKind:
         """What the peer is."""
-        if isinstance(self.stated, Unknown):
+        if not isinstance(self.stated, Mapping):
             return "unknown"
         return next((PEERS[name] for name in PEERS if name in self.stated), "unknown")
 
@@ -64,6 +64,8 @@ class Admission:
         """The peer as it was written."""
         if isinstance(self.stated, Unknown):
             return self.stated
+        if not isinstance(self.stated, Mapping):
+            return Unknown(f"{shown(self.stated)} is no rule")
         peers = [self.stated[name] for name in PEERS if name in self.stated]
         return peers[0] if peers else Unknown("a rule names its peer in a way that is not known")
 

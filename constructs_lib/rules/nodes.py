@@ -137,7 +137,11 @@ class Node:
 
     def interfaces(self) -> list[Mapping[str, Any]]:
         """Return its network interfaces, none where EC2 makes the only one."""
-        return [settled(entry) for entry in items(part(self.launch, "NetworkInterfaces"))]
+        found = [settled(entry) for entry in items(part(self.launch, "NetworkInterfaces"))]
+        for entry in found:
+            if not isinstance(entry, Mapping):
+                raise UndeterminedError(f"{shown(entry)} is no network interface")
+        return found
 
     def efa_interfaces(self) -> list[Mapping[str, Any]]:
         """Return its network interfaces that have an EFA device."""

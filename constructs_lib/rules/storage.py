@@ -80,7 +80,7 @@ class FileSystem:
         stated = settled(self.properties.get("SecurityGroupIds"))
         if not stated:
             raise UndeterminedError("it has the default security group of its VPC")
-        return list(stated)
+        return list(stated) if isinstance(stated, list | tuple) else [stated]
 
     def subnet(self) -> Key:
         """Return its subnet.

@@ -21,6 +21,10 @@ NAT_GATEWAYS: Final = question(
 ENDPOINTS: Final = question("ec2", "describe_vpc_endpoints", MaxResults=1000)
 SUBNETS: Final = question("ec2", "describe_subnets", MaxResults=1000)
 
+NETWORK_INTERFACES: Final = Quota("vpc", "Network interfaces per Region", "L-DF5E4CA3")
+VPCS_PER_REGION: Final = Quota("vpc", "VPCs per Region", "L-F678F1CE")
+ELASTIC_IPS: Final = Quota("ec2", "EC2-VPC Elastic IPs", "L-0263D0A3")
+NATS_PER_ZONE: Final = Quota("vpc", "NAT gateways per Availability Zone", "L-FE5A380F")
 GATEWAY_ENDPOINTS: Final = Quota("vpc", "Gateway VPC endpoints per Region", "L-1B52E74A")
 MADE_FOR_IT: Final = "the environment uses a VPC that is there already"
 CLOSED: Final = "the environment's network has no NAT gateway"
@@ -34,8 +38,9 @@ def _interfaces(situation: Situation) -> Iterator[Finding]:
     others = {name: n for name, n in spec.address_demand().items() if name != "nodes"}
     parts = {"nodes": spec.nodes.count * per_node, **others, "NAT": int(nat)}
     words = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count)
-    quota = Quota("vpc", "Network interfaces per Region", "L-DF5E4CA3")
-    demand = Demand(quota, sum(parts.values()), f"{words}; {per_node} a node", _interfaces_in_use)
+    demand = Demand(
+        NETWORK_INTERFACES, sum(parts.values()), f"{words}; {per_node} a node", _interfaces_in_use
+    )
     yield from judged(demand, situation)
 
 
@@ -46,7 +51,7 @@ def _interfaces_in_use(situation: Situation) -> int:
 
 
 def _vpcs(situation: Situation) -> Iterator[Finding]:
-    quota = Quota("vpc", "VPCs per Region", "L-F678F1CE")
+    quota = VPCS_PER_REGION
     if not isinstance(situation.spec.network, NetworkSpec):
         yield skipped(quota.name, MADE_FOR_IT)
         return
@@ -54,7 +59,7 @@ def _vpcs(situation: Situation) -> Iterator[Finding]:
 
 
 def _elastic_ips(situation: Situation) -> Iterator[Finding]:
-    quota = Quota("ec2", "EC2-VPC Elastic IPs", "L-0263D0A3")
+    quota = ELASTIC_IPS
     reason = _why_no_nat(situation)
     if reason:
         yield skipped(quota.name, reason)
@@ -64,7 +69,7 @@ def _elastic_ips(situation: Situation) -> Iterator[Finding]:
 
 
 def _nat_gateways(situation: Situation) -> Iterator[Finding]:
-    quota = Quota("vpc", "NAT gateways per Availability Zone", "L-FE5A380F")
+    quota = NATS_PER_ZONE
     reason = _why_no_nat(situation)
     if reason:
         yield skipped(quota.name, reason)

@@ -1,0 +1,1 @@
+"""The review in the formats that people and programs read."""

@@ -1,0 +1,1 @@
+"""Who reaches whom through security groups, on which ports."""

@@ -1,0 +1,1 @@
+"""What templates place where: resolved resources read as Region, VPC, subnets and nodes."""

@@ -1,0 +1,203 @@
+"""The page as a browser shows, reads and prints it."""
+
+import io
+import re
+import unicodedata
+from itertools import pairwise
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from tests.review.browser import Browser, Page, Theme
+from tests.review.subjects import ROOT
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
+
+HERE = Path(__file__).parent
+OVERLAP = (HERE / "overlap.js").read_text()
+CLIPPED = (HERE / "clipped.js").read_text()
+AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
+NAMES = ("dev", "staging", "ultracluster", "foreign", "changed")
+A4_PIXELS = 688
+"""Width of A4 within margins of 14 mm, at 96 pixels an inch."""
+
+
+@pytest.fixture
+def shown(browser: Browser, pages: dict[str, Path], request: pytest.FixtureRequest):
+    """Give the page that a test names."""
+    page = browser.open(pages[request.param])
+    yield page
+    page.close()
+
+
+every = pytest.mark.parametrize("shown", NAMES, indirect=True)
+one = pytest.mark.parametrize("shown", ["changed"], indirect=True)
+
+
+@every
+def test_it_asks_nobody_for_anything(shown: Page):
+    """A reviewer opens it behind a firewall, from a mail; and what it says must not leave."""
+    asked = shown.requests()
+
+    assert len(asked) == 1
+    assert asked[0].startswith("file://")
+    assert shown.complaints() == []
+    assert shown.run("document.scripts.length") == 0
+
+
+@every
+def test_every_link_leads_somewhere(shown: Page):
+    """A link that does nothing makes a reader doubt the rest."""
+    targets = shown.run("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+    there = shown.run("[...document.querySelectorAll('[id]')].map(e => e.id)")
+
+    assert len(targets) >= 7
+    assert [t for t in targets if not t.startswith("#") or t[1:] not in there] == []
+    assert len(there) == len(set(there))
+
+
+@every
+def test_nothing_lies_on_anything_and_nothing_is_cut(shown: Page):
+    """What cannot be read was not said, at a laptop's width and beside another window."""
+    for width in (1280, 800):
+        shown.resize(width)
+        assert shown.run(OVERLAP) == [], width
+        assert shown.run(CLIPPED) == [], width
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_pictures_of_strange_templates_hold(browser: Browser, pictures: Path, width: int):
+    """40 subnets, huge names, none at all: the layout is one for inputs that nobody foresaw."""
+    page = browser.open(pictures, width=width)
+
+    assert page.run("document.querySelectorAll('svg.topology').length") >= 15
+    assert page.run(OVERLAP) == []
+    assert page.complaints() == []
+    page.close()
+
+
+def test_the_overlap_check_sees_an_overlap(browser: Browser, pictures: Path):
+    """A check that nothing can fail is no check."""
+    page = browser.open(pictures)
+    page.run("document.querySelectorAll('svg.topology text').forEach(t => t.setAttribute('x', 30))")
+
+    assert page.run(OVERLAP)
+    page.close()
+
+
+@one
+def test_it_is_read_by_keyboard_alone(shown: Page):
+    """The first key skips what stands on every page; focus is seen wherever it is."""
+    seen = []
+    for _ in range(8):
+        shown.press("Tab")
+        seen.append(
+            shown.run(
+                "(() => { const e = document.activeElement, s = getComputedStyle(e);"
+                "const r = e.getBoundingClientRect();"
+                "return [e.textContent.trim(), s.outlineStyle, parseFloat(s.outlineWidth),"
+                "r.left >= 0 && r.right <= innerWidth]; })()"
+            )
+        )
+
+    names = [re.sub(r"\s+\d+$", "", name) for name, *_ in seen]
+    assert names[0] == "Skip to the review"
+    assert names[1:7] == ["Picture", "Changes", "Findings", "Access", "Security groups", "Numbers"]
+    assert names[7] == "The picture in words"
+    assert all(style != "none" and width >= 2 and inside for _, style, width, inside in seen)
+    shown.press("Enter")
+    assert shown.run("document.querySelector('details').open") is True
+
+
+@one
+def test_the_skip_link_skips(shown: Page):
+    """After it, the next key is within the review."""
+    shown.press("Tab")
+    shown.press("Enter")
+
+    assert shown.run("document.activeElement.id") == "main"
+
+
+@every
+def test_a_screen_reader_hears_its_structure(shown: Page):
+    """Landmarks, headings without gaps, a name for every picture and table."""
+    nodes = shown.ask("Accessibility.getFullAXTree")["nodes"]
+    heard = [
+        (n["role"]["value"], n.get("name", {}).get("value", ""), n.get("properties", []))
+        for n in nodes
+        if not n["ignored"]
+    ]
+    roles = [role for role, _, _ in heard]
+
+    for landmark in ("banner", "navigation", "main", "contentinfo"):
+        assert roles.count(landmark) == 1, landmark
+    levels = [
+        next(p["value"]["value"] for p in properties if p["name"] == "level")
+        for role, _, properties in heard
+        if role == "heading"
+    ]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    named = [(role, name) for role, name, _ in heard if role in ("image", "table", "region")]
+    assert {"image", "table"} <= {role for role, _ in named}
+    assert [pair for pair in named if not pair[1]] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["changed", "foreign"])
+def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], name: str, theme: Theme):
+    """axe-core holds WCAG 2.2 AA, contrast among it, in both themes."""
+    page = browser.open(pages[name], theme=theme)
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.run(AXE())
+    tags = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']"
+    found = page.run(
+        f"axe.run(document, {{runOnly: {tags}}}).then(r => r.violations.map(v => "
+        "[v.id, v.nodes.slice(0, 3).map(n => n.html + n.failureSummary)]))"
+    )
+
+    assert found == []
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_of_pictures_have_contrast(browser: Browser, pages: dict[str, Path], theme: Theme):
+    """Axe does not look into SVG: each text is held against the box under it, at 4.5 to 1."""
+    page = browser.open(pages["changed"], theme=theme)
+
+    assert page.run((HERE / "contrast.js").read_text()) == []
+    page.close()
+
+
+@pytest.mark.parametrize("shown", ["ultracluster", "foreign", "changed"], indirect=True)
+def test_it_prints(shown: Page):
+    """A reviewer prints it: on A4, in ink on white, every section and row of it."""
+    shown.media("print", "dark")
+    shown.resize(A4_PIXELS)
+    assert shown.run(CLIPPED) == []
+    assert shown.run("getComputedStyle(document.body).color") == "rgb(26, 33, 43)"
+    rows = shown.run(
+        "[...document.querySelectorAll('main tr:last-child')]"
+        ".map(r => (r.querySelector('.what') || r.cells[0]).innerText)"
+    )
+    headings = shown.run("[...document.querySelectorAll('h1,h2')].map(h => h.innerText)")
+    tall = shown.run(
+        "Math.max(...[...document.querySelectorAll('svg')]"
+        ".map(s => s.getBoundingClientRect().height))"
+    )
+
+    paper = pypdf.PdfReader(io.BytesIO(shown.pdf()))
+    sizes = {tuple(round(float(n)) for n in page.mediabox[2:]) for page in paper.pages}
+    # Some fonts join letters ("fi") into one sign.
+    text = unicodedata.normalize("NFKC", "".join(page.extract_text() for page in paper.pages))
+    printed = re.sub(r"\s", "", text)
+
+    assert sizes == {(595, 842)}
+    assert 2 <= len(paper.pages) <= 20
+    # No picture is cut in two by the end of a sheet of 269 mm.
+    assert tall <= 269 / 25.4 * 96
+    for words in (*headings, *rows):
+        assert re.sub(r"\s", "", unicodedata.normalize("NFKC", words)) in printed, words
+    assert all(page.extract_text().strip() for page in paper.pages)

@@ -1,0 +1,214 @@
+"""`ultracluster review`: what it takes, writes, compares with and ends with."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.cli import main
+from operations.review import command
+from operations.review.baseline import baseline
+from operations.review.security.traffic import Traffic, merged
+from operations.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
+from operations.review.subject import SubjectError, of_files
+from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> list[str]:
+    """Return templates with dangerous changes."""
+    return planted(tmp_path)
+
+
+def test_a_dangerous_change_fails_the_pipeline(changed: list[str], tmp_path: Path):
+    """A pull request that would lose data stops before somebody merges it."""
+    given = ["review", *changed, "--baseline", str(GOLDEN / "ultracluster")]
+    given += ["--output", str(tmp_path / "out"), "--format", "html,md,json,svg,mermaid"]
+
+    assert main([*given, "--fail-on", "loses-data"]) == 1
+    assert main(given) == 0
+    endings = sorted(path.suffix for path in (tmp_path / "out").iterdir())
+    assert endings == [".html", ".json", ".md", ".mmd", ".svg"]
+
+
+def test_what_did_not_change_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Golden templates against themselves: nothing, and exit code 0 whatever fails it."""
+    given = ["review", *golden("dev"), "--output", str(tmp_path), "--fail-on", "harmless"]
+
+    assert main(given) == 0
+    assert "Nothing changes, compared with the golden templates." in capsys.readouterr().out
+
+
+def test_the_json_report_has_what_the_page_has(changed: list[str], tmp_path: Path):
+    """Programs read it."""
+    main(
+        [
+            "review",
+            *changed,
+            "--baseline",
+            str(GOLDEN / "ultracluster"),
+            "--output",
+            str(tmp_path / "o"),
+            "--format",
+            "json",
+        ]
+    )
+    (path,) = (tmp_path / "o").iterdir()
+    found = json.loads(path.read_text())
+
+    assert found["worst"] in ("loses data", "replaces")
+    assert {c["worst"] for c in found["changes"]} >= {"loosens security", "replaces"}
+    assert found["changes"][0]["worst"] == found["worst"]
+    passes = {(p["from"], p["to"]): p["traffic"] for p in found["security"][0]["passes"]}
+    assert passes["Fabric", "Fabric"] == ["everything"]
+    assert passes["Nodes", "Lustre/Group"] == ["everything"] or "tcp 988" in str(passes)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["nowhere.yaml"], "no such environment"),
+        (["dev", "staging"], "name one environment"),
+        ([str(HERE / "foreign.yaml"), "--baseline", "golden"], "--baseline golden"),
+        ([str(HERE / "foreign.yaml"), "--baseline", "nope"], "no such file"),
+        ([str(HERE / "foreign.yaml"), "--format", "pdf"], "--format pdf"),
+        ([str(HERE / "foreign.yaml"), "--parameter", "x"], "write NAME=VALUE"),
+        ([str(HERE / "foreign.yaml"), "--parameter", "Nope=1"], "Nope"),
+        ([str(HERE / "overlap.js")], "overlap.js"),
+        ([str(HERE)], "no cloud assembly"),
+        ([*golden("dev"), "--baseline", "0000000"], "neither a file nor a revision"),
+        ([*golden("dev"), "--baseline", "deployed"], "write --region"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    given: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    """What was given, why it cannot be, what to write; and no stack trace."""
+    assert main(["review", *given, "--output", str(tmp_path)]) in (1, 2)
+
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_a_git_revision_is_a_baseline():
+    """The golden templates of that commit, whatever lies in the working tree."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.fail("the repository's own history is needed")
+    revision = subprocess.run(
+        [git, "rev-parse", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    subject = of_files(golden("dev"))
+
+    found = baseline(revision, subject)
+    assert found is not None
+    assert sorted(found.bodies) == sorted(subject.titles.values())
+    assert revision[:10] in found.words
+
+
+def test_what_is_deployed_is_a_baseline():
+    """Stacks that are not there are new; they are compared with nothing."""
+    subject = of_files(golden("dev"))
+    body = json.loads((GOLDEN / "dev" / "Network.template.json").read_text())
+
+    found = baseline("deployed", subject, lambda n: body if n == "dev-Network" else None)
+    assert found is not None
+    assert list(found.bodies) == ["dev-Network"]
+    with pytest.raises(SubjectError, match="credentials"):
+        baseline("deployed", subject)
+
+
+def test_a_deployed_template_is_json_or_yaml():
+    """CloudFormation gives back what was uploaded."""
+    yaml = "Resources:\n  B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref X}}\n"
+
+    assert command._template("s", {"Resources": {}}) == {"Resources": {}}
+    assert command._template("s", yaml)["Resources"]["B"]["Properties"] == {
+        "BucketName": {"Ref": "X"}
+    }
+
+
+def test_limits_are_those_of_the_facts():
+    """A limit that is copied is held against where it comes from."""
+    facts = json.loads((ROOT / "facts" / "cfn_limits.json").read_text())
+
+    assert facts["template_body_s3_bytes"] == BYTES
+    assert facts["template_body_request_bytes"] == BODY
+    assert facts["resources_per_template"] == RESOURCES
+    assert (facts["parameters"], facts["outputs"]) == (PARAMETERS, OUTPUTS)
+
+
+def test_every_exception_is_in_the_report(tmp_path: Path):
+    """What CDK's validation report excuses, with its reason and place."""
+    excused: dict[str, Any] = {
+        "ruleName": "AwsSolutions-X",
+        "description": "d",
+        "severity": "error",
+        "reason": "Because it is so here.",
+        "acknowledgedAt": "app/S/B",
+        "violatingConstructs": [{"constructPath": "app/S/B/Resource"}],
+    }
+    foreign = {**excused, "violatingConstructs": [{"constructPath": "other/S/B"}]}
+    plugin: dict[str, Any] = {
+        "pluginName": "AwsSolutions",
+        "conclusion": "success",
+        "violations": [],
+    }
+    plugin["suppressedViolations"] = [excused, foreign]
+    (tmp_path / "validation-report.json").write_text(json.dumps({"pluginReports": [plugin]}))
+    bucket = {"Type": "AWS::S3::Bucket", "Metadata": {"aws:cdk:path": "app/S/B/Resource"}}
+    (tmp_path / "S.template.json").write_text(json.dumps({"Resources": {"B": bucket}}))
+    stack = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "S.template.json"}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"S": stack}}))
+
+    packs = reviewed([str(tmp_path)]).packs
+    assert packs is not None
+    assert [(e.construct, e.reason, e.at) for e in packs.excused] == [
+        ("app/S/B/Resource", "Because it is so here.", "app/S/B")
+    ]
+
+
+def test_numbers_of_templates_are_theirs():
+    """GPUs, Gbps, TiB, GB/s and quotas come from the templates; cost is not known of them."""
+    found = {
+        row.what: row.value
+        for group in reviewed(golden("ultracluster")).numbers
+        for row in group.rows
+    }
+
+    assert found["GPUs of Nodes"] == "4,096 A100"
+    assert found["Network of each Nodes node"] == "400 Gbps"
+    assert found["Lustre PERSISTENT_2 Lustre"] == "98.4 TiB"
+    assert found["Running On-Demand P instances"] == "49,152 vCPU"
+    assert found["Lustre Persistent_2 storage capacity"] == "100,800 GiB"
+    assert found["Cost"] == "not known"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Traffic("all"), Traffic("tcp", 1, 2), Traffic("tcp", 1, 2)),
+        (Traffic("tcp", 1, 9), Traffic("tcp", 5, 20), Traffic("tcp", 5, 9)),
+        (Traffic("tcp", 1, 4), Traffic("tcp", 5, 20), None),
+        (Traffic("tcp"), Traffic("udp"), None),
+    ],
+)
+def test_what_two_rules_pass_together(one: Traffic, other: Traffic, both: Traffic | None):
+    """Both sides must admit it."""
+    assert one.common(other) == both
+    assert other.common(one) == both
+
+
+def test_ranges_that_touch_are_one():
+    """A reader sees `tcp 1-9`, not two halves of it."""
+    found = merged([Traffic("tcp", 5, 9), Traffic("tcp", 1, 4), Traffic("udp", 1, 4)])
+
+    assert found == [Traffic("tcp", 1, 9), Traffic("udp", 1, 4)]

@@ -1,0 +1,188 @@
+"""What the picture is drawn from, and that it says what the templates say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructs_lib.rules.template import Template
+from operations.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
+from operations.review.figure import Figure, figure
+from operations.review.topology.model import NotKnown, Placement, Reservation
+from tests.review.subjects import HERE, MARKUP, STRANGE, golden, reviewed
+from tests.rules.cluster_templates import CLUSTER
+
+
+def drawn(resources: dict[str, Any]) -> Figure:
+    return figure([Template("t", {"Resources": resources})], {"t": "t"}, {}, "us-east-1", 1)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Figure:
+    return reviewed(golden("ultracluster")).figures[0]
+
+
+@pytest.fixture(scope="module")
+def foreign() -> Figure:
+    return reviewed([str(HERE / "foreign.yaml")], region=None).figures[0]
+
+
+def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
+    """Type, number, cards and interfaces are the template's, not the spec's."""
+    (nodes,) = ours.topology.nodes
+
+    assert (nodes.count, nodes.type_name) == (512, "p4d.24xlarge")
+    interfaces, placement, reservation = nodes.interfaces, nodes.placement, nodes.reservation
+    assert not isinstance(interfaces, NotKnown)
+    assert isinstance(placement, Placement)
+    assert isinstance(reservation, Reservation)
+    assert [(i.card, i.kind) for i in interfaces] == [
+        (0, "interface"),
+        (0, "efa-only"),
+        (1, "efa-only"),
+        (2, "efa-only"),
+        (3, "efa-only"),
+    ]
+    assert placement.strategy == "cluster"
+    assert reservation.count == 512
+    assert "×512" in ours.svg
+
+
+def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
+    """98.4 TiB at 1,000 MB/s per TiB; data comes in by one link, checkpoints leave by another."""
+    (system,) = ours.topology.file_systems
+
+    assert system.tebibytes == pytest.approx(98.4375)
+    assert system.gigabytes_per_second == pytest.approx(98.4375)
+    assert [(a.path, bool(a.imports), bool(a.exports)) for a in system.associations] == [
+        ("/data", True, False),
+        ("/checkpoints", False, True),
+    ]
+    assert "TCP 988 and 1018–1023 pass both ways" in ours.svg
+
+
+def test_addresses_are_counted_by_what_takes_them(ours: Figure):
+    """512 nodes at one address, 86 file servers, 11 endpoints; NAT lies in the other subnet."""
+    training, public = (s for vpc in ours.topology.vpcs for s in vpc.subnets)
+
+    assert training.used == 512 + 86 + 11
+    assert training.addresses == 4091
+    assert training.jobs[0].each == 5
+    assert (public.used, public.way_out) == (1, "internet gateway")
+    assert training.nat_subnet == public.key
+
+
+def test_an_unknown_value_is_drawn_as_unknown(foreign: Figure):
+    """A parameter without a default is not guessed, and neither is a subnet of somebody else."""
+    system = next(f for f in foreign.topology.file_systems if "Lustre" in f.kind)
+
+    assert system.tebibytes == NotKnown("parameter StorageGiB has no default")
+    assert "capacity not known" in foreign.svg
+    assert "Region not known" in foreign.svg
+    assert "OtherSubnet" in foreign.svg
+
+
+def test_a_fabric_that_cannot_work_is_not_drawn_as_one(foreign: Figure):
+    """Ingress alone is half of what EFA needs."""
+    assert foreign.topology.fabrics == []
+    assert "Group does not name itself in both directions" in foreign.svg
+
+
+def test_a_stranger_s_template_is_drawn_whole(foreign: Figure):
+    """EFS, a head node, a spare subnet and both zones are where they belong."""
+    zones = foreign.topology.vpcs[0].zones()
+
+    assert list(zones) == ["us-west-2a", "us-west-2b"]
+    assert [s.name for s in zones["us-west-2b"]] == ["Homes", "Spare"]
+    assert zones["us-west-2b"][0].file_systems[0].kind == "EFS"
+    assert zones["us-west-2b"][1].empty
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_any_template_gives_a_picture(name: str, tmp_path: Path):
+    """A review that ends with a stack trace is none, whatever was reviewed."""
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"Resources": STRANGE[name]}))
+
+    made = reviewed([str(path)])
+    assert all(each.svg.startswith("<svg") for each in made.figures)
+    assert all(each.mermaid.startswith("flowchart") for each in made.figures)
+
+
+def test_names_are_no_markup():
+    """A name in a stranger's template must not run in a reviewer's browser."""
+    figure_ = drawn({MARKUP: {"Type": "AWS::S3::Bucket"}})
+
+    assert "<script" not in figure_.svg
+    assert "<img" not in figure_.svg
+    assert "&lt;script&gt;" in figure_.svg
+
+
+ODD = st.sampled_from(
+    [None, 7, -1, True, "", "x", [], {}, [None], [[1]], {"a": 1}, {"Ref": "Nope"}, 10**30]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_wrong_value_anywhere_still_gives_a_picture(data: st.DataObject):
+    """What CloudFormation would refuse is drawn as not known; the audit says what is wrong."""
+    resources = json.loads(json.dumps(STRANGE[data.draw(st.sampled_from(sorted(SOUND)))]))
+    at = resources[data.draw(st.sampled_from(sorted(resources)))]
+    while isinstance(at, dict | list) and at:
+        keys = sorted(at) if isinstance(at, dict) else list(range(len(at)))
+        chosen = data.draw(st.sampled_from(keys))
+        if not isinstance(at[chosen], dict | list) or data.draw(st.booleans()):
+            at[chosen] = data.draw(ODD)
+            break
+        at = at[chosen]
+
+    assert drawn(resources).svg
+
+
+SOUND = ("a cluster", "storage", "a training job", "HyperPod", "Slurm")
+
+
+@given(text=st.text(max_size=80), room=st.floats(0, 300))
+def test_a_text_never_takes_more_than_its_room(text: str, room: float):
+    """The layout rests on it."""
+    shown = fitted(text, room, 12)
+
+    assert shown == "" or width(shown, 12) <= room
+    assert shown in (text, "") or ELLIPSIS in shown
+
+
+@given(text=st.text(max_size=200), room=st.floats(20, 300), most=st.integers(1, 4))
+def test_a_wrapped_text_has_no_more_lines_than_it_may(text: str, room: float, most: int):
+    """What is below it begins where it ends."""
+    lines = wrapped(text, room, 12, most=most)
+
+    assert len(lines) <= most
+    assert all(width(line, 12) <= room for line in lines)
+
+
+def test_slurm_is_drawn_with_what_it_starts():
+    """Controller, queue and node group; nodes without a queue are said to have none."""
+    figure_ = drawn(STRANGE["Slurm"])
+
+    assert "Slurm controller (AWS PCS) Slurm" in figure_.svg
+    assert "PCS node group Workers" in figure_.svg
+
+
+def test_a_choice_that_templates_leave_open_is_said():
+    """A picture of one of two worlds says which."""
+    body = {
+        "Parameters": {"Big": {"Type": "String", "AllowedValues": ["yes", "no"]}},
+        "Conditions": {"IsBig": {"Fn::Equals": [{"Ref": "Big"}, "yes"]}},
+        "Resources": {
+            **CLUSTER,
+            "Extra": {"Type": "AWS::S3::Bucket", "Condition": "IsBig"},
+        },
+    }
+    figure_ = figure([Template("t", body)], {"t": "t"}, {}, "us-east-1", 1)
+
+    assert "Drawn with IsBig is true" in figure_.svg
+    assert any(store.name == "Extra" for store in figure_.topology.stores)
