@@ -1,4 +1,4 @@
-"""Who may do what, and who reaches whom, in given templates.
+"""Who may do what in given templates.
 
 Pure over templates: no CDK, no AWS, no files but the names of IAM's actions.
 """
