@@ -30,7 +30,7 @@ def app() -> cdk.App:
     return cdk.App(analytics_reporting=False)
 
 
-@pytest.fixture(params=PROVOKED.values(), ids=PROVOKED)
+@pytest.fixture(params=list(PROVOKED.values()), ids=list(PROVOKED))
 def case(request: pytest.FixtureRequest) -> Case:
     """A fault for each rule."""
     return cast("Case", request.param)
