@@ -9,12 +9,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse test lint golden rules catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make test               every test, linter and type check"
 	@echo "make golden             rewrite the golden templates that reviews compare"
+	@echo "make rules              rewrite the page of the fabric rules"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
 $(VENV)/bin/python:
@@ -50,6 +51,9 @@ lint: $(VENV)/dev.stamp
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
+
+rules: $(VENV)/rehearsal.stamp
+	python -m constructs_lib.rules.page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
