@@ -9,13 +9,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make test               every test, linter and type check"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
+	@echo "make rules              rewrite the page of the fabric rules"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
 $(VENV)/bin/python:
@@ -61,6 +62,9 @@ review: $(VENV)/rehearsal.stamp
 review-samples: $(VENV)/dev.stamp
 	python -m golden.samples
 	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
+
+rules: $(VENV)/rehearsal.stamp
+	python -m constructs_lib.rules.page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

@@ -34,7 +34,7 @@ PROGRAM = (
 )
 
 
-def resources(index: int) -> dict[str, Any]:
+def resources(index: int, questions: int) -> dict[str, Any]:
     """Return the ten resources of one group of nodes."""
     name = f"Group{index}"
     group = {"Fn::GetAtt": [f"{name}Fabric", "GroupId"]}
@@ -103,7 +103,7 @@ def resources(index: int) -> dict[str, Any]:
             "Properties": {
                 "FileSystemType": "LUSTRE",
                 "FileSystemTypeVersion": "2.15",
-                "StorageCapacity": {"Fn::If": ["Large", 12000, 2400]},
+                "StorageCapacity": {"Fn::If": [f"Large{index % questions}", 12000, 2400]},
                 "SubnetIds": [{"Ref": f"{name}Subnet"}],
                 "SecurityGroupIds": [group],
                 "LustreConfiguration": {
@@ -152,22 +152,31 @@ def resources(index: int) -> dict[str, Any]:
     }
 
 
-def template(groups: int) -> dict[str, Any]:
-    """Return a template with a VPC and a number of groups of nodes."""
+def template(groups: int, questions: int = 1) -> dict[str, Any]:
+    """Return a template with a VPC and a number of groups of nodes.
+
+    Args:
+        groups: how many.
+        questions: sizes that nobody decides, beside one such question whether to reserve.
+    """
+    sizes = [f"Size{number}" for number in range(questions)]
     made: dict[str, Any] = {
         "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
     }
     for index in range(groups):
-        made |= resources(index)
+        made |= resources(index, questions)
     return {
         "Parameters": {
             "NodeType": {"Type": "String", "Default": "p4d.24xlarge"},
             "Reserve": {"Type": "String"},
-            "Size": {"Type": "String"},
+            **{size: {"Type": "String"} for size in sizes},
         },
         "Conditions": {
             "Reserved": {"Fn::Equals": [{"Ref": "Reserve"}, "yes"]},
-            "Large": {"Fn::Equals": [{"Ref": "Size"}, "large"]},
+            **{
+                f"Large{number}": {"Fn::Equals": [{"Ref": size}, "large"]}
+                for number, size in enumerate(sizes)
+            },
         },
         "Resources": dict(list(made.items())[:RESOURCES]),
     }
@@ -208,6 +217,7 @@ def cases(directory: Path) -> list[Case]:
         f"{(directory / 'large.yaml').stat().st_size / BYTES:.2f} MB as YAML; "
         f"small: {len(small['Resources'])} resources, {len(json.dumps(small)) / 1000:.0f} kB"
     )
+    (directory / "open.json").write_text(json.dumps(template(RESOURCES // 10, 8), indent=1))
     smalls = []
     for index in range(50):
         path = directory / f"small{index}.json"
@@ -219,12 +229,17 @@ def cases(directory: Path) -> list[Case]:
         Case("Python alone", ("-c", "pass"), 0),
         Case("1 large, JSON, 4 worlds", (*audit, str(directory / "large.json"), *region), 1),
         Case(
+            "1 large, JSON, 16 of 512 worlds",
+            (*audit, str(directory / "open.json"), *region),
+            1,
+        ),
+        Case(
             "1 large, JSON, 1 world",
             (
                 *audit,
                 str(directory / "large.json"),
                 *region,
-                "--parameter=Size=s",
+                "--parameter=Size0=s",
                 "--parameter=Reserve=n",
             ),
             1,

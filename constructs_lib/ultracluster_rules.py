@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aws_cdk as cdk
 import jsii
@@ -18,6 +18,7 @@ from constructs_lib.acknowledged import above_stacks
 from constructs_lib.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
 from constructs_lib.rules.assembly_metadata import (
     NAMESPACE,
+    Metadata,
     paths,
     recorded,
     stacks_metadata,
@@ -72,10 +73,10 @@ class _Assembly:
 
     def __init__(self, context: cdk.IPolicyValidationContext) -> None:
         self._app = context.app_construct
-        self._metadata: dict[Path, Mapping[str, Any]] = {}
+        self._metadata: dict[Path, Metadata] = {}
         self._paths: dict[Path, Mapping[str, str]] = {}
         together: dict[tuple[Path, str | None], list[Template]] = defaultdict(list)
-        assemblies: dict[Path, Mapping[str, Mapping[str, Any]]] = {}
+        assemblies: dict[Path, Mapping[str, Metadata]] = {}
         for stack in context.stack_templates:
             # Each property is a question to Node.
             file, region = Path(stack.template_path), stack.region

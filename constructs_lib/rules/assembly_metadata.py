@@ -12,8 +12,11 @@ NAMESPACE: Final = "UltraCluster"
 KIND: Final = "aws:cdk:acknowledged-rules"
 LOGICAL_ID: Final = "aws:cdk:logicalId"
 
+Metadata = Mapping[str, list[dict[str, Any]]]
+"""Entries by the path of a construct."""
 
-def recorded(metadata: Mapping[str, Any]) -> Iterator[Acknowledgement]:
+
+def recorded(metadata: Metadata) -> Iterator[Acknowledgement]:
     """Yield the acknowledgements in the metadata of a stack.
 
     Args:
@@ -35,22 +38,45 @@ def acknowledgements(path: str, data: object, *, above: bool) -> Iterator[Acknow
             yield Acknowledgement(path, rule, str(reason), above)
 
 
-def stacks_metadata(assembly: Path) -> Mapping[str, Mapping[str, Any]]:
+def stacks_metadata(assembly: Path) -> Mapping[str, Metadata]:
     """Return the metadata of all stacks of an assembly by the name of their template file."""
-    manifest = assembly / "manifest.json"
-    if not manifest.exists():
-        return {}
-    found: dict[str, Mapping[str, Any]] = {}
-    for artifact in json.loads(manifest.read_text()).get("artifacts", {}).values():
-        if template := artifact.get("properties", {}).get("templateFile"):
-            kept: Mapping[str, Any] = artifact.get("metadata", {})
-            if further := artifact.get("additionalMetadataFile"):
-                kept = {**kept, **json.loads((assembly / further).read_text())}
-            found[template] = kept
+    found: dict[str, Metadata] = {}
+    for artifact in _mapping(_mapping(_read(assembly / "manifest.json")).get("artifacts")).values():
+        properties = _mapping(_mapping(artifact).get("properties"))
+        template, further = properties.get("templateFile"), _further(artifact)
+        if isinstance(template, str):
+            kept = _entries(artifact.get("metadata"))
+            found[template] = {**kept, **_entries(_read(assembly / further))} if further else kept
     return found
 
 
-def paths(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+def _further(artifact: Mapping[str, Any]) -> str:
+    # CDK puts the metadata of a stack into a file of its own.
+    file = artifact.get("additionalMetadataFile")
+    return file if isinstance(file, str) else ""
+
+
+def _read(file: Path) -> Any:
+    """Return a JSON document, None where there is none: an assembly may be anybody's."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _entries(value: Any) -> Metadata:
+    return {
+        path: [entry for entry in entries if isinstance(entry, dict)]
+        for path, entries in _mapping(value).items()
+        if isinstance(entries, list)
+    }
+
+
+def paths(metadata: Metadata) -> Mapping[str, str]:
     """Return the path of each construct of a stack by its logical id."""
     return {
         entry["data"]: path.strip("/")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 from constructs_lib.rules import (
     capacity_blocks,
@@ -76,8 +76,9 @@ class _Told:
 def judge(worlds: Sequence[World]) -> Verdict:
     """Return what all rules say, equal findings of several worlds merged into one."""
     told = _Told()
+    kept: dict[tuple[str, int], Any] = {}
     for world in worlds:
-        picture = Picture(world)
+        picture = Picture(world, kept)
         for rule in RULES.values():
             _ask(rule, picture, told)
     every = [world.choices for world in worlds]

@@ -9,7 +9,7 @@ from constructs_lib.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, range
 from constructs_lib.rules.lustre_file_systems import DESCRIBE, SUBJECTS
 from constructs_lib.rules.nodes import Node, catalogued, described
 from constructs_lib.rules.picture import Picture
-from constructs_lib.rules.reading import key, links, part, shown
+from constructs_lib.rules.reading import key, shown
 from constructs_lib.rules.rule import Fault, rule
 from constructs_lib.rules.storage import FileSystem
 
@@ -17,11 +17,9 @@ WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, l
 WORDS: Final = {"in": "admits", "out": "leads to"}
 
 
-def _mounts(node: Node, system: FileSystem) -> bool:
-    """Whether the user data of a node names a file system."""
-    return any(
-        (link.stack, link.logical_id) == system.key for link in links(part(node.launch, "UserData"))
-    )
+def _clients(picture: Picture, system: FileSystem) -> Sequence[Node]:
+    """Return the nodes whose user data names a file system."""
+    return picture.clients.get(system.key, ())
 
 
 def _closed(
@@ -52,9 +50,7 @@ def _closed(
 )
 def clients_shut_out(picture: Picture, system: FileSystem) -> Iterator[Fault]:
     """Look for rules that name the other side, or any block of addresses."""
-    for node in picture.nodes:
-        if not _mounts(node, system):
-            continue
+    for node in _clients(picture, system):
         clients, servers = node.groups(), system.groups()
         for closed in (
             *_closed(picture, servers, "in", clients),
@@ -77,9 +73,7 @@ def clients_shut_out(picture: Picture, system: FileSystem) -> Iterator[Fault]:
 )
 def servers_shut_out(picture: Picture, system: FileSystem) -> Iterator[Fault]:
     """As above, the other way."""
-    for node in picture.nodes:
-        if not _mounts(node, system):
-            continue
+    for node in _clients(picture, system):
         clients, servers = node.groups(), system.groups()
         for closed in (
             *_closed(picture, servers, "out", clients),
@@ -103,12 +97,11 @@ def clients_without_nitro_4(picture: Picture, system: FileSystem) -> Iterator[Fa
     """Ask the catalogue about the nodes that mount it."""
     if not system.over_efa():
         return
-    for node in picture.nodes:
-        if _mounts(node, system):
-            for name in node.type_names():
-                instance = catalogued(name)
-                if instance is not None and not instance.lustre_over_efa:
-                    yield Fault(f"{described(node)} launches {name}")
+    for node in _clients(picture, system):
+        for name in node.type_names():
+            instance = catalogued(name)
+            if instance is not None and not instance.lustre_over_efa:
+                yield Fault(f"{described(node)} launches {name}")
 
 
 @rule(
@@ -123,9 +116,7 @@ def clients_without_nitro_4(picture: Picture, system: FileSystem) -> Iterator[Fa
 )
 def far_from_its_clients(picture: Picture, system: FileSystem) -> Iterator[Fault]:
     """Compare the zones."""
-    for node in picture.nodes:
-        if not _mounts(node, system):
-            continue
+    for node in _clients(picture, system):
         subnets = node.subnets()
         if system.subnet() in subnets:
             continue

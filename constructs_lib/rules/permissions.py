@@ -1,6 +1,6 @@
 """Roles, who may take them, and what policies allow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,6 +70,9 @@ class Role:
         return [written(arn) for arn in arns if isinstance(arn, str) or written(arn)]
 
 
+Reader = Callable[[ResolvedResource], Sequence[Statement]]
+
+
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
     stated = document(policy)
     if isinstance(stated, Mapping):
@@ -79,12 +82,8 @@ def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
                 yield body
 
 
-def read_statements(resources: Sequence[ResolvedResource]) -> tuple[Statement, ...]:
-    """Return the statements of all identity policies of a world."""
-    return tuple(statement for r in resources for statement in _of(r))
-
-
-def _of(resource: ResolvedResource) -> Iterator[Statement]:
+def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
+    """Yield the statements of the identity policies in a resource."""
     if resource.resource_type in POLICIES:
         for body in _statements(resource.properties.get("PolicyDocument")):
             yield Statement(resource.place, body)
@@ -96,38 +95,43 @@ def _of(resource: ResolvedResource) -> Iterator[Statement]:
                     yield Statement(resource.place, body)
 
 
-def read_roles(resources: Sequence[ResolvedResource]) -> tuple[Role, ...]:
-    """Return the roles of a world."""
+def read_roles(resources: Sequence[ResolvedResource], statements: Reader) -> tuple[Role, ...]:
+    """Return the roles of a world.
+
+    Args:
+        resources: all resources.
+        statements: the statements of a resource's identity policies.
+    """
+    by_key = {(r.place.stack, r.place.logical_id): r for r in resources}
     attached: dict[Key, list[Statement]] = {}
     for resource in resources:
         if resource.resource_type in POLICIES:
             names = resource.properties.get("Roles") or resource.properties.get("RoleName") or []
             for name in names if isinstance(names, list) else [names]:
                 try:
-                    attached.setdefault(key(name), []).extend(_of(resource))
+                    attached.setdefault(key(name), []).extend(statements(resource))
                 except UndeterminedError:
                     continue
     found = []
     for resource in resources:
         if resource.resource_type == "AWS::IAM::Role":
-            own: list[Statement] = list(_of(resource))
+            own: list[Statement] = list(statements(resource))
             own += attached.get((resource.place.stack, resource.place.logical_id), [])
-            own += _by_reference(resource, resources)
+            for name in _managed(resource):
+                own += statements(by_key[name]) if name in by_key else ()
             found.append(Role(resource.place, resource.properties, tuple(own)))
     return tuple(found)
 
 
-def _by_reference(
-    role: ResolvedResource, resources: Sequence[ResolvedResource]
-) -> Iterator[Statement]:
-    """Yield the statements of managed policies of the templates that a role names."""
-    named = set()
+def _managed(role: ResolvedResource) -> Iterator[Key]:
+    """Yield the managed policies that a role names, in order and each once."""
+    seen: set[Key] = set()
     arns = role.properties.get("ManagedPolicyArns")
     for arn in arns if isinstance(arns, list) else []:
         try:
-            named.add(key(arn))
+            name = key(arn)
         except UndeterminedError:
             continue
-    for resource in resources:
-        if (resource.place.stack, resource.place.logical_id) in named:
-            yield from _of(resource)
+        if name not in seen:
+            seen.add(name)
+            yield name

@@ -4,9 +4,10 @@ Building it reads nothing that may be unknown; its parts read when a rule asks t
 say why they cannot tell (`reading.UndeterminedError`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Final, TypeVar
 
 from constructs_lib.rules.groups import Group, Groups, read_groups
 from constructs_lib.rules.job_environments import JobEnvironment, read_environments
@@ -18,17 +19,32 @@ from constructs_lib.rules.jobs import (
 )
 from constructs_lib.rules.networks import Networks, Subnet, read_networks
 from constructs_lib.rules.nodes import Node, read_nodes
-from constructs_lib.rules.permissions import Role, Statement, read_roles, read_statements
+from constructs_lib.rules.permissions import Role, Statement, read_roles, statements_of
 from constructs_lib.rules.reading import (
     Key,
     UndeterminedError,
     key,
+    keys,
     known,
+    links,
+    part,
     shown,
     texts_within,
 )
 from constructs_lib.rules.resolved import Place, ResolvedResource, World
 from constructs_lib.rules.storage import FileSystem, holds_data, read_file_systems
+
+T = TypeVar("T")
+
+PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+
+
+def named(node: Node) -> set[Key]:
+    """Return what a node's user data refers to, nothing where it is not known."""
+    try:
+        return {(to.stack, to.logical_id) for to in links(part(node.launch, "UserData"))}
+    except UndeterminedError:
+        return set()
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,18 @@ class Picture:
     """What the templates define together, in one world."""
 
     world: World
+    kept: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was made of single values before. Worlds share the values in which they agree, and
+    pictures of one judgement share this."""
+
+    def once(self, name: str, value: object, make: Callable[[], T]) -> T:
+        """Return what is made of a value that worlds share, made once under a name."""
+        found: T
+        place = (name, id(value))
+        if place not in self.kept:
+            self.kept[place] = make()
+        found = self.kept[place]
+        return found
 
     @property
     def resources(self) -> Sequence[ResolvedResource]:
@@ -137,12 +165,15 @@ class Picture:
     @cached_property
     def roles(self) -> Sequence[Role]:
         """Roles with the statements of their policies."""
-        return read_roles(self.resources)
+        return read_roles(self.resources, self._statements_of)
 
     @cached_property
     def statements(self) -> Sequence[Statement]:
         """Statements of all identity policies."""
-        return read_statements(self.resources)
+        return tuple(s for r in self.resources for s in self._statements_of(r))
+
+    def _statements_of(self, resource: ResolvedResource) -> Sequence[Statement]:
+        return self.once("statements", resource, lambda: tuple(statements_of(resource)))
 
     @cached_property
     def stateful(self) -> Sequence[ResolvedResource]:
@@ -157,13 +188,42 @@ class Picture:
             found.setdefault(resource.place.stack, []).append(resource)
         return tuple(Stack(members[0].place, tuple(members)) for members in found.values())
 
-    @cached_property
-    def _words(self) -> dict[Place, str]:
-        return {r.place: "\n".join(texts_within(dict(r.properties))) for r in self.resources}
-
     def words(self, resource: ResolvedResource) -> str:
         """Return every text of a resource, a line each, for a search in all of them."""
-        return self._words[resource.place]
+        return self.once(
+            "words", resource, lambda: "\n".join(texts_within(dict(resource.properties)))
+        )
+
+    @cached_property
+    def clients(self) -> Mapping[Key, Sequence[Node]]:
+        """Nodes by what their user data refers to, as a mount does to a file system."""
+        found: dict[Key, list[Node]] = {}
+        for node in self.nodes:
+            for name in self.once("links", node.launch, lambda node=node: named(node)):  # type: ignore[misc]
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def roles_of_nodes(self) -> frozenset[Key]:
+        """Roles that accelerated nodes and Batch jobs run with, as far as that is known."""
+        stated = [r.properties.get("IamInstanceProfileArn") for r in self.of(PCS_GROUP)]
+        for node in self.nodes:
+            try:
+                if node.efa_interfaces() or node.instance_types():
+                    profile = part(node.launch, "IamInstanceProfile")
+                    stated += [part(profile, "Arn"), part(profile, "Name"), profile]
+            except UndeterminedError:
+                continue
+        found: set[Key] = set()
+        for profile in stated:
+            try:
+                made = self.found(profile, "AWS::IAM::InstanceProfile")
+                found.update(keys(made.properties.get("Roles")) if made else ())
+            except UndeterminedError:
+                continue
+        for job in self.of("AWS::Batch::JobDefinition"):
+            found.update((link.stack, link.logical_id) for link in links(job.properties))
+        return frozenset(found)
 
     def dependencies(self, name: Key) -> set[Key]:
         """Return everything of its own stack that a resource waits for, directly or not."""

@@ -99,9 +99,9 @@ class _Resolution:
             if len(spread) < MOST_WORLDS:
                 spread.setdefault(key, world)
         subjects = sum(1 for _ in {(atom.kind, atom.subject) for atom in atoms})
-        questions = "question makes" if subjects == 1 else "questions make"
+        questions = "1 open question makes" if subjects == 1 else f"{subjects} open questions make"
         note = (
-            f"{subjects} open {questions} more than {MOST_WORLDS} combinations; "
+            f"{questions} more than {MOST_WORLDS} combinations; "
             f"{len(spread)} that differ most were looked at"
         )
         return [

@@ -126,6 +126,12 @@ def _script(node: Node) -> str:
     return "" if stated is None else script(stated)
 
 
+def _found(picture: Picture, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
+    return picture.once(
+        pattern.pattern, node.launch, lambda: tuple(pattern.finditer(_script(node)))
+    )
+
+
 @rule(
     "SAFETY-10",
     "warning",
@@ -137,9 +143,9 @@ def _script(node: Node) -> str:
     fix="build it into the image, or copy it to the data bucket or to ECR and fetch it there",
     check=SCRIPTS,
 )
-def fetched_at_boot(_picture: Picture, node: Node) -> Iterator[Fault]:
+def fetched_at_boot(picture: Picture, node: Node) -> Iterator[Fault]:
     """Look for downloads from elsewhere than AWS."""
-    for found in FETCHES.finditer(_script(node)):
+    for found in _found(picture, FETCHES, node):
         if not (found[1] and INSIDE.match(found[1])):
             yield Fault(f"user data fetches {next(g for g in found.groups() if g).strip()[:60]}")
 
@@ -155,9 +161,9 @@ def fetched_at_boot(_picture: Picture, node: Node) -> Iterator[Fault]:
     fix="remove the upgrade, and make a new image instead",
     check=SCRIPTS,
 )
-def upgraded_at_boot(_picture: Picture, node: Node) -> Iterator[Fault]:
+def upgraded_at_boot(picture: Picture, node: Node) -> Iterator[Fault]:
     """Look for an upgrade of everything."""
-    for found in UPGRADES.finditer(_script(node)):
+    for found in _found(picture, UPGRADES, node):
         yield Fault(f"user data runs {found[0].strip(' ;&|')}")
 
 

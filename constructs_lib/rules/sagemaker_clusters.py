@@ -1,18 +1,15 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from constructs_lib.rules.jobs import HyperPodGroup
 from constructs_lib.rules.permissions import Role, Statement
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
-    Key,
-    UndeterminedError,
     begins,
     items,
     keys,
-    links,
     number,
     part,
     shown,
@@ -25,7 +22,6 @@ HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schem
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
 SERVICE: Final = "sagemaker.amazonaws.com"
 SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
-PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
@@ -192,33 +188,6 @@ def any_role(_picture: Picture, statement: Statement) -> Iterator[Fault]:
         yield Fault("iam:PassRole on * without iam:PassedToService")
 
 
-def _taken(picture: Picture) -> set[Key]:
-    """Return the roles that accelerated nodes and Batch jobs run with, as far as that is known."""
-    found: set[Key] = set()
-    profiles = [part(group, "IamInstanceProfileArn") for group in _properties(picture, PCS_GROUP)]
-    for node in picture.nodes:
-        try:
-            if node.efa_interfaces() or node.instance_types():
-                stated = part(node.launch, "IamInstanceProfile")
-                profiles += [part(stated, "Arn"), part(stated, "Name"), stated]
-        except UndeterminedError:
-            continue
-    for profile in profiles:
-        try:
-            made = picture.found(profile, "AWS::IAM::InstanceProfile")
-            found.update(keys(made.properties.get("Roles")) if made else ())
-        except UndeterminedError:
-            continue
-    for job in _properties(picture, "AWS::Batch::JobDefinition"):
-        for link in links(job):
-            found.add((link.stack, link.logical_id))
-    return found
-
-
-def _properties(picture: Picture, kind: str) -> Iterator[Mapping[str, Any]]:
-    return (resource.properties for resource in picture.of(kind))
-
-
 @rule(
     "SAGEMAKER-18",
     "warning",
@@ -232,7 +201,7 @@ def _properties(picture: Picture, kind: str) -> Iterator[Mapping[str, Any]]:
 def administering_job(picture: Picture, role: Role) -> Iterator[Fault]:
     """Look for the two managed policies on roles of jobs and nodes."""
     services = {service for service, _ in role.trusted()}
-    if SERVICE not in services and role.key not in _taken(picture):
+    if SERVICE not in services and role.key not in picture.roles_of_nodes:
         return
     for policy in role.managed():
         if policy.endswith(ADMINISTRATION):

@@ -96,13 +96,13 @@ class FileSystem:
 
 def plain(value: Any) -> Any:
     """Return a value whose texts are plain, for functions that know no `Text`."""
-    if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
-        return "".join(str(piece) for piece in value.parts)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    return value
+    if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
+        return "".join(str(piece) for piece in value.parts)
+    return {} if isinstance(value, Mapping) else value
 
 
 def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from constructs_lib.rules.acknowledgements import Acknowledgement
-from constructs_lib.rules.assembly_metadata import paths, recorded, stacks_metadata
+from constructs_lib.rules.assembly_metadata import Metadata, paths, recorded, stacks_metadata
 from constructs_lib.rules.resolution import connected
 from constructs_lib.rules.resolved import Place
 from constructs_lib.rules.scope import as_text, is_list
@@ -37,7 +37,7 @@ class Sources:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
         self.errors: list[str] = []
         self._sources: list[_Source] = []
-        self._metadata: dict[Path, Mapping[str, Mapping[str, Any]]] = {}
+        self._metadata: dict[Path, Mapping[str, Metadata]] = {}
         self._names: set[str] = set()
         for argument in given:
             try:

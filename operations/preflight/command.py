@@ -62,7 +62,7 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     from operations.aws import Account  # noqa: PLC0415
     from operations.cli import UsageError, find  # noqa: PLC0415
     from operations.preflight.preflight import NAMES, preflight  # noqa: PLC0415
-    from operations.preflight.synthesis import Synthesis  # noqa: PLC0415
+    from operations.preflight.synthesis import PATIENT_SECONDS, Synthesis  # noqa: PLC0415
 
     for name in arguments.only:
         if name not in NAMES:
@@ -71,7 +71,8 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     account, now = Account(spec.region), datetime.now(UTC)
     if arguments.only and RULES not in arguments.only:
         return preflight(spec, account, now, only=arguments.only)
-    with Synthesis(spec, path) as synthesis:
+    patient = PATIENT_SECONDS if arguments.only else None
+    with Synthesis(spec, path, seconds=patient) as synthesis:
         return preflight(spec, account, now, only=arguments.only, templates=synthesis.report)
 
 

@@ -17,6 +17,8 @@ from operations.rehearsal.cdk import ROOT, CdkMissingError, surroundings
 
 SECONDS: Final = 12.0
 """A synthesis takes a few seconds; a preflight is to end within 15, whatever else runs here."""
+PATIENT_SECONDS: Final = 300.0
+"""Where nothing else is looked at."""
 
 
 class NotSynthesizedError(RuntimeError):
@@ -112,7 +114,9 @@ class Synthesis:
         try:
             self._child.wait(max(self._latest - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
-            raise NotSynthesizedError(f"it took more than {self._seconds:.0f} s") from None
+            raise NotSynthesizedError(
+                f"it took more than {self._seconds:.0f} s; --only fabric-rules waits longer"
+            ) from None
         # Whatever gate refused it: the templates are written before the gates are asked.
         stage = self._assembly / f"assembly-{self._spec.name}"
         sources = Sources([str(stage)]) if stage.is_dir() else None

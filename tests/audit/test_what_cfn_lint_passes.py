@@ -1,4 +1,4 @@
-"""The five faults that cfn-lint 1.58 lets pass, found by the command in our own templates."""
+"""Five faults that cfn-lint 1.58 lets pass with exit 0, in templates of ours, by the command."""
 
 import argparse
 import io
