@@ -60,7 +60,7 @@ def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Pro
             "nodes.interface_layout",
             environment.nodes.interface_layout,
             "PCS does not take efa-only interfaces; write "
-            'interface_layout="address-per-card" with slurm',
+            'interface_layout="address-per-card"',
         )
 
 
