@@ -1,6 +1,6 @@
 """A real Slurm of four nodes and a spare one on this machine.
 
-Debian's daemons on loopback, in a temporary folder; without munge, cgroups or containers.
+Debian's daemons on loopback, in a temporary folder; without root, cgroups or containers.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Self
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DAEMONS: Final = ("slurmctld", "slurmd", "sbatch")
+DAEMONS: Final = ("munged", "slurmctld", "slurmd", "sbatch")
 SYSTEM_PATH: Final = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
 NODES: Final = ("n1", "n2", "n3", "n4")
 SPARE: Final = "n5"
@@ -28,10 +28,12 @@ CONF: Final = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
-AuthType=auth/slurm
-CredType=cred/slurm
+# auth/slurm would need no daemon, but its sockets are in /run (24.11): all slurmd of a machine
+# then fight for one, and a Slurm that is there already would lose its own.
+AuthType=auth/munge
+CredType=cred/munge
 # A requeued job waits until its last credential has expired: 120 s by default, 5 at least.
-AuthInfo=cred_expire=5
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 SlurmUser={user}
 SlurmdUser={user}
 StateSaveLocation={folder}/state
@@ -118,10 +120,16 @@ class Slurm:
             folder=self.folder, prolog=self.prolog, host=host, user=user, ports=ports
         )
         self.conf.write_text(text)
-        key = self.conf.with_name("slurm.key")
-        key.write_bytes(os.urandom(1024))
-        key.chmod(0o600)
+        munge = self.folder / "munge"
+        munge.mkdir(mode=0o700)
+        (munge / "key").write_bytes(os.urandom(1024))
+        (munge / "key").chmod(0o600)
+        files = ("socket", "key-file", "pid-file", "log-file", "seed-file")
+        options = [f"--{name}={munge / name.removesuffix('-file')}" for name in files]
         try:
+            # --force: it would have everybody reach the socket, and only we should.
+            self._start("munged", "munged", "--foreground", "--force", *options)
+            until("munge", (munge / "socket").exists)
             self._start("slurmctld", "slurmctld", "-D")
             for node in (*NODES, SPARE):
                 self.power_on(node)

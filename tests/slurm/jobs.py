@@ -12,7 +12,7 @@ STEPS = 60
 EVERY = 10
 VARIABLES = {
     "ULTRACLUSTER_PYTHON": sys.executable,
-    "ULTRACLUSTER_EFA": "0",
+    "ULTRACLUSTER_FABRIC": "none",
     "PYTHONPATH": str(ROOT),
     "OMP_NUM_THREADS": "1",
     "SLURM_WAIT": "2",
