@@ -33,13 +33,41 @@ RECIPE = Settings(
 )
 """
 
+Curve = dict[int, tuple[float, float]]
+"""Loss and norm of the gradient by step."""
+
 
 class Job:
     """One job of `train.sbatch` and the folder that it is submitted from."""
 
-    def __init__(self, slurm: Slurm, work: Path, tokens: Path) -> None:
-        self.slurm, self.work, self.tokens = slurm, work, tokens
+    def __init__(self, slurm: Slurm | None, work: Path, tokens: Path) -> None:
+        self._slurm, self.work, self.tokens = slurm, work, tokens
         self.number = 0
+
+    @property
+    def slurm(self) -> Slurm:
+        """The cluster that it is submitted to."""
+        assert self._slurm is not None
+        return self._slurm
+
+    def write_recipe(
+        self, *, partition_size: int = 1, steps: int = STEPS, before: str = ""
+    ) -> None:
+        """Write what the run is.
+
+        Args:
+            partition_size: processes that hold one copy of the state.
+            steps: length of the run.
+            before: code that the recipe runs before it says so.
+        """
+        recipe = RECIPE.format(
+            tokens=str(self.tokens),
+            steps=steps,
+            every=EVERY,
+            partition_size=partition_size,
+            before=before,
+        )
+        (self.work / "recipe.py").write_text(recipe)
 
     def submit(
         self,
@@ -55,19 +83,12 @@ class Job:
         Args:
             options: more for sbatch.
             nodes: how many.
-            partition_size: processes that hold one copy of the state.
-            steps: length of the run.
-            before: code that a recipe runs before it says what the run is.
+            partition_size: as in `write_recipe`, like the two that follow.
+            steps: the same.
+            before: the same.
             variables: more for the job's environment.
         """
-        recipe = RECIPE.format(
-            tokens=str(self.tokens),
-            steps=steps,
-            every=EVERY,
-            partition_size=partition_size,
-            before=before,
-        )
-        (self.work / "recipe.py").write_text(recipe)
+        self.write_recipe(partition_size=partition_size, steps=steps, before=before)
         self.number = self.slurm.submit(
             SCRIPTS / "train.sbatch",
             "recipe.py",
@@ -88,7 +109,7 @@ class Job:
             return []
         return [json.loads(line) for line in file.read_text().rpartition("\n")[0].splitlines()]
 
-    def curve(self) -> dict[int, tuple[float, float]]:
+    def curve(self) -> Curve:
         """Return loss and norm of each step; where a step occurs twice, the later one counts."""
         return {e["step"]: (e["loss"], e["norm"]) for e in self.record() if e["event"] == "step"}
 
