@@ -1,4 +1,4 @@
-"""A real Slurm of four nodes and a spare one on this machine.
+"""A real Slurm of four nodes and three spare ones on this machine.
 
 Debian's daemons on loopback, in a temporary folder; without root, cgroups or containers.
 """
@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DAEMONS: Final = ("munged", "slurmctld", "slurmd", "sbatch")
 SYSTEM_PATH: Final = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
 NODES: Final = ("n1", "n2", "n3", "n4")
-SPARE: Final = "n5"
+SPARE: Final = ("n5", "n6", "n7")
 PATIENCE: Final = 120.0
 """Seconds after which something is not coming any more, also on a busy machine."""
 
@@ -44,9 +44,9 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 CommunicationParameters=NoInAddrAny
-# A node that is silent for so long is down.
-SlurmdTimeout=4
-MessageTimeout=3
+# A node that is silent for so long is down; less, and a busy machine has dead nodes.
+SlurmdTimeout=10
+MessageTimeout=5
 BatchStartTimeout=2
 KillWait=2
 # A node that comes back is used again, also one that rebooted unexpectedly.
@@ -63,9 +63,11 @@ NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
 NodeName=n3 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[3]} CPUs=2
 NodeName=n4 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[4]} CPUs=2
 NodeName=n5 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[5]} CPUs=2
+NodeName=n6 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[6]} CPUs=2
+NodeName=n7 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[7]} CPUs=2
 PartitionName=train Nodes=n[1-4] Default=YES MaxTime=INFINITE State=UP
 # For what takes a minute of waiting, beside all else.
-PartitionName=beside Nodes=n5 MaxTime=INFINITE State=UP
+PartitionName=beside Nodes=n[5-7] MaxTime=INFINITE State=UP
 PropagatePrioProcess=1
 """
 
@@ -115,7 +117,7 @@ class Slurm:
             (self.folder / name).mkdir()
         host = socket.gethostname().partition(".")[0]
         user = pwd.getpwuid(os.getuid()).pw_name
-        ports = free_ports(2 + len(NODES))
+        ports = free_ports(1 + len(NODES) + len(SPARE))
         text = CONF.format(
             folder=self.folder, prolog=self.prolog, host=host, user=user, ports=ports
         )
@@ -131,7 +133,7 @@ class Slurm:
             self._start("munged", "munged", "--foreground", "--force", *options)
             until("munge", (munge / "socket").exists)
             self._start("slurmctld", "slurmctld", "-D")
-            for node in (*NODES, SPARE):
+            for node in (*NODES, *SPARE):
                 self.power_on(node)
             until("four idle nodes", lambda: set(self.states().values()) == {"idle"})
         except BaseException:
@@ -184,7 +186,7 @@ class Slurm:
         return done.stdout.strip()
 
     def states(self) -> dict[str, str]:
-        """Return the state of each node but the spare one."""
+        """Return the state of each node but the spare ones."""
         ask = ("sinfo", "--noheader", "--Node", "--partition=train", "--format=%N %t")
         rows = self.ask(*ask).splitlines()
         return dict(row.split(maxsplit=1) for row in rows)

@@ -19,7 +19,7 @@ REQUIRED = "ULTRACLUSTER_SYSTEM_PACKAGES"
 def machine(tmp_path_factory) -> Machine:
     """What the prolog looks at on each node."""
     machine = Machine(tmp_path_factory.mktemp("machine"))
-    for node in (*NODES, SPARE):
+    for node in (*NODES, *SPARE):
         machine.mend(node)
     return machine
 

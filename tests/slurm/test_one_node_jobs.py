@@ -15,16 +15,13 @@ CRASHES = "import os\nassert 'SLURM_SRUN_COMM_HOST' not in os.environ, 'no luck 
 @pytest.fixture(scope="module")
 def jobs(session: Slurm, tokens: Path, tmp_path_factory) -> Iterator[dict[str, Job]]:
     """All of them, submitted, and the one that is told to stop told so."""
-    names = ("orphaned", "stopped", "cancelled", "crashing", "mistaken")
+    names = ("stopped", "cancelled", "crashing", "mistaken")
     jobs = {name: Job(session, tmp_path_factory.mktemp(name), tokens) for name in names}
-    jobs["orphaned"].submit(nodes=1, steps=150)
     jobs["crashing"].submit(nodes=1, before=CRASHES, ULTRACLUSTER_MOST_FAILURES="1")
     jobs["stopped"].submit(nodes=1, steps=150)
     jobs["cancelled"].submit(nodes=1, steps=1_000_000)
     # The ranks find this one: it takes knowing how many there are.
     jobs["mistaken"].submit(nodes=1, partition_size=3)
-    jobs["orphaned"].until_step(EVERY + 2)
-    session.cut(session.job(jobs["orphaned"].number)["BatchHost"])
     jobs["stopped"].until_step(EVERY + 2)
     # As Slurm does before a time limit or a preemption: to the tasks, not to the script.
     session.ask("scancel", "--signal=TERM", str(jobs["stopped"].number))
@@ -32,18 +29,6 @@ def jobs(session: Slurm, tokens: Path, tmp_path_factory) -> Iterator[dict[str, J
     session.ask("scancel", str(jobs["cancelled"].number))
     with whole(session):
         yield jobs
-
-
-def test_a_job_survives_the_node_that_runs_its_script(jobs: dict[str, Job], session: Slurm):
-    """Nobody is left to ask for a requeue: Slurm finds the node silent, and does it by itself."""
-    job = jobs["orphaned"]
-    ended = job.ended()
-
-    assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), job.output()
-    assert job.starts()[0] == 0
-    assert job.starts()[1] >= EVERY
-    assert sorted(job.curve()) == list(range(1, 151))
-    assert list(session.states().values()).count("down*") == 1
 
 
 def test_a_job_that_is_told_to_stop_saves_and_comes_back(jobs: dict[str, Job]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import SPARE, Slurm, until
+from tests.slurm.cluster import Slurm, until
 from tests.slurm.jobs import EVERY, STEPS, VARIABLES, Curve, Job
 
 LEISURELY = """
@@ -16,7 +16,7 @@ if "SLURM_SRUN_COMM_HOST" in os.environ:
     import time
     from training.trainer import Trainer
     step = Trainer._step
-    Trainer._step = lambda *given: time.sleep(0.3) or step(*given)
+    Trainer._step = lambda *given: time.sleep(0.1) or step(*given)
 """
 """Steps that take their time, as real ones do, and leave the processor to other tests."""
 
@@ -26,8 +26,19 @@ def out_of_time(session: Slurm, tokens: Path, tmp_path_factory) -> Job:
     """A job that its time limit of a minute stops, running beside all others from the beginning."""
     job = Job(session, tmp_path_factory.mktemp("out-of-time"), tokens)
     # Slurm looks at limits every 30 s, and warns up to that much early.
-    options = (f"--nodelist={SPARE}", "--partition=beside", "--time=1", "--signal=TERM@5")
+    options = ("--partition=beside", "--time=1", "--signal=TERM@5")
     job.submit(*options, nodes=1, steps=1_000_000, before=LEISURELY)
+    return job
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orphaned(session: Slurm, tokens: Path, tmp_path_factory, out_of_time: Job) -> Job:
+    """A job beside all others whose node dies, with the script of the job on it."""
+    job = Job(session, tmp_path_factory.mktemp("orphaned"), tokens)
+    job.submit("--partition=beside", nodes=1, steps=2 * STEPS, before=LEISURELY)
+    out_of_time.until_step(1)
+    job.until_step(EVERY + 2)
+    session.cut(session.job(job.number)["BatchHost"])
     return job
 
 
@@ -74,6 +85,18 @@ def test_a_mistake_is_found_before_any_rank_is_started(job: Job):
     assert "run.steps = 0: must be at least 1; write 1 or more" in job.output()
     assert "(not requeued)" in job.output()
     assert not (job.work / "run").exists()
+
+
+def test_a_job_survives_the_node_that_runs_its_script(orphaned: Job):
+    """Nobody is left to ask for a requeue: Slurm finds the node silent, and does it by itself."""
+    job = orphaned
+    ended = job.ended()
+
+    assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1"), job.output()
+    assert job.starts()[0] == 0
+    assert job.starts()[1] in {EVERY, 2 * EVERY, 3 * EVERY}
+    assert sorted(job.curve()) == list(range(1, 2 * STEPS + 1))
+    assert "requeued" not in job.output()
 
 
 def test_the_job_is_told_before_its_time_is_up(out_of_time: Job):
