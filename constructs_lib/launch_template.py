@@ -10,6 +10,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.catalogue.interfaces import layout
+from constructs_lib.image import image_id
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
 
@@ -64,7 +65,7 @@ class EfaLaunchTemplate(Construct):
             "Resource",
             launch_template_data=TemplateData(
                 instance_type=spec.instance_type,
-                image_id=self._image(spec),
+                image_id=image_id(self, spec.image),
                 network_interfaces=self._interfaces(spec),
                 placement=self._placement(placement),
                 capacity_reservation_specification=self._capacity(placement),
@@ -116,17 +117,6 @@ class EfaLaunchTemplate(Construct):
             )
             for interface in layout(spec.instance, spec.interface_layout)
         ]
-
-    def _image(self, spec: NodesSpec) -> str:
-        if spec.image.startswith("ami-"):
-            return spec.image
-        if ":" in spec.image:
-            # A version or label. CloudFormation's parameters take neither, and the library would
-            # drop it in silence; EC2 resolves it at every launch, to the image that it names.
-            return f"resolve:ssm:{spec.image}"
-        # Resolved when the stack is deployed, so that all nodes of a version boot one image;
-        # `resolve:ssm:` in the template would resolve at every launch.
-        return ec2.MachineImage.from_ssm_parameter(spec.image).get_image(self).image_id
 
     def _placement(
         self, placement: ClusterPlacement | None

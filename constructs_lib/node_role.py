@@ -42,12 +42,23 @@ class NodeRole(Construct):
         *,
         bucket: s3.IBucket,
         key: kms.IKey,
+        path: str | None = None,
     ) -> None:
+        """Define the role.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            bucket: whose objects nodes read and write.
+            key: the key that encrypts them.
+            path: path of the role, where a service takes roles by it.
+        """
         super().__init__(scope, construct_id)
 
         self.role = iam.Role(
             self,
             "Resource",
+            path=path,
             description="Cluster nodes",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )

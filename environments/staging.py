@@ -5,6 +5,7 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
@@ -18,7 +19,14 @@ STAGING = EnvironmentSpec(
         training_subnet_cidrs=("10.1.0.0/22",),
         public_subnet_cidr="10.1.240.0/28",
     ),
-    nodes=NodesSpec(instance_type="p4d.24xlarge", count=NODES),
+    nodes=NodesSpec(
+        instance_type="p4d.24xlarge",
+        count=NODES,
+        interface_layout="address-per-card",
+        image=PCS_READY_AMI,
+        root_device_name="/dev/sda1",
+    ),
+    slurm=SlurmSpec(),
     # A checkpoint of 50 billion parameters is 0.7 TB (14 bytes each); 9.4 TiB holds a dozen
     # beside the data, and writes one in 5 minutes at 2.3 GB/s.
     storage=LustreSpec(

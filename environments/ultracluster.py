@@ -5,6 +5,7 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 4096 // GPUS_PER_NODE
@@ -15,17 +16,22 @@ ULTRACLUSTER = EnvironmentSpec(
     availability_zone_id="use1-az6",
     network=NetworkSpec(
         cidr="10.2.0.0/16",
-        # 512 nodes at one address, SageMaker's 5 for each of 512, file servers and endpoints:
-        # 3,169 of the 4,091 addresses of a /20.
-        training_subnet_cidrs=("10.2.0.0/20",),
+        # 512 nodes at four addresses, as Slurm wants them, SageMaker's 5 for each of 512, file
+        # servers, endpoints, controller and login node: 4,707 of the 8,187 addresses of a /19.
+        training_subnet_cidrs=("10.2.0.0/19",),
         public_subnet_cidr="10.2.240.0/28",
         flow_log_retention_days=365,
     ),
     nodes=NodesSpec(
         instance_type="p4d.24xlarge",
         count=NODES,
+        interface_layout="address-per-card",
+        image=PCS_READY_AMI,
+        root_device_name="/dev/sda1",
         capacity_reservation=CapacityReservationSpec(),
     ),
+    # Nodes and a login node: LARGE. Job records are kept for a year.
+    slurm=SlurmSpec(accounting_days=365),
     # A checkpoint of a trillion parameters is 14 TB (14 bytes each). 98.4 TiB, the default quota
     # of PERSISTENT_2 capacity, holds six of them beside the data, and at 1,000 MB/s per TiB
     # (98.4 GB/s) one is written in 143 s: under 2 % of a checkpoint interval of 2.5 hours.

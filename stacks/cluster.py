@@ -1,6 +1,7 @@
-"""The EC2 nodes."""
+"""The EC2 nodes: their placement, capacity and launch template, and who launches them."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
@@ -9,12 +10,18 @@ from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole, mount_lustre
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.slurm import SlurmSpec
 from stacks.network import NetworkStack
+from stacks.slurm import Slurm
 from stacks.storage import StorageStack
 
 
 class ClusterStack(cdk.Stack):
-    """Placement, capacity, launch template and the group of nodes that scales to zero."""
+    """Placement, capacity and launch template.
+
+    Nodes are launched by one of two and never by both, as each would count on all of the capacity:
+    by an Auto Scaling group, or by Slurm where the environment has it (decision 0006).
+    """
 
     def __init__(
         self,
@@ -33,29 +40,58 @@ class ClusterStack(cdk.Stack):
             description=f"Cluster of the {spec.name} training environment",
         )
 
-        placement = ClusterPlacement(
+        self.placement = ClusterPlacement(
             self,
             "Placement",
             spec=spec.nodes,
             availability_zone_id=spec.availability_zone_id,
             reservation_tags={ENVIRONMENT_TAG: spec.name},
         )
-        self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
+        self.job_parameters: dict[str, str] = {}
+        """What jobs have to know of the nodes, by name."""
+        if spec.slurm is None:
+            self._scaled(spec, network, storage)
+        else:
+            self._launched_by_slurm(spec.slurm, spec, network, storage)
+
+    def _scaled(self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack) -> None:
+        self.node_role: iam.IRole = NodeRole(
+            self, "NodeRole", bucket=storage.bucket, key=storage.key
+        ).role
         self.launch_template = EfaLaunchTemplate(
             self,
             "LaunchTemplate",
             spec=spec.nodes,
             security_groups=network.security_groups,
-            placement=placement,
+            placement=self.placement,
             role=self.node_role,
             user_data=mount_lustre(
                 dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
             ),
         )
-        self.nodes = NodeGroup(
+        nodes = NodeGroup(
             self,
             "Nodes",
             launch_template=self.launch_template,
             subnets=network.training_subnets,
             count=spec.nodes.count,
         )
+        self.job_parameters["node-group-name"] = nodes.resource.ref
+
+    def _launched_by_slurm(
+        self,
+        slurm: SlurmSpec,
+        spec: EnvironmentSpec,
+        network: NetworkStack,
+        storage: StorageStack,
+    ) -> None:
+        nodes = Slurm(
+            self,
+            "Slurm",
+            spec=spec,
+            slurm=slurm,
+            network=network,
+            storage=storage,
+            placement=self.placement,
+        )
+        self.node_role, self.launch_template = nodes.node_role, nodes.launch_template

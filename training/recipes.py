@@ -4,7 +4,9 @@ Paths are relative, so that the job's working folder (the Lustre mount on a clus
 Which partition size a model needs on which GPU is worked out in docs/training/README.md.
 """
 
+import argparse
 import runpy
+from collections.abc import Iterable
 from pathlib import Path
 
 from training.problems import UserError
@@ -104,3 +106,25 @@ def find(name: str) -> Settings:
     if not isinstance(recipe, Settings):
         raise UserError(f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it")
     return recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a command the two arguments that say what a run is."""
+    parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
+    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
+
+
+def chosen(recipe: str, changes: Iterable[str]) -> Settings:
+    """Return a recipe with every `PART.NAME=VALUE` applied.
+
+    Raises:
+        UserError: If there is no such recipe or setting, or the values cannot be.
+    """
+    return find(recipe).override(dict(map(_split, changes)))
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
+    return name, value

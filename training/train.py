@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training.mesh import Launch, Layout
 from training.problems import UserError
-from training.recipes import find
+from training.recipes import add_arguments, chosen
 from training.settings import Settings
 from training.trainer import Trainer
 
@@ -68,18 +68,6 @@ def train(settings: Settings, launch: Launch) -> int:
         dist.destroy_process_group()
 
 
-def split(text: str) -> tuple[str, str]:
-    """Return name and value of `PART.NAME=VALUE`.
-
-    Raises:
-        UserError: If there is no value.
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: has no value; write PART.NAME=VALUE")
-    return name, value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
@@ -87,14 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
-    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
+    add_arguments(parser)
     given = parser.parse_args(arguments)
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     launch = Launch()
     try:
         launch = Launch.read(os.environ)
-        return train(find(given.recipe).override(dict(map(split, given.set))), launch)
+        return train(chosen(given.recipe, given.set), launch)
     except UserError as error:
         if launch.rank == 0:
             sys.stderr.write(f"{error}\n")

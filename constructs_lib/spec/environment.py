@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from constructs_lib.catalogue import instances
+from constructs_lib.catalogue import instances, slurm
 from constructs_lib.cost.quantities import bill
 from constructs_lib.cost.sheet import CostSheet, cost_sheet
 from constructs_lib.spec import ceiling
@@ -21,6 +21,8 @@ from constructs_lib.spec.network import (
 )
 from constructs_lib.spec.nodes import NodesSpec
 from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.slurm import SlurmSpec
+from constructs_lib.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
@@ -71,6 +73,9 @@ class EnvironmentSpec(Spec):
     budget: BudgetSpec
     """What a day of it may cost."""
 
+    slurm: SlurmSpec | None = None
+    """Slurm on the nodes; without it they are started by an Auto Scaling group from zero."""
+
     termination_protection: bool = False
     """Whether stacks that hold state refuse to be deleted."""
 
@@ -81,6 +86,7 @@ class EnvironmentSpec(Spec):
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
             "file system": self._lustre_interfaces(),
             "endpoints": len(self.network.interface_endpoints),
+            **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
         }
 
     def cost_sheet(self) -> CostSheet:
@@ -91,6 +97,19 @@ class EnvironmentSpec(Spec):
             stated=self.budget.stated(self.region),
             stand_in=self.budget.price_region,
         )
+
+    def slurm_size(self) -> str:
+        """Return the Size of the PCS cluster.
+
+        Raises:
+            LookupError: where the environment has no Slurm, or too many nodes for any.
+        """
+        if self.slurm is None:
+            raise LookupError("the environment has no Slurm")
+        size = self.slurm.size or slurm.size_for(self.nodes.count + self.slurm.login_instances)
+        if size is None:
+            raise LookupError(f"no size of PCS manages {self.nodes.count} nodes")
+        return size
 
     def _lustre_interfaces(self) -> int:
         gib = self.storage.capacity_gib or 0
@@ -214,6 +233,14 @@ class EnvironmentSpec(Spec):
     def _subnets_field(self) -> str:
         own = isinstance(self.network, NetworkSpec)
         return "network.training_subnet_cidrs" if own else "network.training_subnets"
+
+    @rule
+    def _slurm_fits(self) -> Iterator[Problem]:
+        for fits in SLURM_RULES:
+            try:
+                yield from list(fits(self))
+            except UndeterminedError:
+                continue
 
     @rule
     def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:

@@ -26,6 +26,10 @@ class Network(Protocol):
         """Return a placement group as DescribePlacementGroups does."""
         ...
 
+    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
+        """Return a launch template by its id."""
+        ...
+
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:

@@ -196,6 +196,13 @@ def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], 
         del scope, cluster
         for subnet_id in given["SubnetIds"]:
             required_subnet(network, "Pcs", str(subnet_id))
+        template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
+        if template is not None and network.launch_template(str(template)) is None:
+            raise ServiceError(
+                "Pcs",
+                "InvalidLaunchTemplateId.NotFound",
+                f"The specified launch template, with template ID {template}, does not exist",
+            )
         # PCS refuses any other profile (PCS User Guide, "IAM instance profiles"; 2026-11-23).
         profile = str(given["IamInstanceProfileArn"]).split(":instance-profile/", 1)[-1]
         if not profile.rsplit("/", 1)[-1].startswith("AWSPCS") and "aws-pcs/" not in profile:

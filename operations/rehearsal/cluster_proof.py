@@ -4,8 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from constructs_lib.catalogue.interfaces import FABRIC_TYPES, layout
+from constructs_lib.spec.environment import EnvironmentSpec
+from operations.rehearsal import slurm_proof
 from operations.rehearsal.network_proof import training_subnets
 from operations.rehearsal.proof import Check, Evidence, equal
+
+
+def template_path(spec: EnvironmentSpec) -> str:
+    """Return where the cluster stack has the nodes' launch template."""
+    return "LaunchTemplate/Resource" if spec.slurm is None else "Slurm/LaunchTemplate/Resource"
 
 
 def template_data(evidence: Evidence) -> dict[str, Any]:
@@ -13,7 +20,7 @@ def template_data(evidence: Evidence) -> dict[str, Any]:
     answer = evidence.cloud.ask(
         "ec2",
         "describe_launch_template_versions",
-        LaunchTemplateId=evidence.deployment.id_at("Cluster", "LaunchTemplate/Resource"),
+        LaunchTemplateId=evidence.deployment.id_at("Cluster", template_path(evidence.spec)),
         Versions=["$Latest"],
     )
     data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
@@ -49,9 +56,11 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
         evidence.deployment.id_at("Network", f"{name}/Resource/Resource")
         for name in ("Fabric", "Nodes")
     }
+    if evidence.spec.slurm is not None:
+        groups.add(evidence.deployment.id_at("Cluster", "Slurm/Group/Resource/Resource"))
     yield Check(
         "groups of every interface",
-        "fabric and nodes",
+        "fabric and nodes" if evidence.spec.slurm is None else "fabric, nodes and Slurm",
         [interface.get("Groups") for interface in interfaces],
         ok=bool(interfaces) and all(set(i.get("Groups", [])) == groups for i in interfaces),
     )
@@ -120,6 +129,17 @@ def reservation(evidence: Evidence, target: str | None) -> Iterator[Check]:
 
 
 def node_group(evidence: Evidence) -> Iterator[Check]:
+    """Nodes are launched between none and all, by Slurm or by an Auto Scaling group, never both."""
+    scaled = evidence.deployment.of_type("AWS::AutoScaling::AutoScalingGroup", "Cluster")
+    slurm = evidence.spec.slurm
+    yield equal("Auto Scaling groups", 1 if slurm is None else 0, len(scaled))
+    if slurm is None:
+        yield from auto_scaling_group(evidence)
+    else:
+        yield from slurm_proof.node_groups(evidence, slurm)
+
+
+def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
     """Nodes scale between zero and full size, in the training subnets."""
     name = evidence.deployment.id_at("Cluster", "Nodes/Resource")
     found = evidence.cloud.ask(

@@ -36,6 +36,15 @@ def _budget(cloud: Cloud, name: str) -> Any:
     return [cloud.ask("budgets", "describe_budget", AccountId=account, BudgetName=name)["Budget"]]
 
 
+def _last(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
+
+
+def _cluster_of(arn: str) -> str:
+    """Return the cluster's id in the ARN of a part of it: `cluster/<id>/queue/<id>`."""
+    return arn.rsplit("/", 3)[-3]
+
+
 FINDERS: Final[dict[str, Finder]] = {
     "AWS::AutoScaling::AutoScalingGroup": lambda cloud, name: cloud.ask(
         "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name]
@@ -71,6 +80,22 @@ FINDERS: Final[dict[str, Finder]] = {
         group
         for group in cloud.ask("logs", "describe_log_groups", logGroupNamePrefix=name)["logGroups"]
         if group["logGroupName"] == name
+    ],
+    "AWS::PCS::Cluster": lambda cloud, arn: [
+        cloud.ask("pcs", "get_cluster", clusterIdentifier=_last(arn))["cluster"]
+    ],
+    "AWS::PCS::ComputeNodeGroup": lambda cloud, arn: [
+        cloud.ask(
+            "pcs",
+            "get_compute_node_group",
+            clusterIdentifier=_cluster_of(arn),
+            computeNodeGroupIdentifier=_last(arn),
+        )["computeNodeGroup"]
+    ],
+    "AWS::PCS::Queue": lambda cloud, arn: [
+        cloud.ask(
+            "pcs", "get_queue", clusterIdentifier=_cluster_of(arn), queueIdentifier=_last(arn)
+        )["queue"]
     ],
     "AWS::S3::Bucket": lambda cloud, name: [cloud.ask("s3", "head_bucket", Bucket=name)],
     "AWS::SNS::Topic": lambda cloud, name: [

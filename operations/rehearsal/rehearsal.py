@@ -18,6 +18,7 @@ from operations.rehearsal import (
     budget_proof,
     cluster_proof,
     network_proof,
+    slurm_proof,
     storage_proof,
     training_proof,
 )
@@ -36,6 +37,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "launch template": cluster_proof.launch_template,
     "placement and capacity": cluster_proof.placement,
     "nodes": cluster_proof.node_group,
+    "Slurm": slurm_proof.slurm,
     "Lustre": storage_proof.lustre,
     "data bucket": storage_proof.bucket,
     "roles": training_proof.roles,
@@ -94,8 +96,10 @@ class Rehearsal:
     def _stand_in(self, emulator: Emulator, directory: Path) -> None:
         """Make here what the account is taken to hold: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
-        if name := image_parameter(account, self._spec.nodes.image):
-            self._display.note(f"  {name} is not here; a stand-in names an image that is none")
+        slurm = self._spec.slurm
+        for image in {self._spec.nodes.image, (slurm and slurm.login_image) or ""}:
+            if name := image_parameter(account, image):
+                self._display.note(f"  {name} is not here; a stand-in names an image that is none")
         network = self._spec.network
         if not isinstance(network, ExistingNetworkSpec):
             return

@@ -12,6 +12,7 @@ from constructs_lib.spec.environment import *
 from constructs_lib.spec.lustre import *
 from constructs_lib.spec.network import *
 from constructs_lib.spec.nodes import *
+from constructs_lib.spec.slurm import *
 """
 
 STAND_IN_IMAGE: Final = "ami-0123456789abcdef0"

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from operations.rehearsal.cluster_proof import template_path
 from operations.rehearsal.proof import Check, Evidence, equal
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -134,12 +135,23 @@ def parameters(evidence: Evidence) -> Iterator[Check]:
         "instance-type": spec.nodes.instance_type,
         "data-bucket": deployment.id_at("Storage", "Data/Resource/Resource"),
         "file-system-id": deployment.id_at("Storage", "Lustre/Resource"),
-        "launch-template-id": deployment.id_at("Cluster", "LaunchTemplate/Resource"),
-        "node-group-name": deployment.id_at("Cluster", "Nodes/Resource"),
+        "launch-template-id": deployment.id_at("Cluster", template_path(spec)),
+        **_of_the_nodes(evidence),
     }.items():
         yield equal(f"parameter {path}{name}", wanted, values.get(name))
-    wanted_count = len(deployment.of_type("AWS::SSM::Parameter", "Training"))
+    wanted_count = sum(
+        len(deployment.of_type("AWS::SSM::Parameter", stack)) for stack in ("Cluster", "Training")
+    )
     yield equal("parameters", wanted_count, len(values))
+
+
+def _of_the_nodes(evidence: Evidence) -> dict[str, str]:
+    """Return the parameters that say who launches the nodes."""
+    slurm, deployment = evidence.spec.slurm, evidence.deployment
+    if slurm is None:
+        return {"node-group-name": deployment.id_at("Cluster", "Nodes/Resource")}
+    cluster = deployment.id_at("Cluster", "Slurm/Cluster/Resource")
+    return {"slurm-cluster-id": cluster.rsplit("/", 1)[-1], "slurm-queue": slurm.queue}
 
 
 def parameter_path(spec: EnvironmentSpec) -> str:

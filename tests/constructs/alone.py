@@ -16,14 +16,21 @@ from constructs_lib.job_parameters import JobParameters
 from constructs_lib.keys import DataKey, LogKey
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.launcher_role import LauncherRole
+from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
+from constructs_lib.node_boot import node_boot
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.budget import BudgetSpec
+from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_node_group import SlurmNodeGroup
+from constructs_lib.slurm_node_role import SlurmNodeRole
+from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 from constructs_lib.training_network import TrainingNetwork
 from constructs_lib.unattended_training import UnattendedTraining
 from tests.constructs.bare import ZONES, Surroundings
@@ -82,6 +89,56 @@ def _node_group(stack: cdk.Stack, around: Surroundings) -> None:
         subnets=around.subnets,
         count=NODES.count,
     )
+
+
+def _login(stack: cdk.Stack, around: Surroundings) -> LoginLaunchTemplate:
+    return LoginLaunchTemplate(
+        stack,
+        "Login",
+        instance_type="m6i.xlarge",
+        image=PCS_READY_AMI,
+        root_device_name="/dev/sda1",
+        root_volume_gib=100,
+        security_groups=around.groups,
+        user_data=node_boot(nodes=None, dns_name="fs.fsx.internal", mount_name="abcdefgh"),
+    )
+
+
+def _slurm_role(stack: cdk.Stack, around: Surroundings) -> SlurmNodeRole:
+    return SlurmNodeRole(stack, "SlurmRole", bucket=around.bucket, key=around.key)
+
+
+def slurm_cluster(
+    stack: cdk.Stack, around: Surroundings, spec: SlurmSpec | None = None
+) -> SlurmCluster:
+    """Put a controller into a stack."""
+    return SlurmCluster(
+        stack,
+        "Slurm",
+        spec=spec or SlurmSpec(),
+        name="somebodys",
+        size="MEDIUM",
+        subnet=around.subnets[0],
+        security_groups=around.groups,
+    )
+
+
+def slurm_queue(stack: cdk.Stack, around: Surroundings) -> None:
+    """Put a controller, a node group and a queue into a stack."""
+    cluster = slurm_cluster(stack, around)
+    group = SlurmNodeGroup(
+        stack,
+        "Group",
+        cluster_id=cluster.cluster_id,
+        name="m6i-xlarge",
+        instance_type="m6i.xlarge",
+        launch_template=_login(stack, around),
+        instance_profile=_slurm_role(stack, around).instance_profile,
+        subnets=around.subnets,
+        least=0,
+        most=4,
+    )
+    SlurmQueue(stack, "Queue", cluster=cluster, name="train", node_groups=[group])
 
 
 def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:
@@ -147,12 +204,17 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
     ),
     "launcher-role": _launcher_role,
+    "login-launch-template": _login,
     "log-key": lambda s, _: LogKey(s, "It", keep=True),
     "lustre": _lustre(LUSTRE),
     "lustre-over-efa": _lustre(LUSTRE_OVER_EFA),
     "node-group": _node_group,
     "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
     "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
+    "slurm-cluster": slurm_cluster,
+    "slurm-node-role": _slurm_role,
+    "slurm-queue": slurm_queue,
+    "slurm-security-group": lambda s, a: SlurmSecurityGroup(s, "It", vpc=a.vpc),
     "training-network": _network,
     "unattended-training": lambda s, a: UnattendedTraining(
         s,

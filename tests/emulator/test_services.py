@@ -265,6 +265,10 @@ def slurm(vpc):
     return {
         **vpc,
         "Group": group(),
+        "Template": {
+            "Type": "AWS::EC2::LaunchTemplate",
+            "Properties": {"LaunchTemplateData": {"InstanceType": "p4d.24xlarge"}},
+        },
         "Cluster": {
             "Type": "AWS::PCS::Cluster",
             "Properties": {
@@ -286,7 +290,7 @@ def slurm(vpc):
                 "InstanceConfigs": [{"InstanceType": "p4d.24xlarge"}],
                 "ScalingConfiguration": {"MinInstanceCount": 0, "MaxInstanceCount": 4},
                 "SubnetIds": [{"Ref": "Subnet"}],
-                "CustomLaunchTemplate": {"TemplateId": "lt-1", "Version": "1"},
+                "CustomLaunchTemplate": {"TemplateId": {"Ref": "Template"}, "Version": "1"},
             },
         },
         "Queue": {
@@ -316,7 +320,8 @@ def test_a_slurm_cluster_is_described_by_pcs(cloud, slurm):
         clusterIdentifier=cluster["id"], computeNodeGroupIdentifier=nodes["id"]
     )["computeNodeGroup"]
     assert found["scalingConfiguration"]["maxInstanceCount"] == 4
-    assert found["customLaunchTemplate"] == {"id": "lt-1", "version": "1"}
+    template = stack.physical_id("Template")
+    assert found["customLaunchTemplate"] == {"id": template, "version": "1"}
     (queue,) = pcs.list_queues(clusterIdentifier=cluster["id"])["queues"]
     assert queue["status"] == "ACTIVE"
     assert pcs.list_tags_for_resource(resourceArn=arn)["tags"]["Environment"] == "test"
@@ -332,6 +337,32 @@ def test_pcs_refuses_a_profile_that_is_not_named_for_it(cloud, slurm):
     stack = cloud.deploy(slurm)
 
     assert "must have a name that starts with AWSPCS" in stack.reasons()
+
+
+def test_pcs_refuses_a_launch_template_that_is_not_there(cloud, slurm):
+    """Nothing could be launched on it."""
+    slurm["Nodes"]["Properties"]["CustomLaunchTemplate"]["TemplateId"] = "lt-0123456789abcdef0"
+
+    stack = cloud.deploy(slurm)
+
+    assert "lt-0123456789abcdef0, does not exist" in stack.reasons()
+
+
+def test_pcs_deletes_queues_before_groups_and_groups_before_the_cluster(cloud, slurm):
+    """aws-parallelcluster#6329: the other way round a teardown stops half way."""
+    stack = cloud.deploy(slurm)
+    stack_id = stack.description["StackId"]
+
+    assert stack.delete() == "DELETE_COMPLETE"
+
+    events = cloud.client("cloudformation").describe_stack_events(StackName=stack_id)
+    # Newest first.
+    gone = [
+        event["LogicalResourceId"]
+        for event in reversed(events["StackEvents"])
+        if event["ResourceStatus"] == "DELETE_COMPLETE"
+    ]
+    assert gone.index("Queue") < gone.index("Nodes") < gone.index("Cluster")
 
 
 def test_a_hyperpod_cluster_is_described_by_sagemaker(cloud, vpc):

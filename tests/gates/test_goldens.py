@@ -20,6 +20,7 @@ STATEFUL = {
     "AWS::FSx::FileSystem",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
+    "AWS::PCS::Cluster",
     "AWS::S3::Bucket",
 }
 

@@ -3,6 +3,8 @@
 import pytest
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.slurm import SlurmSpec
+from environments import ENVIRONMENTS
 from operations.rehearsal.proof import Evidence, prove
 from operations.rehearsal.rehearsal import PROOFS
 
@@ -86,8 +88,23 @@ def shrink_nodes(deployed):
     """Take one node from the group's full size."""
     group = deployed.deployment.id_at("Cluster", "Nodes/Resource")
     deployed.cloud.ask(
-        "autoscaling", "update_auto_scaling_group", AutoScalingGroupName=group, MaxSize=511
+        "autoscaling", "update_auto_scaling_group", AutoScalingGroupName=group, MaxSize=1
     )
+
+
+def close_slurm(deployed):
+    """Take the daemons' ports from the members of the Slurm group."""
+    group = deployed.deployment.id_at("Cluster", "Slurm/Group/Resource/Resource")
+    ports = {"IpProtocol": "tcp", "FromPort": 6817, "ToPort": 6819}
+    rules = [ports | {"UserIdGroupPairs": [{"GroupId": group}]}]
+    deployed.cloud.ask("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=rules)
+
+
+def forbid_registration(deployed):
+    """Take the leave to register from the nodes' role."""
+    role = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Node/Resource/Resource")
+    policy = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Registration/Resource")
+    deployed.cloud.ask("iam", "detach_role_policy", RoleName=role, PolicyArn=policy)
 
 
 def lose_a_card(deployed):
@@ -225,8 +242,8 @@ def tell_somebody_else(deployed):
         (close_lustre, "security groups", "servers' rule for nodes TCP 988-988 in"),
         (give_public_addresses, "network", "public addresses of subnet"),
         (cut_route, "network", "default route of"),
-        (shrink_nodes, "nodes", "most nodes"),
-        (lose_a_card, "launch template", "interfaces, layout one-address"),
+        (close_slurm, "Slurm", "TCP 6817-6819, in"),
+        (forbid_registration, "nodes", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
         (raise_the_limit, "budget", "limit of the budget"),
@@ -247,6 +264,42 @@ def test_a_proof_fails_where_something_is_not_as_asked(ultracluster, spoil, area
 
     assert list(failed) == [area]
     assert any(words in line for line in failed[area])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "area", "words"),
+    [
+        (shrink_nodes, "nodes", "most nodes"),
+        (lose_a_card, "launch template", "interfaces, layout one-address"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_proof_fails_where_scaled_nodes_are_not_as_asked(deployer, spoil, area, words):
+    """Without Slurm an Auto Scaling group launches the nodes."""
+    dev = deployer.deploy(ENVIRONMENTS[0])
+    spoil(dev)
+
+    *_, failed = proof_of(dev)
+
+    assert list(failed) == [area]
+    assert any(words in line for line in failed[area])
+
+
+def test_another_wish_for_slurm_than_what_is_there_fails(deployed):
+    """Every setting of it is read from the service."""
+    slurm = deployed.spec.slurm
+    if slurm is None:
+        wish = deployed.spec.model_construct(**{**vars(deployed.spec), "slurm": SlurmSpec()})
+    else:
+        changes = {"version": "24.11", "idle_seconds": 61, "queue": "other", "least_nodes": 1}
+        wish = deployed.spec.model_copy(update={"slurm": slurm.model_copy(update=changes)})
+
+    *_, failed = proof_of(deployed, wish)
+
+    assert {"nodes", "Slurm"} <= set(failed)
+    if slurm is not None:
+        for words in ("version of Slurm", "seconds until an idle node", "queues should be"):
+            assert any(words in line for line in failed["Slurm"])
 
 
 def test_another_wish_than_what_is_there_fails(deployed):

@@ -16,6 +16,7 @@ from constructs_lib.spec.network import (
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from constructs_lib.spec.problem import Problem, SpecError, collecting
 from tests.spec.budgets import AMPLE
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
@@ -160,6 +161,17 @@ FOUND: Final = changed(
     },
 )
 """On a reservation that is there already."""
+
+SLURM: Final = changed(
+    P4D,
+    {
+        "slurm": SlurmSpec(),
+        "nodes.interface_layout": "address-per-card",
+        "nodes.image": PCS_READY_AMI,
+        "nodes.root_device_name": "/dev/sda1",
+    },
+)
+"""With Slurm and a login node."""
 
 CLOSED: Final = changed(
     P4D,

@@ -24,6 +24,7 @@ from constructs_lib.spec.nodes import (
     NodesSpec,
 )
 from tests.spec.budgets import AMPLE
+from constructs_lib.spec.slurm import SlurmSpec
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -33,6 +34,13 @@ ON_DEMAND_TYPES: Final = tuple(
 """Types that somebody can have: sold on demand in a zone that is known."""
 
 MOST_NODES: Final = 300
+SLURM_SIZES: Final[dict[Literal["SMALL", "MEDIUM", "LARGE"], int]] = {
+    "SMALL": 32,
+    "MEDIUM": 512,
+    "LARGE": 2048,
+}
+LOGIN_TYPES: Final = ("m6i.xlarge", "m7g.2xlarge", "c8gn.metal-24xl", "t3.medium", "r8i.96xlarge")
+WITHOUT_PCS: Final = {"us-west-1", "il-central-1", "me-central-1", "eu-central-2", "ap-east-1"}
 Deployment = Literal["SCRATCH_1", "SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
 Storage = Literal["SSD", "HDD", "INTELLIGENT_TIERING"]
 KINDS: Final[tuple[tuple[Deployment, Storage], ...]] = (
@@ -170,6 +178,13 @@ def addresses_needed(
     return spec.count * per_node + 5 * jobs + servers + endpoints
 
 
+def slurm_addresses(slurm: SlurmSpec | None) -> int:
+    """Return what Slurm takes of them beside the nodes: its controller and login nodes."""
+    if slurm is None:
+        return 0
+    return 1 + (slurm.login_nodes if slurm.login_instance_type else 0)
+
+
 def smallest_prefix(addresses: int) -> int:
     """Return the smallest subnet, /28 to /16, whose addresses less AWS's five are enough."""
     return next(prefix for prefix in range(28, 15, -1) if 2 ** (32 - prefix) - 5 >= addresses)
@@ -181,11 +196,34 @@ def card_count(instance_type: str) -> int:
 
 
 @st.composite
+def slurms(draw: st.DrawFn, nodes: int) -> SlurmSpec:
+    """Draw Slurm for so many nodes, with an image that fits any login node."""
+    login = draw(st.integers(0, 8))
+    fitting = [size for size, most in SLURM_SIZES.items() if most >= nodes + login]
+    return SlurmSpec(
+        version=draw(st.sampled_from(["24.11", "25.05", "25.11", "26.05"])),
+        size=draw(st.sampled_from([None, *fitting])),
+        queue=draw(st.from_regex(r"[a-z][a-z0-9-]{2,24}", fullmatch=True)),
+        least_nodes=draw(st.integers(0, nodes)),
+        idle_seconds=draw(st.integers(60, 86400)),
+        accounting_days=draw(st.none() | st.just(-1) | st.integers(1, 10000)),
+        login_instance_type=draw(st.sampled_from(LOGIN_TYPES)) if login else None,
+        login_nodes=max(login, 1),
+    )
+
+
+@st.composite
 def environments(draw: st.DrawFn, instance_type: str | None = None) -> EnvironmentSpec:
     """Draw an environment that can work, its first training subnet just large enough for all."""
     spec = draw(nodes(instance_type))
     instance = instances.find(spec.instance_type)
     region = draw(st.sampled_from(sorted(instance.availability_zone_ids)))
+    slurm = None
+    if region not in WITHOUT_PCS and draw(st.booleans()):
+        slurm = draw(slurms(spec.count))
+        # PCS takes an address on every card, and an image with its agent.
+        fitting = {"interface_layout": "address-per-card", "image": f"ami-{draw(ids)}"}
+        spec = spec.model_copy(update=fitting)
     zone = draw(st.sampled_from(instance.availability_zone_ids[region]))
     storage = draw(lustre(over_efa=instance.lustre_over_efa))
     trains = instance.sagemaker_training_type is not None
@@ -198,7 +236,10 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
         if own and closed
         else tuple(draw(st.lists(st.sampled_from(INTERFACE_ENDPOINTS), unique=True)))
     )
+    if slurm is not None and own and closed:
+        endpoints = (*endpoints, "pcs")
     needed = addresses_needed(spec, storage, jobs, len(endpoints), card_count(spec.instance_type))
+    needed += slurm_addresses(slurm)
     blocks = (
         f"10.{second}.0.0/{smallest_prefix(needed)}",
         *(f"10.{second}.{128 + n}.0/24" for n in range(more)),
@@ -237,5 +278,6 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
         storage=storage,
         sagemaker=SageMakerSpec(instances=jobs),
         budget=AMPLE,
+        slurm=slurm,
         termination_protection=storage.keep_data and draw(st.booleans()),
     )

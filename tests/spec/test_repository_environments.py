@@ -39,23 +39,36 @@ def test_nodes_and_gpus_are_the_promised_ones(environment: EnvironmentSpec, coun
 
 @pytest.mark.parametrize(
     ("environment", "used", "free"),
-    [(DEV, 26, 225), (STAGING, 117, 902), (ULTRACLUSTER, 3169, 922)],
+    [(DEV, 26, 225), (STAGING, 167, 852), (ULTRACLUSTER, 4707, 3480)],
 )
 def test_addresses_fit_the_subnet_with_room(environment: EnvironmentSpec, used, free):
-    """512 nodes, SageMaker on all of them, 86 of the file system and 11 endpoints in a /20."""
+    """512 nodes of four, SageMaker on all of them, file system, endpoints and Slurm in a /19."""
     assert sum(environment.address_demand().values()) == used
     assert environment.network.training_addresses - used == free
 
 
-def test_the_ultracluster_uses_a_slash_20():
-    """4,091 addresses; the classic layout with four a node would still be refused."""
-    assert ULTRACLUSTER.network.training_subnet_cidrs == ("10.2.0.0/20",)
+def test_the_ultracluster_uses_a_slash_19():
+    """A /20 has 4,091 addresses: nodes with an address on each card, as PCS has it, do not fit."""
+    assert ULTRACLUSTER.network.training_subnet_cidrs == ("10.2.0.0/19",)
     assert ULTRACLUSTER.address_demand() == {
-        "nodes": 512,
+        "nodes": 2048,
         "SageMaker": 2560,
         "file system": 86,
         "endpoints": 11,
+        "Slurm": 2,
     }
+
+
+@pytest.mark.parametrize(("environment", "size"), [(STAGING, "SMALL"), (ULTRACLUSTER, "LARGE")])
+def test_slurm_holds_nodes_and_login_nodes(environment: EnvironmentSpec, size: str):
+    """512 nodes would fill a MEDIUM cluster, and leave no place to log in."""
+    assert environment.slurm is not None
+    assert environment.slurm_size() == size
+
+
+def test_dev_is_without_slurm():
+    """Two nodes for engineers are started by hand; a controller costs as much while they sleep."""
+    assert DEV.slurm is None
 
 
 def test_dev_keeps_nothing_and_the_others_keep_data():

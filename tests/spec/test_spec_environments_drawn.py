@@ -16,6 +16,7 @@ from tests.spec.strategies import (
     card_count,
     environments,
     lustre,
+    slurm_addresses,
     smallest_prefix,
 )
 
@@ -45,7 +46,7 @@ def test_an_accepted_environment_has_enough_addresses(environment: EnvironmentSp
         environment.sagemaker.instances,
         len(environment.network.interface_endpoints),
         card_count(environment.nodes.instance_type),
-    )
+    ) + slurm_addresses(environment.slurm)
     assert sum(demand.values()) <= environment.network.training_addresses
 
 

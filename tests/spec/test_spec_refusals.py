@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.problem import Problem
-from tests.spec import network_faults, node_faults, storage_faults
+from tests.spec import network_faults, node_faults, slurm_faults, storage_faults
 from tests.spec.faults import Fault
 from tests.spec.samples import P4D, changed, found
 
-FAULTS = [*node_faults.FAULTS, *network_faults.FAULTS, *storage_faults.FAULTS]
+FAULTS = [
+    *node_faults.FAULTS,
+    *network_faults.FAULTS,
+    *storage_faults.FAULTS,
+    *slurm_faults.FAULTS,
+]
 each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 
 

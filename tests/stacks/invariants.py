@@ -32,8 +32,12 @@ def every_interface_is_in_the_fabric(made: Synthesis) -> None:
         for output in made.templates["Network"]["Outputs"].values()
     }
     group = {"Fn::ImportValue": exports[json.dumps({"Fn::GetAtt": [fabric, "GroupId"]})]}
-    (template,) = made.resources("AWS::EC2::LaunchTemplate")
-    interfaces = template["Properties"]["LaunchTemplateData"]["NetworkInterfaces"]
+    # A login node has one interface and no part in the fabric.
+    (interfaces,) = (
+        data["NetworkInterfaces"]
+        for template in made.resources("AWS::EC2::LaunchTemplate")
+        if "NetworkInterfaces" in (data := template["Properties"]["LaunchTemplateData"])
+    )
     assert interfaces
     assert all(group in interface["Groups"] for interface in interfaces)
 
@@ -86,7 +90,22 @@ def imports_run_one_way(made: Synthesis) -> None:
         assert set(imported) <= set(stacks[:position])
 
 
+def nodes_are_launched_by_one(made: Synthesis) -> None:
+    """Two that launch would each count on all of the capacity."""
+    scaled = len(list(made.resources("AWS::AutoScaling::AutoScalingGroup")))
+    managed = len(list(made.resources("AWS::PCS::Cluster")))
+    assert scaled + managed == 1
+
+
+def no_version_of_a_template_is_exported(made: Synthesis) -> None:
+    """CloudFormation refuses to change an export in use: no node could ever be changed again."""
+    for template in made.templates.values():
+        assert "LatestVersionNumber" not in json.dumps(template.get("Outputs", {}))
+
+
 INVARIANTS = (
+    nodes_are_launched_by_one,
+    no_version_of_a_template_is_exported,
     no_subnet_gives_public_addresses,
     every_interface_is_in_the_fabric,
     the_file_system_waits_for_its_rules,

@@ -22,7 +22,7 @@ def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synt
     invariant(synthesis(name))
 
 
-@pytest.mark.parametrize("name", ["small", "existing", "reserved"])
+@pytest.mark.parametrize("name", ["small", "existing", "reserved", "slurm"])
 def test_stacks_depend_on_each_other_one_way(name: str):
     """Network, Storage, Cluster, Training: each is deleted before those that it uses."""
     stage = TrainingEnvironment(cdk.App(), spec=WORLDS[name])
@@ -47,7 +47,7 @@ def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
     assert not stage.training.termination_protection
 
 
-@pytest.mark.parametrize("name", ["govcloud", "china"])
+@pytest.mark.parametrize("name", ["govcloud", "china", "slurm-gov"])
 def test_no_partition_is_written_down(synthesis: Made, name: str):
     """Wherever it is deployed, ARNs are of that partition."""
     assert "arn:aws:" not in json.dumps(synthesis(name).templates)

@@ -12,6 +12,7 @@ from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from tests.spec.budgets import AMPLE
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -52,6 +53,13 @@ HDD: Final = LustreSpec(
     keep_data=True,
 )
 P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2)
+FOR_SLURM: Final = P4D.model_copy(
+    update={
+        "interface_layout": "address-per-card",
+        "image": PCS_READY_AMI,
+        "root_device_name": "/dev/sda1",
+    }
+)
 
 
 def existing(zone: str = "use1-az6") -> ExistingNetworkSpec:
@@ -80,6 +88,7 @@ def world(
     network: NetworkSpec | ExistingNetworkSpec | None = None,
     region: str = "us-east-1",
     zone: str = "use1-az6",
+    slurm: SlurmSpec | None = None,
 ) -> EnvironmentSpec:
     """Return an environment that differs from a small one where it is told to."""
     return EnvironmentSpec(
@@ -91,6 +100,7 @@ def world(
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
         budget=AMPLE,
+        slurm=slurm,
         termination_protection=storage.keep_data,
     )
 
@@ -108,6 +118,24 @@ WORLDS: Final = {
             "over-efa",
             nodes=NodesSpec(instance_type="p5.48xlarge", count=2),
             storage=OVER_EFA,
+        ),
+        world("slurm", nodes=FOR_SLURM, slurm=SlurmSpec()),
+        world(
+            "slurm-gov",
+            nodes=FOR_SLURM,
+            region="us-gov-west-1",
+            zone="usgw1-az1",
+            slurm=SlurmSpec(login_instance_type=None, accounting_days=-1),
+        ),
+        world(
+            "slurm-block",
+            nodes=FOR_SLURM.model_copy(
+                update={
+                    "placement_group": False,
+                    "capacity_block": CapacityBlockSpec(capacity_reservation_id=RESERVATION),
+                }
+            ),
+            slurm=SlurmSpec(size="MEDIUM", least_nodes=1, login_nodes=2),
         ),
         world("tiering", storage=TIERING),
         world("hdd", storage=HDD),

@@ -41,6 +41,11 @@ class Ec2Network:
                 return found
         return None
 
+    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
+        """Return a launch template by its id."""
+        found: Mapping[str, Any] | None = internals.ec2._launch_templates.get(template_id)
+        return found
+
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:

@@ -1,0 +1,47 @@
+"""What AWS Parallel Computing Service (PCS) sells, over CloudFormation's property values."""
+
+from typing import Final
+
+SIZES: Final = {"SMALL": 32, "MEDIUM": 512, "LARGE": 2048}
+"""Instances that a cluster manages, login nodes among them, by its Size, which is create-only
+(AWS PCS API, `Size`, botocore 1.43.106; user guide, read 2026-11-23)."""
+
+VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
+"""Versions of Slurm that new clusters take (AWS PCS user guide, read 2026-11-23)."""
+
+REGIONS: Final = frozenset(
+    {
+        *("af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
+        *("ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4"),
+        *("ap-southeast-5", "ap-southeast-6", "ca-central-1", "eu-central-1", "eu-isoe-west-1"),
+        *("eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"),
+        *("eusc-de-east-1", "me-south-1", "sa-east-1", "us-east-1", "us-east-2"),
+        *("us-gov-east-1", "us-gov-west-1", "us-iso-east-1", "us-iso-west-1", "us-isob-east-1"),
+        *("us-isob-west-1", "us-isof-east-1", "us-isof-south-1", "us-west-2"),
+    }
+)
+"""Regions whose registry has `AWS::PCS::Cluster` (cfn-lint 1.58.0, schemas of 2026-10-20; they
+may lead or lag what can be had)."""
+
+SLURMCTLD_PORT: Final = 6817
+SLURMD_PORT: Final = 6818
+SLURMDBD_PORT: Final = 6819
+SRUN_PORTS: Final = (60001, 63000)
+"""TCP ports between controller, nodes and login nodes (AWS PCS user guide, security groups, read
+2026-11-23)."""
+
+ROLE_PATH: Final = "/aws-pcs/"
+"""PCS takes instance profiles whose role has this path, or a name that starts with AWSPCS
+(AWS PCS API, CreateComputeNodeGroup, botocore 1.43.106)."""
+
+REGISTERING: Final = "pcs:RegisterComputeNodeGroupInstance"
+"""What a node's role must be allowed, for the node to become one (the same)."""
+
+CONTROLLER_ADDRESSES: Final = 1
+"""Addresses that a controller's network interface takes from its subnet (PCS takes one subnet,
+registry schema of 2026-10-20)."""
+
+
+def size_for(instances: int) -> str | None:
+    """Return the smallest Size that manages so many instances; None where none does."""
+    return next((size for size, most in SIZES.items() if most >= instances), None)

@@ -1,0 +1,108 @@
+"""A Slurm controller that AWS manages, and its queues."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_pcs as pcs
+from constructs import Construct
+
+from constructs_lib.node_boot import PROLOG
+from constructs_lib.slurm_node_group import SlurmNodeGroup
+from constructs_lib.spec.slurm import SlurmSpec
+
+
+class SlurmCluster(Construct):
+    """Define a PCS cluster: controller, accounting, and the prolog that nodes run.
+
+    Name, network and size are create-only, and names are unique: the name therefore holds the size,
+    so that a cluster of another size can be made before this one is deleted.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: SlurmSpec,
+        name: str,
+        size: str,
+        subnet: ec2.ISubnet,
+        security_groups: Sequence[ec2.ISecurityGroup],
+    ) -> None:
+        """Define the cluster.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            spec: version, accounting and idle time.
+            name: what the cluster's name begins with.
+            size: `SMALL`, `MEDIUM` or `LARGE`, for all nodes and login nodes together.
+            subnet: where the controller's network interface is; PCS takes one.
+            security_groups: groups of that interface; they admit the nodes.
+        """
+        super().__init__(scope, construct_id)
+
+        accounting = pcs.CfnCluster.AccountingProperty(mode="NONE")
+        if spec.accounting_days is not None:
+            accounting = pcs.CfnCluster.AccountingProperty(
+                mode="STANDARD", default_purge_time_in_days=spec.accounting_days
+            )
+        self.resource = pcs.CfnCluster(
+            self,
+            "Resource",
+            name=f"{name}-{size.lower()}",
+            size=size,
+            networking=pcs.CfnCluster.NetworkingProperty(
+                subnet_ids=[subnet.subnet_id],
+                security_group_ids=[group.security_group_id for group in security_groups],
+            ),
+            scheduler=pcs.CfnCluster.SchedulerProperty(type="SLURM", version=spec.version),
+            slurm_configuration=pcs.CfnCluster.SlurmConfigurationProperty(
+                accounting=accounting,
+                scale_down_idle_time_in_seconds=spec.idle_seconds,
+                slurm_custom_settings=[
+                    pcs.CfnCluster.SlurmCustomSettingProperty(
+                        parameter_name="Prolog", parameter_value=PROLOG
+                    )
+                ],
+            ),
+        )
+        self.cluster_id = self.resource.attr_id
+
+
+class SlurmQueue(Construct):
+    """Define a queue, whose name users write after `sbatch --partition`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster: SlurmCluster,
+        name: str,
+        node_groups: Sequence[SlurmNodeGroup],
+    ) -> None:
+        """Define the queue.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            cluster: whose queue it is.
+            name: 3 to 25 letters, digits and hyphens.
+            node_groups: what its jobs run on. The references make CloudFormation delete the
+                queue first: PCS refuses to delete a group that a queue uses.
+        """
+        super().__init__(scope, construct_id)
+
+        self.resource = pcs.CfnQueue(
+            self,
+            "Resource",
+            cluster_id=cluster.cluster_id,
+            name=name,
+            compute_node_group_configurations=[
+                pcs.CfnQueue.ComputeNodeGroupConfigurationProperty(
+                    compute_node_group_id=group.node_group_id
+                )
+                for group in node_groups
+            ],
+        )

@@ -1,0 +1,106 @@
+"""Nodes that AWS PCS launches: for jobs, and for people to log in to."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_pcs as pcs
+from constructs import Construct
+
+from constructs_lib.launch_template import EfaLaunchTemplate
+from constructs_lib.login_launch_template import LoginLaunchTemplate
+from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.slurm import SlurmSpec
+
+
+class SlurmNodeGroup(Construct):
+    """Define instances of one type that PCS launches on a launch template.
+
+    Name and type are create-only, and names are unique in a cluster: the name holds the type, so
+    that a group of another type can be made before this one is deleted.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cluster_id: str,
+        name: str,
+        instance_type: str,
+        launch_template: EfaLaunchTemplate | LoginLaunchTemplate,
+        instance_profile: iam.IInstanceProfile,
+        subnets: Sequence[ec2.ISubnet],
+        least: int,
+        most: int,
+        purchase_option: str = "ONDEMAND",
+    ) -> None:
+        """Define the group.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            cluster_id: id of the PCS cluster.
+            name: 3 to 25 letters, digits and hyphens.
+            instance_type: EC2 instance type, the same as the template's.
+            launch_template: how an instance is launched.
+            instance_profile: of a role that PCS takes (`SlurmNodeRole`).
+            subnets: where instances are launched.
+            least: instances that always run.
+            most: instances at full size.
+            purchase_option: `ONDEMAND`, also for a targeted capacity reservation, or
+                `CAPACITY_BLOCK`.
+        """
+        super().__init__(scope, construct_id)
+
+        self.resource = pcs.CfnComputeNodeGroup(
+            self,
+            "Resource",
+            cluster_id=cluster_id,
+            name=name,
+            instance_configs=[
+                pcs.CfnComputeNodeGroup.InstanceConfigProperty(instance_type=instance_type)
+            ],
+            custom_launch_template=pcs.CfnComputeNodeGroup.CustomLaunchTemplateProperty(
+                template_id=launch_template.launch_template_id, version=launch_template.version
+            ),
+            iam_instance_profile_arn=instance_profile.instance_profile_arn,
+            purchase_option=purchase_option,
+            scaling_configuration=pcs.CfnComputeNodeGroup.ScalingConfigurationProperty(
+                min_instance_count=least, max_instance_count=most
+            ),
+            subnet_ids=[subnet.subnet_id for subnet in subnets],
+        )
+        self.node_group_id = self.resource.attr_id
+
+
+def group_name(instance_type: str, before: str = "") -> str:
+    """Return the name of a group of an instance type, as PCS takes it."""
+    return f"{before}{instance_type.replace('.', '-')}"
+
+
+def training_group(
+    scope: Construct,
+    construct_id: str,
+    *,
+    spec: SlurmSpec,
+    nodes: NodesSpec,
+    cluster_id: str,
+    launch_template: EfaLaunchTemplate,
+    instance_profile: iam.IInstanceProfile,
+    subnets: Sequence[ec2.ISubnet],
+) -> SlurmNodeGroup:
+    """Define the group of the nodes that train: the launch template's capacity, from `spec`."""
+    return SlurmNodeGroup(
+        scope,
+        construct_id,
+        cluster_id=cluster_id,
+        name=group_name(nodes.instance_type),
+        instance_type=nodes.instance_type,
+        launch_template=launch_template,
+        instance_profile=instance_profile,
+        subnets=subnets,
+        least=spec.least_nodes,
+        most=nodes.count,
+        purchase_option="ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK",
+    )

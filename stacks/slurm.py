@@ -1,0 +1,110 @@
+"""Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
+
+from constructs import Construct
+
+from constructs_lib.job_parameters import JobParameters
+from constructs_lib.launch_template import EfaLaunchTemplate
+from constructs_lib.login_launch_template import LoginLaunchTemplate
+from constructs_lib.node_boot import node_boot
+from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name, training_group
+from constructs_lib.slurm_node_role import SlurmNodeRole
+from constructs_lib.slurm_security_group import SlurmSecurityGroup
+from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.slurm import SlurmSpec
+from stacks.network import NetworkStack
+from stacks.storage import StorageStack
+
+
+class Slurm(Construct):
+    """The PCS cluster, its nodes on the environment's capacity, login nodes and the queue.
+
+    A part of the cluster stack and no stack of its own: a node group names the version of its
+    launch template, and a version that another stack imports could never change (decision 0006).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        spec: EnvironmentSpec,
+        slurm: SlurmSpec,
+        network: NetworkStack,
+        storage: StorageStack,
+        placement: ClusterPlacement,
+    ) -> None:
+        super().__init__(scope, construct_id)
+
+        self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
+        node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
+        self.node_role, self._profile = node_role.role, node_role.instance_profile
+        self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc).security_group
+        self.launch_template = EfaLaunchTemplate(
+            self,
+            "LaunchTemplate",
+            spec=spec.nodes,
+            security_groups=[*network.security_groups, self._group],
+            placement=placement,
+            # No role: PCS takes the profile with the node group.
+            user_data=node_boot(
+                nodes=spec.nodes,
+                dns_name=storage.lustre.dns_name,
+                mount_name=storage.lustre.mount_name,
+            ),
+        )
+        self._cluster = SlurmCluster(
+            self,
+            "Cluster",
+            spec=slurm,
+            name=spec.name,
+            size=spec.slurm_size(),
+            subnet=network.training_subnets[0],
+            security_groups=[self._group],
+        )
+        nodes = training_group(
+            self,
+            "Nodes",
+            spec=slurm,
+            nodes=spec.nodes,
+            cluster_id=self._cluster.cluster_id,
+            launch_template=self.launch_template,
+            instance_profile=self._profile,
+            subnets=network.training_subnets,
+        )
+        SlurmQueue(self, "Queue", cluster=self._cluster, name=slurm.queue, node_groups=[nodes])
+        if slurm.login_instance_type is not None:
+            self._login_nodes(slurm.login_instance_type)
+        JobParameters(
+            self,
+            "Parameters",
+            environment_name=spec.name,
+            values={"slurm-cluster-id": self._cluster.cluster_id, "slurm-queue": slurm.queue},
+        )
+
+    def _login_nodes(self, instance_type: str) -> None:
+        nodes, lustre = self._spec.nodes, self._storage.lustre
+        template = LoginLaunchTemplate(
+            self,
+            "LoginTemplate",
+            instance_type=instance_type,
+            image=self._slurm.login_image or nodes.image,
+            root_device_name=nodes.root_device_name,
+            root_volume_gib=nodes.root_volume_gib,
+            security_groups=[self._network.node_security_group, self._group],
+            user_data=node_boot(nodes=None, dns_name=lustre.dns_name, mount_name=lustre.mount_name),
+        )
+        # No queue has this group: its nodes run no jobs.
+        SlurmNodeGroup(
+            self,
+            "LoginNodes",
+            cluster_id=self._cluster.cluster_id,
+            name=group_name(instance_type, "login-"),
+            instance_type=instance_type,
+            launch_template=template,
+            instance_profile=self._profile,
+            subnets=self._network.training_subnets[:1],
+            least=self._slurm.login_nodes,
+            most=self._slurm.login_nodes,
+        )

@@ -1,0 +1,56 @@
+"""One Slurm for all tests; where it is not installed, what to type."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import NODES, SPARE, Slurm, installed, whole
+from tests.slurm.jobs import Job
+from tests.slurm.machine import Machine
+from training import prepare
+
+INSTALL = "sudo apt-get install -y slurmctld slurmd slurm-client"
+REQUIRED = "ULTRACLUSTER_SYSTEM_PACKAGES"
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory) -> Machine:
+    """What the prolog looks at on each node."""
+    machine = Machine(tmp_path_factory.mktemp("machine"))
+    for node in (*NODES, *SPARE):
+        machine.mend(node)
+    return machine
+
+
+@pytest.fixture(scope="session")
+def session(machine: Machine, tmp_path_factory) -> Iterator[Slurm]:
+    """A Slurm whose prolog is the shipped one."""
+    if not installed():
+        # CI installs the packages; without them nothing here would have been tested.
+        assert REQUIRED not in os.environ, f"Slurm is not installed: {INSTALL}"
+        pytest.skip(f"Slurm is not installed: {INSTALL}")
+    with Slurm(tmp_path_factory.mktemp("slurm"), machine.prolog) as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(session: Slurm) -> Iterator[Slurm]:
+    """The cluster with four idle nodes, before a test and after it."""
+    with whole(session):
+        yield session
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory) -> Path:
+    """Text to train on."""
+    folder = tmp_path_factory.mktemp("text") / "tokens"
+    assert prepare.main(["--out", str(folder), "--sample"]) == 0
+    return folder
+
+
+@pytest.fixture
+def job(slurm: Slurm, tokens: Path, tmp_path: Path) -> Job:
+    """The shipped job script in a folder of its own, as a user has it."""
+    return Job(slurm, tmp_path, tokens)

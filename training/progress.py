@@ -1,0 +1,41 @@
+"""Say how far a run has come: the step of its newest committed checkpoint, 0 where there is none.
+
+    python -m training.progress gpt-1b --set checkpoint.path=/fsx/run/checkpoints
+
+Takes the arguments of `training.train`, needs no PyTorch and no GPU, and is therefore also the
+cheapest way to find a mistake in the settings before nodes are taken: it then ends with 2.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from training.manifest import committed
+from training.problems import UserError
+from training.recipes import add_arguments, chosen
+
+MISTAKEN = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the step, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="training.progress",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    given = parser.parse_args(arguments)
+    try:
+        path = chosen(given.recipe, given.set).checkpoint.path
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISTAKEN
+    steps = committed(Path(path)) if path else []
+    sys.stdout.write(f"{max(steps, default=0)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
