@@ -206,9 +206,9 @@ def test_no_problem_of_interfaces_falls_between_the_rules(stated):
         ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, "us-east-1a", None),
     ],
 )
-def test_zones_are_compared_as_far_as_a_template_tells_them(near, far, apart: bool | None):
+def test_zones_are_compared_as_far_as_a_template_tells_them(near, far, apart):
     """Two zones of one list differ whatever they are called; one parameter is one zone."""
-    changes = {"Nodes.VPCZoneIdentifier": [ref("Near"), ref("Far")]}
+    changes: dict[str, object] = {"Nodes.VPCZoneIdentifier": [ref("Near"), ref("Far")]}
     for name, zone in (("Near", near), ("Far", far)):
         changes |= {f"{name}.AvailabilityZoneId": GONE, f"{name}.AvailabilityZone": zone}
     judged = verdict(with_parameter(changes))
