@@ -193,3 +193,25 @@ def test_no_problem_of_interfaces_falls_between_the_rules(stated):
 
     fixes = {problem.fix for problem in interfaces.problems("p4d.24xlarge", stated)}
     assert fixes <= {finding.fix for finding in verdict(template).findings}
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "apart"),
+    [
+        ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, {"Fn::Select": [1, {"Fn::GetAZs": ""}]}, True),
+        ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, {"Fn::Select": [0, {"Fn::GetAZs": ""}]}, False),
+        (ref("Given"), ref("Given"), False),
+        (ref("Given"), "us-east-1a", None),
+        ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, ref("Given"), None),
+        ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, "us-east-1a", None),
+    ],
+)
+def test_zones_are_compared_as_far_as_a_template_tells_them(near, far, apart):
+    """Two zones of one list differ whatever they are called; one parameter is one zone."""
+    changes: dict[str, object] = {"Nodes.VPCZoneIdentifier": [ref("Near"), ref("Far")]}
+    for name, zone in (("Near", near), ("Far", far)):
+        changes |= {f"{name}.AvailabilityZoneId": GONE, f"{name}.AvailabilityZone": zone}
+    judged = verdict(with_parameter(changes))
+
+    assert ("FABRIC-12" in said(judged)) is (apart is True)
+    assert (open_questions(judged, "FABRIC-12") != []) is (apart is None)

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from constructs_lib.rules.networks import Subnet as Given
 from constructs_lib.rules.picture import Picture
-from constructs_lib.rules.reading import UNKNOWN, Key, key, known, text
+from constructs_lib.rules.reading import UNKNOWN, Key, UndeterminedError, key, known, text
 from constructs_lib.rules.resolved import Place
 from operations.review.topology.model import (
     Endpoint,
@@ -124,10 +124,17 @@ def _gateways(picture: Picture, vpc: Key) -> Iterator[str]:
                 yield name
 
 
+def _zone(given: Given) -> str:
+    zone = given.zone()
+    if zone.form == "?":
+        raise UndeterminedError(zone.because)
+    return zone.name
+
+
 def _subnet(
     given: Given, vpc: Key | NotKnown, ways: "_Ways", names: Names, contents: Contents
 ) -> Subnet:
-    zone = told(lambda: given.zone()[1])
+    zone = told(lambda: _zone(given))
     block = told(lambda: text(given.properties.get("CidrBlock")))
     return _filled(
         Subnet(
