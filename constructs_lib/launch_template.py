@@ -13,9 +13,11 @@ from constructs_lib.catalogue.interfaces import layout
 from constructs_lib.image import image_id
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
+from constructs_lib.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 TemplateData = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty
 
+IMAGES_OF_AWS: Final = (DEEP_LEARNING_AMI, PCS_READY_AMI, PCS_READY_AMI_ARM64)
 AWS_HAS_NO_OTHER_NAME: Final = (
     "The id of AWS's image differs by Region and the parameter of the newest one is its only name "
     "that holds in all of them; it is read when the stack is deployed and not at a launch, so that "
@@ -96,7 +98,7 @@ class EfaLaunchTemplate(Construct):
                 ],
             ),
         )
-        if spec.image == DEEP_LEARNING_AMI:
+        if spec.image in IMAGES_OF_AWS:
             acknowledge(self.resource, {"UltraCluster::SAFETY-9": AWS_HAS_NO_OTHER_NAME})
         self.launch_template_id = self.resource.ref
         self.version = self.resource.attr_latest_version_number

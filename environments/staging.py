@@ -1,6 +1,6 @@
 """Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept."""
 
-from constructs_lib.spec.budget import BudgetSpec
+from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -9,6 +9,7 @@ from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
+ASSUMED = "assumed to be above what AWS PCS charges; not verified (2026-11-24)"
 
 STAGING = EnvironmentSpec(
     name="staging",
@@ -45,5 +46,12 @@ STAGING = EnvironmentSpec(
     ),
     sagemaker=SageMakerSpec(instances=NODES),
     # 18,220 USD a day with nodes and jobs at full size, 78 idle.
-    budget=BudgetSpec(ceiling_usd_per_day=20_000, price_region="us-west-2"),
+    budget=BudgetSpec(
+        ceiling_usd_per_day=20_000,
+        price_region="us-west-2",
+        prices=(
+            PriceSpec(item="pcs/SMALL/controller", usd=1, source=ASSUMED),
+            PriceSpec(item="pcs/SMALL/node", usd=0.25, source=ASSUMED),
+        ),
+    ),
 )

@@ -1,6 +1,6 @@
 """512 nodes, 4,096 A100 at 400 Gbps each: reserved capacity, protected state, data kept."""
 
-from constructs_lib.spec.budget import BudgetSpec
+from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
@@ -9,6 +9,7 @@ from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 4096 // GPUS_PER_NODE
+ASSUMED = "assumed to be above what AWS PCS charges; not verified (2026-11-24)"
 
 ULTRACLUSTER = EnvironmentSpec(
     name="ultracluster",
@@ -52,6 +53,14 @@ ULTRACLUSTER = EnvironmentSpec(
     sagemaker=SageMakerSpec(instances=NODES),
     # 582,700 USD a day with nodes and jobs at full size. The reservation alone is 270,000, and is
     # charged from the moment it is made.
-    budget=BudgetSpec(ceiling_usd_per_day=600_000, price_region="us-west-2"),
+    budget=BudgetSpec(
+        ceiling_usd_per_day=600_000,
+        price_region="us-west-2",
+        prices=(
+            PriceSpec(item="pcs/LARGE/controller", usd=10, source=ASSUMED),
+            PriceSpec(item="pcs/LARGE/node", usd=0.25, source=ASSUMED),
+            PriceSpec(item="pcs/LARGE/accounting", usd=10, source=ASSUMED),
+        ),
+    ),
     termination_protection=True,
 )

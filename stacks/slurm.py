@@ -59,7 +59,7 @@ class Slurm(Construct):
             "Cluster",
             spec=slurm,
             name=spec.name,
-            size=spec.slurm_size(),
+            size=slurm.cluster_size(spec.nodes.count),
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )

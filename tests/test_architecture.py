@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "constructs_lib/cost": {
         "constructs_lib.cost",
         "constructs_lib.catalogue",
-        *(f"constructs_lib.spec.{part}" for part in ("lustre", "network", "nodes")),
+        *(f"constructs_lib.spec.{part}" for part in ("lustre", "network", "nodes", "slurm")),
     },
     "constructs_lib/catalogue": {"constructs_lib.catalogue", "constructs_lib.spec.problem"},
     "constructs_lib/rules": {

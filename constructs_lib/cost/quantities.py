@@ -14,6 +14,7 @@ from constructs_lib.cost.sheet import Quantity
 from constructs_lib.spec.lustre import LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, NetworkSpec
 from constructs_lib.spec.nodes import NodesSpec
+from constructs_lib.spec.slurm import SlurmSpec
 
 NONE: Final = Decimal(0)
 
@@ -77,13 +78,18 @@ class Environment(Protocol):
     def sagemaker(self) -> SageMaker:
         """SageMaker training jobs."""
 
+    @property
+    def slurm(self) -> SlurmSpec | None:
+        """Slurm on the nodes."""
+
 
 def bill(environment: Environment) -> tuple[Quantity, ...]:
     """Return the bill of quantities of an environment, nodes first."""
-    nodes, jobs = environment.nodes, environment.sagemaker.instances
+    nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
     busy = nodes.count + jobs
     return (
-        *node_quantities(nodes),
+        *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
+        *(() if slurm is None else _slurm_of(slurm, nodes)),
         *sagemaker_quantities(nodes, jobs),
         *lustre_quantities(environment.storage),
         *bucket_quantities(environment.storage),
@@ -248,6 +254,23 @@ def slurm_quantities(
         yield _kept(prices.on_demand(login_instance_type), login_nodes, "login nodes")
         volumes = login_nodes * login_volume_gib
         yield _kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
+
+
+def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
+    """Return how many nodes run without a job; a spec that asks for more than all is refused."""
+    return 0 if slurm is None else min(slurm.least_nodes, nodes.count)
+
+
+def _slurm_of(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
+    return slurm_quantities(
+        size=slurm.cluster_size(nodes.count),
+        instances=nodes.count,
+        least_nodes=_always(slurm, nodes),
+        accounting=slurm.accounting_days is not None,
+        login_instance_type=slurm.sound_login_type,
+        login_nodes=slurm.login_instances,
+        login_volume_gib=nodes.root_volume_gib,
+    )
 
 
 def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from constructs_lib.catalogue import instances, slurm
+from constructs_lib.catalogue import instances
 from constructs_lib.cost.quantities import bill
 from constructs_lib.cost.sheet import CostSheet, cost_sheet
 from constructs_lib.spec import ceiling
@@ -97,19 +97,6 @@ class EnvironmentSpec(Spec):
             stated=self.budget.stated(self.region),
             stand_in=self.budget.price_region,
         )
-
-    def slurm_size(self) -> str:
-        """Return the Size of the PCS cluster.
-
-        Raises:
-            LookupError: where the environment has no Slurm, or too many nodes for any.
-        """
-        if self.slurm is None:
-            raise LookupError("the environment has no Slurm")
-        size = self.slurm.size or slurm.size_for(self.nodes.count + self.slurm.login_instances)
-        if size is None:
-            raise LookupError(f"no size of PCS manages {self.nodes.count} nodes")
-        return size
 
     def _lustre_interfaces(self) -> int:
         gib = self.storage.capacity_gib or 0

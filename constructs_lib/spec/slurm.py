@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from constructs_lib.catalogue.slurm import CONTROLLER_ADDRESSES
-from constructs_lib.spec.base import Spec, rule
+from constructs_lib.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
+from constructs_lib.spec.base import Spec, UndeterminedError, rule
 from constructs_lib.spec.problem import Problem
 
 PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
@@ -64,9 +64,28 @@ class SlurmSpec(Spec):
         return 0 if self.login_instance_type is None else self.login_nodes
 
     @property
+    def sound_login_type(self) -> str | None:
+        """Instance type of the login nodes, where it can be one."""
+        given = self.login_instance_type
+        if given is not None and not INSTANCE_TYPE.fullmatch(given):
+            raise UndeterminedError(given)
+        return given
+
+    @property
     def addresses(self) -> int:
         """Private IPv4 addresses of all but the nodes: controller and login nodes."""
         return CONTROLLER_ADDRESSES + self.login_instances
+
+    def cluster_size(self, nodes: int) -> str:
+        """Return the Size of the cluster with so many nodes.
+
+        Raises:
+            UndeterminedError: where no size manages them.
+        """
+        size = self.size or size_for(nodes + self.login_instances)
+        if size is None:
+            raise UndeterminedError("size")
+        return size
 
     @rule
     def _queue_is_a_name(self) -> Iterator[Problem]:

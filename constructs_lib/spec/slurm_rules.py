@@ -59,8 +59,7 @@ def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Pro
         yield Problem(
             "nodes.interface_layout",
             environment.nodes.interface_layout,
-            "PCS does not take efa-only interfaces; write "
-            'interface_layout="address-per-card"',
+            'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
         )
 
 

@@ -27,7 +27,9 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
         return
     cluster = _cluster(evidence)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
-    yield equal("size of the Slurm cluster", evidence.spec.slurm_size(), cluster["size"])
+    yield equal(
+        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.count), cluster["size"]
+    )
     groups = _groups(evidence)
     most = sum(group["scalingConfiguration"]["maxInstanceCount"] for group in groups.values())
     held = SIZES.get(cluster["size"], 0)

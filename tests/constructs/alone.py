@@ -22,11 +22,11 @@ from constructs_lib.node_boot import node_boot
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
+from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec

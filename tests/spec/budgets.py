@@ -2,13 +2,22 @@
 
 from typing import Final
 
-from constructs_lib.catalogue import instances, prices
+from constructs_lib.catalogue import instances, prices, slurm
 from constructs_lib.spec.budget import NEAREST_PRICES, BudgetSpec, PriceSpec
+
+LOGIN_TYPES: Final = ("m6i.xlarge", "m7g.2xlarge", "c8gn.metal-24xl", "t3.medium", "r8i.96xlarge")
+"""Instance types that samples log in to."""
 
 
 def _unknown() -> list[str]:
     types = [instances.find(name) for name in instances.names()]
     items = [
+        *(
+            part(size)
+            for size in slurm.SIZES
+            for part in (prices.slurm_controller, prices.slurm_node, prices.slurm_accounting)
+        ),
+        *(prices.on_demand(name) for name in (*LOGIN_TYPES, "m7g.xlarge", "c7gn.xlarge")),
         prices.LUSTRE_BACKUP,
         prices.LUSTRE_HDD_CACHE,
         prices.LUSTRE_READ_CACHE,

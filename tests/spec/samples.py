@@ -15,8 +15,8 @@ from constructs_lib.spec.network import (
 )
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from constructs_lib.spec.problem import Problem, SpecError, collecting
-from tests.spec.budgets import AMPLE
 from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
+from tests.spec.budgets import AMPLE
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""

@@ -23,8 +23,8 @@ from constructs_lib.spec.nodes import (
     CapacityReservationSpec,
     NodesSpec,
 )
-from tests.spec.budgets import AMPLE
 from constructs_lib.spec.slurm import SlurmSpec
+from tests.spec.budgets import AMPLE, LOGIN_TYPES
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -39,7 +39,6 @@ SLURM_SIZES: Final[dict[Literal["SMALL", "MEDIUM", "LARGE"], int]] = {
     "MEDIUM": 512,
     "LARGE": 2048,
 }
-LOGIN_TYPES: Final = ("m6i.xlarge", "m7g.2xlarge", "c8gn.metal-24xl", "t3.medium", "r8i.96xlarge")
 WITHOUT_PCS: Final = {"us-west-1", "il-central-1", "me-central-1", "eu-central-2", "ap-east-1"}
 Deployment = Literal["SCRATCH_1", "SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
 Storage = Literal["SSD", "HDD", "INTELLIGENT_TIERING"]

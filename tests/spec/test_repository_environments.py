@@ -63,7 +63,7 @@ def test_the_ultracluster_uses_a_slash_19():
 def test_slurm_holds_nodes_and_login_nodes(environment: EnvironmentSpec, size: str):
     """512 nodes would fill a MEDIUM cluster, and leave no place to log in."""
     assert environment.slurm is not None
-    assert environment.slurm_size() == size
+    assert environment.slurm.cluster_size(environment.nodes.count) == size
 
 
 def test_dev_is_without_slurm():

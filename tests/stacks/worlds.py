@@ -11,8 +11,8 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from tests.spec.budgets import AMPLE
 from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
+from tests.spec.budgets import AMPLE
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
