@@ -4,6 +4,7 @@ import email
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,9 +32,9 @@ def rendered(nodes: NodesSpec | None) -> str:
 def written(nodes: NodesSpec | None) -> dict[str, str]:
     """Return the files that cloud-init writes, by path."""
     message = email.message_from_string(rendered(nodes))
-    (config, _) = message.get_payload()  # type: ignore[misc]  # two parts
-    text = config.get_payload()  # type: ignore[union-attr]
-    document = yaml.safe_load(text)  # type: ignore[arg-type]
+    parts: Any = message.get_payload()
+    config, _ = parts
+    document = yaml.safe_load(config.get_payload())
     return {file["path"]: file["content"] for file in document["write_files"]}
 
 
