@@ -8,6 +8,7 @@ from constructs import Construct
 
 from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
+from constructs_lib.slurm_region import acknowledge_region
 from constructs_lib.spec.slurm import SlurmSpec
 
 
@@ -67,6 +68,7 @@ class SlurmCluster(Construct):
                 ],
             ),
         )
+        acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
 
 
@@ -106,3 +108,4 @@ class SlurmQueue(Construct):
                 for group in node_groups
             ],
         )
+        acknowledge_region(self.resource)

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
+from constructs_lib.slurm_region import acknowledge_region
 from constructs_lib.spec.nodes import NodesSpec
 from constructs_lib.spec.slurm import SlurmSpec
 
@@ -71,6 +72,7 @@ class SlurmNodeGroup(Construct):
             ),
             subnet_ids=[subnet.subnet_id for subnet in subnets],
         )
+        acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
 
 

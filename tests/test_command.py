@@ -81,7 +81,7 @@ def test_check_shows_every_environment(capsys: pytest.CaptureFixture[str]):
     assert main(["check"]) == 0
 
     shown = capsys.readouterr().out
-    for words in ("dev", "staging", "ultracluster", "4,096", "3,169 of 4,091"):
+    for words in ("dev", "staging", "ultracluster", "4,096", "4,707 of 8,187"):
         assert words in shown
 
 

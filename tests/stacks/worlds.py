@@ -137,6 +137,14 @@ WORLDS: Final = {
             ),
             slurm=SlurmSpec(size="MEDIUM", least_nodes=1, login_nodes=2),
         ),
+        # Where PCS is newer than CDK's own validator.
+        world(
+            "slurm-ca",
+            nodes=FOR_SLURM,
+            region="ca-central-1",
+            zone="cac1-az1",
+            slurm=SlurmSpec(login_instance_type=None),
+        ),
         world("tiering", storage=TIERING),
         world("hdd", storage=HDD),
         world(
