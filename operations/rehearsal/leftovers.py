@@ -104,6 +104,10 @@ FINDERS: Final[dict[str, Finder]] = {
     "AWS::SSM::Parameter": lambda cloud, name: [
         cloud.ask("ssm", "get_parameter", Name=name)["Parameter"]
     ],
+    "AWS::StepFunctions::StateMachine": lambda cloud, arn: [
+        {"State": machine["status"].lower()}
+        for machine in [cloud.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)]
+    ],
 }
 """How the service itself is asked for a resource; parts of others (rules, policies, routes) are
 not asked for one by one."""
