@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from operations.plan.document import document
 from planner.devices import network_of
 from planner.measurement import MeasurementError, metrics, nccl_tests
 from planner.outcome import Plan
@@ -79,6 +80,10 @@ def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
 
     assert planner.gpu.link_bandwidth == pytest.approx(234.5e9, rel=0.01)
     assert planner.network.efficiency == network_of(asked().instance).efficiency
+    found = plan(asked(network=one))
+    (said,) = document(found, uncertainty(found), ())["calibrated_by"]
+    assert "234 GB/s between them" in said
+    assert "line rate" not in said
 
 
 def test_a_log_of_another_instance_type_is_refused():

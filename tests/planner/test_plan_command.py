@@ -184,6 +184,14 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ),
         ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known to sell it"),
         ([*SEVEN, "--instance", "p6e-gb200.36xlarge", "--purchase", "sagemaker"], "write p6-b200"),
+        (
+            [
+                *SEVEN,
+                *("--instance", "p5e.48xlarge", "--region", "us-east-2", "--nodes", "3"),
+                *("--write", "/no/such/folder/mine.py"),
+            ],
+            "no price of p5e.48xlarge by on-demand in us-east-2 is known",
+        ),
         ([*SEVEN, "--activations", "x"], "write kept or recomputed"),
     ],
 )
