@@ -39,6 +39,7 @@ class NetworkMeasurement:
         size: Bytes of the largest collective.
         algorithm_bandwidth: Bytes/s at that size.
         smallest_seconds: Time of the smallest size, or None.
+        gpu_name: As the log's ranks call their GPU; empty where they do not.
     """
 
     collective: str
@@ -47,6 +48,14 @@ class NetworkMeasurement:
     size: int
     algorithm_bandwidth: float
     smallest_seconds: float | None
+    gpu_name: str = ""
+
+    def may_be_of(self, gpu: Gpu) -> bool:
+        """Return whether the log may be of such GPUs.
+
+        Memory does not tell: A100 of 40 and of 80 GB have the same links and cards.
+        """
+        return not self.gpu_name or gpu.name.split()[0] in self.gpu_name
 
     @property
     def carried(self) -> float:
@@ -83,7 +92,10 @@ class NetworkMeasurement:
 ROW: Final = re.compile(
     r"^\s*(\d+)\s+(\d+)\s+(\w+)\s+(?:(\w+)\s+)?(-?\d+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)"
 )
-RANK: Final = re.compile(r"Rank\s+(\d+)\s+.*?\bon\s+(\S+)\s+device", re.IGNORECASE)
+RANK: Final = re.compile(
+    r"Rank\s+(\d+)\s+.*?\bon\s+(\S+)\s+device(?:[ \t]+\d+[ \t]+\[[^\]]*\][ \t]*(.*))?",
+    re.IGNORECASE,
+)
 
 
 def nccl_tests(text: str) -> NetworkMeasurement:
@@ -92,7 +104,8 @@ def nccl_tests(text: str) -> NetworkMeasurement:
     Raises:
         MeasurementError: where it holds no result or names no ranks.
     """
-    hosts = {match[1]: match[2] for match in RANK.finditer(text)}
+    ranks = list(RANK.finditer(text))
+    hosts = {match[1]: match[2] for match in ranks}
     results = [match for match in map(ROW.match, text.splitlines()) if match]
     if not results:
         raise MeasurementError(
@@ -116,6 +129,7 @@ def nccl_tests(text: str) -> NetworkMeasurement:
         size=int(largest[1]),
         algorithm_bandwidth=bandwidth,
         smallest_seconds=min(float(match[6]) for match in small) * 1e-6 if small else None,
+        gpu_name=next((match[3].strip() for match in ranks if match[3]), ""),
     )
 
 

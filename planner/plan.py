@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from constructs_lib.spec.problem import choices
 from planner.devices import gpu_of, network_of
 from planner.goodput import SECONDS_PER_DAY, goodput
 from planner.notes import notes
@@ -11,7 +12,7 @@ from planner.outcome import Outcome, Plan, Point
 from planner.price import OPTIONS, Bill, bill
 from planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from planner.runners_up import runners_up
-from planner.search import Only, Place, Search, choose
+from planner.search import Only, Place, Search, choose, partitions
 from planner.software import network_for, stack_for
 from planner.stack import Stack, faster
 from planner.step import Step
@@ -37,6 +38,11 @@ class Planner:
         gpu = gpu_of(question.instance)
         assert gpu is not None  # noqa: S101 - the question's own check
         self.question = question
+        if question.network is not None and not question.network.may_be_of(gpu):
+            raise PlanError(
+                f"--calibrate: the log is of {question.network.gpu_name}, "
+                f"{question.instance_type} has {gpu.name}; give a log of that instance type"
+            )
         self.gpu = question.network.applied_to_gpu(gpu) if question.network else gpu
         network = network_for(network_of(question.instance), question.software)
         self.network = question.network.applied(network) if question.network else network
@@ -174,22 +180,46 @@ class Planner:
         """Say what is too large, for the leanest layout that there is."""
         shape = self.question.shape
         if self.question.only != Only() and Search(self.search.place).best(nodes) is not None:
-            return (
-                f"--nodes: got {nodes}; nothing fits with the --partition, --tensor, "
-                "--micro-batch and --activations that were given; leave one of them out"
-            )
+            return self._why_no_layout_is_left(nodes)
         holdings = [(self.search.least(nodes, tensor=t), t) for t in self.search.degrees()]
         holding, t = min(holdings, key=lambda pair: pair[0].needed)
         items = {**holding.items(), "layers in flight": 3 * holding.layer}
         largest, size = max(items.items(), key=lambda item: item[1])
         spread = f" recomputed by {t} tensor-parallel GPUs" if t > 1 else " recomputed"
+        asked = f"got {nodes}" if self.question.nodes else f"none of up to {nodes:,} will do"
+        more = "more nodes, " if nodes < MOST_NODES else ""
         return (
-            f"--nodes: got {nodes}; {shape.parameters / 1e9:,.1f} B parameters need "
+            f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
             f"{holding.needed / 2**30:,.1f} GiB on each {self.gpu.name} even with one sequence"
             f"{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
-            f"{size / 2**30:,.1f}); write more nodes, a shorter --sequence, or GPUs with more "
+            f"{size / 2**30:,.1f}); write {more}a shorter --sequence, or GPUs with more "
             "memory"
         )
+
+    def _why_no_layout_is_left(self, nodes: int) -> str:
+        """Say which of the wishes for a layout cannot be, where another layout fits."""
+        only, per_node = self.question.only, self.network.gpus_per_node
+        ways = {None: None, True: "recomputed", False: "kept"}
+        wishes = {
+            "--partition": only.group,
+            "--tensor": only.tensor,
+            "--micro-batch": only.micro_batch,
+            "--activations": ways[only.checkpointing],
+        }
+        given = {name: wish for name, wish in wishes.items() if wish is not None}
+        got = f"{' and '.join(given)}: got {' and '.join(map(str, given.values()))}"
+        where = f"{nodes:,} nodes" if self.question.nodes else f"up to {nodes:,} nodes"
+        degrees = Search(self.search.place).degrees()
+        if only.tensor is not None and only.tensor not in degrees:
+            there = choices([str(each) for each in degrees])
+            return f"{got}; a tensor degree divides heads and node; write {there}"
+        gpus, degree = nodes * per_node, only.tensor or 1
+        sizes = partitions(gpus // degree, max(1, per_node // degree))
+        if only.group is not None and only.group not in [p * degree for p in sizes]:
+            groups = choices([str(p * degree) for p in sizes])
+            return f"{got}; {gpus:,} GPUs have no such groups of nodes; write {groups}"
+        them = ("it", "leave it out") if len(given) == 1 else ("them", "leave one of them out")
+        return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
 
     def curve(self, nodes: int) -> Iterator[Point]:
         """Yield tokens per second from one node to all."""

@@ -121,16 +121,20 @@ class Question:
                 f"{known}; write {choices(GPUS_KNOWN)}"
             )
             yield Problem("--instance", self.instance_type, fix)
+        regions = _regions(instance)
+        if not regions:
+            fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
+            yield Problem("--instance", self.instance_type, fix)
+            return
+        if instance.zones(self.region) == ():
+            fix = f"{self.instance_type} is not sold there"
+            yield Problem("--region", self.region, f"{fix}; write {choices(regions)}")
         if self.purchase not in OPTIONS:
             yield Problem("--purchase", self.purchase, f"write {choices(OPTIONS)}")
         elif node_item(instance, self.purchase) is None:
             sold = [option for option in OPTIONS if node_item(instance, option) is not None]
             fix = f"{self.instance_type} is not sold that way; write {choices(sold)}"
             yield Problem("--purchase", self.purchase, fix)
-        zones = instance.zones(self.region)
-        if zones == ():
-            fix = f"{self.instance_type} is not sold there"
-            yield Problem("--region", self.region, f"{fix}; write {choices(_regions(instance))}")
 
     def _numbers(self) -> Iterator[Problem]:
         for field, value, low, high, unit in (
@@ -164,4 +168,4 @@ class Question:
 
 def _regions(instance: InstanceType) -> list[str]:
     every = sorted(prices.regions())
-    return [region for region in every if instance.zones(region)] or ["us-east-1"]
+    return [region for region in every if instance.zones(region)]

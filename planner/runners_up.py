@@ -57,6 +57,8 @@ def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
         return f"{near}needs a program with tensor parallelism"
     if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
         return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
+    if abs(gain) <= INDIFFERENCE and _same_but_for_batch(other.layout, chosen.layout):
+        return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
     costs = {
         "recomputation" if other.layout.checkpointing else "computation": (

@@ -28,6 +28,12 @@ def show_written(written: Iterable[str], console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def duration(*days: float) -> str:
+    """Return a time, or the ends of a range of it, in hours where days would be noughts."""
+    unit, each = ("days", 1) if max(days) >= 1 else ("hours", 24)
+    return f"{' to '.join(f'{time * each:,.1f}' for time in days)} {unit}"
+
+
 def _answer(told: Mapping[str, Any]) -> Table:
     model, machine, time = told["model"], told["machine"], told["time"]
     step, chosen, good = told["step"], told["layout"], told["goodput"]
@@ -43,7 +49,7 @@ def _answer(told: Mapping[str, Any]) -> Table:
     fast, slow = step["seconds_range"]
     money = f"{cost['usd']:,.0f} USD" if cost["usd"] is not None else "no price of the nodes known"
     rows = [
-        ("time", (f"{time['days']:,.1f} days, likely {low:,.1f} to {high:,.1f}; "
+        ("time", (f"{duration(time['days'])}, likely {duration(low, high)}; "
                  f"{time['node_hours']:,.0f} node-hours")),
         ("cost", f"{money}, {cost['purchase']}"
                  + (f", {cost['usd_per_day']:,.0f} a day" if cost["usd"] is not None else "")),
@@ -83,8 +89,13 @@ def _tensor(chosen: Mapping[str, Any]) -> str:
 
 
 def _smallest(told: Mapping[str, Any]) -> str:
-    least = told["smallest_partition_group_by_tensor_degree"].get(1)
-    return f"; {least:,} is the smallest that fits" if least else "; none fits without tensor"
+    degree = told["layout"]["tensor_parallel"]
+    smallest = told["smallest_partition_group_by_tensor_degree"]
+    least, alone = smallest.get(degree), smallest.get(1)
+    mine = f"; {least:,} is the smallest that fits" if least else ""
+    if degree == 1:
+        return mine
+    return f"{mine}, {f'{alone:,}' if alone else 'none'} without tensor parallelism"
 
 
 def _memory(told: Mapping[str, Any]) -> Table:
@@ -167,7 +178,7 @@ def _scaling(told: Mapping[str, Any]) -> Table:
 def _cost(told: Mapping[str, Any]) -> Table:
     first = told["cost"][0]
     table = Table(
-        title=f"Cost in {told['machine']['region']}, {first['days']:,.1f} days with spare nodes",
+        title=f"Cost in {told['machine']['region']}, {duration(first['days'])} with spare nodes",
         title_justify="left",
     )
     for column in ("item", "quantity", "USD each", "USD a day", "USD", ""):
@@ -208,7 +219,7 @@ def _elsewhere(told: Mapping[str, Any], line: Mapping[str, Any]) -> str:
 
 def _alternatives(told: Mapping[str, Any]) -> Table:
     table = Table(
-        title=f"Other instances, in {told['time']['days']:,.1f} days or fewer",
+        title=f"Other instances, in {duration(told['time']['days'])} or less",
         title_justify="left",
     )
     for column in ("instance", "nodes", "days", "USD"):

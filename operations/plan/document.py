@@ -210,7 +210,13 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 def _calibrations(plan: Plan) -> Iterator[str]:
     network, run = plan.question.network, plan.question.run
-    if network is not None:
+    if network is not None and network.nodes == 1:
+        yield (
+            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
+            f"GPUs of one node, so {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
+            "nothing about the network"
+        )
+    elif network is not None:
         yield (
             f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
             f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "

@@ -67,6 +67,13 @@ def write(plan: Plan, path: Path) -> list[str]:
         raise PlanError(f"--write: got {path}; an environment is a Python file; write {path}.py")
     if path.exists():
         raise PlanError(f"--write: got {path}; it exists; write another path, or remove it")
+    question = plan.question
+    if not plan.bill.nodes_known:
+        raise PlanError(
+            f"--write: no price of {question.instance_type} by {question.purchase} in "
+            f"{question.region} is known, and a ceiling that leaves it out would not hold; write "
+            "another --purchase or --region"
+        )
     size = _size(plan)
     draft = text(plan, path.stem, size, ceiling=UNLIMITED)
     sheet = _sheet(draft)

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from operations.plan import pictures
+from operations.plan.display import duration
 
 STYLE: Final = """
 :root{color-scheme:light dark;--ground:#fbfaf7;--card:#ffffff;--ink:#1d2021;--muted:#6b6f76;
@@ -103,7 +104,7 @@ def _tiles(told: Mapping[str, Any]) -> str:
     money = f"{cost['usd']:,.0f} USD" if cost["usd"] is not None else "no price known"
     rows = [
         (
-            f"{time['days']:,.1f} days",
+            duration(time["days"]),
             f"likely {low:,.1f} to {high:,.1f}",
         ),
         (money, f"{cost['purchase']}, nodes with spares, storage, network"),

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from operations.plan.document import document
 from planner.devices import network_of
 from planner.measurement import MeasurementError, metrics, nccl_tests
 from planner.outcome import Plan
@@ -79,6 +80,10 @@ def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
 
     assert planner.gpu.link_bandwidth == pytest.approx(234.5e9, rel=0.01)
     assert planner.network.efficiency == network_of(asked().instance).efficiency
+    found = plan(asked(network=one))
+    (said,) = document(found, uncertainty(found), ())["calibrated_by"]
+    assert "234 GB/s between them" in said
+    assert "line rate" not in said
 
 
 def test_a_log_of_another_instance_type_is_refused():
@@ -87,6 +92,16 @@ def test_a_log_of_another_instance_type_is_refused():
 
     with pytest.raises(PlanError, match="has cards for 50"):
         Planner(asked(network=fast))
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_log_of_another_gpu_is_refused_also_where_its_rate_would_do(nodes: int):
+    """A p4d log read for p5 would plan with 9 % of the line rate, and with A100's NVLink."""
+    of_a100 = nccl_tests(log(nodes, [(2**32, 115000, 37.4, 70.0)]))
+
+    with pytest.raises(PlanError, match=r"NVIDIA A100-SXM4-40GB, p5\.48xlarge has H100 80GB"):
+        Planner(asked(instance_type="p5.48xlarge", network=of_a100))
+    assert Planner(asked(instance_type="p4de.24xlarge", network=of_a100)).gpu.name == "A100 80GB"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,32 @@ def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[s
         assert words in out, words
 
 
+def test_a_chosen_group_is_never_smaller_than_the_smallest_that_is_said_to_fit(
+    capsys: pytest.CaptureFixture[str],
+):
+    """The trillion on H100 is split by tensor parallelism; 512 is the smallest without it."""
+    trillion = ["plan", "--parameters", "1e12", "--tokens", "20e12", "--instance", "p5.48xlarge"]
+    assert main([*trillion, "--nodes", "512"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "partition group" in line)
+
+    chosen, least, alone = re.search(
+        r"([\d,]+) GPUs, .*; ([\d,]+) is the smallest that fits, ([\d,]+) without tensor", row
+    ).groups()  # type: ignore[union-attr]
+    assert int(least) <= int(chosen)
+    assert alone == "512"
+
+
+def test_a_run_of_less_than_a_day_is_told_in_hours(capsys: pytest.CaptureFixture[str]):
+    """0.0 days, likely 0.0 to 0.0, tells nobody anything."""
+    assert (
+        main(["plan", "--layers", "7", "--hidden", "1024", "--heads", "8", "--tokens", "1e9"]) == 0
+    )
+    out = capsys.readouterr().out
+
+    assert re.search(r"time +│ 0\.\d hours, likely 0\.\d to 0\.\d hours", out)
+    assert "0.0 days" not in out
+
+
 def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
     """Numbers for other programs: units in the names, sums that sum."""
     found = told(BLOOMBERG, capsys)
@@ -137,12 +163,35 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--nodes", "4", "--write", "app.py"], "it exists"),
         ([*SEVEN, "--nodes", "4", "--write", "mine.txt"], "a Python file"),
         (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "GiB on each A100"),
-        (["plan", "--parameters", "1e13", "--tokens", "1e12"], "write more nodes"),
+        (
+            ["plan", "--parameters", "1e13", "--tokens", "1e12"],
+            "--nodes: none of up to 1,024 will do",
+        ),
+        (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "write more nodes"),
         ([*SEVEN, "--sequence", "16777216"], "a shorter --sequence"),
         ([*SEVEN, "--no-such-option"], "unrecognized"),
         ([*SEVEN, "--software", "compiled"], "measured on H100 alone"),
         ([*SEVEN, "--partition", "0"], "--partition: got 0"),
-        ([*SEVEN, "--nodes", "4", "--partition", "7"], "nothing fits with the --partition"),
+        ([*SEVEN, "--nodes", "3", "--partition", "7"], "--partition: got 7; 24 GPUs have no such"),
+        ([*SEVEN, "--nodes", "3", "--partition", "7"], "write 1, 2, 4, 8 or 24"),
+        ([*SEVEN, "--partition", "3"], "--partition: got 3"),
+        ([*SEVEN, "--tensor", "3"], "--tensor: got 3; a tensor degree divides"),
+        ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
+        ([*SEVEN, "--partition", "1", "--tensor", "1"], "--partition and --tensor: got 1 and 1"),
+        (
+            ["plan", "--parameters", "1e13", "--tokens", "1e12", "--nodes", "1024"],
+            "write a shorter",
+        ),
+        ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known to sell it"),
+        ([*SEVEN, "--instance", "p6e-gb200.36xlarge", "--purchase", "sagemaker"], "write p6-b200"),
+        (
+            [
+                *SEVEN,
+                *("--instance", "p5e.48xlarge", "--region", "us-east-2", "--nodes", "3"),
+                *("--write", "/no/such/folder/mine.py"),
+            ],
+            "no price of p5e.48xlarge by on-demand in us-east-2 is known",
+        ),
         ([*SEVEN, "--activations", "x"], "write kept or recomputed"),
     ],
 )
