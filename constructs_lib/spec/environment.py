@@ -233,14 +233,17 @@ class EnvironmentSpec(Spec):
     def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:
         demand = self.address_demand()
         needed, held = (
-            demand["file system"] + demand["endpoints"],
+            sum(demand.get(part, 0) for part in ("file system", "endpoints", "Slurm")),
             self.network.lustre_subnet_addresses,
         )
         if held < needed and sum(demand.values()) <= self.network.training_addresses:
+            parts = "file system and endpoints"
+            if self.slurm is not None:
+                parts = "file system, endpoints, Slurm's controller and login nodes"
             yield Problem(
                 f"{self._subnets_field()}[0]",
                 f"{held:,} addresses",
-                f"the first subnet holds file system and endpoints, which need {needed:,}; "
+                f"the first subnet holds {parts}, which need {needed:,}; "
                 f"put a /{prefix_for(needed)} or larger first",
             )
 

@@ -30,6 +30,14 @@ class Network(Protocol):
         """Return a launch template by its id."""
         ...
 
+    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
+        """Return an instance profile by its name, with its roles."""
+        ...
+
+    def role(self, name: str) -> Mapping[str, Any] | None:
+        """Return a role by its name."""
+        ...
+
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:

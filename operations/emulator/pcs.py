@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from constructs_lib.catalogue.slurm import ROLE_PATH
 from operations.emulator import wire
 from operations.emulator.casing import camel
 from operations.emulator.ledger import Ledger, Record, Scope
@@ -20,6 +21,7 @@ NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 QUEUE: Final = "AWS::PCS::Queue"
 MOST_CHILDREN: Final = 10
 """Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
+ROLE_NAME: Final = "AWSPCS"
 MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
@@ -203,17 +205,34 @@ def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], 
                 "InvalidLaunchTemplateId.NotFound",
                 f"The specified launch template, with template ID {template}, does not exist",
             )
-        # PCS refuses any other profile (PCS User Guide, "IAM instance profiles"; 2026-11-23).
-        profile = str(given["IamInstanceProfileArn"]).split(":instance-profile/", 1)[-1]
-        if not profile.rsplit("/", 1)[-1].startswith("AWSPCS") and "aws-pcs/" not in profile:
-            raise ServiceError(
-                "Pcs",
-                "ValidationException",
-                f"The instance profile {profile} must have a name that starts with AWSPCS or "
-                "the path /aws-pcs/",
-            )
+        _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
 
     return require
+
+
+def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
+    """Refuse a profile whose role PCS does not take; the profile's own name and path are free.
+
+    CreateComputeNodeGroup, iamInstanceProfileArn (botocore 1.43.106): the role's name starts with
+    AWSPCS, or its path is /aws-pcs/.
+    """
+    name = profile_arn.rsplit("/", 1)[-1]
+    profile = network.instance_profile(name)
+    if profile is None or profile.get("Arn") != profile_arn:
+        raise _refused(f"The instance profile {profile_arn} does not exist")
+    roles = [role for each in profile.get("Roles") or () if (role := network.role(str(each)))]
+    if not roles:
+        raise _refused(f"The instance profile {name} has no role")
+    for role in roles:
+        if not str(role["RoleName"]).startswith(ROLE_NAME) and role.get("Path") != ROLE_PATH:
+            raise _refused(
+                f"The role {role['RoleName']} of instance profile {name} must have a name that "
+                f"starts with {ROLE_NAME} or the path {ROLE_PATH}"
+            )
+
+
+def _refused(message: str) -> ServiceError:
+    return ServiceError("Pcs", "ValidationException", message)
 
 
 def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record], None]:

@@ -3,7 +3,8 @@
 Codes and names: SageMaker's from a Service Quotas dump of 2025-11-02, FSx's from the Lustre guide
 of 2022, the VPC's from its guide of 2023, EC2's from scripts of three public repositories (all
 read 2026-11-23). Applied values differ per account; a default that is not published is 0 here.
-An increase is granted at once.
+An increase is granted at once. Codes that begin with L-0000 are invented: no source was found for
+AWS's own, and nothing may rely on them.
 """
 
 from collections.abc import Mapping
@@ -61,8 +62,10 @@ QUOTAS: Final = (
     Quota("sagemaker", "L-47E0BC8F", "ml.p4d.24xlarge for cluster usage", 0),
     Quota("sagemaker", "L-BEF3120E", "ml.p4de.24xlarge for cluster usage", 0),
     Quota("sagemaker", "L-82E1C851", "ml.p5.48xlarge for training job usage", 0),
+    Quota("sagemaker", "L-00000001", "ml.p4d.24xlarge for training warm pool usage", 0),
     Quota("sagemaker", "L-622CFD70", "Maximum number of instances per training job", 20),
     Quota("sagemaker", "L-00C91CB5", "Number of instances across all training jobs", 0),
+    Quota("pcs", "L-00000002", "Clusters", 0),
 )
 
 

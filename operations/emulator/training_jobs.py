@@ -81,6 +81,9 @@ class TrainingJobs:
         """Answer ListTrainingJobs by status and part of the name, newest first."""
         rows = [_description(record) for record in self.ledger.of_type(scope, JOB)]
         status, part = arguments.get("StatusEquals"), str(arguments.get("NameContains", ""))
+        # Warm pools are not modelled: no job has one.
+        if arguments.get("WarmPoolStatusEquals"):
+            rows = []
         kept = [
             row
             for row in reversed(rows)

@@ -1,6 +1,6 @@
 """The console command.
 
-ultracluster preflight ENVIRONMENT [--json] [--only CHECK ...]
+ultracluster preflight ENVIRONMENT [--recipe RECIPE ...] [--json] [--only CHECK ...]
 
 Exit status 0 where everything passes or is skipped, 1 where something fails, 2 where it could not
 be found out: no environment, no such check, no credentials, no endpoint, or a service that gave no
@@ -25,6 +25,13 @@ RULES: Final = "fabric-rules"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("environment", help="a name, or the path of a Python file")
+    parser.add_argument(
+        "--recipe",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="a job that is to run on it, by name or Python file; may be given again",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--only",
@@ -63,17 +70,26 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     from operations.cli import UsageError, find  # noqa: PLC0415
     from operations.preflight.preflight import NAMES, preflight  # noqa: PLC0415
     from operations.preflight.synthesis import PATIENT_SECONDS, Synthesis  # noqa: PLC0415
+    from operations.training.recipe_files import find_recipe  # noqa: PLC0415
 
     for name in arguments.only:
         if name not in NAMES:
             raise UsageError(f"{name}: no such check; write one of {', '.join(NAMES)}")
     spec, path = find(arguments.environment)
+    recipes = [find_recipe(name) for name in arguments.recipe]
     account, now = Account(spec.region), datetime.now(UTC)
     if arguments.only and RULES not in arguments.only:
-        return preflight(spec, account, now, only=arguments.only)
+        return preflight(spec, account, now, only=arguments.only, recipes=recipes)
     patient = PATIENT_SECONDS if arguments.only else None
     with Synthesis(spec, path, seconds=patient) as synthesis:
-        return preflight(spec, account, now, only=arguments.only, templates=synthesis.report)
+        return preflight(
+            spec,
+            account,
+            now,
+            only=arguments.only,
+            templates=synthesis.report,
+            recipes=recipes,
+        )
 
 
 def _could_not(arguments: argparse.Namespace, console: Console, *reasons: str) -> int:

@@ -1,4 +1,4 @@
-"""vCPUs of the nodes: running instances, and reserved ones that nobody uses yet."""
+"""vCPUs of nodes and login nodes: running ones, and reserved ones that nobody uses yet."""
 
 import re
 from collections import Counter
@@ -8,10 +8,12 @@ from typing import Any, Final
 from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.spec.nodes import NodesSpec
 from operations.preflight.finding import Check, Finding, Situation, skipped
+from operations.preflight.inquiry import UnansweredError
 from operations.preflight.question import question
 from operations.preflight.quotas import Demand, Quota, judged
 
 CAPACITY_BLOCK: Final = "capacity-block"
+NO_TYPE: Final = "InvalidInstanceType"
 
 INSTANCES: Final = question(
     "ec2",
@@ -29,13 +31,23 @@ ON_DEMAND: Final = (
     (("dl",), Quota("ec2", "Running On-Demand DL instances")),
     (("inf",), Quota("ec2", "Running On-Demand Inf instances")),
     (("trn",), Quota("ec2", "Running On-Demand Trn instances")),
+    (
+        ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"),
+        Quota(
+            "ec2",
+            "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+            "L-1216C47A",
+        ),
+    ),
+    (("hpc",), Quota("ec2", "Running On-Demand HPC instances")),
+    (("x",), Quota("ec2", "Running On-Demand X instances")),
 )
-"""Which families count together; of the last three the code was not found, so the name decides."""
+"""Which families count together; of those without a code none was found, so the name decides."""
 
 
 def _vcpus(situation: Situation) -> Iterator[Finding]:
     nodes = situation.spec.nodes
-    families, quota = _class_of(nodes.instance_type)
+    families, quota = class_of(nodes.instance_type)
     if nodes.capacity_block is not None:
         yield skipped(quota.name, "the nodes run in a Capacity Block, not on demand")
         return
@@ -44,12 +56,54 @@ def _vcpus(situation: Situation) -> Iterator[Finding]:
     words = f"{count:,} x {nodes.instance_type} of {each:,} vCPU"
     if nodes.makes_reservation:
         words += ", from the moment they are reserved"
-    yield from judged(Demand(quota, count * each, words, lambda s: used(s, families)), situation)
+    amount, slurm = count * each, situation.spec.slurm
+    if slurm is not None and letters(slurm.login_instance_type or "") in families:
+        login, how = _login_vcpus(situation)
+        amount, words = amount + login, f"{words} + {how}"
+    demand = Demand(quota, amount, words, lambda s: used(s, families))
+    yield from judged(demand, situation)
 
 
-def _class_of(instance_type: str) -> tuple[tuple[str, ...], Quota]:
+def _login(situation: Situation) -> Iterator[Finding]:
+    """Login nodes run on demand, whatever the nodes run in."""
+    slurm, nodes = situation.spec.slurm, situation.spec.nodes
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login nodes", "the environment has none")
+        return
+    name = slurm.login_instance_type
+    families, quota = class_of(name)
+    if not families:
+        yield skipped(f"vCPUs of {name}", "which quota its family counts against is not known")
+        return
+    if letters(nodes.instance_type) in families and nodes.capacity_block is None:
+        yield skipped(quota.name, "one quota holds nodes and login nodes; see quota-vcpus")
+        return
+    amount, words = _login_vcpus(situation)
+    if not amount:
+        yield skipped(f"vCPUs of {name}", "EC2 knows no such type here; see login-offering")
+        return
+    yield from judged(Demand(quota, amount, words, lambda s: used(s, families)), situation)
+
+
+def _login_vcpus(situation: Situation) -> tuple[int, str]:
+    """Return the vCPUs of all login nodes, and how they come about; 0 for an unknown type."""
+    slurm = situation.spec.slurm
+    name = "" if slurm is None else slurm.login_instance_type or ""
+    try:
+        each = _vcpus_of(situation, [name]).get(name, 0)
+    except UnansweredError as error:
+        if error.code != NO_TYPE:
+            raise
+        each = 0
+    count = 0 if slurm is None else slurm.login_instances
+    return count * each, f"{count:,} x {name} of {each:,} vCPU"
+
+
+def class_of(instance_type: str) -> tuple[tuple[str, ...], Quota]:
+    """Return the families that count against a type's quota, and the quota; none if unknown."""
     family = letters(instance_type)
-    return next((families, quota) for families, quota in ON_DEMAND if family in families)
+    unknown = ((), Quota("ec2", f"vCPUs of {instance_type}"))
+    return next((each for each in ON_DEMAND if family in each[0]), unknown)
 
 
 def letters(instance_type: str) -> str:
@@ -126,4 +180,7 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     return min(sum(free), nodes.count)
 
 
-CHECKS: Final = (Check("quota-vcpus", "On-demand vCPUs of the nodes, running or reserved", _vcpus),)
+CHECKS: Final = (
+    Check("quota-vcpus", "On-demand vCPUs of the nodes, running or reserved", _vcpus),
+    Check("quota-login-vcpus", "On-demand vCPUs of Slurm's login nodes", _login),
+)

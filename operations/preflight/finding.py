@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.recipe import RecipeSpec
 from operations.audit.report import Report
 from operations.preflight.inquiry import Answer, Inquiry, UnansweredError
 from operations.preflight.question import Question
@@ -74,6 +75,9 @@ class Situation:
     templates: Callable[[], Report] | None = None
     """What the fabric rules say of its templates, once these are made."""
 
+    recipes: tuple[RecipeSpec, ...] = ()
+    """Jobs that are to run on it; an environment itself names none."""
+
     def ask(self, question: Question) -> Answer:
         """Return the account's answer.
 
@@ -96,6 +100,10 @@ class Situation:
     def role_arn(self, name: str) -> str:
         """Return the name of an IAM role of this account."""
         return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
+
+    def profile_arn(self, name: str) -> str:
+        """Return the name of an instance profile of this account."""
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
 
 
 Examination = Callable[[Situation], Iterator[Finding]]

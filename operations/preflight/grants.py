@@ -7,6 +7,7 @@ allowed elsewhere. A name of the right form and place is given, as a policy may 
 from collections.abc import Iterator
 from typing import Final
 
+from constructs_lib.catalogue.slurm import ROLE_PATH
 from constructs_lib.spec.network import NetworkSpec
 from operations.preflight.finding import Situation
 
@@ -26,8 +27,11 @@ def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
     partition = situation.caller.partition
     for action, kind in _ec2(situation):
         yield f"ec2:{action}", arn("ec2", kind)
-    group = f"autoScalingGroup:*:autoScalingGroupName/{name}-Cluster-Nodes"
-    yield "autoscaling:CreateAutoScalingGroup", arn("autoscaling", group)
+    if situation.spec.slurm is None:
+        group = f"autoScalingGroup:*:autoScalingGroupName/{name}-Cluster-Nodes"
+        yield "autoscaling:CreateAutoScalingGroup", arn("autoscaling", group)
+    else:
+        yield from _slurm(situation)
     yield "fsx:CreateFileSystem", arn("fsx", f"file-system/fs-{HEX}")
     if situation.spec.storage.data_repositories:
         association = f"association/fs-{HEX}/dra-{HEX}"
@@ -41,6 +45,29 @@ def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
     yield "states:CreateStateMachine", arn("states", machine)
     yield "ssm:PutParameter", arn("ssm", f"parameter/ultracluster/{name}/instance-type")
     yield "ecr:CreateRepository", arn("ecr", f"repository/{name}-training-images")
+
+
+def _slurm(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what PCS asks of whoever has it make a cluster and its node groups.
+
+    PCS calls EC2 and Secrets Manager in the caller's name when it is asked (AWS PCS user guide,
+    "Minimum permissions", copy read 2026-11-24).
+    """
+    arn = situation.arn
+    cluster = f"cluster/pcs_{HEX[:10]}"
+    yield "pcs:CreateCluster", arn("pcs", "cluster/*")
+    yield "pcs:CreateComputeNodeGroup", arn("pcs", f"{cluster}/computenodegroup/*")
+    yield "pcs:CreateQueue", arn("pcs", f"{cluster}/queue/*")
+    yield "ec2:CreateNetworkInterface", arn("ec2", f"network-interface/eni-{HEX}")
+    yield "ec2:CreateFleet", arn("ec2", "fleet/*")
+    yield "ec2:RunInstances", arn("ec2", "instance/*")
+    secret = f"secret:pcs!slurm-secret-pcs_{HEX[:10]}"
+    for action in ("CreateSecret", "TagResource"):
+        yield f"secretsmanager:{action}", arn("secretsmanager", secret)
+    yield (
+        "iam:CreateInstanceProfile",
+        situation.profile_arn(f"{ROLE_PATH[1:]}{situation.spec.name}"),
+    )
 
 
 def _ec2(situation: Situation) -> Iterator[tuple[str, str]]:

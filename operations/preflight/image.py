@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from constructs_lib.spec.slurm import GRAVITON
 from operations.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from operations.preflight.inquiry import UnansweredError
 from operations.preflight.question import Question, question
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
+PCS_READY: Final = "/aws/service/pcs/"
 PREFERRED: Final = "uefi-preferred"
 
 
@@ -21,9 +23,9 @@ class Image(NamedTuple):
     missing: str = ""
 
 
-def image(situation: Situation) -> Image:
-    """Return the image that the nodes are to boot; a row of None where there is none."""
-    name = situation.spec.nodes.image
+def image(situation: Situation, name: str = "") -> Image:
+    """Return an image, that of the nodes unless another is named; a row of None if missing."""
+    name = name or situation.spec.nodes.image
     image_id = name
     if not name.startswith("ami-"):
         parameter = question("ssm", "get_parameter", Name=name)
@@ -122,9 +124,64 @@ def _root_device(situation: Situation) -> Iterator[Finding]:
         yield passed(subject, f"{name}, {size} GiB", found.question)
 
 
+def _login(situation: Situation) -> Iterator[Finding]:
+    """Login nodes may be of another architecture, with an image of their own."""
+    slurm = situation.spec.slurm
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login image", "the environment has no login nodes")
+        return
+    name, given = slurm.login_instance_type, slurm.login_image
+    found = image(situation, given or "")
+    if found.row is None:
+        if given is None:
+            yield skipped("login image", f"{found.missing}; see image-exists")
+            return
+        fix = "write a parameter or an image of this Region in slurm.login_image, or None"
+        yield failed(found.image_id, found.missing, "there", fix, question=found.question)
+        return
+    wanted = "arm64" if GRAVITON.match(name) else "x86_64"
+    architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
+    if architecture == wanted:
+        yield passed(subject, f"{wanted}, of {name}", found.question)
+        return
+    fix = f"write an image of {wanted} in slurm.login_image, or another login_instance_type"
+    yield failed(subject, architecture, f"{wanted}, of {name}", fix, question=found.question)
+
+
+def _pcs_ready(situation: Situation) -> Iterator[Finding]:
+    """No API says what is on an image: AWS's own is known by where its name is found."""
+    slurm = situation.spec.slurm
+    if slurm is None:
+        yield skipped("Slurm on the image", "the environment has no Slurm")
+        return
+    for name in dict.fromkeys((situation.spec.nodes.image, slurm.login_image)):
+        if name is None:
+            continue
+        found = image(situation, name)
+        if found.row is None:
+            yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
+        elif name.startswith(PCS_READY) or _is_amazons_for_pcs(found.row):
+            words = f"PCS-ready, by AWS; whether it has Slurm {slurm.version} no API says"
+            yield passed(f"Slurm on {name}", words, found.question)
+        else:
+            yield skipped(
+                f"Slurm on {name}",
+                "no API says what is on an image of your own",
+                f"see that it has the PCS agent and Slurm {slurm.version}: a node without them "
+                "starts, is billed, and never becomes idle",
+                found.question,
+            )
+
+
+def _is_amazons_for_pcs(row: dict[str, Any]) -> bool:
+    return row.get("ImageOwnerAlias") == "amazon" and "pcs" in str(row.get("Name", "")).lower()
+
+
 CHECKS: Final = (
     Check("image-exists", "The image of the nodes exists", _exists),
     Check("image-architecture", "The image has the type's architecture", _architecture),
     Check("image-boot-mode", "The instance type boots the image", _boot_mode),
     Check("image-root-device", "The root volume is the image's own", _root_device),
+    Check("login-image", "Login nodes boot their image", _login),
+    Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
 )

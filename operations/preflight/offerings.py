@@ -11,8 +11,20 @@ SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1
 
 
 def _instance_type(situation: Situation) -> Iterator[Finding]:
+    yield from _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
+
+
+def _login_type(situation: Situation) -> Iterator[Finding]:
+    slurm = situation.spec.slurm
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login nodes", "the environment has none")
+        return
+    yield from _offered(situation, slurm.login_instance_type, "slurm.login_instance_type")
+
+
+def _offered(situation: Situation, name: str, field: str) -> Iterator[Finding]:
     spec = situation.spec
-    name, zone = spec.nodes.instance_type, spec.availability_zone_id
+    zone = spec.availability_zone_id
     asked = question(
         "ec2",
         "describe_instance_type_offerings",
@@ -26,10 +38,13 @@ def _instance_type(situation: Situation) -> Iterator[Finding]:
         yield passed(subject, f"offered in {', '.join(zones)}; an offering is not capacity", asked)
     elif zones:
         fix = f"write availability_zone_id={choices([repr(each) for each in zones])}"
+        if name != spec.nodes.instance_type:
+            fix = f"write another type in {field}; it has to be where the nodes are"
         found = f"offered in {', '.join(zones)} to this account"
         yield failed(subject, found, zone, fix, question=asked)
     else:
-        fix = f"use another Region or type; {spec.region} offers {name} in no zone"
+        fix = f"use another Region, or write another type in {field}; {spec.region} offers {name} "
+        fix += "in no zone"
         yield failed(subject, "offered in no zone of the Region", zone, fix, question=asked)
 
 
@@ -73,5 +88,6 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
 
 CHECKS: Final = (
     Check("zone-offering", "The instance type is offered in the zone", _instance_type),
+    Check("login-offering", "The login nodes' type is offered in the zone", _login_type),
     Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
 )

@@ -26,11 +26,11 @@ DEPLOYING: Final = ("deploy", "file-publishing")
 FEW: Final = 2
 NO_ROLE: Final = "NoSuchEntity"
 ASSUME: Final = "sts:AssumeRole"
-SERVICE_ROLES: Final = (
-    ("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling"),
-    ("fsx.amazonaws.com", "AWSServiceRoleForAmazonFSx"),
-)
-"""Roles that Auto Scaling and FSx act as. Their S3 role FSx makes with each file system."""
+AUTO_SCALING: Final = ("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling")
+FSX: Final = ("fsx.amazonaws.com", "AWSServiceRoleForAmazonFSx")
+"""Its S3 role FSx makes with each file system."""
+PCS: Final = ("pcs.amazonaws.com", "AWSServiceRoleForPCS")
+"""What PCS manages EC2 as (AWS PCS user guide, service-linked roles, copy read 2026-11-24)."""
 
 
 def _deployer(situation: Situation) -> Iterator[Finding]:
@@ -67,7 +67,9 @@ def _cloudformation(situation: Situation) -> Iterator[Finding]:
 
 
 def _service_roles(situation: Situation) -> Iterator[Finding]:
-    for service, name in SERVICE_ROLES:
+    # PCS launches the nodes of an environment with Slurm, and Auto Scaling those of others.
+    launching = AUTO_SCALING if situation.spec.slurm is None else PCS
+    for service, name in (launching, FSX):
         asked = question("iam", "get_role", RoleName=name)
         try:
             situation.ask(asked)
@@ -185,5 +187,7 @@ def _simulation(principal: str, actions: Sequence[str], resources: Sequence[str]
 CHECKS: Final = (
     Check("deployer-permissions", "The caller may take the bootstrap stack's roles", _deployer),
     Check("cloudformation-permissions", "CloudFormation may make it all", _cloudformation),
-    Check("service-linked-roles", "Auto Scaling's and FSx's roles are there", _service_roles),
+    Check(
+        "service-linked-roles", "Roles of services that launch and store are there", _service_roles
+    ),
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
+from constructs_lib.spec.recipe import RecipeSpec
 from operations.audit.report import Report
 from operations.aws import Cloud, CloudError
 from operations.preflight import (
@@ -20,6 +21,7 @@ from operations.preflight import (
     network_quotas,
     offerings,
     permissions,
+    slurm,
     storage_quotas,
     subnets,
     training_quotas,
@@ -35,6 +37,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *storage_quotas.CHECKS,
     *training_quotas.CHECKS,
     *offerings.CHECKS,
+    *slurm.CHECKS,
     *capacity.CHECKS,
     *subnets.CHECKS,
     *vpc.CHECKS,
@@ -98,7 +101,9 @@ def preflight(
     cloud: Cloud,
     now: datetime,
     only: Sequence[str] = (),
+    *,
     templates: Callable[[], Report] | None = None,
+    recipes: Sequence[RecipeSpec] = (),
 ) -> Preflight:
     """Return what an account lacks for an environment; nothing in it is changed.
 
@@ -109,6 +114,7 @@ def preflight(
         only: names of checks; none takes all.
         templates: what the fabric rules say of the environment's templates; None where nobody
             makes any.
+        recipes: jobs that are to run on it.
 
     Raises:
         CannotRunError: where nobody says which account it is.
@@ -121,7 +127,7 @@ def preflight(
             f"(aws sts get-caller-identity --region {spec.region})"
         ) from error
     caller = Caller(who["Account"], who["Arn"])
-    situation = Situation(spec, Inquiry(cloud), caller, now, templates)
+    situation = Situation(spec, Inquiry(cloud), caller, now, templates, tuple(recipes))
     checks = [check for check in CHECKS if not only or check.name in only]
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     try:

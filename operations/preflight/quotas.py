@@ -8,11 +8,14 @@ one form, and a code that is wrong by a digit would name another type.
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from operations.preflight.finding import Finding, Situation, failed, passed, skipped, unanswered
 from operations.preflight.inquiry import UnansweredError
 from operations.preflight.question import Question, question
+
+NO_SERVICE: Final = "NoSuchResourceException"
+"""Service Quotas knows nothing of the service in this Region."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,15 @@ class Quota:
     service: str
     name: str
     code: str = ""
+    other_names: tuple[str, ...] = ()
+    """What it may be called as well, where no source that was found says its name."""
 
     def is_row(self, row: dict[str, Any]) -> bool:
         """Whether a row of Service Quotas is of this quota."""
         if self.code and row.get("QuotaCode") == self.code:
             return True
-        return " ".join(str(row.get("QuotaName", "")).casefold().split()) == self.name.casefold()
+        given = " ".join(str(row.get("QuotaName", "")).casefold().split())
+        return given in {name.casefold() for name in (self.name, *self.other_names)}
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,13 @@ def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:
     ListServiceQuotas leaves out what has no applied value (Service Quotas API reference).
     """
     for each in (listing(quota), listing(quota, "list_aws_default_service_quotas")):
-        for row in situation.ask(each)["Quotas"]:
+        try:
+            rows = situation.ask(each)["Quotas"]
+        except UnansweredError as error:
+            if error.code != NO_SERVICE:
+                raise
+            return None
+        for row in rows:
             if quota.is_row(row):
                 found: dict[str, Any] = row
                 return found

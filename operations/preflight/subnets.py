@@ -91,9 +91,10 @@ def _addresses(situation: Situation) -> Iterator[Finding]:
         yield failed("free addresses", found_words, f"{wanted:,} ({words})", fix, question=asked)
         return
     first = network.training_subnets[0].subnet_id
-    of_first = parts["file system"] + parts["endpoints"]
+    of_first = sum(parts.get(part, 0) for part in ("file system", "endpoints", "Slurm"))
     if free[first] < of_first:
-        fix = "put a subnet with more free addresses first; it holds file system and endpoints"
+        fix = "put a subnet with more free addresses first; it holds file system, endpoints "
+        fix += "and, with Slurm, controller and login nodes"
         yield failed(
             f"free addresses of {first}",
             f"{free[first]:,} free",

@@ -261,9 +261,17 @@ def test_a_budget_with_its_notification(cloud):
 @pytest.fixture
 def slurm(vpc):
     """A PCS cluster with one node group and one queue."""
-    profile = "arn:aws:iam::123456789012:instance-profile/AWSPCS-nodes"
+    profile = {"Fn::GetAtt": ["Profile", "Arn"]}
     return {
         **vpc,
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": TRUST, "Path": "/aws-pcs/"},
+        },
+        "Profile": {
+            "Type": "AWS::IAM::InstanceProfile",
+            "Properties": {"Roles": [{"Ref": "Role"}]},
+        },
         "Group": group(),
         "Template": {
             "Type": "AWS::EC2::LaunchTemplate",
@@ -328,15 +336,40 @@ def test_a_slurm_cluster_is_described_by_pcs(cloud, slurm):
     assert stack.delete() == "DELETE_COMPLETE"
 
 
-def test_pcs_refuses_a_profile_that_is_not_named_for_it(cloud, slurm):
-    """The nodes would never register; PCS says so at creation."""
-    slurm["Nodes"]["Properties"]["IamInstanceProfileArn"] = (
-        "arn:aws:iam::123456789012:instance-profile/nodes"
-    )
+@pytest.mark.parametrize(
+    ("role", "profile", "words"),
+    [
+        ({}, {"Path": "/aws-pcs/"}, "must have a name that starts with AWSPCS"),
+        ({"Path": "/team/aws-pcs/"}, {}, "or the path /aws-pcs/"),
+        ({"RoleName": "nodes"}, {"InstanceProfileName": "AWSPCS-nodes"}, "The role nodes of"),
+    ],
+    ids=["path of the profile", "a path within another", "name of the profile"],
+)
+def test_pcs_refuses_a_role_that_is_not_named_for_it(cloud, slurm, role, profile, words):
+    """What the profile is called does not matter; PCS says so at creation."""
+    trust = {"AssumeRolePolicyDocument": TRUST}
+    slurm["Role"]["Properties"] = {**trust, **role}
+    slurm["Profile"]["Properties"].update(profile)
 
     stack = cloud.deploy(slurm)
 
-    assert "must have a name that starts with AWSPCS" in stack.reasons()
+    assert words in stack.reasons()
+
+
+def test_pcs_takes_a_role_by_its_name_as_well(cloud, slurm):
+    """A role outside of /aws-pcs/ is named AWSPCS*; its profile is named as one likes."""
+    trust = {"AssumeRolePolicyDocument": TRUST}
+    slurm["Role"]["Properties"] = {**trust, "RoleName": "AWSPCS-nodes"}
+
+    assert cloud.deploy(slurm).status == "CREATE_COMPLETE"
+
+
+def test_pcs_refuses_a_profile_that_is_not_there(cloud, slurm):
+    """Nodes launched with it would have no role."""
+    arn = f"arn:aws:iam::{cloud.account}:instance-profile/nobody"
+    slurm["Nodes"]["Properties"]["IamInstanceProfileArn"] = arn
+
+    assert "instance-profile/nobody does not exist" in cloud.deploy(slurm).reasons()
 
 
 def test_pcs_refuses_a_launch_template_that_is_not_there(cloud, slurm):

@@ -10,6 +10,8 @@ from operations.emulator.quotas import QUOTAS
 from operations.preflight.question import Question
 from tests.preflight.specs import ACCOUNT, IMAGE, KEY, MADE, RESERVATION, ROLE, SUBNETS, VPC
 
+PCS_IMAGE = "ami-0123456789abcdef1"
+OTHER_VCPUS = {"p3.16xlarge": 64, "m6i.xlarge": 4, "p3.2xlarge": 8}
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -89,9 +91,12 @@ def good() -> dict[tuple[str, str], Answer]:
         ),
         ("service-quotas", "list_aws_default_service_quotas"): always(Quotas=[]),
         ("ec2", "describe_instances"): always(Reservations=[]),
-        ("ec2", "describe_instance_types"): always(
-            InstanceTypes=[{"InstanceType": "p3.16xlarge", "VCpuInfo": {"DefaultVCpus": 64}}]
-        ),
+        ("ec2", "describe_instance_types"): lambda given: {
+            "InstanceTypes": [
+                {"InstanceType": name, "VCpuInfo": {"DefaultVCpus": OTHER_VCPUS[name]}}
+                for name in given["InstanceTypes"]
+            ]
+        },
         ("ec2", "describe_capacity_reservations"): always(CapacityReservations=[reservation()]),
         ("ec2", "describe_network_interfaces"): always(NetworkInterfaces=[]),
         ("ec2", "describe_vpcs"): always(
@@ -106,12 +111,13 @@ def good() -> dict[tuple[str, str], Answer]:
         },
         ("ec2", "describe_route_tables"): always(RouteTables=[table()]),
         ("ec2", "describe_network_acls"): always(NetworkAcls=[acl(rule(100, "allow"))]),
-        ("ec2", "describe_instance_type_offerings"): always(
-            InstanceTypeOfferings=[
-                {"InstanceType": "p4d.24xlarge", "Location": zone}
+        ("ec2", "describe_instance_type_offerings"): lambda given: {
+            "InstanceTypeOfferings": [
+                {"InstanceType": name, "Location": zone}
+                for name in given["Filters"][0]["Values"]
                 for zone in ("use1-az1", "use1-az6")
             ]
-        ),
+        },
         ("ec2", "describe_vpc_endpoint_services"): lambda _: {
             "ServiceDetails": [
                 {
@@ -121,10 +127,29 @@ def good() -> dict[tuple[str, str], Answer]:
                 for name in MADE.network.interface_endpoints
             ]
         },
-        ("ec2", "describe_images"): always(Images=[image()]),
-        ("ssm", "get_parameter"): lambda given: {
-            "Parameter": {"Value": "21" if "bootstrap" in given["Name"] else IMAGE}
+        ("ec2", "describe_images"): lambda given: {
+            "Images": [
+                image(
+                    ImageId=given["ImageIds"][0],
+                    RootDeviceName="/dev/sda1" if given["ImageIds"] == [PCS_IMAGE] else "/dev/xvda",
+                )
+            ]
         },
+        ("ssm", "get_parameter"): lambda given: {
+            "Parameter": {
+                "Value": "21"
+                if "bootstrap" in given["Name"]
+                else (PCS_IMAGE if "/pcs/" in given["Name"] else IMAGE)
+            }
+        },
+        ("ssm", "get_parameters_by_path"): lambda given: {
+            "Parameters": [
+                {"Name": f"{given['Path']}/{name}", "Value": name}
+                for name in ("us-east-1", "eu-west-1")
+            ]
+        },
+        ("pcs", "list_clusters"): always(clusters=[]),
+        ("pcs", "list_tags_for_resource"): always(tags={}),
         ("fsx", "describe_file_systems"): always(FileSystems=[file_system()]),
         ("sagemaker", "list_training_jobs"): always(TrainingJobSummaries=[]),
         ("sagemaker", "describe_training_job"): always(
@@ -251,7 +276,7 @@ def acl(*rules: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def image() -> dict[str, Any]:
+def image(**changes: Any) -> dict[str, Any]:
     """Return an image like Amazon's."""
     return {
         "ImageId": IMAGE,
@@ -261,6 +286,7 @@ def image() -> dict[str, Any]:
         "BootMode": "uefi-preferred",
         "RootDeviceName": "/dev/xvda",
         "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 75}}],
+        **changes,
     }
 
 

@@ -1,13 +1,14 @@
 """An emulated account that holds everything an environment needs, made by API calls."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from constructs_lib.spec.slurm import SlurmSpec
 from operations.aws import Account
 from operations.emulator.quotas import QUOTAS
 from tests.spec.budgets import AMPLE
@@ -92,6 +93,13 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
     )
     deployer = settings | _roles(owner, account)
     return Prepared(spec, owner, deployer, vpc_id)
+
+
+def with_slurm(prepared: Prepared) -> Prepared:
+    """Return the same account, and its environment with Slurm."""
+    nodes = prepared.spec.nodes.model_copy(update={"interface_layout": "address-per-card"})
+    changes = {"nodes": nodes, "slurm": SlurmSpec()}
+    return replace(prepared, spec=prepared.spec.model_copy(update=changes))
 
 
 def grant(owner: Account, service: str, code: str, value: int) -> None:

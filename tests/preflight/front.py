@@ -13,7 +13,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-BY_MOTO = ("DescribeInstanceTypeOfferings", "DescribeVpcEndpointServices")
+BY_MOTO = (
+    "DescribeInstanceTypeOfferings",
+    "DescribeInstanceTypes",
+    "DescribeVpcEndpointServices",
+)
 KEPT_BY_THE_SERVER = ("transfer-encoding", "connection", "content-length", "server", "date")
 ERRORS = {
     "json": (

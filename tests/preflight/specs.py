@@ -6,6 +6,7 @@ from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
 from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
+from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 from tests.spec.budgets import AMPLE
 
 ACCOUNT = "123456789012"
@@ -65,3 +66,18 @@ MADE = GIVEN.model_copy(
     }
 )
 """Everything is made for it."""
+
+QUEUED = MADE.model_copy(
+    update={
+        "name": "queued",
+        "nodes": NodesSpec(
+            instance_type="p4d.24xlarge",
+            count=4,
+            interface_layout="address-per-card",
+            image=PCS_READY_AMI,
+            root_device_name="/dev/sda1",
+        ),
+        "slurm": SlurmSpec(login_nodes=2),
+    }
+)
+"""Slurm launches its nodes, and two login nodes are beside them."""

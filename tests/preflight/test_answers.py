@@ -14,7 +14,17 @@ from operations.preflight.preflight import CHECKS, NAMES, preflight
 from tests.preflight.account import Answering, always, error, file_system, simulated, table
 from tests.preflight.changes import block, simulating
 from tests.preflight.faults import FAULTS, RESERVED
-from tests.preflight.specs import ACCOUNT, GIVEN, MADE, NOW, RESERVATION, SUBNETS, TAG
+from tests.preflight.jobs import SPOT, WARM
+from tests.preflight.specs import (
+    ACCOUNT,
+    GIVEN,
+    MADE,
+    NOW,
+    QUEUED,
+    RESERVATION,
+    SUBNETS,
+    TAG,
+)
 
 
 def fails(cloud: Answering, spec: EnvironmentSpec = GIVEN) -> list[tuple[str, str, str]]:
@@ -41,7 +51,9 @@ IN_A_BLOCK = GIVEN.model_copy(
 )
 
 
-@pytest.mark.parametrize("spec", [GIVEN, MADE, IN_A_BLOCK], ids=["given", "made", "block"])
+@pytest.mark.parametrize(
+    "spec", [GIVEN, MADE, IN_A_BLOCK, QUEUED], ids=["given", "made", "block", "queued"]
+)
 def test_an_account_that_has_everything_passes(spec: EnvironmentSpec):
     """False alarms are defects like misses."""
     cloud = Answering()
@@ -67,10 +79,10 @@ def test_each_check_passes_somewhere():
     clean = Report(RULES, (), "error")
     passing = {
         check.name
-        for spec in (GIVEN, MADE)
-        for check, _ in preflight(spec, Answering(), NOW, templates=lambda: clean).having(
-            Verdict.PASS
-        )
+        for spec in (GIVEN, MADE, QUEUED)
+        for check, _ in preflight(
+            spec, Answering(), NOW, templates=lambda: clean, recipes=[WARM, SPOT]
+        ).having(Verdict.PASS)
     }
 
     assert set(NAMES) - passing == set()

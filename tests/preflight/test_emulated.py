@@ -17,8 +17,9 @@ from operations.cli import terminal
 from operations.preflight.command import add_arguments, run
 from operations.preflight.finding import Verdict
 from operations.preflight.preflight import NAMES, Preflight, preflight
-from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, reserve
+from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, reserve, with_slurm
 from tests.preflight.front import Front
+from tests.preflight.jobs import SPOT, WARM
 
 READING = ("Describe", "Get", "List", "Head", "Simulate", "GET ", "HEAD ")
 SMALL = "10.0.0.0/27"
@@ -104,6 +105,35 @@ def test_six_planted_faults_are_reported_and_nothing_else(
     passed = {check.name for check, _ in found.having(Verdict.PASS)}
     assert {"vpc-dns", "bootstrap-version", "image-exists", "deployer-permissions"} <= passed
     assert found.exit_status == 1
+
+
+def test_slurm_and_the_quotas_of_recipes_are_asked_for_over_http(aws: Front):
+    """An account that lacks nothing passes; a quota that holds none of what comes fails."""
+    prepared = with_slurm(prepare(aws.endpoint_url, "333333333333"))
+    aws.behave()
+    cloud = Account(prepared.spec.region, prepared.deployer)
+
+    def looked() -> Preflight:
+        return preflight(prepared.spec, cloud, datetime.now(UTC), recipes=[WARM, SPOT])
+
+    found = looked()
+    assert [(c.name, f.subject, f.found) for c, f in found.having(Verdict.FAIL)] == []
+    passed = {check.name for check, _ in found.having(Verdict.PASS)}
+    # Neither emulated cloud publishes where PCS is, and a made-up list would test itself.
+    assert "slurm-region" not in passed
+    of_slurm = {name for name in NAMES if "slurm" in name or "login" in name} - {"slurm-region"}
+    of_recipes = {"quota-training-spot-instances", "quota-training-warm-pools"}
+    assert len(of_slurm) == 5
+    assert (of_slurm | of_recipes) - passed == set()
+    assert {name for name in aws.calls if not name.startswith(READING)} == set()
+
+    grant(prepared.owner, "pcs", "L-00000002", 0)
+    grant(prepared.owner, "sagemaker", "L-09D56C4F", 3)
+    cloud = Account(prepared.spec.region, prepared.deployer)
+    assert [(c.name, f.found) for c, f in looked().having(Verdict.FAIL)] == [
+        ("quota-training-spot-instances", "limit 3, in use 0"),
+        ("quota-slurm-clusters", "limit 0, in use 0"),
+    ]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from operations.aws import CloudError
 from operations.preflight.finding import Verdict
 from operations.preflight.preflight import CannotRunError, preflight
 from tests.preflight.account import Answering, always, error
-from tests.preflight.specs import GIVEN, MADE, NOW
+from tests.preflight.specs import GIVEN, MADE, NOW, QUEUED
 
 READING = ("describe_", "get_", "list_", "head_", "simulate_")
 MOST_ROUNDS = 30
@@ -18,7 +18,7 @@ PAGES_OF_SAGEMAKER = 15
 JOBS = 40
 
 
-@pytest.mark.parametrize("spec", [GIVEN, MADE], ids=["given", "made"])
+@pytest.mark.parametrize("spec", [GIVEN, MADE, QUEUED], ids=["given", "made", "queued"])
 def test_nothing_is_changed(spec: EnvironmentSpec):
     """Every operation reads, by its name."""
     cloud = Answering()
@@ -27,7 +27,7 @@ def test_nothing_is_changed(spec: EnvironmentSpec):
     assert {c.operation for c in cloud.calls if not c.operation.startswith(READING)} == set()
 
 
-@pytest.mark.parametrize("spec", [GIVEN, MADE], ids=["given", "made"])
+@pytest.mark.parametrize("spec", [GIVEN, MADE, QUEUED], ids=["given", "made", "queued"])
 def test_a_question_is_asked_once(spec: EnvironmentSpec):
     """Checks share answers, whichever of them comes first."""
     cloud = Answering(seconds=0.002)

@@ -104,6 +104,7 @@ RELIED_ON: Final = (
     Name("ministack.services.s3", "_put_bucket_ownership_controls", "bucket ownership"),
     Name("ministack.services.s3", "_put_bucket_tagging", "bucket tags"),
     Name("ministack.services.iam", "_instance_profiles", "instance profiles by name"),
+    Name("ministack.services.iam", "_roles", "roles of instance profiles"),
     Name("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS", "AWS's public AMI parameters"),
     Name("ministack.services.ssm", "resolve_parameter_value", "resolve:ssm in launch templates"),
     Name("ministack.services.stepfunctions", "_SERVICE_DISPATCH", "jobs of state machines"),

@@ -46,6 +46,16 @@ class Ec2Network:
         found: Mapping[str, Any] | None = internals.ec2._launch_templates.get(template_id)
         return found
 
+    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
+        """Return an instance profile by its name, with its roles."""
+        found: Mapping[str, Any] | None = internals.iam._instance_profiles.get(name)
+        return found
+
+    def role(self, name: str) -> Mapping[str, Any] | None:
+        """Return a role by its name."""
+        found: Mapping[str, Any] | None = internals.iam._roles.get(name)
+        return found
+
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:

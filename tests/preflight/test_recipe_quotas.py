@@ -1,0 +1,107 @@
+"""Spot capacity and warm pools: asked for where a recipe takes them, and not otherwise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.preflight.finding import Verdict
+from operations.preflight.preflight import preflight
+from tests.preflight.account import Answering, always
+from tests.preflight.jobs import OF_RECIPES, SPOT, WARM
+from tests.preflight.one import empty, in_use
+from tests.preflight.specs import MADE, NOW
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def finding(check: str, cloud: Answering, *recipes: Any) -> Any:
+    """Return the one finding of a check, with recipes."""
+    (result,) = preflight(MADE, cloud, NOW, only=[check], recipes=recipes).results
+    (found,) = result.findings
+    return found
+
+
+@pytest.mark.parametrize("check", OF_RECIPES)
+def test_the_last_instance_is_enough_and_one_less_is_not(check: str):
+    """Both quotas are 0 in a new account, and a job waits for them without a word."""
+    code, demand = OF_RECIPES[check]
+    cloud = empty()
+    cloud.quotas[code] = demand
+    assert finding(check, cloud, WARM, SPOT).verdict is Verdict.PASS
+
+    cloud.quotas[code] = demand - 1
+    found = finding(check, cloud, WARM, SPOT)
+    assert found.verdict is Verdict.FAIL
+    assert f"--quota-code {code} --desired-value {demand} " in found.fix_command
+
+
+@pytest.mark.parametrize("check", OF_RECIPES)
+def test_nothing_is_asked_for_that_no_recipe_takes(check: str):
+    """An environment names no recipes: a quota of 0 is no fault of it."""
+    cloud = empty()
+    cloud.quotas[OF_RECIPES[check][0]] = 0
+
+    assert "--recipe" in finding(check, cloud).found
+    other = SPOT if "warm" in check else WARM
+    assert f"is in no recipe of {other.name}" in finding(check, cloud, other).found
+
+
+def test_spot_jobs_count_against_their_own_quota():
+    """They leave the quota of on-demand instances alone, and the other way round."""
+    cloud = empty()
+    names = [{"TrainingJobName": name} for name in ("spot", "other")]
+    cloud.change("sagemaker", "list_training_jobs", always(TrainingJobSummaries=names))
+    cloud.change(
+        "sagemaker",
+        "describe_training_job",
+        lambda given: {
+            "EnableManagedSpotTraining": given["TrainingJobName"] == "spot",
+            "ResourceConfig": {
+                "InstanceType": "ml.p4d.24xlarge",
+                "InstanceCount": 5 if given["TrainingJobName"] == "spot" else 7,
+            },
+        },
+    )
+
+    assert in_use(finding("quota-training-spot-instances", cloud, SPOT)) == 5
+    assert in_use(finding("quota-training-instances", cloud)) == 7
+    assert in_use(finding("quota-training-instances-in-all", cloud)) == 12
+
+
+def test_pools_in_use_are_those_that_wait_and_those_taken_over():
+    """A pool that was let go takes no quota; one that both lists name counts once."""
+    cloud = empty()
+    of_status = {"Available": ["a", "b"], "InUse": ["b", "c"]}
+    cloud.change(
+        "sagemaker",
+        "list_training_jobs",
+        lambda given: {
+            "TrainingJobSummaries": [
+                {"TrainingJobName": name} for name in of_status[given["WarmPoolStatusEquals"]]
+            ]
+        },
+    )
+
+    assert in_use(finding("quota-training-warm-pools", cloud, WARM)) == 3 * 3
+
+
+def test_a_type_whose_quota_is_not_listed_is_skipped():
+    """SageMaker's quotas are found by name; none of that name says nothing."""
+    cloud = empty()
+    del cloud.quotas["L-00000001"]
+
+    assert finding("quota-training-warm-pools", cloud, WARM).verdict is Verdict.SKIP
+
+
+def test_no_environment_launches_spot_instances():
+    """EC2's quota of Spot vCPU is therefore asked of nobody."""
+    texts = [path.read_text() for path in GOLDEN.rglob("*.json")]
+    assert len(texts) > 2
+
+    for text in texts:
+        resources = json.loads(text).get("Resources", {}).values()
+        stated = json.dumps([resource.get("Properties") for resource in resources])
+        for words in ('"MarketType": "spot"', '"SPOT"', "SpotPrice", "MixedInstancesPolicy"):
+            assert words not in stated
