@@ -27,7 +27,13 @@ def lustre(template: Template) -> Any:
 
 
 def interfaces(template: Template) -> Any:
-    return of(template, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["NetworkInterfaces"]
+    """Return the interfaces of the training nodes; a login node has but one."""
+    every = [
+        r["Properties"]["LaunchTemplateData"].get("NetworkInterfaces", ())
+        for r in template["Resources"].values()
+        if r["Type"] == "AWS::EC2::LaunchTemplate"
+    ]
+    return max(every, key=len)
 
 
 def throughput_300(template: Template) -> None:
