@@ -33,8 +33,43 @@ def one(stacks: Stacks, kind: str) -> dict[str, Any]:
 
 
 def launch(stacks: Stacks) -> dict[str, Any]:
-    """Return what nodes are launched by."""
-    return one(stacks, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    """Return what nodes are launched by; login nodes, which have no interfaces listed, are none."""
+    (found,) = (
+        data
+        for template in of(stacks, "AWS::EC2::LaunchTemplate")
+        if "NetworkInterfaces" in (data := template["Properties"]["LaunchTemplateData"])
+    )
+    return found
+
+
+def scaled(stacks: Stacks) -> bool:
+    """Return whether an Auto Scaling group launches the nodes, and not Slurm."""
+    return any(of(stacks, "AWS::AutoScaling::AutoScalingGroup"))
+
+
+def slurm_nodes(stacks: Stacks) -> dict[str, Any]:
+    """Return the group of nodes that Slurm launches, not that of login nodes."""
+    (found,) = (
+        group["Properties"]
+        for group in of(stacks, "AWS::PCS::ComputeNodeGroup")
+        if not group["Properties"]["Name"].startswith("login-")
+    )
+    return found
+
+
+def count(stacks: Stacks, most: int) -> None:
+    """Have as many nodes launched, by whatever launches them."""
+    if scaled(stacks):
+        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(most)
+    else:
+        slurm_nodes(stacks)["ScalingConfiguration"]["MaxInstanceCount"] = most
+
+
+def node_type(stacks: Stacks, instance_type: str) -> None:
+    """Have nodes of another type launched."""
+    launch(stacks)["InstanceType"] = instance_type
+    if not scaled(stacks):
+        slurm_nodes(stacks)["InstanceConfigs"] = [{"InstanceType": instance_type}]
 
 
 def lustre(stacks: Stacks) -> dict[str, Any]:
@@ -144,9 +179,7 @@ def zone(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def nodes(stacks: Stacks, data: st.DataObject) -> None:
-    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(
-        data.draw(st.integers(70_000, 1_000_000))
-    )
+    count(stacks, data.draw(st.integers(70_000, 1_000_000)))
 
 
 def names(stacks: Stacks, data: st.DataObject) -> None:
@@ -339,8 +372,7 @@ def many_groups(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def two_zones(stacks: Stacks, data: st.DataObject) -> None:
-    """The group launches into a second subnet, of another zone."""
-    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
+    """Nodes are launched into a second subnet, of another zone."""
     zone = data.draw(st.sampled_from(["use1-az1", "use1-az2", "use1-az4"]))
     stacks["Cluster"]["Resources"]["Elsewhere"] = {
         "Type": "AWS::EC2::Subnet",
@@ -350,7 +382,12 @@ def two_zones(stacks: Stacks, data: st.DataObject) -> None:
             "AvailabilityZoneId": zone,
         },
     }
-    group["VPCZoneIdentifier"] = [*group["VPCZoneIdentifier"], {"Ref": "Elsewhere"}]
+    if scaled(stacks):
+        group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
+        group["VPCZoneIdentifier"] = [*group["VPCZoneIdentifier"], {"Ref": "Elsewhere"}]
+    else:
+        group = slurm_nodes(stacks)
+        group["SubnetIds"] = [*group["SubnetIds"], {"Ref": "Elsewhere"}]
 
 
 def strategy(stacks: Stacks, data: st.DataObject) -> None:
@@ -379,15 +416,13 @@ def protected(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def without_efa(stacks: Stacks, data: st.DataObject) -> None:
-    launch(stacks)["InstanceType"] = data.draw(
-        st.sampled_from(["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"])
-    )
+    types = ["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"]
+    node_type(stacks, data.draw(st.sampled_from(types)))
 
 
 def other_type(stacks: Stacks, data: st.DataObject) -> None:
-    launch(stacks)["InstanceType"] = data.draw(
-        st.sampled_from(["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"])
-    )
+    types = ["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"]
+    node_type(stacks, data.draw(st.sampled_from(types)))
 
 
 def preference(stacks: Stacks, data: st.DataObject) -> None:
@@ -566,12 +601,15 @@ def administrator(stacks: Stacks, data: st.DataObject) -> None:
 def too_small(stacks: Stacks, data: st.DataObject) -> None:
     for subnet in of(stacks, "AWS::EC2::Subnet"):
         subnet["Properties"]["CidrBlock"] = data.draw(st.sampled_from(["10.0.0.0/29"]))
-    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = "16"
+    count(stacks, 16)
 
 
 def mixed_types(stacks: Stacks, data: st.DataObject) -> None:
-    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     other = data.draw(st.sampled_from(["p4de.24xlarge", "p5.48xlarge"]))
+    if not scaled(stacks):
+        slurm_nodes(stacks)["InstanceConfigs"].append({"InstanceType": other})
+        return
+    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     group["MixedInstancesPolicy"] = {
         "LaunchTemplate": {
             "LaunchTemplateSpecification": group.pop("LaunchTemplate"),
