@@ -20,7 +20,7 @@ class ClusterStack(cdk.Stack):
     """Placement, capacity and launch template.
 
     Nodes are launched by one of two and never by both, as each would count on all of the capacity:
-    by an Auto Scaling group, or by Slurm where the environment has it (decision 0006).
+    by an Auto Scaling group, or by Slurm where the environment has it (decision 0007).
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class Slurm(Construct):
     """The PCS cluster, its nodes on the environment's capacity, login nodes and the queue.
 
     A part of the cluster stack and no stack of its own: a node group names the version of its
-    launch template, and a version that another stack imports could never change (decision 0006).
+    launch template, and a version that another stack imports could never change (decision 0007).
     """
 
     def __init__(
