@@ -11,13 +11,12 @@ ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --day
 """
 
 import argparse
-import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -25,82 +24,15 @@ from rich.table import Table
 from constructs_lib.spec.problem import EnvironmentFileError, SpecError
 from operations.audit import command as audit
 from operations.cost import command as cost
+from operations.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL
 from operations.plan import command as plan
 from operations.preflight import command as preflight
 from operations.review import command as review
+from operations.selection import UsageError, find, find_all, registered
 from operations.training import command as train
 
-if TYPE_CHECKING:
-    from constructs_lib.spec.environment import EnvironmentSpec
-
-INTERRUPTED: Final = 130
 WIDTH: Final = 120
-
-
-class UsageError(ValueError):
-    """A command that cannot be carried out as it was given."""
-
-
-def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
-    """Return an environment by its name, or all those of a Python file by its path.
-
-    Raises:
-        UsageError: where there is no such environment.
-        SpecError: where one cannot work, with every problem.
-        EnvironmentFileError: where the file holds none.
-    """
-    path = find_path(name)
-    if path is not None:
-        # Imported here: what needs no environment need not wait for pydantic.
-        from constructs_lib.spec.loading import load  # noqa: PLC0415
-
-        # What a file imports from here to build on is not what it is about.
-        ours = {id(spec) for spec in registered()}
-        found = tuple(spec for spec in load(path) if id(spec) not in ours)
-        if not found:
-            raise UsageError(f"{name}: it holds no environment of its own; write one")
-        return found, path
-    return (find_registered(name),), None
-
-
-def find_path(name: str) -> Path | None:
-    """Return the file that is meant, or None for the name of an environment."""
-    return Path(name) if name.endswith(".py") or "/" in name else None
-
-
-def find_registered(name: str) -> "EnvironmentSpec":
-    """Return an environment of this repository by its name.
-
-    Raises:
-        UsageError: where there is no such environment.
-        SpecError: where one of the repository cannot work.
-    """
-    known = {spec.name: spec for spec in registered()}
-    if name not in known:
-        raise UsageError(
-            f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
-        )
-    return known[name]
-
-
-def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
-    """Return the one environment that a name or a file stands for.
-
-    Raises:
-        UsageError: where there is none, or a file holds several.
-    """
-    found, path = find_all(name)
-    if len(found) > 1:
-        names = ", ".join(spec.name for spec in found)
-        raise UsageError(f"{name}: it holds {names}; name a file that holds one of them alone")
-    return found[0], path
-
-
-def registered() -> tuple["EnvironmentSpec", ...]:
-    """Return the environments of this repository."""
-    environments: tuple[EnvironmentSpec, ...]
-    environments = importlib.import_module("environments").ENVIRONMENTS
-    return environments
+Run = Callable[[argparse.Namespace, Console], int]
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
@@ -131,7 +63,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
             f"{sum(spec.address_demand().values()):,} of {spec.network.training_addresses:,}",
         )
     console.print(table)
-    return 0
+    return ALL_WELL
 
 
 def rehearse(arguments: argparse.Namespace, console: Console) -> int:
@@ -161,12 +93,12 @@ def rehearse(arguments: argparse.Namespace, console: Console) -> int:
         good = rehearsal.run(keep=arguments.keep)
     except (CdkError, CdkMissingError, EmulatorError, RehearsalError, CloudError) as error:
         display.fault(str(error))
-        return 1
+        return SOME_FAIL
     if not good:
         display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
-        return 1
+        return SOME_FAIL
     display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
-    return 0
+    return ALL_WELL
 
 
 def parser() -> argparse.ArgumentParser:
@@ -175,46 +107,45 @@ def parser() -> argparse.ArgumentParser:
         prog="ultracluster", description="EC2 UltraCluster training environments on AWS."
     )
     commands = root.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("check", help="say whether environments can work")
-    one.add_argument("environment", nargs="*", help="a name, or the path of a Python file")
-    one.set_defaults(run=check)
-    two = commands.add_parser(
-        "rehearse", help="deploy to an emulated AWS by the real CDK CLI, prove it, destroy it"
+
+    def command(name: str, says: str, run: Run) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=says)
+        added.set_defaults(run=run)
+        return added
+
+    checked = command("check", "say whether environments can work", check)
+    checked.add_argument("environment", nargs="*", help="a name, or the path of a Python file")
+    rehearsed = command(
+        "rehearse", "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it", rehearse
     )
-    two.add_argument("environment", help="a name, or the path of a Python file")
-    two.add_argument(
+    rehearsed.add_argument("environment", help="a name, or the path of a Python file")
+    rehearsed.add_argument(
         "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
     )
-    two.add_argument(
+    rehearsed.add_argument(
         "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
     )
-    two.set_defaults(run=rehearse)
-    three = commands.add_parser(
-        "preflight", help="say what the account lacks for an environment; changes nothing"
+    preflight.add_arguments(
+        command(
+            "preflight",
+            "say what the account lacks for an environment; changes nothing",
+            preflight.run,
+        )
     )
-    preflight.add_arguments(three)
-    three.set_defaults(run=preflight.run)
-    five = commands.add_parser("cost", help="say what an environment costs, full and idle")
-    cost.add_arguments(five)
-    five.set_defaults(run=cost.run)
-    four = commands.add_parser(
-        "audit", help="judge any CloudFormation template by the fabric rules"
+    cost.add_arguments(command("cost", "say what an environment costs, full and idle", cost.run))
+    audit.add_arguments(
+        command("audit", "judge any CloudFormation template by the fabric rules", audit.run)
     )
-    audit.add_arguments(four)
-    four.set_defaults(run=audit.run)
-    seven = commands.add_parser("train", help="start SageMaker training jobs, and follow them")
-    train.add_arguments(seven)
-    seven.set_defaults(run=train.run)
-    six = commands.add_parser(
-        "plan", help="say what a model takes to train: nodes, layout, days, money"
+    train.add_arguments(
+        command("train", "start SageMaker training jobs, and follow them", train.run)
     )
-    plan.add_arguments(six)
-    six.set_defaults(run=plan.run)
-    seven = commands.add_parser(
-        "review", help="what is built, what changes and what it risks, on one page"
+    plan.add_arguments(
+        command("plan", "say what a model takes to train: nodes, layout, days, money", plan.run)
     )
-    review.add_arguments(seven, find)
-    seven.set_defaults(run=review.run)
+    review.add_arguments(
+        command("review", "what is built, what changes and what it risks, on one page", review.run),
+        find,
+    )
     return root
 
 
@@ -242,10 +173,10 @@ def main(given: Sequence[str] | None = None) -> int:
             faults.print(f"ERROR {problem}", markup=False)
         count = len(error.problems)
         faults.print(f"{count} problem{'s' if count > 1 else ''}; nothing was synthesized.")
-        return 1
+        return SOME_FAIL
     except (EnvironmentFileError, UsageError) as error:
         faults.print(f"ERROR {error}", markup=False)
-        return 1
+        return SOME_FAIL
     except KeyboardInterrupt:
         faults.print("\nInterrupted; everything that was started has been stopped.")
         return INTERRUPTED

@@ -119,7 +119,7 @@ ONLY_IN = {
     "boto3": {"operations/aws.py", "operations/emulator"},
     "botocore": {"operations/aws.py", "operations/emulator", "operations/service_model.py"},
     "cdk_nag": {"app.py"},
-    "environments": {"app.py", "operations/cli.py", "environments/__init__.py"},
+    "environments": {"app.py", "operations/selection.py", "environments/__init__.py"},
     "recipes": {"operations/training/recipe_files.py", "recipes/__init__.py"},
 }
 """Packages with one door, and where it is."""

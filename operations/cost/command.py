@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from operations.selection import find_path, find_registered
+
 if TYPE_CHECKING:
     from operations.cost.estimate import Estimate
 
@@ -52,7 +54,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _estimates(name: str) -> "tuple[Estimate, ...]":
-    from operations.cli import find_path, find_registered  # noqa: PLC0415
     from operations.cost.estimate import Estimate, estimates  # noqa: PLC0415
 
     path = find_path(name)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from operations.exit_status import COULD_NOT_RUN
+from operations.selection import UsageError, find
+
 if TYPE_CHECKING:
     from operations.preflight.preflight import Preflight
 
-COULD_NOT_RUN: Final = 2
 RULES: Final = "fabric-rules"
 """The one check that needs the environment's templates."""
 
@@ -48,7 +50,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from constructs_lib.spec.loading import EnvironmentFileError  # noqa: PLC0415
     from constructs_lib.spec.problem import SpecError  # noqa: PLC0415
     from operations.aws import CloudError  # noqa: PLC0415
-    from operations.cli import UsageError  # noqa: PLC0415
     from operations.preflight.display import as_json, show  # noqa: PLC0415
     from operations.preflight.preflight import CannotRunError  # noqa: PLC0415
 
@@ -67,7 +68,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _look(arguments: argparse.Namespace) -> "Preflight":
     from operations.aws import Account  # noqa: PLC0415
-    from operations.cli import UsageError, find  # noqa: PLC0415
     from operations.preflight.preflight import NAMES, preflight  # noqa: PLC0415
     from operations.preflight.synthesis import PATIENT_SECONDS, Synthesis  # noqa: PLC0415
     from operations.training.recipe_files import find_recipe  # noqa: PLC0415

@@ -10,6 +10,7 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.recipe import RecipeSpec
 from operations.audit.report import Report
 from operations.aws import Cloud, CloudError
+from operations.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 from operations.preflight import (
     bootstrap,
     buckets,
@@ -27,7 +28,6 @@ from operations.preflight import (
     training_quotas,
     vpc,
 )
-from operations.preflight.command import COULD_NOT_RUN
 from operations.preflight.finding import Caller, Check, Finding, Situation, Verdict
 from operations.preflight.inquiry import Inquiry
 
@@ -52,9 +52,6 @@ NAMES: Final = tuple(check.name for check in CHECKS)
 
 SIDE_BY_SIDE: Final = 16
 """Checks that run at a time: most of them wait for one or two answers."""
-
-ALL_WELL: Final = 0
-SOME_FAIL: Final = 1
 
 
 class CannotRunError(RuntimeError):

@@ -19,7 +19,9 @@ from typing import Final
 
 from rich.console import Console
 
-COULD_NOT_RUN: Final = 2
+from operations.exit_status import COULD_NOT_RUN
+from operations.selection import UsageError
+
 VERBS: Final = ("submit", "status", "logs", "stop", "list")
 
 
@@ -73,7 +75,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from constructs_lib.spec.loading import EnvironmentFileError  # noqa: PLC0415
     from constructs_lib.spec.problem import SpecError  # noqa: PLC0415
     from operations.aws import CloudError  # noqa: PLC0415
-    from operations.cli import UsageError  # noqa: PLC0415
     from operations.training.deployed import NotDeployedError  # noqa: PLC0415
     from operations.training.jobs import NoSuchJobError  # noqa: PLC0415
     from operations.training.request_file import RequestFileError  # noqa: PLC0415

@@ -9,12 +9,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
+from operations.exit_status import INTERRUPTED
 from operations.training.display import duration, job_view, line, log_line
 from operations.training.jobs import EXECUTION_OVER, Jobs, NoSuchJobError, is_over
 
 SECONDS_BETWEEN: Final = 15.0
 """Between two looks: SageMaker's own SDK looks every 10 to 30 s."""
-INTERRUPTED: Final = 130
 LATEST_ARRIVAL: Final = timedelta(minutes=2)
 """How much later than another host's a line may arrive, an assumption of this project."""
 

@@ -12,7 +12,7 @@ from constructs_lib.catalogue.training_advice import advice
 from constructs_lib.catalogue.training_place import Place
 from constructs_lib.spec.problem import Problem
 from operations.aws import Account
-from operations.cli import UsageError, find
+from operations.selection import UsageError, find
 from operations.training.check import request_problems
 from operations.training.deployed import read, survey
 from operations.training.display import (
