@@ -69,8 +69,9 @@ class Picture:
         found: T
         place = (name, id(value))
         if place not in self.kept:
-            self.kept[place] = make()
-        found = self.kept[place]
+            # The value is kept as well: another one must not get its identity.
+            self.kept[place] = (value, make())
+        found = self.kept[place][1]
         return found
 
     @property
