@@ -98,6 +98,16 @@ class Launcher:
             found.append(self.properties.get("InstanceType"))
         return [value for value in found if value is not None]
 
+    def images(self) -> list[Any]:
+        """Return the images that take the place of the launch template's."""
+        if self.kind == "batch":
+            entries = items(part(self.properties, "ComputeResources", "Ec2Configuration"))
+            found = [part(entry, "ImageIdOverride") for entry in entries]
+            found.append(part(self.properties, "ComputeResources", "ImageId"))
+        else:
+            found = [self.properties.get("AmiId")] if self.kind == "pcs" else []
+        return [image for image in found if image is not None]
+
     def subnets(self) -> list[Any]:
         """Return the subnets that it launches into."""
         where = SUBNETS.get(self.kind)
@@ -174,10 +184,12 @@ class Node:
         interfaces = self.interfaces()
         if not interfaces:
             return self.groups_of({})
-        found: list[Any] = []
+        found: dict[Key, Any] = {}
         for interface in interfaces:
-            found += [group for group in self.groups_of(interface) if group not in found]
-        return found
+            for group in self.groups_of(interface):
+                # Ref and GetAtt of one group are one group.
+                found.setdefault(key(group), group)
+        return list(found.values())
 
     def subnets(self) -> list[Key]:
         """Return the subnets that it is launched into.

@@ -215,11 +215,19 @@ class Picture:
                     stated += [part(profile, "Arn"), part(profile, "Name"), profile]
             except UndeterminedError:
                 continue
+        for environment in self.of("AWS::Batch::ComputeEnvironment"):
+            resources = environment.properties.get("ComputeResources")
+            if isinstance(resources, Mapping):
+                stated.append(resources.get("InstanceRole"))
+        stated += [r.properties.get("NodeRole") for r in self.of("AWS::EKS::Nodegroup")]
         found: set[Key] = set()
         for profile in stated:
             try:
-                made = self.found(profile, "AWS::IAM::InstanceProfile")
-                found.update(keys(made.properties.get("Roles")) if made else ())
+                made = self.found(profile, "AWS::IAM::InstanceProfile", "AWS::IAM::Role")
+                if made and made.resource_type == "AWS::IAM::Role":
+                    found.add(key(profile))
+                elif made:
+                    found.update(keys(made.properties.get("Roles")))
             except UndeterminedError:
                 continue
         for job in self.of("AWS::Batch::JobDefinition"):

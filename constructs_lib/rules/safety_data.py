@@ -8,6 +8,7 @@ from constructs_lib.rules.reading import UndeterminedError, items, part, settled
 from constructs_lib.rules.resolved import ResolvedResource
 from constructs_lib.rules.rule import Fault, rule
 from constructs_lib.rules.storage import (
+    KEPT,
     STATEFUL,
     FileSystem,
     kept_at_deletion,
@@ -108,11 +109,12 @@ def key_that_goes_first(picture: Picture, resource: ResolvedResource) -> Iterato
 )
 def interface_left_behind(picture: Picture, system: FileSystem) -> Iterator[Fault]:
     """Look at what the interfaces hang on."""
-    if not kept_at_deletion(system.resource):
+    # A snapshot is no file system any more, and has no interfaces.
+    if settled(system.resource.deletion_policy) not in KEPT:
         return
     for stated in (*system.groups(), *items(system.properties.get("SubnetIds"))):
         found = picture.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
-        if found and not kept_at_deletion(found):
+        if found and settled(found.deletion_policy) not in KEPT:
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
 

@@ -79,6 +79,12 @@ SAFETY: Final = (
         {"@Servers.DeletionPolicy": GONE, "@Lustre.DeletionPolicy": "Delete"},
         words="Servers",
     ),
+    Case(
+        "SAFETY-4",
+        "storage",
+        {"@Servers.DeletionPolicy": "Delete"},
+        {"@Servers.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Snapshot"},
+    ),
     Case("SAFETY-5", "containers", parameters(500), parameters(499), words="501"),
     Case(
         "SAFETY-6",
@@ -99,6 +105,17 @@ SAFETY: Final = (
         "cluster",
         {f"{DATA}.ImageId": f"{{{{resolve:ssm:{LATEST}}}}}"},
         {f"{DATA}.ImageId": "{{resolve:ssm:/training/image:7}}"},
+        words="latest",
+    ),
+    Case(
+        "SAFETY-9",
+        "pcs",
+        {"Workers.AmiId": f"{{{{resolve:ssm:{LATEST}}}}}"},
+        {
+            "Workers.AmiId": "ami-0123456789abcdef0",
+            # What the group says takes the place of what its template says.
+            f"{DATA}.ImageId": f"{{{{resolve:ssm:{LATEST}}}}}",
+        },
         words="latest",
     ),
     Case(
