@@ -92,6 +92,14 @@ SAFETY: Final = (
         budget({"Notification": NOTIFICATION, "Subscribers": []}),
         budget({"Notification": NOTIFICATION, "Subscribers": [SUBSCRIBER]}),
     ),
+    Case(
+        "SAFETY-14",
+        "storage",
+        {},
+        {"@Lustre.DeletionPolicy": "Delete", "@Lustre.UpdateReplacePolicy": "Delete"},
+        protected=False,
+        words="Lustre is kept, and",
+    ),
     Case("SAFETY-7", "cluster", {f"{DATA}.MetadataOptions.HttpTokens": "optional"}),
     Case(
         "SAFETY-8",
