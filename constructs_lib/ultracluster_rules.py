@@ -6,6 +6,7 @@ cdk.Validations.of(app).add_plugins(UltraClusterRules())
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from constructs_lib.rules.assembly_metadata import (
     NAMESPACE,
     Metadata,
     paths,
+    protections,
     recorded,
     stacks_metadata,
 )
@@ -77,14 +79,19 @@ class _Assembly:
         self._paths: dict[Path, Mapping[str, str]] = {}
         together: dict[tuple[Path, str | None], list[Template]] = defaultdict(list)
         assemblies: dict[Path, Mapping[str, Metadata]] = {}
+        protected: dict[Path, Mapping[str, bool]] = {}
         for stack in context.stack_templates:
             # Each property is a question to Node.
             file, region = Path(stack.template_path), stack.region
             if file.parent not in assemblies:
                 assemblies[file.parent] = stacks_metadata(file.parent)
+                protected[file.parent] = protections(file.parent)
             self._metadata[file] = assemblies[file.parent].get(file.name, {})
             # Stages are deployed apart from each other, and exports do not leave a Region.
-            together[file.parent, region] += _templates(stack, file, region, self._app)
+            together[file.parent, region] += [
+                replace(template, protected=protected[file.parent].get(file.name))
+                for template in _templates(stack, file, region, self._app)
+            ]
         self._verdicts: list[Verdict] = [
             judge(resolve(templates, parameters={}, region=region))
             for (_, region), templates in together.items()
@@ -166,7 +173,9 @@ def _templates(
     """Yield the template of a stack, and those of the stacks that are nested in it."""
     path, account = stack.stack_construct_path, stack.account_id
     body = json.loads(file.read_text())
-    yield Template(path, body, file=str(file), region=region, account=account)
+    yield Template(
+        path, body, file=str(file), region=region, account=account, size=file.stat().st_size
+    )
     # CDK hands out no templates of nested stacks, and few apps have any.
     if not any(r.get("Type") == NESTED for r in body.get("Resources", {}).values()):
         return
@@ -187,5 +196,6 @@ def _templates(
             file=str(inner),
             region=region,
             account=account,
+            size=inner.stat().st_size,
             nested_in=(parent.node.path, parent.resolve(resource.logical_id)),
         )

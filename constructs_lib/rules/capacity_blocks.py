@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.nodes import Node, described
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import UndeterminedError, shown
@@ -111,9 +112,15 @@ def more_than_a_block(_picture: Picture, node: Node) -> Iterator[Fault]:
 )
 def type_without_blocks(_picture: Picture, node: Node) -> Iterator[Fault]:
     """Ask the catalogue."""
-    for instance in node.instance_types() if node.in_a_block() else []:
-        if not instance.capacity_blocks:
-            yield Fault(f"{instance.name} by Capacity Block")
+    for name in node.type_names() if node.in_a_block() else []:
+        try:
+            sold = find(name).capacity_blocks
+        except UnknownInstanceTypeError as error:
+            if not str(error).startswith("it has"):
+                raise UndeterminedError(f"the catalogue does not hold {name}") from error
+            sold = False  # known, and without an accelerator
+        if not sold:
+            yield Fault(f"{name} by Capacity Block")
 
 
 @rule(

@@ -16,6 +16,12 @@ from constructs_lib.rules.rule import Fault, rule
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
 NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
+WITHOUT: Final = {
+    "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
+    "NCCL_P2P_DISABLE": frozenset({"g4dn", "g5", "g6", "g6e", "gr6"}),
+}
+"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs
+(awsome-distributed-ai, comments of its manifests for g5, 2026-11; EC2 instance types)."""
 LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
 
 
@@ -34,6 +40,10 @@ def _of(*standings: str) -> Callable[[Picture], Sequence[Variable]]:
     return subjects
 
 
+def _types(variable: Variable) -> Sequence[str]:
+    return variable.environment.instance_names()
+
+
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
     """Yield what rows of one standing say of a variable.
 
@@ -46,6 +56,9 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
         value = text(variable.value) or ""
     except UndeterminedError as error:
         value, unknown = "", error
+    if unknown is None and not value and standing != "verbs":
+        # An empty value is none; libibverbs alone asks only whether the variable is there.
+        return
     left_open: UndeterminedError | None = None
     for row in job_environment.table():
         if row.standing != standing or not row.names(variable.name):
@@ -108,6 +121,9 @@ def verbs_variable(_picture: Picture, variable: Variable) -> Iterator[Fault]:
 )
 def obsolete_variable(_picture: Picture, variable: Variable) -> Iterator[Fault]:
     """Say since when, and what replaced it."""
+    # Neuron's own plugin needs what NCCL's does not.
+    if variable.environment.of_neuron and variable.name.startswith("FI_"):
+        return
     yield from _faults(variable, "obsolete")
 
 
@@ -174,7 +190,10 @@ def overridden_tuning(_picture: Picture, variable: Variable) -> Iterator[Fault]:
     check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
 )
 def closed_path(_picture: Picture, variable: Variable) -> Iterator[Fault]:
-    """Report what is switched off."""
+    """Report what is switched off, where there is such a path."""
+    families = {name.removeprefix("ml.").split(".")[0] for name in _types(variable)}
+    if families and families <= WITHOUT.get(variable.name, frozenset()):
+        return
     yield from _faults(variable, "slowing")
 
 
@@ -247,6 +266,9 @@ def no_devices(_picture: Picture, environment: JobEnvironment) -> Iterator[Fault
     """Look for variables that ask for EFA."""
     for name, value, line in environment.variables:
         asks = name == "FI_PROVIDER" or name.startswith("FI_EFA_")
+        # What a command hands on may be for the pods of its workers.
+        if name in environment.handed_on:
+            continue
         if asks and text(value) in {"efa", "1"}:
             place = Variable(environment, name, value, line).place
             yield Fault(f"{name}={text(value)} and no EFA device", place=place)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from constructs_lib.catalogue import job_environment
 from constructs_lib.catalogue.job_environment import Version, version
+from constructs_lib.rules.containers import commanded, containers_of, variables_of
 from constructs_lib.rules.documents import document
 from constructs_lib.rules.jobs import TrainingJob
 from constructs_lib.rules.nodes import Node
@@ -30,11 +31,15 @@ CONTAINERS: Final = (
     "Custom::AWSCDK-EKS-KubernetesResource",
     JOB_DOCUMENT,
 )
-LISTS: Final = frozenset({"Environment", "Env", "env", "environment", "env_vars"})
+ACCELERATED: Final = ("nvidia.com/", "amd.com/", "aws.amazon.com/neuron", "habana.ai/")
+"""How the names of Kubernetes's resources begin that are accelerators."""
+
 _DECIDES: Final = frozenset(
     {"kind", "containerProperties", "nodeProperties", "containerDefinitions"}
 )
 """Keys of documents whose containers say which devices they are given."""
+
+NEURON: Final = re.compile(r"\bnccom|neuronx?\b|neuron[-_/]|\b(?:ml\.)?(?:trn|inf)\d")
 
 CHOSEN_LATER: Final = Unknown("it is chosen when the script runs")
 
@@ -61,6 +66,10 @@ class JobEnvironment:
     job: TrainingJob | None = None
     devices: bool | None = None
     """Whether the container is given EFA devices; None where that is not its own business."""
+    handed_on: frozenset[str] = frozenset()
+    """Variables that its command hands to what it starts, here or on other machines."""
+    types: tuple[str, ...] = ()
+    """Instance types that its pod is bound to, where it says so."""
 
     @cached_property
     def plugin(self) -> Version | None:
@@ -85,6 +94,23 @@ class JobEnvironment:
             return bool(self.job.type_names()) and not self.job.instance_types()
         except UndeterminedError:
             return False
+
+    @cached_property
+    def of_neuron(self) -> bool:
+        """Whether its collectives are Neuron's, whose plugin is another one than NCCL's."""
+        names = (name for name, _, _ in self.variables)
+        return any(name.startswith("NEURON_") for name in names) or any(
+            NEURON.search(written) for written in (*self.texts, *self.instance_names())
+        )
+
+    def instance_names(self) -> tuple[str, ...]:
+        """Return the instance types that it runs on, none where that is not known."""
+        if self.job is None:
+            return self.types
+        try:
+            return tuple(self.job.type_names())
+        except UndeterminedError:
+            return ()
 
     def plain(self) -> dict[str, str]:
         """Return the variables as texts.
@@ -171,41 +197,23 @@ def _containers(resource: ResolvedResource, lines: Mapping[str, int]) -> Iterato
     stated: Any = resource.properties
     if "Manifest" in stated:
         stated = document(stated["Manifest"])
-    for container in _with_environment(stated):
-        variables = tuple((name, value, lines.get(name)) for name, value in _pairs(container))
-        image = container.get("Image", container.get("image"))
-        yield JobEnvironment(
-            resource.place, variables, (str(image),), devices=_devices(container, resource)
+    for container, types in containers_of(stated):
+        own = list(variables_of(container))
+        handed_on = commanded(container)
+        variables = tuple(
+            (name, value, lines.get(name))
+            for name, value in (*own, *((name, value) for name, value, _ in _shell(handed_on)))
         )
-
-
-def _with_environment(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if any(isinstance(value.get(name), list | Mapping) for name in LISTS):
-            yield value
-        for name, inner in value.items():
-            if name not in LISTS:
-                yield from _with_environment(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _with_environment(inner)
-
-
-def _pairs(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key in LISTS:
-        stated = container.get(key)
-        if isinstance(stated, Mapping):
-            yield from ((str(name), value) for name, value in stated.items())
-        for entry in stated if isinstance(stated, list) else []:
-            if isinstance(entry, Mapping):
-                name = entry.get("Name", entry.get("name"))
-                if isinstance(name, str):
-                    later = Unknown("it comes from a config map, a secret or the pod")
-                    value = entry.get("Value", entry.get("value", later))
-                    yield name, value
-            elif isinstance(entry, str) and "=" in entry:
-                name, _, value = entry.partition("=")
-                yield name, value
+        image = container.get("Image", container.get("image"))
+        accelerators = " ".join(_resource_names(container))
+        yield JobEnvironment(
+            resource.place,
+            variables,
+            (str(image), accelerators),
+            devices=_devices(container, resource),
+            handed_on=frozenset(item.name for item in handed_on),
+            types=types,
+        )
 
 
 def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool | None:
@@ -213,7 +221,7 @@ def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool |
     if container.get("privileged") or container.get("Privileged"):
         return True
     stated = [container.get(name) for name in ("resources", "Resources")]
-    names = " ".join(name for value in stated for name in _names(value))
+    names = _resource_names(container)
     parameters = container.get("LinuxParameters", container.get("linuxParameters"))
     devices = any("/dev/infiniband" in found for found in texts_within(parameters))
     if devices or "vpc.amazonaws.com/efa" in names:
@@ -221,8 +229,17 @@ def _devices(container: Mapping[str, Any], resource: ResolvedResource) -> bool |
     # A claim is met by a driver's device class, which another manifest describes.
     if any(isinstance(value, Unknown) for value in (*stated, parameters)) or "claims" in names:
         return None
+    # A pod that asks for memory and no accelerator trains nothing: the head of Ray, for one.
+    if {"limits", "requests", "Limits", "Requests"} & set(names) and not any(
+        name.startswith(ACCELERATED) for name in names
+    ):
+        return None
     document_of_ours = resource.resource_type == JOB_DOCUMENT
     return None if document_of_ours and not _DECIDES & set(resource.properties) else False
+
+
+def _resource_names(container: Mapping[str, Any]) -> list[str]:
+    return [n for key in ("resources", "Resources") for n in _names(container.get(key))]
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -262,5 +262,6 @@ def metadata_not_chosen(_picture: Picture, system: FileSystem) -> Iterator[Fault
         and text(system.properties.get("StorageType")) in (None, "SSD")
         and system.configuration("MetadataConfiguration") is None
         and not system.from_backup()
+        and not system.over_efa()  # there it is an error (LUSTRE-4)
     ):
         yield Fault("PERSISTENT_2 without MetadataConfiguration")

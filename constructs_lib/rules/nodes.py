@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from constructs_lib.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
+from constructs_lib.rules.attached_interfaces import read_interfaces, with_attached
 from constructs_lib.rules.reading import (
     Key,
     UndeterminedError,
@@ -22,6 +23,7 @@ from constructs_lib.rules.resolved import Place, ResolvedResource
 Kind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
 
 EFA_TYPES: Final = ("efa", "efa-only")
+TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
 LAUNCHERS: Final[Mapping[str, Kind]] = {
     "AWS::EC2::Instance": "instance",
     "AWS::EC2::EC2Fleet": "fleet",
@@ -95,6 +97,16 @@ class Launcher:
         if self.kind == "instance":
             found.append(self.properties.get("InstanceType"))
         return [value for value in found if value is not None]
+
+    def images(self) -> list[Any]:
+        """Return the images that take the place of the launch template's."""
+        if self.kind == "batch":
+            entries = items(part(self.properties, "ComputeResources", "Ec2Configuration"))
+            found = [part(entry, "ImageIdOverride") for entry in entries]
+            found.append(part(self.properties, "ComputeResources", "ImageId"))
+        else:
+            found = [self.properties.get("AmiId")] if self.kind == "pcs" else []
+        return [image for image in found if image is not None]
 
     def subnets(self) -> list[Any]:
         """Return the subnets that it launches into."""
@@ -172,10 +184,12 @@ class Node:
         interfaces = self.interfaces()
         if not interfaces:
             return self.groups_of({})
-        found: list[Any] = []
+        found: dict[Key, Any] = {}
         for interface in interfaces:
-            found += [group for group in self.groups_of(interface) if group not in found]
-        return found
+            for group in self.groups_of(interface):
+                # Ref and GetAtt of one group are one group.
+                found.setdefault(key(group), group)
+        return list(found.values())
 
     def subnets(self) -> list[Key]:
         """Return the subnets that it is launched into.
@@ -256,22 +270,38 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
     ]
     users: dict[Key, list[Launcher]] = {}
     nodes: list[Node] = []
+    made = read_interfaces(resources)
+    templates = [r for r in resources if r.resource_type == TEMPLATE]
+    given = {name for template in templates for name in _names(template)}
     for launcher in launchers:
         references = _references(launcher)
         for reference in references:
             users.setdefault(reference, []).append(launcher)
-        if launcher.kind == "instance" and not references:
-            nodes.append(Node(launcher.place, launcher.properties, launcher))
-    for resource in resources:
-        if resource.resource_type == "AWS::EC2::LaunchTemplate":
-            data = resource.properties.get("LaunchTemplateData")
-            name = resource.properties.get("LaunchTemplateName")
-            mine = users.get((resource.place.stack, resource.place.logical_id), [])
-            mine = mine + (users.get(name, []) if isinstance(name, str) else [])
-            nodes += [Node(resource.place, data, user) for user in mine]
-            if not mine:
-                nodes.append(Node(resource.place, data, None))
+        if launcher.kind == "instance" and given.isdisjoint(references):
+            launch = with_attached(launcher.properties, made)
+            nodes.append(Node(launcher.place, launch, launcher))
+    for template in templates:
+        data = template.properties.get("LaunchTemplateData")
+        mine = [user for name in _names(template) for user in users.get(name, [])]
+        for user in mine or [None]:
+            launch = with_attached(_launched(data, user), made)
+            nodes.append(Node(template.place, launch, user))
     return tuple(nodes)
+
+
+def _names(template: ResolvedResource) -> list[Key]:
+    """Return what references to a launch template lead to: itself, or its name."""
+    name = template.properties.get("LaunchTemplateName")
+    own: list[Key] = [(template.place.stack, template.place.logical_id)]
+    return [*own, name] if isinstance(name, str) else own
+
+
+def _launched(data: Any, user: Launcher | None) -> Any:
+    """Return what a template launches; what an instance says itself takes the place of its own."""
+    if user is None or user.kind != "instance" or not isinstance(data, Mapping):
+        return data
+    own = {name: v for name, v in user.properties.items() if name != "LaunchTemplate"}
+    return {**data, **own}
 
 
 def _references(launcher: Launcher) -> list[Key]:

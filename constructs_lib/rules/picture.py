@@ -33,6 +33,7 @@ from constructs_lib.rules.reading import (
 )
 from constructs_lib.rules.resolved import Place, ResolvedResource, World
 from constructs_lib.rules.storage import FileSystem, holds_data, read_file_systems
+from constructs_lib.rules.template import Template
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Stack:
 
     place: Place
     resources: tuple[ResolvedResource, ...]
+    template: Template | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,9 @@ class Picture:
         found: T
         place = (name, id(value))
         if place not in self.kept:
-            self.kept[place] = make()
-        found = self.kept[place]
+            # The value is kept as well: another one must not get its identity.
+            self.kept[place] = (value, make())
+        found = self.kept[place][1]
         return found
 
     @property
@@ -186,7 +189,10 @@ class Picture:
         found: dict[str, list[ResolvedResource]] = {}
         for resource in self.resources:
             found.setdefault(resource.place.stack, []).append(resource)
-        return tuple(Stack(members[0].place, tuple(members)) for members in found.values())
+        return tuple(
+            Stack(members[0].place, tuple(members), self.world.templates.get(name))
+            for name, members in found.items()
+        )
 
     def words(self, resource: ResolvedResource) -> str:
         """Return every text of a resource, a line each, for a search in all of them."""
@@ -207,6 +213,10 @@ class Picture:
     def roles_of_nodes(self) -> frozenset[Key]:
         """Roles that accelerated nodes and Batch jobs run with, as far as that is known."""
         stated = [r.properties.get("IamInstanceProfileArn") for r in self.of(PCS_GROUP)]
+        stated += [r.properties.get("NodeRole") for r in self.of("AWS::EKS::Nodegroup")]
+        for environment in self.of("AWS::Batch::ComputeEnvironment"):
+            resources = environment.properties.get("ComputeResources")
+            stated.append(resources.get("InstanceRole") if isinstance(resources, Mapping) else None)
         for node in self.nodes:
             try:
                 if node.efa_interfaces() or node.instance_types():
@@ -218,7 +228,7 @@ class Picture:
         for profile in stated:
             try:
                 made = self.found(profile, "AWS::IAM::InstanceProfile")
-                found.update(keys(made.properties.get("Roles")) if made else ())
+                found.update(keys(made.properties.get("Roles")) if made else [key(profile)])
             except UndeterminedError:
                 continue
         for job in self.of("AWS::Batch::JobDefinition"):

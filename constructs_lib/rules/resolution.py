@@ -8,6 +8,7 @@ it leaves a condition open both branches are looked at, each in worlds of its ow
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from constructs_lib.rules.choices import Atom, Spread
@@ -68,6 +69,7 @@ class _Resolution:
     ) -> None:
         self._stacks = Stacks(templates, parameters, region)
         self._scopes = self._stacks.scopes
+        self._templates = {template.name: template for template in templates}
         self._variants: defaultdict[tuple[str, str], list[Variant]] = defaultdict(list)
         self._plain = self._stacks.evaluation(lambda _: False)
         """Nothing is ever assumed here: it tells which conditions are open."""
@@ -104,9 +106,7 @@ class _Resolution:
             f"{questions} more than {MOST_WORLDS} combinations; "
             f"{len(spread)} that differ most were looked at"
         )
-        return [
-            World(world.resources, world.region, world.choices, note) for world in spread.values()
-        ]
+        return [replace(world, incomplete=note) for world in spread.values()]
 
     def _attempt(
         self, prefer: Callable[[Atom], bool], found: dict[tuple[object, ...], World]
@@ -131,9 +131,9 @@ class _Resolution:
             agreed = {
                 name: held for name, held in choices.items() if same.choices.get(name) is held
             }
-            found[key] = World(same.resources, same.region, agreed)
+            found[key] = replace(same, choices=agreed)
         else:
-            found[key] = World(tuple(resources), region, choices)
+            found[key] = World(tuple(resources), region, choices, self._templates)
         return evaluation.choices.decisions
 
     def _is_open(self, name: str, condition: str) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from constructs_lib.rules.template import Template
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -85,5 +87,7 @@ class World:
     """Region that the templates go to, where the caller or the templates say it."""
     choices: Mapping[str, bool] = field(default_factory=dict)
     """What was assumed of conditions that the templates leave open, by `stack/condition`."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """What was resolved, by name: for what a template has as a whole."""
     incomplete: str | None = None
     """Where there are more worlds than are looked at: how many, as a sentence."""

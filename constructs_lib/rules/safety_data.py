@@ -8,8 +8,10 @@ from constructs_lib.rules.reading import UndeterminedError, items, part, settled
 from constructs_lib.rules.resolved import ResolvedResource
 from constructs_lib.rules.rule import Fault, rule
 from constructs_lib.rules.storage import (
+    KEPT,
     STATEFUL,
     FileSystem,
+    holds_data,
     kept_at_deletion,
     kept_at_replacement,
     keys_of,
@@ -19,6 +21,10 @@ from constructs_lib.rules.storage import (
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
 POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"
 MOST_RESOURCES: Final = 500
+MOST_OF_A_SECTION: Final = 200
+MOST_BYTES: Final = 1024 * 1024
+SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
+KEY: Final = "AWS::KMS::Key"
 
 
 def _stateful(picture: Picture) -> Sequence[ResolvedResource]:
@@ -108,11 +114,12 @@ def key_that_goes_first(picture: Picture, resource: ResolvedResource) -> Iterato
 )
 def interface_left_behind(picture: Picture, system: FileSystem) -> Iterator[Fault]:
     """Look at what the interfaces hang on."""
-    if not kept_at_deletion(system.resource):
+    # A snapshot is no file system any more, and has no interfaces.
+    if settled(system.resource.deletion_policy) not in KEPT:
         return
     for stated in (*system.groups(), *items(system.properties.get("SubnetIds"))):
         found = picture.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
-        if found and not kept_at_deletion(found):
+        if found and settled(found.deletion_policy) not in KEPT:
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
 
@@ -120,17 +127,63 @@ def interface_left_behind(picture: Picture, system: FileSystem) -> Iterator[Faul
     "SAFETY-5",
     "error",
     lambda picture: picture.stacks,
-    what="A template has more resources than CloudFormation takes.",
-    why="500 resources are a fixed limit; the template is refused.",
+    what="A template is larger than CloudFormation takes.",
+    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
+    "template is refused.",
     source="CloudFormation quotas, read 2026-11-23",
     fix="split the template into stacks that are deployed together",
     check="aws cloudformation validate-template --template-body file://<template>",
     acknowledgeable=False,
 )
 def too_many_resources(_picture: Picture, stack: Stack) -> Iterator[Fault]:
-    """Count them."""
+    """Count them, and the bytes of the file."""
     if (count := len(stack.resources)) > MOST_RESOURCES:
         yield Fault(f"{count} resources in {stack.place.stack}")
+    if stack.template is None:
+        return
+    for name in SECTIONS:
+        section = stack.template.body.get(name)
+        if isinstance(section, dict) and len(section) > MOST_OF_A_SECTION:
+            yield Fault(f"{len(section)} {name} in {stack.place.stack}")
+    if stack.template.size is not None and stack.template.size > MOST_BYTES:
+        yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
+
+
+def _protectable(picture: Picture) -> Sequence[Stack]:
+    # A template alone does not say it: whoever deploys it does.
+    return [s for s in picture.stacks if s.template and s.template.protected is not None]
+
+
+@rule(
+    "SAFETY-14",
+    "info",
+    _protectable,
+    what="A stack that is to keep data may be deleted by a slip.",
+    why="Without termination protection one command deletes everything around the data, and "
+    "leaves what is retained to be found and imported by hand.",
+    source="botocore 1.44.5 cloudformation model, EnableTerminationProtection; read "
+    "2026-11-26",
+    fix="write termination_protection=True for the stack",
+    check="aws cloudformation describe-stacks --stack-name <stack> "
+    "--query 'Stacks[].EnableTerminationProtection'",
+)
+def unprotected_data(_picture: Picture, stack: Stack) -> Iterator[Fault]:
+    """Look for a file system or a database that outlives the stack."""
+    if stack.template is None or stack.template.protected:
+        return
+    for resource in stack.resources:
+        if _is_kept_data(resource):
+            yield Fault(
+                f"{resource.place.logical_id} is kept, and {stack.place.stack} has no "
+                "termination protection",
+                place=resource.place,
+            )
+            return
+
+
+def _is_kept_data(resource: ResolvedResource) -> bool:
+    beside = resource.resource_type == KEY or not lost_when_replaced(resource)
+    return holds_data(resource) and not beside and kept_at_deletion(resource)
 
 
 @rule(

@@ -115,10 +115,11 @@ def open_volume(_picture: Picture, node: Node) -> Iterator[Fault]:
 )
 def newest_image(_picture: Picture, node: Node) -> Iterator[Fault]:
     """Look at what the image is resolved from."""
-    image = part(node.launch, "ImageId")
-    source = image.because if isinstance(image, Unknown) else image
-    if isinstance(source, str) and (found := LATEST.search(source)):
-        yield Fault(f"ImageId is read from {found[1]}")
+    own = node.launcher.images() if node.launcher else []
+    for image in own or [part(node.launch, "ImageId")]:
+        source = image.because if isinstance(image, Unknown) else image
+        if isinstance(source, str) and (found := LATEST.search(source)):
+            yield Fault(f"ImageId is read from {found[1]}")
 
 
 def _script(node: Node) -> str:

@@ -1,6 +1,8 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
+import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
 from constructs_lib.rules.jobs import HyperPodGroup
@@ -13,7 +15,7 @@ from constructs_lib.rules.reading import (
     number,
     part,
     shown,
-    text,
+    written,
 )
 from constructs_lib.rules.resolved import ResolvedResource
 from constructs_lib.rules.rule import Fault, rule
@@ -24,6 +26,8 @@ SERVICE: Final = "sagemaker.amazonaws.com"
 SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
 MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
+ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
+"""Resources that are every role of the account; a reference within them is a mark."""
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
@@ -179,13 +183,13 @@ def _statements(picture: Picture) -> Sequence[Statement]:
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
 def any_role(_picture: Picture, statement: Statement) -> Iterator[Fault]:
-    """Look for iam:PassRole on everything."""
-    passes = {"iam:passrole", "iam:*"}.intersection(statement.actions())
+    """Look for iam:PassRole, however it is written, on every role."""
+    passes = any(fnmatchcase("iam:passrole", action) for action in statement.actions())
     if not passes or not statement.allows():
         return
-    wide = [text(r) for r in statement.resources() if isinstance(r, str)]
-    if "*" in wide and "iam:passedtoservice" not in statement.conditions():
-        yield Fault("iam:PassRole on * without iam:PassedToService")
+    wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
+    if wide and "iam:passedtoservice" not in statement.conditions():
+        yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
 
 
 @rule(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from constructs_lib.rules.jobs import TrainingJob, efa_type
+from constructs_lib.rules.jobs import HyperPodGroup, TrainingJob, efa_type
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
     UndeterminedError,
@@ -272,22 +272,28 @@ def spot_without_checkpoints(_picture: Picture, job: TrainingJob) -> Iterator[Fa
         yield Fault(f"MaxWaitTimeInSeconds {wait} is below MaxRuntimeInSeconds {run}")
 
 
-def _instance_types(job: TrainingJob) -> list[Any]:
+def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
+    if isinstance(job, HyperPodGroup):
+        return [part(job.group, "InstanceType")]
     return [part(entry, "InstanceType") for entry in job.resources()]
+
+
+def _of_sagemaker(picture: Picture) -> Sequence[TrainingJob | HyperPodGroup]:
+    return [*picture.training_jobs, *picture.hyperpod_groups]
 
 
 @rule(
     "SAGEMAKER-11",
     "error",
-    jobs,
-    what="An instance type of a job is not written as SageMaker writes it.",
+    _of_sagemaker,
+    what="An instance type of a job or of a HyperPod group is not written as SageMaker writes it.",
     why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
     source=MODEL,
     fix="write ml.p4d.24xlarge",
     check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
     acknowledgeable=False,
 )
-def type_without_ml(_picture: Picture, job: TrainingJob) -> Iterator[Fault]:
+def type_without_ml(_picture: Picture, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
     """Look at the beginning."""
     wrong = [
         name for stated in _instance_types(job) if (name := text(stated)) and name[:3] != "ml."

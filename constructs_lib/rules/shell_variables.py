@@ -22,6 +22,11 @@ ENVIRONMENT_FILE: Final = re.compile(
 )
 """Files whose lines become environment: NCCL's own, the system's, the user's."""
 
+SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
+SCRIPT_FOLLOWS: Final = re.compile(r"-[a-z]*c")
+FABRIC_TOOL: Final = re.compile(r"(?:.*/)?fi_[a-z_]+")
+"""Programs of libfabric itself, such as fi_pingpong: no plugin of NCCL is asked."""
+
 RUNTIMES: Final = frozenset({"docker", "podman", "nerdctl", "finch"})
 MPI: Final = frozenset({"mpirun", "mpiexec", "orterun", "mpiexec.hydra", "prun"})
 OPERATORS: Final = frozenset({";", "&", "&&", "|", "||", "(", ")", ";;", "|&", "{", "}"})
@@ -102,6 +107,19 @@ def assignments(script: str, first_line: int = 1) -> list[Assignment]:
     """Return what a script puts into environments, in the order in which it is written."""
     reader = _Reader()
     _read(script, first_line, reader)
+    return reader.found
+
+
+def commanded_by(words: Sequence[str]) -> list[Assignment]:
+    """Return what a command, given word by word, puts into the environment of what it starts."""
+    if not words:
+        return []
+    if words[0].rsplit("/", 1)[-1] in SHELLS:
+        # `sh -c "..."`: whatever stands between are options of the shell.
+        script = next((n for n, word in enumerate(words) if SCRIPT_FOLLOWS.fullmatch(word)), None)
+        return assignments("\n".join(words[script + 1 : script + 2])) if script else []
+    reader = _Reader()
+    _command(list(words), 1, reader)
     return reader.found
 
 
@@ -188,6 +206,8 @@ def _commands(words: Sequence[str]) -> Iterator[list[str]]:
 
 def _command(words: list[str], line: int, reader: _Reader) -> None:
     count = next((n for n, word in enumerate(words) if not ASSIGNMENT.fullmatch(word)), len(words))
+    if any(FABRIC_TOOL.fullmatch(word) for word in words[count:]):
+        return
     for word in words[:count]:
         name, _, value = word.partition("=")
         if count < len(words):

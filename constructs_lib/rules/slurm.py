@@ -18,6 +18,7 @@ from constructs_lib.rules.reading import (
     settled,
     shown,
     text,
+    written,
 )
 from constructs_lib.rules.resolved import Link, ResolvedResource
 from constructs_lib.rules.rule import Fault, rule
@@ -155,12 +156,14 @@ def nodes_that_cannot_register(picture: Picture, group: ResolvedResource) -> Ite
         allowed = {a for s in role.statements if s.allows() for a in s.actions()}
         if allowed & {REGISTERING, "pcs:*", "*"} or any("\x00" in action for action in allowed):
             continue
-        arns = [text(a) for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
-        if any("PCS" in (arn or "") or "AdministratorAccess" in (arn or "") for arn in arns):
+        arns = [a for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
+        # Which partition they are of does not matter here.
+        names = [written(arn) for arn in arns]
+        if any("PCS" in name or "AdministratorAccess" in name for name in names):
             continue
-        outside = [arn for arn in arns if arn and ":aws:policy/" not in arn]
-        if outside:
-            raise UndeterminedError(f"policy {outside[0]} is not in the given templates")
+        for arn, name in zip(arns, names, strict=True):
+            if ":aws:policy/" not in name:
+                raise UndeterminedError(f"policy {text(arn)} is not in the given templates")
         yield Fault(f"role {role.place.logical_id} allows no pcs:RegisterComputeNodeGroupInstance")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from constructs_lib.rules.reading import Key, UndeterminedError, key, part, settled, text
+from constructs_lib.rules.reading import Key, UndeterminedError, key, part, settled, shown, text
 from constructs_lib.rules.resolved import Place, ResolvedResource, Text
 
 STATEFUL: Final = {
@@ -52,7 +52,9 @@ class FileSystem:
         Raises:
             UndeterminedError: where not even its kind is known.
         """
-        settled(self.properties.get("LustreConfiguration"))
+        stated = settled(self.properties.get("LustreConfiguration"))
+        if stated is not None and not isinstance(stated, Mapping):
+            raise UndeterminedError(f"LustreConfiguration {shown(stated)} is no configuration")
         text(self.configuration("DeploymentType"))
         text(self.properties.get("StorageType"))
         made = plain(self.properties)

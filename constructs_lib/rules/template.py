@@ -22,6 +22,10 @@ class Template:
     """Account that the stack goes to, where a cloud assembly says so."""
     stack_name: str | None = None
     """What `AWS::StackName` gives, where it is known."""
+    size: int | None = None
+    """Bytes of the file that it stands in, where that is known."""
+    protected: bool | None = None
+    """Whether its stack has termination protection, where a cloud assembly says so."""
     nested_in: tuple[str, str] | None = None
     """Name of the template, and logical id there of the `AWS::CloudFormation::Stack`, that this
     one is deployed by."""

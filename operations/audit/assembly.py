@@ -28,6 +28,8 @@ class StackArtifact:
     stack_name: str | None
     account: str | None
     region: str | None
+    protected: bool
+    """Whether its stack has termination protection."""
     assembly: Path
     """The directory of the stage that it belongs to."""
 
@@ -63,6 +65,7 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
                 stack_name=stack_name if isinstance(stack_name, str) else None,
                 account=account,
                 region=region,
+                protected=properties.get("terminationProtection") is True,
                 assembly=directory,
             )
 

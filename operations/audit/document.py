@@ -23,6 +23,8 @@ class Document:
     body: Mapping[str, Any]
     lines: Mapping[str, int]
     """Line of each resource by logical id."""
+    size: int | None = None
+    """Bytes of the file."""
     imports: bool = False
     """Whether it names a function that takes a value of another stack."""
 
@@ -61,7 +63,11 @@ def read(path: Path) -> Document:
 
         document = yaml_document.parse(path, text)
     _check(path, document.body)
-    return replace(document, imports="ImportValue" in text or "GetStackOutput" in text)
+    return replace(
+        document,
+        size=path.stat().st_size,
+        imports="ImportValue" in text or "GetStackOutput" in text,
+    )
 
 
 def _check(path: Path, body: Any) -> None:

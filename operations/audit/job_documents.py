@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from constructs_lib.rules.job_environments import JOB_DOCUMENT, LINES, LISTS
+from constructs_lib.rules.containers import LISTS
+from constructs_lib.rules.job_environments import JOB_DOCUMENT, LINES
 from operations.audit.document import DEEPEST, Document, UnreadableError
 
 TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
@@ -19,6 +20,9 @@ MARKS: Final = re.compile(
 )
 NAMED: Final = re.compile(r"""["']?(?:[Nn]ame["']?\s*:\s*)?["']?(\b[A-Z][A-Z0-9_]{2,}\b)""")
 """A name of a variable as it stands in a line: as a key, or as the value of `name`."""
+
+GIVEN: Final = re.compile(r"(?<![A-Za-z0-9_$.{])([A-Z][A-Z0-9_]{2,})=")
+"""A name that a line of a command gives a value."""
 
 
 def document(path: Path, text: str) -> Document | None:
@@ -137,5 +141,7 @@ def _lines(text: str) -> dict[str, int]:
         if match:
             found.setdefault(match[1], number)
         for name in re.findall(r"""["']?[Nn]ame["']?\s*:\s*["']?([A-Z][A-Z0-9_]{2,})""", bare):
+            found.setdefault(name, number)
+        for name in GIVEN.findall(bare):
             found.setdefault(name, number)
     return found

@@ -26,7 +26,7 @@ VARIABLE_FILES: Final = re.compile(
 DOCKERFILES: Final = re.compile(r"(?:.*[._-])?(?:dockerfile|containerfile)(?:\..*)?", re.IGNORECASE)
 SHEBANG: Final = re.compile(r"#!.*\b(?:ba|z|k|da|c|tc)?sh\b")
 DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB) ", re.MULTILINE)
-VERSIONED: Final = re.compile(r"efa|ofi", re.IGNORECASE)
+VERSIONED: Final = re.compile(r"efa|ofi|nccom|neuron", re.IGNORECASE)
 """Lines that may say which plugin or installer is meant."""
 
 FROM: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|\s*ARG [^\n]*\n)*\s*FROM\s+\S", re.IGNORECASE)

@@ -109,6 +109,7 @@ class Sources:
             file=str(path),
             lines=document.lines,
             stack_name=stack_name,
+            size=document.size,
         )
         self._keep(template, document, path)
 
@@ -122,6 +123,8 @@ class Sources:
             region=artifact.region,
             account=artifact.account,
             stack_name=artifact.stack_name,
+            size=document.size,
+            protected=artifact.protected,
         )
         if artifact.assembly not in self._metadata:
             self._metadata[artifact.assembly] = stacks_metadata(artifact.assembly)
@@ -145,6 +148,7 @@ class Sources:
                 file=str(path),
                 lines=document.lines,
                 stack_name=None,
+                size=document.size,
                 nested_in=(outer.name, logical_id),
             )
             self._keep(inner, document, path, artifact.assembly)

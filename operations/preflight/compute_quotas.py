@@ -44,6 +44,14 @@ ON_DEMAND: Final = (
 )
 """Which families count together; of those without a code none was found, so the name decides."""
 
+SPOT: Final = (
+    (("p",), Quota("ec2", "All P Spot Instance Requests", "L-7212CCBC")),
+    (("g", "gr", "vt"), Quota("ec2", "All G and VT Spot Instance Requests", "L-3819A6DF")),
+    (("trn",), Quota("ec2", "All Trn Spot Instance Requests")),
+    (("inf",), Quota("ec2", "All Inf Spot Instance Requests")),
+    (("dl",), Quota("ec2", "All DL Spot Instance Requests")),
+)
+
 
 def _vcpus(situation: Situation) -> Iterator[Finding]:
     nodes = situation.spec.nodes
@@ -62,6 +70,27 @@ def _vcpus(situation: Situation) -> Iterator[Finding]:
         amount, words = amount + login, f"{words} + {how}"
     demand = Demand(quota, amount, words, lambda s: used(s, families))
     yield from judged(demand, situation)
+
+
+def _spot(situation: Situation) -> Iterator[Finding]:
+    """Say what Spot would have: whoever means to move nodes there reads it here, not at launch."""
+    families, _ = class_of(situation.spec.nodes.instance_type)
+    quota = next((quota for letters_of, quota in SPOT if letters_of == families), None)
+    if quota is None:
+        yield skipped("Spot vCPUs", "which quota the nodes' family counts against is not known")
+        return
+    words = "an environment launches nothing on Spot"
+    yield from judged(Demand(quota, 0, words, lambda s: _spot_used(s, families)), situation)
+
+
+def _spot_used(situation: Situation, families: tuple[str, ...]) -> int:
+    counts = Counter(
+        instance["InstanceType"]
+        for instance in instances(situation)
+        if instance.get("InstanceLifecycle") == "spot"
+        and letters(instance["InstanceType"]) in families
+    )
+    return sum(vcpus * counts[name] for name, vcpus in _vcpus_of(situation, counts).items())
 
 
 def _login(situation: Situation) -> Iterator[Finding]:
@@ -182,5 +211,6 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
 
 CHECKS: Final = (
     Check("quota-vcpus", "On-demand vCPUs of the nodes, running or reserved", _vcpus),
+    Check("quota-spot-vcpus", "Spot vCPUs of the nodes' family; nothing is added", _spot),
     Check("quota-login-vcpus", "On-demand vCPUs of Slurm's login nodes", _login),
 )

@@ -8,6 +8,7 @@ import pytest
 from constructs_lib.rules.resolution import Template, resolve
 from constructs_lib.rules.resolved import Unknown
 from tests.audit.resolving import value, worlds
+from tests.rules.rule_cases import said, verdict
 
 
 def nested(make, inner, levels):
@@ -138,3 +139,19 @@ def test_loops_within_loops_end():
     (world,) = worlds({"Resources": entries})
 
     assert "more than 20 loops" in world.resources[0].properties["V"].because
+
+
+@pytest.mark.parametrize("wrong", ["text", 3, ["a", 3], [], {"a": [1]}, True, None, [None]])
+@pytest.mark.parametrize("name", ["LustreConfiguration", "SubnetIds", "StorageCapacity"])
+def test_a_value_of_the_wrong_shape_is_no_end_of_the_audit(name, wrong):
+    """CloudFormation will refuse it; everything else in the template is judged all the same."""
+    system = {"Type": "AWS::FSx::FileSystem", "Properties": {"FileSystemType": "LUSTRE"}}
+    system["Properties"][name] = wrong
+    node = {
+        "Type": "AWS::EC2::Instance",
+        "Properties": {"MetadataOptions": {"HttpTokens": "optional"}},
+    }
+
+    judged = verdict({"Resources": {"System": system, "Node": node}})
+
+    assert "SAFETY-7" in said(judged)

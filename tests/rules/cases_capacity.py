@@ -139,6 +139,16 @@ CAPACITY: Final = (
         "pcs",
         {
             "Workers.PurchaseOption": "CAPACITY_BLOCK",
+            "Workers.InstanceConfigs": [{"InstanceType": "hpc7a.96xlarge"}],
+        },
+        {"Workers.InstanceConfigs": [{"InstanceType": "hpc7a.96xlarge"}]},
+        words="hpc7a.96xlarge",
+    ),
+    Case(
+        "CAPACITY-17",
+        "pcs",
+        {
+            "Workers.PurchaseOption": "CAPACITY_BLOCK",
             "Workers.InstanceConfigs": [{"InstanceType": "g5.48xlarge"}],
         },
         {"Workers.PurchaseOption": "CAPACITY_BLOCK"},

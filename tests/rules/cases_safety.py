@@ -79,12 +79,26 @@ SAFETY: Final = (
         {"@Servers.DeletionPolicy": GONE, "@Lustre.DeletionPolicy": "Delete"},
         words="Servers",
     ),
+    Case(
+        "SAFETY-4",
+        "storage",
+        {"@Servers.DeletionPolicy": "Delete"},
+        {"@Servers.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Snapshot"},
+    ),
     Case("SAFETY-5", "containers", parameters(500), parameters(499), words="501"),
     Case(
         "SAFETY-6",
         "containers",
         budget({"Notification": NOTIFICATION, "Subscribers": []}),
         budget({"Notification": NOTIFICATION, "Subscribers": [SUBSCRIBER]}),
+    ),
+    Case(
+        "SAFETY-14",
+        "storage",
+        {},
+        {"@Lustre.DeletionPolicy": "Delete", "@Lustre.UpdateReplacePolicy": "Delete"},
+        protected=False,
+        words="Lustre is kept, and",
     ),
     Case("SAFETY-7", "cluster", {f"{DATA}.MetadataOptions.HttpTokens": "optional"}),
     Case(
@@ -99,6 +113,17 @@ SAFETY: Final = (
         "cluster",
         {f"{DATA}.ImageId": f"{{{{resolve:ssm:{LATEST}}}}}"},
         {f"{DATA}.ImageId": "{{resolve:ssm:/training/image:7}}"},
+        words="latest",
+    ),
+    Case(
+        "SAFETY-9",
+        "pcs",
+        {"Workers.AmiId": f"{{{{resolve:ssm:{LATEST}}}}}"},
+        {
+            "Workers.AmiId": "ami-0123456789abcdef0",
+            # What the group says takes the place of what its template says.
+            f"{DATA}.ImageId": f"{{{{resolve:ssm:{LATEST}}}}}",
+        },
         words="latest",
     ),
     Case(

@@ -61,6 +61,28 @@ def parts(kind: str, count: int) -> dict[str, Any]:
     }
 
 
+PASSING: Final = "Launching.PolicyDocument.Statement.0"
+UNCONDITIONAL: Final = {f"{PASSING}.Condition": GONE}
+
+
+def environment(policies: list[str]) -> dict[str, Any]:
+    """Return a Batch environment whose instances have a role with some policies."""
+    return {
+        "NodeRole": resource(
+            "AWS::IAM::Role",
+            {
+                "AssumeRolePolicyDocument": trust("ec2.amazonaws.com"),
+                "ManagedPolicyArns": policies,
+            },
+        ),
+        "Profile": resource("AWS::IAM::InstanceProfile", {"Roles": [ref("NodeRole")]}),
+        "Fleet": resource(
+            "AWS::Batch::ComputeEnvironment",
+            {"Type": "MANAGED", "ComputeResources": {"InstanceRole": att("Profile", "Arn")}},
+        ),
+    }
+
+
 SAGEMAKER: Final = (
     Case(
         "SAGEMAKER-1",
@@ -139,6 +161,7 @@ SAGEMAKER: Final = (
             "Job.StoppingCondition.MaxWaitTimeInSeconds": 864000,
         },
     ),
+    Case("SAGEMAKER-11", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
     Case("SAGEMAKER-11", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),
     Case(
         "SAGEMAKER-12",
@@ -186,6 +209,34 @@ SAGEMAKER: Final = (
             "Launching.PolicyDocument.Statement.0.Condition": GONE,
         },
         {"Launching.PolicyDocument.Statement.0.Condition": GONE},
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {
+            **UNCONDITIONAL,
+            f"{PASSING}.Resource": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/*"},
+        },
+        {**UNCONDITIONAL, f"{PASSING}.Resource": "arn:aws:iam::*:role/training-*"},
+        words="role/*",
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {**UNCONDITIONAL, f"{PASSING}.Action": ["iam:Pass*"], f"{PASSING}.Resource": ["*"]},
+        {**UNCONDITIONAL, f"{PASSING}.Action": ["iam:Get*"], f"{PASSING}.Resource": ["*"]},
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {**UNCONDITIONAL, f"{PASSING}.Action": "*", f"{PASSING}.Resource": "*"},
+        {f"{PASSING}.Action": "*", f"{PASSING}.Resource": "*"},
+    ),
+    Case(
+        "SAGEMAKER-18",
+        "containers",
+        environment(["arn:aws:iam::aws:policy/AdministratorAccess"]),
+        environment(["arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"]),
     ),
     Case(
         "SAGEMAKER-18",

@@ -51,10 +51,15 @@ def changed(base: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
 
 
 def verdict(
-    *templates: Mapping[str, Any], region: str | None = "us-east-1", **parameters: str
+    *templates: Mapping[str, Any],
+    region: str | None = "us-east-1",
+    protected: bool | None = None,
+    **parameters: str,
 ) -> Verdict:
     """Return what all rules say of templates that are deployed together."""
-    named = [Template(f"stack{index}", body) for index, body in enumerate(templates)]
+    named = [
+        Template(f"stack{index}", body, protected=protected) for index, body in enumerate(templates)
+    ]
     return judge(resolve(named, parameters=parameters, region=region))
 
 
@@ -73,6 +78,8 @@ class Case:
     good: Changes = field(default_factory=dict)
     """The nearest thing that is right; nothing changed where the base itself is that."""
     region: str = "us-east-1"
+    protected: bool | None = None
+    """Whether the stack has termination protection; None where nobody says."""
     words: str = ""
     """Part of the message: the value as it was given."""
 

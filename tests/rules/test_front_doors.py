@@ -41,11 +41,21 @@ def template(case: Case, tmp_path: Path) -> Path:
     """The template with the fault, as a file."""
     path = tmp_path / "faulty.template.json"
     path.write_text(json.dumps(case.failing()))
+    stack = {"templateFile": path.name, "terminationProtection": case.protected}
+    artifact = {
+        "type": "aws:cloudformation:stack",
+        "environment": f"aws://unknown-account/{case.region}",
+        "properties": stack,
+    }
+    if case.protected is not None:
+        (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"Stack": artifact}}))
     return path
 
 
 def audited(case: Case, template: Path) -> Report:
-    return judged(Sources([str(template)]), {}, case.region, "error")
+    # Only an assembly says how a stack is protected.
+    given = template if case.protected is None else template.parent
+    return judged(Sources([str(given)]), {}, case.region, "error")
 
 
 def test_every_rule_is_reachable_by_the_audit(case: Case, template: Path):

@@ -30,7 +30,8 @@ def test_a_good_template_has_no_finding_and_leaves_nothing_open(base: str):
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_a_rule_finds_its_fault(case: Case):
     """The message has the value as it was given, and the fix says what to write."""
-    found = [f for f in verdict(case.failing(), region=case.region).findings if f.rule == case.rule]
+    judged = verdict(case.failing(), region=case.region, protected=case.protected)
+    found = [f for f in judged.findings if f.rule == case.rule]
 
     assert found
     assert case.words in "; ".join(f.message for f in found)
@@ -40,7 +41,7 @@ def test_a_rule_finds_its_fault(case: Case):
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_a_rule_lets_the_nearest_right_thing_pass(case: Case):
     """A false alarm is a defect just like a miss, and so is an evasion."""
-    judged = verdict(case.passing(), region=case.region)
+    judged = verdict(case.passing(), region=case.region, protected=case.protected)
 
     assert case.rule not in said(judged)
     assert case.rule not in {unknown.rule for unknown in judged.unknown}
