@@ -12,9 +12,16 @@ from typing import Final
 import pytest
 
 PROGRAMS: Final = {
-    "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
+    "chromium": ((("chromium", "chromium-browser", "google-chrome"),), "chromium"),
+    "slurm": (
+        (("munged",), ("slurmctld",), ("slurmd",), ("sbatch",)),
+        "slurmctld slurmd slurm-client",
+    ),
 }
-"""By the name in a mark: the executables, of which one is enough, and the Debian package."""
+"""By the name in a mark: the executables, each by its names, of which one is enough, and the Debian
+packages."""
+SYSTEM: Final = ":/usr/sbin:/sbin"
+"""Where daemons are, which is in nobody's PATH but root's."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 MISSING: Final = pytest.StashKey[dict[str, list[str]]]()
@@ -29,13 +36,17 @@ def pytest_configure(config: pytest.Config):
 def pytest_runtest_setup(item: pytest.Item):
     for mark in item.iter_markers("needs"):
         executables, package = PROGRAMS[mark.args[0]]
-        if any(map(shutil.which, executables)):
+        if all(any(map(_found, names)) for names in executables):
             continue
         message = f"{mark.args[0]} is not installed; `sudo apt-get install {package}` brings it"
         if os.environ.get(ALL_ARE_THERE):
             pytest.fail(message, pytrace=False)
         item.config.stash[MISSING][package].append(item.nodeid)
         pytest.skip(message)
+
+
+def _found(executable: str) -> str | None:
+    return shutil.which(executable, path=os.environ.get("PATH", "") + SYSTEM)
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, Self
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DAEMONS: Final = ("munged", "slurmctld", "slurmd", "sbatch")
 SYSTEM_PATH: Final = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
 NODES: Final = ("n1", "n2", "n3", "n4")
 SPARE: Final = ("n5", "n6", "n7")
@@ -70,11 +69,6 @@ PartitionName=train Nodes=n[1-4] Default=YES MaxTime=INFINITE State=UP
 PartitionName=beside Nodes=n[5-7] MaxTime=INFINITE State=UP
 PropagatePrioProcess=1
 """
-
-
-def installed() -> bool:
-    """Whether this machine has Slurm."""
-    return all(shutil.which(name, path=SYSTEM_PATH) for name in DAEMONS)
 
 
 def located(command: str) -> str:
