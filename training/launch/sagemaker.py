@@ -14,8 +14,9 @@ Hyperparameters, all of them texts:
     program     for another engine: the script; relative to /opt/ml/code
     arguments   for another engine: a JSON list of texts
 
-Ends as the ranks end: 0, 2 for a mistake, 75 when SIGTERM came and the state was saved. What went
-wrong is in /opt/ml/output/failure, of which SageMaker shows 1,024 characters as FailureReason.
+Ends as the ranks end: 0, 2 for a mistake, 74 when the last checkpoint could not be written, 75 when
+SIGTERM came and the state was saved. What went wrong is in /opt/ml/output/failure, of which
+SageMaker shows 1,024 characters as FailureReason.
 """
 
 import contextlib
@@ -161,6 +162,13 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
             root,
             f"rank {end.rank} was stopped after it had saved its state (75); the "
             "same job goes on from there",
+            end.status,
+        )
+    if end.status == ranks.UNSAVED:
+        return fail(
+            root,
+            f"rank {end.rank} ended without its last checkpoint, which could not be written (74); "
+            "the log says why after NO CHECKPOINT, and from which step the same job goes on",
             end.status,
         )
     if end.status:
