@@ -61,6 +61,12 @@ class Launch:
                 f"{names[0]} is set but {', '.join(missing)} is not: the launch is incomplete; "
                 "start with torchrun, or with srun --ntasks-per-node and MASTER_ADDR, MASTER_PORT"
             )
+        for name in names:
+            if not environment[name].isdecimal():
+                raise UserError(
+                    f"{name} = {environment[name]!r}: is no whole number; start with torchrun, or "
+                    "with srun --ntasks-per-node"
+                )
         launch = cls(*(int(environment[name]) for name in names))
         if launch.rank % launch.local_world != launch.local_rank:
             raise UserError(

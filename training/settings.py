@@ -6,6 +6,7 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
+import difflib
 import math
 import types
 import typing
@@ -312,8 +313,12 @@ class Settings:
                     for p in fields(self)
                     for f in fields(getattr(self, p.name))
                 ]
-                near = [n for n in names if n.endswith(f".{leaf or part}")] or names
-                raise UserError(f"--set {name}={text}: no such setting; write {' or '.join(near)}")
+                last = leaf or part
+                near = [n for n in names if n.endswith(f".{last}")]
+                near = near or [n for n in names if n.startswith(f"{name}.")]
+                near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+                hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
+                raise UserError(f"--set {name}={text}: no such setting; {hint}")
             parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
         changed: dict[str, Any] = {
             part: replace(getattr(self, part), **values) for part, values in parts.items()

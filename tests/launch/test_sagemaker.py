@@ -220,6 +220,7 @@ def test_sigterm_reaches_the_program_and_its_75_comes_out(tmp_path):
 
 def test_a_run_that_could_not_save_its_end_says_so(tmp_path):
     """The program says it on standard output, which is no part of a failure's reason."""
+    config(tmp_path / "ml", {"engine": "theirs", "program": "job.py"})
     script(tmp_path / "ml", "import sys", "sys.exit(74)")
 
     assert run(tmp_path / "ml", {**os.environ, "PYTHONPATH": str(ROOT)}) == 74
