@@ -32,6 +32,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from training.manifest import MANIFEST, committed, digest, faults, folder_of, read_manifest, seal
+from training.mesh import everywhere
 from training.problems import UserError
 
 Say = Callable[..., None]
@@ -76,11 +77,39 @@ class Checkpoints:
             self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.copied: torch.cuda.Event | None = None
         self.until: torch.cuda.Event | None = None
-        if self.rank == 0:
-            path.mkdir(parents=True, exist_ok=True)
-            for leftover in path.glob("step-*.partial"):
-                shutil.rmtree(leftover, ignore_errors=True)
-        dist.barrier(group=group)
+        self.newest = 0
+        """Step of the newest checkpoint that is known to be whole; 0 where there is none."""
+        everywhere(self._open)
+        everywhere(self._probe)
+
+    def _open(self) -> None:
+        """Make the folder, and forget what a job that died was writing."""
+        if self.rank:
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(error) from None
+        for leftover in self.path.glob("step-*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _probe(self) -> None:
+        """Find out now, not after hours of work, that a node cannot write here.
+
+        Rank 0 has made the folder: a node that does not see it has another file system.
+        """
+        probe = self.path / f".rank-{self.rank}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> UserError:
+        return UserError(
+            f"checkpoint.path = {str(self.path)!r}: cannot be written ({error.strerror}); write a "
+            "folder that all nodes share and that you may write"
+        )
 
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting.
@@ -129,6 +158,7 @@ class Checkpoints:
                 step=done.step,
             )
         else:
+            self.newest = done.step
             self.say(
                 "checkpoint",
                 f"step {done.step}: checkpoint of {done.gigabytes:.2f} GB "
@@ -173,7 +203,7 @@ class Checkpoints:
             mine = sorted(partial.glob(f"__{self.rank}_*"))
             report = {file.name: digest(file) for file in mine}
         except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
-            report = {"error": f"rank {self.rank}: {_first_line(error)}"}
+            report = {"error": _cause(self.rank, error)}
         reports: list[dict[str, Any]] = [{} for _ in range(self.ranks)]
         dist.all_gather_object(reports, report, group=self.group)
         errors = [r["error"] for r in reports if "error" in r]
@@ -184,9 +214,19 @@ class Checkpoints:
                 self._commit(partial, final, {**manifest, "files": files})
             except OSError as error:
                 verdict = [_first_line(error)]
+        if self.rank == 0 and verdict[0]:
+            verdict = [f"{verdict[0]}; {self._room()}"]
+            # It would take the room of the next one.
+            shutil.rmtree(partial, ignore_errors=True)
         dist.broadcast_object_list(verdict, src=0, group=self.group)
         size = sum(value["bytes"] for value in files.values()) / 1e9
         self.outcome = Outcome(step, verdict[0], time.perf_counter() - began, size)
+
+    def _room(self) -> str:
+        """Say how much of the file system is left, and how much a checkpoint takes."""
+        needed = sum(value.numel() * value.element_size() for value in self.host.values())
+        free = shutil.disk_usage(self.path).free
+        return f"{free / 1e9:,.3f} GB are free, and a checkpoint takes {needed / 1e9:,.3f} GB"
 
     def _commit(self, partial: Path, final: Path, manifest: dict[str, Any]) -> None:
         manifest["files"][".metadata"] = digest(partial / ".metadata")
@@ -241,6 +281,7 @@ class Checkpoints:
             _refuse_other_model(folder, manifest["facts"].get("model", model), model)
             reader = FileSystemReader(folder)
             load(state, storage_reader=reader, process_group=self.group)
+            self.newest = step
             self.say("resume", f"resumed from {folder}", step=step)
             return manifest
         if steps[0]:
@@ -272,6 +313,13 @@ def _local(value: Tensor) -> Tensor:
 def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'no further words'}"
+
+
+def _cause(rank: int, error: BaseException) -> str:
+    """Return which rank failed, and why: torch's own exception names the ranks alone."""
+    failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
+    failed, (inner, *_) = next(iter(failures.items()))
+    return f"rank {failed}: {_first_line(inner)}"
 
 
 def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:

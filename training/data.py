@@ -91,24 +91,24 @@ class TokenFolder:
                 f"data.path = {path!r}: holds no {INDEX}; write the folder that "
                 "`python -m training.prepare --out FOLDER ...` made"
             )
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        if index["vocabulary"] > vocabulary:
+        ids, entries = _index(folder / INDEX)
+        if ids > vocabulary:
             raise UserError(
                 f"model.vocabulary = {vocabulary}: the tokens in {path} go up to "
-                f"{index['vocabulary'] - 1}; write {-(-index['vocabulary'] // 64) * 64}"
+                f"{ids - 1}; write {-(-ids // 64) * 64}"
             )
         shards = []
-        for entry in index["shards"]:
-            file = folder / entry["file"]
+        for name, tokens in entries:
+            file = folder / name
             try:
                 shard = np.load(file, mmap_mode="r")
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"{file}: cannot be read ({error}); run training.prepare again"
                 ) from None
-            if shard.size != entry["tokens"]:
+            if shard.size != tokens:
                 raise UserError(
-                    f"{file}: holds {shard.size} tokens where {INDEX} says {entry['tokens']}; "
+                    f"{file}: holds {shard.size} tokens where {INDEX} says {tokens}; "
                     "run training.prepare again"
                 )
             shards.append(shard)
@@ -134,6 +134,18 @@ class TokenFolder:
             start = (int(number) - before) * self.sequence
             row[:] = self.shards[shard][start : start + self.sequence + 1]
         return rows
+
+
+def _index(file: Path) -> tuple[int, list[tuple[str, int]]]:
+    """Return how many ids there are, and each shard's name and tokens."""
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+        shards = [(str(entry["file"]), int(entry["tokens"])) for entry in index["shards"]]
+        return int(index["vocabulary"]), shards
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file}: cannot be read ({type(error).__name__}: {error}); run training.prepare again"
+        ) from None
 
 
 @dataclass(frozen=True)

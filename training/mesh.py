@@ -9,9 +9,10 @@ This is the order in which DeepSpeed's MiCS numbers its groups, too (deepspeed/r
 mics_utils.py: groups are runs of consecutive global ranks).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -19,6 +20,8 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from training.problems import Problem, UserError, choices, divisors
 from training.settings import ParallelSettings
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ class Launch:
                 f"{names[0]} is set but {', '.join(missing)} is not: the launch is incomplete; "
                 "start with torchrun, or with srun --ntasks-per-node and MASTER_ADDR, MASTER_PORT"
             )
+        for name in names:
+            if not environment[name].isdecimal():
+                raise UserError(
+                    f"{name} = {environment[name]!r}: is no whole number; start with torchrun, or "
+                    "with srun --ntasks-per-node"
+                )
         launch = cls(*(int(environment[name]) for name in names))
         if launch.rank % launch.local_world != launch.local_rank:
             raise UserError(
@@ -207,6 +216,8 @@ class Layout:
 
     def describe(self) -> str:
         """Return one line for a human."""
+        if self.world == 1:
+            return "one GPU"
         kind = {1: "data parallel", self.world: "ZeRO-3"}.get(self.partition, "MiCS")
         text = f"{kind}: {self.replicas} x {self.partition} GPUs"
         return text if self.tensor == 1 else f"{text}, {self.tensor} to a layer"
@@ -259,3 +270,34 @@ class Grid:
             data_index=rank // layout.tensor,
             tensor_index=rank % layout.tensor,
         )
+
+
+def everywhere(action: Callable[[], Result]) -> Result:
+    """Do something on every rank; a mistake on any of them is raised on all of them.
+
+    Only rank 0 speaks: a node that lacks the file system would end without a word, and the
+    others would wait for it.
+
+    Raises:
+        UserError: With what each rank found wrong, and on which ranks.
+    """
+    result: Any = None
+    wrong: str | None = None
+    try:
+        result = action()
+    except UserError as error:
+        wrong = str(error)
+    found: list[str | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, wrong)
+    ranks: dict[str, list[int]] = {}
+    for rank, words in enumerate(found):
+        if words is not None:
+            ranks.setdefault(words, []).append(rank)
+    if not ranks:
+        mine: Result = result
+        return mine
+    lines = []
+    for words, where in ranks.items():
+        several = f" and {len(where) - 1} more" if len(where) > 1 else ""
+        lines.append(words if len(where) == len(found) else f"rank {where[0]}{several}: {words}")
+    raise UserError("\n".join(lines))

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import torch
 
 from training.model import flops_per_token, parameter_count
+from training.problems import UserError
 from training.settings import ModelSettings
 
 PEAK_TFLOPS = (
@@ -98,8 +99,15 @@ class Metrics:
         """Open the record; a resumed run goes on in the same one."""
         self.flops = flops_per_token(self.model)
         if self.path and self.speaks:
-            Path(self.path).mkdir(parents=True, exist_ok=True)
-            self.file = (Path(self.path) / "metrics.jsonl").open("a", encoding="utf-8")
+            file = Path(self.path) / "metrics.jsonl"
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self.file = file.open("a", encoding="utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"run.path = {self.path!r}: {file} cannot be written ({error.strerror}); "
+                    "write a folder that you may write"
+                ) from None
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""

@@ -97,9 +97,17 @@ def write(
     Raises:
         UserError: If the folder is in use, an id is too large, or there is nothing to write.
     """
-    if out.exists() and any(out.iterdir()):
+    if shard_tokens < 1:
+        raise UserError(f"--shard-tokens {shard_tokens}: a shard holds tokens; write 1 or more")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        used = any(out.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: cannot be written ({error.strerror}); write a new folder"
+        ) from None
+    if used:
         raise UserError(f"--out {out}: is not empty; write a new folder")
-    out.mkdir(parents=True, exist_ok=True)
     kind = np.uint16 if vocabulary <= np.iinfo(np.uint16).max + 1 else np.uint32
     shards: list[dict[str, Any]] = []
     waiting: list[npt.NDArray[Any]] = []
@@ -116,9 +124,10 @@ def write(
 
     for document in documents:
         if document.size and not 0 <= int(document.min()) <= int(document.max()) < vocabulary:
+            least, most = int(document.min()), int(document.max())
+            fix = f"write {most + 1} or more" if least >= 0 else "ids begin at 0; mend the document"
             raise UserError(
-                f"--vocabulary {vocabulary}: a document holds ids from {int(document.min())} to "
-                f"{int(document.max())}; write {int(document.max()) + 1} or more"
+                f"--vocabulary {vocabulary}: a document holds ids from {least} to {most}; {fix}"
             )
         waiting.append(document.astype(kind))
         held += document.size

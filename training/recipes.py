@@ -6,6 +6,7 @@ Which partition size a model needs on which GPU is worked out in docs/training/R
 
 import argparse
 import runpy
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -102,7 +103,16 @@ def find(name: str) -> Settings:
             f"recipe {name!r}: no such name and no such file; write one of {known}, "
             "or the path of a Python file that defines RECIPE"
         )
-    recipe = runpy.run_path(name).get("RECIPE")
+    try:
+        recipe = runpy.run_path(name).get("RECIPE")
+    except (SyntaxError, NameError, TypeError, AttributeError, ImportError) as error:
+        # Mistakes of its writer. Anything else may be of a node, which a scheduler tries again.
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == name]
+        line = error.lineno if isinstance(error, SyntaxError) else (lines or [0])[-1]
+        raise UserError(
+            f"recipe {name}: line {line}: {type(error).__name__}: {error}; mend the file"
+        ) from error
     if not isinstance(recipe, Settings):
         raise UserError(f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it")
     return recipe

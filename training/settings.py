@@ -6,6 +6,8 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
+import difflib
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,8 @@ from training.problems import Problem, UserError, choices, divisors
 MULTIPLE_FOR_TENSOR_CORES = 8
 """Matrix sizes in bf16 that are no multiple of this miss the tensor cores (16 bytes; NVIDIA's
 matrix multiplication guide, read 2026-11)."""
+LARGEST_SEED = 2**32 - 1
+"""Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,16 +173,28 @@ class OptimizerSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be."""
+        if len(self.betas) != 2:  # noqa: PLR2004 - of the mean and of the square
+            yield Problem(
+                "optimizer.betas", self.betas, "are two decay factors", "write two, as in 0.9,0.95"
+            )
         for index, beta in enumerate(self.betas):
             if not 0 <= beta < 1:
                 yield Problem(
                     f"optimizer.betas[{index}]", beta, "is a decay factor", "write 0 <= beta < 1"
                 )
-        for name in ("learning_rate", "epsilon", "weight_decay", "clip_norm", "warmup_steps"):
-            if getattr(self, name) < 0:
-                yield Problem(
-                    f"optimizer.{name}", getattr(self, name), "cannot be negative", "write 0+"
-                )
+        for name in (
+            "learning_rate",
+            "final_fraction",
+            "epsilon",
+            "weight_decay",
+            "clip_norm",
+            "warmup_steps",
+        ):
+            value = getattr(self, name)
+            if not math.isfinite(value):
+                yield Problem(f"optimizer.{name}", value, "is no finite number", "write 0 or more")
+            elif value < 0:
+                yield Problem(f"optimizer.{name}", value, "cannot be negative", "write 0+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +252,10 @@ class RunSettings:
                     f"must be at least {least}",
                     f"write {least} or more",
                 )
+        if self.seed > LARGEST_SEED:
+            yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
+        if not math.isfinite(self.peak_tflops):
+            yield Problem("run.peak_tflops", self.peak_tflops, "is no finite number", "write 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +313,12 @@ class Settings:
                     for p in fields(self)
                     for f in fields(getattr(self, p.name))
                 ]
-                near = [n for n in names if n.endswith(f".{leaf or part}")] or names
-                raise UserError(f"--set {name}={text}: no such setting; write {' or '.join(near)}")
+                last = leaf or part
+                near = [n for n in names if n.endswith(f".{last}")]
+                near = near or [n for n in names if n.startswith(f"{name}.")]
+                near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+                hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
+                raise UserError(f"--set {name}={text}: no such setting; {hint}")
             parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
         changed: dict[str, Any] = {
             part: replace(getattr(self, part), **values) for part, values in parts.items()

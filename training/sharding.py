@@ -11,6 +11,9 @@ g micro-steps, L blocks and a partition group of p ranks:
     all-reduces       L + 1            of 1/p of the weights each, over the replicas
 
 `tests/training` counts them and their sizes.
+
+A single GPU has nobody to gather from: there FSDP2 would only copy weights and gradients, and it is
+left out (`alone`). State and checkpoints are the same to the bit.
 """
 
 from collections.abc import Iterable
@@ -19,8 +22,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Replicate, Shard
 
 # Not public, but it is what torch.distributed.checkpoint asks, too: where in the whole tensor
 # this rank's part begins, for strided shards (tensor parallel and sharded) as well.
@@ -61,7 +65,20 @@ class Sharded:
         accumulates = (
             grid.layout.accumulation(settings.data.global_batch, settings.data.micro_batch) > 1
         )
-        policy = MixedPrecisionPolicy(reduce_dtype=_reduce_dtype(settings, grid, accumulates))
+        lonely = is_alone(grid, accumulates_bf16=accumulates and numerics.dtype == "bf16")
+        if not lonely:
+            self._shard(settings, grid)
+        self.module.to_empty(device=device)
+        self.parameters = (
+            alone(self.module, grid.outer)
+            if lonely
+            else {name: _sharded(value) for name, value in self.module.named_parameters()}
+        )
+        self._draw(settings, device)
+
+    def _shard(self, settings: Settings, grid: Grid) -> None:
+        """Hand the blocks, and what is around them, to FSDP2."""
+        policy = MixedPrecisionPolicy(reduce_dtype=_reduce_dtype(settings))
         # A group of one gathers by a copy on its own GPU: one copy is enough.
         reshard = settings.parallel.reshard_after_forward and grid.layout.shards > 1
         for block in self.module.blocks:
@@ -77,20 +94,18 @@ class Sharded:
                 part.set_gradient_divide_factor(1.0)
             if gather is not None:
                 part.set_custom_all_gather(gather)  # type: ignore[arg-type] # the base is private
-        self.module.to_empty(device=device)
-        self._draw(settings, device)
 
     def _parts(self) -> Iterable[FSDPModule]:
         return [module for module in self.module.modules() if isinstance(module, FSDPModule)]
 
     def boundary(self, *, reached: bool) -> None:
         """Say whether the next backward pass is the last of its optimizer step."""
-        assert isinstance(self.module, FSDPModule)  # noqa: S101 - for the type checker
-        self.module.set_requires_all_reduce(reached)
+        if isinstance(self.module, FSDPModule):
+            self.module.set_requires_all_reduce(reached)
 
     def named_parameters(self) -> dict[str, DTensor]:
         """Return the parameters by name; each knows its mesh and holds this rank's part."""
-        return {name: _sharded(value) for name, value in self.module.named_parameters()}
+        return self.parameters
 
     @torch.no_grad()
     def _draw(self, settings: Settings, device: torch.device) -> None:
@@ -116,16 +131,52 @@ class Sharded:
         self.module.fill_buffers()
 
 
+def is_alone(grid: Grid, *, accumulates_bf16: bool) -> bool:
+    """Whether FSDP2 has nothing to do.
+
+    It has on one GPU, too, where gradients in bf16 are to add up in fp32.
+    """
+    return grid.layout.world == 1 and not accumulates_bf16
+
+
+def alone(module: nn.Module, mesh: DeviceMesh) -> dict[str, DTensor]:
+    """Return the parameters of an unsharded module as FSDP2 would on a mesh of one.
+
+    They share the module's memory. Gradients move to them as soon as they are complete, and add up
+    there, so that whoever works on parameters need not know whether FSDP2 is there.
+    """
+    return {name: _followed(value, mesh) for name, value in module.named_parameters()}
+
+
+def _followed(value: nn.Parameter, mesh: DeviceMesh) -> DTensor:
+    def wrapped(local: Tensor) -> DTensor:
+        return DTensor.from_local(local, mesh, [Replicate(), Shard(0)], run_check=False)
+
+    parameter = wrapped(value.detach())
+
+    @torch.no_grad()
+    def move(computed: Tensor) -> None:
+        gradient, computed.grad = computed.grad, None
+        if gradient is None:
+            return
+        if isinstance(parameter.grad, DTensor):
+            parameter.grad.to_local().add_(gradient)
+        else:
+            parameter.grad = wrapped(gradient)
+
+    value.register_post_accumulate_grad_hook(move)
+    return parameter
+
+
 def _sharded(value: Tensor | nn.Parameter) -> DTensor:
     if not isinstance(value, DTensor):
         raise TypeError(f"expected a sharded parameter, found {type(value).__name__}")
     return value
 
 
-def _reduce_dtype(settings: Settings, grid: Grid, accumulates: bool) -> torch.dtype | None:  # noqa: FBT001
+def _reduce_dtype(settings: Settings) -> torch.dtype | None:
     """Return the type in which gradients travel and add up; None is the weights' own."""
-    nothing_is_added = grid.layout.world == 1 and not accumulates
-    if settings.numerics.dtype != "bf16" or nothing_is_added:
+    if settings.numerics.dtype != "bf16":
         return None
     return DTYPES[settings.numerics.reduce_dtype]
 

@@ -4,10 +4,10 @@
     srun --ntasks-per-node 8 --distribution=block python -m training.train recipe.py
     python -m training.train smoke
 
-Ends with 0 when all steps are done, 2 for a mistake in the settings, and 75 (EX_TEMPFAIL of
-sysexits.h) when SIGTERM stopped it after a checkpoint: run the same command again to go on. Under
-torchrun, whose own status is 1 whenever a worker's is not 0, look at metrics.jsonl instead: its
-last event is `stopped`.
+Ends with 0 when all steps are done, 2 for a mistake in the settings, 74 (EX_IOERR of sysexits.h)
+when its last checkpoint could not be written, and 75 (EX_TEMPFAIL) when SIGTERM stopped it after
+one: run the same command again to go on. Under torchrun, whose own status is 1 whenever a worker's
+is not 0, look at metrics.jsonl instead: its last event is `stopped`.
 """
 
 import argparse

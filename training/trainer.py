@@ -5,19 +5,21 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, TokenFolder
-from training.mesh import Grid, Launch, Layout
+from training.mesh import Grid, Launch, Layout, everywhere
 from training.metrics import Mark, Metrics, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
 
-DONE, STOPPED = 0, 75
+DONE, UNSAVED, STOPPED = 0, 74, 75
+"""EX_IOERR and EX_TEMPFAIL of sysexits.h."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
 
@@ -57,7 +59,11 @@ class Trainer:
         model, data = settings.model, settings.data
         self.layout = Layout.of(settings.parallel, launch)
         self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
-        folder = TokenFolder.open(data.path, sequence=model.sequence, vocabulary=model.vocabulary)
+        folder = everywhere(
+            lambda: TokenFolder.open(
+                data.path, sequence=model.sequence, vocabulary=model.vocabulary
+            )
+        )
         self.grid = Grid.of(self.layout, self.device.type)
         self.batches = self._batches(folder, data.global_batch, settings.run.seed)
         self.tokens = data.global_batch * model.sequence
@@ -68,14 +74,16 @@ class Trainer:
             self.grid.partition,
             compiled=settings.numerics.compile,
         )
-        self.metrics = Metrics(
-            model,
-            launch.world,
-            self.device,
-            peak_tflops(self.device, settings.run.peak_tflops),
-            settings.run.path,
-            settings.run.print_every,
-            speaks=launch.rank == 0,
+        self.metrics = everywhere(
+            lambda: Metrics(
+                model,
+                launch.world,
+                self.device,
+                peak_tflops(self.device, settings.run.peak_tflops),
+                settings.run.path,
+                settings.run.print_every,
+                speaks=launch.rank == 0,
+            )
         )
         self.stop_asked = False
         self.mark = Mark(self.device)
@@ -92,8 +100,11 @@ class Trainer:
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
-            held_out = TokenFolder.open(
-                data.validation_path, sequence=model.sequence, vocabulary=model.vocabulary
+            where = data.validation_path
+            held_out = everywhere(
+                lambda: TokenFolder.open(
+                    where, sequence=model.sequence, vocabulary=model.vocabulary
+                )
             )
             self.layout.accumulation(data.validation_sequences, data.micro_batch)
             self.held_out = self._batches(held_out, data.validation_sequences, None)
@@ -114,6 +125,29 @@ class Trainer:
         if manifest:
             self.optimizer.publish()
             self.step = int(manifest["step"])
+            self._compare(manifest["facts"])
+
+    def _order_of_data(self) -> dict[str, int]:
+        """Return the settings that decide, with the step, which sequences come next."""
+        settings = self.settings
+        return {
+            "run.seed": settings.run.seed,
+            "data.global_batch": settings.data.global_batch,
+            "model.sequence": settings.model.sequence,
+        }
+
+    def _compare(self, facts: dict[str, Any]) -> None:
+        """Say where the data goes on otherwise than the run that wrote the checkpoint."""
+        before = facts.get("order", {})
+        for name, value in self._order_of_data().items():
+            if before.get(name, value) != value:
+                self.metrics.event(
+                    "resume-differs",
+                    f"{name} = {value}: it was {before[name]} when the checkpoint was written; "
+                    "from here on sequences come in another order, and some again",
+                    setting=name,
+                    was=before[name],
+                )
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a checkpoint and the end, as a signal handler does."""
@@ -152,6 +186,17 @@ class Trainer:
         finally:
             gc.enable()
             feed.close()
+        if self.checkpoints and self.checkpoints.newest != self.step:
+            newest = self.checkpoints.newest
+            kept = f"the newest checkpoint is of step {newest}" if newest else "there is none"
+            self.metrics.event(
+                "unsaved",
+                f"ended after step {self.step}, which is NOT SAVED: {kept}; mend what kept it from "
+                "being written, and the same command goes on from there",
+                step=self.step,
+                status=UNSAVED,
+            )
+            return UNSAVED
         if self.step < settings.run.steps:
             self.metrics.event(
                 "stopped",
@@ -208,6 +253,7 @@ class Trainer:
             facts = {
                 "model": asdict(self.settings.model),
                 "layout": asdict(self.layout),
+                "order": self._order_of_data(),
                 "tokens": self.step * self.tokens,
                 "torch": torch.__version__,
             }

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from constructs_lib.catalogue.values import items, part, text
+from constructs_lib.catalogue.values import document, items, part, text
 from constructs_lib.spec.problem import Problem
 
 SOURCES: Final = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
@@ -23,6 +23,23 @@ def file_systems(request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         source = part(channel, "DataSource", "FileSystemDataSource")
         if isinstance(source, Mapping):
             yield f"InputDataConfig[{index}].DataSource.FileSystemDataSource", source
+
+
+def s3_locations(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every field of a request that names a place in S3, with what it names."""
+    for path in (
+        ("OutputDataConfig", "S3OutputPath"),
+        ("CheckpointConfig", "S3Uri"),
+        ("TensorBoardOutputConfig", "S3OutputPath"),
+        ("DebugHookConfig", "S3OutputPath"),
+        ("ProfilerConfig", "S3OutputPath"),
+    ):
+        yield ".".join(path), text(part(request, *path))
+    for index, channel in enumerate(items(part(request, "InputDataConfig"))):
+        uri = part(channel, "DataSource", "S3DataSource", "S3Uri")
+        yield f"InputDataConfig[{index}].DataSource.S3DataSource.S3Uri", text(uri)
+    source = part(request, "HyperParameters", "sagemaker_submit_directory")
+    yield "HyperParameters.sagemaker_submit_directory", text(document(source) or source)
 
 
 def channel_problems(request: Mapping[str, Any]) -> Iterator[Problem]:

@@ -15,8 +15,8 @@ from constructs_lib.catalogue.sharding import (
     tensor_problems,
 )
 from constructs_lib.catalogue.training_resources import accelerators, instance_count
-from constructs_lib.catalogue.training_settings import setting_problems
-from constructs_lib.catalogue.values import document, number, part, text
+from constructs_lib.catalogue.training_settings import NAMES, recipe_problems, setting_problems
+from constructs_lib.catalogue.values import document, items, number, part, text
 from constructs_lib.spec.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
@@ -66,6 +66,9 @@ VERSION_1: Final = (
     "contiguous",
     "horovod",
     "pipeline",
+    "fp16_params",
+    "attention_in_fp32",
+    "task_level_activation_loading_horizon",
 )
 """Parameters of version 1, archived (SageMaker Developer Guide of June 2023)."""
 VERSION_2: Final = (
@@ -89,11 +92,18 @@ def engine_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
         return
     gpus, nodes = accelerators(request), instance_count(request)
     cluster = Cluster(nodes, gpus) if gpus and nodes > 0 else None
-    yield from _documents(given)
-    yield from _own(given, cluster)
+    ours = given.get(ENGINE) == OWN or has_own_entry_point(request)
+    yield from _documents(given, ours=ours)
+    yield from _own(given, cluster, ours=ours)
     yield from _deepspeed(given, cluster)
     yield from _model_parallel(given, cluster)
     yield from _launchers(request, given, cluster)
+
+
+def has_own_entry_point(request: Mapping[str, Any]) -> bool:
+    """Whether a job is started by `training.launch`: only then do its names mean what ours do."""
+    entry = items(part(request, "AlgorithmSpecification", "ContainerEntrypoint"))
+    return any("training.launch" in text(word) for word in entry)
 
 
 def version(parameters: object) -> int | None:
@@ -105,7 +115,7 @@ def version(parameters: object) -> int | None:
     return 2
 
 
-def _documents(given: Mapping[str, Any]) -> Iterator[Problem]:
+def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
     kinds: tuple[tuple[str, type, str], ...] = (
         (SETTINGS, dict, 'an object, as in {"parallel.partition_size": "16"}'),
         (DEEPSPEED_CONFIG, dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
@@ -113,21 +123,22 @@ def _documents(given: Mapping[str, Any]) -> Iterator[Problem]:
         (ARGUMENTS, list, 'a list of texts, as in ["--lr", "1e-4"]'),
     )
     for name, kind, words in kinds:
+        if not ours and name != MODEL_PARALLEL:
+            continue
         if name in given and not isinstance(document(given[name]), kind):
             yield Problem(_at(name), given[name], f"it is no JSON; write {words}")
-    arguments = document(given.get(ARGUMENTS))
+    arguments = document(given.get(ARGUMENTS)) if ours else None
     for index, argument in enumerate(arguments if isinstance(arguments, list) else ()):
         if not isinstance(argument, str):
             fix = f'the command line is made of texts; write "{argument}"'
             yield Problem(f"{_at(ARGUMENTS)}[{index}]", argument, fix)
 
 
-def _own(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
-    if given.get(ENGINE) == OWN and not given.get(RECIPE):
-        fix = "the training program starts from a recipe of its own; write one, as in gpt-1b"
-        yield Problem(_at(RECIPE), MISSING, fix)
+def _own(given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool) -> Iterator[Problem]:
+    if given.get(ENGINE) == OWN:
+        yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
     settings = document(given.get(SETTINGS))
-    if not isinstance(settings, Mapping):
+    if not isinstance(settings, Mapping) or not (ours or any(name in NAMES for name in settings)):
         return
     yield from setting_problems(_at(SETTINGS), settings)
     partition = number(settings.get("parallel.partition_size"))
@@ -160,7 +171,8 @@ def _batch(settings: Mapping[str, Any], ways: int, cluster: Cluster) -> Iterator
         lower = whole // at_once * at_once
         fix = (
             f"{cluster.world // ways} ranks take {micro} sequences each, so that a step has a "
-            f"multiple of {at_once}; write {lower or at_once} or {lower + at_once}"
+            f"multiple of {at_once}; "
+            f"write {choices([str(n) for n in (lower, lower + at_once) if n])}"
         )
         yield Problem(f"{_at(SETTINGS)}.data.global_batch", whole, fix)
 
@@ -211,7 +223,11 @@ def _model_parallel(given: Mapping[str, Any], cluster: Cluster | None) -> Iterat
     where = _at(MODEL_PARALLEL)
     for name in parameters:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1) or list(known)
+            near = difflib.get_close_matches(name, known, n=1)
+            if archived and not near:
+                # Its reference is gone from SageMaker's documentation: the list may lack some.
+                continue
+            near = near or list(known)
             fix = f"version {1 if archived else 2} of the library has no such parameter"
             yield Problem(f"{where}.{name}", parameters[name], f"{fix}; write {choices(near)}")
     if archived and HYBRID in parameters:
@@ -269,12 +285,17 @@ def _launchers(
     for name in on[1:]:
         yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")
     wanted = {1: MPI, 2: TORCH_DISTRIBUTED}.get(version(parameters) or 0)
-    if wanted and not _true(given.get(wanted)):
+    entry = part(request, "AlgorithmSpecification", "ContainerEntrypoint")
+    # An entry point passes SageMaker's launchers by, as SDK 3's own driver script does.
+    if wanted and not entry and not _true(given.get(wanted)):
         fix = f"version {version(parameters)} of the library is started by it; write true"
         yield Problem(_at(wanted), given.get(wanted, MISSING), fix)
     processes = number(given.get(MPI_PROCESSES))
-    if cluster and processes is not None and processes != cluster.gpus_per_node:
-        fix = f"an instance has {cluster.gpus_per_node} GPUs; write that"
+    gpus = cluster.gpus_per_node if cluster else None
+    archived = version(parameters) == 1
+    # Fewer are a choice, of Horovod's users for example; version 1 takes all of them.
+    if gpus and processes is not None and (processes > gpus or (archived and processes < gpus)):
+        fix = f"an instance has {gpus} GPUs; write that"
         yield Problem(_at(MPI_PROCESSES), processes, fix)
     stated = given.get(INSTANCE_TYPE)
     actual = text(part(request, "ResourceConfig", "InstanceType"))
@@ -282,7 +303,8 @@ def _launchers(
         yield Problem(
             _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
         )
-    if given.get(PROGRAM) is None and given.get(ENGINE) not in (None, OWN):
+    stranger = given.get(ENGINE) not in (None, OWN)
+    if given.get(PROGRAM) is None and stranger and has_own_entry_point(request):
         fix = "an engine other than our own starts a program of yours; write its path in the image"
         yield Problem(_at(PROGRAM), MISSING, fix)
 

@@ -14,11 +14,17 @@ from constructs_lib.catalogue.values import document, items, part, text
 from constructs_lib.spec.problem import Problem
 
 REGISTRY: Final = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(amazonaws\.com(\.cn)?|[a-z0-9.-]+)"
+    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)"
     r"/(?P<repository>[a-z0-9]+([._/-][a-z0-9]+)*)"
     r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 IN_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):.*")
+DOMAINS: Final = {
+    "aws": "amazonaws.com",
+    "aws-us-gov": "amazonaws.com",
+    "aws-cn": "amazonaws.com.cn",
+}
+"""Of ECR's registries, by partition (botocore 1.43.106, endpoints.json)."""
 SMP: Final = "smdistributed-modelparallel"
 SMP_REGIONS: Final = frozenset(
     (
@@ -64,6 +70,14 @@ def image_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
         return
     if not found["tag"] and not found["digest"]:
         fix = "without a tag it is latest, which another push moves; write a tag or a digest"
+        yield Problem(where, image, fix)
+    # Regions that are isolated have domains of their own, which nobody here has seen.
+    domain = None if "-iso" in found["region"] else DOMAINS[partition(found["region"])]
+    if domain and found["domain"] != domain:
+        fix = (
+            f"registries of {found['region']} are below {domain}; "
+            f"write {found['account']}.dkr.ecr.{found['region']}.{domain}/{found['repository']}"
+        )
         yield Problem(where, image, fix)
     yield from _engine(request, found, where)
 
@@ -115,11 +129,13 @@ def region_problems(request: Mapping[str, Any], region: str | None) -> Iterator[
         request: the request.
         region: the job's Region; None takes the first one that the request names.
     """
-    home = region
+    home, because = region, ""
     for where, named in regions_named(request):
-        home = home or named
+        if home is None:
+            home, because = named, f" (by {where})"
         if named != home:
-            yield Problem(where, named, f"the job runs in {home}, and takes it from there only")
+            fix = f"the job runs in {home}{because}, and takes it from there only; write {home}"
+            yield Problem(where, named, fix)
     role = IN_ROLE.fullmatch(text(part(request, "RoleArn")))
     if role and home and role["partition"] != partition(home):
         fix = f"{home} is in the partition {partition(home)}; write a role of an account there"

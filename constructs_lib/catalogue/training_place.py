@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from constructs_lib.catalogue import instances
-from constructs_lib.catalogue.training_channels import file_systems
+from constructs_lib.catalogue.training_channels import file_systems, s3_locations
 from constructs_lib.catalogue.training_resources import instance_count, instance_type, type_names
 from constructs_lib.catalogue.values import items, part, text
 from constructs_lib.spec.problem import Problem, choices
@@ -157,22 +157,9 @@ def _role(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
 
 
 def _buckets(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    stated = [
-        (".".join(path), part(request, *path))
-        for path in (
-            ("OutputDataConfig", "S3OutputPath"),
-            ("CheckpointConfig", "S3Uri"),
-            ("TensorBoardOutputConfig", "S3OutputPath"),
-            ("DebugHookConfig", "S3OutputPath"),
-            ("ProfilerConfig", "S3OutputPath"),
-        )
-    ]
-    for index, channel in enumerate(items(part(request, "InputDataConfig"))):
-        uri = part(channel, "DataSource", "S3DataSource", "S3Uri")
-        stated.append((f"InputDataConfig[{index}].DataSource.S3DataSource.S3Uri", uri))
-    for where, uri in stated:
-        named = text(uri).removeprefix("s3://").partition("/")[0]
-        if place.bucket and text(uri).startswith("s3://") and named != place.bucket:
+    for where, uri in s3_locations(request):
+        named = uri.removeprefix("s3://").partition("/")[0]
+        if place.bucket and uri.startswith("s3://") and named != place.bucket:
             fix = (
                 "the execution role reaches the environment's bucket alone, which is in the job's "
                 f"Region; write s3://{place.bucket}/..."

@@ -13,7 +13,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from constructs_lib.catalogue.training_channels import channel_problems, file_systems
+from constructs_lib.catalogue.training_channels import (
+    channel_problems,
+    file_systems,
+    s3_locations,
+)
 from constructs_lib.catalogue.training_resources import Request, resource_problems
 from constructs_lib.catalogue.values import items, number, part, text
 from constructs_lib.spec.problem import MISSING, Problem, choices
@@ -23,7 +27,11 @@ MOST_SECONDS: Final = 28 * DAY
 """StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
 
 
-OF_DISCLOSURE: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
+"""Of a user and of a session (IAM User Guide, unique identifiers)."""
+EXPRESS: Final = "--x-s3"
+"""How the names of S3 Express One Zone's buckets end."""
 PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
 
 
@@ -104,17 +112,14 @@ def _network(request: Request) -> Iterator[Problem]:
 
 
 def _paths(request: Request) -> Iterator[Problem]:
-    for path in (
-        ("OutputDataConfig", "S3OutputPath"),
-        ("CheckpointConfig", "S3Uri"),
-        ("TensorBoardOutputConfig", "S3OutputPath"),
-        ("DebugHookConfig", "S3OutputPath"),
-        ("ProfilerConfig", "S3OutputPath"),
-    ):
-        uri = text(part(request, *path))
+    for where, uri in s3_locations(request):
         if uri.startswith("s3://") and not _is_bucket(uri.split("/")[2]):
             fix = "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens"
-            yield Problem(".".join(path), uri, fix)
+            yield Problem(where, uri, fix)
+    output, key = part(request, "OutputDataConfig"), "OutputDataConfig.KmsKeyId"
+    if EXPRESS in text(part(output, "S3OutputPath")) and part(output, "KmsKeyId"):
+        fix = "S3 Express One Zone takes no key of KMS for a job's output; remove it"
+        yield Problem(key, part(output, "KmsKeyId"), fix)
     local = part(request, "CheckpointConfig", "LocalPath")
     if isinstance(local, str) and not local.startswith("/"):
         fix = "it is a path in the container; write an absolute one, such as /opt/ml/checkpoints"
@@ -158,11 +163,14 @@ def _tags(request: Request) -> Iterator[Problem]:
 
 
 def _environment(request: Request) -> Iterator[Problem]:
+    for map_name in ("Environment", "HyperParameters"):
+        given = part(request, map_name)
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if name in OF_DISCLOSURE or ACCESS_KEY.search(text(value)):
+                fix = "whoever may describe the job reads it, and the job has a role; remove it"
+                yield Problem(f"{map_name}.{name}", "a secret", fix)
     environment = part(request, "Environment")
     for name in environment if isinstance(environment, Mapping) else ():
-        if name in OF_DISCLOSURE:
-            fix = "whoever may describe the job reads it, and the job has a role; remove it"
-            yield Problem(f"Environment.{name}", "a secret", fix)
         if str(name).startswith("RDMAV_"):
             # awsome-distributed-ai efa-cheatsheet, 2026-07-23.
             fix = "it breaks the registration of memory with EFA; remove it"

@@ -50,7 +50,12 @@ def resource_problems(request: Request) -> Iterator[Problem]:
 
 def instance_type(request: Request) -> str:
     """Return the request's EC2 instance type, empty where it names none or several."""
-    return text(part(request, "ResourceConfig", "InstanceType")).removeprefix("ml.")
+    named = text(part(request, "ResourceConfig", "InstanceType"))
+    groups = items(part(request, "ResourceConfig", "InstanceGroups"))
+    kinds = {text(part(group, "InstanceType")) for group in groups}
+    if not named and len(kinds) == 1:
+        (named,) = kinds
+    return named.removeprefix("ml.")
 
 
 def instance_count(request: Request) -> int:
@@ -144,6 +149,7 @@ def _preferences(request: Request) -> Iterator[Problem]:
     if part(config, "InstancePreferences") and part(request, "EnableManagedSpotTraining") is True:
         fix = "InstancePreferences take on-demand capacity and training plans only; write false"
         yield Problem("EnableManagedSpotTraining", True, fix)
+    yield from _alternatives(config)
     if part(config, "InstancePlacementConfig") is None:
         return
     if part(config, "InstancePreferences"):
@@ -155,6 +161,30 @@ def _preferences(request: Request) -> Iterator[Problem]:
         if not name.startswith("ml.p6e"):
             fix = "InstancePlacementConfig is for UltraServers (ml.p6e) alone; remove it"
             yield Problem(where, name, fix)
+
+
+def _alternatives(config: object) -> Iterator[Problem]:
+    """Yield what cannot be in a list of types, of which SageMaker takes the first that it has."""
+    where = "ResourceConfig.InstancePreferences"
+    listed = items(part(config, "InstancePreferences"))
+    for name, times in Counter(text(part(each, "InstanceType")) for each in listed).items():
+        if name and times > 1:
+            yield Problem(where, name, f"it is there {times} times; write it once")
+    counted = [each for each in listed if part(each, "InstanceCount") is not None]
+    whole = part(config, "InstanceCount")
+    if counted and whole is not None:
+        fix = "the preferences have counts of their own; remove it, or theirs"
+        yield Problem("ResourceConfig.InstanceCount", whole, fix)
+    elif listed and len(counted) not in (0, len(listed)):
+        fix = "write InstanceCount in each of them, or in none and in ResourceConfig"
+        yield Problem(where, f"{len(counted)} of {len(listed)} with InstanceCount", fix)
+    elif listed and not counted and whole is None:
+        fix = "write how many instances, here or in each preference"
+        yield Problem("ResourceConfig.InstanceCount", MISSING, fix)
+    planned = any(part(each, "TrainingPlanArns") for each in listed)
+    if planned and part(config, "TrainingPlanArn") is not None:
+        fix = "preferences name plans of their own; remove it, or theirs"
+        yield Problem("ResourceConfig.TrainingPlanArn", part(config, "TrainingPlanArn"), fix)
 
 
 def _volume(request: Request) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ from constructs_lib.catalogue.training_engines import (
     SHARDED,
     TORCH_DISTRIBUTED,
 )
-from constructs_lib.catalogue.training_settings import setting_problems
+from constructs_lib.catalogue.training_settings import recipe_problems, setting_problems
 from constructs_lib.spec.base import Spec, rule
 from constructs_lib.spec.problem import Problem
 
@@ -100,6 +100,10 @@ class TorchrunEngine(Spec):
         if self.hierarchical_gather:
             field = "engine.hierarchical_gather"
             yield from hierarchical_problems(field, work.partition_size, work.cluster)
+
+    @rule
+    def _base_is_the_programs(self) -> Iterator[Problem]:
+        yield from recipe_problems("base", self.base)
 
     @rule
     def _settings_are_the_programs(self) -> Iterator[Problem]:

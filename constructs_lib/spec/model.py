@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from constructs_lib.catalogue.sharding import divisors, nearest
 from constructs_lib.spec.base import Spec, rule
-from constructs_lib.spec.problem import Problem, choices
+from constructs_lib.spec.problem import Problem
 
 FOLDER: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 
@@ -38,8 +39,8 @@ class ModelSpec(Spec):
     @rule
     def _heads_divide_the_width(self) -> Iterator[Problem]:
         if self.width % self.heads:
-            near = [n for n in range(1, 2 * self.heads) if self.width % n == 0][-2:]
-            fix = f"they share a width of {self.width}; write {choices([str(n) for n in near])}"
+            near = nearest(self.heads, divisors(self.width))
+            fix = f"they share a width of {self.width}; write {near}"
             yield Problem("heads", self.heads, fix)
 
 

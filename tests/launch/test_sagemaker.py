@@ -218,6 +218,15 @@ def test_sigterm_reaches_the_program_and_its_75_comes_out(tmp_path):
     assert "the same job goes on from there" in failure(tmp_path / "ml")
 
 
+def test_a_run_that_could_not_save_its_end_says_so(tmp_path):
+    """The program says it on standard output, which is no part of a failure's reason."""
+    config(tmp_path / "ml", {"engine": "theirs", "program": "job.py"})
+    script(tmp_path / "ml", "import sys", "sys.exit(74)")
+
+    assert run(tmp_path / "ml", {**os.environ, "PYTHONPATH": str(ROOT)}) == 74
+    assert "without its last checkpoint" in failure(tmp_path / "ml")
+
+
 def started(count: int, *lines: str, environment: dict[str, str] | None = None) -> ranks.End:
     place = ranks.Place(node=1, nodes=2, ranks=count, master="algo-1", port=7777)
     program = [sys.executable, "-c", "\n".join(("import os, sys, time, signal", *lines))]

@@ -1,12 +1,19 @@
 """What each engine is told, exactly, and what it refuses."""
 
 import json
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 from constructs_lib.catalogue.training_advice import advice
-from constructs_lib.catalogue.training_settings import SETTINGS, WHOLE_NUMBERS
+from constructs_lib.catalogue.training_settings import (
+    CHOICES,
+    NUMBERS,
+    RECIPES,
+    SETTINGS,
+    WHOLE_NUMBERS,
+    YES_OR_NO,
+)
 from constructs_lib.spec.engines import (
     DeepSpeedEngine,
     ScriptSpec,
@@ -18,6 +25,7 @@ from constructs_lib.spec.problem import SpecError
 from operations.training.check import request_problems
 from tests.sagemaker.requests import changed, recipe, request
 from training.mesh import Launch, Layout
+from training.recipes import RECIPES as PROGRAMS
 from training.recipes import find
 from training.settings import Settings
 
@@ -64,6 +72,23 @@ def test_the_catalogue_knows_the_programs_settings():
         for name, hint in get_type_hints(kind).items()
         if hint is int
     } == WHOLE_NUMBERS
+    hints = {
+        f"{part}.{name}": hint
+        for part, kind in parts.items()
+        for name, hint in get_type_hints(kind).items()
+    }
+    assert {name for name, hint in hints.items() if hint is bool} == YES_OR_NO
+    assert {name for name, hint in hints.items() if hint is float} == NUMBERS
+    literals = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+    assert literals == CHOICES
+    assert tuple(PROGRAMS) == RECIPES
+
+
+def test_a_recipe_that_the_program_does_not_have_is_refused():
+    """It would end the job after hours of waiting for capacity."""
+    with pytest.raises(SpecError, match=r"no such recipe.*write gpt-30b-p4d"):
+        TorchrunEngine(base="gpt-30b-p4")
+    TorchrunEngine(base="recipes/mine.py")
 
 
 def test_a_setting_of_the_user_comes_last():

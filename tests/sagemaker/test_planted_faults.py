@@ -6,6 +6,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from constructs_lib.catalogue.training_advice import advice
 from operations.training.check import request_problems
 from tests.sagemaker.requests import REGISTRY, REMOVED, changed, place, request
 
@@ -104,7 +105,11 @@ PLANTED = [
     ("Tags.0.Key", "aws:cloudformation:stack-name", "AWS's own"),
     ("Environment.AWS_SECRET_ACCESS_KEY", "x", "remove it"),
     ("Environment.RDMAV_FORK_SAFE", "1", "EFA"),
+    ("Environment.AWS_ACCESS_KEY_ID", "x", "remove it"),
+    ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; whoever may describe'),
+    ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; whoever may describe'),
     ("ProfilerConfig.ProfilingIntervalInMilliseconds", 250, "write 100, 200, 500"),
+    ("OutputDataConfig.S3OutputPath", "s3://data--use1-az6--x-s3/output", "Express One Zone"),
     (
         "AlgorithmSpecification.TrainingImageConfig",
         {
@@ -128,13 +133,25 @@ PLANTED = [
     (OWN, settings(parallel__partitionsize=16), "write parallel.partition_size"),
     (OWN, settings(train__partition_size=16), "write parallel.partition_size"),
     (OWN, settings(parallel__partition_size="sixteen"), "write a whole number"),
+    (OWN, settings(numerics__dtype="fp16"), "no such choice; write bf16, fp32 or fp64"),
+    (OWN, settings(numerics__compile="yes"), 'numerics.compile: got "yes"; write true or false'),
+    (OWN, settings(optimizer__learning_rate="fast"), "write a number, 0 or more"),
+    (OWN, settings(optimizer__clip_norm="nan"), "write a number, 0 or more"),
+    (OWN, settings(data__micro_batch=0), 'data.micro_batch: got "0"; write 1 or more'),
+    (OWN, settings(checkpoint__keep=1), "write 2 or more"),
+    (OWN, settings(model__heads=7), "does not divide model.width, 5120"),
+    (OWN, settings(model__heads=1024, model__positions="rotary"), "a head has 5 values"),
+    (OWN, settings(model__sequence=2049, parallel__tensor_parallel=2), "model.sequence, 2049"),
     ("HyperParameters.recipe", REMOVED, "starts from a recipe"),
+    ("HyperParameters.recipe", "gpt-2b", "no such recipe, and it is no path"),
     ("HyperParameters.arguments", '"--lr"', "a list of texts"),
     ("HyperParameters.arguments", "[1]", "made of texts"),
     ("HyperParameters.engine", "deepspeed", "starts a program of yours"),
     # Images and Regions.
     (IMAGE, "ubuntu:24.04", "SageMaker pulls from ECR"),
     (IMAGE, f"{REGISTRY}/training", "write a tag"),
+    (IMAGE, f"{REGISTRY}.cn/training:v1", "registries of us-east-1 are below amazonaws.com; write"),
+    (IMAGE, f"{REGISTRY.replace('amazonaws', 'example')}/t:v1", "are below amazonaws.com"),
     (IMAGE, f"{REGISTRY.replace('us-east-1', 'us-west-2')}/training:v1", "from there only"),
     (
         "OutputDataConfig.KmsKeyId",
@@ -188,6 +205,37 @@ def test_all_faults_of_a_request_are_told_at_once():
 
 
 SPOT = {"EnableManagedSpotTraining": True}
+PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/spring"
+
+
+def preferred(*preferences: dict[str, object], **config: object) -> dict[str, object]:
+    """Return changes to a request: a list of types, of which SageMaker takes one."""
+    kinds = ("ml.p5.48xlarge", "ml.p4d.24xlarge")
+    listed = [{"InstanceType": kind, **p} for kind, p in zip(kinds, preferences, strict=False)]
+    return {"ResourceConfig": {"VolumeSizeInGB": 1, "InstancePreferences": listed, **config}}
+
+
+def test_what_is_no_fault_but_hardly_meant_is_a_warning():
+    """SageMaker takes it all; whoever wrote it should know what it does."""
+    own = request()
+    own["CheckpointConfig"]["LocalPath"] = "/opt/ml/model"
+    own["Environment"]["HF_TOKEN"] = "hf_x"  # noqa: S105 - none
+    own["ResourceConfig"] = {
+        "VolumeSizeInGB": 1,
+        "KeepAlivePeriodInSeconds": 600,
+        "InstanceGroups": [
+            {"InstanceGroupName": kind[3:5], "InstanceType": kind, "InstanceCount": 1}
+            for kind in ("ml.c5.xlarge", "ml.m5.xlarge")
+        ],
+    }
+    own["StoppingCondition"]["MaxPendingTimeInSeconds"] = 3600
+    own["HyperParameters"] = {}
+
+    assert lines(own) == []
+    said = " ".join(str(hint) for hint in advice(own))
+    for words in ("SageMaker uses that folder itself", "HF_TOKEN", "no effect on ml.c5", "no warm"):
+        assert words in said
+    assert "hf_x" not in said
 
 
 @pytest.mark.parametrize(
@@ -228,6 +276,38 @@ SPOT = {"EnableManagedSpotTraining": True}
                 }
             },
             "keep one of the two",
+        ),
+        (
+            {
+                "ResourceConfig": {
+                    "VolumeSizeInGB": 1,
+                    "InstanceGroups": [
+                        {
+                            "InstanceGroupName": name,
+                            "InstanceType": "ml.p4d.24xlarge",
+                            "InstanceCount": count,
+                        }
+                        for name, count in (("a", 1), ("b", 2))
+                    ],
+                }
+            },
+            "it does not divide the 24 GPUs (3 x 8); write 8 or 24",
+        ),
+        (preferred({"InstanceCount": 1}, {}), "1 of 2 with InstanceCount"),
+        (preferred({}, {}), "ResourceConfig.InstanceCount: got nothing"),
+        (preferred({"InstanceCount": 1}, {"InstanceCount": 2}, InstanceCount=3), "remove it, or"),
+        (preferred(*[{"InstanceType": "ml.p5.48xlarge"}] * 2, InstanceCount=1), "there 2 times"),
+        (
+            preferred({"TrainingPlanArns": [PLAN]}, InstanceCount=1, TrainingPlanArn=PLAN),
+            "plans of",
+        ),
+        (
+            {
+                "InputDataConfig": [
+                    channel(S3DataType="S3Prefix", S3Uri="s3://Training_Data/tokens"),
+                ]
+            },
+            "InputDataConfig[0].DataSource.S3DataSource.S3Uri: got",
         ),
         (
             {

@@ -1,6 +1,7 @@
 """The command as a scheduler runs it: one process, real signals, exit codes, its record."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -108,6 +109,21 @@ def test_old_checkpoints_make_room(work):
             "does not divide the 1 ranks: a rank would be left without a group; write 1",
         ),
         (["data.path=nowhere"], "data.path = 'nowhere': holds no index.json"),
+        (
+            ["run.path=/dev/null/run"],
+            "run.path = '/dev/null/run': /dev/null/run/metrics.jsonl cannot",
+        ),
+        (
+            ["checkpoint.path=/dev/null/c"],
+            "checkpoint.path = '/dev/null/c': cannot be written (Not",
+        ),
+        (
+            ["optimizer.betas=0.9"],
+            "optimizer.betas = (0.9,): are two decay factors; write two, as in",
+        ),
+        (["optimizer.learning_rate=nan"], "optimizer.learning_rate = nan: is no finite number"),
+        (["optimizer.final_fraction=inf"], "optimizer.final_fraction = inf: is no finite number"),
+        (["run.seed=4294967296"], "run.seed = 4294967296: has 32 bits; write 4294967295 or less"),
         (["model.heads=5", "run.steps=-1"], "run.steps = -1: must be at least 1; write 1 or more"),
     ],
 )
@@ -116,3 +132,70 @@ def test_mistakes_end_with_a_sentence_and_no_trace(work, changes, said):
     assert done.returncode == 2
     assert said in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def limited_files():
+    """Let no file grow beyond 64 KiB: to whoever writes one it is a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+
+
+def test_a_run_whose_last_checkpoint_failed_does_not_end_well(work):
+    """Its weights are gone: the scheduler must not take that for done, nor the disk stay full."""
+    arguments = command(work, "unsaved", "run.steps=20", "checkpoint.every=10")
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        text=True,
+        capture_output=True,
+        check=False,
+        preexec_fn=limited_files,
+    )
+    assert done.returncode == 74, done.stderr
+    assert done.stdout.count("NO CHECKPOINT was written (rank 0: ") == 2
+    assert "GB are free, and a checkpoint takes 0.00" in done.stdout
+    assert "ended after step 20, which is NOT SAVED: there is none" in done.stdout
+    assert list((work / "unsaved" / "checkpoints").iterdir()) == []
+    assert record(work, "unsaved")[-1]["status"] == 74
+
+    assert python(*arguments).returncode == 0
+    assert [e["step"] for e in record(work, "unsaved") if e["event"] == "done"] == [20]
+
+
+def test_a_run_that_goes_on_with_other_data_says_so(work):
+    """The step decides which sequences come next only together with seed and batch."""
+    assert python(*command(work, "other", "run.steps=4")).returncode == 0
+    done = python(*command(work, "other", "run.steps=6", "run.seed=9", "data.global_batch=4"))
+    assert done.returncode == 0
+    assert "run.seed = 9: it was 0 when the checkpoint was written" in done.stdout
+    assert "data.global_batch = 4: it was 8 when" in done.stdout
+    assert "model.sequence" not in done.stdout
+
+
+def test_damaged_tokens_end_with_a_sentence(work, tmp_path):
+    (tmp_path / "index.json").write_text('{"vocabulary": 257, "shards": [{"file"')
+    done = python(*command(work, "mistaken", f"data.path={tmp_path}"))
+    assert done.returncode == 2
+    assert "index.json: cannot be read (JSONDecodeError" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+RECIPE_BY_RANK = """
+import os
+from training.recipes import SMOKE
+RANK = os.environ["RANK"]
+RECIPE = SMOKE.override({{"data.path": {tokens!r} if RANK == "0" else "nowhere", "run.path": "none",
+                         "checkpoint.path": "none", "checkpoint.every": "0"}})
+"""
+
+
+def test_what_one_node_lacks_is_said_though_rank_0_has_it(work, tmp_path):
+    """Rank 0 alone speaks; a node without its mount would end the job without a word."""
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(RECIPE_BY_RANK.format(tokens=str(work / "tokens")))
+    done = python(
+        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("-m", "training.train", str(recipe)),
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("rank 1: data.path = 'nowhere': holds no index.json") == 1

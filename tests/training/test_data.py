@@ -93,12 +93,16 @@ def test_ids_of_a_large_vocabulary_take_four_bytes(tmp_path):
         (["--text", "no-such-file"], "cannot be read (No such file or directory); write the path"),
         (["--ids", "ids.npy"], "--vocabulary 257: a document holds ids from 5 to 300; write 301"),
         (["--ids", "square.npy"], "write one row of integers"),
+        (["--ids", "below.npy"], "holds ids from -1 to 3; ids begin at 0; mend the document"),
+        (["--sample", "--shard-tokens", "0"], "--shard-tokens 0: a shard holds tokens; write 1 or"),
+        (["--sample", "--out", "ids.npy"], "--out ids.npy: cannot be written ("),
     ],
 )
 def test_mistakes_in_preparation_are_explained(tmp_path, monkeypatch, capsys, given, said):
     monkeypatch.chdir(tmp_path)
     np.save("ids.npy", np.array([5, 300]))
     np.save("square.npy", np.zeros((2, 2)))
+    np.save("below.npy", np.array([-1, 3]))
     assert main(["--out", "t", *given]) == 2
     assert said in capsys.readouterr().err
 

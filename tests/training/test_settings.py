@@ -68,6 +68,9 @@ def test_a_batch_that_cannot_be_shared_names_two_that_can():
         ),
         ({"model.layers": "many"}, "--set model.layers=many: is not of type int"),
         ({"model.depth": "2"}, "--set model.depth=2: no such setting"),
+        ({"optimizer.learningrate": "2"}, "no such setting; write optimizer.learning_rate"),
+        ({"checkpoint": "2"}, "write checkpoint.path or checkpoint.every or checkpoint.keep or"),
+        ({"qqq": "2"}, "no such setting; write PART.NAME=VALUE"),
         ({"partition_size": "2"}, "write parallel.partition_size"),
         ({"numerics.dtype": "fp8"}, "write bf16 or fp32 or fp64"),
         ({"numerics.compile": "yes"}, "write true or false"),
@@ -83,6 +86,29 @@ def test_settings_that_cannot_be_are_explained(change, said):
     with pytest.raises(UserError) as caught:
         SMOKE.override(change)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = 1\nRECIPE = b", "line 2: NameError: name 'b' is not defined; mend the file"),
+        ("RECIPE = (", "line 1: SyntaxError"),
+        ("from training.settings import Settings\nRECIPE = Settings()", "line 2: TypeError"),
+        ("RECIPE = 1", "defines no RECIPE"),
+    ],
+)
+def test_a_recipe_that_cannot_be_read_names_its_line(tmp_path, text, said):
+    """Its writer looks for the line, not for ours."""
+    (tmp_path / "recipe.py").write_text(text)
+    with pytest.raises(UserError, match=r"recipe\.py") as caught:
+        find(str(tmp_path / "recipe.py"))
+    assert said in str(caught.value)
+
+
+def test_a_launcher_that_says_no_number_is_told():
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    with pytest.raises(UserError, match="WORLD_SIZE = 'two': is no whole number"):
+        Launch.read({**dict.fromkeys(names, "0"), "WORLD_SIZE": "two"})
 
 
 def test_every_problem_is_reported_at_once():

@@ -14,8 +14,9 @@ Hyperparameters, all of them texts:
     program     for another engine: the script; relative to /opt/ml/code
     arguments   for another engine: a JSON list of texts
 
-Ends as the ranks end: 0, 2 for a mistake, 75 when SIGTERM came and the state was saved. What went
-wrong is in /opt/ml/output/failure, of which SageMaker shows 1,024 characters as FailureReason.
+Ends as the ranks end: 0, 2 for a mistake, 74 when the last checkpoint could not be written, 75 when
+SIGTERM came and the state was saved. What went wrong is in /opt/ml/output/failure, of which
+SageMaker shows 1,024 characters as FailureReason.
 """
 
 import contextlib
@@ -156,18 +157,14 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
     sys.stdout.flush()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     end = ranks.run(bound, place, inherited)
-    if end.status == ranks.AGAIN:
-        return fail(
-            root,
-            f"rank {end.rank} was stopped after it had saved its state (75); the "
-            "same job goes on from there",
-            end.status,
-        )
-    if end.status:
-        return fail(
-            root,
-            f"{cluster.host}: rank {end.rank} ended with {end.status}: "
-            f"{end.said or 'without a word'}",
-            end.status,
-        )
-    return 0
+    if not end.status:
+        return 0
+    known = {
+        ranks.AGAIN: f"rank {end.rank} was stopped after it had saved its state (75); the same job "
+        "goes on from there",
+        ranks.UNSAVED: f"rank {end.rank} ended without its last checkpoint, which could not be "
+        "written (74); the log says why after NO CHECKPOINT, and from which step the same job goes "
+        "on",
+    }
+    said = f"rank {end.rank} ended with {end.status}: {end.said or 'without a word'}"
+    return fail(root, known.get(end.status, f"{cluster.host}: {said}"), end.status)
