@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from constructs_lib.spec.problem import choices
+from planner.candidate import partitions
 from planner.devices import gpu_of, network_of
 from planner.goodput import SECONDS_PER_DAY, goodput
 from planner.notes import notes
@@ -12,7 +13,7 @@ from planner.outcome import Outcome, Plan, Point
 from planner.price import OPTIONS, Bill, bill
 from planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from planner.runners_up import runners_up
-from planner.search import Only, Place, Search, choose, partitions
+from planner.search import Only, Place, Search
 from planner.software import network_for, stack_for
 from planner.stack import Stack, faster
 from planner.step import Step
@@ -249,9 +250,6 @@ def plan(question: Question) -> Plan:
     """
     planner = Planner(question)
     outcome = planner.solved()
-    steps = planner.search.steps(outcome.nodes)
-    chosen = choose(question.shape, steps)
-    assert chosen is not None  # noqa: S101 - the outcome is made of it
     options = sorted(OPTIONS, key=lambda option: option != question.purchase)
     bills = [planner.bill(outcome, option) for option in options]
     return Plan(
@@ -261,7 +259,7 @@ def plan(question: Question) -> Plan:
         stack=planner.stack,
         outcome=outcome,
         bills=tuple(each for each in bills if each is not None),
-        runners_up=runners_up(question.shape, chosen, steps),
+        runners_up=runners_up(planner.search, outcome.step),
         curve=tuple(planner.curve(outcome.nodes)),
         smallest_groups={
             t: planner.search.smallest_group(outcome.nodes, tensor=t)
