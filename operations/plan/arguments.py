@@ -12,8 +12,8 @@ from planner.measurement import (
     NetworkMeasurement,
     RunMeasurement,
     metrics,
-    nccl_tests,
 )
+from planner.network_log import nccl_tests
 from planner.question import PlanError, Question
 from planner.search import Only
 from planner.shape import LARGEST_PARAMETERS, LONGEST, SMALLEST_PARAMETERS, ModelShape, of_size
