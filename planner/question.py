@@ -98,8 +98,9 @@ class Question:
         given = {"--nodes": self.nodes, "--days": self.days, "--budget": self.budget}
         several = [name for name, value in given.items() if value is not None]
         if len(several) > 1:
-            fix = "each follows from the other; write one of them"
-            yield Problem(" and ".join(several), "both", fix)
+            fix = "each follows from the others; write one of them"
+            them = "both" if len(several) == 2 else "all three"  # noqa: PLR2004
+            yield Problem(" and ".join(several), them, fix)
 
     def _software_is_known(self) -> bool:
         try:
