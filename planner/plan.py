@@ -103,7 +103,7 @@ class Planner:
             nodes=nodes,
             rate=question.rate.per_node_day,
             write_bandwidth=min(lustre.write_bandwidth, nodes * self.network.node_bandwidth),
-            restart_seconds=question.restart_minutes * 60,
+            restart_seconds=question.restart_seconds,
         )
         if left.fraction <= 0:
             return None

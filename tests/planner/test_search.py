@@ -178,6 +178,28 @@ def test_a_range_holds_no_layout_that_would_not_run():
     assert high / low < 2.2
 
 
+@pytest.mark.parametrize("nodes", [64, 512, 1000])
+def test_a_range_never_leaves_what_can_be(nodes):
+    """Half of the nodes fail every day: days of the squares' sum would be fewer than none."""
+    found = plan(question(nodes=nodes, failures=0.5))
+    doubt = uncertainty(found)
+
+    assert 0 < doubt.extremes[0] <= doubt.days[0] <= found.outcome.days
+    assert found.outcome.days <= doubt.days[1] <= doubt.extremes[1]
+
+
+def test_what_was_counted_and_timed_is_hardly_in_doubt():
+    """The table asks for both as measurements: giving them must narrow the range."""
+    assumed = uncertainty(plan(question(nodes=512)))
+    known = uncertainty(plan(question(nodes=512, failures=6.5e-3, restart_minutes=15.0)))
+
+    for name in ("how often nodes fail", "how long a restart takes"):
+        before, after = (
+            next(each.width for each in one.doubts if each.name == name) for one in (assumed, known)
+        )
+        assert after < before / 2, name
+
+
 def test_days_and_budget_are_solved_for():
     """The fewest nodes that are in time, the fastest that is affordable."""
     in_time = Planner(question(of_size(50e9), nodes=None, days=50.0))
