@@ -1,6 +1,8 @@
 """Seconds that collectives take: bytes over the slowest link, and one latency for each hop."""
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from planner.devices import Gpu, Network
 from planner.layout import Layout
@@ -9,6 +11,9 @@ from planner.stack import Stack
 
 ACTIVATION_BYTES = 2
 """Of a value that tensor-parallel ranks add up: bf16."""
+TREE_SHARE: Final = 0.92
+"""Bandwidth of NCCL's double binary trees over that of its rings (NVIDIA/nccl src/graph/tuning.cc,
+ncclTopoTuneModel, read 2026-11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +132,22 @@ def inside(
 def second_hop(
     shape: ModelShape, layout: Layout, gpu: Gpu, network: Network, stack: Stack
 ) -> float:
-    """Return the all-reduce of gradients between groups, once in a step."""
+    """Return the all-reduce of gradients between groups, once in a step.
+
+    NCCL takes the faster of rings, whose latency grows with the nodes, and double binary trees,
+    whose latency grows with their logarithm (tuning.cc: 2 x (ranks of a node - 1 hops of NVLink
+    and log2 of the nodes of the network)). Gathers and reduce-scatters know rings alone.
+    """
     if layout.replicas == 1:
         return 0.0
     between = ring(layout.replicas, layout.group, network)
     lanes = max(1, network.gpus_per_node // between.inside) if between.nodes > 1 else 1
     size = stack.reduce_bytes * shape.parameters / layout.group
     carried, latency = one_way(size, between, gpu, network, shares=lanes)
-    return 2 * (carried + (shape.layers + 1) * latency)
+    units = shape.layers + 1
+    rings = 2 * (carried + units * latency)
+    if between.nodes == 1:
+        return rings
+    climb = (between.inside - 1) * network.link_hop_latency
+    climb += math.floor(math.log2(between.nodes)) * network.hop_latency
+    return min(rings, 2 * (carried / TREE_SHARE + units * (network.launch_latency + climb)))

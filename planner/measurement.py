@@ -6,7 +6,6 @@ metrics file tells how fast the software really is.
 
 import json
 import math
-import re
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +19,13 @@ from planner.step import step
 
 WARM_UP: Final = 10
 """Steps at the beginning of a run that are left out: compilation, allocation, first files."""
-SMALL: Final = 1024
-"""Bytes below which a collective's time is all latency."""
+LL_LINK_HOP: Final = 0.6e-6
+LL_LAUNCH: Final = 6.7e-6
+"""NCCL's own figures of protocol LL for a hop of NVLink and before anything happens (NVIDIA/nccl
+src/graph/tuning.cc, hwLat and baseLat, read 2026-11)."""
+SLOWEST: Final = 20.0
+FASTEST: Final = 0.2
+"""How many times as long as expected a program may compute; beyond that something else was run."""
 
 
 class MeasurementError(ValueError):
@@ -33,7 +37,7 @@ class NetworkMeasurement:
     """What one log of nccl-tests says.
 
     Attributes:
-        collective: `all_reduce`, or `all_gather` for that and a reduce-scatter.
+        collective: `all_reduce`, `all_gather` or `reduce_scatter`.
         nodes: Hosts that took part.
         ranks: GPUs that took part.
         size: Bytes of the largest collective.
@@ -57,27 +61,39 @@ class NetworkMeasurement:
         """
         return not self.gpu_name or gpu.name.split()[0] in self.gpu_name
 
-    @property
-    def carried(self) -> float:
-        """Bytes/s that crossed each node's cards."""
-        twice = 2 if self.collective == "all_reduce" else 1
-        return self.algorithm_bandwidth * twice * (self.nodes - 1) / self.nodes
+    def carried(self, line_rate: float) -> float:
+        """Return the bytes/s that crossed each node's cards.
+
+        Rings carry (n-1)/n of the size past each of n ranks, in an all-reduce twice. Of two nodes
+        all-reduces are trees, as they are where rings would need more than the line rate: what must
+        cross is then (N-1)/N for N nodes. Logs of 2, 3 and 4 nodes of one cluster come out alike:
+        30.5, 31.8 and 29.6 GB/s (NVIDIA/nccl#527).
+        """
+        ring = self.algorithm_bandwidth * (self.ranks - 1) / self.ranks
+        if self.collective != "all_reduce":
+            return ring
+        least = 2 * self.algorithm_bandwidth * (self.nodes - 1) / self.nodes
+        return least if self.nodes == 2 or 2 * ring > line_rate else 2 * ring  # noqa: PLR2004
 
     def applied(self, network: Network) -> Network:
         """Return a network with the measured values instead of the assumed ones.
 
-        The efficiency is the bytes that must cross a node's cards over what they could carry: of
-        an all-reduce 2(N-1)/N of the size for N nodes, of the others (N-1)/N.
+        Collectives of some bytes run by NCCL's protocol LL: all-reduces climb a tree and come down
+        again, the others go round a ring.
         """
         if self.nodes == 1:
             return network
-        twice = 2 if self.collective == "all_reduce" else 1
-        changed = replace(network, efficiency=self.carried / network.node_bandwidth)
+        carried = self.carried(network.node_bandwidth)
+        changed = replace(network, efficiency=carried / network.node_bandwidth)
         if self.smallest_seconds is None:
             return changed
-        hops = twice * (self.nodes - 1)
-        inside = twice * (self.ranks - self.nodes) * network.link_hop_latency
-        latency = (self.smallest_seconds - network.launch_latency - inside) / hops
+        if self.collective == "all_reduce":
+            hops = 2 * math.floor(math.log2(self.nodes))
+            inside = 2 * (self.ranks / self.nodes - 1) * LL_LINK_HOP
+        else:
+            hops = self.nodes - 1
+            inside = (self.ranks - self.nodes) * LL_LINK_HOP
+        latency = (self.smallest_seconds - LL_LAUNCH - inside) / hops
         return replace(changed, hop_latency=max(1e-6, latency))
 
     def applied_to_gpu(self, gpu: Gpu) -> Gpu:
@@ -87,50 +103,6 @@ class NetworkMeasurement:
         share = (self.ranks - 1) / self.ranks
         bus = self.algorithm_bandwidth * (2 if self.collective == "all_reduce" else 1) * share
         return replace(gpu, link_bandwidth=bus)
-
-
-ROW: Final = re.compile(
-    r"^\s*(\d+)\s+(\d+)\s+(\w+)\s+(?:(\w+)\s+)?(-?\d+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)"
-)
-RANK: Final = re.compile(
-    r"Rank\s+(\d+)\s+.*?\bon\s+(\S+)\s+device(?:[ \t]+\d+[ \t]+\[[^\]]*\][ \t]*(.*))?",
-    re.IGNORECASE,
-)
-
-
-def nccl_tests(text: str) -> NetworkMeasurement:
-    """Read the output of nccl-tests' all_reduce_perf, all_gather_perf or reduce_scatter_perf.
-
-    Raises:
-        MeasurementError: where it holds no result or names no ranks.
-    """
-    ranks = list(RANK.finditer(text))
-    hosts = {match[1]: match[2] for match in ranks}
-    results = [match for match in map(ROW.match, text.splitlines()) if match]
-    if not results:
-        raise MeasurementError(
-            "it holds no row of nccl-tests (size, count, type, redop, root, time, algbw, busbw)"
-        )
-    if not hosts:
-        raise MeasurementError(
-            "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
-        )
-    largest = max(results, key=lambda match: int(match[1]))
-    small = [match for match in results if 0 < int(match[1]) <= SMALL]
-    bandwidth = float(largest[7]) * 1e9
-    if bandwidth <= 0:
-        raise MeasurementError("the largest size has a bandwidth of 0 GB/s")
-    # nccl-tests' own factor of bus over algorithm bandwidth: 2(n-1)/n of all-reduces, else (n-1)/n.
-    reduces = float(largest[8]) / float(largest[7]) >= 1
-    return NetworkMeasurement(
-        collective="all_reduce" if reduces else "all_gather",
-        nodes=len(set(hosts.values())),
-        ranks=len(hosts),
-        size=int(largest[1]),
-        algorithm_bandwidth=bandwidth,
-        smallest_seconds=min(float(match[6]) for match in small) * 1e-6 if small else None,
-        gpu_name=next((match[3].strip() for match in ranks if match[3]), ""),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +128,7 @@ class RunMeasurement:
     def factor(self, gpu: Gpu, network: Network, stack: Stack) -> float:
         """Return how many times longer than assumed the software computes."""
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
-        low, high = 0.2, 20.0
+        low, high = FASTEST, SLOWEST
         for _ in range(60):
             middle = math.sqrt(low * high)
             seconds = step(self.shape, self.layout, gpu, network, faster(stack, middle)).seconds

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from planner.devices import BY_ROW, Gpu
 from planner.outcome import Outcome
 from planner.question import Question
 from planner.search import Search
+
+MUCH: Final = 0.4
+"""Share of a step that waits for the network above which a plan is told to be another one."""
 
 
 def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
@@ -16,7 +20,7 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
     if held > question.batch_tokens * 1.01:
         yield (
             f"a step holds {held:,} tokens, not {question.batch_tokens:,}: every GPU works on "
-            "at least one sequence, and all on as many"
+            f"at least one sequence, and all on as many{_kept(question, search, outcome)}"
         )
     if not gpu.measured:
         yield (
@@ -41,11 +45,27 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
                 if fits
                 else f"nor can it on {bigger.name}"
             )
+    waiting = outcome.step.exposed / outcome.step.seconds
     if shape.parameters > 2e11:  # noqa: PLR2004 - where Megatron began to use many stages
         yield (
             "pipeline parallelism is not planned for; runs of this size used it (Megatron: 64 "
             "stages for 1 T) and were several times faster on such networks"
         )
+    elif waiting > MUCH:
+        yield (
+            f"{waiting:.0%} of a step waits for the network: a larger --batch-tokens, fewer nodes "
+            "or faster cards shorten that; so does pipeline parallelism, which is not planned for"
+        )
+
+
+def _kept(question: Question, search: Search, outcome: Outcome) -> str:
+    """Say which tensor-parallel degree would keep the batch that was asked for, if one does."""
+    gpus, sequences = outcome.step.layout.gpus, outcome.step.layout.sequences
+    for degree in search.degrees():
+        ranks = gpus // degree
+        if degree > outcome.step.layout.tensor and ranks <= question.batch < sequences:
+            return f"; --tensor {degree} keeps the batch, at its own cost"
+    return ""
 
 
 def _with_more_memory(gpu: Gpu) -> Iterator[Gpu]:

@@ -5,14 +5,16 @@ from dataclasses import replace
 from typing import Final
 
 from constructs_lib.spec.problem import choices
+from planner.candidate import partitions
 from planner.devices import gpu_of, network_of
 from planner.goodput import SECONDS_PER_DAY, goodput
+from planner.measurement import FASTEST, SLOWEST
 from planner.notes import notes
 from planner.outcome import Outcome, Plan, Point
 from planner.price import OPTIONS, Bill, bill
 from planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from planner.runners_up import runners_up
-from planner.search import Only, Place, Search, choose, partitions
+from planner.search import Only, Place, Search
 from planner.software import network_for, stack_for
 from planner.stack import Stack, faster
 from planner.step import Step
@@ -48,8 +50,9 @@ class Planner:
         self.network = question.network.applied(network) if question.network else network
         if self.network.efficiency > MOST_EFFICIENT:
             assert question.network is not None  # noqa: S101 - nothing else changes it
+            carried = question.network.carried(network.node_bandwidth)
             raise PlanError(
-                f"--calibrate: the log has {question.network.carried / 1e9:,.0f} GB/s a node, and "
+                f"--calibrate: the log has {carried / 1e9:,.0f} GB/s a node, and "
                 f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
                 "a log of that instance type"
             )
@@ -70,7 +73,14 @@ class Planner:
                 f"{self.gpu.name}; measure on that GPU, or leave it out"
             )
         alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
-        return faster(stack, question.run.factor(self.gpu, self.network, alone))
+        factor = question.run.factor(self.gpu, self.network, alone)
+        if not FASTEST * 1.01 < factor < SLOWEST / 1.01:
+            raise PlanError(
+                f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
+                f"no program computes on {question.run.layout.gpus} {self.gpu.name}; give the "
+                "metrics.jsonl of the run that is planned"
+            )
+        return faster(stack, factor)
 
     def outcome(self, nodes: int, step: Step | None = None) -> Outcome | None:
         """Return what so many nodes achieve; None where the model does not fit on them."""
@@ -93,7 +103,7 @@ class Planner:
             nodes=nodes,
             rate=question.rate.per_node_day,
             write_bandwidth=min(lustre.write_bandwidth, nodes * self.network.node_bandwidth),
-            restart_seconds=question.restart_minutes * 60,
+            restart_seconds=question.restart_seconds,
         )
         if left.fraction <= 0:
             return None
@@ -249,9 +259,6 @@ def plan(question: Question) -> Plan:
     """
     planner = Planner(question)
     outcome = planner.solved()
-    steps = planner.search.steps(outcome.nodes)
-    chosen = choose(question.shape, steps)
-    assert chosen is not None  # noqa: S101 - the outcome is made of it
     options = sorted(OPTIONS, key=lambda option: option != question.purchase)
     bills = [planner.bill(outcome, option) for option in options]
     return Plan(
@@ -261,7 +268,7 @@ def plan(question: Question) -> Plan:
         stack=planner.stack,
         outcome=outcome,
         bills=tuple(each for each in bills if each is not None),
-        runners_up=runners_up(question.shape, chosen, steps),
+        runners_up=runners_up(planner.search, outcome.step),
         curve=tuple(planner.curve(outcome.nodes)),
         smallest_groups={
             t: planner.search.smallest_group(outcome.nodes, tensor=t)

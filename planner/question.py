@@ -20,6 +20,8 @@ DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
 """Days that a plan aims at where neither nodes, days nor a budget are given."""
+DEFAULT_RESTART_MINUTES = 15.0
+"""From a failure to the first new step, where nobody timed it."""
 MOST_TOKENS = 1e17
 LARGEST_BATCH = 2**30
 LONGEST_DAYS = 36_500.0
@@ -48,7 +50,7 @@ class Question:
         batch_tokens: Tokens of one optimizer step.
         software: A name of `planner.software.SOFTWARE`, or "" where it is not known.
         failures: Name of a rate, or failures per node and day.
-        restart_minutes: From a failure to the first new step.
+        restart_minutes: From a failure to the first new step, or None where nobody timed it.
         checkpoint_share: Part of the time that checkpoints may take.
         purchase: How nodes are bought.
         only: What the layout must be like.
@@ -66,7 +68,7 @@ class Question:
     batch_tokens: int = DEFAULT_BATCH
     software: str = ""
     failures: str | float = "rsc-1"
-    restart_minutes: float = 15.0
+    restart_minutes: float | None = None
     checkpoint_share: float = 0.02
     purchase: str = ON_DEMAND
     only: Only = Only()  # noqa: RUF009 - it is frozen
@@ -84,6 +86,12 @@ class Question:
         return max(1, round(self.batch_tokens / self.shape.sequence))
 
     @property
+    def restart_seconds(self) -> float:
+        """From a failure to the first new step."""
+        minutes = self.restart_minutes
+        return 60 * (DEFAULT_RESTART_MINUTES if minutes is None else minutes)
+
+    @property
     def rate(self) -> FailureRate:
         """How often nodes fail."""
         if isinstance(self.failures, str):
@@ -98,8 +106,9 @@ class Question:
         given = {"--nodes": self.nodes, "--days": self.days, "--budget": self.budget}
         several = [name for name, value in given.items() if value is not None]
         if len(several) > 1:
-            fix = "each follows from the other; write one of them"
-            yield Problem(" and ".join(several), "both", fix)
+            fix = "each follows from the others; write one of them"
+            them = "both" if len(several) == 2 else "all three"  # noqa: PLR2004
+            yield Problem(" and ".join(several), them, fix)
 
     def _software_is_known(self) -> bool:
         try:

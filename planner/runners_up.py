@@ -1,10 +1,10 @@
 """Layouts that were not chosen, and what costs them their place."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from planner.candidate import INDIFFERENCE, Candidate
 from planner.layout import Layout
-from planner.search import INDIFFERENCE
+from planner.search import Search
 from planner.shape import ModelShape
 from planner.step import Step
 
@@ -17,28 +17,35 @@ class RunnerUp:
     why: str
 
 
-def runners_up(shape: ModelShape, chosen: Step, steps: Sequence[Step]) -> tuple[RunnerUp, ...]:
+def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     """Return what else could be done, each in its best form, and why it is not.
 
-    The partition groups next to the chosen one, each other tensor degree, the other way to treat
-    activations, and the same layout with another batch.
+    The partition groups next to the chosen one, the fastest of all others, each other tensor
+    degree, the other way to treat activations, and the same layout with another batch.
     """
-    mine = chosen.layout
-    ranked = sorted(steps, key=lambda step: -step.tokens_per_second(shape))
-    alike = [s for s in ranked if s.layout.tensor == mine.tensor]
-    groups = sorted({s.layout.group for s in alike})
+    mine, shape = chosen.layout, search.place.shape
+    ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
+    alike = [each for each in ranked if each.kind.tensor == mine.tensor]
+    groups = sorted({each.group for each in alike})
     below = [group for group in groups if group < mine.group][-1:]
     above = [group for group in groups if group > mine.group][:2]
-    found: list[Step] = []
+    found: list[Candidate] = []
     for group in (*below, *above):
-        found += [s for s in alike if s.layout.group == group][:1]
-    for degree in sorted({s.layout.tensor for s in steps} - {mine.tensor}):
-        found += [s for s in ranked if s.layout.tensor == degree][:1]
-    found += [s for s in alike if s.layout.checkpointing != mine.checkpointing][:1]
-    found += [s for s in alike if _same_but_for_batch(s.layout, mine) and s is not chosen][:1]
-    unlike = {id(step): step for step in found if step is not chosen}.values()
-    best = sorted(unlike, key=lambda step: -step.tokens_per_second(shape))
-    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in best)
+        found += [each for each in alike if each.group == group][:1]
+    found += [each for each in alike if each.group != mine.group][:1]
+    for degree in sorted({each.kind.tensor for each in ranked} - {mine.tensor}):
+        found += [each for each in ranked if each.kind.tensor == degree][:1]
+    found += [each for each in alike if each.kind.checkpointing != mine.checkpointing][:1]
+    steps = {search.step(mine.gpus, each).layout: each for each in found}
+    same = (search.step(mine.gpus, each) for each in alike if _mine_but_for_batch(each, mine))
+    others = [search.step(mine.gpus, each) for each in steps.values()]
+    others += [step for step in same if step.layout not in {mine, *steps}][:1]
+    best = sorted(others, key=lambda step: -step.tokens_per_second(shape))
+    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in best if step.layout != mine)
+
+
+def _mine_but_for_batch(each: Candidate, mine: Layout) -> bool:
+    return (each.partition, each.kind.checkpointing) == (mine.partition, mine.checkpointing)
 
 
 def _same_but_for_batch(one: Layout, other: Layout) -> bool:
@@ -60,6 +67,9 @@ def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
     if abs(gain) <= INDIFFERENCE and _same_but_for_batch(other.layout, chosen.layout):
         return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
+    waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
+    hops = other.sending.second_hop * tokens - chosen.sending.second_hop
+    sent = _sent(other) * tokens - _sent(chosen)
     costs = {
         "recomputation" if other.layout.checkpointing else "computation": (
             other.computed * tokens - chosen.computed
@@ -69,9 +79,7 @@ def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
             - chosen.sending.tensor * chosen.layout.accumulation
         ),
         "scarce memory": other.shortage * tokens - chosen.shortage,
-        "gathers and reduce-scatters": (
-            (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
-        ),
+        "the second hop between groups" if hops > sent else "gathers and reduce-scatters": waiting,
         "the optimizer": other.optimizer * tokens - chosen.optimizer,
     }
     name, seconds = max(costs.items(), key=lambda item: item[1])
@@ -80,3 +88,7 @@ def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
 
 def _tensor(step: Step) -> float:
     return step.sending.tensor * step.layout.accumulation
+
+
+def _sent(step: Step) -> float:
+    return (step.sending.gather + step.sending.reduce_scatter) * step.layout.accumulation

@@ -1,11 +1,11 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from typing import Final
 
+from planner.candidate import INDIFFERENCE, Candidate, Kind, choose, partitions
 from planner.communication import communicate, inside, second_hop
 from planner.compute import Compute, compute
 from planner.devices import Gpu, Network
@@ -17,18 +17,8 @@ from planner.step import Step, assemble, optimizing, passes
 
 TENSOR: Final = (1, 2, 4, 8)
 MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
-PARTITIONS: Final = 5
-"""Fitting partition sizes that are looked at, from the smallest up. Larger ones only add bytes
-and hops: once memory is no longer scarce, time grows with the partition."""
-
 FINEST: Final = 2**20
 """A partition size at which the model state takes no room."""
-
-INDIFFERENCE: Final = 0.05
-"""Layouts this close to the fastest count as equal, for the model cannot tell them apart
-(docs/planner-accuracy.md). Of these, one without tensor parallelism is chosen before one with it,
-for any training program can run it; then the smallest partition group, which leaves the most
-replicas and asks the least of the network."""
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
@@ -70,42 +60,19 @@ class Only:
     checkpointing: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A way to train that leaves the partition size open.
+@dataclass(slots=True)
+class Room:
+    """What is known of the memory of one kind, of which larger partitions take less.
 
     Attributes:
-        tensor: Degree of tensor parallelism.
-        micro_batch: Sequences of one pass.
-        checkpointing: Whether activations are recomputed.
-        accumulates: Whether a step has several passes.
-        distributed: Whether there are several nodes.
+        plenty: The smallest partition known to leave room for all layers in flight.
+        none: The largest partition known not to fit.
+        between: Seconds of a pass that scarce memory costs, by partition.
     """
 
-    tensor: int
-    micro_batch: int
-    checkpointing: bool
-    accumulates: bool
-    distributed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a kind with one partition size takes on any number of nodes.
-
-    Attributes:
-        holding: Memory.
-        busy: Seconds of a pass that the GPU computes, tensor parallelism's all-reduces included.
-        sending: Seconds of a pass that weights and gradients are sent inside the group.
-        short: Seconds of a pass that scarce memory costs.
-        optimizer: Seconds of a step that the optimizer takes.
-    """
-
-    holding: Memory
-    busy: float
-    sending: float
-    short: float
-    optimizer: float
+    plenty: int
+    none: int
+    between: dict[int, float]
 
 
 @dataclass
@@ -119,8 +86,9 @@ class Search:
 
     place: Place
     only: Only = Only()
-    _parts: dict[Kind, dict[int, Part | None]] = field(default_factory=dict)
-    _hops: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    _rooms: dict[Kind, Room] = field(default_factory=dict)
+    _inside: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    _hops: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def degrees(self) -> tuple[int, ...]:
         """Return the tensor-parallel degrees that divide the heads and stay in a node."""
@@ -132,63 +100,117 @@ class Search:
             if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
         )
 
-    def kinds(self, gpus: int) -> Iterator[tuple[Kind, int]]:
-        """Yield every kind on so many GPUs, and the passes of its step."""
-        distributed = gpus > self.place.network.gpus_per_node
+    @cached_property
+    def ways(self) -> list[tuple[float, float, int, int, bool]]:
+        """What a GPU would compute in sequences per second if nothing but computing took time.
+
+        With the seconds of a pass, tensor-parallel degree, micro-batch and checkpointing, the
+        fastest first: no partition size and no number of nodes makes a layout faster than that.
+        """
+        own = self.only
+        found = []
         for t in self.degrees():
+            for b in (own.micro_batch,) if own.micro_batch else MICRO_BATCHES:
+                for checkpointing in (
+                    (False, True) if own.checkpointing is None else (own.checkpointing,)
+                ):
+                    layout = Layout(t, 1, t, b, 1, checkpointing=checkpointing)
+                    busy = self._busy(layout)
+                    found.append((b / t / busy, busy, t, b, checkpointing))
+        return sorted(found, reverse=True)
+
+    def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
+        """Return the layouts that fit on so many GPUs.
+
+        Args:
+            gpus: All GPUs.
+            all_of_them: Else those are left out that cannot come near the fastest.
+        """
+        place, batch = self.place, self.place.batch
+        layers, exposed = place.shape.layers, place.stack.exposed
+        distributed = gpus > place.network.gpus_per_node
+        good, found = 0.0, []
+        for bound, busy, t, b, checkpointing in self.ways:
+            if bound * gpus < good and not all_of_them:
+                break
             ranks = gpus // t
-            for b in (self.only.micro_batch,) if self.only.micro_batch else MICRO_BATCHES:
-                accumulation = max(1, round(self.place.batch / (b * ranks)))
-                deviation = abs(b * ranks * accumulation / self.place.batch - 1)
-                asked = b in {1, self.only.micro_batch}
-                if deviation > BATCH_DEVIATION and not asked:
-                    continue
-                for checkpointing in (False, True):
-                    if self.only.checkpointing not in {None, checkpointing}:
-                        continue
-                    yield Kind(t, b, checkpointing, accumulation > 1, distributed), accumulation
+            accumulation = max(1, round(batch / (b * ranks)))
+            sequences = b * ranks * accumulation
+            asked = b in {1, self.only.micro_batch}
+            if not asked and abs(sequences / batch - 1) > BATCH_DEVIATION:
+                continue
+            kind = Kind(t, b, checkpointing, accumulation > 1, distributed)
+            for p, short in self._fitting(gpus, kind, busy):
+                sending, optimizer = self._beside(t, p)
+                hop = self._hop(gpus, t * p)
+                micro, last = passes(busy, sending, hop, layers=layers, exposed=exposed)
+                seconds = (accumulation - 1) * micro + last + accumulation * short + optimizer
+                rate = sequences / seconds
+                if rate >= good or all_of_them:
+                    good = max(good, rate * (1 - INDIFFERENCE))
+                    found.append(Candidate(rate, kind, accumulation, p))
+        return found
 
-    def parts(self, gpus: int, kind: Kind) -> Iterator[tuple[int, Part]]:
-        """Yield the partition sizes that fit, from the smallest up."""
-        known = self._parts.get(kind)
-        if known is None:
+    def _fitting(self, gpus: int, kind: Kind, busy: float) -> Iterator[tuple[int, float]]:
+        """Yield the partition sizes that fit, the largest first, and what scarce memory costs."""
+        t, own, stack = kind.tensor, self.only.group, self.place.stack
+        room = self._rooms.get(kind)
+        if room is None:
             # What does not fit however finely it is split needs no look at each partition size.
-            known = self._parts[kind] = {FINEST: self._part(kind, FINEST)}
-        if known[FINEST] is None:
-            return
-        found = 0
-        t = kind.tensor
-        for p in partitions(gpus // t, max(1, self.place.network.gpus_per_node // t)):
-            if self.only.group not in {None, p * t}:
-                continue
-            if p not in known:
-                known[p] = self._part(kind, p)
-            part = known[p]
-            if part is None:
-                continue
-            yield p, part
-            found += 1
-            if found == PARTITIONS:
+            fits = self._hold(self._any_of(kind, FINEST)).fits
+            room = self._rooms[kind] = Room(FINEST, 0 if fits else FINEST, {})
+        for p in reversed(partitions(gpus // t, max(1, self.place.network.gpus_per_node // t))):
+            if p <= room.none:
                 return
+            if own is not None and own != p * t:
+                continue
+            if p >= room.plenty:
+                yield p, 0.0
+                continue
+            short = room.between.get(p)
+            if short is None:
+                holding = self._hold(self._any_of(kind, p))
+                if not holding.fits:
+                    room.none = p
+                    return
+                short = busy * stack.shortage * holding.shortage(stack.live_layers)
+                room.between[p] = short
+                if short == 0:
+                    room.plenty = p
+            yield p, short
 
-    def _part(self, kind: Kind, p: int) -> Part | None:
-        """Return what a kind with one partition size takes; None where it does not fit."""
-        place, per_node = self.place, self.place.network.gpus_per_node
-        # Any world of this kind: memory asks only whether there are several nodes.
+    def _any_of(self, kind: Kind, p: int) -> Layout:
+        """Return a layout of a kind in any world: memory asks only whether it has several nodes."""
+        per_node = self.place.network.gpus_per_node
         world = 2 * p * kind.tensor * per_node if kind.distributed else per_node
-        layout = self._layout(kind, p, world, 2 if kind.accumulates else 1)
-        holding = self._hold(layout)
-        if not holding.fits:
-            return None
-        gather, scatter, tensor = inside(place.shape, layout, place.gpu, place.network, place.stack)
-        busy = self._computing(layout).seconds + tensor
-        return Part(
-            holding=holding,
-            busy=busy,
-            sending=gather + scatter,
-            short=busy * place.stack.shortage * holding.shortage(place.stack.live_layers),
-            optimizer=optimizing(place.shape, layout.group, place.gpu, place.stack),
-        )
+        return self._layout(kind, p, world, 2 if kind.accumulates else 1)
+
+    def _beside(self, t: int, p: int) -> tuple[float, float]:
+        """Return the seconds of a pass that a group sends, and of a step that it optimizes."""
+        found = self._inside.get((t, p))
+        if found is None:
+            place = self.place
+            # Neither the batch nor the other groups change what is sent inside this one.
+            layout = self._layout(Kind(t, 1, False, False, True), p, t * p, 1)
+            gather, scatter, _ = inside(place.shape, layout, place.gpu, place.network, place.stack)
+            optimizer = optimizing(place.shape, t * p, place.gpu, place.stack)
+            found = self._inside[t, p] = gather + scatter, optimizer
+        return found
+
+    def _busy(self, layout: Layout) -> float:
+        """Return the seconds of a pass that a GPU computes; no partition size changes them."""
+        place = self.place
+        _, _, tensor = inside(place.shape, layout, place.gpu, place.network, place.stack)
+        return self._computing(layout).seconds + tensor
+
+    def _hop(self, gpus: int, group: int) -> float:
+        hop = self._hops.get((gpus, group))
+        if hop is None:
+            place = self.place
+            layout = Layout(gpus, group)
+            hop = second_hop(place.shape, layout, place.gpu, place.network, place.stack)
+            self._hops[gpus, group] = hop
+        return hop
 
     def _layout(self, kind: Kind, p: int, gpus: int, accumulation: int) -> Layout:
         return Layout(
@@ -201,50 +223,16 @@ class Search:
             hierarchical=p * kind.tensor > self.place.network.gpus_per_node,
         )
 
-    def steps(self, nodes: int) -> list[Step]:
-        """Return the step of every layout that fits."""
-        gpus = nodes * self.place.network.gpus_per_node
-        return [
-            self._step(self._layout(kind, p, gpus, accumulation), part.holding)
-            for kind, accumulation in self.kinds(gpus)
-            for p, part in self.parts(gpus, kind)
-        ]
-
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
         gpus = nodes * self.place.network.gpus_per_node
-        timed = [
-            (self._rate(gpus, kind, accumulation, p, part), kind, accumulation, p, part)
-            for kind, accumulation in self.kinds(gpus)
-            for p, part in self.parts(gpus, kind)
-        ]
-        if not timed:
-            return None
-        good = max(each[0] for each in timed) * (1 - INDIFFERENCE)
-        near = [
-            self._step(self._layout(kind, p, gpus, accumulation), part.holding)
-            for rate, kind, accumulation, p, part in timed
-            if rate >= good
-        ]
-        return choose(self.place.shape, near)
+        chosen = choose(self.candidates(gpus, all_of_them=False))
+        return None if chosen is None else self.step(gpus, chosen)
 
-    def _rate(self, gpus: int, kind: Kind, accumulation: int, p: int, part: Part) -> float:
-        """Return sequences per second: what `_step` says, without keeping the parts."""
-        place, t = self.place, kind.tensor
-        key = (p, t, gpus // t // p)
-        hop = self._hops.get(key)
-        if hop is None:
-            layout = self._layout(kind, p, gpus, accumulation)
-            hop = second_hop(place.shape, layout, place.gpu, place.network, place.stack)
-            self._hops[key] = hop
-        micro, last = passes(
-            part.busy, part.sending, hop, layers=place.shape.layers, exposed=place.stack.exposed
-        )
-        seconds = (accumulation - 1) * micro + last + accumulation * part.short + part.optimizer
-        return kind.micro_batch * accumulation * (gpus // t) / seconds
-
-    def _step(self, layout: Layout, holding: Memory) -> Step:
+    def step(self, gpus: int, candidate: Candidate) -> Step:
+        """Return the step of a layout, in full."""
         place = self.place
+        layout = self._layout(candidate.kind, candidate.partition, gpus, candidate.accumulation)
         return assemble(
             place.shape,
             layout,
@@ -252,7 +240,7 @@ class Search:
             place.stack,
             computing=self._computing(layout),
             sending=communicate(place.shape, layout, place.gpu, place.network, place.stack),
-            holding=holding,
+            holding=self._hold(layout),
         )
 
     def _computing(self, layout: Layout) -> Compute:
@@ -286,23 +274,3 @@ class Search:
             if self._hold(Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None
-
-
-def choose(shape: ModelShape, steps: Sequence[Step]) -> Step | None:
-    """Return the simplest of the layouts that are as good as the fastest: see `INDIFFERENCE`."""
-    if not steps:
-        return None
-    rates = [step.tokens_per_second(shape) for step in steps]
-    good = max(rates) * (1 - INDIFFERENCE)
-    near = [(step, rate) for step, rate in zip(steps, rates, strict=True) if rate >= good]
-    simplest = min((step.layout.tensor, step.layout.group) for step, _ in near)
-    equal = [pair for pair in near if (pair[0].layout.tensor, pair[0].layout.group) == simplest]
-    return max(equal, key=lambda pair: pair[1])[0]
-
-
-@cache
-def partitions(ranks: int, per_node: int) -> tuple[int, ...]:
-    """Return the partition sizes of so many ranks: parts of a node, or whole nodes."""
-    found = [d for d in range(1, math.isqrt(ranks) + 1) if ranks % d == 0]
-    every = sorted({*found, *(ranks // d for d in found)})
-    return tuple(p for p in every if p % per_node == 0 or per_node % p == 0)

@@ -23,6 +23,9 @@ MEASURED_ERROR: Final = 0.03
 EXPOSED_RANGE: Final = (0.3, 1.0)
 RESTART_RANGE: Final = (5 * 60, 60 * 60)
 SLOWEST_HOP: Final = 100e-6
+COUNTED_ERROR: Final = 1.5
+"""Factor that a given failure rate or restart time may be off: some twenty failures were counted
+(two standard deviations), or a few restarts were timed; an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +88,64 @@ def uncertainty(plan: Plan) -> Uncertainty:
         steps.append((now - fast, slow - now))
         doubts.append(Doubt(name, _days(plan, fast), _days(plan, slow), measure))
         best, worst = _merged(planned, best, good), _merged(planned, worst, bad)
-    rates = sorted(rate.per_node_day for rate in RATES.values())
-    own = plan.question.rate.per_node_day
-    low, high = min(rates[0], own), max(rates[-1], own)
-    restart = plan.outcome.goodput.restart_seconds
-    short, long = min(RESTART_RANGE[0], restart), max(RESTART_RANGE[1], restart)
+    low, high = _failures(plan)
+    short, long = _restarts(plan)
     doubts += [
         Doubt(
             "how often nodes fail",
             _days(plan, now, rate=low),
             _days(plan, now, rate=high),
-            "failures of a week on the nodes themselves, given by --failures",
+            "more weeks of the same count"
+            if isinstance(plan.question.failures, float)
+            else "failures of a week on the nodes themselves, given by --failures",
         ),
         Doubt(
             "how long a restart takes",
             _days(plan, now, restart=short),
             _days(plan, now, restart=long),
-            "one restart, timed from the failure to the next step, given by --restart-minutes",
+            "more restarts, timed the same way"
+            if plan.question.restart_minutes is not None
+            else "one restart, timed from the failure to the next step, given by --restart-minutes",
         ),
     ]
     days = plan.outcome.days
+    quickest, slowest = _seconds(plan, best), _seconds(plan, worst)
+    extremes = (
+        _days(plan, quickest, rate=low, restart=short),
+        _days(plan, slowest, rate=high, restart=long),
+    )
     return Uncertainty(
-        step_seconds=(
-            now - _together(good for good, _ in steps),
-            now + _together(bad for _, bad in steps),
-        ),
-        days=(
-            days - _together(days - doubt.good for doubt in doubts),
-            days + _together(doubt.bad - days for doubt in doubts),
-        ),
-        extremes=(
-            _days(plan, _seconds(plan, best), rate=low, restart=short),
-            _days(plan, _seconds(plan, worst), rate=high, restart=long),
-        ),
+        step_seconds=_range(now, steps, (quickest, slowest)),
+        days=_range(days, [(days - doubt.good, doubt.bad - days) for doubt in doubts], extremes),
+        extremes=extremes,
         doubts=tuple(sorted(doubts, key=lambda doubt: -doubt.width)),
     )
+
+
+def _range(
+    value: float, parts: Iterable[tuple[float, float]], extremes: tuple[float, float]
+) -> tuple[float, float]:
+    """Return a likely range: better or worse than everything at once it cannot become."""
+    good, bad = zip(*parts, strict=True)
+    low, high = value - _together(good), value + _together(bad)
+    return min(value, max(low, extremes[0])), max(value, min(high, extremes[1]))
+
+
+def _failures(plan: Plan) -> tuple[float, float]:
+    """Return the fewest and the most failures per node and day that there may be."""
+    own = plan.question.rate.per_node_day
+    if isinstance(plan.question.failures, float):
+        return own / COUNTED_ERROR, own * COUNTED_ERROR
+    rates = [rate.per_node_day for rate in RATES.values()]
+    return min(rates), max(rates)
+
+
+def _restarts(plan: Plan) -> tuple[float, float]:
+    """Return the seconds of the quickest and of the slowest restart that there may be."""
+    own = plan.outcome.goodput.restart_seconds
+    if plan.question.restart_minutes is not None:
+        return own / COUNTED_ERROR, own * COUNTED_ERROR
+    return min(RESTART_RANGE[0], own), max(RESTART_RANGE[1], own)
 
 
 def _together(parts: Iterable[float]) -> float:

@@ -44,6 +44,7 @@ MISSING: Final = "nothing"
 
 LONGEST_VALUE: Final = 120
 LONGEST_LIST: Final = 8
+LARGEST_WRITTEN_OUT: Final = 10**15
 
 
 def shown(value: object) -> str:
@@ -52,6 +53,8 @@ def shown(value: object) -> str:
         return MISSING
     if isinstance(value, str):
         text = f'"{value}"'
+    elif isinstance(value, int) and abs(value) >= LARGEST_WRITTEN_OUT:
+        text = f"{value:g}"  # 1e30 as an integer has 31 digits that nobody typed
     else:
         text = str(value) if isinstance(value, int | float) else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

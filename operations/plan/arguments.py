@@ -12,8 +12,8 @@ from planner.measurement import (
     NetworkMeasurement,
     RunMeasurement,
     metrics,
-    nccl_tests,
 )
+from planner.network_log import nccl_tests
 from planner.question import PlanError, Question
 from planner.search import Only
 from planner.shape import LARGEST_PARAMETERS, LONGEST, SMALLEST_PARAMETERS, ModelShape, of_size
@@ -45,7 +45,7 @@ def question(arguments: argparse.Namespace) -> Question:
         batch_tokens=_count("--batch-tokens", arguments.batch_tokens),
         software=arguments.software,
         failures=failures if failures in RATES else _rate(failures),
-        restart_minutes=_number("--restart-minutes", arguments.restart_minutes),
+        restart_minutes=_optional("--restart-minutes", arguments.restart_minutes),
         checkpoint_share=_number("--checkpoint-share", arguments.checkpoint_share),
         purchase=arguments.purchase,
         only=_only(arguments),

@@ -76,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known.add_argument("--failures", metavar="RATE", default="rsc-1",
                        help="opt-175b, rsc-1, llama-3, rsc-2, or failures per node and day",
                        )  # fmt: skip
-    known.add_argument("--restart-minutes", metavar="N", default="15")
+    known.add_argument("--restart-minutes", metavar="N",
+                       help="from a failure to the first new step (15)")  # fmt: skip
     known.add_argument("--checkpoint-share", metavar="X", default="0.02",
                        help="part of the time that checkpoints may take (0.02)")  # fmt: skip
     known.add_argument("--calibrate", metavar="FILE", type=Path, action="append", default=[],

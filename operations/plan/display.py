@@ -34,6 +34,11 @@ def duration(*days: float) -> str:
     return f"{' to '.join(f'{time * each:,.1f}' for time in days)} {unit}"
 
 
+def counted(number: int, of: str) -> str:
+    """Return a number of things, one of which has no plural."""
+    return f"{number:,} {of}{'' if number == 1 else 's'}"
+
+
 def _answer(told: Mapping[str, Any]) -> Table:
     model, machine, time = told["model"], told["machine"], told["time"]
     step, chosen, good = told["step"], told["layout"], told["goodput"]
@@ -57,8 +62,8 @@ def _answer(told: Mapping[str, Any]) -> Table:
                   f"vocabulary {model['vocabulary']:,}, sequence {model['sequence']:,}")),
         ("machine", (f"{machine['gpus']:,} {machine['gpu']}, {machine['node_gbps']:,.0f} Gbps a "
                     f"node at {machine['network_efficiency']:.0%}")),
-        ("partition group", (f"{chosen['partition_group_gpus']:,} GPUs, {chosen['replicas']:,} "
-                            f"replicas{_smallest(told)}")),
+        ("partition group", (f"{counted(chosen['partition_group_gpus'], 'GPU')}, "
+                            f"{counted(chosen['replicas'], 'replica')}{_smallest(told)}")),
         ("batch", (f"{chosen['micro_batch']} x {chosen['accumulation']} sequences a GPU"
                   f"{_tensor(chosen)}, "
                   f"activations {way}")),
@@ -68,7 +73,7 @@ def _answer(told: Mapping[str, Any]) -> Table:
                          f"({step['mfu']:.1%} MFU), {step['hardware_tflops_per_gpu']:,.0f} with "
                          "recomputation")),
         ("failures", (f"one in {good['hours_between_failures']:,.1f} h; {good['fraction']:.1%} of "
-                     f"the time trains; {good['spare_nodes']} spare nodes")),
+                     f"the time trains; {counted(good['spare_nodes'], 'spare node')}")),
         ("checkpoints", (f"{good['checkpoint_gb']:,.0f} GB every "
                         f"{good['checkpoint_interval_minutes']:,.0f} min, written in "
                         f"{good['checkpoint_write_seconds']:,.0f} s "

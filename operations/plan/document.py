@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from operations.plan.quotas import quotas
 from planner.devices import GIB
 from planner.memory import memory
 from planner.outcome import Alternative, Plan
-from planner.price import Bill, price_of_nodes
+from planner.price import SAGEMAKER, Bill, price_of_nodes
 from planner.step import Step
 from planner.uncertainty import Uncertainty
 
@@ -74,11 +75,19 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "node_hours": outcome.node_hours,
         },
         "cost": [_cost(bill) for bill in plan.bills],
+        "quotas_to_ask_for": list(_quotas(plan)),
         "alternatives": [_alternative(each) for each in alternatives],
         "doubts": [asdict(each) for each in doubt.doubts],
         "calibrated_by": list(_calibrations(plan)),
         "notes": list(plan.notes),
     }
+
+
+def _quotas(plan: Plan) -> Iterator[str]:
+    everything = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
+    if plan.question.purchase == SAGEMAKER:
+        return quotas(plan, nodes=1, jobs=everything)
+    return quotas(plan, nodes=everything, jobs=0)
 
 
 def layout(step: Step) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Logs of nccl-tests and metrics files in place of assumptions."""
 
 import json
+import math
 
 import pytest
 import torch
 
 from operations.plan.document import document
 from planner.devices import network_of
-from planner.measurement import MeasurementError, metrics, nccl_tests
+from planner.measurement import MeasurementError, metrics
+from planner.network_log import nccl_tests
 from planner.outcome import Plan
 from planner.plan import Planner, plan
 from planner.question import PlanError, Question
@@ -54,7 +56,84 @@ def test_a_log_of_two_nodes_gives_efficiency_and_latency():
     network = nccl_tests(TWO_NODES).applied(network_of(asked().instance))
 
     assert network.efficiency == pytest.approx(0.836, abs=0.001)
-    assert network.hop_latency == pytest.approx(50e-6, abs=30e-6)
+    assert network.hop_latency == pytest.approx(75e-6, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "alg", "bus"), [(2, 30.49, 57.17), (3, 16.57, 31.77), (4, 15.28, 29.61)]
+)
+def test_logs_of_one_cluster_say_the_same_whatever_their_size(nodes: int, alg: float, bus: float):
+    """What the cards carry does not depend on how many take part (p4d, NVIDIA/nccl#527)."""
+    measured = nccl_tests(log(nodes, [(2**30, 2**30 / alg / 1e3, alg, bus)]))
+
+    efficiency = measured.applied(network_of(asked().instance)).efficiency
+    assert efficiency == pytest.approx(0.61, abs=0.03)
+
+
+@pytest.mark.parametrize("nodes", [2, 4, 16, 64])
+def test_the_latency_of_a_hop_does_not_vanish_in_logs_of_many_nodes(nodes: int):
+    """8 bytes climb a tree: a ring of 16 nodes and 75 us a hop would take 2.3 ms, they 0.6 ms."""
+    micros = 6.7 + 2 * (7 * 0.6 + math.log2(nodes) * 75)
+    alg = 22.0
+    bus = alg * 2 * (8 * nodes - 1) / (8 * nodes)
+    rows = [(8, micros, 0.0, 0.0), (2**30, 2**30 / alg / 1e3, alg, bus)]
+
+    network = nccl_tests(log(nodes, rows)).applied(network_of(asked().instance))
+    assert network.hop_latency == pytest.approx(75e-6, rel=0.02)
+
+
+def test_a_gather_goes_round_rings():
+    """15/16 of the size pass each card, not the half that two nodes lack: 42 of 50 GB/s."""
+    text = log(2, [(1024, 1100.0, 0.0, 0.0), (2**30, 2**30 / 44.8 / 1e3, 44.8, 42.0)])
+    measured = nccl_tests(text.replace("    sum ", "    none"))
+
+    assert measured.collective == "all_gather"
+    network = measured.applied(network_of(asked().instance))
+    assert network.efficiency == pytest.approx(0.84, abs=0.005)
+
+
+OLD = """\
+# nThread 1 nGpus 1 minBytes 8 maxBytes 1073741824 step: 2(factor) warmup iters: 5 iters: 100
+#
+# Using devices
+{ranks}
+#
+#                                                     out-of-place                       in-place
+#       size         count    type   redop     time   algbw   busbw  error     time   algbw   busbw
+#        (B)    (elements)                     (us)  (GB/s)  (GB/s)            (us)  (GB/s)  (GB/s)
+ip-172-31-13-103:9738:9738 [0] NCCL INFO Launch mode Parallel
+           8             2   float     sum    161.0    0.00    0.00  2e-07    160.0    0.00    0.00
+  1073741824     268435456   float     sum    35215   30.49   57.17  4e-07    35198   30.51   57.20
+# Out of bounds values : 0 OK
+"""
+
+
+def test_the_layout_of_2020_is_read():
+    """No column for the root, times without a point: `35215` is no root."""
+    ranks = "\n".join(
+        f"#   Rank {rank:2d} Pid  {rank} on ip-{rank // 8} device  {rank % 8} [0x10] A100-SXM4-40GB"
+        for rank in range(16)
+    )
+    measured = nccl_tests(OLD.format(ranks=ranks))
+
+    assert (measured.nodes, measured.ranks) == (2, 16)
+    assert measured.algorithm_bandwidth == 30.49e9
+    assert measured.smallest_seconds == pytest.approx(161e-6)
+
+
+@pytest.mark.parametrize("prefix", ["[1,0]<stdout>:", "0: ", "  [1,0]<stdout>:\t", "worker-0 | "])
+def test_what_a_launcher_writes_before_each_line_is_no_matter(prefix: str):
+    """Mpirun --tag-output, as every MPIJob has it; srun --label."""
+    labelled = "\n".join(prefix + line for line in TWO_NODES.splitlines())
+
+    assert nccl_tests(labelled) == nccl_tests(TWO_NODES)
+
+
+def test_of_several_tests_in_a_file_the_last_counts():
+    """Ranks of two jobs are not those of one."""
+    four = log(4, [(2**30, 2**30 / 15.28 / 1e3, 15.28, 29.61)])
+
+    assert nccl_tests(f"{four}\n{TWO_NODES}") == nccl_tests(TWO_NODES)
 
 
 def network_doubt(found: Plan) -> float:
@@ -64,7 +143,7 @@ def network_doubt(found: Plan) -> float:
 
 def test_a_slow_network_makes_a_slower_plan_and_narrows_that_doubt():
     """Half the bandwidth is what 2022 had; the plan must follow it."""
-    slow = log(4, [(8, 470.0, 0.0, 0.0), (2**30, 67000, 16.0, 31.0)])
+    slow = log(4, [(8, 470.0, 0.0, 0.0), (2**30, 86600, 12.4, 24.0)])
     before = plan(asked())
     after = plan(asked(network=nccl_tests(slow)))
 
@@ -97,7 +176,8 @@ def test_a_log_of_another_instance_type_is_refused():
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_a_log_of_another_gpu_is_refused_also_where_its_rate_would_do(nodes: int):
     """A p4d log read for p5 would plan with 9 % of the line rate, and with A100's NVLink."""
-    of_a100 = nccl_tests(log(nodes, [(2**32, 115000, 37.4, 70.0)]))
+    bus = 37.4 * 2 * (8 * nodes - 1) / (8 * nodes)
+    of_a100 = nccl_tests(log(nodes, [(2**32, 115000, 37.4, bus)]))
 
     with pytest.raises(PlanError, match=r"NVIDIA A100-SXM4-40GB, p5\.48xlarge has H100 80GB"):
         Planner(asked(instance_type="p5.48xlarge", network=of_a100))
@@ -110,7 +190,15 @@ def test_a_log_of_another_gpu_is_refused_also_where_its_rate_would_do(nodes: int
         ("", "no row of nccl-tests"),
         ("hello\nworld 1 2 3", "no row of nccl-tests"),
         ("\n".join(TWO_NODES.splitlines()[-2:]), "which ranks ran on which host"),
-        (log(2, [(2**20, 309.0, 0.0, 0.0)]), "bandwidth of 0"),
+        (log(2, [(2**20, 309.0, 3.4, 6.4)]), "latency is most of the time"),
+        (log(2, [(2**30, 9e9, 0.0, 0.0)]), "bandwidth of 0"),
+        (log(1, [(2**30, 900, 1193.0, 0.0)], per_node=1), "ran on one GPU"),
+        (log(2, [(2**30, 25700, 41.8, 41.8)]), r"1.00 of the algorithm's, where the 16 ranks"),
+        ("\n".join(TWO_NODES.splitlines()[:9] + TWO_NODES.splitlines()[17:]), "the 8 ranks"),
+        (
+            "# Collective test starting: alltoall_perf\n" + log(2, [(2**30, 42950, 25.0, 23.4)]),
+            "of alltoall_perf",
+        ),
     ],
 )
 def test_a_file_that_is_no_log_is_refused_with_its_reason(text: str, why: str):
@@ -172,6 +260,17 @@ def test_a_run_on_another_gpu_is_refused(written: str):
 
     with pytest.raises(PlanError, match="measure on that GPU"):
         Planner(asked(run=run))
+
+
+def test_a_run_that_no_program_makes_so_is_refused(written: str):
+    """Metrics of an emulation on CPU cores would stretch the plan to the end of the scale."""
+    lines = [json.loads(line) for line in on("NVIDIA H100 80GB HBM3", written).splitlines()]
+    for line in lines[1:]:
+        line["tokens_per_s"] = 12.5
+    run = metrics("\n".join(map(json.dumps, lines)))
+
+    with pytest.raises(PlanError, match="no program computes on 1 H100"):
+        Planner(asked(instance_type="p5.48xlarge", run=run))
 
 
 @pytest.mark.parametrize(

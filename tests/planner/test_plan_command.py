@@ -106,6 +106,42 @@ def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
     assert found["time"]["node_hours"] == pytest.approx(hours)
 
 
+def test_json_names_the_quotas_to_ask_for(capsys: pytest.CaptureFixture[str]):
+    """They take days to be granted; a program that plans must be able to ask."""
+    on_ec2 = told([*FIFTY, "--nodes", "64"], capsys)["quotas_to_ask_for"]
+    on_sagemaker = told([*FIFTY, "--nodes", "64", "--purchase", "sagemaker"], capsys)
+
+    assert any("6,336 vCPU (66 x 96)" in line for line in on_ec2)
+    assert any(
+        "ml.p4d.24xlarge for training job usage: 66" in line
+        for line in on_sagemaker["quotas_to_ask_for"]
+    )
+
+
+def test_a_step_that_mostly_waits_is_said_to(capsys: pytest.CaptureFixture[str]):
+    """Falcon's 180 B on 512 p4d took a quarter of this, with stages that are not planned for."""
+    falcon = ["plan", "--layers", "80", "--hidden", "14848", "--heads", "232"]
+    notes = " ".join(
+        told([*falcon, "--key-value-heads", "8", "--tokens", "3.5e12", "--nodes", "512"], capsys)[
+            "notes"
+        ]
+    )
+
+    assert re.search(r"\d\d% of a step waits for the network", notes)
+    assert "pipeline parallelism, which is not planned for" in notes
+
+
+def test_a_batch_that_is_exceeded_names_what_would_keep_it(capsys: pytest.CaptureFixture[str]):
+    """Four times the batch is another training, not a faster one."""
+    words = [*FIFTY, "--nodes", "1024"]
+    notes = " ".join(told(words, capsys)["notes"])
+
+    assert "a step holds 16,777,216 tokens, not 4,194,304" in notes
+    assert "--tensor 4 keeps the batch" in notes
+    kept = told([*words, "--tensor", "4"], capsys)
+    assert kept["layout"]["sequences_per_step"] * 2048 == 4_194_304
+
+
 def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
     """Somebody who has a layout wants to know what it does, not a better one."""
     layout = ["--partition", "64", "--micro-batch", "2", "--activations", "recomputed"]
@@ -139,13 +175,14 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         (["plan", "--parameters", "7e9"], "--tokens"),
         (["plan", "--parameters", "7e9", "--tokens", "-1e12"], "--tokens: got -1"),
         (["plan", "--parameters", "7e9", "--tokens", "1e30"], "--tokens: got 1e+30"),
+        ([*SEVEN, "--nodes", "4", "--days", "5", "--budget", "9e6"], 'got "all three"'),
         ([*SEVEN, "--layers", "3"], "--parameters and a shape"),
         (["plan", "--layers", "2", "--hidden", "64", "--tokens", "1e9"], "needs --heads"),
         ([*BLOOMBERG[:5], "--heads", "41", "--tokens", "1e9"], "write 40"),
         ([*SEVEN, "--nodes", "0"], "--nodes: got 0"),
         ([*SEVEN, "--nodes", "-4"], "--nodes: got -4"),
         ([*SEVEN, "--nodes", "1.5"], "a whole number"),
-        ([*SEVEN, "--nodes", "1e30"], "write 1 to 1,024 nodes"),
+        ([*SEVEN, "--nodes", "1e30"], "--nodes: got 1e+30; write 1 to 1,024 nodes"),
         ([*SEVEN, "--days", "0.01"], "the fastest of up to 1,024 nodes"),
         ([*SEVEN, "--days", "nan"], "a number that is finite"),
         ([*SEVEN, "--budget", "10"], "the cheapest is"),
