@@ -234,8 +234,18 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
         mine = frozenset(wide[1:].split("|"))
         if narrow.startswith("!"):
             return all(any(_glob(other, part) for other in narrow[1:].split("|")) for part in mine)
-        return False
+        return all(_apart(part, narrow) for part in mine)
     return not narrow.startswith("!") and _glob(wide, narrow)
+
+
+def _apart(one: str, other: str) -> bool:
+    """Whether no text is matched by both of two patterns, as far as that is sure."""
+    if "<" in one or "<" in other:
+        return False
+    heads = [re.split(r"[*?]", pattern, maxsplit=1)[0] for pattern in (one, other)]
+    if not heads[0].startswith(heads[1]) and not heads[1].startswith(heads[0]):
+        return True
+    return heads[1] == other and not _glob(one, other)
 
 
 def _principal_covers(wide: str, narrow: str) -> bool:
