@@ -32,19 +32,20 @@ def foreign() -> Figure:
 
 def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
     """Type, number, cards and interfaces are the template's, not the spec's."""
-    (nodes,) = ours.topology.nodes
+    nodes, login = ours.topology.nodes
 
     assert (nodes.count, nodes.type_name) == (512, "p4d.24xlarge")
+    assert (login.count, login.type_name) == (1, "m6i.xlarge")
+    assert login.role == "in no queue: login or service nodes"
     interfaces, placement, reservation = nodes.interfaces, nodes.placement, nodes.reservation
     assert not isinstance(interfaces, NotKnown)
     assert isinstance(placement, Placement)
     assert isinstance(reservation, Reservation)
     assert [(i.card, i.kind) for i in interfaces] == [
-        (0, "interface"),
-        (0, "efa-only"),
-        (1, "efa-only"),
-        (2, "efa-only"),
-        (3, "efa-only"),
+        (0, "efa"),
+        (1, "efa"),
+        (2, "efa"),
+        (3, "efa"),
     ]
     assert placement.strategy == "cluster"
     assert reservation.count == 512
@@ -65,11 +66,11 @@ def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
 
 
 def test_addresses_are_counted_by_what_takes_them(ours: Figure):
-    """512 nodes at one address, 86 file servers, 11 endpoints; NAT lies in the other subnet."""
+    """512 nodes at four addresses, a login node, 86 file servers, 11 endpoints; NAT elsewhere."""
     training, public = (s for vpc in ours.topology.vpcs for s in vpc.subnets)
 
-    assert training.used == 512 + 86 + 11
-    assert training.addresses == 4091
+    assert training.used == 512 * 4 + 1 + 86 + 11
+    assert training.addresses == 8192 - 5
     assert training.jobs[0].each == 5
     assert (public.used, public.way_out) == (1, "internet gateway")
     assert training.nat_subnet == public.key
