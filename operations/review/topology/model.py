@@ -64,6 +64,7 @@ class Reservation:
     count: int | NotKnown | None
     """None where the templates only name it."""
     ends: str = ""
+    type_name: str | NotKnown | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,9 @@ class FileSystem:
     """Addresses that its servers take of each subnet."""
     assumed: bool = True
     """Whether that number is an assumption."""
+    storage_type: str = ""
+    tier: int | None = None
+    """MB/s bought for every TiB, where they are bought so."""
 
 
 @dataclass(frozen=True)

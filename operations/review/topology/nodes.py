@@ -147,6 +147,7 @@ def reservation(properties: Mapping[str, Any], name: str, *, block: bool = False
         "Capacity Block" if block else "capacity reservation",
         told(lambda: number(properties.get("InstanceCount"))),
         "" if ends is None else "end not known" if isinstance(ends, NotKnown) else f"ends {ends}",
+        told(lambda: text(properties.get("InstanceType"))),
     )
 
 

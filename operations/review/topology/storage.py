@@ -54,6 +54,7 @@ def _lustre(picture: Picture, file_system: Lustre, names: Names) -> FileSystem:
     deployment = told(lambda: text(file_system.configuration("DeploymentType")) or "SCRATCH_1")
     storage = told(lambda: text(own.get("StorageType")) or "SSD")
     gib = told(lambda: _gib(file_system))
+    tier = told(lambda: number(file_system.configuration("PerUnitStorageThroughput")))
     kind = deployment if isinstance(deployment, str) else "of a type that is not known"
     notes = [storage] if isinstance(storage, str) and storage != "SSD" else []
     over_efa = told(file_system.over_efa)
@@ -73,6 +74,8 @@ def _lustre(picture: Picture, file_system: Lustre, names: Names) -> FileSystem:
         associations=tuple(_associations(picture, file_system, names)),
         notes=(*notes, _kept(file_system.resource)),
         servers=servers,
+        storage_type=storage if isinstance(storage, str) else "",
+        tier=tier if isinstance(tier, int) else None,
     )
 
 
