@@ -121,6 +121,8 @@ def _file_system(file_system: FileSystem) -> Iterator[Quantity]:
 
 
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
+    if scheduler.kubernetes:
+        yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {scheduler.name}")
     if isinstance(scheduler.size, NotKnown):
         return
     yield _kept(prices.slurm_controller(scheduler.size), 1, f"Slurm controller {scheduler.name}")

@@ -16,7 +16,8 @@ from operations.preflight.network_quotas import (
 )
 from operations.preflight.quotas import Quota
 from operations.preflight.storage_quotas import HDD, KINDS
-from operations.review.bill import NOT_TOLD, sheet_of, uncounted
+from operations.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
+from operations.review.changes.words import tebibytes
 from operations.review.topology.model import Nodes, NotKnown, Reservation, Subnet, Topology
 
 CAPACITY_BLOCK: Final = "Capacity Block"
@@ -62,7 +63,9 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
                 size = "grows by itself"
             else:
                 size = (
-                    f"not known: {tib.because}" if isinstance(tib, NotKnown) else f"{tib:,.1f} TiB"
+                    f"not known: {tib.because}"
+                    if isinstance(tib, NotKnown)
+                    else tebibytes(tib * GIB_PER_TIB)
                 )
             yield Row(f"{file_system.kind} {file_system.name}", size)
             if isinstance(rate, float | int):

@@ -12,8 +12,8 @@ from constructs_lib.rules.template import Template
 from operations.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
 from operations.review.figure import Figure, figure
 from operations.review.topology.model import NotKnown, Placement, Reservation
-from tests.review.subjects import HERE, MARKUP, STRANGE, golden, reviewed
-from tests.rules.cluster_templates import CLUSTER
+from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, reviewed, subnets
+from tests.rules.cluster_templates import CLUSTER, ref, resource
 
 
 def drawn(resources: dict[str, Any]) -> Figure:
@@ -187,3 +187,63 @@ def test_a_choice_that_templates_leave_open_is_said():
 
     assert "Drawn with IsBig is true" in figure_.svg
     assert any(store.name == "Extra" for store in figure_.topology.stores)
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path) -> Figure:
+    """Return a figure of EKS and Batch, whose nodes no launch template describes."""
+    inside = {"Subnets": [ref("S0")]}
+    resources = {
+        **subnets(2),
+        "Eks": resource(
+            "AWS::EKS::Cluster",
+            {"Version": "1.33", "RoleArn": "x", "ResourcesVpcConfig": {"SubnetIds": [ref("S0")]}},
+        ),
+        "Workers": resource(
+            "AWS::EKS::Nodegroup",
+            {
+                "ClusterName": ref("Eks"),
+                "InstanceTypes": ["p5.48xlarge"],
+                "ScalingConfig": {"MaxSize": 8},
+                **inside,
+            },
+        ),
+        "Jobs": resource(
+            "AWS::Batch::ComputeEnvironment",
+            {
+                "Type": "MANAGED",
+                "ComputeResources": {
+                    "Type": "SPOT",
+                    "InstanceTypes": ["p4d.24xlarge"],
+                    "MaxvCpus": 1000,
+                    **inside,
+                },
+            },
+        ),
+        "Containers": resource(
+            "AWS::Batch::ComputeEnvironment",
+            {"Type": "MANAGED", "ComputeResources": {"Type": "FARGATE", "MaxvCpus": 8, **inside}},
+        ),
+    }
+    (made,) = figures(tmp_path / "eks.json", {"Resources": resources})
+    return made
+
+
+def test_nodes_without_a_launch_template_are_drawn(kubernetes: Figure):
+    """EKS and Batch launch nodes by type alone; Batch counts them by vCPU, 96 of a p4d."""
+    found = {nodes.name: nodes for nodes in kubernetes.topology.nodes}
+
+    assert (found["Workers"].count, found["Workers"].type_name) == (8, "p5.48xlarge")
+    assert (found["Jobs"].count, found["Jobs"].market) == (11, "spot")
+    assert found["Containers"].type_name == "Fargate"
+    assert isinstance(found["Containers"].count, NotKnown)
+
+
+def test_a_kubernetes_cluster_is_drawn_with_its_node_groups(kubernetes: Figure):
+    """An EKS cluster is no empty box, and says whether the internet reaches its API."""
+    (scheduler,) = kubernetes.topology.vpcs[0].subnets[0].schedulers
+
+    assert scheduler.queues == [("pods", ["Workers"])]
+    assert "Kubernetes (Amazon EKS) Eks" in kubernetes.svg
+    assert "API reached from the internet" in kubernetes.svg
+    assert "Not drawn" not in kubernetes.svg

@@ -27,6 +27,11 @@ from operations.review.topology.naming import Names
 
 GIB_PER_TIB: Final = 1024
 BUCKET: Final = "AWS::S3::Bucket"
+FSX: Final = {
+    "ONTAP": "FSx for NetApp ONTAP",
+    "OPENZFS": "FSx for OpenZFS",
+    "WINDOWS": "FSx for Windows File Server",
+}
 STORES: Final = {
     BUCKET: "S3 bucket",
     "AWS::ECR::Repository": "ECR repository",
@@ -162,7 +167,9 @@ def _other(resource: ResolvedResource, names: Names) -> FileSystem:
     return FileSystem(
         name=names.of(resource.place),
         place=resource.place,
-        kind=f"FSx {kind.title()}" if isinstance(kind, str) else "FSx, of a type that is not known",
+        kind=FSX.get(kind, f"FSx {kind}")
+        if isinstance(kind, str)
+        else "FSx, of a type that is not known",
         tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
         gigabytes_per_second=None,
         subnets=told(lambda: keys(own.get("SubnetIds"))),
