@@ -16,6 +16,8 @@ from operations.preflight.network_quotas import (
 )
 from operations.preflight.quotas import Quota
 from operations.preflight.storage_quotas import HDD, KINDS
+from operations.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
+from operations.review.changes.words import tebibytes
 from operations.review.topology.model import Nodes, NotKnown, Reservation, Subnet, Topology
 
 CAPACITY_BLOCK: Final = "Capacity Block"
@@ -45,7 +47,7 @@ def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> lis
         Numbers("Capacity", list(_capacity(topologies, spec))),
         Numbers("Addresses at full size", list(_addresses(topologies, spec))),
         Numbers("Service quotas that it takes", list(_quotas(topologies, spec))),
-        Numbers("Cost", list(_cost(spec))),
+        Numbers("Cost", list(_cost(topologies, spec))),
     ]
     return [each for each in found if each.rows]
 
@@ -61,7 +63,9 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
                 size = "grows by itself"
             else:
                 size = (
-                    f"not known: {tib.because}" if isinstance(tib, NotKnown) else f"{tib:,.1f} TiB"
+                    f"not known: {tib.because}"
+                    if isinstance(tib, NotKnown)
+                    else tebibytes(tib * GIB_PER_TIB)
                 )
             yield Row(f"{file_system.kind} {file_system.name}", size)
             if isinstance(rate, float | int):
@@ -91,8 +95,9 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     accelerator, cards = nodes.instance.accelerator, nodes.instance.network_cards
     if isinstance(count, int) and accelerator.count:
         memory = accelerator.memory_mib * accelerator.count * count / 1024 / 1024
+        size = f"{memory:,.1f} TiB" if memory >= 1 else f"{memory * 1024:,.0f} GiB"
         note = f"{accelerator.count} a node"
-        note += f"; {memory:,.1f} TiB of memory on them" if memory else ""
+        note += f"; {size} of memory on them" if memory else ""
         yield Row(
             f"{accelerator.plural} of {name}",
             f"{count * accelerator.count:,} {accelerator.name}",
@@ -148,10 +153,14 @@ def _addresses_of(subnet: Subnet) -> Row:
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
     nodes = [n for t in topologies for n in t.nodes]
-    unknown = any(not isinstance(n.count, int) or n.instance is None for n in nodes)
+    unknown = any(not isinstance(n.count, int) for n in nodes)
     more = "at least: not all nodes are known" if unknown else ""
-    for quota, amount in _vcpus(nodes).items():
-        yield _quota(quota, f"{amount:,} vCPU", more)
+    for quota, (amount, others) in _vcpus(nodes).items():
+        if amount:
+            least = f"at least: {', '.join(others)} not counted" if others else more
+            yield _quota(quota, f"{amount:,} vCPU", least)
+        else:
+            yield _quota(quota, "not known", f"the vCPU of {', '.join(others)} are not known here")
     vpcs = [vpc for t in topologies for vpc in t.vpcs]
     subnets = [s for vpc in vpcs for s in vpc.subnets]
     interfaces = _interfaces(nodes, subnets)
@@ -176,13 +185,22 @@ def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Ite
         yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
 
 
-def _vcpus(found: Sequence[Nodes]) -> dict[Quota, int]:
-    vcpus: dict[Quota, int] = {}
+def _vcpus(found: Sequence[Nodes]) -> dict[Quota, tuple[int, list[str]]]:
+    """Return the vCPU of each quota, and the types that count against it and are not known."""
+    vcpus: dict[Quota, tuple[int, list[str]]] = {}
     for nodes in found:
-        if isinstance(nodes.count, int) and nodes.instance is not None and _on_demand(nodes):
-            for families, quota in ON_DEMAND:
-                if letters(nodes.instance.name) in families:
-                    vcpus[quota] = vcpus.get(quota, 0) + nodes.count * nodes.instance.vcpus
+        if not isinstance(nodes.count, int) or not isinstance(nodes.type_name, str):
+            continue
+        if not _on_demand(nodes):
+            continue
+        for families, quota in ON_DEMAND:
+            if letters(nodes.type_name) in families:
+                amount, others = vcpus.get(quota, (0, []))
+                if nodes.instance is None:
+                    others = [*others, f"{nodes.count:,} {nodes.type_name}"]
+                else:
+                    amount += nodes.count * nodes.instance.vcpus
+                vcpus[quota] = (amount, others)
     return vcpus
 
 
@@ -220,19 +238,34 @@ def _quota(quota: Quota, value: str, note: str = "") -> Row:
     return Row(quota.name, value, " ".join(filter(None, (quota.service, quota.code, note))))
 
 
-def _cost(spec: EnvironmentSpec | None) -> Iterator[Row]:
-    if spec is None:
-        yield Row("Cost", "not known", "prices are known of environments, not of templates")
+def _cost(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+    if spec is not None:
+        full = "every node and every SageMaker instance at once"
+        yield from _cost_of(spec.cost_sheet(), full, "no node and no job runs")
         return
-    sheet: CostSheet = spec.cost_sheet()
-    yield Row("At full size", _money(sheet.full), "every node and every SageMaker instance at once")
-    yield Row("Idle", _money(sheet.idle), "no node and no job runs")
+    for topology in topologies:
+        sheet, missing = sheet_of(topology), uncounted(topology)
+        if sheet is None:
+            yield Row("Cost", "not known", "the templates do not say their Region; write --region")
+            continue
+        if sheet.lines:
+            yield from _cost_of(sheet, f"every node at once; {NOT_TOLD}", "no node runs")
+        else:
+            named = ", ".join(quantity.purpose for quantity in sheet.unpriced) or "nothing priced"
+            yield Row("Cost", "not known", f"{named}; {NOT_TOLD}")
+        if missing:
+            yield Row("Not in the sum", "not known", ", ".join(missing))
+
+
+def _cost_of(sheet: CostSheet, full: str, idle: str) -> Iterator[Row]:
+    yield Row("At full size", _money(sheet.full), full)
+    yield Row("Idle", _money(sheet.idle), idle)
     for line in sheet.dominating(3):
         share = f"{float(sheet.share(line)):.0%} of the whole"
         yield Row(f"of it {line.quantity.purpose}", _money(line.full), share)
     if sheet.unpriced:
         names = ", ".join(quantity.purpose for quantity in sheet.unpriced)
-        yield Row("Without a price", "not known", names)
+        yield Row("Without a price", "not known", f"{names}; not in the sum")
 
 
 def _money(amount: Amount) -> str:

@@ -1,6 +1,6 @@
 """Everything that a review has to say, before it is written in any format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +8,16 @@ from constructs_lib.rules.rule import Finding
 from operations.audit.judgement import judged
 from operations.audit.report import Report as Audit
 from operations.review.baseline import Baseline
+from operations.review.bill import GIB_PER_TIB
 from operations.review.changes.change import Change, Danger, worst
+from operations.review.changes.words import tebibytes
 from operations.review.exceptions import OWN, Packs, read_packs
 from operations.review.figure import Figure, figure
 from operations.review.judging import Access, judged_access, judged_changes
 from operations.review.numbers import Numbers, numbers, total_accelerators
 from operations.review.sizes import Size, sizes
 from operations.review.subject import Subject
-from operations.review.topology.model import NotKnown, Topology, words
+from operations.review.topology.model import FileSystem, NotKnown, Topology, words
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,8 @@ def _excused(finding: Finding, packs: Packs | None) -> bool:
 
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     """Return in one line what is built."""
-    parts = []
-    for topology in topologies:
-        for nodes in topology.nodes:
-            count = f"{nodes.count:,}" if isinstance(nodes.count, int) else "an unknown number of"
-            name = words(nodes.type_name, "nodes of a type that is not known")
-            parts.append(f"{count} {name}")
-        for system in topology.file_systems:
-            size = system.tebibytes
-            tib = f"{size:,.1f} TiB of " if isinstance(size, float | int) else ""
-            rate = system.gigabytes_per_second
-            fast = f" at {rate:,.3g} GB/s" if isinstance(rate, float | int) else ""
-            parts.append(f"{tib}{system.kind}{fast}")
+    parts = list(_nodes(topologies))
+    parts += [_file_system(system) for each in topologies for system in each.file_systems]
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
     together = f" ({', '.join(gpus)} together)" if gpus else ""
     built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
@@ -124,6 +116,27 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     many = len(subject.templates)
     stacks = f"{many} stack{'' if many == 1 else 's'}"
     return f"{built}{where}; {resources} resources in {stacks}"
+
+
+def _nodes(topologies: Sequence[Topology]) -> Iterator[str]:
+    """Yield the nodes of each type, those of all groups together."""
+    counts: dict[str, list[int | None]] = {}
+    for nodes in (nodes for topology in topologies for nodes in topology.nodes):
+        name = words(nodes.type_name, "nodes of a type that is not known")
+        counts.setdefault(name, []).append(nodes.count if isinstance(nodes.count, int) else None)
+    for name, found in counts.items():
+        known = sum(count or 0 for count in found)
+        if None not in found:
+            yield f"{known:,} {name}"
+        else:
+            yield f"{f'at least {known:,}' if known else 'an unknown number of'} {name}"
+
+
+def _file_system(system: FileSystem) -> str:
+    size, rate = system.tebibytes, system.gigabytes_per_second
+    tib = f"{tebibytes(size * GIB_PER_TIB)} of " if isinstance(size, float | int) else ""
+    fast = f" at {rate:,.3g} GB/s" if isinstance(rate, float | int) else ""
+    return f"{tib}{system.kind}{fast}"
 
 
 def _where(topologies: Sequence[Topology]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from constructs_lib.catalogue.prices import on_demand, price
 from operations.cli import main
 from operations.review import command
 from operations.review.baseline import baseline
@@ -15,6 +16,7 @@ from operations.review.security.traffic import Traffic, merged
 from operations.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
 from operations.review.subject import SubjectError, of_files
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
+from tests.rules.cluster_templates import ref, resource
 
 
 @pytest.fixture
@@ -177,19 +179,68 @@ def test_every_exception_is_in_the_report(tmp_path: Path):
 
 
 def test_numbers_of_templates_are_theirs():
-    """GPUs, Gbps, TiB, GB/s and quotas come from the templates; cost is not known of them."""
+    """GPUs, Gbps, TiB, GB/s, quotas and cost come from the templates alone."""
     found = {
         row.what: row.value
         for group in reviewed(golden("ultracluster")).numbers
         for row in group.rows
     }
 
-    assert found["GPUs of Nodes"] == "4,096 A100"
-    assert found["Network of each Nodes node"] == "400 Gbps"
+    assert found["GPUs of Slurm/Nodes"] == "4,096 A100"
+    assert found["Network of each Slurm/Nodes node"] == "400 Gbps"
     assert found["Lustre PERSISTENT_2 Lustre"] == "98.4 TiB"
     assert found["Running On-Demand P instances"] == "49,152 vCPU"
     assert found["Lustre Persistent_2 storage capacity"] == "100,800 GiB"
-    assert found["Cost"] == "not known"
+    assert found["of it reserved by Placement/Reservation"].startswith("11,242.31 USD an hour")
+    assert found["of it Lustre Lustre"] == "82.85 USD an hour, 60,480 a month"
+    assert found["Without a price"] == "not known"
+
+
+def test_a_stranger_s_nodes_have_a_price_where_the_region_is_known(tmp_path: Path):
+    """A reservation is billed whole, nodes beyond it by number; HyperPod's price is not known."""
+    resources = {
+        "Kept": resource(
+            "AWS::EC2::CapacityReservation",
+            {"InstanceType": "p5.48xlarge", "InstanceCount": 4, "InstancePlatform": "Linux/UNIX"},
+        ),
+        "Template": resource(
+            "AWS::EC2::LaunchTemplate",
+            {
+                "LaunchTemplateData": {
+                    "InstanceType": "p5.48xlarge",
+                    "CapacityReservationSpecification": {
+                        "CapacityReservationTarget": {"CapacityReservationId": ref("Kept")}
+                    },
+                }
+            },
+        ),
+        "Group": resource(
+            "AWS::AutoScaling::AutoScalingGroup",
+            {
+                "MinSize": "0",
+                "MaxSize": "10",
+                "LaunchTemplate": {"LaunchTemplateId": ref("Template"), "Version": "1"},
+            },
+        ),
+        "Pod": resource(
+            "AWS::SageMaker::Cluster",
+            {"InstanceGroups": [{"InstanceType": "ml.p5.48xlarge", "InstanceCount": 2}]},
+        ),
+    }
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"Resources": resources}))
+
+    def cost(region: str | None) -> dict[str, str]:
+        groups = reviewed([str(path)], region=region).numbers
+        return {r.what: r.value + r.note for group in groups for r in group.rows}
+
+    found = cost("us-east-1")
+    each = price(on_demand("p5.48xlarge"), "us-east-1")
+    assert each is not None
+    assert found["At full size"].startswith(f"{10 * each.usd:,.2f} USD an hour")
+    assert found["Idle"].startswith(f"{4 * each.usd:,.2f} USD an hour")
+    assert "Pod" in found["Without a price"]
+    assert "--region" in cost(None)["Cost"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from constructs_lib.rules.template import Template
 from operations.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
 from operations.review.figure import Figure, figure
 from operations.review.topology.model import NotKnown, Placement, Reservation
-from tests.review.subjects import HERE, MARKUP, STRANGE, golden, reviewed
-from tests.rules.cluster_templates import CLUSTER
+from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, reviewed, subnets
+from tests.rules.cluster_templates import CLUSTER, ref, resource
 
 
 def drawn(resources: dict[str, Any]) -> Figure:
@@ -32,19 +32,20 @@ def foreign() -> Figure:
 
 def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
     """Type, number, cards and interfaces are the template's, not the spec's."""
-    (nodes,) = ours.topology.nodes
+    nodes, login = ours.topology.nodes
 
     assert (nodes.count, nodes.type_name) == (512, "p4d.24xlarge")
+    assert (login.count, login.type_name) == (1, "m6i.xlarge")
+    assert login.role == "in no queue: login or service nodes"
     interfaces, placement, reservation = nodes.interfaces, nodes.placement, nodes.reservation
     assert not isinstance(interfaces, NotKnown)
     assert isinstance(placement, Placement)
     assert isinstance(reservation, Reservation)
     assert [(i.card, i.kind) for i in interfaces] == [
-        (0, "interface"),
-        (0, "efa-only"),
-        (1, "efa-only"),
-        (2, "efa-only"),
-        (3, "efa-only"),
+        (0, "efa"),
+        (1, "efa"),
+        (2, "efa"),
+        (3, "efa"),
     ]
     assert placement.strategy == "cluster"
     assert reservation.count == 512
@@ -65,11 +66,11 @@ def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
 
 
 def test_addresses_are_counted_by_what_takes_them(ours: Figure):
-    """512 nodes at one address, 86 file servers, 11 endpoints; NAT lies in the other subnet."""
+    """512 nodes at four addresses, a login node, 86 file servers, 11 endpoints; NAT elsewhere."""
     training, public = (s for vpc in ours.topology.vpcs for s in vpc.subnets)
 
-    assert training.used == 512 + 86 + 11
-    assert training.addresses == 4091
+    assert training.used == 512 * 4 + 1 + 86 + 11
+    assert training.addresses == 8192 - 5
     assert training.jobs[0].each == 5
     assert (public.used, public.way_out) == (1, "internet gateway")
     assert training.nat_subnet == public.key
@@ -186,3 +187,63 @@ def test_a_choice_that_templates_leave_open_is_said():
 
     assert "Drawn with IsBig is true" in figure_.svg
     assert any(store.name == "Extra" for store in figure_.topology.stores)
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path) -> Figure:
+    """Return a figure of EKS and Batch, whose nodes no launch template describes."""
+    inside = {"Subnets": [ref("S0")]}
+    resources = {
+        **subnets(2),
+        "Eks": resource(
+            "AWS::EKS::Cluster",
+            {"Version": "1.33", "RoleArn": "x", "ResourcesVpcConfig": {"SubnetIds": [ref("S0")]}},
+        ),
+        "Workers": resource(
+            "AWS::EKS::Nodegroup",
+            {
+                "ClusterName": ref("Eks"),
+                "InstanceTypes": ["p5.48xlarge"],
+                "ScalingConfig": {"MaxSize": 8},
+                **inside,
+            },
+        ),
+        "Jobs": resource(
+            "AWS::Batch::ComputeEnvironment",
+            {
+                "Type": "MANAGED",
+                "ComputeResources": {
+                    "Type": "SPOT",
+                    "InstanceTypes": ["p4d.24xlarge"],
+                    "MaxvCpus": 1000,
+                    **inside,
+                },
+            },
+        ),
+        "Containers": resource(
+            "AWS::Batch::ComputeEnvironment",
+            {"Type": "MANAGED", "ComputeResources": {"Type": "FARGATE", "MaxvCpus": 8, **inside}},
+        ),
+    }
+    (made,) = figures(tmp_path / "eks.json", {"Resources": resources})
+    return made
+
+
+def test_nodes_without_a_launch_template_are_drawn(kubernetes: Figure):
+    """EKS and Batch launch nodes by type alone; Batch counts them by vCPU, 96 of a p4d."""
+    found = {nodes.name: nodes for nodes in kubernetes.topology.nodes}
+
+    assert (found["Workers"].count, found["Workers"].type_name) == (8, "p5.48xlarge")
+    assert (found["Jobs"].count, found["Jobs"].market) == (11, "spot")
+    assert found["Containers"].type_name == "Fargate"
+    assert isinstance(found["Containers"].count, NotKnown)
+
+
+def test_a_kubernetes_cluster_is_drawn_with_its_node_groups(kubernetes: Figure):
+    """An EKS cluster is no empty box, and says whether the internet reaches its API."""
+    (scheduler,) = kubernetes.topology.vpcs[0].subnets[0].schedulers
+
+    assert scheduler.queues == [("pods", ["Workers"])]
+    assert "Kubernetes (Amazon EKS) Eks" in kubernetes.svg
+    assert "API reached from the internet" in kubernetes.svg
+    assert "Not drawn" not in kubernetes.svg

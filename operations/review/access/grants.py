@@ -39,7 +39,7 @@ class Grant:
     resource: str
     """A pattern, with `<stack/id>` for references; or `!` and patterns for NotResource."""
     principal: str
-    """`AWS:...`, `Service:...`, or empty in a policy of an identity."""
+    """`AWS:...`, `Service:...`, `!` and those of NotPrincipal; empty in an identity's policy."""
     conditions: Conditions
     written: str = field(default="", compare=False)
     """The action as it is written."""
@@ -179,13 +179,18 @@ def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[str]:
-    for name, sign in (("Principal", ""), ("NotPrincipal", "!")):
-        stated = statement.get(name)
-        if isinstance(stated, Mapping):
-            for kind, values in stated.items():
-                yield from (f"{sign}{kind}:{token(value)}" for value in listed(values))
-        elif stated is not None:
-            yield f"{sign}AWS:{token(stated)}"
+    yield from _named(statement.get("Principal"))
+    excluded = sorted(_named(statement.get("NotPrincipal")))
+    if excluded:
+        yield "!" + "|".join(excluded)
+
+
+def _named(stated: Any) -> Iterator[str]:
+    if isinstance(stated, Mapping):
+        for kind, values in stated.items():
+            yield from (f"{kind}:{token(value)}" for value in listed(values))
+    elif stated is not None:
+        yield f"AWS:{token(stated)}"
 
 
 def _conditions(stated: Any) -> Conditions:
@@ -229,14 +234,28 @@ def _pattern_covers(wide: str, narrow: str) -> bool:
         mine = frozenset(wide[1:].split("|"))
         if narrow.startswith("!"):
             return all(any(_glob(other, part) for other in narrow[1:].split("|")) for part in mine)
-        return False
+        return all(_apart(part, narrow) for part in mine)
     return not narrow.startswith("!") and _glob(wide, narrow)
 
 
+def _apart(one: str, other: str) -> bool:
+    """Whether no text is matched by both of two patterns, as far as that is sure."""
+    if "<" in one or "<" in other:
+        return False
+    heads = [re.split(r"[*?]", pattern, maxsplit=1)[0] for pattern in (one, other)]
+    if not heads[0].startswith(heads[1]) and not heads[1].startswith(heads[0]):
+        return True
+    return heads[1] == other and not _glob(one, other)
+
+
 def _principal_covers(wide: str, narrow: str) -> bool:
-    if wide in (narrow, "AWS:*"):
-        return not narrow.startswith("!") or wide == narrow
-    return False
+    if wide == narrow:
+        return True
+    if wide.startswith("!"):
+        # Whoever excludes less means more.
+        return narrow.startswith("!") and set(wide[1:].split("|")) <= set(narrow[1:].split("|"))
+    # NotPrincipal also means services, which the AWS principal `*` is not said to.
+    return wide == "AWS:*" and not narrow.startswith("!")
 
 
 def _glob(wide: str, narrow: str) -> bool:

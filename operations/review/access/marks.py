@@ -1,5 +1,6 @@
 """What of a statement a reviewer must look at."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -96,6 +97,19 @@ def wildcards(stated: Stated) -> Iterator[Mark]:
             )
 
 
+def elsewhere(stated: Stated) -> Iterator[Mark]:
+    """Yield a mark for each resource of an account that is written as a number."""
+    for value in listed(stated.body.get("Resource")):
+        account = _account(token(value))
+        if account.isdigit():
+            yield Mark("outside", f"account {account} is meant by its number", GUIDE)
+
+
+def _account(arn: str) -> str:
+    """Return the account of an ARN, or what stands in place of one."""
+    return arn.split(":")[4] if arn.count(":") >= 5 else arn  # noqa: PLR2004
+
+
 def unknown(stated: Stated) -> Iterator[Mark]:
     """Yield a mark for what the templates, or the reference, do not tell."""
     for action in listed(stated.body.get("Action")):
@@ -117,7 +131,7 @@ def trusted(stated: Stated, who: tuple[str, ...], names: Names) -> Iterator[Mark
     """Yield a mark for anybody, other accounts, and services without a guard."""
     keys = _condition_keys(stated)
     limited = bool(keys & LIMITING)
-    if ANYBODY in who:
+    if any(name.startswith(ANYBODY) for name in who):
         yield Mark(
             "public",
             "anybody is meant, "
@@ -128,10 +142,10 @@ def trusted(stated: Stated, who: tuple[str, ...], names: Names) -> Iterator[Mark
     principal = stated.body.get("Principal")
     given = principal if isinstance(principal, Mapping) else {"AWS": principal}
     for value in listed(given.get("AWS")):
-        text = token(value)
-        account = text.split(":")[4] if text.count(":") >= 5 else text  # noqa: PLR2004
+        account = _account(token(value))
         if account.isdigit():
             yield Mark("outside", f"account {account} is meant by its number", GUIDE)
+    yield from _vouched(stated, names)
     guarded = bool(keys & {"aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid"})
     for value in listed(given.get("Service")):
         if token(value) in FOR_OTHERS and not guarded:
@@ -142,7 +156,51 @@ def trusted(stated: Stated, who: tuple[str, ...], names: Names) -> Iterator[Mark
             )
 
 
-def _condition_keys(stated: Stated) -> set[str]:
+def _vouched(stated: Stated, names: Names) -> Iterator[Mark]:
+    """Yield a mark where an identity provider vouches for whoever asks it."""
+    principal = stated.body.get("Principal")
+    for value in listed(principal.get("Federated") if isinstance(principal, Mapping) else None):
+        provider = names.text(value)
+        if ":saml-provider/" in provider:
+            # Whom it vouches for is managed by the account's own organization.
+            continue
+        subjects = [
+            token(subject)
+            for key, values in _conditions(stated)
+            if key.endswith(SUBJECTS)
+            for subject in listed(values)
+            if token(subject) != EVERY_AUDIENCE
+        ]
+        if not subjects:
+            yield Mark(
+                "public",
+                f"no condition says for whom: everybody for whom {provider} vouches, of any "
+                "organization",
+                f"{GUIDE}, roles for OIDC federation: name the subject",
+                "high",
+            )
+        for subject in (s for s in subjects if OPEN_SUBJECT.fullmatch(s)):
+            yield Mark(
+                "public",
+                f"subject {subject} is that of everybody for whom {provider} vouches",
+                f"{GUIDE}, roles for OIDC federation: name the subject",
+                "high",
+            )
+
+
+SUBJECTS: Final = (":sub", ":aud", ":email", ":amr", ":oaud", ":repository", ":actor")
+"""Ends of the condition keys that say whom an identity provider vouches for."""
+EVERY_AUDIENCE: Final = "sts.amazonaws.com"
+"""The audience that everybody asks for who wants to come to AWS."""
+OPEN_SUBJECT: Final = re.compile(r"(repo:|project_path:|system:serviceaccount:)?\*[:/*]*")
+
+
+def _conditions(stated: Stated) -> Iterator[tuple[str, object]]:
     given = stated.body.get("Condition")
-    operators = given.values() if isinstance(given, Mapping) else ()
-    return {str(name).lower() for keys in operators if isinstance(keys, Mapping) for name in keys}
+    for keys in given.values() if isinstance(given, Mapping) else ():
+        for name, values in keys.items() if isinstance(keys, Mapping) else ():
+            yield str(name).lower(), values
+
+
+def _condition_keys(stated: Stated) -> set[str]:
+    return {name for name, _ in _conditions(stated)}

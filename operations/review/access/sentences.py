@@ -67,13 +67,18 @@ KEYS: Final[Mapping[str, str]] = {
 
 def principals(stated: Stated, names: Names) -> Iterator[str]:
     """Yield who a trust or a policy of a resource speaks of."""
-    for field, but in (("Principal", ""), ("NotPrincipal", "anybody but ")):
-        value = stated.body.get(field)
-        if isinstance(value, Mapping):
-            for kind, entries in value.items():
-                yield from (but + _principal(str(kind), v, names) for v in listed(entries))
-        elif value is not None:
-            yield but + _principal("AWS", value, names)
+    yield from _principals(stated.body.get("Principal"), names)
+    excluded = list(_principals(stated.body.get("NotPrincipal"), names))
+    if excluded:
+        yield f"{ANYBODY} but {' and '.join(excluded)}"
+
+
+def _principals(stated: Any, names: Names) -> Iterator[str]:
+    if isinstance(stated, Mapping):
+        for kind, entries in stated.items():
+            yield from (_principal(str(kind), value, names) for value in listed(entries))
+    elif stated is not None:
+        yield _principal("AWS", stated, names)
 
 
 def _principal(kind: str, value: Any, names: Names) -> str:
@@ -154,15 +159,17 @@ def condition(operator: str, name: str, values: Any, names: Names) -> str:
 
 def actions(levels: tuple[tuple[Level, tuple[str, ...]], ...], body: Mapping[str, Any]) -> str:
     """Return the actions as a sentence has them, what can do most first."""
+    # Who may never do everything might still do something.
+    all_of_it = "anything" if body.get("Effect") == "Deny" else "everything"
     excluded = listed(body.get("NotAction"))
     if excluded:
-        return f"do everything but {', '.join(map(str, excluded))}"
+        return f"do {all_of_it} but {', '.join(map(str, excluded))}"
     if not levels:
         return "do nothing"
     if any(name in ("*", "*:*") for _, names in levels for name in names):
-        return "do everything"
+        return f"do {all_of_it}"
     services = [name[:-2] for _, names in levels for name in names if name.endswith(":*")]
-    parts = [f"do everything in {', '.join(services)}"] if services else []
+    parts = [f"do {all_of_it} in {', '.join(services)}"] if services else []
     for level, names in levels:
         rest = [name for name in names if not name.endswith(":*")]
         parts += [f"{VERBS[level]} ({', '.join(rest)})"] if rest else []
@@ -179,6 +186,9 @@ def sentence(
     """Return a statement as one sentence."""
     subject = " and ".join(who) or "nobody"
     verb = "may" if stated.allows else "may never"
+    if not stated.allows and subject.startswith(ANYBODY):
+        # "Anybody may never" is no English, and means nobody.
+        subject, verb = f"nobody{subject.removeprefix(ANYBODY)}", "may"
     if stated.kind == "trust":
         words = f"{subject} {verb} take {on[0] if on else 'the role'}"
         if "sts:AssumeRole" not in what:

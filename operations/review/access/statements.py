@@ -14,7 +14,7 @@ from operations.review.access import escalation
 from operations.review.access.grants import listed, token
 from operations.review.access.identities import ADMINISTRATOR, read_identities
 from operations.review.access.levels import by_level
-from operations.review.access.marks import GUIDE, takes_part, trusted, unknown, wildcards
+from operations.review.access.marks import GUIDE, elsewhere, takes_part, trusted, unknown, wildcards
 from operations.review.access.naming import Names, noun, short
 from operations.review.access.policies import IDENTITIES, Stated, read
 from operations.review.access.sentences import (
@@ -168,6 +168,8 @@ class _Reader:
         if not stated.allows:
             return
         yield from wildcards(stated)
+        if stated.kind == "identity":
+            yield from elsewhere(stated)
         if stated.kind != "identity":
             yield from trusted(stated, who, self._names)
         mine = {action.lower() for action in map(token, listed(stated.body.get("Action")))}

@@ -17,6 +17,7 @@ from operations.review.changes.sources import (
     SLURM,
     SLURM_SIZE,
     SUBNETS_OF_GROUP,
+    api,
 )
 from operations.review.changes.update import Side
 from operations.review.changes.verdict import Site, Verdict, at, changed, coming, going
@@ -25,6 +26,7 @@ from operations.review.changes.words import count, known_text, quoted
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+KUBERNETES: Final = "AWS::EKS::Nodegroup"
 
 
 def accelerators(instance_type: Any, nodes: int) -> str:
@@ -147,6 +149,9 @@ def instance_type(side: Side, launcher: ResolvedResource | None) -> Any:
     own = at(launcher.properties, ("InstanceConfigs",))
     if isinstance(own, list) and len(own) == 1:
         return at(own[0], ("InstanceType",))
+    types = launcher.properties.get("InstanceTypes")
+    if isinstance(types, list) and len(types) == 1:
+        return types[0]
     for path in (("LaunchTemplate", "LaunchTemplateId"), ("CustomLaunchTemplate", "TemplateId")):
         try:
             found = side.resources.get(key(at(launcher.properties, path)))  # type: ignore[arg-type]
@@ -163,10 +168,20 @@ SIZES: Final[Mapping[tuple[str, ...], str]] = {
     ("DesiredCapacity",): "as many as",
     ("ScalingConfiguration", "MaxInstanceCount"): "at most",
     ("ScalingConfiguration", "MinInstanceCount"): "at least",
+    ("ScalingConfig", "MaxSize"): "at most",
+    ("ScalingConfig", "MinSize"): "at least",
+    ("ScalingConfig", "DesiredSize"): "as many as",
 }
 
 
-@changed(GROUP, NODE_GROUP)
+GUIDES: Final[Mapping[str, str]] = {
+    GROUP: SCALING,
+    NODE_GROUP: SLURM_SIZE,
+    KUBERNETES: api("EKS", "UpdateNodegroupConfig"),
+}
+
+
+@changed(GROUP, NODE_GROUP, KUBERNETES)
 def sizes(site: Site) -> Iterator[Verdict]:
     """Judge how many nodes a group has."""
     for path, words in SIZES.items():
@@ -178,7 +193,7 @@ def sizes(site: Site) -> Iterator[Verdict]:
 
 def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[Verdict]:
     kind = instance_type(site.moment.new, site.new)
-    guide = SCALING if site.type == GROUP else SLURM_SIZE
+    guide = GUIDES[site.type]
     if was is None or now is None:
         yield Verdict(
             Danger.CANNOT_TELL,
@@ -235,34 +250,33 @@ def group_changed(site: Site) -> Iterator[Verdict]:
         )
 
 
-@going(GROUP, NODE_GROUP)
+@going(GROUP, NODE_GROUP, KUBERNETES)
 def group_removed(site: Site) -> Iterator[Verdict]:
     """Judge nodes that go with their group."""
     assert site.old is not None  # noqa: S101  (it was there)
     name = (
         ("MaxSize",)
         if site.old.resource_type == GROUP
-        else (
-            "ScalingConfiguration",
-            "MaxInstanceCount",
-        )
+        else ("ScalingConfig", "MaxSize")
+        if site.old.resource_type == KUBERNETES
+        else ("ScalingConfiguration", "MaxInstanceCount")
     )
     most = count(at(site.old.properties, name)) or 0
     nodes = accelerators(instance_type(site.moment.old, site.old), most)
     yield Verdict(
         Danger.INTERRUPTS,
         "its nodes are terminated, with the jobs on them",
-        SCALING if site.old.resource_type == GROUP else SLURM,
+        SLURM if site.old.resource_type == NODE_GROUP else GUIDES[site.old.resource_type],
     )
     yield Verdict(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
 
 
-@coming(GROUP, NODE_GROUP)
+@coming(GROUP, NODE_GROUP, KUBERNETES)
 def group_added(site: Site) -> Iterator[Verdict]:
     """Judge nodes that start with their group."""
     assert site.new is not None  # noqa: S101  (it is there)
     found = site.new.properties
-    names = (("DesiredCapacity",), ("MinSize",), ("ScalingConfiguration", "MinInstanceCount"))
+    names = [path for path, words in SIZES.items() if words != "at most"]
     least = max((count(at(found, name)) or 0 for name in names), default=0)
     if least:
         yield Verdict(

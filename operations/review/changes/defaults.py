@@ -17,12 +17,8 @@ WORDS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Com
 LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
 HARMLESS: Final[dict[str, frozenset[str]]] = {
     "AWS::SSM::Parameter": frozenset({"Value", "Tier", "AllowedPattern", "Policies", "DataType"}),
-    "AWS::Lambda::Function": frozenset(
-        {"Code", "Timeout", "MemorySize", "Runtime", "Handler", "Environment", "LoggingConfig"}
-    ),
-    "AWS::StepFunctions::StateMachine": frozenset(
-        {"Definition", "DefinitionString", "DefinitionSubstitutions", "LoggingConfiguration"}
-    ),
+    "AWS::Lambda::Function": frozenset({"LoggingConfig", "TracingConfig"}),
+    "AWS::StepFunctions::StateMachine": frozenset({"LoggingConfiguration", "TracingConfiguration"}),
     "AWS::CloudWatch::Dashboard": frozenset({"DashboardBody"}),
     "AWS::AutoScaling::AutoScalingGroup": frozenset(
         {"Cooldown", "DefaultInstanceWarmup", "MetricsCollection", "NotificationConfigurations"}

@@ -15,6 +15,8 @@ from operations.review.changes import (  # noqa: F401  (their rules register the
     presence,
     retention,
     routes,
+    services,
+    settings,
 )
 from operations.review.changes.attributes import of_attribute
 from operations.review.changes.change import Danger

@@ -193,10 +193,15 @@ def _trust(some: Sequence[Grant]) -> bool:
 def _place(names: Names, token: str) -> str:
     if token == "*":  # noqa: S105  (a pattern of resources)
         return "everything"
+    if token.startswith("!"):
+        return f"everything but {', '.join(names.readable(part) for part in token[1:].split('|'))}"
     return names.readable(token)
 
 
 def _principal(names: Names, principal: str) -> str:
+    if principal.startswith("!"):
+        excluded = ", ".join(_principal(names, part) for part in principal[1:].split("|"))
+        return f"anybody but {excluded}"
     kind, _, value = principal.partition(":")
     if kind == "Service":
         return OF_SERVICES.get(value, value)

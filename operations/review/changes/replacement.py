@@ -38,6 +38,14 @@ IN_PLACE: Final[Mapping[str, frozenset[str]]] = {
     "AWS::EC2::Instance": frozenset(
         {"InstanceType", "SecurityGroupIds", "UserData", "EbsOptimized"}
     ),
+    "AWS::RDS::DBInstance": frozenset(
+        {
+            "AutoMinorVersionUpgrade",
+            "BackupRetentionPeriod",
+            "MultiAZ",
+            "PreferredMaintenanceWindow",
+        }
+    ),
 }
 
 REFUSED_TWINS: Final[Mapping[str, str]] = {
@@ -54,7 +62,10 @@ one before it deletes the old one."""
 
 ENDS: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::AutoScaling::AutoScalingGroup": ("its nodes end, with the jobs on them", PURPOSE),
+    "AWS::Batch::ComputeEnvironment": ("its instances end, with the jobs on them", PURPOSE),
     "AWS::EC2::Instance": ("the old one ends, with its root volume", PURPOSE),
+    "AWS::EKS::Cluster": ("everything that runs in it ends", PURPOSE),
+    "AWS::EKS::Nodegroup": ("its nodes end, with what runs on them", PURPOSE),
     "AWS::EC2::NatGateway": ("connections through the old one break", PURPOSE),
     "AWS::EC2::PlacementGroup": (
         "nodes of both groups are not close together; the old one cannot go while nodes are in it",
@@ -101,12 +112,12 @@ def create_only(site: Site) -> Iterator[Verdict]:
     sometimes = pointer(site, schema.conditional_create_only)
     if sometimes and sometimes[0] not in IN_PLACE.get(site.type, ()):
         because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
-        yield from of(site, because, sometimes)
+        yield from of(site, because, sometimes, "may")
 
 
-def of(site: Site, because: str, path: Path) -> Iterator[Verdict]:
-    """Yield everything about a replacement."""
-    yield from replaced(site, because)
+def of(site: Site, because: str, path: Path, will: str = "will") -> Iterator[Verdict]:
+    """Yield everything about a replacement; `may` where it is not sure."""
+    yield from replaced(site, because, will)
     if site.type in ENDS:
         yield Verdict(Danger.INTERRUPTS, *ENDS[site.type])
     yield from named_by_hand(site, path)

@@ -42,8 +42,19 @@ STATEFUL: Final = frozenset(
 )
 """Types whose deletion deletes what cannot be made again."""
 
-SNAPSHOT_BY_DEFAULT: Final = frozenset({"AWS::RDS::DBCluster"})
-"""Types that leave a snapshot where no policy is written (the same reference)."""
+SNAPSHOTS: Final = frozenset(
+    {
+        "AWS::DocDB::DBCluster",
+        "AWS::EC2::Volume",
+        "AWS::ElastiCache::CacheCluster",
+        "AWS::ElastiCache::ReplicationGroup",
+        "AWS::Neptune::DBCluster",
+        "AWS::RDS::DBCluster",
+        "AWS::RDS::DBInstance",
+        "AWS::Redshift::Cluster",
+    }
+)
+"""Types of which CloudFormation can make a snapshot (the same reference); of others it refuses."""
 
 LEAVES_OBJECTS: Final[Mapping[str, str]] = {
     "AWS::S3::Bucket": "S3 refuses to delete a bucket that still holds objects",
@@ -69,27 +80,36 @@ def outlives(*resources: ResolvedResource | None, name: str) -> str | None:
     kinds = [resource.resource_type for resource in resources if resource is not None]
     if all(value in KEPT for value in found):
         return "Retain"
-    if all(value in (*KEPT, SNAPSHOT) for value in found):
+    if all(value in (*KEPT, SNAPSHOT) for value in found) and set(kinds) <= SNAPSHOTS:
         return SNAPSHOT
-    if all(value is None for value in found) and set(kinds) <= SNAPSHOT_BY_DEFAULT:
+    written = any(value is not None for value in found)
+    if name == "DeletionPolicy" and not written and all(map(_snapshot_by_default, resources)):
         return SNAPSHOT
     return None
 
 
-def replaced(site: Site, because: str) -> Iterator[Verdict]:
-    """Yield what a replacement does, with what becomes of the data."""
+def _snapshot_by_default(resource: ResolvedResource | None) -> bool:
+    """Whether a snapshot is left where no DeletionPolicy is written (the same reference)."""
+    if resource is None:
+        return True
+    kind, cluster = resource.resource_type, resource.properties.get("DBClusterIdentifier")
+    return kind == "AWS::RDS::DBCluster" or (kind == "AWS::RDS::DBInstance" and cluster is None)
+
+
+def replaced(site: Site, because: str, will: str = "will") -> Iterator[Verdict]:
+    """Yield what a replacement does, with what becomes of the data; `may` where it is not sure."""
     old = site.old
     assert old is not None  # noqa: S101  (only what was there is replaced)
     name, instead = site.name, _instead(old)
     if old.resource_type not in STATEFUL:
-        yield Verdict(Danger.REPLACES, f"{name} will be replaced", because, instead, remakes=True)
+        yield Verdict(Danger.REPLACES, f"{name} {will} be replaced", because, instead, remakes=True)
         return
     data = holdings(old)
     kept = outlives(site.old, site.new, name="UpdateReplacePolicy")
     if kept == "Retain":
         yield Verdict(
             Danger.REPLACES,
-            f"{name} will be replaced by an empty one; the old one with {data} is left behind, "
+            f"{name} {will} be replaced by an empty one; the old one with {data} is left behind, "
             "out of the stack",
             f"{because}; UpdateReplacePolicy Retain keeps the old one ({RETENTION})",
             instead,
@@ -106,7 +126,7 @@ def replaced(site: Site, because: str) -> Iterator[Verdict]:
     elif kept == SNAPSHOT:
         yield Verdict(
             Danger.REPLACES,
-            f"{name} will be replaced by an empty one; of {data} a snapshot is left",
+            f"{name} {will} be replaced by an empty one; of {data} a snapshot is left",
             f"{because}; UpdateReplacePolicy Snapshot ({RETENTION})",
             instead,
             remakes=True,
@@ -114,7 +134,7 @@ def replaced(site: Site, because: str) -> Iterator[Verdict]:
     else:
         yield Verdict(
             Danger.LOSES_DATA,
-            f"{name} will be replaced: {data} gone",
+            f"{name} {will} be replaced: {data} gone",
             f"{because}; without UpdateReplacePolicy Retain in both templates the old one is "
             f"deleted ({RETENTION}{_deleted(old)})",
             f"deploy UpdateReplacePolicy: Retain first; {instead}",
@@ -174,7 +194,15 @@ def retention_policy(site: Site) -> Iterator[Verdict]:
         if name == "DeletionPolicy"
         else "an update replaces it"
     )
-    if was and not now and site.type in STATEFUL:
+    if policy(site.new, name) == SNAPSHOT and site.type not in SNAPSHOTS:
+        yield Verdict(
+            Danger.FAILS,
+            f"CloudFormation refuses {name}: Snapshot for {site.name}: it makes no snapshots of "
+            f"{site.type}",
+            RETENTION,
+            f"write {name}: Retain",
+        )
+    elif was and not now and site.type in STATEFUL:
         yield Verdict(
             Danger.LOSES_DATA,
             f"{site.name} is no longer kept: {holdings(site.new)} will be gone when {when}",

@@ -8,6 +8,7 @@ from constructs_lib.rules.template import Template
 from constructs_lib.rules.texts import identity
 from operations.review.changes.change import Change, Danger, Difference
 from operations.review.changes.difference import between, canonical, dotted
+from operations.review.changes.references import types_of, value_alike
 from operations.review.changes.sources import EXPORTS, PARAMETERS
 from operations.review.changes.update import Templates
 
@@ -98,6 +99,7 @@ class _Exports:
         evaluation = stacks.evaluation(lambda _: False)
         self._value = evaluation.value
         self._scopes = stacks.scopes
+        self._types = types_of(templates)
         self.importers: dict[str, set[str]] = {}
         for name, scope in stacks.scopes.items():
             for argument in _imports(scope.template.body):
@@ -116,7 +118,8 @@ class _Exports:
         """Return the identity of the value of an output."""
         if not isinstance(output, Mapping) or stack not in self._scopes:
             return None
-        return identity(self._value(output.get("Value"), self._scopes[stack]))
+        value = self._value(output.get("Value"), self._scopes[stack])
+        return identity(value_alike(value, self._types))
 
 
 def _imports(body: Any) -> Iterator[Any]:

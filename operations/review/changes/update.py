@@ -13,6 +13,7 @@ from constructs_lib.rules.resolved import Link, ResolvedResource, World
 from constructs_lib.rules.template import Template
 from operations.review.access.policies import Stated, read
 from operations.review.changes.pairing import Pairing, pair
+from operations.review.changes.references import alike
 
 Key = tuple[str, str]
 """Stack and logical id of a resource."""
@@ -105,7 +106,8 @@ def update(before: Templates, after: Templates, region: str | None) -> Update:
 
 def _worlds(templates: Templates, region: str | None) -> list[Side]:
     given = [Template(name, body) for name, body in templates.items()]
-    return [Side(w) for w in resolve(given, parameters={}, region=region)[:MOST_WORLDS]]
+    worlds = resolve(given, parameters={}, region=region)[:MOST_WORLDS]
+    return [Side(alike(world)) for world in worlds]
 
 
 def _nearest(side: Side, others: list[Side]) -> Side:

@@ -140,10 +140,11 @@ class _Chart:
 
     def _scheduler(self, scheduler: Scheduler) -> Iterator[str]:
         own = self._id(scheduler.place)
-        yield f'        {own}["{label(f"Slurm {words(scheduler.version)} {scheduler.name}")}"]'
+        called = f"{scheduler.program} {words(scheduler.version)} {scheduler.name}"
+        yield f'        {own}["{label(called)}"]'
         by_name = {nodes.name: nodes for nodes in self._topology.nodes}
         for queue, groups in scheduler.queues:
             for group in groups:
                 if group in by_name:
-                    edge = f'-->|"{label(f"queue {queue}")}"|'
+                    edge = f'-->|"{label(queue if scheduler.kubernetes else f"queue {queue}")}"|'
                     self._edges.append(f"  {own} {edge} {self._id(by_name[group].place)}")

@@ -62,8 +62,10 @@ class NodeDetail:
 
     def _cards(self, width: float) -> float:
         cards = self._interfaces()
-        if not cards or isinstance(self.nodes.interfaces, NotKnown):
+        if isinstance(self.nodes.interfaces, NotKnown):
             return LINE + 4
+        if not self.nodes.interfaces:
+            return (2 if self.nodes.instance else 1) * LINE + 4
         if len(cards) <= MOST_WIDE:
             most = max(map(len, cards.values()))
             return 24 + max(min(most, 3), 1) * 18 + 4
@@ -121,7 +123,8 @@ class NodeDetail:
             ink.text(x + LABEL, y + LINE * 0.75, said, room, style="m", size=SMALL)
             return
         accelerator = instance.accelerator
-        label = f"{accelerator.count} {accelerator.plural}"
+        one = accelerator.plural.removesuffix("s") if accelerator.count == 1 else accelerator.plural
+        label = f"{accelerator.count} {one}"
         if not accelerator.count:
             ink.text(x, y + LINE * 0.75, "accelerators", LABEL - 8, style="m", size=SMALL)
             ink.text(x + LABEL, y + LINE * 0.75, "count not known", room, style="m", size=SMALL)
@@ -163,9 +166,8 @@ class NodeDetail:
             ink.text(x, y + 11 + LINE, speed, LABEL - 8, style="m", size=SMALL)
         if not stated:
             said = "EC2 makes one ordinary interface; none is written"
-            if len(cards) <= 1 or len(cards) > MOST_WIDE:
-                ink.text(x + LABEL, y + 11, said, room, style="m", size=SMALL)
-                return []
+            ink.text(x + LABEL, y + 11, said, room, style="m", size=SMALL)
+            return []
         if len(cards) <= MOST_WIDE:
             return self._wide(ink, x + LABEL, y, room, cards)
         return self._narrow(ink, x + LABEL, y, room, cards)

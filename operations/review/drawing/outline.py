@@ -23,6 +23,7 @@ from operations.review.topology.model import (
     Subnet,
     Topology,
     words,
+    zone_title,
 )
 
 
@@ -44,7 +45,7 @@ def _parts(topology: Topology, context: Context) -> Iterator[Item]:
     for vpc in topology.vpcs:
         title = vpc.name if vpc.outside and vpc.key is None else f"VPC {vpc.name}"
         zones = [
-            Item(zone if zone == "zone not known" else f"Zone {zone}", _subnets(subnets, context))
+            Item(zone_title(zone), _subnets(subnets, context))
             for zone, subnets in vpc.zones().items()
         ]
         border = [*vpc.gateways, *(f"{e.service} gateway endpoint" for e in vpc.gateway_endpoints)]
@@ -159,12 +160,14 @@ def _file_system(file_system: FileSystem, mounts: Sequence[str]) -> Item:
 
 
 def _scheduler(scheduler: Scheduler) -> Item:
+    what = "Pods run" if scheduler.kubernetes else "Queue {}"
     queues = tuple(
-        Item(f"Queue {name} on {', '.join(groups) or 'no node group'}")
+        Item(f"{what.format(name)} on {', '.join(groups) or 'no node group'}")
         for name, groups in scheduler.queues
     )
-    version, size = words(scheduler.version), words(scheduler.size)
-    return Item(f"Slurm controller {scheduler.name}: version {version}, size {size}", queues)
+    version = f"{scheduler.program} {words(scheduler.version, 'version not known')}"
+    facts = ", ".join(filter(None, [version, scheduler.size_words, *scheduler.notes]))
+    return Item(f"{scheduler.title} {scheduler.name}: {facts}", queues)
 
 
 def _homeless(topology: Topology, context: Context) -> Iterator[Item]:

@@ -37,6 +37,7 @@ from operations.review.topology.model import (
     Topology,
     Vpc,
     words,
+    zone_title,
 )
 
 WIDTH: Final = 960.0
@@ -170,7 +171,7 @@ def vpc_frame(vpc: Vpc, context: Context) -> Block:
         blocks: list[Block] = [Anchored(subnet_frame(s, context), s.key) for s in full]
         if rest:
             blocks.append(Grid([small_subnet(s) for s in rest], SMALL_SUBNET))
-        label = zone if zone == "zone not known" else f"Zone {zone}"
+        label = zone_title(zone)
         content.append(Frame(label, "", Stack(blocks), "zone"))
     ways = [(name, "way") for name in vpc.gateways]
     ways += [(f"{e.service} gateway endpoint", "endpoint") for e in vpc.gateway_endpoints]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from constructs_lib.rules.reading import Key
+from operations.review.bill import GIB_PER_TIB
+from operations.review.changes.words import tebibytes
 from operations.review.drawing.arrows import Flow, Mount
 from operations.review.drawing.blocks import (
     Block,
@@ -257,7 +259,7 @@ def size_words(file_system: FileSystem) -> str:
     if isinstance(tib, NotKnown):
         parts.append("capacity not known")
     else:
-        parts.append("grows by itself" if tib is None else f"{tib:,.1f} TiB")
+        parts.append("grows by itself" if tib is None else tebibytes(tib * GIB_PER_TIB))
     if isinstance(rate, NotKnown):
         parts.append("throughput not known")
     elif rate is not None:
@@ -275,11 +277,11 @@ def association_words(imports: str, exports: str) -> str:
 
 
 def scheduler_frame(scheduler: Scheduler) -> Block:
-    """Return a Slurm controller with its queues."""
+    """Return a scheduler with its queues."""
     rows: list[Block] = [
         Flow(
-            f"queue {name}",
-            "starts jobs on",
+            name if scheduler.kubernetes else f"queue {name}",
+            "run on" if scheduler.kubernetes else "starts jobs on",
             ", ".join(groups) or "no node group",
             towards_right=True,
             towards_left=False,
@@ -289,8 +291,7 @@ def scheduler_frame(scheduler: Scheduler) -> Block:
     ]
     if len(scheduler.queues) > MOST_QUEUES:
         rows.append(Say(f"and {len(scheduler.queues) - MOST_QUEUES} more queues", "m", SMALL))
-    size = words(scheduler.size, "size not known")
-    version = words(scheduler.version, "version not known")
-    note = " · ".join([f"Slurm {version}", size, *scheduler.notes])
+    version = f"{scheduler.program} {words(scheduler.version, 'version not known')}"
+    note = " · ".join(filter(None, [version, scheduler.size_words, *scheduler.notes]))
     content: Block = Stack(rows, 4) if rows else Nothing()
-    return Frame(f"Slurm controller (AWS PCS) {scheduler.name}", note, content, "slurm")
+    return Frame(f"{scheduler.title} {scheduler.name}", note, content, "slurm")

@@ -144,7 +144,10 @@ def pieces(text: str) -> list[str]:
 
 def sentence(text: str) -> str:
     """Return a text that begins and ends as a sentence does."""
-    begun = f"{text[:1].upper()}{text[1:]}" if text[1:2].islower() or " " in text[1:2] else text
+    first = text.split(" ", maxsplit=1)[0]
+    # Names of services and actions are written as they are.
+    plain = text[1:2].islower() or " " in text[1:2]
+    begun = f"{text[:1].upper()}{text[1:]}" if plain and not re.search(r"[.:]\w", first) else text
     return begun if begun.endswith((".", "!", "?")) else f"{begun}."
 
 

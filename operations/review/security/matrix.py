@@ -1,7 +1,7 @@
 """Security groups as a matrix: what passes from a source to a target.
 
 Between two groups something passes where the source's egress and the target's ingress both admit
-it. Of addresses outside of the templates one side is known, and is said to be.
+it. Of addresses and groups outside of the templates one side is known, and is said to be.
 """
 
 import ipaddress
@@ -91,8 +91,9 @@ def matrix(picture: Picture, names: Names) -> Matrix:
             if cell.passes or cell.one_side:
                 cells[source.key, target.key] = cell
     outside: dict[Key, Party] = {}
+    own = {group.key for group in groups}
     for rule in rules:
-        if rule.is_group:
+        if rule.is_group and rule.peer in own:
             continue
         outside.setdefault(rule.peer, Party(_called(rule.peer, names), "addresses", rule.peer))
         ends = (rule.peer, rule.group) if rule.direction == "in" else (rule.group, rule.peer)

@@ -34,6 +34,11 @@ def words(value: object, unknown: str = "not known") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def zone_title(zone: str) -> str:
+    """Return what a zone is called: `zone 0 of the Region` and `zone not known` say it."""
+    return zone if zone.startswith("zone ") else f"Zone {zone}"
+
+
 @dataclass(frozen=True)
 class Interface:
     """A network interface on a card of a node."""
@@ -64,6 +69,7 @@ class Reservation:
     count: int | NotKnown | None
     """None where the templates only name it."""
     ends: str = ""
+    type_name: str | NotKnown | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +150,14 @@ class FileSystem:
     """Addresses that its servers take of each subnet."""
     assumed: bool = True
     """Whether that number is an assumption."""
+    storage_type: str = ""
+    tier: int | None = None
+    """MB/s bought for every TiB, where they are bought so."""
 
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A Slurm controller that AWS runs (PCS)."""
+    """A Slurm controller that AWS runs (PCS), or a Kubernetes control plane (EKS)."""
 
     name: str
     place: Place
@@ -158,6 +167,22 @@ class Scheduler:
     queues: Sequence[tuple[str, Sequence[str]]] = ()
     """Each queue with the node groups that serve it."""
     notes: Sequence[str] = ()
+    kubernetes: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, for a reader."""
+        return "Kubernetes (Amazon EKS)" if self.kubernetes else "Slurm controller (AWS PCS)"
+
+    @property
+    def program(self) -> str:
+        """What the version is of."""
+        return "Kubernetes" if self.kubernetes else "Slurm"
+
+    @property
+    def size_words(self) -> str:
+        """How large it is, for a reader; EKS has no sizes."""
+        return "" if self.kubernetes else words(self.size, "size not known")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from constructs_lib.rules.nodes import Node, catalogued
+from constructs_lib.catalogue.instances import InstanceType
+from constructs_lib.rules.nodes import LAUNCHERS as KINDS
+from constructs_lib.rules.nodes import Launcher, Node, catalogued
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
     Key,
@@ -16,6 +18,7 @@ from constructs_lib.rules.reading import (
     part,
     text,
 )
+from constructs_lib.rules.resolved import Unknown
 from operations.review.topology.model import (
     Interface,
     Nodes,
@@ -41,7 +44,7 @@ RESERVATION: Final = "AWS::EC2::CapacityReservation"
 def read_nodes(picture: Picture, names: Names) -> Iterator[Nodes]:
     """Yield all nodes of a world."""
     queues = _queues(picture, names)
-    for node in picture.nodes:
+    for node in (*picture.nodes, *_without_template(picture)):
         yield _ec2(picture, node, names, queues)
     for group in picture.hyperpod_groups:
         type_name = told(lambda g=group: text(part(g.group, "InstanceType")))  # type: ignore[misc]
@@ -59,10 +62,45 @@ def read_nodes(picture: Picture, names: Names) -> Iterator[Nodes]:
         )
 
 
+def _without_template(picture: Picture) -> Iterator[Node]:
+    """Yield what is launched from no launch template of the templates: rules cannot judge it."""
+    known = {node.launcher.place for node in picture.nodes if node.launcher}
+    for resource in picture.resources:
+        kind = KINDS.get(resource.resource_type)
+        if kind is None or resource.place in known:
+            continue
+        launcher = Launcher(resource.place, kind, resource.properties)
+        named = told(lambda one=launcher: next(one.templates(), None))  # type: ignore[misc]
+        elsewhere = named is not None or "LaunchConfigurationName" in resource.properties
+        launch: Any = Unknown("its launch template is not in the given templates")
+        yield Node(resource.place, launch if elsewhere else {}, launcher)
+
+
+def _fargate(launcher: Launcher) -> bool:
+    """Whether containers are started, and no nodes."""
+    stated = told(lambda: text(part(launcher.properties, "ComputeResources", "Type")))
+    return isinstance(stated, str) and stated.startswith("FARGATE")
+
+
+def _most(node: Node, instance: InstanceType | None) -> int | NotKnown | None:
+    """Return how many nodes there are at most; AWS Batch counts them by their vCPU."""
+    if node.launcher is None or node.launcher.kind != "batch":
+        return told(node.most)
+    own = node.launcher.properties
+    vcpus = told(lambda: number(part(own, "ComputeResources", "MaxvCpus")))
+    if isinstance(vcpus, NotKnown):
+        return vcpus
+    if vcpus is None or instance is None:
+        return NotKnown("AWS Batch starts as many as it needs of types with unknown vCPU")
+    return -(-vcpus // instance.vcpus)
+
+
 def _ec2(picture: Picture, node: Node, names: Names, queues: Mapping[Key, list[str]]) -> Nodes:
     place = node.launcher.place if node.launcher else node.place
     kind = node.launcher.kind if node.launcher else None
     types = told(node.type_names)
+    if kind == "batch" and node.launcher and _fargate(node.launcher):
+        types = ["Fargate"]
     if isinstance(types, list):
         type_name: str | NotKnown = " or ".join(dict.fromkeys(types))
         instance = catalogued(types[0]) if len(set(types)) == 1 else None
@@ -78,7 +116,7 @@ def _ec2(picture: Picture, node: Node, names: Names, queues: Mapping[Key, list[s
         launcher=LAUNCHERS[kind] if kind else "launch template; nothing here launches it",
         type_name=type_name,
         instance=instance,
-        count=told(node.most),
+        count=_most(node, instance),
         interfaces=told(lambda: [_interface(entry) for entry in node.interfaces()]),
         subnets=told(node.subnets),
         groups=told(lambda: list(dict.fromkeys(keys(node.groups())))),
@@ -147,10 +185,21 @@ def reservation(properties: Mapping[str, Any], name: str, *, block: bool = False
         "Capacity Block" if block else "capacity reservation",
         told(lambda: number(properties.get("InstanceCount"))),
         "" if ends is None else "end not known" if isinstance(ends, NotKnown) else f"ends {ends}",
+        told(lambda: text(properties.get("InstanceType"))),
     )
 
 
 def _market(node: Node) -> str:
+    own = node.launcher.properties if node.launcher else {}
+    bought = told(
+        lambda: text(
+            part(own, "ComputeResources", "Type")
+            or own.get("CapacityType")
+            or own.get("PurchaseOption")
+        )
+    )
+    if bought == "SPOT":
+        return "spot"
     found = told(node.market)
     return found if isinstance(found, str) else ""
 

@@ -18,6 +18,7 @@ from operations.review.topology.naming import Names
 from operations.review.topology.nodes import queue_groups
 
 SAGEMAKER: Final = "sagemaker."
+NETWORK: Final = "ResourcesVpcConfig"
 CREATE_INTERFACE: Final = "ec2:createnetworkinterface"
 
 
@@ -43,6 +44,40 @@ def read_schedulers(picture: Picture, names: Names) -> Iterator[Scheduler]:
             queues=queues,
             notes=("keeps accounts of jobs",) if accounting == "STANDARD" else (),
         )
+
+
+def read_control_planes(picture: Picture, names: Names) -> Iterator[Scheduler]:
+    """Yield the clusters of Amazon EKS with the groups that they run pods on."""
+    for cluster in picture.of("AWS::EKS::Cluster"):
+        own, properties = (cluster.place.stack, cluster.place.logical_id), cluster.properties
+        name = told(lambda p=properties: text(p.get("Name")))  # type: ignore[misc]
+        groups = [
+            names.of(group.place)
+            for group in picture.of("AWS::EKS::Nodegroup")
+            if told(lambda g=group, o=own: same(g.properties.get("ClusterName"), o)) is True  # type: ignore[misc]
+            or (isinstance(name, str) and group.properties.get("ClusterName") == name)
+        ]
+        groups += [
+            names.of(pod.place)
+            for pod in picture.of("AWS::SageMaker::Cluster")
+            if own in told_links(pod.properties.get("Orchestrator"))
+        ]
+        public = told(lambda p=properties: text(part(p, NETWORK, "EndpointPublicAccess")))  # type: ignore[misc]
+        yield Scheduler(
+            name=names.of(cluster.place),
+            place=cluster.place,
+            version=_told(properties, "Version"),
+            size=NotKnown("EKS has no sizes"),
+            subnets=told(lambda p=properties: keys(part(p, NETWORK, "SubnetIds"))),  # type: ignore[misc]
+            queues=[("pods", groups)] if groups else [],
+            notes=() if public == "false" else ("API reached from the internet",),
+            kubernetes=True,
+        )
+
+
+def told_links(value: Any) -> set[Key]:
+    """Return what a value refers to."""
+    return {(link.stack, link.logical_id) for link in links(value)}
 
 
 def _told(properties: Any, *path: str) -> str | NotKnown:

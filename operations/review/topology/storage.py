@@ -27,6 +27,11 @@ from operations.review.topology.naming import Names
 
 GIB_PER_TIB: Final = 1024
 BUCKET: Final = "AWS::S3::Bucket"
+FSX: Final = {
+    "ONTAP": "FSx for NetApp ONTAP",
+    "OPENZFS": "FSx for OpenZFS",
+    "WINDOWS": "FSx for Windows File Server",
+}
 STORES: Final = {
     BUCKET: "S3 bucket",
     "AWS::ECR::Repository": "ECR repository",
@@ -54,6 +59,7 @@ def _lustre(picture: Picture, file_system: Lustre, names: Names) -> FileSystem:
     deployment = told(lambda: text(file_system.configuration("DeploymentType")) or "SCRATCH_1")
     storage = told(lambda: text(own.get("StorageType")) or "SSD")
     gib = told(lambda: _gib(file_system))
+    tier = told(lambda: number(file_system.configuration("PerUnitStorageThroughput")))
     kind = deployment if isinstance(deployment, str) else "of a type that is not known"
     notes = [storage] if isinstance(storage, str) and storage != "SSD" else []
     over_efa = told(file_system.over_efa)
@@ -73,6 +79,8 @@ def _lustre(picture: Picture, file_system: Lustre, names: Names) -> FileSystem:
         associations=tuple(_associations(picture, file_system, names)),
         notes=(*notes, _kept(file_system.resource)),
         servers=servers,
+        storage_type=storage if isinstance(storage, str) else "",
+        tier=tier if isinstance(tier, int) else None,
     )
 
 
@@ -159,7 +167,9 @@ def _other(resource: ResolvedResource, names: Names) -> FileSystem:
     return FileSystem(
         name=names.of(resource.place),
         place=resource.place,
-        kind=f"FSx {kind.title()}" if isinstance(kind, str) else "FSx, of a type that is not known",
+        kind=FSX.get(kind, f"FSx {kind}")
+        if isinstance(kind, str)
+        else "FSx, of a type that is not known",
         tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
         gigabytes_per_second=None,
         subnets=told(lambda: keys(own.get("SubnetIds"))),

@@ -28,7 +28,12 @@ from operations.review.topology.nodes import (
     strategy,
 )
 from operations.review.topology.roles import read_roles
-from operations.review.topology.services import read_endpoints, read_job_interfaces, read_schedulers
+from operations.review.topology.services import (
+    read_control_planes,
+    read_endpoints,
+    read_job_interfaces,
+    read_schedulers,
+)
 from operations.review.topology.storage import STORES, read_all_file_systems, read_stores
 
 DRAWN: Final = frozenset(
@@ -59,6 +64,7 @@ DRAWN: Final = frozenset(
         "AWS::EC2::VPCPeeringConnection",
         "AWS::EFS::FileSystem",
         "AWS::EFS::MountTarget",
+        "AWS::EKS::Cluster",
         "AWS::EKS::Nodegroup",
         "AWS::FSx::DataRepositoryAssociation",
         "AWS::FSx::FileSystem",
@@ -86,7 +92,10 @@ def survey(names: Sequence[str], worlds: Sequence[World]) -> Topology:
     contents = Contents(
         nodes=list(read_nodes(picture, called)),
         file_systems=list(read_all_file_systems(picture, called)),
-        schedulers=list(read_schedulers(picture, called)),
+        schedulers=[
+            *read_schedulers(picture, called),
+            *read_control_planes(picture, called),
+        ],
         endpoints=list(read_endpoints(picture, called)),
         jobs=list(read_job_interfaces(picture, called)),
         nats=read_nats(picture, called),

@@ -1,0 +1,157 @@
+"""Settings of services that our own environments do not have all of."""
+
+import copy
+
+import pytest
+
+from operations.review.changes.change import Danger
+from operations.review.changes.comparison import changes
+from tests.review.goldens import edited, golden, put
+
+RESOURCES = {
+    "Batch": {
+        "Type": "AWS::Batch::ComputeEnvironment",
+        "Properties": {
+            "Type": "MANAGED",
+            "State": "ENABLED",
+            "ComputeResources": {"Type": "EC2", "MaxvCpus": 1920, "Subnets": ["subnet-1"]},
+        },
+    },
+    "Eks": {
+        "Type": "AWS::EKS::Cluster",
+        "Properties": {
+            "RoleArn": "x",
+            "Version": "1.33",
+            "ResourcesVpcConfig": {"SubnetIds": ["subnet-1"], "EndpointPublicAccess": False},
+        },
+    },
+    "Workers": {
+        "Type": "AWS::EKS::Nodegroup",
+        "Properties": {
+            "ClusterName": {"Ref": "Eks"},
+            "NodeRole": "x",
+            "Subnets": ["subnet-1"],
+            "InstanceTypes": ["p5.48xlarge"],
+            "ScalingConfig": {"MinSize": 0, "MaxSize": 8, "DesiredSize": 4},
+        },
+    },
+    "Db": {
+        "Type": "AWS::RDS::DBInstance",
+        "Properties": {
+            "AllocatedStorage": "100",
+            "BackupRetentionPeriod": 7,
+            "DBInstanceClass": "db.t3.medium",
+            "Engine": "mysql",
+        },
+    },
+    "Volume": {
+        "Type": "AWS::EC2::Volume",
+        "Properties": {"AvailabilityZone": "us-east-1a", "Size": 500},
+    },
+    "Alarm": {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "ComparisonOperator": "LessThanThreshold",
+            "EvaluationPeriods": 1,
+            "AlarmActions": ["arn:aws:sns:us-east-1:1:t"],
+        },
+    },
+    "Table": {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "KeySchema": [{"AttributeName": "a", "KeyType": "HASH"}],
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        },
+    },
+    "Function": {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {"Role": "x", "Code": {"S3Key": "a"}, "Timeout": 900},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "value", "danger", "says"),
+    [
+        ("Batch", "ComputeResources.MaxvCpus", 192, Danger.REDUCES_CAPACITY, "192 vCPU"),
+        ("Batch", "ComputeResources.MaxvCpus", 19200, Danger.COSTS_MORE, "19,200 vCPU"),
+        ("Batch", "State", "DISABLED", Danger.INTERRUPTS, "no further job"),
+        ("Eks", "Version", "1.34", Danger.INTERRUPTS, "1.33 to 1.34"),
+        ("Eks", "Version", "1.32", Danger.FAILS, "1.33 to 1.32"),
+        (
+            "Eks",
+            "ResourcesVpcConfig.EndpointPublicAccess",
+            True,
+            Danger.LOOSENS_SECURITY,
+            "from the internet",
+        ),
+        ("Workers", "ScalingConfig.MaxSize", 2, Danger.REDUCES_CAPACITY, "2 p5.48xlarge (16 H100)"),
+        ("Workers", "ScalingConfig.MinSize", 8, Danger.COSTS_MORE, "8 p5.48xlarge (64 H100)"),
+        ("Db", "BackupRetentionPeriod", 0, Danger.LOSES_DATA, "kept 0 days instead of 7"),
+        ("Db", "AllocatedStorage", "50", Danger.FAILS, "only grows"),
+        ("Db", "PubliclyAccessible", True, Danger.LOOSENS_SECURITY, "public address"),
+        ("Db", "DBInstanceClass", "db.t3.large", Danger.INTERRUPTS, "restarts"),
+        ("Volume", "Size", 1000, Danger.COSTS_MORE, "1,000 GiB instead of 500"),
+        ("Volume", "Size", 100, Danger.FAILS, "only grows"),
+        ("Alarm", "ActionsEnabled", False, Danger.LOOSENS_SECURITY, "nobody is told"),
+        ("Alarm", "AlarmActions", [], Danger.LOOSENS_SECURITY, "no longer told"),
+        (
+            "Table",
+            "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled",
+            False,
+            Danger.LOSES_DATA,
+            "backups",
+        ),
+        ("Function", "Code.S3Key", "b", Danger.CANNOT_TELL, "program"),
+        ("Function", "Timeout", 3, Danger.INTERRUPTS, "3 seconds instead of 900"),
+    ],
+)
+def test_a_setting_is_classed_by_what_it_does(resource, path, value, danger, says):
+    """A service that is not ours is no reason to say that nothing is known."""
+    new = copy.deepcopy(RESOURCES)
+    target = new[resource]["Properties"]
+    *above, last = path.split(".")
+    for part in above:
+        target = target[part]
+    target[last] = value
+    found = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
+    assert found[0].worst is danger, (found[0].dangers, found[0].what)
+    assert says in found[0].what
+
+
+CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/Nodes"
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "value", "danger"),
+    [
+        (CLUSTER, "Scheduler.Version", "26.05", Danger.INTERRUPTS),
+        (CLUSTER, "Scheduler.Version", "25.05", Danger.FAILS),
+        (CLUSTER, "SlurmConfiguration.Accounting", {"Mode": "NONE"}, Danger.LOSES_DATA),
+        (NODES, "PurchaseOption", "SPOT", Danger.INTERRUPTS),
+        ("Network/Network/FlowLog", "TrafficType", "ACCEPT", Danger.REPLACES),
+        ("Training/Unattended", "LoggingConfiguration.Level", "OFF", Danger.LOOSENS_SECURITY),
+        ("Training/Unattended", "DefinitionString", "{}", Danger.CANNOT_TELL),
+        ("Storage/Lustre", "@DeletionPolicy", "Snapshot", Danger.FAILS),
+    ],
+)
+def test_a_setting_of_ours_is_classed_by_what_it_does(path, where, value, danger):
+    """Slurm's version, Spot, and logs that stop are no news to a reviewer of this project."""
+    found = changes(golden(), edited(put(path, where, value)))
+    assert found[0].worst is danger, (found[0].dangers, found[0].what)
+
+
+def test_a_property_that_replaces_sometimes_only_may_replace():
+    """What the registry calls conditional is not said as if it were sure."""
+    new = copy.deepcopy(RESOURCES)
+    new["Db"]["Properties"]["Engine"] = "postgres"
+    (change,) = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
+    assert "may be replaced" in change.what
+
+
+def test_a_database_leaves_a_snapshot_where_no_policy_is_written():
+    """That is CloudFormation's default for it, and nothing is lost."""
+    new = {name: body for name, body in RESOURCES.items() if name != "Db"}
+    (change,) = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
+    assert change.worst is Danger.INTERRUPTS
+    assert "snapshot" in change.what
