@@ -44,6 +44,30 @@ def test_a_region_knows_its_partition(cloud):
     assert found["Value"] == "arn:aws-cn:s3:::data.amazonaws.com.cn"
 
 
+def test_a_role_is_in_the_partition_of_its_region(cloud):
+    """SageMaker in GovCloud refuses a role whose ARN begins with `arn:aws:`."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
+    government = cloud.elsewhere(region="us-gov-west-1")
+
+    stack = government.deploy(
+        {"Role": role}, Outputs={"Arn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}}}
+    )
+
+    found = government.client("iam").get_role(RoleName=stack.physical_id("Role"))["Role"]
+    assert found["Arn"].startswith("arn:aws-us-gov:iam::")
+    assert stack.outputs["Arn"] == found["Arn"]
+
+
 def test_accounts_do_not_see_each_other(cloud):
     """Production lives in an account of its own."""
     other = cloud.elsewhere(account="210987654321")

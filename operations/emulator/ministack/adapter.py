@@ -15,6 +15,7 @@ from operations.emulator.ministack import (
     exports,
     internals,
     launch_templates,
+    roles,
     security_groups,
     state_machines,
     templates,
@@ -134,6 +135,7 @@ class Adapter:
             ),
             **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),
+            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 existing("AWS::IAM::InstanceProfile"), _profile_arn
             ),
