@@ -283,7 +283,8 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
     for template in templates:
         data = template.properties.get("LaunchTemplateData")
         mine = [user for name in _names(template) for user in users.get(name, [])]
-        for user in mine or [None]:
+        nobody: list[Launcher | None] = [None]
+        for user in mine or nobody:
             launch = with_attached(_launched(data, user), made)
             nodes.append(Node(template.place, launch, user))
     return tuple(nodes)

@@ -112,7 +112,7 @@ MUTATIONS: Final = (
     Mutation("a placement group in two zones", "CAPACITY-1", wrong_values.two_zones),
     Mutation("nodes kept apart", "CAPACITY-3", wrong_values.strategy),
     Mutation("CPU options by halves", "CAPACITY-6", wrong_values.cpu_options),
-    Mutation("protected nodes", "CAPACITY-7", wrong_values.protected),
+    Mutation("protected nodes", "CAPACITY-7", wrong_values.protected, wrong_values.scales),
     Mutation("a type without EFA", "FABRIC-3", wrong_values.without_efa),
     Mutation("a type of more cards", "FABRIC-13", wrong_values.other_type),
     Mutation("several types", "FABRIC-25", wrong_values.mixed_types),

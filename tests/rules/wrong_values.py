@@ -33,8 +33,39 @@ def one(stacks: Stacks, kind: str) -> dict[str, Any]:
 
 
 def launch(stacks: Stacks) -> dict[str, Any]:
-    """Return what nodes are launched by."""
-    return one(stacks, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    """Return what nodes are launched by; login nodes have no interfaces of their own."""
+    made = [r["Properties"]["LaunchTemplateData"] for r in of(stacks, "AWS::EC2::LaunchTemplate")]
+    (nodes_of,) = (data for data in made if "NetworkInterfaces" in data)
+    found: dict[str, Any] = nodes_of
+    return found
+
+
+def scales(stacks: Stacks) -> bool:
+    """Whether an Auto Scaling group launches the nodes, and not Slurm."""
+    return any(of(stacks, "AWS::AutoScaling::AutoScalingGroup"))
+
+
+def node_group(stacks: Stacks) -> dict[str, Any]:
+    """Return what launches the nodes of an environment with Slurm."""
+    kind = {"InstanceType": launch(stacks)["InstanceType"]}
+    groups = (r["Properties"] for r in of(stacks, "AWS::PCS::ComputeNodeGroup"))
+    (found,) = (group for group in groups if kind in group["InstanceConfigs"])
+    return found
+
+
+def at_most(stacks: Stacks, count: int) -> None:
+    """Let so many nodes be launched."""
+    if scales(stacks):
+        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(count)
+    else:
+        node_group(stacks)["ScalingConfiguration"]["MaxInstanceCount"] = count
+
+
+def of_type(stacks: Stacks, name: str) -> None:
+    """Let nodes be of another type."""
+    if not scales(stacks):
+        node_group(stacks)["InstanceConfigs"] = [{"InstanceType": name}]
+    launch(stacks)["InstanceType"] = name
 
 
 def lustre(stacks: Stacks) -> dict[str, Any]:
@@ -144,9 +175,7 @@ def zone(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def nodes(stacks: Stacks, data: st.DataObject) -> None:
-    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(
-        data.draw(st.integers(70_000, 1_000_000))
-    )
+    at_most(stacks, data.draw(st.integers(70_000, 1_000_000)))
 
 
 def names(stacks: Stacks, data: st.DataObject) -> None:
@@ -340,7 +369,6 @@ def many_groups(stacks: Stacks, data: st.DataObject) -> None:
 
 def two_zones(stacks: Stacks, data: st.DataObject) -> None:
     """The group launches into a second subnet, of another zone."""
-    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     zone = data.draw(st.sampled_from(["use1-az1", "use1-az2", "use1-az4"]))
     stacks["Cluster"]["Resources"]["Elsewhere"] = {
         "Type": "AWS::EC2::Subnet",
@@ -350,7 +378,12 @@ def two_zones(stacks: Stacks, data: st.DataObject) -> None:
             "AvailabilityZoneId": zone,
         },
     }
-    group["VPCZoneIdentifier"] = [*group["VPCZoneIdentifier"], {"Ref": "Elsewhere"}]
+    if scales(stacks):
+        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"].append(
+            {"Ref": "Elsewhere"}
+        )
+    else:
+        node_group(stacks)["SubnetIds"].append({"Ref": "Elsewhere"})
 
 
 def strategy(stacks: Stacks, data: st.DataObject) -> None:
@@ -379,15 +412,13 @@ def protected(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def without_efa(stacks: Stacks, data: st.DataObject) -> None:
-    launch(stacks)["InstanceType"] = data.draw(
-        st.sampled_from(["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"])
+    of_type(
+        stacks, data.draw(st.sampled_from(["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"]))
     )
 
 
 def other_type(stacks: Stacks, data: st.DataObject) -> None:
-    launch(stacks)["InstanceType"] = data.draw(
-        st.sampled_from(["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"])
-    )
+    of_type(stacks, data.draw(st.sampled_from(["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"])))
 
 
 def preference(stacks: Stacks, data: st.DataObject) -> None:
@@ -566,12 +597,15 @@ def administrator(stacks: Stacks, data: st.DataObject) -> None:
 def too_small(stacks: Stacks, data: st.DataObject) -> None:
     for subnet in of(stacks, "AWS::EC2::Subnet"):
         subnet["Properties"]["CidrBlock"] = data.draw(st.sampled_from(["10.0.0.0/29"]))
-    one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = "16"
+    at_most(stacks, 16)
 
 
 def mixed_types(stacks: Stacks, data: st.DataObject) -> None:
-    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     other = data.draw(st.sampled_from(["p4de.24xlarge", "p5.48xlarge"]))
+    if not scales(stacks):
+        node_group(stacks)["InstanceConfigs"].append({"InstanceType": other})
+        return
+    group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     group["MixedInstancesPolicy"] = {
         "LaunchTemplate": {
             "LaunchTemplateSpecification": group.pop("LaunchTemplate"),
