@@ -105,7 +105,12 @@ MUTATIONS: Final = (
     Mutation("a fabric of another group", ("FABRIC-1", "FABRIC-2"), wrong_values.fabric_of_another),
     Mutation("a fabric open to the world", "FABRIC-21", wrong_values.world_open),
     Mutation("a second EFA device on a card", "FABRIC-8", wrong_values.second_device),
-    Mutation("an address of an efa-only interface", "FABRIC-19", wrong_values.address),
+    Mutation(
+        "an address of an efa-only interface",
+        "FABRIC-19",
+        wrong_values.address,
+        lambda stacks: bool(wrong_values.of_fabric_alone(stacks)),
+    ),
     Mutation("an interface in no group", "FABRIC-34", wrong_values.bare_interface),
     Mutation("many groups", "FABRIC-18", wrong_values.many_groups),
     Mutation("nodes in two zones", "FABRIC-12", wrong_values.two_zones),

@@ -342,8 +342,13 @@ def second_device(stacks: Stacks, data: st.DataObject) -> None:
             other["InterfaceType"] = "efa"
 
 
+def of_fabric_alone(stacks: Stacks) -> list[dict[str, Any]]:
+    """Return the interfaces of nodes that have no address."""
+    return [e for e in launch(stacks)["NetworkInterfaces"] if e["InterfaceType"] == "efa-only"]
+
+
 def address(stacks: Stacks, data: st.DataObject) -> None:
-    fabric = [e for e in launch(stacks)["NetworkInterfaces"] if e["InterfaceType"] == "efa-only"]
+    fabric = of_fabric_alone(stacks)
     entry = data.draw(st.sampled_from(fabric))
     name, value = data.draw(
         st.sampled_from(
