@@ -102,6 +102,30 @@ def nodes_kept_apart(picture: Picture, node: Node) -> Iterator[Fault]:
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
 
 
+@rule(
+    "CAPACITY-22",
+    "warning",
+    lambda picture: [node for node in picture.nodes if node.launcher],
+    what="Nodes of a cluster placement group may be of several instance types.",
+    why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
+    "the links between unequal nodes are as fast as the slowest.",
+    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
+    fix="write one instance type, and a placement group for each type",
+    check=DESCRIBE,
+)
+def cluster_group_of_several_types(picture: Picture, node: Node) -> Iterator[Fault]:
+    """Count the types; of nodes with EFA FABRIC-25 says more."""
+    if node.placement_group() is None or node.efa_interfaces():
+        return
+    types = sorted(set(node.type_names()))
+    if len(types) > 1:
+        group = _group(picture, node)
+        if group is not None and _strategy(group) == "cluster":
+            yield Fault(
+                f"{described(node)} launches {', '.join(types)} in {group.place.logical_id}"
+            )
+
+
 def _zoned(picture: Picture) -> Sequence[ResolvedResource]:
     kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
     return [r for r in picture.of(*kinds) if "AvailabilityZone" in r.properties]
