@@ -126,6 +126,26 @@ def cluster_group_of_several_types(picture: Picture, node: Node) -> Iterator[Fau
             )
 
 
+@rule(
+    "CAPACITY-23",
+    "warning",
+    lambda picture: [n for n in picture.nodes if n.launcher and n.launcher.kind == "batch"],
+    what="Nodes with EFA of a Batch environment are bought on Spot.",
+    why="EFA is for jobs of several nodes, which Batch does not place on Spot: they stay RUNNABLE.",
+    source="AWS Batch user guide, multi-node parallel jobs (facts sheet, 6), read 2026-11-23",
+    fix="write Type: EC2 for the compute environment",
+    check="aws batch describe-compute-environments --compute-environments <environment> "
+    "--query 'computeEnvironments[].computeResources.type'",
+)
+def jobs_of_several_nodes_on_spot(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look at what the environment buys."""
+    if node.launcher is None or not node.efa_interfaces():
+        return
+    kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
+    if kind in ("SPOT", "FARGATE_SPOT"):
+        yield Fault(f"{described(node)} has Type {kind}")
+
+
 def _zoned(picture: Picture) -> Sequence[ResolvedResource]:
     kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
     return [r for r in picture.of(*kinds) if "AvailabilityZone" in r.properties]

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tests.rules.cluster_templates import ref
+from tests.rules.cluster_templates import ref, resource
 from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
@@ -29,6 +29,18 @@ def several(*types: str) -> dict[str, Any]:
             "LaunchTemplate": {"LaunchTemplateSpecification": launches, "Overrides": overrides}
         },
     }
+
+
+def batch(kind: str) -> dict[str, Any]:
+    """Return a Batch environment in place of the Auto Scaling group."""
+    resources = {
+        "Type": kind,
+        "InstanceTypes": ["p4d.24xlarge"],
+        "Subnets": [ref("Near")],
+        "LaunchTemplate": {"LaunchTemplateId": ref("Template")},
+    }
+    properties = {"Type": "MANAGED", "ComputeResources": resources}
+    return {"Nodes": resource("AWS::Batch::ComputeEnvironment", properties)}
 
 
 CAPACITY: Final = (
@@ -157,6 +169,13 @@ CAPACITY: Final = (
             "Placement.Strategy": "partition",
         },
         words="p4d.24xlarge, p4de.24xlarge in Placement",
+    ),
+    Case(
+        "CAPACITY-23",
+        "cluster",
+        batch("SPOT"),
+        batch("EC2"),
+        words="Nodes has Type SPOT",
     ),
     Case(
         "CAPACITY-17",
