@@ -102,6 +102,50 @@ def nodes_kept_apart(picture: Picture, node: Node) -> Iterator[Fault]:
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
 
 
+@rule(
+    "CAPACITY-22",
+    "warning",
+    lambda picture: [node for node in picture.nodes if node.launcher],
+    what="Nodes of a cluster placement group may be of several instance types.",
+    why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
+    "the links between unequal nodes are as fast as the slowest.",
+    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
+    fix="write one instance type, and a placement group for each type",
+    check=DESCRIBE,
+)
+def cluster_group_of_several_types(picture: Picture, node: Node) -> Iterator[Fault]:
+    """Count the types; of nodes with EFA FABRIC-25 says more."""
+    if node.placement_group() is None or node.efa_interfaces():
+        return
+    types = sorted(set(node.type_names()))
+    if len(types) > 1:
+        group = _group(picture, node)
+        if group is not None and _strategy(group) == "cluster":
+            yield Fault(
+                f"{described(node)} launches {', '.join(types)} in {group.place.logical_id}"
+            )
+
+
+@rule(
+    "CAPACITY-23",
+    "warning",
+    lambda picture: [n for n in picture.nodes if n.launcher and n.launcher.kind == "batch"],
+    what="Nodes with EFA of a Batch environment are bought on Spot.",
+    why="EFA is for jobs of several nodes, which Batch does not place on Spot: they stay RUNNABLE.",
+    source="AWS Batch user guide, multi-node parallel jobs (facts sheet, 6), read 2026-11-23",
+    fix="write Type: EC2 for the compute environment",
+    check="aws batch describe-compute-environments --compute-environments <environment> "
+    "--query 'computeEnvironments[].computeResources.type'",
+)
+def jobs_of_several_nodes_on_spot(_picture: Picture, node: Node) -> Iterator[Fault]:
+    """Look at what the environment buys."""
+    if node.launcher is None or not node.efa_interfaces():
+        return
+    kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
+    if kind in ("SPOT", "FARGATE_SPOT"):
+        yield Fault(f"{described(node)} has Type {kind}")
+
+
 def _zoned(picture: Picture) -> Sequence[ResolvedResource]:
     kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
     return [r for r in picture.of(*kinds) if "AvailabilityZone" in r.properties]

@@ -16,12 +16,16 @@ from constructs_lib.rules.rule import Fault, rule
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
 NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
+GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
 WITHOUT: Final = {
     "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
-    "NCCL_P2P_DISABLE": frozenset({"g4dn", "g5", "g6", "g6e", "gr6"}),
+    "NCCL_P2P_DISABLE": GRAPHICS,
+    "NCCL_BUFFSIZE": GRAPHICS,
+    "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
 }
-"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs
-(awsome-distributed-ai, comments of its manifests for g5, 2026-11; EC2 instance types)."""
+"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
+which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
+manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
 
 
@@ -40,8 +44,11 @@ def _of(*standings: str) -> Callable[[Picture], Sequence[Variable]]:
     return subjects
 
 
-def _types(variable: Variable) -> Sequence[str]:
-    return variable.environment.instance_names()
+def _without(variable: Variable) -> bool:
+    """Whether it is known that the instance types have nothing that a variable could spoil."""
+    names = variable.environment.instance_names()
+    families = {name.removeprefix("ml.").split(".")[0] for name in names}
+    return bool(families) and families <= WITHOUT.get(variable.name, frozenset())
 
 
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
@@ -173,7 +180,9 @@ def forced_choice(_picture: Picture, variable: Variable) -> Iterator[Fault]:
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
 )
 def overridden_tuning(_picture: Picture, variable: Variable) -> Iterator[Fault]:
-    """Report values that differ from the plugin's."""
+    """Report values that differ from the plugin's, where it has any."""
+    if _without(variable):
+        return
     yield from _faults(variable, "overriding")
 
 
@@ -191,8 +200,7 @@ def overridden_tuning(_picture: Picture, variable: Variable) -> Iterator[Fault]:
 )
 def closed_path(_picture: Picture, variable: Variable) -> Iterator[Fault]:
     """Report what is switched off, where there is such a path."""
-    families = {name.removeprefix("ml.").split(".")[0] for name in _types(variable)}
-    if families and families <= WITHOUT.get(variable.name, frozenset()):
+    if _without(variable):
         return
     yield from _faults(variable, "slowing")
 

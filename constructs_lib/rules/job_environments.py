@@ -106,7 +106,9 @@ class JobEnvironment:
     def instance_names(self) -> tuple[str, ...]:
         """Return the instance types that it runs on, none where that is not known."""
         if self.job is None:
-            return self.types
+            # Scripts and files of exports call it so, as AWS's own do.
+            named = [v for n, v, _ in self.variables if n == "INSTANCE_TYPE" and v]
+            return self.types or tuple(v for v in named if isinstance(v, str) and "$" not in v)
         try:
             return tuple(self.job.type_names())
         except UndeterminedError:

@@ -161,8 +161,7 @@ def _protectable(picture: Picture) -> Sequence[Stack]:
     what="A stack that is to keep data may be deleted by a slip.",
     why="Without termination protection one command deletes everything around the data, and "
     "leaves what is retained to be found and imported by hand.",
-    source="botocore 1.44.5 cloudformation model, EnableTerminationProtection; read "
-    "2026-11-26",
+    source="botocore 1.44.5 cloudformation model, EnableTerminationProtection; read 2026-11-26",
     fix="write termination_protection=True for the stack",
     check="aws cloudformation describe-stacks --stack-name <stack> "
     "--query 'Stacks[].EnableTerminationProtection'",

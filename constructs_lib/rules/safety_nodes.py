@@ -172,6 +172,12 @@ def _all(picture: Picture) -> Sequence[ResolvedResource]:
     return picture.resources
 
 
+def _told(region: str | Unknown, of_one: str) -> str:
+    if isinstance(region, Unknown):
+        raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
+    return region
+
+
 @rule(
     "SAFETY-12",
     "warning",
@@ -184,12 +190,13 @@ def _all(picture: Picture) -> Sequence[ResolvedResource]:
     check="aws sts get-caller-identity --query Arn",
 )
 def another_partition(picture: Picture, resource: ResolvedResource) -> Iterator[Fault]:
-    """Compare, where the Region is known."""
+    """Compare; where the Region is not known, a name that is written may be right or wrong."""
     region = picture.world.region
-    if isinstance(region, Unknown):
+    written = {m[1] for m in ARN.finditer(picture.words(resource))}
+    if not written:
         return
-    own = partition(region)
-    found = {m[1] for m in ARN.finditer(picture.words(resource))} - {own}
+    own = partition(_told(region, f"arn:{min(written)}: is of one partition"))
+    found = written - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
 
@@ -206,11 +213,11 @@ def another_partition(picture: Picture, resource: ResolvedResource) -> Iterator[
     check="aws ecr describe-repositories --query 'repositories[].repositoryUri'",
 )
 def another_domain(picture: Picture, resource: ResolvedResource) -> Iterator[Fault]:
-    """Compare, where the Region is known."""
+    """Compare, as above."""
     region = picture.world.region
-    if isinstance(region, Unknown):
-        return
-    own = url_suffix(region)
     found = {m[1].rstrip(".") for m in HOST.finditer(picture.words(resource))}
+    if not found:
+        return
+    own = url_suffix(_told(region, f"{min(found)} is of one partition"))
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

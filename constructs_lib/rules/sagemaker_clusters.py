@@ -14,6 +14,7 @@ from constructs_lib.rules.reading import (
     keys,
     number,
     part,
+    settled,
     shown,
     written,
 )
@@ -24,6 +25,9 @@ HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schem
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
 SERVICE: Final = "sagemaker.amazonaws.com"
 SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
+P5: Final = "p5.48xlarge"
+WITH_SLURM, WITH_KUBERNETES = 32, 81
+"""Addresses of one P5 instance."""
 MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
 ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
@@ -112,6 +116,31 @@ def cluster_over_zones(picture: Picture, group: HyperPodGroup) -> Iterator[Fault
     subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
     if len(subnets) > 1 and len(zones := picture.networks.zones(subnets)) > 1:
         yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
+
+
+@rule(
+    "SAGEMAKER-19",
+    "warning",
+    _groups,
+    what="The subnets of a HyperPod group have fewer addresses than its instances take.",
+    why="A P5 instance takes 32 addresses with Slurm and 81 with EKS, where pods have their own: "
+    "instances beyond that are not added, and the cluster stays below its size.",
+    source="SageMaker HyperPod guide, prerequisites (facts sheet, 6); awsome-distributed-ai#1122",
+    fix="write larger subnets, or OverrideVpcConfig with subnets of the group's own",
+    check="aws ec2 describe-subnets --subnet-ids <subnets> "
+    "--query 'Subnets[].AvailableIpAddressCount'",
+)
+def cluster_without_addresses(picture: Picture, group: HyperPodGroup) -> Iterator[Fault]:
+    """Compare, for the type whose need is documented."""
+    instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
+    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
+    if instance is None or instance.name != P5 or not count or not subnets:
+        return
+    by_kubernetes = settled(part(group.cluster, "Orchestrator", "Eks")) is not None
+    each = WITH_KUBERNETES if by_kubernetes else WITH_SLURM
+    have = sum(picture.networks.subnet(name).addresses() for name in subnets)
+    if count * each > have:
+        yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
 
 
 def _clusters(picture: Picture) -> Sequence[ResolvedResource]:

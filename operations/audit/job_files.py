@@ -29,6 +29,9 @@ DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB) ", re.MULTILINE)
 VERSIONED: Final = re.compile(r"efa|ofi|nccom|neuron", re.IGNORECASE)
 """Lines that may say which plugin or installer is meant."""
 
+EXPORTS: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n)*\s*export\s+[A-Za-z_]\w*=")
+"""A file to be sourced, whatever its name: it begins with an export."""
+
 FROM: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|\s*ARG [^\n]*\n)*\s*FROM\s+\S", re.IGNORECASE)
 
 
@@ -43,7 +46,8 @@ def document(path: Path) -> Document | None:
     text = text_of(path)
     reader = _reader(path, text)
     if reader is None:
-        return None
+        # A manifest may have any name: `job.yaml-template`, `train.yaml.j2`.
+        return job_documents.document(path, text)
     if len(text) > LARGEST_BYTES:
         raise UnreadableError(f"{path}: it has {len(text) / 1e6:,.0f} MB; no job file has")
     return _template(reader(text), text)
@@ -56,6 +60,8 @@ def _reader(path: Path, text: str) -> Callable[[str], Sequence[Assignment]] | No
     if VARIABLE_FILES.fullmatch(name):
         return lambda whole: list(file_assignments(whole))
     if path.suffix.lower() in SCRIPTS or SHEBANG.match(text) or DIRECTIVE.search(text):
+        return assignments
+    if EXPORTS.match(text):
         return assignments
     return None
 

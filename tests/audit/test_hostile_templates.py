@@ -145,8 +145,8 @@ def test_loops_within_loops_end():
 @pytest.mark.parametrize("name", ["LustreConfiguration", "SubnetIds", "StorageCapacity"])
 def test_a_value_of_the_wrong_shape_is_no_end_of_the_audit(name, wrong):
     """CloudFormation will refuse it; everything else in the template is judged all the same."""
-    system = {"Type": "AWS::FSx::FileSystem", "Properties": {"FileSystemType": "LUSTRE"}}
-    system["Properties"][name] = wrong
+    properties = {"FileSystemType": "LUSTRE", name: wrong}
+    system = {"Type": "AWS::FSx::FileSystem", "Properties": properties}
     node = {
         "Type": "AWS::EC2::Instance",
         "Properties": {"MetadataOptions": {"HttpTokens": "optional"}},

@@ -302,3 +302,21 @@ def test_what_is_exported_is_what_is_read(name, value):
     (one,) = assignments(f"export {name}={value}")
     (two,) = dockerfile.assignments(f"FROM a\nENV {name}={value}")
     assert (one.name, one.value) == (two.name, two.value) == (name, value)
+
+
+@pytest.mark.parametrize("name", ["job.yaml-template", "job.yaml.tpl", "manifest"])
+def test_a_manifest_is_known_by_what_is_in_it(tmp_path, name):
+    """Manifests that a shell fills in have names of their own."""
+    text = (
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: $IMAGE\n    env:\n"
+        "    - name: NCCL_PROTO\n      value: LL128\n"
+    )
+    assert found(tmp_path / name, text) == [("FABRIC-26", 7)]
+    template = "Resources:\n  Bucket: {Type: AWS::S3::Bucket}\n"
+    assert found(tmp_path / "stack.template", template) == []
+
+
+def test_a_file_of_exports_is_known_by_what_is_in_it(tmp_path):
+    """`env_vars.example` is sourced before a job is started."""
+    text = "# copy me\n\nexport AWS_REGION=us-east-1\nexport RDMAV_FORK_SAFE=1\n"
+    assert found(tmp_path / "env_vars.example", text) == [("FABRIC-23", 4)]

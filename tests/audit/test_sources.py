@@ -42,7 +42,11 @@ def test_an_assembly_gives_every_stack_of_every_stage(tmp_path):
         {
             "devNet": (
                 STACK,
-                {"templateFile": "net.json", "stackName": "dev-Net"},
+                {
+                    "templateFile": "net.json",
+                    "stackName": "dev-Net",
+                    "terminationProtection": True,
+                },
                 "aws://123456789012/eu-west-1",
             ),
         },
@@ -57,6 +61,8 @@ def test_an_assembly_gives_every_stack_of_every_stage(tmp_path):
             str(tmp_path / "alone.json"),
             {"A": 1},
             stack_name="Alone",
+            size=(tmp_path / "alone.json").stat().st_size,
+            protected=False,
         ),
         Template(
             "devNet",
@@ -66,6 +72,8 @@ def test_an_assembly_gives_every_stack_of_every_stage(tmp_path):
             region="eu-west-1",
             account="123456789012",
             stack_name="dev-Net",
+            size=(tmp_path / "assembly-dev" / "net.json").stat().st_size,
+            protected=True,
         ),
     ]
 

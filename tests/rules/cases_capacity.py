@@ -1,8 +1,8 @@
 """Fixtures of the CAPACITY rules."""
 
-from typing import Final
+from typing import Any, Final
 
-from tests.rules.cluster_templates import ref
+from tests.rules.cluster_templates import ref, resource
 from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
@@ -17,6 +17,31 @@ TWO_ZONES: Final = {
     "Nodes.VPCZoneIdentifier": [ref("Near"), ref("Far")],
     **NO_RESERVATION,
 }
+
+
+def several(*types: str) -> dict[str, Any]:
+    """Return an Auto Scaling group that may launch any of some types."""
+    launches = {"LaunchTemplateId": ref("Template"), "Version": "1"}
+    overrides = [{"InstanceType": name} for name in types]
+    return {
+        "Nodes.LaunchTemplate": GONE,
+        "Nodes.MixedInstancesPolicy": {
+            "LaunchTemplate": {"LaunchTemplateSpecification": launches, "Overrides": overrides}
+        },
+    }
+
+
+def batch(kind: str) -> dict[str, Any]:
+    """Return a Batch environment in place of the Auto Scaling group."""
+    resources = {
+        "Type": kind,
+        "InstanceTypes": ["p4d.24xlarge"],
+        "Subnets": [ref("Near")],
+        "LaunchTemplate": {"LaunchTemplateId": ref("Template")},
+    }
+    properties = {"Type": "MANAGED", "ComputeResources": resources}
+    return {"Nodes": resource("AWS::Batch::ComputeEnvironment", properties)}
+
 
 CAPACITY: Final = (
     Case("CAPACITY-1", "cluster", TWO_ZONES, {**TWO_ZONES, "Placement.Strategy": "spread"}),
@@ -134,6 +159,24 @@ CAPACITY: Final = (
         words="use1-az4",
     ),
     Case("CAPACITY-16", "cluster", {"Nodes.MaxSize": "5"}, words="up to 5"),
+    Case(
+        "CAPACITY-22",
+        "cluster",
+        {f"{DATA}.NetworkInterfaces": GONE, **several("p4d.24xlarge", "p4de.24xlarge")},
+        {
+            f"{DATA}.NetworkInterfaces": GONE,
+            **several("p4d.24xlarge", "p4de.24xlarge"),
+            "Placement.Strategy": "partition",
+        },
+        words="p4d.24xlarge, p4de.24xlarge in Placement",
+    ),
+    Case(
+        "CAPACITY-23",
+        "cluster",
+        batch("SPOT"),
+        batch("EC2"),
+        words="Nodes has Type SPOT",
+    ),
     Case(
         "CAPACITY-17",
         "pcs",

@@ -1,6 +1,6 @@
 """Fixtures of the FABRIC rules."""
 
-from typing import Final
+from typing import Any, Final
 
 from tests.rules.cluster_templates import (
     CLASSIC,
@@ -59,6 +59,26 @@ OWN_GROUPS: Final = {
         for entry in INTERFACES
     ],
 }
+
+NO_RESERVATION: Final = {f"{DATA}.CapacityReservationSpecification": GONE}
+
+
+def fleet(*subnets: str) -> dict[str, Any]:
+    """Return a fleet in place of the Auto Scaling group, which launches into some subnets."""
+    launches = {"LaunchTemplateId": ref("Template"), "Version": "1"}
+    overrides = [{"InstanceType": "p4d.24xlarge", "SubnetId": ref(name)} for name in subnets]
+    return {
+        "Nodes": resource(
+            "AWS::EC2::EC2Fleet",
+            {
+                "LaunchTemplateConfigs": [
+                    {"LaunchTemplateSpecification": launches, "Overrides": overrides}
+                ],
+                "TargetCapacitySpecification": {"TotalTargetCapacity": 4},
+            },
+        )
+    }
+
 
 FABRIC: Final = (
     Case(
@@ -130,6 +150,13 @@ FABRIC: Final = (
         "cluster",
         {f"{DATA}.SecurityGroupIds": [att("Fabric", "GroupId")]},
         {f"{DATA}.SecurityGroupIds": [att("Fabric", "GroupId")], CARDS: GONE},
+    ),
+    Case(
+        "FABRIC-12",
+        "cluster",
+        {**NO_RESERVATION, **fleet("Near", "Far")},
+        {**NO_RESERVATION, **fleet("Near", "Near")},
+        words="use1-az4, use1-az6",
     ),
     Case(
         "FABRIC-12",

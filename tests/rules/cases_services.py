@@ -233,6 +233,20 @@ SAGEMAKER: Final = (
         {f"{PASSING}.Action": "*", f"{PASSING}.Resource": "*"},
     ),
     Case(
+        "SAGEMAKER-19",
+        "hyperpod",
+        {f"{GROUP}.InstanceCount": 128},
+        {f"{GROUP}.InstanceCount": 127},
+        words="128 instances take 4096 addresses of 4091",
+    ),
+    Case(
+        "SAGEMAKER-19",
+        "hyperpod",
+        {f"{GROUP}.InstanceCount": 51, "Pod.Orchestrator": {"Eks": {"ClusterArn": "arn:x"}}},
+        {f"{GROUP}.InstanceCount": 50, "Pod.Orchestrator": {"Eks": {"ClusterArn": "arn:x"}}},
+        words="51 instances take 4131 addresses",
+    ),
+    Case(
         "SAGEMAKER-18",
         "containers",
         environment(["arn:aws:iam::aws:policy/AdministratorAccess"]),

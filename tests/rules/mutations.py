@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from tests.rules import wrong_values
-from tests.rules.wrong_values import Stacks, launch, lustre, of
+from tests.rules.wrong_values import Stacks, lustre, of
 
 Change = Callable[[Stacks, st.DataObject], None]
 
@@ -48,10 +48,6 @@ def _linked(stacks: Stacks) -> bool:
 
 def _persistent(stacks: Stacks) -> bool:
     return bool(lustre(stacks)["LustreConfiguration"]["DeploymentType"] == "PERSISTENT_2")
-
-
-def _one_address(stacks: Stacks) -> bool:
-    return any(e["InterfaceType"] == "efa-only" for e in launch(stacks)["NetworkInterfaces"])
 
 
 def _keeps(stacks: Stacks) -> bool:
@@ -110,7 +106,10 @@ MUTATIONS: Final = (
     Mutation("a fabric open to the world", "FABRIC-21", wrong_values.world_open),
     Mutation("a second EFA device on a card", "FABRIC-8", wrong_values.second_device),
     Mutation(
-        "an address of an efa-only interface", "FABRIC-19", wrong_values.address, _one_address
+        "an address of an efa-only interface",
+        "FABRIC-19",
+        wrong_values.address,
+        lambda stacks: bool(wrong_values.of_fabric_alone(stacks)),
     ),
     Mutation("an interface in no group", "FABRIC-34", wrong_values.bare_interface),
     Mutation("many groups", "FABRIC-18", wrong_values.many_groups),
@@ -118,7 +117,7 @@ MUTATIONS: Final = (
     Mutation("a placement group in two zones", "CAPACITY-1", wrong_values.two_zones),
     Mutation("nodes kept apart", "CAPACITY-3", wrong_values.strategy),
     Mutation("CPU options by halves", "CAPACITY-6", wrong_values.cpu_options),
-    Mutation("protected nodes", "CAPACITY-7", wrong_values.protected, wrong_values.scaled),
+    Mutation("protected nodes", "CAPACITY-7", wrong_values.protected, wrong_values.scales),
     Mutation("a type without EFA", "FABRIC-3", wrong_values.without_efa),
     Mutation("a type of more cards", "FABRIC-13", wrong_values.other_type),
     Mutation("several types", "FABRIC-25", wrong_values.mixed_types),

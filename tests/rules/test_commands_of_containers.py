@@ -162,3 +162,28 @@ def test_an_empty_value_sets_nothing(tmp_path):
     # libibverbs asks whether the variable is there, not what is in it.
     verbs = audited(tmp_path, "export RDMAV_FORK_SAFE=\n", name="job.sh")
     assert [f.rule for f in verbs.findings] == ["FABRIC-23"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["FI_EFA_USE_DEVICE_RDMA=0", "NCCL_P2P_DISABLE=1", "NCCL_BUFFSIZE=2097152"],
+)
+def test_what_an_instance_type_does_not_have_cannot_be_spoilt(tmp_path, variable):
+    """A g5 has neither GPUDirect RDMA nor NVLink; a P4d has both, and so may an unknown type."""
+    name, _, value = variable.partition("=")
+    for types, spoilt in (("g5.12xlarge", False), ("p4d.24xlarge", True), ("$KIND", True)):
+        script = f"export INSTANCE_TYPE={types}\nexport {variable}\n"
+        found = audited(tmp_path, script, name="env_vars").findings
+        assert bool({f.rule for f in found} & {"FABRIC-28", "FABRIC-29"}) is spoilt
+
+        variables = [{"name": name, "value": value}]
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "spec": {
+                "nodeSelector": {"node.kubernetes.io/instance-type": types},
+                "containers": [{"image": "x", "env": variables, "resources": EFA}],
+            },
+        }
+        found = audited(tmp_path, json.dumps(body), name="pod.json").findings
+        assert bool({f.rule for f in found} & {"FABRIC-28", "FABRIC-29"}) is spoilt

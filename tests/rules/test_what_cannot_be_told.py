@@ -215,3 +215,27 @@ def test_zones_are_compared_as_far_as_a_template_tells_them(near, far, apart):
 
     assert ("FABRIC-12" in said(judged)) is (apart is True)
     assert (open_questions(judged, "FABRIC-12") != []) is (apart is None)
+
+
+@pytest.mark.parametrize(
+    ("written", "rule", "because"),
+    [
+        ("arn:aws:s3:::data/*", "SAFETY-12", "arn:aws: is of one partition, and the Region is"),
+        (
+            "1.dkr.ecr.eu-west-1.amazonaws.com/train:1",
+            "SAFETY-13",
+            "amazonaws.com is of one partition, and the Region is",
+        ),
+    ],
+)
+def test_a_written_partition_is_right_in_some_regions_only(written, rule, because):
+    """Without a Region nobody knows; nothing is asked where nothing of a partition is written."""
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": written}}
+    judged = verdict({"Resources": {"It": parameter}}, region=None)
+
+    assert rule not in said(judged)
+    assert [u.because.startswith(because) for u in judged.unknown if u.rule == rule] == [True]
+    parameter["Properties"] = {"Type": "String", "Value": "eu-west-1.example.com"}
+    assert rule not in {
+        u.rule for u in verdict({"Resources": {"It": parameter}}, region=None).unknown
+    }

@@ -33,43 +33,39 @@ def one(stacks: Stacks, kind: str) -> dict[str, Any]:
 
 
 def launch(stacks: Stacks) -> dict[str, Any]:
-    """Return what nodes are launched by; login nodes, which have no interfaces listed, are none."""
-    (found,) = (
-        data
-        for template in of(stacks, "AWS::EC2::LaunchTemplate")
-        if "NetworkInterfaces" in (data := template["Properties"]["LaunchTemplateData"])
-    )
+    """Return what nodes are launched by; login nodes have no interfaces of their own."""
+    made = [r["Properties"]["LaunchTemplateData"] for r in of(stacks, "AWS::EC2::LaunchTemplate")]
+    (nodes_of,) = (data for data in made if "NetworkInterfaces" in data)
+    found: dict[str, Any] = nodes_of
     return found
 
 
-def scaled(stacks: Stacks) -> bool:
-    """Return whether an Auto Scaling group launches the nodes, and not Slurm."""
+def scales(stacks: Stacks) -> bool:
+    """Whether an Auto Scaling group launches the nodes, and not Slurm."""
     return any(of(stacks, "AWS::AutoScaling::AutoScalingGroup"))
 
 
-def slurm_nodes(stacks: Stacks) -> dict[str, Any]:
-    """Return the group of nodes that Slurm launches, not that of login nodes."""
-    (found,) = (
-        group["Properties"]
-        for group in of(stacks, "AWS::PCS::ComputeNodeGroup")
-        if not group["Properties"]["Name"].startswith("login-")
-    )
+def node_group(stacks: Stacks) -> dict[str, Any]:
+    """Return what launches the nodes of an environment with Slurm."""
+    kind = {"InstanceType": launch(stacks)["InstanceType"]}
+    groups = (r["Properties"] for r in of(stacks, "AWS::PCS::ComputeNodeGroup"))
+    (found,) = (group for group in groups if kind in group["InstanceConfigs"])
     return found
 
 
-def count(stacks: Stacks, most: int) -> None:
-    """Have as many nodes launched, by whatever launches them."""
-    if scaled(stacks):
-        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(most)
+def at_most(stacks: Stacks, count: int) -> None:
+    """Let so many nodes be launched."""
+    if scales(stacks):
+        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["MaxSize"] = str(count)
     else:
-        slurm_nodes(stacks)["ScalingConfiguration"]["MaxInstanceCount"] = most
+        node_group(stacks)["ScalingConfiguration"]["MaxInstanceCount"] = count
 
 
-def node_type(stacks: Stacks, instance_type: str) -> None:
-    """Have nodes of another type launched."""
-    launch(stacks)["InstanceType"] = instance_type
-    if not scaled(stacks):
-        slurm_nodes(stacks)["InstanceConfigs"] = [{"InstanceType": instance_type}]
+def of_type(stacks: Stacks, name: str) -> None:
+    """Let nodes be of another type."""
+    if not scales(stacks):
+        node_group(stacks)["InstanceConfigs"] = [{"InstanceType": name}]
+    launch(stacks)["InstanceType"] = name
 
 
 def lustre(stacks: Stacks) -> dict[str, Any]:
@@ -179,7 +175,7 @@ def zone(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def nodes(stacks: Stacks, data: st.DataObject) -> None:
-    count(stacks, data.draw(st.integers(70_000, 1_000_000)))
+    at_most(stacks, data.draw(st.integers(70_000, 1_000_000)))
 
 
 def names(stacks: Stacks, data: st.DataObject) -> None:
@@ -346,8 +342,13 @@ def second_device(stacks: Stacks, data: st.DataObject) -> None:
             other["InterfaceType"] = "efa"
 
 
+def of_fabric_alone(stacks: Stacks) -> list[dict[str, Any]]:
+    """Return the interfaces of nodes that have no address."""
+    return [e for e in launch(stacks)["NetworkInterfaces"] if e["InterfaceType"] == "efa-only"]
+
+
 def address(stacks: Stacks, data: st.DataObject) -> None:
-    fabric = [e for e in launch(stacks)["NetworkInterfaces"] if e["InterfaceType"] == "efa-only"]
+    fabric = of_fabric_alone(stacks)
     entry = data.draw(st.sampled_from(fabric))
     name, value = data.draw(
         st.sampled_from(
@@ -372,7 +373,7 @@ def many_groups(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def two_zones(stacks: Stacks, data: st.DataObject) -> None:
-    """Nodes are launched into a second subnet, of another zone."""
+    """The group launches into a second subnet, of another zone."""
     zone = data.draw(st.sampled_from(["use1-az1", "use1-az2", "use1-az4"]))
     stacks["Cluster"]["Resources"]["Elsewhere"] = {
         "Type": "AWS::EC2::Subnet",
@@ -382,12 +383,12 @@ def two_zones(stacks: Stacks, data: st.DataObject) -> None:
             "AvailabilityZoneId": zone,
         },
     }
-    if scaled(stacks):
-        group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
-        group["VPCZoneIdentifier"] = [*group["VPCZoneIdentifier"], {"Ref": "Elsewhere"}]
+    if scales(stacks):
+        one(stacks, "AWS::AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"].append(
+            {"Ref": "Elsewhere"}
+        )
     else:
-        group = slurm_nodes(stacks)
-        group["SubnetIds"] = [*group["SubnetIds"], {"Ref": "Elsewhere"}]
+        node_group(stacks)["SubnetIds"].append({"Ref": "Elsewhere"})
 
 
 def strategy(stacks: Stacks, data: st.DataObject) -> None:
@@ -416,13 +417,13 @@ def protected(stacks: Stacks, data: st.DataObject) -> None:
 
 
 def without_efa(stacks: Stacks, data: st.DataObject) -> None:
-    types = ["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"]
-    node_type(stacks, data.draw(st.sampled_from(types)))
+    of_type(
+        stacks, data.draw(st.sampled_from(["g5.xlarge", "m5.large", "g6.4xlarge", "c5n.xlarge"]))
+    )
 
 
 def other_type(stacks: Stacks, data: st.DataObject) -> None:
-    types = ["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"]
-    node_type(stacks, data.draw(st.sampled_from(types)))
+    of_type(stacks, data.draw(st.sampled_from(["p5.48xlarge", "p5en.48xlarge", "trn1.32xlarge"])))
 
 
 def preference(stacks: Stacks, data: st.DataObject) -> None:
@@ -601,13 +602,13 @@ def administrator(stacks: Stacks, data: st.DataObject) -> None:
 def too_small(stacks: Stacks, data: st.DataObject) -> None:
     for subnet in of(stacks, "AWS::EC2::Subnet"):
         subnet["Properties"]["CidrBlock"] = data.draw(st.sampled_from(["10.0.0.0/29"]))
-    count(stacks, 16)
+    at_most(stacks, 16)
 
 
 def mixed_types(stacks: Stacks, data: st.DataObject) -> None:
     other = data.draw(st.sampled_from(["p4de.24xlarge", "p5.48xlarge"]))
-    if not scaled(stacks):
-        slurm_nodes(stacks)["InstanceConfigs"].append({"InstanceType": other})
+    if not scales(stacks):
+        node_group(stacks)["InstanceConfigs"].append({"InstanceType": other})
         return
     group = one(stacks, "AWS::AutoScaling::AutoScalingGroup")
     group["MixedInstancesPolicy"] = {
