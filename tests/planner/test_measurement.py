@@ -262,6 +262,53 @@ def test_a_run_on_another_gpu_is_refused(written: str):
         Planner(asked(run=run))
 
 
+def test_a_run_that_was_killed_is_read_to_its_last_whole_line(written: str):
+    """The line that a process was writing when it died is half a line."""
+    whole = on("NVIDIA H100 80GB HBM3", written)
+
+    assert metrics(whole + '\n{"time": "2026-11-2') == metrics(whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        (("gpus",), -1, "gpus = -1"),
+        (("gpus",), 10**400, "gpus = 1000"),
+        (("settings", "model", "heads"), 0, "heads = 0"),
+        (("settings", "model", "heads"), 7, "--heads: got 7"),
+        (("settings", "model", "width"), float("inf"), "width = inf"),
+        (("settings", "model", "layers"), "x", "layers = x"),
+        (("settings", "data", "micro_batch"), 0, "micro_batch = 0"),
+        (("settings", "parallel"), None, "lack the model or the layout"),
+        (("settings", "parallel", "partition_size"), 3, "1 GPUs into groups of 3"),
+        (("settings", "numerics", "dtype"), "fp32", "^it ran in fp32; measure a run in bf16"),
+        (("settings", "numerics", "checkpoint_every"), 2, "^it recomputed every 2 blocks"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_their_reason(
+    written: str, path: tuple[str, ...], value: object, why: str
+):
+    """A file that somebody edited, or that another version of the program wrote."""
+    lines = [json.loads(line) for line in written.splitlines()]
+    place = lines[0]
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+
+    with pytest.raises(MeasurementError, match=why):
+        metrics("\n".join(map(json.dumps, lines)))
+
+
+@pytest.mark.parametrize("value", ["fast", 10**400, []])
+def test_a_step_without_a_rate_is_refused(written: str, value: object):
+    """One line in a thousand is enough to make a median wrong."""
+    lines = [json.loads(line) for line in written.splitlines()]
+    lines[20]["tokens_per_s"] = value
+
+    with pytest.raises(MeasurementError, match=r"line 21 has a number|no finished step"):
+        metrics("\n".join(map(json.dumps, lines)))
+
+
 def test_a_run_that_no_program_makes_so_is_refused(written: str):
     """Metrics of an emulation on CPU cores would stretch the plan to the end of the scale."""
     lines = [json.loads(line) for line in on("NVIDIA H100 80GB HBM3", written).splitlines()]
