@@ -1,5 +1,6 @@
 """`ultracluster plan`, as somebody types it."""
 
+import io
 import json
 import re
 import subprocess
@@ -9,10 +10,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import load
 from operations.cli import main
+from operations.plan.display import show
 
 ROOT = Path(__file__).parents[2]
 FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
@@ -57,6 +60,22 @@ def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[s
         "█",
     ):
         assert words in out, words
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_no_sum_is_cut_in_a_narrow_terminal(columns: int, capsys: pytest.CaptureFixture[str]):
+    """`1,475,0...` USD is no answer."""
+    document = told([*FIFTY, "--nodes", "64"], capsys)
+    file = io.StringIO()
+    show(document, Console(file=file, width=columns, legacy_windows=False))
+    out = file.getvalue()
+
+    for item in document["cost"][0]["items"]:
+        if item["usd_per_day"] >= 1:
+            assert f"{item['usd']:,.0f}" in out
+    assert "…" not in out
+    lines = [line for line in out.splitlines() if not line.startswith("- ")]
+    assert max(map(len, lines)) <= columns
 
 
 def test_a_chosen_group_is_never_smaller_than_the_smallest_that_is_said_to_fit(
