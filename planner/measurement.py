@@ -233,9 +233,10 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
         )
     if numerics["dtype"] != "bf16":
         raise MeasurementError(f"it ran in {numerics['dtype']!s:.20}; measure a run in bf16")
-    shape = ModelShape(
-        *(_whole(model, name) for name in ("layers", "width", "heads", "vocabulary", "sequence"))
+    layers, width, heads, vocabulary, sequence = (
+        _whole(model, name) for name in ("layers", "width", "heads", "vocabulary", "sequence")
     )
+    shape = ModelShape(layers, width, heads, vocabulary, sequence)
     for problem in shape.problems():
         raise MeasurementError(f"its model cannot be: {problem}")
     return RunMeasurement(
