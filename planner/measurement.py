@@ -20,6 +20,9 @@ from planner.step import step
 WARM_UP: Final = 10
 """Steps at the beginning of a run that are left out: compilation, allocation, first files."""
 LARGEST_SETTING: Final = 2**30
+NVLS: Final = 1.2
+"""Bus over ring bandwidth from which an all-reduce went through NVLink's switches: on p5 480 GB/s
+where rings reach 360."""
 LL_LINK_HOP: Final = 0.6e-6
 LL_LAUNCH: Final = 6.7e-6
 """NCCL's own figures of protocol LL for a hop of NVLink and before anything happens (NVIDIA/nccl
@@ -97,13 +100,21 @@ class NetworkMeasurement:
         latency = (self.smallest_seconds - LL_LAUNCH - inside) / hops
         return replace(changed, hop_latency=max(1e-6, latency))
 
+    @property
+    def bus_bandwidth(self) -> float:
+        """Bytes/s of the bus, as nccl-tests counts it."""
+        twice = 2 if self.collective == "all_reduce" else 1
+        return self.algorithm_bandwidth * twice * (self.ranks - 1) / self.ranks
+
+    def by_switches(self, gpu: Gpu) -> bool:
+        """Return whether NVLink's switches added up (NVLS): gathers, which add nothing, cannot."""
+        return self.collective == "all_reduce" and self.bus_bandwidth > NVLS * gpu.link_bandwidth
+
     def applied_to_gpu(self, gpu: Gpu) -> Gpu:
         """Return a GPU with the measured bandwidth of NVLink, where the log is of one node."""
-        if self.nodes > 1:
+        if self.nodes > 1 or self.by_switches(gpu):
             return gpu
-        share = (self.ranks - 1) / self.ranks
-        bus = self.algorithm_bandwidth * (2 if self.collective == "all_reduce" else 1) * share
-        return replace(gpu, link_bandwidth=bus)
+        return replace(gpu, link_bandwidth=self.bus_bandwidth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,18 @@ def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
     assert "line rate" not in said
 
 
+def test_what_switches_add_up_is_not_taken_for_what_rings_carry():
+    """480 GB/s on one p5 are NVLink SHARP's; gathers of weights get 360."""
+    text = log(1, [(2**34, 2**34 / 274.0 / 1e3, 274.0, 479.5)]).replace("A100-SXM4-40GB", "H100")
+    asked_of = asked(instance_type="p5.48xlarge", nodes=8, network=nccl_tests(text))
+    found = plan(asked_of)
+
+    assert found.gpu.link_bandwidth == 360e9
+    (said,) = document(found, uncertainty(found), ())["calibrated_by"]
+    assert "480 GB/s went through its switches" in said
+    assert "all_gather_perf" in said
+
+
 def test_a_log_of_another_instance_type_is_refused():
     """p5's 487 GB/s do not fit through p4d's cards."""
     fast = nccl_tests(log(2, [(2**34, 66000, 260.0, 487.0)]))
