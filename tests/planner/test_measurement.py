@@ -15,31 +15,9 @@ from planner.plan import Planner, plan
 from planner.question import PlanError, Question
 from planner.shape import of_size
 from planner.uncertainty import uncertainty
+from tests.planner.nccl_log import log
 from training.metrics import Metrics
 from training.recipes import find as recipe
-
-HEAD = "#       size         count      type   redop    root     time   algbw   busbw #wrong"
-
-
-def log(nodes: int, rows: list[tuple[int, float, float, float]], *, per_node: int = 8) -> str:
-    """Return a log of all_reduce_perf."""
-    ranks = nodes * per_node
-    lines = [
-        "# nThread 1 nGpus 1 minBytes 8 maxBytes 2147483648 step: 2(factor)",
-        *(
-            f"#  Rank {rank:2d} Group  0 Pid  {rank} on ip-10-0-0-{rank // per_node} device  "
-            f"{rank % per_node} [0x10] NVIDIA A100-SXM4-40GB"
-            for rank in range(ranks)
-        ),
-        HEAD,
-        *(
-            f"  {size:12d} {size // 4:12d}     float     sum      -1 {micros:8.1f} {alg:7.2f} "
-            f"{bus:7.2f}      0 {micros:8.1f} {alg:7.2f} {bus:7.2f}      0"
-            for size, micros, alg, bus in rows
-        ),
-    ]
-    return "\n".join(lines)
-
 
 TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
 """The published log of two p4de (awsome-distributed-ai)."""

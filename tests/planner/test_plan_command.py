@@ -16,6 +16,7 @@ from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import load
 from operations.cli import main
 from operations.plan.display import show
+from tests.planner.nccl_log import log
 
 ROOT = Path(__file__).parents[2]
 FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
@@ -159,6 +160,18 @@ def test_a_batch_that_is_exceeded_names_what_would_keep_it(capsys: pytest.Captur
     assert "--tensor 4 keeps the batch" in notes
     kept = told([*words, "--tensor", "4"], capsys)
     assert kept["layout"]["sequences_per_step"] * 2048 == 4_194_304
+
+
+def test_two_logs_are_not_silently_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The second would replace the first, and nobody would know which was taken."""
+    text = log(2, [(2**30, 2**30 / 41.8 / 1e3, 41.8, 78.3)])
+    paths = [tmp_path / name for name in ("one.log", "two.log")]
+    for path in paths:
+        path.write_text(text)
+    words = [word for path in paths for word in ("--calibrate", str(path))]
+
+    assert main([*FIFTY, "--nodes", "64", *words]) == 2
+    assert "two.log; a log of nccl-tests was given before it" in capsys.readouterr().err
 
 
 def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
