@@ -207,6 +207,11 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         (["plan", "--parameters", "7e9"], "--tokens"),
         (["plan", "--parameters", "7e9", "--tokens", "-1e12"], "--tokens: got -1"),
         (["plan", "--parameters", "7e9", "--tokens", "1e30"], "--tokens: got 1e+30"),
+        (
+            [*SEVEN, "--instance", "foo"],
+            "no such instance type is known; write p4d.24xlarge, p4de.24xlarge, p5.48xlarge",
+        ),
+        ([*SEVEN, "--instance", "ml.p4d.24xlarge"], "write p4d.24xlarge"),
         ([*SEVEN, "--nodes", "4", "--days", "5", "--budget", "9e6"], 'got "all three"'),
         ([*SEVEN, "--layers", "3"], "--parameters and a shape"),
         (["plan", "--layers", "2", "--hidden", "64", "--tokens", "1e9"], "needs --heads"),
