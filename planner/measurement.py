@@ -7,7 +7,7 @@ metrics file tells how fast the software really is.
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +19,10 @@ from planner.step import step
 
 WARM_UP: Final = 10
 """Steps at the beginning of a run that are left out: compilation, allocation, first files."""
+LARGEST_SETTING: Final = 2**30
+NVLS: Final = 1.2
+"""Bus over ring bandwidth from which an all-reduce went through NVLink's switches: on p5 480 GB/s
+where rings reach 360."""
 LL_LINK_HOP: Final = 0.6e-6
 LL_LAUNCH: Final = 6.7e-6
 """NCCL's own figures of protocol LL for a hop of NVLink and before anything happens (NVIDIA/nccl
@@ -96,13 +100,21 @@ class NetworkMeasurement:
         latency = (self.smallest_seconds - LL_LAUNCH - inside) / hops
         return replace(changed, hop_latency=max(1e-6, latency))
 
+    @property
+    def bus_bandwidth(self) -> float:
+        """Bytes/s of the bus, as nccl-tests counts it."""
+        twice = 2 if self.collective == "all_reduce" else 1
+        return self.algorithm_bandwidth * twice * (self.ranks - 1) / self.ranks
+
+    def by_switches(self, gpu: Gpu) -> bool:
+        """Return whether NVLink's switches added up (NVLS): gathers, which add nothing, cannot."""
+        return self.collective == "all_reduce" and self.bus_bandwidth > NVLS * gpu.link_bandwidth
+
     def applied_to_gpu(self, gpu: Gpu) -> Gpu:
         """Return a GPU with the measured bandwidth of NVLink, where the log is of one node."""
-        if self.nodes > 1:
+        if self.nodes > 1 or self.by_switches(gpu):
             return gpu
-        share = (self.ranks - 1) / self.ranks
-        bus = self.algorithm_bandwidth * (2 if self.collective == "all_reduce" else 1) * share
-        return replace(gpu, link_bandwidth=bus)
+        return replace(gpu, link_bandwidth=self.bus_bandwidth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +140,20 @@ class RunMeasurement:
     def factor(self, gpu: Gpu, network: Network, stack: Stack) -> float:
         """Return how many times longer than assumed the software computes."""
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
+        # What ran had the memory that it needed, whatever is said of it here.
+        if not step(self.shape, self.layout, gpu, network, stack).holding.fits:
+            stack = replace(stack, shortage=0.0)
         low, high = FASTEST, SLOWEST
         for _ in range(60):
             middle = math.sqrt(low * high)
             seconds = step(self.shape, self.layout, gpu, network, faster(stack, middle)).seconds
             low, high = (middle, high) if seconds < wanted else (low, middle)
         return math.sqrt(low * high)
+
+    def utilisation(self, gpu: Gpu) -> float:
+        """Return the model FLOPs of the run over the peak of its GPUs."""
+        flops = self.tokens_per_second * self.shape.model_flops_per_token
+        return flops / (self.layout.gpus * gpu.peak)
 
     def gpu(self) -> Gpu | None:
         """Return the GPU that the run was on, or None where it is not known."""
@@ -153,63 +173,96 @@ def metrics(text: str) -> RunMeasurement:
     start: Mapping[str, Any] | None = None
     rates: list[float] = []
     memory = 0.0
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, record in _records(text):
         try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise MeasurementError(f"line {number} is not JSON") from error
-        if not isinstance(record, dict):
-            raise MeasurementError(f"line {number} is not a JSON object")
-        if record.get("event") == "start":
-            start, rates = record, []
-        elif record.get("event") == "step" and not record.get("skipped"):
-            rates.append(float(record.get("tokens_per_s") or 0))
-            memory = max(memory, float(record.get("memory_gib") or 0) * 2**30)
+            if record.get("event") == "start":
+                start, rates = record, []
+            elif record.get("event") == "step" and not record.get("skipped"):
+                rates.append(float(record.get("tokens_per_s") or 0))
+                memory = max(memory, float(record.get("memory_gib") or 0) * 2**30)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise MeasurementError(f"line {number} has a number that is none") from error
     if start is None:
         raise MeasurementError("it holds no line with event `start`; give a whole metrics.jsonl")
     rates = rates[WARM_UP:] if len(rates) > 2 * WARM_UP else rates[len(rates) // 2 :]
-    if not rates or min(rates) <= 0:
+    if not rates or not all(0 < rate < math.inf for rate in rates):
         raise MeasurementError("it holds no finished step")
     try:
         return _run(start, rates, memory)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise MeasurementError(f"its settings lack the model or the layout ({error})") from error
+    except MeasurementError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        why = f"{error!s:.60}"
+        raise MeasurementError(f"its settings lack the model or the layout ({why})") from error
+
+
+def _records(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the objects of a file with their lines; one that a killed run left unfinished ends it.
+
+    Raises:
+        MeasurementError: where another line is no object.
+    """
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    for number, line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if number == lines[-1][0] and len(lines) > 1:
+                return
+            raise MeasurementError(f"line {number} is not JSON") from error
+        if not isinstance(record, dict):
+            raise MeasurementError(f"line {number} is not a JSON object")
+        yield number, record
+
+
+def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """Return a whole number from 1 to what fits a file of settings.
+
+    Raises:
+        MeasurementError: where it is none.
+    """
+    found = values[name] if default is None else values.get(name, default)
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= LARGEST_SETTING:
+        raise MeasurementError(f"its settings have {name} = {found!s:.60}, which is no such number")
+    return found
 
 
 def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeasurement:
     settings = start["settings"]
     model, data = settings["model"], settings["data"]
     parallel, numerics = settings["parallel"], settings["numerics"]
-    gpus, micro = int(start["gpus"]), int(data["micro_batch"])
-    tensor = int(parallel.get("tensor_parallel", 1))
+    gpus, micro = _whole(start, "gpus"), _whole(data, "micro_batch")
+    tensor, group = _whole(parallel, "tensor_parallel", 1), _whole(parallel, "partition_size")
+    if group % tensor or gpus % group:
+        raise MeasurementError(
+            f"its settings divide {gpus} GPUs into groups of {group} with {tensor} to a layer"
+        )
     recomputed = int(numerics["checkpoint_every"])
     if recomputed > 1:
         raise MeasurementError(
-            f"it recomputed every {recomputed} blocks; measure with checkpoint_every 0 or 1"
+            f"it recomputed every {recomputed!s:.20} blocks; measure with checkpoint_every 0 or 1"
         )
     if numerics["dtype"] != "bf16":
-        raise MeasurementError(f"it ran in {numerics['dtype']}; measure a run in bf16")
+        raise MeasurementError(f"it ran in {numerics['dtype']!s:.20}; measure a run in bf16")
+    layers, width, heads, vocabulary, sequence = (
+        _whole(model, name) for name in ("layers", "width", "heads", "vocabulary", "sequence")
+    )
+    shape = ModelShape(layers, width, heads, vocabulary, sequence)
+    for problem in shape.problems():
+        raise MeasurementError(f"its model cannot be: {problem}")
     return RunMeasurement(
-        shape=ModelShape(
-            int(model["layers"]),
-            int(model["width"]),
-            int(model["heads"]),
-            int(model["vocabulary"]),
-            int(model["sequence"]),
-        ),
+        shape=shape,
         layout=Layout(
             gpus=gpus,
-            partition=int(parallel["partition_size"]) // tensor,
+            partition=group // tensor,
             tensor=tensor,
             micro_batch=micro,
-            accumulation=max(1, int(data["global_batch"]) // (micro * gpus // tensor)),
+            accumulation=max(1, _whole(data, "global_batch") // max(1, micro * gpus // tensor)),
             checkpointing=recomputed == 1,
             hierarchical=bool(parallel.get("hierarchical_gather", False)),
             reshard=bool(parallel.get("reshard_after_forward", True)),
         ),
-        gpu_name=str(start["gpu"]),
+        gpu_name=f"{start['gpu']!s:.60}",
         tokens_per_second=statistics.median(rates),
         memory=memory,
         steps=len(rates),

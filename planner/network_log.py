@@ -60,17 +60,17 @@ def nccl_tests(text: str) -> NetworkMeasurement:
             "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
         )
     largest = max(rows)
+    if largest.size < LARGE:
+        raise MeasurementError(
+            f"its largest size is {largest.size:,} bytes, where latency is most of the time; "
+            "measure up to 1 GiB (-b 8 -e 1G -f 2)"
+        )
     if largest.algorithm <= 0:
         raise MeasurementError("the largest size has a bandwidth of 0 GB/s")
     if len(hosts) == 1:
         raise MeasurementError(
             "it ran on one GPU, which sends nothing; build nccl-tests with MPI=1, or run it with "
             "-g 8"
-        )
-    if largest.size < LARGE:
-        raise MeasurementError(
-            f"its largest size is {largest.size:,} bytes, where latency is most of the time; "
-            "measure up to 1 GiB (-b 8 -e 1G -f 2)"
         )
     small = [row for row in rows if 0 < row.size <= SMALL]
     return NetworkMeasurement(

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from planner.candidate import INDIFFERENCE
 from planner.devices import BY_ROW, Gpu
 from planner.outcome import Outcome
 from planner.question import Question
 from planner.search import Search
 
+NEAR: Final = 8
+"""Nodes fewer, or that part of them, among which a number that divides better is looked for."""
 MUCH: Final = 0.4
 """Share of a step that waits for the network above which a plan is told to be another one."""
 
@@ -22,6 +25,7 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
             f"a step holds {held:,} tokens, not {question.batch_tokens:,}: every GPU works on "
             f"at least one sequence, and all on as many{_kept(question, search, outcome)}"
         )
+    yield from _fewer(search, outcome)
     if not gpu.measured:
         yield (
             f"no published run on {gpu.name} was at hand: constants of "
@@ -55,6 +59,25 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         yield (
             f"{waiting:.0%} of a step waits for the network: a larger --batch-tokens, fewer nodes "
             "or faster cards shorten that; so does pipeline parallelism, which is not planned for"
+        )
+
+
+def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Say where some nodes less would train faster, because their number divides better."""
+    nodes, shape = outcome.nodes, search.place.shape
+    rates = {}
+    for count in range(max(1, nodes - max(NEAR, nodes // NEAR)), nodes):
+        step = search.best(count)
+        if step is not None:
+            rates[count] = step.tokens_per_second(shape)
+    best = max(rates, key=lambda count: rates[count], default=None)
+    if best is None:
+        return
+    gain = rates[best] / outcome.step.tokens_per_second(shape) - 1
+    if gain > INDIFFERENCE:
+        yield (
+            f"{nodes:,} nodes divide badly into groups and batches: {best:,} train {gain:.0%} "
+            f"faster, write --nodes {best}; the others would be spares"
         )
 
 

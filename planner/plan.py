@@ -74,7 +74,8 @@ class Planner:
             )
         alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
         factor = question.run.factor(self.gpu, self.network, alone)
-        if not FASTEST * 1.01 < factor < SLOWEST / 1.01:
+        within = FASTEST * 1.01 < factor < SLOWEST / 1.01
+        if not within or question.run.utilisation(self.gpu) > 1:
             raise PlanError(
                 f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
                 f"no program computes on {question.run.layout.gpus} {self.gpu.name}; give the "

@@ -121,7 +121,10 @@ class Question:
         try:
             instance = self.instance
         except UnknownInstanceTypeError as error:
-            yield Problem("--instance", self.instance_type, str(error))
+            # The catalogue's own list is of all that has EFA, most of which no plan is made for.
+            words, _, rest = str(error).partition("write one of ")
+            fix = f"{words}write {choices(GPUS_KNOWN)}" if rest else words
+            yield Problem("--instance", self.instance_type, fix)
             return
         if gpu_of(instance) is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))

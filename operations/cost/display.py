@@ -15,6 +15,10 @@ from operations.cost.estimate import Estimate
 
 COLUMNS: Final = ("USD/hour", "USD/day", "USD/month", "share", "idle/day", "[]")
 WIDEST: Final = 132
+NARROW: Final = 100
+"""Columns of a terminal below which what follows from the others is left out, else the names of
+items would be a few letters wide."""
+LEFT_OUT: Final = ("USD/hour", "share")
 
 
 def show(estimate: Estimate, console: Console) -> None:
@@ -32,10 +36,16 @@ def show(estimate: Estimate, console: Console) -> None:
     )
     table.add_column("what for", overflow="fold")
     table.add_column("quantity x price", justify="right", overflow="fold")
-    for name in COLUMNS:
+    shown = [name for name in COLUMNS if console.width >= NARROW or name not in LEFT_OUT]
+    for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
+
+    def add(what: str, quantity: str, *cells: str, style: str | None = None) -> None:
+        beside = dict(zip(COLUMNS, cells, strict=True))
+        table.add_row(what, quantity, *(beside[name] for name in shown), style=style)
+
     for row in found.rows:
-        table.add_row(
+        add(
             f"{row.purpose}\n[dim]{row.item}[/dim]",
             f"{row.quantity}\n[dim]{row.unit_price}[/dim]",
             *(
@@ -48,8 +58,8 @@ def show(estimate: Estimate, console: Console) -> None:
             ),
         )
     table.add_section()
-    table.add_row("at full size", "", *found.full, "100 %", found.idle[1], "", style="bold")
-    table.add_row("idle", "", *found.idle, "", "", "")
+    add("at full size", "", *found.full, "100 %", found.idle[1], "", style="bold")
+    add("idle", "", *found.idle, "", "", "")
     console.print(table)
     if estimate.has_budget:
         for limit in limits(sheet, spec.budget):

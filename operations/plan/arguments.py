@@ -179,7 +179,11 @@ def _measurements(
             raise PlanError(f"--calibrate: got {path}; it is no text; write a log") from error
         try:
             # A metrics file is JSON from its first character on; a log never is.
-            if text.lstrip().startswith("{"):
+            of_a_run = text.lstrip().startswith("{")
+            if (run if of_a_run else network) is not None:
+                kind = "metrics.jsonl" if of_a_run else "log of nccl-tests"
+                raise PlanError(f"--calibrate: got {path}; a {kind} was given before it; write one")
+            if of_a_run:
                 run = metrics(text)
             else:
                 network = nccl_tests(text)

@@ -10,13 +10,18 @@ from rich.text import Text
 BAR: Final = 28
 """Characters of the longest bar."""
 BLOCKS: Final = " ▏▎▍▌▋▊▉"
+NARROW: Final = 110
+"""Columns below which a bill leaves out what can be worked out, so that no sum is cut."""
 LEAST: Final = 0.005
 """Share of the whole below which a part of the step is not listed."""
 
 
 def show(told: Mapping[str, Any], console: Console) -> None:
     """Print a plan."""
-    for part in (_answer, _memory, _step, _runners_up, _scaling, _cost, _alternatives, _doubts):
+    for part in (_answer, _memory, _step, _runners_up, _scaling):
+        console.print(part(told))
+    console.print(_cost(told, narrow=console.width < NARROW))
+    for part in (_alternatives, _doubts):
         console.print(part(told))
     for line in (*told["calibrated_by"], *told["notes"]):
         console.print(Text(f"- {line}"), soft_wrap=True)
@@ -180,19 +185,31 @@ def _scaling(told: Mapping[str, Any]) -> Table:
     return table
 
 
-def _cost(told: Mapping[str, Any]) -> Table:
+def _cost(told: Mapping[str, Any], *, narrow: bool) -> Table:
     first = told["cost"][0]
     table = Table(
         title=f"Cost in {told['machine']['region']}, {duration(first['days'])} with spare nodes",
         title_justify="left",
     )
-    for column in ("item", "quantity", "USD each", "USD a day", "USD", ""):
-        table.add_column(column, justify="left" if column in ("item", "") else "right")
-    table.add_column("price of")
+    head = ("item", "quantity", "USD each", "USD a day", "USD", "", "price of")
+    left_out = {2, 5} if narrow else set()
+
+    def add(*cells: str) -> None:
+        table.add_row(*(cell for index, cell in enumerate(cells) if index not in left_out))
+
+    for index, column in enumerate(head):
+        if index not in left_out:
+            words = index in {0, 6}
+            table.add_column(
+                column,
+                justify="left" if words or not column else "right",
+                no_wrap=not words,
+                overflow="fold",
+            )
     for line in first["items"]:
         if line["usd_per_day"] < 1 and line["share"] < LEAST:
             continue
-        table.add_row(
+        add(
             line["purpose"],
             f"{line['quantity']:,.0f}",
             f"{line['usd_per_unit']:,.4f}",
@@ -202,10 +219,10 @@ def _cost(told: Mapping[str, Any]) -> Table:
             f"{line['price_date'][:24]} ({line['confidence']}{_elsewhere(told, line)})",
         )
     for lacking in first["no_price_known"]:
-        table.add_row(lacking["purpose"], "", "", "no price known", "", "", lacking["item"])
+        add(lacking["purpose"], "", "", "no price known", "", "", lacking["item"])
     for other in told["cost"][1:]:
         known = other["usd"] is not None
-        table.add_row(
+        add(
             f"all of it, {other['purchase']}",
             "",
             f"{other['nodes_usd_per_hour']:,.4f}" if known else "",

@@ -219,7 +219,14 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 def _calibrations(plan: Plan) -> Iterator[str]:
     network, run = plan.question.network, plan.question.run
-    if network is not None and network.nodes == 1:
+    if network is not None and network.nodes == 1 and network.by_switches(plan.gpu):
+        yield (
+            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB at "
+            f"{network.bus_bandwidth / 1e9:,.0f} GB/s went through its switches, which gathers of "
+            f"weights cannot: {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
+            "of all_gather_perf"
+        )
+    elif network is not None and network.nodes == 1:
         yield (
             f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
             f"GPUs of one node, so {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "

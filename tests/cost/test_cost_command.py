@@ -1,15 +1,20 @@
 """`ultracluster cost` as somebody types it."""
 
+import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from constructs_lib.spec.loading import load
 from environments import ENVIRONMENTS
 from operations.cli import main
 from operations.cost import price_table
+from operations.cost.display import show
+from operations.cost.estimate import Estimate
 from operations.rehearsal.stand_in import environment_file
 from tests.cost.price_list_server import product, serving
 from tests.spec.samples import P4D
@@ -40,6 +45,21 @@ def write(folder: Path, budget: str, region: str = "us-east-1", zone: str = "use
     path = folder / "mine.py"
     path.write_text(HEAD.format(budget=budget, region=region, zone=zone))
     return str(path)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: e.name)
+def test_a_narrow_terminal_has_room_for_names_and_whole_sums(environment):
+    """Of 80 columns the numbers took all but seven."""
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system=None)
+    show(Estimate(environment, ()), console)
+    out = file.getvalue()
+
+    sheet = environment.cost_sheet()
+    assert f"{sheet.full.per_day:,.2f}" in out
+    assert f"{sheet.full.per_month:,.2f}" in out
+    assert "…" not in out
+    assert re.search(r"^ root volumes ", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: e.name)

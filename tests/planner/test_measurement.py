@@ -15,31 +15,9 @@ from planner.plan import Planner, plan
 from planner.question import PlanError, Question
 from planner.shape import of_size
 from planner.uncertainty import uncertainty
+from tests.planner.nccl_log import log
 from training.metrics import Metrics
 from training.recipes import find as recipe
-
-HEAD = "#       size         count      type   redop    root     time   algbw   busbw #wrong"
-
-
-def log(nodes: int, rows: list[tuple[int, float, float, float]], *, per_node: int = 8) -> str:
-    """Return a log of all_reduce_perf."""
-    ranks = nodes * per_node
-    lines = [
-        "# nThread 1 nGpus 1 minBytes 8 maxBytes 2147483648 step: 2(factor)",
-        *(
-            f"#  Rank {rank:2d} Group  0 Pid  {rank} on ip-10-0-0-{rank // per_node} device  "
-            f"{rank % per_node} [0x10] NVIDIA A100-SXM4-40GB"
-            for rank in range(ranks)
-        ),
-        HEAD,
-        *(
-            f"  {size:12d} {size // 4:12d}     float     sum      -1 {micros:8.1f} {alg:7.2f} "
-            f"{bus:7.2f}      0 {micros:8.1f} {alg:7.2f} {bus:7.2f}      0"
-            for size, micros, alg, bus in rows
-        ),
-    ]
-    return "\n".join(lines)
-
 
 TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
 """The published log of two p4de (awsome-distributed-ai)."""
@@ -165,6 +143,18 @@ def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
     assert "line rate" not in said
 
 
+def test_what_switches_add_up_is_not_taken_for_what_rings_carry():
+    """480 GB/s on one p5 are NVLink SHARP's; gathers of weights get 360."""
+    text = log(1, [(2**34, 2**34 / 274.0 / 1e3, 274.0, 479.5)]).replace("A100-SXM4-40GB", "H100")
+    asked_of = asked(instance_type="p5.48xlarge", nodes=8, network=nccl_tests(text))
+    found = plan(asked_of)
+
+    assert found.gpu.link_bandwidth == 360e9
+    (said,) = document(found, uncertainty(found), ())["calibrated_by"]
+    assert "480 GB/s went through its switches" in said
+    assert "all_gather_perf" in said
+
+
 def test_a_log_of_another_instance_type_is_refused():
     """p5's 487 GB/s do not fit through p4d's cards."""
     fast = nccl_tests(log(2, [(2**34, 66000, 260.0, 487.0)]))
@@ -260,6 +250,53 @@ def test_a_run_on_another_gpu_is_refused(written: str):
 
     with pytest.raises(PlanError, match="measure on that GPU"):
         Planner(asked(run=run))
+
+
+def test_a_run_that_was_killed_is_read_to_its_last_whole_line(written: str):
+    """The line that a process was writing when it died is half a line."""
+    whole = on("NVIDIA H100 80GB HBM3", written)
+
+    assert metrics(whole + '\n{"time": "2026-11-2') == metrics(whole)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        (("gpus",), -1, "gpus = -1"),
+        (("gpus",), 10**400, "gpus = 1000"),
+        (("settings", "model", "heads"), 0, "heads = 0"),
+        (("settings", "model", "heads"), 7, "--heads: got 7"),
+        (("settings", "model", "width"), float("inf"), "width = inf"),
+        (("settings", "model", "layers"), "x", "layers = x"),
+        (("settings", "data", "micro_batch"), 0, "micro_batch = 0"),
+        (("settings", "parallel"), None, "lack the model or the layout"),
+        (("settings", "parallel", "partition_size"), 3, "1 GPUs into groups of 3"),
+        (("settings", "numerics", "dtype"), "fp32", "^it ran in fp32; measure a run in bf16"),
+        (("settings", "numerics", "checkpoint_every"), 2, "^it recomputed every 2 blocks"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_their_reason(
+    written: str, path: tuple[str, ...], value: object, why: str
+):
+    """A file that somebody edited, or that another version of the program wrote."""
+    lines = [json.loads(line) for line in written.splitlines()]
+    place = lines[0]
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+
+    with pytest.raises(MeasurementError, match=why):
+        metrics("\n".join(map(json.dumps, lines)))
+
+
+@pytest.mark.parametrize("value", ["fast", 10**400, []])
+def test_a_step_without_a_rate_is_refused(written: str, value: object):
+    """One line in a thousand is enough to make a median wrong."""
+    lines = [json.loads(line) for line in written.splitlines()]
+    lines[20]["tokens_per_s"] = value
+
+    with pytest.raises(MeasurementError, match=r"line 21 has a number|no finished step"):
+        metrics("\n".join(map(json.dumps, lines)))
 
 
 def test_a_run_that_no_program_makes_so_is_refused(written: str):

@@ -1,5 +1,6 @@
 """`ultracluster plan`, as somebody types it."""
 
+import io
 import json
 import re
 import subprocess
@@ -9,10 +10,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.spec.loading import load
 from operations.cli import main
+from operations.plan.display import show
+from tests.planner.nccl_log import log
 
 ROOT = Path(__file__).parents[2]
 FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
@@ -57,6 +61,22 @@ def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[s
         "█",
     ):
         assert words in out, words
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_no_sum_is_cut_in_a_narrow_terminal(columns: int, capsys: pytest.CaptureFixture[str]):
+    """`1,475,0...` USD is no answer."""
+    document = told([*FIFTY, "--nodes", "64"], capsys)
+    file = io.StringIO()
+    show(document, Console(file=file, width=columns, legacy_windows=False))
+    out = file.getvalue()
+
+    for item in document["cost"][0]["items"]:
+        if item["usd_per_day"] >= 1:
+            assert f"{item['usd']:,.0f}" in out
+    assert "…" not in out
+    lines = [line for line in out.splitlines() if not line.startswith("- ")]
+    assert max(map(len, lines)) <= columns
 
 
 def test_a_chosen_group_is_never_smaller_than_the_smallest_that_is_said_to_fit(
@@ -142,6 +162,18 @@ def test_a_batch_that_is_exceeded_names_what_would_keep_it(capsys: pytest.Captur
     assert kept["layout"]["sequences_per_step"] * 2048 == 4_194_304
 
 
+def test_two_logs_are_not_silently_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The second would replace the first, and nobody would know which was taken."""
+    text = log(2, [(2**30, 2**30 / 41.8 / 1e3, 41.8, 78.3)])
+    paths = [tmp_path / name for name in ("one.log", "two.log")]
+    for path in paths:
+        path.write_text(text)
+    words = [word for path in paths for word in ("--calibrate", str(path))]
+
+    assert main([*FIFTY, "--nodes", "64", *words]) == 2
+    assert "two.log; a log of nccl-tests was given before it" in capsys.readouterr().err
+
+
 def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
     """Somebody who has a layout wants to know what it does, not a better one."""
     layout = ["--partition", "64", "--micro-batch", "2", "--activations", "recomputed"]
@@ -175,6 +207,11 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         (["plan", "--parameters", "7e9"], "--tokens"),
         (["plan", "--parameters", "7e9", "--tokens", "-1e12"], "--tokens: got -1"),
         (["plan", "--parameters", "7e9", "--tokens", "1e30"], "--tokens: got 1e+30"),
+        (
+            [*SEVEN, "--instance", "foo"],
+            "no such instance type is known; write p4d.24xlarge, p4de.24xlarge, p5.48xlarge",
+        ),
+        ([*SEVEN, "--instance", "ml.p4d.24xlarge"], "write p4d.24xlarge"),
         ([*SEVEN, "--nodes", "4", "--days", "5", "--budget", "9e6"], 'got "all three"'),
         ([*SEVEN, "--layers", "3"], "--parameters and a shape"),
         (["plan", "--layers", "2", "--hidden", "64", "--tokens", "1e9"], "needs --heads"),

@@ -1,6 +1,7 @@
 """The search, the file system and the bill."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -186,6 +187,18 @@ def test_a_range_never_leaves_what_can_be(nodes):
 
     assert 0 < doubt.extremes[0] <= doubt.days[0] <= found.outcome.days
     assert found.outcome.days <= doubt.days[1] <= doubt.extremes[1]
+
+
+def test_a_number_of_nodes_that_divides_badly_names_one_that_does_not():
+    """509 is prime: its only groups are one node and all of them."""
+    (note,) = [each for each in plan(question(of_size(50e9), nodes=509)).notes if "badly" in each]
+    better = int(re.search(r"write --nodes (\d+)", note)[1])  # type: ignore[index]
+    prime = Planner(question(of_size(50e9), nodes=509)).solved()
+    other = Planner(question(of_size(50e9), nodes=better)).solved()
+
+    assert better < 509
+    assert other.days < prime.days / 1.5
+    assert not any("badly" in each for each in plan(question(of_size(50e9))).notes)
 
 
 def test_what_was_counted_and_timed_is_hardly_in_doubt():
