@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from constructs_lib.catalogue.prices import Item, lustre_storage
 from operations.review.changes.change import Danger
+from operations.review.changes.money import monthly
 from operations.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
@@ -101,7 +103,20 @@ def capacity(site: Site) -> Iterator[Verdict]:
         LUSTRE_CAPACITY,
         "do it between jobs",
     )
-    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed", LUSTRE_PRICE)
+    money = monthly(site, bought(site), now - was)
+    more = f", {money} more" if money else ""
+    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
+
+
+def bought(site: Site) -> Item:
+    """Return what a GB-month of the new file system is sold as."""
+    own = site.resource.properties
+    configuration = own.get(CONFIGURATION)
+    return lustre_storage(
+        known_text(at(configuration, ("DeploymentType",))) or "SCRATCH_1",
+        known_text(own.get("StorageType")) or "SSD",
+        count(at(configuration, ("PerUnitStorageThroughput",))),
+    )
 
 
 @changed(FILE_SYSTEM)

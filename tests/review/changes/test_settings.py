@@ -1,6 +1,7 @@
 """Settings of services that our own environments do not have all of."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from operations.review.changes.change import Danger
 from operations.review.changes.comparison import changes
 from tests.review.goldens import edited, golden, put
 
-RESOURCES = {
+RESOURCES: dict[str, dict[str, Any]] = {
     "Batch": {
         "Type": "AWS::Batch::ComputeEnvironment",
         "Properties": {
