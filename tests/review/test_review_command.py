@@ -119,7 +119,6 @@ def test_a_git_revision_is_a_baseline():
 
 def test_a_revision_of_somebody_s_own_repository_is_a_baseline(tmp_path: Path):
     """A stranger's template in git is compared with what it was, in YAML as well."""
-
     git = shutil.which("git") or "git"
 
     def ask(*arguments: str) -> None:
