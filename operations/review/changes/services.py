@@ -109,7 +109,7 @@ def recorded(site: Site) -> Iterator[Verdict]:
     if site.path == ("TrafficType",) and known_text(site.was) == "ALL":
         yield Verdict(
             Danger.LOOSENS_SECURITY,
-            f"only traffic that is {RECORDED.get(known_text(site.now), 'not known')} is recorded",
+            f"only traffic that is {RECORDED.get(known_text(site.now) or '', 'not known')} is recorded",
             api("EC2", "CreateFlowLogs, TrafficType"),
         )
 
