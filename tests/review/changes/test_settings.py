@@ -156,3 +156,25 @@ def test_a_database_leaves_a_snapshot_where_no_policy_is_written():
     (change,) = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
     assert change.worst is Danger.INTERRUPTS
     assert "snapshot" in change.what
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "value", "says"),
+    [
+        # 88 more at 21.957642 USD an hour; 100,800 GB more at 0.6 USD a month.
+        ("Cluster/Placement/Reservation", "InstanceCount", 600, "1,932.27 USD an hour"),
+        (NODES, "ScalingConfiguration.MaxInstanceCount", 600, "1,932.27 USD an hour"),
+        ("Storage/Lustre", "StorageCapacity", 201600, "60,480 USD a month"),
+    ],
+)
+def test_what_costs_more_says_how_much(path, where, value, says):
+    """A reviewer weighs a sum, and 'costs more' is none."""
+    found = changes(golden(), edited(put(path, where, value)), region="us-east-1")
+    assert says in found[0].what
+
+
+def test_a_region_without_a_price_has_no_sum():
+    """A price of one Region says nothing about another."""
+    edit = put("Cluster/Placement/Reservation", "InstanceCount", 600)
+    found = changes(golden(), edited(edit), region="xx-nowhere-1")
+    assert "USD" not in " ".join(change.what for change in found)
