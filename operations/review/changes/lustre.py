@@ -6,6 +6,7 @@ from typing import Any, Final
 from constructs_lib.catalogue.prices import Item, lustre_storage
 from operations.review.changes.change import Danger
 from operations.review.changes.money import monthly
+from operations.review.changes.retention import outlives
 from operations.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
@@ -255,8 +256,10 @@ def file_system_removed(site: Site) -> Iterator[Verdict]:
     """Judge an environment without its file system; what becomes of the data is said elsewhere."""
     assert site.old is not None  # noqa: S101  (it was there)
     gib = count(site.old.properties.get("StorageCapacity"))
+    kept = outlives(site.old, name="DeletionPolicy") == "Retain"
+    stays = "; its files stay in the account, which goes on paying for them" if kept else ""
     yield Verdict(
         Danger.REDUCES_CAPACITY,
-        f"the environment has {tebibytes(gib) if gib else 'one file system'} less",
+        f"the environment has {tebibytes(gib) if gib else 'one file system'} less{stays}",
         "it is in the old template and not in the new one",
     )
