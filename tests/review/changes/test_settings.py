@@ -178,3 +178,21 @@ def test_a_region_without_a_price_has_no_sum():
     edit = put("Cluster/Placement/Reservation", "InstanceCount", 600)
     found = changes(golden(), edited(edit), region="xx-nowhere-1")
     assert "USD" not in " ".join(change.what for change in found)
+
+
+def test_another_type_is_compared_by_all_that_a_node_has():
+    """As many GPUs with half the memory and an eighth of the network is a smaller node."""
+    template: dict[str, Any] = {
+        "T": {
+            "Type": "AWS::EC2::LaunchTemplate",
+            "Properties": {"LaunchTemplateData": {"InstanceType": "p5.48xlarge"}},
+        }
+    }
+    new = copy.deepcopy(template)
+    new["T"]["Properties"]["LaunchTemplateData"]["InstanceType"] = "p4d.24xlarge"
+    one, other = {"S": {"Resources": template}}, {"S": {"Resources": new}}
+
+    (smaller,), (larger,) = changes(one, other), changes(other, one)
+    assert Danger.REDUCES_CAPACITY in smaller.dangers
+    assert "8 A100 of 40 GiB, 400 Gbps" in smaller.what
+    assert Danger.REDUCES_CAPACITY not in larger.dangers
