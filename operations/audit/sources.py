@@ -170,21 +170,46 @@ class Sources:
         return name
 
     def _nest(self) -> None:
-        """Note which named file another named file nests, by the path in its TemplateURL."""
+        """Note which named file another named file nests, by the path in its TemplateURL.
+
+        Of a template that lies in S3 the name of its file is compared, where one file has it.
+        """
         files = {source.path.resolve(): source for source in self._sources if not source.assembly}
+        by_name: dict[str, list[Path]] = {}
+        for path in files:
+            by_name.setdefault(path.name, []).append(path)
         uses: dict[Path, list[tuple[str, str]]] = {}
+        remote: dict[Path, list[tuple[str, str]]] = {}
         for source in files.values():
             for logical_id, body in _nested_stacks(source.template.body):
                 url = _mapping(body.get("Properties")).get("TemplateURL")
+                own = (source.template.name, logical_id)
+                named = by_name.get(_file_name(url), [])
                 if isinstance(url, str) and "://" not in url:
                     inner = (source.path.parent / url).resolve()
                     if inner in files and files[inner] is not source:
-                        uses.setdefault(inner, []).append((source.template.name, logical_id))
-        for path, places in uses.items():
+                        uses.setdefault(inner, []).append(own)
+                elif len(named) == 1 and files[named[0]] is not source:
+                    remote.setdefault(named[0], []).append(own)
+        # A path says for sure which file is meant, and a name does not.
+        for path, places in {**remote, **uses}.items():
             # One file may make several stacks with different parameters: then it stands alone.
             if len(places) == 1:
                 found = files[path]
                 found.template = replace(found.template, nested_in=places[0])
+
+
+def _file_name(url: Any) -> str:
+    """Return the name of the file at the end of a TemplateURL, empty where it is not written."""
+    if isinstance(url, dict) and len(url) == 1:
+        (function, argument), *_ = url.items()
+        if function == "Fn::Sub":
+            url = argument[0] if isinstance(argument, list) and argument else argument
+        elif function == "Fn::Join" and isinstance(argument, list) and argument[1:]:
+            parts = argument[1]
+            url = parts[-1] if isinstance(parts, list) and parts else None
+    name = url.rsplit("/", maxsplit=1)[-1] if isinstance(url, str) else ""
+    return "" if "$" in name else name
 
 
 def _nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from operations.audit.document import UnreadableError, read
 from operations.audit.sources import Sources
-from operations.review.subject import GOLDEN, ROOT, Subject, SubjectError
+from operations.review.subject import GOLDEN, ROOT, Subject, SubjectError, expanded
 
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
@@ -71,12 +72,11 @@ def _stack(environment: str, file: str) -> str:
 
 def _revision(revision: str, subject: Subject) -> Baseline:
     git = shutil.which("git")
+    if git is None:
+        raise SubjectError(f"--baseline {revision}: no such file, and a revision needs git")
     name = subject.environment
-    if git is None or name is None:
-        raise SubjectError(
-            f"--baseline {revision}: no such file; a revision needs git and an environment of this "
-            "repository; write golden, deployed, none, or a path"
-        )
+    if name is None:
+        return _revision_of_files(git, revision, subject)
 
     def ask(*arguments: str) -> str | None:
         done = subprocess.run(
@@ -102,6 +102,45 @@ def _revision(revision: str, subject: Subject) -> Baseline:
     return Baseline(f"the golden templates of {revision} ({commit.strip()[:10]})", bodies)
 
 
+def _revision_of_files(git: str, revision: str, subject: Subject) -> Baseline:
+    """Return the given files as a revision of their own repositories has them."""
+    bodies: dict[str, Mapping[str, Any]] = {}
+    for template in subject.templates:
+        file = Path(template.file or "").resolve()
+
+        def ask(*arguments: str, folder: Path = file.parent) -> str | None:
+            done = subprocess.run(
+                [git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+            )
+            return done.stdout if done.returncode == 0 else None
+
+        commit = ask(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+        )
+        if commit is None:
+            raise SubjectError(
+                f"--baseline {revision}: neither a file nor a revision of the git repository of "
+                f"{file}; write none, a path or a revision"
+            )
+        text = ask("show", f"{commit.strip()}:./{file.name}")
+        if text is not None:
+            bodies[subject.titles[template.name]] = _parsed(revision, file, text)
+    if not bodies:
+        raise SubjectError(f"--baseline {revision}: it has none of the given files")
+    return Baseline(f"the same files of {revision}", bodies)
+
+
+def _parsed(revision: str, file: Path, text: str) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, file.name)
+        copy.write_text(text)
+        try:
+            return read(copy).body
+        except UnreadableError as error:
+            why = str(error).replace(str(copy), str(file))
+            raise SubjectError(f"--baseline {revision}: {why}") from None
+
+
 def _files(path: Path, subject: Subject) -> Baseline:
     if path.is_file():
         if len(subject.templates) != 1:
@@ -114,11 +153,7 @@ def _files(path: Path, subject: Subject) -> Baseline:
         except UnreadableError as error:
             raise SubjectError(f"--baseline {error}") from None
         return Baseline(str(path), {next(iter(subject.titles.values())): body})
-    named = [str(path)]
-    if not (path / "manifest.json").is_file():
-        patterns = ("*.json", "*.yaml", "*.yml", "*.template")
-        named = [str(file) for pattern in patterns for file in sorted(path.glob(pattern))]
-    sources = Sources(named)
+    sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")

@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
     """Return what is reviewed: files where all are files, else one environment."""
+    from constructs_lib.spec.problem import SpecError  # noqa: PLC0415
     from operations.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
 
     given = arguments.subject
@@ -110,7 +111,13 @@ def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
-    spec, path = arguments.find(given[0])
+    try:
+        spec, path = arguments.find(given[0])
+    except SpecError as error:
+        raise SubjectError("\n".join(map(str, error.problems))) from None
+    except ValueError as error:
+        # An environment that is not there, or a file that holds none.
+        raise SubjectError(str(error)) from None
     return synthesized(spec, path)
 
 

@@ -83,7 +83,7 @@ def review(
     return Review(
         title=subject.title,
         headline=headline(topologies, subject),
-        notes=[*subject.notes, *audit.notes],
+        notes=[*subject.notes, *_missing_stacks(subject), *audit.notes],
         figures=figures,
         baseline=None if baseline is None else baseline.words,
         changes=sorted(found, key=lambda change: change.worst.rank),
@@ -94,6 +94,26 @@ def review(
         numbers=numbers(topologies, subject.spec),
         sizes=sizes(subject.templates, subject.titles),
     )
+
+
+def _missing_stacks(subject: Subject) -> Iterator[str]:
+    """Yield a note where nested stacks are in none of the given templates."""
+    given = {template.nested_in for template in subject.templates}
+    missing = [
+        str(name)
+        for template in subject.templates
+        for name, found in _resources(template.body).items()
+        if isinstance(found, dict)
+        and found.get("Type") == "AWS::CloudFormation::Stack"
+        and (template.name, name) not in given
+    ]
+    if missing:
+        several = len(missing) > 1
+        yield (
+            f"{', '.join(missing)} {'are nested stacks' if several else 'is a nested stack'}: "
+            f"what is in {'them' if several else 'it'} stands in templates that were not given; "
+            "name their files beside this one."
+        )
 
 
 def _excused(finding: Finding, packs: Packs | None) -> bool:

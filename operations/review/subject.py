@@ -20,6 +20,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 GOLDEN: Final = ROOT / "golden"
 STAGE: Final = "assembly-"
 TAIL: Final = 20
+TEMPLATES: Final = ("*.json", "*.yaml", "*.yml", "*.template")
+"""Files of a folder that are templates."""
 
 
 class SubjectError(ValueError):
@@ -57,6 +59,7 @@ def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Su
     Raises:
         SubjectError: with everything that cannot be read.
     """
+    given = expanded(given)
     sources = Sources(given)
     if sources.errors:
         raise SubjectError("\n".join(sources.errors))
@@ -71,6 +74,21 @@ def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Su
     return Subject(
         title, sources, _titles(sources.templates, environment), assembly, environment, spec
     )
+
+
+def expanded(given: Sequence[str]) -> list[str]:
+    """Return what is given with the templates of folders in their place; assemblies stay."""
+    found: list[str] = []
+    for name in given:
+        folder = Path(name)
+        inside = [
+            str(file)
+            for pattern in TEMPLATES
+            for file in (sorted(folder.glob(pattern)) if folder.is_dir() else ())
+        ]
+        alone = not inside or (folder / MANIFEST).is_file()
+        found += [name] if alone else inside
+    return found
 
 
 def _title(paths: Sequence[Path]) -> str:

@@ -145,6 +145,22 @@ def test_files_that_nest_each_other_by_path_belong_together(tmp_path):
     assert Sources([names[0], str(again), str(inner)]).templates[2].nested_in is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "'https://s3/x/inner.yaml'",
+        "{'Fn::Sub': 'https://${Bucket}.s3.amazonaws.com/x/inner.yaml'}",
+        "{'Fn::Join': ['/', ['https://s3', {Ref: Bucket}, inner.yaml]]}",
+    ],
+)
+def test_a_file_that_is_nested_from_s3_is_known_by_its_name(tmp_path, url):
+    """AWS's own samples nest stacks by the URL of a bucket that they were uploaded to."""
+    outer = "Resources:\n  S:\n    Type: AWS::CloudFormation::Stack\n    Properties: "
+    one = in_file(tmp_path / "outer.yaml", f"{outer}{{TemplateURL: {url}}}")
+    two = in_file(tmp_path / "inner.yaml", "Resources: {}")
+    assert [t.nested_in for t in Sources([str(one), str(two)]).templates] == [None, ("outer", "S")]
+
+
 def test_names_are_unique_and_may_be_told(tmp_path):
     """Two files called main are told apart; STACK=FILE says what a stack is called."""
     (tmp_path / "b").mkdir()

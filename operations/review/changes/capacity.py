@@ -7,6 +7,7 @@ from constructs_lib.catalogue.instances import UnknownInstanceTypeError, find
 from constructs_lib.rules.reading import UndeterminedError, key
 from constructs_lib.rules.resolved import ResolvedResource
 from operations.review.changes.change import Danger
+from operations.review.changes.money import hourly
 from operations.review.changes.routes import lost
 from operations.review.changes.sources import (
     MATCHING,
@@ -61,8 +62,9 @@ def reserved(site: Site) -> Iterator[Verdict]:
         else:
             yield Verdict(
                 Danger.COSTS_MORE,
-                f"{accelerators(kind, now - was)} more are reserved and billed from then on, used "
-                "or not; the update fails where EC2 does not have them",
+                f"{accelerators(kind, now - was)} more are reserved and billed from then on"
+                f"{hourly(site, kind, now - was)}, used or not; the update fails where EC2 does "
+                "not have them",
                 RESERVATIONS,
             )
     if site.path in (("EndDate",), ("EndDateType",)):
@@ -123,7 +125,8 @@ def reservation_added(site: Site) -> Iterator[Verdict]:
     kind = site.new.properties.get("InstanceType")
     yield Verdict(
         Danger.COSTS_MORE,
-        f"{accelerators(kind, nodes)} are billed from the moment they are reserved, used or not",
+        f"{accelerators(kind, nodes)} are billed from the moment they are reserved"
+        f"{hourly(site, kind, nodes)}, used or not",
         RESERVED,
     )
 
@@ -212,7 +215,8 @@ def _size(site: Site, words: str, was: int | None, now: int | None) -> Iterator[
     else:
         yield Verdict(
             Danger.COSTS_MORE,
-            f"{site.name} has {words} {accelerators(kind, now)} instead of {was:,}",
+            f"{site.name} has {words} {accelerators(kind, now)} instead of {was:,}"
+            + (f"; {now - was:,} more{money}" if (money := hourly(site, kind, now - was)) else ""),
             guide,
         )
 
@@ -279,8 +283,9 @@ def group_added(site: Site) -> Iterator[Verdict]:
     names = [path for path, words in SIZES.items() if words != "at most"]
     least = max((count(at(found, name)) or 0 for name in names), default=0)
     if least:
+        kind = instance_type(site.moment.new, site.new)
         yield Verdict(
             Danger.COSTS_MORE,
-            f"{accelerators(instance_type(site.moment.new, site.new), least)} start at once",
+            f"{accelerators(kind, least)} start at once{hourly(site, kind, least)}",
             SCALING,
         )

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from constructs_lib.catalogue.prices import Item, lustre_storage
 from operations.review.changes.change import Danger
+from operations.review.changes.money import monthly
+from operations.review.changes.retention import outlives
 from operations.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
@@ -101,7 +104,20 @@ def capacity(site: Site) -> Iterator[Verdict]:
         LUSTRE_CAPACITY,
         "do it between jobs",
     )
-    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed", LUSTRE_PRICE)
+    money = monthly(site, bought(site), now - was)
+    more = f", {money} more" if money else ""
+    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
+
+
+def bought(site: Site) -> Item:
+    """Return what a GB-month of the new file system is sold as."""
+    own = site.resource.properties
+    configuration = own.get(CONFIGURATION)
+    return lustre_storage(
+        known_text(at(configuration, ("DeploymentType",))) or "SCRATCH_1",
+        known_text(own.get("StorageType")) or "SSD",
+        count(at(configuration, ("PerUnitStorageThroughput",))),
+    )
 
 
 @changed(FILE_SYSTEM)
@@ -240,8 +256,10 @@ def file_system_removed(site: Site) -> Iterator[Verdict]:
     """Judge an environment without its file system; what becomes of the data is said elsewhere."""
     assert site.old is not None  # noqa: S101  (it was there)
     gib = count(site.old.properties.get("StorageCapacity"))
+    kept = outlives(site.old, name="DeletionPolicy") == "Retain"
+    stays = "; its files stay in the account, which goes on paying for them" if kept else ""
     yield Verdict(
         Danger.REDUCES_CAPACITY,
-        f"the environment has {tebibytes(gib) if gib else 'one file system'} less",
+        f"the environment has {tebibytes(gib) if gib else 'one file system'} less{stays}",
         "it is in the old template and not in the new one",
     )

@@ -192,11 +192,10 @@ def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
     """Yield what makes a node slower or harder to get."""
     if site.touches(*above, "InstanceType"):
         was, now = (known_text(v) for v in site.both(*above, "InstanceType"))
-        if now is not None and _gpus(now) < _gpus(was):
+        if was is not None and now is not None and _smaller(was, now):
             yield Verdict(
                 Danger.REDUCES_CAPACITY,
-                f"a node is a {now} ({_gpus(now) or 'no known'} accelerators) instead of a {was} "
-                f"({_gpus(was)})",
+                f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})",
                 "instance catalogue, 2026-11-23",
             )
     if site.touches(*above, "NetworkInterfaces"):
@@ -217,11 +216,32 @@ def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
                 yield Verdict(Danger.REDUCES_CAPACITY, lost, f"{part} is gone")
 
 
-def _gpus(instance_type: str | None) -> int:
+def _figures(instance_type: str) -> tuple[int, int, float]:
+    """Return accelerators, their memory and Gbps of a node, nothing where they are not known."""
     try:
-        return find(instance_type or "").accelerator.count
+        found = find(instance_type)
     except UnknownInstanceTypeError:
-        return 0
+        return 0, 0, 0
+    accelerator = found.accelerator
+    memory = accelerator.memory_mib or 0
+    return accelerator.count or 0, memory * (accelerator.count or 0), found.network_cards.gbps
+
+
+def _smaller(was: str, now: str) -> bool:
+    """Whether a node of another type has less of anything that a job is cut to."""
+    pairs = list(zip(_figures(was), _figures(now), strict=True))
+    if not any(after for _, after in pairs):
+        return pairs[0][0] > 0
+    return any(after < before for before, after in pairs if after)
+
+
+def _inside(instance_type: str) -> str:
+    count, memory, gbps = _figures(instance_type)
+    if not count:
+        return "no known accelerators"
+    name = find(instance_type).accelerator.name
+    each = f" of {memory // count // 1024} GiB" if memory else ""
+    return f"{count} {name}{each}, {gbps:,.0f} Gbps"
 
 
 def _fabric(interfaces: Any) -> int:

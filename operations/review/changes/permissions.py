@@ -183,6 +183,8 @@ def _words(site: Site, some: Sequence[Grant]) -> str:
 
 
 def _action(name: str) -> str:
+    if name in ("*", "*:*"):
+        return "every action"
     return f"everything but {', '.join(name[1:].split('|'))}" if name.startswith("!") else name
 
 

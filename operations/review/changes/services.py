@@ -107,9 +107,10 @@ RECORDED: Final = {"ACCEPT": "let through", "REJECT": "refused"}
 def recorded(site: Site) -> Iterator[Verdict]:
     """Judge which traffic is recorded."""
     if site.path == ("TrafficType",) and known_text(site.was) == "ALL":
+        left = RECORDED.get(known_text(site.now) or "", "not known")
         yield Verdict(
             Danger.LOOSENS_SECURITY,
-            f"only traffic that is {RECORDED.get(known_text(site.now), 'not known')} is recorded",
+            f"only traffic that is {left} is recorded",
             api("EC2", "CreateFlowLogs, TrafficType"),
         )
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from constructs_lib.rules.reading import Key
 from constructs_lib.rules.resolved import Place
@@ -19,6 +19,11 @@ MOST_COLUMNS: Final = 7
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
 """Ways of one role, and marks of one statement, that are shown in full."""
+FEW: Final = 2
+"""How many are where there are many: who may do everything has every way, and one would tell."""
+MANY: Final = 12
+MOST_NAMES: Final = 12
+"""Further ways that are named; the others are counted, and all of them stand in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,22 @@ def ways(escalations: Sequence[Escalation]) -> list[Ways]:
     found: dict[str, list[Escalation]] = {}
     for each in escalations:
         found.setdefault(each.who, []).append(each)
-    return [Ways(who, mine[:MOST_WAYS], mine[MOST_WAYS:]) for who, mine in found.items()]
+    return [Ways(who, shown(mine), mine[len(shown(mine)) :]) for who, mine in found.items()]
+
+
+T = TypeVar("T")
+
+
+def shown(items: Sequence[T]) -> Sequence[T]:
+    """Return those of a list that a page shows in full."""
+    return items[: FEW if len(items) > MANY else MOST_WAYS]
+
+
+def names_of(others: Sequence[Escalation]) -> str:
+    """Return further ways by their names, as many as a reader takes in."""
+    named = "; ".join(each.name for each in others[:MOST_NAMES])
+    left = len(others) - MOST_NAMES
+    return f"{named}; and {left} more, all of them in the JSON" if left > 0 else named
 
 
 def matrices(review: Review) -> list[Table]:

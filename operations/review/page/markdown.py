@@ -129,7 +129,7 @@ def _access(review: Review) -> Iterator[str]:
             says = escaped(contents.sentence(way.says))
             yield f"- {code(way.who)} **{way.severity}**: {says} ({escaped(way.name)})"
         if each.others:
-            names = "; ".join(escaped(way.name) for way in each.others)
+            names = escaped(contents.names_of(each.others))
             yield f"- {code(each.who)}, {len(each.others)} more ways: {names}"
     if review.access.escalations:
         yield ""
@@ -143,8 +143,7 @@ def _access(review: Review) -> Iterator[str]:
         yield ""
         for statement in holder.statements:
             marks = "".join(
-                f" **{m.concern}**: {escaped(m.says)}."
-                for m in statement.marks[: contents.MOST_WAYS]
+                f" **{m.concern}**: {escaped(m.says)}." for m in contents.shown(statement.marks)
             )
             yield f"- {escaped(contents.sentence(statement.sentence))}{marks}"
         yield ""

@@ -36,7 +36,9 @@ def words(value: object, unknown: str = "not known") -> str:
 
 def zone_title(zone: str) -> str:
     """Return what a zone is called: `zone 0 of the Region` and `zone not known` say it."""
-    return zone if zone.startswith("zone ") else f"Zone {zone}"
+    if zone.startswith("zone not"):
+        return zone
+    return f"Zone {zone.removeprefix('zone ')}"
 
 
 @dataclass(frozen=True)
@@ -366,4 +368,6 @@ class Topology:
     def file_systems(self) -> Sequence[FileSystem]:
         """All file systems, each once."""
         inside = [f for vpc in self.vpcs for subnet in vpc.subnets for f in subnet.file_systems]
-        return [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
+        found = [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
+        # One with interfaces in several subnets is drawn in each of them.
+        return list({file_system.place: file_system for file_system in found}.values())

@@ -49,13 +49,15 @@ def read_nodes(picture: Picture, names: Names) -> Iterator[Nodes]:
     for group in picture.hyperpod_groups:
         type_name = told(lambda g=group: text(part(g.group, "InstanceType")))  # type: ignore[misc]
         plain = type_name if isinstance(type_name, str) else NotKnown("no type is written for it")
+        many = told(lambda g=group: number(part(g.group, "InstanceCount")))  # type: ignore[misc]
         yield Nodes(
             name=f"{names.of(group.place)}: {group.name()}",
             place=group.place,
             launcher="HyperPod instance group",
             type_name=plain,
             instance=catalogued(plain) if isinstance(plain, str) else None,
-            count=told(lambda g=group: number(part(g.group, "InstanceCount"))),  # type: ignore[misc]
+            count=many,
+            alone=many == 1,
             interfaces=NotKnown("SageMaker makes them"),
             subnets=told(lambda g=group: keys(part(g.vpc_config(), "Subnets"))),  # type: ignore[misc]
             groups=told(lambda g=group: keys(part(g.vpc_config(), "SecurityGroupIds"))),  # type: ignore[misc]

@@ -206,7 +206,13 @@ STORAGE = (
         FAILS,
         LUSTRE,
     ),
-    Planted("the file system removed, and kept", drop(LUSTRE), REDUCES, LUSTRE, ("98.4 TiB",)),
+    Planted(
+        "the file system removed, and kept",
+        drop(LUSTRE),
+        REDUCES,
+        LUSTRE,
+        ("98.4 TiB", "stay in the account"),
+    ),
     Planted(
         "the file system removed, and not kept",
         _all(put(LUSTRE, "@DeletionPolicy", "Delete"), drop(LUSTRE)),

@@ -1,6 +1,7 @@
 """Settings of services that our own environments do not have all of."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from operations.review.changes.change import Danger
 from operations.review.changes.comparison import changes
 from tests.review.goldens import edited, golden, put
 
-RESOURCES = {
+RESOURCES: dict[str, dict[str, Any]] = {
     "Batch": {
         "Type": "AWS::Batch::ComputeEnvironment",
         "Properties": {
@@ -155,3 +156,43 @@ def test_a_database_leaves_a_snapshot_where_no_policy_is_written():
     (change,) = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
     assert change.worst is Danger.INTERRUPTS
     assert "snapshot" in change.what
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "value", "says"),
+    [
+        # 88 more at 21.957642 USD an hour; 100,800 GB more at 0.6 USD a month.
+        ("Cluster/Placement/Reservation", "InstanceCount", 600, "1,932.27 USD an hour"),
+        (NODES, "ScalingConfiguration.MaxInstanceCount", 600, "1,932.27 USD an hour"),
+        ("Storage/Lustre", "StorageCapacity", 201600, "60,480 USD a month"),
+    ],
+)
+def test_what_costs_more_says_how_much(path, where, value, says):
+    """A reviewer weighs a sum, and 'costs more' is none."""
+    found = changes(golden(), edited(put(path, where, value)), region="us-east-1")
+    assert says in found[0].what
+
+
+def test_a_region_without_a_price_has_no_sum():
+    """A price of one Region says nothing about another."""
+    edit = put("Cluster/Placement/Reservation", "InstanceCount", 600)
+    found = changes(golden(), edited(edit), region="xx-nowhere-1")
+    assert "USD" not in " ".join(change.what for change in found)
+
+
+def test_another_type_is_compared_by_all_that_a_node_has():
+    """As many GPUs with half the memory and an eighth of the network is a smaller node."""
+    template: dict[str, Any] = {
+        "T": {
+            "Type": "AWS::EC2::LaunchTemplate",
+            "Properties": {"LaunchTemplateData": {"InstanceType": "p5.48xlarge"}},
+        }
+    }
+    new = copy.deepcopy(template)
+    new["T"]["Properties"]["LaunchTemplateData"]["InstanceType"] = "p4d.24xlarge"
+    one, other = {"S": {"Resources": template}}, {"S": {"Resources": new}}
+
+    (smaller,), (larger,) = changes(one, other), changes(other, one)
+    assert Danger.REDUCES_CAPACITY in smaller.dangers
+    assert "8 A100 of 40 GiB, 400 Gbps" in smaller.what
+    assert Danger.REDUCES_CAPACITY not in larger.dangers
