@@ -49,6 +49,8 @@ def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
     """Return what is about to run."""
     cluster = recipe.cluster
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # an image that is cut cannot be copied
     limits = request["StoppingCondition"]
     for name, value in (
         ("job", request["TrainingJobName"]),
