@@ -167,8 +167,8 @@ def setting_problems(where: str, settings: Mapping[str, Any]) -> Iterator[Proble
             hint = f"write {' or '.join(near)}" if near else "write it as part.name"
             fix = f"the training program has no such setting; {hint}"
             yield Problem(f"{where}.{name}", value, fix)
-        elif fix := _wrong(name, value):
-            yield Problem(f"{where}.{name}", value, fix)
+        elif instead := _wrong(name, value):
+            yield Problem(f"{where}.{name}", value, instead)
     yield from _together(where, settings)
 
 

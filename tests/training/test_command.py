@@ -3,6 +3,7 @@
 import json
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,4 +199,6 @@ def test_what_one_node_lacks_is_said_though_rank_0_has_it(work, tmp_path):
         *("-m", "training.train", str(recipe)),
     )
     assert done.returncode == 1
-    assert done.stdout.count("rank 1: data.path = 'nowhere': holds no index.json") == 1
+    host = socket.gethostname()
+    assert done.stdout.count(f"rank 1 on {host}: data.path = 'nowhere': holds no index.json") == 1
+    assert "exitcode  : 69" in done.stdout, "a scheduler tries other nodes where one is at fault"
