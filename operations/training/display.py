@@ -124,7 +124,9 @@ def _transitions(
         begin = moment(each["StartTime"])
         end = moment(each["EndTime"]) if each.get("EndTime") else None
         last = index == len(rows) - 1
-        took = duration(((end or now) - begin).total_seconds())
+        # The end of a job takes no time, and nobody may have written when it was over.
+        over = last and ended and end is None
+        took = "" if over else duration(((end or now) - begin).total_seconds())
         done = Text("✓", style="green")
         mark = going if last and not ended else done
         table.add_row(
