@@ -12,7 +12,7 @@ from rich.text import Text
 
 from constructs_lib.spec.problem import Problem
 from constructs_lib.spec.recipe import RecipeSpec
-from operations.training.jobs import Line, is_over
+from operations.training.jobs import OVER, Line, is_over
 
 COLOURS: Final[Mapping[str, str]] = {
     "Completed": "green",
@@ -125,7 +125,7 @@ def _transitions(
         end = moment(each["EndTime"]) if each.get("EndTime") else None
         last = index == len(rows) - 1
         # The end of a job takes no time, and nobody may have written when it was over.
-        over = last and ended and end is None
+        over = last and end is None and str(each["Status"]) in OVER
         took = "" if over else duration(((end or now) - begin).total_seconds())
         done = Text("✓", style="green")
         mark = going if last and not ended else done
