@@ -210,6 +210,7 @@ def test_all_faults_of_a_request_are_told_at_once():
 
 
 SPOT = {"EnableManagedSpotTraining": True}
+P5: dict[str, object] = {"InstanceType": "ml.p5.48xlarge"}
 PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/spring"
 
 
@@ -301,7 +302,7 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
         (preferred({"InstanceCount": 1}, {}), "1 of 2 with InstanceCount"),
         (preferred({}, {}), "ResourceConfig.InstanceCount: got nothing"),
         (preferred({"InstanceCount": 1}, {"InstanceCount": 2}, InstanceCount=3), "remove it, or"),
-        (preferred(*[{"InstanceType": "ml.p5.48xlarge"}] * 2, InstanceCount=1), "there 2 times"),
+        (preferred(P5, P5, InstanceCount=1), "there 2 times"),
         (
             preferred({"TrainingPlanArns": [PLAN]}, InstanceCount=1, TrainingPlanArn=PLAN),
             "plans of",
