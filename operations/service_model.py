@@ -25,6 +25,7 @@ JAVA_CLASSES: Final = {
     r"\p{N}": r"\w",
     r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
+LARGEST: Final[Mapping[str, int]] = {"integer": 2**31 - 1, "long": 2**63 - 1}
 TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "string": ((str,), "a text"),
     "integer": ((int,), "a whole number"),
@@ -102,6 +103,8 @@ def _limits(shape: Any, value: object, where: str) -> Iterator[Problem]:
         yield Problem(where, _measured(value, size, noun), f"write at most {largest:,}{noun}")
     elif isinstance(value, str):
         yield from _text(shape, value, where)
+    elif size is not None and abs(size) > (bound := LARGEST.get(shape.type_name, abs(size))):
+        yield Problem(where, value, f"write at most {bound:,}")
 
 
 def _text(shape: Any, value: str, where: str) -> Iterator[Problem]:

@@ -31,8 +31,8 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
+from training.agreement import everywhere
 from training.manifest import MANIFEST, committed, digest, faults, folder_of, read_manifest, seal
-from training.mesh import everywhere
 from training.problems import UserError
 
 Say = Callable[..., None]
@@ -79,7 +79,7 @@ class Checkpoints:
         self.until: torch.cuda.Event | None = None
         self.newest = 0
         """Step of the newest checkpoint that is known to be whole; 0 where there is none."""
-        everywhere(self._open)
+        everywhere(self._open, by_all=False)
         everywhere(self._probe)
 
     def _open(self) -> None:

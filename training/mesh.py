@@ -9,10 +9,9 @@ This is the order in which DeepSpeed's MiCS numbers its groups, too (deepspeed/r
 mics_utils.py: groups are runs of consecutive global ranks).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,8 +19,6 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from training.problems import Problem, UserError, choices, divisors
 from training.settings import ParallelSettings
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,34 +267,3 @@ class Grid:
             data_index=rank // layout.tensor,
             tensor_index=rank % layout.tensor,
         )
-
-
-def everywhere(action: Callable[[], Result]) -> Result:
-    """Do something on every rank; a mistake on any of them is raised on all of them.
-
-    Only rank 0 speaks: a node that lacks the file system would end without a word, and the
-    others would wait for it.
-
-    Raises:
-        UserError: With what each rank found wrong, and on which ranks.
-    """
-    result: Any = None
-    wrong: str | None = None
-    try:
-        result = action()
-    except UserError as error:
-        wrong = str(error)
-    found: list[str | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(found, wrong)
-    ranks: dict[str, list[int]] = {}
-    for rank, words in enumerate(found):
-        if words is not None:
-            ranks.setdefault(words, []).append(rank)
-    if not ranks:
-        mine: Result = result
-        return mine
-    lines = []
-    for words, where in ranks.items():
-        several = f" and {len(where) - 1} more" if len(where) > 1 else ""
-        lines.append(words if len(where) == len(found) else f"rank {where[0]}{several}: {words}")
-    raise UserError("\n".join(lines))

@@ -1,5 +1,6 @@
 """What a user did that cannot be, said so that the next attempt works."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ class UserError(Exception):
 
 def divisors(number: int) -> list[int]:
     """Return every divisor of a positive number, in rising order."""
-    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return sorted({*small, *(number // n for n in small)})
 
 
 def choices(values: Iterable[int]) -> str:

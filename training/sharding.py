@@ -164,7 +164,7 @@ def _followed(value: nn.Parameter, mesh: DeviceMesh) -> DTensor:
         else:
             parameter.grad = wrapped(gradient)
 
-    value.register_post_accumulate_grad_hook(move)
+    value.register_post_accumulate_grad_hook(move)  # type: ignore[no-untyped-call]
     return parameter
 
 

@@ -4,10 +4,11 @@
     srun --ntasks-per-node 8 --distribution=block python -m training.train recipe.py
     python -m training.train smoke
 
-Ends with 0 when all steps are done, 2 for a mistake in the settings, 74 (EX_IOERR of sysexits.h)
-when its last checkpoint could not be written, and 75 (EX_TEMPFAIL) when SIGTERM stopped it after
-one: run the same command again to go on. Under torchrun, whose own status is 1 whenever a worker's
-is not 0, look at metrics.jsonl instead: its last event is `stopped`.
+Ends with 0 when all steps are done, 2 for a mistake in the settings, 69 (EX_UNAVAILABLE of
+sysexits.h) when some nodes lack what others have, 74 (EX_IOERR) when its last checkpoint could not
+be written, and 75 (EX_TEMPFAIL) when SIGTERM stopped it after one: run the same command again to go
+on. Under torchrun, whose own status is 1 whenever a worker's is not 0, look at metrics.jsonl
+instead: its last event is `stopped`.
 """
 
 import argparse
@@ -22,13 +23,14 @@ import torch
 import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from training.agreement import NodeError
 from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import add_arguments, chosen
 from training.settings import Settings
 from training.trainer import Trainer
 
-MISTAKEN = 2
+MISTAKEN, UNAVAILABLE = 2, 69
 ATTENTION = {
     "cudnn": [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION],
     "flash": [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION],
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if launch.rank == 0:
             sys.stderr.write(f"{error}\n")
-        return MISTAKEN
+        return UNAVAILABLE if isinstance(error, NodeError) else MISTAKEN
 
 
 if __name__ == "__main__":

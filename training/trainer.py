@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.agreement import everywhere
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, TokenFolder
-from training.mesh import Grid, Launch, Layout, everywhere
+from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.settings import Settings
@@ -83,7 +84,8 @@ class Trainer:
                 settings.run.path,
                 settings.run.print_every,
                 speaks=launch.rank == 0,
-            )
+            ),
+            by_all=False,
         )
         self.stop_asked = False
         self.mark = Mark(self.device)

@@ -10,11 +10,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from constructs_lib.catalogue.values import document, items, part, text
-from constructs_lib.spec.problem import Problem
+from constructs_lib.spec.problem import Problem, choices
 
 SOURCES: Final = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
 LUSTRE: Final = "FSxLustre"
 FILE: Final = "File"
+MOUNTED: Final = "/opt/ml/input/data/"
+"""Where SageMaker shows a container its channels (Developer Guide, training storage folders)."""
+READ: Final = ("data.path", "data.validation_path")
+WRITTEN: Final = ("checkpoint.path", "run.path")
+"""Settings of our own training program that are paths."""
 
 
 def file_systems(request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -120,3 +125,35 @@ def _file_system(source: Mapping[str, Any], where: str) -> Iterator[Problem]:
     if lustre and not re.fullmatch(r"fs-[0-9a-f]{17}", identifier):
         fix = "FSx's ids are fs- and 17 hexadecimal digits; look it up with DescribeFileSystems"
         yield Problem(f"{where}.FileSystemId", identifier, fix)
+
+
+def path_problems(
+    where: str, settings: Mapping[str, Any], request: Mapping[str, Any], nodes: int
+) -> Iterator[Problem]:
+    """Yield paths of our own program that its job's channels do not have, or cannot keep.
+
+    Args:
+        where: the place of the settings.
+        settings: values by part.name.
+        request: the request that holds them.
+        nodes: instances of the job.
+    """
+    channels = {
+        text(part(channel, "ChannelName")): text(
+            part(channel, "DataSource", "FileSystemDataSource", "FileSystemAccessMode")
+        )
+        for channel in items(part(request, "InputDataConfig"))
+    }
+    for name in (*READ, *WRITTEN):
+        path = text(settings.get(name))
+        channel = path.removeprefix(MOUNTED).partition("/")[0]
+        if not path.startswith(MOUNTED):
+            if name == "checkpoint.path" and path.startswith("/") and nodes > 1:
+                fix = "all nodes write a checkpoint together; write a folder of a rw file system's"
+                yield Problem(f"{where}.{name}", path, f"{fix} channel, {MOUNTED}<channel>/...")
+        elif channel not in channels:
+            have = f"write {choices(sorted(channels))}" if channels else "the job has no channels"
+            yield Problem(f"{where}.{name}", path, f"there is no channel {channel}; {have}")
+        elif name in WRITTEN and channels[channel] != "rw":
+            fix = f"channel {channel} is for reading; write one whose FileSystemAccessMode is rw"
+            yield Problem(f"{where}.{name}", path, fix)

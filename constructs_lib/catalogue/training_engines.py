@@ -14,6 +14,7 @@ from constructs_lib.catalogue.sharding import (
     partition_problems,
     tensor_problems,
 )
+from constructs_lib.catalogue.training_channels import path_problems
 from constructs_lib.catalogue.training_resources import accelerators, instance_count
 from constructs_lib.catalogue.training_settings import NAMES, recipe_problems, setting_problems
 from constructs_lib.catalogue.values import document, items, number, part, text
@@ -95,6 +96,9 @@ def engine_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
     ours = given.get(ENGINE) == OWN or has_own_entry_point(request)
     yield from _documents(given, ours=ours)
     yield from _own(given, cluster, ours=ours)
+    settings = document(given.get(SETTINGS))
+    if given.get(ENGINE) == OWN and isinstance(settings, Mapping):
+        yield from path_problems(_at(SETTINGS), settings, request, nodes)
     yield from _deepspeed(given, cluster)
     yield from _model_parallel(given, cluster)
     yield from _launchers(request, given, cluster)

@@ -167,8 +167,8 @@ def setting_problems(where: str, settings: Mapping[str, Any]) -> Iterator[Proble
             hint = f"write {' or '.join(near)}" if near else "write it as part.name"
             fix = f"the training program has no such setting; {hint}"
             yield Problem(f"{where}.{name}", value, fix)
-        elif fix := _wrong(name, value):
-            yield Problem(f"{where}.{name}", value, fix)
+        elif instead := _wrong(name, value):
+            yield Problem(f"{where}.{name}", value, instead)
     yield from _together(where, settings)
 
 
@@ -180,7 +180,7 @@ def _wrong(name: str, value: object) -> str | None:
         # Sizes of groups are judged with the GPUs of the job, which say what fits.
         of_groups = name in ("parallel.partition_size", "parallel.tensor_parallel")
         if whole is None:
-            return "write a whole number"
+            return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
         return f"write {least} or more" if whole < least and not of_groups else None
     if name in NUMBERS:
         found = _real(value)
@@ -190,6 +190,10 @@ def _wrong(name: str, value: object) -> str | None:
     if name in CHOICES and value not in CHOICES[name]:
         return f"there is no such choice; write {choices(CHOICES[name])}"
     return None
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
 
 
 def _real(value: object) -> float | None:

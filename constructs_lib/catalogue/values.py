@@ -2,7 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+LARGEST_NUMBER: Final = 2**31 - 1
+LONGEST_NUMBER: Final = 20
+"""Characters; Python itself refuses to read thousands of digits."""
 
 
 def part(value: object, *path: str) -> Any:
@@ -18,10 +22,14 @@ def items(value: object) -> list[Any]:
 
 
 def number(value: object) -> int | None:
-    """Return a whole number, also one that is written as text; None for anything else."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return a whole number of 32 bits, also one that is written as text; else None.
+
+    Whoever divides such a number by all that could divide it is done in no time.
+    """
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) <= LONGEST_NUMBER:
+        value = int(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if isinstance(value, int) and whole and abs(value) <= LARGEST_NUMBER else None
 
 
 def text(value: object) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from constructs_lib.spec.problem import Problem
 from constructs_lib.spec.recipe import RecipeSpec
-from operations.training.jobs import Line, is_over
+from operations.training.jobs import OVER, Line, is_over
 
 COLOURS: Final[Mapping[str, str]] = {
     "Completed": "green",
@@ -49,6 +49,8 @@ def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
     """Return what is about to run."""
     cluster = recipe.cluster
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # an image that is cut cannot be copied
     limits = request["StoppingCondition"]
     for name, value in (
         ("job", request["TrainingJobName"]),
@@ -122,7 +124,9 @@ def _transitions(
         begin = moment(each["StartTime"])
         end = moment(each["EndTime"]) if each.get("EndTime") else None
         last = index == len(rows) - 1
-        took = duration(((end or now) - begin).total_seconds())
+        # The end of a job takes no time, and nobody may have written when it was over.
+        over = last and end is None and str(each["Status"]) in OVER
+        took = "" if over else duration(((end or now) - begin).total_seconds())
         done = Text("✓", style="green")
         mark = going if last and not ended else done
         table.add_row(

@@ -34,6 +34,12 @@ def read(name: str) -> Any:
         raise RequestFileError(
             f"{name}:{error.lineno}:{error.colno}: no JSON: {error.msg}"
         ) from error
+    except RequestFileError:  # a ValueError, too: of `_once`
+        raise
+    except ValueError as error:  # of Python's limit on digits
+        raise RequestFileError(
+            f"{name}: it holds a number of thousands of digits; mend it"
+        ) from error
     except RecursionError as error:
         raise RequestFileError(f"{name}: it is nested too deep to be a request") from error
 

@@ -1,16 +1,21 @@
 """A recipe made into a request, judged, and sent."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from constructs_lib.catalogue.training_advice import advice
+from constructs_lib.spec.environment import LONGEST_NAME
 from constructs_lib.spec.problem import Problem
 from constructs_lib.spec.recipe import RecipeSpec
 from operations.training.check import request_problems
 from operations.training.deployed import Deployed, survey
 from operations.training.jobs import Jobs
-from operations.training.request import build, is_of_run, job_name
+from operations.training.request import LONGEST_BASE, build, is_of_run, job_name
+
+RUN: Final = re.compile(r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*")
 
 
 @dataclass
@@ -44,10 +49,24 @@ def prepare(
     deployed = jobs.deployed
     called = run or recipe.name
     request = build(recipe, deployed, name=name or job_name(deployed.name, called, now), run=called)
+    # What is wrong with its name is wrong with job, tags and paths, too: it is said once.
+    if unfit := list(_run_problems(called, deployed.name)):
+        return Prepared(request, unfit)
     surveyed = survey(jobs.cloud, deployed)
     found = request_problems(request, surveyed.place)
     found += _already_running(jobs, deployed, called)
     return Prepared(request, found, list(advice(request)), surveyed.unknown)
+
+
+def _run_problems(run: str, environment: str) -> Iterator[Problem]:
+    """Yield why jobs, tags and folders cannot be named after a run."""
+    # What is longer is cut in the names of jobs, where two runs would then be one.
+    longest = max(LONGEST_NAME, LONGEST_BASE - len(environment) - 1)
+    if RUN.fullmatch(run) and len(run) <= longest:
+        return
+    clean = re.sub(r"[^a-zA-Z0-9]+", "-", run).strip("-")[:longest].rstrip("-") or "run"
+    fix = f"a run's name has letters, digits and single hyphens, {longest} at most"
+    yield Problem("--run", run, f'{fix}; write "{clean}"')
 
 
 def _already_running(jobs: Jobs, deployed: Deployed, run: str) -> list[Problem]:

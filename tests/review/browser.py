@@ -38,7 +38,8 @@ class Browser:
     """A browser that lives until it is closed."""
 
     def __init__(self, profile: Path) -> None:
-        program = next(filter(None, map(shutil.which, PROGRAMS["chromium"][0])))
+        ((names, *_), _package) = PROGRAMS["chromium"]
+        program = next(filter(None, map(shutil.which, names)))
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         # Above 20, so that putting one in its place does not close the other.

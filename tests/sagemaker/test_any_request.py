@@ -1,15 +1,19 @@
 """Requests that nobody meant to write: what is checked never falls over what it checks."""
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib.catalogue.training_advice import advice
 from operations import service_model
 from operations.training.check import request_problems
-from tests.sagemaker.requests import place, request
+from operations.training.request_file import RequestFileError, read
+from tests.sagemaker.requests import changed, place, request
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
@@ -75,6 +79,31 @@ def test_a_number_is_refused_exactly_outside_of_its_range(which: str, value: int
 
     inside = value >= smallest and (largest is None or value <= largest)
     assert (request_problems(changed) == []) is inside
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("ResourceConfig.InstanceCount", 10**30),
+        ("ResourceConfig.InstanceCount", 10**15),
+        ("HyperParameters.settings", json.dumps({"parallel.partition_size": "9" * 5000})),
+        ("HyperParameters.settings", json.dumps({"data.global_batch": str(10**17)})),
+        ("HyperParameters.sagemaker_mpi_num_of_processes_per_host", "9" * 5000),
+    ],
+)
+def test_numbers_without_sense_are_judged_at_once(path: str, value: object):
+    """All that divides 10^30 is not looked for, and nobody waits."""
+    began = time.monotonic()
+
+    assert request_problems(changed(request(), path, value), place())
+    assert time.monotonic() - began < 5
+
+
+def test_a_number_of_thousands_of_digits_is_no_request(tmp_path: Path):
+    """Python's own JSON reader raises something else for it than for other faults."""
+    (tmp_path / "request.json").write_text(f'{{"a": {"1" * 5000}}}')
+    with pytest.raises(RequestFileError, match="thousands of digits"):
+        read(str(tmp_path / "request.json"))
 
 
 def test_every_pattern_of_the_model_is_understood():

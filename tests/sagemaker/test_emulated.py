@@ -108,6 +108,22 @@ def test_a_tag_that_was_not_pushed_is_told_before_capacity_is_waited_for(
     assert "the repository has v1" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("training")
+@pytest.mark.parametrize(
+    ("run", "instead"),
+    [("My Run!", "My-Run"), ("../up", "up"), ("a" * 44, "a" * 43), ("!", "run")],
+)
+def test_a_run_that_nothing_can_be_named_after_is_told_once(
+    recipe_file: str, capsys: pytest.CaptureFixture[str], run: str, instead: str
+):
+    """Job, tag, folder and prefix are named after it, and each would say so in its own words."""
+    assert main(["train", "submit", "dev", recipe_file, "--run", run]) == 1
+
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("ERROR --run: got ")
+    assert error.endswith(f'write "{instead}"')
+
+
 def test_two_jobs_of_one_run_are_refused(training: Training):
     """They would write into the same checkpoints."""
     training.jobs.submit(prepared(training, "same"))

@@ -139,6 +139,11 @@ PLANTED = [
     (OWN, settings(optimizer__clip_norm="nan"), "write a number, 0 or more"),
     (OWN, settings(data__micro_batch=0), 'data.micro_batch: got "0"; write 1 or more'),
     (OWN, settings(checkpoint__keep=1), "write 2 or more"),
+    (OWN, settings(data__path="/opt/ml/input/data/fsx/tokens"), "no channel fsx; write lustre"),
+    (OWN, settings(checkpoint__path="/opt/ml/checkpoints/gpt"), "all nodes write a checkpoint tog"),
+    (f"{LUSTRE}.FileSystemAccessMode", "ro", "channel lustre is for reading; write one whose"),
+    ("InputDataConfig.0.ChannelName", "training", "there is no channel lustre; write training"),
+    ("InputDataConfig", REMOVED, "the job has no channels"),
     (OWN, settings(model__heads=7), "does not divide model.width, 5120"),
     (OWN, settings(model__heads=1024, model__positions="rotary"), "a head has 5 values"),
     (OWN, settings(model__sequence=2049, parallel__tensor_parallel=2), "model.sequence, 2049"),
@@ -205,6 +210,7 @@ def test_all_faults_of_a_request_are_told_at_once():
 
 
 SPOT = {"EnableManagedSpotTraining": True}
+P5: dict[str, object] = {"InstanceType": "ml.p5.48xlarge"}
 PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/spring"
 
 
@@ -296,7 +302,7 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
         (preferred({"InstanceCount": 1}, {}), "1 of 2 with InstanceCount"),
         (preferred({}, {}), "ResourceConfig.InstanceCount: got nothing"),
         (preferred({"InstanceCount": 1}, {"InstanceCount": 2}, InstanceCount=3), "remove it, or"),
-        (preferred(*[{"InstanceType": "ml.p5.48xlarge"}] * 2, InstanceCount=1), "there 2 times"),
+        (preferred(P5, P5, InstanceCount=1), "there 2 times"),
         (
             preferred({"TrainingPlanArns": [PLAN]}, InstanceCount=1, TrainingPlanArn=PLAN),
             "plans of",

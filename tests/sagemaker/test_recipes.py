@@ -99,7 +99,7 @@ def test_a_recipe_that_cannot_run_cannot_exist(changes: dict[str, Any], words: s
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: ModelSpec(layers=2, width=100, heads=3), "write 4 or 5"),
+        (lambda: ModelSpec(layers=2, width=100, heads=3), "write 2 or 4"),
         (lambda: DataSpec(directory="/data", global_batch=1), "without a slash"),
         (lambda: DataSpec(directory="a/../b", global_batch=1), "below the file system's root"),
         (lambda: LimitsSpec(max_runtime_seconds=29 * 86_400), "at most 2419200"),

@@ -1,0 +1,55 @@
+"""What one rank finds wrong ends all of them, with a sentence.
+
+Only rank 0 speaks: a node that lacks the file system would otherwise end without a word, and the
+other ranks would wait for it.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch.distributed as dist
+
+from training.problems import UserError
+
+Result = TypeVar("Result")
+
+
+class NodeError(UserError):
+    """What some ranks find wrong and others do not: a fault of nodes, not of what was written."""
+
+
+def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
+    """Do something on every rank; what is wrong on any of them is raised on all of them.
+
+    Args:
+        action: What to do.
+        by_all: Whether every rank does it; False where only rank 0 does anything.
+
+    Raises:
+        NodeError: If ranks differ, with what each of them found.
+        UserError: If all ranks that did it found something wrong.
+    """
+    result: Any = None
+    wrong: tuple[str, str] | None = None
+    try:
+        result = action()
+    except UserError as error:
+        wrong = str(error), socket.gethostname()
+    found: list[tuple[str, str] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, wrong)
+    places: dict[str, list[str]] = {}
+    for rank, fault in enumerate(found):
+        if fault is not None:
+            words, host = fault
+            places.setdefault(words, []).append(f"rank {rank} on {host}")
+    if not places:
+        mine: Result = result
+        return mine
+    if not by_all or None not in found:
+        raise UserError("\n".join(places))
+    raise NodeError("\n".join(f"{_first(where)}: {words}" for words, where in places.items()))
+
+
+def _first(places: list[str]) -> str:
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
