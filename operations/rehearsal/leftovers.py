@@ -1,5 +1,4 @@
-"""What services themselves show of an environment: all of it while it is deployed, and what is
-left, and why, when it is destroyed."""
+"""What services show of an environment, and what is left, and why, when it is destroyed."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
