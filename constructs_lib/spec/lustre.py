@@ -244,6 +244,7 @@ def _association(entry: DataRepositorySpec) -> dict[str, Any]:
 
 def _in_our_words(fix: str) -> str:
     """Name the spec's fields where a rule names CloudFormation's properties."""
+    fix = fix.replace("write Mode AUTOMATIC", 'write metadata_iops="AUTOMATIC"')
     for path, field in FIELDS.items():
         fix = re.sub(rf"\b{path.rpartition('.')[2]}\b", field, fix)
     return fix
