@@ -28,7 +28,7 @@ def policies(evidence: Evidence) -> Iterator[Check]:
             _difference(wanted, found),
             ok=wanted == found,
         )
-        holders = [roles.get((policy.stack, role.get("Ref")), "") for role in _roles(policy)]
+        holders = [roles.get((policy.stack, str(role.get("Ref"))), "") for role in _roles(policy)]
         answer = evidence.cloud.ask(
             "iam", "list_entities_for_policy", PolicyArn=str(policy.physical_id)
         )
