@@ -16,6 +16,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from constructs_lib.spec.environment import EnvironmentSpec
 
 ROOT = Path(__file__).parents[1]
 EMPTY = "import aws_cdk as cdk; app = cdk.App(); cdk.Stack(app, 'Empty'); app.synth()"
@@ -46,17 +50,26 @@ class Case:
         return statistics.median(self.seconds)
 
 
-def synthesize(count: int, nodes: int) -> None:
-    """Synthesize a number of environments like `ultracluster`, with a number of nodes each."""
-    import app  # noqa: PLC0415  (only the timed process pays for it)
+def environments(count: int, nodes: int) -> list["EnvironmentSpec"]:
+    """Return a number of environments like `ultracluster`, with a number of nodes each."""
     from environments.ultracluster import ULTRACLUSTER  # noqa: PLC0415
 
+    slurm = ULTRACLUSTER.slurm
     sized = ULTRACLUSTER.model_copy(
-        update={"nodes": ULTRACLUSTER.nodes.model_copy(update={"count": nodes})}
+        update={
+            "nodes": ULTRACLUSTER.nodes.model_copy(update={"count": nodes}),
+            # The same controller for any number, which is the one that has a stated price.
+            "slurm": slurm and slurm.model_copy(update={"size": "LARGE"}),
+        }
     )
-    app.build(
-        sized.model_copy(update={"name": f"cluster-{index}"}) for index in range(count)
-    ).synth()
+    return [sized.model_copy(update={"name": f"cluster-{index}"}) for index in range(count)]
+
+
+def synthesize(count: int, nodes: int) -> None:
+    """Synthesize a number of environments."""
+    import app  # noqa: PLC0415  (only the timed process pays for it)
+
+    app.build(environments(count, nodes)).synth()
 
 
 def own(count: int, nodes: int) -> tuple[str, ...]:

@@ -169,7 +169,8 @@ def find(name: str) -> InstanceType:
 
 
 def _why_unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.removeprefix("ml."), names(), n=1, cutoff=0.75)
+    plain = name.strip().lower().removeprefix("ml.")
+    near = difflib.get_close_matches(plain, names(), n=1, cutoff=0.75)
     family = [known for known in names() if known.split(".")[0] == name.split(".", maxsplit=1)[0]]
     if name in _data()["no_efa"]:
         choice = family or ["p4d.24xlarge"]

@@ -13,6 +13,7 @@ from constructs_lib.spec import ceiling
 from constructs_lib.spec.base import Spec, UndeterminedError, rule
 from constructs_lib.spec.budget import BudgetSpec
 from constructs_lib.spec.lustre import LustreSpec
+from constructs_lib.spec.lustre_rules import LUSTRE_RULES
 from constructs_lib.spec.network import (
     LARGEST_PREFIX,
     ExistingNetworkSpec,
@@ -118,7 +119,10 @@ class EnvironmentSpec(Spec):
     def _region_is_known(self) -> Iterator[Problem]:
         if self.region not in instances.regions():
             known = self._regions_of_the_type() or sorted(instances.regions())
-            near = [region for region in known if region[:4] == self.region[:4]]
+            lower = self.region.strip().lower()
+            near = [region for region in known if region == lower] or [
+                region for region in known if region[:4] == lower[:4]
+            ]
             fix = f"no such Region is known; write {choices(near or known)}"
             yield Problem("region", self.region, fix)
 
@@ -136,15 +140,20 @@ class EnvironmentSpec(Spec):
             return
         zones = instances.zones_by_region().get(self.region)
         if zones is not None and self.availability_zone_id not in zones:
-            hint = "a zone name differs from account to account; " if self._is_zone_name() else ""
-            yield Problem(
-                "availability_zone_id",
-                self.availability_zone_id,
-                f"{hint}{self.region} has the zone ids {', '.join(zones)}",
-            )
+            hint = "a zone name differs from account to account" if self._is_zone_name() else ""
+            fix = f"{hint or f'{self.region} has no such zone id'}; write {self._zones_to_write()}"
+            yield Problem("availability_zone_id", self.availability_zone_id, fix)
         elif zones is None and not ZONE_ID.fullmatch(self.availability_zone_id):
             fix = "write the zone id (aws ec2 describe-availability-zones), such as usgw1-az1"
             yield Problem("availability_zone_id", self.availability_zone_id, fix)
+
+    def _zones_to_write(self) -> str:
+        """Return the zones of the Region, those that sell the nodes' type where it is known."""
+        try:
+            sold = self.nodes.instance.zones(self.region)
+        except UndeterminedError:
+            sold = None
+        return choices(sold or instances.zones_by_region()[self.region])
 
     def _is_zone_name(self) -> bool:
         return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", self.availability_zone_id) is not None
@@ -192,17 +201,6 @@ class EnvironmentSpec(Spec):
             )
 
     @rule
-    def _lustre_over_efa_has_clients(self) -> Iterator[Problem]:
-        instance = self.nodes.instance
-        if self.storage.efa_enabled and not instance.lustre_over_efa:
-            yield Problem(
-                "storage.efa_enabled",
-                self.storage.efa_enabled,
-                f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 "
-                "cannot); write efa_enabled=False, clients reach the file system over TCP",
-            )
-
-    @rule
     def _subnets_are_large_enough(self) -> Iterator[Problem]:
         demand = self.address_demand()
         needed, held = sum(demand.values()), self.network.training_addresses
@@ -222,8 +220,8 @@ class EnvironmentSpec(Spec):
         return "network.training_subnet_cidrs" if own else "network.training_subnets"
 
     @rule
-    def _slurm_fits(self) -> Iterator[Problem]:
-        for fits in SLURM_RULES:
+    def _parts_fit_together(self) -> Iterator[Problem]:
+        for fits in (*LUSTRE_RULES, *SLURM_RULES):
             try:
                 yield from list(fits(self))
             except UndeterminedError:

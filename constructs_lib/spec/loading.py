@@ -127,7 +127,8 @@ def _read(
 def _where(path: Path, error: BaseException) -> str:
     """Say in one line what stopped a file from running, and where."""
     if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {error.msg}"
+        place = f"{path}" if error.lineno is None else f"{error.filename}:{error.lineno}"
+        return f"{place}: {error.msg}"
     steps = traceback.extract_tb(sys.exc_info()[2])
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)

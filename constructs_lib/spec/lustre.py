@@ -1,5 +1,6 @@
 """The shared file system of an environment, and the S3 data it is linked to."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
@@ -65,6 +66,10 @@ class DataRepositorySpec(Spec):
     def _path_is_a_directory(self) -> Iterator[Problem]:
         if not re.fullmatch(r"/[^\0\x85\u2028\u2029\r\n]{0,4095}", self.file_system_path):
             fix = "write a path that begins with a slash, such as /data"
+            yield Problem("file_system_path", self.file_system_path, fix)
+        elif {".", ".."} & set(self.file_system_path.split("/")):
+            clean = posixpath.normpath(self.file_system_path)
+            fix = f'it names the directory by a detour; write "{clean}"'
             yield Problem("file_system_path", self.file_system_path, fix)
 
     @rule
@@ -239,6 +244,7 @@ def _association(entry: DataRepositorySpec) -> dict[str, Any]:
 
 def _in_our_words(fix: str) -> str:
     """Name the spec's fields where a rule names CloudFormation's properties."""
+    fix = fix.replace("write Mode AUTOMATIC", 'write metadata_iops="AUTOMATIC"')
     for path, field in FIELDS.items():
         fix = re.sub(rf"\b{path.rpartition('.')[2]}\b", field, fix)
     return fix

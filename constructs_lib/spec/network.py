@@ -31,6 +31,9 @@ INTERFACE_ENDPOINTS: Final = (
 """What SageMaker training (SageMaker Developer Guide, train-vpc, 2023) and nodes managed by
 Systems Manager reach; S3 has a gateway endpoint in every environment."""
 
+DOCKER: Final = ipaddress.IPv4Network("172.17.0.0/16")
+"""Addresses that containers of SageMaker use themselves (VPC User Guide, VPC CIDR blocks)."""
+
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")
 ROUTE_TABLE_ID: Final = re.compile(r"rtb-([0-9a-f]{8}|[0-9a-f]{17})")
 VPC_ID: Final = re.compile(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})")
@@ -79,6 +82,24 @@ def cidr_problems(field: str, cidr: str) -> Iterator[Problem]:
     yield Problem(field, cidr, f"{reason}; write {sound}")
 
 
+def _not_for_hosts(cidr: str) -> str | None:
+    """Return why no VPC can lie where a block does, if so."""
+    try:
+        given = ipaddress.IPv4Interface(cidr)
+    except ValueError:
+        return None
+    prefix = max(given.network.prefixlen, LARGEST_PREFIX)
+    block = ipaddress.IPv4Network((given.ip, prefix), strict=False)
+    first = block.network_address
+    if first.is_loopback or first.is_link_local or first.is_multicast or first.is_reserved:
+        return "hosts have no such addresses"
+    if first.packed[0] == 0:
+        return "no host has an address that begins with 0"
+    if block.overlaps(DOCKER):
+        return f"SageMaker's containers use {DOCKER} themselves"
+    return None
+
+
 def overlaps(blocks: Sequence[tuple[str, str]]) -> Iterator[Problem]:
     """Yield a problem for each named block that overlaps one before it."""
     known = [(name, cidr, _network_or_none(cidr)) for name, cidr in blocks]
@@ -102,8 +123,12 @@ def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
     """Yield what cannot be a list of services with an interface endpoint."""
     for index, service in enumerate(services):
         field = f"interface_endpoints[{index}]"
-        if service == "s3":
+        short = re.sub(r"^(cn\.)?(com|aws)\.[a-z]+\.[a-z0-9-]+\.", "", service)
+        if "s3" in (service, short):
             yield Problem(field, service, "S3 has a gateway endpoint already; remove it")
+        elif short != service:
+            fix = f'the Region is put before it; write the short name, "{short}"'
+            yield Problem(field, service, fix)
         elif not ENDPOINT_SERVICE.fullmatch(service):
             known = choices(INTERFACE_ENDPOINTS[:4])
             yield Problem(field, service, f"write the service's short name, such as {known}")
@@ -156,7 +181,11 @@ class NetworkSpec(Spec):
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
-        yield from cidr_problems("cidr", self.cidr)
+        reason = _not_for_hosts(self.cidr)
+        if reason is None:
+            yield from cidr_problems("cidr", self.cidr)
+        else:
+            yield Problem("cidr", self.cidr, f"{reason}; write 10.0.0.0/16")
 
     @rule
     def _subnets_are_blocks(self) -> Iterator[Problem]:

@@ -16,6 +16,9 @@ EVENT: Final = re.compile(
     r"^\s*(?P<stack>[\w-]+) \|\s*(?:(?P<done>\d+)(?:/(?P<total>\d+))? \|)?.*?"
     r"\| (?P<status>[A-Z_]+) +\| (?P<type>[\w:]+) +\| (?P<name>.*)$"
 )
+STACK: Final = "AWS::CloudFormation::Stack"
+CANCELLED: Final = "Resource creation cancelled"
+"""What CloudFormation says of resources that it gave up because another one failed."""
 SHOWN_LINES: Final = 40
 
 Listener = Callable[[str], None]
@@ -97,6 +100,21 @@ def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def reasons(lines: Sequence[str]) -> list[str]:
+    """Return one line for each resource that failed by itself, from the lines of the CLI.
+
+    The CLI tells it between the events of the rollback and advice about CloudTrail.
+    """
+    failed: dict[str, None] = {}
+    for line in lines:
+        event = Event.parse(line)
+        if event is None or not event.status.endswith("_FAILED"):
+            continue
+        if event.resource_type != STACK and not event.resource.endswith(CANCELLED):
+            failed[f"{event.status}: {event.resource_type} {event.resource}"] = None
+    return list(failed)
+
+
 class Cdk:
     """The CDK CLI in the repository's root.
 
@@ -138,7 +156,7 @@ class Cdk:
             finally:
                 process.stdin.close()
         if process.returncode:
-            tail = "\n".join(lines[-SHOWN_LINES:])
+            tail = "\n".join([*lines[-SHOWN_LINES:], *reasons(lines)])
             raise CdkError(
                 f"cdk {' '.join(arguments)}\nexited with {process.returncode}. It ended:\n{tail}"
             )

@@ -1,4 +1,4 @@
-"""What is left in the account when an environment is destroyed, and why."""
+"""What services show of an environment, and what is left, and why, when it is destroyed."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from operations.aws import Cloud, CloudError
 from operations.rehearsal.deployment import Resource
+from operations.rehearsal.proof import LISTED_LIMIT, Check, Evidence
 
 GONE_STATES: Final = ("cancelled", "deleted", "deleting", "expired", "PendingDeletion")
 
@@ -53,6 +54,8 @@ FINDERS: Final[dict[str, Finder]] = {
     "AWS::EC2::CapacityReservation": _ec2(
         "describe_capacity_reservations", "CapacityReservationIds", "CapacityReservations"
     ),
+    "AWS::EC2::EIP": _ec2("describe_addresses", "PublicIps", "Addresses"),
+    "AWS::EC2::FlowLog": _ec2("describe_flow_logs", "FlowLogIds", "FlowLogs"),
     "AWS::EC2::InternetGateway": _ec2(
         "describe_internet_gateways", "InternetGatewayIds", "InternetGateways"
     ),
@@ -69,12 +72,24 @@ FINDERS: Final[dict[str, Finder]] = {
     "AWS::ECR::Repository": lambda cloud, name: cloud.ask(
         "ecr", "describe_repositories", repositoryNames=[name]
     )["repositories"],
+    "AWS::FSx::DataRepositoryAssociation": lambda cloud, name: cloud.ask(
+        "fsx", "describe_data_repository_associations", AssociationIds=[name]
+    )["Associations"],
     "AWS::FSx::FileSystem": lambda cloud, name: cloud.ask(
         "fsx", "describe_file_systems", FileSystemIds=[name]
     )["FileSystems"],
+    "AWS::IAM::InstanceProfile": lambda cloud, name: [
+        cloud.ask("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+    ],
+    "AWS::IAM::ManagedPolicy": lambda cloud, arn: [
+        cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]
+    ],
     "AWS::IAM::Role": lambda cloud, name: [cloud.ask("iam", "get_role", RoleName=name)["Role"]],
     "AWS::KMS::Key": lambda cloud, name: [
         cloud.ask("kms", "describe_key", KeyId=name)["KeyMetadata"]
+    ],
+    "AWS::Lambda::Function": lambda cloud, name: [
+        cloud.ask("lambda", "get_function", FunctionName=name)
     ],
     "AWS::Logs::LogGroup": lambda cloud, name: [
         group
@@ -145,6 +160,27 @@ def leftovers(cloud: Cloud, resources: Iterable[Resource]) -> Iterator[Leftover]
         if finder is None or resource.physical_id is None:
             continue
         yield Leftover(resource, there=_there(cloud, finder, resource.physical_id))
+
+
+def shown_by_services(evidence: Evidence) -> Iterator[Check]:
+    """Every resource that services can be asked for is shown by its service.
+
+    CloudFormation's own list is not enough: an answer that shows nothing now would also be taken
+    for an empty account after destroy.
+    """
+    found = list(leftovers(evidence.cloud, evidence.deployment.resources))
+    missing = [
+        f"{entry.resource.logical_id} ({entry.resource.resource_type})"
+        for entry in found
+        if not entry.there
+    ]
+    shown = ", ".join(missing[:LISTED_LIMIT])
+    yield Check(
+        "resources that their services show",
+        len(found),
+        f"{len(found) - len(missing)}; missing {shown}",
+        ok=not missing,
+    )
 
 
 def _there(cloud: Cloud, finder: Finder, physical_id: str) -> bool:

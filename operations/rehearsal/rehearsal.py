@@ -18,6 +18,7 @@ from operations.rehearsal import (
     budget_proof,
     cluster_proof,
     network_proof,
+    policy_proof,
     slurm_proof,
     storage_proof,
     training_proof,
@@ -26,12 +27,13 @@ from operations.rehearsal.cdk import Cdk
 from operations.rehearsal.deployment import Deployment, stack_templates
 from operations.rehearsal.display import Display
 from operations.rehearsal.job_proof import rehearsal_recipe, training_jobs
-from operations.rehearsal.leftovers import leftovers
+from operations.rehearsal.leftovers import leftovers, shown_by_services
 from operations.rehearsal.proof import Check, Evidence, Proof, every_resource, prove
 from operations.rehearsal.stand_in import environment_file, image_parameter, stand_in
 
 PROOFS: Final[dict[str, Proof]] = {
     "every resource of every stack": every_resource,
+    "every service": shown_by_services,
     "network": network_proof.network,
     "security groups": network_proof.groups,
     "launch template": cluster_proof.launch_template,
@@ -41,6 +43,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "Lustre": storage_proof.lustre,
     "data bucket": storage_proof.bucket,
     "roles": training_proof.roles,
+    "policies": policy_proof.policies,
     "image repository": training_proof.images,
     "job parameters": training_proof.parameters,
     "unattended training": training_proof.unattended,

@@ -7,17 +7,11 @@ from tests.rehearsal.conftest import settled
 DEV, *KEEPING = ENVIRONMENTS
 PARTS_OF_OTHERS = {
     "AWS::CDK::Metadata",
-    "AWS::EC2::EIP",
-    "AWS::EC2::FlowLog",
     "AWS::EC2::Route",
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
-    "AWS::FSx::DataRepositoryAssociation",
-    "AWS::IAM::InstanceProfile",
-    "AWS::IAM::ManagedPolicy",
-    "AWS::Lambda::Function",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
     "Custom::S3AutoDeleteObjects",

@@ -15,7 +15,7 @@ import pytest
 from environments import ENVIRONMENTS
 from golden.generate import GOLDEN, templates
 from operations.cli import main
-from operations.rehearsal.cdk import Cdk, Event, package_cache
+from operations.rehearsal.cdk import Cdk, Event, package_cache, reasons
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "operations.cli", "rehearse")
@@ -106,7 +106,9 @@ def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
     )
 
     assert done.returncode == 1
-    assert reason in done.stdout
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("CREATE_FAILED: AWS::FSx::FileSystem dev/Storage/Lustre ")
+    assert last.endswith(reason)
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -171,3 +173,16 @@ VPC = "dev/Network/Network/Vpc (NetworkVpc7FB7348F)"
 def test_progress_is_read_from_the_lines_of_the_cli(line: str, event: Event | None):
     """The bars move by the CLI's own events."""
     assert Event.parse(line) == event
+
+
+def test_reasons_are_of_what_failed_by_itself():
+    """What CloudFormation gave up, and the stack that holds it, say nothing new."""
+    lines = [
+        f"a | 2/5 | 2:11:38 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} Resource creation cancelled",
+        f"a | 2:11:38 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} The maximum is reached",
+        "a | 4/5 | 2:11:38 AM | CREATE_FAILED | AWS::CloudFormation::Stack | a it failed",
+        f"a | 2:11:39 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} The maximum is reached",
+        "CloudTrail delivery can lag up to 15 minutes behind the failure",
+    ]
+
+    assert reasons(lines) == [f"CREATE_FAILED: AWS::EC2::VPC {VPC} The maximum is reached"]

@@ -1,13 +1,14 @@
 """Single faults of blocks, subnets, endpoints and of room for addresses."""
 
 from tests.spec.faults import Fault, fault
-from tests.spec.samples import CLOSED, EXISTING, P4D, SUBNET, changed
+from tests.spec.samples import CLOSED, EXISTING, FAST, P4D, SUBNET, changed
 
 SUBNETS = "network.training_subnet_cidrs"
 FIRST = f"{SUBNETS}[0]"
 PUBLIC = "network.public_subnet_cidr"
 ENDPOINTS = "network.interface_endpoints"
 EXISTING_FIRST = "network.training_subnets[0]"
+ALL = CLOSED.network.interface_endpoints
 
 BLOCKS = [
     fault("no block", P4D, "network.cidr", "ten", "such as 10.0.0.0/16", "10.0.0.0/16"),
@@ -29,6 +30,32 @@ BLOCKS = [
         "10.0.0.0/255.255.0.0",
         "write 10.0.0.0/16",
         "10.0.0.0/16",
+    ),
+    Fault(
+        "block of Docker",
+        P4D,
+        {"network.cidr": "172.17.0.0/16", FIRST: "172.17.0.0/24", PUBLIC: None, ENDPOINTS: ALL},
+        "network.cidr",
+        "172.17.0.0/16",
+        "SageMaker's containers use 172.17.0.0/16",
+        {"network.cidr": "172.18.0.0/16", FIRST: "172.18.0.0/24"},
+    ),
+    *(
+        Fault(
+            f"block of {name}",
+            P4D,
+            {"network.cidr": block, FIRST: block, PUBLIC: None, ENDPOINTS: ALL},
+            "network.cidr",
+            block,
+            "write 10.0.0.0/16",
+            {"network.cidr": "10.0.0.0/16", FIRST: "10.0.0.0/24"},
+        )
+        for name, block in (
+            ("loopback", "127.0.0.0/20"),
+            ("links", "169.254.0.0/20"),
+            ("multicast", "224.0.0.0/20"),
+            ("nothing", "0.0.0.0/20"),
+        )
     ),
     fault("block as a number", P4D, "network.cidr", 10, "write a text", "10.0.0.0/16"),
     fault("subnet with host bits", P4D, FIRST, "10.0.0.9/24", "10.0.0.0/24", "10.0.0.0/24"),
@@ -88,6 +115,15 @@ SERVICES = [
         "com.amazonaws.us-east-1/sts",
         "short name",
         {ENDPOINTS: ("sts",)},
+    ),
+    Fault(
+        "endpoint by its full name, as the console shows it",
+        P4D,
+        {ENDPOINTS: ("com.amazonaws.us-east-1.ecr.api",)},
+        f"{ENDPOINTS}[0]",
+        "com.amazonaws.us-east-1.ecr.api",
+        'write the short name, "ecr.api"',
+        {ENDPOINTS: ("ecr.api",)},
     ),
     Fault(
         "endpoint listed twice",
@@ -166,6 +202,22 @@ THERE_ALREADY = [
         "use1-az4",
         "use a subnet of that zone",
         "use1-az6",
+    ),
+    Fault(
+        "subnets of two blocks, and a file system over EFA",
+        changed(
+            EXISTING,
+            {
+                "nodes.instance_type": "p5.48xlarge",
+                "storage": FAST.storage,
+                "budget": FAST.budget,
+            },
+        ),
+        {"network.training_subnets[1].cidr": "100.64.0.0/24"},
+        "network.training_subnets[1].cidr",
+        "100.64.0.0/24",
+        "use a subnet of 10.0.0.0/16",
+        {"network.training_subnets[1].cidr": "10.0.1.0/24"},
     ),
     Fault(
         "endpoint for S3 in an existing VPC",

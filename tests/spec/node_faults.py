@@ -44,6 +44,15 @@ PLACES = [
     fault("type not sold in the Region", P4D, "region", "eu-west-3", "it is in", "us-east-1"),
     fault("zone of another Region", P4D, ZONE, "usw2-az1", "use1-az6", "use1-az6"),
     fault("zone name", P4D, ZONE, "us-east-1a", "differs from account to account", "use1-az6"),
+    fault(
+        "zone name, in a Region with zones that do not sell",
+        P4D,
+        ZONE,
+        "us-east-1b",
+        "write use1-az1, use1-az2, use1-az4 or use1-az6",
+        "use1-az4",
+    ),
+    fault("Region in capitals", P4D, "region", "US-EAST-1", "write us-east-1", "us-east-1"),
     fault("type not sold in the zone", P4D, ZONE, "use1-az3", "write use1-az1,", "use1-az1"),
     fault(
         "zone not sold, with subnets of the right one", EXISTING, ZONE, "use1-az3", "", "use1-az6"
@@ -65,6 +74,7 @@ PLACES = [
 TYPES = [
     fault("unknown type", P4D, TYPE, "banana", "write one of", "p4d.24xlarge"),
     fault("type without its size", P4D, TYPE, "p4d", "write p4d.24xlarge", "p4d.24xlarge"),
+    fault("type in capitals", P4D, TYPE, "P4D.24XLARGE", "write p4d.24xlarge", "p4d.24xlarge"),
     fault("misspelt type", P4D, TYPE, "p4d.24xlage", "write p4d.24xlarge", "p4d.24xlarge"),
     fault("SageMaker's name", P4D, TYPE, "ml.p4d.24xlarge", "write p4d.24xlarge", "p4d.24xlarge"),
     fault("type without EFA", P4D, TYPE, "g5.2xlarge", "no Elastic Fabric Adapter", "g5.12xlarge"),

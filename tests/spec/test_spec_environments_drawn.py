@@ -149,7 +149,12 @@ def test_a_vpc_block_is_accepted_or_the_one_that_is_suggested(address: int, pref
     told = [problem for problem in vpc_problems(typed) if problem.field == "network.cidr"]
 
     is_network = typed == str(ipaddress.IPv4Network(typed, strict=False))
-    assert bool(told) is not (is_network and 16 <= prefix <= 28)
+    first, second = address >> 24, address >> 16 & 0xFF
+    for_hosts = first not in (0, 127, *range(224, 256)) and (first, second) not in (
+        (169, 254),
+        (172, 17),
+    )
+    assert bool(told) is not (is_network and 16 <= prefix <= 28 and for_hosts)
     for problem in told:
         block = problem.fix.rpartition("write ")[2]
         assert "network.cidr" not in [p.field for p in vpc_problems(block)]

@@ -183,6 +183,7 @@ def test_an_environment_that_is_not_assigned_is_judged_as_well(write):
     ("text", "says"),
     [
         ("A = (\n", r":1: '\(' was never closed"),
+        ("\0", r": source code .*cannot contain null bytes"),
         ("\nA = EnvironmentSpec()\n", r":2: NameError: name 'EnvironmentSpec' is not defined"),
         ("import nothing_of_that_name\n", r":1: ModuleNotFoundError: No module named 'nothing_of"),
         ("raise ValueError('one\\ntwo')\n", r":1: ValueError: one two"),
