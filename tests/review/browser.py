@@ -38,7 +38,7 @@ class Browser:
     """A browser that lives until it is closed."""
 
     def __init__(self, profile: Path) -> None:
-        ((names, *_), _package) = PROGRAMS["chromium"]
+        (names,) = PROGRAMS["chromium"].executables
         program = next(filter(None, map(shutil.which, names)))
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from constructs_lib.catalogue.instances import InstanceType
-from constructs_lib.rules.nodes import LAUNCHERS as KINDS
-from constructs_lib.rules.nodes import Launcher, Node, catalogued
+from constructs_lib.rules.launchers import LAUNCHERS as KINDS
+from constructs_lib.rules.launchers import Launcher
+from constructs_lib.rules.nodes import Node, catalogued
 from constructs_lib.rules.picture import Picture
 from constructs_lib.rules.reading import (
     Key,
