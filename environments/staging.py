@@ -1,4 +1,5 @@
-"""Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept."""
+"""Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept and
+protected."""
 
 from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
@@ -54,4 +55,5 @@ STAGING = EnvironmentSpec(
             PriceSpec(item="pcs/SMALL/node", usd=0.25, source=ASSUMED),
         ),
     ),
+    termination_protection=True,
 )

@@ -78,12 +78,12 @@ def test_dev_keeps_nothing_and_the_others_keep_data():
         assert environment.storage.deployment_type == "PERSISTENT_2"
         assert environment.storage.keep_data
         assert environment.storage.data_repositories
-    assert [e.termination_protection for e in environments.ENVIRONMENTS] == [False, False, True]
+    assert [e.termination_protection for e in environments.ENVIRONMENTS] == [False, True, True]
 
 
 def test_only_the_ultracluster_reserves_capacity_and_does_so_in_its_group():
     """eksctl#7949: capacity reserved outside the placement group is not found from inside."""
-    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, False, True]
+    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, True, True]
     assert ULTRACLUSTER.nodes.placement_group
     assert all(e.nodes.capacity_block is None for e in environments.ENVIRONMENTS)
 
