@@ -5,12 +5,16 @@ not run, and the end of the run says which, and the one command that brings what
 """
 
 import os
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
+
+HERE: Final = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,22 @@ PROGRAMS: Final = {
 """By the name in a mark."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
-MISSING: Final = pytest.StashKey[dict[str, list[str]]]()
-"""Tests that did not run, by the packages that they need."""
+INSTALL: Final = "sudo apt-get install -y"
+BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
+TOGETHER: Final = ("slurm", "training")
+"""Folders whose tests keep one process busy at a time: they start many of their own."""
 
 
 def pytest_configure(config: pytest.Config):
     config.addinivalue_line("markers", "needs(program): runs where the program is installed")
-    missing: dict[str, list[str]] = defaultdict(list)
-    config.stash[MISSING] = missing
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Hand a file to one of several processes as a whole: its tests share what they set up."""
+    for item in items:
+        place = item.path.relative_to(HERE)
+        group = place.parts[0] if place.parts[0] in TOGETHER else str(place)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item):
@@ -52,25 +64,25 @@ def pytest_runtest_setup(item: pytest.Item):
         program = PROGRAMS[mark.args[0]]
         if program.is_there():
             continue
-        message = f"{mark.args[0]} is not installed; {_command(program.packages)} brings it"
+        message = f"{mark.args[0]} is not installed; {INSTALL} {program.packages} brings it"
         if os.environ.get(ALL_ARE_THERE):
             pytest.fail(message, pytrace=False)
-        item.config.stash[MISSING][program.packages].append(item.nodeid)
         pytest.skip(message)
 
 
-def pytest_terminal_summary(terminalreporter, config: pytest.Config):
-    missing = config.stash[MISSING]
+def pytest_terminal_summary(terminalreporter):
+    """Say what did not run, from the reports: the tests may have been other processes'."""
+    missing: dict[str, list[str]] = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", ()):
+        found = BRINGS.match(str(report.longrepr[-1]))
+        if found:
+            missing[found["packages"]].append(report.nodeid.partition("@")[0])
     if not missing:
         return
     count = sum(map(len, missing.values()))
     terminalreporter.section(f"not run: {count} tests need what is not installed", yellow=True)
-    for packages, tests in missing.items():
+    for packages, tests in sorted(missing.items()):
         terminalreporter.line(f"{packages}:")
         for test in tests:
             terminalreporter.line(f"  {test}")
-    terminalreporter.line(_command(" ".join(missing)))
-
-
-def _command(packages: str) -> str:
-    return f"sudo apt-get install -y {packages}"
+    terminalreporter.line(f"{INSTALL} {' '.join(sorted(missing))}")

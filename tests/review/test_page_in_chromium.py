@@ -12,7 +12,7 @@ import pytest
 from tests.review.browser import Browser, Page, Theme
 from tests.review.subjects import ROOT
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("chromium")]
+pytestmark = pytest.mark.needs("chromium")
 
 HERE = Path(__file__).parent
 OVERLAP = (HERE / "overlap.js").read_text()

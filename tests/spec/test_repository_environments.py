@@ -83,7 +83,7 @@ def test_dev_keeps_nothing_and_the_others_keep_data():
 
 def test_only_the_ultracluster_reserves_capacity_and_does_so_in_its_group():
     """eksctl#7949: capacity reserved outside the placement group is not found from inside."""
-    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, True, True]
+    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, False, True]
     assert ULTRACLUSTER.nodes.placement_group
     assert all(e.nodes.capacity_block is None for e in environments.ENVIRONMENTS)
 
