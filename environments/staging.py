@@ -1,5 +1,4 @@
-"""Sixteen nodes, 128 A100: one partition group of a 50-billion-parameter model, data kept and
-protected."""
+"""Sixteen nodes, 128 A100: a partition group of a 50-billion-parameter model; protected data."""
 
 from constructs_lib.spec.budget import BudgetSpec, PriceSpec
 from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec

@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "constructs_lib.ultracluster_rules",
         "aws_cdk",
         "cdk_nag",
+        "jsii",
     },
     "operations/registry": {"operations.registry"},
     "operations/review/changes": {

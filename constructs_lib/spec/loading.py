@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from constructs_lib.spec.base import Spec
 from constructs_lib.spec.environment import EnvironmentSpec
@@ -16,17 +16,19 @@ from constructs_lib.spec.problem import (
     SpecError,
     collecting,
 )
-from constructs_lib.spec.recipe import RecipeSpec
+
+if TYPE_CHECKING:
+    from constructs_lib.spec.recipe import RecipeSpec
 
 __all__ = ["EnvironmentFileError", "load", "load_recipes", "verified"]
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
-NOUNS: Final[dict[type[Spec], tuple[str, str]]] = {
-    EnvironmentSpec: ("environment", "MINE = EnvironmentSpec(name=..., region=..., ...)"),
-    RecipeSpec: ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
+NOUNS: Final = {
+    "EnvironmentSpec": ("environment", "MINE = EnvironmentSpec(name=..., region=..., ...)"),
+    "RecipeSpec": ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
 }
-"""What a file holds, in a reader's words, and how one is written."""
+"""By the name of the class: what a file holds, in a reader's words, and how one is written."""
 
 
 def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...]:
@@ -46,7 +48,7 @@ def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...
 def _problems(collection: Collection, known: tuple[Spec, ...]) -> list[Problem]:
     names: list[str] = []
     for index, spec in enumerate(known):
-        noun, _ = NOUNS[type(spec)]
+        noun, _ = NOUNS[type(spec).__name__]
         name = vars(spec).get("name") or f"{noun}s[{index}]"
         if name in names:
             fix = f"another {noun} has that name; give each a name of its own"
@@ -71,7 +73,7 @@ def load(path: Path) -> tuple[EnvironmentSpec, ...]:
     return environments
 
 
-def load_recipes(path: Path, *, besides: Iterable[RecipeSpec] = ()) -> tuple[RecipeSpec, ...]:
+def load_recipes(path: Path, *, besides: Iterable["RecipeSpec"] = ()) -> tuple["RecipeSpec", ...]:
     """Return the recipes that a Python file defines at its top level.
 
     Args:
@@ -82,6 +84,9 @@ def load_recipes(path: Path, *, besides: Iterable[RecipeSpec] = ()) -> tuple[Rec
         EnvironmentFileError: where the file is missing, does not run, or holds none.
         SpecError: with every problem of those that it holds.
     """
+    # Imported here: who loads environments alone need not wait for it.
+    from constructs_lib.spec.recipe import RecipeSpec  # noqa: PLC0415
+
     recipes, problems = _read(path, RecipeSpec, besides)
     if problems:
         raise SpecError(list(problems))
@@ -101,7 +106,7 @@ def read(path: Path) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
 def _read(
     path: Path, kind: type[SpecT], besides: Iterable[SpecT]
 ) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
-    noun, example = NOUNS[kind]
+    noun, example = NOUNS[kind.__name__]
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
     with collecting() as collection:
