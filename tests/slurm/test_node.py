@@ -10,7 +10,11 @@ import psutil
 from tests.slurm import node
 from tests.slurm.cluster import until
 
-DETACHED = "(setsid sleep 300 </dev/null >/dev/null 2>&1 &) ; (setsid sleep 301 &) ; sleep 302"
+LEAVE = "import os; os.setsid(); os.execvp('sleep', ['sleep', '300'])"
+DETACHED = (
+    f'({sys.executable} -c "{LEAVE}" </dev/null >/dev/null 2>&1 &) ; '
+    f'({sys.executable} -c "{LEAVE}" &) ; sleep 302'
+)
 STARTER = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, sys.argv[1], "sh", "-c", sys.argv[2]], stdin=subprocess.PIPE)
