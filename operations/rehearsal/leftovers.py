@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from operations.aws import Cloud, CloudError
 from operations.rehearsal.deployment import Resource
-from operations.rehearsal.proof import LISTED_LIMIT, Check, Evidence
+from operations.rehearsal.proof import Check, Evidence, all_there
 
 GONE_STATES: Final = ("cancelled", "deleted", "deleting", "expired", "PendingDeletion")
 
@@ -169,17 +169,10 @@ def shown_by_services(evidence: Evidence) -> Iterator[Check]:
     for an empty account after destroy.
     """
     found = list(leftovers(evidence.cloud, evidence.deployment.resources))
-    missing = [
-        f"{entry.resource.logical_id} ({entry.resource.resource_type})"
-        for entry in found
-        if not entry.there
-    ]
-    shown = ", ".join(missing[:LISTED_LIMIT])
-    yield Check(
+    yield all_there(
         "resources that their services show",
         len(found),
-        f"{len(found) - len(missing)}; missing {shown}",
-        ok=not missing,
+        [entry.resource for entry in found if not entry.there],
     )
 
 

@@ -1,12 +1,12 @@
 """Proof by API calls that what an environment asks for is there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from constructs_lib.spec.environment import EnvironmentSpec
 from operations.aws import Cloud, CloudError
-from operations.rehearsal.deployment import Deployment
+from operations.rehearsal.deployment import Deployment, Resource
 
 LISTED_LIMIT: Final = 3
 
@@ -67,16 +67,19 @@ def prove(proofs: dict[str, Proof], evidence: Evidence) -> dict[str, list[Check]
     return results
 
 
+def all_there(what: str, count: int, missing: Sequence[Resource]) -> Check:
+    """Return the check that none of so many resources is missing, which names those that are."""
+    shown = ", ".join(f"{r.logical_id} ({r.resource_type})" for r in missing[:LISTED_LIMIT])
+    return Check(what, count, f"{count - len(missing)}; missing {shown}", ok=not missing)
+
+
 def every_resource(evidence: Evidence) -> Iterator[Check]:
     """Every resource of every template has an id and is complete: nothing was skipped."""
     resources = evidence.deployment.resources
-    missing = [f"{r.logical_id} ({r.resource_type})" for r in resources if not r.exists]
-    shown = ", ".join(missing[:LISTED_LIMIT])
-    yield Check(
+    yield all_there(
         "resources of the templates that CloudFormation made",
         len(resources),
-        f"{len(resources) - len(missing)}; missing {shown}",
-        ok=not missing,
+        [r for r in resources if not r.exists],
     )
     for stack in evidence.deployment.stacks:
         answer = evidence.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)

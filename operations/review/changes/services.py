@@ -14,8 +14,7 @@ from operations.review.changes.words import count, known_text
 def slurm_settings(site: Site) -> Iterator[Verdict]:
     """Judge the version of Slurm, and whether it keeps accounts of jobs."""
     if site.path == ("Scheduler", "Version"):
-        was, now = (known_text(value) for value in (site.was, site.now))
-        older = was is not None and now is not None and _version(now) < _version(was)
+        was, now, older = _versions(site)
         yield Verdict(
             Danger.FAILS if older else Danger.INTERRUPTS,
             f"Slurm {was} cannot become {now}: it does not go back to an older version"
@@ -43,6 +42,12 @@ def slurm_settings(site: Site) -> Iterator[Verdict]:
                 f"accounts of jobs are kept {kept[1]} instead of {kept[0]}",
                 why,
             )
+
+
+def _versions(site: Site) -> tuple[str | None, str | None, bool]:
+    """Return the version before and after, and whether it is known to go back."""
+    was, now = (known_text(value) for value in (site.was, site.now))
+    return was, now, was is not None and now is not None and _version(now) < _version(was)
 
 
 def _version(written: str) -> list[int]:
@@ -88,8 +93,7 @@ def kubernetes(site: Site) -> Iterator[Verdict]:
     """Judge the version of Kubernetes."""
     if site.path != ("Version",):
         return
-    was, now = (known_text(value) for value in (site.was, site.now))
-    older = was is not None and now is not None and _version(now) < _version(was)
+    was, now, older = _versions(site)
     yield Verdict(
         Danger.FAILS if older else Danger.INTERRUPTS,
         f"EKS does not take {site.name} back from Kubernetes {was} to {now}"
