@@ -49,7 +49,7 @@ lint: $(VENV)/dev.stamp
 	ruff format --check .
 	mypy
 	hadolint training/image/Dockerfile
-	shellcheck .ci/run $$(find training operations constructs_lib stacks -name '*.sh' -o -name '*.sbatch')
+	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch')
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
@@ -65,7 +65,7 @@ review-samples: $(VENV)/dev.stamp
 	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
 
 rules: $(VENV)/rehearsal.stamp
-	python -m constructs_lib.rules.page
+	python -m ultracluster.rules.page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

@@ -42,11 +42,11 @@ import aws_cdk as cdk  # noqa: E402
 # else may call into Node, as importing cdk_nag does.
 with ThreadPoolExecutor(max_workers=1) as _meanwhile:
     _validator = _meanwhile.submit(cdk.CloudFormationValidatePlugin)
-    from constructs_lib.spec.environment import EnvironmentSpec
-    from constructs_lib.spec.loading import EnvironmentFileError, load
-    from constructs_lib.spec.problem import SpecError
+    from constructs_lib.stacks.environment import TrainingEnvironment
     from constructs_lib.ultracluster_rules import UltraClusterRules
-    from stacks.environment import TrainingEnvironment
+    from ultracluster.spec.environment import EnvironmentSpec
+    from ultracluster.spec.loading import EnvironmentFileError, load
+    from ultracluster.spec.problem import SpecError
 
     VALIDATOR = _validator.result()
 

@@ -28,7 +28,7 @@ TARGET_SECONDS = 2.0
 RESOURCES = 500
 BYTES = 1_000_000
 PROGRAM = (
-    "import argparse; from rich.console import Console; from operations.audit import command; "
+    "import argparse; from rich.console import Console; from ultracluster.audit import command; "
     "p = argparse.ArgumentParser(); command.add_arguments(p); "
     "command.run(p.parse_args(), Console(width=120))"
 )
@@ -227,14 +227,14 @@ def cases(directory: Path) -> list[Case]:
     region = ("--region", "us-east-1")
     return [
         Case("Python alone", ("-c", "pass"), 0),
-        Case("1 large, JSON, 4 worlds", (*audit, str(directory / "large.json"), *region), 1),
+        Case("1 large, JSON, 4 variants", (*audit, str(directory / "large.json"), *region), 1),
         Case(
-            "1 large, JSON, 16 of 512 worlds",
+            "1 large, JSON, 16 of 512 variants",
             (*audit, str(directory / "open.json"), *region),
             1,
         ),
         Case(
-            "1 large, JSON, 1 world",
+            "1 large, JSON, 1 variant",
             (
                 *audit,
                 str(directory / "large.json"),
@@ -244,7 +244,7 @@ def cases(directory: Path) -> list[Case]:
             ),
             1,
         ),
-        Case("1 large, YAML, 4 worlds", (*audit, str(directory / "large.yaml"), *region), 1),
+        Case("1 large, YAML, 4 variants", (*audit, str(directory / "large.yaml"), *region), 1),
         Case("1 small", (*audit, smalls[0], *region), 1),
         Case("10 small", (*audit, *smalls[:10], *region), 10),
         Case("50 small", (*audit, *smalls, *region), 50),

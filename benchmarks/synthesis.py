@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from constructs_lib.spec.environment import EnvironmentSpec
+    from ultracluster.spec.environment import EnvironmentSpec
 
 ROOT = Path(__file__).parents[1]
 EMPTY = "import aws_cdk as cdk; app = cdk.App(); cdk.Stack(app, 'Empty'); app.synth()"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from constructs_lib.rules.acknowledgements import Acknowledgement
-from constructs_lib.rules.assembly_metadata import KIND, acknowledgements
+from ultracluster.rules.acknowledgements import Acknowledgement
+from ultracluster.rules.assembly_metadata import KIND, acknowledgements
 
 
 def above_stacks(scope: IConstruct) -> Iterator[Acknowledgement]:

@@ -7,8 +7,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
-from constructs_lib.spec.budget import TOPIC_ARN, BudgetSpec
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
 
 Notification = budgets.CfnBudget.NotificationWithSubscribersProperty
 

@@ -9,11 +9,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.catalogue.interfaces import layout
 from constructs_lib.image import image_id
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
-from constructs_lib.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
+from ultracluster.catalogue.interfaces import layout
+from ultracluster.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 TemplateData = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty
 

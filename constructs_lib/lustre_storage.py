@@ -11,9 +11,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.catalogue.lustre import LOG_GROUP_PREFIX, PORTS
 from constructs_lib.retention import removal_policy
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.catalogue.lustre import LOG_GROUP_PREFIX, PORTS
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
 Association = fsx.CfnDataRepositoryAssociation
 Configuration = fsx.CfnFileSystem.LustreConfigurationProperty

@@ -5,8 +5,8 @@ from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 
-from constructs_lib.catalogue.interfaces import layout
-from constructs_lib.spec.nodes import NodesSpec
+from ultracluster.catalogue.interfaces import layout
+from ultracluster.spec.nodes import NodesSpec
 
 FOLDER: Final = "/opt/ultracluster"
 PROLOG: Final = f"{FOLDER}/prolog.sh"

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from constructs_lib.spec.nodes import NodesSpec
+from ultracluster.spec.nodes import NodesSpec
 
 
 class ClusterPlacement(Construct):

@@ -9,7 +9,7 @@ from constructs import Construct
 from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
-from constructs_lib.spec.slurm import SlurmSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 
 class SlurmCluster(Construct):

@@ -10,8 +10,8 @@ from constructs import Construct
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.slurm_region import acknowledge_region
-from constructs_lib.spec.nodes import NodesSpec
-from constructs_lib.spec.slurm import SlurmSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 
 class SlurmNodeGroup(Construct):

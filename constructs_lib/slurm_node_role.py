@@ -8,8 +8,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.catalogue.slurm import REGISTERING, ROLE_PATH
 from constructs_lib.node_role import NodeRole
+from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
 
 REGISTRATION: Final = (
     "A node that registers knows its cluster only by the answer; PCS admits instances that it "

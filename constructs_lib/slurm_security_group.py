@@ -5,7 +5,7 @@ from typing import Final
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from constructs_lib.catalogue.slurm import SLURMCTLD_PORT, SLURMDBD_PORT, SRUN_PORTS
+from ultracluster.catalogue.slurm import SLURMCTLD_PORT, SLURMDBD_PORT, SRUN_PORTS
 
 PORTS: Final = (
     ("Daemons", SLURMCTLD_PORT, SLURMDBD_PORT, "slurmctld, slurmd and slurmdbd"),

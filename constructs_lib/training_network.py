@@ -9,7 +9,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.retention import removal_policy
-from constructs_lib.spec.network import ExistingNetworkSpec, NetworkSpec
+from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 
 class TrainingNetwork(Construct):

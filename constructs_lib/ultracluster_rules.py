@@ -16,8 +16,8 @@ import jsii
 from constructs import IConstruct
 
 from constructs_lib.acknowledged import above_stacks
-from constructs_lib.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
-from constructs_lib.rules.assembly_metadata import (
+from ultracluster.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
+from ultracluster.rules.assembly_metadata import (
     NAMESPACE,
     Metadata,
     paths,
@@ -25,8 +25,8 @@ from constructs_lib.rules.assembly_metadata import (
     recorded,
     stacks_metadata,
 )
-from constructs_lib.rules.engine import FORBIDDEN, RULES, Finding, Verdict, judge
-from constructs_lib.rules.resolution import Template, resolve
+from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, Verdict, judge
+from ultracluster.templates.resolution import Template, resolve
 
 NESTED: Final = "AWS::CloudFormation::Stack"
 MOST_TOLD: Final = 20

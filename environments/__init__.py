@@ -1,7 +1,7 @@
 """The environments of this repository, each one file; add yours as one import and one name."""
 
-from constructs_lib.spec.loading import verified
-from constructs_lib.spec.problem import collecting
+from ultracluster.spec.loading import verified
+from ultracluster.spec.problem import collecting
 
 with collecting() as _collection:
     from environments.dev import DEV

@@ -1,10 +1,10 @@
 """Two nodes for engineers; scales to zero, and keeps nothing."""
 
-from constructs_lib.spec.budget import BudgetSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import NodesSpec
+from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
 
 DEV = EnvironmentSpec(
     name="dev",

@@ -1,11 +1,11 @@
 """Sixteen nodes, 128 A100: a partition group of a 50-billion-parameter model; protected data."""
 
-from constructs_lib.spec.budget import BudgetSpec, PriceSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import NodesSpec
-from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.budget import BudgetSpec, PriceSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE

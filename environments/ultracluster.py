@@ -1,11 +1,11 @@
 """512 nodes, 4,096 A100 at 400 Gbps each: reserved capacity, protected state, data kept."""
 
-from constructs_lib.spec.budget import BudgetSpec, PriceSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
-from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.budget import BudgetSpec, PriceSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 4096 // GPUS_PER_NODE

@@ -1,6 +1,6 @@
 """Derive the package's catalogue from the fact files beside this module.
 
-python facts/generate.py            # rewrites constructs_lib/catalogue/*.json
+python facts/generate.py            # rewrites ultracluster/catalogue/*.json
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 FACTS: Final = Path(__file__).parent
-CATALOGUE: Final = FACTS.parent / "constructs_lib" / "catalogue"
+CATALOGUE: Final = FACTS.parent / "ultracluster" / "catalogue"
 
 
 def read(name: str) -> Any:

@@ -14,11 +14,11 @@ from training.launch.installers import INSTALLERS
 from training.launch.variables import as_data
 
 ROOT: Final = Path(__file__).parents[1]
-CATALOGUE: Final = ROOT / "constructs_lib" / "catalogue" / "instances.json"
+CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
 INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
 CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
 REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
-VARIABLES: Final = ROOT / "constructs_lib" / "catalogue" / "job_environment.json"
+VARIABLES: Final = ROOT / "ultracluster" / "catalogue" / "job_environment.json"
 
 
 def instances() -> dict[str, Any]:

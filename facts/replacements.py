@@ -1,6 +1,6 @@
 """Derive which changes replace a resource where the registry's schema leaves that out.
 
-python facts/replacements.py            # rewrites operations/registry/replacements.json
+python facts/replacements.py            # rewrites ultracluster/registry/replacements.json
 
 The source is AWS's resource reference ("Update requires: Replacement") as the CDK CLI of the lock
 file carries it for `cdk diff`, in `node_modules/aws-cdk/db.json.gz`. Only names of properties are
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from operations.registry.schemas import DOCUMENTED, Schema, any_schema
+from ultracluster.registry.schemas import DOCUMENTED, Schema, any_schema
 
 ROOT: Final = Path(__file__).parents[1]
 DATABASE: Final = ROOT / "node_modules" / "aws-cdk" / "db.json.gz"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import app
-from constructs_lib.cost.limits import limits
-from constructs_lib.cost.page import markdown
-from constructs_lib.spec.environment import EnvironmentSpec
 from environments import ENVIRONMENTS
+from ultracluster.cost.limits import limits
+from ultracluster.cost.page import markdown
+from ultracluster.spec.environment import EnvironmentSpec
 
 GOLDEN: Final = Path(__file__).parent
 

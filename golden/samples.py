@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import app
-from constructs_lib.spec.environment import EnvironmentSpec
 from environments import ENVIRONMENTS
-from operations.review.baseline import baseline
-from operations.review.page import html, markdown
-from operations.review.report import Review, review
-from operations.review.subject import of_files
+from ultracluster.review.baseline import baseline
+from ultracluster.review.page import html, markdown
+from ultracluster.review.report import Review, review
+from ultracluster.review.subject import of_files
+from ultracluster.spec.environment import EnvironmentSpec
 
 SAMPLES: Final = Path(__file__).parents[1] / "docs" / "review"
 

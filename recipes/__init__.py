@@ -1,7 +1,7 @@
 """The recipes of this repository, each one file; add yours as one import and one name."""
 
-from constructs_lib.spec.loading import verified
-from constructs_lib.spec.problem import collecting
+from ultracluster.spec.loading import verified
+from ultracluster.spec.problem import collecting
 
 with collecting() as _collection:
     from recipes.gpt_1b import GPT_1B

@@ -1,9 +1,9 @@
 """12.8 billion parameters on 16 nodes in eight partition groups of two nodes."""
 
-from constructs_lib.spec.engines import TorchrunEngine
-from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
-from constructs_lib.spec.model import DataSpec, ModelSpec
-from constructs_lib.spec.recipe import RecipeSpec
+from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
+from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.recipe import RecipeSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE

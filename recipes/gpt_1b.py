@@ -1,9 +1,9 @@
 """1.3 billion parameters on two nodes: an hour that shows that everything works."""
 
-from constructs_lib.spec.engines import TorchrunEngine
-from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
-from constructs_lib.spec.model import DataSpec, ModelSpec
-from constructs_lib.spec.recipe import RecipeSpec
+from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
+from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.recipe import RecipeSpec
 
 HOUR = 3600
 

@@ -4,10 +4,10 @@ arXiv 2303.17564: 64 x p4d.24xlarge, 70 layers of width 7,680, 40 heads, 131,072
 2,048, global batch 2,048; 32.5 s a step.
 """
 
-from constructs_lib.spec.engines import TorchrunEngine
-from constructs_lib.spec.limits import CheckpointSpec, LimitsSpec
-from constructs_lib.spec.model import DataSpec, ModelSpec
-from constructs_lib.spec.recipe import RecipeSpec
+from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
+from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.recipe import RecipeSpec
 
 GPUS_PER_NODE = 8
 NODES = 512 // GPUS_PER_NODE

@@ -4,16 +4,17 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole, mount_lustre
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.slurm import SlurmSpec
-from stacks.network import NetworkStack
-from stacks.slurm import Slurm
-from stacks.storage import StorageStack
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.slurm import SlurmSpec
+
+from .network import NetworkStack
+from .slurm import Slurm
+from .storage import StorageStack
 
 
 class ClusterStack(cdk.Stack):

@@ -3,13 +3,14 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from constructs_lib.catalogue.budgets import ENVIRONMENT_TAG
-from constructs_lib.spec.environment import EnvironmentSpec
-from stacks.cluster import ClusterStack
-from stacks.network import NetworkStack
-from stacks.providers import drop_redundant_dependencies
-from stacks.storage import StorageStack
-from stacks.training import TrainingStack
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.spec.environment import EnvironmentSpec
+
+from .cluster import ClusterStack
+from .network import NetworkStack
+from .providers import drop_redundant_dependencies
+from .storage import StorageStack
+from .training import TrainingStack
 
 
 class TrainingEnvironment(cdk.Stage):

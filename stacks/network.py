@@ -3,13 +3,13 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from constructs_lib.catalogue.budgets import offered
 from constructs_lib.cost_budget import CostBudget
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
 from constructs_lib.keys import LogKey
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.network import NetworkSpec
 from constructs_lib.training_network import ExistingTrainingNetwork, TrainingNetwork
+from ultracluster.catalogue.budgets import offered
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.network import NetworkSpec
 
 
 class NetworkStack(cdk.Stack):

@@ -11,10 +11,11 @@ from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name, training_group
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.slurm import SlurmSpec
-from stacks.network import NetworkStack
-from stacks.storage import StorageStack
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.slurm import SlurmSpec
+
+from .network import NetworkStack
+from .storage import StorageStack
 
 
 class Slurm(Construct):

@@ -6,8 +6,9 @@ from constructs import Construct
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.keys import DataKey
 from constructs_lib.lustre_storage import LustreStorage
-from constructs_lib.spec.environment import EnvironmentSpec
-from stacks.network import NetworkStack
+from ultracluster.spec.environment import EnvironmentSpec
+
+from .network import NetworkStack
 
 
 class StorageStack(cdk.Stack):

@@ -8,11 +8,12 @@ from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters, parameter_path
 from constructs_lib.launcher_role import LauncherRole
-from constructs_lib.spec.environment import EnvironmentSpec
 from constructs_lib.unattended_training import UnattendedTraining
-from stacks.cluster import ClusterStack
-from stacks.network import NetworkStack
-from stacks.storage import StorageStack
+from ultracluster.spec.environment import EnvironmentSpec
+
+from .cluster import ClusterStack
+from .network import NetworkStack
+from .storage import StorageStack
 
 
 class TrainingStack(cdk.Stack):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from operations.cli import main
+from ultracluster.cli import main
 
 ROOT = Path(__file__).parents[1]
 
 EIGHT_FAULTS = """
-from constructs_lib.spec.budget import BudgetSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import CapacityBlockSpec, NodesSpec
+from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, NodesSpec
 
 BROKEN = EnvironmentSpec(
     name="Broken_Name",

@@ -3,8 +3,8 @@
     make planner-accuracy
     python benchmarks/planner/accuracy.py --rows other.csv    # judges other rows; writes nothing
 
-Refits nothing that ships: the constants of planner/calibration.json are what is judged. Fits of
-other halves and without one model size are made to see what the split is worth.
+Refits nothing that ships: the constants of ultracluster/planner/calibration.json are what is
+judged. Fits of other halves and without one model size are made to see what the split is worth.
 """
 
 import argparse
@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.planner.anchors import SHIPPED, anchors, bloomberg  # noqa: E402
 from benchmarks.planner.published import MPT, ROWS, Run, published  # noqa: E402
-from planner import stack as stacks  # noqa: E402
-from planner.stack import Stack  # noqa: E402
+from ultracluster.planner import stack as stacks  # noqa: E402
+from ultracluster.planner.stack import Stack  # noqa: E402
 
 PAGE = ROOT / "docs" / "planner-accuracy.md"
 Stacks = Callable[[str], Stack]

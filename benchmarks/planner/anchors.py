@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from constructs_lib.catalogue.instances import find
-from planner.devices import BY_ROW, EFA_HOP, NCCL_HOP, Network, gpu_of, network_of
-from planner.layout import Layout
-from planner.memory import Memory, memory
-from planner.plan import Planner, plan
-from planner.question import Question
-from planner.shape import ModelShape, of_size
-from planner.software import EFFICIENCY_2022, network_for, stack_for
-from planner.step import Step, step
-from planner.uncertainty import uncertainty
+from ultracluster.catalogue.instances import find
+from ultracluster.planner.devices import BY_ROW, EFA_HOP, NCCL_HOP, Network, gpu_of, network_of
+from ultracluster.planner.layout import Layout
+from ultracluster.planner.memory import Memory, memory
+from ultracluster.planner.plan import Planner, plan
+from ultracluster.planner.question import Question
+from ultracluster.planner.shape import ModelShape, of_size
+from ultracluster.planner.software import EFFICIENCY_2022, network_for, stack_for
+from ultracluster.planner.step import Step, step
+from ultracluster.planner.uncertainty import uncertainty
 
 BLOOMBERG: Final = ModelShape(layers=70, hidden=7680, heads=40, vocabulary=131_072, sequence=2048)
 """BloombergGPT, arXiv 2303.17564: 50.56 B parameters."""
@@ -92,7 +92,13 @@ def bloomberg() -> Iterator[str]:
 def _bloomberg_in_2022() -> Step:
     planner = Planner(bloomberg_question("2022"))
     layout = Layout(512, BLOOMBERG_PARTITION, 1, 4, 1, checkpointing=True, hierarchical=True)
-    return step(BLOOMBERG, layout, planner.gpu, planner.network, planner.stack)
+    return step(
+        BLOOMBERG,
+        layout,
+        planner.gpu,
+        planner.network,
+        planner.stack,
+    )
 
 
 @dataclass(frozen=True, slots=True)

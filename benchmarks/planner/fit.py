@@ -1,6 +1,6 @@
 """Fit the planner's constants to half of the published one-node runs.
 
-    python benchmarks/planner/fit.py          # rewrites planner/calibration.json
+    python benchmarks/planner/fit.py          # rewrites ultracluster/planner/calibration.json
 
 Least squares of the logarithm of tokens per second, with a soft loss beyond 2 %: some published
 rows are off by 20 % from their neighbours, and must not pull the rest along. What belongs to FSDP
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.planner.published import Run, published  # noqa: E402
-from planner.stack import Stack  # noqa: E402
+from ultracluster.planner.stack import Stack  # noqa: E402
 
 SCALE = 0.02
 PER_GPU = {
@@ -145,7 +145,9 @@ def main() -> None:
         for name, stack in stacks.items()
     }
     text = json.dumps({"_source": "python benchmarks/planner/fit.py", "stacks": entries}, indent=1)
-    (ROOT / "planner" / "calibration.json").write_text(text + "\n", encoding="utf-8")
+    (ROOT / "ultracluster" / "planner" / "calibration.json").write_text(
+        text + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

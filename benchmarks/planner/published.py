@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
-from planner.layout import Layout
-from planner.shape import ModelShape
-from planner.stack import Stack
-from planner.step import Step, step
+from ultracluster.planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
+from ultracluster.planner.layout import Layout
+from ultracluster.planner.shape import ModelShape
+from ultracluster.planner.stack import Stack
+from ultracluster.planner.step import Step, step
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ROWS: Final = ROOT / "facts" / "published_runs.csv"

@@ -28,7 +28,7 @@ def measured(words: Sequence[str]) -> tuple[float, float, int]:
     """Return seconds, seconds of processor and KiB of memory of one whole process."""
     begin = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-m", "operations.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "ultracluster.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL
     ) as process:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin

@@ -1,7 +1,7 @@
 """Files of tests, and what the audit says of them."""
 
-from operations.audit.judgement import judged
-from operations.audit.sources import Sources
+from ultracluster.audit.judgement import judged
+from ultracluster.input_files import Sources
 
 
 def in_file(path, text):

@@ -1,17 +1,17 @@
 """Short ways to resolve an expression, a template or several."""
 
-from constructs_lib.rules.resolution import Template, resolve
+from ultracluster.templates.resolution import Template, resolve
 
 
-def worlds(body, *, region="us-east-1", **parameters):
-    """Return the worlds of one template that is called `t`."""
+def variants(body, *, region="us-east-1", **parameters):
+    """Return the variants of one template that is called `t`."""
     return resolve([Template("t", body)], parameters=parameters, region=region)
 
 
 def properties(body, logical_id="R", *, region="us-east-1", **parameters):
-    """Return the properties of a resource in the only world of a template."""
-    (world,) = worlds(body, region=region, **parameters)
-    (found,) = [r for r in world.resources if r.place.logical_id == logical_id]
+    """Return the properties of a resource in the only variant of a template."""
+    (variant,) = variants(body, region=region, **parameters)
+    (found,) = [r for r in variant.resources if r.place.logical_id == logical_id]
     return found.properties
 
 

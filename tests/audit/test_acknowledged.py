@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from operations.audit import machine, sarif
-from operations.audit.judgement import judged
-from operations.audit.report import Report
-from operations.audit.sources import Sources
 from tests.audit.test_audit_command import audit
+from ultracluster.audit import machine, sarif
+from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import Report
+from ultracluster.input_files import Sources
 
 REASON: Final = "Metadata of this file system is read once a day by a single job."
 PLACE: Final = "/dev/Storage/Lustre"

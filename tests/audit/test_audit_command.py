@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from constructs_lib.rules.engine import RULES
-from constructs_lib.rules.resolved import Place
-from constructs_lib.rules.rule import CannotTell, Verdict
-from operations.audit import command, judgement
 from tests.audit.sarif_schema import SARIF
+from ultracluster.audit import command, judgement
+from ultracluster.rules.engine import RULES
+from ultracluster.rules.rule import CannotTell, Verdict
+from ultracluster.templates.resolved import Place
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,7 +188,7 @@ def test_an_audit_loads_nothing_that_it_does_not_need(faulty):
     """Starting Node, or reading AWS's models, would take longer than the whole audit."""
     program = (
         "import sys, argparse; from rich.console import Console; "
-        "from operations.audit import command; p = argparse.ArgumentParser(); "
+        "from ultracluster.audit import command; p = argparse.ArgumentParser(); "
         f"command.add_arguments(p); command.run(p.parse_args([{str(faulty)!r}]), Console()); "
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )

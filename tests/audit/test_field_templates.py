@@ -11,11 +11,11 @@ from typing import Final
 
 import pytest
 
-from constructs_lib.rules.engine import RULES
-from operations.audit.judgement import judged
-from operations.audit.report import Report
-from operations.audit.sources import Sources
 from tests.audit.field_faults import FAULTS, FieldFault
+from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import Report
+from ultracluster.input_files import Sources
+from ultracluster.rules.engine import RULES
 
 FIELD: Final = Path(__file__).parent / "field"
 REGIONS: Final = {"closed-network.yaml": "us-gov-west-1", "hyperpod-slurm.yaml": "us-west-2"}

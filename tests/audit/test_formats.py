@@ -8,12 +8,12 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from constructs_lib.rules.resolved import Place
-from constructs_lib.rules.rule import CannotTell, Finding, Rule
-from constructs_lib.rules.template import Template
-from operations.audit import command, junit, machine, sarif, table
-from operations.audit.report import Report
 from tests.audit.sarif_schema import SARIF
+from ultracluster.audit import command, junit, machine, sarif, table
+from ultracluster.audit.report import Report
+from ultracluster.rules.rule import CannotTell, Finding, Rule
+from ultracluster.templates.resolved import Place
+from ultracluster.templates.template import Template
 
 
 def rule(name, severity):

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from constructs_lib.rules.resolved import Encoded, Link, Text, Unknown
-from tests.audit.resolving import properties, value, worlds
+from tests.audit.resolving import properties, value, variants
+from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
 
 OTHER = Link("t", "Other")
 SECTIONS = {
@@ -256,7 +256,7 @@ def test_references_are_dependencies():
             },
         }
     }
-    found = {r.place.logical_id: r.depends_on for r in worlds(body)[0].resources}
+    found = {r.place.logical_id: r.depends_on for r in variants(body)[0].resources}
     assert found["R"] == {"A", "B", "C"}
 
 
@@ -291,7 +291,7 @@ def test_policies_and_metadata_are_kept():
             "U": {"Type": "T", "DeletionPolicy": {"Ref": "AWS::NoValue"}},
         },
     }
-    first, second, third = worlds(body)[0].resources
+    first, second, third = variants(body)[0].resources
     assert first.deletion_policy == "Retain"
     assert first.update_replace_policy.because == "parameter Open has no default"
     assert first.place.construct_path == "dev/Storage/Lustre"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.rules.resolution import Template, resolve
-from constructs_lib.rules.resolved import Unknown
-from tests.audit.resolving import value, worlds
+from tests.audit.resolving import value, variants
 from tests.rules.rule_cases import said, verdict
+from ultracluster.templates.resolution import Template, resolve
+from ultracluster.templates.resolved import Unknown
 
 
 def nested(make, inner, levels):
@@ -51,7 +51,7 @@ def test_a_chain_of_conditions_ends(levels):
         "Conditions": conditions,
         "Resources": {"R": {"Type": "T", "Condition": "C0"}},
     }
-    assert len(worlds(body)) == (1 if levels < 100 else 2)
+    assert len(variants(body)) == (1 if levels < 100 else 2)
 
 
 def test_conditions_that_double_are_judged_once():
@@ -64,7 +64,7 @@ def test_conditions_that_double_are_judged_once():
         "Conditions": conditions,
         "Resources": {"R": {"Type": "T", "Condition": "C60"}},
     }
-    assert len(worlds(body)) == 2
+    assert len(variants(body)) == 2
 
 
 def test_text_that_doubles_is_cut():
@@ -136,9 +136,9 @@ def test_loops_within_loops_end():
     entries: dict[str, Any] = {"R": {"Type": "T"}}
     for i in range(100):
         entries = {f"Fn::ForEach::L{i}": ["X", ["a"], entries]}
-    (world,) = worlds({"Resources": entries})
+    (variant,) = variants({"Resources": entries})
 
-    assert "more than 20 loops" in world.resources[0].properties["V"].because
+    assert "more than 20 loops" in variant.resources[0].properties["V"].because
 
 
 @pytest.mark.parametrize("wrong", ["text", 3, ["a", 3], [], {"a": [1]}, True, None, [None]])

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from constructs_lib.rules.shell_variables import assignments
-from operations.audit import command, dockerfile
 from training.image.build import lock
+from ultracluster.audit import command
+from ultracluster.job_files import dockerfile
+from ultracluster.model.shell_variables import assignments
 
 ROOT = Path(__file__).parents[2]
 

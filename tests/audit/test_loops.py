@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from constructs_lib.rules.resolution import Template, resolve
-from constructs_lib.rules.resolved import Link, Unknown
-from tests.audit.resolving import properties, worlds
+from tests.audit.resolving import properties, variants
+from ultracluster.templates.resolution import Template, resolve
+from ultracluster.templates.resolved import Link, Unknown
 
 
 def by_name(body, **parameters):
-    (world,) = worlds(body, **parameters)
-    return {r.place.logical_id: r.properties for r in world.resources}
+    (variant,) = variants(body, **parameters)
+    return {r.place.logical_id: r.properties for r in variant.resources}
 
 
 def test_a_loop_over_resources_makes_each():
@@ -110,8 +110,10 @@ def test_loops_over_conditions_and_outputs():
     user = {
         "Resources": {"R": {"Type": "T", "Properties": {"V": {"Fn::ImportValue": "e-b"}}}},
     }
-    (world,) = resolve([Template("made", made), Template("user", user)], parameters={}, region=None)
-    assert [r.properties["V"] for r in world.resources] == [[1, 0], "b"]
+    (variant,) = resolve(
+        [Template("made", made), Template("user", user)], parameters={}, region=None
+    )
+    assert [r.properties["V"] for r in variant.resources] == [[1, 0], "b"]
 
 
 def test_a_loop_of_unknown_length_stands_once_and_says_so():
@@ -169,6 +171,6 @@ def test_lines_of_a_loop_are_lines_of_what_it_makes():
     """There is only one place to mend."""
     body = {"Resources": {"Fn::ForEach::L": ["X", ["a"], {"R${X}": {"Type": "T"}}]}}
     template = Template("t", body, "t.yaml", {"Fn::ForEach::L": 7})
-    (world,) = resolve([template], parameters={}, region=None)
+    (variant,) = resolve([template], parameters={}, region=None)
 
-    assert (world.resources[0].place.file, world.resources[0].place.line) == ("t.yaml", 7)
+    assert (variant.resources[0].place.file, variant.resources[0].place.line) == ("t.yaml", 7)

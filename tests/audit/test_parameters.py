@@ -2,8 +2,8 @@
 
 import pytest
 
-from constructs_lib.rules.resolution import Template, resolve
 from tests.audit.resolving import properties
+from ultracluster.templates.resolution import Template, resolve
 
 
 def parameter(declared, **given):
@@ -79,9 +79,9 @@ def test_one_of_several_templates_can_be_given_a_parameter():
         "Parameters": {"P": {"Type": "String"}},
         "Resources": {"R": {"Type": "T", "Properties": {"V": {"Ref": "P"}}}},
     }
-    (world,) = resolve(
+    (variant,) = resolve(
         [Template("a", body), Template("b", body)],
         parameters={"P": "both", "b:P": "mine"},
         region=None,
     )
-    assert [r.properties["V"] for r in world.resources] == ["both", "mine"]
+    assert [r.properties["V"] for r in variant.resources] == ["both", "mine"]

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.rules.resolution import Template, resolve
-from constructs_lib.rules.resolved import Encoded, Link, Text, Unknown
 from tests.audit.naive import Naive
-from tests.audit.resolving import worlds
+from tests.audit.resolving import variants
+from ultracluster.templates.resolution import Template, resolve
+from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
 
 REGION = "us-east-1"
 PARAMETERS = {
@@ -100,8 +100,8 @@ def test_what_is_known_agrees_with_a_naive_evaluator(expression, made):
         "Conditions": made,
         "Resources": {"R": {"Type": "T", "Properties": {"V": {"in": [expression]}}}},
     }
-    (world,) = worlds(body, region=REGION)
-    assert world.resources[0].properties["V"] == {"in": [Naive(body, REGION)(expression)]}
+    (variant,) = variants(body, region=REGION)
+    assert variant.resources[0].properties["V"] == {"in": [Naive(body, REGION)(expression)]}
 
 
 FUNCTIONS = [
@@ -162,8 +162,8 @@ def test_nothing_that_is_written_crashes(properties, condition, output, section)
     found = resolve([Template("t", body)], parameters={}, region=None)
 
     assert found
-    for world in found:
-        for resource in world.resources:
+    for variant in found:
+        for resource in variant.resources:
             assert plain(dict(resource.properties))
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operations.audit import json_document, yaml_document
-from operations.audit.document import UnreadableError, read
 from tests.audit.files import in_file
+from ultracluster.templates import json_document, yaml_document
+from ultracluster.templates.document import UnreadableError, read
 
 EVERY_TAG = """\
 AWSTemplateFormatVersion: 2010-09-09

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from constructs_lib.rules.template import Template
-from operations.audit.sources import Sources, parameter_errors
 from tests.audit.files import in_file
+from ultracluster.input_files import Sources, parameter_errors
+from ultracluster.templates.template import Template
 
 
 def assembly(directory, artifacts):

@@ -1,7 +1,7 @@
 """Several templates at once: exports and imports, nested stacks, outputs of other stacks."""
 
-from constructs_lib.rules.resolution import Template, connected, resolve
-from constructs_lib.rules.resolved import Link, Unknown
+from ultracluster.templates.resolution import Template, connected, resolve
+from ultracluster.templates.resolved import Link, Unknown
 
 NETWORK = {
     "Parameters": {"Name": {"Type": "String", "Default": "net"}},
@@ -25,8 +25,8 @@ def imported(name, *, region="us-east-1", stack_name=None, exporter=NETWORK):
         Template("network", exporter, stack_name=stack_name),
         Template("user", importing(name)),
     ]
-    (world,) = resolve(templates, parameters={}, region=region)
-    (found,) = [r for r in world.resources if r.place.stack == "user"]
+    (variant,) = resolve(templates, parameters={}, region=region)
+    (found,) = [r for r in variant.resources if r.place.stack == "user"]
     return found.properties["V"], found.depends_on
 
 
@@ -54,10 +54,10 @@ def test_an_output_that_is_not_made_cannot_be_imported():
 def test_an_export_of_two_templates_is_nobodys():
     """Which of them is deployed is not known."""
     templates = [Template(n, NETWORK) for n in ("a", "b")]
-    (world,) = resolve(
+    (variant,) = resolve(
         [*templates, Template("user", importing("net-vpc"))], parameters={}, region=None
     )
-    assert world.resources[-1].properties["V"].because == (
+    assert variant.resources[-1].properties["V"].because == (
         "several given templates export net-vpc: a, b"
     )
 
@@ -72,8 +72,8 @@ def test_exports_in_a_circle_end():
         "Resources": {"R": {"Type": "T", "Properties": {"V": {"Fn::ImportValue": "a"}}}},
         "Outputs": {"O": {"Value": {"Fn::ImportValue": "a"}, "Export": {"Name": "b"}}},
     }
-    (world,) = resolve([Template("one", one), Template("two", two)], parameters={}, region=None)
-    assert "is made of itself" in world.resources[0].properties["V"].because
+    (variant,) = resolve([Template("one", one), Template("two", two)], parameters={}, region=None)
+    assert "is made of itself" in variant.resources[0].properties["V"].because
 
 
 def test_an_export_without_a_value_is_missing():
@@ -96,10 +96,10 @@ def test_an_output_of_a_stack_by_its_name():
         }
     }
     templates = [Template("network", NETWORK, stack_name="net"), Template("user", user)]
-    (world,) = resolve(templates, parameters={}, region=None)
+    (variant,) = resolve(templates, parameters={}, region=None)
 
-    assert world.resources[1].properties["V"] == Link("network", "Vpc")
-    assert "of stack other" in world.resources[1].properties["W"].because
+    assert variant.resources[1].properties["V"] == Link("network", "Vpc")
+    assert "of stack other" in variant.resources[1].properties["W"].because
     assert [[t.name for t in group] for group in connected(templates, parameters={}, region=None)]
 
 
@@ -189,10 +189,10 @@ def test_templates_that_share_nothing_are_apart():
 def test_templates_of_several_regions_have_no_one_region():
     """Where each goes is known to itself."""
     body = {"Resources": {"R": {"Type": "T", "Properties": {"V": {"Ref": "AWS::Region"}}}}}
-    (world,) = resolve(
+    (variant,) = resolve(
         [Template("a", body, region="us-east-1"), Template("b", body, region="eu-west-1")],
         parameters={},
         region="us-west-2",
     )
-    assert world.region == Unknown("the templates go to several Regions")
-    assert [r.properties["V"] for r in world.resources] == ["us-east-1", "eu-west-1"]
+    assert variant.region == Unknown("the templates go to several Regions")
+    assert [r.properties["V"] for r in variant.resources] == ["us-east-1", "eu-west-1"]

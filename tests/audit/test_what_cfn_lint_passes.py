@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from operations.audit import command
+from ultracluster.audit import command
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "ultracluster"
 Template = dict[str, Any]

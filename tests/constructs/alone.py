@@ -26,14 +26,14 @@ from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
-from constructs_lib.spec.budget import BudgetSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
-from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 from constructs_lib.training_network import TrainingNetwork
 from constructs_lib.unattended_training import UnattendedTraining
 from tests.constructs.bare import ZONES, Surroundings
+from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 NODES: Final = NodesSpec(
     instance_type="p4d.24xlarge", count=4, capacity_reservation=CapacityReservationSpec()

@@ -6,10 +6,10 @@ from pathlib import Path
 import cfnlint
 import pytest
 
-from constructs_lib.catalogue.budgets import REGIONS_WITHOUT, offered
 from constructs_lib.cost_budget import CostBudget
-from constructs_lib.spec.budget import BudgetSpec
 from tests.constructs.bare import Surroundings, bare_stack, only, resources
+from ultracluster.catalogue.budgets import REGIONS_WITHOUT, offered
+from ultracluster.spec.budget import BudgetSpec
 
 SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
 TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"

@@ -7,11 +7,11 @@ import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Match, Template
 
-from constructs_lib.catalogue.interfaces import problems
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from tests.constructs.bare import Surroundings, bare_stack, listed, only, resources, text
+from ultracluster.catalogue.interfaces import problems
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 
 ID = "cr-0123456789abcdef0"
 

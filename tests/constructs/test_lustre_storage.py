@@ -7,8 +7,8 @@ import aws_cdk as cdk
 import pytest
 
 from constructs_lib.lustre_storage import LustreStorage
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
 from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
 KINDS: dict[str, dict[str, Any]] = {
     "scratch": {"deployment_type": "SCRATCH_2", "capacity_gib": 1200, "keep_data": False},

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from constructs_lib.node_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, node_boot
-from constructs_lib.spec.nodes import NodesSpec
+from ultracluster.spec.nodes import NodesSpec
 
 ROOM_FOR_PCS = 4096
 BOOT = Path(__file__).parents[2] / "constructs_lib" / "boot"

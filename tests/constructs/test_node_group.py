@@ -6,8 +6,8 @@ import pytest
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
 from tests.constructs.bare import Surroundings, bare_stack, only, resources
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from typing import Any
 import aws_cdk as cdk
 
 from constructs_lib.placement import ClusterPlacement
-from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from tests.constructs.bare import bare_stack, only, resources
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 
 ID = "cr-0123456789abcdef0"
 

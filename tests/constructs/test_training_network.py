@@ -6,12 +6,6 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from constructs_lib.spec.network import (
-    INTERFACE_ENDPOINTS,
-    ExistingNetworkSpec,
-    ExistingSubnetSpec,
-    NetworkSpec,
-)
 from constructs_lib.training_network import (
     RETENTION,
     Endpoints,
@@ -19,6 +13,12 @@ from constructs_lib.training_network import (
     TrainingNetwork,
 )
 from tests.constructs.bare import bare_stack, only, resources, text
+from ultracluster.spec.network import (
+    INTERFACE_ENDPOINTS,
+    ExistingNetworkSpec,
+    ExistingSubnetSpec,
+    NetworkSpec,
+)
 
 TWO_SUBNETS = ("10.0.0.0/20", "10.0.16.0/20")
 

@@ -6,12 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue import prices
-from constructs_lib.cost.quantities import bill, node_quantities, slurm_quantities
-from constructs_lib.cost.sheet import cost_sheet
-from constructs_lib.spec.budget import BudgetSpec, PriceSpec
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.problem import Problem
 from tests.spec.budgets import AMPLE
 from tests.spec.samples import (
     BLOCK,
@@ -29,6 +23,12 @@ from tests.spec.samples import (
     found,
 )
 from tests.spec.strategies import environments
+from ultracluster.catalogue import prices
+from ultracluster.cost.quantities import bill, node_quantities, slurm_quantities
+from ultracluster.cost.sheet import cost_sheet
+from ultracluster.spec.budget import BudgetSpec, PriceSpec
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.problem import Problem
 
 JOBS = "sagemaker/ml.p4d.24xlarge/training"
 """Its price is known of us-west-2 alone."""

@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from constructs_lib.spec.loading import load
 from environments import ENVIRONMENTS
-from operations.cli import main
-from operations.cost import price_table
-from operations.cost.display import show
-from operations.cost.estimate import Estimate
-from operations.rehearsal.stand_in import environment_file
 from tests.cost.price_list_server import product, serving
 from tests.spec.samples import P4D
+from ultracluster.cli import main
+from ultracluster.cost import price_table
+from ultracluster.cost.display import show
+from ultracluster.cost.estimate import Estimate
+from ultracluster.rehearse.stand_in import environment_file
+from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
-from constructs_lib.spec.budget import BudgetSpec, PriceSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import NodesSpec
+from ultracluster.spec.budget import BudgetSpec, PriceSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
 
 MINE = EnvironmentSpec(
     name="mine",

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.catalogue import prices
-from constructs_lib.catalogue.prices import Item
-from operations.aws import Account, CloudError
-from operations.cost.price_list import Answer, Gone, Listed, NotAsked, Unreadable, prices_of
-from operations.cost.price_table import TABLE, store
-from operations.cost.query import FIXED, query, region_to_ask
 from tests.cost.price_list_server import Document, product, serving
+from ultracluster.aws import Account, CloudError
+from ultracluster.catalogue import prices
+from ultracluster.catalogue.prices import Item
+from ultracluster.cost.price_list import Answer, Gone, Listed, NotAsked, Unreadable, prices_of
+from ultracluster.cost.price_table import TABLE, store
+from ultracluster.cost.query import FIXED, query, region_to_ask
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -189,9 +189,9 @@ def test_china_is_asked_at_its_own_endpoint():
 def checkout(tmp_path: Path) -> Iterator[Path]:
     """Return a checkout's facts and catalogue, to be written to."""
     shutil.copytree(ROOT / "facts", tmp_path / "facts")
-    (tmp_path / "constructs_lib").mkdir()
-    catalogue = tmp_path / "constructs_lib" / "catalogue"
-    shutil.copytree(ROOT / "constructs_lib" / "catalogue", catalogue)
+    (tmp_path / "ultracluster").mkdir()
+    catalogue = tmp_path / "ultracluster" / "catalogue"
+    shutil.copytree(ROOT / "ultracluster" / "catalogue", catalogue)
     yield tmp_path
     prices.forget()
 
@@ -204,7 +204,7 @@ def table(checkout: Path) -> dict[str, Any]:
 
 def derived(checkout: Path) -> dict[str, Any]:
     """Return what the checkout's catalogue says of the Region."""
-    path = checkout / "constructs_lib" / "catalogue" / "prices.json"
+    path = checkout / "ultracluster" / "catalogue" / "prices.json"
     found: dict[str, Any] = json.loads(path.read_text())["prices"][REGION]
     return found
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.catalogue import instances, prices
-from constructs_lib.catalogue.prices import UnknownItemError
+from ultracluster.catalogue import instances, prices
+from ultracluster.catalogue.prices import UnknownItemError
 
 FACTS = Path(__file__).parents[2] / "facts"
 EVERY = [price for region in prices.regions() for price in prices.known(region)]

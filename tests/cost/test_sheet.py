@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue import prices
-from constructs_lib.catalogue.prices import Item, Price, Unit
-from constructs_lib.cost.page import page, percent
-from constructs_lib.cost.sheet import Quantity, cost_sheet
+from ultracluster.catalogue import prices
+from ultracluster.catalogue.prices import Item, Price, Unit
+from ultracluster.cost.page import page, percent
+from ultracluster.cost.sheet import Quantity, cost_sheet
 
 REGION = "us-east-1"
 KNOWN = prices.known(REGION)

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from operations.emulator.process import Emulator
+from ultracluster.emulator.process import Emulator
 
 SETTLED = ("_COMPLETE", "_FAILED")
 

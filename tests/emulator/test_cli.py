@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.emulator.process import Emulator
+from ultracluster.emulator.process import Emulator
 
 CDK = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "cdk"
 

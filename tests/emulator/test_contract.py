@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.emulator.ministack import internals
+from ultracluster.emulator.ministack import internals
 
 
 def test_the_installed_version_is_the_one_that_was_read():
@@ -32,7 +32,7 @@ def test_nothing_else_imports_ministack():
         if "import ministack" in path.read_text() or "from ministack" in path.read_text()
     ]
 
-    assert package == "operations.emulator"
+    assert package == "ultracluster.emulator"
     assert outside == []
 
 

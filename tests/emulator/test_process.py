@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from operations.emulator import process
-from operations.emulator.process import Emulator, EmulatorError
+from ultracluster.emulator import process
+from ultracluster.emulator.process import Emulator, EmulatorError
 
 PARENT = """
 import sys, time
-from operations.emulator.process import Emulator
+from ultracluster.emulator.process import Emulator
 emulator = Emulator().__enter__()
 print(emulator._process.pid, emulator.log_path.parent, flush=True)
 time.sleep(60)
@@ -66,7 +66,7 @@ def test_the_environment_keeps_profiles_and_metadata_out(cloud):
 
 def test_a_child_that_cannot_start_says_why(monkeypatch):
     """The end of its log is in the error, so that nobody has to look for a file."""
-    monkeypatch.setattr(process, "MODULE", "operations.emulator.no_such_module")
+    monkeypatch.setattr(process, "MODULE", "ultracluster.emulator.no_such_module")
 
     with pytest.raises(EmulatorError, match="No module named"):
         Emulator().__enter__()

@@ -1,6 +1,6 @@
 """The registry: what AWS's own schemas say about a type, in each Region."""
 
-from operations.emulator import schemas
+from ultracluster.emulator import schemas
 
 
 def test_an_unknown_property_is_named_in_cloudformations_words():

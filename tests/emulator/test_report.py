@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from operations.emulator.report import Realisation
+from ultracluster.emulator.report import Realisation
 
 
 def test_the_report_tells_services_models_and_mere_schemas_apart(cloud):

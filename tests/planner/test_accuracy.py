@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.planner import accuracy, anchors, fit
 from benchmarks.planner.published import ROWS, Run, published
-from planner import stack
-from planner.plan import plan
-from planner.uncertainty import uncertainty
+from ultracluster.planner import stack
+from ultracluster.planner.plan import plan
+from ultracluster.planner.uncertainty import uncertainty
 
 RUNS = published()
 ONE_NODE_BAR = 0.035
@@ -123,7 +123,7 @@ def test_the_page_tells_the_errors_that_the_model_has():
 
 def test_the_calibration_says_what_it_is_made_of():
     """A constant without its origin cannot be judged."""
-    data = json.loads((accuracy.ROOT / "planner" / "calibration.json").read_text())
+    data = json.loads((accuracy.ROOT / "ultracluster" / "planner" / "calibration.json").read_text())
 
     assert "fit.py" in data["_source"]
     assert all(entry["basis"] for entry in data["stacks"].values())

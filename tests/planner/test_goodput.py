@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import goodput as g
+from ultracluster.planner import goodput as g
 
 HOUR = 3600.0
 

@@ -6,18 +6,18 @@ import math
 import pytest
 import torch
 
-from operations.plan.document import document
-from planner.devices import network_of
-from planner.measurement import MeasurementError, metrics
-from planner.network_log import nccl_tests
-from planner.outcome import Plan
-from planner.plan import Planner, plan
-from planner.question import PlanError, Question
-from planner.shape import of_size
-from planner.uncertainty import uncertainty
 from tests.planner.nccl_log import log
 from training.metrics import Metrics
 from training.recipes import find as recipe
+from ultracluster.plan.document import document
+from ultracluster.planner.devices import network_of
+from ultracluster.planner.measurement import MeasurementError, metrics
+from ultracluster.planner.network_log import nccl_tests
+from ultracluster.planner.outcome import Plan
+from ultracluster.planner.plan import Planner, plan
+from ultracluster.planner.question import PlanError, Question
+from ultracluster.planner.shape import of_size
+from ultracluster.planner.uncertainty import uncertainty
 
 TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
 """The published log of two p4de (awsome-distributed-ai)."""

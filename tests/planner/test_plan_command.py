@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.loading import load
-from operations.cli import main
-from operations.plan.display import show
 from tests.planner.nccl_log import log
+from ultracluster.cli import main
+from ultracluster.plan.display import show
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[2]
 FIFTY = ["plan", "--parameters", "50e9", "--tokens", "700e9", "--instance", "p4d.24xlarge"]
@@ -343,7 +343,7 @@ def test_planning_loads_neither_pydantic_nor_aws():
     """A plan is asked for again and again; importing must not take longer than planning."""
     lines = (
         "import sys",
-        "from operations.cli import main",
+        "from ultracluster.cli import main",
         f"main({[*SEVEN, '--nodes', '8', '--json']!r})",
         "heavy = {'pydantic', 'boto3', 'aws_cdk', 'numpy', 'scipy', 'torch'} & set(sys.modules)",
         "sys.exit(f'loaded {heavy}' if heavy else 0)",

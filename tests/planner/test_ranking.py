@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from planner.communication import communicate
-from planner.devices import BY_ROW, Network
-from planner.layout import Layout
-from planner.shape import ModelShape
-from planner.stack import find
+from ultracluster.planner.communication import communicate
+from ultracluster.planner.devices import BY_ROW, Network
+from ultracluster.planner.layout import Layout
+from ultracluster.planner.shape import ModelShape
+from ultracluster.planner.stack import find
 
 MEASUREMENTS = Path(__file__).parents[2] / "docs" / "training" / "measurements.md"
 PER_NODE, MICRO_STEPS = 2, 4

@@ -7,27 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue import lustre
-from constructs_lib.cost.quantities import bill as environment_bill
-from constructs_lib.cost.sheet import cost_sheet
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.loading import load
-from constructs_lib.spec.network import INTERFACE_ENDPOINTS
-from operations.plan.environment_file import write
-from planner import price
-from planner.candidate import partitions
-from planner.communication import second_hop
-from planner.devices import gpu_of, network_of
-from planner.layout import Layout
-from planner.memory import memory
-from planner.plan import Planner, plan
-from planner.question import MOST_NODES, PlanError, Question
-from planner.search import Place, Search
-from planner.shape import ModelShape, of_size
-from planner.stack import find
-from planner.step import step
-from planner.storage import file_system
-from planner.uncertainty import uncertainty
+from ultracluster.catalogue import lustre
+from ultracluster.cost.quantities import bill as environment_bill
+from ultracluster.cost.sheet import cost_sheet
+from ultracluster.plan.environment_file import write
+from ultracluster.planner import price
+from ultracluster.planner.candidate import partitions
+from ultracluster.planner.communication import second_hop
+from ultracluster.planner.devices import gpu_of, network_of
+from ultracluster.planner.layout import Layout
+from ultracluster.planner.memory import memory
+from ultracluster.planner.plan import Planner, plan
+from ultracluster.planner.question import MOST_NODES, PlanError, Question
+from ultracluster.planner.search import Place, Search
+from ultracluster.planner.shape import ModelShape, of_size
+from ultracluster.planner.stack import find
+from ultracluster.planner.step import step
+from ultracluster.planner.storage import file_system
+from ultracluster.planner.uncertainty import uncertainty
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.loading import load
+from ultracluster.spec.network import INTERFACE_ENDPOINTS
 
 SEVEN = of_size(7e9)
 TRILLION = of_size(1e12)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from operations.emulator.process import Emulator
 from tests.preflight.front import Front
+from ultracluster.emulator.process import Emulator
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
-from constructs_lib.spec.slurm import SlurmSpec
-from operations.aws import Account
-from operations.emulator.quotas import QUOTAS
 from tests.spec.budgets import AMPLE
+from ultracluster.aws import Account
+from ultracluster.emulator.quotas import QUOTAS
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 REGION = "us-east-1"
 ZONE = "use1-az6"

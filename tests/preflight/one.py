@@ -1,10 +1,10 @@
 """One check in an account that uses nothing."""
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from operations.preflight.finding import Finding
-from operations.preflight.preflight import preflight
 from tests.preflight.account import Answering, always
 from tests.preflight.specs import MADE, NOW
+from ultracluster.preflight.finding import Finding
+from ultracluster.preflight.preflight import preflight
+from ultracluster.spec.environment import EnvironmentSpec
 
 P_VCPUS = "L-417A185B"
 

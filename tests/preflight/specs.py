@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
-from constructs_lib.spec.nodes import CapacityReservationSpec, NodesSpec
-from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
 from tests.spec.budgets import AMPLE
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
+from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

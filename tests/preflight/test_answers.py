@@ -4,13 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from constructs_lib.rules.engine import RULES
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from environments import ENVIRONMENTS
-from operations.audit.report import Report
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import CHECKS, NAMES, preflight
 from tests.preflight.account import Answering, always, error, file_system, simulated, table
 from tests.preflight.changes import block, simulating
 from tests.preflight.faults import FAULTS, RESERVED
@@ -25,6 +19,12 @@ from tests.preflight.specs import (
     SUBNETS,
     TAG,
 )
+from ultracluster.audit.report import Report
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import CHECKS, NAMES, preflight
+from ultracluster.rules.engine import RULES
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 
 
 def fails(cloud: Answering, spec: EnvironmentSpec = GIVEN) -> list[tuple[str, str, str]]:

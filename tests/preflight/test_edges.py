@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import preflight
 from tests.preflight.account import Answering, always, file_system, simulated, table
 from tests.preflight.one import empty, finding, in_use
 from tests.preflight.specs import BUCKET, GIVEN, MADE, NOW, TAG
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import preflight
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
 
 def failing(cloud: Answering, spec: EnvironmentSpec = GIVEN) -> list[str]:

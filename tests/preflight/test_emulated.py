@@ -11,15 +11,15 @@ import pytest
 from botocore.config import Config
 from moto.ec2.models import instance_types
 
-from constructs_lib.spec.nodes import CapacityReservationSpec
-from operations.aws import Account
-from operations.cli import terminal
-from operations.preflight.command import add_arguments, run
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import NAMES, Preflight, preflight
 from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, reserve, with_slurm
 from tests.preflight.front import Front
 from tests.preflight.jobs import SPOT, WARM
+from ultracluster.aws import Account
+from ultracluster.cli import terminal
+from ultracluster.preflight.command import add_arguments, run
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import NAMES, Preflight, preflight
+from ultracluster.spec.nodes import CapacityReservationSpec
 
 READING = ("Describe", "Get", "List", "Head", "Simulate", "GET ", "HEAD ")
 SMALL = "10.0.0.0/27"
@@ -152,7 +152,7 @@ def as_deployer(monkeypatch: pytest.MonkeyPatch, ready: Prepared) -> None:
 def environment_file(tmp_path: Path, ready: Prepared) -> str:
     """The environment as a user's own file."""
     names = ("budget", "environment", "lustre", "network", "nodes")
-    imports = "\n".join(f"from constructs_lib.spec.{name} import *" for name in names)
+    imports = "\n".join(f"from ultracluster.spec.{name} import *" for name in names)
     path = tmp_path / "ours.py"
     path.write_text(f"{imports}\nOURS = {ready.spec!r}\n")
     return str(path)
@@ -171,7 +171,7 @@ def test_the_command_says_where_it_looked_and_what_it_found(
 ):
     """A table for a reader, with the calls that show the same, and what the templates are."""
     # However busy the machine is.
-    monkeypatch.setattr("operations.preflight.synthesis.SECONDS", 300.0)
+    monkeypatch.setattr("ultracluster.preflight.synthesis.SECONDS", 300.0)
     assert typed(environment_file) == 0
 
     shown = capsys.readouterr().out
@@ -238,7 +238,7 @@ def test_without_an_account_it_could_not_run(
 ):
     """Status 2 is neither a pass nor a fault of the account."""
     # Nobody answers however often one asks: the pauses between are left out.
-    monkeypatch.setattr("operations.aws.RETRIES", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr("ultracluster.aws.RETRIES", Config(retries={"total_max_attempts": 1}))
     for name, value in settings.items():
         if value is None:
             monkeypatch.delenv(name)

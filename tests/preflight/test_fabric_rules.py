@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 import app
-from operations.audit.judgement import judged as rules_of
-from operations.audit.sources import Sources
-from operations.preflight.fabric_rules import ANSWERED_BY, judged
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import preflight
-from operations.preflight.synthesis import NotSynthesizedError, Synthesis
 from tests.preflight.account import Answering
 from tests.preflight.specs import GIVEN, MADE, NOW
+from ultracluster.audit.judgement import judged as rules_of
+from ultracluster.input_files import Sources
+from ultracluster.preflight.fabric_rules import ANSWERED_BY, judged
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import preflight
+from ultracluster.preflight.synthesis import NotSynthesizedError, Synthesis
 
 LONG = 300.0
 """Seconds that a busy machine may take."""
@@ -56,7 +56,7 @@ def test_a_synthesis_that_takes_too_long_is_not_waited_for():
 
 def test_without_node_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch):
     """Whoever only asks an account need not install what synthesizes."""
-    monkeypatch.setattr("operations.rehearsal.cdk.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("ultracluster.rehearse.cdk.shutil.which", lambda *_, **__: None)
     with (
         Synthesis(MADE, None) as synthesis,
         pytest.raises(NotSynthesizedError, match="make setup"),

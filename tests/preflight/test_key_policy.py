@@ -2,11 +2,11 @@
 
 import pytest
 
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import preflight
 from tests.preflight.account import Answering
 from tests.preflight.changes import Change, answered
 from tests.preflight.specs import ACCOUNT, GIVEN, NOW, ROLE
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import preflight
 
 
 def key_policy(statement: str) -> Change:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from operations.preflight.network_acls import ANSWERS, HTTPS, Traffic, admits
 from tests.preflight.account import rule
+from ultracluster.preflight.network_acls import ANSWERS, HTTPS, Traffic, admits
 
 OUT = Traffic("HTTPS", egress=True, protocol="6", ports=HTTPS, peer="0.0.0.0/0")
 BACK = Traffic("answers", egress=False, protocol="6", ports=ANSWERS, peer="0.0.0.0/0")

@@ -8,14 +8,14 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from operations.preflight import grants
-from operations.preflight.bootstrap import OLDEST_VERSION, QUALIFIER
-from operations.preflight.finding import Caller, Situation
-from operations.preflight.inquiry import Inquiry
-from operations.preflight.preflight import preflight
-from operations.preflight.question import Question, option, question
 from tests.preflight.account import Answering, always
 from tests.preflight.specs import GIVEN, MADE, NOW
+from ultracluster.preflight import grants
+from ultracluster.preflight.bootstrap import OLDEST_VERSION, QUALIFIER
+from ultracluster.preflight.finding import Caller, Situation
+from ultracluster.preflight.inquiry import Inquiry
+from ultracluster.preflight.preflight import preflight
+from ultracluster.preflight.question import Question, option, question
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

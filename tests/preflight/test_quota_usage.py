@@ -2,12 +2,12 @@
 
 import pytest
 
-from constructs_lib.spec.lustre import LustreSpec
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import NAMES
 from tests.preflight.account import Answering, always, file_system
 from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import ACCOUNT, GIVEN, MADE, TAG, VPC
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import NAMES
+from ultracluster.spec.lustre import LustreSpec
 
 
 def test_vcpus_in_use_are_running_and_reserved_ones():

@@ -2,18 +2,18 @@
 
 import pytest
 
-from constructs_lib.spec.environment import SageMakerSpec
-from constructs_lib.spec.lustre import LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from operations.emulator.quotas import QUOTAS
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import NAMES, preflight
 from tests.preflight.account import always, error
 from tests.preflight.jobs import OF_RECIPES
 from tests.preflight.one import P_VCPUS, empty, finding
 from tests.preflight.specs import MADE, NOW
 from tests.preflight.test_slurm import OF_SLURM
+from ultracluster.emulator.quotas import QUOTAS
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import NAMES, preflight
+from ultracluster.spec.environment import SageMakerSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 
 CHECK_OF = {
     "L-DF5E4CA3": ("quota-network-interfaces", 4 * 5 + 4 * 5 + 4 + 11 + 1),

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import preflight
 from tests.preflight.account import Answering, always
 from tests.preflight.jobs import OF_RECIPES, SPOT, WARM
 from tests.preflight.one import empty, in_use
 from tests.preflight.specs import MADE, NOW
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import preflight
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from operations.aws import CloudError
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import CannotRunError, preflight
 from tests.preflight.account import Answering, always, error
 from tests.preflight.specs import GIVEN, MADE, NOW, QUEUED
+from ultracluster.aws import CloudError
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import CannotRunError, preflight
+from ultracluster.spec.environment import EnvironmentSpec
 
 READING = ("describe_", "get_", "list_", "head_", "simulate_")
 MOST_ROUNDS = 30

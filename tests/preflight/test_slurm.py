@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.spec.budget import PriceSpec
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.nodes import CapacityBlockSpec
-from constructs_lib.spec.slurm import SlurmSpec
 from environments import ENVIRONMENTS
-from operations.preflight.finding import Caller, Situation, Verdict
-from operations.preflight.grants import needed
-from operations.preflight.inquiry import Inquiry
-from operations.preflight.preflight import preflight
 from tests.preflight.account import Answering, always, error, image, subnet
 from tests.preflight.changes import simulating
 from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import ACCOUNT, GIVEN, MADE, NOW, QUEUED, SUBNETS
+from ultracluster.preflight.finding import Caller, Situation, Verdict
+from ultracluster.preflight.grants import needed
+from ultracluster.preflight.inquiry import Inquiry
+from ultracluster.preflight.preflight import preflight
+from ultracluster.spec.budget import PriceSpec
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.nodes import CapacityBlockSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 OF_SLURM = {"quota-slurm-clusters": ("L-00000002", 1), "quota-login-vcpus": ("L-1216C47A", 2 * 4)}
 """The quota of each check, and what the environment `queued` adds to it."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from operations.review.page import html
 from tests.review.browser import Browser
 from tests.review.subjects import (
     ENVIRONMENTS,
@@ -17,6 +16,7 @@ from tests.review.subjects import (
     planted,
     reviewed,
 )
+from ultracluster.review.page import html
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for figure in figures(folder / f"{name}.json", {"Resources": resources})
         for part in figure.svgs
     ]
-    from operations.review.drawing.style import LIGHT, SHAPES  # noqa: PLC0415
+    from ultracluster.review.drawing.style import LIGHT, SHAPES  # noqa: PLC0415
 
     page = folder / "strange.html"
     style = f"<style>:root{{{LIGHT}}}body{{margin:16px}}{SHAPES}</style>"

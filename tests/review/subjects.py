@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from operations.review.baseline import baseline
-from operations.review.figure import Figure
-from operations.review.report import Review, review
-from operations.review.subject import of_files
 from tests.rules.cluster_templates import CLUSTER, NETWORK, STORAGE, ref, resource
 from tests.rules.service_templates import HYPERPOD, JOB, PCS
+from ultracluster.review.baseline import baseline
+from ultracluster.review.figure import Figure
+from ultracluster.review.report import Review, review
+from ultracluster.review.subject import of_files
 
 ROOT: Final = Path(__file__).parents[2]
 HERE: Final = Path(__file__).parent

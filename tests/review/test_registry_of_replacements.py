@@ -3,7 +3,7 @@
 import pytest
 
 from facts import replacements
-from operations.registry.schemas import any_schema
+from ultracluster.registry.schemas import any_schema
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from constructs_lib.catalogue.prices import on_demand, price
-from operations.cli import main
-from operations.review import command
-from operations.review.baseline import baseline
-from operations.review.security.traffic import Traffic, merged
-from operations.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
-from operations.review.subject import SubjectError, of_files
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import ref, resource
+from ultracluster.catalogue.prices import on_demand, price
+from ultracluster.cli import main
+from ultracluster.review import command
+from ultracluster.review.baseline import baseline
+from ultracluster.review.security.traffic import Traffic, merged
+from ultracluster.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
+from ultracluster.review.subject import SubjectError, of_files
 
 
 @pytest.fixture

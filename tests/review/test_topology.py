@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.rules.template import Template
-from operations.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
-from operations.review.figure import Figure, figure
-from operations.review.topology.model import NotKnown, Placement, Reservation
 from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, reviewed, subnets
 from tests.rules.cluster_templates import CLUSTER, ref, resource
+from ultracluster.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
+from ultracluster.review.figure import Figure, figure
+from ultracluster.review.topology.model import NotKnown, Placement, Reservation
+from ultracluster.templates.template import Template
 
 
 def drawn(resources: dict[str, Any]) -> Figure:
@@ -174,7 +174,7 @@ def test_slurm_is_drawn_with_what_it_starts():
 
 
 def test_a_choice_that_templates_leave_open_is_said():
-    """A picture of one of two worlds says which."""
+    """A picture of one of two variants says which."""
     body = {
         "Parameters": {"Big": {"Type": "String", "AllowedValues": ["yes", "no"]}},
         "Conditions": {"IsBig": {"Fn::Equals": [{"Ref": "Big"}, "yes"]}},

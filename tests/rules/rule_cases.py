@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from constructs_lib.rules.engine import Verdict, judge
-from constructs_lib.rules.resolution import Template, resolve
 from tests.rules.cluster_templates import CLUSTER, LUSTRE, STORAGE
 from tests.rules.service_templates import CONTAINERS, HYPERPOD, JOB, PCS
+from ultracluster.rules.engine import Verdict, judge
+from ultracluster.templates.resolution import Template, resolve
 
 GONE: Final = object()
 """In place of a value: nothing is written."""

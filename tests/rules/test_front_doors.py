@@ -8,18 +8,18 @@ from typing import Final, cast
 import aws_cdk as cdk
 import pytest
 
-from constructs_lib.rules.engine import RULES
 from constructs_lib.ultracluster_rules import UltraClusterRules
-from operations.audit.judgement import judged
-from operations.audit.report import Report
-from operations.audit.sources import Sources
-from operations.preflight.fabric_rules import ANSWERED_BY
-from operations.preflight.finding import Verdict
-from operations.preflight.preflight import NAMES, preflight
 from tests.preflight.account import Answering
 from tests.preflight.specs import MADE, NOW
 from tests.rules.rule_cases import Case
 from tests.rules.test_rules_both_ways import CASES
+from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import Report
+from ultracluster.input_files import Sources
+from ultracluster.preflight.fabric_rules import ANSWERED_BY
+from ultracluster.preflight.finding import Verdict
+from ultracluster.preflight.preflight import NAMES, preflight
+from ultracluster.rules.engine import RULES
 
 PROVOKED: Final = {case.rule: case for case in CASES}
 

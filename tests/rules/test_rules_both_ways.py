@@ -2,7 +2,6 @@
 
 import pytest
 
-from constructs_lib.rules.engine import FAMILIES, RULES
 from tests.rules.cases_capacity import CAPACITY
 from tests.rules.cases_fabric import FABRIC
 from tests.rules.cases_lustre import LUSTRE_CASES
@@ -10,6 +9,7 @@ from tests.rules.cases_safety import SAFETY
 from tests.rules.cases_services import SAGEMAKER, SLURM
 from tests.rules.cases_variables import VARIABLES
 from tests.rules.rule_cases import BASES, Case, changed, said, verdict
+from ultracluster.rules.engine import FAMILIES, RULES
 
 CASES = (*FABRIC, *VARIABLES, *CAPACITY, *LUSTRE_CASES, *SAGEMAKER, *SLURM, *SAFETY)
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.rules.engine import RULES, Verdict, judge
-from constructs_lib.rules.resolution import Template, resolve
-from constructs_lib.spec.environment import EnvironmentSpec
 from tests.rules.cluster_templates import CLUSTER, STORAGE
 from tests.rules.mutations import MUTATIONS, Mutation
 from tests.rules.rule_cases import changed, said, verdict
 from tests.rules.wrong_values import Stacks
 from tests.spec.strategies import environments
-from tests.stacks.worlds import synthesize
+from tests.stacks.synthesized import synthesize
+from ultracluster.rules.engine import RULES, Verdict, judge
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.templates.resolution import Template, resolve
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden"
 ENVIRONMENTS: Final = ("dev", "staging", "ultracluster")

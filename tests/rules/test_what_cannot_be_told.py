@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue import interfaces, lustre
 from tests.rules.cluster_templates import CLUSTER, INTERFACES, STORAGE, att, ref, rules_between
 from tests.rules.rule_cases import GONE, changed, said, verdict
+from ultracluster.catalogue import interfaces, lustre
 
 DATA = "Template.LaunchTemplateData"
 CARDS = f"{DATA}.NetworkInterfaces"

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from constructs_lib.catalogue import instances, prices, slurm
-from constructs_lib.spec.budget import NEAREST_PRICES, BudgetSpec, PriceSpec
+from ultracluster.catalogue import instances, prices, slurm
+from ultracluster.spec.budget import NEAREST_PRICES, BudgetSpec, PriceSpec
 
 LOGIN_TYPES: Final = ("m6i.xlarge", "m7g.2xlarge", "c8gn.metal-24xl", "t3.medium", "r8i.96xlarge")
 """Instance types that samples log in to."""

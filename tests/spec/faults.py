@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from constructs_lib.spec.environment import EnvironmentSpec
+from ultracluster.spec.environment import EnvironmentSpec
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,5 @@
 """Single faults of place, type, number and capacity of the nodes, and of names."""
 
-from constructs_lib.spec.nodes import (
-    DEEP_LEARNING_AMI,
-    CapacityBlockSpec,
-    CapacityReservationSpec,
-)
-from constructs_lib.spec.problem import MISSING
 from tests.spec.faults import Fault, fault
 from tests.spec.samples import (
     BLOCK,
@@ -18,6 +12,12 @@ from tests.spec.samples import (
     RESERVED,
     SCRATCH,
 )
+from ultracluster.spec.nodes import (
+    DEEP_LEARNING_AMI,
+    CapacityBlockSpec,
+    CapacityReservationSpec,
+)
+from ultracluster.spec.problem import MISSING
 
 AMI = "ami-0123456789abcdef0"
 ARM_IMAGE = DEEP_LEARNING_AMI.replace("x86_64", "arm64")

@@ -4,19 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.loading import verified
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import (
+from tests.spec.budgets import AMPLE
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.loading import verified
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import (
     INTERFACE_ENDPOINTS,
     ExistingNetworkSpec,
     ExistingSubnetSpec,
     NetworkSpec,
 )
-from constructs_lib.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from constructs_lib.spec.problem import Problem, SpecError, collecting
-from constructs_lib.spec.slurm import PCS_READY_AMI, SlurmSpec
-from tests.spec.budgets import AMPLE
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from ultracluster.spec.problem import Problem, SpecError, collecting
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""

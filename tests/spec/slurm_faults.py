@@ -1,10 +1,10 @@
 """Single faults of Slurm: its own values, and nodes, image, Region and network that do not fit."""
 
-from constructs_lib.spec.network import INTERFACE_ENDPOINTS
-from constructs_lib.spec.nodes import DEEP_LEARNING_AMI
-from constructs_lib.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64, SlurmSpec
 from tests.spec.faults import Fault, fault
 from tests.spec.samples import SLURM, changed
+from ultracluster.spec.network import INTERFACE_ENDPOINTS
+from ultracluster.spec.nodes import DEEP_LEARNING_AMI
+from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64, SlurmSpec
 
 LOGIN = "slurm.login_instance_type"
 ROOM = {"network.training_subnet_cidrs": ("10.0.0.0/17",)}

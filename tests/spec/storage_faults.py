@@ -1,7 +1,5 @@
 """Single faults of the file system, and of what links it to S3."""
 
-from constructs_lib.spec.lustre import DataRepositorySpec
-from constructs_lib.spec.problem import MISSING
 from tests.spec.faults import Fault, fault
 from tests.spec.samples import (
     FAST,
@@ -14,6 +12,8 @@ from tests.spec.samples import (
     changed,
     repositories,
 )
+from ultracluster.spec.lustre import DataRepositorySpec
+from ultracluster.spec.problem import MISSING
 
 CAPACITY = "storage.capacity_gib"
 THROUGHPUT = "storage.per_unit_storage_throughput"

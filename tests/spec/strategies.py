@@ -8,23 +8,23 @@ from typing import Final, Literal
 
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue import instances
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import EVERY_EVENT, DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import (
+from tests.spec.budgets import AMPLE, LOGIN_TYPES
+from ultracluster.catalogue import instances
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import EVERY_EVENT, DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import (
     INTERFACE_ENDPOINTS,
     ExistingNetworkSpec,
     ExistingSubnetSpec,
     NetworkSpec,
 )
-from constructs_lib.spec.nodes import (
+from ultracluster.spec.nodes import (
     DEEP_LEARNING_AMI,
     CapacityBlockSpec,
     CapacityReservationSpec,
     NodesSpec,
 )
-from constructs_lib.spec.slurm import SlurmSpec
-from tests.spec.budgets import AMPLE, LOGIN_TYPES
+from ultracluster.spec.slurm import SlurmSpec
 
 ON_DEMAND_TYPES: Final = tuple(
     name

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.catalogue import instances
+from ultracluster.catalogue import instances
 
 ROOT = Path(__file__).parents[2]
-CATALOGUE = ROOT / "constructs_lib" / "catalogue"
+CATALOGUE = ROOT / "ultracluster" / "catalogue"
 FACTS = json.loads((ROOT / "facts" / "instance_catalogue.json").read_text())["instances"]
 
 
@@ -18,7 +18,7 @@ def test_generated_files_equal_what_the_facts_give():
     """A number changed by hand would have no source; `make catalogue` writes them."""
     derived = runpy.run_path(str(ROOT / "facts" / "generate.py"))["outputs"]()
 
-    # Written by facts/job_environment.py, and compared in tests/launch.
+    # Written by facts/job_environment.py, and compared in tests/training/launch.
     elsewhere = {"job_environment.json"}
     assert {path.name for path in CATALOGUE.glob("*.json")} == set(derived) | elsewhere
     for name, text in derived.items():

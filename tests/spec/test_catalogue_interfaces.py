@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.catalogue import instances
-from constructs_lib.catalogue.interfaces import addresses, layout, problems
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.interfaces import addresses, layout, problems
 
 FACTS = json.loads((Path(__file__).parents[2] / "facts" / "instance_catalogue.json").read_text())[
     "instances"

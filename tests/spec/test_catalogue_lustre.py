@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.catalogue.lustre import association_problems, problems
+from ultracluster.catalogue.lustre import association_problems, problems
 
 RULES = json.loads((Path(__file__).parents[2] / "facts" / "fsx_lustre_rules.json").read_text())
 TYPES = RULES["deployment_types"]

@@ -6,7 +6,7 @@ from cfnlint.helpers import REGIONS as EVERY_REGION
 from cfnlint.schema import ResourceNotFoundError
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from constructs_lib.catalogue import slurm
+from ultracluster.catalogue import slurm
 
 MODEL = botocore.loaders.Loader().load_service_model("pcs", "service-2")
 

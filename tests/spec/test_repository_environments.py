@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import environments
-from constructs_lib.spec.environment import EnvironmentSpec
 from environments.dev import DEV
 from environments.staging import STAGING
 from environments.ultracluster import ULTRACLUSTER
+from ultracluster.spec.environment import EnvironmentSpec
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("constructs_lib", "environments", "stacks", "operations", "training", "facts")
+SOURCES = ("constructs_lib", "environments", "stacks", "ultracluster", "training", "facts")
 EXAMPLE_ACCOUNT = "123456789012"
 """The account of AWS's own documentation, which the emulator answers for."""
 
@@ -112,18 +112,18 @@ def test_no_python_of_ours_names_an_account():
         for path in files
         for number in re.findall(r"(?<![\d.])\d{12}(?![\d.])", path.read_text())
     }
-    assert named <= {(("operations", "emulator"), EXAMPLE_ACCOUNT)}
+    assert named <= {(("ultracluster", "emulator"), EXAMPLE_ACCOUNT)}
 
 
 def test_importing_the_environments_starts_no_node():
     """`check`, completion and other people's scripts read them in a fraction of a second."""
     code = """
 import json, sys
-import environments, constructs_lib.spec.loading
+import environments, ultracluster.spec.loading
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     imported = set(json.loads(run.stdout))
 
-    assert {"environments", "constructs_lib", "pydantic"} <= imported
+    assert {"environments", "ultracluster", "pydantic"} <= imported
     assert not imported & {"aws_cdk", "jsii", "constructs", "cdk_nag", "boto3", "torch"}

@@ -6,10 +6,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.lustre import LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.problem import Problem, collecting
 from tests.spec.samples import P4D, changed, found
 from tests.spec.strategies import (
     addresses_needed,
@@ -19,6 +15,10 @@ from tests.spec.strategies import (
     slurm_addresses,
     smallest_prefix,
 )
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.problem import Problem, collecting
 
 FIRST_BLOCK = "network.training_subnet_cidrs"
 unhurried = settings(deadline=None, max_examples=150)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.spec.loading import EnvironmentFileError, load
-from constructs_lib.spec.problem import SpecError
+from ultracluster.spec.loading import EnvironmentFileError, load
+from ultracluster.spec.problem import SpecError
 
 IMPORTS = """\
-from constructs_lib.spec.budget import BudgetSpec
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import CapacityBlockSpec, NodesSpec
+from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, NodesSpec
 """
 
 SOUND = f"""{IMPORTS}
@@ -238,8 +238,8 @@ def test_a_wrong_type_hides_no_other_fault_of_its_spec(tmp_path: Path):
     path = tmp_path / "broken.py"
     path.write_text(
         """
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
 
 LustreSpec(
     deployment_type="SCRATCH_2",

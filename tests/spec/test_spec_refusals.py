@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructs_lib.spec.environment import EnvironmentSpec
-from constructs_lib.spec.problem import Problem
 from tests.spec import network_faults, node_faults, slurm_faults, storage_faults
 from tests.spec.faults import Fault
 from tests.spec.samples import P4D, changed, found
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.problem import Problem
 
 FAULTS = [
     *node_faults.FAULTS,

@@ -3,12 +3,12 @@
 import pydantic
 import pytest
 
-from constructs_lib.spec.environment import EnvironmentSpec, SageMakerSpec
-from constructs_lib.spec.lustre import DataRepositorySpec, LustreSpec
-from constructs_lib.spec.network import NetworkSpec
-from constructs_lib.spec.nodes import NodesSpec
-from constructs_lib.spec.problem import MISSING, Problem, SpecError
 from tests.spec.samples import P4D, RESERVED, SCRATCH, changed, found, refused
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.problem import MISSING, Problem, SpecError
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 

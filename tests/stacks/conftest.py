@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from tests.stacks.worlds import WORLDS, Synthesis, synthesize
+from tests.stacks.synthesized import VARIANTS, Synthesis, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +14,6 @@ def synthesis(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synth
 
     @cache
     def of(name: str) -> Synthesis:
-        return synthesize(WORLDS[name], tmp_path_factory.mktemp(name))
+        return synthesize(VARIANTS[name], tmp_path_factory.mktemp(name))
 
     return of

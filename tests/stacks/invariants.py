@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from tests.stacks.worlds import Synthesis
+from tests.stacks.synthesized import Synthesis
 
 IMPORT = re.compile(r'"Fn::ImportValue": "[a-z0-9-]+-([A-Z]\w+):')
 

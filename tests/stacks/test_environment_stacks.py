@@ -6,13 +6,13 @@ from collections.abc import Callable
 import aws_cdk as cdk
 import pytest
 
-from constructs_lib.spec.network import INTERFACE_ENDPOINTS
-from stacks.environment import TrainingEnvironment
+from constructs_lib.stacks.environment import TrainingEnvironment
 from tests.stacks.invariants import INVARIANTS
-from tests.stacks.worlds import STACKS, WORLDS, Synthesis
+from tests.stacks.synthesized import STACKS, VARIANTS, Synthesis
+from ultracluster.spec.network import INTERFACE_ENDPOINTS
 
 Made = Callable[[str], Synthesis]
-EVERY_WORLD = pytest.mark.parametrize("name", WORLDS)
+EVERY_WORLD = pytest.mark.parametrize("name", VARIANTS)
 
 
 @EVERY_WORLD
@@ -25,7 +25,7 @@ def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synt
 @pytest.mark.parametrize("name", ["small", "existing", "reserved", "slurm"])
 def test_stacks_depend_on_each_other_one_way(name: str):
     """Network, Storage, Cluster, Training: each is deleted before those that it uses."""
-    stage = TrainingEnvironment(cdk.App(), spec=WORLDS[name])
+    stage = TrainingEnvironment(cdk.App(), spec=VARIANTS[name])
     stage.synth()
     made = [stage.network, stage.storage, stage.cluster, stage.training]
 
@@ -39,7 +39,7 @@ def test_stacks_depend_on_each_other_one_way(name: str):
 @pytest.mark.parametrize(("name", "protected"), [("kept", True), ("small", False)])
 def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
     """A cluster that cannot be torn down costs money; data that can be is lost."""
-    stage = TrainingEnvironment(cdk.App(), spec=WORLDS[name])
+    stage = TrainingEnvironment(cdk.App(), spec=VARIANTS[name])
 
     assert stage.network.termination_protection is protected
     assert stage.storage.termination_protection is protected

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hypothesis import given, settings
 
-from constructs_lib.spec.environment import EnvironmentSpec
 from tests.spec.strategies import environments
 from tests.stacks.invariants import INVARIANTS
-from tests.stacks.worlds import synthesize
+from tests.stacks.synthesized import synthesize
+from ultracluster.spec.environment import EnvironmentSpec
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)

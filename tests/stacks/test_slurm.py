@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.worlds import RESERVATION, WORLDS, Synthesis
+from tests.stacks.synthesized import RESERVATION, VARIANTS, Synthesis
 
 Made = Callable[[str], Synthesis]
 SLURM = ("slurm", "slurm-gov", "slurm-block")
@@ -21,7 +21,7 @@ def groups(made: Synthesis) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", SLURM)
 def test_nodes_are_launched_between_none_and_all(synthesis: Made, name: str):
     """No more than the spec says are paid for, and none that nobody asked for."""
-    spec = WORLDS[name]
+    spec = VARIANTS[name]
     assert spec.slurm is not None
 
     group = groups(synthesis(name))["p4d-24xlarge"]

@@ -1,6 +1,6 @@
 """What each variable of a job's environment does to a job over EFA, by version of aws-ofi-nccl.
 
-The one source: `constructs_lib/catalogue/job_environment.json`, which `ultracluster audit` reads,
+The one source: `ultracluster/catalogue/job_environment.json`, which `ultracluster audit` reads,
 is written from here by `facts/job_environment.py`, and a test compares them. It stands on this side
 because the container needs it and carries nothing else of this repository; the audit needs data.
 

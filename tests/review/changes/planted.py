@@ -3,8 +3,8 @@
 import json
 from typing import Any, NamedTuple
 
-from operations.review.changes.change import Danger
 from tests.review.goldens import add, append, drop, logical_id, put
+from ultracluster.review.changes.change import Danger
 
 LOSES, REPLACES, FAILS = Danger.LOSES_DATA, Danger.REPLACES, Danger.FAILS
 INTERRUPTS, REDUCES = Danger.INTERRUPTS, Danger.REDUCES_CAPACITY

@@ -2,8 +2,8 @@
 
 import pytest
 
-from operations.review.changes.change import Danger
-from operations.review.changes.comparison import changes
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.comparison import changes
 
 
 def slurm(most=512, size="LARGE", version="1", subnets=("subnet-1",)):

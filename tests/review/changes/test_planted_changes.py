@@ -2,10 +2,10 @@
 
 import pytest
 
-from operations.review.changes.change import Danger
-from operations.review.changes.comparison import changes
 from tests.review.changes.planted import PLANTED, TWELVE
 from tests.review.goldens import edited, golden, logical_id, resource
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.comparison import changes
 
 
 def _line(planted, found, old, new):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from operations.review.changes.change import Danger
-from operations.review.changes.comparison import changes
 from tests.review.goldens import edited, golden, put
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.comparison import changes
 
 VPC = "NetworkVpc7FB7348F"
 SYSTEM = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from operations.review.changes.change import Danger
-from operations.review.changes.comparison import changes
 from tests.review.goldens import edited, golden, put
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.comparison import changes
 
 RESOURCES: dict[str, dict[str, Any]] = {
     "Batch": {

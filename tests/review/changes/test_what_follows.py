@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from operations.review.changes.change import Danger, Difference
-from operations.review.changes.comparison import changes
 from tests.review.goldens import drop, edited, golden, logical_id, put
+from ultracluster.review.changes.change import Danger, Difference
+from ultracluster.review.changes.comparison import changes
 
 
 def stack(resources, **sections):
@@ -187,7 +187,7 @@ def test_a_resource_with_a_name_of_its_own_cannot_be_replaced():
 def test_a_type_that_the_region_lacks_is_said_before_the_deployment():
     """The registry of each Region is known."""
     new = stack({"C": {"Type": "AWS::PCS::Cluster", "Properties": {}}})
-    from operations.registry.schemas import regions, types  # noqa: PLC0415
+    from ultracluster.registry.schemas import regions, types  # noqa: PLC0415
 
     without = next(r for r in regions() if "AWS::PCS::Cluster" not in types(r))
     (change,) = [c for c in changes({"S": {}}, new, region=without) if c.resource == "C"]

@@ -1,1 +1,0 @@
-"""What an environment costs, shown; and the price table, refreshed from AWS."""

@@ -1,0 +1,138 @@
+"""Environments deployed to the emulated AWS without the CLI, for the proofs to look at."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import app
+from environments import ENVIRONMENTS
+from ultracluster.aws import Account
+from ultracluster.emulator.process import Emulator
+from ultracluster.rehearse.deployment import Deployment, StackTemplate, stack_templates
+from ultracluster.spec.environment import EnvironmentSpec
+
+BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the assembly of all environments."""
+    directory = tmp_path_factory.mktemp("rehearsal")
+    app.build(ENVIRONMENTS, outdir=str(directory)).synth()
+    return directory
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Return an emulated AWS that ends with the tests."""
+    with Emulator() as running:
+        yield running
+
+
+@dataclass
+class Deployed:
+    """One environment in an account of its own."""
+
+    spec: EnvironmentSpec
+    cloud: Account
+    stacks: tuple[StackTemplate, ...]
+
+    @property
+    def deployment(self) -> Deployment:
+        """Return a fresh look at the stacks."""
+        return Deployment(self.cloud, self.stacks)
+
+
+class Deployer:
+    """Creates the stacks of an environment by API calls, as the CLI would."""
+
+    def __init__(self, emulator: Emulator, assembly: Path) -> None:
+        self._emulator = emulator
+        self._assembly = assembly
+        self._accounts = 0
+
+    def deploy(self, spec: EnvironmentSpec) -> Deployed:
+        """Deploy into an account that no other test looks at."""
+        self._accounts += 1
+        account = f"{self._accounts:012d}"
+        settings = self._emulator.environment() | {"AWS_ACCESS_KEY_ID": account}
+        cloud = Account(spec.region, settings)
+        self._assets(cloud, account, spec)
+        stacks = stack_templates(self._assembly, spec.name)
+        for stack in stacks:
+            self._create(cloud, stack)
+        return Deployed(spec, cloud, stacks)
+
+    def _assets(self, cloud: Account, account: str, spec: EnvironmentSpec) -> None:
+        cloud.ask("ssm", "put_parameter", Name=BOOTSTRAP_VERSION, Value="30", Type="String")
+        bucket = f"cdk-hnb659fds-assets-{account}-{spec.region}"
+        cloud.ask("s3", "create_bucket", Bucket=bucket)
+        nested = self._assembly / f"assembly-{spec.name}"
+        for manifest in nested.glob("*.assets.json"):
+            for asset in json.loads(manifest.read_text())["files"].values():
+                source = (nested / asset["source"]["path"]).resolve()
+                if asset["source"]["packaging"] == "zip":
+                    for place in asset["destinations"].values():
+                        cloud.ask(
+                            "s3",
+                            "put_object",
+                            Bucket=bucket,
+                            Key=place["objectKey"],
+                            Body=zipped(source),
+                        )
+
+    def _create(self, cloud: Account, stack: StackTemplate) -> None:
+        cloud.ask(
+            "cloudformation",
+            "create_stack",
+            StackName=stack.name,
+            TemplateBody=json.dumps(stack.template),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            EnableTerminationProtection=stack.termination_protection,
+        )
+        status = settled(cloud, stack.name)
+        assert status == "CREATE_COMPLETE", f"{stack.name} is {status}"
+
+
+def settled(cloud: Account, name: str) -> str:
+    """Wait until a stack rests, and return its status."""
+    deadline = time.monotonic() + 60
+    status = "IN_PROGRESS"
+    while status.endswith("IN_PROGRESS") and time.monotonic() < deadline:
+        time.sleep(0.05)
+        answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
+        status = answer["Stacks"][0]["StackStatus"]
+    return status
+
+
+def zipped(directory: Path) -> bytes:
+    """Return a directory as the CLI would upload it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path in sorted(directory.rglob("*")):
+            archive.write(path, path.relative_to(directory))
+    return content.getvalue()
+
+
+@pytest.fixture(scope="session")
+def deployer(emulator: Emulator, assembly: Path) -> Deployer:
+    """Return what deploys environments."""
+    return Deployer(emulator, assembly)
+
+
+@pytest.fixture(scope="session", params=ENVIRONMENTS, ids=lambda spec: spec.name)
+def deployed(request: pytest.FixtureRequest, deployer: Deployer) -> Deployed:
+    """Return each environment, deployed and left alone."""
+    return deployer.deploy(request.param)
+
+
+@pytest.fixture
+def ultracluster(deployer: Deployer) -> Deployed:
+    """Return an `ultracluster` that a test may spoil."""
+    return deployer.deploy(ENVIRONMENTS[-1])

@@ -1,0 +1,190 @@
+"""The main job, as a user runs it: the console command and the real CDK CLI."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from environments import ENVIRONMENTS
+from golden.generate import GOLDEN, templates
+from ultracluster.cli import main
+from ultracluster.rehearse.cdk import Cdk, Event, package_cache, reasons
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "ultracluster.cli", "rehearse")
+
+
+def settings_for(directory: Path) -> dict[str, str]:
+    """Return an environment whose processes can be told from those of other rehearsals."""
+    return {**os.environ, "TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"}
+
+
+def left_behind(directory: Path) -> list[list[str]]:
+    """Return what still runs of a rehearsal that was given a directory for temporary files."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR", "").startswith(str(directory)):
+                found.append(process.cmdline())
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(condition, seconds: float = 10) -> bool:
+    """Return whether a condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
+    """Bootstrap, deploy, proof, no-change deploy, destroy: what the README promises."""
+    done = subprocess.run(
+        [*COMMAND, "dev"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        # A profile that is not there and a proxy that nobody answers at are no concern of it.
+        env={
+            **settings_for(tmp_path),
+            "AWS_PROFILE": "nobody",
+            "http_proxy": "http://127.0.0.1:9",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+        },
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for step in ("cdk bootstrap", "cdk deploy ", "cdk deploy, again", "cdk destroy"):
+        assert f"✓ {step}" in done.stdout
+    assert "no changes" in done.stdout
+    assert re.search(r"nodes +│ +2 x p4d.24xlarge", done.stdout)
+    assert re.search(r"GPUs +│ +16 A100", done.stdout)
+    assert "Nothing is left of the environment." in done.stdout
+    assert "emulated" in done.stdout
+    assert left_behind(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_cli_synthesizes_is_what_was_reviewed(tmp_path: Path):
+    """The golden templates are made in process; the CLI adds context of its own to an app."""
+    directory = tmp_path / "cdk.out"
+    arguments = ["synth", "dev/*", "--quiet", "--output", str(directory)]
+
+    Cdk({}).run([*arguments, "--app", f"{sys.executable} app.py"])
+
+    found = templates(directory, ENVIRONMENTS)
+    assert found
+    assert [name for name in found if (GOLDEN / name).read_bytes() != found[name]] == []
+
+
+def test_a_failed_creation_is_told_with_its_reason(tmp_path: Path):
+    """The reason that CloudFormation gives is what the user sees, and the status is not 0."""
+    faults = tmp_path / "faults.json"
+    reason = "Insufficient capacity for the file system in use1-az6"
+    faults.write_text(json.dumps([{"type": "AWS::FSx::FileSystem", "message": reason}]))
+
+    done = subprocess.run(
+        [*COMMAND, "dev", "--faults", str(faults)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert last.startswith("CREATE_FAILED: AWS::FSx::FileSystem dev/Storage/Lustre ")
+    assert last.endswith(reason)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
+)
+def test_nothing_outlives_a_rehearsal_that_is_stopped(
+    sent: signal.Signals, status: int, tmp_path: Path
+):
+    """Ctrl-C, a terminated shell and a killed process all take the emulated AWS with them."""
+    running = subprocess.Popen(
+        [*COMMAND, "dev", "--keep"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=settings_for(tmp_path),
+        # Whoever runs the tests in the background has them, and what they start, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    try:
+        assert wait_for(lambda: len(left_behind(tmp_path)) > 1, seconds=60)
+        running.send_signal(sent)
+        assert running.wait(timeout=30) == status
+        assert wait_for(lambda: not left_behind(tmp_path))
+    finally:
+        running.kill()
+
+
+def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path):
+    """CI runs as users without a home; jsii fails with a trace where its cache cannot be made."""
+    (tmp_path / "file").touch()
+
+    assert package_cache(tmp_path / "file") == {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+    assert package_cache(tmp_path / "home") == {}
+
+
+def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
+    """A mistyped name names the ones there are."""
+    assert main(["rehearse", "prod"]) == 1
+    assert capsys.readouterr().err == (
+        "ERROR prod: no such environment; write dev, staging, ultracluster or the path of a "
+        "Python file\n"
+    )
+
+
+VPC = "dev/Network/Network/Vpc (NetworkVpc7FB7348F)"
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (
+            f"dev-Network | 12/50 | 11:23:05 PM | CREATE_COMPLETE      | AWS::EC2::VPC | {VPC}",
+            Event("dev-Network", 12, 50, "CREATE_COMPLETE", "AWS::EC2::VPC", VPC),
+        ),
+        (
+            f"dev-Network |  20 | 11:25:43 PM | DELETE_COMPLETE      | AWS::EC2::VPC | {VPC}",
+            Event("dev-Network", 20, 0, "DELETE_COMPLETE", "AWS::EC2::VPC", VPC),
+        ),
+        ("dev-Network: creating CloudFormation changeset...", None),
+        ("", None),
+    ],
+)
+def test_progress_is_read_from_the_lines_of_the_cli(line: str, event: Event | None):
+    """The bars move by the CLI's own events."""
+    assert Event.parse(line) == event
+
+
+def test_reasons_are_of_what_failed_by_itself():
+    """What CloudFormation gave up, and the stack that holds it, say nothing new."""
+    lines = [
+        f"a | 2/5 | 2:11:38 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} Resource creation cancelled",
+        f"a | 2:11:38 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} The maximum is reached",
+        "a | 4/5 | 2:11:38 AM | CREATE_FAILED | AWS::CloudFormation::Stack | a it failed",
+        f"a | 2:11:39 AM | CREATE_FAILED | AWS::EC2::VPC | {VPC} The maximum is reached",
+        "CloudTrail delivery can lag up to 15 minutes behind the failure",
+    ]
+
+    assert reasons(lines) == [f"CREATE_FAILED: AWS::EC2::VPC {VPC} The maximum is reached"]

@@ -1,0 +1,206 @@
+"""Environments of every kind, and what a synthesis with all gates makes of them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import app
+from tests.spec.budgets import AMPLE
+from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
+from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
+from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+
+STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+RESERVATION: Final = "cr-0123456789abcdef0"
+
+SCRATCH: Final = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
+KEPT: Final = LustreSpec(
+    deployment_type="PERSISTENT_2",
+    capacity_gib=2400,
+    per_unit_storage_throughput=250,
+    metadata_iops="AUTOMATIC",
+    customer_key=True,
+    data_repositories=(DataRepositorySpec(file_system_path="/data", prefix="data/"),),
+    keep_data=True,
+)
+OVER_EFA: Final = LustreSpec(
+    deployment_type="PERSISTENT_2",
+    capacity_gib=4800,
+    per_unit_storage_throughput=1000,
+    metadata_iops="AUTOMATIC",
+    efa_enabled=True,
+    keep_data=True,
+)
+TIERING: Final = LustreSpec(
+    deployment_type="PERSISTENT_2",
+    storage_type="INTELLIGENT_TIERING",
+    throughput_capacity_mbps=4000,
+    data_read_cache="NO_CACHE",
+    metadata_iops=6000,
+    keep_data=True,
+)
+HDD: Final = LustreSpec(
+    deployment_type="PERSISTENT_1",
+    storage_type="HDD",
+    capacity_gib=6000,
+    per_unit_storage_throughput=12,
+    drive_cache_type="READ",
+    automatic_backup_retention_days=7,
+    keep_data=True,
+)
+P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2)
+FOR_SLURM: Final = P4D.model_copy(
+    update={
+        "interface_layout": "address-per-card",
+        "image": PCS_READY_AMI,
+        "root_device_name": "/dev/sda1",
+    }
+)
+
+
+def existing(zone: str = "use1-az6") -> ExistingNetworkSpec:
+    """Return two subnets of somebody's VPC that share a route table."""
+    return ExistingNetworkSpec(
+        vpc_id="vpc-0123456789abcdef0",
+        cidr="10.0.0.0/16",
+        training_subnets=tuple(
+            ExistingSubnetSpec(
+                subnet_id=f"subnet-0123456789abcdef{index}",
+                cidr=f"10.0.{16 * index}.0/20",
+                availability_zone_id=zone,
+                route_table_id="rtb-0123456789abcdef0",
+            )
+            for index in range(2)
+        ),
+        interface_endpoints=("ssm", "sts"),
+    )
+
+
+def variant(
+    name: str,
+    *,
+    nodes: NodesSpec = P4D,
+    storage: LustreSpec = SCRATCH,
+    network: NetworkSpec | ExistingNetworkSpec | None = None,
+    region: str = "us-east-1",
+    zone: str = "use1-az6",
+    slurm: SlurmSpec | None = None,
+) -> EnvironmentSpec:
+    """Return an environment that differs from a small one where it is told to."""
+    return EnvironmentSpec(
+        name=name,
+        region=region,
+        availability_zone_id=zone,
+        network=network or NetworkSpec(),
+        nodes=nodes,
+        storage=storage,
+        sagemaker=SageMakerSpec(instances=1),
+        budget=AMPLE,
+        slurm=slurm,
+        termination_protection=storage.keep_data,
+    )
+
+
+VARIANTS: Final = {
+    environment.name: environment
+    for environment in (
+        variant("small"),
+        variant("kept", storage=KEPT),
+        variant("closed", network=NetworkSpec(public_subnet_cidr=None)),
+        variant("existing", network=existing(), storage=KEPT),
+        variant("govcloud", region="us-gov-west-1", zone="usgw1-az1"),
+        variant("china", region="cn-northwest-1", zone="cnnw1-az1"),
+        variant(
+            "over-efa",
+            nodes=NodesSpec(instance_type="p5.48xlarge", count=2),
+            storage=OVER_EFA,
+        ),
+        variant("slurm", nodes=FOR_SLURM, slurm=SlurmSpec()),
+        variant(
+            "slurm-gov",
+            nodes=FOR_SLURM,
+            region="us-gov-west-1",
+            zone="usgw1-az1",
+            slurm=SlurmSpec(login_instance_type=None, accounting_days=-1),
+        ),
+        variant(
+            "slurm-block",
+            nodes=FOR_SLURM.model_copy(
+                update={
+                    "placement_group": False,
+                    "capacity_block": CapacityBlockSpec(capacity_reservation_id=RESERVATION),
+                }
+            ),
+            slurm=SlurmSpec(size="MEDIUM", least_nodes=1, login_nodes=2),
+        ),
+        # Where PCS is newer than CDK's own validator.
+        variant(
+            "slurm-ca",
+            nodes=FOR_SLURM,
+            region="ca-central-1",
+            zone="cac1-az1",
+            slurm=SlurmSpec(login_instance_type=None),
+        ),
+        variant("tiering", storage=TIERING),
+        variant("hdd", storage=HDD),
+        variant(
+            "reserved",
+            nodes=NodesSpec(
+                instance_type="p4d.24xlarge",
+                count=4,
+                capacity_reservation=CapacityReservationSpec(),
+            ),
+        ),
+        variant(
+            "block",
+            nodes=NodesSpec(
+                instance_type="p4d.24xlarge",
+                count=2,
+                placement_group=False,
+                capacity_block=CapacityBlockSpec(capacity_reservation_id=RESERVATION),
+            ),
+        ),
+        variant(
+            "bought",
+            nodes=NodesSpec(
+                instance_type="p4d.24xlarge",
+                count=2,
+                interface_layout="address-per-card",
+                placement_group=False,
+                capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """The templates of one environment, by stack."""
+
+    templates: dict[str, dict[str, Any]]
+    sizes: dict[str, int]
+
+    def resources(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Yield the resources of a type, of all stacks."""
+        for template in self.templates.values():
+            for resource in template["Resources"].values():
+                if resource["Type"] == kind:
+                    yield resource
+
+
+def synthesize(environment: EnvironmentSpec, directory: Path) -> Synthesis:
+    """Return what `app.build()` makes of an environment, with every gate in force."""
+    app.build([environment], outdir=str(directory)).synth()
+    files = {
+        stack: next((directory / f"assembly-{environment.name}").glob(f"*{stack}*.template.json"))
+        for stack in STACKS
+    }
+    return Synthesis(
+        templates={stack: json.loads(file.read_text()) for stack, file in files.items()},
+        sizes={stack: file.stat().st_size for stack, file in files.items()},
+    )

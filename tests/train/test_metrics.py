@@ -1,0 +1,69 @@
+"""Metric definitions find the values in what the training program really prints."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.metrics import Metrics
+from training.settings import ModelSettings
+from ultracluster.train.request import METRICS
+
+MODEL = ModelSettings(layers=2, width=64, heads=4, vocabulary=320, sequence=64)
+
+
+def printed(capsys: pytest.CaptureFixture[str], *, peak: float | None, loss: float) -> str:
+    """Return a line that the program prints for a step."""
+    metrics = Metrics(MODEL, 16, torch.device("cpu"), peak, None, 10, speaks=True)
+    metrics.step(
+        100, loss=loss, norm=12.3456, rate=1.2e-4, tokens=524_288, seconds=7.25, waited=0.1
+    )
+    return capsys.readouterr().out
+
+
+def found(line: str) -> dict[str, float]:
+    """Return what SageMaker would read: the first group of the first match."""
+    matches = {name: re.search(regex, line) for name, regex in METRICS.items()}
+    return {name: float(match[1]) for name, match in matches.items() if match}
+
+
+def test_every_value_of_a_step_is_found(capsys: pytest.CaptureFixture[str]):
+    """A regular expression that matches nothing shows an empty graph for a month."""
+    values = found(printed(capsys, peak=312.0, loss=2.7183))
+
+    memory = values.pop("train:memory_gib")
+    mfu = values.pop("train:mfu_percent")
+    assert values == {
+        "train:step": 100,
+        "train:loss": 2.7183,
+        "train:gradient_norm": 12.346,
+        "train:learning_rate": 1.2e-4,
+        "train:step_seconds": 7.25,
+    }
+    assert memory > 0
+    assert mfu >= 0
+
+
+def test_without_a_known_peak_there_is_no_mfu(capsys: pytest.CaptureFixture[str]):
+    """The program prints none, and none is invented."""
+    assert "train:mfu_percent" not in found(printed(capsys, peak=None, loss=2.0))
+
+
+def test_a_loss_that_is_no_number_is_no_metric(capsys: pytest.CaptureFixture[str]):
+    """CloudWatch has no value for it."""
+    assert "train:loss" not in found(printed(capsys, peak=None, loss=float("nan")))
+
+
+def test_held_out_loss_is_another_metric():
+    """training/trainer.py prints it on a line of its own."""
+    line = f"step {100:7d}  held-out loss {2.5:.4f}\n"
+
+    assert found(line) == {"validation:loss": 2.5}
+
+
+def test_the_trainer_prints_that_line():
+    """The words above are the program's."""
+    source = (Path(__file__).parents[2] / "training" / "trainer.py").read_text()
+
+    assert 'f"step {self.step:7d}  held-out loss {value:.4f}"' in source

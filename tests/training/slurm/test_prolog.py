@@ -1,0 +1,125 @@
+"""The shipped prolog: what it finds on a node, what it says, and that it never hangs."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.training.slurm.machine import Machine
+
+NODE = "n7"
+SCONTROL = """#!/bin/bash
+printf '%s\\n' "$*" >>{folder}/asked
+[[ $1 != requeue || ! -e {folder}/not-requeued ]]
+"""
+SQUEUE = """#!/bin/bash
+if [[ -e {folder}/not-requeued ]]; then echo RUNNING; else echo PENDING; fi
+"""
+
+
+class Node(Machine):
+    """A node without Slurm, on which the prolog is run by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.mend(NODE)
+        self.here = folder / NODE
+        self.command("scontrol", SCONTROL.format(folder=folder))
+        self.command("squeue", SQUEUE.format(folder=folder))
+
+    def start(self) -> int:
+        """Run the prolog as slurmd does, and return its status."""
+        environment = {"SLURMD_NODENAME": NODE, "SLURM_JOB_ID": "41", "PATH": "/usr/bin:/bin"}
+        return subprocess.run([self.prolog], env=environment, timeout=60, check=False).returncode
+
+    def asked(self) -> list[str]:
+        """Return what the prolog asked the controller for."""
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    """A node that is fit."""
+    return Node(tmp_path)
+
+
+def test_a_fit_node_is_left_alone(node: Node):
+    assert node.start() == 0
+    assert node.asked() == []
+
+
+def lose_a_gpu(here: Path) -> None:
+    (here / "gpus").write_text("".join(f"{n}, 0\n" for n in range(7)))
+
+
+def miscount(here: Path) -> None:
+    (here / "gpus").write_text("".join(f"{n}, {7 if n in {2, 5} else 0}\n" for n in range(8)))
+
+
+def remap(here: Path) -> None:
+    (here / "remapped").write_text("0000:10:1c.0, 0, 0\n0000:20:1c.0, 1, 0\n")
+
+
+def wear_out(here: Path) -> None:
+    (here / "remapped").write_text("0000:10:1c.0, 0, 0\n0000:20:1c.0, 1, 1\n")
+
+
+def shut_a_port(here: Path) -> None:
+    (here / "sys/class/infiniband/rdmap2s27/ports/1/state").write_text("1: DOWN\n")
+
+
+def lose_the_cards(here: Path) -> None:
+    (here / "sys/class/infiniband").rename(here / "elsewhere")
+
+
+def unmount_lustre(here: Path) -> None:
+    (here / "proc" / "mounts").write_text("/dev/md0 /scratch xfs rw 0 0\n")
+
+
+def put_something_else_there(here: Path) -> None:
+    (here / "proc" / "mounts").write_text("/dev/nvme0n1 /fsx ext4 rw 0 0\n")
+
+
+def lose_scratch(here: Path) -> None:
+    (here / "proc" / "mounts").write_text("10.0.0.1@tcp:/abcd /fsx lustre rw 0 0\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lose_a_gpu, "7 GPUs instead of 8"),
+        (miscount, "uncorrected ECC errors on GPU 2,5; reset it, or replace the node"),
+        (remap, "GPU 0000:20:1c.0 has rows to remap; reset it, or reboot"),
+        (wear_out, "GPU 0000:20:1c.0 has no rows left to remap; replace the node"),
+        (lambda here: (here / "fails").touch(), "nvidia-smi failed with status 15: Unable to"),
+        (lambda here: (here / "hangs").touch(), "nvidia-smi did not answer within 1 s"),
+        (shut_a_port, "3 active EFA devices instead of 4"),
+        (lose_the_cards, "0 active EFA devices instead of 4"),
+        (unmount_lustre, "Lustre is not mounted at /fsx"),
+        (put_something_else_there, "Lustre is not mounted at /fsx"),
+        (lambda here: (here / "stuck").touch(), "Lustre at /fsx did not answer within 1 s"),
+        (lose_scratch, "no NVMe scratch at /scratch"),
+    ],
+)
+def test_an_unfit_node_is_drained_with_the_reason(
+    node: Node, harm: Callable[[Path], None], reason: str
+):
+    """The operator reads it in `sinfo -R`; the job goes back to the queue without being held."""
+    harm(node.here)
+
+    assert node.start() == 0
+
+    drained, requeued = node.asked()
+    begin = f"update NodeName={NODE} State=DRAIN Reason=ultracluster prolog: {reason}"
+    assert drained.startswith(begin)
+    assert requeued == "requeue 41"
+
+
+def test_a_job_that_cannot_be_requeued_is_stopped(node: Node):
+    """It would otherwise start on the node that was just found unfit."""
+    lose_a_gpu(node.here)
+    (node.folder / "not-requeued").touch()
+
+    assert node.start() == 1

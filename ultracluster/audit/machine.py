@@ -1,0 +1,59 @@
+"""The audit as JSON, for programs."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ultracluster.audit.report import Report
+from ultracluster.templates.resolved import Place
+
+
+def write(report: Report, *, show_unknown: bool) -> str:
+    """Return the report as JSON; the schema's number changes when a key changes its meaning."""
+    document = {
+        "schema": 1,
+        "summary": {
+            "templates": len(report.templates),
+            "resources": report.resources,
+            "findings": report.counts(),
+            "acknowledged": len(report.acknowledged),
+            "cannot_tell": len(report.unknown),
+            "fail_on": report.threshold,
+            "failed": report.failed,
+        },
+        "notes": report.notes,
+        "findings": [
+            {
+                "rule": finding.rule,
+                "severity": report.severity(finding),
+                "what": report.rules[finding.rule].what,
+                "message": finding.message,
+                "why": report.rules[finding.rule].why,
+                "fix": finding.fix,
+                "check": report.rules[finding.rule].check,
+                "source": report.rules[finding.rule].source,
+                "place": _place(finding.place),
+                "only_if": dict(finding.choices),
+            }
+            for finding in report.findings
+        ],
+    }
+    document["acknowledged"] = [
+        {
+            "rule": finding.rule,
+            "message": finding.message,
+            "place": _place(finding.place),
+            "reason": reason,
+        }
+        for finding, reason in report.acknowledged
+    ]
+    if show_unknown:
+        document["cannot_tell"] = [
+            {"rule": item.rule, "place": _place(item.place), "because": item.because}
+            for item in report.unknown
+        ]
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return asdict(place)

@@ -1,0 +1,67 @@
+"""Everything that an audit has to say, before it is written in any format."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ultracluster.rules.rule import CannotTell, Finding, Rule
+from ultracluster.templates.template import Template
+
+SEVERITIES: Final = ("error", "warning", "info")
+"""The gravest first."""
+
+
+@dataclass
+class Report:
+    """Findings over a number of templates."""
+
+    rules: Mapping[str, Rule]
+    templates: Sequence[Template]
+    threshold: str
+    """Least grave severity that fails the audit; `never` for none."""
+    findings: list[Finding] = field(default_factory=list)
+    acknowledged: list[tuple[Finding, str]] = field(default_factory=list)
+    """Findings that the app of an assembly excuses at their construct, and why; they fail
+    nothing."""
+    unknown: list[CannotTell] = field(default_factory=list)
+    """Questions that the templates leave open: neither passed nor failed."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader must know about how far the audit went."""
+    resources: int = 0
+
+    def severity(self, finding: Finding) -> str:
+        """Return how grave a finding is."""
+        return self.rules[finding.rule].severity
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding is grave enough to fail the audit."""
+        if self.threshold == "never":
+            return False
+        return SEVERITIES.index(self.severity(finding)) <= SEVERITIES.index(self.threshold)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any finding fails the audit."""
+        return any(self.fails(finding) for finding in self.findings)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of findings of each severity."""
+        counted = Counter(self.severity(finding) for finding in self.findings)
+        return {severity: counted[severity] for severity in SEVERITIES}
+
+    def sort(self) -> None:
+        """Put the gravest first, and then what stands first in the files."""
+        order = {template.name: index for index, template in enumerate(self.templates)}
+
+        def position(item: Finding | CannotTell) -> tuple[int, int, str, str]:
+            place = item.place
+            return (order.get(place.stack, 0), place.line or 0, place.logical_id, item.rule)
+
+        self.findings.sort(key=lambda item: (SEVERITIES.index(self.severity(item)), position(item)))
+        self.unknown.sort(key=position)
+
+
+def assumptions(choices: Mapping[str, bool]) -> str:
+    """Return under which conditions something was found, as a sentence's rest."""
+    return " and ".join(f"{name} is {str(held).lower()}" for name, held in sorted(choices.items()))

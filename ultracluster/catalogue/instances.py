@@ -1,0 +1,182 @@
+"""Accelerated EC2 instance types with EFA: what they are made of and where they are sold.
+
+The data is `instances.json`, generated from `facts/` (DescribeInstanceTypes and
+DescribeInstanceTypeOfferings dumps of moto 5.2.5, the price list by cfn-lint 1.58.0, botocore
+1.44.5; read 2026-11-23). An offering is not capacity.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ultracluster.spec.problem import choices
+
+
+class UnknownInstanceTypeError(LookupError):
+    """An instance type that the catalogue does not hold; says why, and names the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """The accelerators of one instance."""
+
+    name: str
+    manufacturer: str
+    count: int
+    memory_mib: int
+    """Memory of each one, in MiB; 0 where it is not known."""
+
+    @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return "GPUs" if self.manufacturer == "NVIDIA" else "accelerators"
+
+    def total(self, nodes: int) -> str:
+        """Return how many some nodes have together, in words where their count is not known."""
+        return f"{nodes * self.count:,} {self.name}" if self.count else "not known"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCards:
+    """The network cards of one instance."""
+
+    count: int
+    efa_capable: tuple[int, ...]
+    """Indexes of the cards that take an EFA device."""
+    efa_recommended: tuple[int, ...]
+    """Indexes of the cards that AWS's layouts put an EFA device on."""
+    interfaces_per_card: int | None
+    addresses_per_interface: int | None
+    gbps: float
+    """Bandwidth of all cards together, in Gbps."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """One accelerated EC2 instance type with EFA."""
+
+    name: str
+    vcpus: int
+    cores: int | None
+    threads_per_core: tuple[int, ...]
+    """Values that `CpuOptions.ThreadsPerCore` takes; empty where CPU options are not offered."""
+    memory_mib: int
+    architecture: str
+    accelerator: Accelerator
+    network_cards: NetworkCards
+    numa_nodes: int | None
+    local_nvme_gb: int
+    placement_strategies: tuple[str, ...]
+    usage_classes: tuple[str, ...]
+    boot_modes: tuple[str, ...]
+    lustre_over_efa: bool
+    """Whether it can be a client of an EFA-enabled Lustre file system (Nitro v4 and later)."""
+    sagemaker_training_type: str | None
+    availability_zone_ids: Mapping[str, tuple[str, ...]]
+    """Zone ids that offer it, by Region, for the Regions whose zones are known."""
+    price_list_regions: tuple[str, ...]
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it is sold on demand."""
+        return "on-demand" in self.usage_classes
+
+    @property
+    def capacity_blocks(self) -> bool:
+        """Whether it is sold by Capacity Block."""
+        return "capacity-block" in self.usage_classes
+
+    def zones(self, region: str) -> tuple[str, ...] | None:
+        """Return the zone ids that offer it in a Region; None where the Region's are not known."""
+        if region in zones_by_region():
+            return self.availability_zone_ids.get(region, ())
+        return None if region in self.price_list_regions else ()
+
+
+@cache
+def _data() -> dict[str, Any]:
+    text = files("ultracluster.catalogue").joinpath("instances.json").read_text()
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all instance types in the catalogue."""
+    return tuple(_data()["instances"])
+
+
+def zones_by_region() -> Mapping[str, list[str]]:
+    """Return the zone ids of every Region whose zones are known (AWS's commercial Regions)."""
+    zones: dict[str, list[str]] = _data()["zones"]
+    return zones
+
+
+@cache
+def regions() -> frozenset[str]:
+    """Return every Region that sells some type of the catalogue or whose zones are known."""
+    sold = (entry["price_list_regions"] for entry in _data()["instances"].values())
+    return frozenset(zones_by_region()).union(*sold)
+
+
+@cache
+def find(name: str) -> InstanceType:
+    """Return an instance type by its name.
+
+    Raises:
+        UnknownInstanceTypeError: with the reason, where the catalogue does not hold it.
+    """
+    entry = _data()["instances"].get(name)
+    if entry is None:
+        raise UnknownInstanceTypeError(_why_unknown(name))
+    accelerator, cards = entry["accelerator"], entry["network_cards"]
+    return InstanceType(
+        name=name,
+        vcpus=entry["vcpus"],
+        cores=entry["cores"],
+        threads_per_core=tuple(entry["threads_per_core"]),
+        memory_mib=entry["memory_mib"],
+        architecture=entry["architecture"],
+        accelerator=Accelerator(
+            name=accelerator["name"] or "accelerator",
+            manufacturer=accelerator["manufacturer"] or "",
+            count=accelerator["count"],
+            memory_mib=accelerator["memory_mib"],
+        ),
+        network_cards=NetworkCards(
+            count=cards["count"],
+            efa_capable=tuple(cards["efa_capable"]),
+            efa_recommended=tuple(cards["efa_recommended"]),
+            interfaces_per_card=cards["interfaces_per_card"],
+            addresses_per_interface=cards["addresses_per_interface"],
+            gbps=cards["gbps"],
+        ),
+        numa_nodes=entry["numa_nodes"],
+        local_nvme_gb=entry["local_nvme_gb"],
+        placement_strategies=tuple(entry["placement_strategies"]),
+        usage_classes=tuple(entry["usage_classes"]),
+        boot_modes=tuple(entry["boot_modes"]),
+        lustre_over_efa=entry["lustre_over_efa"],
+        sagemaker_training_type=entry["sagemaker_training_type"],
+        availability_zone_ids={
+            region: tuple(ids) for region, ids in entry["availability_zone_ids"].items()
+        },
+        price_list_regions=tuple(entry["price_list_regions"]),
+    )
+
+
+def _why_unknown(name: str) -> str:
+    plain = name.strip().lower().removeprefix("ml.")
+    near = difflib.get_close_matches(plain, names(), n=1, cutoff=0.75)
+    family = [known for known in names() if known.split(".")[0] == name.split(".", maxsplit=1)[0]]
+    if name in _data()["no_efa"]:
+        choice = family or ["p4d.24xlarge"]
+        return f"it has no Elastic Fabric Adapter; write {choices(choice)}"
+    if name in _data()["efa_without_accelerator"]:
+        return "it has EFA but no accelerator to train on; write p4d.24xlarge"
+    if near or family:
+        return f"EC2 has no such accelerated type with EFA; write {choices(near or family)}"
+    return f"no such instance type is known; write one of {choices(sorted(names()))}"

@@ -1,0 +1,321 @@
+"""What the engines of a training job may be told by hyperparameters, judged from the request alone.
+
+Names and exact values: SageMaker SDK 2.257.1 and the model parallel library's reference as noted in
+the training facts (c.1, read 2026-11-23); DeepSpeed's mics_utils.py; training/mesh.py for our own.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ultracluster.catalogue.sharding import (
+    Cluster,
+    hierarchical_problems,
+    partition_problems,
+    tensor_problems,
+)
+from ultracluster.catalogue.training_channels import path_problems
+from ultracluster.catalogue.training_resources import accelerators, instance_count
+from ultracluster.catalogue.training_settings import NAMES, recipe_problems, setting_problems
+from ultracluster.catalogue.values import document, items, number, part, text
+from ultracluster.spec.problem import MISSING, Problem, choices
+
+ENGINE: Final = "engine"
+OWN: Final = "training"
+SETTINGS: Final = "settings"
+RECIPE: Final = "recipe"
+PROGRAM: Final = "program"
+ARGUMENTS: Final = "arguments"
+DEEPSPEED_CONFIG: Final = "deepspeed_config"
+MODEL_PARALLEL: Final = "mp_parameters"
+TORCH_DISTRIBUTED: Final = "sagemaker_torch_distributed_enabled"
+DATA_PARALLEL: Final = "sagemaker_distributed_dataparallel_enabled"
+MPI: Final = "sagemaker_mpi_enabled"
+MPI_PROCESSES: Final = "sagemaker_mpi_num_of_processes_per_host"
+INSTANCE_TYPE: Final = "sagemaker_instance_type"
+SHARDED: Final = "sharded_data_parallel_degree"
+HYBRID: Final = "hybrid_shard_degree"
+
+VERSION_1: Final = (
+    "ddp",
+    SHARDED,
+    "sdp_reduce_bucket_size",
+    "sdp_param_persistence_threshold",
+    "sdp_max_live_parameters",
+    "sdp_hierarchical_allgather",
+    "sdp_gradient_clipping",
+    "bf16",
+    "fp16",
+    "partitions",
+    "microbatches",
+    "pipeline_parallel_degree",
+    "tensor_parallel_degree",
+    "placement_strategy",
+    "skip_tracing",
+    "offload_activations",
+    "activation_loading_horizon",
+    "optimize",
+    "ddp_dist_backend",
+    "ddp_port",
+    "delayed_parameter_initialization",
+    "shard_optimizer_state",
+    "prescaled_batch",
+    "auto_partition",
+    "default_partition",
+    "memory_weight",
+    "active_microbatches",
+    "contiguous",
+    "horovod",
+    "pipeline",
+    "fp16_params",
+    "attention_in_fp32",
+    "task_level_activation_loading_horizon",
+)
+"""Parameters of version 1, archived (SageMaker Developer Guide of June 2023)."""
+VERSION_2: Final = (
+    HYBRID,
+    "sm_activation_offloading",
+    "activation_loading_horizon",
+    "fsdp_cache_flush_warnings",
+    "allow_empty_shards",
+    "tensor_parallel_degree",
+    "context_parallel_degree",
+    "expert_parallel_degree",
+    "random_seed",
+)
+"""Parameters of version 2 (distributed-model-parallel-v2-reference, training facts, c.1)."""
+
+
+def engine_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what cannot be in the hyperparameters of a request, for the engine they name."""
+    given = part(request, "HyperParameters")
+    if not isinstance(given, Mapping):
+        return
+    gpus, nodes = accelerators(request), instance_count(request)
+    cluster = Cluster(nodes, gpus) if gpus and nodes > 0 else None
+    ours = given.get(ENGINE) == OWN or has_own_entry_point(request)
+    yield from _documents(given, ours=ours)
+    yield from _own(given, cluster, ours=ours)
+    settings = document(given.get(SETTINGS))
+    if given.get(ENGINE) == OWN and isinstance(settings, Mapping):
+        yield from path_problems(_at(SETTINGS), settings, request, nodes)
+    yield from _deepspeed(given, cluster)
+    yield from _model_parallel(given, cluster)
+    yield from _launchers(request, given, cluster)
+
+
+def has_own_entry_point(request: Mapping[str, Any]) -> bool:
+    """Whether a job is started by `training.launch`: only then do its names mean what ours do."""
+    entry = items(part(request, "AlgorithmSpecification", "ContainerEntrypoint"))
+    return any("training.launch" in text(word) for word in entry)
+
+
+def version(parameters: object) -> int | None:
+    """Return which version of SageMaker's model parallel library its parameters are for."""
+    if not isinstance(parameters, Mapping):
+        return None
+    if SHARDED in parameters or "ddp" in parameters or "partitions" in parameters:
+        return 1
+    return 2
+
+
+def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
+    kinds: tuple[tuple[str, type, str], ...] = (
+        (SETTINGS, dict, 'an object, as in {"parallel.partition_size": "16"}'),
+        (DEEPSPEED_CONFIG, dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
+        (MODEL_PARALLEL, dict, f'an object, as in {{"{HYBRID}": 128}}'),
+        (ARGUMENTS, list, 'a list of texts, as in ["--lr", "1e-4"]'),
+    )
+    for name, kind, words in kinds:
+        if not ours and name != MODEL_PARALLEL:
+            continue
+        if name in given and not isinstance(document(given[name]), kind):
+            yield Problem(_at(name), given[name], f"it is no JSON; write {words}")
+    arguments = document(given.get(ARGUMENTS)) if ours else None
+    for index, argument in enumerate(arguments if isinstance(arguments, list) else ()):
+        if not isinstance(argument, str):
+            fix = f'the command line is made of texts; write "{argument}"'
+            yield Problem(f"{_at(ARGUMENTS)}[{index}]", argument, fix)
+
+
+def _own(given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool) -> Iterator[Problem]:
+    if given.get(ENGINE) == OWN:
+        yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
+    settings = document(given.get(SETTINGS))
+    if not isinstance(settings, Mapping) or not (ours or any(name in NAMES for name in settings)):
+        return
+    yield from setting_problems(_at(SETTINGS), settings)
+    partition = number(settings.get("parallel.partition_size"))
+    ways = number(settings.get("parallel.tensor_parallel"))
+    if cluster is None:
+        return
+    node = number(settings.get("parallel.gpus_per_node"))
+    if node and node != cluster.gpus_per_node:
+        fix = f"an instance has {cluster.gpus_per_node}; write that, or leave it out"
+        yield Problem(f"{_at(SETTINGS)}.parallel.gpus_per_node", node, fix)
+    if partition is not None:
+        where = f"{_at(SETTINGS)}.parallel.partition_size"
+        yield from partition_problems(where, partition, cluster)
+    if ways is not None:
+        where = f"{_at(SETTINGS)}.parallel.tensor_parallel"
+        yield from tensor_problems(where, ways, cluster, partition=partition)
+    if partition and _true(settings.get("parallel.hierarchical_gather")):
+        where = f"{_at(SETTINGS)}.parallel.hierarchical_gather"
+        yield from hierarchical_problems(where, partition, cluster)
+    yield from _batch(settings, ways or 1, cluster)
+
+
+def _batch(settings: Mapping[str, Any], ways: int, cluster: Cluster) -> Iterator[Problem]:
+    whole = number(settings.get("data.global_batch"))
+    micro = number(settings.get("data.micro_batch"))
+    if not whole or not micro or cluster.world % ways:
+        return
+    at_once = micro * (cluster.world // ways)
+    if whole % at_once:
+        lower = whole // at_once * at_once
+        fix = (
+            f"{cluster.world // ways} ranks take {micro} sequences each, so that a step has a "
+            f"multiple of {at_once}; "
+            f"write {choices([str(n) for n in (lower, lower + at_once) if n])}"
+        )
+        yield Problem(f"{_at(SETTINGS)}.data.global_batch", whole, fix)
+
+
+def _deepspeed(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+    config = document(given.get(DEEPSPEED_CONFIG))
+    zero = part(config, "zero_optimization")
+    size = part(zero, "mics_shard_size")
+    where = f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
+    if size is None or size == -1:  # -1 switches MiCS off
+        return
+    if part(zero, "stage") != 3:  # noqa: PLR2004 - ZeRO-3
+        fix = "MiCS partitions weights, which is stage 3; write 3"
+        yield Problem(f"{where}.stage", part(zero, "stage"), fix)
+    for name in ("offload_param", "offload_optimizer"):
+        if part(zero, name, "device") not in (None, "none"):
+            fix = "MiCS takes no offload; remove it"
+            yield Problem(f"{where}.{name}", part(zero, name), fix)
+    if number(size) is None:
+        yield Problem(f"{where}.mics_shard_size", size, "write a whole number of GPUs")
+    elif cluster is not None:
+        wanted = number(size) or 0
+        yield from partition_problems(f"{where}.mics_shard_size", wanted, cluster)
+        if part(zero, "mics_hierarchical_params_gather") is True:
+            field = f"{where}.mics_hierarchical_params_gather"
+            yield from hierarchical_problems(field, wanted, cluster)
+    yield from _deepspeed_batch(config, cluster)
+
+
+def _deepspeed_batch(config: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+    names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+    whole, micro, steps = (number(config.get(name)) for name in names)
+    if cluster is None or None in (whole, micro, steps) or whole == micro * steps * cluster.world:  # type: ignore[operator]
+        return
+    fix = (
+        f"it is {names[1]} x {names[2]} x GPUs, {micro} x {steps} x {cluster.world}; "
+        f"write {micro * steps * cluster.world}"  # type: ignore[operator]
+    )
+    yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, fix)
+
+
+def _model_parallel(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+    parameters = document(given.get(MODEL_PARALLEL))
+    if not isinstance(parameters, Mapping):
+        return
+    archived = version(parameters) == 1
+    known = VERSION_1 if archived else VERSION_2
+    where = _at(MODEL_PARALLEL)
+    for name in parameters:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            if archived and not near:
+                # Its reference is gone from SageMaker's documentation: the list may lack some.
+                continue
+            near = near or list(known)
+            fix = f"version {1 if archived else 2} of the library has no such parameter"
+            yield Problem(f"{where}.{name}", parameters[name], f"{fix}; write {choices(near)}")
+    if archived and HYBRID in parameters:
+        fix = f"it is of version 2, and {SHARDED} or ddp of version 1; keep one of them"
+        yield Problem(f"{where}.{HYBRID}", parameters[HYBRID], fix)
+    yield from (_version_1 if archived else _version_2)(parameters, cluster)
+
+
+def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+    where = _at(MODEL_PARALLEL)
+    degree = parameters.get(SHARDED)
+    if degree is None:
+        return
+    for name in ("tensor_parallel_degree", "pipeline_parallel_degree", "partitions"):
+        if parameters.get(name) not in (None, 1):
+            fix = "sharded data parallelism takes no other parallelism beside it; write 1"
+            yield Problem(f"{where}.{name}", parameters[name], fix)
+    if parameters.get("ddp") is not True:
+        fix = "sharded data parallelism is part of ddp; write true"
+        yield Problem(f"{where}.ddp", parameters.get("ddp", MISSING), fix)
+    if parameters.get("bf16") is True and parameters.get("fp16") is True:
+        yield Problem(f"{where}.fp16", True, "weights have one type; keep bf16 or fp16")
+    if number(degree) is None:
+        yield Problem(f"{where}.{SHARDED}", degree, "write a whole number of GPUs")
+    elif cluster is not None:
+        yield from partition_problems(f"{where}.{SHARDED}", number(degree) or 0, cluster)
+
+
+def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+    where = _at(MODEL_PARALLEL)
+    degrees = {
+        name: number(value) for name, value in parameters.items() if name.endswith("_degree")
+    }
+    for name, degree in degrees.items():
+        if degree is None:
+            yield Problem(f"{where}.{name}", parameters[name], "write a whole number of GPUs")
+    ways = degrees.get("tensor_parallel_degree")
+    if cluster is None:
+        return
+    if ways is not None:
+        yield from tensor_problems(f"{where}.tensor_parallel_degree", ways, cluster)
+    # 0 hands the choice to PyTorch, which shards over the GPUs of a node.
+    if degree := degrees.get(HYBRID):
+        yield from partition_problems(f"{where}.{HYBRID}", degree, cluster)
+        if ways and cluster.world % (ways * degree) and not cluster.world % degree:
+            fix = f"with {ways} GPUs to a layer they do not divide the {cluster}"
+            yield Problem(f"{where}.{HYBRID}", degree, f"{fix}; write {cluster.world // ways}")
+
+
+def _launchers(
+    request: Mapping[str, Any], given: Mapping[str, Any], cluster: Cluster | None
+) -> Iterator[Problem]:
+    parameters = document(given.get(MODEL_PARALLEL))
+    on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
+    for name in on[1:]:
+        yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")
+    wanted = {1: MPI, 2: TORCH_DISTRIBUTED}.get(version(parameters) or 0)
+    entry = part(request, "AlgorithmSpecification", "ContainerEntrypoint")
+    # An entry point passes SageMaker's launchers by, as SDK 3's own driver script does.
+    if wanted and not entry and not _true(given.get(wanted)):
+        fix = f"version {version(parameters)} of the library is started by it; write true"
+        yield Problem(_at(wanted), given.get(wanted, MISSING), fix)
+    processes = number(given.get(MPI_PROCESSES))
+    gpus = cluster.gpus_per_node if cluster else None
+    archived = version(parameters) == 1
+    # Fewer are a choice, of Horovod's users for example; version 1 takes all of them.
+    if gpus and processes is not None and (processes > gpus or (archived and processes < gpus)):
+        fix = f"an instance has {gpus} GPUs; write that"
+        yield Problem(_at(MPI_PROCESSES), processes, fix)
+    stated = given.get(INSTANCE_TYPE)
+    actual = text(part(request, "ResourceConfig", "InstanceType"))
+    if stated is not None and actual and document(stated) != actual:
+        yield Problem(
+            _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
+        )
+    stranger = given.get(ENGINE) not in (None, OWN)
+    if given.get(PROGRAM) is None and stranger and has_own_entry_point(request):
+        fix = "an engine other than our own starts a program of yours; write its path in the image"
+        yield Problem(_at(PROGRAM), MISSING, fix)
+
+
+def _true(value: object) -> bool:
+    return value is True or text(value).lower() == "true"
+
+
+def _at(name: str) -> str:
+    return f"HyperParameters.{name}"

@@ -1,0 +1,153 @@
+"""Rules over the image of a SageMaker training request, and over the places that it names.
+
+Images of the model parallel library: aws/sagemaker-python-sdk a2481266 (2026-08-21),
+pytorch-smp.json, and the training facts, c.1: the newest has PyTorch 2.5.1,
+and version 1 stops at PyTorch 2.0.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ultracluster.catalogue.training_engines import MODEL_PARALLEL, version
+from ultracluster.catalogue.values import document, items, part, text
+from ultracluster.spec.problem import Problem
+
+REGISTRY: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)"
+    r"/(?P<repository>[a-z0-9]+([._/-][a-z0-9]+)*)"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
+)
+IN_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):.*")
+DOMAINS: Final = {
+    "aws": "amazonaws.com",
+    "aws-us-gov": "amazonaws.com",
+    "aws-cn": "amazonaws.com.cn",
+}
+"""Of ECR's registries, by partition (botocore 1.43.106, endpoints.json)."""
+SMP: Final = "smdistributed-modelparallel"
+SMP_REGIONS: Final = frozenset(
+    (
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    )
+)
+NEWEST_PYTORCH: Final[Mapping[int, tuple[int, ...]]] = {1: (2, 0, 1), 2: (2, 5, 1)}
+"""By version of the model parallel library."""
+
+
+def image_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield why the image of a request cannot be run by SageMaker, or by the engine it names."""
+    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
+    where = "AlgorithmSpecification.TrainingImage"
+    mode = part(
+        request, "AlgorithmSpecification", "TrainingImageConfig", "TrainingRepositoryAccessMode"
+    )
+    if not image or mode == "Vpc":
+        return
+    found = REGISTRY.fullmatch(image)
+    if found is None:
+        fix = (
+            "SageMaker pulls from ECR; write ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG, "
+            "or TrainingRepositoryAccessMode Vpc for a registry of your own"
+        )
+        yield Problem(where, image, fix)
+        return
+    if not found["tag"] and not found["digest"]:
+        fix = "without a tag it is latest, which another push moves; write a tag or a digest"
+        yield Problem(where, image, fix)
+    # Regions that are isolated have domains of their own, which nobody here has seen.
+    domain = None if "-iso" in found["region"] else DOMAINS[partition(found["region"])]
+    if domain and found["domain"] != domain:
+        fix = (
+            f"registries of {found['region']} are below {domain}; "
+            f"write {found['account']}.dkr.ecr.{found['region']}.{domain}/{found['repository']}"
+        )
+        yield Problem(where, image, fix)
+    yield from _engine(request, found, where)
+
+
+def _engine(request: Mapping[str, Any], found: re.Match[str], where: str) -> Iterator[Problem]:
+    parameters = document(part(request, "HyperParameters", MODEL_PARALLEL))
+    library = version(parameters)
+    if library is None:
+        return
+    newest = NEWEST_PYTORCH[library]
+    words = ".".join(str(number) for number in newest)
+    stated = re.match(r":(\d+)\.(\d+)(?:\.(\d+))?", found["tag"] or "")
+    torch = tuple(int(each or 0) for each in stated.groups()) if stated else None
+    official = found["repository"] in (SMP, "pytorch-training")
+    if library == 2 and found["repository"] == "pytorch-training":  # noqa: PLR2004 - SMP v2
+        yield Problem(where, found.string, f"the library is not in that image; write {SMP}:...")
+    elif official and torch and torch > newest:
+        fix = f"version {library} of the library ends at PyTorch {words}; write such an image"
+        yield Problem(where, found.string, fix)
+    if found["repository"] == SMP and found["region"] not in SMP_REGIONS:
+        fix = f"the library's images are not in {found['region']}; push a copy of one there"
+        yield Problem(where, found.string, fix)
+
+
+def regions_named(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield every field of a request that names a Region, with that Region."""
+    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
+    if found := REGISTRY.fullmatch(image):
+        yield "AlgorithmSpecification.TrainingImage", found["region"]
+    config = part(request, "ResourceConfig")
+    arns = [
+        ("OutputDataConfig.KmsKeyId", part(request, "OutputDataConfig", "KmsKeyId")),
+        ("ResourceConfig.VolumeKmsKeyId", part(config, "VolumeKmsKeyId")),
+        ("ResourceConfig.TrainingPlanArn", part(config, "TrainingPlanArn")),
+        ("MlflowConfig.MlflowResourceArn", part(request, "MlflowConfig", "MlflowResourceArn")),
+    ]
+    for index, preference in enumerate(items(part(config, "InstancePreferences"))):
+        where = f"ResourceConfig.InstancePreferences[{index}].TrainingPlanArns"
+        arns += [(where, arn) for arn in items(part(preference, "TrainingPlanArns"))]
+    for where, arn in arns:
+        if named := IN_ARN.fullmatch(text(arn)):
+            yield where, named["region"]
+
+
+def region_problems(request: Mapping[str, Any], region: str | None) -> Iterator[Problem]:
+    """Yield what a request names in another Region than the job's.
+
+    Args:
+        request: the request.
+        region: the job's Region; None takes the first one that the request names.
+    """
+    home, because = region, ""
+    for where, named in regions_named(request):
+        if home is None:
+            home, because = named, f" (by {where})"
+        if named != home:
+            fix = f"the job runs in {home}{because}, and takes it from there only; write {home}"
+            yield Problem(where, named, fix)
+    role = IN_ROLE.fullmatch(text(part(request, "RoleArn")))
+    if role and home and role["partition"] != partition(home):
+        fix = f"{home} is in the partition {partition(home)}; write a role of an account there"
+        yield Problem("RoleArn", part(request, "RoleArn"), fix)
+
+
+IN_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::.*")
+
+
+def partition(region: str) -> str:
+    """Return the partition of a Region (AWS General Reference, ARN format)."""
+    for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
+        if region.startswith(prefix):
+            return name
+    return "aws"

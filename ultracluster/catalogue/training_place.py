@@ -1,0 +1,178 @@
+"""Rules over a training request in a place: the environment that it is to run in.
+
+Sources: SageMaker Developer Guide, train-vpc (2023: five addresses for each instance with EFA; a
+file system is reached from its own zone only), FSx for Lustre User Guide (DirectoryPath begins with
+the mount name).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.training_channels import file_systems, s3_locations
+from ultracluster.catalogue.training_resources import instance_count, instance_type, type_names
+from ultracluster.catalogue.values import items, part, text
+from ultracluster.spec.problem import Problem, choices
+
+ADDRESSES_WITH_EFA: Final = 5
+ADDRESSES_WITHOUT: Final = 2
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet as EC2 describes it."""
+
+    zone_id: str
+    free_addresses: int
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A Lustre file system as FSx describes it."""
+
+    zone_id: str | None
+    mount_name: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an environment offers a job. What is empty or None is not known, and not judged."""
+
+    region: str
+    name: str = ""
+    """The environment's."""
+    zone_id: str | None = None
+    instance_type: str | None = None
+    """EC2's name of the type that the environment is made for."""
+    most_instances: int | None = None
+    """Most instances that the environment's jobs use at a time."""
+    role_arn: str | None = None
+    bucket: str | None = None
+    subnets: Mapping[str, Subnet | None] = field(default_factory=dict)
+    """The environment's subnets; None where EC2 was not asked."""
+    security_groups: tuple[str, ...] = ()
+    file_systems: Mapping[str, FileSystem] = field(default_factory=dict)
+    image_repository: str | None = None
+    image_tags: frozenset[str] | None = None
+    """Tags in that repository; None where ECR was not asked."""
+
+
+def place_problems(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    """Yield why a request cannot run in a place."""
+    for rule in (_instances, _addresses, _network, _file_systems, _role, _buckets, _image):
+        yield from rule(request, place)
+
+
+def _instances(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    for where, name in type_names(request):
+        kind = name.removeprefix("ml.")
+        if kind not in instances.names():
+            continue
+        zones = instances.find(kind).zones(place.region)
+        if zones == ():
+            yield Problem(where, name, f"{kind} is not sold in {place.region}; write another type")
+        elif zones and place.zone_id and place.zone_id not in zones:
+            fix = f"{kind} is not sold in {place.zone_id}, where the environment is; it is in"
+            yield Problem(where, name, f"{fix} {choices(zones)}")
+        elif place.instance_type and kind != place.instance_type:
+            fix = f"{place.name} is made for ml.{place.instance_type}; write that"
+            yield Problem(where, name, fix)
+    count, most = instance_count(request), place.most_instances
+    if most is not None and count > most:
+        fix = f"the environment's jobs use {most:,} at a time (sagemaker.instances); write {most}"
+        yield Problem("ResourceConfig.InstanceCount", count, fix if most else f"{fix}, or raise it")
+
+
+def _addresses(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    named = [text(entry) for entry in items(part(request, "VpcConfig", "Subnets"))]
+    known = [place.subnets.get(name) for name in named]
+    found = [subnet for subnet in known if subnet is not None]
+    if not named or len(found) != len(named):
+        return
+    each = ADDRESSES_WITH_EFA if instance_type(request) in instances.names() else ADDRESSES_WITHOUT
+    count, free = instance_count(request), sum(subnet.free_addresses for subnet in found)
+    if count * each > free:
+        fix = (
+            f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the subnets "
+            f"have {free:,} free; write {free // each} or fewer, or stop other jobs"
+        )
+        yield Problem("ResourceConfig.InstanceCount", count, fix)
+
+
+def _network(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    for name, known in (
+        ("Subnets", tuple(place.subnets)),
+        ("SecurityGroupIds", place.security_groups),
+    ):
+        listed = items(part(request, "VpcConfig", name))
+        for entry in listed if known else ():
+            if entry not in known:
+                fix = f"it is not of this environment; write {choices(known)}"
+                yield Problem(f"VpcConfig.{name}", entry, fix)
+    groups = items(part(request, "VpcConfig", "SecurityGroupIds"))
+    missing = [group for group in place.security_groups if group not in groups]
+    if groups and missing:
+        fix = "EFA needs the group that names itself, and Lustre the nodes'; write all of them"
+        yield Problem("VpcConfig.SecurityGroupIds", f"without {', '.join(missing)}", fix)
+    for entry in items(part(request, "VpcConfig", "Subnets")):
+        subnet = place.subnets.get(text(entry))
+        if subnet and place.zone_id and subnet.zone_id != place.zone_id:
+            fix = f"it is in {subnet.zone_id}, and EFA does not leave {place.zone_id}; remove it"
+            yield Problem("VpcConfig.Subnets", entry, fix)
+
+
+def _file_systems(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    zones = {
+        subnet.zone_id
+        for name in items(part(request, "VpcConfig", "Subnets"))
+        if (subnet := place.subnets.get(text(name))) is not None
+    }
+    for where, source in file_systems(request):
+        identifier = text(source.get("FileSystemId"))
+        system = place.file_systems.get(identifier)
+        if system is None:
+            if place.file_systems:
+                fix = f"it is not of this environment; write {choices(tuple(place.file_systems))}"
+                yield Problem(f"{where}.FileSystemId", identifier, fix)
+            continue
+        path = text(source.get("DirectoryPath"))
+        if path.strip("/").partition("/")[0] != system.mount_name:
+            fix = f"it begins with the mount name; write /{system.mount_name}/<directory>"
+            yield Problem(f"{where}.DirectoryPath", path, fix)
+        if zones and system.zone_id and zones != {system.zone_id}:
+            fix = (
+                f"it is in {system.zone_id} and the job in {', '.join(sorted(zones))}: SageMaker "
+                "mounts it from its own zone only; write subnets of that zone"
+            )
+            yield Problem(f"{where}.FileSystemId", identifier, fix)
+
+
+def _role(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    given = part(request, "RoleArn")
+    if place.role_arn and given != place.role_arn:
+        fix = f"the environment's launcher may pass one role; write {place.role_arn}"
+        yield Problem("RoleArn", given, fix)
+
+
+def _buckets(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    for where, uri in s3_locations(request):
+        named = uri.removeprefix("s3://").partition("/")[0]
+        if place.bucket and uri.startswith("s3://") and named != place.bucket:
+            fix = (
+                "the execution role reaches the environment's bucket alone, which is in the job's "
+                f"Region; write s3://{place.bucket}/..."
+            )
+            yield Problem(where, uri, fix)
+
+
+def _image(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
+    repository, _, tag = image.rpartition(":")
+    if "@" in image or place.image_tags is None or repository != place.image_repository:
+        return
+    if tag not in place.image_tags:
+        have = choices(sorted(place.image_tags)) if place.image_tags else "no image at all"
+        fix = f"the repository has {have}; push the image, or write another tag"
+        yield Problem("AlgorithmSpecification.TrainingImage", image, fix)

@@ -1,0 +1,90 @@
+"""The console command.
+
+ultracluster cost ENVIRONMENT [--json] [--refresh]
+
+Exit status 0 where the ceiling holds, 1 where it does not, where something has no price, or where
+the Price List gave no answer.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from ultracluster.environments import find_path, find_registered
+
+if TYPE_CHECKING:
+    from ultracluster.cost.estimate import Estimate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("environment", help="a name, or the path of a Python file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--refresh",
+        action="store_true",
+        help="first read the prices it needs from AWS's Price List API, and update the table",
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Print what environments cost, and return the exit status."""
+    # Imported here: the command line imports this module.
+    from ultracluster.cost.display import as_json, show  # noqa: PLC0415
+
+    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    found = _estimates(arguments.environment)
+    good = True
+    if arguments.refresh:
+        good = _refresh(found, faults if arguments.json else console, faults)
+        found = _estimates(arguments.environment)
+    if arguments.json:
+        text = json.dumps([as_json(estimate) for estimate in found], indent=2)
+        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for estimate in found:
+        if not arguments.json:
+            show(estimate, console)
+        for problem in estimate.problems:
+            faults.print(f"ERROR {problem}", markup=False)
+            good = False
+    return 0 if good else 1
+
+
+def _estimates(name: str) -> "tuple[Estimate, ...]":
+    from ultracluster.cost.estimate import Estimate, estimates  # noqa: PLC0415
+
+    path = find_path(name)
+    if path is None:
+        return (Estimate(find_registered(name), ()),)
+    return estimates(path)
+
+
+def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> bool:
+    from ultracluster.aws import Account, CloudError  # noqa: PLC0415
+    from ultracluster.cost.price_list import prices_of  # noqa: PLC0415
+    from ultracluster.cost.price_table import store  # noqa: PLC0415
+    from ultracluster.cost.query import region_to_ask  # noqa: PLC0415
+
+    good = True
+    for region in dict.fromkeys(estimate.spec.region for estimate in found):
+        items = {
+            quantity.item
+            for estimate in found
+            if estimate.spec.region == region
+            for quantity in estimate.quantities
+        }
+        try:
+            answers = tuple(prices_of(sorted(items), region, Account(region_to_ask(region))))
+        except CloudError as error:
+            faults.print(f"ERROR {error}; the table is as it was", markup=False)
+            return False
+        change = store(region, answers, datetime.now(UTC).date())
+        for line in change.lines:
+            notes.print(line, markup=False, highlight=False, soft_wrap=True)
+        for fault in change.faults:
+            faults.print(f"ERROR {fault}", markup=False)
+        good = good and not change.faults
+    return good

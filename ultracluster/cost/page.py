@@ -1,0 +1,180 @@
+"""A cost sheet as text: rows for a table, and a page that is reviewed beside the templates."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from ultracluster.catalogue.prices import HOURS_PER_MONTH, Price, Unit
+from ultracluster.cost.quantities import NOT_COUNTED
+from ultracluster.cost.sheet import Amount, CostSheet, Line, Quantity
+
+CENT: Final = Decimal("0.01")
+TENTH: Final = Decimal("0.1")
+SMALLEST_SHARE: Final = Decimal("0.05")
+DIGITS_OF_A_QUANTITY: Final = 3
+MEASURES: Final = {
+    Unit.HOUR: "",
+    Unit.MONTH: "",
+    Unit.GB: " GB a month",
+    Unit.GB_MONTH: " GB",
+    Unit.IOPS_MONTH: " IOPS",
+    Unit.MBPS_MONTH: " MB/s",
+}
+"""What a quantity of an item is counted in."""
+
+
+def money(usd: Decimal) -> str:
+    """Return USD to the cent, with thousands apart."""
+    return f"{usd.quantize(CENT, ROUND_HALF_UP):,}"
+
+
+def plain(number: Decimal) -> str:
+    """Return a number without trailing zeros, with thousands apart."""
+    text = f"{number:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def counted(quantity: Quantity) -> str:
+    """Return how much of an item is used at full size."""
+    return f"{plain(round(quantity.full, DIGITS_OF_A_QUANTITY))}{MEASURES[quantity.item.unit]}"
+
+
+def percent(share: Decimal) -> str:
+    """Return a share of 0 to 1 in percent."""
+    found = share * 100
+    if 0 < found < SMALLEST_SHARE:
+        return "< 0.1 %"
+    return f"{found.quantize(TENTH, ROUND_HALF_UP)} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a sheet, in words."""
+
+    purpose: str
+    item: str
+    quantity: str
+    unit_price: str
+    per_hour: str
+    per_day: str
+    per_month: str
+    share: str
+    idle_per_day: str
+    source: str
+    """Number of the source below the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that a sheet says."""
+
+    rows: tuple[Row, ...]
+    full: tuple[str, str, str]
+    """The sum at full size for an hour, a day and a month."""
+    idle: tuple[str, str, str]
+    """The same while no node and no job runs."""
+    sources: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    unpriced: tuple[str, ...]
+    not_counted: tuple[str, ...]
+
+
+def page(sheet: CostSheet) -> Page:
+    """Return what a sheet says, in words."""
+    sources = tuple(dict.fromkeys(_source(line.price, sheet.region) for line in sheet.lines))
+    quantities = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
+    return Page(
+        rows=tuple(_row(line, sheet, sources) for line in sheet.lines),
+        full=_amounts(sheet.full),
+        idle=_amounts(sheet.idle),
+        sources=sources,
+        assumptions=tuple(f"{q.purpose}: {q.assumption}" for q in quantities if q.assumption),
+        unpriced=tuple(f"{q.purpose}: {counted(q)} of {q.item.name}" for q in sheet.unpriced),
+        not_counted=NOT_COUNTED,
+    )
+
+
+def _row(line: Line, sheet: CostSheet, sources: Sequence[str]) -> Row:
+    hour, day, month = _amounts(line.full)
+    return Row(
+        purpose=line.quantity.purpose,
+        item=line.quantity.item.name,
+        quantity=counted(line.quantity),
+        unit_price=f"{plain(line.price.usd)} / {line.quantity.item.unit}",
+        per_hour=hour,
+        per_day=day,
+        per_month=month,
+        share=percent(sheet.share(line)),
+        idle_per_day=money(line.idle.per_day),
+        source=str(sources.index(_source(line.price, sheet.region)) + 1),
+    )
+
+
+def _amounts(amount: Amount) -> tuple[str, str, str]:
+    return money(amount.per_hour), money(amount.per_day), money(amount.per_month)
+
+
+def _source(price: Price, region: str) -> str:
+    """Return where a price is from, with its day and how far it is to be trusted."""
+    parts = [price.source]
+    if price.date:
+        parts.append(price.date)
+    if price.confidence != "stated":
+        parts.append(f"confidence {price.confidence}")
+    if price.region != region:
+        parts.append(f"price of {price.region}")
+    if price.gone_since is not None:
+        parts.append(f"no longer on the Price List since {price.gone_since}")
+    return "; ".join(parts)
+
+
+INTRODUCTION: Final = f"""\
+Written by `make golden`; write nothing here by hand. USD, without taxes and discounts; a month has
+{HOURS_PER_MONTH} hours. Full size is every node and every SageMaker instance at the same time.
+Confidence: A the Price List API, B a table of AWS's own software, C a third party's copy.
+"""
+TITLES: Final = (
+    *("what for", "item", "quantity", "price of one"),
+    *("USD/hour", "USD/day", "USD/month", "share", "idle USD/day", "source"),
+)
+
+
+def markdown(name: str, sheet: CostSheet, limits: Sequence[str]) -> str:
+    """Return the sheet of an environment as a page.
+
+    Args:
+        name: the environment's.
+        sheet: what it costs.
+        limits: sentences about its ceiling and budget.
+    """
+    return "\n".join(_lines(name, sheet, limits)) + "\n"
+
+
+def _lines(name: str, sheet: CostSheet, limits: Sequence[str]) -> Iterator[str]:
+    found = page(sheet)
+    yield f"# What {name} costs in {sheet.region}"
+    yield f"\n{INTRODUCTION}"
+    yield f"| {' | '.join(TITLES)} |"
+    yield f"| --- | --- |{' ---: |' * (len(TITLES) - 2)}"
+    for row in found.rows:
+        cells = (
+            *(row.purpose, f"`{row.item}`", row.quantity, row.unit_price),
+            *(row.per_hour, row.per_day, row.per_month, row.share, row.idle_per_day),
+            f"[{row.source}]",
+        )
+        yield f"| {' | '.join(cells)} |"
+    full = " | ".join(f"**{text}**" for text in found.full)
+    yield f"| **at full size** | | | | {full} | | **{found.idle[1]}** | |"
+    yield f"| idle | | | | {' | '.join(found.idle)} | | | |\n"
+    yield from (f"{limit}\n" for limit in limits)
+    yield "Sources:\n"
+    yield from (f"{index}. {text}" for index, text in enumerate(found.sources, start=1))
+    for title, texts in (
+        ("Without a known price, and in no sum", found.unpriced),
+        ("Assumptions", found.assumptions),
+        ("Not counted", found.not_counted),
+    ):
+        if texts:
+            yield f"\n{title}:\n"
+            yield from (f"- {text}" for text in texts)

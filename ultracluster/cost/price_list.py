@@ -1,0 +1,170 @@
+"""What the Price List API answers, read into prices: one for an item, or why there is none."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from ultracluster.aws import Cloud
+from ultracluster.catalogue.prices import Item
+from ultracluster.cost.query import UNITS, Query, query
+
+FIRST: Final = "0"
+"""Where the first tier of a price begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The price of an item."""
+
+    item: Item
+    usd: Decimal
+    date: str | None
+    """Day on which AWS published it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An item that the list was asked for and does not have."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """An item of which no product of the list is known."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An answer that is no price."""
+
+    item: Item
+    reason: str
+
+
+Answer = Listed | Gone | NotAsked | Unreadable
+
+
+class _UnreadableError(ValueError):
+    """An answer that is not of the documented form."""
+
+
+def prices_of(items: Iterable[Item], region: str, cloud: Cloud) -> Iterator[Answer]:
+    """Yield what the list says of each item in a Region.
+
+    Raises:
+        CloudError: where AWS refuses the call or cannot be reached.
+    """
+    asked: dict[tuple[str, tuple[tuple[str, str], ...]], list[Any]] = {}
+    for item in items:
+        question = query(item)
+        if question is None:
+            yield NotAsked(item)
+            continue
+        key = (question.service, tuple(sorted(question.filters.items())))
+        if key not in asked:
+            asked[key] = _products(question, region, cloud)
+        try:
+            yield _answer(item, question, region, asked[key])
+        except _UnreadableError as error:
+            yield Unreadable(item, str(error))
+
+
+def _products(question: Query, region: str, cloud: Cloud) -> list[Any]:
+    filters = {"regionCode": region, **question.filters}
+    answer = cloud.ask(
+        "pricing",
+        "get_products",
+        ServiceCode=question.service,
+        FormatVersion="aws_v1",
+        Filters=[
+            {"Type": "TERM_MATCH", "Field": field, "Value": value}
+            for field, value in filters.items()
+        ],
+    )
+    found = answer.get("PriceList", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _answer(item: Item, question: Query, region: str, products: list[Any]) -> Answer:
+    meant = [
+        document
+        for document in map(_document, products)
+        if question.means(_attributes(document)) and _is_of(document, region)
+    ]
+    found = {
+        (usd, _date(document))
+        for document in meant
+        for usd in _first_tier(document, UNITS[item.unit])
+    }
+    if not meant:
+        return Gone(item)
+    values = {usd for usd, _ in found}
+    if not values:
+        raise _UnreadableError(f"the list has it without a price in USD for one {item.unit}")
+    if len(values) > 1:
+        shown = ", ".join(str(usd) for usd in sorted(values))
+        raise _UnreadableError(f"the list has several prices for it ({shown} USD)")
+    dates = sorted(date for _, date in found if date is not None)
+    return Listed(item, values.pop(), dates[-1] if dates else None)
+
+
+def _document(product: Any) -> Mapping[str, Any]:
+    try:
+        document = json.loads(product) if isinstance(product, str) else product
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError("the list answered something that is no JSON") from error
+    return _mapping(document, "a product")
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _UnreadableError(f"the list answered {what} that is not of the documented form")
+    return value
+
+
+def _attributes(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    product = _mapping(document.get("product"), "a product")
+    return _mapping(product.get("attributes"), "attributes")
+
+
+def _is_of(document: Mapping[str, Any], region: str) -> bool:
+    return str(_attributes(document).get("regionCode", region)) == region
+
+
+def _date(document: Mapping[str, Any]) -> str | None:
+    published = document.get("publicationDate")
+    return published[:10] if isinstance(published, str) else None
+
+
+def _first_tier(document: Mapping[str, Any], units: tuple[str, ...]) -> Iterator[Decimal]:
+    """Yield the on-demand prices in USD of the first tier that costs something."""
+    terms = _mapping(document.get("terms"), "terms").get("OnDemand", {})
+    for term in _mapping(terms, "terms").values():
+        dimensions = _mapping(_mapping(term, "terms").get("priceDimensions"), "prices")
+        tiers: list[tuple[Decimal, Decimal]] = []
+        for entry in dimensions.values():
+            dimension = _mapping(entry, "prices")
+            if dimension.get("unit") not in units:
+                continue
+            usd = _mapping(dimension.get("pricePerUnit"), "prices").get("USD")
+            if usd is not None:
+                tiers.append((_number(dimension.get("beginRange") or FIRST), _number(usd)))
+        # A first tier that is free (CloudWatch's first GB) is not what more of it costs.
+        paid = [usd for _, usd in sorted(tiers) if usd > 0]
+        if paid:
+            yield paid[0]
+
+
+def _number(text: Any) -> Decimal:
+    try:
+        number = Decimal(str(text))
+    except InvalidOperation as error:
+        raise _UnreadableError(f'the list has "{str(text)[:40]}" where a number belongs') from error
+    if not number.is_finite() or number < 0:
+        raise _UnreadableError(f'the list has "{str(text)[:40]}" where a price belongs')
+    return number.normalize()

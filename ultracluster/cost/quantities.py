@@ -1,0 +1,285 @@
+"""How much of what an environment uses, at full size and idle.
+
+Full size is every node and every SageMaker instance at the same time: the environment admits
+both at once, and a ceiling that a user can pass by using what is there would be none. What no
+field says (traffic, log volume, data in S3) is an assumption, and the quantity carries it.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, Protocol
+
+from ultracluster.catalogue import prices
+from ultracluster.cost.sheet import Quantity
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.slurm import SlurmSpec
+
+NONE: Final = Decimal(0)
+
+# Traffic of a node or SageMaker instance, in GB a month: assumptions of this project (2026-11-24),
+# to be replaced by what Cost Explorer shows after a week. Data and image layers come through the
+# S3 gateway endpoint and from Lustre, which charge no traffic.
+NAT_GB_PER_NODE: Final = 30
+ENDPOINT_GB_PER_NODE: Final = 30
+FLOW_LOG_GB_PER_NODE: Final = 3
+DAYS: Final = 30
+"""Days that a month of traffic is spread over, to tell what so many days of logs hold."""
+
+DATA_GB_WITHOUT_LINK: Final = 100
+"""GB assumed in the data bucket where the file system is not linked to it: job outputs."""
+TIERING_GB_PER_MBPS: Final = 25
+"""GB assumed in an Intelligent-Tiering file system for each MB/s bought: 100 TB at 4,000 MB/s."""
+CACHE_GIB_PER_MBPS: Final = Decimal(131072) / 4000
+"""Largest SSD read cache: 131,072 GiB for every 4,000 MB/s (FSx API, LustreReadCacheConfiguration,
+botocore 1.44.5). How large a proportional one is stands nowhere; UNVERIFIED (2026-11-24)."""
+HDD_CACHE_SHARE: Final = Decimal("0.2")
+"""SSD cache in front of HDD: 20 % of the capacity (aws.amazon.com/fsx/lustre/pricing, stored copy
+read 2026-11-24)."""
+KEYS: Final = 2
+"""One key for the log groups, one for the data."""
+
+NOT_COUNTED: Final = (
+    "data transfer out of the Region and between zones",
+    "requests to S3, KMS and ECR; ECR image storage; rotated key material",
+    "CloudWatch metrics, and logs other than flow logs",
+    "SageMaker's own storage volumes",
+    "what no charge is known of: AWS Budgets, gateway endpoints, placement groups, EFA",
+    "taxes, support plans, discounts and free tiers",
+)
+"""What a sheet leaves out; small against nodes and storage, or nothing that a spec tells of."""
+
+
+class SageMaker(Protocol):
+    """How many instances training jobs use."""
+
+    @property
+    def instances(self) -> int:
+        """Most instances at a time."""
+
+
+class Environment(Protocol):
+    """What a bill needs to know of an environment."""
+
+    @property
+    def nodes(self) -> NodesSpec:
+        """The EC2 nodes."""
+
+    @property
+    def storage(self) -> LustreSpec:
+        """The shared file system."""
+
+    @property
+    def network(self) -> NetworkSpec | ExistingNetworkSpec:
+        """The VPC."""
+
+    @property
+    def sagemaker(self) -> SageMaker:
+        """SageMaker training jobs."""
+
+    @property
+    def slurm(self) -> SlurmSpec | None:
+        """Slurm on the nodes."""
+
+
+def bill(environment: Environment) -> tuple[Quantity, ...]:
+    """Return the bill of quantities of an environment, nodes first."""
+    nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
+    busy = nodes.count + jobs
+    return (
+        *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
+        *(() if slurm is None else _slurm_of(slurm, nodes)),
+        *sagemaker_quantities(nodes, jobs),
+        *lustre_quantities(environment.storage),
+        *bucket_quantities(environment.storage),
+        *network_quantities(environment.network, busy),
+        _kept(prices.KMS_KEY, KEYS, "keys of log groups and of data"),
+    )
+
+
+def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quantity]:
+    """Yield the nodes by the way they are paid for, and their root volumes.
+
+    Args:
+        nodes: the nodes.
+        least_nodes: how many of them run without a job.
+    """
+    count, least = Decimal(nodes.count), Decimal(least_nodes)
+    if nodes.capacity_block is not None:
+        yield Quantity(
+            prices.capacity_block(nodes.instance_type),
+            count,
+            count,
+            "nodes",
+            "a Capacity Block is paid in advance, used or not",
+        )
+    elif nodes.capacity_reservation is not None:
+        yield Quantity(
+            prices.on_demand(nodes.instance_type),
+            count,
+            count,
+            "nodes, reserved",
+            "a capacity reservation is charged as if its instances ran, used or not",
+        )
+    else:
+        item = prices.on_demand(nodes.instance_type)
+        yield Quantity(item, count, least, "nodes", f"idle: scaled to {least_nodes or 'zero'}")
+    volumes, kept = (number * nodes.root_volume_gib for number in (count, least))
+    yield Quantity(prices.GP3_STORAGE, volumes, kept, "root volumes", "they end with their nodes")
+
+
+def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
+    """Yield the instances of SageMaker training jobs."""
+    ml_type = nodes.instance.sagemaker_training_type
+    if instances and ml_type is not None:
+        yield Quantity(
+            prices.sagemaker_training(ml_type),
+            Decimal(instances),
+            NONE,
+            "SageMaker training jobs",
+            "at the same time as all nodes; idle: no job runs",
+        )
+
+
+def lustre_quantities(storage: LustreSpec) -> Iterator[Quantity]:
+    """Yield what is bought of FSx, all of it charged whether anybody reads or not."""
+    if storage.storage_type == "INTELLIGENT_TIERING":
+        throughput = storage.throughput_capacity_mbps or 0
+        yield _kept(prices.LUSTRE_TIERING_THROUGHPUT, throughput, "Lustre throughput")
+        yield _kept(
+            prices.lustre_storage(storage.deployment_type, storage.storage_type, None),
+            throughput * TIERING_GB_PER_MBPS,
+            "Lustre storage",
+            f"it grows with its data; {TIERING_GB_PER_MBPS} GB for each MB/s assumed",
+        )
+        if storage.data_read_cache == "PROPORTIONAL_TO_THROUGHPUT_CAPACITY":
+            cache = throughput * CACHE_GIB_PER_MBPS
+            bound = "the largest that there is; an upper bound"
+            yield _kept(prices.LUSTRE_READ_CACHE, cache, "Lustre read cache", bound)
+    else:
+        capacity = storage.capacity_gib or 0
+        item = prices.lustre_storage(
+            storage.deployment_type, storage.storage_type, storage.per_unit_storage_throughput
+        )
+        yield _kept(item, capacity, "Lustre storage")
+        if storage.drive_cache_type == "READ":
+            cache_gib = capacity * HDD_CACHE_SHARE
+            yield _kept(prices.LUSTRE_HDD_CACHE, cache_gib, "Lustre read cache")
+    if isinstance(storage.metadata_iops, int):
+        yield _kept(
+            prices.LUSTRE_METADATA_IOPS,
+            storage.metadata_iops,
+            "Lustre metadata",
+            "all of them charged; an upper bound, some may be included",
+        )
+    if storage.automatic_backup_retention_days:
+        yield _kept(
+            prices.LUSTRE_BACKUP,
+            storage.capacity_gib or 0,
+            "Lustre backups",
+            "one full copy; later ones are incremental",
+        )
+
+
+def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
+    """Yield what lies in the data bucket."""
+    linked = any(repository.bucket_name is None for repository in storage.data_repositories)
+    if linked and storage.capacity_gib is not None:
+        assumption = "as much as the file system holds, which is linked to it"
+        yield _kept(prices.S3_STORAGE, storage.capacity_gib, "data bucket", assumption)
+    else:
+        assumption = f"{DATA_GB_WITHOUT_LINK} GB of job outputs assumed"
+        yield _kept(prices.S3_STORAGE, DATA_GB_WITHOUT_LINK, "data bucket", assumption)
+
+
+def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
+    """Yield NAT, endpoints and flow logs.
+
+    Args:
+        network: the VPC.
+        busy: nodes and SageMaker instances at full size, which traffic grows with.
+    """
+    if isinstance(network, NetworkSpec) and network.public_subnet_cidr is not None:
+        yield _kept(prices.NAT_GATEWAY, 1, "NAT gateway")
+        yield _kept(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway")
+        yield _traffic(prices.NAT_DATA, busy, NAT_GB_PER_NODE, "traffic through NAT")
+    if network.interface_endpoints:
+        # They are in the first training subnet alone, so in one zone each.
+        count = len(network.interface_endpoints)
+        yield _kept(prices.ENDPOINT, count, "interface endpoints, in one zone")
+        yield _traffic(prices.ENDPOINT_DATA, busy, ENDPOINT_GB_PER_NODE, "traffic to endpoints")
+    if isinstance(network, NetworkSpec):
+        yield _traffic(prices.LOGS_INGESTED, busy, FLOW_LOG_GB_PER_NODE, "flow logs")
+        days = network.flow_log_retention_days
+        yield Quantity(
+            prices.LOGS_STORED,
+            Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS,
+            NONE,
+            f"flow logs, kept {days} days",
+            "uncompressed: an upper bound",
+        )
+
+
+def slurm_quantities(
+    *,
+    size: str,
+    instances: int,
+    least_nodes: int,
+    accounting: bool,
+    login_instance_type: str | None,
+    login_nodes: int,
+    login_volume_gib: int,
+) -> Iterator[Quantity]:
+    """Yield what AWS PCS and login nodes add to the compute nodes.
+
+    What PCS charges for (controller, managed instances, accounting) is known; its prices are not
+    (2026-11-24), so that an environment with Slurm states them.
+
+    Args:
+        size: of the PCS cluster, `SMALL`, `MEDIUM` or `LARGE`.
+        instances: compute nodes at full size.
+        least_nodes: how many of them run without a job.
+        accounting: whether PCS keeps the accounting database.
+        login_instance_type: EC2 type of the login nodes.
+        login_nodes: how many of them run all the time.
+        login_volume_gib: root volume of each.
+    """
+    yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
+    managed, always = Decimal(instances + login_nodes), Decimal(least_nodes + login_nodes)
+    yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
+    if accounting:
+        yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
+    if login_instance_type is not None and login_nodes:
+        yield _kept(prices.on_demand(login_instance_type), login_nodes, "login nodes")
+        volumes = login_nodes * login_volume_gib
+        yield _kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
+
+
+def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
+    """Return how many nodes run without a job; a spec that asks for more than all is refused."""
+    return 0 if slurm is None else min(slurm.least_nodes, nodes.count)
+
+
+def _slurm_of(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
+    return slurm_quantities(
+        size=slurm.cluster_size(nodes.count),
+        instances=nodes.count,
+        least_nodes=_always(slurm, nodes),
+        accounting=slurm.accounting_days is not None,
+        login_instance_type=slurm.sound_login_type,
+        login_nodes=slurm.login_instances,
+        login_volume_gib=nodes.root_volume_gib,
+    )
+
+
+def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:
+    assumption = f"{each} GB a month assumed for each node and job instance"
+    return Quantity(item, Decimal(busy * each), NONE, purpose, assumption)
+
+
+def _kept(
+    item: prices.Item, quantity: int | Decimal, purpose: str, assumption: str = ""
+) -> Quantity:
+    """Return a quantity that is charged all the time."""
+    return Quantity(item, Decimal(quantity), Decimal(quantity), purpose, assumption)

@@ -1,0 +1,278 @@
+"""Amazon FSx for Lustre: file systems and data repository associations.
+
+What is modelled: the rules of creation, the network interfaces in the subnet (which keep its
+groups and subnet from being deleted), the describe calls, tags, growth. What is not: the minutes
+that AWS takes (here everything is available at once), backups, tasks, and file systems other
+than Lustre, which are stored as they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.emulator import semantics, wire
+from ultracluster.emulator.ledger import Ledger, Record, Scope, tags_of
+from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+
+FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
+ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
+INTERFACES: Final = 2
+"""Interfaces of a file system. AWS's number grows with the capacity and is not documented."""
+
+
+@dataclass(frozen=True)
+class FileSystems:
+    """`AWS::FSx::FileSystem`."""
+
+    ledger: Ledger
+    network: Network
+
+    def create(self, order: Order) -> Resource:
+        """Make a file system, with its interfaces, where rules and groups permit it."""
+        given = dict(order.properties)
+        subnet_ids = [str(subnet_id) for subnet_id in given.get("SubnetIds") or ()]
+        subnets = [required_subnet(self.network, "Fsx", each) for each in subnet_ids]
+        semantics.require_file_system(given)
+        groups = required_groups(
+            self.network,
+            "Fsx",
+            [str(each) for each in given.get("SecurityGroupIds") or ()],
+            str(subnets[0]["VpcId"]),
+        )
+        if given.get("FileSystemType") == semantics.LUSTRE:
+            semantics.require_lustre_traffic(groups, str(subnets[0]["CidrBlock"]))
+        file_system_id = f"fs-{hexadecimal()}"
+        interfaces = [
+            self.network.add_interface(
+                subnet_ids[0],
+                [str(group["GroupId"]) for group in groups],
+                f"Created by Amazon FSx for file system {file_system_id}",
+                "amazon-fsx",
+            )
+            for _ in range(INTERFACES)
+        ]
+        scope = order.scope
+        record = Record(FILE_SYSTEM, file_system_id, scope, given)
+        record.state = {"interfaces": interfaces, "vpc": subnets[0]["VpcId"]}
+        record.attributes = {
+            "Id": file_system_id,
+            "DNSName": f"{file_system_id}.fsx.{scope.region}.amazonaws.com",
+            "LustreMountName": hexadecimal(8),
+            "ResourceARN": scope.arn("fsx", f"file-system/{file_system_id}"),
+            "RootVolumeId": "",
+        }
+        self.ledger.keep(record)
+        return Resource(file_system_id, dict(record.attributes))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change a file system; its capacity can only grow."""
+        record = _required(self.ledger, order.scope, FILE_SYSTEM, physical_id)
+        given = dict(order.properties)
+        semantics.require_file_system(given)
+        before, after = previous.get("StorageCapacity"), given.get("StorageCapacity")
+        if isinstance(before, int) and isinstance(after, int) and after < before:
+            raise ServiceError(
+                "Fsx",
+                "BadRequest",
+                f"The requested storage capacity {after} GiB must be greater than the current "
+                f"{before} GiB",
+            )
+        _require_unchanged_fabric(previous, given)
+        record.properties = given
+        return Resource(physical_id, dict(record.attributes))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove a file system with its interfaces and associations."""
+        record = self.ledger.forget(order.scope, FILE_SYSTEM, physical_id)
+        if record is None:
+            return
+        self.network.remove_interfaces(record.state["interfaces"])
+        for association in list(self.ledger.of_type(order.scope, ASSOCIATION)):
+            if association.properties["FileSystemId"] == physical_id:
+                self.ledger.forget(order.scope, ASSOCIATION, association.physical_id)
+
+
+@dataclass(frozen=True)
+class Associations:
+    """`AWS::FSx::DataRepositoryAssociation`."""
+
+    ledger: Ledger
+
+    def create(self, order: Order) -> Resource:
+        """Associate a bucket prefix with a path of a file system."""
+        given = dict(order.properties)
+        file_system = _required(self.ledger, order.scope, FILE_SYSTEM, str(given["FileSystemId"]))
+        others = [
+            record.properties
+            for record in self.ledger.of_type(order.scope, ASSOCIATION)
+            if record.properties["FileSystemId"] == given["FileSystemId"]
+        ]
+        semantics.require_associations(file_system.properties, [*others, given])
+        association_id = f"dra-{hexadecimal()}"
+        arn = order.scope.arn("fsx", f"association/{given['FileSystemId']}/{association_id}")
+        record = Record(ASSOCIATION, association_id, order.scope, given)
+        record.attributes = {"AssociationId": association_id, "ResourceARN": arn}
+        self.ledger.keep(record)
+        return Resource(association_id, dict(record.attributes))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the import and export policies."""
+        del previous
+        record = _required(self.ledger, order.scope, ASSOCIATION, physical_id)
+        record.properties = dict(order.properties)
+        return Resource(physical_id, dict(record.attributes))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove the association."""
+        self.ledger.forget(order.scope, ASSOCIATION, physical_id)
+
+
+@dataclass(frozen=True)
+class Api:
+    """FSx's own API over the same records."""
+
+    ledger: Ledger
+    file_systems: FileSystems
+
+    @property
+    def operations(self) -> Mapping[str, wire.Operation]:
+        """The operations that are answered, by name."""
+        return {
+            "DescribeFileSystems": self.describe_file_systems,
+            "DescribeDataRepositoryAssociations": self.describe_associations,
+            "UpdateFileSystem": self.update_file_system,
+            "DeleteFileSystem": self.delete_file_system,
+            "ListTagsForResource": self.list_tags,
+        }
+
+    def describe_file_systems(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer DescribeFileSystems."""
+        wanted = arguments.get("FileSystemIds") or ()
+        for file_system_id in wanted:
+            _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
+        rows = [
+            _file_system(record)
+            for record in self.ledger.of_type(scope, FILE_SYSTEM)
+            if not wanted or record.physical_id in wanted
+        ]
+        return {"FileSystems": rows}
+
+    def describe_associations(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer DescribeDataRepositoryAssociations, with its `file-system-id` filter."""
+        wanted = arguments.get("AssociationIds") or ()
+        file_systems = {
+            value
+            for each in arguments.get("Filters") or ()
+            if each.get("Name") == "file-system-id"
+            for value in each.get("Values") or ()
+        }
+        rows = [
+            _association(record)
+            for record in self.ledger.of_type(scope, ASSOCIATION)
+            if (not wanted or record.physical_id in wanted)
+            and (not file_systems or record.properties["FileSystemId"] in file_systems)
+        ]
+        return {"Associations": rows}
+
+    def update_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer UpdateFileSystem: a change that no stack knows of, which drift then shows."""
+        record = _required(self.ledger, scope, FILE_SYSTEM, arguments["FileSystemId"])
+        changed = {
+            **record.properties,
+            **{
+                name: arguments[name]
+                for name in ("StorageCapacity", "StorageType")
+                if arguments.get(name) is not None
+            },
+            "LustreConfiguration": {
+                **(record.properties.get("LustreConfiguration") or {}),
+                **(arguments.get("LustreConfiguration") or {}),
+            },
+        }
+        order = Order(FILE_SYSTEM, scope, "", record.physical_id, changed)
+        self.file_systems.update(record.physical_id, order, record.properties)
+        return {"FileSystem": _file_system(record)}
+
+    def delete_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer DeleteFileSystem: the way to end a file system that outlived its stack."""
+        file_system_id = arguments["FileSystemId"]
+        record = _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
+        order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
+        self.file_systems.delete(file_system_id, order)
+        return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
+
+    def list_tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer ListTagsForResource."""
+        resource_id = str(arguments["ResourceARN"]).rsplit("/", 1)[-1]
+        kind = ASSOCIATION if resource_id.startswith("dra-") else FILE_SYSTEM
+        record = _required(self.ledger, scope, kind, resource_id)
+        return {"Tags": tags_of(record.properties)}
+
+
+def _file_system(record: Record) -> dict[str, Any]:
+    given = record.properties
+    configuration: dict[str, Any] = dict(given.get("LustreConfiguration") or {})
+    log = configuration.get("LogConfiguration")
+    configuration.setdefault("DeploymentType", "SCRATCH_1")
+    configuration.setdefault("DataCompressionType", "NONE")
+    configuration["MountName"] = record.attributes["LustreMountName"]
+    if isinstance(log, Mapping) and log.get("Destination"):
+        # FSx answers a log group's ARN without the `:*` that CloudFormation's attribute ends in.
+        configuration["LogConfiguration"] = {
+            **log,
+            "Destination": str(log["Destination"]).removesuffix(":*"),
+        }
+    return {
+        "OwnerId": record.scope.account,
+        "CreationTime": record.created,
+        "FileSystemId": record.physical_id,
+        "FileSystemType": given.get("FileSystemType"),
+        "FileSystemTypeVersion": given.get("FileSystemTypeVersion"),
+        "Lifecycle": "AVAILABLE",
+        "StorageCapacity": given.get("StorageCapacity"),
+        "StorageType": given.get("StorageType", "SSD"),
+        "VpcId": record.state["vpc"],
+        "SubnetIds": given.get("SubnetIds"),
+        "NetworkInterfaceIds": record.state["interfaces"],
+        "DNSName": record.attributes["DNSName"],
+        "KmsKeyId": given.get("KmsKeyId"),
+        "ResourceARN": record.attributes["ResourceARN"],
+        "Tags": tags_of(given),
+        "LustreConfiguration": configuration,
+    }
+
+
+def _association(record: Record) -> dict[str, Any]:
+    return {
+        **record.properties,
+        "AssociationId": record.physical_id,
+        "ResourceARN": record.attributes["ResourceARN"],
+        "Lifecycle": "AVAILABLE",
+        "CreationTime": record.created,
+        "Tags": tags_of(record.properties),
+    }
+
+
+def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Record:
+    record = ledger.find(scope, kind, physical_id)
+    if record is None:
+        noun, code = (
+            ("File system", "FileSystemNotFound")
+            if kind == FILE_SYSTEM
+            else (
+                "Data repository association",
+                "DataRepositoryAssociationNotFound",
+            )
+        )
+        raise ServiceError("Fsx", code, f"{noun} '{physical_id}' does not exist.")
+    return record
+
+
+def _require_unchanged_fabric(previous: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse what UpdateFileSystem has no member for and CloudFormation does not replace for."""
+    before, after = (each.get("LustreConfiguration") or {} for each in (previous, given))
+    if before.get("EfaEnabled", False) != after.get("EfaEnabled", False):
+        raise ServiceError(
+            "Fsx", "BadRequest", "EfaEnabled cannot be changed once a file system exists"
+        )

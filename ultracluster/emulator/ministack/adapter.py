@@ -1,0 +1,228 @@
+"""Puts this project's services, types and checks into MiniStack."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ultracluster.emulator import fsx, hyperpod, images, pcs, wire, zones
+from ultracluster.emulator.faults import Faults
+from ultracluster.emulator.ledger import Ledger
+from ultracluster.emulator.ministack import (
+    auto_scaling,
+    batch_types,
+    buckets,
+    describes,
+    drift,
+    exports,
+    internals,
+    launch_templates,
+    roles,
+    security_groups,
+    state_machines,
+    templates,
+    vpc,
+)
+from ultracluster.emulator.ministack import subnets as vpc_subnets
+from ultracluster.emulator.ministack.budget_types import Budget
+from ultracluster.emulator.ministack.calls import guard, offer
+from ultracluster.emulator.ministack.ec2_types import (
+    ElasticIp,
+    FlowLog,
+    NatGateway,
+    NetworkInterface,
+    PlacementGroup,
+)
+from ultracluster.emulator.ministack.handlers import Entry, Table
+from ultracluster.emulator.ministack.security_groups import (
+    SecurityGroupRule,
+    VpcWithDefaultGroup,
+    require_new_group,
+)
+from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
+from ultracluster.emulator.provisioning import Provisioner, ServiceError
+from ultracluster.emulator.quotas import ServiceQuotas
+from ultracluster.emulator.report import Journal, Realisation
+from ultracluster.emulator.reservations import RESERVATION, Reservations
+from ultracluster.emulator.schema_only import SchemaOnly
+from ultracluster.emulator.training_jobs import TrainingJobs
+
+AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
+
+
+class Adapter:
+    """Everything that is put into one MiniStack."""
+
+    def __init__(self, faults: Faults, journal: Journal) -> None:
+        self._faults = faults
+        self._journal = journal
+        self._ledger = Ledger()
+        self._network = vpc.Ec2Network()
+        self._reservations = Reservations(self._ledger, self._network)
+        self._hyperpod = hyperpod.HyperPodClusters(self._ledger, self._network)
+        self._file_systems = fsx.FileSystems(self._ledger, self._network)
+
+    def install(self) -> None:
+        """Put everything in; once per process."""
+        internals.ec2._zone_name_for_az_id = _zone_name
+        internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
+        describes.offer_all()
+        launch_templates.install()
+        vpc.guard_deletes()
+        security_groups.install()
+        batch_types.install()
+        buckets.install()
+        self._offer_reservations()
+        guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
+        self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
+        self._offer("pcs", pcs.Api(self._ledger).operations)
+        jobs = TrainingJobs(self._ledger, self._network, self._faults)
+        state_machines.install(jobs)
+        self._offer("sagemaker", {**self._hyperpod.operations, **jobs.operations})
+        self._offer("service-quotas", ServiceQuotas().operations)
+        entries = {
+            **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
+            **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
+        }
+        drift.install(self._ledger)
+        exports.install()
+        templates.install()
+        Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
+
+    def _services(self) -> Mapping[str, Provisioner]:
+        endpoints = vpc_subnets.EndpointInterfaces(self._network)
+        return {
+            "AWS::EC2::EIP": ElasticIp(),
+            "AWS::EC2::NatGateway": NatGateway(self._network),
+            "AWS::EC2::FlowLog": FlowLog(),
+            "AWS::EC2::NetworkInterface": NetworkInterface(self._network),
+            "AWS::EC2::PlacementGroup": PlacementGroup(self._network, self._require_empty),
+            "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
+            "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
+            "AWS::EC2::SecurityGroup": Wrapped(
+                existing("AWS::EC2::SecurityGroup"),
+                check=require_new_group,
+                guard=vpc.require_group_free,
+            ),
+            "AWS::EC2::Subnet": Wrapped(
+                existing("AWS::EC2::Subnet"),
+                check=vpc_subnets.require_subnet,
+                create_check=vpc_subnets.require_free_range,
+                guard=vpc.require_subnet_free,
+                addition=vpc_subnets.subnet_attributes,
+            ),
+            "AWS::EC2::VPC": Wrapped(
+                VpcWithDefaultGroup(existing("AWS::EC2::VPC")),
+                guard=vpc.require_vpc_free,
+                addition=vpc_subnets.vpc_attributes,
+            ),
+            "AWS::EC2::VPCEndpoint": Wrapped(
+                existing("AWS::EC2::VPCEndpoint"), guard=endpoints.remove, addition=endpoints.put
+            ),
+            "AWS::EC2::LaunchTemplate": Wrapped(
+                existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
+            ),
+            "AWS::AutoScaling::AutoScalingGroup": Wrapped(
+                existing("AWS::AutoScaling::AutoScalingGroup"),
+                check=auto_scaling.require_sound,
+                addition=auto_scaling.complete,
+            ),
+            "AWS::S3::Bucket": Wrapped(
+                existing("AWS::S3::Bucket"),
+                guard=buckets.require_empty,
+                addition=buckets.apply_settings,
+            ),
+            "AWS::StepFunctions::StateMachine": Wrapped(
+                existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
+            ),
+            **batch_types.provisioners(),
+            "AWS::Budgets::Budget": Budget(),
+            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
+            "AWS::IAM::InstanceProfile": NamedByAttribute(
+                existing("AWS::IAM::InstanceProfile"), _profile_arn
+            ),
+        }
+
+    def _modelled(self) -> Mapping[str, Provisioner]:
+        return {
+            RESERVATION: self._reservations,
+            fsx.FILE_SYSTEM: self._file_systems,
+            fsx.ASSOCIATION: fsx.Associations(self._ledger),
+            pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
+            pcs.NODE_GROUP: pcs.Children(
+                self._ledger, pcs.NODE_GROUP, pcs.require_node_group(self._network)
+            ),
+            pcs.QUEUE: pcs.Children(self._ledger, pcs.QUEUE, pcs.require_queue(self._ledger)),
+            hyperpod.CLUSTER: self._hyperpod,
+        }
+
+    def _offer_reservations(self) -> None:
+        answers = {
+            "DescribeCapacityReservations": self._reservations.describe,
+            "CreateCapacityReservation": self._reservations.create_by_call,
+            "ModifyCapacityReservation": self._reservations.modify,
+            "CancelCapacityReservation": self._reservations.cancel,
+        }
+        for name, answer in answers.items():
+            offer(name, _in_scope(answer))
+
+    def _require_empty(self, name: str) -> None:
+        group = self._network.placement_group(name)
+        if group is None:
+            return
+        running = [
+            instance["InstanceId"]
+            for instance in internals.ec2._instances.values()
+            if (instance.get("Placement") or {}).get("GroupName") == group["GroupName"]
+            and instance["State"]["Name"] != "terminated"
+        ]
+        if running or self._reservations.active_in(internals.current_scope(), group):
+            raise ServiceError(
+                "Ec2",
+                "InvalidPlacementGroup.InUse",
+                f"The placement group '{group['GroupName']}' is in use and may not be deleted.",
+            )
+
+    def _offer(self, service: str, operations: Mapping[str, wire.Operation]) -> None:
+        """Let a service's API be answered; MiniStack routes by the target's prefix."""
+
+        async def answer(
+            method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
+        ) -> tuple[int, dict[str, str], bytes]:
+            del method, path, query
+            target = headers.get("x-amz-target", "")
+            status, text = wire.json_answer(
+                service, operations, target, body, internals.current_scope()
+            )
+            return status, dict(AMZ_JSON), text
+
+        prefix = wire.model(service).metadata["targetPrefix"]
+        internals.app.SERVICE_REGISTRY[service] = {"module": "account"}
+        internals.app.SERVICE_HANDLERS[service] = answer
+        internals.router.SERVICE_PATTERNS[service] = {
+            "target_prefixes": [f"{prefix}."],
+            "host_patterns": [],
+        }
+
+
+class PublicParameters(dict[str, str]):
+    """MiniStack's table of public AMI parameters, computed instead of listed."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the image that a parameter names."""
+        return images.image_id(name or "", internals.current_scope().region) or default
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a name is a public AMI parameter."""
+        return self.get(str(name)) is not None
+
+
+def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    return lambda given: answer(internals.current_scope(), given)
+
+
+def _zone_name(zone_id: str) -> str | None:
+    return zones.zone_name(internals.current_scope().region, zone_id)
+
+
+def _profile_arn(name: str) -> str:
+    profile = internals.iam._instance_profiles.get(name) or {}
+    return str(profile.get("Arn", name))

@@ -1,0 +1,81 @@
+"""MiniStack's EC2 called as boto3 would call it, without a network between."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ultracluster.emulator import wire
+from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.provisioning import ServiceError
+
+Response = tuple[int, dict[str, str], bytes]
+Action = Callable[[wire.Flat], Response]
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+FIRST_ERROR: Final = 400
+XML: Final = {"Content-Type": "text/xml;charset=UTF-8"}
+
+
+def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
+    """Call an EC2 operation and return its answer's members.
+
+    Raises:
+        ServiceError: where EC2 refuses.
+    """
+    internals.ec2._ensure_defaults_initialized()
+    action: Action = internals.ec2._ACTION_MAP[operation]
+    status, _, body = action(wire.ec2_request(operation, arguments))
+    return wire.ec2_result(operation, status, body)
+
+
+def offer(operation: str, handler: Handler) -> None:
+    """Let a handler answer an EC2 operation."""
+
+    def action(flat: wire.Flat) -> Response:
+        try:
+            result = handler(wire.ec2_arguments(operation, flat))
+        except ServiceError as error:
+            return 400, dict(XML), wire.ec2_error(error)
+        return 200, dict(XML), wire.ec2_answer(operation, result)
+
+    internals.ec2._ACTION_MAP[operation] = action
+
+
+def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
+    """Run a check before one of MiniStack's EC2 operations; it raises `ServiceError` to refuse."""
+    inner: Action = internals.ec2._ACTION_MAP[operation]
+
+    def action(flat: wire.Flat) -> Response:
+        try:
+            check(wire.ec2_arguments(operation, flat))
+        except ServiceError as error:
+            return 400, dict(XML), wire.ec2_error(error)
+        return inner(flat)
+
+    internals.ec2._ACTION_MAP[operation] = action
+
+
+def follow(operation: str, effect: Callable[[Mapping[str, Any], dict[str, Any]], None]) -> None:
+    """Let something happen after one of MiniStack's EC2 operations has succeeded."""
+    inner: Action = internals.ec2._ACTION_MAP[operation]
+
+    def action(flat: wire.Flat) -> Response:
+        status, headers, body = inner(flat)
+        if status < FIRST_ERROR:
+            result = wire.ec2_result(operation, status, body)
+            effect(wire.ec2_arguments(operation, flat), result)
+        return status, headers, body
+
+    internals.ec2._ACTION_MAP[operation] = action
+
+
+def tags(resource_id: str) -> list[dict[str, str]]:
+    """Return the tags of an EC2 resource."""
+    found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
+    return [dict(tag) for tag in found]
+
+
+def apply_tags(
+    resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
+) -> None:
+    """Give an EC2 resource the tags of its template."""
+    internals.provisioners._ec2_apply_tags(resource_id, properties, previous)

@@ -1,0 +1,213 @@
+"""EC2 describe calls answered from MiniStack's records with every member and filter.
+
+MiniStack's own answers leave members and filters out (a launch template's `NetworkCardIndex`, an
+endpoint's groups, every filter of DescribeNetworkInterfaces). Its records hold them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ultracluster.emulator import zones
+from ultracluster.emulator.filters import chosen
+from ultracluster.emulator.ministack import internals, security_groups
+from ultracluster.emulator.ministack.calls import offer, tags
+from ultracluster.emulator.ministack.vpc import free_addresses
+
+Row = dict[str, Any]
+
+
+class Description(NamedTuple):
+    """One describe call: where its rows come from and how a request picks among them."""
+
+    operation: str
+    answer: str
+    ids: str
+    key: str
+    missing: str
+    rows: Callable[[], Iterator[Row]]
+
+
+def offer_all() -> None:
+    """Let these rows answer the describe calls."""
+    for description in DESCRIPTIONS:
+        offer(description.operation, _answering(description))
+
+
+def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
+    def answer(arguments: Mapping[str, Any]) -> Row:
+        # Two calls name their filter parameter in the singular.
+        given = {**arguments, "Filters": arguments.get("Filters") or arguments.get("Filter")}
+        rows = chosen(
+            list(description.rows()),
+            given,
+            ids=description.ids,
+            key=description.key,
+            missing=description.missing,
+        )
+        return {description.answer: rows}
+
+    return answer
+
+
+def _stored(store: str, key: str) -> Callable[[], Iterator[Row]]:
+    def rows() -> Iterator[Row]:
+        for record in getattr(internals.ec2, store).values():
+            yield {**record, "Tags": tags(record[key])}
+
+    return rows
+
+
+def _subnets() -> Iterator[Row]:
+    scope = internals.current_scope()
+    for row in _stored("_subnets", "SubnetId")():
+        arn = scope.arn("ec2", f"subnet/{row['SubnetId']}")
+        yield {**row, "AvailableIpAddressCount": free_addresses(row), "SubnetArn": arn}
+
+
+def _interfaces() -> Iterator[Row]:
+    for row in _stored("_network_interfaces", "NetworkInterfaceId")():
+        address = {"PrivateIpAddress": row["PrivateIpAddress"], "Primary": True}
+        yield {**row, "TagSet": row["Tags"], "PrivateIpAddresses": [address]}
+
+
+def _zones() -> Iterator[Row]:
+    region = internals.current_scope().region
+    for zone_id, name in zones.zones(region).items():
+        yield {
+            "ZoneId": zone_id,
+            "ZoneName": name,
+            "State": "available",
+            "RegionName": region,
+            "GroupName": f"{region}-zg-1",
+            "NetworkBorderGroup": region,
+            "OptInStatus": "opt-in-not-required",
+            "ZoneType": "availability-zone",
+        }
+
+
+def _endpoints() -> Iterator[Row]:
+    for row in _stored("_vpc_endpoints", "VpcEndpointId")():
+        policy = row.get("PolicyDocument")
+        groups = internals.ec2._security_groups
+        yield {
+            **row,
+            "PolicyDocument": policy
+            if isinstance(policy, str) or not policy
+            else json.dumps(policy),
+            "Groups": [
+                {"GroupId": each, "GroupName": (groups.get(each) or {}).get("GroupName", each)}
+                for each in row.get("SecurityGroupIds", ())
+            ],
+            "DnsEntries": [
+                {"DnsName": entry.split(":", 1)[-1]} for entry in row.get("DnsEntries", ())
+            ],
+        }
+
+
+def _addresses() -> Iterator[Row]:
+    yield from _stored("_addresses", "AllocationId")()
+
+
+def _groups() -> Iterator[Row]:
+    scope = internals.current_scope()
+    for row in _stored("_security_groups", "GroupId")():
+        arn = scope.arn("ec2", f"security-group/{row['GroupId']}")
+        merged = {
+            name: _merged(row.get(name, ())) for name in ("IpPermissions", "IpPermissionsEgress")
+        }
+        yield {**row, **merged, "SecurityGroupArn": arn}
+
+
+def _merged(rules: Any) -> list[Row]:
+    """Return rules as DescribeSecurityGroups groups them: one entry per protocol and ports."""
+    entries: dict[tuple[Any, ...], Row] = {}
+    account = internals.current_scope().account
+    for rule in rules:
+        key = (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
+        entry = entries.setdefault(
+            key,
+            {"IpProtocol": key[0], "FromPort": key[1], "ToPort": key[2]}
+            | {name: [] for name in security_groups.PEERS},
+        )
+        for name in security_groups.PEERS:
+            entry[name].extend(rule.get(name, ()))
+    for entry in entries.values():
+        entry["UserIdGroupPairs"] = [
+            {"UserId": account, **pair} for pair in entry["UserIdGroupPairs"]
+        ]
+    return list(entries.values())
+
+
+DESCRIPTIONS: Final = (
+    Description(
+        "DescribeSubnets", "Subnets", "SubnetIds", "SubnetId", "InvalidSubnetID.NotFound", _subnets
+    ),
+    Description(
+        "DescribeNetworkInterfaces",
+        "NetworkInterfaces",
+        "NetworkInterfaceIds",
+        "NetworkInterfaceId",
+        "InvalidNetworkInterfaceID.NotFound",
+        _interfaces,
+    ),
+    Description(
+        "DescribeAvailabilityZones", "AvailabilityZones", "ZoneNames", "ZoneName", "", _zones
+    ),
+    Description(
+        "DescribeVpcEndpoints",
+        "VpcEndpoints",
+        "VpcEndpointIds",
+        "VpcEndpointId",
+        "InvalidVpcEndpointId.NotFound",
+        _endpoints,
+    ),
+    Description(
+        "DescribeNatGateways",
+        "NatGateways",
+        "NatGatewayIds",
+        "NatGatewayId",
+        "NatGatewayNotFound",
+        _stored("_nat_gateways", "NatGatewayId"),
+    ),
+    Description(
+        "DescribeFlowLogs",
+        "FlowLogs",
+        "FlowLogIds",
+        "FlowLogId",
+        "",
+        _stored("_flow_logs", "FlowLogId"),
+    ),
+    Description(
+        "DescribeAddresses",
+        "Addresses",
+        "AllocationIds",
+        "AllocationId",
+        "InvalidAllocationID.NotFound",
+        _addresses,
+    ),
+    Description(
+        "DescribeSecurityGroups",
+        "SecurityGroups",
+        "GroupIds",
+        "GroupId",
+        "InvalidGroup.NotFound",
+        _groups,
+    ),
+    Description(
+        "DescribeSecurityGroupRules",
+        "SecurityGroupRules",
+        "SecurityGroupRuleIds",
+        "SecurityGroupRuleId",
+        "InvalidSecurityGroupRuleId.NotFound",
+        security_groups.rows,
+    ),
+    Description(
+        "DescribePlacementGroups",
+        "PlacementGroups",
+        "GroupNames",
+        "GroupName",
+        "InvalidPlacementGroup.Unknown",
+        _stored("_placement_groups", "GroupId"),
+    ),
+)

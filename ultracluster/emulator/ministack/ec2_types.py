@@ -1,0 +1,249 @@
+"""EC2 types whose API MiniStack has and whose CloudFormation it lacks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.calls import apply_tags, ec2
+from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError, tag_specifications
+
+
+class ElasticIp:
+    """`AWS::EC2::EIP`: `Ref` is the address."""
+
+    def create(self, order: Order) -> Resource:
+        """Allocate an address."""
+        tags = tag_specifications(order.properties, "elastic-ip")
+        answer = ec2("AllocateAddress", Domain="vpc", TagSpecifications=tags or None)
+        return Resource(
+            answer["PublicIp"],
+            {"AllocationId": answer["AllocationId"], "PublicIp": answer["PublicIp"]},
+        )
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the tags."""
+        address = _address(physical_id)
+        allocation_id = str(address.get("AllocationId"))
+        apply_tags(allocation_id, order.properties, previous)
+        return Resource(physical_id, {"AllocationId": allocation_id, "PublicIp": physical_id})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Release the address, unless something uses it."""
+        del order
+        address = _address(physical_id)
+        if address.get("AssociationId"):
+            raise ServiceError(
+                "Ec2",
+                "InvalidIPAddress.InUse",
+                f"Address {address['AllocationId']} is in use.",
+            )
+        if address:
+            ec2("ReleaseAddress", AllocationId=address["AllocationId"])
+
+
+class NatGateway:
+    """`AWS::EC2::NatGateway`, with its interface and its address."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def create(self, order: Order) -> Resource:
+        """Make a gateway, put its interface into the subnet and its address on it."""
+        properties = order.properties
+        subnet_id = str(properties.get("SubnetId"))
+        required_subnet(self._network, "Ec2", subnet_id)
+        allocation_id = properties.get("AllocationId")
+        address = _allocation(allocation_id) if allocation_id else None
+        answer = ec2(
+            "CreateNatGateway",
+            SubnetId=subnet_id,
+            AllocationId=allocation_id,
+            ConnectivityType=properties.get("ConnectivityType"),
+            TagSpecifications=tag_specifications(properties, "natgateway") or None,
+        )
+        gateway_id = answer["NatGateway"]["NatGatewayId"]
+        interface_id = self._network.add_interface(
+            subnet_id, [], f"Interface for NAT Gateway {gateway_id}", "amazon-nat"
+        )
+        record = internals.ec2._nat_gateways[gateway_id]
+        record["NatGatewayAddresses"] = [
+            {
+                "AllocationId": allocation_id,
+                "PublicIp": address and address["PublicIp"],
+                "NetworkInterfaceId": interface_id,
+                "IsPrimary": True,
+                "Status": "succeeded",
+            }
+        ]
+        if address is not None:
+            address["AssociationId"] = f"eipassoc-{interface_id.removeprefix('eni-')}"
+            address["NetworkInterfaceId"] = interface_id
+        return Resource(gateway_id, {"NatGatewayId": gateway_id, "EniId": interface_id})
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the tags."""
+        apply_tags(physical_id, order.properties, previous)
+        record = internals.ec2._nat_gateways[physical_id]
+        interface_id = record["NatGatewayAddresses"][0]["NetworkInterfaceId"]
+        return Resource(physical_id, {"NatGatewayId": physical_id, "EniId": interface_id})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Take the gateway down and give its address back."""
+        del order
+        record = internals.ec2._nat_gateways.get(physical_id)
+        if record is None or record["State"] == "deleted":
+            return
+        ec2("DeleteNatGateway", NatGatewayId=physical_id)
+        for each in record.get("NatGatewayAddresses", ()):
+            self._network.remove_interfaces([each["NetworkInterfaceId"]])
+            address = internals.ec2._addresses.get(each["AllocationId"])
+            if address is not None:
+                address["AssociationId"] = address["NetworkInterfaceId"] = None
+
+
+class FlowLog:
+    """`AWS::EC2::FlowLog`."""
+
+    def create(self, order: Order) -> Resource:
+        """Start a flow log."""
+        given = order.properties
+        answer = ec2(
+            "CreateFlowLogs",
+            ResourceIds=[given["ResourceId"]],
+            ResourceType=given["ResourceType"],
+            TrafficType=given.get("TrafficType"),
+            LogGroupName=given.get("LogGroupName"),
+            LogDestination=given.get("LogDestination"),
+            LogDestinationType=given.get("LogDestinationType"),
+            DeliverLogsPermissionArn=given.get("DeliverLogsPermissionArn"),
+            TagSpecifications=tag_specifications(given, "vpc-flow-log") or None,
+        )
+        flow_log_id = answer["FlowLogIds"][0]
+        record = internals.ec2._flow_logs[flow_log_id]
+        for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
+            record[name] = given.get(name)
+        apply_tags(flow_log_id, given)
+        return Resource(flow_log_id, {"Id": flow_log_id})
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the tags."""
+        apply_tags(physical_id, order.properties, previous)
+        return Resource(physical_id, {"Id": physical_id})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Stop the flow log."""
+        del order
+        ec2("DeleteFlowLogs", FlowLogIds=[physical_id])
+
+
+class PlacementGroup:
+    """`AWS::EC2::PlacementGroup`: `Ref` is the generated name."""
+
+    def __init__(self, network: Network, require_free: Callable[[str], None]) -> None:
+        self._network = network
+        self._require_free = require_free
+
+    def create(self, order: Order) -> Resource:
+        """Make a group."""
+        given = order.properties
+        ec2(
+            "CreatePlacementGroup",
+            GroupName=order.generated_name,
+            Strategy=given.get("Strategy"),
+            PartitionCount=given.get("PartitionCount"),
+            TagSpecifications=tag_specifications(given, "placement-group") or None,
+        )
+        group = self._network.placement_group(order.generated_name) or {}
+        attributes = {"GroupName": order.generated_name, "GroupId": group.get("GroupId")}
+        return Resource(order.generated_name, attributes)
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Nothing of a group can be changed in place."""
+        del previous
+        group = self._network.placement_group(physical_id)
+        if group is None:
+            return self.create(order)
+        return Resource(physical_id, {"GroupName": physical_id, "GroupId": group["GroupId"]})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Delete a group that is empty."""
+        del order
+        if self._network.placement_group(physical_id) is not None:
+            self._require_free(physical_id)
+            ec2("DeletePlacementGroup", GroupName=physical_id)
+
+
+class NetworkInterface:
+    """`AWS::EC2::NetworkInterface`."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def create(self, order: Order) -> Resource:
+        """Put an interface into a subnet."""
+        given = order.properties
+        subnet = required_subnet(self._network, "Ec2", str(given["SubnetId"]))
+        groups = required_groups(
+            self._network, "Ec2", given.get("GroupSet") or (), str(subnet["VpcId"])
+        )
+        interface_id = self._network.add_interface(
+            str(given["SubnetId"]),
+            [group["GroupId"] for group in groups],
+            str(given.get("Description", "")),
+            "",
+        )
+        record = internals.ec2._network_interfaces[interface_id]
+        record["InterfaceType"] = given.get("InterfaceType", "interface")
+        apply_tags(interface_id, given)
+        return Resource(interface_id, _interface_attributes(record))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change groups, description and tags."""
+        record = internals.ec2._network_interfaces[physical_id]
+        record["Description"] = str(order.properties.get("Description", ""))
+        record["Groups"] = [
+            {"GroupId": each, "GroupName": (self._network.group(each) or {}).get("GroupName", each)}
+            for each in order.properties.get("GroupSet") or ()
+        ] or record["Groups"]
+        apply_tags(physical_id, order.properties, previous)
+        return Resource(physical_id, _interface_attributes(record))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove the interface."""
+        del order
+        self._network.remove_interfaces([physical_id])
+
+
+def _interface_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Id": record["NetworkInterfaceId"],
+        "PrimaryPrivateIpAddress": record["PrivateIpAddress"],
+        "SecondaryPrivateIpAddresses": [],
+        "VpcId": record["VpcId"],
+    }
+
+
+def _address(public_ip: str) -> dict[str, Any]:
+    for record in internals.ec2._addresses.values():
+        if record["PublicIp"] == public_ip:
+            found: dict[str, Any] = record
+            return found
+    return {}
+
+
+def _allocation(allocation_id: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)
+    if found is None:
+        raise ServiceError(
+            "Ec2",
+            "InvalidAllocationID.NotFound",
+            f"The allocation ID '{allocation_id}' does not exist",
+        )
+    if found.get("AssociationId"):
+        raise ServiceError(
+            "Ec2",
+            "Resource.AlreadyAssociated",
+            f"Elastic IP address [{allocation_id}] is already associated",
+        )
+    return found

@@ -1,0 +1,197 @@
+"""What AWS puts into the runtimes of Lambda functions, so that custom resources really run.
+
+AWS's Node runtimes hold the SDK (`@aws-sdk/client-*`) and `cfn-response`, its Python runtimes
+boto3 and `cfnresponse`. Here boto3 is real; the Node clients are small ones that ask this server
+to make the call with boto3; the two response modules do what AWS's do. A streamed answer (an S3
+object's body) arrives in Node as text.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ultracluster.emulator import wire
+from ultracluster.emulator.ledger import Scope
+from ultracluster.emulator.ministack import internals
+
+TARGET: Final = "EmulatorSdk"
+
+CLIENTS: Final = {
+    # package, botocore's name, class: those that aws-cdk-lib 2.275.0's own functions import.
+    "client-ec2": ("ec2", "EC2"),
+    "client-s3": ("s3", "S3"),
+    "client-iam": ("iam", "IAM"),
+    "client-sts": ("sts", "STS"),
+    "client-kms": ("kms", "KMS"),
+    "client-ecr": ("ecr", "ECR"),
+    "client-ssm": ("ssm", "SSM"),
+    "client-fsx": ("fsx", "FSx"),
+    "client-sns": ("sns", "SNS"),
+    "client-sagemaker": ("sagemaker", "SageMaker"),
+    "client-cloudwatch-logs": ("logs", "CloudWatchLogs"),
+}
+
+SDK_JS: Final = """\
+const http = require("http");
+module.exports = (service, name, operations) => {
+  const call = (operation, input) => new Promise((resolve, reject) => {
+    const env = process.env;
+    const to = new URL(env.AWS_ENDPOINT_URL);
+    const scope = [env.AWS_ACCESS_KEY_ID, "20260101", env.AWS_REGION, service, "aws4_request"];
+    const body = JSON.stringify(input || {});
+    const request = http.request({
+      hostname: to.hostname, port: to.port, method: "POST", path: "/",
+      headers: {
+        "content-type": "application/x-amz-json-1.1",
+        "content-length": Buffer.byteLength(body),
+        "x-amz-target": `TARGET.${service}:${operation}`,
+        ...(env.AWS_SESSION_TOKEN && { "x-amz-security-token": env.AWS_SESSION_TOKEN }),
+        authorization: `AWS4-HMAC-SHA256 Credential=${scope.join("/")}, ` +
+          "SignedHeaders=host, Signature=emulated",
+      },
+    }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => {
+        const answer = JSON.parse(Buffer.concat(chunks).toString() || "{}");
+        if (response.statusCode < 400) return resolve(answer);
+        const error = new Error(answer.message);
+        error.name = error.code = error.Code = answer.__type;
+        reject(error);
+      });
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+  class Client { constructor() { this.config = {}; } send(command) { return command.run(); } }
+  const exported = { __esModule: true, [name]: class extends Client {}, [`${name}Client`]: Client };
+  for (const operation of operations) {
+    exported[`${operation}Command`] = class {
+      constructor(input) { this.input = input; }
+      run() { return call(operation, this.input); }
+    };
+    exported[name].prototype[operation[0].toLowerCase() + operation.slice(1)] =
+      (input) => call(operation, input);
+  }
+  return exported;
+};
+""".replace("TARGET", TARGET)
+
+RESPONSE_JS: Final = """\
+exports.SUCCESS = "SUCCESS";
+exports.FAILED = "FAILED";
+exports.send = (event, context, status, data, id, noEcho) => {
+  const body = JSON.stringify({
+    Status: status, Reason: `See the log stream ${context.logStreamName}`,
+    PhysicalResourceId: id || context.logStreamName, StackId: event.StackId,
+    RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId,
+    NoEcho: noEcho || false, Data: data,
+  });
+  return fetch(event.ResponseURL, { method: "PUT", body })
+    .then(() => context.done && context.done());
+};
+"""
+
+RESPONSE_PY: Final = '''\
+"""What AWS's Python runtimes hold under this name (Lambda guide, "cfn-response module")."""
+import json
+import urllib.request
+
+SUCCESS = "SUCCESS"
+FAILED = "FAILED"
+
+
+def send(event, context, status, data, physicalResourceId=None, noEcho=False, reason=None):
+    body = {
+        "Status": status,
+        "Reason": reason or f"See the log stream {context.log_stream_name}",
+        "PhysicalResourceId": physicalResourceId or context.log_stream_name,
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "NoEcho": noEcho,
+        "Data": data,
+    }
+    request = urllib.request.Request(
+        event["ResponseURL"], json.dumps(body).encode(), {"content-type": ""}, method="PUT"
+    )
+    urllib.request.urlopen(request).close()
+'''
+
+
+def install(folder: Path) -> None:
+    """Write the modules into a folder, and let functions find them."""
+    node, python = folder / "node_modules", folder / "python"
+    clients = node / "@aws-sdk"
+    clients.mkdir(parents=True)
+    python.mkdir()
+    (node / "emulator-sdk.js").write_text(SDK_JS)
+    (node / "cfn-response.js").write_text(RESPONSE_JS)
+    (python / "cfnresponse.py").write_text(RESPONSE_PY)
+    for package, (service, name) in CLIENTS.items():
+        (clients / package).mkdir()
+        (clients / package / "index.js").write_text(_client(service, name))
+    os.environ["NODE_PATH"] = str(node)
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(python), os.environ.get("PYTHONPATH", "")))
+    internals.app.SERVICE_REGISTRY[TARGET] = {"module": "account"}
+    internals.app.SERVICE_HANDLERS[TARGET] = _answer
+    internals.router.SERVICE_PATTERNS[TARGET] = {
+        "target_prefixes": [f"{TARGET}."],
+        "host_patterns": [],
+    }
+
+
+def _client(service: str, name: str) -> str:
+    operations = json.dumps(wire.model(service).operation_names)
+    return (
+        f'module.exports = require("../../emulator-sdk.js")("{service}", "{name}", {operations});'
+    )
+
+
+async def _answer(
+    method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any
+) -> tuple[int, dict[str, str], bytes]:
+    del method, path, query
+    service, operation = headers["x-amz-target"].removeprefix(f"{TARGET}.").split(":")
+    scope = internals.current_scope()
+    status, answer = await asyncio.to_thread(
+        _call, scope, service, operation, json.loads(body or b"{}")
+    )
+    text = json.dumps(answer, default=_text).encode()
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, text
+
+
+def _call(
+    scope: Scope, service: str, operation: str, arguments: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    client: Any = boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+        region_name=scope.region,
+        aws_access_key_id=scope.account,
+        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature  # noqa: S106 - the emulator checks no signature
+        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
+    )
+    try:
+        answer: dict[str, Any] = client._make_api_call(operation, dict(arguments))
+    except ClientError as error:
+        found = error.response["Error"]
+        return 400, {"__type": found["Code"], "message": found["Message"]}
+    except BotoCoreError as error:
+        return 400, {"__type": type(error).__name__, "message": str(error)}
+    return 200, answer
+
+
+def _text(value: Any) -> Any:
+    if hasattr(value, "read"):
+        value = value.read()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

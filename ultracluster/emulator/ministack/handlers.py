@@ -1,0 +1,222 @@
+"""CloudFormation's table of resource types, with this project's entries and checks.
+
+Every type of the registry gets an entry. Each entry, MiniStack's own included, then checks the
+properties against the registry, raises injected faults, completes `Fn::GetAtt`, and notes in the
+journal what stands behind the type.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from ultracluster.emulator import schemas
+from ultracluster.emulator.attributes import completed
+from ultracluster.emulator.faults import Faults
+from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.provisioning import Order, Provisioner, Resource
+from ultracluster.emulator.report import Journal, Realisation
+
+Properties = Mapping[str, Any]
+Answer = tuple[str, dict[str, Any]]
+
+SYSTEM_TAG: Final = "aws:cloudformation:"
+CLOUDFORMATION_ITSELF: Final = "AWS::CloudFormation::"
+SAME_NAMED_ATTRIBUTES: Final = {
+    # Attributes that the resource references document although the registry lists the property
+    # as one that can be written (AWS::EC2::VPC and AWS::EC2::Subnet, "Return values").
+    "AWS::EC2::VPC": ("CidrBlock",),
+    "AWS::EC2::Subnet": ("AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "VpcId"),
+    "AWS::EC2::SecurityGroup": ("GroupId", "VpcId"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands behind a type."""
+
+    provisioner: Provisioner
+    realisation: Realisation
+
+
+class Table:
+    """Builds CloudFormation's table of resource types."""
+
+    def __init__(self, faults: Faults, journal: Journal) -> None:
+        self._faults = faults
+        self._journal = journal
+
+    def install(self, entries: Mapping[str, Entry], otherwise: Provisioner) -> None:
+        """Put our entries, MiniStack's and the schema-only ones under the same checks."""
+        table = internals.provisioners._RESOURCE_HANDLERS
+        for type_name in schemas.all_types() - set(table) - set(entries):
+            # Reading 1,500 schemas takes seconds: such a type is registered when first created.
+            table[type_name] = self._checked(type_name, Entry(otherwise, Realisation.SCHEMA_ONLY))
+        for type_name, entry in entries.items():
+            table[type_name] = self._checked(type_name, entry)
+            register(type_name)
+        for type_name, handler in list(table.items()):
+            if type_name in entries or not _has_own_handler(type_name, handler):
+                continue
+            checked = self._checked(type_name, Entry(Existing(handler), Realisation.SERVICE))
+            if "update" not in handler:
+                # MiniStack then creates anew, except where nothing but tags changed.
+                del checked["update"], checked["update_with_logical_id"]
+            table[type_name] = {**handler, **checked}
+
+    def _checked(self, type_name: str, entry: Entry) -> dict[str, Any]:
+        def create(logical_id: str, properties: Properties, stack_name: str) -> Answer:
+            order = _order(type_name, logical_id, properties, stack_name)
+            if entry.realisation is Realisation.SCHEMA_ONLY:
+                register(type_name)
+            self._check(order, "create")
+            resource = entry.provisioner.create(order)
+            self._journal.created(type_name, entry.realisation)
+            return self._answer(order, resource, entry)
+
+        def update(
+            physical_id: str,
+            old: Properties,
+            new: Properties,
+            stack_name: str,
+            logical_id: str | None = None,
+        ) -> Answer:
+            order = _order(type_name, logical_id or physical_id, new, stack_name)
+            self._check(order, "update")
+            if self._replaces(order, old, entry):
+                answer: Answer = internals.provisioners._replace_resource(
+                    type_name, physical_id, old, new, stack_name, logical_id
+                )
+                return answer
+            previous = schemas.coerced(type_name, old, order.scope.region)
+            resource = entry.provisioner.update(physical_id, order, previous)
+            return self._answer(order, resource, entry)
+
+        def delete(physical_id: str, properties: Properties, logical_id: str | None = None) -> None:
+            order = _order(type_name, logical_id or physical_id, properties, "")
+            self._faults.check(type_name, "delete", order.logical_id)
+            entry.provisioner.delete(physical_id, order)
+
+        return {
+            "create": create,
+            "update": update,
+            "update_with_logical_id": True,
+            "delete": delete,
+            "delete_with_logical_id": True,
+        }
+
+    def _check(self, order: Order, operation: str) -> None:
+        self._faults.check(order.type_name, operation, order.logical_id)
+        own = _without_system_tags(order.properties)
+        problems = schemas.problems(order.type_name, own, order.scope.region)
+        if problems:
+            raise ValueError(
+                f"Properties validation failed for resource {order.logical_id} with message: "
+                + "; ".join(problems)
+            )
+
+    def _answer(self, order: Order, resource: Resource, entry: Entry) -> Answer:
+        schema = schemas.schema(order.type_name, order.scope.region)
+        attributes = dict(resource.attributes)
+        for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
+            if name in order.properties:
+                attributes.setdefault(name, order.properties[name])
+        if schema is not None:
+            attributes, invented = completed(schema, order, resource.physical_id, attributes)
+            if invented and entry.realisation is not Realisation.SCHEMA_ONLY:
+                self._journal.invented(order.type_name, invented)
+        return resource.physical_id, attributes
+
+    def _replaces(self, order: Order, old: Properties, entry: Entry) -> bool:
+        """Whether a nested create-only property changed; the engine itself sees only outer ones."""
+        if isinstance(entry.provisioner, Existing):
+            return False
+        previous = schemas.coerced(order.type_name, old, order.scope.region)
+        return bool(
+            schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
+        )
+
+
+class Existing:
+    """A handler of MiniStack's own, seen as a provisioner."""
+
+    def __init__(self, handler: Mapping[str, Any]) -> None:
+        self._handler = dict(handler)
+
+    def create(self, order: Order) -> Resource:
+        """Call the handler's create."""
+        created = self._handler["create"](
+            order.logical_id, dict(order.properties), order.stack_name
+        )
+        return Resource(*created)
+
+    def update(self, physical_id: str, order: Order, previous: Properties) -> Resource:
+        """Call the handler's update."""
+        update: Callable[..., Answer] = self._handler["update"]
+        arguments = [physical_id, dict(previous), dict(order.properties), order.stack_name]
+        if self._handler.get("update_with_logical_id"):
+            arguments.append(order.logical_id)
+        return Resource(*update(*arguments))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Call the handler's delete."""
+        arguments: list[Any] = [physical_id, dict(order.properties)]
+        if self._handler.get("delete_with_logical_id"):
+            arguments.append(order.logical_id)
+        self._handler["delete"](*arguments)
+
+
+def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
+    return (
+        type_name in schemas.all_types()
+        and not type_name.startswith(CLOUDFORMATION_ITSELF)
+        and {"create", "delete"} <= set(handler)
+        and "delete_with_logical_id" not in handler
+    )
+
+
+@cache
+def register(type_name: str) -> None:
+    """Tell MiniStack which properties replace a type, name it and tag it."""
+    schema = schemas.any_schema(type_name)
+    if schema is None or type_name.startswith(CLOUDFORMATION_ITSELF):
+        return
+    provisioners = internals.provisioners
+    outer = tuple(path[0] for path in schema.create_only if len(path) == 1)
+    nested = tuple(sorted({path[0] for path in schema.create_only if len(path) > 1} - set(outer)))
+    provisioners._REPLACING_PROPERTIES[type_name] = outer
+    if nested:
+        provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_name] = nested
+    if schema.custom_name:
+        provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {"name": schema.custom_name}
+    if schema.tags:
+        provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags
+
+
+def _order(type_name: str, logical_id: str, properties: Properties, stack_name: str) -> Order:
+    scope = internals.current_scope()
+    name: str = internals.provisioners._physical_name(stack_name, logical_id)
+    coerced = schemas.coerced(type_name, properties, scope.region)
+    return Order(type_name, scope, stack_name, logical_id, coerced, name)
+
+
+def _without_system_tags(properties: Properties) -> dict[str, Any]:
+    """Leave out the tags that CloudFormation adds itself: the registry's patterns forbid `aws:`."""
+    own = {
+        name: _own_tags(value) if name.endswith("Tags") else value
+        for name, value in properties.items()
+    }
+    # A property that holds nothing but system tags was not in the template.
+    return {name: value for name, value in own.items() if value or not properties[name]}
+
+
+def _own_tags(value: Any) -> Any:
+    if isinstance(value, list):
+        return [
+            tag
+            for tag in value
+            if not (isinstance(tag, Mapping) and str(tag.get("Key")).startswith(SYSTEM_TAG))
+        ]
+    if isinstance(value, Mapping):
+        return {key: item for key, item in value.items() if not key.startswith(SYSTEM_TAG)}
+    return value

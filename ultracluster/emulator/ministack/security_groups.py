@@ -1,0 +1,250 @@
+"""Security groups and their rules, through EC2's API and through CloudFormation."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.calls import apply_tags, ec2, offer, tags
+from ultracluster.emulator.provisioning import Order, Provisioner, Resource, ServiceError
+
+EVERYTHING: Final = "-1"
+PEERS: Final = {
+    "IpRanges": "CidrIp",
+    "Ipv6Ranges": "CidrIpv6",
+    "PrefixListIds": "PrefixListId",
+    "UserIdGroupPairs": "GroupId",
+}
+STORES: Final = {"Ingress": "IpPermissions", "Egress": "IpPermissionsEgress"}
+
+Rule = dict[str, Any]
+
+
+def install() -> None:
+    """Let authorize and revoke calls work rule by rule, as EC2's do."""
+    for direction in STORES:
+        offer(f"AuthorizeSecurityGroup{direction}", _authorizing(direction))
+        offer(f"RevokeSecurityGroup{direction}", _revoking(direction))
+
+
+class SecurityGroupRule:
+    """`AWS::EC2::SecurityGroupIngress` or `…Egress`: `Ref` is the rule's id."""
+
+    def __init__(self, direction: str) -> None:
+        self._direction = direction
+
+    def create(self, order: Order) -> Resource:
+        """Authorize the rule; a rule that exists already is refused, as EC2 does."""
+        answer = ec2(
+            f"AuthorizeSecurityGroup{self._direction}",
+            GroupId=order.properties["GroupId"],
+            IpPermissions=[_permission(order.properties)],
+        )
+        rule_id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+        return Resource(rule_id, {"Id": rule_id})
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the description, the one property that does not replace a rule."""
+        del previous
+        group = _group(order.properties["GroupId"])
+        for rule in group[STORES[self._direction]]:
+            if rule.get("SecurityGroupRuleId") == physical_id:
+                rule.update(_permission(order.properties))
+        return Resource(physical_id, {"Id": physical_id})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Revoke the rule; one that is gone, or whose group is, is no error."""
+        try:
+            ec2(
+                f"RevokeSecurityGroup{self._direction}",
+                GroupId=order.properties["GroupId"],
+                SecurityGroupRuleIds=[physical_id],
+            )
+        except ServiceError as error:
+            if not error.code.endswith("NotFound"):
+                raise
+
+
+class VpcWithDefaultGroup:
+    """`AWS::EC2::VPC`, whose default group lets its members talk, as every VPC's does."""
+
+    def __init__(self, inner: Provisioner) -> None:
+        self._inner = inner
+
+    def create(self, order: Order) -> Resource:
+        """Make the VPC and the ingress rule of its default group."""
+        resource = self._inner.create(order)
+        group_id = resource.attributes["DefaultSecurityGroup"]
+        permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
+        ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[permission])
+        return resource
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Update the VPC."""
+        return self._inner.update(physical_id, order, previous)
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Delete the VPC."""
+        self._inner.delete(physical_id, order)
+
+
+def require_new_group(order: Order) -> None:
+    """Refuse a group in a VPC that does not exist.
+
+    Raises:
+        ServiceError: with EC2's wording.
+    """
+    vpc_id = order.properties.get("VpcId")
+    if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
+        raise ServiceError("Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
+
+
+def rows() -> Iterator[Rule]:
+    """Yield every rule as DescribeSecurityGroupRules does."""
+    for group_id, group in internals.ec2._security_groups.items():
+        for direction, store in STORES.items():
+            for rule in group.get(store, ()):
+                yield from _rows(str(group_id), direction, rule)
+
+
+def _rows(group_id: str, direction: str, rule: Mapping[str, Any]) -> Iterator[Rule]:
+    scope = internals.current_scope()
+    egress = direction == "Egress"
+    rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)
+    for peer in _singles(rule):
+        yield {
+            "SecurityGroupRuleId": rule_id,
+            "GroupId": group_id,
+            "GroupOwnerId": scope.account,
+            "IsEgress": egress,
+            "IpProtocol": rule.get("IpProtocol", EVERYTHING),
+            "FromPort": rule.get("FromPort", -1),
+            "ToPort": rule.get("ToPort", -1),
+            "SecurityGroupRuleArn": scope.arn("ec2", f"security-group-rule/{rule_id}"),
+            "Tags": tags(rule_id),
+            **_peer(peer, scope.account),
+        }
+
+
+def _peer(rule: Mapping[str, Any], account: str) -> Rule:
+    name, entry = next((name, rule[name][0]) for name in PEERS if rule.get(name))
+    value, described = entry.get(PEERS[name]), {"Description": entry.get("Description")}
+    if name == "UserIdGroupPairs":
+        reference = {"GroupId": value, "UserId": entry.get("UserId", account)}
+        return {"ReferencedGroupInfo": reference, **described}
+    member = {"IpRanges": "CidrIpv4", "Ipv6Ranges": "CidrIpv6"}.get(name, "PrefixListId")
+    return {member: value, **described}
+
+
+def _authorizing(direction: str) -> Any:
+    def authorize(arguments: Mapping[str, Any]) -> Rule:
+        group = _group(arguments.get("GroupId"))
+        store = group[STORES[direction]]
+        wanted = [
+            single for each in arguments.get("IpPermissions") or () for single in _singles(each)
+        ]
+        present = {_identity(single) for rule in store for single in _singles(rule)}
+        for rule in wanted:
+            _require_peer(rule)
+            if _identity(rule) in present:
+                raise ServiceError("Ec2", "InvalidPermission.Duplicate", _duplicate(rule))
+        for rule in wanted:
+            rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(
+                group["GroupId"], direction == "Egress", rule
+            )
+            store.append(rule)
+            for specification in arguments.get("TagSpecifications") or ():
+                apply_tags(rule["SecurityGroupRuleId"], specification)
+        made = [row for rule in wanted for row in _rows(group["GroupId"], direction, rule)]
+        return {"Return": True, "SecurityGroupRules": made}
+
+    return authorize
+
+
+def _revoking(direction: str) -> Any:
+    def revoke(arguments: Mapping[str, Any]) -> Rule:
+        group = _group(arguments.get("GroupId"))
+        egress = direction == "Egress"
+        singles = [
+            {
+                **single,
+                "SecurityGroupRuleId": internals.ec2._sg_rule_id(group["GroupId"], egress, rule),
+            }
+            for rule in group[STORES[direction]]
+            for single in _singles(rule)
+        ]
+        ids = set(arguments.get("SecurityGroupRuleIds") or ())
+        unknown = ids - {rule["SecurityGroupRuleId"] for rule in singles}
+        identities = {
+            _identity(single)
+            for each in arguments.get("IpPermissions") or ()
+            for single in _singles(each)
+        }
+        missing = identities - {_identity(rule) for rule in singles}
+        if unknown or missing:
+            code = "InvalidSecurityGroupRuleId" if unknown else "InvalidPermission"
+            what = f"The security group rule ID '{', '.join(sorted(unknown))}' does not exist"
+            text = what if unknown else "The specified rule does not exist in this security group."
+            raise ServiceError("Ec2", f"{code}.NotFound", text)
+        group[STORES[direction]] = [
+            rule
+            for rule in singles
+            if rule["SecurityGroupRuleId"] not in ids and _identity(rule) not in identities
+        ]
+        return {"Return": True}
+
+    return revoke
+
+
+def _group(group_id: Any) -> Any:
+    group = internals.ec2._security_groups.get(group_id)
+    if group is None:
+        raise ServiceError(
+            "Ec2", "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
+        )
+    return group
+
+
+def _singles(rule: Mapping[str, Any]) -> Iterator[Rule]:
+    """Split a permission into rules with one peer each, which is what EC2 keeps."""
+    shared = {key: rule[key] for key in ("IpProtocol", "SecurityGroupRuleId") if rule.get(key)}
+    if str(rule.get("IpProtocol")) != EVERYTHING:
+        shared |= {key: rule[key] for key in ("FromPort", "ToPort") if rule.get(key) is not None}
+    for name in PEERS:
+        for entry in rule.get(name) or ():
+            yield {**shared, **{other: [] for other in PEERS}, name: [dict(entry)]}
+
+
+def _identity(rule: Mapping[str, Any]) -> tuple[Any, ...]:
+    name = next(name for name in PEERS if rule.get(name))
+    protocol = str(rule.get("IpProtocol"))
+    return (protocol, rule.get("FromPort"), rule.get("ToPort"), name, rule[name][0][PEERS[name]])
+
+
+def _duplicate(rule: Mapping[str, Any]) -> str:
+    protocol, lowest, highest, _, peer = _identity(rule)
+    ports = f"{protocol.upper()}, from port: {lowest}, to port: {highest}"
+    detail = "ALL" if protocol == EVERYTHING else ports
+    return f'the specified rule "peer: {peer}, {detail}, ALLOW" already exists'
+
+
+def _require_peer(rule: Mapping[str, Any]) -> None:
+    for pair in rule["UserIdGroupPairs"]:
+        _group(pair["GroupId"])
+
+
+def _permission(given: Mapping[str, Any]) -> Rule:
+    """Return CloudFormation's properties of a rule as EC2's permission."""
+    permission: Rule = {"IpProtocol": str(given["IpProtocol"])}
+    permission |= {name: int(given[name]) for name in ("FromPort", "ToPort") if name in given}
+    described = {"Description": given["Description"]} if given.get("Description") else {}
+    sources = {
+        "IpRanges": given.get("CidrIp"),
+        "Ipv6Ranges": given.get("CidrIpv6"),
+        "PrefixListIds": given.get("SourcePrefixListId") or given.get("DestinationPrefixListId"),
+        "UserIdGroupPairs": given.get("SourceSecurityGroupId")
+        or given.get("DestinationSecurityGroupId"),
+    }
+    for name, value in sources.items():
+        if value:
+            permission[name] = [{PEERS[name]: value, **described}]
+    return permission

@@ -1,0 +1,70 @@
+"""The web server: MiniStack's application, with the report beside it."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from ultracluster.emulator.faults import Faults
+from ultracluster.emulator.ministack import functions, internals
+from ultracluster.emulator.ministack.adapter import Adapter
+from ultracluster.emulator.report import REPORT_PATH, Journal
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+KEEP_ALIVE_SECONDS: Final = 75
+FIRST_ERROR: Final = 400
+LONGEST_PROBLEM: Final = 500
+NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Unsupported service")
+"""What MiniStack answers where it lacks a call or fails itself."""
+
+
+def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
+    """Answer requests on a listening socket until the process ends."""
+    journal = Journal()
+    Adapter(faults, journal).install()
+    functions.install(state)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.loglevel = "WARNING"
+    config.accesslog = None
+    asyncio.run(hypercorn_serve(_with_report(journal), config))
+
+
+def _with_report(journal: Journal) -> Any:
+    async def application(scope: Message, receive: Any, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == REPORT_PATH:
+            await _answer(send, journal.report().to_json().encode())
+            return
+        await internals.app.app(scope, receive, _watched(scope, send, journal))
+
+    return application
+
+
+def _watched(scope: Message, send: Send, journal: Journal) -> Send:
+    """Note answers that say that the emulation, not the request, is at fault."""
+    failing = False
+
+    async def watched(message: Message) -> None:
+        nonlocal failing
+        if message["type"] == "http.response.start":
+            failing = message["status"] >= FIRST_ERROR
+        elif failing and message.get("body"):
+            text = bytes(message["body"]).decode(errors="replace")
+            if any(sign in text for sign in NOT_EMULATED):
+                journal.problem(f"{scope['method']} {scope['path']}: {text[:LONGEST_PROBLEM]}")
+        await send(message)
+
+    return watched
+
+
+async def _answer(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

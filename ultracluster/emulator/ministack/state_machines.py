@@ -1,0 +1,57 @@
+"""Step Functions' integration with SageMaker training jobs, which MiniStack does not have."""
+
+import json
+from typing import Any, Final
+
+from ultracluster.emulator import wire
+from ultracluster.emulator.casing import camel
+from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.provisioning import Order, ServiceError
+from ultracluster.emulator.training_jobs import TrainingJobs
+
+PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov")
+SYNC: Final = ".sync"
+OVER: Final = ("Completed", "Failed", "Stopped")
+ERRORS: Final = {
+    "ResourceInUse": "SageMaker.ResourceInUseException",
+    "ResourceLimitExceeded": "SageMaker.ResourceLimitExceededException",
+}
+"""How Step Functions names SageMaker's errors; any other is an AmazonSageMakerException."""
+
+
+def install(jobs: TrainingJobs) -> None:
+    """Let state machines start training jobs, and wait for them where `.sync` asks for it."""
+
+    def invoke(resource: str, request: Any) -> dict[str, Any]:
+        return _invoke(jobs, resource, request)
+
+    for partition in PARTITIONS:
+        prefix = f"arn:{partition}:states:::sagemaker:createTrainingJob"
+        internals.stepfunctions._SERVICE_DISPATCH[prefix] = invoke
+
+
+def complete(arn: str, order: Order) -> dict[str, Any]:
+    """Keep a state machine's log settings in the names that DescribeStateMachine has."""
+    stated = order.properties.get("LoggingConfiguration") or {"Level": "OFF"}
+    internals.stepfunctions._state_machines[arn]["loggingConfiguration"] = camel(stated)
+    return {}
+
+
+def _invoke(jobs: TrainingJobs, resource: str, request: Any) -> dict[str, Any]:
+    scope = internals.current_scope()
+    try:
+        wire.require_constraints("sagemaker", "CreateTrainingJob", request)
+        answer = jobs.create(scope, request)
+    except ServiceError as error:
+        name = ERRORS.get(error.code, "SageMaker.AmazonSageMakerException")
+        raise internals.stepfunctions._ExecutionError(name, error.message) from error
+    if not resource.endswith(SYNC):
+        return answer
+    named = {"TrainingJobName": request["TrainingJobName"]}
+    job: dict[str, Any] = {}
+    while job.get("TrainingJobStatus") not in OVER:
+        found = jobs.describe(scope, named)
+        job = wire.answer_members("sagemaker", "DescribeTrainingJob", found)
+    if job["TrainingJobStatus"] != "Completed":
+        raise internals.stepfunctions._ExecutionError("States.TaskFailed", json.dumps(job))
+    return job

@@ -1,0 +1,89 @@
+"""What modelled services need of a VPC: the subnets, groups and interfaces that they live in."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ultracluster.emulator.provisioning import ServiceError
+
+
+class Network(Protocol):
+    """The VPC side of the emulated account, in the account and Region of the current request."""
+
+    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
+        """Return a subnet as DescribeSubnets does."""
+        ...
+
+    def group(self, group_id: str) -> Mapping[str, Any] | None:
+        """Return a security group as DescribeSecurityGroups does."""
+        ...
+
+    def default_group(self, vpc_id: str) -> str:
+        """Return the id of a VPC's default security group."""
+        ...
+
+    def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None:
+        """Return a placement group as DescribePlacementGroups does."""
+        ...
+
+    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
+        """Return a launch template by its id."""
+        ...
+
+    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
+        """Return an instance profile by its name, with its roles."""
+        ...
+
+    def role(self, name: str) -> Mapping[str, Any] | None:
+        """Return a role by its name."""
+        ...
+
+    def add_interface(
+        self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
+    ) -> str:
+        """Put a service's network interface into a subnet and return its id."""
+        ...
+
+    def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
+        """Take a service's interfaces out of their subnets."""
+        ...
+
+
+def addresses(cidr: str) -> int:
+    """Return how many addresses a subnet can give; AWS keeps five (VPC User Guide, "Subnets")."""
+    return ipaddress.ip_network(cidr, strict=False).num_addresses - 5
+
+
+def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[str, Any]:
+    """Return a subnet that a service is told to use.
+
+    Raises:
+        ServiceError: where it does not exist.
+    """
+    subnet = network.subnet(subnet_id)
+    if subnet is None:
+        raise ServiceError(
+            service, "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
+        )
+    return subnet
+
+
+def required_groups(
+    network: Network, service: str, group_ids: Sequence[str], vpc_id: str
+) -> list[Mapping[str, Any]]:
+    """Return the groups that a service is told to use; the VPC's default group where none is.
+
+    Raises:
+        ServiceError: where one does not exist or belongs to another VPC.
+    """
+    found = []
+    for group_id in group_ids or [network.default_group(vpc_id)]:
+        group = network.group(group_id)
+        if group is None or group["VpcId"] != vpc_id:
+            raise ServiceError(
+                service,
+                "InvalidGroup.NotFound",
+                f"The security group '{group_id}' does not exist in VPC '{vpc_id}'",
+            )
+        found.append(group)
+    return found

@@ -1,0 +1,324 @@
+"""AWS Parallel Computing Service: clusters, compute node groups, queues.
+
+Modelled: names, the limits that cannot be raised (10 node groups and 10 queues a cluster), the
+interface in the cluster's subnet, the order of deletion, get and list calls. Not modelled: the
+scheduler and its nodes; an `ACTIVE` group has no instances.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.catalogue.slurm import ROLE_PATH
+from ultracluster.emulator import wire
+from ultracluster.emulator.casing import camel
+from ultracluster.emulator.ledger import Ledger, Record, Scope
+from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+
+CLUSTER: Final = "AWS::PCS::Cluster"
+NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+QUEUE: Final = "AWS::PCS::Queue"
+MOST_CHILDREN: Final = 10
+"""Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
+ROLE_NAME: Final = "AWSPCS"
+MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """`AWS::PCS::Cluster`: `Ref` is the ARN."""
+
+    ledger: Ledger
+    network: Network
+
+    def create(self, order: Order) -> Resource:
+        """Make a cluster, with its controller's interface in the subnet."""
+        given = dict(order.properties)
+        name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
+        _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
+        request = {**camel(given), "clusterName": name}
+        wire.require_constraints("pcs", "CreateCluster", request)
+        networking = given["Networking"]
+        subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
+        groups = required_groups(
+            self.network,
+            "Pcs",
+            [str(each) for each in networking.get("SecurityGroupIds") or ()],
+            str(subnet["VpcId"]),
+        )
+        cluster_id = f"pcs_{hexadecimal(10)}"
+        interface = self.network.add_interface(
+            str(subnet["SubnetId"]),
+            [str(group["GroupId"]) for group in groups],
+            f"AWS PCS cluster {cluster_id}",
+            "amazon-pcs",
+        )
+        arn = order.scope.arn("pcs", f"cluster/{cluster_id}")
+        record = Record(CLUSTER, arn, order.scope, {**given, "Name": name})
+        secret = order.scope.arn("secretsmanager", f"secret:pcs!slurm-secret-{cluster_id}-a1b2c3")
+        record.state = {
+            "id": cluster_id,
+            "interfaces": [interface],
+            "authKey": {"secretArn": secret, "secretVersion": "1"},
+        }
+        record.attributes = _attributes(record)
+        record.attributes["Endpoints"] = []
+        self.ledger.keep(record)
+        return Resource(arn, dict(record.attributes))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the scheduler's settings."""
+        del previous
+        return _updated(self.ledger, physical_id, order)
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove a cluster that has neither node groups nor queues."""
+        record = self.ledger.find(order.scope, CLUSTER, physical_id)
+        if record is None:
+            return
+        if any(
+            _children(self.ledger, order.scope, kind, record.state["id"])
+            for kind in (NODE_GROUP, QUEUE)
+        ):
+            raise ServiceError(
+                "Pcs",
+                "ConflictException",
+                f"Cluster {record.state['id']} still has compute node groups or queues",
+            )
+        self.network.remove_interfaces(record.state["interfaces"])
+        self.ledger.forget(order.scope, CLUSTER, physical_id)
+
+
+@dataclass(frozen=True)
+class Children:
+    """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`: `Ref` is the ARN."""
+
+    ledger: Ledger
+    kind: str
+    require: Callable[[Scope, Mapping[str, Any], Record], None]
+
+    def create(self, order: Order) -> Resource:
+        """Make a node group or a queue in a cluster."""
+        given = dict(order.properties)
+        cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
+        name = str(given.get("Name") or order.generated_name[-25:].lstrip("-0123456789"))
+        siblings = _children(self.ledger, order.scope, self.kind, cluster.state["id"])
+        _require_new_name(self.ledger, order.scope, self.kind, name, cluster.state["id"])
+        if len(siblings) >= MOST_CHILDREN:
+            raise ServiceError(
+                "Pcs",
+                "ServiceQuotaExceededException",
+                f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
+            )
+        self.require(order.scope, given, cluster)
+        child_id = f"pcs_{hexadecimal(10)}"
+        path = f"cluster/{cluster.state['id']}/{NOUNS[self.kind].lower()}/{child_id}"
+        arn = order.scope.arn("pcs", path)
+        properties = {**given, "Name": name, "ClusterId": cluster.state["id"]}
+        record = Record(self.kind, arn, order.scope, properties)
+        record.state = {"id": child_id}
+        record.attributes = _attributes(record)
+        self.ledger.keep(record)
+        return Resource(arn, dict(record.attributes))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change what can be changed in place."""
+        del previous
+        return _updated(self.ledger, physical_id, order)
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove a node group or a queue; a node group that a queue uses is refused."""
+        record = self.ledger.find(order.scope, self.kind, physical_id)
+        if record is None:
+            return
+        for queue in self.ledger.of_type(order.scope, QUEUE):
+            users = queue.properties.get("ComputeNodeGroupConfigurations") or ()
+            if any(each.get("ComputeNodeGroupId") == record.state["id"] for each in users):
+                raise ServiceError(
+                    "Pcs",
+                    "ConflictException",
+                    f"Compute node group {record.state['id']} is used by a queue",
+                )
+        self.ledger.forget(order.scope, self.kind, physical_id)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The get and list calls."""
+
+    ledger: Ledger
+
+    @property
+    def operations(self) -> Mapping[str, wire.Operation]:
+        """The operations that are answered, by name."""
+        return {
+            "GetCluster": self._getting(CLUSTER, "clusterIdentifier"),
+            "GetComputeNodeGroup": self._getting(NODE_GROUP, "computeNodeGroupIdentifier"),
+            "GetQueue": self._getting(QUEUE, "queueIdentifier"),
+            "ListClusters": self._listing(CLUSTER),
+            "ListComputeNodeGroups": self._listing(NODE_GROUP),
+            "ListQueues": self._listing(QUEUE),
+            "ListTagsForResource": self._tags,
+        }
+
+    def _getting(self, kind: str, identifier: str) -> wire.Operation:
+        def get(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+            record = found(self.ledger, scope, kind, str(arguments[identifier]))
+            return {NOUNS[kind]: description(record)}
+
+        return get
+
+    def _listing(self, kind: str) -> wire.Operation:
+        def listed(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+            parent = arguments.get("clusterIdentifier")
+            cluster = found(self.ledger, scope, CLUSTER, str(parent)) if parent else None
+            rows = [
+                description(record)
+                for record in self.ledger.of_type(scope, kind)
+                if cluster is None or record.properties["ClusterId"] == cluster.state["id"]
+            ]
+            return {f"{NOUNS[kind]}s": rows}
+
+        return listed
+
+    def _tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        for kind in NOUNS:
+            record = self.ledger.find(scope, kind, str(arguments["resourceArn"]))
+            if record is not None:
+                return {"tags": dict(record.properties.get("Tags") or {})}
+        raise _not_found("resource", str(arguments["resourceArn"]))
+
+
+def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], Record], None]:
+    """Return the rules of a new compute node group."""
+
+    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
+        del scope, cluster
+        for subnet_id in given["SubnetIds"]:
+            required_subnet(network, "Pcs", str(subnet_id))
+        template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
+        if template is not None and network.launch_template(str(template)) is None:
+            raise ServiceError(
+                "Pcs",
+                "InvalidLaunchTemplateId.NotFound",
+                f"The specified launch template, with template ID {template}, does not exist",
+            )
+        _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
+
+    return require
+
+
+def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
+    """Refuse a profile whose role PCS does not take; the profile's own name and path are free.
+
+    CreateComputeNodeGroup, iamInstanceProfileArn (botocore 1.43.106): the role's name starts with
+    AWSPCS, or its path is /aws-pcs/.
+    """
+    name = profile_arn.rsplit("/", 1)[-1]
+    profile = network.instance_profile(name)
+    if profile is None or profile.get("Arn") != profile_arn:
+        raise _refused(f"The instance profile {profile_arn} does not exist")
+    roles = [role for each in profile.get("Roles") or () if (role := network.role(str(each)))]
+    if not roles:
+        raise _refused(f"The instance profile {name} has no role")
+    for role in roles:
+        if not str(role["RoleName"]).startswith(ROLE_NAME) and role.get("Path") != ROLE_PATH:
+            raise _refused(
+                f"The role {role['RoleName']} of instance profile {name} must have a name that "
+                f"starts with {ROLE_NAME} or the path {ROLE_PATH}"
+            )
+
+
+def _refused(message: str) -> ServiceError:
+    return ServiceError("Pcs", "ValidationException", message)
+
+
+def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record], None]:
+    """Return the rules of a new queue."""
+
+    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
+        del cluster
+        for each in given.get("ComputeNodeGroupConfigurations") or ():
+            found(ledger, scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
+
+    return require
+
+
+def description(record: Record) -> dict[str, Any]:
+    """Return a record as the get calls show it."""
+    shown: dict[str, Any] = camel(record.properties)
+    template = record.properties.get("CustomLaunchTemplate")
+    if template:
+        shown["customLaunchTemplate"] = {
+            "id": template.get("TemplateId") or template.get("Id"),
+            "version": template.get("Version"),
+        }
+    if record.type_name == CLUSTER:
+        slurm = shown.get("slurmConfiguration") or {}
+        shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
+        shown["endpoints"] = []
+    moment = record.created.strftime(MOMENT)
+    return {
+        **shown,
+        "id": record.state["id"],
+        "arn": record.physical_id,
+        "status": "ACTIVE",
+        "createdAt": moment,
+        "modifiedAt": moment,
+        "errorInfo": [],
+        "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
+    }
+
+
+def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
+    """Return a record by its id, name or ARN.
+
+    Raises:
+        ServiceError: where there is none.
+    """
+    for record in ledger.of_type(scope, kind):
+        known = (record.state["id"], record.properties["Name"], record.physical_id)
+        if identifier in known:
+            return record
+    raise _not_found(NOUNS[kind], identifier)
+
+
+def _not_found(noun: str, identifier: str) -> ServiceError:
+    return ServiceError(
+        "Pcs", "ResourceNotFoundException", f"The {noun} {identifier} was not found"
+    )
+
+
+def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
+    every = ledger.of_type(scope, kind)
+    return [record for record in every if record.properties["ClusterId"] == cluster_id]
+
+
+def _require_new_name(ledger: Ledger, scope: Scope, kind: str, name: str, cluster_id: str) -> None:
+    for record in ledger.of_type(scope, kind):
+        same_parent = kind == CLUSTER or record.properties["ClusterId"] == cluster_id
+        if record.properties["Name"] == name and same_parent:
+            raise ServiceError(
+                "Pcs", "ConflictException", f"A {NOUNS[kind]} named {name} already exists"
+            )
+
+
+def _updated(ledger: Ledger, physical_id: str, order: Order) -> Resource:
+    record = ledger.find(order.scope, order.type_name, physical_id)
+    if record is None:
+        raise _not_found(NOUNS[order.type_name], physical_id)
+    kept = ("Name", "ClusterId")
+    names = {name: value for name, value in record.properties.items() if name in kept}
+    record.properties = {**order.properties, **names}
+    return Resource(physical_id, dict(record.attributes))
+
+
+def _attributes(record: Record) -> dict[str, Any]:
+    return {
+        "Arn": record.physical_id,
+        "Id": record.state["id"],
+        "Status": "ACTIVE",
+        "ErrorInfo": [],
+    }

@@ -1,0 +1,176 @@
+"""The emulated AWS as a child process that cannot outlive its parent."""
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ultracluster.emulator.report import REPORT_PATH, Report
+
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 5.0
+REPORT_SECONDS: Final = 10.0
+LOOPBACK: Final = "127.0.0.1"
+LOG_TAIL_LINES: Final = 30
+MODULE: Final = "ultracluster.emulator"
+
+
+class EmulatorError(RuntimeError):
+    """The emulator did not start, or has ended; holds the end of its log."""
+
+
+class Emulator:
+    """An emulated AWS on a free port of 127.0.0.1, for as long as the context lasts.
+
+    The child reads from a pipe that only this process holds. When this process stops, even by
+    SIGKILL, the pipe ends and the child removes its state and kills its process group.
+    """
+
+    def __init__(
+        self,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        faults: Path | None = None,
+    ) -> None:
+        self.region = region
+        self.account = account
+        self.endpoint_url = ""
+        self.log_path = Path()
+        self._faults = faults
+        self._process: subprocess.Popen[bytes] | None = None
+        self._state = Path()
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        """Start the child and wait until it answers."""
+        self._state = Path(tempfile.mkdtemp(prefix="emulator-"))
+        self.log_path = self._state / "emulator.log"
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the child."""
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make any SDK, the AWS CLI and the CDK CLI talk to this."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            # Twelve digits as access key id are taken as the account.
+            "AWS_ACCESS_KEY_ID": self.account,
+            "AWS_SECRET_ACCESS_KEY": "emulated",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "CDK_DEFAULT_ACCOUNT": self.account,
+            "CDK_DEFAULT_REGION": self.region,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+        }
+
+    def report(self) -> Report:
+        """Return what stood behind each type that was created."""
+        connection = HTTPConnection(LOOPBACK, self._port, timeout=REPORT_SECONDS)
+        with closing(connection):
+            connection.request("GET", REPORT_PATH)
+            return Report.from_json(connection.getresponse().read())
+
+    def stop(self) -> None:
+        """End the child and everything it started, and remove its state."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def _start(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self._child_environment(),
+                # Ctrl-C in a terminal reaches the whole foreground group; the child is to end
+                # when the parent has cleaned up, not before.
+                start_new_session=True,
+            )
+        self._port = self._named_port(self._process, deadline)
+        self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                self.report()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise EmulatorError(self._failure("did not become ready"))
+
+    def _named_port(self, process: subprocess.Popen[bytes], deadline: float) -> int:
+        if process.stdout is None:
+            raise EmulatorError(self._failure("has no output"))
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise EmulatorError(self._failure("did not name its port"))
+        line = process.stdout.readline().strip()
+        if not line.isdigit():
+            process.wait(STOP_SECONDS)
+            raise EmulatorError(self._failure("ended while it started"))
+        return int(line)
+
+    def _child_environment(self) -> dict[str, str]:
+        # Emulated functions call this very server; a proxy would be asked for it instead.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+        }
+        root = str(Path(__file__).resolve().parents[2])
+        search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        scripts = str(Path(sys.executable).parent)
+        own = {
+            "EMULATOR_STATE": str(self._state),
+            "TMPDIR": str(self._state),
+            "MINISTACK_ACCOUNT_ID": self.account,
+            "MINISTACK_REGION": self.region,
+            "PYTHONPATH": os.pathsep.join(search),
+            # Emulated functions run in the node that is installed beside this Python.
+            "PATH": os.pathsep.join((scripts, os.environ.get("PATH", ""))),
+        }
+        if self._faults is not None:
+            own["EMULATOR_FAULTS"] = str(self._faults.resolve())
+        return {**inherited, **own}
+
+    def _failure(self, what: str) -> str:
+        lines = self.log_path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join((f"The emulator {what}. Its log ends:", *lines))

@@ -1,0 +1,88 @@
+"""What CloudFormation asks of a resource type, in this emulator's own words."""
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ultracluster.emulator.ledger import Scope
+
+DEPENDENCY_VIOLATION = "DependencyViolation"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One request of CloudFormation about one resource of a stack."""
+
+    type_name: str
+    scope: Scope
+    stack_name: str
+    logical_id: str
+    properties: Mapping[str, Any]
+    generated_name: str = ""
+    """The name that CloudFormation gives a resource whose template names none."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What CloudFormation learns about a resource: `Ref` and `Fn::GetAtt`."""
+
+    physical_id: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Provisioner(Protocol):
+    """How one resource type is created, changed and removed."""
+
+    def create(self, order: Order) -> Resource:
+        """Create the resource, or raise `ServiceError`."""
+        ...
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change it in place; a change of a create-only property never gets here."""
+        ...
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Remove it; one that is already gone is no error."""
+        ...
+
+
+class ServiceError(ValueError):
+    """A refusal by an emulated service; CloudFormation shows its text as the reason."""
+
+    def __init__(self, service: str, code: str, message: str) -> None:
+        self.service = service
+        self.code = code
+        self.message = message
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        """Return the reason as CloudFormation words it in a stack event."""
+        return (
+            f'Resource handler returned message: "{self.message} (Service: {self.service}, '
+            f'Status Code: 400, Request ID: {uuid.uuid4()}, Error Code: {self.code})" '
+            f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: {_handler_code(self.code)})"
+        )
+
+
+def _handler_code(code: str) -> str:
+    if "NotFound" in code or "Unknown" in code:
+        return "NotFound"
+    if "Duplicate" in code or "AlreadyExists" in code:
+        return "AlreadyExists"
+    return "InvalidRequest"
+
+
+def hexadecimal(length: int = 17) -> str:
+    """Return a random lower-case hexadecimal id, as most AWS resources have."""
+    return secrets.token_hex(length)[:length]
+
+
+def tag_specifications(properties: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return a template's tags in the form that EC2's create calls take."""
+    tags = [
+        {"Key": str(tag["Key"]), "Value": str(tag.get("Value", ""))}
+        for tag in properties.get("Tags") or []
+    ]
+    return [{"ResourceType": kind, "Tags": tags}] if tags else []

@@ -1,0 +1,219 @@
+"""On-demand capacity reservations of EC2.
+
+A reservation of this emulator always succeeds where the type is sold: offerings are known,
+capacity is not. Nothing is launched into one, so all of it stays available.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ultracluster.emulator import filters, semantics, zones
+from ultracluster.emulator.ledger import Ledger, Record, Scope
+from ultracluster.emulator.network import Network
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+
+RESERVATION: Final = "AWS::EC2::CapacityReservation"
+MOST_INSTANCES: Final = 1000
+"""Instances of one request (EC2 User Guide, "Capacity Reservations"; read 2026-11-23)."""
+NEVER_ENDING: Final = "unlimited"
+
+
+@dataclass(frozen=True)
+class Reservations:
+    """`AWS::EC2::CapacityReservation`."""
+
+    ledger: Ledger
+    network: Network
+
+    def create(self, order: Order) -> Resource:
+        """Reserve instances in a zone where the type is sold."""
+        record = self.reserve(order.scope, order.properties)
+        return Resource(record.physical_id, _attributes(record))
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the count, the end or the match criteria."""
+        del previous
+        record = self.required(order.scope, physical_id)
+        _require_count(order.properties)
+        record.properties = {**dict(order.properties), **record.state["zone"]}
+        return Resource(physical_id, _attributes(record))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        """Cancel the reservation."""
+        record = self.ledger.find(order.scope, RESERVATION, physical_id)
+        if record is not None:
+            record.state["state"] = "cancelled"
+
+    def reserve(self, scope: Scope, given: Mapping[str, Any]) -> Record:
+        """Make a reservation from the names that CloudFormation and the API share.
+
+        Raises:
+            ServiceError: where EC2 would refuse.
+        """
+        zone = _zone(scope, given)
+        _require_count(given)
+        semantics.require_instance_type(
+            scope, str(given["InstanceType"]), zone["AvailabilityZoneId"]
+        )
+        group = given.get("PlacementGroupArn")
+        if group and self.network.placement_group(str(group)) is None:
+            raise ServiceError(
+                "Ec2",
+                "InvalidPlacementGroup.Unknown",
+                f"The Placement Group '{str(group).rsplit('/', 1)[-1]}' is unknown.",
+            )
+        reservation_id = f"cr-{hexadecimal()}"
+        record = Record(RESERVATION, reservation_id, scope, {**dict(given), **zone})
+        record.state = {"state": "active", "zone": zone}
+        return self.ledger.keep(record)
+
+    def required(self, scope: Scope, reservation_id: str) -> Record:
+        """Return a reservation.
+
+        Raises:
+            ServiceError: where it does not exist.
+        """
+        record = self.ledger.find(scope, RESERVATION, reservation_id)
+        if record is None:
+            raise ServiceError(
+                "Ec2",
+                "InvalidCapacityReservationId.NotFound",
+                f"The capacity reservation '{reservation_id}' does not exist.",
+            )
+        return record
+
+    def active_in(self, scope: Scope, group: Mapping[str, Any]) -> list[str]:
+        """Return the ids of the active reservations in a placement group."""
+        return [
+            record.physical_id
+            for record in self.ledger.of_type(scope, RESERVATION)
+            if record.state["state"] == "active"
+            and record.properties.get("PlacementGroupArn") == group["GroupArn"]
+        ]
+
+    def describe(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer DescribeCapacityReservations."""
+        rows = filters.chosen(
+            [row(record) for record in self.ledger.of_type(scope, RESERVATION)],
+            arguments,
+            ids="CapacityReservationIds",
+            key="CapacityReservationId",
+            missing="InvalidCapacityReservationId.NotFound",
+        )
+        return {"CapacityReservations": rows}
+
+    def create_by_call(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer CreateCapacityReservation."""
+        return {"CapacityReservation": row(self.reserve(scope, arguments))}
+
+    def modify(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer ModifyCapacityReservation."""
+        record = self.required(scope, str(arguments["CapacityReservationId"]))
+        for name in ("InstanceCount", "EndDate", "EndDateType", "InstanceMatchCriteria"):
+            if arguments.get(name) is not None:
+                record.properties[name] = arguments[name]
+        return {"Return": True}
+
+    def cancel(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer CancelCapacityReservation."""
+        record = self.required(scope, str(arguments["CapacityReservationId"]))
+        record.state["state"] = "cancelled"
+        return {"Return": True}
+
+
+def row(record: Record) -> dict[str, Any]:
+    """Return a reservation as EC2 describes it."""
+    given = record.properties
+    tags = [
+        tag
+        for each in given.get("TagSpecifications") or ()
+        if each.get("ResourceType") == "capacity-reservation"
+        for tag in each.get("Tags") or ()
+    ]
+    return {
+        "CapacityReservationId": record.physical_id,
+        "OwnerId": record.scope.account,
+        "CapacityReservationArn": _arn(record),
+        "AvailabilityZoneId": given["AvailabilityZoneId"],
+        "AvailabilityZone": given["AvailabilityZone"],
+        "InstanceType": given["InstanceType"],
+        "InstancePlatform": given["InstancePlatform"],
+        "Tenancy": given.get("Tenancy", "default"),
+        "TotalInstanceCount": given["InstanceCount"],
+        "AvailableInstanceCount": _available(record),
+        "EbsOptimized": given.get("EbsOptimized", False),
+        "EphemeralStorage": given.get("EphemeralStorage", False),
+        "State": record.state["state"],
+        "StartDate": record.created,
+        "EndDate": given.get("EndDate"),
+        "EndDateType": given.get("EndDateType", NEVER_ENDING),
+        "InstanceMatchCriteria": given.get("InstanceMatchCriteria", "open"),
+        "CreateDate": record.created,
+        "PlacementGroupArn": given.get("PlacementGroupArn"),
+        "ReservationType": "default",
+        "Tags": tags,
+    }
+
+
+def _attributes(record: Record) -> dict[str, Any]:
+    moment = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "Id": record.physical_id,
+        "CapacityReservationArn": _arn(record),
+        "AvailableInstanceCount": _available(record),
+        "TotalInstanceCount": record.properties["InstanceCount"],
+        "State": record.state["state"],
+        "OwnerId": record.scope.account,
+        "StartDate": moment,
+        "CreateDate": moment,
+        "ReservationType": "default",
+        "CapacityAllocationSet": [],
+        "CapacityReservationFleetId": "",
+        "DeliveryPreference": "",
+        "AvailabilityZone": record.properties["AvailabilityZone"],
+        "AvailabilityZoneId": record.properties["AvailabilityZoneId"],
+        "InstanceType": record.properties["InstanceType"],
+        "Tenancy": record.properties.get("Tenancy", "default"),
+    }
+
+
+def _arn(record: Record) -> str:
+    return record.scope.arn("ec2", f"capacity-reservation/{record.physical_id}")
+
+
+def _available(record: Record) -> int:
+    active = record.state["state"] == "active"
+    return int(record.properties["InstanceCount"]) if active else 0
+
+
+def _zone(scope: Scope, given: Mapping[str, Any]) -> dict[str, str]:
+    name, zone_id = given.get("AvailabilityZone"), given.get("AvailabilityZoneId")
+    if not name and not zone_id:
+        raise ServiceError(
+            "Ec2",
+            "MissingParameter",
+            "The request must contain the parameter AvailabilityZone or AvailabilityZoneId",
+        )
+    found_id = str(zone_id) if zone_id else zones.zone_id(scope.region, str(name))
+    found_name = zones.zone_name(scope.region, found_id or "")
+    if found_id is None or found_name is None:
+        raise ServiceError(
+            "Ec2", "InvalidParameterValue", f"Invalid availability zone: [{zone_id or name}]"
+        )
+    return {"AvailabilityZone": found_name, "AvailabilityZoneId": found_id}
+
+
+def _require_count(given: Mapping[str, Any]) -> None:
+    count = int(given["InstanceCount"])
+    if not 1 <= count <= MOST_INSTANCES:
+        raise ServiceError(
+            "Ec2",
+            "InvalidParameterValue",
+            f"Value ({count}) for parameter instanceCount is invalid. "
+            f"It must be between 1 and {MOST_INSTANCES}.",
+        )
+    ends = given.get("EndDate")
+    if ends and datetime.fromisoformat(str(ends)).astimezone(UTC) < datetime.now(UTC):
+        raise ServiceError("Ec2", "InvalidParameterValue", "EndDate must be in the future.")

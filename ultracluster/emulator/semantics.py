@@ -1,0 +1,155 @@
+"""What the services accept beyond what the registry's schemas say.
+
+The rules are the catalogue's, the same that refuse a bad spec at synthesis; this module is the
+only one that asks it, and turns each problem into a refusal.
+"""
+
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.catalogue import instances, interfaces, lustre
+from ultracluster.emulator import zones
+from ultracluster.emulator.ledger import Scope
+from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.spec.problem import Problem
+
+Rule = Mapping[str, Any]
+
+LUSTRE: Final = "LUSTRE"
+LNET_PORT: Final = 988
+EVERY_PROTOCOL: Final = "-1"
+
+
+def require_file_system(properties: Mapping[str, Any]) -> None:
+    """Refuse a Lustre file system that FSx does not sell.
+
+    Raises:
+        ServiceError: with every problem.
+    """
+    if properties.get("FileSystemType") == LUSTRE:
+        _refuse("Fsx", "BadRequest", lustre.problems(properties))
+
+
+def require_associations(
+    file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse data repository associations that cannot be together on a file system.
+
+    Raises:
+        ServiceError: with every problem.
+    """
+    _refuse("Fsx", "BadRequest", lustre.association_problems(file_system, associations))
+
+
+def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str) -> None:
+    """Refuse security groups that do not let the file servers talk, as FSx checks at creation.
+
+    Port 988 must be open in both directions between members of the groups, or between
+    everybody in the subnet (FSx for Lustre User Guide, "File system access control with Amazon
+    VPC"; the wording from aws-parallelcluster#1198). Which peers exactly FSx accepts is not
+    documented.
+
+    Raises:
+        ServiceError: with FSx's wording.
+    """
+    members = {str(group["GroupId"]) for group in groups}
+    for direction in ("IpPermissions", "IpPermissionsEgress"):
+        rules = [rule for group in groups for rule in group.get(direction, ())]
+        if not any(_opens_lnet(rule, members, subnet_cidr) for rule in rules):
+            raise ServiceError(
+                "Fsx",
+                "InvalidNetworkSettings",
+                "The file system cannot be created because the default security group in the "
+                "subnet provided or the provided security groups do not permit Lustre LNET "
+                f"network traffic on port {LNET_PORT}",
+            )
+
+
+def require_launch_template(data: Mapping[str, Any]) -> None:
+    """Refuse a launch template whose instances could not start.
+
+    EC2 itself takes such a template and fails the launch. Here nothing is launched, so the
+    template is refused.
+
+    Raises:
+        ServiceError: with every problem.
+    """
+    instance_type = data.get("InstanceType")
+    if not isinstance(instance_type, str):
+        return
+    try:
+        found = interfaces.problems(instance_type, data.get("NetworkInterfaces") or ())
+        _refuse("Ec2", "InvalidParameterCombination", found)
+    except instances.UnknownInstanceTypeError:
+        return  # a type without accelerators: the catalogue has no rules for it
+
+
+def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None) -> None:
+    """Refuse an instance type that does not exist, or is not sold in a zone.
+
+    Raises:
+        ServiceError: with EC2's wording.
+    """
+    try:
+        offered = instances.find(instance_type).availability_zone_ids
+    except instances.UnknownInstanceTypeError:
+        if instance_type in _sold(scope.region):
+            return
+        raise ServiceError(
+            "Ec2",
+            "InvalidInstanceType",
+            f"The instance type '{instance_type}' is invalid or not offered in {scope.region}.",
+        ) from None
+    if zone_id is None or scope.region not in instances.zones_by_region():
+        return
+    sellers = offered.get(scope.region, ())
+    if zone_id in sellers:
+        return
+    names = ", ".join(str(zones.zone_name(scope.region, seller)) for seller in sellers)
+    retry = f" or choosing {names}" if names else ""
+    raise ServiceError(
+        "Ec2",
+        "Unsupported",
+        f"Your requested instance type ({instance_type}) is not supported in your requested "
+        f"Availability Zone ({zones.zone_name(scope.region, zone_id)}). Please retry your request "
+        f"by not specifying an Availability Zone{retry}.",
+    )
+
+
+@cache
+def _sold(region: str) -> frozenset[str]:
+    """Return the instance types of a Region by cfn-lint's rule E3628; all, if it is not listed."""
+    package = find_spec("cfnlint")
+    if package is None or package.origin is None:
+        return frozenset()
+    folder = Path(package.origin).parent / "data" / "schemas" / "extensions" / "aws_ec2_instance"
+    regions = json.loads((folder / "instancetype_enum.json").read_text())
+    listed = regions.get(region) or {"enum": [n for r in regions.values() for n in r["enum"]]}
+    return frozenset(listed["enum"])
+
+
+def _opens_lnet(rule: Rule, members: Iterable[str], subnet_cidr: str) -> bool:
+    protocol = str(rule.get("IpProtocol"))
+    lowest, highest = int(rule.get("FromPort", 0)), int(rule.get("ToPort", 65535))
+    port_open = protocol in ("tcp", "6") and lowest <= LNET_PORT <= highest
+    if not port_open and protocol != EVERY_PROTOCOL:
+        return False
+    return any(pair.get("GroupId") in members for pair in rule.get("UserIdGroupPairs", ())) or any(
+        _covers(entry["CidrIp"], subnet_cidr) for entry in rule.get("IpRanges", ())
+    )
+
+
+def _covers(outer: str, inner: str) -> bool:
+    inner_network = ipaddress.IPv4Network(inner, strict=False)
+    return inner_network.subnet_of(ipaddress.IPv4Network(outer, strict=False))
+
+
+def _refuse(service: str, code: str, found: Iterator[Problem]) -> None:
+    lines = [str(problem) for problem in found]
+    if lines:
+        raise ServiceError(service, code, "; ".join(lines))

@@ -1,0 +1,250 @@
+"""SageMaker training jobs: requests checked by SageMaker's model, a life over a few describes.
+
+CloudFormation has no type for a training job, so launchers call the API. Nothing is trained: each
+DescribeTrainingJob moves a job one step on, so that code that waits can be rehearsed without
+waiting. A job whose storage or network could not work ends as `Failed`, with the reason. What could
+never work is refused by the catalogue's rules, more of it than SageMaker itself may refuse.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ultracluster.catalogue import instances, training_request
+from ultracluster.catalogue.training_engines import engine_problems
+from ultracluster.catalogue.training_image import region_problems
+from ultracluster.emulator import fsx, wire
+from ultracluster.emulator.faults import Faults, InjectedFaultError
+from ultracluster.emulator.ledger import Ledger, Record, Scope
+from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.service_model import problems as model_problems
+
+JOB: Final = "SageMaker::TrainingJob"
+SERVICE: Final = "SageMaker"
+IN_PROGRESS: Final = "InProgress"
+STEPS: Final = ("Starting", "Downloading", "Training", "Uploading")
+"""Secondary statuses of a job that runs well (API reference, DescribeTrainingJob)."""
+
+
+@dataclass(frozen=True)
+class TrainingJobs:
+    """The training job part of SageMaker's API."""
+
+    ledger: Ledger
+    network: Network
+    faults: Faults = field(default_factory=lambda: Faults(None))
+
+    @property
+    def operations(self) -> Mapping[str, wire.Operation]:
+        """The operations that are answered, by name."""
+        return {
+            "CreateTrainingJob": self.create,
+            "DescribeTrainingJob": self.describe,
+            "ListTrainingJobs": self.list_jobs,
+            "StopTrainingJob": self.stop,
+        }
+
+    def create(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer CreateTrainingJob."""
+        name = str(arguments["TrainingJobName"])
+        if self.ledger.find(scope, JOB, name) is not None:
+            raise ServiceError(
+                SERVICE,
+                "ResourceInUse",
+                "Training job names must be unique within an AWS account and region, and a "
+                f"training job with this name already exists ({_arn(scope, name)})",
+            )
+        _require_volume_key(arguments)
+        _require_sound(scope, arguments)
+        self._require_limits(name)
+        record = Record(JOB, name, scope, dict(arguments))
+        record.state = {
+            "status": IN_PROGRESS,
+            "step": 0,
+            "failure": self._injected(name) or next(self._failures(scope, arguments), None),
+            "transitions": [{"Status": STEPS[0], "StartTime": record.created}],
+            "interfaces": self._interfaces(name, arguments.get("VpcConfig") or {}),
+        }
+        self.ledger.keep(record)
+        return {"TrainingJobArn": _arn(scope, name)}
+
+    def describe(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer DescribeTrainingJob, and move the job one step on."""
+        record = self._required(scope, arguments)
+        answer = _description(record)
+        self._advance(record)
+        return answer
+
+    def list_jobs(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer ListTrainingJobs by status and part of the name, newest first."""
+        rows = [_description(record) for record in self.ledger.of_type(scope, JOB)]
+        status, part = arguments.get("StatusEquals"), str(arguments.get("NameContains", ""))
+        # Warm pools are not modelled: no job has one.
+        if arguments.get("WarmPoolStatusEquals"):
+            rows = []
+        kept = [
+            row
+            for row in reversed(rows)
+            if part in row["TrainingJobName"] and status in (None, row["TrainingJobStatus"])
+        ]
+        return {"TrainingJobSummaries": kept[: arguments.get("MaxResults")]}
+
+    def stop(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        """Answer StopTrainingJob; the next describe finds the job stopped."""
+        record = self._required(scope, arguments)
+        if record.state["status"] != IN_PROGRESS:
+            raise ServiceError(
+                SERVICE,
+                "ValidationException",
+                f"The request was rejected because the training job is in status "
+                f"{record.state['status']}.",
+            )
+        record.state["status"] = "Stopping"
+        return {}
+
+    def _advance(self, record: Record) -> None:
+        state = record.state
+        if state["status"] == "Stopping":
+            self._end(record, "Stopped")
+        elif state["status"] == IN_PROGRESS:
+            state["step"] += 1
+            if state["step"] < len(STEPS):
+                _enter(record, STEPS[state["step"]])
+            if state["failure"] and state["step"] > STEPS.index("Downloading"):
+                self._end(record, "Failed")
+            elif state["step"] == len(STEPS):
+                self._end(record, "Completed")
+
+    def _end(self, record: Record, status: str) -> None:
+        record.state["status"] = status
+        _enter(record, status)
+        record.state["ended"] = datetime.now(UTC)
+        self.network.remove_interfaces(record.state["interfaces"])
+
+    def _require_limits(self, name: str) -> None:
+        try:
+            self.faults.check(JOB, "create", name)
+        except InjectedFaultError as error:
+            raise ServiceError(SERVICE, "ResourceLimitExceeded", str(error)) from error
+
+    def _injected(self, name: str) -> str | None:
+        try:
+            self.faults.check(JOB, "run", name)
+        except InjectedFaultError as error:
+            return str(error)
+        return None
+
+    def _required(self, scope: Scope, arguments: wire.Arguments) -> Record:
+        record = self.ledger.find(scope, JOB, str(arguments["TrainingJobName"]))
+        if record is None:
+            raise ServiceError(SERVICE, "ValidationException", "Requested resource not found.")
+        return record
+
+    def _interfaces(self, name: str, vpc: Mapping[str, Any]) -> list[str]:
+        made = []
+        for subnet_id in vpc.get("Subnets") or ():
+            subnet = required_subnet(self.network, SERVICE, subnet_id)
+            groups = required_groups(
+                self.network, SERVICE, vpc["SecurityGroupIds"], str(subnet["VpcId"])
+            )
+            group_ids = [str(group["GroupId"]) for group in groups]
+            made.append(
+                self.network.add_interface(
+                    subnet_id, group_ids, f"Training job {name}", "amazon-sagemaker"
+                )
+            )
+        return made
+
+    def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
+        """Yield why a job's file systems cannot be mounted (SageMaker guide, "FSx for Lustre")."""
+        zones = {
+            (self.network.subnet(subnet_id) or {}).get("AvailabilityZone")
+            for subnet_id in (arguments.get("VpcConfig") or {}).get("Subnets") or ()
+        }
+        for channel in arguments.get("InputDataConfig") or ():
+            source = (channel.get("DataSource") or {}).get("FileSystemDataSource")
+            if not source:
+                continue
+            identifier = source["FileSystemId"]
+            record = self.ledger.find(scope, fsx.FILE_SYSTEM, identifier)
+            if record is None:
+                yield f"ClientError: File system {identifier} does not exist."
+                continue
+            mount = f"/{record.attributes['LustreMountName']}"
+            if not str(source["DirectoryPath"]).startswith(mount):
+                yield (
+                    f"ClientError: DirectoryPath {source['DirectoryPath']} of {identifier} must "
+                    f"begin with its mount name {mount}."
+                )
+            home = self.network.subnet(record.properties["SubnetIds"][0]) or {}
+            if home.get("AvailabilityZone") not in zones:
+                yield (
+                    f"ClientError: File system {identifier} is in {home.get('AvailabilityZone')}; "
+                    "the training job needs a subnet in the same Availability Zone."
+                )
+
+
+def _require_volume_key(arguments: wire.Arguments) -> None:
+    """Refuse a volume key where the storage is local NVMe (API reference, ResourceConfig)."""
+    resources = arguments.get("ResourceConfig") or {}
+    kind = str(resources.get("InstanceType", "")).removeprefix("ml.")
+    if not resources.get("VolumeKmsKeyId") or kind not in instances.names():
+        return
+    if instances.find(kind).local_nvme_gb:
+        raise ServiceError(
+            SERVICE,
+            "ValidationException",
+            f"VolumeKmsKeyId is not supported for instance type ml.{kind}: its storage volume is "
+            "encrypted by hardware",
+        )
+
+
+def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
+    """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
+    found = [
+        *model_problems("sagemaker", "CreateTrainingJob", arguments),
+        *training_request.problems(arguments),
+        *engine_problems(arguments),
+        *region_problems(arguments, scope.region),
+    ]
+    if found:
+        raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
+
+
+def _enter(record: Record, status: str) -> None:
+    """Note that a job has come to another part of its life."""
+    now = datetime.now(UTC)
+    transitions = record.state["transitions"]
+    transitions[-1]["EndTime"] = now
+    transitions.append({"Status": status, "StartTime": now})
+
+
+def _description(record: Record) -> dict[str, Any]:
+    state, given = record.state, record.properties
+    ended = state.get("ended")
+    running = state["status"] == IN_PROGRESS
+    secondary = STEPS[min(state["step"], len(STEPS) - 1)] if running else state["status"]
+    answer = {
+        **given,
+        "TrainingJobArn": _arn(record.scope, record.physical_id),
+        "TrainingJobStatus": state["status"],
+        "SecondaryStatus": secondary,
+        "SecondaryStatusTransitions": [dict(each) for each in state["transitions"]],
+        "CreationTime": record.created,
+        "TrainingStartTime": record.created,
+        "LastModifiedTime": ended or record.created,
+        "TrainingEndTime": ended,
+    }
+    if state["status"] == "Failed":
+        answer["FailureReason"] = state["failure"]
+    if state["status"] == "Completed":
+        folder = str(given["OutputDataConfig"]["S3OutputPath"]).rstrip("/")
+        artifacts = f"{folder}/{record.physical_id}/output/model.tar.gz"
+        answer["ModelArtifacts"] = {"S3ModelArtifacts": artifacts}
+    return answer
+
+
+def _arn(scope: Scope, name: str) -> str:
+    return scope.arn("sagemaker", f"training-job/{name}")

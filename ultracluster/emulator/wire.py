@@ -1,0 +1,295 @@
+"""AWS's wire formats, driven by the service models that botocore ships.
+
+Answers are written, and requests read, by the same models that boto3 and the CLI use, so a
+service needs no XML or JSON code of its own: it takes and returns plain values in the API's names.
+Two protocols are enough here: `ec2` (query parameters in, XML out) and `json`.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from uuid import uuid4
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import botocore.parsers
+import botocore.serialize
+import botocore.session
+
+from ultracluster.emulator.ledger import Scope
+from ultracluster.emulator.provisioning import ServiceError
+
+Arguments = Mapping[str, Any]
+Operation = Callable[[Scope, Arguments], Mapping[str, Any]]
+"""One API operation: request members in, response members out."""
+
+Flat = Mapping[str, Sequence[str]]
+"""Query parameters as a web server decodes them."""
+
+EC2_NAMESPACE: Final = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+@cache
+def model(service: str) -> Any:
+    """Return botocore's model of a service."""
+    return botocore.session.Session().get_service_model(service)
+
+
+def json_answer(
+    service: str, operations: Mapping[str, Operation], target: str, body: bytes, scope: Scope
+) -> tuple[int, bytes]:
+    """Answer one request of the JSON protocol."""
+    name = target.rsplit(".", 1)[-1]
+    operation = operations.get(name)
+    if operation is None:
+        return _json_error("UnknownOperationException", f"{service}:{name} is not emulated")
+    shapes = model(service).operation_model(name)
+    try:
+        arguments = json.loads(body or b"{}")
+        require_constraints(service, name, arguments)
+        result = operation(scope, arguments)
+    except ServiceError as error:
+        return _json_error(error.code, error.message)
+    return 200, json.dumps(_plain(shapes.output_shape, result)).encode()
+
+
+def answer_members(service: str, operation: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an answer as JSON holds them."""
+    shape = model(service).operation_model(operation).output_shape
+    plain: dict[str, Any] = _plain(shape, result)
+    return plain
+
+
+def ec2_arguments(operation: str, flat: Flat) -> dict[str, Any]:
+    """Return the request members that query parameters carry."""
+    shape = model("ec2").operation_model(operation).input_shape
+    result: dict[str, Any] = _unflattened(shape, "", flat) if shape else {}
+    return result
+
+
+def ec2_answer(operation: str, result: Mapping[str, Any]) -> bytes:
+    """Return an EC2 answer as XML."""
+    root = Element(f"{operation}Response", {"xmlns": EC2_NAMESPACE})
+    shape = model("ec2").operation_model(operation).output_shape
+    if shape is not None:
+        _fill(root, shape, result)
+    SubElement(root, "requestId").text = str(uuid4())
+    text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def ec2_error(error: ServiceError) -> bytes:
+    """Return an EC2 error as XML."""
+    root = Element("Response")
+    inner = SubElement(SubElement(root, "Errors"), "Error")
+    SubElement(inner, "Code").text = error.code
+    SubElement(inner, "Message").text = error.message
+    SubElement(root, "RequestID").text = str(uuid4())
+    text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def ec2_fragment(shape: Any, value: Mapping[str, Any]) -> str:
+    """Return the members of a structure as XML, without an element around them."""
+    root = Element("fragment")
+    _fill(root, shape, value)
+    return "".join(tostring(child, encoding="unicode") for child in root)
+
+
+def ec2_request(operation: str, arguments: Arguments) -> dict[str, list[str]]:
+    """Return the query parameters of an EC2 call, as boto3 would send them."""
+    serializer = botocore.serialize.create_serializer("ec2", include_validation=False)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    request = serializer.serialize_to_request(given, model("ec2").operation_model(operation))
+    return {name: [_text(value)] for name, value in request["body"].items()}
+
+
+def ec2_result(operation: str, status: int, body: bytes) -> dict[str, Any]:
+    """Return the members of an EC2 answer, as boto3 would.
+
+    Raises:
+        ServiceError: where the answer is an error.
+    """
+    parser = botocore.parsers.create_parser("ec2")
+    shape = model("ec2").operation_model(operation).output_shape
+    parsed: dict[str, Any] = parser.parse(
+        {"body": body, "headers": {}, "status_code": status}, shape
+    )
+    if "Error" in parsed:
+        raise ServiceError("Ec2", parsed["Error"]["Code"], parsed["Error"]["Message"])
+    return parsed
+
+
+def xml_request(service: str, operation: str, arguments: Arguments) -> bytes:
+    """Return the XML body of a call of the `rest-xml` protocol, as boto3 would send it."""
+    serializer = botocore.serialize.create_serializer("rest-xml", include_validation=False)
+    request = serializer.serialize_to_request(arguments, model(service).operation_model(operation))
+    body: bytes = request["body"]
+    return body
+
+
+def require_constraints(service: str, operation: str, arguments: Arguments) -> None:
+    """Refuse arguments that break the constraints of an operation's model.
+
+    Raises:
+        ServiceError: with every broken constraint, as AWS words them.
+    """
+    shape = model(service).operation_model(operation).input_shape
+    broken = list(constraint_problems(shape, arguments))
+    if broken:
+        noun = "error" if len(broken) == 1 else "errors"
+        text = f"{len(broken)} validation {noun} detected: {'; '.join(broken)}"
+        raise ServiceError(service, "ValidationException", text)
+
+
+def constraint_problems(shape: Any, value: Any, where: str = "") -> Iterator[str]:
+    """Yield the constraints of a model that a value breaks, as AWS words them.
+
+    Lengths, ranges, enums and required members; not patterns, which are Java's, and of which
+    botocore itself checks none.
+    """
+    if shape is None or value is None:
+        return
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        for name in shape.required_members:
+            if value.get(name) is None:
+                yield _broken("null", f"{where}{_camel(name)}", "Member must not be null")
+        for name, member in shape.members.items():
+            yield from constraint_problems(member, value.get(name), f"{where}{_camel(name)}.")
+        return
+    if shape.type_name == "list" and isinstance(value, list):
+        for index, item in enumerate(value, 1):
+            yield from constraint_problems(shape.member, item, f"{where}{index}.member.")
+    yield from _limits(shape, value, where.removesuffix("."))
+
+
+def _limits(shape: Any, value: Any, where: str) -> Iterator[str]:
+    allowed = shape.metadata.get("enum")
+    if allowed and isinstance(value, str) and value not in allowed:
+        choice = f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+        yield _broken(value, where, choice)
+    sized = isinstance(value, str | list | dict)
+    if not sized and (isinstance(value, bool) or not isinstance(value, int | float)):
+        return
+    size = len(value) if sized else value
+    noun = "have length" if sized else "have value"
+    smallest, largest = shape.metadata.get("min"), shape.metadata.get("max")
+    if smallest is not None and size < smallest:
+        yield _broken(value, where, f"Member must {noun} greater than or equal to {smallest}")
+    if largest is not None and size > largest:
+        yield _broken(value, where, f"Member must {noun} less than or equal to {largest}")
+
+
+def _broken(value: Any, where: str, rule: str) -> str:
+    return f"Value '{value}' at '{where}' failed to satisfy constraint: {rule}"
+
+
+def _camel(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def _json_error(code: str, message: str) -> tuple[int, bytes]:
+    return 400, json.dumps({"__type": code, "message": message, "Message": message}).encode()
+
+
+def _plain(shape: Any, value: Any) -> Any:
+    """Return a value as JSON holds it; members that the model does not have are left out."""
+    if shape is None:
+        return {}
+    if shape.type_name == "structure":
+        return {
+            member.serialization.get("name", name): _plain(member, value[name])
+            for name, member in shape.members.items()
+            if isinstance(value, Mapping) and value.get(name) is not None
+        }
+    if shape.type_name == "list":
+        return [_plain(shape.member, item) for item in value]
+    if shape.type_name == "map":
+        return {str(key): _plain(shape.value, item) for key, item in value.items()}
+    if shape.type_name == "timestamp" and shape.serialization.get("timestampFormat") != "iso8601":
+        return _moment(value).timestamp()
+    return PLAIN.get(shape.type_name, _unchanged)(value)
+
+
+def _fill(parent: Element, shape: Any, value: Mapping[str, Any]) -> None:
+    for name, member in shape.members.items():
+        if value.get(name) is not None:
+            tag = member.serialization.get("name", name)
+            _write(SubElement(parent, tag), member, value[name])
+
+
+def _write(element: Element, shape: Any, value: Any) -> None:
+    if shape.type_name == "structure":
+        _fill(element, shape, value)
+    elif shape.type_name == "list":
+        for item in value:
+            _write(SubElement(element, "item"), shape.member, item)
+    elif shape.type_name == "timestamp":
+        element.text = _iso(value)
+    elif shape.type_name == "blob" and isinstance(value, bytes):
+        element.text = base64.b64encode(value).decode()
+    else:
+        element.text = _text(value)
+
+
+def _unflattened(shape: Any, prefix: str, flat: Flat) -> Any:
+    if shape.type_name == "structure":
+        found: dict[str, Any] = {}
+        for name, member in shape.members.items():
+            key = f"{prefix}.{_query_name(name, member)}" if prefix else _query_name(name, member)
+            if any(given == key or given.startswith(f"{key}.") for given in flat):
+                found[name] = _unflattened(member, key, flat)
+        return found
+    if shape.type_name == "list":
+        items: list[Any] = []
+        while any(
+            given == (key := f"{prefix}.{len(items) + 1}") or given.startswith(f"{key}.")
+            for given in flat
+        ):
+            items.append(_unflattened(shape.member, f"{prefix}.{len(items) + 1}", flat))
+        return items
+    text = flat[prefix][0]
+    if shape.type_name in ("integer", "long"):
+        return int(text)
+    if shape.type_name in ("double", "float"):
+        return float(text)
+    return text.lower() == "true" if shape.type_name == "boolean" else text
+
+
+def _query_name(name: str, shape: Any) -> str:
+    serialization = shape.serialization
+    if "queryName" in serialization:
+        return str(serialization["queryName"])
+    wire_name = str(serialization.get("name", name))
+    return wire_name[:1].upper() + wire_name[1:]
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    return datetime.fromisoformat(str(value))
+
+
+def _iso(value: Any) -> str:
+    return _moment(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "timestamp": _iso,
+    "integer": int,
+    "long": int,
+    "double": float,
+    "float": float,
+}

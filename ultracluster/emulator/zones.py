@@ -1,0 +1,58 @@
+"""Availability Zones of the emulated account.
+
+AWS maps zone names to zone ids differently in every account. Here the mapping is fixed and
+alphabetical: `use1-az1` is `us-east-1a`, and so on. Code that relies on it is wrong on AWS.
+"""
+
+from functools import cache
+from typing import Final
+
+from ultracluster.catalogue import instances
+
+FEWEST_ZONES: Final = 3
+DIRECTIONS: Final = {
+    "north": "n",
+    "south": "s",
+    "east": "e",
+    "west": "w",
+    "central": "c",
+    "northeast": "ne",
+    "northwest": "nw",
+    "southeast": "se",
+    "southwest": "sw",
+}
+
+
+@cache
+def zones(region: str) -> dict[str, str]:
+    """Return the zones of a Region, zone id to zone name."""
+    known = {
+        zone_id
+        for name in instances.names()
+        for zone_id in instances.find(name).availability_zone_ids.get(region, ())
+    }
+    known.update(instances.zones_by_region().get(region, ()))
+    known.update(f"{_prefix(region)}-az{n}" for n in range(1, FEWEST_ZONES + 1) if not known)
+    return {zone_id: f"{region}{_letter(zone_id)}" for zone_id in sorted(known)}
+
+
+def zone_name(region: str, zone_id: str) -> str | None:
+    """Return the name of a zone; None where the Region has no zone of that id."""
+    return zones(region).get(zone_id)
+
+
+def zone_id(region: str, name: str) -> str | None:
+    """Return the id of a zone; None where the Region has no zone of that name."""
+    found = (zone for zone, its_name in zones(region).items() if its_name == name)
+    return next(found, None)
+
+
+def _letter(zone_id: str) -> str:
+    number = int(zone_id.rsplit("-az", 1)[1])
+    return chr(ord("a") + number - 1)
+
+
+def _prefix(region: str) -> str:
+    place, *middle, number = region.split("-")
+    coded = "".join(DIRECTIONS.get(part, part[:1]) for part in middle)
+    return f"{place}{coded}{number}"

@@ -1,0 +1,242 @@
+"""The templates and job files of a command line, in groups that are deployed together."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.job_files import reading as job_files
+from ultracluster.rules.acknowledgements import Acknowledgement
+from ultracluster.rules.assembly_metadata import Metadata, paths, recorded, stacks_metadata
+from ultracluster.templates.assembly import StackArtifact, stacks
+from ultracluster.templates.document import Document, UnreadableError, read
+from ultracluster.templates.resolution import connected
+from ultracluster.templates.resolved import Place
+from ultracluster.templates.scope import as_text, is_list
+from ultracluster.templates.template import Template
+
+_NESTED: Final = "AWS::CloudFormation::Stack"
+
+
+@dataclass
+class _Source:
+    """One template and where it was found."""
+
+    template: Template
+    path: Path
+    assembly: Path | None
+    """Directory of the stage; None for a file that was named."""
+    imports: bool
+    """Whether it may take anything of another stack."""
+
+
+class Sources:
+    """Every template that was asked for; errors are kept until all files were looked at."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
+        self.errors: list[str] = []
+        self._sources: list[_Source] = []
+        self._metadata: dict[Path, Mapping[str, Metadata]] = {}
+        self._names: set[str] = set()
+        for argument in given:
+            try:
+                self._add(argument)
+            except UnreadableError as error:
+                self.errors.append(str(error))
+        self._nest()
+
+    @property
+    def templates(self) -> list[Template]:
+        """Every template in the order in which it was found."""
+        return [source.template for source in self._sources]
+
+    def acknowledged(self) -> list[Acknowledgement]:
+        """Return what the apps of the assemblies acknowledge of these rules."""
+        return [
+            entry
+            for stacks_of in self._metadata.values()
+            for metadata in stacks_of.values()
+            for entry in recorded(metadata)
+        ]
+
+    def construct_path(self, place: Place) -> str:
+        """Return the path of the construct that a resource is of, empty where nobody says."""
+        if place.construct_path is not None:
+            return place.construct_path
+        file = Path(place.file or "")
+        return paths(self._metadata.get(file.parent, {}).get(file.name, {})).get(
+            place.logical_id, ""
+        )
+
+    def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
+        """Return the templates in groups that take nothing of each other.
+
+        Args:
+            parameters: values by parameter name, or by `template:parameter`.
+            region: where templates go that do not say it.
+        """
+        # No stack takes anything of another stage or Region.
+        together: dict[tuple[Path | None, str | None], list[_Source]] = {}
+        for source in self._sources:
+            key = (source.assembly, source.template.region or region)
+            together.setdefault(key, []).append(source)
+        groups: list[list[Template]] = []
+        for sources in together.values():
+            templates = [source.template for source in sources]
+            if any(source.imports or source.template.nested_in for source in sources):
+                groups += connected(templates, parameters=parameters, region=region)
+            else:
+                groups += [[template] for template in templates]
+        return groups
+
+    def _add(self, argument: str) -> None:
+        path, stack_name = Path(argument), None
+        if not path.exists() and "=" in argument:
+            stack_name, _, file = argument.partition("=")
+            path = Path(file)
+        if path.is_dir():
+            found = list(stacks(path))
+            if not found:
+                raise UnreadableError(f"{path}: the cloud assembly holds no stack")
+            for artifact in found:
+                self._add_artifact(artifact)
+            return
+        document = job_files.document(path) or read(path)
+        template = Template(
+            name=self._free(stack_name or path.stem.removesuffix(".template"), path),
+            body=document.body,
+            file=str(path),
+            lines=document.lines,
+            stack_name=stack_name,
+            size=document.size,
+        )
+        self._keep(template, document, path)
+
+    def _add_artifact(self, artifact: StackArtifact) -> None:
+        document = read(artifact.template)
+        template = Template(
+            name=self._free(artifact.name, artifact.template),
+            body=document.body,
+            file=str(artifact.template),
+            lines=document.lines,
+            region=artifact.region,
+            account=artifact.account,
+            stack_name=artifact.stack_name,
+            size=document.size,
+            protected=artifact.protected,
+        )
+        if artifact.assembly not in self._metadata:
+            self._metadata[artifact.assembly] = stacks_metadata(artifact.assembly)
+        self._keep(template, document, artifact.template, artifact.assembly)
+        self._add_nested(template, artifact)
+
+    def _add_nested(self, outer: Template, artifact: StackArtifact) -> None:
+        """Add the templates that a stack of an assembly nests; CDK names them in metadata."""
+        for logical_id, body in _nested_stacks(outer.body):
+            asset = _mapping(body.get("Metadata")).get("aws:asset:path")
+            if not isinstance(asset, str) or not asset.endswith(".json"):
+                continue
+            path = artifact.assembly / asset
+            if not path.is_file() or path in {source.path for source in self._sources}:
+                continue
+            document: Document = read(path)
+            inner = replace(
+                outer,
+                name=self._free(path.name.split(".")[0], path),
+                body=document.body,
+                file=str(path),
+                lines=document.lines,
+                stack_name=None,
+                size=document.size,
+                nested_in=(outer.name, logical_id),
+            )
+            self._keep(inner, document, path, artifact.assembly)
+            self._add_nested(inner, artifact)
+
+    def _keep(
+        self, template: Template, document: Document, path: Path, assembly: Path | None = None
+    ) -> None:
+        self._sources.append(_Source(template, path, assembly, document.imports))
+
+    def _free(self, wanted: str, path: Path) -> str:
+        """Return a name that no other template has: the one that is wanted, or else its path."""
+        number = 1
+        name = wanted
+        while name in self._names:
+            name = str(path) if number == 1 else f"{path} ({number})"
+            number += 1
+        self._names.add(name)
+        return name
+
+    def _nest(self) -> None:
+        """Note which named file another named file nests, by the path in its TemplateURL.
+
+        Of a template that lies in S3 the name of its file is compared, where one file has it.
+        """
+        files = {source.path.resolve(): source for source in self._sources if not source.assembly}
+        by_name: dict[str, list[Path]] = {}
+        for path in files:
+            by_name.setdefault(path.name, []).append(path)
+        uses: dict[Path, list[tuple[str, str]]] = {}
+        remote: dict[Path, list[tuple[str, str]]] = {}
+        for source in files.values():
+            for logical_id, body in _nested_stacks(source.template.body):
+                url = _mapping(body.get("Properties")).get("TemplateURL")
+                own = (source.template.name, logical_id)
+                named = by_name.get(_file_name(url), [])
+                if isinstance(url, str) and "://" not in url:
+                    inner = (source.path.parent / url).resolve()
+                    if inner in files and files[inner] is not source:
+                        uses.setdefault(inner, []).append(own)
+                elif len(named) == 1 and files[named[0]] is not source:
+                    remote.setdefault(named[0], []).append(own)
+        # A path says for sure which file is meant, and a name does not.
+        for path, places in {**remote, **uses}.items():
+            # One file may make several stacks with different parameters: then it stands alone.
+            if len(places) == 1:
+                found = files[path]
+                found.template = replace(found.template, nested_in=places[0])
+
+
+def _file_name(url: Any) -> str:
+    """Return the name of the file at the end of a TemplateURL, empty where it is not written."""
+    if isinstance(url, dict) and len(url) == 1:
+        (function, argument), *_ = url.items()
+        if function == "Fn::Sub":
+            url = argument[0] if isinstance(argument, list) and argument else argument
+        elif function == "Fn::Join" and isinstance(argument, list) and argument[1:]:
+            parts = argument[1]
+            url = parts[-1] if isinstance(parts, list) and parts else None
+    name = url.rsplit("/", maxsplit=1)[-1] if isinstance(url, str) else ""
+    return "" if "$" in name else name
+
+
+def _nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for logical_id, resource in body["Resources"].items():
+        if isinstance(resource, dict) and resource.get("Type") == _NESTED:
+            yield logical_id, resource
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def parameter_errors(given: Mapping[str, str], templates: Sequence[Template]) -> Iterator[str]:
+    """Yield what is wrong with values of `--parameter`: names that nothing has, values refused."""
+    for name, value in given.items():
+        declared = [
+            parameters[bare]
+            for template in templates
+            for bare in [name.removeprefix(f"{template.name}:")]
+            if bare in (parameters := _mapping(template.body.get("Parameters")))
+        ]
+        if not declared:
+            yield f"--parameter {name}: no given template has a parameter of that name"
+        for one in declared:
+            allowed = _mapping(one).get("AllowedValues")
+            if isinstance(allowed, list) and allowed and not is_list(str(one.get("Type"))):
+                texts = [as_text(text) for text in allowed]
+                if value not in texts:
+                    yield f"--parameter {name}={value}: it takes {', '.join(texts[:20])}"
+                    break

@@ -1,0 +1,1 @@
+"""Files that start jobs and are no templates: scripts, Dockerfiles, requests and manifests."""

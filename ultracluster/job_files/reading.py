@@ -1,0 +1,76 @@
+"""Files that start jobs and are no templates: scripts, Dockerfiles, requests, manifests.
+
+Each becomes a template of its own that holds what the rules ask about: a request to SageMaker is
+the resource that it would make, anything else an environment (`ultracluster.rules.
+job_environments`), with the line of every variable.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.job_files import dockerfile, job_documents
+from ultracluster.model.job_environments import JOB_FILE
+from ultracluster.model.shell_variables import Assignment, assignments, file_assignments
+from ultracluster.templates.document import Document, UnreadableError, text_of
+
+LARGEST_BYTES: Final = 2_000_000
+"""Scripts and manifests have kilobytes; more is data."""
+
+SCRIPTS: Final = frozenset({".sh", ".bash", ".zsh", ".ksh", ".csh", ".tcsh", ".sbatch", ".slurm",
+                            ".pbs", ".batch", ".job"})  # fmt: skip
+VARIABLE_FILES: Final = re.compile(
+    r"(?:.*\.env|\.env(?:\..*)?|nccl\.conf|\.nccl\.conf|environment)"
+)
+DOCKERFILES: Final = re.compile(r"(?:.*[._-])?(?:dockerfile|containerfile)(?:\..*)?", re.IGNORECASE)
+SHEBANG: Final = re.compile(r"#!.*\b(?:ba|z|k|da|c|tc)?sh\b")
+DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB) ", re.MULTILINE)
+VERSIONED: Final = re.compile(r"efa|ofi|nccom|neuron", re.IGNORECASE)
+"""Lines that may say which plugin or installer is meant."""
+
+EXPORTS: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n)*\s*export\s+[A-Za-z_]\w*=")
+"""A file to be sourced, whatever its name: it begins with an export."""
+
+FROM: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|\s*ARG [^\n]*\n)*\s*FROM\s+\S", re.IGNORECASE)
+
+
+def document(path: Path) -> Document | None:
+    """Return the template that a job file stands for, None where the file is no job file.
+
+    Raises:
+        UnreadableError: where it cannot be read.
+    """
+    if path.suffix in {".json", ".yaml", ".yml"} or not path.is_file():
+        return job_documents.document(path, text_of(path)) if path.is_file() else None
+    text = text_of(path)
+    reader = _reader(path, text)
+    if reader is None:
+        # A manifest may have any name: `job.yaml-template`, `train.yaml.j2`.
+        return job_documents.document(path, text)
+    if len(text) > LARGEST_BYTES:
+        raise UnreadableError(f"{path}: it has {len(text) / 1e6:,.0f} MB; no job file has")
+    return _template(reader(text), text)
+
+
+def _reader(path: Path, text: str) -> Callable[[str], Sequence[Assignment]] | None:
+    name = path.name.lower()
+    if DOCKERFILES.fullmatch(name) or FROM.match(text):
+        return dockerfile.assignments
+    if VARIABLE_FILES.fullmatch(name):
+        return lambda whole: list(file_assignments(whole))
+    if path.suffix.lower() in SCRIPTS or SHEBANG.match(text) or DIRECTIVE.search(text):
+        return assignments
+    if EXPORTS.match(text):
+        return assignments
+    return None
+
+
+def _template(items: Sequence[Assignment], text: str) -> Document:
+    variables = [{"Name": a.name, "Value": a.value, "Line": a.line} for a in items]
+    properties: Mapping[str, Any] = {
+        "Variables": variables,
+        "Texts": [line for line in text.splitlines() if VERSIONED.search(line)],
+    }
+    resource = {"Type": JOB_FILE, "Properties": properties}
+    return Document({"Resources": {"Environment": resource}}, {"Environment": 1})

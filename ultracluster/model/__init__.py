@@ -1,0 +1,1 @@
+"""What resolved templates define: nodes, networks, security groups, policies, storage and jobs."""

@@ -1,0 +1,140 @@
+"""SageMaker training jobs and HyperPod clusters, and the environment that jobs run in."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ultracluster.catalogue.instances import InstanceType
+from ultracluster.model.nodes import catalogued
+from ultracluster.templates.embedded_json import document
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    items,
+    keys,
+    number,
+    part,
+    text,
+    written,
+)
+from ultracluster.templates.resolved import Place, ResolvedResource
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A request to train, in the words of `CreateTrainingJob`."""
+
+    place: Place
+    request: Mapping[str, Any]
+
+    def at(self, *path: str) -> Any:
+        """Return a value of the request."""
+        return part(self.request, *path)
+
+    def resources(self) -> list[Mapping[str, Any]]:
+        """Return its resource configuration, or those of its instance groups."""
+        groups = items(self.at("ResourceConfig", "InstanceGroups"))
+        return groups or [self.at("ResourceConfig")]
+
+    def type_names(self) -> list[str]:
+        """Return the instance types."""
+        stated = [text(part(entry, "InstanceType")) for entry in self.resources()]
+        return [name for name in stated if name]
+
+    def instance_types(self) -> list[InstanceType]:
+        """Return those of its instance types that have EFA."""
+        return [found for name in self.type_names() if (found := catalogued(name))]
+
+    def count(self) -> int:
+        """Return how many instances it takes."""
+        return sum(number(part(entry, "InstanceCount")) or 1 for entry in self.resources())
+
+    def subnets(self) -> list[Key]:
+        """Return its subnets, none where it runs in SageMaker's network."""
+        return keys(self.at("VpcConfig", "Subnets"))
+
+    def file_systems(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield channel and source of each input that is a Lustre file system."""
+        for channel in items(self.at("InputDataConfig")):
+            source = part(channel, "DataSource", "FileSystemDataSource")
+            if source is not None and text(part(source, "FileSystemType")) == "FSxLustre":
+                yield text(part(channel, "ChannelName")) or "without a name", source
+
+
+@dataclass(frozen=True)
+class HyperPodGroup:
+    """One instance group of a HyperPod cluster."""
+
+    place: Place
+    cluster: Mapping[str, Any]
+    group: Mapping[str, Any]
+
+    def name(self) -> str:
+        """Return its name for a message."""
+        return written(part(self.group, "InstanceGroupName"))
+
+    def instance_type(self) -> InstanceType | None:
+        """Return its instance type, None where it has no EFA."""
+        name = text(part(self.group, "InstanceType"))
+        return catalogued(name) if name else None
+
+    def vpc_config(self) -> Any:
+        """Return the network that it runs in, None where that is SageMaker's."""
+        own = part(self.group, "OverrideVpcConfig")
+        return self.cluster.get("VpcConfig") if own is None else own
+
+
+def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJob, ...]:
+    """Return the training jobs of a variant, also those that a state machine starts."""
+    found: list[TrainingJob] = []
+    for resource in resources:
+        if resource.resource_type == "AWS::SageMaker::TrainingJob":
+            found.append(TrainingJob(resource.place, resource.properties))
+        elif resource.resource_type == "AWS::StepFunctions::StateMachine":
+            substitutions = resource.properties.get("DefinitionSubstitutions")
+            stated = resource.properties.get("DefinitionString") or resource.properties.get(
+                "Definition"
+            )
+            definition = document(
+                stated, substitutions if isinstance(substitutions, Mapping) else None
+            )
+            found += [TrainingJob(resource.place, asked) for asked in _requests(definition)]
+    return tuple(found)
+
+
+def _requests(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if ":sagemaker:createTrainingJob" in written(value.get("Resource")):
+            asked = value.get("Parameters") or value.get("Arguments")
+            if isinstance(asked, Mapping):
+                yield asked
+        for inner in value.values():
+            yield from _requests(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _requests(inner)
+
+
+def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPodGroup, ...]:
+    """Return the instance groups of all HyperPod clusters of a variant."""
+    found = []
+    for resource in resources:
+        if resource.resource_type == "AWS::SageMaker::Cluster":
+            groups = resource.properties.get("InstanceGroups")
+            found += [
+                HyperPodGroup(resource.place, resource.properties, group)
+                for group in (groups if isinstance(groups, list) else [])
+                if isinstance(group, Mapping)
+            ]
+    return tuple(found)
+
+
+def efa_type(job: TrainingJob) -> InstanceType | None:
+    """Return the first instance type of a job that has EFA, None where none has.
+
+    Raises:
+        UndeterminedError: where no type is known.
+    """
+    if not job.type_names():
+        raise UndeterminedError("no instance type is written for it")
+    return next(iter(job.instance_types()), None)

@@ -1,0 +1,110 @@
+"""What launches EC2 instances: by which template, of which types, where and how many."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ultracluster.templates.reading import items, number, part
+from ultracluster.templates.resolved import Place
+
+Kind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
+
+LAUNCHERS: Final[Mapping[str, Kind]] = {
+    "AWS::EC2::Instance": "instance",
+    "AWS::EC2::EC2Fleet": "fleet",
+    "AWS::AutoScaling::AutoScalingGroup": "group",
+    "AWS::Batch::ComputeEnvironment": "batch",
+    "AWS::EKS::Nodegroup": "eks",
+    "AWS::PCS::ComputeNodeGroup": "pcs",
+}
+TEMPLATES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "instance": ("LaunchTemplate",),
+    "group": ("LaunchTemplate",),
+    "batch": ("ComputeResources", "LaunchTemplate"),
+    "eks": ("LaunchTemplate",),
+    "pcs": ("CustomLaunchTemplate",),
+}
+SUBNETS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "instance": ("SubnetId",),
+    "group": ("VPCZoneIdentifier",),
+    "batch": ("ComputeResources", "Subnets"),
+    "eks": ("Subnets",),
+    "pcs": ("SubnetIds",),
+}
+MOST: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "group": ("MaxSize",),
+    "eks": ("ScalingConfig", "MaxSize"),
+    "pcs": ("ScalingConfiguration", "MaxInstanceCount"),
+    "fleet": ("TargetCapacitySpecification", "TotalTargetCapacity"),
+}
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What launches instances."""
+
+    place: Place
+    kind: Kind
+    properties: Mapping[str, Any]
+
+    def templates(self) -> Iterator[Any]:
+        """Yield each reference to a launch template: its id or its name."""
+        where = TEMPLATES.get(self.kind)
+        stated = [part(self.properties, *where)] if where else []
+        mixed = part(self.properties, "MixedInstancesPolicy", "LaunchTemplate")
+        stated.append(part(mixed, "LaunchTemplateSpecification"))
+        if self.kind == "fleet":
+            stated += [
+                part(entry, "LaunchTemplateSpecification")
+                for entry in items(self.properties.get("LaunchTemplateConfigs"))
+            ]
+        for entry in stated:
+            for name in ("LaunchTemplateId", "TemplateId", "Id", "LaunchTemplateName", "Name"):
+                reference = part(entry, name)
+                if reference is not None:
+                    yield reference
+
+    def types(self) -> list[Any]:
+        """Return the instance types that it asks for itself, none where it leaves that open."""
+        if self.kind == "pcs":
+            return [part(e, "InstanceType") for e in items(self.properties.get("InstanceConfigs"))]
+        if self.kind == "batch":
+            return items(part(self.properties, "ComputeResources", "InstanceTypes"))
+        if self.kind == "eks":
+            return items(self.properties.get("InstanceTypes"))
+        found = [part(entry, "InstanceType") for entry in self._overrides()]
+        if self.kind == "instance":
+            found.append(self.properties.get("InstanceType"))
+        return [value for value in found if value is not None]
+
+    def _overrides(self) -> list[Any]:
+        """Return what a group or a fleet may launch in place of its template."""
+        found = items(part(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides"))
+        if self.kind == "fleet":
+            for config in items(self.properties.get("LaunchTemplateConfigs")):
+                found += items(part(config, "Overrides"))
+        return found
+
+    def images(self) -> list[Any]:
+        """Return the images that take the place of the launch template's."""
+        if self.kind == "batch":
+            entries = items(part(self.properties, "ComputeResources", "Ec2Configuration"))
+            found = [part(entry, "ImageIdOverride") for entry in entries]
+            found.append(part(self.properties, "ComputeResources", "ImageId"))
+        else:
+            found = [self.properties.get("AmiId")] if self.kind == "pcs" else []
+        return [image for image in found if image is not None]
+
+    def subnets(self) -> list[Any]:
+        """Return the subnets that it launches into."""
+        if self.kind == "fleet":
+            return [part(e, "SubnetId") for e in self._overrides() if part(e, "SubnetId")]
+        where = SUBNETS.get(self.kind)
+        return items(part(self.properties, *where)) if where else []
+
+    def most(self) -> int | None:
+        """Return how many instances it launches at most."""
+        if self.kind == "instance":
+            return 1
+        where = MOST.get(self.kind)
+        return number(part(self.properties, *where)) if where else None

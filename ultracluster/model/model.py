@@ -1,0 +1,251 @@
+"""One normalised model of everything that rules speak of, built from a variant.
+
+Building it reads nothing that may be unknown; its parts read when a rule asks them, and then
+say why they cannot tell (`reading.UndeterminedError`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+from ultracluster.model.job_environments import JobEnvironment, read_environments
+from ultracluster.model.jobs import (
+    HyperPodGroup,
+    TrainingJob,
+    read_hyperpod_groups,
+    read_training_jobs,
+)
+from ultracluster.model.networks import Networks, Subnet, read_networks
+from ultracluster.model.nodes import Node, read_nodes
+from ultracluster.model.policies import Role, Statement, read_roles, statements_of
+from ultracluster.model.security_groups import Group, Groups, read_groups
+from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    key,
+    keys,
+    known,
+    links,
+    part,
+    shown,
+    texts_within,
+)
+from ultracluster.templates.resolved import Place, ResolvedResource, Variant
+from ultracluster.templates.template import Template
+
+T = TypeVar("T")
+
+PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+
+
+def named(node: Node) -> set[Key]:
+    """Return what a node's user data refers to, nothing where it is not known."""
+    try:
+        return {(to.stack, to.logical_id) for to in links(part(node.launch, "UserData"))}
+    except UndeterminedError:
+        return set()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All resources of one template."""
+
+    place: Place
+    resources: tuple[ResolvedResource, ...]
+    template: Template | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the templates define together, in one variant."""
+
+    variant: Variant
+    kept: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was made of single values before. Variants share the values in which they agree, and
+    models of one judgement share this."""
+
+    def once(self, name: str, value: object, make: Callable[[], T]) -> T:
+        """Return what is made of a value that variants share, made once under a name."""
+        found: T
+        place = (name, id(value))
+        if place not in self.kept:
+            # The value is kept as well: another one must not get its identity.
+            self.kept[place] = (value, make())
+        found = self.kept[place][1]
+        return found
+
+    @property
+    def resources(self) -> Sequence[ResolvedResource]:
+        """Every resource."""
+        return self.variant.resources
+
+    @cached_property
+    def _by_key(self) -> dict[Key, ResolvedResource]:
+        return {(r.place.stack, r.place.logical_id): r for r in self.resources}
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[ResolvedResource]]:
+        found: dict[str, list[ResolvedResource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.resource_type, []).append(resource)
+        return found
+
+    def of(self, *kinds: str) -> Iterator[ResolvedResource]:
+        """Yield the resources of some types."""
+        for kind in kinds:
+            yield from self._by_type.get(kind, ())
+
+    def found(self, value: object, *kinds: str) -> ResolvedResource | None:
+        """Return the resource that a value refers to, None where it is none of these types.
+
+        Raises:
+            UndeterminedError: where it is not known what is meant.
+        """
+        resource = self._by_key.get(key(value))
+        return resource if resource and resource.resource_type in kinds else None
+
+    def given(self, value: object, *kinds: str) -> ResolvedResource:
+        """Return the resource that a value refers to.
+
+        Raises:
+            UndeterminedError: where it is not in the templates.
+        """
+        resource = self.found(value, *kinds)
+        if resource is None:
+            name = key(value)
+            raise UndeterminedError(
+                f"{shown(name)} is not in the given templates" if known(name) else name[-1]
+            )
+        return resource
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Security groups and their rules."""
+        return read_groups(self.resources)
+
+    @property
+    def security_groups(self) -> Sequence[Group]:
+        """The security groups of the templates."""
+        return tuple(self.groups.known.values())
+
+    @cached_property
+    def nodes(self) -> Sequence[Node]:
+        """Launch templates and instances with whoever launches them."""
+        return read_nodes(self.resources)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """VPCs and what is in them."""
+        return read_networks(self.resources)
+
+    @property
+    def subnets(self) -> Sequence[Subnet]:
+        """The subnets of the templates."""
+        return tuple(self.networks.subnets.values())
+
+    @cached_property
+    def file_systems(self) -> Sequence[FileSystem]:
+        """Lustre file systems with their associations."""
+        return read_file_systems(self.resources)
+
+    @cached_property
+    def training_jobs(self) -> Sequence[TrainingJob]:
+        """SageMaker training jobs, also those that a state machine starts."""
+        return read_training_jobs(self.resources)
+
+    @cached_property
+    def hyperpod_groups(self) -> Sequence[HyperPodGroup]:
+        """Instance groups of HyperPod clusters."""
+        return read_hyperpod_groups(self.resources)
+
+    @cached_property
+    def environments(self) -> Sequence[JobEnvironment]:
+        """Environments of jobs, containers and nodes."""
+        return read_environments(self.resources, self.training_jobs, self.nodes)
+
+    @cached_property
+    def roles(self) -> Sequence[Role]:
+        """Roles with the statements of their policies."""
+        return read_roles(self.resources, self._statements_of)
+
+    @cached_property
+    def statements(self) -> Sequence[Statement]:
+        """Statements of all identity policies."""
+        return tuple(s for r in self.resources for s in self._statements_of(r))
+
+    def _statements_of(self, resource: ResolvedResource) -> Sequence[Statement]:
+        return self.once("statements", resource, lambda: tuple(statements_of(resource)))
+
+    @cached_property
+    def stateful(self) -> Sequence[ResolvedResource]:
+        """Resources whose deletion loses data."""
+        return tuple(r for r in self.resources if holds_data(r))
+
+    @cached_property
+    def stacks(self) -> Sequence[Stack]:
+        """The templates, each at the place of its first resource."""
+        found: dict[str, list[ResolvedResource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.place.stack, []).append(resource)
+        return tuple(
+            Stack(members[0].place, tuple(members), self.variant.templates.get(name))
+            for name, members in found.items()
+        )
+
+    def words(self, resource: ResolvedResource) -> str:
+        """Return every text of a resource, a line each, for a search in all of them."""
+        return self.once(
+            "words", resource, lambda: "\n".join(texts_within(dict(resource.properties)))
+        )
+
+    @cached_property
+    def clients(self) -> Mapping[Key, Sequence[Node]]:
+        """Nodes by what their user data refers to, as a mount does to a file system."""
+        found: dict[Key, list[Node]] = {}
+        for node in self.nodes:
+            for name in self.once("links", node.launch, lambda node=node: named(node)):  # type: ignore[misc]
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def roles_of_nodes(self) -> frozenset[Key]:
+        """Roles that accelerated nodes and Batch jobs run with, as far as that is known."""
+        stated = [r.properties.get("IamInstanceProfileArn") for r in self.of(PCS_GROUP)]
+        stated += [r.properties.get("NodeRole") for r in self.of("AWS::EKS::Nodegroup")]
+        for environment in self.of("AWS::Batch::ComputeEnvironment"):
+            resources = environment.properties.get("ComputeResources")
+            stated.append(resources.get("InstanceRole") if isinstance(resources, Mapping) else None)
+        for node in self.nodes:
+            try:
+                if node.efa_interfaces() or node.instance_types():
+                    profile = part(node.launch, "IamInstanceProfile")
+                    stated += [part(profile, "Arn"), part(profile, "Name"), profile]
+            except UndeterminedError:
+                continue
+        found: set[Key] = set()
+        for profile in stated:
+            try:
+                made = self.found(profile, "AWS::IAM::InstanceProfile")
+                found.update(keys(made.properties.get("Roles")) if made else [key(profile)])
+            except UndeterminedError:
+                continue
+        for job in self.of("AWS::Batch::JobDefinition"):
+            found.update((link.stack, link.logical_id) for link in links(job.properties))
+        return frozenset(found)
+
+    def dependencies(self, name: Key) -> set[Key]:
+        """Return everything of its own stack that a resource waits for, directly or not."""
+        seen: set[Key] = set()
+        waiting = [name]
+        while waiting:
+            resource = self._by_key.get(waiting.pop())
+            if resource is None:
+                continue
+            for other in resource.depends_on:
+                found = (resource.place.stack, other)
+                if found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
+        return seen

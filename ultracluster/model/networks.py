@@ -1,0 +1,204 @@
+"""VPCs, subnets, network ACLs, routes and endpoints."""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    flag,
+    key,
+    known,
+    same,
+    shown,
+    text,
+)
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+
+RESERVED: Final = 5
+"""Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""
+
+
+CHOSEN: Final = re.compile(r"Fn::Select (\d+) of (Fn::GetAZs .+)")
+"""Symbol of one zone out of the list of a Region's (`!Select [0, !GetAZs ""]`)."""
+
+
+class Zone(NamedTuple):
+    """An Availability Zone as far as a template tells it."""
+
+    form: str
+    """`id`, `name`, the list that it is chosen from, or `?` where nothing is told of it."""
+    name: str
+    because: str = ""
+    """Why it is not told."""
+
+    def told(self) -> bool:
+        """Whether the zone itself is known."""
+        return self.form in ("id", "name")
+
+
+class Zoned(Protocol):
+    """Something that lies in one zone."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        ...
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """Its properties."""
+        ...
+
+
+def zone_of(thing: Zoned) -> Zone:
+    """Return the zone of a subnet or of a reservation.
+
+    Raises:
+        UndeterminedError: where nothing is known of it.
+    """
+    for form, name in (("id", "AvailabilityZoneId"), ("name", "AvailabilityZone")):
+        stated = thing.properties.get(name)
+        if isinstance(stated, Unknown) and stated.symbol is not None:
+            if chosen := CHOSEN.fullmatch(stated.symbol):
+                return Zone(chosen[2], f"zone {chosen[1]} of the Region", stated.because)
+            return Zone("?", stated.symbol, stated.because)
+        if stated is not None:
+            return Zone(form, text(stated) or "")
+    raise UndeterminedError(f"AWS chooses the zone of {thing.place.logical_id}")
+
+
+def apart(one: Zone, other: Zone) -> bool:
+    """Whether two zones differ.
+
+    Raises:
+        UndeterminedError: where they may or may not.
+    """
+    if one == other:
+        return False
+    for zone in (one, other):
+        if zone.form == "?" or (one.form != other.form and not zone.told()):
+            raise UndeterminedError(zone.because)
+    if one.form != other.form:
+        raise UndeterminedError("one zone is given by its id and another by its name")
+    return True
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet of the templates."""
+
+    place: Place
+    properties: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        """What references to it lead to."""
+        return (self.place.stack, self.place.logical_id)
+
+    def zone(self) -> Zone:
+        """Return its zone.
+
+        Raises:
+            UndeterminedError: where nothing is known of it.
+        """
+        return zone_of(self)
+
+    def addresses(self) -> int:
+        """Return how many IPv4 addresses it has to give.
+
+        Raises:
+            UndeterminedError: where its block is not known.
+        """
+        block = text(self.properties.get("CidrBlock"))
+        if block is None:
+            raise UndeterminedError(f"no block of {self.place.logical_id} is written")
+        try:
+            return ipaddress.ip_network(block, strict=False).num_addresses - RESERVED
+        except ValueError:
+            raise UndeterminedError(f"{block} is no block of addresses") from None
+
+    def gives_public_addresses(self) -> bool:
+        """Whether an instance gets a public address in it unasked."""
+        return flag(self.properties.get("MapPublicIpOnLaunch")) or False
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Everything of the templates that has an address."""
+
+    subnets: Mapping[Key, Subnet]
+    resources: Sequence[ResolvedResource]
+
+    def subnet(self, name: Key) -> Subnet:
+        """Return a subnet of the templates.
+
+        Raises:
+            UndeterminedError: where it is somebody else's.
+        """
+        found = self.subnets.get(name)
+        if found is None and not known(name):
+            raise UndeterminedError(name[-1])
+        if found is None:
+            raise UndeterminedError(f"subnet {shown(name)} is not in the given templates")
+        return found
+
+    def zones(self, names: Sequence[Key]) -> set[Zone]:
+        """Return the zones of subnets, of which no two can be the same.
+
+        Raises:
+            UndeterminedError: where they cannot be compared.
+        """
+        found = {self.subnet(name).zone() for name in names}
+        first, *others = sorted(found)
+        for other in others:
+            apart(first, other)
+        return found
+
+    def of(self, kind: str) -> Iterator[ResolvedResource]:
+        """Yield the resources of a type."""
+        return (r for r in self.resources if r.resource_type == kind)
+
+    def in_vpc(self, kind: str, vpc: Key) -> Iterator[ResolvedResource]:
+        """Yield the resources of a type that lie in a VPC, whether by `VpcId` or by subnet."""
+        for resource in self.of(kind):
+            if resource.properties.get("VpcId") is not None:
+                if same(resource.properties["VpcId"], vpc):
+                    yield resource
+                continue
+            stated = resource.properties.get("SubnetIds") or resource.properties.get("SubnetId")
+            names = [key(v) for v in (stated if isinstance(stated, list) else [stated]) if v]
+            mine = [self.subnets[name] for name in names if name in self.subnets]
+            if any(same(subnet.properties.get("VpcId"), vpc) for subnet in mine):
+                yield resource
+
+    def leads_out(self, vpc: Key) -> bool:
+        """Whether some route table of a VPC has a default route.
+
+        Raises:
+            UndeterminedError: where it has none of its own in the templates.
+        """
+        tables = {
+            (table.place.stack, table.place.logical_id)
+            for table in self.in_vpc("AWS::EC2::RouteTable", vpc)
+        }
+        if not tables:
+            raise UndeterminedError(f"no route table of {shown(vpc)} is in the given templates")
+        return any(
+            key(route.properties.get("RouteTableId")) in tables
+            and text(route.properties.get("DestinationCidrBlock")) == "0.0.0.0/0"
+            for route in self.of("AWS::EC2::Route")
+        )
+
+
+def read_networks(resources: Sequence[ResolvedResource]) -> Networks:
+    """Return the networks of a variant."""
+    subnets = [Subnet(r.place, r.properties) for r in resources if _is_subnet(r)]
+    return Networks({subnet.key: subnet for subnet in subnets}, resources)
+
+
+def _is_subnet(resource: ResolvedResource) -> bool:
+    return resource.resource_type == "AWS::EC2::Subnet"

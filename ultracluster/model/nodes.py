@@ -1,0 +1,221 @@
+"""EC2 nodes: launch templates and instances, and who launches them, where and how many."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
+from ultracluster.model.attached_interfaces import read_interfaces, with_attached
+from ultracluster.model.launchers import LAUNCHERS, Launcher
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    items,
+    key,
+    keys,
+    part,
+    settled,
+    shown,
+    text,
+)
+from ultracluster.templates.resolved import Place, ResolvedResource
+
+EFA_TYPES: Final = ("efa", "efa-only")
+TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Instances that are launched alike."""
+
+    place: Place
+    launch: Mapping[str, Any] | Any
+    """`LaunchTemplateData`, or the properties of an instance; it may be unknown."""
+    launcher: Launcher | None
+
+    def type_names(self) -> list[str]:
+        """Return the instance types.
+
+        Raises:
+            UndeterminedError: where none is known.
+        """
+        stated = self.launcher.types() if self.launcher else []
+        if not stated and part(self.launch, "InstanceType") is not None:
+            stated = [part(self.launch, "InstanceType")]
+        if not stated:
+            raise UndeterminedError("no instance type is written for it")
+        return [name for value in stated if (name := text(value))]
+
+    def instance_types(self) -> list[InstanceType]:
+        """Return those of its instance types that the catalogue holds."""
+        return [found for name in self.type_names() if (found := catalogued(name))]
+
+    def interfaces(self) -> list[Mapping[str, Any]]:
+        """Return its network interfaces, none where EC2 makes the only one."""
+        found = [settled(entry) for entry in items(part(self.launch, "NetworkInterfaces"))]
+        for entry in found:
+            if not isinstance(entry, Mapping):
+                raise UndeterminedError(f"{shown(entry)} is no network interface")
+        return found
+
+    def efa_interfaces(self) -> list[Mapping[str, Any]]:
+        """Return its network interfaces that have an EFA device."""
+        return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
+
+    def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
+        """Return the security groups of an interface.
+
+        Raises:
+            UndeterminedError: where something else decides them.
+        """
+        for stated in (
+            interface.get("Groups"),
+            interface.get("GroupSet"),
+            part(self.launch, "SecurityGroupIds"),
+        ):
+            if stated is not None:
+                return items(stated)
+        own = self.launcher and part(
+            self.launcher.properties, "ComputeResources", "SecurityGroupIds"
+        )
+        if own:
+            return items(own)
+        raise UndeterminedError("no security group is written, whoever launches it decides")
+
+    def groups(self) -> list[Any]:
+        """Return the security groups of all interfaces, each once."""
+        interfaces = self.interfaces()
+        if not interfaces:
+            return self.groups_of({})
+        found: dict[Key, Any] = {}
+        for interface in interfaces:
+            for group in self.groups_of(interface):
+                # Ref and GetAtt of one group are one group.
+                found.setdefault(key(group), group)
+        return list(found.values())
+
+    def subnets(self) -> list[Key]:
+        """Return the subnets that it is launched into.
+
+        Raises:
+            UndeterminedError: where none is known.
+        """
+        stated = self.launcher.subnets() if self.launcher else []
+        stated = stated or [entry["SubnetId"] for entry in self.interfaces() if "SubnetId" in entry]
+        if not stated:
+            raise UndeterminedError("no subnet is written for it")
+        return list(dict.fromkeys(keys(stated)))
+
+    def placement_group(self) -> Any:
+        """Return the placement group as it was written, None where there is none."""
+        found = [
+            part(self.launch, "Placement", "GroupName"),
+            part(self.launch, "Placement", "GroupId"),
+            part(self.launch, "PlacementGroupName"),
+        ]
+        if self.launcher:
+            found += [
+                self.launcher.properties.get("PlacementGroup"),
+                part(self.launcher.properties, "ComputeResources", "PlacementGroup"),
+            ]
+        return next((value for value in found if value is not None), None)
+
+    def reservation(self) -> Any:
+        """Return the id of the reservation that it is launched into, None where none is named."""
+        return part(
+            self.launch,
+            "CapacityReservationSpecification",
+            "CapacityReservationTarget",
+            "CapacityReservationId",
+        )
+
+    def reservation_target(self) -> Any:
+        """Return what it targets of reservations, one or a resource group, None where nothing."""
+        specification = part(self.launch, "CapacityReservationSpecification")
+        return settled(part(specification, "CapacityReservationTarget"))
+
+    def in_a_block(self) -> bool:
+        """Whether it is launched into a Capacity Block."""
+        own = self.launcher.properties if self.launcher else {}
+        purchase = text(own.get("PurchaseOption") or own.get("CapacityType"))
+        return self.market() == "capacity-block" or purchase == "CAPACITY_BLOCK"
+
+    def market(self) -> str | None:
+        """Return the market type."""
+        return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
+
+    def most(self) -> int | None:
+        """Return how many of them there are at most, None where nobody says."""
+        return self.launcher.most() if self.launcher else None
+
+    def alone(self) -> bool:
+        """Whether there is never more than one; a number that is left open may be more."""
+        try:
+            return self.most() in (0, 1)
+        except UndeterminedError:
+            return False
+
+
+def catalogued(name: str) -> InstanceType | None:
+    """Return an instance type, None where the catalogue does not hold it."""
+    try:
+        return find(name.removeprefix("ml."))
+    except UnknownInstanceTypeError:
+        return None
+
+
+def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
+    """Return the nodes of a variant: each launch template once for each of its launchers."""
+    launchers = [
+        Launcher(r.place, LAUNCHERS[r.resource_type], r.properties)
+        for r in resources
+        if r.resource_type in LAUNCHERS
+    ]
+    users: dict[Key, list[Launcher]] = {}
+    nodes: list[Node] = []
+    made = read_interfaces(resources)
+    templates = [r for r in resources if r.resource_type == TEMPLATE]
+    given = {name for template in templates for name in _names(template)}
+    for launcher in launchers:
+        references = _references(launcher)
+        for reference in references:
+            users.setdefault(reference, []).append(launcher)
+        if launcher.kind == "instance" and given.isdisjoint(references):
+            launch = with_attached(launcher.properties, made)
+            nodes.append(Node(launcher.place, launch, launcher))
+    for template in templates:
+        data = template.properties.get("LaunchTemplateData")
+        mine = [user for name in _names(template) for user in users.get(name, [])]
+        nobody: list[Launcher | None] = [None]
+        for user in mine or nobody:
+            launch = with_attached(_launched(data, user), made)
+            nodes.append(Node(template.place, launch, user))
+    return tuple(nodes)
+
+
+def _names(template: ResolvedResource) -> list[Key]:
+    """Return what references to a launch template lead to: itself, or its name."""
+    name = template.properties.get("LaunchTemplateName")
+    own: list[Key] = [(template.place.stack, template.place.logical_id)]
+    return [*own, name] if isinstance(name, str) else own
+
+
+def _launched(data: Any, user: Launcher | None) -> Any:
+    """Return what a template launches; what an instance says itself takes the place of its own."""
+    if user is None or user.kind != "instance" or not isinstance(data, Mapping):
+        return data
+    own = {name: v for name, v in user.properties.items() if name != "LaunchTemplate"}
+    return {**data, **own}
+
+
+def _references(launcher: Launcher) -> list[Key]:
+    try:
+        return [key(reference) for reference in launcher.templates()]
+    except UndeterminedError:
+        # Whatever template it is, it is none of those that were given.
+        return []
+
+
+def described(node: Node) -> str:
+    """Return who launches a node, for a message."""
+    return shown(node.launcher.place.logical_id) if node.launcher else shown(node.place.logical_id)

@@ -1,0 +1,250 @@
+"""Security groups, and whom they admit in both directions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    items,
+    key,
+    number,
+    part,
+    shown,
+    text,
+)
+from ultracluster.templates.reading import known as is_known
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+
+Direction = Literal["in", "out"]
+PeerKind = Literal["group", "cidr", "prefix list", "unknown"]
+
+SEPARATE: Final[Mapping[str, Direction]] = {
+    "AWS::EC2::SecurityGroupIngress": "in",
+    "AWS::EC2::SecurityGroupEgress": "out",
+}
+PEERS: Final[Mapping[str, PeerKind]] = {
+    "SourceSecurityGroupId": "group",
+    "DestinationSecurityGroupId": "group",
+    "CidrIp": "cidr",
+    "CidrIpv6": "cidr",
+    "SourcePrefixListId": "prefix list",
+    "DestinationPrefixListId": "prefix list",
+}
+EVERYTHING: Final = "-1"
+EVERY_PORT: Final = range(65536)
+TCP: Final = ("tcp", "6")
+ANYWHERE: Final = ("0.0.0.0/0", "::/0")
+DEFAULT_EGRESS: Final = {"IpProtocol": EVERYTHING, "CidrIp": "0.0.0.0/0"}
+
+
+@dataclass(frozen=True)
+class Admission:
+    """One rule of a group: what it lets pass, and from or to whom."""
+
+    place: Place
+    direction: Direction
+    stated: Mapping[str, Any] | Unknown
+    separate: bool = False
+    """Whether it is a resource of its own."""
+    certain: bool = True
+    """False for EC2's default egress rule where other egress rules may have replaced it."""
+
+    @property
+    def kind(self) -> PeerKind:
+        """What the peer is."""
+        if not isinstance(self.stated, Mapping):
+            return "unknown"
+        return next((PEERS[name] for name in PEERS if name in self.stated), "unknown")
+
+    @property
+    def peer(self) -> Any:
+        """The peer as it was written."""
+        if isinstance(self.stated, Unknown):
+            return self.stated
+        if not isinstance(self.stated, Mapping):
+            return Unknown(f"{shown(self.stated)} is no rule")
+        peers = [self.stated[name] for name in PEERS if name in self.stated]
+        return peers[0] if peers else Unknown("a rule names its peer in a way that is not known")
+
+    def passes_everything(self) -> bool:
+        """Whether it lets every protocol and port pass."""
+        return text(part(self.stated, "IpProtocol")) == EVERYTHING
+
+    def ports(self) -> range:
+        """Return the TCP ports that it lets pass."""
+        protocol = text(part(self.stated, "IpProtocol"))
+        if protocol == EVERYTHING:
+            return EVERY_PORT
+        if protocol not in TCP:
+            return range(0)
+        first, last = number(part(self.stated, "FromPort")), number(part(self.stated, "ToPort"))
+        if first is None or first < 0:
+            return EVERY_PORT
+        return range(first, (first if last is None else last) + 1)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A security group of the templates."""
+
+    place: Place
+    key: Key
+    admissions: tuple[Admission, ...]
+
+    def of(self, direction: Direction) -> Iterator[Admission]:
+        """Yield the rules of a direction."""
+        return (rule for rule in self.admissions if rule.direction == direction)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The security groups of all templates, and the rules that nobody can assign."""
+
+    known: Mapping[Key, Group]
+    outside: Mapping[Key, tuple[Admission, ...]]
+    """Rules that the templates add to groups which are not theirs."""
+    stray: tuple[Admission, ...]
+    """Rules whose group is not known."""
+
+    def members_exchange(self, members: Sequence[Any], direction: Direction) -> bool:
+        """Whether some member of a set of groups lets everything pass from or to a member.
+
+        A card is in all groups of the set, and so are the cards of its peers: it is enough that
+        one of them names any of them.
+
+        Raises:
+            UndeterminedError: where no member does and one is not known well enough.
+        """
+        unknown: list[str] = []
+        named: set[Key] = set()
+        for member in members:
+            try:
+                named.add(key(member))
+            except UndeterminedError as error:
+                unknown.append(error.because)
+        for rule in self._rules(named, direction, unknown):
+            try:
+                if rule.kind not in ("group", "unknown") or not rule.passes_everything():
+                    continue
+                peer = key(rule.peer)
+                if peer in named:
+                    return True
+                if not is_known(peer):
+                    unknown.append(peer[-1])
+            except UndeterminedError as error:
+                unknown.append(error.because)
+        if unknown:
+            raise UndeterminedError(unknown[0])
+        return False
+
+    def closed_ports(
+        self,
+        members: Sequence[Any],
+        direction: Direction,
+        wanted: Iterable[int],
+        peers: set[Key] | None = None,
+    ) -> list[int]:
+        """Return those of some TCP ports that a set of groups lets pass from or to nobody.
+
+        Args:
+            members: the groups.
+            direction: in or out.
+            wanted: the ports.
+            peers: groups of whoever is on the other side, None for anybody. A block of addresses
+                or a prefix list may hold it.
+
+        Raises:
+            UndeterminedError: where some seem closed, and a group or a rule is not known.
+        """
+        unknown: list[str] = []
+        closed = list(wanted)
+        for rule in self._rules({key(member) for member in members}, direction, unknown):
+            if not rule.certain:
+                unknown.append("egress rules of their own may have replaced EC2's default one")
+                continue
+            try:
+                if peers is not None and rule.kind == "group":
+                    peer = key(rule.peer)
+                    if not is_known(peer):
+                        unknown.append(peer[-1])
+                    if peer not in peers:
+                        continue
+                open_ = rule.ports()
+            except UndeterminedError as error:
+                unknown.append(error.because)
+                continue
+            closed = [port for port in closed if port not in open_]
+        if closed and unknown:
+            raise UndeterminedError(unknown[0])
+        return closed
+
+    def _rules(
+        self, named: set[Key], direction: Direction, unknown: list[str]
+    ) -> Iterator[Admission]:
+        for name in sorted(named, key=str):
+            group = self.known.get(name)
+            if group is not None:
+                yield from group.of(direction)
+            else:
+                yield from (r for r in self.outside.get(name, ()) if r.direction == direction)
+                unknown.append(
+                    f"security group {shown(name)} is not in the given templates"
+                    if is_known(name)
+                    else name[-1]
+                )
+        # Within its own stack a rule that belongs to one of the groups would refer to it.
+        stacks = {name[0] for name in named if isinstance(name, tuple)}
+        unknown.extend(
+            f"{rule.place.logical_id} adds a rule to a group that is not known"
+            for rule in self.stray
+            if rule.direction == direction and stacks != {rule.place.stack}
+        )
+
+
+def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
+    """Return the security groups of a variant."""
+    separate: dict[Key, list[Admission]] = defaultdict(list)
+    stray: list[Admission] = []
+    for resource in resources:
+        direction = SEPARATE.get(resource.resource_type)
+        if direction is None:
+            continue
+        rule = Admission(resource.place, direction, resource.properties, separate=True)
+        try:
+            separate[key(resource.properties.get("GroupId"))].append(rule)
+        except UndeterminedError:
+            stray.append(rule)
+    known: dict[Key, Group] = {}
+    for resource in resources:
+        if resource.resource_type == "AWS::EC2::SecurityGroup":
+            name = (resource.place.stack, resource.place.logical_id)
+            rules = (*_inline(resource, separate.get(name, [])), *separate.pop(name, []))
+            known[name] = Group(resource.place, name, rules)
+    return Groups(known, {name: tuple(rules) for name, rules in separate.items()}, tuple(stray))
+
+
+def _inline(resource: ResolvedResource, added: Sequence[Admission]) -> Iterator[Admission]:
+    for name, direction in (("SecurityGroupIngress", "in"), ("SecurityGroupEgress", "out")):
+        stated = resource.properties.get(name)
+        if isinstance(stated, Unknown):
+            yield Admission(resource.place, _direction(direction), stated)
+            continue
+        for entry in items(stated):
+            yield Admission(resource.place, _direction(direction), entry)
+        if direction == "out" and stated is None:
+            # EC2 lets everything out of a group without rules. Where rules are added as resources
+            # of their own that one may be removed (aws-cdk#987), and the guide does not say.
+            certain = not any(rule.direction == "out" for rule in added)
+            yield Admission(resource.place, "out", DEFAULT_EGRESS, certain=certain)
+
+
+def _direction(name: str) -> Direction:
+    return "in" if name == "in" else "out"
+
+
+def open_to_the_internet(rule: Admission) -> bool:
+    """Whether a rule lets anybody on the internet pass with everything."""
+    return rule.kind == "cidr" and rule.passes_everything() and text(rule.peer) in ANYWHERE

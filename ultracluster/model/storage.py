@@ -1,0 +1,169 @@
+"""Lustre file systems, their data repository associations, and other resources that hold data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.templates.reading import Key, UndeterminedError, key, part, settled, shown, text
+from ultracluster.templates.resolved import Place, ResolvedResource, Text
+
+STATEFUL: Final = {
+    "AWS::FSx::FileSystem": "file system",
+    "AWS::S3::Bucket": "bucket",
+    "AWS::EFS::FileSystem": "file system",
+    "AWS::KMS::Key": "key",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::RDS::DBInstance": "database",
+    "AWS::RDS::DBCluster": "database",
+}
+KEPT: Final = ("Retain", "RetainExceptOnCreate")
+BOOLEANS: Final = ("EfaEnabled", "CopyTagsToBackups")
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A Lustre file system with what hangs on it."""
+
+    resource: ResolvedResource
+    associations: tuple[ResolvedResource, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return self.resource.place
+
+    @property
+    def key(self) -> Key:
+        """What references to it lead to."""
+        return (self.place.stack, self.place.logical_id)
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """Its properties."""
+        return self.resource.properties
+
+    def configuration(self, *path: str) -> Any:
+        """Return a value of its `LustreConfiguration`."""
+        return part(self.properties, "LustreConfiguration", *path)
+
+    def plain(self) -> Mapping[str, Any]:
+        """Return its properties for the rules of the catalogue.
+
+        Raises:
+            UndeterminedError: where not even its kind is known.
+        """
+        stated = settled(self.properties.get("LustreConfiguration"))
+        if stated is not None and not isinstance(stated, Mapping):
+            raise UndeterminedError(f"LustreConfiguration {shown(stated)} is no configuration")
+        text(self.configuration("DeploymentType"))
+        text(self.properties.get("StorageType"))
+        made = plain(self.properties)
+        assert isinstance(made, dict)  # noqa: S101  (a mapping stays one)
+        configuration = made.get("LustreConfiguration") or {}
+        for name in BOOLEANS:
+            if configuration.get(name) in ("true", "false"):
+                configuration[name] = configuration[name] == "true"
+        return made
+
+    def from_backup(self) -> bool:
+        """Whether it is restored from a backup, which says how large and fast it is."""
+        return self.properties.get("BackupId") is not None
+
+    def over_efa(self) -> bool:
+        """Whether its servers speak EFA."""
+        return text(self.configuration("EfaEnabled")) == "true"
+
+    def groups(self) -> list[Any]:
+        """Return its security groups.
+
+        Raises:
+            UndeterminedError: where it has the default one of its VPC.
+        """
+        stated = settled(self.properties.get("SecurityGroupIds"))
+        if not stated:
+            raise UndeterminedError("it has the default security group of its VPC")
+        return list(stated) if isinstance(stated, list | tuple) else [stated]
+
+    def subnet(self) -> Key:
+        """Return its subnet.
+
+        Raises:
+            UndeterminedError: where it is not known.
+        """
+        stated = settled(self.properties.get("SubnetIds"))
+        if not stated:
+            raise UndeterminedError("no subnet is written for it")
+        return key(stated[0] if isinstance(stated, list) else stated)
+
+
+def plain(value: Any) -> Any:
+    """Return a value whose texts are plain, for functions that know no `Text`."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
+        return "".join(str(piece) for piece in value.parts)
+    return {} if isinstance(value, Mapping) else value
+
+
+def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem, ...]:
+    """Return the Lustre file systems of a variant."""
+    associations: dict[Key, list[ResolvedResource]] = {}
+    for resource in resources:
+        if resource.resource_type == "AWS::FSx::DataRepositoryAssociation":
+            try:
+                owner = key(resource.properties.get("FileSystemId"))
+            except UndeterminedError:
+                continue
+            associations.setdefault(owner, []).append(resource)
+    return tuple(
+        FileSystem(r, tuple(associations.get((r.place.stack, r.place.logical_id), ())))
+        for r in resources
+        if r.resource_type == "AWS::FSx::FileSystem" and _is_lustre(r)
+    )
+
+
+def _is_lustre(resource: ResolvedResource) -> bool:
+    return (
+        "LustreConfiguration" in resource.properties
+        or resource.properties.get("FileSystemType") == "LUSTRE"
+    )
+
+
+def holds_data(resource: ResolvedResource) -> bool:
+    """Whether a resource holds data that its deletion would lose."""
+    if resource.resource_type not in STATEFUL:
+        return False
+    configuration = resource.properties.get("LustreConfiguration")
+    stated = configuration if isinstance(configuration, Mapping) else {}
+    deployment = stated.get("DeploymentType")
+    return not (isinstance(deployment, str) and deployment.startswith("SCRATCH"))
+
+
+def kept_at_deletion(resource: ResolvedResource) -> bool:
+    """Whether it outlives its stack.
+
+    Raises:
+        UndeterminedError: where the policy is not known.
+    """
+    return settled(resource.deletion_policy) in (*KEPT, "Snapshot")
+
+
+def kept_at_replacement(resource: ResolvedResource) -> bool:
+    """Whether it outlives an update that replaces it."""
+    return settled(resource.update_replace_policy) in (*KEPT, "Snapshot")
+
+
+def lost_when_replaced(resource: ResolvedResource) -> bool:
+    """Whether a replacement would take its data along; S3 deletes no bucket that has objects."""
+    return resource.resource_type != "AWS::S3::Bucket"
+
+
+def keys_of(resource: ResolvedResource) -> Iterator[Any]:
+    """Yield the KMS keys that a resource with data is encrypted with."""
+    yield resource.properties.get("KmsKeyId")
+    yield part(resource.properties, "SSESpecification", "KMSMasterKeyId")
+    rules = part(resource.properties, "BucketEncryption", "ServerSideEncryptionConfiguration")
+    for rule in rules if isinstance(rules, list) else []:
+        yield part(rule, "ServerSideEncryptionByDefault", "KMSMasterKeyID")

@@ -1,0 +1,246 @@
+"""A plan as plain values: what `--json` prints, and what the table and the page are made of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from ultracluster.plan.quotas import quotas
+from ultracluster.planner.devices import GIB
+from ultracluster.planner.memory import memory
+from ultracluster.planner.outcome import Alternative, Plan
+from ultracluster.planner.price import SAGEMAKER, Bill, price_of_nodes
+from ultracluster.planner.step import Step
+from ultracluster.planner.uncertainty import Uncertainty
+
+HOUR = 3600
+
+
+def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]) -> dict[str, Any]:
+    """Return a plan as plain values; units are in the names."""
+    question, outcome, shape = plan.question, plan.outcome, plan.question.shape
+    return {
+        "model": {
+            "parameters": shape.parameters,
+            "layers": shape.layers,
+            "hidden": shape.hidden,
+            "heads": shape.heads,
+            "vocabulary": shape.vocabulary,
+            "sequence": shape.sequence,
+            "tokens": question.tokens,
+        },
+        "machine": {
+            "instance_type": question.instance_type,
+            "nodes": outcome.nodes,
+            "gpus": outcome.step.layout.gpus,
+            "gpu": plan.gpu.name,
+            "region": question.region,
+            "network_efficiency": plan.network.efficiency,
+            "node_gbps": plan.network.node_bandwidth * 8 / 1e9,
+        },
+        "layout": layout(outcome.step),
+        "smallest_partition_group_by_tensor_degree": plan.smallest_groups,
+        "memory_gib": _memory(plan),
+        "step": _step(plan, doubt),
+        "runners_up": [
+            {**layout(each.step), **_speed(plan, each.step), "why": each.why}
+            for each in plan.runners_up
+        ],
+        "scaling": [asdict(point) for point in plan.curve],
+        "goodput": {
+            "failures_per_node_day": question.rate.per_node_day,
+            "failures_source": question.rate.source,
+            "hours_between_failures": outcome.goodput.mean_time_between_failures / HOUR,
+            "checkpoint_interval_minutes": outcome.goodput.interval / 60,
+            "checkpoint_gb": outcome.goodput.checkpoint_bytes / 1e9,
+            "checkpoint_write_seconds": outcome.goodput.write_seconds,
+            "checkpoint_share": outcome.goodput.checkpoint_share,
+            "restart_minutes": outcome.goodput.restart_seconds / 60,
+            "fraction": outcome.goodput.fraction,
+            "spare_nodes": outcome.goodput.spare_nodes,
+        },
+        "storage": {
+            "deployment_type": "PERSISTENT_2",
+            "capacity_gib": outcome.lustre.capacity_gib,
+            "per_unit_storage_throughput": outcome.lustre.per_unit_throughput,
+            "write_gb_per_s": outcome.lustre.write_bandwidth / 1e9,
+            "needed_gb_per_s": outcome.lustre.wanted_bandwidth / 1e9,
+            "input_mb_per_s": outcome.lustre.input_bandwidth / 1e6,
+            "holds_gb": outcome.lustre.held_bytes / 1e9,
+            "above_default_quota": outcome.lustre.above_quota,
+        },
+        "time": {
+            "days": outcome.days,
+            "days_range": list(doubt.days),
+            "days_extremes": list(doubt.extremes),
+            "node_hours": outcome.node_hours,
+        },
+        "cost": [_cost(bill) for bill in plan.bills],
+        "quotas_to_ask_for": list(_quotas(plan)),
+        "alternatives": [_alternative(each) for each in alternatives],
+        "doubts": [asdict(each) for each in doubt.doubts],
+        "calibrated_by": list(_calibrations(plan)),
+        "notes": list(plan.notes),
+    }
+
+
+def _quotas(plan: Plan) -> Iterator[str]:
+    everything = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
+    if plan.question.purchase == SAGEMAKER:
+        return quotas(plan, nodes=1, jobs=everything)
+    return quotas(plan, nodes=everything, jobs=0)
+
+
+def layout(step: Step) -> dict[str, Any]:
+    """Return how a model is laid out."""
+    chosen = step.layout
+    return {
+        "partition_group_gpus": chosen.group,
+        "replicas": chosen.replicas,
+        "tensor_parallel": chosen.tensor,
+        "micro_batch": chosen.micro_batch,
+        "accumulation": chosen.accumulation,
+        "checkpointing": chosen.checkpointing,
+        "hierarchical_gather": chosen.hierarchical,
+        "sequences_per_step": chosen.sequences,
+    }
+
+
+def _speed(plan: Plan, step: Step) -> dict[str, float]:
+    return {
+        "seconds": step.seconds,
+        "tokens_per_second": step.tokens_per_second(plan.question.shape),
+        "memory_needed_gib": step.holding.needed / GIB,
+    }
+
+
+def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
+    shape, step = plan.question.shape, plan.outcome.step
+    passes = step.layout.accumulation
+    computing = step.computing
+    return {
+        "seconds": step.seconds,
+        "seconds_range": list(doubt.step_seconds),
+        "tokens_per_second": step.tokens_per_second(shape),
+        "model_tflops_per_gpu": step.model_tflops(shape),
+        "hardware_tflops_per_gpu": step.hardware_tflops(shape),
+        "mfu": step.model_tflops(shape) * 1e12 / plan.gpu.peak,
+        "spent_seconds": {
+            "matrix products": computing.products * passes,
+            "attention": computing.attention * passes,
+            "element-wise": computing.elementwise * passes,
+            "output layer and loss": computing.loss * passes,
+            "waiting for the network": step.exposed,
+            "scarce memory": step.shortage,
+            "optimizer and the rest": step.optimizer,
+        },
+        "sent_seconds": {
+            "gather of weights": step.sending.gather * passes,
+            "reduce-scatter of gradients": step.sending.reduce_scatter * passes,
+            "second hop between groups": step.sending.second_hop,
+            "tensor-parallel all-reduces": step.sending.tensor * passes,
+        },
+    }
+
+
+def _memory(plan: Plan) -> dict[str, Any]:
+    step, shape = plan.outcome.step, plan.question.shape
+    other_layout = replace(step.layout, checkpointing=not step.layout.checkpointing)
+    other = memory(
+        shape,
+        other_layout,
+        plan.gpu,
+        plan.stack,
+        gpus_per_node=plan.network.gpus_per_node,
+    )
+    chosen = step.holding
+    return {
+        "capacity": chosen.capacity / GIB,
+        "items": {name: size / GIB for name, size in chosen.items().items()},
+        "needed": chosen.needed / GIB,
+        "other_way": {
+            "checkpointing": other_layout.checkpointing,
+            "items": {name: size / GIB for name, size in other.items().items()},
+            "needed": other.needed / GIB,
+            "fits": other.fits,
+        },
+    }
+
+
+def _cost(bill: Bill) -> dict[str, Any]:
+    known = bill.nodes_known
+    price = price_of_nodes(bill.sheet)
+    return {
+        "purchase": bill.option,
+        "nodes_price_known": known,
+        "nodes_usd_per_hour": float(price.usd) if price else None,
+        "nodes_price_region": price.region if price else None,
+        "usd_per_day": bill.per_day if known else None,
+        "usd": bill.total if known else None,
+        "days": bill.days,
+        "items": [
+            {
+                "item": line.quantity.item.name,
+                "purpose": line.quantity.purpose,
+                "quantity": float(line.quantity.full),
+                "unit": line.quantity.item.unit.value,
+                "usd_per_unit": float(line.price.usd),
+                "usd_per_day": float(line.full.per_day),
+                "usd": float(line.full.per_day) * bill.days,
+                "share": float(bill.sheet.share(line)),
+                "price_region": line.price.region,
+                "price_date": line.price.date,
+                "price_source": line.price.source,
+                "confidence": line.price.confidence,
+            }
+            for line in bill.sheet.lines
+        ],
+        "no_price_known": [
+            {"item": each.item.name, "purpose": each.purpose} for each in bill.sheet.unpriced
+        ],
+        "dominated_by": [line.quantity.purpose for line in bill.sheet.dominating(2)]
+        if known
+        else ["nodes"],
+    }
+
+
+def _alternative(each: Alternative) -> dict[str, Any]:
+    found, bill = each.outcome, each.bill
+    return {
+        "instance_type": each.instance_type,
+        "gpu": each.gpu.name,
+        "measured_gpu": each.gpu.measured,
+        "nodes": found.nodes if found else None,
+        "days": found.days if found else None,
+        "purchase": bill.option if bill else None,
+        "usd": bill.total if bill and bill.nodes_known else None,
+        "why_not": each.why_not,
+    }
+
+
+def _calibrations(plan: Plan) -> Iterator[str]:
+    network, run = plan.question.network, plan.question.run
+    if network is not None and network.nodes == 1 and network.by_switches(plan.gpu):
+        yield (
+            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB at "
+            f"{network.bus_bandwidth / 1e9:,.0f} GB/s went through its switches, which gathers of "
+            f"weights cannot: {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
+            "of all_gather_perf"
+        )
+    elif network is not None and network.nodes == 1:
+        yield (
+            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
+            f"GPUs of one node, so {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
+            "nothing about the network"
+        )
+    elif network is not None:
+        yield (
+            f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
+            f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
+            f"{plan.network.efficiency:.0%} of the line rate and "
+            f"{plan.network.hop_latency * 1e6:.0f} us a hop"
+        )
+    if run is not None:
+        yield (
+            f"program: {run.tokens_per_second:,.0f} tokens/s on {run.layout.gpus} x "
+            f"{run.gpu_name}, median of {run.steps} steps"
+        )

@@ -1,0 +1,76 @@
+"""The same training on other instance types."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from ultracluster.catalogue import instances
+from ultracluster.planner.devices import Gpu, gpu_of
+from ultracluster.planner.outcome import Alternative
+from ultracluster.planner.plan import Planner
+from ultracluster.planner.question import MOST_NODES, Question
+from ultracluster.planner.search import Only
+from ultracluster.planner.software import known_on
+
+NEWER_AND_SMALLER: Final = (
+    "p4d.24xlarge",
+    "p4de.24xlarge",
+    "p5.48xlarge",
+    "p5e.48xlarge",
+    "p5en.48xlarge",
+    "p6-b200.48xlarge",
+    "p6-b300.48xlarge",
+)
+"""Types that a plan is compared with."""
+
+
+def alternatives(question: Question, days: float) -> Iterator[Alternative]:
+    """Yield what other instance types would give in as many days or fewer."""
+    for name in NEWER_AND_SMALLER:
+        gpu = gpu_of(instances.find(name))
+        if name == question.instance_type or gpu is None:
+            continue
+        yield _alternative(question, name, gpu, days)
+
+
+def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Alternative:
+    """Return the fewest nodes of a type that need no longer."""
+    if instances.find(name).zones(question.region) == ():
+        return Alternative(name, gpu, None, None, f"not sold in {question.region}")
+    other = replace(
+        question,
+        instance_type=name,
+        nodes=MOST_NODES,
+        days=None,
+        budget=None,
+        network=None,
+        run=None,
+        only=Only(),
+        purchase=_option(name, question.purchase),
+        software=question.software if known_on(gpu, question.software) else "",
+    )
+    planner = Planner(other)
+    best = planner.outcome(MOST_NODES)
+    if best is None:
+        return Alternative(name, gpu, None, None, "the model does not fit")
+    if best.days > days:
+        why = f"{MOST_NODES:,} nodes need {best.days:,.0f} days"
+        return Alternative(name, gpu, None, None, why)
+    low, high = 1, MOST_NODES
+    while low < high:
+        middle = (low + high) // 2
+        found = planner.outcome(middle)
+        if found is not None and found.days <= days:
+            best, high = found, middle
+        else:
+            low = middle + 1
+    return Alternative(name, gpu, best, planner.bill(best, other.purchase))
+
+
+def _option(name: str, wanted: str) -> str:
+    """Return how a type is bought, the wanted way if it is sold so."""
+    instance = instances.find(name)
+    sold = {"on-demand": instance.on_demand, "capacity-block": instance.capacity_blocks}
+    if sold.get(wanted, instance.sagemaker_training_type is not None):
+        return wanted
+    return next((option for option, is_sold in sold.items() if is_sold), "on-demand")

@@ -1,0 +1,279 @@
+"""A plan: from a question to nodes, layout, time, storage and money."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from ultracluster.planner.candidate import partitions
+from ultracluster.planner.devices import gpu_of, network_of
+from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
+from ultracluster.planner.measurement import FASTEST, SLOWEST
+from ultracluster.planner.notes import notes
+from ultracluster.planner.outcome import Outcome, Plan, Point
+from ultracluster.planner.price import OPTIONS, Bill, bill
+from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
+from ultracluster.planner.runners_up import runners_up
+from ultracluster.planner.search import Only, Place, Search
+from ultracluster.planner.software import network_for, stack_for
+from ultracluster.planner.stack import Stack, faster
+from ultracluster.planner.step import Step
+from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
+from ultracluster.spec.problem import choices
+
+MOST_EFFICIENT: Final = 1.05
+"""Share of the line rate above which a log is of other network cards."""
+
+
+class Planner:
+    """Answers one question; keeps what several of its numbers of nodes have in common.
+
+    Args:
+        question: What is asked; its problems were looked at before.
+
+    Raises:
+        PlanError: where the question has problems.
+    """
+
+    def __init__(self, question: Question) -> None:
+        for problem in question.problems():
+            raise PlanError(str(problem))
+        gpu = gpu_of(question.instance)
+        assert gpu is not None  # noqa: S101 - the question's own check
+        self.question = question
+        if question.network is not None and not question.network.may_be_of(gpu):
+            raise PlanError(
+                f"--calibrate: the log is of {question.network.gpu_name}, "
+                f"{question.instance_type} has {gpu.name}; give a log of that instance type"
+            )
+        self.gpu = question.network.applied_to_gpu(gpu) if question.network else gpu
+        network = network_for(network_of(question.instance), question.software)
+        self.network = question.network.applied(network) if question.network else network
+        if self.network.efficiency > MOST_EFFICIENT:
+            assert question.network is not None  # noqa: S101 - nothing else changes it
+            carried = question.network.carried(network.node_bandwidth)
+            raise PlanError(
+                f"--calibrate: the log has {carried / 1e9:,.0f} GB/s a node, and "
+                f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
+                "a log of that instance type"
+            )
+        self.stack = self._stack()
+        place = Place(question.shape, self.gpu, self.network, self.stack, question.batch)
+        self.search = Search(place, question.only)
+
+    def _stack(self) -> Stack:
+        question = self.question
+        stack = stack_for(self.gpu, question.software)
+        if question.run is None:
+            return stack
+        ran_on = question.run.gpu()
+        if ran_on is None or ran_on.name != self.gpu.name:
+            theirs = question.run.gpu_name or "an unknown GPU"
+            raise PlanError(
+                f"--calibrate: the run was on {theirs}, {question.instance_type} has "
+                f"{self.gpu.name}; measure on that GPU, or leave it out"
+            )
+        alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
+        factor = question.run.factor(self.gpu, self.network, alone)
+        within = FASTEST * 1.01 < factor < SLOWEST / 1.01
+        if not within or question.run.utilisation(self.gpu) > 1:
+            raise PlanError(
+                f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
+                f"no program computes on {question.run.layout.gpus} {self.gpu.name}; give the "
+                "metrics.jsonl of the run that is planned"
+            )
+        return faster(stack, factor)
+
+    def outcome(self, nodes: int, step: Step | None = None) -> Outcome | None:
+        """Return what so many nodes achieve; None where the model does not fit on them."""
+        question = self.question
+        step = step or self.search.best(nodes)
+        if step is None:
+            return None
+        rate = step.tokens_per_second(question.shape)
+        mean = SECONDS_PER_DAY / (nodes * question.rate.per_node_day)
+        lustre = file_system(
+            checkpoint_bytes=14.0 * question.shape.parameters,
+            mean_time_between_failures=mean,
+            share=question.checkpoint_share,
+            data_bytes=question.tokens * BYTES_PER_TOKEN,
+            tokens_per_second=rate,
+            region=question.region,
+        )
+        left = goodput(
+            parameters=question.shape.parameters,
+            nodes=nodes,
+            rate=question.rate.per_node_day,
+            write_bandwidth=min(lustre.write_bandwidth, nodes * self.network.node_bandwidth),
+            restart_seconds=question.restart_seconds,
+        )
+        if left.fraction <= 0:
+            return None
+        days = question.tokens / (rate * left.fraction) / SECONDS_PER_DAY
+        return Outcome(nodes, step, left, lustre, days)
+
+    def bill(self, outcome: Outcome, option: str) -> Bill | None:
+        """Return what an outcome costs with its nodes bought in one way."""
+        return bill(
+            self.question.instance,
+            option,
+            nodes=outcome.nodes + outcome.goodput.spare_nodes,
+            lustre=outcome.lustre,
+            region=self.question.region,
+            days=outcome.days,
+            data_gb=self.question.tokens * BYTES_PER_TOKEN / 1e9,
+        )
+
+    def solved(self) -> Outcome:
+        """Return the outcome that answers the question.
+
+        Raises:
+            PlanError: where none does.
+        """
+        question = self.question
+        if question.nodes is not None:
+            found = self.outcome(question.nodes)
+            if found is None:
+                raise PlanError(self._why_it_does_not_fit(question.nodes))
+            return found
+        if question.budget is not None:
+            return self._within_budget(question.budget)
+        return self.fewest(question.days or DEFAULT_DAYS)
+
+    def fewest(self, days: float) -> Outcome:
+        """Return the fewest nodes that need no more than so many days.
+
+        Raises:
+            PlanError: where even the most nodes need longer, or none hold the model.
+        """
+        best: Outcome | None = None
+        for nodes in range(1, MOST_NODES + 1):
+            found = self.outcome(nodes)
+            if found is not None and found.days <= days:
+                return found
+            if found is not None and (best is None or found.days < best.days):
+                best = found
+        if best is None:
+            raise PlanError(self._why_it_does_not_fit(MOST_NODES))
+        raise PlanError(
+            f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
+            f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
+        )
+
+    def _within_budget(self, budget: float) -> Outcome:
+        best: Outcome | None = None
+        cheapest: tuple[float, Outcome] | None = None
+        for nodes in range(1, MOST_NODES + 1):
+            found = self.outcome(nodes)
+            paid = self.bill(found, self.question.purchase) if found else None
+            if found is None or paid is None:
+                continue
+            if not paid.nodes_known:
+                raise PlanError(
+                    f"--budget: no price of {self.question.instance_type} by "
+                    f"{self.question.purchase} in {self.question.region} is known; write --nodes "
+                    "or --days"
+                )
+            if cheapest is None or paid.total < cheapest[0]:
+                cheapest = (paid.total, found)
+            if paid.total <= budget and (best is None or found.days < best.days):
+                best = found
+        if cheapest is None:
+            raise PlanError(self._why_it_does_not_fit(MOST_NODES))
+        if best is None:
+            total, found = cheapest
+            raise PlanError(
+                f"--budget: got {budget:,.0f} USD; the cheapest is {_nodes(found)} for "
+                f"{total:,.0f} USD in {found.days:,.1f} days; write more, or fewer --tokens"
+            )
+        return best
+
+    def _why_it_does_not_fit(self, nodes: int) -> str:
+        """Say what is too large, for the leanest layout that there is."""
+        shape = self.question.shape
+        if self.question.only != Only() and Search(self.search.place).best(nodes) is not None:
+            return self._why_no_layout_is_left(nodes)
+        holdings = [(self.search.least(nodes, tensor=t), t) for t in self.search.degrees()]
+        holding, t = min(holdings, key=lambda pair: pair[0].needed)
+        items = {**holding.items(), "layers in flight": 3 * holding.layer}
+        largest, size = max(items.items(), key=lambda item: item[1])
+        spread = f" recomputed by {t} tensor-parallel GPUs" if t > 1 else " recomputed"
+        asked = f"got {nodes}" if self.question.nodes else f"none of up to {nodes:,} will do"
+        more = "more nodes, " if nodes < MOST_NODES else ""
+        return (
+            f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
+            f"{holding.needed / 2**30:,.1f} GiB on each {self.gpu.name} even with one sequence"
+            f"{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
+            f"{size / 2**30:,.1f}); write {more}a shorter --sequence, or GPUs with more "
+            "memory"
+        )
+
+    def _why_no_layout_is_left(self, nodes: int) -> str:
+        """Say which of the wishes for a layout cannot be, where another layout fits."""
+        only, per_node = self.question.only, self.network.gpus_per_node
+        ways = {None: None, True: "recomputed", False: "kept"}
+        wishes = {
+            "--partition": only.group,
+            "--tensor": only.tensor,
+            "--micro-batch": only.micro_batch,
+            "--activations": ways[only.checkpointing],
+        }
+        given = {name: wish for name, wish in wishes.items() if wish is not None}
+        got = f"{' and '.join(given)}: got {' and '.join(map(str, given.values()))}"
+        where = f"{nodes:,} nodes" if self.question.nodes else f"up to {nodes:,} nodes"
+        degrees = Search(self.search.place).degrees()
+        if only.tensor is not None and only.tensor not in degrees:
+            there = choices([str(each) for each in degrees])
+            return f"{got}; a tensor degree divides heads and node; write {there}"
+        gpus, degree = nodes * per_node, only.tensor or 1
+        sizes = partitions(gpus // degree, max(1, per_node // degree))
+        if only.group is not None and only.group not in [p * degree for p in sizes]:
+            groups = choices([str(p * degree) for p in sizes])
+            return f"{got}; {gpus:,} GPUs have no such groups of nodes; write {groups}"
+        them = ("it", "leave it out") if len(given) == 1 else ("them", "leave one of them out")
+        return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
+
+    def curve(self, nodes: int) -> Iterator[Point]:
+        """Yield tokens per second from one node to all."""
+        counts = [1]
+        while counts[-1] * 2 < nodes:
+            counts.append(counts[-1] * 2)
+        first: float | None = None
+        for count in [*counts, *([nodes] if nodes > 1 else [])]:
+            step = self.search.best(count)
+            if step is None:
+                yield Point(count, None, None)
+                continue
+            rate = step.tokens_per_second(self.question.shape)
+            first = first or rate / count
+            yield Point(count, rate, rate / count / first)
+
+
+def _nodes(outcome: Outcome) -> str:
+    return f"{outcome.nodes:,} node{'s' if outcome.nodes > 1 else ''}"
+
+
+def plan(question: Question) -> Plan:
+    """Return the plan that answers a question.
+
+    Raises:
+        PlanError: where there is none, in one line that says why.
+    """
+    planner = Planner(question)
+    outcome = planner.solved()
+    options = sorted(OPTIONS, key=lambda option: option != question.purchase)
+    bills = [planner.bill(outcome, option) for option in options]
+    return Plan(
+        question=question,
+        gpu=planner.gpu,
+        network=planner.network,
+        stack=planner.stack,
+        outcome=outcome,
+        bills=tuple(each for each in bills if each is not None),
+        runners_up=runners_up(planner.search, outcome.step),
+        curve=tuple(planner.curve(outcome.nodes)),
+        smallest_groups={
+            t: planner.search.smallest_group(outcome.nodes, tensor=t)
+            for t in planner.search.degrees()
+        },
+        notes=tuple(notes(question, planner.search, outcome)),
+    )

@@ -1,0 +1,122 @@
+"""What a plan costs: items by purchase option, each with its price's date and source."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ultracluster.catalogue import prices
+from ultracluster.catalogue.instances import InstanceType
+from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.planner.storage import DEPLOYMENT, Lustre
+
+HOURS_PER_DAY: Final = 24
+ROOT_VOLUME_GIB: Final = 200
+ENDPOINTS: Final = 11
+"""Interface endpoints of an environment (ultracluster.spec.network; a test holds them equal)."""
+KEYS: Final = 2
+TRAFFIC_GB: Final = 30
+"""GB a month of each node through NAT, and through endpoints (ultracluster.cost.quantities)."""
+
+ON_DEMAND: Final = "on-demand"
+CAPACITY_BLOCK: Final = "capacity-block"
+SAGEMAKER: Final = "sagemaker"
+OPTIONS: Final = (ON_DEMAND, CAPACITY_BLOCK, SAGEMAKER)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a plan costs with its nodes bought in one way.
+
+    Attributes:
+        option: `on-demand`, `capacity-block` or `sagemaker`.
+        sheet: Lines and what has no price.
+        days: That it is charged for.
+    """
+
+    option: str
+    sheet: CostSheet
+    days: float
+
+    @property
+    def per_day(self) -> float:
+        """USD a day of what has a price."""
+        return float(self.sheet.full.per_day)
+
+    @property
+    def total(self) -> float:
+        """USD of what has a price."""
+        return self.per_day * self.days
+
+    @property
+    def nodes_known(self) -> bool:
+        """Whether the nodes have a price: without it no sum means anything."""
+        return all(quantity.purpose != "nodes" for quantity in self.sheet.unpriced)
+
+
+def stand_in(region: str) -> str:
+    """Return the Region whose prices are shown where none is known of the own one."""
+    return "us-west-2" if region == "us-east-1" else "us-east-1"
+
+
+def node_item(instance: InstanceType, option: str) -> prices.Item | None:
+    """Return the item that a node is, or None where it is not sold that way."""
+    if option == SAGEMAKER:
+        ml_type = instance.sagemaker_training_type
+        return prices.sagemaker_training(ml_type) if ml_type else None
+    if option == CAPACITY_BLOCK:
+        return prices.capacity_block(instance.name) if instance.capacity_blocks else None
+    return prices.on_demand(instance.name) if instance.on_demand else None
+
+
+def bill(
+    instance: InstanceType,
+    option: str,
+    *,
+    nodes: int,
+    lustre: Lustre,
+    region: str,
+    days: float,
+    data_gb: float,
+) -> Bill | None:
+    """Return what so many nodes and what they need cost; None where they are not sold that way.
+
+    Args:
+        instance: The nodes' type.
+        option: How they are bought.
+        nodes: With spares.
+        lustre: The file system.
+        region: Whose prices.
+        days: That it runs.
+        data_gb: In S3.
+    """
+    item = node_item(instance, option)
+    if item is None:
+        return None
+    everything = [
+        _held(item, nodes, "nodes"),
+        _held(
+            prices.lustre_storage(DEPLOYMENT, "SSD", lustre.per_unit_throughput),
+            lustre.capacity_gib,
+            "Lustre storage",
+        ),
+        _held(prices.S3_STORAGE, data_gb, "data bucket"),
+        _held(prices.NAT_GATEWAY, 1, "NAT gateway"),
+        _held(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway"),
+        _held(prices.NAT_DATA, nodes * TRAFFIC_GB, "traffic through NAT"),
+        _held(prices.ENDPOINT, ENDPOINTS, "interface endpoints"),
+        _held(prices.ENDPOINT_DATA, nodes * TRAFFIC_GB, "traffic to endpoints"),
+        _held(prices.KMS_KEY, KEYS, "keys"),
+    ]
+    if option != SAGEMAKER:
+        everything.insert(1, _held(prices.GP3_STORAGE, nodes * ROOT_VOLUME_GIB, "root volumes"))
+    return Bill(option, cost_sheet(everything, region, stand_in=stand_in(region)), days)
+
+
+def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:
+    amount = Decimal(repr(round(quantity, 3)))
+    return Quantity(item, amount, amount, purpose)
+
+
+def price_of_nodes(sheet: CostSheet) -> prices.Price | None:
+    """Return the price that the nodes are counted at."""
+    return next((line.price for line in sheet.lines if line.quantity.purpose == "nodes"), None)

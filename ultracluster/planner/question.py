@@ -1,0 +1,183 @@
+"""What is asked of the planner, and what cannot be asked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ultracluster.catalogue import prices
+from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
+from ultracluster.planner.devices import GPUS, gpu_of
+from ultracluster.planner.goodput import RATES, FailureRate
+from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
+from ultracluster.planner.price import ON_DEMAND, OPTIONS, node_item
+from ultracluster.planner.search import Only
+from ultracluster.planner.shape import ModelShape
+from ultracluster.planner.software import SOFTWARE, known_on
+from ultracluster.spec.problem import Problem, choices
+
+MOST_NODES = 1024
+"""Nodes that a search goes up to; 8,192 GPUs of p4d."""
+DEFAULT_BATCH = 4 * 2**20
+"""Tokens of one optimizer step: what BloombergGPT and Llama used."""
+DEFAULT_DAYS = 60.0
+"""Days that a plan aims at where neither nodes, days nor a budget are given."""
+DEFAULT_RESTART_MINUTES = 15.0
+"""From a failure to the first new step, where nobody timed it."""
+MOST_TOKENS = 1e17
+LARGEST_BATCH = 2**30
+LONGEST_DAYS = 36_500.0
+LARGEST_BUDGET = 1e12
+DAY_MINUTES = 1440.0
+LEAST_FAILURES = 1e-6
+GPUS_KNOWN = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge")
+
+
+class PlanError(ValueError):
+    """A plan that cannot be made; one line that says why and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        shape: The model.
+        tokens: That it is trained on.
+        instance_type: Of the nodes.
+        region: Whose prices.
+        nodes: So many, or None.
+        days: At most so many, or None.
+        budget: At most so many USD, or None.
+        batch_tokens: Tokens of one optimizer step.
+        software: A name of `planner.software.SOFTWARE`, or "" where it is not known.
+        failures: Name of a rate, or failures per node and day.
+        restart_minutes: From a failure to the first new step, or None where nobody timed it.
+        checkpoint_share: Part of the time that checkpoints may take.
+        purchase: How nodes are bought.
+        only: What the layout must be like.
+        network: Measured by nccl-tests, or None.
+        run: Measured by the training program, or None.
+    """
+
+    shape: ModelShape
+    tokens: float
+    instance_type: str
+    region: str = "us-east-1"
+    nodes: int | None = None
+    days: float | None = None
+    budget: float | None = None
+    batch_tokens: int = DEFAULT_BATCH
+    software: str = ""
+    failures: str | float = "rsc-1"
+    restart_minutes: float | None = None
+    checkpoint_share: float = 0.02
+    purchase: str = ON_DEMAND
+    only: Only = Only()  # noqa: RUF009 - it is frozen
+    network: NetworkMeasurement | None = None
+    run: RunMeasurement | None = None
+
+    @property
+    def instance(self) -> InstanceType:
+        """The catalogue's entry of the nodes' type."""
+        return find(self.instance_type)
+
+    @property
+    def batch(self) -> int:
+        """Sequences of one optimizer step."""
+        return max(1, round(self.batch_tokens / self.shape.sequence))
+
+    @property
+    def restart_seconds(self) -> float:
+        """From a failure to the first new step."""
+        minutes = self.restart_minutes
+        return 60 * (DEFAULT_RESTART_MINUTES if minutes is None else minutes)
+
+    @property
+    def rate(self) -> FailureRate:
+        """How often nodes fail."""
+        if isinstance(self.failures, str):
+            return RATES[self.failures]
+        return FailureRate(self.failures, "given")
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what cannot be planned."""
+        yield from self.shape.problems()
+        yield from self._machine()
+        yield from self._numbers()
+        given = {"--nodes": self.nodes, "--days": self.days, "--budget": self.budget}
+        several = [name for name, value in given.items() if value is not None]
+        if len(several) > 1:
+            fix = "each follows from the others; write one of them"
+            them = "both" if len(several) == 2 else "all three"  # noqa: PLR2004
+            yield Problem(" and ".join(several), them, fix)
+
+    def _software_is_known(self) -> bool:
+        try:
+            gpu = gpu_of(self.instance)
+        except UnknownInstanceTypeError:
+            return True  # it is reported already
+        return gpu is None or known_on(gpu, self.software)
+
+    def _machine(self) -> Iterator[Problem]:
+        try:
+            instance = self.instance
+        except UnknownInstanceTypeError as error:
+            # The catalogue's own list is of all that has EFA, most of which no plan is made for.
+            words, _, rest = str(error).partition("write one of ")
+            fix = f"{words}write {choices(GPUS_KNOWN)}" if rest else words
+            yield Problem("--instance", self.instance_type, fix)
+            return
+        if gpu_of(instance) is None:
+            known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
+            fix = (
+                f"how fast {instance.accelerator.name} trains is not known here, only "
+                f"{known}; write {choices(GPUS_KNOWN)}"
+            )
+            yield Problem("--instance", self.instance_type, fix)
+        regions = _regions(instance)
+        if not regions:
+            fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
+            yield Problem("--instance", self.instance_type, fix)
+            return
+        if instance.zones(self.region) == ():
+            fix = f"{self.instance_type} is not sold there"
+            yield Problem("--region", self.region, f"{fix}; write {choices(regions)}")
+        if self.purchase not in OPTIONS:
+            yield Problem("--purchase", self.purchase, f"write {choices(OPTIONS)}")
+        elif node_item(instance, self.purchase) is None:
+            sold = [option for option in OPTIONS if node_item(instance, option) is not None]
+            fix = f"{self.instance_type} is not sold that way; write {choices(sold)}"
+            yield Problem("--purchase", self.purchase, fix)
+
+    def _numbers(self) -> Iterator[Problem]:
+        for field, value, low, high, unit in (
+            ("--tokens", self.tokens, 1e6, MOST_TOKENS, "tokens"),
+            ("--nodes", self.nodes, 1, MOST_NODES, "nodes"),
+            ("--days", self.days, 1e-3, LONGEST_DAYS, "days"),
+            ("--budget", self.budget, 1.0, LARGEST_BUDGET, "USD"),
+            ("--batch-tokens", self.batch_tokens, 1, LARGEST_BATCH, "tokens"),
+            ("--partition", self.only.group, 1, 8 * MOST_NODES, "GPUs"),
+            ("--tensor", self.only.tensor, 1, 8, "GPUs"),
+            ("--micro-batch", self.only.micro_batch, 1, 4096, "sequences"),
+            ("--restart-minutes", self.restart_minutes, 0, DAY_MINUTES, "minutes"),
+            ("--checkpoint-share", self.checkpoint_share, 1e-4, 0.5, "of the time"),
+        ):
+            if value is not None and not low <= value <= high:
+                yield Problem(field, value, f"write {low:,.10g} to {high:,.10g} {unit}")
+        if self.software and self.software not in SOFTWARE:
+            yield Problem("--software", self.software, f"write {choices(tuple(SOFTWARE))}")
+        elif not self._software_is_known():
+            fix = (
+                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type}"
+            )
+            yield Problem("--software", self.software, f"{fix} and write --calibrate metrics.jsonl")
+        if isinstance(self.failures, str) and self.failures not in RATES:
+            fix = f"write {choices(tuple(RATES))}, or failures per node and day"
+            yield Problem("--failures", self.failures, fix)
+        elif isinstance(self.failures, float) and not LEAST_FAILURES <= self.failures <= 1:
+            fix = "write failures per node and day, 0.000001 to 1"
+            yield Problem("--failures", self.failures, fix)
+
+
+def _regions(instance: InstanceType) -> list[str]:
+    every = sorted(prices.regions())
+    return [region for region in every if instance.zones(region)]

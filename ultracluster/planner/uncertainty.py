@@ -1,0 +1,257 @@
+"""How far a plan may be off, and which measurement would narrow that most."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ultracluster.planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP, Gpu, Network
+from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
+from ultracluster.planner.outcome import Plan
+from ultracluster.planner.search import Place, Search
+from ultracluster.planner.software import compiled_factor
+from ultracluster.planner.stack import Stack, faster
+from ultracluster.planner.step import step
+
+MODEL_ERROR: Final = 0.05
+"""Error of the compute model on rows it was not fitted to: 19 of 20 are within it
+(docs/planner-accuracy.md)."""
+UNMEASURED_ERROR: Final = 0.3
+"""The same for GPUs of which no run was at hand: an assumption."""
+MEASURED_ERROR: Final = 0.03
+"""What is left once a run or a network was measured: from run to run, an assumption."""
+EXPOSED_RANGE: Final = (0.3, 1.0)
+RESTART_RANGE: Final = (5 * 60, 60 * 60)
+SLOWEST_HOP: Final = 100e-6
+COUNTED_ERROR: Final = 1.5
+"""Factor that a given failure rate or restart time may be off: some twenty failures were counted
+(two standard deviations), or a few restarts were timed; an assumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Values that a step may really have."""
+
+    gpu: Gpu
+    network: Network
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One thing that is not known.
+
+    Attributes:
+        name: In a word.
+        good: Days if it is as good as it may be, all else as planned.
+        bad: Days if it is as bad as it may be.
+        measure: What would settle it.
+    """
+
+    name: str
+    good: float
+    bad: float
+    measure: str
+
+    @property
+    def width(self) -> float:
+        """Days between the two."""
+        return self.bad - self.good
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The range of a plan.
+
+    Attributes:
+        step_seconds: Likely range of a step: the doubts, which have nothing to do with each other,
+            added as squares.
+        days: The same of the whole training.
+        extremes: Days with everything good at once, and with everything bad at once.
+        doubts: The widest first.
+    """
+
+    step_seconds: tuple[float, float]
+    days: tuple[float, float]
+    extremes: tuple[float, float]
+    doubts: tuple[Doubt, ...]
+
+
+def uncertainty(plan: Plan) -> Uncertainty:
+    """Return how far a plan may be off."""
+    planned = World(plan.gpu, plan.network, plan.stack)
+    now, doubts = plan.outcome.step.seconds, []
+    steps: list[tuple[float, float]] = []
+    best = worst = planned
+    for name, good, bad, measure in _worlds(plan, planned):
+        fast, slow = _seconds(plan, good), _seconds(plan, bad)
+        steps.append((now - fast, slow - now))
+        doubts.append(Doubt(name, _days(plan, fast), _days(plan, slow), measure))
+        best, worst = _merged(planned, best, good), _merged(planned, worst, bad)
+    low, high = _failures(plan)
+    short, long = _restarts(plan)
+    doubts += [
+        Doubt(
+            "how often nodes fail",
+            _days(plan, now, rate=low),
+            _days(plan, now, rate=high),
+            "more weeks of the same count"
+            if isinstance(plan.question.failures, float)
+            else "failures of a week on the nodes themselves, given by --failures",
+        ),
+        Doubt(
+            "how long a restart takes",
+            _days(plan, now, restart=short),
+            _days(plan, now, restart=long),
+            "more restarts, timed the same way"
+            if plan.question.restart_minutes is not None
+            else "one restart, timed from the failure to the next step, given by --restart-minutes",
+        ),
+    ]
+    days = plan.outcome.days
+    quickest, slowest = _seconds(plan, best), _seconds(plan, worst)
+    extremes = (
+        _days(plan, quickest, rate=low, restart=short),
+        _days(plan, slowest, rate=high, restart=long),
+    )
+    return Uncertainty(
+        step_seconds=_range(now, steps, (quickest, slowest)),
+        days=_range(days, [(days - doubt.good, doubt.bad - days) for doubt in doubts], extremes),
+        extremes=extremes,
+        doubts=tuple(sorted(doubts, key=lambda doubt: -doubt.width)),
+    )
+
+
+def _range(
+    value: float, parts: Iterable[tuple[float, float]], extremes: tuple[float, float]
+) -> tuple[float, float]:
+    """Return a likely range: better or worse than everything at once it cannot become."""
+    good, bad = zip(*parts, strict=True)
+    low, high = value - _together(good), value + _together(bad)
+    return min(value, max(low, extremes[0])), max(value, min(high, extremes[1]))
+
+
+def _failures(plan: Plan) -> tuple[float, float]:
+    """Return the fewest and the most failures per node and day that there may be."""
+    own = plan.question.rate.per_node_day
+    if isinstance(plan.question.failures, float):
+        return own / COUNTED_ERROR, own * COUNTED_ERROR
+    rates = [rate.per_node_day for rate in RATES.values()]
+    return min(rates), max(rates)
+
+
+def _restarts(plan: Plan) -> tuple[float, float]:
+    """Return the seconds of the quickest and of the slowest restart that there may be."""
+    own = plan.outcome.goodput.restart_seconds
+    if plan.question.restart_minutes is not None:
+        return own / COUNTED_ERROR, own * COUNTED_ERROR
+    return min(RESTART_RANGE[0], own), max(RESTART_RANGE[1], own)
+
+
+def _together(parts: Iterable[float]) -> float:
+    return math.sqrt(sum(max(0.0, part) ** 2 for part in parts))
+
+
+def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str]]:
+    """Yield each thing in doubt as the best and the worst it may be."""
+    question, stack, network = plan.question, planned.stack, planned.network
+    run, log = question.run, question.network
+    yield (
+        "how fast the program computes",
+        *_software(plan, planned),
+        "a second run, for the first says how it differs by chance"
+        if run
+        else "a run on one node: python -m training.train, then --calibrate metrics.jsonl",
+    )
+    if run is None or run.layout.gpus <= network.gpus_per_node:
+        good, bad = (replace(stack, exposed=value) for value in EXPOSED_RANGE)
+        yield (
+            "how much of the communication is hidden",
+            replace(planned, stack=good),
+            replace(planned, stack=bad),
+            "a run on two nodes or more, then --calibrate metrics.jsonl",
+        )
+    if log is not None and log.nodes > 1:
+        low, high = (network.efficiency * (1 + sign * MEASURED_ERROR) for sign in (-1, 1))
+        best, worst = replace(network, efficiency=high), replace(network, efficiency=low)
+        measure = "a log of as many nodes as are planned"
+    else:
+        low, high = EFA_EFFICIENCY_RANGE
+        high, low = max(high, network.efficiency), min(low, network.efficiency)
+        best = replace(network, efficiency=high, hop_latency=NCCL_HOP)
+        worst = replace(network, efficiency=low, hop_latency=SLOWEST_HOP)
+        measure = "all_reduce_perf of nccl-tests on the nodes, then --calibrate nccl-tests.log"
+    yield (
+        "how fast the network is",
+        replace(planned, network=best),
+        replace(planned, network=worst),
+        measure,
+    )
+    if plan.outcome.step.shortage > 0:
+        yield (
+            "what scarce memory costs",
+            replace(planned, stack=replace(stack, shortage=0.0)),
+            replace(planned, stack=replace(stack, shortage=2 * stack.shortage)),
+            "a run with this micro-batch and partition size; or plan with a smaller batch",
+        )
+
+
+def _software(plan: Plan, planned: World) -> tuple[World, World]:
+    error = MODEL_ERROR if plan.gpu.measured else UNMEASURED_ERROR
+    measured = plan.question.run is not None
+    if measured:
+        error = MEASURED_ERROR
+    fast, slow = 1 / (1 + error), 1 + error
+    slow_stack = faster(planned.stack, slow)
+    if not plan.question.software and not measured:
+        # Whose program it will be is not known: from one compiled by torch to one of 2022.
+        slow_stack = replace(slow_stack, flash=False, early_stop=False)
+        if plan.gpu.calibrated_by.startswith("h100"):
+            fast *= compiled_factor()
+    return replace(planned, stack=faster(planned.stack, fast)), replace(planned, stack=slow_stack)
+
+
+def _merged(planned: World, so_far: World, change: World) -> World:
+    """Return a world with one more change; no two change the same value."""
+    return World(
+        gpu=so_far.gpu,
+        network=change.network if change.network != planned.network else so_far.network,
+        stack=_merged_stack(planned.stack, so_far.stack, change.stack),
+    )
+
+
+def _merged_stack(planned: Stack, so_far: Stack, change: Stack) -> Stack:
+    changed = {
+        name: getattr(change, name)
+        for name in Stack.__dataclass_fields__
+        if getattr(change, name) != getattr(planned, name)
+    }
+    return replace(so_far, **changed)
+
+
+def _seconds(plan: Plan, world: World) -> float:
+    """Return the seconds of a step in another world, by another layout if this one is too large."""
+    question, layout = plan.question, plan.outcome.step.layout
+    here = step(question.shape, layout, world.gpu, world.network, world.stack)
+    if here.holding.fits:
+        return here.seconds
+    place = Place(question.shape, world.gpu, world.network, world.stack, question.batch)
+    other = Search(place).best(plan.outcome.nodes)
+    if other is None:
+        return here.seconds
+    return other.seconds * layout.sequences / other.layout.sequences
+
+
+def _days(
+    plan: Plan, seconds: float, *, rate: float | None = None, restart: float | None = None
+) -> float:
+    question, outcome = plan.question, plan.outcome
+    left = goodput(
+        parameters=question.shape.parameters,
+        nodes=outcome.nodes,
+        rate=rate or question.rate.per_node_day,
+        write_bandwidth=outcome.goodput.checkpoint_bytes / outcome.goodput.write_seconds,
+        restart_seconds=outcome.goodput.restart_seconds if restart is None else restart,
+    )
+    tokens = outcome.step.layout.sequences * question.shape.sequence / seconds
+    return question.tokens / (tokens * max(left.fraction, 1e-6)) / SECONDS_PER_DAY

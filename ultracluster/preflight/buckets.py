@@ -1,0 +1,135 @@
+"""Existing buckets that the file system is linked to: their Region, and the key of their data."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.key_policy import Use, admits
+from ultracluster.preflight.question import question
+from ultracluster.spec.lustre import DataRepositorySpec
+
+NONE_GIVEN: Final = "the file system is linked to no bucket that is there already"
+NO_BUCKET: Final = ("NoSuchBucket", "404")
+NO_ENCRYPTION: Final = "ServerSideEncryptionConfigurationNotFoundError"
+"""A bucket from before January 2023 that nobody gave a default encryption."""
+NO_KEY: Final = "NotFoundException"
+OLD_NAMES: Final = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
+"""What GetBucketLocation answers for the first Regions (S3 API reference, 2026-11-23)."""
+
+
+def _region(situation: Situation) -> Iterator[Finding]:
+    repositories = _given(situation)
+    if not repositories:
+        yield skipped("linked buckets", NONE_GIVEN)
+    for name, entries in repositories.items():
+        asked = question("s3", "get_bucket_location", Bucket=name)
+        try:
+            location = situation.ask(asked).get("LocationConstraint")
+        except UnansweredError as error:
+            if error.code not in NO_BUCKET:
+                raise
+            fix = "write the name of a bucket that exists in bucket_name, or leave it out"
+            yield failed(name, "no such bucket", "there", fix, question=asked)
+            continue
+        region = OLD_NAMES.get(location, str(location))
+        if region == situation.spec.region:
+            yield passed(f"Region of {name}", region, asked)
+        elif any(entry.auto_import for entry in entries):
+            # FSx for Lustre User Guide, data repository associations (copy read 2026-11-23):
+            # automatic import needs the bucket's Region, automatic export does not.
+            fix = "use a bucket of the environment's Region, or write auto_import=()"
+            wanted = situation.spec.region
+            yield failed(f"Region of {name}", region, wanted, fix, question=asked)
+        else:
+            words = f"{region}; nothing is imported by itself, so it may be"
+            yield passed(f"Region of {name}", words, asked)
+
+
+def _key_policy(situation: Situation) -> Iterator[Finding]:
+    repositories = _given(situation)
+    if not repositories:
+        yield skipped("keys of linked buckets", NONE_GIVEN)
+    for name, entries in repositories.items():
+        asked = question("s3", "get_bucket_encryption", Bucket=name)
+        try:
+            rules = situation.ask(asked)["ServerSideEncryptionConfiguration"]["Rules"]
+        except UnansweredError as error:
+            if error.code not in (*NO_BUCKET, NO_ENCRYPTION):
+                raise
+            why = "none" if error.code == NO_ENCRYPTION else "no such bucket; see bucket-region"
+            yield skipped(f"key of {name}", why)
+            continue
+        key = _customer_key(rules)
+        if key is None:
+            yield passed(f"key of {name}", "S3's own, which FSx may use", asked)
+        else:
+            yield from _judged(situation, name, key, exports=any(e.auto_export for e in entries))
+
+
+def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> Iterator[Finding]:
+    subject = f"key of {bucket}"
+    here = (situation.spec.region, situation.caller.account)
+    region, owner = key.split(":")[3:5] if key.startswith("arn:") else here
+    if (region, owner) != here:
+        why = f"it lies in {region} of account {owner}, and shows its policy only there"
+        yield skipped(subject, why)
+        return
+    described = question("kms", "describe_key", KeyId=key)
+    try:
+        metadata = situation.ask(described)["KeyMetadata"]
+    except UnansweredError as error:
+        if error.code != NO_KEY:
+            raise
+        fix = "encrypt the bucket by a key that exists"
+        yield failed(subject, f"no such key: {key}", "there", fix, question=described)
+        return
+    if metadata.get("KeyManager") == "AWS":
+        yield passed(subject, "S3's own, which FSx may use", described)
+        return
+    if metadata.get("KeyState", "Enabled") != "Enabled":
+        fix = "enable it, or encrypt the bucket by another"
+        yield failed(subject, metadata["KeyState"], "Enabled", fix, question=described)
+        return
+    # GetKeyPolicy takes no alias.
+    asked = question("kms", "get_key_policy", KeyId=metadata["KeyId"], PolicyName="default")
+    statements = json.loads(situation.ask(asked)["Policy"])["Statement"]
+    use = Use(caller=situation.caller, region=situation.spec.region, bucket=bucket, exports=exports)
+    verdict = admits(statements, use)
+    if verdict:
+        yield passed(subject, "its policy admits FSx's role for S3", asked)
+    elif verdict is None:
+        yield skipped(subject, "its policy may admit FSx: read its conditions", question=asked)
+    else:
+        yield failed(
+            subject,
+            "its policy does not admit FSx",
+            f"{' and '.join(use.actions)} for {use.role}*",
+            "add the statement that the FSx for Lustre User Guide gives under "
+            '"Working with server-side encrypted Amazon S3 buckets"',
+            question=asked,
+        )
+
+
+def _given(situation: Situation) -> dict[str, list[DataRepositorySpec]]:
+    found: dict[str, list[DataRepositorySpec]] = {}
+    for entry in situation.spec.storage.data_repositories:
+        if entry.bucket_name is not None:
+            found.setdefault(entry.bucket_name, []).append(entry)
+    return found
+
+
+def _customer_key(rules: list[dict[str, Any]]) -> str | None:
+    for rule in rules:
+        default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+        if str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+            key: str | None = default.get("KMSMasterKeyID")
+            return key
+    return None
+
+
+CHECKS: Final = (
+    Check("bucket-region", "Linked buckets are in the file system's Region", _region),
+    Check("bucket-key-policy", "FSx may use the keys of linked buckets", _key_policy),
+)

@@ -1,0 +1,160 @@
+"""The reservation or Capacity Block that the nodes are to run in."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from ultracluster.preflight.compute_quotas import CAPACITY_BLOCK, instances
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.question import Question, question
+
+UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")
+LAST_MINUTES: Final = timedelta(minutes=30)
+"""A Capacity Block's instances are ended so long before its end (EC2 User Guide, 2026-11-23)."""
+PLATFORM: Final = "Linux/UNIX"
+
+
+class Fault(NamedTuple):
+    """One property of a reservation that does not fit."""
+
+    subject: str
+    found: str
+    wanted: str
+    fix: str
+
+
+def _reservation(situation: Situation) -> Iterator[Finding]:
+    nodes = situation.spec.nodes
+    asked_for = nodes.capacity_block or nodes.capacity_reservation
+    if asked_for is None:
+        yield skipped("capacity", "the nodes are launched on demand; no API shows free capacity")
+        return
+    if asked_for.capacity_reservation_id is None:
+        yield skipped("capacity", "the reservation is made with the cluster, if there is capacity")
+        return
+    name = asked_for.capacity_reservation_id
+    asked = question("ec2", "describe_capacity_reservations", CapacityReservationIds=[name])
+    try:
+        rows = situation.ask(asked)["CapacityReservations"]
+    except UnansweredError as error:
+        if error.code not in UNKNOWN:
+            raise
+        rows = []
+    if not rows:
+        fix = "write the id of one of this account and Region, or have it shared with this account"
+        yield failed(name, "no such reservation here", "a reservation", fix, question=asked)
+        return
+    yield from _judged(situation, rows[0], asked)
+
+
+def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Iterator[Finding]:
+    name = row["CapacityReservationId"]
+    faults = [*_kind(situation, row), *_place(situation, row), *_time(situation, row)]
+    # A cancelled reservation has no places: one fault is enough to say so.
+    if not any(fault.subject == "state" for fault in faults):
+        faults += _size(situation, row)
+    for fault in faults:
+        subject = f"{fault.subject} of {name}"
+        yield failed(subject, fault.found, fault.wanted, fault.fix, question=asked)
+    if not faults:
+        what = (
+            f"{row['State']}: {row['AvailableInstanceCount']:,} free of "
+            f"{row['TotalInstanceCount']:,} {row['InstanceType']} in {_zone(row)}"
+        )
+        yield passed(name, ", ".join(filter(None, (what, _dates(situation, row)))), asked)
+
+
+def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+    nodes = situation.spec.nodes
+    is_block = row.get("ReservationType") == CAPACITY_BLOCK
+    if is_block != (nodes.capacity_block is not None):
+        found = "a Capacity Block" if is_block else "an on-demand reservation"
+        wanted = "an on-demand reservation" if is_block else "a Capacity Block"
+        field = (
+            "capacity_block=CapacityBlockSpec"
+            if is_block
+            else ("capacity_reservation=CapacityReservationSpec")
+        )
+        yield Fault("kind", found, wanted, f"write {field}(capacity_reservation_id=...)")
+    if row["InstanceType"] != nodes.instance_type:
+        fix = f"use a reservation of {nodes.instance_type}, or nodes of {row['InstanceType']}"
+        yield Fault("instance type", row["InstanceType"], nodes.instance_type, fix)
+    if row.get("InstancePlatform", PLATFORM) != PLATFORM:
+        fix = "use a reservation of that platform; the image is a Linux one"
+        yield Fault("platform", row["InstancePlatform"], PLATFORM, fix)
+    if row.get("Tenancy", "default") != "default":
+        fix = "use a reservation of default tenancy; nodes are launched with it"
+        yield Fault("tenancy", row["Tenancy"], "default", fix)
+
+
+def _place(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+    spec = situation.spec
+    zone = _zone(row)
+    if zone != spec.availability_zone_id:
+        fix = f"write availability_zone_id={zone!r} with subnets there, or use another reservation"
+        yield Fault("zone", zone, spec.availability_zone_id, fix)
+    group = row.get("PlacementGroupArn")
+    if group and not spec.nodes.placement_group:
+        fix = (
+            "use a reservation outside of placement groups: only instances launched into that "
+            "group find it, and the nodes are not"
+        )
+        yield Fault("placement group", group.rpartition("/")[2], "none", fix)
+
+
+def _time(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+    state, end = row["State"], row.get("EndDate")
+    is_block = row.get("ReservationType") == CAPACITY_BLOCK
+    if state != "active" and not (is_block and state == "scheduled"):
+        fix = "use one that is active; nodes cannot be launched into this one"
+        yield Fault("state", state, "active", fix)
+    elif end is not None and end - situation.now <= LAST_MINUTES:
+        fix = "use one that ends later, or none"
+        yield Fault("end", _moment(end), f"later than {_moment(situation.now)}", fix)
+
+
+def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+    wanted, total = situation.spec.nodes.count, int(row["TotalInstanceCount"])
+    if total < wanted:
+        fix = f"write nodes.count={total}, or use a reservation of {wanted:,}"
+        yield Fault("size", f"{total:,} instances", f"{wanted:,}", fix)
+        return
+    # A block that has not begun shows no free places yet.
+    if row["State"] != "active":
+        return
+    free = int(row["AvailableInstanceCount"])
+    if free < wanted and free + _own_nodes(situation, row["CapacityReservationId"]) < wanted:
+        fix = f"end the instances that use it, or write nodes.count={free}"
+        yield Fault("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
+
+
+def _own_nodes(situation: Situation, reservation_id: str) -> int:
+    return sum(
+        instance.get("CapacityReservationId") == reservation_id
+        for instance in instances(situation)
+        if situation.of_environment(instance)
+    )
+
+
+def _zone(row: dict[str, Any]) -> str:
+    return str(row.get("AvailabilityZoneId") or row.get("AvailabilityZone"))
+
+
+def _dates(situation: Situation, row: dict[str, Any]) -> str:
+    start, end = row.get("StartDate"), row.get("EndDate")
+    words = []
+    if start is not None and start > situation.now:
+        words.append(f"begins {_moment(start)}; nodes start from then on")
+    if end is not None:
+        words.append(f"ends {_moment(end)}")
+    return ", ".join(words)
+
+
+def _moment(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M %Z")
+
+
+CHECKS: Final = (
+    Check("capacity-reservation", "The reservation or Capacity Block fits", _reservation),
+)

@@ -1,0 +1,137 @@
+"""What a preflight found, for a reader and for a program."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ultracluster.preflight.finding import Check, Finding, Verdict
+from ultracluster.preflight.preflight import Preflight
+
+COLOURS: Final[Mapping[Verdict, str]] = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.SKIP: "yellow",
+}
+
+
+def show(preflight: Preflight, console: Console) -> None:
+    """Print where was looked, all findings, what to do, and how to see the same."""
+    where = f"account {preflight.caller.account}, {preflight.region}"
+    _line(console, f"{preflight.environment} in {where}, asked by {preflight.caller.arn}")
+    _table(preflight, console)
+    for verdict in (Verdict.FAIL, Verdict.SKIP):
+        for check, finding in preflight.having(verdict):
+            if finding.fix:
+                _explain(console, preflight, check, finding)
+    seen: dict[str, list[str]] = {}
+    for check, finding in preflight.having(Verdict.PASS):
+        if not _command(preflight, finding):
+            continue
+        names = seen.setdefault(_command(preflight, finding), [])
+        names.extend({check.name} - set(names))
+    if seen:
+        _line(console, "\nTo see for yourself what passed:")
+    for command, names in seen.items():
+        _line(console, f"  {', '.join(names)}: {command}")
+    _line(console, f"\n{summary(preflight)}")
+
+
+def _table(preflight: Preflight, console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    # A name is what is written after --only: it stays in one piece.
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    # What does not apply is told by its reason: one line for all that a VPC of its own spares.
+    beside: dict[str, list[str]] = {}
+    for result in preflight.results:
+        for finding in result.findings:
+            if finding.verdict is Verdict.SKIP and not finding.fix:
+                beside.setdefault(finding.found, []).append(result.check.name)
+                continue
+            colour = COLOURS[finding.verdict]
+            words = Text(_words(finding))
+            table.add_row(Text(finding.verdict, style=colour), Text(result.check.name), words)
+    console.print(table)
+    for why, names in beside.items():
+        _line(console, f"SKIP {', '.join(names)}: {why}")
+
+
+def summary(preflight: Preflight) -> str:
+    """Return the counts in one line."""
+    counts = _counts(preflight)
+    return (
+        f"{preflight.environment}: {counts[Verdict.PASS]} pass, {counts[Verdict.FAIL]} fail, "
+        f"{counts[Verdict.SKIP]} skipped; nothing was changed."
+    )
+
+
+def as_json(preflight: Preflight) -> str:
+    """Return all of it for a program."""
+    counts = _counts(preflight)
+    document = {
+        "environment": preflight.environment,
+        "account": preflight.caller.account,
+        "caller": preflight.caller.arn,
+        "region": preflight.region,
+        "exit_status": preflight.exit_status,
+        "summary": {verdict.value: counts[verdict] for verdict in Verdict},
+        "findings": [
+            _row(preflight, result.check, finding)
+            for result in preflight.results
+            for finding in result.findings
+        ],
+    }
+    return json.dumps(document, indent=2)
+
+
+def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]:
+    return {
+        "check": check.name,
+        "what": check.what,
+        "verdict": finding.verdict.value,
+        "subject": finding.subject,
+        "found": finding.found,
+        "wanted": finding.wanted,
+        "fix": finding.fix,
+        "fix_command": finding.fix_command,
+        "command": _command(preflight, finding),
+        "missing_action": finding.missing_action,
+        "unanswered": finding.unanswered,
+    }
+
+
+def _words(finding: Finding) -> str:
+    wanted = f"; wanted: {finding.wanted}" if finding.wanted else ""
+    return f"{finding.subject}: {finding.found}{wanted}"
+
+
+def _explain(console: Console, preflight: Preflight, check: Check, finding: Finding) -> None:
+    _line(console, f"\n{finding.verdict} {check.name}: {finding.subject}")
+    for label, words in (
+        ("fix", finding.fix),
+        ("fix by", finding.fix_command),
+        ("see by", _command(preflight, finding)),
+    ):
+        if words:
+            _line(console, f"  {label}: {words}")
+
+
+def _command(preflight: Preflight, finding: Finding) -> str:
+    if finding.question is not None:
+        return finding.question.command(preflight.region)
+    return finding.by_hand
+
+
+def _counts(preflight: Preflight) -> Counter[Verdict]:
+    return Counter(finding.verdict for result in preflight.results for finding in result.findings)
+
+
+def _line(console: Console, text: str) -> None:
+    # A command that is broken over two lines cannot be copied.
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,105 @@
+"""The fabric rules over the environment's own templates.
+
+What a template leaves open because it names something that is there already, a check of the
+account answers; the table says which. So nothing that a rule knows is asked twice, and nothing
+that it cannot tell is dropped.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ultracluster.audit.report import Report
+from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, passed, skipped
+from ultracluster.preflight.synthesis import NotSynthesizedError
+from ultracluster.templates.resolved import Place
+
+ANSWERED_BY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "FABRIC-10": "subnet-public-addresses",
+        "FABRIC-12": "subnet-place",
+        "FABRIC-15": "vpc-network-acls",
+        "FABRIC-16": "vpc-dns",
+        "FABRIC-17": "subnet-addresses",
+        "FABRIC-20": "vpc-routes",
+        "CAPACITY-1": "subnet-place",
+        "CAPACITY-5": "zone-offering",
+        "CAPACITY-9": "capacity-reservation",
+        "CAPACITY-12": "capacity-reservation",
+        "CAPACITY-14": "capacity-reservation",
+        "CAPACITY-15": "capacity-reservation",
+        "CAPACITY-16": "capacity-reservation",
+        "LUSTRE-19": "subnet-place",
+        "SAGEMAKER-4": "subnet-addresses",
+        "SAGEMAKER-7": "subnet-place",
+    }
+)
+"""The check that finds out by asking the account what a rule cannot tell from a template."""
+
+
+def _rules(situation: Situation) -> Iterator[Finding]:
+    if situation.templates is None:
+        yield skipped("templates", "no template was synthesized for this look")
+        return
+    try:
+        report = situation.templates()
+    except NotSynthesizedError as error:
+        yield skipped(
+            "templates",
+            f"not synthesized: {error}",
+            f"see what `npx cdk synth '{situation.spec.name}/*'` says",
+        )
+        return
+    yield from judged(report)
+
+
+def judged(report: Report) -> Iterator[Finding]:
+    """Yield what the rules say of templates: errors fail, other findings are remarks."""
+    for finding in report.findings:
+        rule = report.rules[finding.rule]
+        subject = f"{rule.id} at {_place(finding.place)}"
+        if rule.severity == "error":
+            yield Finding(
+                Verdict.FAIL,
+                subject,
+                finding.message,
+                fix=finding.fix,
+                by_hand=rule.check,
+            )
+        else:
+            found = f"{rule.severity}: {finding.message}; {finding.fix}"
+            yield Finding(Verdict.PASS, subject, found, by_hand=rule.check)
+    yield from _open(report)
+    if not any(report.severity(finding) == "error" for finding in report.findings):
+        excused = f", {len(report.acknowledged)} acknowledged" if report.acknowledged else ""
+        yield passed(
+            "templates",
+            f"{len(report.rules)} rules find no error in {report.resources} resources of "
+            f"{len(report.templates)} stacks{excused}",
+        )
+
+
+def _open(report: Report) -> Iterator[Finding]:
+    """Yield what the templates leave open: who answers it, or how to look by hand."""
+    answered: dict[str, set[str]] = {}
+    for unknown in report.unknown:
+        if unknown.rule in ANSWERED_BY:
+            answered.setdefault(ANSWERED_BY[unknown.rule], set()).add(unknown.rule)
+            continue
+        yield Finding(
+            Verdict.SKIP,
+            f"{unknown.rule} at {_place(unknown.place)}",
+            f"cannot tell, because {unknown.because}",
+            fix="look by hand",
+            by_hand=report.rules[unknown.rule].check,
+        )
+    for check, rules in answered.items():
+        names = ", ".join(name for name in report.rules if name in rules)
+        yield skipped(names, f"{names}: no template can tell; {check} asks the account")
+
+
+def _place(place: Place) -> str:
+    return place.construct_path or f"{place.stack}/{place.logical_id}"
+
+
+CHECKS: Final = (Check("fabric-rules", "The templates keep the fabric rules", _rules),)

@@ -1,0 +1,173 @@
+"""What a check says of an account."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from ultracluster.audit.report import Report
+from ultracluster.preflight.inquiry import Answer, Inquiry, UnansweredError
+from ultracluster.preflight.question import Question
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.recipe import RecipeSpec
+
+ENVIRONMENT_TAG: Final = "ultracluster:environment"
+"""Tag that every resource of a deployed environment carries (`stacks/environment.py`)."""
+
+
+class Verdict(StrEnum):
+    """Whether the environment fits into the account."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    SKIP = "SKIP"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    verdict: Verdict
+    subject: str
+    found: str
+    wanted: str = ""
+    fix: str = ""
+    """What to do, as a sentence; empty where there is nothing to do."""
+
+    fix_command: str = ""
+    """The AWS CLI call that does it, where one call does."""
+
+    question: Question | None = None
+    """The call that shows the same."""
+
+    by_hand: str = ""
+    """How to see the same where no single call shows it, as a rule says it."""
+
+    missing_action: str = ""
+    """The IAM action that the caller would need, where that is why the check was skipped."""
+
+    unanswered: bool = False
+    """Whether AWS gave no answer for another reason than a missing permission."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks."""
+
+    account: str
+    arn: str
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn` or `aws-us-gov`."""
+        return self.arn.split(":")[1]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """An environment, and the account that it is meant for."""
+
+    spec: EnvironmentSpec
+    inquiry: Inquiry
+    caller: Caller
+    now: datetime
+    templates: Callable[[], Report] | None = None
+    """What the fabric rules say of its templates, once these are made."""
+
+    recipes: tuple[RecipeSpec, ...] = ()
+    """Jobs that are to run on it; an environment itself names none."""
+
+    def ask(self, question: Question) -> Answer:
+        """Return the account's answer.
+
+        Raises:
+            UnansweredError: where there is none.
+        """
+        return self.inquiry.ask(question)
+
+    def of_environment(self, row: dict[str, Any]) -> bool:
+        """Whether a resource belongs to the environment, which is then deployed already."""
+        tags = row.get("Tags") or row.get("TagSet") or ()
+        own = (ENVIRONMENT_TAG, self.spec.name)
+        return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the name of a resource of this account and Region."""
+        partition, account = self.caller.partition, self.caller.account
+        return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """Return the name of an IAM role of this account."""
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
+
+    def profile_arn(self, name: str) -> str:
+        """Return the name of an instance profile of this account."""
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
+
+
+Examination = Callable[[Situation], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at, under a name that stays."""
+
+    name: str
+    what: str
+    examine: Examination
+
+    def findings(self, situation: Situation) -> tuple[Finding, ...]:
+        """Return what there is to say; a question without an answer is one of the things."""
+        found: list[Finding] = []
+        try:
+            for finding in self.examine(situation):
+                found.append(finding)  # noqa: PERF402 - what came before an error is kept
+        except UnansweredError as error:
+            found.append(unanswered(error))
+        return tuple(found)
+
+
+def passed(subject: str, found: str, question: Question | None = None) -> Finding:
+    """Return that something is as it must be."""
+    return Finding(Verdict.PASS, subject, found, question=question)
+
+
+def failed(
+    subject: str,
+    found: str,
+    wanted: str,
+    fix: str,
+    *,
+    question: Question | None = None,
+    fix_command: str = "",
+) -> Finding:
+    """Return that something is not as it must be."""
+    return Finding(Verdict.FAIL, subject, found, wanted, fix, fix_command, question)
+
+
+def skipped(subject: str, why: str, fix: str = "", question: Question | None = None) -> Finding:
+    """Return that something does not apply, or that nobody can tell."""
+    return Finding(Verdict.SKIP, subject, why, fix=fix, question=question)
+
+
+def unanswered(error: UnansweredError) -> Finding:
+    """Return that AWS did not say, and what would make it say."""
+    action = error.question.action
+    if error.refused:
+        return Finding(
+            Verdict.SKIP,
+            action,
+            "the caller may not ask",
+            fix=f"allow {action} to the caller, or look by somebody who may",
+            question=error.question,
+            missing_action=action,
+        )
+    return Finding(
+        Verdict.SKIP,
+        action,
+        f"no answer: {error.code}: {error.message}",
+        fix="try again; the check says nothing either way",
+        question=error.question,
+        unanswered=True,
+    )

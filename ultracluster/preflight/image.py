@@ -1,0 +1,187 @@
+"""The machine image of the nodes: there, and such that the instance type boots it."""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.question import Question, question
+from ultracluster.spec.slurm import GRAVITON
+
+NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
+NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
+PCS_READY: Final = "/aws/service/pcs/"
+PREFERRED: Final = "uefi-preferred"
+
+
+class Image(NamedTuple):
+    """An image as EC2 describes it, and how it was found."""
+
+    image_id: str
+    row: dict[str, Any] | None
+    question: Question
+    missing: str = ""
+
+
+def image(situation: Situation, name: str = "") -> Image:
+    """Return an image, that of the nodes unless another is named; a row of None if missing."""
+    name = name or situation.spec.nodes.image
+    image_id = name
+    if not name.startswith("ami-"):
+        parameter = question("ssm", "get_parameter", Name=name)
+        try:
+            image_id = situation.ask(parameter)["Parameter"]["Value"]
+        except UnansweredError as error:
+            if not error.code.startswith(NO_PARAMETER):
+                raise
+            return Image(name, None, parameter, "no such SSM parameter")
+    asked = question("ec2", "describe_images", ImageIds=[image_id])
+    try:
+        rows = situation.ask(asked)["Images"]
+    except UnansweredError as error:
+        if error.code not in NO_IMAGE:
+            raise
+        rows = []
+    return Image(image_id, rows[0] if rows else None, asked, "" if rows else "no such image here")
+
+
+def _exists(situation: Situation) -> Iterator[Finding]:
+    found, name = image(situation), situation.spec.nodes.image
+    if found.row is None:
+        fix = (
+            "write the name of a parameter of this Region in nodes.image, such as "
+            "/aws/service/deeplearning/ami/..."
+            if found.missing.endswith("parameter")
+            else "write an image of this Region that is shared with this account in nodes.image"
+        )
+        yield failed(found.image_id, found.missing, "there", fix, question=found.question)
+    elif found.row.get("State", "available") != "available":
+        fix = "wait for it, or write another image in nodes.image"
+        yield failed(found.image_id, found.row["State"], "available", fix, question=found.question)
+    else:
+        words = f"{found.image_id}: {found.row.get('Name', 'no name')}"
+        yield passed(name, words, found.question)
+
+
+def _architecture(situation: Situation) -> Iterator[Finding]:
+    found, instance = image(situation), situation.spec.nodes.instance
+    if found.row is None:
+        yield skipped("architecture", found.missing)
+    elif found.row["Architecture"] != instance.architecture:
+        yield failed(
+            f"architecture of {found.image_id}",
+            found.row["Architecture"],
+            f"{instance.architecture}, of {instance.name}",
+            f"write an image of {instance.architecture} in nodes.image",
+            question=found.question,
+        )
+    else:
+        yield passed(f"architecture of {found.image_id}", instance.architecture, found.question)
+
+
+def _boot_mode(situation: Situation) -> Iterator[Finding]:
+    """An image without a mode boots in the type's own; `uefi-preferred` boots in either."""
+    found, instance = image(situation), situation.spec.nodes.instance
+    if found.row is None:
+        yield skipped("boot mode", found.missing)
+        return
+    mode, known = found.row.get("BootMode"), instance.boot_modes
+    subject = f"boot mode of {found.image_id}"
+    if not known:
+        yield skipped(subject, f"the boot modes of {instance.name} are not known")
+    elif mode is None or mode == PREFERRED or mode in known:
+        words = mode or "none given"
+        yield passed(subject, f"{words}; {instance.name} boots {', '.join(known)}", found.question)
+    else:
+        wanted = " or ".join([*known, PREFERRED])
+        fix = f"write an image of boot mode {wanted} in nodes.image; {instance.name} boots no other"
+        yield failed(subject, mode, wanted, fix, question=found.question)
+
+
+def _root_device(situation: Situation) -> Iterator[Finding]:
+    """A mapping of another name would add a second volume; a smaller one is refused."""
+    found, nodes = image(situation), situation.spec.nodes
+    if found.row is None:
+        yield skipped("root device", found.missing)
+        return
+    name = found.row.get("RootDeviceName")
+    subject = f"root device of {found.image_id}"
+    if name != nodes.root_device_name:
+        fix = f'write nodes.root_device_name="{name}", or another image'
+        yield failed(subject, str(name), nodes.root_device_name, fix, question=found.question)
+        return
+    sizes = [
+        int(each["Ebs"]["VolumeSize"])
+        for each in found.row.get("BlockDeviceMappings") or ()
+        if each.get("DeviceName") == name and (each.get("Ebs") or {}).get("VolumeSize")
+    ]
+    size = max(sizes, default=0)
+    if size > nodes.root_volume_gib:
+        fix = f"write nodes.root_volume_gib={size} or more"
+        wanted = f"at most {nodes.root_volume_gib} GiB"
+        yield failed(subject, f"{size} GiB", wanted, fix, question=found.question)
+    else:
+        yield passed(subject, f"{name}, {size} GiB", found.question)
+
+
+def _login(situation: Situation) -> Iterator[Finding]:
+    """Login nodes may be of another architecture, with an image of their own."""
+    slurm = situation.spec.slurm
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login image", "the environment has no login nodes")
+        return
+    name, given = slurm.login_instance_type, slurm.login_image
+    found = image(situation, given or "")
+    if found.row is None:
+        if given is None:
+            yield skipped("login image", f"{found.missing}; see image-exists")
+            return
+        fix = "write a parameter or an image of this Region in slurm.login_image, or None"
+        yield failed(found.image_id, found.missing, "there", fix, question=found.question)
+        return
+    wanted = "arm64" if GRAVITON.match(name) else "x86_64"
+    architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
+    if architecture == wanted:
+        yield passed(subject, f"{wanted}, of {name}", found.question)
+        return
+    fix = f"write an image of {wanted} in slurm.login_image, or another login_instance_type"
+    yield failed(subject, architecture, f"{wanted}, of {name}", fix, question=found.question)
+
+
+def _pcs_ready(situation: Situation) -> Iterator[Finding]:
+    """No API says what is on an image: AWS's own is known by where its name is found."""
+    slurm = situation.spec.slurm
+    if slurm is None:
+        yield skipped("Slurm on the image", "the environment has no Slurm")
+        return
+    for name in dict.fromkeys((situation.spec.nodes.image, slurm.login_image)):
+        if name is None:
+            continue
+        found = image(situation, name)
+        if found.row is None:
+            yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
+        elif name.startswith(PCS_READY) or _is_amazons_for_pcs(found.row):
+            words = f"PCS-ready, by AWS; whether it has Slurm {slurm.version} no API says"
+            yield passed(f"Slurm on {name}", words, found.question)
+        else:
+            yield skipped(
+                f"Slurm on {name}",
+                "no API says what is on an image of your own",
+                f"see that it has the PCS agent and Slurm {slurm.version}: a node without them "
+                "starts, is billed, and never becomes idle",
+                found.question,
+            )
+
+
+def _is_amazons_for_pcs(row: dict[str, Any]) -> bool:
+    return row.get("ImageOwnerAlias") == "amazon" and "pcs" in str(row.get("Name", "")).lower()
+
+
+CHECKS: Final = (
+    Check("image-exists", "The image of the nodes exists", _exists),
+    Check("image-architecture", "The image has the type's architecture", _architecture),
+    Check("image-boot-mode", "The instance type boots the image", _boot_mode),
+    Check("image-root-device", "The root volume is the image's own", _root_device),
+    Check("login-image", "Login nodes boot their image", _login),
+    Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
+)

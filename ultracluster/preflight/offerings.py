@@ -1,0 +1,93 @@
+"""What the zone sells: the nodes' instance type, and the endpoint services of the network."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.question import question
+from ultracluster.spec.problem import choices
+
+SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)
+
+
+def _instance_type(situation: Situation) -> Iterator[Finding]:
+    yield from _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
+
+
+def _login_type(situation: Situation) -> Iterator[Finding]:
+    slurm = situation.spec.slurm
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login nodes", "the environment has none")
+        return
+    yield from _offered(situation, slurm.login_instance_type, "slurm.login_instance_type")
+
+
+def _offered(situation: Situation, name: str, field: str) -> Iterator[Finding]:
+    spec = situation.spec
+    zone = spec.availability_zone_id
+    asked = question(
+        "ec2",
+        "describe_instance_type_offerings",
+        LocationType="availability-zone-id",
+        Filters=[{"Name": "instance-type", "Values": [name]}],
+    )
+    rows = situation.ask(asked)["InstanceTypeOfferings"]
+    zones = sorted(row["Location"] for row in rows if row["InstanceType"] == name)
+    subject = f"{name} in {zone}"
+    if zone in zones:
+        yield passed(subject, f"offered in {', '.join(zones)}; an offering is not capacity", asked)
+    elif zones:
+        fix = f"write availability_zone_id={choices([repr(each) for each in zones])}"
+        if name != spec.nodes.instance_type:
+            fix = f"write another type in {field}; it has to be where the nodes are"
+        found = f"offered in {', '.join(zones)} to this account"
+        yield failed(subject, found, zone, fix, question=asked)
+    else:
+        fix = f"use another Region, or write another type in {field}; {spec.region} offers {name} "
+        fix += "in no zone"
+        yield failed(subject, "offered in no zone of the Region", zone, fix, question=asked)
+
+
+def _endpoint_services(situation: Situation) -> Iterator[Finding]:
+    spec = situation.spec
+    wanted = spec.network.interface_endpoints
+    subject = f"endpoint services in {spec.availability_zone_id}"
+    if not wanted:
+        yield skipped(subject, "the environment adds no interface endpoint")
+        return
+    # The beginning differs: com.amazonaws, aws.api, cn.com.amazonaws.
+    marker = f".{spec.region}."
+    zones: dict[str, list[str]] = {}
+    for row in situation.ask(SERVICES)["ServiceDetails"]:
+        name = row["ServiceName"].partition(marker)[2]
+        zones.setdefault(name, []).extend(row.get("AvailabilityZoneIds") or ())
+    missing = [name for name in wanted if name not in zones]
+    # Zone ids came to this answer late; where a row has none, nothing is known of its zones.
+    elsewhere = [
+        name for name in wanted if zones.get(name) and spec.availability_zone_id not in zones[name]
+    ]
+    for name in missing:
+        yield failed(
+            subject,
+            f"the Region has no endpoint service {name}",
+            name,
+            f'take "{name}" out of network.interface_endpoints',
+            question=SERVICES,
+        )
+    for name in elsewhere:
+        yield failed(
+            subject,
+            f"{name} has endpoints in {', '.join(sorted(set(zones[name])))}",
+            spec.availability_zone_id,
+            f'take "{name}" out of network.interface_endpoints, or use another zone',
+            question=SERVICES,
+        )
+    if not missing and not elsewhere:
+        yield passed(subject, f"all {len(wanted)} that the network asks for", SERVICES)
+
+
+CHECKS: Final = (
+    Check("zone-offering", "The instance type is offered in the zone", _instance_type),
+    Check("login-offering", "The login nodes' type is offered in the zone", _login_type),
+    Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
+)

@@ -1,0 +1,193 @@
+"""What the deployer and CloudFormation may do, by IAM's own simulator.
+
+`cdk deploy` takes the roles of the bootstrap stack; CloudFormation then makes everything as
+its execution role. The simulator reads policies alone: a condition whose value it is not given is
+said to be open, and never counted as a refusal.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ultracluster.preflight.bootstrap import QUALIFIER
+from ultracluster.preflight.finding import (
+    Check,
+    Finding,
+    Situation,
+    failed,
+    passed,
+    skipped,
+)
+from ultracluster.preflight.grants import needed
+from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.question import Question, question
+
+DEPLOYING: Final = ("deploy", "file-publishing")
+"""Roles of the bootstrap stack that `cdk deploy` takes; the app has no images and no look-ups."""
+FEW: Final = 2
+NO_ROLE: Final = "NoSuchEntity"
+ASSUME: Final = "sts:AssumeRole"
+AUTO_SCALING: Final = ("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling")
+FSX: Final = ("fsx.amazonaws.com", "AWSServiceRoleForAmazonFSx")
+"""Its S3 role FSx makes with each file system."""
+PCS: Final = ("pcs.amazonaws.com", "AWSServiceRoleForPCS")
+"""What PCS manages EC2 as (AWS PCS user guide, service-linked roles, copy read 2026-11-24)."""
+
+
+def _deployer(situation: Situation) -> Iterator[Finding]:
+    caller = situation.caller.arn
+    kind = caller.split(":", 5)[5]
+    subject = f"{ASSUME} of {kind}"
+    if kind == "root":
+        why = "the root user can be neither simulated nor given a role"
+        yield skipped(subject, why, "deploy as a role or user of the account")
+        return
+    principal = _principal(situation, kind)
+    if principal is None:
+        yield skipped(subject, f"{kind.split('/')[0]} cannot be simulated")
+        return
+    roles = [situation.role_arn(_bootstrap_role(situation, use)) for use in DEPLOYING]
+    asked = [_simulation(principal, [ASSUME], [role]) for role in roles]
+    yield from _judged(situation, subject, asked, "allow these to the deployer")
+
+
+def _cloudformation(situation: Situation) -> Iterator[Finding]:
+    role = _bootstrap_role(situation, "cfn-exec")
+    subject = f"permissions of {role}"
+    principal = situation.role_arn(role)
+    asked = [
+        _simulation(principal, actions, [resource])
+        for resource, actions in needed(situation).items()
+    ]
+    try:
+        yield from _judged(situation, subject, asked, f"allow these to {role}")
+    except UnansweredError as error:
+        if error.code != NO_ROLE:
+            raise
+        yield skipped(subject, "no such role: bootstrap first, see bootstrap-version")
+
+
+def _service_roles(situation: Situation) -> Iterator[Finding]:
+    # PCS launches the nodes of an environment with Slurm, and Auto Scaling those of others.
+    launching = AUTO_SCALING if situation.spec.slurm is None else PCS
+    for service, name in (launching, FSX):
+        asked = question("iam", "get_role", RoleName=name)
+        try:
+            situation.ask(asked)
+        except UnansweredError as error:
+            if error.code != NO_ROLE:
+                raise
+            yield from _missing_role(situation, service, name)
+        else:
+            yield passed(name, "there", asked)
+
+
+def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Finding]:
+    """A service makes its role at its first use, if whoever uses it may."""
+    maker = situation.role_arn(_bootstrap_role(situation, "cfn-exec"))
+    arn = situation.role_arn(f"aws-service-role/{service}/{name}")
+    asked = _simulation(maker, ["iam:CreateServiceLinkedRole"], [arn])
+    command = f"aws iam create-service-linked-role --aws-service-name {service}"
+    try:
+        rows = situation.ask(asked)["EvaluationResults"]
+    except UnansweredError as error:
+        if error.code != NO_ROLE:
+            raise
+        why = "not there; made at the service's first use by whoever bootstraps and deploys"
+        yield skipped(name, why, question=asked)
+        return
+    if all(row["EvalDecision"] == "allowed" or _open(row) for row in rows):
+        yield passed(name, "not there; the service makes it at its first use", asked)
+    else:
+        fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"
+        found = "not there, and CloudFormation may not have it made"
+        yield failed(name, found, "there", fix, question=asked, fix_command=command)
+
+
+def _judged(
+    situation: Situation, subject: str, asked: Sequence[Question], fix: str
+) -> Iterator[Finding]:
+    answers = situation.inquiry.together(asked)
+    results = [
+        (row, each)
+        for each, answer in zip(asked, answers, strict=True)
+        for row in answer["EvaluationResults"]
+    ]
+    by_decision: dict[str, list[tuple[dict[str, Any], Question]]] = {}
+    for row, each in results:
+        if row["EvalDecision"] == "allowed":
+            continue
+        if _open(row):
+            keys = ", ".join(row["MissingContextValues"])
+            why = f"depends on {keys}, which only the call has"
+            yield skipped(row["EvalActionName"], why, question=each)
+        else:
+            by_decision.setdefault(_decision(row), []).append((row, each))
+    # One line for each decision: a role that may do nothing would fill a screen otherwise.
+    for decision, refused in by_decision.items():
+        found = f"{decision}: {_actions([row for row, _ in refused])}"
+        yield failed(subject, found, "allowed", fix, question=refused[0][1])
+    if all(row["EvalDecision"] == "allowed" for row, _ in results):
+        yield passed(subject, f"{len(results)} actions allowed", asked[0])
+
+
+def _open(row: dict[str, Any]) -> bool:
+    """Whether a refusal may be due to a condition that the simulator could not judge."""
+    return row["EvalDecision"] == "implicitDeny" and bool(row.get("MissingContextValues"))
+
+
+def _actions(rows: Sequence[dict[str, Any]]) -> str:
+    """Return refused actions, with what they were asked for on where that tells a few apart."""
+    if len(rows) > FEW:
+        return ", ".join(row["EvalActionName"] for row in rows)
+    return ", ".join(
+        f"{row['EvalActionName']} on {row.get('EvalResourceName', '*')}" for row in rows
+    )
+
+
+def _decision(row: dict[str, Any]) -> str:
+    """Return what the simulator decided, and by whom."""
+    organization = row.get("OrganizationsDecisionDetail") or {}
+    boundary = row.get("PermissionsBoundaryDecisionDetail") or {}
+    whom = ""
+    if organization.get("AllowedByOrganizations") is False:
+        whom = " by a service control policy"
+    elif boundary.get("AllowedByPermissionsBoundary") is False:
+        whom = " by the permissions boundary"
+    return f"{row['EvalDecision']}{whom}"
+
+
+def _principal(situation: Situation, kind: str) -> str | None:
+    """Return the user or role behind the caller, as the simulator takes it."""
+    what, _, rest = kind.partition("/")
+    if what == "user":
+        return situation.caller.arn
+    if what != "assumed-role":
+        return None
+    # A session's name leaves the role's path out, and the simulator needs it.
+    role = question("iam", "get_role", RoleName=rest.split("/")[0])
+    arn: str = situation.ask(role)["Role"]["Arn"]
+    return arn
+
+
+def _bootstrap_role(situation: Situation, use: str) -> str:
+    account, region = situation.caller.account, situation.spec.region
+    return f"cdk-{QUALIFIER}-{use}-role-{account}-{region}"
+
+
+def _simulation(principal: str, actions: Sequence[str], resources: Sequence[str]) -> Question:
+    return question(
+        "iam",
+        "simulate_principal_policy",
+        PolicySourceArn=principal,
+        ActionNames=list(actions),
+        ResourceArns=list(resources),
+    )
+
+
+CHECKS: Final = (
+    Check("deployer-permissions", "The caller may take the bootstrap stack's roles", _deployer),
+    Check("cloudformation-permissions", "CloudFormation may make it all", _cloudformation),
+    Check(
+        "service-linked-roles", "Roles of services that launch and store are there", _service_roles
+    ),
+)

@@ -1,0 +1,110 @@
+"""AWS Parallel Computing Service (PCS): sold in the Region, clusters allowed, the name free.
+
+Node groups and queues of a cluster, and what each size manages, cannot be raised: an environment's
+rules and the fabric rules hold them (`ultracluster/spec/slurm_rules.py`, SLURM-1, SLURM-5).
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ultracluster.catalogue.slurm import SIZES
+from ultracluster.preflight.finding import (
+    ENVIRONMENT_TAG,
+    Check,
+    Finding,
+    Situation,
+    failed,
+    passed,
+    skipped,
+)
+from ultracluster.preflight.question import question
+from ultracluster.preflight.quotas import Demand, Quota, judged
+
+REGIONS: Final = question(
+    "ssm",
+    "get_parameters_by_path",
+    Path="/aws/service/global-infrastructure/services/pcs/regions",
+)
+"""Where AWS says that PCS is (Systems Manager User Guide, public parameters, read 2026-11-23)."""
+CLUSTERS: Final = question("pcs", "list_clusters")
+CLUSTERS_PER_REGION: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region",))
+"""PCS has a quota of clusters that can be raised; neither its code nor its exact name was found
+(2026-11-24), so that another name is a SKIP."""
+CREATING: Final = "CREATING"
+NO_SLURM: Final = "the environment has no Slurm"
+
+
+def _region(situation: Situation) -> Iterator[Finding]:
+    region = situation.spec.region
+    subject = f"AWS PCS in {region}"
+    if situation.spec.slurm is None:
+        yield skipped(subject, NO_SLURM)
+        return
+    known = {row["Value"] for row in situation.ask(REGIONS)["Parameters"]}
+    if not known:
+        yield skipped(subject, "AWS's public parameters list no Region of it", question=REGIONS)
+    elif region in known:
+        yield passed(subject, f"one of {len(known)} Regions", REGIONS)
+    else:
+        fix = "write slurm=None, or use a Region that has it"
+        yield failed(subject, "not there", f"one of {len(known)} Regions", fix, question=REGIONS)
+
+
+def _clusters(situation: Situation) -> Iterator[Finding]:
+    if situation.spec.slurm is None:
+        yield skipped("PCS clusters", NO_SLURM)
+        return
+    yield from judged(Demand(CLUSTERS_PER_REGION, 1, "the cluster", _of_others), situation)
+
+
+def _of_others(situation: Situation) -> int:
+    return sum(not _is_own(situation, row) for row in _rows(situation))
+
+
+def _name(situation: Situation) -> Iterator[Finding]:
+    """Names are unique in a Region, and one cluster at a time is made."""
+    spec = situation.spec
+    if spec.slurm is None:
+        yield skipped("PCS cluster", NO_SLURM)
+        return
+    name = cluster_name(spec.name, spec.slurm.cluster_size(spec.nodes.count))
+    rows = _rows(situation)
+    taken = [row for row in rows if row["name"] == name and not _is_own(situation, row)]
+    for row in taken:
+        fix = "delete that cluster, or give the environment another name"
+        yield failed(name, f"{row['id']} has the name", "free", fix, question=CLUSTERS)
+    # botocore 1.43.106, CreateCluster: a second one is refused while one is being created.
+    busy = [
+        row["name"] for row in rows if row["status"] == CREATING and not _is_own(situation, row)
+    ]
+    for other in busy:
+        fix = f"wait until {other} is ACTIVE; a Region creates one cluster at a time"
+        yield failed("clusters being created", other, "none", fix, question=CLUSTERS)
+    if not taken and not busy:
+        yield passed(name, "the name is free or the environment's, and none is created", CLUSTERS)
+
+
+def cluster_name(environment: str, size: str) -> str:
+    """Return what an environment's cluster is called (`constructs_lib/slurm_cluster.py`)."""
+    return f"{environment}-{size.lower()}"
+
+
+def _rows(situation: Situation) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = situation.ask(CLUSTERS)["clusters"]
+    return rows
+
+
+def _is_own(situation: Situation, row: dict[str, Any]) -> bool:
+    """Whether a cluster is the environment's; its tags are asked for only if its name may be."""
+    name = situation.spec.name
+    if row["name"] not in {cluster_name(name, size) for size in SIZES}:
+        return False
+    asked = question("pcs", "list_tags_for_resource", resourceArn=row["arn"])
+    return bool(situation.ask(asked)["tags"].get(ENVIRONMENT_TAG) == name)
+
+
+CHECKS: Final = (
+    Check("slurm-region", "AWS PCS is offered in the Region", _region),
+    Check("slurm-cluster", "The Slurm cluster can be made under its name", _name),
+    Check("quota-slurm-clusters", "PCS clusters of the Region", _clusters),
+)

@@ -1,0 +1,52 @@
+"""Proof of the budget: its limit, what it watches, and who is told when."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
+from ultracluster.rehearse.proof import Check, Evidence, equal
+
+
+def budget(evidence: Evidence) -> Iterator[Check]:
+    """The budget holds the month's ceiling, watches the environment's tag, and tells somebody."""
+    deployment, spec = evidence.deployment, evidence.spec
+    wanted = 1 if offered(spec.region) else 0
+    yield equal("budgets", wanted, len(deployment.of_type("AWS::Budgets::Budget", "Network")))
+    if not wanted:
+        return
+    account = evidence.cloud.ask("sts", "get_caller_identity")["Account"]
+    name = deployment.id_at("Network", "Budget/Resource")
+    which = {"AccountId": account, "BudgetName": name}
+    found = evidence.cloud.ask("budgets", "describe_budget", **which)["Budget"]
+    limit = found["BudgetLimit"]
+    money = f"{float(limit['Amount']):.0f} {limit['Unit']} {found['TimeUnit']}"
+    yield equal("limit of the budget", f"{spec.budget.ceiling_usd_per_month} USD MONTHLY", money)
+    tag = f"user:{ENVIRONMENT_TAG}${spec.name}"
+    yield equal("what the budget watches", {"TagKeyValue": [tag]}, found.get("CostFilters"))
+    yield from _alerts(evidence, which)
+
+
+def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
+    """Compare the alerts, and who hears each of them."""
+    cloud, spec = evidence.cloud, evidence.spec.budget
+    alerts = cloud.ask("budgets", "describe_notifications_for_budget", **which)["Notifications"]
+    asked = {("ACTUAL", float(percent)) for percent in spec.alerts_percent}
+    asked.add(("FORECASTED", float(spec.forecast_percent)))
+    have = {(alert["NotificationType"], float(alert["Threshold"])) for alert in alerts}
+    yield equal("alerts of the budget", sorted(asked), sorted(have))
+    told = sorted(spec.notify) or [evidence.deployment.id_at("Network", "Budget/Topic/Resource")]
+    for alert in alerts:
+        answer = cloud.ask(
+            "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
+        )
+        addresses = sorted(subscriber["Address"] for subscriber in answer["Subscribers"])
+        yield equal(f"who is told at {alert['Threshold']:.0f} %", told, addresses)
+
+
+def _key(alert: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a notification that names it."""
+    return {
+        key: alert[key]
+        for key in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+        if key in alert
+    }

@@ -1,0 +1,118 @@
+"""What was deployed: the templates of an environment beside what CloudFormation made of them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.aws import Cloud
+
+PATH_METADATA: Final = "aws:cdk:path"
+KEEPING: Final = ("Retain", "RetainExceptOnCreate")
+NOTHING: Final = ("", "unknown", None)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a template, and what stands for it in the account."""
+
+    stack: str
+    logical_id: str
+    resource_type: str
+    properties: Mapping[str, Any]
+    path: str
+    """Construct path within its stack, for example `Fabric/Resource/Resource`."""
+    kept: bool
+    """Whether its deletion policy keeps it when the stack is deleted."""
+    physical_id: str | None
+    status: str | None
+
+    @property
+    def exists(self) -> bool:
+        """Whether CloudFormation lists it with an id of its own."""
+        complete = self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+        return complete and self.physical_id not in NOTHING
+
+
+@dataclass(frozen=True)
+class StackTemplate:
+    """One stack of an assembly."""
+
+    name: str
+    """CloudFormation's name, for example `dev-Network`."""
+    construct_id: str
+    """Its id in the stage, for example `Network`."""
+    template: Mapping[str, Any]
+    termination_protection: bool
+
+
+def stack_templates(assembly: Path, environment: str) -> tuple[StackTemplate, ...]:
+    """Return the stacks of one environment in a cloud assembly, in its order.
+
+    Args:
+        assembly: the directory that `cdk synth` wrote.
+        environment: the name of the stage.
+    """
+    nested = assembly / f"assembly-{environment}"
+    artifacts = json.loads((nested / "manifest.json").read_text())["artifacts"]
+    return tuple(
+        StackTemplate(
+            name=artifact["properties"].get("stackName", key),
+            construct_id=artifact["displayName"].rpartition("/")[2].split(" ")[0],
+            template=json.loads((nested / artifact["properties"]["templateFile"]).read_text()),
+            termination_protection=artifact["properties"].get("terminationProtection", False),
+        )
+        for key, artifact in artifacts.items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    )
+
+
+class Deployment:
+    """The stacks of one environment in an account."""
+
+    def __init__(self, cloud: Cloud, stacks: tuple[StackTemplate, ...]) -> None:
+        self._cloud = cloud
+        self.stacks = stacks
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:
+        """Every resource that the templates ask for, beside what CloudFormation lists."""
+        return tuple(resource for stack in self.stacks for resource in self._resources_of(stack))
+
+    def _resources_of(self, stack: StackTemplate) -> Iterator[Resource]:
+        answer = self._cloud.ask("cloudformation", "list_stack_resources", StackName=stack.name)
+        listed = {entry["LogicalResourceId"]: entry for entry in answer["StackResourceSummaries"]}
+        for logical_id, wanted in stack.template["Resources"].items():
+            entry = listed.get(logical_id, {})
+            path = wanted.get("Metadata", {}).get(PATH_METADATA, logical_id)
+            yield Resource(
+                stack=stack.construct_id,
+                logical_id=logical_id,
+                resource_type=wanted["Type"],
+                properties=wanted.get("Properties", {}),
+                path=path.split("/", 2)[2] if path.count("/") > 1 else path,
+                kept=wanted.get("DeletionPolicy") in KEEPING,
+                physical_id=entry.get("PhysicalResourceId"),
+                status=entry.get("ResourceStatus"),
+            )
+
+    def of_type(self, resource_type: str, stack: str | None = None) -> list[Resource]:
+        """Return the resources of a type, in the template's order."""
+        return [
+            resource
+            for resource in self.resources
+            if resource.resource_type == resource_type and stack in (None, resource.stack)
+        ]
+
+    def id_at(self, stack: str, path: str) -> str:
+        """Return the physical id of the resource at a construct path.
+
+        Raises:
+            LookupError: where the templates have none there, or CloudFormation made none.
+        """
+        for resource in self.resources:
+            if (resource.stack, resource.path) == (stack, path) and resource.physical_id:
+                return resource.physical_id
+        raise LookupError(f"{stack}/{path}")

@@ -1,0 +1,170 @@
+"""What a rehearsal shows while it runs, and at its end."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ultracluster.rehearse.cdk import Event
+from ultracluster.rehearse.leftovers import Leftover
+from ultracluster.rehearse.proof import Check
+from ultracluster.spec.environment import EnvironmentSpec
+
+MOST_LISTED = 12
+
+
+@dataclass
+class Step:
+    """One step of a rehearsal."""
+
+    name: str
+    seconds: float = 0.0
+    result: str = ""
+
+
+class Display:
+    """Progress of steps and stacks; plain lines where the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.steps: list[Step] = []
+        self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Show a step while it runs, and a line with its time when it is done."""
+        step = Step(name)
+        started = time.monotonic()
+        self._bars = {}
+        if not self.console.is_terminal:
+            yield step
+            self._done(step, started)
+            return
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        ) as self._progress:
+            self._progress.add_task(name, total=None, detail="")
+            yield step
+        self._done(step, started)
+
+    def _done(self, step: Step, started: float) -> None:
+        step.seconds = time.monotonic() - started
+        self.steps.append(step)
+        result = f"  {step.result}" if step.result else ""
+        self.console.print(
+            f"[green]✓[/green] {step.name:<28} {step.seconds:6.1f} s{result}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def listen(self, line: str) -> None:
+        """Move the bar of the stack that a line of the CDK CLI tells of."""
+        event = Event.parse(line)
+        if event is None or self._progress is None:
+            return
+        total = event.total or None
+        if event.stack not in self._bars:
+            self._bars[event.stack] = self._progress.add_task(
+                f"  {event.stack}", total=total, detail=""
+            )
+        self._progress.update(
+            self._bars[event.stack],
+            completed=event.done,
+            total=total,
+            detail=f"{event.done}{f'/{total}' if total else ''} {event.resource_type}",
+        )
+
+    def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
+        """Show each area with its checks, the failed ones in full."""
+        self.console.print()
+        table = Table(title="Proved by API calls (emulated AWS)", title_justify="left")
+        table.add_column("area")
+        table.add_column("checks", justify="right")
+        table.add_column("result")
+        for area, checks in results.items():
+            failed = [check for check in checks if not check.ok]
+            verdict = f"[red]{len(failed)} failed[/red]" if failed else "[green]all true[/green]"
+            table.add_row(area, str(len(checks)), verdict)
+        self.console.print(table)
+        for area, checks in results.items():
+            for check in checks:
+                if not check.ok:
+                    self.fault(f"{area}: {check}")
+
+    def summary(self, spec: EnvironmentSpec, facts: Mapping[str, object]) -> None:
+        """Show what was built, from what the API answered and the catalogue knows of the type."""
+        instance = spec.nodes.instance
+        nodes = int(str(facts.get("nodes", 0)))
+        cards = int(str(facts.get("cards", 0)))
+        gbps = instance.network_cards.gbps * cards / len(instance.network_cards.efa_recommended)
+        tib, throughput = spec.storage.tebibytes, spec.storage.throughput_gbps
+        free = int(str(facts.get("free addresses", 0)))
+        total = spec.network.training_addresses
+        demand = sum(spec.address_demand().values())
+        reserved = facts.get("reserved")
+        self.console.print()
+        table = Table(
+            title=f"{spec.name}: what was built (emulated)", title_justify="left", show_header=False
+        )
+        table.add_column("")
+        table.add_column("", justify="right")
+        for name, value in (
+            ("nodes", f"{nodes:,} x {spec.nodes.instance_type}"),
+            (instance.accelerator.plural, instance.accelerator.total(nodes)),
+            ("reserved in the placement group", f"{reserved:,}" if reserved else "none"),
+            ("Gbps a node", f"{gbps:,.0f} on {cards} cards"),
+            ("TiB of Lustre", "elastic" if tib is None else f"{tib:,.1f}"),
+            ("GB/s of Lustre", f"{throughput:,.{1 if throughput >= 1 else 2}f}"),
+            ("addresses used now, free", f"{total - free:,}, {free:,}"),
+            ("addresses used, free at full size", f"{demand:,}, {total - demand:,}"),
+        ):
+            table.add_row(name, value)
+        self.console.print(table)
+
+    def left(self, found: Sequence[Leftover]) -> None:
+        """Show what is left, and why; then what should not be as it is."""
+        there = [entry for entry in found if entry.there]
+        if not there:
+            self.console.print("Nothing is left of the environment.")
+        else:
+            table = Table(title="Left after destroy, on purpose", title_justify="left")
+            for column in ("type", "id", "why"):
+                table.add_column(column, overflow="fold")
+            for entry in there:
+                if entry.expected:
+                    resource = entry.resource
+                    table.add_row(resource.resource_type, resource.physical_id, entry.reason)
+            self.console.print(table)
+        for entry in found:
+            if not entry.expected:
+                state = "is still there" if entry.there else "is gone, and its data with it"
+                self.fault(f"{entry.resource.resource_type} {entry.resource.physical_id} {state}")
+
+    def times(self) -> None:
+        """Show the time of each step."""
+        table = Table(title="Time of each step", title_justify="left")
+        table.add_column("step")
+        table.add_column("s", justify="right")
+        for step in self.steps:
+            table.add_row(step.name, f"{step.seconds:.1f}")
+        table.add_row("total", f"{sum(step.seconds for step in self.steps):.1f}", style="bold")
+        self.console.print(table)
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def fault(self, text: str) -> None:
+        """Show a reason for failure."""
+        self.console.print(f"✗ {text}", style="red", highlight=False, soft_wrap=True, markup=False)

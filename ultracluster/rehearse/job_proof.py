@@ -1,0 +1,121 @@
+"""Training jobs in a rehearsal: submitted by both roads, and compared with what AWS says of them.
+
+Nothing is trained. What is shown is that a recipe and a deployed environment make a request that
+every rule takes, that the API takes it as it is, and that the job is found again.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
+from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.recipe import NVIDIA, RecipeSpec
+from ultracluster.train.deployed import read
+from ultracluster.train.jobs import EXECUTION_OVER, Jobs, is_over
+from ultracluster.train.submission import prepare
+
+TAG: Final = "rehearsal"
+SOON: Final = 0.05
+MOST_SECONDS: Final = 60.0
+NOT_DESCRIBED: Final = ("Tags",)
+
+
+def rehearsal_recipe(spec: EnvironmentSpec) -> RecipeSpec | None:
+    """Return a job that takes all SageMaker instances of an environment.
+
+    None where it asks for none, or for a type that no engine here trains on.
+    """
+    instance, nodes = spec.nodes.instance, spec.sagemaker.instances
+    gpus = instance.accelerator.count
+    trains = instance.accelerator.manufacturer == NVIDIA and gpus
+    if not nodes or not trains or instance.sagemaker_training_type is None:
+        return None
+    return RecipeSpec(
+        name="rehearsal",
+        model=ModelSpec(layers=2, width=256, heads=4),
+        data=DataSpec(global_batch=nodes * gpus),
+        steps=10,
+        nodes=nodes,
+        instance_type=spec.nodes.instance_type,
+        partition_size=gpus,
+        engine=TorchrunEngine(base="smoke"),
+        checkpoint=CheckpointSpec(every_steps=5),
+        limits=LimitsSpec(max_runtime_seconds=3600, max_pending_seconds=3600),
+        image=TAG,
+    )
+
+
+def training_jobs(recipe: RecipeSpec, evidence: Evidence) -> Iterator[Check]:
+    """Submit a recipe directly and unattended; what is described is what was asked for."""
+    cloud, spec = evidence.cloud, evidence.spec
+    jobs = Jobs(cloud, read(cloud, spec.name, spec.region))
+    repository = jobs.deployed["image-repository-uri"].partition("/")[2]
+    # A stand-in for the image that somebody would have pushed: nothing is run.
+    cloud.ask(
+        "ecr",
+        "put_image",
+        repositoryName=repository,
+        imageManifest='{"schemaVersion":2}',
+        imageTag=TAG,
+    )
+    try:
+        yield from _direct(recipe, jobs)
+        yield from _unattended(recipe, jobs)
+    finally:
+        cloud.ask(
+            "ecr",
+            "batch_delete_image",
+            repositoryName=repository,
+            imageIds=[{"imageTag": TAG}],
+        )
+
+
+def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
+    prepared = prepare(recipe, jobs, datetime.now(UTC), run="direct")
+    yield equal("problems of the request", [], [str(problem) for problem in prepared.problems])
+    yield equal("checks that AWS was not asked for", [], prepared.unknown)
+    name = str(prepared.request["TrainingJobName"])
+    arn = jobs.submit(prepared.request)
+    described = jobs.describe(name)
+    yield equal("ARN of the job", arn, described["TrainingJobArn"])
+    yield from _same(prepared.request, described)
+    listed = [row["TrainingJobName"] for row in jobs.rows()]
+    yield Check("the job among those of the environment", name, listed, ok=name in listed)
+    again = prepare(recipe, jobs, datetime.now(UTC), run="direct")
+    fields = [problem.field for problem in again.problems]
+    yield equal("what refuses a second job of the same run", ["--run"], fields)
+    yield equal("how the job ended", "Completed", _ended(jobs, name)["TrainingJobStatus"])
+
+
+def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
+    prepared = prepare(recipe, jobs, datetime.now(UTC), run="unattended")
+    yield equal("problems of the second request", [], [str(each) for each in prepared.problems])
+    name = str(prepared.request["TrainingJobName"])
+    jobs.start(prepared.request)
+    deadline = time.monotonic() + MOST_SECONDS
+    execution = jobs.execution(name) or {}
+    while execution.get("status") not in EXECUTION_OVER and time.monotonic() < deadline:
+        time.sleep(SOON)
+        execution = jobs.execution(name) or {}
+    yield equal("how the unattended run ended", "SUCCEEDED", execution.get("status"))
+    yield from _same(prepared.request, jobs.describe(name))
+
+
+def _same(request: dict[str, Any], described: dict[str, Any]) -> Iterator[Check]:
+    for name, wanted in request.items():
+        if name not in NOT_DESCRIBED:
+            yield equal(f"{name} of the job", wanted, described.get(name))
+
+
+def _ended(jobs: Jobs, name: str) -> dict[str, Any]:
+    deadline = time.monotonic() + MOST_SECONDS
+    job = jobs.describe(name)
+    while not is_over(job) and time.monotonic() < deadline:
+        time.sleep(SOON)
+        job = jobs.describe(name)
+    return job

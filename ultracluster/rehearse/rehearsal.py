@@ -1,0 +1,272 @@
+"""The steps of a rehearsal, from synthesis to what is left after destroy."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn
+
+from ultracluster.aws import Account, Cloud, CloudError
+from ultracluster.emulator.process import Emulator
+from ultracluster.rehearse import (
+    budget_proof,
+    cluster_proof,
+    network_proof,
+    policy_proof,
+    slurm_proof,
+    storage_proof,
+    training_proof,
+)
+from ultracluster.rehearse.cdk import Cdk
+from ultracluster.rehearse.deployment import Deployment, stack_templates
+from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
+from ultracluster.rehearse.leftovers import leftovers, shown_by_services
+from ultracluster.rehearse.proof import Check, Evidence, Proof, every_resource, prove
+from ultracluster.rehearse.stand_in import environment_file, image_parameter, stand_in
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.network import ExistingNetworkSpec
+
+PROOFS: Final[dict[str, Proof]] = {
+    "every resource of every stack": every_resource,
+    "every service": shown_by_services,
+    "network": network_proof.network,
+    "security groups": network_proof.groups,
+    "launch template": cluster_proof.launch_template,
+    "placement and capacity": cluster_proof.placement,
+    "nodes": cluster_proof.node_group,
+    "Slurm": slurm_proof.slurm,
+    "Lustre": storage_proof.lustre,
+    "data bucket": storage_proof.bucket,
+    "roles": training_proof.roles,
+    "policies": policy_proof.policies,
+    "image repository": training_proof.images,
+    "job parameters": training_proof.parameters,
+    "unattended training": training_proof.unattended,
+    "budget": budget_proof.budget,
+}
+
+Results = dict[str, list[Check]]
+"""Checks by area."""
+
+NO_CHANGE: Final = "(no changes)"
+
+
+class RehearsalError(RuntimeError):
+    """A step whose result is not what it must be."""
+
+
+class Rehearsal:
+    """One environment, deployed to an emulated AWS by the real CDK CLI, and taken down again."""
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        *,
+        environment_file: Path | None,
+        display: Display,
+        faults: Path | None = None,
+    ) -> None:
+        self._spec = spec
+        self._file = environment_file
+        self._display = display
+        self._faults = faults
+
+    def run(self, *, keep: bool) -> bool:
+        """Run every step; return whether all that was asked for was there.
+
+        Args:
+            keep: leave the deployed environment up until the process is interrupted, instead of
+                destroying it.
+        """
+        with _workplace() as directory:
+            with self._display.step("Start the emulated AWS") as step:
+                emulator = Emulator(region=self._spec.region, faults=self._faults)
+                emulator.__enter__()
+                step.result = emulator.endpoint_url
+            try:
+                self._stand_in(emulator, directory)
+                assembly = directory / "cdk.out"
+                self._synthesize(assembly)
+                return self._on(emulator, assembly, keep=keep)
+            finally:
+                emulator.stop()
+
+    def _stand_in(self, emulator: Emulator, directory: Path) -> None:
+        """Make here what the account is taken to hold: an image's parameter, a VPC."""
+        account = Account(self._spec.region, emulator.environment())
+        slurm = self._spec.slurm
+        for image in {self._spec.nodes.image, (slurm and slurm.login_image) or ""}:
+            if name := image_parameter(account, image):
+                self._display.note(f"  {name} is not here; a stand-in names an image that is none")
+        network = self._spec.network
+        if not isinstance(network, ExistingNetworkSpec):
+            return
+        with self._display.step("Make a stand-in for the VPC") as step:
+            made = stand_in(account, network)
+            self._spec = self._spec.model_copy(update={"network": made})
+            self._file = environment_file(self._spec, directory)
+            step.result = f"{made.vpc_id} in place of {network.vpc_id}"
+
+    def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
+        cdk = Cdk(emulator.environment())
+        cloud = Account(self._spec.region, emulator.environment())
+        deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
+        self._bootstrap(cdk, emulator, assembly)
+        self._deploy(cdk, assembly)
+        evidence = Evidence(self._spec, deployment, cloud)
+        results = self._prove(evidence) | self._train(evidence)
+        self._display.proof(results)
+        good = all(check.ok for checks in results.values() for check in checks)
+        self._report(emulator)
+        if keep:
+            self._end(evidence)
+            self._keep(emulator)
+        self._deploy_again(cdk, assembly)
+        good &= self._destroy(cdk, cloud, deployment, assembly)
+        self._end(evidence)
+        return good
+
+    def _end(self, evidence: Evidence) -> None:
+        self._display.summary(self._spec, evidence.facts)
+        self._display.times()
+
+    @property
+    def _pattern(self) -> str:
+        return f"{self._spec.name}/*"
+
+    def _synthesize(self, assembly: Path) -> None:
+        with self._display.step("Synthesize") as step:
+            arguments = ["synth", self._pattern, "--quiet", "--output", str(assembly)]
+            arguments += ["--app", f"{sys.executable} app.py"]
+            if self._file is not None:
+                arguments += ["--context", f"environment-file={self._file.resolve()}"]
+            Cdk({}).run(arguments)
+            stacks = stack_templates(assembly, self._spec.name)
+            count = sum(len(stack.template["Resources"]) for stack in stacks)
+            step.result = f"{count} resources in {len(stacks)} stacks"
+
+    def _bootstrap(self, cdk: Cdk, emulator: Emulator, assembly: Path) -> None:
+        with self._display.step("cdk bootstrap"):
+            target = f"aws://{emulator.account}/{self._spec.region}"
+            cdk.run(
+                ["bootstrap", target, "--app", str(assembly), "--ci", "--progress", "events"],
+                self._display.listen,
+            )
+
+    def _deploy(self, cdk: Cdk, assembly: Path) -> list[str]:
+        with self._display.step("cdk deploy"):
+            return cdk.run(self._deployment(assembly), self._display.listen)
+
+    def _deployment(self, assembly: Path) -> list[str]:
+        return [
+            "deploy",
+            self._pattern,
+            "--app",
+            str(assembly),
+            "--require-approval",
+            "never",
+            "--progress",
+            "events",
+            "--ci",
+        ]
+
+    def _prove(self, evidence: Evidence) -> Results:
+        with self._display.step("Prove by API calls") as step:
+            results = prove(PROOFS, evidence)
+            step.result = f"{sum(map(len, results.values()))} checks"
+        return results
+
+    def _train(self, evidence: Evidence) -> Results:
+        """Submit a job as `ultracluster train submit` does, by both roads, and follow it."""
+        recipe = rehearsal_recipe(self._spec)
+        if recipe is None:
+            self._display.note(
+                "  No training job: the environment has no SageMaker instances with NVIDIA GPUs"
+            )
+            return {}
+        with self._display.step("Submit training jobs") as step:
+            results = prove({"training jobs": partial(training_jobs, recipe)}, evidence)
+            words = f"{recipe.nodes:,} x ml.{recipe.instance_type}"
+            step.result = f"2 jobs of {words}, {sum(map(len, results.values()))} checks"
+        return results
+
+    def _report(self, emulator: Emulator) -> None:
+        report = emulator.report()
+        if report.schema_only:
+            self._display.note(
+                "Checked against AWS's registry schema only, no service stood behind them: "
+                + ", ".join(report.schema_only)
+            )
+        for problem in report.problems:
+            self._display.note(f"The emulated AWS noted: {problem}")
+
+    def _deploy_again(self, cdk: Cdk, assembly: Path) -> None:
+        with self._display.step("cdk deploy, again") as step:
+            lines = cdk.run(self._deployment(assembly), self._display.listen)
+            unchanged = sum(NO_CHANGE in line for line in lines)
+            stacks = len(stack_templates(assembly, self._spec.name))
+            if unchanged != stacks:
+                raise RehearsalError(
+                    f"the second deployment changed {stacks - unchanged} of {stacks} stacks; "
+                    "a deployment of the same templates must change nothing"
+                )
+            step.result = "no changes"
+
+    def _destroy(self, cdk: Cdk, cloud: Cloud, deployment: Deployment, assembly: Path) -> bool:
+        resources = deployment.resources  # read now: deleted stacks list nothing
+        self._lift_protection(cloud, deployment)
+        with self._display.step("cdk destroy"):
+            cdk.run(
+                ["destroy", self._pattern, "--app", str(assembly), "--force", "--ci"],
+                self._display.listen,
+            )
+        with self._display.step("Look at what is left") as step:
+            found = list(leftovers(cloud, resources))
+            step.result = f"{sum(entry.there for entry in found)} of {len(found)} resources"
+        self._display.left(found)
+        return all(entry.expected for entry in found)
+
+    def _lift_protection(self, cloud: Cloud, deployment: Deployment) -> None:
+        """See that protected stacks refuse to be deleted, then allow it as an operator would."""
+        protected = [stack.name for stack in deployment.stacks if stack.termination_protection]
+        if not protected:
+            return
+        with self._display.step("Lift termination protection") as step:
+            for name in protected:
+                try:
+                    cloud.ask("cloudformation", "delete_stack", StackName=name)
+                except CloudError:
+                    pass
+                else:
+                    raise RehearsalError(f"{name} is protected, and its deletion was not refused")
+                cloud.ask(
+                    "cloudformation",
+                    "update_termination_protection",
+                    StackName=name,
+                    EnableTerminationProtection=False,
+                )
+            step.result = f"deletion was refused by {', '.join(protected)}"
+
+    def _keep(self, emulator: Emulator) -> NoReturn:
+        """Say how to reach the emulated AWS, and wait until the process is interrupted."""
+        self._display.note("\nThe emulated AWS stays up until Ctrl-C. In another terminal:\n")
+        for name, value in emulator.environment().items():
+            self._display.note(f"  export {name}={value}")
+        self._display.note("")
+        while True:
+            time.sleep(3600)
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """Give a directory for what is written on the way, and remove it."""
+    directory = Path(tempfile.mkdtemp(prefix="ultracluster-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

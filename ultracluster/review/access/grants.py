@@ -1,0 +1,276 @@
+"""What statements allow, in parts that can be compared: is everything that one allows in another?
+
+The comparison is sound and not complete: where it says that a grant covers another, it does;
+where conditions or exclusions are too different to compare, it says that it does not.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
+from ultracluster.templates.texts import identity
+
+Effect = Literal["Allow", "Deny"]
+Conditions = frozenset[tuple[str, str, frozenset[str]]]
+"""Operator, key and values."""
+
+ANYTHING: Final = "*"
+MOST: Final = 100_000
+"""Combinations of one statement; beyond, it is compared as a whole."""
+NEGATED: Final = "not"
+PATTERNS: Final = ("stringlike", "arnlike", "arnequals")
+"""Beginnings of operators whose values are patterns."""
+WILD: Final = "\ue000" * 64
+"""What stands for a wildcard of a narrower pattern: longer than any run of `?`."""
+EXACT: Final = ("bool", "null", "numeric", "date")
+"""Beginnings of operators whose values are compared for equality only."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action, on one resource, for one principal."""
+
+    effect: Effect
+    action: str
+    """A pattern in lower case, or `!` and patterns for NotAction."""
+    resource: str
+    """A pattern, with `<stack/id>` for references; or `!` and patterns for NotResource."""
+    principal: str
+    """`AWS:...`, `Service:...`, `!` and those of NotPrincipal; empty in an identity's policy."""
+    conditions: Conditions
+    written: str = field(default="", compare=False)
+    """The action as it is written."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement, taken apart."""
+
+    effect: Effect
+    actions: tuple[str, ...]
+    """As they are written; `!` and patterns for NotAction."""
+    resources: tuple[str, ...]
+    principals: tuple[str, ...]
+    conditions: Conditions
+
+    def grants(self) -> Iterator[Grant]:
+        """Yield every combination of its parts."""
+        actions, places = self.actions, self.resources
+        if len(actions) * len(places) * len(self.principals) > MOST:
+            actions, places = (_whole(actions),), (_whole(places),)
+        for action in actions:
+            for resource in places:
+                for principal in self.principals:
+                    yield Grant(
+                        self.effect, action.lower(), resource, principal, self.conditions, action
+                    )
+
+
+def _whole(parts: Iterable[str]) -> str:
+    """Return what stands for all parts of a statement that has too many combinations."""
+    return "|".join(sorted(parts))
+
+
+def claim(statement: Mapping[str, Any]) -> Claim:
+    """Return a resolved statement, taken apart."""
+    return Claim(
+        "Deny" if statement.get("Effect") == "Deny" else "Allow",
+        tuple(_patterns(statement, "Action")),
+        tuple(_patterns(statement, "Resource")) or (ANYTHING,),
+        tuple(_principals(statement)) or ("",),
+        _conditions(statement.get("Condition")),
+    )
+
+
+def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
+    """Return the parts of a resolved statement."""
+    return tuple(claim(statement).grants())
+
+
+class Cover:
+    """What several statements say together, asked for one grant after the other.
+
+    A statement covers a grant if it covers each of its parts. What covers a part is worked out once
+    for each text, as a number with one bit for each statement: policies may name hundreds of
+    actions and hundreds of resources.
+    """
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        """Hold statements."""
+        self._claims = tuple(dict.fromkeys(claims))
+        self._known: dict[tuple[str, Any], int] = {}
+
+    def __contains__(self, grant: Grant) -> bool:
+        """Whether everything that a grant says is said by one of the statements."""
+        found = self._bits("effect", grant.effect, lambda c: c.effect == grant.effect)
+        found &= self._bits(
+            "action",
+            grant.action,
+            lambda c: (
+                any(_pattern_covers(a.lower(), grant.action) for a in c.actions)
+                or _whole(c.actions).lower() == grant.action
+            ),
+        )
+        found &= self._bits(
+            "resource",
+            grant.resource,
+            lambda c: (
+                any(_pattern_covers(r, grant.resource) for r in c.resources)
+                or _whole(c.resources) == grant.resource
+            ),
+        )
+        found &= self._bits(
+            "principal",
+            grant.principal,
+            lambda c: any(_principal_covers(p, grant.principal) for p in c.principals),
+        )
+        found &= self._bits(
+            "conditions",
+            grant.conditions,
+            lambda c: all(_implied(condition, grant.conditions) for condition in c.conditions),
+        )
+        return found != 0
+
+    def _bits(self, part: str, value: Any, covers: Callable[[Claim], bool]) -> int:
+        key = (part, value)
+        if key not in self._known:
+            self._known[key] = sum(1 << i for i, c in enumerate(self._claims) if covers(c))
+        return self._known[key]
+
+
+def uncovered(some: Iterable[Grant], by: Iterable[Claim]) -> tuple[Grant, ...]:
+    """Return the grants that no one of given statements covers."""
+    cover = Cover(by)
+    return tuple(grant for grant in some if grant not in cover)
+
+
+def token(value: Any) -> str:
+    """Return a resolved value as a text in which references and unknown values are marked."""
+    if isinstance(value, Link):
+        attribute = f".{value.attribute}" if value.attribute else ""
+        return f"<{value.stack}/{value.logical_id}{attribute}>"
+    if isinstance(value, Unknown):
+        return f"<{value.symbol or value.because}>"
+    if isinstance(value, Text):
+        return "".join(token(part) for part in value.parts)
+    if isinstance(value, Encoded):
+        return token(value.content)
+    if isinstance(value, str):
+        return value
+    return identity(value) or str(value)
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list, or one alone as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:
+    for value in listed(statement.get(name)):
+        yield token(value)
+    excluded = [token(value) for value in listed(statement.get(f"Not{name}"))]
+    if excluded:
+        yield "!" + "|".join(sorted(excluded))
+
+
+def _principals(statement: Mapping[str, Any]) -> Iterator[str]:
+    yield from _named(statement.get("Principal"))
+    excluded = sorted(_named(statement.get("NotPrincipal")))
+    if excluded:
+        yield "!" + "|".join(excluded)
+
+
+def _named(stated: Any) -> Iterator[str]:
+    if isinstance(stated, Mapping):
+        for kind, values in stated.items():
+            yield from (f"{kind}:{token(value)}" for value in listed(values))
+    elif stated is not None:
+        yield f"AWS:{token(stated)}"
+
+
+def _conditions(stated: Any) -> Conditions:
+    if stated is None:
+        return frozenset()
+    if not isinstance(stated, Mapping):
+        return frozenset({("?", token(stated), frozenset())})
+    return frozenset(
+        (str(operator).lower(), str(name).lower(), frozenset(token(v) for v in listed(values)))
+        for operator, keys in stated.items()
+        for name, values in (keys if isinstance(keys, Mapping) else {token(keys): ()}).items()
+    )
+
+
+def _implied(wanted: tuple[str, str, frozenset[str]], given: Conditions) -> bool:
+    """Whether a condition holds wherever all of some others hold."""
+    operator, name, values = wanted
+    plain = operator.rsplit(":", maxsplit=1)[-1]
+    for other, key, narrower in given:
+        if key != name or other != operator:
+            continue
+        if values == narrower:
+            return True
+        if plain.startswith(EXACT):
+            continue
+        if NEGATED in plain:
+            if values <= narrower:
+                return True
+        elif narrower <= values or (
+            plain.startswith(PATTERNS)
+            and all(any(_glob(wide, value) for wide in values) for value in narrower)
+        ):
+            return True
+    return False
+
+
+def _pattern_covers(wide: str, narrow: str) -> bool:
+    if wide in (ANYTHING, narrow) or wide == "*:*":
+        return True
+    if wide.startswith("!"):
+        mine = frozenset(wide[1:].split("|"))
+        if narrow.startswith("!"):
+            return all(any(_glob(other, part) for other in narrow[1:].split("|")) for part in mine)
+        return all(_apart(part, narrow) for part in mine)
+    return not narrow.startswith("!") and _glob(wide, narrow)
+
+
+def _apart(one: str, other: str) -> bool:
+    """Whether no text is matched by both of two patterns, as far as that is sure."""
+    if "<" in one or "<" in other:
+        return False
+    heads = [re.split(r"[*?]", pattern, maxsplit=1)[0] for pattern in (one, other)]
+    if not heads[0].startswith(heads[1]) and not heads[1].startswith(heads[0]):
+        return True
+    return heads[1] == other and not _glob(one, other)
+
+
+def _principal_covers(wide: str, narrow: str) -> bool:
+    if wide == narrow:
+        return True
+    if wide.startswith("!"):
+        # Whoever excludes less means more.
+        return narrow.startswith("!") and set(wide[1:].split("|")) <= set(narrow[1:].split("|"))
+    # NotPrincipal also means services, which the AWS principal `*` is not said to.
+    return wide == "AWS:*" and not narrow.startswith("!")
+
+
+def _glob(wide: str, narrow: str) -> bool:
+    """Whether every text that a pattern matches is matched by a wider one."""
+    # A wildcard of the narrow pattern is matched by a wildcard alone, not by `?` or a letter.
+    return bool(_compiled(wide).fullmatch(narrow.replace("*", WILD).replace("?", "\ue001")))
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Whether a text is one that a pattern of IAM stands for."""
+    return bool(_compiled(pattern).fullmatch(text))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
+    )

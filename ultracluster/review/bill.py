@@ -1,0 +1,134 @@
+"""What is bought by templates that no environment stands behind, as far as they tell it.
+
+Nodes, file systems, NAT gateways, interface endpoints and Slurm. Not counted is what no template
+tells: traffic, and how much lies in buckets, volumes and logs.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from ultracluster.catalogue import prices
+from ultracluster.catalogue.prices import Item, Unit
+from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.review.topology.model import (
+    FileSystem,
+    Nodes,
+    NotKnown,
+    Reservation,
+    Scheduler,
+    Topology,
+)
+
+GIB_PER_TIB: Final = 1024
+BLOCK: Final = "Capacity Block"
+NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
+
+
+def sheet_of(topology: Topology) -> CostSheet | None:
+    """Return what a topology costs; None where its Region is not known."""
+    if isinstance(topology.region, NotKnown):
+        return None
+    return cost_sheet(bill(topology), topology.region)
+
+
+def uncounted(topology: Topology) -> list[str]:
+    """Return what a topology buys of which it does not tell how much."""
+    found = [n.name for n in topology.nodes if n.count is not None and not _counted(n)]
+    found += [
+        f.name
+        for f in topology.file_systems
+        if not (f.kind.startswith("Lustre") and isinstance(f.tebibytes, float))
+    ]
+    return found
+
+
+def bill(topology: Topology) -> Iterator[Quantity]:
+    """Yield what a topology buys, nodes first."""
+    yield from _nodes(topology)
+    for file_system in topology.file_systems:
+        yield from _file_system(file_system)
+    subnets = [subnet for vpc in topology.vpcs for subnet in vpc.subnets]
+    gateways = sum(len(subnet.nats) for subnet in subnets)
+    if gateways:
+        yield _kept(prices.NAT_GATEWAY, gateways, "NAT gateways")
+        yield _kept(prices.PUBLIC_ADDRESS, gateways, "addresses of the NAT gateways")
+    endpoints = sum(len(subnet.endpoints) for subnet in subnets)
+    if endpoints:
+        yield _kept(prices.ENDPOINT, endpoints, "interface endpoints")
+    placed = [scheduler for subnet in subnets for scheduler in subnet.schedulers]
+    lost = [thing for thing in topology.homeless if isinstance(thing, Scheduler)]
+    for scheduler in {scheduler.place: scheduler for scheduler in [*placed, *lost]}.values():
+        yield from _slurm(scheduler, topology.nodes)
+
+
+def _kept(item: Item, count: int | Decimal, purpose: str) -> Quantity:
+    return Quantity(item, Decimal(count), Decimal(count), purpose)
+
+
+def _counted(nodes: Nodes) -> bool:
+    return (
+        isinstance(nodes.count, int)
+        and isinstance(nodes.type_name, str)
+        and " or " not in nodes.type_name
+    )
+
+
+def _nodes(topology: Topology) -> Iterator[Quantity]:
+    reserved: dict[str, Reservation] = {r.name: r for r in topology.idle_reservations}
+    inside: dict[str, int] = {}
+    for nodes in topology.nodes:
+        own = nodes.reservation
+        mine = isinstance(own, Reservation) and isinstance(own.count, int)
+        if not _counted(nodes) or not isinstance(nodes.count, int):
+            continue
+        if mine and isinstance(own, Reservation):
+            reserved[own.name] = own
+            inside[own.name] = inside.get(own.name, 0) + nodes.count
+            beyond = inside[own.name] - (own.count if isinstance(own.count, int) else 0)
+            if beyond > 0:
+                yield Quantity(_hour(nodes), Decimal(beyond), Decimal(0), f"{nodes.name} beyond it")
+            continue
+        least = nodes.count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
+        yield Quantity(_hour(nodes), Decimal(nodes.count), Decimal(least), f"nodes {nodes.name}")
+    for reservation in reserved.values():
+        if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
+            item = prices.on_demand(reservation.type_name)
+            yield _kept(item, reservation.count, f"reserved by {reservation.name}")
+
+
+def _hour(nodes: Nodes) -> Item:
+    """Return an hour of a node; HyperPod's and Spot's are items of which no price is known."""
+    name = str(nodes.type_name)
+    if nodes.launcher.startswith("HyperPod"):
+        return Item(f"sagemaker/{name}/cluster", Unit.HOUR)
+    if nodes.market == "spot":
+        return Item(f"ec2/{name}/spot", Unit.HOUR)
+    block = isinstance(nodes.reservation, Reservation) and nodes.reservation.kind == BLOCK
+    if block or nodes.market == "capacity-block":
+        return prices.capacity_block(name)
+    return prices.on_demand(name)
+
+
+def _file_system(file_system: FileSystem) -> Iterator[Quantity]:
+    tib = file_system.tebibytes
+    if not file_system.kind.startswith("Lustre ") or not isinstance(tib, float):
+        return
+    item = prices.lustre_storage(
+        file_system.kind.removeprefix("Lustre "), file_system.storage_type, file_system.tier
+    )
+    yield _kept(item, Decimal(str(tib)) * GIB_PER_TIB, f"Lustre {file_system.name}")
+
+
+def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
+    if scheduler.kubernetes:
+        yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {scheduler.name}")
+    if isinstance(scheduler.size, NotKnown):
+        return
+    yield _kept(prices.slurm_controller(scheduler.size), 1, f"Slurm controller {scheduler.name}")
+    managed = sum(
+        n.count for n in nodes if n.launcher.startswith("PCS") and isinstance(n.count, int)
+    )
+    if managed:
+        fee = prices.slurm_node(scheduler.size)
+        yield Quantity(fee, Decimal(managed), Decimal(0), "instances that PCS manages")

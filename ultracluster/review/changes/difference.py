@@ -1,0 +1,169 @@
+"""Where two sets of templates differ, as they are written.
+
+Mappings are compared key by key; a list, a function (`Ref`, `Fn::...`) and anything else is one
+value. Lists whose order AWS does not look at are compared as sets: an order that changed is none
+of the differences.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ultracluster.registry.schemas import Schema, any_schema
+from ultracluster.review.changes.change import Difference
+
+Path = tuple[str, ...]
+
+ATTRIBUTES: Final = (
+    "Type",
+    "Condition",
+    "DependsOn",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "UpdatePolicy",
+    "CreationPolicy",
+    "Metadata",
+)
+"""What stands beside the properties of a resource."""
+
+POLICIES: Final = (
+    "PolicyDocument",
+    "AssumeRolePolicyDocument",
+    "KeyPolicy",
+    "ResourcePolicy",
+    "RepositoryPolicyText",
+    "FileSystemPolicy",
+)
+"""Policies, in which every list is a set."""
+
+SETS: Final = frozenset(
+    {
+        # EC2, FSx, Auto Scaling and IAM take these as sets: their Describe calls promise no order.
+        "DependsOn",
+        "Groups",
+        "GroupSet",
+        "ManagedPolicyArns",
+        "RouteTableIds",
+        "Roles",
+        "SecurityGroupEgress",
+        "SecurityGroupIds",
+        "SecurityGroupIngress",
+        "SecurityGroups",
+        "SubnetIds",
+        "TagSpecifications",
+        "Tags",
+        "VPCZoneIdentifier",
+    }
+)
+
+
+class Unit(NamedTuple):
+    """One difference with what is there on either side; None where nothing is."""
+
+    place: Difference
+    path: Path
+    before: Any
+    after: Any
+
+
+def dotted(path: Path) -> str:
+    """Return a path as a property is named; a full stop within a key is escaped."""
+    return ".".join(part.replace(".", "\\.") for part in path)
+
+
+def is_function(value: Any) -> bool:
+    """Whether a value is an intrinsic function."""
+    if not (isinstance(value, Mapping) and len(value) == 1):
+        return False
+    name = next(iter(value))
+    return isinstance(name, str) and (name == "Ref" or name.startswith("Fn::"))
+
+
+def of_resources(
+    place: tuple[str, str], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Unit]:
+    """Yield what differs between two resources, of the properties first."""
+    stack, logical_id = place
+    if same_text(before, after):
+        return
+    schema = any_schema(str(after.get("Type")))
+    old, new = (side.get("Properties") or {} for side in (before, after))
+    for path, was, now in between(old, new, schema):
+        yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
+    for name in [*ATTRIBUTES, *_others(before, after)]:
+        was, now = before.get(name), after.get(name)
+        if canonical(was, name) != canonical(now, name):
+            yield Unit(Difference(stack, logical_id, f"@{name}"), (f"@{name}",), was, now)
+
+
+def same_text(before: Any, after: Any) -> bool:
+    """Whether two values are written alike to the letter; `==` would take 1 for true."""
+    try:
+        return json.dumps(before, default=str) == json.dumps(after, default=str)
+    except RecursionError:
+        return False
+
+
+def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    known = {*ATTRIBUTES, "Properties"}
+    return sorted(key for key in {*before, *after} if key not in known)
+
+
+def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield the path of each difference between two values, with both sides."""
+    # Not recursive: a template may be nested deeper than Python calls.
+    left: list[tuple[Path, Any, Any]] = [((), old, new)]
+    while left:
+        path, was, now = left.pop()
+        if _descends(was) and _descends(now):
+            keys = sorted({*was, *now}, key=str, reverse=True)
+            left.extend(((*path, str(key)), was.get(key), now.get(key)) for key in keys)
+        elif _canonical(was, path, schema) != _canonical(now, path, schema):
+            yield path, was, now
+
+
+def _descends(value: Any) -> bool:
+    return isinstance(value, Mapping) and not is_function(value)
+
+
+def canonical(value: Any, name: str = "") -> str:
+    """Return a value as text in which sets are sorted; equal texts are equal values."""
+    return _canonical(value, (name,), None)
+
+
+def _canonical(value: Any, path: Path, schema: Schema | None) -> str:
+    if isinstance(value, str | int | float | bool | None):
+        return json.dumps(value)
+    try:
+        return json.dumps(_sorted(value, path, schema), sort_keys=True, default=str)
+    except RecursionError:
+        return repr(value)
+
+
+def _sorted(value: Any, path: Path, schema: Schema | None) -> Any:
+    if isinstance(value, Mapping):
+        if is_function(value):
+            return value
+        return {str(key): _sorted(inner, (*path, str(key)), schema) for key, inner in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    items = [_sorted(item, (*path, "*"), schema) for item in value]
+    if not unordered(path, schema):
+        return items
+    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True, default=str))
+
+
+def unordered(path: Path, schema: Schema | None) -> bool:
+    """Whether a list at a path is a set: by the schema's `insertionOrder`, or by our knowledge."""
+    named = [part for part in path if part != "*"]
+    if any(part in POLICIES for part in named) or (named and named[-1] in SETS):
+        return True
+    return schema is not None and _schema_node(schema, path).get("insertionOrder") is False
+
+
+def _schema_node(schema: Schema, path: Path) -> Mapping[str, Any]:
+    node: Mapping[str, Any] = schema.document
+    for part in path:
+        node = schema.resolved(node)
+        node = node.get("items", {}) if part == "*" else node.get("properties", {}).get(part, {})
+    return schema.resolved(node)

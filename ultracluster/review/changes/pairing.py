@@ -1,0 +1,156 @@
+"""Which resource of the old templates is which of the new ones, also under another name.
+
+CloudFormation knows a resource by its stack and logical id: under another of either it makes a new
+one and removes the old one, whatever else is equal.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.review.changes.difference import canonical
+
+Key = tuple[str, str]
+
+ALIKE: Final = 0.6
+"""Share of equal properties from which two resources of one type are taken for one that was
+renamed, where nothing speaks for another."""
+MOST_COMPARED: Final = 40_000
+"""Pairs of resources that are compared property by property; beyond, only equal ones are found."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Every resource of both sides once."""
+
+    same: tuple[Key, ...]
+    renamed: tuple[tuple[Key, Key], ...]
+    removed: tuple[Key, ...]
+    added: tuple[Key, ...]
+
+    def renamed_to(self, key: Key) -> Key | None:
+        """Return the new name of a resource."""
+        return dict(self.renamed).get(key)
+
+
+def pair(
+    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> Pairing:
+    """Return which resources are the same, renamed or moved, gone, and new."""
+    old, new = _entries(before), _entries(after)
+    same = tuple(key for key in old if key in new)
+    gone = {key: body for key, body in old.items() if key not in new}
+    come = {key: body for key, body in new.items() if key not in old}
+    renamed = tuple(_renames(gone, come)) if gone and come else ()
+    left, right = {a for a, _ in renamed}, {b for _, b in renamed}
+    return Pairing(
+        same,
+        renamed,
+        tuple(key for key in gone if key not in left),
+        tuple(key for key in come if key not in right),
+    )
+
+
+def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:
+    found = {}
+    for stack, template in templates.items():
+        section = template.get("Resources")
+        for logical_id, body in (section if isinstance(section, Mapping) else {}).items():
+            found[stack, str(logical_id)] = body
+    return found
+
+
+def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, Key]]:
+    """Yield pairs, those that are certain first; no resource twice."""
+    names = {key[1]: f"\ue000{_type(body)}" for key, body in [*gone.items(), *come.items()]}
+    left, right = dict(gone), dict(come)
+    for mark in (_path, lambda body: _fingerprint(body, names)):
+        for old, new in _unique(left, right, mark):
+            del left[old], right[new]
+            yield old, new
+    yield from _alike(left, right, names)
+
+
+def _unique(left: dict[Key, Any], right: dict[Key, Any], mark: Any) -> list[tuple[Key, Key]]:
+    """Return the pairs of which either side has a mark that is nobody else's on its side."""
+    ours, theirs = _by_mark(left, mark), _by_mark(right, mark)
+    pairs: list[tuple[Key, Key]] = []
+    for found, olds in ours.items():
+        news = theirs.get(found, [])
+        if found is not None and len(olds) == len(news):
+            # Several equal ones: which of them is which makes no difference to anybody.
+            pairs.extend(zip(sorted(olds), sorted(news), strict=True))
+    return pairs
+
+
+def _by_mark(entries: dict[Key, Any], mark: Any) -> dict[Any, list[Key]]:
+    found: defaultdict[Any, list[Key]] = defaultdict(list)
+    for key, body in entries.items():
+        found[mark(body)].append(key)
+    return found
+
+
+def _alike(
+    left: dict[Key, Any], right: dict[Key, Any], names: Mapping[str, str]
+) -> Iterator[tuple[Key, Key]]:
+    if len(left) * len(right) > MOST_COMPARED:
+        return
+    leaves = {
+        (side, key): _leaves(body, names)
+        for side, entries in enumerate((left, right))
+        for key, body in entries.items()
+    }
+    scored = sorted(
+        (
+            (_likeness(leaves[0, old], leaves[1, new]), old[0] == new[0], old, new)
+            for old in left
+            for new in right
+            if _type(left[old]) == _type(right[new])
+        ),
+        key=lambda entry: (-entry[0], not entry[1], entry[2], entry[3]),
+    )
+    used: set[tuple[int, Key]] = set()
+    for score, _, old, new in scored:
+        if score >= ALIKE and (0, old) not in used and (1, new) not in used:
+            used |= {(0, old), (1, new)}
+            yield old, new
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
+def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
+    properties = body.get("Properties") if isinstance(body, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return frozenset()
+    return frozenset(
+        f"{name}={_masked(canonical(value, str(name)), names)}"
+        for name, value in properties.items()
+        if name != "Tags"
+    )
+
+
+def _fingerprint(body: Any, names: Mapping[str, str]) -> str | None:
+    """Return what a resource is but for the names of those that came and went."""
+    if not isinstance(body, Mapping) or not body.get("Properties"):
+        return None
+    return f"{_type(body)} {_masked(canonical(body['Properties']), names)}"
+
+
+def _masked(text: str, names: Mapping[str, str]) -> str:
+    for name, mask in names.items():
+        text = text.replace(json.dumps(name), json.dumps(mask))
+    return text
+
+
+def _path(body: Any) -> tuple[str, str] | None:
+    metadata = body.get("Metadata") if isinstance(body, Mapping) else None
+    path = metadata.get("aws:cdk:path") if isinstance(metadata, Mapping) else None
+    return (_type(body), path) if isinstance(path, str) else None
+
+
+def _type(body: Any) -> str:
+    return str(body.get("Type")) if isinstance(body, Mapping) else ""

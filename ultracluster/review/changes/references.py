@@ -1,0 +1,109 @@
+"""References that give the same value: `Ref` of a subnet, and its attribute `SubnetId`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, Final
+
+from ultracluster.registry.schemas import any_schema
+from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Text, Variant
+
+OWN: Final[Mapping[str, frozenset[str]]] = {
+    # Its identifier is called Id, and CDK and most templates write GroupId for the same value.
+    "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"}),
+}
+"""Attributes that have the value of `Ref` though the schema calls its identifier otherwise."""
+BY_NAME: Final = "VpcId"
+"""Without it a security group is one of the default VPC, and `Ref` gives its name."""
+
+Types = Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]
+"""Type and properties of each resource by stack and logical id."""
+
+
+def alike(variant: Variant) -> Variant:
+    """Return a variant in which every reference to a resource's own identifier is a `Ref`.
+
+    `Ref` gives the primary identifier of a type (CloudFormation CLI guide, resource type schema,
+    primaryIdentifier). Where that is several properties, attributes are left as they are.
+    """
+    types = {
+        (r.place.stack, r.place.logical_id): (r.resource_type, r.properties)
+        for r in variant.resources
+    }
+
+    def written(resource: ResolvedResource) -> ResolvedResource:
+        found: dict[str, Any] = value_alike(dict(resource.properties), types)
+        return replace(resource, properties=found)
+
+    return replace(variant, resources=tuple(map(written, variant.resources)))
+
+
+def value_alike(value: Any, types: Types) -> Any:
+    """Return a resolved value in which every reference to a resource itself is a `Ref`."""
+    return _mapped(value, lambda link: _own(link, types))
+
+
+def types_of(templates: Mapping[str, Any]) -> Types:
+    """Return what value_alike must know of templates that are not resolved."""
+    found: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+    for stack, body in templates.items():
+        resources = body.get("Resources") if isinstance(body, Mapping) else None
+        for name, given in (resources if isinstance(resources, Mapping) else {}).items():
+            if isinstance(given, Mapping):
+                properties = given.get("Properties")
+                own = properties if isinstance(properties, Mapping) else {}
+                found[str(stack), str(name)] = (str(given.get("Type")), own)
+    return found
+
+
+def _own(link: Link, types: Types) -> Link:
+    if link.attribute is None:
+        return link
+    kind, properties = types.get((link.stack, link.logical_id), ("", {}))
+    if kind in OWN and BY_NAME not in properties:
+        return link
+    if not kind or link.attribute not in _identifiers(kind):
+        return link
+    return Link(link.stack, link.logical_id)
+
+
+@cache
+def _identifiers(resource_type: str) -> frozenset[str]:
+    found = any_schema(resource_type)
+    names = found.primary_identifier if found else ()
+    return OWN.get(resource_type, frozenset()) | (frozenset(names) if len(names) == 1 else set())
+
+
+def _mapped(value: Any, change: Callable[[Link], Link]) -> Any:
+    """Return a value with every link in it changed.
+
+    Not recursive over mappings and lists: a template may be nested deeper than Python calls.
+    """
+    if not isinstance(value, dict | list):
+        return _leaf(value, change)
+    made: Any = {} if isinstance(value, dict) else []
+    left: list[tuple[Any, Any]] = [(value, made)]
+    while left:
+        given, copy = left.pop()
+        for name, inner in given.items() if isinstance(given, dict) else enumerate(given):
+            below: Any = inner
+            if isinstance(inner, dict | list):
+                below = {} if isinstance(inner, dict) else []
+                left.append((inner, below))
+            else:
+                below = _leaf(inner, change)
+            if isinstance(copy, dict):
+                copy[name] = below
+            else:
+                copy.append(below)
+    return made
+
+
+def _leaf(value: Any, change: Callable[[Link], Link]) -> Any:
+    if isinstance(value, Link):
+        return change(value)
+    if isinstance(value, Text):
+        return Text(tuple(change(part) if isinstance(part, Link) else part for part in value.parts))
+    if isinstance(value, Encoded):
+        return Encoded(_leaf(value.content, change))
+    return value

@@ -1,0 +1,128 @@
+"""Two sets of templates side by side, as far as they can be resolved."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from ultracluster.model.security_groups import Groups, read_groups
+from ultracluster.review.access.policies import Stated, read
+from ultracluster.review.changes.pairing import Pairing, pair
+from ultracluster.review.changes.references import alike
+from ultracluster.templates.reading import Key as Reference
+from ultracluster.templates.reading import links
+from ultracluster.templates.resolution import resolve
+from ultracluster.templates.resolved import Link, ResolvedResource, Variant
+from ultracluster.templates.template import Template
+
+Key = tuple[str, str]
+"""Stack and logical id of a resource."""
+Templates = Mapping[str, Mapping[str, Any]]
+
+MOST_VARIANTS: Final = 4
+"""Choices of open conditions that are looked at; each is resolved and judged by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One set of templates under one choice of its open conditions."""
+
+    variant: Variant
+
+    @cached_property
+    def resources(self) -> Mapping[Key, ResolvedResource]:
+        """Every resource that is made."""
+        return {(r.place.stack, r.place.logical_id): r for r in self.variant.resources}
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Security groups and their rules."""
+        return read_groups(self.variant.resources)
+
+    @cached_property
+    def users(self) -> Mapping[Key, tuple[ResolvedResource, ...]]:
+        """Resources by what they refer to."""
+        found: dict[Key, dict[Key, ResolvedResource]] = {}
+        for key, resource in self.resources.items():
+            for link in links(resource.properties):
+                found.setdefault((link.stack, link.logical_id), {})[key] = resource
+        return {target: tuple(users.values()) for target, users in found.items()}
+
+    @cached_property
+    def identity_statements(self) -> Mapping[Reference, tuple[Stated, ...]]:
+        """Statements of identity policies by the role, user or group that has them."""
+        found: dict[Reference, list[Stated]] = {}
+        for stated in read(self.variant.resources):
+            if stated.kind == "identity":
+                for owner in stated.owners:
+                    found.setdefault(owner, []).append(stated)
+        return {owner: tuple(statements) for owner, statements in found.items()}
+
+    def of(self, *types: str) -> Iterator[ResolvedResource]:
+        """Yield the resources of some types."""
+        return (r for r in self.variant.resources if r.resource_type in types)
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """Both sides under choices that agree as far as they can."""
+
+    old: Side
+    new: Side
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What an update starts from and leads to."""
+
+    before: Templates
+    after: Templates
+    pairing: Pairing
+    moments: tuple[Moment, ...]
+    region: str | None
+
+    def raw(self, templates: Templates, key: Key | None) -> Mapping[str, Any]:
+        """Return a resource as it is written, empty where there is none."""
+        stack, logical_id = key or ("", "")
+        found = resources(templates.get(stack, {})).get(logical_id)
+        return found if isinstance(found, Mapping) else {}
+
+
+def resources(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the resources of a template, none where it has no such section."""
+    found = template.get("Resources")
+    return found if isinstance(found, Mapping) else {}
+
+
+def update(before: Templates, after: Templates, region: str | None) -> Update:
+    """Return two sets of templates with what each resource of one is in the other."""
+    pairing = pair(before, after)
+    old, new = _variants(before, region), _variants(after, region)
+    moments = [Moment(_nearest(side, old), side) for side in new]
+    left = [side for side in old if all(side is not moment.old for moment in moments)]
+    moments += [Moment(side, _nearest(side, new)) for side in left]
+    return Update(before, after, pairing, tuple(moments), region)
+
+
+def _variants(templates: Templates, region: str | None) -> list[Side]:
+    given = [Template(name, body) for name, body in templates.items()]
+    variants = resolve(given, parameters={}, region=region)[:MOST_VARIANTS]
+    return [Side(alike(variant)) for variant in variants]
+
+
+def _nearest(side: Side, others: list[Side]) -> Side:
+    """Return the side whose choices contradict those of another the least."""
+
+    def contradictions(other: Side) -> int:
+        mine, its = side.variant.choices, other.variant.choices
+        return sum(1 for name in mine if name in its and mine[name] is not its[name])
+
+    return min(others, key=contradictions)
+
+
+def linked(value: Any) -> set[Key]:
+    """Return what a resolved value refers to."""
+    return {(link.stack, link.logical_id) for link in links(value)}
+
+
+__all__ = ["Key", "Link", "Moment", "Side", "Update", "linked", "resources", "update"]

@@ -1,0 +1,91 @@
+"""One group of templates that are deployed together, as pictures and as a security matrix."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ultracluster.catalogue.lustre import PORTS
+from ultracluster.model.model import Model
+from ultracluster.review.drawing.mermaid import mermaid
+from ultracluster.review.drawing.outline import Item, outline
+from ultracluster.review.drawing.picture import svg, svgs
+from ultracluster.review.drawing.subnets import Context
+from ultracluster.review.security.matrix import Matrix, matrix
+from ultracluster.review.security.traffic import Traffic
+from ultracluster.review.topology.model import FileSystem, Nodes, NotKnown, Topology
+from ultracluster.review.topology.naming import Names
+from ultracluster.review.topology.survey import survey
+from ultracluster.templates.reading import Key
+from ultracluster.templates.resolution import resolve
+from ultracluster.templates.resolved import Variant
+from ultracluster.templates.template import Template
+
+LUSTRE: Final = tuple(Traffic("tcp", first, last) for first, last in PORTS)
+NFS: Final = (Traffic("tcp", 2049, 2049),)
+"""Port of EFS and of FSx for OpenZFS and ONTAP (their user guides)."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Everything that is drawn of a group of templates."""
+
+    names: Sequence[str]
+    topology: Topology
+    svgs: Sequence[str]
+    """The picture in parts, for a page."""
+    svg: str
+    """The picture as a file of its own."""
+    mermaid: str
+    words: Item
+    matrix: Matrix
+    variants: Sequence[Variant]
+
+
+def figure(
+    templates: Sequence[Template],
+    titles: Mapping[str, str],
+    parameters: Mapping[str, str],
+    region: str | None,
+    number: int,
+) -> Figure:
+    """Return the figure of templates that belong together."""
+    variants = resolve(templates, parameters=parameters, region=region)
+    variant = max(variants, key=lambda each: len(each.resources))
+    called, model = Names(variant.resources), Model(variant)
+    names = [titles[template.name] for template in templates]
+    topology = survey(names, variants)
+    found = matrix(model, called)
+    context = Context(topology.fabrics, lambda n, f: mount(found, n, f), called.key)
+    return Figure(
+        names=names,
+        topology=topology,
+        svgs=svgs(topology, context, number),
+        svg=svg(topology, context),
+        mermaid=mermaid(topology, context),
+        words=outline(topology, context),
+        matrix=found,
+        variants=variants,
+    )
+
+
+def mount(found: Matrix, nodes: Nodes, file_system: FileSystem) -> tuple[str, bool | None]:
+    """Return what passes between nodes and a file system, and whether that is enough."""
+    if "Lustre" in file_system.kind:
+        asked, said = LUSTRE, "Lustre: TCP 988 and 1018–1023"
+    else:
+        asked, said = NFS, "NFS: TCP 2049"
+    if isinstance(nodes.groups, NotKnown) or isinstance(file_system.groups, NotKnown):
+        return f"{said}; whether it passes is not known", None
+    clients, servers = list(nodes.groups), list(file_system.groups)
+    known: set[Key] = {party.key for party in found.sources if party.kind == "group"}
+    if not servers or any(group not in known for group in (*clients, *servers)):
+        return f"{said}; whether it passes is not known", None
+    ways = [(clients, servers)]
+    if asked is LUSTRE:
+        ways.append((servers, clients))
+    passing = all(found.passes(a, b, each) for a, b in ways for each in asked)
+    if passing:
+        return f"{said} {'pass both ways' if asked is LUSTRE else 'passes'}", True
+    if found.unknown:
+        return f"{said}; whether it passes is not known", None
+    return f"{said}: the security groups do not let it pass", False

@@ -1,0 +1,284 @@
+"""How much of everything: from the templates, and from the environment where there is one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ultracluster.cost.sheet import Amount, CostSheet
+from ultracluster.preflight.compute_quotas import ON_DEMAND, letters
+from ultracluster.preflight.network_quotas import (
+    ELASTIC_IPS,
+    GATEWAY_ENDPOINTS,
+    NATS_PER_ZONE,
+    NETWORK_INTERFACES,
+    VPCS_PER_REGION,
+)
+from ultracluster.preflight.quotas import Quota
+from ultracluster.preflight.storage_quotas import HDD, KINDS
+from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
+from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.topology.model import Nodes, NotKnown, Reservation, Subnet, Topology
+from ultracluster.spec.environment import EnvironmentSpec
+
+CAPACITY_BLOCK: Final = "Capacity Block"
+MOST_SUBNETS: Final = 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number."""
+
+    what: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of one kind."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> list[Numbers]:
+    """Return all numbers, of all groups of templates together."""
+    found = [
+        Numbers("Capacity", list(_capacity(topologies, spec))),
+        Numbers("Addresses at full size", list(_addresses(topologies, spec))),
+        Numbers("Service quotas that it takes", list(_quotas(topologies, spec))),
+        Numbers("Cost", list(_cost(topologies, spec))),
+    ]
+    return [each for each in found if each.rows]
+
+
+def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+    for topology in topologies:
+        for nodes in topology.nodes:
+            yield from _of_nodes(nodes)
+        yield from _reserved(topology)
+        for file_system in topology.file_systems:
+            tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
+            if not isinstance(tib, NotKnown) and tib is None:
+                size = "grows by itself"
+            else:
+                size = (
+                    f"not known: {tib.because}"
+                    if isinstance(tib, NotKnown)
+                    else tebibytes(tib * GIB_PER_TIB)
+                )
+            yield Row(f"{file_system.kind} {file_system.name}", size)
+            if isinstance(rate, float | int):
+                each = _each(rate, topology)
+                yield Row(f"Throughput of {file_system.name}", f"{rate:,.2f} GB/s", each)
+    if spec is not None and spec.sagemaker.instances:
+        many = f"{spec.sagemaker.instances:,} instances"
+        yield Row("SageMaker jobs", many, "from the environment; no template says it")
+
+
+def _each(rate: float, topology: Topology) -> str:
+    computing = [n for n in topology.nodes if n.instance is not None]
+    nodes = sum(n.count for n in computing if isinstance(n.count, int))
+    return f"{rate * 1000 / nodes:,.0f} MB/s for each of {nodes:,} nodes" if nodes else ""
+
+
+def _of_nodes(nodes: Nodes) -> Iterator[Row]:
+    name, count = nodes.name, nodes.count
+    type_name = nodes.type_name if isinstance(nodes.type_name, str) else "of a type not known"
+    if not isinstance(count, int):
+        because = count.because if isinstance(count, NotKnown) else "nobody launches them here"
+        yield Row(f"Nodes {name}", "not known", f"{type_name}; {because}")
+    else:
+        yield Row(f"Nodes {name}", f"{count:,}", f"{type_name}, at most")
+    if nodes.instance is None:
+        return
+    accelerator, cards = nodes.instance.accelerator, nodes.instance.network_cards
+    if isinstance(count, int) and accelerator.count:
+        memory = accelerator.memory_mib * accelerator.count * count / 1024 / 1024
+        size = f"{memory:,.1f} TiB" if memory >= 1 else f"{memory * 1024:,.0f} GiB"
+        note = f"{accelerator.count} a node"
+        note += f"; {size} of memory on them" if memory else ""
+        yield Row(
+            f"{accelerator.plural} of {name}",
+            f"{count * accelerator.count:,} {accelerator.name}",
+            note,
+        )
+    stated = nodes.interfaces
+    fabric = [] if isinstance(stated, NotKnown) else [e for e in stated if e.carries_fabric]
+    used = len({e.card for e in fabric if isinstance(e.card, int)})
+    note = f"{cards.count} network cards" + (f", EFA on {used}" if fabric else "")
+    yield Row(f"Network of each {name} node", f"{cards.gbps:,.0f} Gbps", note)
+
+
+def _reserved(topology: Topology) -> Iterator[Row]:
+    found: dict[str, Reservation] = {r.name: r for r in topology.idle_reservations}
+    for nodes in topology.nodes:
+        if isinstance(nodes.reservation, Reservation):
+            found[nodes.reservation.name] = nodes.reservation
+    for reservation in found.values():
+        count = reservation.count
+        value = f"{count:,} instances" if isinstance(count, int) else "not known"
+        yield Row(f"Reserved: {reservation.name}", value, reservation.kind)
+
+
+def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+    subnets = [s for t in topologies for vpc in t.vpcs for s in vpc.subnets]
+    for subnet in subnets[:MOST_SUBNETS]:
+        yield _addresses_of(subnet)
+    if len(subnets) > MOST_SUBNETS:
+        yield Row("further subnets", f"{len(subnets) - MOST_SUBNETS:,}", "see the picture")
+    if spec is not None:
+        demand = spec.address_demand()
+        used, held = sum(demand.values()), spec.network.training_addresses
+        parts = ", ".join(f"{name} {count:,}" for name, count in demand.items() if count)
+        yield Row(
+            "All training subnets with SageMaker at full size",
+            f"{used:,} used, {held - used:,} free",
+            f"{parts}; from the environment",
+        )
+
+
+def _addresses_of(subnet: Subnet) -> Row:
+    if isinstance(subnet.addresses, NotKnown):
+        return Row(f"Subnet {subnet.name}", "not known", subnet.addresses.because)
+    free = subnet.addresses - subnet.used
+    least, most = ("at least ", "at most ") if subnet.open_uses else ("", "")
+    parts = [
+        f"{u.what} {u.count:,}{' (assumed)' if u.assumed else ''}" for u in subnet.uses if u.count
+    ]
+    parts += [f"{u.what} not known" for u in subnet.uses if u.count is None]
+    value = f"{least}{subnet.used:,} used, {most}{free:,} free"
+    return Row(f"Subnet {subnet.name}", value, "; ".join(parts))
+
+
+def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+    nodes = [n for t in topologies for n in t.nodes]
+    unknown = any(not isinstance(n.count, int) for n in nodes)
+    more = "at least: not all nodes are known" if unknown else ""
+    for quota, (amount, others) in _vcpus(nodes).items():
+        if amount:
+            least = f"at least: {', '.join(others)} not counted" if others else more
+            yield _quota(quota, f"{amount:,} vCPU", least)
+        else:
+            yield _quota(quota, "not known", f"the vCPU of {', '.join(others)} are not known here")
+    vpcs = [vpc for t in topologies for vpc in t.vpcs]
+    subnets = [s for vpc in vpcs for s in vpc.subnets]
+    interfaces = _interfaces(nodes, subnets)
+    if spec is not None:
+        interfaces += spec.address_demand()["SageMaker"]
+    zones: dict[str, int] = {}
+    for subnet in subnets:
+        zones[str(subnet.zone)] = zones.get(str(subnet.zone), 0) + len(subnet.nats)
+    for quota, amount, note in (
+        (NETWORK_INTERFACES, interfaces, more),
+        (VPCS_PER_REGION, sum(not vpc.outside for vpc in vpcs), ""),
+        (ELASTIC_IPS, sum(zones.values()), ""),
+        (NATS_PER_ZONE, max(zones.values(), default=0), ""),
+        (GATEWAY_ENDPOINTS, sum(len(vpc.gateway_endpoints) for vpc in vpcs), ""),
+    ):
+        if amount:
+            yield _quota(quota, f"{amount:,}", note)
+    yield from _lustre_quotas(topologies)
+    if spec is not None and spec.sagemaker.instances:
+        name = spec.nodes.instance.sagemaker_training_type
+        many = f"{spec.sagemaker.instances:,}"
+        yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
+
+
+def _vcpus(found: Sequence[Nodes]) -> dict[Quota, tuple[int, list[str]]]:
+    """Return the vCPU of each quota, and the types that count against it and are not known."""
+    vcpus: dict[Quota, tuple[int, list[str]]] = {}
+    for nodes in found:
+        if not isinstance(nodes.count, int) or not isinstance(nodes.type_name, str):
+            continue
+        if not _on_demand(nodes):
+            continue
+        for families, quota in ON_DEMAND:
+            if letters(nodes.type_name) in families:
+                amount, others = vcpus.get(quota, (0, []))
+                if nodes.instance is None:
+                    others = [*others, f"{nodes.count:,} {nodes.type_name}"]
+                else:
+                    amount += nodes.count * nodes.instance.vcpus
+                vcpus[quota] = (amount, others)
+    return vcpus
+
+
+def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
+    """Return how many network interfaces there are, as far as that is known."""
+    count = sum(len(subnet.nats) + len(subnet.endpoints) for subnet in subnets)
+    count += sum(u.count or 0 for s in subnets for u in s.uses if u.what.endswith(" servers"))
+    for nodes in found:
+        if isinstance(nodes.count, int) and not isinstance(nodes.interfaces, NotKnown):
+            count += nodes.count * max(len(nodes.interfaces), 1)
+    return count
+
+
+def _on_demand(nodes: Nodes) -> bool:
+    blocks = isinstance(nodes.reservation, Reservation) and nodes.reservation.kind == CAPACITY_BLOCK
+    spot = nodes.market in ("spot", "capacity-block")
+    return not blocks and not spot and not nodes.launcher.startswith("HyperPod")
+
+
+def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
+    for kind in KINDS:
+        names = {f"Lustre {name}" for name in kind.deployment_types}
+        mine = [f for t in topologies for f in t.file_systems if f.kind in names]
+        if not mine:
+            continue
+        yield _quota(kind.count, f"{len(mine)}")
+        sizes = [f.tebibytes for f in mine if isinstance(f.tebibytes, float)]
+        hdd = any("HDD" in f.notes for f in mine)
+        if sizes:
+            unknown = "" if len(sizes) == len(mine) else "at least: not every capacity is known"
+            yield _quota(HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown)
+
+
+def _quota(quota: Quota, value: str, note: str = "") -> Row:
+    return Row(quota.name, value, " ".join(filter(None, (quota.service, quota.code, note))))
+
+
+def _cost(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
+    if spec is not None:
+        full = "every node and every SageMaker instance at once"
+        yield from _cost_of(spec.cost_sheet(), full, "no node and no job runs")
+        return
+    for topology in topologies:
+        sheet, missing = sheet_of(topology), uncounted(topology)
+        if sheet is None:
+            yield Row("Cost", "not known", "the templates do not say their Region; write --region")
+            continue
+        if sheet.lines:
+            yield from _cost_of(sheet, f"every node at once; {NOT_TOLD}", "no node runs")
+        else:
+            named = ", ".join(quantity.purpose for quantity in sheet.unpriced) or "nothing priced"
+            yield Row("Cost", "not known", f"{named}; {NOT_TOLD}")
+        if missing:
+            yield Row("Not in the sum", "not known", ", ".join(missing))
+
+
+def _cost_of(sheet: CostSheet, full: str, idle: str) -> Iterator[Row]:
+    yield Row("At full size", _money(sheet.full), full)
+    yield Row("Idle", _money(sheet.idle), idle)
+    for line in sheet.dominating(3):
+        share = f"{float(sheet.share(line)):.0%} of the whole"
+        yield Row(f"of it {line.quantity.purpose}", _money(line.full), share)
+    if sheet.unpriced:
+        names = ", ".join(quantity.purpose for quantity in sheet.unpriced)
+        yield Row("Without a price", "not known", f"{names}; not in the sum")
+
+
+def _money(amount: Amount) -> str:
+    return f"{amount.per_hour:,.2f} USD an hour, {amount.per_month:,.0f} a month"
+
+
+def total_accelerators(topologies: Sequence[Topology]) -> dict[str, int]:
+    """Return how many accelerators there are of each name, as far as that is known."""
+    found: dict[str, int] = {}
+    for nodes in (n for t in topologies for n in t.nodes):
+        if isinstance(nodes.count, int) and nodes.instance is not None:
+            accelerator = nodes.instance.accelerator
+            if accelerator.count:
+                many = nodes.count * accelerator.count
+                found[accelerator.name] = found.get(accelerator.name, 0) + many
+    return found

@@ -1,0 +1,185 @@
+"""Everything that a review has to say, before it is written in any format."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ultracluster.audit.judgement import judged
+from ultracluster.audit.report import Report as Audit
+from ultracluster.review.baseline import Baseline
+from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.review.changes.change import Change, Danger, worst
+from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.exceptions import OWN, Packs, read_packs
+from ultracluster.review.figure import Figure, figure
+from ultracluster.review.judging import Access, judged_access, judged_changes
+from ultracluster.review.numbers import Numbers, numbers, total_accelerators
+from ultracluster.review.sizes import Size, sizes
+from ultracluster.review.subject import Subject
+from ultracluster.review.topology.model import FileSystem, NotKnown, Topology, words
+from ultracluster.rules.rule import Finding
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review."""
+
+    title: str
+    headline: str
+    """What is built, in one line."""
+    notes: Sequence[str]
+    figures: Sequence[Figure]
+    baseline: str | None
+    """What the templates are compared with; None where with nothing."""
+    changes: Sequence[Change]
+    """The most dangerous first."""
+    audit: Audit
+    findings: Sequence[Finding]
+    """Findings of the audit that nobody excused."""
+    packs: Packs | None
+    access: Access
+    numbers: Sequence[Numbers]
+    sizes: Sequence[Size]
+
+    @property
+    def worst(self) -> Danger | None:
+        """The worst that any change does."""
+        return worst(self.changes)
+
+
+def review(
+    subject: Subject,
+    baseline: Baseline | None,
+    *,
+    parameters: Mapping[str, str],
+    region: str | None,
+) -> Review:
+    """Return the review of a subject.
+
+    Args:
+        subject: what is reviewed.
+        baseline: what it is compared with.
+        parameters: values of template parameters, as `ultracluster audit` takes them.
+        region: where templates go that do not say it.
+    """
+    if region is None and subject.spec is not None:
+        region = subject.spec.region
+    groups = subject.sources.groups(parameters, region)
+    figures = [
+        figure(group, subject.titles, parameters, region, number)
+        for number, group in enumerate(groups, start=1)
+    ]
+    audit = judged(subject.sources, parameters, region, "error")
+    constructs = [
+        resource.place.construct_path
+        for each in figures
+        for variant in each.variants
+        for resource in variant.resources
+        if resource.place.construct_path
+    ]
+    packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
+    topologies = [each.topology for each in figures]
+    found = [] if baseline is None else judged_changes(baseline.bodies, subject.bodies(), region)
+    return Review(
+        title=subject.title,
+        headline=headline(topologies, subject),
+        notes=[*subject.notes, *_missing_stacks(subject), *audit.notes],
+        figures=figures,
+        baseline=None if baseline is None else baseline.words,
+        changes=sorted(found, key=lambda change: change.worst.rank),
+        audit=audit,
+        findings=[f for f in audit.findings if not _excused(f, packs)],
+        packs=packs,
+        access=judged_access(subject.bodies(), region),
+        numbers=numbers(topologies, subject.spec),
+        sizes=sizes(subject.templates, subject.titles),
+    )
+
+
+def _missing_stacks(subject: Subject) -> Iterator[str]:
+    """Yield a note where nested stacks are in none of the given templates."""
+    given = {template.nested_in for template in subject.templates}
+    missing = [
+        str(name)
+        for template in subject.templates
+        for name, found in _resources(template.body).items()
+        if isinstance(found, dict)
+        and found.get("Type") == "AWS::CloudFormation::Stack"
+        and (template.name, name) not in given
+    ]
+    if missing:
+        several = len(missing) > 1
+        yield (
+            f"{', '.join(missing)} {'are nested stacks' if several else 'is a nested stack'}: "
+            f"what is in {'them' if several else 'it'} stands in templates that were not given; "
+            "name their files beside this one."
+        )
+
+
+def _excused(finding: Finding, packs: Packs | None) -> bool:
+    path = finding.place.construct_path or ""
+    return packs is not None and any(
+        excused.pack == OWN and excused.rule == finding.rule and excused.construct == path
+        for excused in packs.excused
+    )
+
+
+def headline(topologies: Sequence[Topology], subject: Subject) -> str:
+    """Return in one line what is built."""
+    parts = list(_nodes(topologies))
+    parts += [_file_system(system) for each in topologies for system in each.file_systems]
+    gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
+    together = f" ({', '.join(gpus)} together)" if gpus else ""
+    built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
+    resources = sum(len(_resources(template.body)) for template in subject.templates)
+    where = _where(topologies)
+    many = len(subject.templates)
+    stacks = f"{many} stack{'' if many == 1 else 's'}"
+    return f"{built}{where}; {resources} resources in {stacks}"
+
+
+def _nodes(topologies: Sequence[Topology]) -> Iterator[str]:
+    """Yield the nodes of each type, those of all groups together."""
+    counts: dict[str, list[int | None]] = {}
+    for nodes in (nodes for topology in topologies for nodes in topology.nodes):
+        name = words(nodes.type_name, "nodes of a type that is not known")
+        counts.setdefault(name, []).append(nodes.count if isinstance(nodes.count, int) else None)
+    for name, found in counts.items():
+        known = sum(count or 0 for count in found)
+        if None not in found:
+            yield f"{known:,} {name}"
+        else:
+            yield f"{f'at least {known:,}' if known else 'an unknown number of'} {name}"
+
+
+def _file_system(system: FileSystem) -> str:
+    size, rate = system.tebibytes, system.gigabytes_per_second
+    tib = f"{tebibytes(size * GIB_PER_TIB)} of " if isinstance(size, float | int) else ""
+    fast = f" at {rate:,.3g} GB/s" if isinstance(rate, float | int) else ""
+    return f"{tib}{system.kind}{fast}"
+
+
+def _where(topologies: Sequence[Topology]) -> str:
+    regions = {t.region for t in topologies if not isinstance(t.region, NotKnown)}
+    zones = {
+        str(subnet.zone)
+        for t in topologies
+        for vpc in t.vpcs
+        for subnet in vpc.subnets
+        if not isinstance(subnet.zone, NotKnown) and not subnet.empty
+    }
+    said = " and ".join(sorted(zones)) if len(zones) <= 3 else f"{len(zones)} zones"  # noqa: PLR2004
+    if zones and regions:
+        return f" in {said} of {', '.join(sorted(regions))}"
+    return f" in {said or ', '.join(sorted(regions))}" if zones or regions else ""
+
+
+def _resources(body: Mapping[str, object]) -> Mapping[str, object]:
+    found = body.get("Resources")
+    return found if isinstance(found, dict) else {}
+
+
+def file_name(title: str) -> str:
+    """Return a file name for a review."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(title).name)
+    return kept.strip("-.")[:80] or "review"

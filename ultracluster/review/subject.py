@@ -1,0 +1,162 @@
+"""What is reviewed: an environment, an assembly or files; and what is known of it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.input_files import Sources
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.templates.assembly import MANIFEST, stacks
+from ultracluster.templates.template import Template
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+GOLDEN: Final = ROOT / "golden"
+STAGE: Final = "assembly-"
+TAIL: Final = 20
+TEMPLATES: Final = ("*.json", "*.yaml", "*.yml", "*.template")
+"""Files of a folder that are templates."""
+
+
+class SubjectError(ValueError):
+    """Something that cannot be reviewed as it was given; one line that says why."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Templates to review."""
+
+    title: str
+    sources: Sources
+    titles: Mapping[str, str]
+    """What each template is called for a reader, by its name: that of its stack."""
+    assembly: Path | None = None
+    """Where the assembly lies that it was read from."""
+    environment: str | None = None
+    """Environment of this repository that it is, if it is one."""
+    spec: EnvironmentSpec | None = None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def templates(self) -> Sequence[Template]:
+        """The templates."""
+        return self.sources.templates
+
+    def bodies(self) -> dict[str, Mapping[str, Any]]:
+        """Return the templates by the name of their stack."""
+        return {self.titles[t.name]: t.body for t in self.templates}
+
+
+def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Subject:
+    """Return files and assemblies as they were named on a command line.
+
+    Raises:
+        SubjectError: with everything that cannot be read.
+    """
+    given = expanded(given)
+    sources = Sources(given)
+    if sources.errors:
+        raise SubjectError("\n".join(sources.errors))
+    assemblies = [Path(name) for name in given if (Path(name) / MANIFEST).is_file()]
+    assembly = assemblies[0] if len(assemblies) == 1 else None
+    environment = None
+    if assembly is not None and assembly.name.startswith(STAGE):
+        environment = assembly.name.removeprefix(STAGE)
+    elif assembly is None:
+        environment = _golden(given)
+    title = environment or _title([Path(name.rpartition("=")[2]) for name in given])
+    return Subject(
+        title, sources, _titles(sources.templates, environment), assembly, environment, spec
+    )
+
+
+def expanded(given: Sequence[str]) -> list[str]:
+    """Return what is given with the templates of folders in their place; assemblies stay."""
+    found: list[str] = []
+    for name in given:
+        folder = Path(name)
+        inside = [
+            str(file)
+            for pattern in TEMPLATES
+            for file in (sorted(folder.glob(pattern)) if folder.is_dir() else ())
+        ]
+        alone = not inside or (folder / MANIFEST).is_file()
+        found += [name] if alone else inside
+    return found
+
+
+def _title(paths: Sequence[Path]) -> str:
+    """Return what files are together: the one file, or the folder that holds all."""
+    folders = {path.resolve().parent for path in paths}
+    if len(paths) == 1:
+        return paths[0].resolve().name
+    return folders.pop().name if len(folders) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
+
+
+def _golden(given: Sequence[str]) -> str | None:
+    """Return the environment whose golden templates are given."""
+    folders = {Path(name.partition("=")[2] or name).resolve().parent for name in given}
+    folder = folders.pop() if len(folders) == 1 else None
+    return folder.name if folder is not None and folder.parent == GOLDEN.resolve() else None
+
+
+def _titles(templates: Sequence[Template], environment: str | None) -> Mapping[str, str]:
+    titles: dict[str, str] = {}
+    for template in templates:
+        wanted = template.stack_name or template.name
+        if environment is not None and not wanted.startswith(f"{environment}-"):
+            wanted = f"{environment}-{wanted}"
+        titles[template.name] = wanted if wanted not in titles.values() else template.name
+    return titles
+
+
+@contextmanager
+def synthesized(spec: EnvironmentSpec, path: Path | None) -> Iterator[Subject]:
+    """Give an environment, freshly synthesized; findings of its gates do not stop it.
+
+    Raises:
+        SubjectError: where it cannot be synthesized at all.
+    """
+    if not (ROOT / "app.py").is_file():
+        raise SubjectError(
+            f"{spec.name}: only the repository can be synthesized; run this in a clone of it, or "
+            "name a cdk.out directory"
+        )
+    with tempfile.TemporaryDirectory(prefix="review-") as directory:
+        context = {} if path is None else {"environment-file": str(path.resolve())}
+        done = subprocess.run(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "CDK_OUTDIR": directory,
+                "CDK_CONTEXT_JSON": json.dumps(context),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        stage = Path(directory) / f"{STAGE}{spec.name}"
+        if not (stage / MANIFEST).is_file() or not any(a.template.is_file() for a in stacks(stage)):
+            tail = "\n".join(done.stdout.splitlines()[-TAIL:])
+            raise SubjectError(f"{spec.name}: it cannot be synthesized; it ended:\n{tail}")
+        subject = of_files([str(stage)], spec=spec)
+        notes = (
+            ["Synthesis was stopped by a gate; what it found is below."] if done.returncode else []
+        )
+        yield Subject(
+            spec.name,
+            subject.sources,
+            subject.titles,
+            subject.assembly,
+            spec.name,
+            spec,
+            notes,
+        )

@@ -1,0 +1,1 @@
+"""The fabric rules: pure functions over a model of templates, knowing neither CDK nor boto3."""

@@ -1,0 +1,277 @@
+"""CAPACITY rules about placement groups, zones and what is sold where."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ultracluster.catalogue import instances
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node, described
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import (
+    UndeterminedError,
+    flag,
+    number,
+    part,
+    settled,
+    shown,
+    text,
+)
+from ultracluster.templates.resolved import ResolvedResource, Unknown
+
+GROUP: Final = "AWS::EC2::PlacementGroup"
+PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"
+READ_ONLY: Final = ("GroupName", "GroupId")
+DESCRIBE: Final = "aws ec2 describe-placement-groups --group-names <group>"
+
+
+def _nodes(model: Model) -> Sequence[Node]:
+    return model.nodes
+
+
+def _strategy(group: ResolvedResource) -> str:
+    """Return the strategy of a group; EC2 takes cluster where none is written."""
+    return text(group.properties.get("Strategy")) or "cluster"
+
+
+def _group(model: Model, node: Node) -> ResolvedResource | None:
+    """Return the placement group of a node, None where it has none.
+
+    Raises:
+        UndeterminedError: where it is somebody else's.
+    """
+    stated = node.placement_group()
+    return None if stated is None else model.given(stated, GROUP)
+
+
+@rule(
+    "CAPACITY-1",
+    "error",
+    _nodes,
+    what="Nodes of a cluster placement group are launched into several availability zones.",
+    why="A cluster placement group lies in one zone: launches into every other one fail.",
+    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
+    fix="keep the subnets of one zone, or give each zone a placement group of its own",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def cluster_group_over_zones(model: Model, node: Node) -> Iterator[Fault]:
+    """Compare the zones of the subnets."""
+    if node.placement_group() is None or (len(subnets := node.subnets())) < 2:  # noqa: PLR2004
+        return
+    zones = model.networks.zones(subnets)
+    if len(zones) < 2:  # noqa: PLR2004
+        return
+    group = _group(model, node)
+    if group is not None and _strategy(group) == "cluster":
+        names = ", ".join(sorted(zone.name for zone in zones))
+        yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
+
+
+def _placement_groups(model: Model) -> Sequence[ResolvedResource]:
+    return list(model.of(GROUP))
+
+
+@rule(
+    "CAPACITY-2",
+    "error",
+    _placement_groups,
+    what="A name is written for a placement group.",
+    why="GroupName is read-only in CloudFormation: the stack is refused, or the name is dropped "
+    "and whoever uses it finds no group; cfn-lint 1.58 passes it.",
+    source="registry schema AWS::EC2::PlacementGroup, 2026-10-20; cfn-lint 1.58.0 run on "
+    "2026-11-23",
+    fix="remove GroupName, and use Ref of the group wherever the name is needed",
+    check="aws cloudformation describe-type --type RESOURCE "
+    "--type-name AWS::EC2::PlacementGroup --query Schema",
+    acknowledgeable=False,
+)
+def named_placement_group(_picture: Model, group: ResolvedResource) -> Iterator[Fault]:
+    """Look for a read-only property."""
+    for name in READ_ONLY:
+        if settled(group.properties.get(name)) is not None:
+            yield Fault(f"{name} is {shown(group.properties[name])}")
+
+
+@rule(
+    "CAPACITY-3",
+    "warning",
+    _nodes,
+    what="Nodes with EFA are in a placement group that is not of strategy cluster.",
+    why="Spread and partition keep nodes apart, which is the opposite of what a training job "
+    "needs; spread stops at 7 instances in a zone.",
+    source=PLACEMENT_GUIDE,
+    fix="write Strategy: cluster",
+    check=DESCRIBE,
+)
+def nodes_kept_apart(model: Model, node: Node) -> Iterator[Fault]:
+    """Ask the group of a node with EFA."""
+    group = _group(model, node) if node.efa_interfaces() else None
+    if group is not None and _strategy(group) in ("spread", "partition"):
+        yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
+
+
+@rule(
+    "CAPACITY-22",
+    "warning",
+    lambda model: [node for node in model.nodes if node.launcher],
+    what="Nodes of a cluster placement group may be of several instance types.",
+    why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
+    "the links between unequal nodes are as fast as the slowest.",
+    source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
+    fix="write one instance type, and a placement group for each type",
+    check=DESCRIBE,
+)
+def cluster_group_of_several_types(model: Model, node: Node) -> Iterator[Fault]:
+    """Count the types; of nodes with EFA FABRIC-25 says more."""
+    if node.placement_group() is None or node.efa_interfaces():
+        return
+    types = sorted(set(node.type_names()))
+    if len(types) > 1:
+        group = _group(model, node)
+        if group is not None and _strategy(group) == "cluster":
+            yield Fault(
+                f"{described(node)} launches {', '.join(types)} in {group.place.logical_id}"
+            )
+
+
+@rule(
+    "CAPACITY-23",
+    "warning",
+    lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"],
+    what="Nodes with EFA of a Batch environment are bought on Spot.",
+    why="EFA is for jobs of several nodes, which Batch does not place on Spot: they stay RUNNABLE.",
+    source="AWS Batch user guide, multi-node parallel jobs (facts sheet, 6), read 2026-11-23",
+    fix="write Type: EC2 for the compute environment",
+    check="aws batch describe-compute-environments --compute-environments <environment> "
+    "--query 'computeEnvironments[].computeResources.type'",
+)
+def jobs_of_several_nodes_on_spot(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look at what the environment buys."""
+    if node.launcher is None or not node.efa_interfaces():
+        return
+    kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
+    if kind in ("SPOT", "FARGATE_SPOT"):
+        yield Fault(f"{described(node)} has Type {kind}")
+
+
+def _zoned(model: Model) -> Sequence[ResolvedResource]:
+    kinds = ("AWS::EC2::Subnet", "AWS::EC2::CapacityReservation")
+    return [r for r in model.of(*kinds) if "AvailabilityZone" in r.properties]
+
+
+@rule(
+    "CAPACITY-4",
+    "info",
+    _zoned,
+    what="A zone is written by its name.",
+    why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
+    "that were found in one account are missing in the next; ids such as use1-az6 do not.",
+    source="aws-parallelcluster#4061, #4342; read 2026-11-23",
+    fix="write AvailabilityZoneId, for example use1-az6, in place of AvailabilityZone",
+    check="aws ec2 describe-availability-zones --query 'AvailabilityZones[].[ZoneName,ZoneId]'",
+)
+def zone_by_name(_picture: Model, zoned: ResolvedResource) -> Iterator[Fault]:
+    """Report a name that stands in the template, not one that is chosen."""
+    stated = zoned.properties["AvailabilityZone"]
+    if isinstance(stated, str):
+        yield Fault(f"AvailabilityZone is {stated}")
+
+
+def _sold(name: str, region: str | Unknown, zone: str | None) -> Iterator[Fault]:
+    """Yield a fault where a type is not sold in a Region, or in a zone of it."""
+    try:
+        instance = instances.find(name)
+    except instances.UnknownInstanceTypeError:
+        return
+    if isinstance(region, Unknown):
+        raise UndeterminedError(region.because)
+    zones = instance.zones(region)
+    if zones is None:
+        raise UndeterminedError(f"the zones of {region} are not known")
+    if not zones:
+        yield Fault(
+            f"{name} is not sold in {region}", fix="write another InstanceType, or another Region"
+        )
+    elif zone is not None and zone not in zones:
+        yield Fault(
+            f"{name} is not sold in {zone}", fix=f"write AvailabilityZoneId {' or '.join(zones)}"
+        )
+
+
+@rule(
+    "CAPACITY-5",
+    "error",
+    _nodes,
+    what="An instance type is not sold in the zone that its nodes are launched into.",
+    why="Accelerated types are in a few zones of a Region; elsewhere every launch fails with "
+    "Unsupported.",
+    source="aws-parallelcluster#4061, #4342; DescribeInstanceTypeOfferings dump of 2026-11-23",
+    fix="choose a zone that sells the type, by AvailabilityZoneId",
+    check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
+    "--filters Name=instance-type,Values=<type>",
+)
+def type_not_sold(model: Model, node: Node) -> Iterator[Fault]:
+    """Ask the catalogue about each subnet with a zone id."""
+    names = [n for n in node.type_names() if n in instances.names()]
+    # Of several types any one may be launched, and of several zones as well.
+    if len(names) != 1:
+        return
+    found = [model.networks.subnet(name).zone() for name in node.subnets()]
+    if len(found) != 1:
+        return
+    if not found[0].told():
+        raise UndeterminedError(found[0].because)
+    if found[0].form == "id":
+        yield from _sold(names[0], model.variant.region, found[0].name)
+
+
+@rule(
+    "CAPACITY-6",
+    "error",
+    _nodes,
+    what="CPU options are given by halves, or are none that the type has.",
+    why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
+    source="EC2 User Guide, CPU options; DescribeInstanceTypes dump, read 2026-11-23",
+    fix="write both, for p4d.24xlarge CoreCount 48 and ThreadsPerCore 1 or 2",
+    check="aws ec2 describe-instance-types --instance-types <type> "
+    "--query 'InstanceTypes[].VCpuInfo'",
+    acknowledgeable=False,
+)
+def cpu_options(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Compare with what the catalogue says of the type."""
+    options = part(node.launch, "CpuOptions")
+    if options is None:
+        return
+    cores, threads = number(part(options, "CoreCount")), number(part(options, "ThreadsPerCore"))
+    if (cores is None) != (threads is None):
+        missing = "CoreCount" if cores is None else "ThreadsPerCore"
+        yield Fault(f"CpuOptions without {missing}", fix=f"write {missing} as well")
+        return
+    for instance in node.instance_types():
+        if threads and instance.threads_per_core and threads not in instance.threads_per_core:
+            yield Fault(
+                f"ThreadsPerCore {threads} on {instance.name}",
+                fix=f"write {' or '.join(str(t) for t in instance.threads_per_core)}",
+            )
+        if cores and instance.cores and cores > instance.cores:
+            yield Fault(
+                f"CoreCount {cores} on {instance.name}", fix=f"write at most {instance.cores}"
+            )
+
+
+@rule(
+    "CAPACITY-7",
+    "warning",
+    lambda model: list(model.of("AWS::AutoScaling::AutoScalingGroup")),
+    what="New nodes are protected from scaling in.",
+    why="CloudFormation sets the size to zero and waits when it deletes a group: protected nodes "
+    "stay, are billed, and the deletion of the stack fails.",
+    source="aws-cdk#18179, read 2026-11-23",
+    fix="remove NewInstancesProtectedFromScaleIn",
+    check="aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names <group> "
+    "--query 'AutoScalingGroups[].NewInstancesProtectedFromScaleIn'",
+)
+def protected_nodes(_picture: Model, group: ResolvedResource) -> Iterator[Fault]:
+    """Look at the flag."""
+    if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
+        yield Fault("NewInstancesProtectedFromScaleIn is true")

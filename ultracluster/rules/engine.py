@@ -1,0 +1,117 @@
+"""The rules, and what they say of templates in all of their variants."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+from typing import Any, Final
+
+from ultracluster.model.model import Model
+from ultracluster.rules import (
+    capacity_blocks,
+    capacity_placement,
+    capacity_reservations,
+    fabric_environment,
+    fabric_groups,
+    fabric_interfaces,
+    fabric_network,
+    fabric_variables,
+    lustre_access,
+    lustre_associations,
+    lustre_clients,
+    lustre_file_systems,
+    safety_data,
+    safety_nodes,
+    sagemaker_clusters,
+    sagemaker_jobs,
+    slurm,
+)
+from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
+from ultracluster.templates.reading import UndeterminedError
+from ultracluster.templates.resolved import Place, Variant
+
+__all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
+
+FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
+    {
+        "FABRIC": (
+            fabric_groups,
+            fabric_interfaces,
+            fabric_network,
+            fabric_environment,
+            fabric_variables,
+        ),
+        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
+        "LUSTRE": (lustre_file_systems, lustre_access, lustre_clients, lustre_associations),
+        "SAGEMAKER": (sagemaker_jobs, sagemaker_clusters),
+        "SLURM": (slurm,),
+        "SAFETY": (safety_data, safety_nodes),
+    }
+)
+
+
+def _collected() -> Iterator[Rule]:
+    for modules in FAMILIES.values():
+        found = [v for module in modules for v in vars(module).values() if isinstance(v, Rule)]
+        yield from sorted(found, key=lambda rule: int(rule.id.partition("-")[2]))
+
+
+RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
+"""Every rule by its id, in the order of families and numbers."""
+
+FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
+"""Rules that nobody may excuse: data would be lost, or it can never work."""
+
+Said = tuple[str, Place, str, str]
+"""Rule, place, message and fix: what two equal findings share."""
+
+
+@dataclass
+class _Told:
+    """What was found, with the choices of each world that it was found in."""
+
+    findings: dict[Said, list[Mapping[str, bool]]] = field(default_factory=dict)
+    unknown: dict[CannotTell, None] = field(default_factory=dict)
+
+
+def judge(variants: Sequence[Variant]) -> Verdict:
+    """Return what all rules say, equal findings of several variants merged into one."""
+    told = _Told()
+    kept: dict[tuple[str, int], Any] = {}
+    for variant in variants:
+        model = Model(variant, kept)
+        for rule in RULES.values():
+            _ask(rule, model, told)
+    every = [variant.choices for variant in variants]
+    findings = tuple(
+        Finding(rule, place, message, fix, _condition(choices, every))
+        for (rule, place, message, fix), choices in told.findings.items()
+    )
+    found = {(finding.rule, finding.place) for finding in findings}
+    unknown = tuple(u for u in told.unknown if (u.rule, u.place) not in found)
+    return Verdict(findings, unknown)
+
+
+def _ask(rule: Rule, model: Model, told: _Told) -> None:
+    for subject in rule.subjects(model):
+        try:
+            for fault in rule.judge(model, subject):
+                said = (rule.id, fault.place or subject.place, fault.message, fault.fix or rule.fix)
+                choices = told.findings.setdefault(said, [])
+                if model.variant.choices not in choices:
+                    choices.append(model.variant.choices)
+        except UndeterminedError as error:
+            told.unknown[CannotTell(rule.id, subject.place, error.because)] = None
+
+
+def _condition(
+    found_in: Sequence[Mapping[str, bool]], every: Sequence[Mapping[str, bool]]
+) -> dict[str, bool]:
+    """Return what all variants with a finding share and not all variants do."""
+    shared = dict(found_in[0])
+    for choices in found_in[1:]:
+        shared = {name: value for name, value in shared.items() if choices.get(name) == value}
+    return {
+        name: value
+        for name, value in shared.items()
+        if any(choices.get(name) != value for choices in every)
+    }

@@ -1,0 +1,150 @@
+"""FABRIC rules about the security groups of EFA interfaces."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node
+from ultracluster.model.security_groups import Direction, Group, open_to_the_internet
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import Key, UndeterminedError, key, shown
+
+SELF: Final = (
+    "awsome-distributed-ai#546; gardener-extension-provider-aws#1832; aws-cdk#38558; "
+    "EC2 User Guide, EFA, read 2026-11-23"
+)
+USUAL_GROUPS: Final = 5
+"""Groups of an interface by default (quota L-2AFB9258)."""
+MOST_GROUPS: Final = 16
+
+
+def _nodes(model: Model) -> Sequence[Node]:
+    return model.nodes
+
+
+def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
+    """Yield a fault for each set of groups on EFA interfaces that does not admit itself."""
+    seen: set[str] = set()
+    for interface in node.efa_interfaces():
+        groups = node.groups_of(interface)
+        name = shown(groups)
+        if name in seen:
+            continue
+        seen.add(name)
+        if not groups:
+            raise UndeterminedError("its interfaces are in the default security group")
+        if not model.groups.members_exchange(groups, direction):
+            words = "ingress from" if direction == "in" else "egress to"
+            yield Fault(f"no {words} a member of {name} with IpProtocol -1")
+
+
+@rule(
+    "FABRIC-1",
+    "error",
+    _nodes,
+    what="The security group of EFA interfaces does not admit its own members.",
+    why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
+    "unless a group admits all traffic from a group of its members, by id; a CIDR does not count.",
+    source=SELF,
+    fix="add AWS::EC2::SecurityGroupIngress with IpProtocol -1, whose GroupId and "
+    "SourceSecurityGroupId are both the group",
+    check="aws ec2 describe-security-groups --group-ids <group> "
+    "--query 'SecurityGroups[].IpPermissions'",
+    acknowledgeable=False,
+)
+def fabric_closed_inward(model: Model, node: Node) -> Iterator[Fault]:
+    """Look for an ingress rule between members."""
+    yield from _closed(model, node, "in")
+
+
+@rule(
+    "FABRIC-2",
+    "error",
+    _nodes,
+    what="The security group of EFA interfaces has no egress rule to its own members.",
+    why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
+    "does, and without one the health checks of HyperPod fail and jobs hang.",
+    source=SELF,
+    fix="add AWS::EC2::SecurityGroupEgress with IpProtocol -1, whose GroupId and "
+    "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
+    check="aws ec2 describe-security-groups --group-ids <group> "
+    "--query 'SecurityGroups[].IpPermissionsEgress'",
+    acknowledgeable=False,
+)
+def fabric_closed_outward(model: Model, node: Node) -> Iterator[Fault]:
+    """Look for an egress rule between members."""
+    yield from _closed(model, node, "out")
+
+
+@rule(
+    "FABRIC-18",
+    "warning",
+    _nodes,
+    what="An interface has more security groups than an account takes unasked.",
+    why="The quota is 5 groups for each interface and can be raised to 16; beyond it launches "
+    "fail.",
+    source="VPC quotas, L-2AFB9258, read 2026-11-23",
+    fix="merge groups until an interface has 5, or raise quota L-2AFB9258 first",
+    check="aws service-quotas get-service-quota --service-code vpc --quota-code L-2AFB9258",
+)
+def too_many_groups(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Count the groups of each interface."""
+    for interface in node.interfaces():
+        if "Groups" in interface and len(node.groups_of(interface)) > USUAL_GROUPS:
+            count = len(node.groups_of(interface))
+            most = f"; EC2 takes at most {MOST_GROUPS}" if count > MOST_GROUPS else ""
+            yield Fault(f"{count} security groups on an interface{most}")
+            return
+
+
+@rule(
+    "FABRIC-34",
+    "error",
+    _nodes,
+    what="Some interfaces of a node name a security group, and others name none.",
+    why="EC2 puts an interface without Groups into the VPC's default group, away from the others: "
+    "nobody is heard on its card.",
+    source=SELF,
+    fix="write the same Groups for every interface",
+    check="aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values=<id> "
+    "--query 'NetworkInterfaces[].[Attachment.NetworkCardIndex,Groups]'",
+)
+def interface_without_group(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Compare the interfaces of a node."""
+    interfaces = node.interfaces()
+    bare = [n for n, entry in enumerate(interfaces) if not {"Groups", "GroupSet"} & set(entry)]
+    if bare and len(bare) < len(interfaces):
+        places = ", ".join(f"NetworkInterfaces[{index}]" for index in bare)
+        yield Fault(f"{places} without Groups")
+
+
+def _efa_groups(model: Model) -> Sequence[Group]:
+    """Return the groups of the templates that are on an EFA interface."""
+    named: set[Key] = set()
+    for node in model.nodes:
+        try:
+            for interface in node.efa_interfaces():
+                named.update(key(group) for group in node.groups_of(interface))
+        except UndeterminedError:
+            continue
+    return [group for group in model.security_groups if group.key in named]
+
+
+@rule(
+    "FABRIC-21",
+    "warning",
+    _efa_groups,
+    what="A security group of EFA interfaces admits everything from the whole internet.",
+    why="EFA needs no CIDR rule at all: this one opens every port of the nodes and helps no job.",
+    source="awsome-distributed-ai#546; Security Hub EC2.19; read 2026-11-23",
+    fix="remove the rule from 0.0.0.0/0, and admit the group itself",
+    check="aws ec2 describe-security-groups --group-ids <group> "
+    "--query 'SecurityGroups[].IpPermissions[?IpProtocol==`-1`].IpRanges'",
+)
+def fabric_open_to_the_internet(_picture: Model, group: Group) -> Iterator[Fault]:
+    """Look for an ingress rule of everything from everywhere."""
+    for admission in group.of("in"):
+        if open_to_the_internet(admission):
+            yield Fault(
+                f"ingress with IpProtocol -1 from {shown(admission.peer)}", place=admission.place
+            )

@@ -1,0 +1,301 @@
+"""FABRIC rules about the network interfaces of a node."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ultracluster.catalogue import interfaces
+from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import EFA_TYPES, Node, described
+from ultracluster.model.storage import plain
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.spec.problem import Problem
+from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
+
+MOST_CARDS: Final = "p5.48xlarge"
+"""A type with every card that a template may name, for rules that hold whatever the type."""
+EFA_GUIDE: Final = "EC2 User Guide, EFA for accelerated instance types, read 2026-11-23"
+DESCRIBE: Final = (
+    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
+    "--query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'"
+)
+INTERFACE_TYPES: Final = (None, "interface", *EFA_TYPES)
+ADDRESSES: Final = (
+    "PrivateIpAddress",
+    "PrivateIpAddresses",
+    "SecondaryPrivateIpAddressCount",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "Ipv4PrefixCount",
+    "Ipv4Prefixes",
+    "Ipv6PrefixCount",
+    "Ipv6Prefixes",
+)
+
+
+def _with_interfaces(model: Model) -> Sequence[Node]:
+    return [node for node in model.nodes if "NetworkInterfaces" in _launch(node)]
+
+
+def _launch(node: Node) -> Mapping[str, Any]:
+    return node.launch if isinstance(node.launch, Mapping) else {}
+
+
+def _problems(node: Node, name: str, *phrases: str) -> Iterator[Fault]:
+    """Yield those of the catalogue's problems that are about one thing."""
+    stated = _whole(node)
+    for problem in interfaces.problems(name, stated):
+        if any(phrase in problem.fix for phrase in phrases):
+            yield _fault(problem)
+
+
+def _fault(problem: Problem) -> Fault:
+    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+
+
+def _whole(node: Node) -> list[Mapping[str, Any]]:
+    entries = items(part(node.launch, "NetworkInterfaces"))
+    found: list[Mapping[str, Any]] = [plain(entry) for entry in entries if _is_mapping(entry)]
+    return found
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _all_known(node: Node, *names: str) -> None:
+    """Stop where an interface, or what a rule needs of it, is not known."""
+    for entry in items(part(node.launch, "NetworkInterfaces")):
+        for name in names:
+            text(part(entry, name))
+
+
+@rule(
+    "FABRIC-3",
+    "error",
+    _with_interfaces,
+    what="An EFA interface is asked for on an instance type that has no EFA.",
+    why="EC2 refuses the launch, after the group has been created.",
+    source="aws-parallelcluster EfaValidator; EC2 DescribeInstanceTypes, read 2026-11-23",
+    fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType interface",
+    check="aws ec2 describe-instance-types --instance-types <type> "
+    "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
+    acknowledgeable=False,
+)
+def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Ask the catalogue about each type."""
+    if not node.efa_interfaces():
+        return
+    for name in node.type_names():
+        try:
+            find(name)
+        except UnknownInstanceTypeError as error:
+            reason = str(error)
+            if reason.startswith("it has no"):
+                yield Fault(f"InterfaceType efa on {name}; {reason}")
+            elif not reason.startswith("it has EFA"):
+                raise UndeterminedError(f"the catalogue does not hold {name}") from error
+
+
+@rule(
+    "FABRIC-4",
+    "error",
+    _with_interfaces,
+    what="An InterfaceType is none that EC2 has.",
+    why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
+    "EC2 refuses the launch.",
+    source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
+    fix="write interface, efa or efa-only",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Compare with the three that there are."""
+    yield from _problems(node, MOST_CARDS, "no such interface type")
+    _all_known(node, "InterfaceType")
+
+
+@rule(
+    "FABRIC-5",
+    "error",
+    _with_interfaces,
+    what="There is no primary interface that carries an address.",
+    why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
+    "there, EC2 refuses the launch.",
+    source=EFA_GUIDE,
+    fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look for card 0, device 0."""
+    yield from _problems(node, MOST_CARDS, "the primary interface")
+    _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
+
+
+@rule(
+    "FABRIC-6",
+    "error",
+    _with_interfaces,
+    what="Two interfaces have the same card and device.",
+    why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
+    "the launch.",
+    source=EFA_GUIDE,
+    fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Count the pairs."""
+    yield from _problems(node, MOST_CARDS, "must be unique")
+    _all_known(node, "NetworkCardIndex", "DeviceIndex")
+
+
+@rule(
+    "FABRIC-7",
+    "error",
+    _with_interfaces,
+    what="An interface is on a card that the instance type does not have, or that does not "
+    "take it.",
+    why="Cards, EFA per card and interfaces per card are fixed for a type; EC2 refuses the launch.",
+    source=f"EC2 DescribeInstanceTypes, NetworkInfo; {EFA_GUIDE}",
+    fix="write one interface for each card of the type, as its documented layout has it",
+    check="aws ec2 describe-instance-types --instance-types <type> "
+    "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
+    acknowledgeable=False,
+)
+def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Compare with the cards of each type."""
+    for instance in node.instance_types():
+        yield from _problems(node, instance.name, "has cards", "has no EFA", "takes at most")
+    _all_known(node, "InterfaceType", "NetworkCardIndex")
+
+
+@rule(
+    "FABRIC-8",
+    "error",
+    _with_interfaces,
+    what="A network card has two EFA devices.",
+    why="A card takes one efa or efa-only; EC2 refuses the launch.",
+    source=EFA_GUIDE,
+    fix="keep one efa or efa-only on each card",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Count the EFA devices of each card."""
+    yield from _problems(node, MOST_CARDS, "takes one EFA device")
+    _all_known(node, "InterfaceType", "NetworkCardIndex")
+
+
+@rule(
+    "FABRIC-9",
+    "error",
+    _with_interfaces,
+    what="A public address is asked for on a node with several interfaces.",
+    why="EC2 gives a public address only to an instance with one interface and refuses the "
+    "launch otherwise; cfn-lint 1.58 passes it.",
+    source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
+    fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look for the property where there are several entries."""
+    yield from _problems(node, MOST_CARDS, "public address only")
+    if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
+        _all_known(node, "AssociatePublicIpAddress")
+
+
+@rule(
+    "FABRIC-11",
+    "error",
+    _with_interfaces,
+    what="Security groups are written for the node and network interfaces as well.",
+    why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
+    source="EC2 RunInstances reference, SecurityGroupId; aws-parallelcluster; read 2026-11-23",
+    fix="move SecurityGroupIds into Groups of every interface",
+    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
+    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
+    acknowledgeable=False,
+)
+def groups_beside_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look for both."""
+    if not items(part(node.launch, "NetworkInterfaces")):
+        return
+    for name in ("SecurityGroupIds", "SecurityGroups"):
+        if stated := settled(part(node.launch, name)):
+            yield Fault(f"{name} is {shown(stated)}, beside NetworkInterfaces")
+
+
+@rule(
+    "FABRIC-13",
+    "warning",
+    _with_interfaces,
+    what="Fewer cards have an EFA device than the instance type recommends.",
+    why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth.",
+    source=f"sagemaker-hyperpod-cli#306; {EFA_GUIDE}",
+    fix="write an EFA interface for every card that the documented layout has one on",
+    check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
+)
+def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Count EFA devices where there are some."""
+    given = len(node.efa_interfaces())
+    # A misspelt type is another rule's finding.
+    if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
+        return
+    for instance in node.instance_types() if given else []:
+        recommended = len(instance.network_cards.efa_recommended)
+        if given < recommended:
+            share = instance.network_cards.gbps * given / recommended
+            yield Fault(
+                f"{given} EFA interfaces on {instance.name}, about {share:.0f} of "
+                f"{instance.network_cards.gbps:.0f} Gbps",
+                fix=f"write {recommended} EFA interfaces, one for each card",
+            )
+
+
+@rule(
+    "FABRIC-14",
+    "warning",
+    lambda model: [node for node in model.nodes if node.launcher],
+    what="Nodes with several network cards are launched without any EFA interface.",
+    why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
+    "or hangs.",
+    source="sagemaker-hyperpod-cli#306; aws-ofi-nccl#803; NVIDIA/nccl#959",
+    fix="write NetworkInterfaces with InterfaceType efa or efa-only on every card",
+    check="fi_info -p efa (on a node)",
+)
+def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look at types that are bought for their network, where there may be several of them."""
+    # One node needs no fabric, and Batch runs jobs of one node unless they say otherwise.
+    if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
+        return
+    several = [i for i in node.instance_types() if i.network_cards.count > 1]
+    types = [text(entry.get("InterfaceType")) for entry in node.interfaces()]
+    if several and all(kind in (None, "interface") for kind in types):
+        yield Fault(
+            f"{described(node)} launches {several[0].name} with {several[0].network_cards.count} "
+            "network cards and no EFA interface"
+        )
+
+
+@rule(
+    "FABRIC-19",
+    "error",
+    _with_interfaces,
+    what="An efa-only interface is given an address.",
+    why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
+    source=EFA_GUIDE,
+    fix="remove the address, or write InterfaceType efa",
+    check=DESCRIBE,
+    acknowledgeable=False,
+)
+def address_on_the_fabric_alone(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look for any property that gives an address."""
+    yield from _problems(node, MOST_CARDS, "has no address")
+    for index, entry in enumerate(node.interfaces()):
+        if text(entry.get("InterfaceType")) == "efa-only":
+            for name in ADDRESSES:
+                if name in entry:
+                    yield Fault(f"NetworkInterfaces[{index}].{name} on an efa-only interface")

@@ -1,0 +1,259 @@
+"""FABRIC rules about zones, subnets and what stands between nodes."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node, described
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import (
+    Key,
+    UndeterminedError,
+    flag,
+    key,
+    known,
+    number,
+    same,
+    shown,
+    text,
+    written,
+)
+from ultracluster.templates.resolved import ResolvedResource
+
+NOT_ROUTABLE: Final = "EC2 User Guide, EFA limitations, text of 2026-08-01"
+DIRECTIONS: Final = ((False, "in"), (True, "out"))
+
+
+def _nodes(model: Model) -> Sequence[Node]:
+    return model.nodes
+
+
+def _efa_subnets(node: Node) -> list[Key]:
+    """Return the subnets of a node with EFA, none of one without."""
+    return node.subnets() if node.efa_interfaces() else []
+
+
+@rule(
+    "FABRIC-10",
+    "error",
+    _nodes,
+    what="A node with several interfaces is launched into a subnet that assigns public addresses.",
+    why="MapPublicIpOnLaunch asks for a public address, which EC2 gives only to an instance with "
+    "one interface; the launch fails.",
+    source="aws-ofi-nccl#53; aws-parallelcluster MultiNetworkInterfacesInstancesValidator; "
+    "read 2026-11-23",
+    fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
+    check="aws ec2 describe-subnets --subnet-ids <subnet> --query 'Subnets[].MapPublicIpOnLaunch'",
+    acknowledgeable=False,
+)
+def public_subnet(model: Model, node: Node) -> Iterator[Fault]:
+    """Look at each subnet of a node with several interfaces."""
+    interfaces = node.interfaces()
+    primary = interfaces[0].get("AssociatePublicIpAddress") if interfaces else None
+    # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
+    if len(interfaces) < 2 or (primary is not None and flag(primary) is False):  # noqa: PLR2004
+        return
+    for name in node.subnets():
+        subnet = model.networks.subnet(name)
+        if subnet.gives_public_addresses():
+            yield Fault(
+                f"{described(node)} launches {len(interfaces)} interfaces into "
+                f"{subnet.place.logical_id}, which has MapPublicIpOnLaunch: true"
+            )
+
+
+@rule(
+    "FABRIC-12",
+    "warning",
+    _nodes,
+    what="Nodes with EFA are launched into several availability zones.",
+    why="EFA traffic is not routable and does not leave a zone; ranks in two zones fall back to "
+    "TCP or hang.",
+    source=f"{NOT_ROUTABLE}; awsome-distributed-ai efa-cheatsheet",
+    fix="keep the subnets of one zone, or write one group of nodes for each zone",
+    check="aws ec2 describe-subnets --subnet-ids <subnets> --query 'Subnets[].AvailabilityZoneId'",
+)
+def efa_over_zones(model: Model, node: Node) -> Iterator[Fault]:
+    """Compare the zones of the subnets."""
+    if node.alone():
+        return
+    subnets = _efa_subnets(node)
+    zones = model.networks.zones(subnets) if len(subnets) > 1 else set()
+    if len(zones) > 1:
+        names = ", ".join(sorted(zone.name for zone in zones))
+        yield Fault(f"{described(node)} launches into {names}")
+
+
+def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
+    """Whether entries, in order of their numbers, let everything pass for a whole block."""
+    for entry in sorted(entries, key=lambda e: number(e.get("RuleNumber")) or 0):
+        stated = text(entry.get("CidrBlock"))
+        if text(entry.get("Protocol")) != "-1" or stated is None:
+            continue
+        inner, outer = ipaddress.ip_network(block), ipaddress.ip_network(stated, strict=False)
+        if isinstance(inner, ipaddress.IPv4Network) and isinstance(outer, ipaddress.IPv4Network):
+            allows = text(entry.get("RuleAction")) == "allow"
+            if inner.subnet_of(outer):
+                return allows
+            if not allows and inner.overlaps(outer):
+                return False
+    return False
+
+
+@rule(
+    "FABRIC-15",
+    "warning",
+    _nodes,
+    what="A network ACL between the subnets of EFA nodes does not let everything pass.",
+    why="EFA has no ports that could be listed: an ACL that admits TCP alone cuts off nodes in the "
+    "other subnets.",
+    source=f"{NOT_ROUTABLE}; VPC guide, network ACLs, read 2026-11-23",
+    fix="add entries with Protocol -1, RuleAction allow, for the block of each subnet, both ways",
+    check="aws ec2 describe-network-acls --filters Name=association.subnet-id,Values=<subnet>",
+)
+def acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
+    """Look at the ACL of each subnet, for the blocks of the others."""
+    subnets = _efa_subnets(node)
+    # Within one subnet an ACL is never asked.
+    if len(subnets) < 2:  # noqa: PLR2004
+        return
+    for association in model.networks.of("AWS::EC2::SubnetNetworkAclAssociation"):
+        own = key(association.properties.get("SubnetId"))
+        if own not in subnets:
+            continue
+        acl = key(association.properties.get("NetworkAclId"))
+        entries = [
+            entry.properties
+            for entry in model.networks.of("AWS::EC2::NetworkAclEntry")
+            if same(entry.properties.get("NetworkAclId"), acl)
+        ]
+        for other in (name for name in subnets if name != own):
+            block = text(model.networks.subnet(other).properties.get("CidrBlock")) or ""
+            for egress, words in DIRECTIONS:
+                mine = [e for e in entries if bool(flag(e.get("Egress"))) is egress]
+                if not _passes_fabric(mine, block):
+                    yield Fault(
+                        f"{shown(acl)} does not let all traffic {words} between {shown(own)} and "
+                        f"{block}"
+                    )
+
+
+def _vpcs(model: Model) -> Sequence[ResolvedResource]:
+    return list(model.of("AWS::EC2::VPC"))
+
+
+@rule(
+    "FABRIC-16",
+    "error",
+    _vpcs,
+    what="A VPC without DNS support or host names holds what is found by its name.",
+    why="Private DNS of interface endpoints and the DNS name of a Lustre file system need both "
+    "attributes; endpoints are refused, mounts fail.",
+    source="VPC guide, DNS attributes; FSx for Lustre guide, mounting; read 2026-11-23",
+    fix="write EnableDnsSupport: true and EnableDnsHostnames: true",
+    check="aws ec2 describe-vpc-attribute --vpc-id <vpc> --attribute enableDnsHostnames",
+    acknowledgeable=False,
+)
+def no_names(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
+    """Look at both attributes where something needs them."""
+    # EC2's defaults for a VPC that is not the account's default one.
+    support = flag(vpc.properties.get("EnableDnsSupport"))
+    off = [
+        name
+        for name, value in (
+            ("EnableDnsSupport", support is not False),
+            ("EnableDnsHostnames", flag(vpc.properties.get("EnableDnsHostnames")) or False),
+        )
+        if not value
+    ]
+    if not off:
+        return
+    own = (vpc.place.stack, vpc.place.logical_id)
+    for endpoint in model.networks.in_vpc("AWS::EC2::VPCEndpoint", own):
+        if flag(endpoint.properties.get("PrivateDnsEnabled")):
+            yield Fault(f"{' and '.join(off)} off, with endpoint {endpoint.place.logical_id}")
+            return
+    # A file system is mounted by its name, which EnableDnsSupport alone resolves.
+    if support is False:
+        for system in model.networks.in_vpc("AWS::FSx::FileSystem", own):
+            yield Fault(f"EnableDnsSupport off, with file system {system.place.logical_id}")
+            return
+
+
+def _need(node: Node) -> int | None:
+    """Return how many addresses all nodes of a group take together, None where nobody says."""
+    most = node.most()
+    if most is None:
+        return None
+    interfaces = node.interfaces()
+    each = sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
+    return most * (each if interfaces else 1)
+
+
+@rule(
+    "FABRIC-17",
+    "error",
+    lambda model: [node for node in model.nodes if node.launcher],
+    what="The subnets have fewer addresses than the nodes take.",
+    why="Every interface that is not efa-only takes an address, and AWS keeps 5 of each subnet: "
+    "the last nodes of a fleet fail to launch (500 P4d with 4 addresses each need 2,005).",
+    source="awsome-distributed-ai#1122; VPC guide, subnet sizing, read 2026-11-23",
+    fix="write a larger CidrBlock, or efa-only interfaces, which take no address",
+    check="aws ec2 describe-subnets --subnet-ids <subnets> "
+    "--query 'Subnets[].AvailableIpAddressCount'",
+    acknowledgeable=False,
+)
+def subnets_too_small(model: Model, node: Node) -> Iterator[Fault]:
+    """Compare the addresses of the subnets with those of all nodes at full size."""
+    # Somebody who launches a single instance would see it at once.
+    if node.launcher is None or node.launcher.kind == "instance":
+        return
+    need = _need(node)
+    if not need:
+        return
+    subnets = node.subnets()
+    have = sum(model.networks.subnet(name).addresses() for name in subnets)
+    if need > have:
+        size = 32 - (need + 5 - 1).bit_length()
+        yield Fault(
+            f"{described(node)} takes up to {need} addresses of {have} in "
+            f"{', '.join(shown(name) for name in subnets)}",
+            fix=f"write a subnet of /{size} or larger, or efa-only interfaces on all but card 0",
+            place=node.launcher.place,
+        )
+
+
+def _private_registries(model: Model) -> Sequence[ResolvedResource]:
+    return [
+        endpoint
+        for endpoint in model.of("AWS::EC2::VPCEndpoint")
+        if written(endpoint.properties.get("ServiceName")).endswith(".ecr.dkr")
+    ]
+
+
+@rule(
+    "FABRIC-20",
+    "warning",
+    _private_registries,
+    what="A closed VPC reaches the image registry and not the bucket that its layers are in.",
+    why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
+    "neither one for S3 nor a way out.",
+    source="awsome-distributed-ai#525; ECR guide, interface endpoints, read 2026-11-23",
+    fix="add a gateway endpoint for com.amazonaws.<region>.s3 on the route tables of the nodes",
+    check="aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values=<vpc> "
+    "--query 'VpcEndpoints[].ServiceName'",
+)
+def registry_without_layers(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    """Look for an S3 endpoint or a default route in the same VPC."""
+    vpc = key(endpoint.properties.get("VpcId"))
+    if not known(vpc) or isinstance(vpc, str):
+        raise UndeterminedError(f"VPC {shown(vpc)} is not in the given templates")
+    services = [
+        written(other.properties.get("ServiceName"))
+        for other in model.networks.in_vpc("AWS::EC2::VPCEndpoint", vpc)
+    ]
+    if any(service.endswith((".s3", "\x00")) for service in services):
+        return
+    if not model.networks.leads_out(vpc):
+        yield Fault(f"no endpoint for S3 and no default route in {shown(vpc)}")

@@ -1,0 +1,283 @@
+"""FABRIC rules about variables of a job's environment, all by one table.
+
+The table is `ultracluster.catalogue.job_environment`, with which the training image chooses its
+own environment. Where the plugin's version is stated the verdict is that version's; where it is
+not, the plugin is taken for one of today, and what only older ones have is left open.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from ultracluster.catalogue import job_environment
+from ultracluster.model.job_environments import JobEnvironment, Variable
+from ultracluster.model.model import Model
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import UndeterminedError, text
+
+CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
+NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
+GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
+WITHOUT: Final = {
+    "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
+    "NCCL_P2P_DISABLE": GRAPHICS,
+    "NCCL_BUFFSIZE": GRAPHICS,
+    "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
+}
+"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
+which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
+manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
+LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
+
+
+def _of(*standings: str) -> Callable[[Model], Sequence[Variable]]:
+    """Return who finds the variables that some row of these standings is about."""
+    rows = [row for row in job_environment.table() if row.standing in standings]
+
+    def subjects(model: Model) -> Sequence[Variable]:
+        return [
+            Variable(environment, name, value, line)
+            for environment in model.environments
+            for name, value, line in environment.variables
+            if any(row.names(name) for row in rows) and not environment.without_efa
+        ]
+
+    return subjects
+
+
+def _without(variable: Variable) -> bool:
+    """Whether it is known that the instance types have nothing that a variable could spoil."""
+    names = variable.environment.instance_names()
+    families = {name.removeprefix("ml.").split(".")[0] for name in names}
+    return bool(families) and families <= WITHOUT.get(variable.name, frozenset())
+
+
+def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
+    """Yield what rows of one standing say of a variable.
+
+    Raises:
+        UndeterminedError: where its value, or the plugin's version, is not known and matters.
+    """
+    plugin = variable.environment.plugin
+    unknown: UndeterminedError | None = None
+    try:
+        value = text(variable.value) or ""
+    except UndeterminedError as error:
+        value, unknown = "", error
+    if unknown is None and not value and standing != "verbs":
+        # An empty value is none; libibverbs alone asks only whether the variable is there.
+        return
+    left_open: UndeterminedError | None = None
+    for row in job_environment.table():
+        if row.standing != standing or not row.names(variable.name):
+            continue
+        held = row.holds(plugin)
+        if held is False:
+            continue
+        if unknown is not None and row.value:
+            left_open = unknown
+        elif unknown is not None or row.means(value):
+            if held is None:
+                left_open = UndeterminedError(NOT_STATED)
+            else:
+                shown = variable.name if unknown else f"{variable.name}={value}"
+                yield Fault(f"{shown}: {row.why}", fix=row.fix)
+    if left_open is not None:
+        raise left_open
+
+
+@rule(
+    "FABRIC-22",
+    "warning",
+    _of("off-fabric"),
+    what="A variable of the job's environment keeps it off EFA.",
+    why="The job runs over TCP without a word, at a fraction of the bandwidth that is paid for.",
+    source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
+    fix="remove the variable; the plugin finds EFA by itself",
+    check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
+)
+def kept_off_the_fabric(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Compare with the values that name another transport."""
+    yield from _faults(variable, "off-fabric")
+
+
+@rule(
+    "FABRIC-23",
+    "warning",
+    _of("verbs"),
+    what="A variable of libibverbs is set for a job over EFA.",
+    why="RDMAV_FORK_SAFE and RDMAV_HUGEPAGES_SAFE make registration of memory fail or crawl with "
+    "EFA; fork is made safe by FI_EFA_USE_HUGE_PAGE=0.",
+    source=CHEATSHEET,
+    fix="remove it, and write FI_EFA_USE_HUGE_PAGE=0 where the data loader forks",
+    check="env | grep RDMAV_ (in the job)",
+)
+def verbs_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Report each."""
+    yield from _faults(variable, "verbs")
+
+
+@rule(
+    "FABRIC-24",
+    "info",
+    _of("obsolete"),
+    what="A variable of the job's environment is obsolete with the plugin that it runs with.",
+    why="It does nothing, or pins what newer versions choose better.",
+    source=CHEATSHEET,
+    fix="remove it",
+    check="cat /opt/amazon/efa_installed_packages (on a node)",
+)
+def obsolete_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Say since when, and what replaced it."""
+    # Neuron's own plugin needs what NCCL's does not.
+    if variable.environment.of_neuron and variable.name.startswith("FI_"):
+        return
+    yield from _faults(variable, "obsolete")
+
+
+@rule(
+    "FABRIC-26",
+    "error",
+    _of("corrupting"),
+    what="NCCL is told to use a protocol that needs bytes in order.",
+    why="LL and LL128 read data as soon as a flag beside it has come, and over a card that does "
+    "not keep order the data may not have: results are wrong without a word.",
+    source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl src/platform-aws.cpp, "
+    f"2026-08-19; {CHEATSHEET}",
+    fix="remove NCCL_PROTO; the plugin forces simple where it must",
+    check="NCCL_DEBUG=INFO: look for 'NCCL_PROTO set by environment'",
+)
+def protocol_that_needs_order(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Look for LL and LL128 among what is allowed."""
+    yield from _faults(variable, "corrupting")
+
+
+@rule(
+    "FABRIC-27",
+    "warning",
+    _of("forced"),
+    what="NCCL's protocol or algorithm is forced.",
+    why="NCCL and the plugin's tuner choose both by size and by number of nodes, and one choice "
+    "for everything is slow for most of it.",
+    source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl v1.20.0 release notes; "
+    f"{CHEATSHEET}",
+    fix="remove it",
+    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
+)
+def forced_choice(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Report what is forced."""
+    yield from _faults(variable, "forced")
+
+
+@rule(
+    "FABRIC-28",
+    "warning",
+    _of("overriding"),
+    what="A variable replaces what the plugin tunes for the instance type.",
+    why="The plugin sets buffers, chunks and topology of each instance type itself, and leaves a "
+    "value of the job's own as it is.",
+    source=f"aws-ofi-nccl src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
+    fix="remove it",
+    check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
+)
+def overridden_tuning(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Report values that differ from the plugin's, where it has any."""
+    if _without(variable):
+        return
+    yield from _faults(variable, "overriding")
+
+
+@rule(
+    "FABRIC-29",
+    "warning",
+    _of("slowing"),
+    what="A variable closes a direct path between GPUs, or between GPU and network card.",
+    why="Data goes through host memory instead of NVLink or GPUDirect RDMA, at a fraction of the "
+    "bandwidth.",
+    source="NCCL user guide, environment variables, 2026-06-11; aws-ofi-nccl "
+    "include/nccl_ofi_param.h and src/platform-aws.cpp, 2026-08-19",
+    fix="remove it",
+    check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
+)
+def closed_path(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Report what is switched off, where there is such a path."""
+    if _without(variable):
+        return
+    yield from _faults(variable, "slowing")
+
+
+@rule(
+    "FABRIC-30",
+    "error",
+    _of("unfit"),
+    what="A variable names something that this version of the plugin does not have.",
+    why="NCCL finds no network of that name, or no library, and ends or falls back to TCP.",
+    source="aws-ofi-nccl 7c014f0d (v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
+    fix="write what every version knows, or take a newer EFA installer",
+    check="cat /opt/amazon/efa_installed_packages (on a node)",
+)
+def unknown_to_this_version(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Compare the value with the plugin's version."""
+    yield from _faults(variable, "unfit")
+
+
+@rule(
+    "FABRIC-31",
+    "warning",
+    lambda model: [e for e in model.environments if e.plugin and not e.without_efa],
+    what="A job with an old plugin lacks variables that this version needs.",
+    why="Up to 1.5 the plugin takes any provider and leaves protocols on that EFA does not order, "
+    "and before 1.7 RDMA is used only when it is asked for.",
+    source=CHEATSHEET,
+    fix="take an EFA installer of today, whose plugin needs none of them",
+    check="cat /opt/amazon/efa_installed_packages (on a node)",
+)
+def lacking_variables(_picture: Model, environment: JobEnvironment) -> Iterator[Fault]:
+    """Ask the table what this version needs."""
+    plugin = environment.plugin
+    stated = ".".join(map(str, plugin or ()))
+    for row in job_environment.missing(environment.plain(), plugin):
+        yield Fault(
+            f"{row.name} is not set and the plugin is {stated}: {row.why}",
+            fix=f"{row.fix}, or take an EFA installer of today",
+        )
+
+
+@rule(
+    "FABRIC-32",
+    "info",
+    _of("nameless"),
+    what="A variable has a name that neither NCCL nor the plugin reads.",
+    why="Whoever wrote it believes that it does something.",
+    source="NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl include/nccl_ofi_param.h, "
+    "2026-08-19",
+    fix="remove it",
+    check=LOOK,
+)
+def nameless(_picture: Model, variable: Variable) -> Iterator[Fault]:
+    """Report each."""
+    yield from _faults(variable, "nameless")
+
+
+@rule(
+    "FABRIC-33",
+    "warning",
+    lambda model: [e for e in model.environments if e.devices is False],
+    what="A container is told to use EFA and is given no EFA device.",
+    why="Devices of the node are not those of its containers: libfabric finds no provider, and the "
+    "job ends, or runs over TCP.",
+    source="sagemaker-hyperpod-cli#306; AWS Batch user guide, EFA, text of 2026-08-01",
+    fix="write vpc.amazonaws.com/efa under resources.limits (Kubernetes), or "
+    "/dev/infiniband/uverbs0 and so on under LinuxParameters.Devices (Batch, ECS)",
+    check="ls /dev/infiniband (in the container)",
+)
+def no_devices(_picture: Model, environment: JobEnvironment) -> Iterator[Fault]:
+    """Look for variables that ask for EFA."""
+    for name, value, line in environment.variables:
+        asks = name == "FI_PROVIDER" or name.startswith("FI_EFA_")
+        # What a command hands on may be for the pods of its workers.
+        if name in environment.handed_on:
+            continue
+        if asks and text(value) in {"efa", "1"}:
+            place = Variable(environment, name, value, line).place
+            yield Fault(f"{name}={text(value)} and no EFA device", place=place)
+            return

@@ -1,0 +1,124 @@
+"""LUSTRE rules about what a file system is linked to."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ultracluster.catalogue import lustre
+from ultracluster.model.model import Model
+from ultracluster.model.storage import FileSystem, plain
+from ultracluster.rules.lustre_file_systems import FSX_GUIDE, SUBJECTS
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import shown, text
+from ultracluster.templates.resolved import Link, Text, Unknown
+
+ASSOCIATIONS: Final = (
+    "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
+)
+PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
+
+
+def _comparable(value: Any) -> Any:
+    """Return a path as a text that equals another one where the paths are equal."""
+    if isinstance(value, Text):
+        pieces = [_comparable(piece) for piece in value.parts]
+        return "".join(pieces) if all(isinstance(piece, str) for piece in pieces) else value
+    if isinstance(value, Link):
+        return f"<{value.logical_id}>"
+    if isinstance(value, Unknown) and value.symbol is not None:
+        return f"<{value.symbol}>"
+    return value
+
+
+def _association_faults(system: FileSystem, *phrases: str) -> Iterator[Fault]:
+    """Yield those of the catalogue's problems of associations that are about one thing."""
+    stated = [
+        plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
+        for entry in system.associations
+    ]
+    for problem in lustre.association_problems(system.plain(), stated):
+        if any(phrase in problem.fix for phrase in phrases):
+            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+
+
+@rule(
+    "LUSTRE-20",
+    "error",
+    SUBJECTS,
+    what="A file system has automatic backups and data repository associations.",
+    why="FSx takes one or the other: the association fails, after the file system has been made.",
+    source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
+    fix="write AutomaticBackupRetentionDays 0",
+    check=ASSOCIATIONS,
+    acknowledgeable=False,
+)
+def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    """Ask the catalogue."""
+    yield from _association_faults(system, "no automatic backups")
+    if system.associations:
+        text(system.configuration("AutomaticBackupRetentionDays"))
+
+
+@rule(
+    "LUSTRE-21",
+    "error",
+    SUBJECTS,
+    what="A file system has more data repository associations than it takes.",
+    why="FSx takes 8 for each file system.",
+    source=f"aws-cdk#34649; {FSX_GUIDE}",
+    fix="merge prefixes until there are 8 associations",
+    check=ASSOCIATIONS,
+    acknowledgeable=False,
+)
+def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    """Ask the catalogue."""
+    yield from _association_faults(system, "takes at most")
+
+
+@rule(
+    "LUSTRE-22",
+    "error",
+    SUBJECTS,
+    what="Paths of two data repository associations overlap.",
+    why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
+    "the second association fails.",
+    source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
+    fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
+    check=ASSOCIATIONS,
+    acknowledgeable=False,
+)
+def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    """Ask the catalogue, with references written so that equal ones are equal."""
+    yield from _association_faults(system, "a path of its own")
+
+
+@rule(
+    "LUSTRE-23",
+    "error",
+    SUBJECTS,
+    what="A data repository association is on a file system that takes none.",
+    why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
+    "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
+    source=f"aws-cdk#34649; {FSX_GUIDE}",
+    fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
+    check=ASSOCIATIONS,
+    acknowledgeable=False,
+)
+def association_not_taken(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    """Ask the catalogue, and look at version and paths."""
+    yield from _association_faults(system, "no data repository association")
+    if not system.associations:
+        return
+    deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"
+    version = text(system.properties.get("FileSystemTypeVersion"))
+    if version is None and deployment not in ("SCRATCH_1", "PERSISTENT_2"):
+        if not system.from_backup():
+            yield Fault(
+                f"no FileSystemTypeVersion, which is 2.10 for {deployment}",
+                fix="write FileSystemTypeVersion 2.15",
+            )
+    elif version == "2.10":
+        yield Fault(f"FileSystemTypeVersion is {version}", fix="write FileSystemTypeVersion 2.15")
+    for name in ("ImportPath", "ExportPath", "AutoImportPolicy"):
+        # On PERSISTENT_2 such a path is wrong by itself (LUSTRE-6).
+        if system.configuration(name) is not None and deployment != "PERSISTENT_2":
+            yield Fault(f"{name} beside an association", fix=f"remove {name}")

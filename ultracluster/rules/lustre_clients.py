@@ -1,0 +1,127 @@
+"""LUSTRE rules about the nodes that mount a file system."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ultracluster.catalogue import lustre
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node, catalogued, described
+from ultracluster.model.security_groups import Direction
+from ultracluster.model.storage import FileSystem
+from ultracluster.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, ranges
+from ultracluster.rules.lustre_file_systems import DESCRIBE, SUBJECTS
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import key, shown
+
+WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
+WORDS: Final = {"in": "admits", "out": "leads to"}
+
+
+def _clients(model: Model, system: FileSystem) -> Sequence[Node]:
+    """Return the nodes whose user data names a file system."""
+    return model.clients.get(system.key, ())
+
+
+def _closed(
+    model: Model, members: Sequence[Any], direction: Direction, peers: Sequence[Any]
+) -> Iterator[str]:
+    """Yield what is closed between groups and their peers, as the rest of a message."""
+    named = {key(peer) for peer in peers}
+    closed = model.groups.closed_ports(members, direction, WANTED, named)
+    if not set(closed) <= set(ADDED_LATER):
+        yield (
+            f"no rule of {shown(members)} {WORDS[direction]} {shown(peers)} by TCP "
+            f"{' and '.join(ranges(closed))}"
+        )
+
+
+@rule(
+    "LUSTRE-16",
+    "error",
+    SUBJECTS,
+    what="Nodes mount a file system, and security groups stand between.",
+    why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
+    "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
+    "node.",
+    source=PORTS,
+    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
+    "system, and egress from theirs to it",
+    check=GROUPS,
+)
+def clients_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
+    """Look for rules that name the other side, or any block of addresses."""
+    for node in _clients(model, system):
+        clients, servers = node.groups(), system.groups()
+        for closed in (
+            *_closed(model, servers, "in", clients),
+            *_closed(model, clients, "out", servers),
+        ):
+            yield Fault(f"{described(node)} mounts it; {closed}")
+
+
+@rule(
+    "LUSTRE-26",
+    "warning",
+    SUBJECTS,
+    what="A file system cannot connect to the nodes that mount it.",
+    why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
+    "and a client that they cannot reach is evicted.",
+    source=PORTS,
+    fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
+    "nodes, and ingress to theirs from it",
+    check=GROUPS,
+)
+def servers_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
+    """As above, the other way."""
+    for node in _clients(model, system):
+        clients, servers = node.groups(), system.groups()
+        for closed in (
+            *_closed(model, servers, "out", clients),
+            *_closed(model, clients, "in", servers),
+        ):
+            yield Fault(f"{described(node)} mounts it; {closed}")
+
+
+@rule(
+    "LUSTRE-17",
+    "warning",
+    SUBJECTS,
+    what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
+    why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
+    "asks for is paid for nothing.",
+    source="FSx guide, EFA-enabled file systems; AWS facts sheet 0.5; read 2026-11-23",
+    fix="remove EfaEnabled; the nodes reach the file system over TCP",
+    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
+)
+def clients_without_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
+    """Ask the catalogue about the nodes that mount it."""
+    if not system.over_efa():
+        return
+    for node in _clients(model, system):
+        for name in node.type_names():
+            instance = catalogued(name)
+            if instance is not None and not instance.lustre_over_efa:
+                yield Fault(f"{described(node)} launches {name}")
+
+
+@rule(
+    "LUSTRE-19",
+    "warning",
+    SUBJECTS,
+    what="A file system is in another zone than the nodes that mount it.",
+    why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
+    source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
+    fix="write a subnet for the file system in the zone of the nodes",
+    check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
+)
+def far_from_its_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
+    """Compare the zones."""
+    for node in _clients(model, system):
+        subnets = node.subnets()
+        if system.subnet() in subnets:
+            continue
+        every = model.networks.zones([system.subnet(), *subnets])
+        (own,) = model.networks.zones([system.subnet()])
+        if own not in model.networks.zones(subnets):
+            zones = ", ".join(sorted(zone.name for zone in every - {own}))
+            yield Fault(f"it is in {own.name}, {described(node)} in {zones}")

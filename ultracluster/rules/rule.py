@@ -1,0 +1,125 @@
+"""What a rule is, and what it can say."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from ultracluster.model.model import Model
+from ultracluster.templates.resolved import Place
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Subject(Protocol):
+    """What a rule is asked about: one thing of a model."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        ...
+
+
+Something = TypeVar("Something", bound=Subject)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that a rule finds at a subject."""
+
+    message: str
+    """What is wrong, with the values as they were given."""
+
+    fix: str | None = None
+    """What to write here, where the rule can say more than its general fix."""
+
+    place: Place | None = None
+    """Where, if not at the subject."""
+
+
+Subjects = Callable[[Model], Iterable[Something]]
+Judge = Callable[[Model, Something], Iterator[Fault]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, with everything that a person needs to agree or to disagree with it."""
+
+    id: str
+    severity: Severity
+    what: str
+    """The fault, in one sentence."""
+    why: str
+    """What happens, in one sentence."""
+    source: str
+    """Thread or document, and its date."""
+    fix: str
+    """The value to write."""
+    check: str
+    """The call that shows the same by hand."""
+    acknowledgeable: bool
+    """False where data would be lost or the thing can never work."""
+    subjects: Subjects[Any] = field(repr=False, compare=False)
+    judge: Judge[Any] = field(repr=False, compare=False)
+
+
+def rule(
+    identifier: str,
+    severity: Severity,
+    subjects: Subjects[Something],
+    *,
+    what: str,
+    why: str,
+    source: str,
+    fix: str,
+    check: str,
+    acknowledgeable: bool = True,
+) -> Callable[[Judge[Something]], Rule]:
+    """Make a rule of a function that yields the faults of one subject."""
+
+    def made(judge: Judge[Something]) -> Rule:
+        return Rule(
+            id=identifier,
+            severity=severity,
+            what=what,
+            why=why,
+            source=source,
+            fix=fix,
+            check=check,
+            acknowledgeable=acknowledgeable,
+            subjects=subjects,
+            judge=judge,
+        )
+
+    return made
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault that a rule found."""
+
+    rule: str
+    """Id of the rule."""
+    place: Place
+    message: str
+    fix: str
+    choices: Mapping[str, bool] = field(default_factory=dict)
+    """Under which choice of undecided conditions; empty where under every one."""
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """A question that the templates leave open."""
+
+    rule: str
+    """Id of the rule."""
+    place: Place
+    because: str
+    """The rest of "cannot tell, because ..."."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that all rules have to say."""
+
+    findings: tuple[Finding, ...]
+    unknown: tuple[CannotTell, ...]

@@ -1,0 +1,210 @@
+"""SAFETY rules about data: what an update or a deletion loses, and what stays behind."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ultracluster.model.model import Model, Stack
+from ultracluster.model.storage import (
+    KEPT,
+    STATEFUL,
+    FileSystem,
+    holds_data,
+    kept_at_deletion,
+    kept_at_replacement,
+    keys_of,
+    lost_when_replaced,
+)
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown
+from ultracluster.templates.resolved import ResolvedResource
+
+DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
+POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"
+MOST_RESOURCES: Final = 500
+MOST_OF_A_SECTION: Final = 200
+MOST_BYTES: Final = 1024 * 1024
+SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
+KEY: Final = "AWS::KMS::Key"
+
+
+def _stateful(model: Model) -> Sequence[ResolvedResource]:
+    return model.stateful
+
+
+def _lustre(model: Model) -> Sequence[FileSystem]:
+    return model.file_systems
+
+
+@rule(
+    "SAFETY-1",
+    "warning",
+    lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")],
+    what="Nobody has decided what becomes of a file system's data.",
+    why="Without DeletionPolicy and UpdateReplacePolicy a deletion, and an update that replaces "
+    "(another subnet, group or key), delete the file system with its data.",
+    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy, Retain or, for data that may go, Delete",
+    check=POLICIES,
+)
+def undecided(_picture: Model, system: ResolvedResource) -> Iterator[Fault]:
+    """Look for any policy."""
+    if system.deletion_policy is None and system.update_replace_policy is None:
+        yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
+
+
+@rule(
+    "SAFETY-2",
+    "error",
+    lambda model: [r for r in model.stateful if lost_when_replaced(r)],
+    what="Data that outlives its stack does not outlive an update.",
+    why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
+    "old one, and its data, unless UpdateReplacePolicy keeps it.",
+    source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
+    fix="write UpdateReplacePolicy: Retain",
+    check=POLICIES,
+    acknowledgeable=False,
+)
+def lost_in_an_update(_picture: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    """Compare both policies."""
+    if kept_at_deletion(resource) and not kept_at_replacement(resource):
+        yield Fault(
+            f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
+            f"{shown(resource.update_replace_policy or 'not written')}"
+        )
+
+
+@rule(
+    "SAFETY-3",
+    "error",
+    _stateful,
+    what="Data is kept, and the key that opens it is not.",
+    why="A deleted key makes everything that was encrypted with it unreadable, for good.",
+    source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
+    fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
+    check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
+    acknowledgeable=False,
+)
+def key_that_goes_first(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    """Look at the keys of what is kept."""
+    if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
+        return
+    for stated in keys_of(resource):
+        if stated is None:
+            continue
+        found = model.found(stated, "AWS::KMS::Key", "AWS::KMS::Alias")
+        if found and found.resource_type == "AWS::KMS::Alias":
+            found = model.found(found.properties.get("TargetKeyId"), "AWS::KMS::Key")
+        if found and not kept_at_deletion(found):
+            yield Fault(
+                f"{found.place.logical_id} is deleted with its stack, this "
+                f"{STATEFUL[resource.resource_type]} is kept"
+            )
+
+
+@rule(
+    "SAFETY-4",
+    "warning",
+    _lustre,
+    what="A file system is kept, and its security group or subnet is not.",
+    why="The file system's network interfaces stay: the deletion of the group and of the subnet "
+    "fails, and the stack with it (DependencyViolation).",
+    source="aws-cdk#31521, read 2026-11-23",
+    fix="write DeletionPolicy Retain for the group and the subnet as well",
+    check="aws ec2 describe-network-interfaces --filters Name=group-id,Values=<group>",
+)
+def interface_left_behind(model: Model, system: FileSystem) -> Iterator[Fault]:
+    """Look at what the interfaces hang on."""
+    # A snapshot is no file system any more, and has no interfaces.
+    if settled(system.resource.deletion_policy) not in KEPT:
+        return
+    for stated in (*system.groups(), *items(system.properties.get("SubnetIds"))):
+        found = model.found(stated, "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet")
+        if found and settled(found.deletion_policy) not in KEPT:
+            yield Fault(f"{found.place.logical_id} is deleted with its stack")
+
+
+@rule(
+    "SAFETY-5",
+    "error",
+    lambda model: model.stacks,
+    what="A template is larger than CloudFormation takes.",
+    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
+    "template is refused.",
+    source="CloudFormation quotas, read 2026-11-23",
+    fix="split the template into stacks that are deployed together",
+    check="aws cloudformation validate-template --template-body file://<template>",
+    acknowledgeable=False,
+)
+def too_many_resources(_picture: Model, stack: Stack) -> Iterator[Fault]:
+    """Count them, and the bytes of the file."""
+    if (count := len(stack.resources)) > MOST_RESOURCES:
+        yield Fault(f"{count} resources in {stack.place.stack}")
+    if stack.template is None:
+        return
+    for name in SECTIONS:
+        section = stack.template.body.get(name)
+        if isinstance(section, dict) and len(section) > MOST_OF_A_SECTION:
+            yield Fault(f"{len(section)} {name} in {stack.place.stack}")
+    if stack.template.size is not None and stack.template.size > MOST_BYTES:
+        yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
+
+
+def _protectable(model: Model) -> Sequence[Stack]:
+    # A template alone does not say it: whoever deploys it does.
+    return [s for s in model.stacks if s.template and s.template.protected is not None]
+
+
+@rule(
+    "SAFETY-14",
+    "info",
+    _protectable,
+    what="A stack that is to keep data may be deleted by a slip.",
+    why="Without termination protection one command deletes everything around the data, and "
+    "leaves what is retained to be found and imported by hand.",
+    source="botocore 1.44.5 cloudformation model, EnableTerminationProtection; read 2026-11-26",
+    fix="write termination_protection=True for the stack",
+    check="aws cloudformation describe-stacks --stack-name <stack> "
+    "--query 'Stacks[].EnableTerminationProtection'",
+)
+def unprotected_data(_picture: Model, stack: Stack) -> Iterator[Fault]:
+    """Look for a file system or a database that outlives the stack."""
+    if stack.template is None or stack.template.protected:
+        return
+    for resource in stack.resources:
+        if _is_kept_data(resource):
+            yield Fault(
+                f"{resource.place.logical_id} is kept, and {stack.place.stack} has no "
+                "termination protection",
+                place=resource.place,
+            )
+            return
+
+
+def _is_kept_data(resource: ResolvedResource) -> bool:
+    beside = resource.resource_type == KEY or not lost_when_replaced(resource)
+    return holds_data(resource) and not beside and kept_at_deletion(resource)
+
+
+@rule(
+    "SAFETY-6",
+    "warning",
+    lambda model: list(model.of("AWS::Budgets::Budget")),
+    what="A budget tells nobody.",
+    why="Without a notification that has subscribers nothing happens when it is spent.",
+    source="aws-parallelcluster#3205, #2104, read 2026-11-23",
+    fix="write NotificationsWithSubscribers with an address or a topic",
+    check="aws budgets describe-notifications-for-budget --account-id <id> --budget-name <budget>",
+)
+def silent_budget(_picture: Model, budget: ResolvedResource) -> Iterator[Fault]:
+    """Look for subscribers."""
+    notifications = items(budget.properties.get("NotificationsWithSubscribers"))
+    unknown = None
+    for notification in notifications:
+        try:
+            if settled(part(notification, "Subscribers")):
+                return
+        except UndeterminedError as error:
+            unknown = error
+    if unknown:
+        raise unknown
+    yield Fault("no notification has a subscriber")

@@ -1,0 +1,221 @@
+"""SAFETY rules about nodes: what they run, and what they open."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.pseudo_parameters import partition, url_suffix
+from ultracluster.templates.reading import (
+    UndeterminedError,
+    flag,
+    items,
+    part,
+    script,
+    text,
+)
+from ultracluster.templates.resolved import ResolvedResource, Unknown
+
+LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
+"""Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
+FETCHES: Final = re.compile(
+    r"(?:curl|wget)\s[^\n|;]*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
+    r"(pip3? install\s+(?!--no-index)[^\n;|&]+)"
+)
+INSIDE: Final = re.compile(r"https?://(?:169\.254\.|localhost|127\.|[^/]*amazonaws\.com|\x00)")
+UPGRADES: Final = re.compile(
+    r"\b(?:apt-get|apt)\s+(?:-\S+\s+)*(?:upgrade|dist-upgrade|full-upgrade)\b|"
+    r"\b(?:yum|dnf)\s+(?:-\S+\s+)*(?:update|upgrade)(?:\s+-\S+)*\s*(?:$|[;&|\n])|"
+    r"\bpackage_upgrade:\s*true\b",
+    re.MULTILINE,
+)
+ARN: Final = re.compile(r"\barn:(aws(?:-[a-z-]+)?):")
+HOST: Final = re.compile(r"\.(?:dkr\.ecr|s3|sts|ssm|ec2|fsx)\.[a-z0-9-]+\.(amazonaws\.com[.a-z]*)")
+SCRIPTS: Final = (
+    "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
+    "--query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'"
+)
+
+
+def _nodes(model: Model) -> Sequence[Node]:
+    return model.nodes
+
+
+def _accelerated(model: Model) -> Sequence[Node]:
+    """Return the nodes that ask for EFA or may be of an accelerated type."""
+    found = []
+    for node in model.nodes:
+        try:
+            if node.efa_interfaces() or node.instance_types():
+                found.append(node)
+        except UndeterminedError:
+            found.append(node)
+    return found
+
+
+@rule(
+    "SAFETY-7",
+    "warning",
+    _nodes,
+    what="Nodes answer requests for credentials without a session token (IMDSv1).",
+    why="Whatever makes a node fetch an address for it gets the node's role.",
+    source="EC2 User Guide, IMDSv2; Security Hub EC2.8 and EC2.170; read 2026-11-23",
+    fix="write MetadataOptions: {HttpTokens: required}",
+    check="aws ec2 describe-instances --query "
+    "'Reservations[].Instances[].MetadataOptions.HttpTokens'",
+)
+def first_metadata_version(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look at HttpTokens; where it is not written, account and image decide."""
+    options = part(node.launch, "MetadataOptions")
+    if text(part(options, "HttpEndpoint")) == "disabled":
+        return
+    tokens = text(part(options, "HttpTokens"))
+    if tokens == "optional":
+        yield Fault("HttpTokens is optional")
+    elif tokens is None and isinstance(node.launch, dict) and "LaunchTemplate" not in node.launch:
+        raise UndeterminedError("HttpTokens is not written, image and account decide it")
+
+
+@rule(
+    "SAFETY-8",
+    "warning",
+    _nodes,
+    what="A volume of a node is not encrypted.",
+    why="Datasets, weights and credentials lie on it in the clear.",
+    source="EC2 User Guide, EBS encryption; Security Hub EC2.3; read 2026-11-23",
+    fix="write Encrypted: true for every volume",
+    check="aws ec2 describe-volumes --filters Name=encrypted,Values=false",
+)
+def open_volume(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look at each volume; where it is not written, the account's default decides."""
+    unsaid = False
+    for mapping in items(part(node.launch, "BlockDeviceMappings")):
+        volume = part(mapping, "Ebs")
+        encrypted = flag(part(volume, "Encrypted"))
+        if encrypted is False:
+            yield Fault(f"volume {text(part(mapping, 'DeviceName'))} has Encrypted: false")
+        elif volume is not None and encrypted is None and part(volume, "SnapshotId") is None:
+            unsaid = True
+    if unsaid:
+        raise UndeterminedError("Encrypted is not written, the account's default decides it")
+
+
+@rule(
+    "SAFETY-9",
+    "info",
+    _accelerated,
+    what="The image of nodes is whichever is newest when the stack is deployed.",
+    why="A deployment then changes kernel, driver, EFA installer and Lustre client together, "
+    "which have to fit each other and the job's image.",
+    source="aws-parallelcluster#2095; aws-ofi-nccl#67, #889; read 2026-11-23",
+    fix="write the id of an image that was tested, ami-..., in place of the latest one",
+    check="aws ssm get-parameter-history --name <parameter>",
+)
+def newest_image(_picture: Model, node: Node) -> Iterator[Fault]:
+    """Look at what the image is resolved from."""
+    own = node.launcher.images() if node.launcher else []
+    for image in own or [part(node.launch, "ImageId")]:
+        source = image.because if isinstance(image, Unknown) else image
+        if isinstance(source, str) and (found := LATEST.search(source)):
+            yield Fault(f"ImageId is read from {found[1]}")
+
+
+def _script(node: Node) -> str:
+    stated = part(node.launch, "UserData")
+    return "" if stated is None else script(stated)
+
+
+def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
+    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(_script(node))))
+
+
+@rule(
+    "SAFETY-10",
+    "warning",
+    _accelerated,
+    what="Nodes fetch from the internet when they boot.",
+    why="A site that is down, slow or changed, or a closed network, breaks every node of the "
+    "cluster at once, while it is billed.",
+    source="awsome-distributed-ai#186, #188, read 2026-11-23",
+    fix="build it into the image, or copy it to the data bucket or to ECR and fetch it there",
+    check=SCRIPTS,
+)
+def fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
+    """Look for downloads from elsewhere than AWS."""
+    for found in _found(model, FETCHES, node):
+        if not (found[1] and INSIDE.match(found[1])):
+            yield Fault(f"user data fetches {next(g for g in found.groups() if g).strip()[:60]}")
+
+
+@rule(
+    "SAFETY-11",
+    "warning",
+    _accelerated,
+    what="Nodes upgrade their packages when they boot.",
+    why="A new kernel has no Lustre client and no driver built for it: mounts and GPUs are gone "
+    "after the next reboot.",
+    source="aws-parallelcluster#2095, read 2026-11-23",
+    fix="remove the upgrade, and make a new image instead",
+    check=SCRIPTS,
+)
+def upgraded_at_boot(model: Model, node: Node) -> Iterator[Fault]:
+    """Look for an upgrade of everything."""
+    for found in _found(model, UPGRADES, node):
+        yield Fault(f"user data runs {found[0].strip(' ;&|')}")
+
+
+def _all(model: Model) -> Sequence[ResolvedResource]:
+    return model.resources
+
+
+def _told(region: str | Unknown, of_one: str) -> str:
+    if isinstance(region, Unknown):
+        raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
+    return region
+
+
+@rule(
+    "SAFETY-12",
+    "warning",
+    _all,
+    what="An ARN is written for another partition than the one that the stack goes to.",
+    why="arn:aws: names nothing in China, GovCloud or an isolated Region: roles and policies that "
+    "use it allow nothing.",
+    source="awsome-distributed-ai#525; ai-on-sagemaker-hyperpod#142; read 2026-11-23",
+    fix="write arn:${AWS::Partition}:",
+    check="aws sts get-caller-identity --query Arn",
+)
+def another_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    """Compare; where the Region is not known, a name that is written may be right or wrong."""
+    region = model.variant.region
+    written = {m[1] for m in ARN.finditer(model.words(resource))}
+    if not written:
+        return
+    own = partition(_told(region, f"arn:{min(written)}: is of one partition"))
+    found = written - {own}
+    for name in sorted(found):
+        yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
+
+
+@rule(
+    "SAFETY-13",
+    "warning",
+    _all,
+    what="A host is written with another domain than the partition's.",
+    why="Hosts of China end in amazonaws.com.cn: an image or an endpoint that is written without "
+    "it is not found.",
+    source="awsome-distributed-ai#525; botocore partitions, read 2026-11-23",
+    fix="write ${AWS::URLSuffix} in place of amazonaws.com",
+    check="aws ecr describe-repositories --query 'repositories[].repositoryUri'",
+)
+def another_domain(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    """Compare, as above."""
+    region = model.variant.region
+    found = {m[1].rstrip(".") for m in HOST.finditer(model.words(resource))}
+    if not found:
+        return
+    own = url_suffix(_told(region, f"{min(found)} is of one partition"))
+    for name in sorted(found - {own}):
+        yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

@@ -1,0 +1,241 @@
+"""SAGEMAKER rules about HyperPod clusters and roles."""
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from ultracluster.model.jobs import HyperPodGroup
+from ultracluster.model.model import Model
+from ultracluster.model.policies import Role, Statement
+from ultracluster.rules.rule import Fault, rule
+from ultracluster.templates.reading import (
+    begins,
+    items,
+    keys,
+    number,
+    part,
+    settled,
+    shown,
+    written,
+)
+from ultracluster.templates.resolved import ResolvedResource
+
+HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schema of 2026-10-20"
+DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
+SERVICE: Final = "sagemaker.amazonaws.com"
+SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
+P5: Final = "p5.48xlarge"
+WITH_SLURM, WITH_KUBERNETES = 32, 81
+"""Addresses of one P5 instance."""
+MOST_INSTANCES: Final = 6758
+MOST_IN_CLUSTER: Final = 100
+ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
+"""Resources that are every role of the account; a reference within them is a mark."""
+ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
+
+
+def _groups(model: Model) -> Sequence[HyperPodGroup]:
+    return model.hyperpod_groups
+
+
+@rule(
+    "SAGEMAKER-12",
+    "error",
+    _groups,
+    what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
+    why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
+    "is refused.",
+    source=HYPERPOD_GUIDE,
+    fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
+    check=f"{DESCRIBE} --query 'InstanceGroups[].LifeCycleConfig'",
+    acknowledgeable=False,
+)
+def scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    """Look at how the address begins, or at the name of the bucket that it refers to."""
+    stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
+    if stated is None:
+        return
+    if begins(stated, "s3://") and shown(stated).startswith("s3://<"):
+        bucket = model.given(stated, "AWS::S3::Bucket")
+        name = bucket.properties.get("BucketName")
+        if name is None:
+            yield Fault(
+                f"bucket {bucket.place.logical_id} has a name that CloudFormation makes",
+                fix="write BucketName sagemaker-<name>",
+            )
+        elif not begins(name, "sagemaker-"):
+            yield Fault(f"bucket {shown(name)}")
+    elif not begins(stated, "s3://sagemaker-"):
+        yield Fault(f"SourceS3Uri is {shown(stated)}")
+
+
+@rule(
+    "SAGEMAKER-13",
+    "error",
+    _groups,
+    what="The security groups of a HyperPod group with EFA do not admit each other.",
+    why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
+    "id, to themselves; instances are replaced for ever.",
+    source="awsome-distributed-ai#546; SageMaker HyperPod guide, prerequisites",
+    fix="add ingress and egress with IpProtocol -1 between the group and itself",
+    check="aws ec2 describe-security-groups --group-ids <group>",
+    acknowledgeable=False,
+)
+def closed_cluster(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    """Look for rules between members, both ways."""
+    instance = group.instance_type()
+    groups = items(part(group.vpc_config(), "SecurityGroupIds"))
+    if instance is None or not groups:
+        return
+    for words, open_ in (
+        ("ingress from", model.groups.members_exchange(groups, "in")),
+        ("egress to", model.groups.members_exchange(groups, "out")),
+    ):
+        if not open_:
+            yield Fault(
+                f"{group.name()}: no {words} a member of {shown(groups)} with IpProtocol -1"
+            )
+
+
+@rule(
+    "SAGEMAKER-14",
+    "warning",
+    _groups,
+    what="A HyperPod group with EFA has subnets in several zones.",
+    why="EFA does not leave a zone; instances of one job may be spread over them.",
+    source=f"EC2 User Guide, EFA limitations, text of 2026-08-01; {HYPERPOD_GUIDE}",
+    fix="write OverrideVpcConfig with the subnets of one zone for each group",
+    check=f"{DESCRIBE} --query VpcConfig",
+)
+def cluster_over_zones(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    """Compare the zones."""
+    instance = group.instance_type()
+    if instance is None or instance.network_cards.count < 2:  # noqa: PLR2004
+        return
+    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
+    if len(subnets) > 1 and len(zones := model.networks.zones(subnets)) > 1:
+        yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
+
+
+@rule(
+    "SAGEMAKER-19",
+    "warning",
+    _groups,
+    what="The subnets of a HyperPod group have fewer addresses than its instances take.",
+    why="A P5 instance takes 32 addresses with Slurm and 81 with EKS, where pods have their own: "
+    "instances beyond that are not added, and the cluster stays below its size.",
+    source="SageMaker HyperPod guide, prerequisites (facts sheet, 6); awsome-distributed-ai#1122",
+    fix="write larger subnets, or OverrideVpcConfig with subnets of the group's own",
+    check="aws ec2 describe-subnets --subnet-ids <subnets> "
+    "--query 'Subnets[].AvailableIpAddressCount'",
+)
+def cluster_without_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    """Compare, for the type whose need is documented."""
+    instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
+    subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
+    if instance is None or instance.name != P5 or not count or not subnets:
+        return
+    by_kubernetes = settled(part(group.cluster, "Orchestrator", "Eks")) is not None
+    each = WITH_KUBERNETES if by_kubernetes else WITH_SLURM
+    have = sum(model.networks.subnet(name).addresses() for name in subnets)
+    if count * each > have:
+        yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
+
+
+def _clusters(model: Model) -> Sequence[ResolvedResource]:
+    return list(model.of("AWS::SageMaker::Cluster"))
+
+
+@rule(
+    "SAGEMAKER-15",
+    "error",
+    _clusters,
+    what="A HyperPod cluster is larger than SageMaker takes.",
+    why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
+    source=HYPERPOD_GUIDE,
+    fix="write another cluster for the rest",
+    check=f"{DESCRIBE} --query 'InstanceGroups[].TargetCount'",
+    acknowledgeable=False,
+)
+def too_large_a_cluster(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    """Count groups and instances."""
+    groups = items(cluster.properties.get("InstanceGroups"))
+    if len(groups) > MOST_IN_CLUSTER:
+        yield Fault(f"{len(groups)} instance groups")
+    for group in groups:
+        count = number(part(group, "InstanceCount"))
+        if count is not None and count > MOST_INSTANCES:
+            yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
+
+
+def _roles(model: Model) -> Sequence[Role]:
+    return model.roles
+
+
+@rule(
+    "SAGEMAKER-16",
+    "warning",
+    _roles,
+    what="Anybody's SageMaker may take a role.",
+    why="Without a condition on the source account or ARN the service can be made to act for "
+    "another account (confused deputy).",
+    source="SageMaker developer guide, sagemaker-roles and cross-service confused deputy; "
+    "read 2026-11-23",
+    fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the trust policy",
+    check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
+)
+def confused_deputy(_picture: Model, role: Role) -> Iterator[Fault]:
+    """Look for a condition on the source."""
+    for service, statement in role.trusted():
+        if service != SERVICE or not statement.allows():
+            continue
+        if statement.conditions().isdisjoint(SOURCES):
+            yield Fault(f"{SERVICE} may take it without aws:SourceAccount or aws:SourceArn")
+
+
+def _statements(model: Model) -> Sequence[Statement]:
+    return model.statements
+
+
+@rule(
+    "SAGEMAKER-17",
+    "warning",
+    _statements,
+    what="A policy allows passing any role to any service.",
+    why="Who may start a job may then start it with any role of the account, an administrator's "
+    "too.",
+    source="IAM User Guide, passing roles; SageMaker developer guide, sagemaker-roles; "
+    "read 2026-11-23",
+    fix="write the execution role's ARN as Resource, and Condition StringEquals "
+    "iam:PassedToService sagemaker.amazonaws.com",
+    check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
+)
+def any_role(_picture: Model, statement: Statement) -> Iterator[Fault]:
+    """Look for iam:PassRole, however it is written, on every role."""
+    passes = any(fnmatchcase("iam:passrole", action) for action in statement.actions())
+    if not passes or not statement.allows():
+        return
+    wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
+    if wide and "iam:passedtoservice" not in statement.conditions():
+        yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
+
+
+@rule(
+    "SAGEMAKER-18",
+    "warning",
+    _roles,
+    what="A role of training jobs or nodes administers the account.",
+    why="Code of a job, and everything that it downloads, acts with that role.",
+    source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",
+    fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
+    check="aws iam list-attached-role-policies --role-name <role>",
+)
+def administering_job(model: Model, role: Role) -> Iterator[Fault]:
+    """Look for the two managed policies on roles of jobs and nodes."""
+    services = {service for service, _ in role.trusted()}
+    if SERVICE not in services and role.key not in model.roles_of_nodes:
+        return
+    for policy in role.managed():
+        if policy.endswith(ADMINISTRATION):
+            yield Fault(f"managed policy {policy.rpartition('/')[2]}")

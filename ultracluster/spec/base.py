@@ -1,0 +1,214 @@
+"""A spec is valid if it exists."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from ultracluster.spec.problem import MISSING, Problem, choices, report, shown, source_line
+
+HERE: Final = Path(__file__).parent
+
+Rule = Callable[[Any], Iterator[Problem]]
+_RuleT = TypeVar("_RuleT", bound=Rule)
+
+
+class UndeterminedError(Exception):
+    """A rule asked for a value that is itself faulty; the rule has nothing to say.
+
+    No AttributeError: a property that raises one is looked up again through `__getattr__`.
+    """
+
+
+def rule(method: _RuleT) -> _RuleT:
+    """Mark a method of a spec that yields problems which span fields or need arithmetic.
+
+    Each rule runs on its own: where a value it reads is already reported as faulty the rule is
+    left out, and the others still speak. So one fault gives one line.
+    """
+    method.__is_rule__ = True  # type: ignore[attr-defined]
+    return method
+
+
+class Spec(BaseModel):
+    """A frozen, strictly typed value that reports all of its problems at once.
+
+    Raises:
+        SpecError: with every problem of this spec, unless `problem.collecting` is in force.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    _rules: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Collect the rules of the class, in the order they are written, bases first."""
+        names = {
+            name: None
+            for base in reversed(cls.__mro__)
+            for name, member in vars(base).items()
+            if getattr(member, "__is_rule__", False)
+        }
+        cls._rules = tuple(names)
+
+    def __init__(self, **given: Any) -> None:
+        found: list[Problem] = []
+        given = {name: _opaque(value) for name, value in given.items()}
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            # A union reports once for each member; one problem a place is what a user has.
+            # A tuple with a faulty item is also reported as too short: the item is what counts.
+            details = {_place(detail): detail for detail in reversed(error.errors())}
+            for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
+                details.pop(whole, None)
+            found += [_problem(type(self), detail) for detail in reversed(details.values())]
+            self._keep_sound_fields(given, {str(detail["loc"][0]) for detail in details.values()})
+        ruled = list(self.problems())
+        # A rule may know better what belongs into a field that was left out.
+        better = {problem.field: problem for problem in ruled if problem.got is MISSING}
+        faulty = {problem.field for problem in found}
+        found = [better.get(p.field, p) if p.got is MISSING else p for p in found]
+        found += [p for p in ruled if p.got is not MISSING or p.field not in faulty]
+        if found:
+            source = source_line(sys._getframe(1), HERE)  # noqa: SLF001
+            report(self, [Problem(p.field, p.got, p.fix, p.source or source) for p in found])
+
+    def _keep_sound_fields(self, given: dict[str, Any], faulty: set[str]) -> None:
+        sound = {
+            name: given.get(name, info.get_default(call_default_factory=True, validated_data={}))
+            for name, info in type(self).model_fields.items()
+            if name not in faulty
+        }
+        object.__setattr__(self, "__dict__", sound)
+        object.__setattr__(self, "__pydantic_fields_set__", set(sound) & set(given))
+        object.__setattr__(self, "__pydantic_extra__", None)
+        object.__setattr__(self, "__pydantic_private__", None)
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell a rule that the field it reads is faulty; anything else is an ordinary miss."""
+        if name in type(self).model_fields:
+            raise UndeterminedError(name)
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with changed fields where asked; it is judged like any other spec.
+
+        pydantic's own takes `update` as it is, so that a copy could be a spec that cannot exist.
+        """
+        if update:
+            return type(self)(**{**vars(self), **update})
+        return super().model_copy(deep=deep)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with this spec beyond the type and range of single fields."""
+        for name in self._rules:
+            try:
+                yield from list(getattr(self, name)())
+            except UndeterminedError:
+                continue
+
+
+class _NoSpec:
+    """A mapping that was given where a spec belongs.
+
+    pydantic would build the spec of it, and try every member of a union to do so; a spec that
+    cannot be then reports for a class that nobody wrote.
+    """
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._value = dict(value)
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+
+def _opaque(value: Any) -> Any:
+    """Return a value with every mapping in it out of pydantic's sight: no field takes one."""
+    if isinstance(value, Mapping):
+        return _NoSpec(value)
+    if isinstance(value, tuple):
+        return tuple(_opaque(item) for item in value)
+    return value
+
+
+def _place(detail: ErrorDetails) -> str:
+    """Return the field, with the index where it is one item of a tuple."""
+    name, *rest = detail["loc"]
+    return "".join([str(name), *(f"[{part}]" for part in rest if isinstance(part, int))])
+
+
+def _problem(spec: type[Spec], detail: ErrorDetails) -> Problem:
+    """Say in a user's words what pydantic found."""
+    path = _place(detail)
+    context = detail.get("ctx", {})
+    got: object = detail["input"]
+    kind = detail["type"]
+    if kind == "missing":
+        return Problem(path, MISSING, f"write {path}=... ({_meaning(spec, path)})")
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(path, spec.model_fields, n=1)
+        names = ", ".join(spec.model_fields)
+        hint = f"write {near[0]}" if near else f"remove it; there are: {names}"
+        return Problem(path, got, f"{spec.__name__} has no field of that name; {hint}")
+    if kind == "literal_error":
+        return Problem(path, got, f"choose {context['expected']}")
+    bounds = {
+        "greater_than": ("gt", "write more than {}"),
+        "greater_than_equal": ("ge", "write at least {}"),
+        "less_than": ("lt", "write less than {}"),
+        "less_than_equal": ("le", "write at most {}"),
+        "too_short": ("min_length", "it needs at least {}, as in (one,) or (one, two)"),
+        "too_long": ("max_length", "it takes at most {}"),
+    }
+    if kind in bounds:
+        key, words = bounds[kind]
+        return Problem(path, got, words.format(context[key]))
+    return Problem(path, got, _expected(spec, path, detail["msg"]))
+
+
+def _expected(spec: type[Spec], path: str, message: str) -> str:
+    """Return what a field takes, by its annotation and meaning."""
+    name, _, item = path.partition("[")
+    field = spec.model_fields.get(name)
+    if field is None:
+        return message
+    kinds = get_args(field.annotation) or (field.annotation,)
+    if item:
+        kinds = tuple(kind for kind in kinds if kind is not ...)
+    elif get_origin(field.annotation) is tuple:
+        kinds = (tuple,)
+    return f"write {choices([_words(kind) for kind in kinds])} ({_meaning(spec, path)})"
+
+
+def _words(kind: object) -> str:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return choices([shown(value) for value in get_args(kind)])
+    words: dict[object, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "True or False",
+        tuple: "a tuple, (one, two) or (one,)",
+        type(None): "None",
+    }
+    name = getattr(kind, "__name__", str(kind))
+    return words.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def _meaning(spec: type[Spec], path: str) -> str:
+    field = spec.model_fields.get(path.partition("[")[0])
+    text = (field.description if field else None) or spec.__name__
+    return text.split("\n\n")[0].replace("\n", " ").rstrip(".")

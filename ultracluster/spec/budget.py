@@ -1,0 +1,149 @@
+"""What an environment may cost, and who is told when it comes near."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from ultracluster.catalogue import prices as price_table
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.problem import Problem, choices
+
+E_MAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
+TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
+MOST_E_MAILS: Final = 10
+"""AWS Budgets API, Notification: 10 e-mail addresses and one SNS topic (copy in MiniStack 1.5.33;
+botocore 1.44.5 says 11 subscribers)."""
+MOST_ALERTS: Final = 9
+"""10 notifications a budget (botocore 1.44.5), of which one is the forecast's."""
+LARGEST_PERCENT: Final = 1000
+DEAREST_USD: Final = 10**6
+HIGHEST_USD: Final = 10**9
+"""Beyond these something else was meant."""
+NEAREST_PRICES: Final = "us-east-1"
+"""The Region of which most prices are known."""
+
+
+class PriceSpec(Spec):
+    """A price that somebody vouches for: one that the table lacks, or one of a contract."""
+
+    item: str
+    """What it is a price of, as a cost sheet names it, for example `ec2/p5e.48xlarge/on-demand`."""
+
+    usd: Annotated[float, Field(ge=0, le=DEAREST_USD, allow_inf_nan=False)]
+    """USD for one unit of the item (an hour, a GB-month); 0 for what is paid already."""
+
+    source: str = "stated in the environment"
+    """Where it is from, for example an agreement and its day."""
+
+    @property
+    def price_item(self) -> price_table.Item:
+        """The item of that name."""
+        try:
+            return price_table.item(self.item)
+        except price_table.UnknownItemError as error:
+            raise UndeterminedError(self.item) from error
+
+    @rule
+    def _item_is_priced(self) -> Iterator[Problem]:
+        try:
+            price_table.item(self.item)
+        except price_table.UnknownItemError as error:
+            yield Problem("item", self.item, str(error))
+
+
+class BudgetSpec(Spec):
+    """The most that an environment may cost, and who is told before it does."""
+
+    ceiling_usd_per_day: Annotated[int, Field(ge=1, le=HIGHEST_USD)]
+    """Most USD for 24 hours at full size. Nothing is synthesized that its sheet sums higher."""
+
+    notify: tuple[str, ...] = ()
+    """E-mail addresses and at most one ARN of an SNS topic. Without any, the environment gets a
+    topic of its own, which somebody has to subscribe to."""
+
+    alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = (
+        *(50, 80),
+        100,
+    )
+    """Percentages of the month's ceiling at which money already spent raises an alert."""
+
+    forecast_percent: Annotated[int, Field(ge=1, le=LARGEST_PERCENT)] = 100
+    """Percentage of the month's ceiling at which the forecast raises an alert."""
+
+    prices: tuple[PriceSpec, ...] = ()
+    """Prices that go before those of the table."""
+
+    price_region: str | None = None
+    """Region whose prices stand in where none is known of the environment's own."""
+
+    @property
+    def ceiling_usd_per_month(self) -> int:
+        """The ceiling of AWS's month of 730 hours, rounded down to whole USD."""
+        return self.ceiling_usd_per_day * price_table.HOURS_PER_MONTH // 24
+
+    def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
+        """Return the stated prices by item."""
+        return {
+            given.price_item: price_table.Price(
+                item=given.price_item,
+                region=region,
+                # The shortest text of a float is what the user wrote.
+                usd=Decimal(repr(given.usd)),
+                source=given.source,
+                date="",
+                confidence="stated",
+            )
+            for given in self.prices
+        }
+
+    @rule
+    def _somebody_can_be_told(self) -> Iterator[Problem]:
+        topics = 0
+        for index, address in enumerate(self.notify):
+            field = f"notify[{index}]"
+            if address in self.notify[:index]:
+                yield Problem(field, address, "it is listed twice; remove one")
+            elif TOPIC_ARN.fullmatch(address):
+                topics += 1
+                if topics > 1:
+                    fix = "a notification goes to one topic at most; remove one"
+                    yield Problem(field, address, fix)
+            elif not E_MAIL.fullmatch(address):
+                fix = "write an e-mail address, or the ARN of an SNS topic (arn:aws:sns:...)"
+                yield Problem(field, address, fix)
+        if len(self.notify) - topics > MOST_E_MAILS:
+            yield Problem(
+                "notify",
+                f"{len(self.notify) - topics} addresses",
+                f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic",
+            )
+
+    @rule
+    def _alerts_rise(self) -> Iterator[Problem]:
+        given = self.alerts_percent
+        for index, percent in enumerate(given):
+            if not 1 <= percent <= LARGEST_PERCENT:
+                fix = f"write 1 to {LARGEST_PERCENT}"
+                yield Problem(f"alerts_percent[{index}]", percent, fix)
+            elif percent in given[:index]:
+                yield Problem(f"alerts_percent[{index}]", percent, "it is listed twice; remove one")
+
+    @rule
+    def _prices_are_stated_once(self) -> Iterator[Problem]:
+        names = [vars(given).get("item") for given in self.prices]
+        for index, name in enumerate(names):
+            if name is not None and name in names[:index]:
+                fix = "it is stated twice; remove one"
+                yield Problem(f"prices[{index}].item", name, fix)
+
+    @rule
+    def _price_region_has_prices(self) -> Iterator[Problem]:
+        if self.price_region is not None and self.price_region not in price_table.regions():
+            known = choices(
+                (NEAREST_PRICES, *(r for r in price_table.regions() if r != NEAREST_PRICES))
+            )
+            fix = f"no price is known of it; write {known}"
+            yield Problem("price_region", self.price_region, fix)

@@ -1,0 +1,310 @@
+"""The engines that can train a model on SageMaker, and the hyperparameters each is told by.
+
+The exact names and values of SageMaker's own libraries: SDK 2.257.1 as noted in the training facts,
+c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_engines`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from ultracluster.catalogue.sharding import Cluster, hierarchical_problems
+from ultracluster.catalogue.training_engines import (
+    ARGUMENTS,
+    DATA_PARALLEL,
+    DEEPSPEED_CONFIG,
+    ENGINE,
+    HYBRID,
+    INSTANCE_TYPE,
+    MODEL_PARALLEL,
+    MPI,
+    MPI_PROCESSES,
+    OWN,
+    PROGRAM,
+    RECIPE,
+    SETTINGS,
+    SHARDED,
+    TORCH_DISTRIBUTED,
+)
+from ultracluster.catalogue.training_settings import recipe_problems, setting_problems
+from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.problem import Problem
+
+ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
+"""Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
+other variables on a job (training facts, c.2); an entry point of one's own passes them by."""
+
+LOG_LEVEL: Final = "20"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an engine is to spread over the GPUs of a job."""
+
+    cluster: Cluster
+    instance_type: str
+    """EC2's name."""
+    partition_size: int
+    tensor_parallel: int
+    global_batch: int
+    micro_batch: int
+    settings: Mapping[str, str]
+    """What the recipe says, in the words of the training program's settings."""
+
+    @property
+    def accumulation_steps(self) -> int:
+        """Micro-steps in one optimizer step."""
+        return self.global_batch // (self.micro_batch * self.cluster.world // self.tensor_parallel)
+
+
+def compact(value: object) -> str:
+    """Return JSON without blanks: a hyperparameter holds 2,500 characters."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+class TorchrunEngine(Spec):
+    """The training program of this project, started by torchrun: MiCS on PyTorch's FSDP2."""
+
+    kind: Literal["torchrun"] = "torchrun"
+    """Which engine it is."""
+
+    base: str = "gpt-1b"
+    """Recipe of the training program whose other settings hold, such as learning rates."""
+
+    hierarchical_gather: bool = False
+    """Whether weights are gathered between nodes first, inside each node second."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    """More settings of the training program as (part.name, value), for example
+    ("optimizer.learning_rate", "2e-4")."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """The command that the container runs."""
+        return ENTRYPOINT
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what the program is told."""
+        settings = {
+            **work.settings,
+            "parallel.hierarchical_gather": str(self.hierarchical_gather).lower(),
+            **dict(self.settings),
+        }
+        return {ENGINE: OWN, RECIPE: self.base, SETTINGS: compact(settings)}
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        """Yield why this engine cannot do that work."""
+        if self.hierarchical_gather:
+            field = "engine.hierarchical_gather"
+            yield from hierarchical_problems(field, work.partition_size, work.cluster)
+
+    @rule
+    def _base_is_the_programs(self) -> Iterator[Problem]:
+        yield from recipe_problems("base", self.base)
+
+    @rule
+    def _settings_are_the_programs(self) -> Iterator[Problem]:
+        yield from setting_problems("settings", dict(self.settings))
+
+
+class DeepSpeedEngine(Spec):
+    """A program of yours that trains with DeepSpeed's MiCS, started by our own entry point."""
+
+    kind: Literal["deepspeed"] = "deepspeed"
+    """Which engine it is."""
+
+    program: str
+    """Path of the program in the image; it reads the hyperparameter `deepspeed_config`."""
+
+    arguments: tuple[str, ...] = ()
+    """Its command line."""
+
+    hierarchical_gather: bool = False
+    """Whether weights are gathered between nodes first (`mics_hierarchical_params_gather`)."""
+
+    gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of the gradient."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """The command that the container runs."""
+        return ENTRYPOINT
+
+    def configuration(self, work: Work) -> dict[str, Any]:
+        """Return DeepSpeed's configuration."""
+        return {
+            "train_batch_size": work.global_batch,
+            "train_micro_batch_size_per_gpu": work.micro_batch,
+            "gradient_accumulation_steps": work.accumulation_steps,
+            "gradient_clipping": self.gradient_clipping,
+            "bf16": {"enabled": True},
+            "zero_optimization": {
+                "stage": 3,
+                "mics_shard_size": work.partition_size,
+                "mics_hierarchical_params_gather": self.hierarchical_gather,
+            },
+        }
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what the program is told."""
+        return {
+            ENGINE: self.kind,
+            PROGRAM: self.program,
+            ARGUMENTS: compact(list(self.arguments)),
+            DEEPSPEED_CONFIG: compact(self.configuration(work)),
+        }
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        """Yield why this engine cannot do that work."""
+        if work.tensor_parallel != 1:
+            fix = "DeepSpeed's MiCS shares no layers; write 1, or use TorchrunEngine"
+            yield Problem("tensor_parallel", work.tensor_parallel, fix)
+        if self.hierarchical_gather:
+            field = "engine.hierarchical_gather"
+            yield from hierarchical_problems(field, work.partition_size, work.cluster)
+
+
+class ScriptSpec(Spec):
+    """A script that SageMaker's own container toolkit fetches and starts."""
+
+    source: str
+    """S3 URI of a sourcedir.tar.gz with the script."""
+
+    program: str
+    """The script's path in it."""
+
+    arguments: tuple[tuple[str, str], ...] = ()
+    """Its options as (name, value): `--name value`."""
+
+    def hyperparameters(self) -> dict[str, str]:
+        """Return what the toolkit is told; it takes every value as JSON."""
+        return {
+            **{name: compact(value) for name, value in self.arguments},
+            "sagemaker_program": compact(self.program),
+            "sagemaker_submit_directory": compact(self.source),
+            "sagemaker_container_log_level": LOG_LEVEL,
+        }
+
+    @rule
+    def _source_is_an_archive(self) -> Iterator[Problem]:
+        if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
+            yield Problem("source", self.source, "write s3://<bucket>/<path>/sourcedir.tar.gz")
+
+
+class SmpV2Engine(Spec):
+    """SageMaker's model parallel library, version 2: hybrid sharding over any degree.
+
+    Its newest image has PyTorch 2.5.1; its launcher sets NCCL_PROTO and RDMAV_FORK_SAFE.
+    """
+
+    kind: Literal["smp-v2"] = "smp-v2"
+    """Which engine it is."""
+
+    script: ScriptSpec
+    """What it starts."""
+
+    activation_offloading: bool = False
+    """Whether activations wait in the hosts' memory (`sm_activation_offloading`)."""
+
+    activation_loading_horizon: Annotated[int, Field(ge=1)] = 2
+    """Layers that are loaded ahead of the backward pass, where activations are offloaded."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """Nothing: the library's image starts itself."""
+        return ()
+
+    def parameters(self, work: Work) -> dict[str, Any]:
+        """Return `mp_parameters`."""
+        found: dict[str, Any] = {HYBRID: work.partition_size // work.tensor_parallel}
+        if work.tensor_parallel > 1:
+            found["tensor_parallel_degree"] = work.tensor_parallel
+        if self.activation_offloading:
+            found["sm_activation_offloading"] = True
+            found["activation_loading_horizon"] = self.activation_loading_horizon
+        return found
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what SDK 2.257.1 writes for `hybrid_shard_degree`."""
+        return {
+            **self.script.hyperparameters(),
+            MODEL_PARALLEL: json.dumps(self.parameters(work)),
+            TORCH_DISTRIBUTED: "true",
+            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
+            DATA_PARALLEL: "false",
+        }
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        """Yield why this engine cannot do that work: nothing beyond what holds for all."""
+        del work
+        yield from ()
+
+
+class SmpV1Engine(Spec):
+    """Sharded data parallelism of version 1, the product that MiCS came in. Archived.
+
+    It ends at PyTorch 2.0, and SageMaker's documentation says that it is supported no longer.
+    """
+
+    kind: Literal["smp-v1"] = "smp-v1"
+    """Which engine it is."""
+
+    script: ScriptSpec
+    """What it starts."""
+
+    acknowledge_archived: bool = False
+    """True says that you know that it is archived; without it the recipe cannot exist."""
+
+    hierarchical_allgather: bool = True
+    """Whether weights are gathered in two steps (`sdp_hierarchical_allgather`)."""
+
+    gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of the gradient (`sdp_gradient_clipping`)."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """Nothing: the image starts itself."""
+        return ()
+
+    def parameters(self, work: Work) -> dict[str, Any]:
+        """Return `mp_parameters`, with the library's documented defaults written out."""
+        return {
+            "ddp": True,
+            SHARDED: work.partition_size,
+            "sdp_reduce_bucket_size": 500_000_000,
+            "sdp_param_persistence_threshold": 1_000_000,
+            "sdp_max_live_parameters": 1_000_000_000,
+            "sdp_hierarchical_allgather": self.hierarchical_allgather,
+            "sdp_gradient_clipping": self.gradient_clipping,
+            "bf16": True,
+        }
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what SDK 2.257.1 writes for `sharded_data_parallel_degree`."""
+        return {
+            **self.script.hyperparameters(),
+            MPI: "true",
+            MPI_PROCESSES: str(work.cluster.gpus_per_node),
+            "sagemaker_mpi_custom_mpi_options": compact("-verbose -x NCCL_DEBUG=VERSION"),
+            MODEL_PARALLEL: json.dumps(self.parameters(work)),
+            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
+            DATA_PARALLEL: "false",
+        }
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        """Yield why this engine cannot do that work."""
+        if work.tensor_parallel != 1:
+            fix = "sharded data parallelism shares no layers; write 1"
+            yield Problem("tensor_parallel", work.tensor_parallel, fix)
+
+    @rule
+    def _archived_is_acknowledged(self) -> Iterator[Problem]:
+        if not self.acknowledge_archived:
+            fix = (
+                "version 1 is archived and ends at PyTorch 2.0; use TorchrunEngine, or write "
+                "acknowledge_archived=True"
+            )
+            yield Problem("acknowledge_archived", False, fix)

@@ -1,0 +1,306 @@
+"""One training environment: everything that is deployed together, as one value."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from ultracluster.catalogue import instances
+from ultracluster.cost.quantities import bill
+from ultracluster.cost.sheet import CostSheet, cost_sheet
+from ultracluster.spec import ceiling
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.lustre import LustreSpec
+from ultracluster.spec.lustre_rules import LUSTRE_RULES
+from ultracluster.spec.network import (
+    LARGEST_PREFIX,
+    ExistingNetworkSpec,
+    NetworkSpec,
+    prefix_for,
+)
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.problem import Problem, choices
+from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.spec.slurm_rules import SLURM_RULES
+
+LONGEST_NAME: Final = 24
+NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
+ZONE_ID: Final = re.compile(r"[a-z]{3,5}\d{1,2}-az\d{1,2}")
+LETTERS_PER_ZONE: Final = 2
+
+SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
+"""SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
+
+GIB_PER_LUSTRE_INTERFACE: Final = 1200
+LUSTRE_METADATA_INTERFACES: Final = 2
+"""FSx puts a network interface of each file server into the subnet. How many there are is not
+documented; one for each 1,200 GiB and two for metadata is this project's cautious assumption,
+UNVERIFIED (2026-11-23)."""
+
+
+class SageMakerSpec(Spec):
+    """SageMaker training jobs that run in the environment's subnets."""
+
+    instances: Annotated[int, Field(ge=0)]
+    """Most instances that all jobs together use at a time, of the nodes' type (`ml.` form)."""
+
+
+class EnvironmentSpec(Spec):
+    """A training environment in one Availability Zone; the account is the caller's."""
+
+    name: str
+    """Lower-case letters, digits and hyphens; it begins the stack names."""
+
+    region: str
+    """Region, for example `us-east-1`."""
+
+    availability_zone_id: str
+    """Zone id, for example `use1-az6`; unlike names, ids mean the same in every account."""
+
+    network: NetworkSpec | ExistingNetworkSpec
+    """The VPC: made for the environment, or one that is there already."""
+
+    nodes: NodesSpec
+    """The cluster's EC2 nodes."""
+
+    storage: LustreSpec
+    """The shared file system."""
+
+    sagemaker: SageMakerSpec
+    """SageMaker training jobs."""
+
+    budget: BudgetSpec
+    """What a day of it may cost."""
+
+    slurm: SlurmSpec | None = None
+    """Slurm on the nodes; without it they are started by an Auto Scaling group from zero."""
+
+    termination_protection: bool = False
+    """Whether stacks that hold state refuse to be deleted."""
+
+    def address_demand(self) -> dict[str, int]:
+        """Return how many addresses of the training subnets each part takes at full size."""
+        return {
+            "nodes": self.nodes.count * self.nodes.addresses_per_node,
+            "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
+            "file system": self._lustre_interfaces(),
+            "endpoints": len(self.network.interface_endpoints),
+            **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
+        }
+
+    def cost_sheet(self) -> CostSheet:
+        """Return what the environment costs at full size and idle."""
+        return cost_sheet(
+            bill(self),
+            self.region,
+            stated=self.budget.stated(self.region),
+            stand_in=self.budget.price_region,
+        )
+
+    def _lustre_interfaces(self) -> int:
+        gib = self.storage.capacity_gib or 0
+        return -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
+            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
+            clean = clean[:LONGEST_NAME].rstrip("-") or "dev"
+            yield Problem(
+                "name",
+                self.name,
+                "CloudFormation stack names take letters, digits and single hyphens, here at most "
+                f'{LONGEST_NAME} in lower case; write "{clean}"',
+            )
+
+    @rule
+    def _region_is_known(self) -> Iterator[Problem]:
+        if self.region not in instances.regions():
+            known = self._regions_of_the_type() or sorted(instances.regions())
+            lower = self.region.strip().lower()
+            near = [region for region in known if region == lower] or [
+                region for region in known if region[:4] == lower[:4]
+            ]
+            fix = f"no such Region is known; write {choices(near or known)}"
+            yield Problem("region", self.region, fix)
+
+    def _regions_of_the_type(self) -> list[str]:
+        """Return the Regions that sell the nodes' type, none where the type is faulty."""
+        try:
+            instance = self.nodes.instance
+        except UndeterminedError:
+            return []
+        return [r for r in sorted(instances.regions()) if instance.zones(r) != ()]
+
+    @rule
+    def _zone_is_in_the_region(self) -> Iterator[Problem]:
+        if self.region not in instances.regions() or self._another_region_is_needed():
+            return
+        zones = instances.zones_by_region().get(self.region)
+        if zones is not None and self.availability_zone_id not in zones:
+            hint = "a zone name differs from account to account" if self._is_zone_name() else ""
+            fix = f"{hint or f'{self.region} has no such zone id'}; write {self._zones_to_write()}"
+            yield Problem("availability_zone_id", self.availability_zone_id, fix)
+        elif zones is None and not ZONE_ID.fullmatch(self.availability_zone_id):
+            fix = "write the zone id (aws ec2 describe-availability-zones), such as usgw1-az1"
+            yield Problem("availability_zone_id", self.availability_zone_id, fix)
+
+    def _zones_to_write(self) -> str:
+        """Return the zones of the Region, those that sell the nodes' type where it is known."""
+        try:
+            sold = self.nodes.instance.zones(self.region)
+        except UndeterminedError:
+            sold = None
+        return choices(sold or instances.zones_by_region()[self.region])
+
+    def _is_zone_name(self) -> bool:
+        return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", self.availability_zone_id) is not None
+
+    def _another_region_is_needed(self) -> bool:
+        """Whether the Region does not sell the type, so that no zone of it would do."""
+        try:
+            return self.nodes.instance.zones(self.region) == ()
+        except UndeterminedError:
+            return False
+
+    @rule
+    def _type_is_sold_there(self) -> Iterator[Problem]:
+        instance = self.nodes.instance
+        if self.region not in instances.regions():
+            return
+        zones = instance.zones(self.region)
+        if zones is None:
+            return
+        if not zones:
+            regions = self._regions_of_the_type()
+            if regions:
+                fix = f"{instance.name} is not sold there; it is in {choices(regions)}"
+                yield Problem("region", self.region, fix)
+            else:
+                fix = "no Region is known to sell it; write another type, such as p5.48xlarge"
+                yield Problem("nodes.instance_type", instance.name, fix)
+            return
+        others = set(instances.zones_by_region()[self.region]) - set(zones)
+        if self.availability_zone_id in others:
+            yield Problem(
+                "availability_zone_id",
+                self.availability_zone_id,
+                f"{instance.name} is not sold in that zone; write {choices(zones)}",
+            )
+
+    @rule
+    def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
+        instance = self.nodes.instance
+        if self.sagemaker.instances and instance.sagemaker_training_type is None:
+            yield Problem(
+                "sagemaker.instances",
+                self.sagemaker.instances,
+                f"SageMaker training does not offer {instance.name}; write 0",
+            )
+
+    @rule
+    def _subnets_are_large_enough(self) -> Iterator[Problem]:
+        demand = self.address_demand()
+        needed, held = sum(demand.values()), self.network.training_addresses
+        if needed <= held:
+            return
+        parts = " + ".join(f"{count:,} {part}" for part, count in demand.items())
+        prefix = prefix_for(needed)
+        fix = f"write one /{prefix}" if prefix >= LARGEST_PREFIX else "use several subnets"
+        yield Problem(
+            self._subnets_field(),
+            f"{held:,} addresses",
+            f"{parts} need {needed:,}; {fix}",
+        )
+
+    def _subnets_field(self) -> str:
+        own = isinstance(self.network, NetworkSpec)
+        return "network.training_subnet_cidrs" if own else "network.training_subnets"
+
+    @rule
+    def _parts_fit_together(self) -> Iterator[Problem]:
+        for fits in (*LUSTRE_RULES, *SLURM_RULES):
+            try:
+                yield from list(fits(self))
+            except UndeterminedError:
+                continue
+
+    @rule
+    def _lustre_subnet_is_large_enough(self) -> Iterator[Problem]:
+        demand = self.address_demand()
+        needed, held = (
+            sum(demand.get(part, 0) for part in ("file system", "endpoints", "Slurm")),
+            self.network.lustre_subnet_addresses,
+        )
+        if held < needed and sum(demand.values()) <= self.network.training_addresses:
+            parts = "file system and endpoints"
+            if self.slurm is not None:
+                parts = "file system, endpoints, Slurm's controller and login nodes"
+            yield Problem(
+                f"{self._subnets_field()}[0]",
+                f"{held:,} addresses",
+                f"the first subnet holds {parts}, which need {needed:,}; "
+                f"put a /{prefix_for(needed)} or larger first",
+            )
+
+    @rule
+    def _existing_subnets_are_in_the_zone(self) -> Iterator[Problem]:
+        if not isinstance(self.network, ExistingNetworkSpec) or self._zone_is_faulty():
+            return
+        for index, subnet in enumerate(self.network.training_subnets):
+            try:
+                zone = subnet.availability_zone_id
+            except UndeterminedError:
+                continue
+            if zone != self.availability_zone_id:
+                yield Problem(
+                    f"network.training_subnets[{index}].availability_zone_id",
+                    zone,
+                    "EFA does not cross zones and the cluster is in "
+                    f"{self.availability_zone_id}; use a subnet of that zone",
+                )
+
+    def _zone_is_faulty(self) -> bool:
+        """Whether the environment's own zone is reported already."""
+        for zone_rule in (self._zone_is_in_the_region, self._type_is_sold_there):
+            try:
+                if any(problem.field == "availability_zone_id" for problem in zone_rule()):
+                    return True
+            except UndeterminedError:
+                continue
+        return False
+
+    @rule
+    def _kept_data_is_protected(self) -> Iterator[Problem]:
+        if self.termination_protection and not self.storage.keep_data:
+            yield Problem(
+                "termination_protection",
+                self.termination_protection,
+                "nothing here outlives its stack, so there is nothing to protect; write "
+                "storage.keep_data=True, or termination_protection=False",
+            )
+
+    @rule
+    def _a_ceiling_is_stated(self) -> Iterator[Problem]:
+        if "budget" not in vars(self):
+            yield from ceiling.unstated(cost_sheet(bill(self), self.region))
+
+    @rule
+    def _ceiling_holds(self) -> Iterator[Problem]:
+        yield from ceiling.above(self.cost_sheet(), self.budget.ceiling_usd_per_day)
+
+    @rule
+    def _everything_has_a_price(self) -> Iterator[Problem]:
+        if not self._is_not_sold():
+            yield from ceiling.unpriced(self.cost_sheet(), self.budget.price_region)
+
+    def _is_not_sold(self) -> bool:
+        """Whether what lacks a price is reported already, as something that cannot be bought."""
+        sold = (self._region_is_known, self._type_is_sold_there, self._sagemaker_sells_the_type)
+        return (
+            any(any(reason()) for reason in sold)
+            or any(self.storage.problems())
+            or any(self.nodes.problems())
+        )

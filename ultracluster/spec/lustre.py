@@ -1,0 +1,250 @@
+"""The shared file system of an environment, and the S3 data it is linked to."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from ultracluster.catalogue import lustre
+from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.problem import MISSING, Problem
+
+GIB_PER_TIB: Final = 1024
+
+Event = Literal["NEW", "CHANGED", "DELETED"]
+EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
+
+BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
+
+UNSOUND: Final = object()
+"""Stands in for a field that is reported for its type."""
+
+FIELDS: Final = {
+    "StorageCapacity": "capacity_gib",
+    "StorageType": "storage_type",
+    "KmsKeyId": "customer_key",
+    "LustreConfiguration.DeploymentType": "deployment_type",
+    "LustreConfiguration.PerUnitStorageThroughput": "per_unit_storage_throughput",
+    "LustreConfiguration.ThroughputCapacity": "throughput_capacity_mbps",
+    "LustreConfiguration.DriveCacheType": "drive_cache_type",
+    "LustreConfiguration.DataReadCacheConfiguration": "data_read_cache",
+    "LustreConfiguration.MetadataConfiguration": "metadata_iops",
+    "LustreConfiguration.MetadataConfiguration.Mode": "metadata_iops",
+    "LustreConfiguration.MetadataConfiguration.Iops": "metadata_iops",
+    "LustreConfiguration.AutomaticBackupRetentionDays": "automatic_backup_retention_days",
+    "LustreConfiguration.EfaEnabled": "efa_enabled",
+    "FileSystemTypeVersion": "deployment_type",
+    "DataRepositoryAssociations": "data_repositories",
+    "FileSystemPath": "data_repositories",
+    "DataRepositoryPath": "data_repositories",
+}
+"""Which field of the spec a rule over CloudFormation properties speaks of."""
+
+
+class DataRepositorySpec(Spec):
+    """An association between a directory of the file system and a prefix of an S3 bucket."""
+
+    file_system_path: str
+    """Directory of the file system, for example `/data`."""
+
+    prefix: str
+    """Prefix in the bucket, without a leading slash, for example `datasets/`."""
+
+    bucket_name: str | None = None
+    """An existing bucket of the same Region; None takes the environment's own data bucket."""
+
+    auto_import: tuple[Event, ...] = EVERY_EVENT
+    """Changes in the bucket that appear in the file system by themselves."""
+
+    auto_export: tuple[Event, ...] = EVERY_EVENT
+    """Changes in the file system that are written to the bucket by themselves."""
+
+    @rule
+    def _path_is_a_directory(self) -> Iterator[Problem]:
+        if not re.fullmatch(r"/[^\0\x85\u2028\u2029\r\n]{0,4095}", self.file_system_path):
+            fix = "write a path that begins with a slash, such as /data"
+            yield Problem("file_system_path", self.file_system_path, fix)
+        elif {".", ".."} & set(self.file_system_path.split("/")):
+            clean = posixpath.normpath(self.file_system_path)
+            fix = f'it names the directory by a detour; write "{clean}"'
+            yield Problem("file_system_path", self.file_system_path, fix)
+
+    @rule
+    def _prefix_is_one(self) -> Iterator[Problem]:
+        if self.prefix.startswith(("/", "s3:")):
+            clean = re.sub(r"^(s3://[^/]*)?/*", "", self.prefix)
+            fix = f'write the prefix alone, without bucket and leading slash: "{clean}"'
+            yield Problem("prefix", self.prefix, fix)
+
+    @rule
+    def _bucket_has_a_name(self) -> Iterator[Problem]:
+        name = self.bucket_name
+        if name is not None and not BUCKET_NAME.fullmatch(name):
+            fix = "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots"
+            yield Problem("bucket_name", name, f"{fix}; write it without s3:// and prefix")
+
+    @rule
+    def _events_are_listed_once(self) -> Iterator[Problem]:
+        for field in ("auto_import", "auto_export"):
+            events = getattr(self, field)
+            if len(set(events)) != len(events):
+                yield Problem(field, events, "an event is listed twice; remove one")
+
+
+class LustreSpec(Spec):
+    """An Amazon FSx for Lustre file system."""
+
+    deployment_type: Literal["SCRATCH_1", "SCRATCH_2", "PERSISTENT_1", "PERSISTENT_2"]
+    """SCRATCH_2 for data that may be lost, PERSISTENT_2 for data that may not."""
+
+    capacity_gib: Annotated[int, Field(gt=0)] | None = None
+    """Storage capacity; 1200, 2400 or a multiple of 2400 on SSD, None for Intelligent-Tiering."""
+
+    per_unit_storage_throughput: Annotated[int, Field(gt=0)] | None = None
+    """MB/s bought for every TiB of a PERSISTENT file system."""
+
+    storage_type: Literal["SSD", "HDD", "INTELLIGENT_TIERING"] = "SSD"
+    """What the data lies on."""
+
+    throughput_capacity_mbps: Annotated[int, Field(gt=0)] | None = None
+    """MB/s of an Intelligent-Tiering file system, a multiple of 4000."""
+
+    drive_cache_type: Literal["NONE", "READ"] | None = None
+    """SSD cache in front of HDD."""
+
+    data_read_cache: Literal["NO_CACHE", "PROPORTIONAL_TO_THROUGHPUT_CAPACITY"] | None = None
+    """SSD read cache of an Intelligent-Tiering file system."""
+
+    data_compression_type: Literal["NONE", "LZ4"] = "LZ4"
+    """Compression of what is written."""
+
+    metadata_iops: Annotated[int, Field(gt=0)] | Literal["AUTOMATIC"] | None = None
+    """Metadata performance of PERSISTENT_2; it can be raised later but not added later."""
+
+    efa_enabled: bool = False
+    """Whether clients reach the file system over EFA. P4d and P4de cannot."""
+
+    automatic_backup_retention_days: int = 0
+    """Days for which daily backups are kept; not with data repositories."""
+
+    weekly_maintenance_start_time: str = "7:03:00"
+    """Day (1 = Monday) and time in UTC, `d:HH:MM`."""
+
+    customer_key: bool = False
+    """Whether the data is encrypted with a KMS key of the environment; PERSISTENT types only."""
+
+    data_repositories: tuple[DataRepositorySpec, ...] = ()
+    """Directories that are linked to S3, at most 8."""
+
+    keep_data: bool
+    """Whether file system, bucket and key outlive the stack."""
+
+    @property
+    def tebibytes(self) -> float | None:
+        """Capacity in TiB; None where it grows by itself."""
+        return None if self.capacity_gib is None else self.capacity_gib / GIB_PER_TIB
+
+    @property
+    def throughput_gbps(self) -> float:
+        """Baseline throughput in GB/s."""
+        if self.throughput_capacity_mbps is not None:
+            return self.throughput_capacity_mbps / 1000
+        tier = self.per_unit_storage_throughput
+        if tier is None:
+            tier = lustre.data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
+        return tier * (self.tebibytes or 0) / 1000
+
+    def properties(self) -> dict[str, Any]:
+        """Return what CloudFormation's `AWS::FSx::FileSystem` is asked for, references aside.
+
+        A field that is itself faulty stands as `UNSOUND`, which rules leave alone, so that the
+        others are still judged.
+        """
+        deployment = self._sound("deployment_type")
+        backups = self._sound("automatic_backup_retention_days")
+        cache = self._sound("data_read_cache")
+        configuration = {
+            "DeploymentType": deployment,
+            "PerUnitStorageThroughput": self._sound("per_unit_storage_throughput"),
+            "ThroughputCapacity": self._sound("throughput_capacity_mbps"),
+            "DriveCacheType": self._sound("drive_cache_type"),
+            "DataReadCacheConfiguration": {"SizingMode": cache} if cache else None,
+            "DataCompressionType": (
+                None
+                if self._sound("storage_type") == "INTELLIGENT_TIERING"
+                else self._sound("data_compression_type")
+            ),
+            "MetadataConfiguration": self._metadata(),
+            "EfaEnabled": self._sound("efa_enabled") or None,
+            "AutomaticBackupRetentionDays": (
+                backups if str(deployment).startswith("PERSISTENT") or backups else None
+            ),
+            "WeeklyMaintenanceStartTime": self._sound("weekly_maintenance_start_time"),
+        }
+        properties = {
+            "FileSystemType": "LUSTRE",
+            "FileSystemTypeVersion": "2.15",
+            "StorageType": self._sound("storage_type"),
+            "StorageCapacity": self._sound("capacity_gib"),
+            "LustreConfiguration": {
+                key: value for key, value in configuration.items() if value is not None
+            },
+        }
+        return {key: value for key, value in properties.items() if value is not None}
+
+    def _sound(self, field: str) -> Any:
+        return vars(self).get(field, UNSOUND)
+
+    def _metadata(self) -> Any:
+        iops = self._sound("metadata_iops")
+        if iops is None or iops is UNSOUND:
+            return iops
+        if iops == "AUTOMATIC":
+            return {"Mode": "AUTOMATIC"}
+        return {"Mode": "USER_PROVISIONED", "Iops": iops}
+
+    @rule
+    def _fsx_sells_it(self) -> Iterator[Problem]:
+        asked = self.properties()
+        if self._sound("customer_key") is True:
+            asked["KmsKeyId"] = True
+        for problem in lustre.problems(asked):
+            field = FIELDS[problem.field]
+            if self._sound(field) is UNSOUND:
+                continue  # it is reported for its type already
+            got = MISSING if problem.got is MISSING else getattr(self, field)
+            yield Problem(field, got, _in_our_words(problem.fix))
+
+    @rule
+    def _fsx_links_it(self) -> Iterator[Problem]:
+        associations = [_association(entry) for entry in self.data_repositories]
+        for problem in lustre.association_problems(self.properties(), associations):
+            field = FIELDS[problem.field]
+            if self._sound(field) is not UNSOUND:
+                yield Problem(field, problem.got, _in_our_words(problem.fix))
+
+    @rule
+    def _window_is_a_time(self) -> Iterator[Problem]:
+        if not MAINTENANCE_WINDOW.fullmatch(self.weekly_maintenance_start_time):
+            fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
+            yield Problem("weekly_maintenance_start_time", self.weekly_maintenance_start_time, fix)
+
+
+def _association(entry: DataRepositorySpec) -> dict[str, Any]:
+    """Return what an association is asked for, as far as its fields are sound."""
+    known = vars(entry)
+    path = None
+    if "bucket_name" in known and "prefix" in known:
+        path = f"{entry.bucket_name or 'data bucket'}/{entry.prefix}"
+    return {"FileSystemPath": known.get("file_system_path"), "DataRepositoryPath": path}
+
+
+def _in_our_words(fix: str) -> str:
+    """Name the spec's fields where a rule names CloudFormation's properties."""
+    fix = fix.replace("write Mode AUTOMATIC", 'write metadata_iops="AUTOMATIC"')
+    for path, field in FIELDS.items():
+        fix = re.sub(rf"\b{path.rpartition('.')[2]}\b", field, fix)
+    return fix

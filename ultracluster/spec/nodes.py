@@ -1,0 +1,238 @@
+"""The nodes of a cluster: how many, of which type, on which capacity."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
+from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.problem import Problem, choices
+
+DEEP_LEARNING_AMI: Final = (
+    "/aws/service/deeplearning/ami/x86_64/"
+    "base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+)
+"""Public SSM parameter of the Deep Learning Base AMI: driver, CUDA, EFA (seen 2026-09-27)."""
+
+MOST_INSTANCES_PER_RESERVATION: Final = 1000
+"""EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
+MOST_INSTANCES_PER_CAPACITY_BLOCK: Final = 64
+"""EC2 User Guide, Capacity Blocks for ML (copy read 2026-11-23)."""
+
+RESERVATION_ID: Final = re.compile(r"cr-[0-9a-f]{8,17}")
+IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
+PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
+
+
+class CapacityReservationSpec(Spec):
+    """An on-demand capacity reservation that the nodes are targeted at.
+
+    Without an id, one of the nodes' number is made inside the cluster placement group: capacity
+    reserved outside the group is not found by instances launched into it (eksctl#7949).
+    """
+
+    capacity_reservation_id: str | None = None
+    """An existing reservation, `cr-...`."""
+
+    @rule
+    def _id_is_one(self) -> Iterator[Problem]:
+        yield from _reservation_id(self.capacity_reservation_id)
+
+
+class CapacityBlockSpec(Spec):
+    """A Capacity Block for ML that was bought beforehand."""
+
+    capacity_reservation_id: str
+    """The id of the block's reservation, `cr-...`."""
+
+    @rule
+    def _id_is_one(self) -> Iterator[Problem]:
+        yield from _reservation_id(self.capacity_reservation_id)
+
+
+def _reservation_id(given: str | None) -> Iterator[Problem]:
+    if given is not None and not RESERVATION_ID.fullmatch(given):
+        yield Problem(
+            "capacity_reservation_id",
+            given,
+            'write the id as AWS shows it, for example "cr-0123456789abcdef0"',
+        )
+
+
+class NodesSpec(Spec):
+    """Accelerated EC2 instances that form one EFA fabric in one zone."""
+
+    instance_type: str
+    """EC2 instance type, for example `p4d.24xlarge`."""
+
+    count: Annotated[int, Field(ge=1)]
+    """Nodes at full size. They are launched on demand and scale to zero."""
+
+    interface_layout: InterfaceLayout = "one-address"
+    """`one-address` takes one private address a node, `address-per-card` one for each card."""
+
+    image: str = DEEP_LEARNING_AMI
+    """AMI id, or the name of an SSM parameter that holds one."""
+
+    root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
+    """Size of the encrypted gp3 root volume, in GiB."""
+
+    root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/xvda"
+    """Device the image boots from: `/dev/xvda` on Amazon Linux, `/dev/sda1` on Ubuntu. Another
+    than the image's would leave the root volume as the image has it and add a second one."""
+
+    threads_per_core: Literal[1, 2] | None = None
+    """CPU threads per core; 1 switches hyper-threading off. None leaves the type's default."""
+
+    placement_group: bool = True
+    """Whether the nodes are launched into a cluster placement group of their own."""
+
+    capacity_reservation: CapacityReservationSpec | None = None
+    """On-demand capacity reservation; without it and without a block the nodes are on demand."""
+
+    capacity_block: CapacityBlockSpec | None = None
+    """Capacity Block for ML, which excludes a reservation and a placement group."""
+
+    @property
+    def instance(self) -> InstanceType:
+        """The catalogue's entry for the instance type."""
+        try:
+            return find(self.instance_type)
+        except UnknownInstanceTypeError as error:
+            raise UndeterminedError(self.instance_type) from error
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators of all nodes together."""
+        return self.count * self.instance.accelerator.count
+
+    @property
+    def addresses_per_node(self) -> int:
+        """Private IPv4 addresses that a node takes from its subnet."""
+        return addresses(self.instance, self.interface_layout)
+
+    @property
+    def makes_reservation(self) -> bool:
+        """Whether a capacity reservation is defined with the cluster."""
+        reservation = self.capacity_reservation
+        return reservation is not None and reservation.capacity_reservation_id is None
+
+    @rule
+    def _type_is_in_the_catalogue(self) -> Iterator[Problem]:
+        try:
+            find(self.instance_type)
+        except UnknownInstanceTypeError as error:
+            yield Problem("instance_type", self.instance_type, str(error))
+
+    @rule
+    def _type_is_sold_that_way(self) -> Iterator[Problem]:
+        if self.capacity_block is not None and not self.instance.capacity_blocks:
+            yield Problem(
+                "capacity_block",
+                self.instance_type,
+                "that type is not sold by Capacity Block; remove it, or use capacity_reservation",
+            )
+        if self.capacity_block is None and not self.instance.on_demand:
+            yield Problem(
+                "instance_type",
+                self.instance_type,
+                "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)",
+            )
+
+    @rule
+    def _one_kind_of_capacity(self) -> Iterator[Problem]:
+        if self.capacity_block is not None and self.capacity_reservation is not None:
+            yield Problem(
+                "capacity_block",
+                "a Capacity Block together with a capacity reservation",
+                "nodes are launched on one of them; remove capacity_block or capacity_reservation",
+            )
+
+    @rule
+    def _block_is_small_enough(self) -> Iterator[Problem]:
+        if self.capacity_block is not None and self.count > MOST_INSTANCES_PER_CAPACITY_BLOCK:
+            yield Problem(
+                "count",
+                self.count,
+                f"a Capacity Block holds at most {MOST_INSTANCES_PER_CAPACITY_BLOCK} instances; "
+                f"write {MOST_INSTANCES_PER_CAPACITY_BLOCK}, or use capacity_reservation",
+            )
+
+    @rule
+    def _block_has_no_group(self) -> Iterator[Problem]:
+        if self.capacity_block is not None and self.placement_group:
+            yield Problem(
+                "placement_group",
+                self.placement_group,
+                "a Capacity Block is placed close together by itself; write placement_group=False",
+            )
+
+    @rule
+    def _reservation_is_in_the_group(self) -> Iterator[Problem]:
+        reservation = self.capacity_reservation
+        if reservation is None:
+            return
+        if reservation.capacity_reservation_id is not None and self.placement_group:
+            yield Problem(
+                "placement_group",
+                self.placement_group,
+                "an existing reservation cannot be moved into a new placement group, and nodes in "
+                "the group would not find it; write placement_group=False",
+            )
+
+    @rule
+    def _reservation_is_small_enough(self) -> Iterator[Problem]:
+        if self.makes_reservation and self.count > MOST_INSTANCES_PER_RESERVATION:
+            yield Problem(
+                "count",
+                self.count,
+                f"one reservation holds at most {MOST_INSTANCES_PER_RESERVATION} instances; "
+                f"write {MOST_INSTANCES_PER_RESERVATION} and a second environment",
+            )
+
+    @rule
+    def _threads_are_offered(self) -> Iterator[Problem]:
+        offered = self.instance.threads_per_core
+        if self.threads_per_core is not None and self.threads_per_core not in offered:
+            words = choices([str(value) for value in offered]) if offered else "no such option"
+            yield Problem(
+                "threads_per_core",
+                self.threads_per_core,
+                f"{self.instance_type} offers {words}; write None for its default",
+            )
+
+    @rule
+    def _image_is_named(self) -> Iterator[Problem]:
+        if not IMAGE_ID.fullmatch(self.image) and not PARAMETER_NAME.fullmatch(self.image):
+            yield Problem(
+                "image",
+                self.image,
+                'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins '
+                "with a slash",
+            )
+
+    @rule
+    def _image_is_of_the_architecture(self) -> Iterator[Problem]:
+        other = {"x86_64": "arm64", "arm64": "x86_64"}[self.instance.architecture]
+        if f"/{other}/" in self.image:
+            yield Problem(
+                "image",
+                self.image,
+                f"{self.instance_type} is {self.instance.architecture}; write "
+                f"{self.image.replace(other, self.instance.architecture)}",
+            )
+
+    @rule
+    def _image_has_the_driver(self) -> Iterator[Problem]:
+        maker = self.instance.accelerator.manufacturer
+        if "nvidia" in self.image and maker != "NVIDIA":
+            yield Problem(
+                "image",
+                self.image,
+                f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
+                f"{maker or 'another maker'}; write the id or parameter of an image with their "
+                "driver",
+            )

@@ -1,0 +1,280 @@
+"""One training job as a value: what is trained, how it lies on the GPUs, and for how long.
+
+A recipe says nothing of an account: role, network, file system and image repository are those of
+the environment that it is submitted to.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.sharding import (
+    Cluster,
+    memory_problems,
+    partition_problems,
+    tensor_problems,
+)
+from ultracluster.catalogue.training_engines import SETTINGS
+from ultracluster.catalogue.training_request import DAY
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.engines import (
+    DeepSpeedEngine,
+    SmpV1Engine,
+    SmpV2Engine,
+    TorchrunEngine,
+    Work,
+)
+from ultracluster.spec.environment import LONGEST_NAME, NAME
+from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
+from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.problem import Problem, choices
+
+CHANNEL: Final = "lustre"
+MOUNT: Final = f"/opt/ml/input/data/{CHANNEL}"
+"""Where SageMaker mounts a channel in the container."""
+LOCAL_CHECKPOINTS: Final = "/opt/ml/checkpoints"
+"""What SageMaker copies to `CheckpointConfig.S3Uri` while a job runs, and back when it restarts."""
+NVIDIA: Final = "NVIDIA"
+LONGEST_VALUE: Final = 2500
+"""Characters of one hyperparameter (botocore 1.43.106, CreateTrainingJob)."""
+
+
+class RecipeSpec(Spec):
+    """One training job, complete."""
+
+    name: str
+    """Lower-case letters, digits and hyphens; jobs and checkpoints are named after it."""
+
+    model: ModelSpec
+    """What is trained."""
+
+    data: DataSpec
+    """What it is trained on."""
+
+    steps: Annotated[int, Field(ge=1)]
+    """Optimizer steps from the beginning of training, resumed ones included."""
+
+    nodes: Annotated[int, Field(ge=1)]
+    """Instances."""
+
+    partition_size: Annotated[int, Field(ge=1)]
+    """Consecutive GPUs that hold one copy of the model state: 1 is data parallelism, all GPUs are
+    ZeRO-3, everything between is MiCS."""
+
+    engine: TorchrunEngine | DeepSpeedEngine | SmpV2Engine | SmpV1Engine
+    """What trains it."""
+
+    checkpoint: CheckpointSpec
+    """When the state is written, and where."""
+
+    limits: LimitsSpec
+    """How long the job may take."""
+
+    image: str
+    """Tag in the environment's image repository, or the whole URI of another image."""
+
+    instance_type: str = "p4d.24xlarge"
+    """EC2's name of the instances; the environment's own type."""
+
+    tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs of one node that share every layer; part of the partition group."""
+
+    activation_checkpointing: Annotated[int, Field(ge=0)] = 1
+    """Every n-th block is computed again in the backward pass; 0 none."""
+
+    warm_pool_seconds: Annotated[int, Field(ge=0, le=21_600)] = 0
+    """Seconds that instances are kept, and billed, after the job for one that is alike. The quota
+    of warm pools is 0 until it is raised."""
+
+    retry_attempts: Annotated[int, Field(ge=1, le=30)] = 10
+    """Times that SageMaker starts the job again after an InternalServerError."""
+
+    spot: bool = False
+    """Whether the job runs on spare capacity that can be taken back."""
+
+    infra_check: bool = True
+    """Whether SageMaker tests hardware and network of the instances before the start."""
+
+    volume_gib: Annotated[int, Field(ge=1)] = 100
+    """Disk of an instance that has none of its own, in GiB; others have a fixed one."""
+
+    tags: tuple[tuple[str, str], ...] = ()
+    """Tags of the job as (key, value), beside those of the environment."""
+
+    environment: tuple[tuple[str, str], ...] = ()
+    """Environment variables of the container as (name, value)."""
+
+    @property
+    def instance(self) -> instances.InstanceType:
+        """The catalogue's entry of the instance type."""
+        try:
+            return instances.find(self.instance_type)
+        except instances.UnknownInstanceTypeError as error:
+            raise UndeterminedError("instance_type") from error
+
+    @property
+    def cluster(self) -> Cluster:
+        """The GPUs of the job."""
+        count = self.instance.accelerator.count
+        if not count:
+            raise UndeterminedError("instance_type")
+        return Cluster(self.nodes, count)
+
+    def work(self, run: str) -> Work:
+        """Return what the engine is to do.
+
+        Args:
+            run: name of the run, which its checkpoints are found by; a job that is submitted with
+                the name of an earlier run goes on where that one ended.
+        """
+        return Work(
+            cluster=self.cluster,
+            instance_type=self.instance_type,
+            partition_size=self.partition_size,
+            tensor_parallel=self.tensor_parallel,
+            global_batch=self.data.global_batch,
+            micro_batch=self.data.micro_batch,
+            settings=self._settings(run),
+        )
+
+    def hyperparameters(self, run: str) -> dict[str, str]:
+        """Return the job's hyperparameters; see `work` for `run`."""
+        return self.engine.hyperparameters(self.work(run))
+
+    def checkpoint_path(self, run: str) -> str:
+        """Return the folder of a run's checkpoints in the container."""
+        root = f"{MOUNT}/checkpoints" if self.checkpoint.place == "lustre" else LOCAL_CHECKPOINTS
+        return f"{root}/{run}"
+
+    def _settings(self, run: str) -> dict[str, str]:
+        """Return the recipe in the words of the training program (training/settings.py)."""
+        model, data = self.model, self.data
+        values: dict[str, object] = {
+            "model.layers": model.layers,
+            "model.width": model.width,
+            "model.heads": model.heads,
+            "model.vocabulary": model.vocabulary,
+            "model.sequence": model.sequence,
+            "data.path": f"{MOUNT}/{data.directory}",
+            "data.global_batch": data.global_batch,
+            "data.micro_batch": data.micro_batch,
+            "parallel.partition_size": self.partition_size,
+            "parallel.tensor_parallel": self.tensor_parallel,
+            "parallel.gpus_per_node": self.cluster.gpus_per_node,
+            "numerics.checkpoint_every": self.activation_checkpointing,
+            "checkpoint.path": self.checkpoint_path(run),
+            "checkpoint.every": self.checkpoint.every_steps,
+            "checkpoint.keep": self.checkpoint.keep,
+            "run.steps": self.steps,
+            # Small, and written by one rank: SageMaker copies it to S3 as the job runs.
+            "run.path": f"{LOCAL_CHECKPOINTS}/metrics/{run}",
+        }
+        return {name: str(value) for name, value in values.items()}
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
+            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
+            clean = clean[:LONGEST_NAME].rstrip("-") or "gpt"
+            fix = (
+                f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
+            )
+            yield Problem("name", self.name, f'{fix}; write "{clean}"')
+
+    @rule
+    def _type_is_known(self) -> Iterator[Problem]:
+        try:
+            found = instances.find(self.instance_type)
+        except instances.UnknownInstanceTypeError as error:
+            yield Problem("instance_type", self.instance_type, str(error))
+            return
+        if found.sagemaker_training_type is None:
+            fix = "SageMaker training does not offer it; write p4d.24xlarge"
+            yield Problem("instance_type", self.instance_type, fix)
+        elif found.accelerator.manufacturer != NVIDIA:
+            fix = "every engine here trains on NVIDIA GPUs, and it has none; write p4d.24xlarge"
+            yield Problem("instance_type", self.instance_type, fix)
+        elif not found.accelerator.count:
+            fix = "how many accelerators it has is not known; write another type"
+            yield Problem("instance_type", self.instance_type, fix)
+
+    @rule
+    def _groups_fit_the_cluster(self) -> Iterator[Problem]:
+        yield from partition_problems("partition_size", self.partition_size, self.cluster)
+
+    @rule
+    def _layers_fit_a_node(self) -> Iterator[Problem]:
+        yield from tensor_problems(
+            "tensor_parallel", self.tensor_parallel, self.cluster, partition=self.partition_size
+        )
+        for name, value in (("heads", self.model.heads), ("sequence", self.model.sequence)):
+            if value % self.tensor_parallel:
+                fix = f"it does not divide model.{name}, {value}; write one that does"
+                yield Problem("tensor_parallel", self.tensor_parallel, fix)
+
+    @rule
+    def _state_fits_into_memory(self) -> Iterator[Problem]:
+        memory = self.instance.accelerator.memory_mib
+        yield from memory_problems(
+            "partition_size",
+            self.partition_size,
+            parameters=self.model.parameters,
+            memory_mib=memory,
+        )
+
+    @rule
+    def _batch_is_whole(self) -> Iterator[Problem]:
+        if self.cluster.world % self.tensor_parallel:
+            return
+        ranks = self.cluster.world // self.tensor_parallel
+        at_once = self.data.micro_batch * ranks
+        if self.data.global_batch % at_once:
+            lower = self.data.global_batch // at_once * at_once
+            near = [str(n) for n in (lower, lower + at_once) if n]
+            fix = f"{ranks} ranks take {self.data.micro_batch} each; write {choices(near)}"
+            yield Problem("data.global_batch", self.data.global_batch, fix)
+
+    @rule
+    def _engine_can_do_it(self) -> Iterator[Problem]:
+        if self.cluster.world % self.tensor_parallel == 0:
+            yield from self.engine.work_problems(self.work(self.name))
+
+    @rule
+    def _settings_are_not_too_long(self) -> Iterator[Problem]:
+        text = self.hyperparameters("x" * LONGEST_NAME).get(SETTINGS, "")
+        if len(text) > LONGEST_VALUE:
+            fix = f"a hyperparameter has {LONGEST_VALUE:,} characters; write them into the program"
+            yield Problem("engine.settings", f"{len(text):,} characters with all others", fix)
+
+    @rule
+    def _local_checkpoints_are_of_one_node(self) -> Iterator[Problem]:
+        if self.checkpoint.place == "local" and self.nodes > 1:
+            fix = "all nodes write a checkpoint together, into one folder; write lustre"
+            yield Problem("checkpoint.place", self.checkpoint.place, fix)
+
+    @rule
+    def _spot_is_waited_for(self) -> Iterator[Problem]:
+        if self.spot and self.limits.max_wait_seconds is None:
+            fix = f"spot capacity is waited for; write {self.limits.max_runtime_seconds + DAY}"
+            yield Problem("limits.max_wait_seconds", None, fix)
+        if not self.spot and self.limits.max_wait_seconds is not None:
+            fix = "it is for spot capacity; write spot=True, or max_pending_seconds"
+            yield Problem("limits.max_wait_seconds", self.limits.max_wait_seconds, fix)
+
+    @rule
+    def _spot_keeps_no_pool(self) -> Iterator[Problem]:
+        if self.spot and self.warm_pool_seconds:
+            fix = "spot instances are not kept after their job; write 0, or spot=False"
+            yield Problem("warm_pool_seconds", self.warm_pool_seconds, fix)
+
+    @rule
+    def _names_are_given_once(self) -> Iterator[Problem]:
+        for field, pairs in (("tags", self.tags), ("environment", self.environment)):
+            seen: set[str] = set()
+            for index, (key, value) in enumerate(pairs):
+                if key in seen:
+                    yield Problem(f"{field}[{index}]", (key, value), "that name is there already")
+                seen.add(key)

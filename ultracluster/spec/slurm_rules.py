@@ -1,0 +1,134 @@
+"""What an environment with Slurm must be, beyond what a SlurmSpec can know of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ultracluster.catalogue import instances, slurm
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import DEEP_LEARNING_AMI
+from ultracluster.spec.problem import Problem, choices
+from ultracluster.spec.slurm import GRAVITON, PCS_READY_AMI, PCS_READY_AMI_ARM64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ultracluster.spec.environment import EnvironmentSpec
+
+
+def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """The controller manages nodes and login nodes."""
+    if environment.slurm is None:
+        return
+    login = environment.slurm.login_instances
+    needed = environment.nodes.count + login
+    fitting = slurm.size_for(needed)
+    given = environment.slurm.size
+    parts = f"{environment.nodes.count:,} nodes + {login} login nodes"
+    if fitting is None:
+        most = max(slurm.SIZES.values())
+        yield Problem(
+            "nodes.count",
+            environment.nodes.count,
+            f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
+            f"{most - login} and a second environment",
+        )
+    elif given is not None and slurm.SIZES[given] < needed:
+        yield Problem(
+            "slurm.size",
+            given,
+            f"{given} manages {slurm.SIZES[given]:,} instances, and {parts} are {needed:,}; "
+            f'write "{fitting}", or None',
+        )
+
+
+def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """Nodes that always run are some of the nodes."""
+    most = environment.nodes.count
+    if environment.slurm is not None and environment.slurm.least_nodes > most:
+        yield Problem(
+            "slurm.least_nodes",
+            environment.slurm.least_nodes,
+            f"the cluster has {most} nodes; write at most {most}",
+        )
+
+
+def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """PCS registers nodes over interfaces of type efa."""
+    if environment.slurm is not None and environment.nodes.interface_layout != "address-per-card":
+        yield Problem(
+            "nodes.interface_layout",
+            environment.nodes.interface_layout,
+            'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
+        )
+
+
+def nodes_have_its_agent(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """A node without Slurm starts, is billed, and never becomes idle."""
+    if environment.slurm is not None and environment.nodes.image == DEEP_LEARNING_AMI:
+        yield Problem(
+            "nodes.image",
+            environment.nodes.image,
+            "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
+            "ultracluster.spec.slurm, or an image of yours that has both",
+        )
+
+
+def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """Another device would be a second volume."""
+    images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
+    if environment.nodes.image in images and environment.nodes.root_device_name != "/dev/sda1":
+        yield Problem(
+            "nodes.root_device_name",
+            environment.nodes.root_device_name,
+            'that image is Ubuntu, which boots from another; write "/dev/sda1"',
+        )
+
+
+def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An instance does not boot an image of another architecture."""
+    if environment.slurm is None or environment.slurm.login_instance_type is None:
+        return
+    arm = GRAVITON.match(environment.slurm.login_instance_type) is not None
+    image = environment.slurm.login_image or environment.nodes.image
+    if (arm and "x86_64" in image) or (not arm and "arm64" in image):
+        architecture = "arm64" if arm else "x86_64"
+        fix = f"it is {architecture} and its image is not; write "
+        fix += "m6i.xlarge" if arm else "m7g.xlarge"
+        yield Problem("slurm.login_instance_type", environment.slurm.login_instance_type, fix)
+
+
+def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """PCS is not in every Region."""
+    known = environment.region in instances.regions() or environment.region in slurm.REGIONS
+    if environment.slurm is not None and known and environment.region not in slurm.REGIONS:
+        near = [r for r in sorted(slurm.REGIONS) if r[:3] == environment.region[:3]]
+        fix = "AWS PCS is not there; write slurm=None"
+        fix += f", or use {choices(near)}" if near else ""
+        yield Problem("slurm", environment.region, fix)
+
+
+def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """Nodes call the service before Slurm knows them."""
+    network = environment.network
+    if environment.slurm is None or not isinstance(network, NetworkSpec):
+        return
+    if network.public_subnet_cidr is None and "pcs" not in network.interface_endpoints:
+        yield Problem(
+            "network.interface_endpoints",
+            network.interface_endpoints,
+            "nodes register with PCS, and a network without NAT reaches AWS only by "
+            'endpoints; add "pcs"',
+        )
+
+
+SLURM_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
+    is_large_enough,
+    keeps_no_more_than_there_are,
+    nodes_have_an_address_per_card,
+    nodes_have_its_agent,
+    boots_from_the_images_device,
+    login_nodes_boot_their_image,
+    is_sold_there,
+    is_reached_from_a_closed_network,
+)

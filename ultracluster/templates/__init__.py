@@ -1,0 +1,1 @@
+"""Reading any CloudFormation, and resolving it as far as the templates themselves allow."""

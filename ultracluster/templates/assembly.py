@@ -1,0 +1,86 @@
+"""Cloud assemblies (`cdk.out`): which templates they hold, and where those go.
+
+Source: aws-cdk-lib 2.275.0, `cloud-assembly-schema` (manifest.json), read 2026-11-24.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.templates.document import UnreadableError, text_of
+
+MANIFEST: Final = "manifest.json"
+_STACK: Final = "aws:cloudformation:stack"
+_ASSEMBLY: Final = "cdk:cloud-assembly"
+_DEEPEST: Final = 20
+_ENVIRONMENT: Final = "aws://"
+
+
+@dataclass(frozen=True, slots=True)
+class StackArtifact:
+    """One stack of an assembly."""
+
+    name: str
+    """Its artifact id, unique in the assembly."""
+    template: Path
+    stack_name: str | None
+    account: str | None
+    region: str | None
+    protected: bool
+    """Whether its stack has termination protection."""
+    assembly: Path
+    """The directory of the stage that it belongs to."""
+
+
+def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
+    """Yield every stack of an assembly and of the stages nested in it.
+
+    Raises:
+        UnreadableError: where the directory is no assembly.
+    """
+    manifest = directory / MANIFEST
+    if not manifest.is_file():
+        raise UnreadableError(
+            f"{directory}: it is no cloud assembly (it has no {MANIFEST}); name its files instead"
+        )
+    if depth > _DEEPEST:
+        raise UnreadableError(f"{directory}: its assemblies are nested too deeply")
+    try:
+        artifacts = json.loads(text_of(manifest))["artifacts"].items()
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UnreadableError(f"{manifest}: it is no manifest of a cloud assembly") from None
+    for name, artifact in artifacts:
+        properties = _mapping(_mapping(artifact).get("properties"))
+        kind = _mapping(artifact).get("type")
+        if kind == _ASSEMBLY and isinstance(inner := properties.get("directoryName"), str):
+            yield from stacks(directory / inner, depth + 1)
+        elif kind == _STACK and isinstance(file := properties.get("templateFile"), str):
+            account, region = _environment(_mapping(artifact).get("environment"))
+            stack_name = properties.get("stackName", name)
+            yield StackArtifact(
+                name=name,
+                template=directory / file,
+                stack_name=stack_name if isinstance(stack_name, str) else None,
+                account=account,
+                region=region,
+                protected=properties.get("terminationProtection") is True,
+                assembly=directory,
+            )
+
+
+def _environment(written: Any) -> tuple[str | None, str | None]:
+    """Return account and Region of `aws://account/region`, None where they are left open."""
+    if not isinstance(written, str) or not written.startswith(_ENVIRONMENT):
+        return None, None
+    account, _, region = written.removeprefix(_ENVIRONMENT).partition("/")
+    return _told(account), _told(region)
+
+
+def _told(value: str) -> str | None:
+    return None if not value or value.startswith("unknown-") else value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

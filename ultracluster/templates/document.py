@@ -1,0 +1,83 @@
+"""What every way to read a template gives, and how it fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+LARGEST_BYTES: Final = 20_000_000
+"""A template is at most 1 MB (CloudFormation quotas); far more is some other file."""
+
+DEEPEST: Final = 300
+"""Levels of nesting beyond which a file is refused; templates have some 20."""
+
+
+class UnreadableError(ValueError):
+    """A file that is no template, or cannot be read; one line that says why."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A template as it is written, and where its resources are."""
+
+    body: Mapping[str, Any]
+    lines: Mapping[str, int]
+    """Line of each resource by logical id."""
+    size: int | None = None
+    """Bytes of the file."""
+    imports: bool = False
+    """Whether it names a function that takes a value of another stack."""
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        UnreadableError: where it cannot be read, is far too large, or is no UTF-8.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise UnreadableError(f"{path}: it has {size / 1e6:,.0f} MB; a template has 1 at most")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{path}: it is no UTF-8 text (byte {error.start})") from None
+
+
+def read(path: Path) -> Document:
+    """Read a template, JSON or YAML by what is in it.
+
+    Raises:
+        UnreadableError: where the file is no template.
+    """
+    # Each is imported where it is needed: most audits are of one kind of file.
+    text = text_of(path)
+    if text.lstrip()[:1] == "{" and path.suffix not in {".yaml", ".yml"}:
+        from ultracluster.templates import json_document  # noqa: PLC0415
+
+        document = json_document.parse(path, text)
+    else:
+        from ultracluster.templates import yaml_document  # noqa: PLC0415
+
+        document = yaml_document.parse(path, text)
+    _check(path, document.body)
+    return replace(
+        document,
+        size=path.stat().st_size,
+        imports="ImportValue" in text or "GetStackOutput" in text,
+    )
+
+
+def _check(path: Path, body: Any) -> None:
+    if not isinstance(body, dict):
+        raise UnreadableError(f"{path}: it is no CloudFormation template, but {_kind(body)}")
+    if not isinstance(body.get("Resources"), dict):
+        raise UnreadableError(f"{path}: it is no CloudFormation template: it has no Resources")
+
+
+def _kind(body: object) -> str:
+    if body is None:
+        return "empty"
+    return "a list" if isinstance(body, list) else "a single value"

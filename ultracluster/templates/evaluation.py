@@ -1,0 +1,150 @@
+"""Values of expressions in given templates, under what is assumed of their open conditions."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ultracluster.templates.choices import Choices
+from ultracluster.templates.conditions import DEEPEST, Conditions
+from ultracluster.templates.functions import PURE
+from ultracluster.templates.loops import FOR_EACH, Entry, unrolled
+from ultracluster.templates.references import ABSENT, WHOLE
+from ultracluster.templates.resolved import Link, Unknown
+from ultracluster.templates.scope import Scope
+from ultracluster.templates.texts import plain
+
+Read = tuple[str, str, str, object]
+"""Kind, template, name and result of something that a value depended on."""
+
+MOST_STEPS: Final = 250_000
+"""Expressions of one template that are computed in one variant; 1 MB holds at most some 100,000."""
+
+
+class Evaluation:
+    """Computes expressions; one for each set of assumptions."""
+
+    def __init__(
+        self,
+        scopes: Mapping[str, Scope],
+        choices: Choices,
+        exports: Mapping[str, list[tuple[str, str]]],
+    ) -> None:
+        """Begin.
+
+        Args:
+            scopes: every given template by name.
+            choices: what is assumed, and who assumes more where that is needed.
+            exports: by the identity of an export's name, template and output.
+        """
+        self.scopes = scopes
+        self.choices = choices
+        self.reads: list[Read] = []
+        """What was assumed of the values that were computed since this was emptied."""
+        self.links: set[Link] = set()
+        """References of the values that were computed since this was emptied."""
+        self.truths: dict[tuple[str, str], bool] = {}
+        """Every condition that was asked for, by template and name."""
+        self.exports = exports
+        self.children = {
+            scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
+        }
+        self._conditions = {
+            name: Conditions(
+                name,
+                lambda condition, scope=scope: _written(scope, condition),  # type: ignore[misc]
+                lambda raw, depth, scope=scope: self.value(raw, scope, depth),  # type: ignore[misc]
+                choices.holds,
+            )
+            for name, scope in scopes.items()
+        }
+        self._under_way: set[tuple[str, str, str]] = set()
+        self._steps: dict[str, int] = dict.fromkeys(scopes, 0)
+
+    def value(  # noqa: PLR0911  (one return for each kind of expression)
+        self, raw: Any, scope: Scope, depth: int = 0
+    ) -> Any:
+        """Return the value of an expression of a template; `ABSENT` for no value."""
+        if isinstance(raw, str):
+            return plain(raw) if "{{" in raw else raw
+        if not isinstance(raw, dict | list):
+            return raw
+        if depth > DEEPEST:
+            return Unknown(f"it is nested more than {DEEPEST} levels deep")
+        self._steps[scope.name] += 1
+        if self._steps[scope.name] > MOST_STEPS:
+            return Unknown("the template stands for too much to resolve all of it")
+        if isinstance(raw, list):
+            items = [self.value(item, scope, depth + 1) for item in raw]
+            return [item for item in items if item is not ABSENT]
+        if len(raw) == 1:
+            ((name, argument),) = raw.items()
+            if name == "Ref" or (name.startswith("Fn::") and not name.startswith(FOR_EACH)):
+                return self._call(name, argument, scope, depth + 1)
+        return self._mapping(raw, scope, depth + 1)
+
+    def truth(self, scope: Scope, condition: str, depth: int = 0) -> bool:
+        """Return whether a condition holds, assuming what must be assumed to tell."""
+        key = (scope.name, condition)
+        if key not in self.truths:
+            while not isinstance(
+                found := self._conditions[scope.name].judge(condition, depth), bool
+            ):
+                self.choices.decide(found)
+            self.truths[key] = found
+        self.reads.append(("condition", *key, self.truths[key]))
+        return self.truths[key]
+
+    def settled(self, scope: Scope, condition: str) -> bool:
+        """Whether a condition is known with nothing more assumed."""
+        return isinstance(self._conditions[scope.name].judge(condition), bool)
+
+    def assumed(self, scope: Scope, symbol: str, otherwise: Any) -> Any:
+        """Return what is assumed of a value that the templates do not tell."""
+        found = self.choices.value(symbol)
+        self.reads.append(("value", scope.name, symbol, found))
+        return otherwise if found is None else found
+
+    def _mapping(self, raw: Mapping[Any, Any], scope: Scope, depth: int) -> Any:
+        if any(isinstance(key, str) and key.startswith("Fn::") for key in raw):
+            entries: dict[Any, Any] = {}
+            for entry in unrolled(raw, lambda items: self.value(items, scope, depth)):
+                if entry.open_because is not None:
+                    return Unknown(entry.open_because)
+                if entry.key.startswith("Fn::"):
+                    because = (
+                        "Fn::Transform is run at deployment"
+                        if entry.key == "Fn::Transform"
+                        else f"{entry.key} stands beside other keys"
+                    )
+                    return Unknown(because)
+                entries[entry.key] = entry.value
+            raw = entries
+        found = {key: self.value(inner, scope, depth) for key, inner in raw.items()}
+        return {key: inner for key, inner in found.items() if inner is not ABSENT}
+
+    def _call(self, name: str, argument: Any, scope: Scope, depth: int) -> Any:
+        if name in WHOLE:
+            return WHOLE[name](self, argument, scope, depth)
+        if name in PURE:
+            return PURE[name](self.value(argument, scope, depth))
+        if name == "Fn::Transform":
+            return Unknown("Fn::Transform is run at deployment")
+        return Unknown(f"{name} is no function that is known here")
+
+    @contextmanager
+    def once(self, *key: str) -> Iterator[bool]:
+        """Say whether this is not under way already; what is would never end."""
+        kind, template, name = key
+        held = (kind, template, name)
+        first = held not in self._under_way
+        self._under_way.add(held)
+        try:
+            yield first
+        finally:
+            if first:
+                self._under_way.discard(held)
+
+
+def _written(scope: Scope, condition: str) -> Any:
+    entry: Entry | None = scope.conditions.get(condition)
+    return None if entry is None else entry.value

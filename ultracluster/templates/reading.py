@@ -1,0 +1,291 @@
+"""Reading of resolved values: what is not known stops the reader, who then says why.
+
+Rules read through these functions only. None of them guesses: where a value is `Unknown`, or a
+reference whose value exists only after a deployment, `UndeterminedError` carries the reason to
+the engine, which makes "cannot tell, because ..." of it.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
+
+Key = tuple[str, ...] | str
+"""What a value refers to: stack and logical id of a resource, or the id or name as written, or
+`?`, symbol and reason of a value that is unknown but equal to others of the same symbol."""
+
+UNKNOWN: Final = "?"
+OWN: Final = frozenset(
+    {
+        None,
+        "Arn",
+        "CapacityReservationId",
+        "FileSystemId",
+        "GroupId",
+        "GroupName",
+        "Id",
+        "KeyId",
+        "LaunchTemplateId",
+        "NetworkAclId",
+        "ResourceARN",
+        "RoleId",
+        "RouteTableId",
+        "SubnetId",
+        "VpcId",
+    }
+)
+"""Attributes that name the resource itself; any other names something that it made or has."""
+
+LONGEST: Final = 120
+
+
+class UndeterminedError(LookupError):
+    """A value that a rule needs and the templates do not tell."""
+
+    def __init__(self, because: str) -> None:
+        self.because = because
+        super().__init__(because)
+
+
+def settled(value: Any) -> Any:
+    """Return a value that is known, at least at its top.
+
+    Raises:
+        UndeterminedError: where it is not.
+    """
+    if isinstance(value, Unknown):
+        raise UndeterminedError(value.because)
+    return value
+
+
+def part(value: Any, *path: str) -> Any:
+    """Return what lies below a mapping, None where nothing does; it may itself be unknown.
+
+    Raises:
+        UndeterminedError: where something on the way is not known.
+    """
+    for name in path:
+        value = settled(value)
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def text(value: Any) -> str | None:
+    """Return a value as text, None where there is none.
+
+    Raises:
+        UndeterminedError: where it is not known before a deployment.
+    """
+    value = settled(value)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
+        return "".join(str(piece) for piece in value.parts)
+    for unknown in _unknowns(value):
+        raise UndeterminedError(unknown.because)
+    if isinstance(value, Link | Text):
+        raise UndeterminedError(f"{shown(value)} is known only once it is deployed")
+    raise UndeterminedError(f"{shown(value)} is no text")
+
+
+def number(value: Any) -> int | None:
+    """Return a value as a whole number, None where there is none.
+
+    Raises:
+        UndeterminedError: where it is not known, or is no number.
+    """
+    written = text(value)
+    if written is None:
+        return None
+    try:
+        return int(float(written))
+    except (ValueError, OverflowError):
+        raise UndeterminedError(f"{shown(value)} is no number") from None
+
+
+def flag(value: Any) -> bool | None:
+    """Return a value as yes or no, None where there is none."""
+    written = text(value)
+    return None if written is None else written.lower() == "true"
+
+
+def items(value: Any) -> list[Any]:
+    """Return the items of a list, of which each may be unknown; CloudFormation takes one alone."""
+    value = settled(value)
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def texts(value: Any) -> list[str]:
+    """Return the items of a list as texts."""
+    return [written for item in items(value) if (written := text(item)) is not None]
+
+
+def key(value: Any) -> Key:
+    """Return what a value refers to.
+
+    Raises:
+        UndeterminedError: where that is not known.
+    """
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, Unknown) and value.symbol is not None:
+        return (UNKNOWN, value.symbol, value.because)
+    value = settled(value)
+    if isinstance(value, Text):
+        # An ARN or a path that is written around one reference stands for what it refers to.
+        within = [piece for piece in value.parts if isinstance(piece, Link)]
+        value = within[0] if len(within) == 1 else value
+    if isinstance(value, Link):
+        if value.attribute in OWN:
+            return (value.stack, value.logical_id)
+        return (value.stack, f"{value.logical_id}.{value.attribute}")
+    name = text(value)
+    if not name:
+        raise UndeterminedError("an empty text stands where an id belongs")
+    return name
+
+
+def known(name: Key) -> bool:
+    """Whether it is known what a key stands for."""
+    return not (isinstance(name, tuple) and name[0] == UNKNOWN)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values refer to the same thing.
+
+    Raises:
+        UndeterminedError: where they may or may not.
+    """
+    first, second = key(one), key(other)
+    if first == second:
+        return True
+    for name in (first, second):
+        if not known(name):
+            raise UndeterminedError(name[-1])
+    return False
+
+
+def keys(value: Any) -> list[Key]:
+    """Return what the items of a list refer to."""
+    return [key(item) for item in items(value)]
+
+
+def beginning(value: Any) -> str:
+    """Return how a text begins, as far as that is known."""
+    value = settled(value)
+    if isinstance(value, Text):
+        known = ""
+        for piece in value.parts:
+            if not isinstance(piece, str):
+                break
+            known += piece
+        return known
+    return value if isinstance(value, str) else ""
+
+
+def begins(value: Any, start: str) -> bool:
+    """Whether a text begins in a certain way.
+
+    Raises:
+        UndeterminedError: where what is known of it leaves that open.
+    """
+    known = beginning(value)
+    if known.startswith(start):
+        return True
+    if start.startswith(known) and not isinstance(value, str):
+        text(value)
+    return False
+
+
+def written(value: Any) -> str:
+    """Return a text with a mark in place of what is not known, for a search in it."""
+    if isinstance(value, Text):
+        return "".join(written(piece) for piece in value.parts)
+    return value if isinstance(value, str) else "\x00"
+
+
+def script(user_data: Any) -> str:
+    """Return the script that user data is, with a mark for what is not known.
+
+    Raises:
+        UndeterminedError: where nothing of it is known.
+    """
+    content = user_data.content if isinstance(user_data, Encoded) else settled(user_data)
+    if isinstance(content, str):
+        try:
+            return base64.b64decode(content, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return content
+    return written(settled(content))
+
+
+def texts_within(value: Any) -> Iterator[str]:
+    """Yield every text within a value, whatever else is unknown."""
+    # Not recursive: every text of every template comes by here.
+    left: list[Any] = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str | Text):
+            yield written(value)
+        elif isinstance(value, Encoded):
+            yield written(value.content)
+        elif isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+
+
+def links(value: Any) -> Iterator[Link]:
+    """Yield every reference within a value."""
+    if isinstance(value, Link):
+        yield value
+    elif isinstance(value, Encoded):
+        yield from links(value.content)
+    elif isinstance(value, Text):
+        yield from (piece for piece in value.parts if isinstance(piece, Link))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from links(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from links(inner)
+
+
+def _unknowns(value: Any) -> Iterator[Unknown]:
+    if isinstance(value, Unknown):
+        yield value
+    elif isinstance(value, Text):
+        yield from (piece for piece in value.parts if isinstance(piece, Unknown))
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message quotes it."""
+    if isinstance(value, Link):
+        return value.logical_id
+    if isinstance(value, Unknown):
+        return "an unknown value"
+    if isinstance(value, Text):
+        quoted = "".join(
+            piece if isinstance(piece, str) else f"<{shown(piece)}>" for piece in value.parts
+        )
+    elif isinstance(value, tuple) and value and value[0] == UNKNOWN:
+        quoted = "an unknown one"
+    elif isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004  (a Key)
+        quoted = str(value[1])
+    elif isinstance(value, bool):
+        quoted = str(value).lower()
+    elif isinstance(value, list | tuple):
+        quoted = ", ".join(shown(item) for item in value)
+    else:
+        quoted = str(value)
+    return quoted if len(quoted) <= LONGEST else f"{quoted[: LONGEST - 3]}..."

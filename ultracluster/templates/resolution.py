@@ -1,0 +1,198 @@
+"""Every world that templates may become: their functions resolved, their open conditions chosen.
+
+    variants = resolve([Template("vpc", body)], parameters={"Nodes": "4"}, region="us-east-1")
+
+Nothing is guessed. What a template alone cannot tell becomes `Unknown` with the reason, and where
+it leaves a condition open both branches are looked at, each in variants of its own.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from ultracluster.templates.choices import Atom, Spread
+from ultracluster.templates.evaluation import Evaluation, Read
+from ultracluster.templates.loops import Entry
+from ultracluster.templates.pseudo_parameters import REGION
+from ultracluster.templates.resolved import ResolvedResource, Unknown, Variant
+from ultracluster.templates.resources import resource_of
+from ultracluster.templates.scope import Scope
+from ultracluster.templates.stacks import Stacks
+from ultracluster.templates.template import Template
+
+__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve"]
+
+MOST_VARIANTS: Final = 16
+MOST_ATTEMPTS: Final = 64
+"""Choices that are tried before there are taken to be too many; equal variants are merged."""
+
+_Alternative = tuple[tuple[Read, ...], ResolvedResource | None]
+"""What a resource is, with everything that was assumed on the way."""
+
+
+def resolve(
+    templates: Sequence[Template],
+    *,
+    parameters: Mapping[str, str],
+    region: str | None,
+) -> list[Variant]:
+    """Return the variants of templates that are deployed together.
+
+    Args:
+        templates: with names that differ.
+        parameters: values by parameter name, or by `template:parameter`.
+        region: where they go, for templates that do not say it themselves.
+
+    Returns:
+        One variant for each consistent choice of the open conditions that matter, without those
+        that are equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
+    """
+    return _Resolution(templates, parameters, region).variants()
+
+
+def connected(
+    templates: Sequence[Template], *, parameters: Mapping[str, str], region: str | None
+) -> list[list[Template]]:
+    """Return templates in groups that take nothing of each other, to be resolved one by one.
+
+    Open conditions multiply within a group only.
+    """
+    return Stacks(templates, parameters, region).connected()
+
+
+class _Resolution:
+    """The variants of given templates; what variants share is resolved once."""
+
+    def __init__(
+        self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+    ) -> None:
+        self._stacks = Stacks(templates, parameters, region)
+        self._scopes = self._stacks.scopes
+        self._templates = {template.name: template for template in templates}
+        self._alternatives: defaultdict[tuple[str, str], list[_Alternative]] = defaultdict(list)
+        self._plain = self._stacks.evaluation(lambda _: False)
+        """Nothing is ever assumed here: it tells which conditions are open."""
+        self._open: dict[tuple[str, str], bool] = {}
+
+    def variants(self) -> list[Variant]:
+        """Return every variant, or the most different ones of too many."""
+        found: dict[tuple[object, ...], Variant] = {}
+        atoms: dict[Atom, None] = {}
+        queue: deque[dict[Atom, bool]] = deque([{}])
+        attempts = 0
+        while queue and attempts < MOST_ATTEMPTS and len(found) <= MOST_VARIANTS:
+            wanted = queue.popleft()
+            attempts += 1
+            decisions = self._attempt(lambda atom, wanted=wanted: wanted.get(atom, False), found)  # type: ignore[misc]
+            path = dict(wanted)
+            for atom in decisions:
+                atoms.setdefault(atom)
+                if atom not in wanted:
+                    queue.append({**path, atom: True})
+                    path[atom] = False
+        if not queue and len(found) <= MOST_VARIANTS:
+            return list(found.values())
+        spread: dict[tuple[object, ...], Variant] = {}
+        for row in range(MOST_VARIANTS):
+            self._attempt(Spread(row, list(atoms)), spread)
+        # Of rows that came out equal the places are filled with what was seen before.
+        for key, variant in found.items():
+            if len(spread) < MOST_VARIANTS:
+                spread.setdefault(key, variant)
+        subjects = sum(1 for _ in {(atom.kind, atom.subject) for atom in atoms})
+        questions = "1 open question makes" if subjects == 1 else f"{subjects} open questions make"
+        note = (
+            f"{questions} more than {MOST_VARIANTS} combinations; "
+            f"{len(spread)} that differ most were looked at"
+        )
+        return [replace(variant, incomplete=note) for variant in spread.values()]
+
+    def _attempt(
+        self, prefer: Callable[[Atom], bool], found: dict[tuple[object, ...], Variant]
+    ) -> Mapping[Atom, bool]:
+        """Add one variant, and return everything that was assumed for it."""
+        evaluation = self._stacks.evaluation(prefer)
+        while True:
+            before = len(evaluation.choices.decisions)
+            resources = list(self._resources(evaluation))
+            # What was assumed late also holds for what was resolved early.
+            if len(evaluation.choices.decisions) == before:
+                break
+        choices = {
+            f"{name}/{condition}": held
+            for (name, condition), held in evaluation.truths.items()
+            if self._is_open(name, condition)
+        }
+        region = self._region(evaluation)
+        key = (str(region), *(id(resource) for resource in resources))
+        if key in found:
+            same = found[key]
+            agreed = {
+                name: held for name, held in choices.items() if same.choices.get(name) is held
+            }
+            found[key] = replace(same, choices=agreed)
+        else:
+            found[key] = Variant(tuple(resources), region, choices, self._templates)
+        return evaluation.choices.decisions
+
+    def _is_open(self, name: str, condition: str) -> bool:
+        key = (name, condition)
+        if key not in self._open:
+            self._open[key] = not self._plain.settled(self._scopes[name], condition)
+        return self._open[key]
+
+    def _region(self, evaluation: Evaluation) -> str | Unknown:
+        regions = {scope.region for scope in self._scopes.values()}
+        if len(regions) > 1:
+            return Unknown("the templates go to several Regions")
+        told = next(iter(regions), None)
+        assumed = told or evaluation.choices.value(REGION)
+        return assumed or Unknown("the Region is not given", REGION)
+
+    def _resources(self, evaluation: Evaluation) -> Iterator[ResolvedResource]:
+        for scope in self._scopes.values():
+            if not self._deployed(scope, evaluation):
+                continue
+            for entry in scope.resources.values():
+                resource = self._resource(scope, entry, evaluation)
+                if resource is not None:
+                    yield resource
+
+    def _deployed(self, scope: Scope, evaluation: Evaluation, depth: int = 0) -> bool:
+        """Whether a nested stack is there at all."""
+        parent = scope.template.nested_in
+        if parent is None or parent[0] not in self._scopes or depth > len(self._scopes):
+            return True
+        outer = self._scopes[parent[0]]
+        entry = outer.resources.get(parent[1])
+        if entry is None or not self._deployed(outer, evaluation, depth + 1):
+            return entry is None
+        return self._resource(outer, entry, evaluation) is not None
+
+    def _resource(
+        self, scope: Scope, entry: Entry, evaluation: Evaluation
+    ) -> ResolvedResource | None:
+        alternatives = self._alternatives[scope.name, entry.key]
+        for reads, resource in alternatives:
+            if all(_again(read, evaluation) for read in reads):
+                return resource
+        evaluation.reads, evaluation.links = [], set()
+        made = resource_of(scope, entry, evaluation)
+        for _, resource in alternatives:
+            if resource == made:
+                made = resource
+                break
+        alternatives.append((tuple(dict.fromkeys(evaluation.reads)), made))
+        return made
+
+
+def _again(read: Read, evaluation: Evaluation) -> bool:
+    """Whether what was read for another variant is the same in this one.
+
+    Reads are repeated in their order, so that nothing is assumed that this variant would not need.
+    """
+    what, template, name, result = read
+    if what == "condition":
+        return evaluation.truth(evaluation.scopes[template], name) is result
+    return evaluation.choices.value(name) == result

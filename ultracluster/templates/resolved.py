@@ -1,0 +1,93 @@
+"""Templates whose intrinsic functions are resolved as far as a template allows.
+
+`resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
+mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
+refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ultracluster.templates.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that cannot be known from the templates."""
+
+    because: str
+    """Why, as the rest of "cannot tell, because ...", for example
+    `parameter InstanceType has no default`."""
+
+    symbol: str | None = None
+    """A name for the value, whatever it is: two values with the same symbol are equal, for example
+    two uses of one parameter. None where nothing is known to be equal to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference to a resource of the given templates, by Ref, GetAtt or an import."""
+
+    stack: str
+    logical_id: str
+    attribute: str | None = None
+    """Attribute of GetAtt, None for Ref."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of which some parts are links or unknown, as `Fn::Join` and `Fn::Sub` give."""
+
+    parts: tuple[str | Link | Unknown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What `Fn::Base64` gives of a text of which some parts are not known; user data, mostly."""
+
+    content: Text | Link | Unknown
+    """The text before it is encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource is written."""
+
+    stack: str
+    logical_id: str
+    file: str | None = None
+    line: int | None = None
+    construct_path: str | None = None
+    """`aws:cdk:path` of the resource's metadata, where CDK wrote it."""
+
+
+@dataclass(frozen=True)
+class ResolvedResource:
+    """One resource of a template, in one variant."""
+
+    place: Place
+    resource_type: str
+    properties: Mapping[str, Any]
+    """Resolved values by CloudFormation property name; a property whose value resolves to
+    `AWS::NoValue` is absent."""
+    depends_on: frozenset[str] = frozenset()
+    """Logical ids of DependsOn, and of everything that a value refers to in the same stack."""
+    deletion_policy: str | Unknown | None = None
+    update_replace_policy: str | Unknown | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """All resources of the given templates under one choice of every undecided condition."""
+
+    resources: tuple[ResolvedResource, ...]
+    region: str | Unknown
+    """Region that the templates go to, where the caller or the templates say it."""
+    choices: Mapping[str, bool] = field(default_factory=dict)
+    """What was assumed of conditions that the templates leave open, by `stack/condition`."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """What was resolved, by name: for what a template has as a whole."""
+    incomplete: str | None = None
+    """Where there are more variants than are looked at: how many, as a sentence."""

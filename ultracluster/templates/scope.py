@@ -1,0 +1,107 @@
+"""The sections of one template, and what its parameters are given."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ultracluster.templates.loops import Entry, unrolled
+from ultracluster.templates.resolved import Unknown
+from ultracluster.templates.template import Template
+
+_WHOLE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_SSM: Final = "AWS::SSM::Parameter::Value<"
+
+
+@dataclass
+class Scope:
+    """Everything that a name in a template can mean."""
+
+    template: Template
+    parameters: Mapping[str, Any]
+    mappings: Mapping[str, Any]
+    given: Mapping[str, str]
+    """Values of parameters, by name or by `template:name`."""
+    region: str | None
+    conditions: dict[str, Entry] = field(default_factory=dict)
+    resources: dict[str, Entry] = field(default_factory=dict)
+    outputs: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The template's name."""
+        return self.template.name
+
+    def unroll(self, collection: Callable[[Any], Any]) -> None:
+        """Fill the sections in which a loop may stand, with every loop unrolled."""
+        for title, target in (
+            ("Conditions", self.conditions),
+            ("Resources", self.resources),
+            ("Outputs", self.outputs),
+        ):
+            for entry in unrolled(section(self.template.body, title), collection):
+                target[entry.key] = entry
+
+    def symbol(self, parameter: str) -> str:
+        """Return the name by which assumptions know a parameter's value."""
+        return f"{self.name}/{parameter}"
+
+    def parameter(self, name: str) -> Any:
+        """Return the value of a declared parameter, from what was given or from its default."""
+        declared = self.parameters[name]
+        if not isinstance(declared, dict):
+            return Unknown(f"parameter {name} is not a mapping", self.symbol(name))
+        written = self.given.get(f"{self.name}:{name}", self.given.get(name))
+        if written is None:
+            written = declared.get("Default")
+        declared_type = str(declared.get("Type", "String"))
+        if declared_type.startswith(_SSM):
+            source = "an SSM parameter" if written is None else f"SSM parameter {written}"
+            return Unknown(
+                f"parameter {name} takes the value of {source} at deployment",
+                self.symbol(name) if written is None else source,
+            )
+        if written is None:
+            return Unknown(f"parameter {name} has no default", self.symbol(name))
+        return typed(written, declared_type)
+
+    def allowed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the symbols of parameters that take only certain texts, with these."""
+        for name, declared in self.parameters.items():
+            values = declared.get("AllowedValues") if isinstance(declared, dict) else None
+            if isinstance(values, list) and values and not is_list(str(declared.get("Type"))):
+                yield self.symbol(name), tuple(as_text(value) for value in values)
+
+
+def section(body: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+    """Return a section of a template, empty where it is absent or malformed."""
+    found = body.get(title)
+    return found if isinstance(found, dict) else {}
+
+
+def is_list(declared_type: str) -> bool:
+    """Whether a parameter of a type is a list."""
+    return declared_type == "CommaDelimitedList" or declared_type.startswith("List<")
+
+
+def as_text(value: Any) -> str:
+    """Return a default or an allowed value as it would be typed."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(as_text(item) for item in value)
+    return str(value)
+
+
+def typed(written: Any, declared_type: str) -> Any:
+    """Return a parameter's text as its type has it: a text, a number, or a list of these."""
+    text = as_text(written)
+    if is_list(declared_type):
+        items = [item.strip() for item in text.split(",")] if text.strip() else []
+        return [_number(item) for item in items] if declared_type == "List<Number>" else items
+    return _number(text) if declared_type == "Number" else text
+
+
+def _number(text: str) -> int | str:
+    # Only where the number is written again as it was: "007" in a text must stay "007".
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) and text != "-0" else text

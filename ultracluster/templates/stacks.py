@@ -1,0 +1,113 @@
+"""Given templates together: what their names mean, what they export, and which belong together."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ultracluster.templates.choices import Atom, Choices
+from ultracluster.templates.evaluation import Evaluation
+from ultracluster.templates.scope import Scope, section
+from ultracluster.templates.template import Template
+from ultracluster.templates.texts import identity
+
+_SHARING: Final = ("Fn::ImportValue", "Fn::GetStackOutput")
+
+
+class Stacks:
+    """The scopes of templates, with loops unrolled, and the exports among them."""
+
+    def __init__(
+        self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+    ) -> None:
+        """Read the sections of templates.
+
+        Args:
+            templates: with names that differ.
+            parameters: values by parameter name, or by `template:parameter`.
+            region: where templates go that do not say it themselves.
+        """
+        self.scopes = {
+            template.name: Scope(
+                template,
+                section(template.body, "Parameters"),
+                section(template.body, "Mappings"),
+                parameters,
+                template.region or region,
+            )
+            for template in templates
+        }
+        self._allowed = {
+            symbol: texts for scope in self.scopes.values() for symbol, texts in scope.allowed()
+        }
+        self._exports: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._first = self.evaluation(lambda _: False)
+        """Tells what is known with nothing assumed."""
+        for scope in self.scopes.values():
+            scope.unroll(lambda items, scope=scope: self._first.value(items, scope))  # type: ignore[misc]
+        for scope in self.scopes.values():
+            for output, name in _exported(scope):
+                key = identity(self._first.value(name, scope))
+                if key is not None:
+                    self._exports[key].append((scope.name, output))
+
+    def evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
+        """Return what computes values, assuming what is preferred where it must."""
+        return Evaluation(self.scopes, Choices(prefer, self._allowed), self._exports)
+
+    def connected(self) -> list[list[Template]]:
+        """Return the templates in groups; none takes anything of a template of another group."""
+        group_of = {name: [name] for name in self.scopes}
+        for name, scope in self.scopes.items():
+            for other in self._sources(scope):
+                mine, its = group_of[name], group_of[other]
+                if mine is not its:
+                    mine.extend(its)
+                    group_of.update(dict.fromkeys(its, mine))
+        order = {name: index for index, name in enumerate(self.scopes)}
+        groups = {id(group): sorted(group, key=order.__getitem__) for group in group_of.values()}
+        return [[self.scopes[name].template for name in group] for group in groups.values()]
+
+    def _sources(self, scope: Scope) -> Iterator[str]:
+        """Yield the templates that one takes anything of."""
+        parent = scope.template.nested_in
+        if parent is not None and parent[0] in self.scopes:
+            yield parent[0]
+        for function, argument in _sharing(scope.template.body):
+            found = self._first.value(argument, scope)
+            if function == "Fn::ImportValue":
+                key = identity(found)
+                yield from (name for name, _ in self._exports.get(key or "", []))
+            elif isinstance(found, dict):
+                stack = found.get("StackName")
+                yield from (
+                    name
+                    for name, other in self.scopes.items()
+                    if isinstance(stack, str) and other.template.stack_name == stack
+                )
+
+
+def _exported(scope: Scope) -> Iterator[tuple[str, Any]]:
+    for output, entry in scope.outputs.items():
+        export = section(entry.value if isinstance(entry.value, dict) else {}, "Export")
+        if "Name" in export:
+            yield output, export["Name"]
+
+
+def _sharing(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each use of a function that takes a value of another stack."""
+    # Not recursive: a template may be nested deeper than Python calls. What YAML anchors once is
+    # one object, however often it is used.
+    left: list[Any] = [body]
+    seen: set[int] = set()
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict):
+            for function in _SHARING:
+                if function in value:
+                    yield function, value[function]
+            left.extend(inner for inner in value.values() if isinstance(inner, dict | list))
+        elif isinstance(value, list):
+            left.extend(inner for inner in value if isinstance(inner, dict | list))

@@ -1,0 +1,162 @@
+"""Texts made of parts, and when two values are the same."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
+
+Part = str | Link | Unknown
+LONGEST: Final = 1_000_000
+"""A template is at most 1 MB (CloudFormation quotas); a text that outgrows it is no template's."""
+
+_REFERENCE: Final = "{{resolve:"
+_WHOLE: Final = re.compile(r"\{\{resolve:[^{}]*\}\}")
+_END: Final = "}}"
+
+
+def scalar(value: object) -> str | None:
+    """Return a number, text or boolean as CloudFormation writes it in a text; else None."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
+
+
+def parts_of(value: object, role: str) -> tuple[Part, ...]:
+    """Return what a value is within a text; a value that is no text is a part that is unknown."""
+    if isinstance(value, Text):
+        return value.parts
+    if isinstance(value, Link | Unknown):
+        return (value,)
+    written = scalar(value)
+    if written is None:
+        return (Unknown(f"{role} is {kind(value)} where a text is needed"),)
+    return (written,)
+
+
+def kind(value: object) -> str:
+    """Return what a value is, as a message calls it."""
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    if value is None:
+        return "null"
+    return "a text" if isinstance(value, str | Text) else "no value"
+
+
+def joined(parts: Iterable[Part]) -> str | Link | Unknown | Text:
+    """Return one text of its parts; a single part stands for itself.
+
+    What `{{resolve:...}}` names is read at deployment, so it is a part that is unknown, also where
+    the reference itself is made of several parts.
+    """
+    merged = _merged(parts)
+    if any(isinstance(part, str) and _REFERENCE in part for part in merged):
+        merged = _merged(_with_references(merged))
+    if sum(len(part) for part in merged if isinstance(part, str)) > LONGEST:
+        return Unknown("it is a text of more than a megabyte")
+    if not merged:
+        return ""
+    return merged[0] if len(merged) == 1 else Text(tuple(merged))
+
+
+def plain(text: str) -> str | Link | Unknown | Text:
+    """Return a text as it is written, where it holds no whole dynamic reference."""
+    return joined((text,)) if _WHOLE.search(text) else text
+
+
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    """Return parts of which no two texts stand side by side and none is empty."""
+    merged: list[Part] = []
+    run: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            run.append(part)
+            continue
+        if text := "".join(run):
+            merged.append(text)
+        merged.append(part)
+        run = []
+    if text := "".join(run):
+        merged.append(text)
+    return merged
+
+
+def _with_references(parts: list[Part]) -> list[Part]:
+    """Return parts in which each dynamic reference is one part that is unknown."""
+    found: list[Part] = []
+    held: list[Part] = []
+    for part in parts:
+        rest = part
+        while isinstance(rest, str) and rest:
+            mark = _END if held else _REFERENCE
+            before, here, after = rest.partition(mark)
+            if held:
+                held.append(before)
+                if not here:
+                    break
+                found.append(_reference(held))
+                held = []
+            else:
+                if before:
+                    found.append(before)
+                if not here:
+                    break
+                held = [_REFERENCE]
+            rest = after
+        if not isinstance(part, str):
+            (held or found).append(part)
+    # A reference that never ends is text like any other.
+    return [*found, *held]
+
+
+def _reference(held: list[Part]) -> Unknown:
+    written = "".join(part if isinstance(part, str) else "..." for part in held) + _END
+    symbol = identity(Text((*held, _END)))
+    return Unknown(f"{written} is read at deployment", symbol)
+
+
+def identity(value: Any) -> str | None:  # noqa: PLR0911  (one return for each type)
+    """Return a key that two values share if they are equal, or None where nothing is known of it.
+
+    Numbers and booleans are the texts that CloudFormation makes of them.
+    """
+    written = scalar(value)
+    if written is not None:
+        return "=" + written
+    if isinstance(value, Link):
+        return f"@{value.stack}/{value.logical_id}/{value.attribute or ''}"
+    if isinstance(value, Unknown):
+        return None if value.symbol is None else "?" + value.symbol
+    if isinstance(value, Encoded):
+        inner = identity(value.content)
+        return None if inner is None else "#" + inner
+    if value is None:
+        return "null"
+    if isinstance(value, Text):
+        return _keys("T", value.parts)
+    if isinstance(value, list):
+        return _keys("L", value)
+    if isinstance(value, dict):
+        return _keys("M", [item for name in sorted(value, key=str) for item in (name, value[name])])
+    return None
+
+
+def _keys(mark: str, values: Iterable[Any]) -> str | None:
+    keys = [identity(value) for value in values]
+    # Lengths and not quotes keep keys apart: quotes within quotes double at every level.
+    return None if None in keys else mark + "".join(f"{len(key or '')}:{key}" for key in keys)
+
+
+def known(value: Any) -> bool:
+    """Whether a value is known with everything within it."""
+    if isinstance(value, Unknown | Link | Text | Encoded):
+        return False
+    if isinstance(value, list):
+        return all(known(item) for item in value)
+    if isinstance(value, dict):
+        return all(known(item) for item in value.values())
+    return True

@@ -1,0 +1,171 @@
+"""YAML templates with short-form functions, with the line of every resource.
+
+Values follow CloudFormation and not all of YAML 1.1: a date is a text, and so is a number that
+would be written differently again (an account may begin with 0, `22:22` are two ports).
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ultracluster.templates.document import DEEPEST, Document, UnreadableError
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # PyYAML without libyaml: the same, only slower
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+# libyaml's composer calls itself for each level and dies of some 50,000.
+_DEEPEST_TEXT: Final = 10_000
+_WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_CORE: Final = "tag:yaml.org,2002:"
+_TRUE: Final = {"true", "yes", "on"}
+_PLAIN_NAMES: Final = {"Ref", "Condition"}
+
+
+def parse(path: Path, text: str) -> Document:
+    """Return the template of a text.
+
+    Raises:
+        UnreadableError: where the text is no YAML.
+    """
+    loader: Any = None
+    try:
+        if _may_be_deep(text) and _depth(text) > DEEPEST:
+            raise UnreadableError(f"{path}: it is nested too deeply for a template")
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        body: Any = None if root is None else _Values().value(root, 0)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # What is missing at the end is missing on the last line, not on one behind it.
+        last = text.rstrip().count("\n") + 1
+        where = f"{path}:{min(mark.line + 1, last)}" if mark is not None else str(path)
+        raise UnreadableError(f"{where}: it is no YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UnreadableError(f"{path}: it is no YAML: {reason[:200]}") from None
+    except (RecursionError, _DepthError):
+        raise UnreadableError(f"{path}: it is nested too deeply for a template") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    return Document(body, _lines(root))
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether a text could be nested beyond what libyaml survives; most cannot, by their shape."""
+    longest = max(map(len, text.splitlines()), default=0)
+    return text.count("[") + text.count("{") + longest > _DEEPEST_TEXT
+
+
+def _depth(text: str) -> int:
+    """Return how deep a text is nested, without libyaml's composer."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > DEEPEST:
+                break
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return deepest
+
+
+class _DepthError(ValueError):
+    """A document that is nested too deeply, or holds itself."""
+
+
+class _Values:
+    """Makes values of nodes; what is anchored once is one value, however often it is used."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+
+    def value(self, node: Node, depth: int) -> Any:
+        """Return the value of a node, with short-form functions in their long form."""
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if depth > DEEPEST:
+            raise _DepthError
+        known = self._made.get(id(node))
+        if known is None:
+            known = self._made[id(node)] = self._collection(node, depth)
+        return known
+
+    def _collection(self, node: Node, depth: int) -> Any:
+        found: Any
+        if isinstance(node, SequenceNode):
+            found = [self.value(item, depth + 1) for item in node.value]
+        elif isinstance(node, MappingNode):
+            found = {}
+            for key, value in node.value:
+                if key.tag == f"{_CORE}merge":
+                    found = {**self._merged(value, depth + 1), **found}
+                else:
+                    found[_key(key)] = self.value(value, depth + 1)
+        else:
+            found = None
+        return _function(node.tag, found) if node.tag[:1] == "!" else found
+
+    def _merged(self, node: Node, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for part in node.value if isinstance(node, SequenceNode) else [node]:
+            value = self.value(part, depth + 1)
+            if isinstance(value, dict):
+                found = {**value, **found}
+        return found
+
+
+def _key(node: Node) -> str:
+    # Keys are texts as they are written: an account in a mapping may begin with 0.
+    return str(node.value) if isinstance(node, ScalarNode) else f"line {node.start_mark.line + 1}"
+
+
+def _scalar(node: ScalarNode) -> Any:
+    text: str = node.value
+    tag = node.tag
+    if tag[:1] == "!":
+        return _function(tag, text)
+    kind = tag.removeprefix(_CORE)
+    if kind == "bool":
+        return text.lower() in _TRUE
+    if kind == "int":
+        return int(text) if _WHOLE.fullmatch(text) and text != "-0" else text
+    if kind == "float":
+        return _float(text)
+    return None if kind == "null" else text
+
+
+def _float(text: str) -> float | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if repr(number) == text else text
+
+
+def _function(tag: str, argument: Any) -> Mapping[str, Any]:
+    """Return the long form of a short-form function."""
+    name = tag[1:]
+    if name in _PLAIN_NAMES or name.startswith("Fn::"):
+        return {name: argument}
+    if name == "GetAtt" and isinstance(argument, str):
+        return {"Fn::GetAtt": argument.split(".", 1)}
+    return {f"Fn::{name}": argument}
+
+
+def _lines(root: Node | None) -> Mapping[str, int]:
+    if not isinstance(root, MappingNode):
+        return {}
+    return {
+        _key(key): key.start_mark.line + 1
+        for title, resources in root.value
+        if _key(title) == "Resources" and isinstance(resources, MappingNode)
+        for key, _ in resources.value
+    }

@@ -1,0 +1,106 @@
+"""The console command.
+
+ultracluster train recipes
+ultracluster train submit ENVIRONMENT RECIPE [--name NAME] [--dry-run] [--wait] [--unattended]
+ultracluster train check REQUEST.json [--environment ENVIRONMENT]
+ultracluster train status ENVIRONMENT [JOB] [--wait]
+ultracluster train logs ENVIRONMENT [JOB] [--follow]
+ultracluster train stop ENVIRONMENT [JOB]
+ultracluster train list ENVIRONMENT [--all]
+
+Exit status 0 where all is well, 1 where a request cannot be sent or a job has failed, 2 where it
+could not be found out (no such environment or job, no credentials), 130 where Ctrl-C ended the
+display; the job goes on.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+
+from ultracluster.environments import UsageError
+from ultracluster.exit_status import COULD_NOT_RUN
+
+VERBS: Final = ("submit", "status", "logs", "stop", "list")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    recipes = verbs.add_parser("recipes", help="show the recipes of this repository")
+    recipes.add_argument("recipe", nargs="*", help="a name, or the path of a Python file")
+    check = verbs.add_parser("check", help="check a CreateTrainingJob request without sending it")
+    check.add_argument("request", help="JSON file in the API's own names; - is standard input")
+    check.add_argument("--environment", help="judge it for this deployed environment, too")
+    submit = verbs.add_parser("submit", help="start a training job")
+    submit.add_argument("environment", help="a name, or the path of a Python file")
+    submit.add_argument("recipe", help="a name, or the path of a Python file")
+    submit.add_argument(
+        "--run",
+        dest="run_name",
+        metavar="NAME",
+        help="name that checkpoints are found by (the recipe's)",
+    )
+    submit.add_argument("--name", help="name of the job (environment, run and time)")
+    submit.add_argument("--image", help="tag in the environment's repository, or a URI")
+    submit.add_argument("--dry-run", action="store_true", help="print the request; send nothing")
+    submit.add_argument("--wait", action="store_true", help="follow the job until it ends")
+    submit.add_argument(
+        "--unattended",
+        action="store_true",
+        help="let the environment's state machine start it, and again where capacity lacks",
+    )
+    status = verbs.add_parser("status", help="show where a job is")
+    status.add_argument("--wait", action="store_true", help="follow the job until it ends")
+    logs = verbs.add_parser("logs", help="print what all hosts of a job write")
+    logs.add_argument("--follow", action="store_true", help="until the job ends")
+    logs.add_argument("--minutes", type=float, help="only the last so many minutes")
+    stop = verbs.add_parser("stop", help="stop a job; it has 120 s to write a checkpoint")
+    jobs = verbs.add_parser("list", help="list the environment's jobs, newest first")
+    jobs.add_argument("--all", action="store_true", help="also jobs of other names")
+    for each in (status, logs, stop, jobs):
+        each.add_argument("environment", help="a name, or the path of a Python file")
+    for each in (status, logs, stop):
+        each.add_argument("job", nargs="?", help="the newest of the environment's")
+    for each in (check, submit, status, logs, stop, jobs):
+        each.add_argument("--region", help="where it is, for an environment that has no file here")
+    for each in (recipes, check, submit, status, stop, jobs):
+        each.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Carry a verb out, and return the exit status."""
+    # Imported here: the command line imports this module, and boto3 takes its time.
+    from ultracluster.aws import CloudError  # noqa: PLC0415
+    from ultracluster.spec.loading import EnvironmentFileError  # noqa: PLC0415
+    from ultracluster.spec.problem import SpecError  # noqa: PLC0415
+    from ultracluster.train.actions import CARRIED_OUT  # noqa: PLC0415
+    from ultracluster.train.deployed import NotDeployedError  # noqa: PLC0415
+    from ultracluster.train.jobs import NoSuchJobError  # noqa: PLC0415
+    from ultracluster.train.request_file import RequestFileError  # noqa: PLC0415
+
+    try:
+        return CARRIED_OUT[arguments.verb](arguments, console)
+    except SpecError as error:
+        return _could_not(arguments, console, [str(problem) for problem in error.problems])
+    except (
+        EnvironmentFileError,
+        UsageError,
+        CloudError,
+        NotDeployedError,
+        NoSuchJobError,
+        RequestFileError,
+    ) as error:
+        return _could_not(arguments, console, [str(error.args[0])])
+
+
+def _could_not(arguments: argparse.Namespace, console: Console, reasons: Sequence[str]) -> int:
+    from ultracluster.train.display import as_json  # noqa: PLC0415
+
+    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    for reason in reasons:
+        faults.print(f"ERROR {reason}", markup=False)
+    if getattr(arguments, "json", False):
+        as_json(console, {"exit_status": COULD_NOT_RUN, "errors": list(reasons)})
+    return COULD_NOT_RUN

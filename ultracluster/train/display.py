@@ -1,0 +1,169 @@
+"""What is printed of recipes, requests and jobs."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ultracluster.spec.problem import Problem
+from ultracluster.spec.recipe import RecipeSpec
+from ultracluster.train.jobs import OVER, Line, is_over
+
+COLOURS: Final[Mapping[str, str]] = {
+    "Completed": "green",
+    "SUCCEEDED": "green",
+    "Failed": "bold red",
+    "FAILED": "bold red",
+    "Stopped": "yellow",
+    "ABORTED": "yellow",
+}
+HOSTS: Final = ("cyan", "magenta", "blue", "yellow", "green", "white")
+
+
+def line(console: Console, text: str, style: str | None = None) -> None:
+    """Print text as it is: a command that is broken over two lines cannot be copied."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+
+
+def as_json(console: Console, document: object) -> None:
+    """Print a document for a program; times are ISO 8601."""
+    text = json.dumps(document, indent=2, default=_plain)
+    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def row(problem: Problem) -> dict[str, object]:
+    """Return a problem for a program."""
+    return {"field": problem.field, "got": problem.got, "fix": problem.fix}
+
+
+def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
+    """Return what is about to run."""
+    cluster = recipe.cluster
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # an image that is cut cannot be copied
+    limits = request["StoppingCondition"]
+    for name, value in (
+        ("job", request["TrainingJobName"]),
+        ("model", f"{recipe.model.parameters / 1e9:,.2f} billion parameters"),
+        ("instances", f"{recipe.nodes:,} x {request['ResourceConfig']['InstanceType']}"),
+        ("accelerators", recipe.instance.accelerator.total(recipe.nodes)),
+        (
+            "partition groups",
+            f"{cluster.world // recipe.partition_size:,} of {recipe.partition_size:,}",
+        ),
+        ("engine", recipe.engine.kind),
+        ("image", request["AlgorithmSpecification"]["TrainingImage"]),
+        (
+            "checkpoints",
+            f"every {recipe.checkpoint.every_steps:,} steps, {recipe.checkpoint.place}",
+        ),
+        ("at most", duration(limits["MaxRuntimeInSeconds"])),
+    ):
+        table.add_row(Text(name, style="dim"), Text(str(value)))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    whole = int(seconds)
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    said = [f"{value} {unit}" for value, unit in parts if value]
+    return " ".join(said[:2]) or "0 s"
+
+
+def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> RenderableType:
+    """Return a job: where it is, how long each part took, and its metrics.
+
+    Args:
+        job: as SageMaker describes it.
+        now: the time that the part it is in has taken until.
+        moving: whether it is shown again and again, so that something may turn.
+    """
+    status = str(job["TrainingJobStatus"])
+    head = Table(show_header=False, box=None, pad_edge=False)
+    secondary = str(job.get("SecondaryStatus", ""))
+    words = status if secondary == status else f"{status}: {secondary}"
+    head.add_row(Text(str(job["TrainingJobName"])), Text(words, style=COLOURS.get(status, "cyan")))
+    parts: list[RenderableType] = [head]
+    if transitions := job.get("SecondaryStatusTransitions"):
+        mark: RenderableType = Spinner("dots") if moving else Text("…")
+        parts.append(_transitions(transitions, now, is_over(dict(job)), mark))
+    if metrics := job.get("FinalMetricDataList"):
+        shown = "  ".join(f"{each['MetricName']} {each['Value']:g}" for each in metrics)
+        parts.append(Text(shown))
+    if reason := job.get("FailureReason"):
+        parts.append(Text(str(reason), style="bold red"))
+    if pool := job.get("WarmPoolStatus"):
+        parts.append(Text(f"warm pool: {pool['Status']}"))
+    if artifacts := (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts"):
+        parts.append(Text(f"output: {artifacts}"))
+    return Group(*parts)
+
+
+def _transitions(
+    rows: Sequence[Mapping[str, Any]],
+    now: datetime,
+    ended: bool,  # noqa: FBT001 - said by its only caller
+    going: RenderableType,
+) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for index, each in enumerate(rows):
+        begin = moment(each["StartTime"])
+        end = moment(each["EndTime"]) if each.get("EndTime") else None
+        last = index == len(rows) - 1
+        # The end of a job takes no time, and nobody may have written when it was over.
+        over = last and end is None and str(each["Status"]) in OVER
+        took = "" if over else duration(((end or now) - begin).total_seconds())
+        done = Text("✓", style="green")
+        mark = going if last and not ended else done
+        table.add_row(
+            mark, Text(str(each["Status"])), Text(took), Text(str(each.get("StatusMessage", "")))
+        )
+    return table
+
+
+def moment(value: object) -> datetime:
+    """Return a time of an answer with its zone."""
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
+    """Return jobs, newest first."""
+    table = Table()
+    for name, side in (("job", "left"), ("status", "left"), ("began", "left"), ("took", "right")):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    for each in rows:
+        status = str(each["TrainingJobStatus"])
+        begin = moment(each["CreationTime"])
+        end = moment(each["TrainingEndTime"]) if each.get("TrainingEndTime") else now
+        table.add_row(
+            Text(str(each["TrainingJobName"])),
+            Text(str(each.get("SecondaryStatus") or status), style=COLOURS.get(status, "cyan")),
+            f"{begin:%Y-%m-%d %H:%M}",
+            duration((end - begin).total_seconds()),
+        )
+    return table
+
+
+def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
+    """Print a line of a host, in the host's colour."""
+    colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
+    text = Text()
+    text.append(f"{entry.at:%H:%M:%S} ", style="dim")
+    text.append(f"{entry.host} ", style=colour)
+    text.append(entry.text)
+    console.print(text, soft_wrap=True, highlight=False)
