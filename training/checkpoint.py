@@ -18,7 +18,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from training.agreement import everywhere
-from training.manifest import MANIFEST, committed, digest, faults, folder_of, read_manifest, seal
+from training.manifest import MANIFEST, committed, digest, folder_of, seal
 from training.problems import UserError
-
-Say = Callable[..., None]
+from training.restore import Say, restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,63 +244,11 @@ class Checkpoints:
             shutil.rmtree(folder_of(self.path, old), ignore_errors=True)
 
     def resume(self, state: dict[str, Tensor], model: dict[str, Any]) -> dict[str, Any] | None:
-        """Fill the state from the newest checkpoint that is whole.
-
-        A damaged one is reported, set aside under another name, and the one before it is tried.
-
-        Args:
-            state: Tensors to fill, laid out in any way.
-            model: The shape of the model, which the checkpoint's must equal.
-
-        Returns:
-            The manifest of the checkpoint, or None where there is none.
-
-        Raises:
-            UserError: If checkpoints exist but none is whole, or it is of another model.
-        """
-        steps: list[Any] = [committed(self.path) if self.rank == 0 else None]
-        dist.broadcast_object_list(steps, src=0, group=self.group)
-        for step in steps[0]:
-            folder = folder_of(self.path, step)
-            manifest, wrong = self._examine(folder)
-            if wrong:
-                self.say(
-                    "checkpoint-damaged",
-                    f"checkpoint {folder} is damaged: "
-                    f"{'; '.join(wrong[:3])}; falling back to the one before it",
-                    step=step,
-                )
-                if self.rank == 0:
-                    aside = folder.with_suffix(".damaged")
-                    shutil.rmtree(aside, ignore_errors=True)
-                    folder.rename(aside)
-                continue
-            _refuse_other_model(folder, manifest["facts"].get("model", model), model)
-            reader = FileSystemReader(folder)
-            load(state, storage_reader=reader, process_group=self.group)
-            self.newest = step
-            self.say("resume", f"resumed from {folder}", step=step)
-            return manifest
-        if steps[0]:
-            raise UserError(
-                f"checkpoint.path = {self.path}: none of its {len(steps[0])} checkpoints is whole; "
-                "restore one from its replica, or write another checkpoint.path to begin anew"
-            )
-        return None
-
-    def _examine(self, folder: Path) -> tuple[dict[str, Any], list[str]]:
-        """Return the manifest and the faults of all files, each looked at by one rank."""
-        wrong: list[str] = []
-        manifest: dict[str, Any] = {}
-        try:
-            manifest = read_manifest(folder)
-            mine = sorted(manifest["files"].items())[self.rank :: self.ranks]
-            wrong = faults(folder, mine, full=self.verify)
-        except ValueError as error:
-            wrong = [str(error)]
-        found: list[list[str]] = [[] for _ in range(self.ranks)]
-        dist.all_gather_object(found, wrong, group=self.group)
-        return manifest, sorted({fault for part in found for fault in part})
+        """Fill the state from the newest checkpoint that is whole; see `training.restore`."""
+        manifest = restored(self.path, self.group, state, model, verify=self.verify, say=self.say)
+        if manifest is not None:
+            self.newest = manifest["step"]
+        return manifest
 
 
 def _local(value: Tensor) -> Tensor:
@@ -320,14 +265,3 @@ def _cause(rank: int, error: BaseException) -> str:
     failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
     failed, (inner, *_) = next(iter(failures.items()))
     return f"rank {failed}: {_first_line(inner)}"
-
-
-def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
-    differing = [name for name in model if saved.get(name) != model[name]]
-    if differing:
-        lines = [
-            f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
-            f"{saved.get(name)!r}, or another checkpoint.path"
-            for name in differing
-        ]
-        raise UserError("\n".join(lines))

@@ -6,15 +6,26 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
-import difflib
 import math
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
+from training.overrides import overridden
 from training.problems import Problem, UserError, choices, divisors
+
+
+def below(part: str, values: object, **least: int) -> Iterator[Problem]:
+    """Yield each value of a part that is below the least one that it may have."""
+    for name, lowest in least.items():
+        if getattr(values, name) < lowest:
+            yield Problem(
+                f"{part}.{name}",
+                getattr(values, name),
+                f"must be at least {lowest}",
+                f"write {lowest} or more",
+            )
+
 
 MULTIPLE_FOR_TENSOR_CORES = 8
 """Matrix sizes in bf16 that are no multiple of this miss the tensor cores (16 bytes; NVIDIA's
@@ -42,10 +53,10 @@ class ModelSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be."""
-        for name in ("layers", "width", "heads", "vocabulary", "sequence"):
-            if getattr(self, name) < 1:
-                yield Problem(f"model.{name}", getattr(self, name), "must be positive", "write 1+")
-                return
+        low = list(below("model", self, layers=1, width=1, heads=1, vocabulary=1, sequence=1))
+        if low:
+            yield from low
+            return
         if self.width % self.heads:
             near = [n for n in divisors(self.width) if n <= 2 * self.heads]
             yield Problem(
@@ -82,9 +93,7 @@ class DataSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be."""
-        for name in ("global_batch", "micro_batch", "validation_sequences"):
-            if getattr(self, name) < 1:
-                yield Problem(f"data.{name}", getattr(self, name), "must be positive", "write 1+")
+        yield from below("data", self, global_batch=1, micro_batch=1, validation_sequences=1)
         if self.validation_every and not self.validation_path:
             yield Problem(
                 "data.validation_every",
@@ -114,14 +123,7 @@ class ParallelSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be; what needs the world size is in `training.mesh`."""
-        for name, least in (("partition_size", 1), ("tensor_parallel", 1), ("gpus_per_node", 0)):
-            if getattr(self, name) < least:
-                yield Problem(
-                    f"parallel.{name}",
-                    getattr(self, name),
-                    f"must be at least {least}",
-                    f"write {least} or more",
-                )
+        yield from below("parallel", self, partition_size=1, tensor_parallel=1, gpus_per_node=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +147,7 @@ class NumericsSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be."""
-        if self.checkpoint_every < 0:
-            yield Problem(
-                "numerics.checkpoint_every",
-                self.checkpoint_every,
-                "counts blocks",
-                "write 0 (never), 1 (every block) or more",
-            )
-        if self.loss_chunks < 1:
-            yield Problem("numerics.loss_chunks", self.loss_chunks, "counts parts", "write 1+")
+        yield from below("numerics", self, checkpoint_every=0, loss_chunks=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,14 +238,7 @@ class RunSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be."""
-        for name, least in (("steps", 1), ("print_every", 1), ("seed", 0), ("peak_tflops", 0)):
-            if getattr(self, name) < least:
-                yield Problem(
-                    f"run.{name}",
-                    getattr(self, name),
-                    f"must be at least {least}",
-                    f"write {least} or more",
-                )
+        yield from below("run", self, steps=1, print_every=1, seed=0, peak_tflops=0)
         if self.seed > LARGEST_SEED:
             yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
         if not math.isfinite(self.peak_tflops):
@@ -303,49 +290,4 @@ class Settings:
         Raises:
             UserError: If a name does not exist or a text is not of its type.
         """
-        parts: dict[str, dict[str, object]] = {}
-        for name, text in changes.items():
-            part, _, leaf = name.partition(".")
-            known = typing.get_type_hints(type(getattr(self, part, None)))
-            if not is_dataclass(getattr(self, part, None)) or leaf not in known:
-                names = [
-                    f"{p.name}.{f.name}"
-                    for p in fields(self)
-                    for f in fields(getattr(self, p.name))
-                ]
-                last = leaf or part
-                near = [n for n in names if n.endswith(f".{last}")]
-                near = near or [n for n in names if n.startswith(f"{name}.")]
-                near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-                hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
-                raise UserError(f"--set {name}={text}: no such setting; {hint}")
-            parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
-        changed: dict[str, Any] = {
-            part: replace(getattr(self, part), **values) for part, values in parts.items()
-        }
-        return replace(self, **changed)
-
-
-def parse(name: str, text: str, kind: Any) -> object:
-    """Return the value of the given type that a text stands for.
-
-    Raises:
-        UserError: If it stands for none.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        if text in arguments:
-            return text
-        raise UserError(f"--set {name}={text}: no such choice; write {' or '.join(arguments)}")
-    if origin is types.UnionType:
-        return None if text in {"", "none", "None"} else parse(name, text, arguments[0])
-    if origin is tuple:
-        return tuple(parse(name, part, arguments[0]) for part in text.split(","))
-    if kind is bool:
-        if text.lower() in {"true", "false"}:
-            return text.lower() == "true"
-        raise UserError(f"--set {name}={text}: is yes or no; write true or false")
-    try:
-        return kind(text)
-    except ValueError:
-        raise UserError(f"--set {name}={text}: is not of type {kind.__name__}") from None
+        return overridden(self, changes)
