@@ -14,7 +14,7 @@ from training.launch.findings import Finding
 from training.launch.library import Library
 from training.launch.machine import Machine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def texts(report: Report) -> list[str]:

@@ -15,7 +15,7 @@ from training.image import build
 from training.image.page import page
 from training.launch.inventory import differences, main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "training/image/Dockerfile").read_text()
 LOCK = build.lock()
 SHELL = sorted([ROOT / ".ci" / "run", *ROOT.glob("*/**/*.sh"), *ROOT.glob("*/**/*.sbatch")])

@@ -17,7 +17,7 @@ from training.launch.sagemaker import environment, run
 from training.launch.sagemaker_job import Cluster, JobError, command, numbered, plain, setting
 from training.recipes import find
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def config(root: Path, hyperparameters: dict[str, str], **resources: object) -> Path:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 SYSTEM_PATH: Final = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
 NODES: Final = ("n1", "n2", "n3", "n4")
 SPARE: Final = ("n5", "n6", "n7")
