@@ -43,7 +43,7 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("slurm", "training")
+TOGETHER: Final = ("training/slurm", "training")
 """Folders whose tests keep one process busy at a time: they start many of their own."""
 
 
@@ -55,7 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
     """Hand a file to one of several processes as a whole: its tests share what they set up."""
     for item in items:
         place = item.path.relative_to(HERE)
-        group = place.parts[0] if place.parts[0] in TOGETHER else str(place)
+        folder = place.parent.as_posix()
+        group = folder if folder in TOGETHER else str(place)
         item.add_marker(pytest.mark.xdist_group(group))
 
 
