@@ -42,7 +42,7 @@ def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
     Changes belong together where they make the same edit with the same danger, and where one
     follows from the other (`Change.caused_by`). Each change is in exactly one group.
     """
-    by_place = {(c.stack, c.resource, c.property): c for c in changes}
+    by_place = {Difference(c.stack, c.resource, c.property): c for c in changes}
     groups: dict[object, list[Change]] = {}
     for change in changes:
         groups.setdefault(_key(_root(change, by_place)), []).append(change)
@@ -56,11 +56,11 @@ def grouped(changes: Sequence[Change]) -> tuple[Group, ...]:
     )
 
 
-def _root(change: Change, by_place: Mapping[tuple[str, str, str], Change]) -> Change:
+def _root(change: Change, by_place: Mapping[Difference, Change]) -> Change:
     """Return the change from which another follows, itself where it follows from none."""
     seen = {id(change)}
     while change.caused_by is not None:
-        found = by_place.get(tuple(change.caused_by))
+        found = by_place.get(change.caused_by)
         if found is None or id(found) in seen:
             break
         seen.add(id(found))
