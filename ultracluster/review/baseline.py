@@ -12,22 +12,22 @@ from typing import Any, Final
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import GOLDEN, ROOT, Subject, SubjectError, expanded
 from ultracluster.templates.document import UnreadableError, read
+from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
 NONE: Final = "none"
-Bodies = Mapping[str, Mapping[str, Any]]
 Fetch = Callable[[str], Mapping[str, Any] | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Templates as they were, by the name of their stack."""
+    """Templates as they were, each with the name of its stack."""
 
-    words: str
-    """What they are, for a reader."""
-    bodies: Bodies
+    title: str
+    """What they are, for a reader: `the golden templates`."""
+    templates: Sequence[Template]
 
 
 def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -> Baseline | None:
@@ -62,12 +62,12 @@ def _golden(subject: Subject) -> Baseline:
         raise SubjectError(
             f"--baseline golden: {subject.title} has none; write a path or a revision"
         )
-    bodies = {_stack(str(name), file.name): json.loads(file.read_text()) for file in files}
-    return Baseline("the golden templates", bodies)
+    templates = [_golden_template(str(name), file.name, file.read_text()) for file in files]
+    return Baseline("the golden templates", templates)
 
 
-def _stack(environment: str, file: str) -> str:
-    return f"{environment}-{file.removesuffix(SUFFIX)}"
+def _golden_template(environment: str, file: str, text: str) -> Template:
+    return Template(f"{environment}-{file.removesuffix(SUFFIX)}", json.loads(text))
 
 
 def _revision(revision: str, subject: Subject) -> Baseline:
@@ -95,16 +95,16 @@ def _revision(revision: str, subject: Subject) -> Baseline:
     files = [line for line in listed.splitlines() if line.endswith(SUFFIX)]
     if not files:
         raise SubjectError(f"--baseline {revision}: it has no golden templates of {name}")
-    bodies = {
-        _stack(name, Path(file).name): json.loads(ask("show", f"{commit.strip()}:{file}") or "{}")
+    templates = [
+        _golden_template(name, Path(file).name, ask("show", f"{commit.strip()}:{file}") or "{}")
         for file in files
-    }
-    return Baseline(f"the golden templates of {revision} ({commit.strip()[:10]})", bodies)
+    ]
+    return Baseline(f"the golden templates of {revision} ({commit.strip()[:10]})", templates)
 
 
 def _revision_of_files(git: str, revision: str, subject: Subject) -> Baseline:
     """Return the given files as a revision of their own repositories has them."""
-    bodies: dict[str, Mapping[str, Any]] = {}
+    templates: list[Template] = []
     for template in subject.templates:
         file = Path(template.file or "").resolve()
 
@@ -124,10 +124,10 @@ def _revision_of_files(git: str, revision: str, subject: Subject) -> Baseline:
             )
         text = ask("show", f"{commit.strip()}:./{file.name}")
         if text is not None:
-            bodies[subject.titles[template.name]] = _parsed(revision, file, text)
-    if not bodies:
+            templates.append(Template(template.name, _parsed(revision, file, text)))
+    if not templates:
         raise SubjectError(f"--baseline {revision}: it has none of the given files")
-    return Baseline(f"the same files of {revision}", bodies)
+    return Baseline(f"the same files of {revision}", templates)
 
 
 def _parsed(revision: str, file: Path, text: str) -> Mapping[str, Any]:
@@ -152,17 +152,18 @@ def _files(path: Path, subject: Subject) -> Baseline:
             body = read(path).body
         except UnreadableError as error:
             raise SubjectError(f"--baseline {error}") from None
-        return Baseline(str(path), {next(iter(subject.titles.values())): body})
+        return Baseline(str(path), [Template(subject.templates[0].name, body)])
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")
-    wanted = list(subject.titles.values())
-    bodies = {
-        _alike(template.stack_name or template.name, wanted): template.body
+    wanted = [template.name for template in subject.templates]
+    found = {
+        template.name: _alike(template.stack_name or template.name, wanted)
         for template in sources.templates
     }
-    return Baseline(str(path), bodies)
+    sources.rename(found)
+    return Baseline(str(path), sources.templates)
 
 
 def _alike(name: str, wanted: Sequence[str]) -> str:
@@ -176,7 +177,6 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
-    found = {title: fetch(title) for title in subject.titles.values()}
-    return Baseline(
-        "what is deployed", {title: body for title, body in found.items() if body is not None}
-    )
+    bodies = {template.name: fetch(template.name) for template in subject.templates}
+    templates = [Template(name, body) for name, body in bodies.items() if body is not None]
+    return Baseline("what is deployed", templates)

@@ -1,9 +1,8 @@
 """Changes of one cause stand together, and each change stands in one group."""
 
 from tests.review.changes.planted import LUSTRE
-from tests.review.goldens import edited, golden, put
+from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.groups import grouped
 
 
