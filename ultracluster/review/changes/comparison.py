@@ -33,10 +33,9 @@ def changes(before: ResolvedTemplates, after: ResolvedTemplates) -> tuple[Change
         One line for each difference, and one for each consequence elsewhere (`caused_by`). Empty
         where nothing but the order of sets differs.
     """
-    if bodies(before) == bodies(after):
-        return ()
-    comparison = _Comparison(update(before, after))
-    lines = [*comparison.changes(), *of_sections(before, after)]
+    lines = list(of_sections(before, after))
+    if bodies(before) != bodies(after):
+        lines += _Comparison(update(before, after)).changes()
     return tuple(sorted(lines, key=_order))
 
 

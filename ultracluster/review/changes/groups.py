@@ -15,6 +15,8 @@ from ultracluster.templates.reading import shown
 
 LONGEST: Final = 60
 """Characters of a value that a cause quotes; of a longer one it says only that it changes."""
+FOLLOWED: Final = ("Parameters", "Mappings", "Conditions", "Outputs")
+"""Sections whose values are used at resources."""
 RETENTION: Final = ("@DeletionPolicy", "@UpdateReplacePolicy")
 """Attributes that CDK's removal policy sets together."""
 
@@ -72,9 +74,12 @@ def _key(change: Change) -> object:
     """Return what is equal for all changes of one cause."""
     if change.caused_by is not None:
         return change.caused_by
-    if change.resource_type is None:
+    if change.resource in FOLLOWED:
         # What a section's values become at resources is told by the section as a whole.
         return Difference(change.stack, change.resource, "")
+    if change.resource_type is None:
+        values = canonical(change.before), canonical(change.after)
+        return change.resource, change.property, *values, change.worst
     if not change.property:
         return _verb(change), change.resource_type, change.worst
     if change.property in RETENTION:
@@ -93,7 +98,8 @@ def _cause(changes: Sequence[Change]) -> str:
     first = changes[0]
     if first.caused_by is not None or first.resource_type is None:
         section = (first.caused_by or first).resource
-        return f"{section} of {(first.caused_by or first).stack}"
+        stacks = ", ".join(_unique((change.caused_by or change).stack for change in changes))
+        return f"{section} of {stacks}"
     if not first.property:
         return f"{first.resource_type} {_verb(first)}"
     names = " and ".join(_unique(c.property.removeprefix("@") for c in changes))

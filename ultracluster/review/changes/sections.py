@@ -6,9 +6,10 @@ from typing import Any, Final
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
-from ultracluster.review.changes.sources import EXPORTS, PARAMETERS
+from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
 from ultracluster.review.changes.update import bodies
 from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
 MACROS: Final = "a macro or transform rewrites the template at deployment"
@@ -44,6 +45,7 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
     """Yield a line for each difference outside of resources."""
     exports = _Exports(before), _Exports(after)
     olds, news = bodies(before), bodies(after)
+    yield from _protection(before.templates, after.templates)
     for stack in {**olds, **news}:
         old, new = olds.get(stack), news.get(stack)
         for section in sorted({*(old or {}), *(new or {})} - {"Resources"}, key=str):
@@ -61,6 +63,22 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
                         yield _output(stack, str(name), *sides, exports)
                     else:
                         yield from _parameter(stack, str(name), *sides)
+
+
+def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -> Iterator[Change]:
+    """Yield a line for each stack whose termination protection is switched, where both tell it."""
+    for stack in before.keys() & after.keys():
+        was, now = before[stack].protected, after[stack].protected
+        if was is None or now is None or was is now:
+            continue
+        place = Difference(stack, "TerminationProtection", "")
+        if now:
+            what = f"CloudFormation refuses to delete the stack {stack} from now on"
+            yield _line(place, Danger.HARMLESS, (what, TERMINATION), (was, now))
+        else:
+            what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
+            instead = "keep termination_protection=True"
+            yield _line(place, Danger.LOOSENS_SECURITY, (what, TERMINATION), (was, now), instead)
 
 
 def _line(
