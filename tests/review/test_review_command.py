@@ -12,9 +12,9 @@ from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import ref, resource
 from ultracluster.catalogue.prices import on_demand, price
 from ultracluster.cli import main
+from ultracluster.model.traffic import Traffic, merged
 from ultracluster.review import command
 from ultracluster.review.baseline import baseline
-from ultracluster.review.security.traffic import Traffic, merged
 from ultracluster.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
 from ultracluster.review.subject import SubjectError, of_files
 

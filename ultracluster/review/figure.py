@@ -6,12 +6,12 @@ from typing import Final
 
 from ultracluster.catalogue.lustre import PORTS
 from ultracluster.model.model import Model
+from ultracluster.model.traffic import Traffic
 from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.outline import Item, outline
 from ultracluster.review.drawing.picture import svg, svgs
 from ultracluster.review.drawing.subnets import Context
 from ultracluster.review.security.matrix import Matrix, matrix
-from ultracluster.review.security.traffic import Traffic
 from ultracluster.review.topology.model import FileSystem, Nodes, NotKnown, Topology
 from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.survey import survey

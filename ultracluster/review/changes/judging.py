@@ -9,11 +9,11 @@ from ultracluster.review.changes import (  # noqa: F401  (their rules register t
     hyperpod,
     lustre,
     nodes,
-    passages,
     permissions,
     presence,
     retention,
     routes,
+    security_group_rules,
     services,
     settings,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.model.security_groups import ANYWHERE
+from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.sources import ENDPOINTS, PRICES, ROUTES
 from ultracluster.review.changes.update import Side

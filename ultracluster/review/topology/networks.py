@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
+from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.topology.model import (
     Endpoint,
     FileSystem,
@@ -24,7 +25,6 @@ from ultracluster.templates.resolved import Place
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"
-ANYWHERE: Final = ("0.0.0.0/0", "::/0")
 WAYS: Final = {
     "GatewayId": "internet gateway",
     "NatGatewayId": "NAT",
