@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from ultracluster.spec.problem import choices
 
 
 class UnknownInstanceTypeError(LookupError):
     """An instance type that the catalogue does not hold; says why, and names the nearest."""
+
+    def __init__(self, name: str) -> None:
+        data, self.lacks = _data(), None
+        if name in data["no_efa"]:
+            self.lacks = "efa"
+        elif name in data["efa_without_accelerator"]:
+            self.lacks = "accelerator"
+        super().__init__(_why_unknown(name, self.lacks))
+
+    lacks: Literal["efa", "accelerator"] | None
+    """What EC2's type of that name does not have; None where no such type is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +142,7 @@ def find(name: str) -> InstanceType:
     """
     entry = _data()["instances"].get(name)
     if entry is None:
-        raise UnknownInstanceTypeError(_why_unknown(name))
+        raise UnknownInstanceTypeError(name)
     accelerator, cards = entry["accelerator"], entry["network_cards"]
     return InstanceType(
         name=name,
@@ -168,14 +179,14 @@ def find(name: str) -> InstanceType:
     )
 
 
-def _why_unknown(name: str) -> str:
+def _why_unknown(name: str, lacks: str | None) -> str:
     plain = name.strip().lower().removeprefix("ml.")
     near = difflib.get_close_matches(plain, names(), n=1, cutoff=0.75)
     family = [known for known in names() if known.split(".")[0] == name.split(".", maxsplit=1)[0]]
-    if name in _data()["no_efa"]:
+    if lacks == "efa":
         choice = family or ["p4d.24xlarge"]
         return f"it has no Elastic Fabric Adapter; write {choices(choice)}"
-    if name in _data()["efa_without_accelerator"]:
+    if lacks == "accelerator":
         return "it has EFA but no accelerator to train on; write p4d.24xlarge"
     if near or family:
         return f"EC2 has no such accelerated type with EFA; write {choices(near or family)}"
