@@ -13,7 +13,7 @@ def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every sentence of the catalogue is another one."""
     made = Problem.__init__
 
-    def other_words(self: Problem, field: str, got: object, fix: str, *rest: object, **more: str):
+    def other_words(self: Problem, field: str, got: object, _fix: str, *rest: object, **more: str):
         made(self, field, got, "please correct this value", *rest, **more)
 
     monkeypatch.setattr(Problem, "__init__", other_words)
