@@ -113,8 +113,8 @@ def test_a_git_revision_is_a_baseline():
 
     found = baseline(revision, subject)
     assert found is not None
-    assert sorted(found.bodies) == sorted(subject.titles.values())
-    assert revision[:10] in found.words
+    assert sorted(t.name for t in found.templates) == sorted(t.name for t in subject.templates)
+    assert revision[:10] in found.title
 
 
 def test_a_revision_of_somebody_s_own_repository_is_a_baseline(tmp_path: Path):
@@ -151,7 +151,7 @@ def test_what_is_deployed_is_a_baseline():
 
     found = baseline("deployed", subject, lambda n: body if n == "dev-Network" else None)
     assert found is not None
-    assert list(found.bodies) == ["dev-Network"]
+    assert [template.name for template in found.templates] == ["dev-Network"]
     with pytest.raises(SubjectError, match="credentials"):
         baseline("deployed", subject)
 

@@ -13,11 +13,13 @@ from tests.rules.cluster_templates import CLUSTER, ref, resource
 from ultracluster.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
 from ultracluster.review.figure import Figure, figure
 from ultracluster.review.topology.model import NotKnown, Placement, Reservation
+from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template
 
 
 def drawn(resources: dict[str, Any]) -> Figure:
-    return figure([Template("t", {"Resources": resources})], {"t": "t"}, {}, "us-east-1", 1)
+    template = Template("t", {"Resources": resources})
+    return figure(resolved_group([template], {}, "us-east-1"), 1)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def test_a_choice_that_templates_leave_open_is_said():
             "Extra": {"Type": "AWS::S3::Bucket", "Condition": "IsBig"},
         },
     }
-    figure_ = figure([Template("t", body)], {"t": "t"}, {}, "us-east-1", 1)
+    figure_ = figure(resolved_group([Template("t", body)], {}, "us-east-1"), 1)
 
     assert "Drawn with IsBig is true" in figure_.svg
     assert any(store.name == "Extra" for store in figure_.topology.stores)

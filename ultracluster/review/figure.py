@@ -1,6 +1,6 @@
 """One group of templates that are deployed together, as pictures and as a security matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,9 +16,7 @@ from ultracluster.review.topology.model import FileSystem, Nodes, NotKnown, Topo
 from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.survey import survey
 from ultracluster.templates.reading import Key
-from ultracluster.templates.resolution import resolve
-from ultracluster.templates.resolved import Variant
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import ResolvedGroup
 
 LUSTRE: Final = tuple(Traffic("tcp", first, last) for first, last in PORTS)
 NFS: Final = (Traffic("tcp", 2049, 2049),)
@@ -38,22 +36,14 @@ class Figure:
     mermaid: str
     words: Item
     matrix: Matrix
-    variants: Sequence[Variant]
 
 
-def figure(
-    templates: Sequence[Template],
-    titles: Mapping[str, str],
-    parameters: Mapping[str, str],
-    region: str | None,
-    number: int,
-) -> Figure:
+def figure(group: ResolvedGroup, number: int) -> Figure:
     """Return the figure of templates that belong together."""
-    variants = resolve(templates, parameters=parameters, region=region)
-    variant = max(variants, key=lambda each: len(each.resources))
+    variant = max(group.variants, key=lambda each: len(each.resources))
     called, model = Names(variant.resources), Model(variant)
-    names = [titles[template.name] for template in templates]
-    topology = survey(names, variants)
+    names = [template.name for template in group.templates]
+    topology = survey(names, group.variants)
     found = matrix(model, called)
     context = Context(topology.fabrics, lambda n, f: mount(found, n, f), called.key)
     return Figure(
@@ -64,7 +54,6 @@ def figure(
         mermaid=mermaid(topology, context),
         words=outline(topology, context),
         matrix=found,
-        variants=variants,
     )
 
 

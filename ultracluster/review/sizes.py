@@ -4,7 +4,7 @@ Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts
 has them (2026-11-23); a test holds both equal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,11 +48,11 @@ class Size:
         ]
 
 
-def sizes(templates: Sequence[Template], titles: Mapping[str, str]) -> list[Size]:
+def sizes(templates: Sequence[Template]) -> list[Size]:
     """Return the sizes of templates, as they lie in their files."""
     return [
         Size(
-            name=titles[template.name],
+            name=template.name,
             file=template.file or "",
             bytes=Path(template.file).stat().st_size if template.file else 0,
             resources=_count(template, "Resources"),

@@ -91,3 +91,12 @@ class Variant:
     """What was resolved, by name: for what a template has as a whole."""
     incomplete: str | None = None
     """Where there are more variants than are looked at: how many, as a sentence."""
+
+
+@dataclass(frozen=True)
+class ResolvedGroup:
+    """Templates that are deployed together, and every variant of them."""
+
+    templates: tuple[Template, ...]
+    variants: tuple[Variant, ...]
+    """At least one."""

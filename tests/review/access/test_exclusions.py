@@ -3,9 +3,8 @@
 import pytest
 
 from tests.review.access.test_statements import may, of, role
-from ultracluster.review.access.statements import escalations, statements
+from tests.review.goldens import changes, escalations, statements
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 ANY_ROLE = may("iam:PassRole", "ec2:RunInstances", "lambda:CreateFunction", "lambda:InvokeFunction")
 PROVIDER = "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com"

@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.review.goldens import golden
+from tests.review.goldens import escalations, golden, resolved, statements
 from ultracluster.review.access.escalation_paths import ways as ways_known
 from ultracluster.review.access.levels import level, matching
 from ultracluster.review.access.policies import read
 from ultracluster.review.access.statement import Level
-from ultracluster.review.access.statements import escalations, statements, variants
 
 TRUST = {
     "Statement": [
@@ -334,7 +333,7 @@ def test_malformed_policies_are_no_stack_trace():
     }
     assert statements({"S": {"Resources": broken}})
     assert escalations({"S": {"Resources": broken}}) == ()
-    assert [len(read(r)) for r in variants({"S": {"Resources": broken}}, None)] == [3]
+    assert [len(read(v.resources)) for v in resolved({"S": {"Resources": broken}}).variants] == [3]
 
 
 def test_the_ways_are_made_of_actions_that_exist():

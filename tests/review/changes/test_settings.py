@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.review.goldens import edited, golden, put
+from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 RESOURCES: dict[str, dict[str, Any]] = {
     "Batch": {

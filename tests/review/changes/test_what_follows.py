@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from tests.review.goldens import drop, edited, golden, logical_id, put
+from tests.review.goldens import changes, drop, edited, golden, logical_id, put
 from ultracluster.review.changes.change import Danger, Difference
-from ultracluster.review.changes.comparison import changes
 
 
 def stack(resources, **sections):

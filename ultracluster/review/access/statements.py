@@ -1,11 +1,11 @@
 """Every IAM statement of given templates, in plain words.
 
-for statement in statements({"Storage": template}):
+for statement in statements(resolved.variants):
     print(statement.sentence, statement.marks)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ultracluster.review.access import escalation
 from ultracluster.review.access.grants import listed, token
@@ -29,48 +29,32 @@ from ultracluster.review.access.sentences import (
     sentence,
 )
 from ultracluster.review.access.statement import Escalation, Level, Mark, Statement
-from ultracluster.templates.resolution import resolve
-from ultracluster.templates.resolved import Link, ResolvedResource
-from ultracluster.templates.template import Template
-
-Templates = Mapping[str, Mapping[str, Any]]
-MOST_VARIANTS: Final = 4
+from ultracluster.templates.resolved import Link, ResolvedResource, Variant
 
 
-def statements(templates: Templates, *, region: str | None = None) -> tuple[Statement, ...]:
+def statements(variants: Iterable[Variant]) -> tuple[Statement, ...]:
     """Return every statement of every policy, in the order of the templates.
 
-    Args:
-        templates: by the name of their stack, with long-form functions.
-        region: where they go, if the templates do not say it.
-
-    Returns:
-        What stands in only some of the variants that open conditions make is there once.
+    What stands in only some of the variants is there once.
     """
     found: dict[tuple[str, str, str, str], Statement] = {}
-    for resources in variants(templates, region):
-        reader = _Reader(resources)
+    for variant in variants:
+        reader = _Reader(variant.resources)
         for statement in reader.statements():
             key = (statement.stack, statement.resource, statement.property, statement.sentence)
             found.setdefault(key, statement)
     return tuple(found.values())
 
 
-def escalations(templates: Templates, *, region: str | None = None) -> tuple[Escalation, ...]:
+def escalations(variants: Iterable[Variant]) -> tuple[Escalation, ...]:
     """Return every way from what the templates allow to more, the widest first."""
     found: dict[tuple[str, str, str, tuple[str, ...]], Escalation] = {}
-    for resources in variants(templates, region):
+    for variant in variants:
+        resources = variant.resources
         for each in escalation.find(resources, read_identities(resources, read(resources))):
             found.setdefault((each.stack, each.resource, each.name, each.towards), each)
     order = ("high", "medium", "low")
     return tuple(sorted(found.values(), key=lambda e: (order.index(e.severity), e.who, e.name)))
-
-
-def variants(templates: Templates, region: str | None) -> Iterator[Sequence[ResolvedResource]]:
-    """Yield the resources of the templates under each choice of their open conditions."""
-    given = [Template(name, body) for name, body in templates.items() if isinstance(body, Mapping)]
-    for variant in resolve(given, parameters={}, region=region)[:MOST_VARIANTS]:
-        yield variant.resources
 
 
 class _Reader:

@@ -15,8 +15,9 @@ from ultracluster.review.changes.defaults import renamed
 from ultracluster.review.changes.difference import Path, Unit, between, dotted, of_resources
 from ultracluster.review.changes.judging import coming, going, judged
 from ultracluster.review.changes.sections import of_sections
-from ultracluster.review.changes.update import Key, Moment, Update, update
+from ultracluster.review.changes.update import Key, Moment, Update, bodies, update
 from ultracluster.review.changes.verdict import Site, Verdict, differs, missing
+from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.texts import identity
 
 DESTROYED: Final = (
@@ -25,34 +26,17 @@ DESTROYED: Final = (
 )
 
 
-def changes(
-    before: Mapping[str, Mapping[str, Any]],
-    after: Mapping[str, Mapping[str, Any]],
-    *,
-    region: str | None = None,
-) -> tuple[Change, ...]:
+def changes(before: ResolvedTemplates, after: ResolvedTemplates) -> tuple[Change, ...]:
     """Return every change between two sets of templates, the worst first.
-
-    Args:
-        before: templates by the name of their stack, with long-form functions (`Fn::Sub`).
-        after: the same of what is to be deployed.
-        region: where they go, for what differs by Region; any Region that has a type otherwise.
 
     Returns:
         One line for each difference, and one for each consequence elsewhere (`caused_by`). Empty
         where nothing but the order of sets differs.
     """
-    old = {str(name): _template(body) for name, body in before.items()}
-    new = {str(name): _template(body) for name, body in after.items()}
-    if old == new:
-        return ()
-    comparison = _Comparison(update(old, new, region))
-    lines = [*comparison.changes(), *of_sections(old, new)]
+    lines = list(of_sections(before, after))
+    if bodies(before) != bodies(after):
+        lines += _Comparison(update(before, after)).changes()
     return tuple(sorted(lines, key=_order))
-
-
-def _template(body: Any) -> Mapping[str, Any]:
-    return body if isinstance(body, Mapping) else {}
 
 
 def _order(change: Change) -> tuple[object, ...]:
@@ -255,12 +239,13 @@ def _related(one: Path, other: Path) -> bool:
 
 def _origin(given: Update, stack: str) -> Difference:
     """Return where a value that is written as before gets its new value from."""
+    before, after = bodies(given.before), bodies(given.after)
     for section in ("Parameters", "Mappings", "Conditions"):
-        sides = [side.get(stack, {}).get(section) for side in (given.before, given.after)]
+        sides = [side.get(stack, {}).get(section) for side in (before, after)]
         if sides[0] != sides[1]:
             return Difference(stack, section, "")
-    for other in given.after:
-        if given.before.get(other) != given.after.get(other) and other != stack:
+    for other in after:
+        if before.get(other) != after.get(other) and other != stack:
             return Difference(other, "Outputs", "")
     return Difference(stack, "Resources", "")
 
@@ -272,7 +257,7 @@ def _change(given: Update, place: Difference, line: _Line) -> Change:
         dangers = tuple(danger for danger in dangers if danger is not Danger.HARMLESS)
         verdicts = [verdict for verdict in verdicts if verdict.danger is not Danger.HARMLESS]
     raw = line.after if isinstance(line.after, Mapping) else {}
-    if place.stack not in given.after:
+    if place.stack not in given.after.templates:
         verdicts = [v._replace(why=f"{v.why}; {DESTROYED}") for v in verdicts]
     found = line.site.new or line.site.old
     kind = found.resource_type if found else str(raw.get("Type", "")) or None

@@ -6,9 +6,9 @@ from typing import Any, Final
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
-from ultracluster.review.changes.sources import EXPORTS, PARAMETERS
-from ultracluster.review.changes.update import Templates
-from ultracluster.templates.stacks import Stacks
+from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
+from ultracluster.review.changes.update import bodies
+from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
@@ -41,11 +41,13 @@ SECTIONS: Final[Mapping[str, tuple[Danger, str, str]]] = {
 }
 
 
-def of_sections(before: Templates, after: Templates) -> Iterator[Change]:
+def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
     """Yield a line for each difference outside of resources."""
     exports = _Exports(before), _Exports(after)
-    for stack in {**before, **after}:
-        old, new = before.get(stack), after.get(stack)
+    olds, news = bodies(before), bodies(after)
+    yield from _protection(before.templates, after.templates)
+    for stack in {**olds, **news}:
+        old, new = olds.get(stack), news.get(stack)
         for section in sorted({*(old or {}), *(new or {})} - {"Resources"}, key=str):
             was, now = (side.get(section) if side else None for side in (old, new))
             entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
@@ -61,6 +63,22 @@ def of_sections(before: Templates, after: Templates) -> Iterator[Change]:
                         yield _output(stack, str(name), *sides, exports)
                     else:
                         yield from _parameter(stack, str(name), *sides)
+
+
+def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -> Iterator[Change]:
+    """Yield a line for each stack whose termination protection is switched, where both tell it."""
+    for stack in before.keys() & after.keys():
+        was, now = before[stack].protected, after[stack].protected
+        if was is None or now is None or was is now:
+            continue
+        place = Difference(stack, "TerminationProtection", "")
+        if now:
+            what = f"CloudFormation refuses to delete the stack {stack} from now on"
+            yield _line(place, Danger.HARMLESS, (what, TERMINATION), (was, now))
+        else:
+            what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
+            instead = "keep termination_protection=True"
+            yield _line(place, Danger.LOOSENS_SECURITY, (what, TERMINATION), (was, now), instead)
 
 
 def _line(
@@ -94,12 +112,12 @@ def _section(stack: str, section: str, was: Any, now: Any) -> Change:
 class _Exports:
     """Who exports and who imports what."""
 
-    def __init__(self, templates: Templates) -> None:
-        stacks = Stacks([Template(name, body) for name, body in templates.items()], {}, None)
+    def __init__(self, templates: ResolvedTemplates) -> None:
+        stacks = templates.stacks
         evaluation = stacks.evaluation(lambda _: False)
         self._value = evaluation.value
         self._scopes = stacks.scopes
-        self._types = types_of(templates)
+        self._types = types_of(bodies(templates))
         self.importers: dict[str, set[str]] = {}
         for name, scope in stacks.scopes.items():
             for argument in _imports(scope.template.body):

@@ -41,6 +41,7 @@ TYPE: Final = (
     'CloudFormation: "Update of resource type is not permitted" (aws-sam-cli#6786, read 2026-11-24)'
 )
 UPDATE_POLICY: Final = "CloudFormation reference, UpdatePolicy attribute, read 2026-11-24"
+TERMINATION: Final = api("CloudFormation", "UpdateTerminationProtection")
 PARAMETERS: Final = unverified("CloudFormation parameters")
 
 LUSTRE_CAPACITY: Final = (

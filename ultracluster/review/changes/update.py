@@ -3,24 +3,19 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.model.security_groups import Groups, read_groups
 from ultracluster.review.access.policies import Stated, read
 from ultracluster.review.changes.pairing import Pairing, pair
 from ultracluster.review.changes.references import alike
+from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.reading import Key as Reference
 from ultracluster.templates.reading import links
-from ultracluster.templates.resolution import resolve
 from ultracluster.templates.resolved import Link, ResolvedResource, Variant
-from ultracluster.templates.template import Template
 
 Key = tuple[str, str]
 """Stack and logical id of a resource."""
-Templates = Mapping[str, Mapping[str, Any]]
-
-MOST_VARIANTS: Final = 4
-"""Choices of open conditions that are looked at; each is resolved and judged by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,39 +70,34 @@ class Moment:
 class Update:
     """What an update starts from and leads to."""
 
-    before: Templates
-    after: Templates
+    before: ResolvedTemplates
+    after: ResolvedTemplates
     pairing: Pairing
     moments: tuple[Moment, ...]
-    region: str | None
 
-    def raw(self, templates: Templates, key: Key | None) -> Mapping[str, Any]:
+    @property
+    def region(self) -> str | None:
+        """Where templates go that do not say it."""
+        return self.after.region
+
+    def raw(self, templates: ResolvedTemplates, key: Key | None) -> Mapping[str, Any]:
         """Return a resource as it is written, empty where there is none."""
-        stack, logical_id = key or ("", "")
-        found = resources(templates.get(stack, {})).get(logical_id)
-        return found if isinstance(found, Mapping) else {}
+        return templates.written(*key) if key else {}
 
 
-def resources(template: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the resources of a template, none where it has no such section."""
-    found = template.get("Resources")
-    return found if isinstance(found, Mapping) else {}
+def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
+    """Return templates as they are written, by the name of their stack."""
+    return {name: template.body for name, template in templates.templates.items()}
 
 
-def update(before: Templates, after: Templates, region: str | None) -> Update:
+def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    pairing = pair(before, after)
-    old, new = _variants(before, region), _variants(after, region)
+    pairing = pair(bodies(before), bodies(after))
+    old, new = ([Side(alike(v)) for v in each.variants] for each in (before, after))
     moments = [Moment(_nearest(side, old), side) for side in new]
     left = [side for side in old if all(side is not moment.old for moment in moments)]
     moments += [Moment(side, _nearest(side, new)) for side in left]
-    return Update(before, after, pairing, tuple(moments), region)
-
-
-def _variants(templates: Templates, region: str | None) -> list[Side]:
-    given = [Template(name, body) for name, body in templates.items()]
-    variants = resolve(given, parameters={}, region=region)[:MOST_VARIANTS]
-    return [Side(alike(variant)) for variant in variants]
+    return Update(before, after, pairing, tuple(moments))
 
 
 def _nearest(side: Side, others: list[Side]) -> Side:
@@ -125,4 +115,4 @@ def linked(value: Any) -> set[Key]:
     return {(link.stack, link.logical_id) for link in links(value)}
 
 
-__all__ = ["Key", "Link", "Moment", "Side", "Update", "linked", "resources", "update"]
+__all__ = ["Key", "Link", "Moment", "Side", "Update", "bodies", "linked", "update"]
