@@ -87,6 +87,7 @@ SCALING: Final = api("EC2 Auto Scaling", "UpdateAutoScalingGroup")
 SUBNETS_OF_GROUP: Final = unverified("Auto Scaling: nodes in a subnet that goes are replaced")
 SLURM: Final = "AWS PCS guide, updating a compute node group, read 2026-11-24"
 SLURM_SIZE: Final = unverified("AWS PCS: nodes above a new maximum end")
+QUEUES: Final = "AWS PCS guide, updating a queue, read 2026-11-27"
 HYPERPOD: Final = "HyperPod guide, scaling down and updating a cluster, read 2026-11-24"
 VERSIONS: Final = (
     "a version of a launch template never changes, and instances keep what they were launched with "
