@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.review.goldens import changes
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 
 def group(**rule):

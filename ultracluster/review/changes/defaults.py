@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.registry.schemas import any_schema, regions, schema
-from ultracluster.review.access.naming import noun
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin_of_renamed
 from ultracluster.review.changes.retention import STATEFUL, outlives
@@ -12,6 +11,7 @@ from ultracluster.review.changes.retention import removed as data_removed
 from ultracluster.review.changes.sources import REGISTRY
 from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed
 from ultracluster.review.changes.words import holdings, named
+from ultracluster.review.naming import noun
 
 WORDS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
 LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ultracluster.review.access.naming import noun
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
 from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed
 from ultracluster.review.changes.words import holdings, named
+from ultracluster.review.naming import noun
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 KEPT: Final = ("Retain", "RetainExceptOnCreate")
