@@ -18,6 +18,15 @@ PORTS: Final = ((988, 988), (1018, 1023))
 """TCP port ranges between clients and file servers, both ways (FSx guide, 2026-11-23)."""
 LOG_GROUP_PREFIX: Final = "/aws/fsx/"
 
+# Codes of the problems of associations; a problem of a file system is found by its field.
+ASSOCIATION_NOT_TAKEN: Final = "association-not-taken"
+"""The file system takes no data repository association at all."""
+ASSOCIATION_WITH_BACKUPS: Final = "association-backups"
+"""Automatic backups and an association together."""
+TOO_MANY_ASSOCIATIONS: Final = "association-count"
+ASSOCIATIONS_OVERLAP: Final = "association-overlap"
+"""A path of one association lies in that of another."""
+
 STEP_FIELD: Final = "StorageCapacity"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
 METADATA: Final = "LustreConfiguration.MetadataConfiguration"
@@ -320,24 +329,28 @@ def association_problems(
             "LustreConfiguration.DeploymentType",
             deployment,
             "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
+            code=ASSOCIATION_NOT_TAKEN,
         )
     if file_system.get("StorageType") == "INTELLIGENT_TIERING":
         yield Problem(
             "StorageType",
             "INTELLIGENT_TIERING",
             "it takes no data repository association; write SSD",
+            code=ASSOCIATION_NOT_TAKEN,
         )
     if isinstance(days, int) and days > 0 and kind.get("backups", True):
         yield Problem(
             "LustreConfiguration.AutomaticBackupRetentionDays",
             days,
             "a file system with data repository associations has no automatic backups; write 0",
+            code=ASSOCIATION_WITH_BACKUPS,
         )
     if len(associations) > rules["max_per_filesystem"]:
         yield Problem(
             "DataRepositoryAssociations",
             len(associations),
             f"a file system takes at most {rules['max_per_filesystem']}; remove some",
+            code=TOO_MANY_ASSOCIATIONS,
         )
     yield from overlap_problems(
         "FileSystemPath", [entry.get("FileSystemPath") for entry in associations]
@@ -354,7 +367,10 @@ def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:
         for other, outer in whole[:index]:
             if inner.startswith(outer) or outer.startswith(inner):
                 yield Problem(
-                    field, path, f"overlaps {other}; give each association a path of its own"
+                    field,
+                    path,
+                    f"overlaps {other}; give each association a path of its own",
+                    code=ASSOCIATIONS_OVERLAP,
                 )
                 break
 

@@ -105,7 +105,7 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
             "InvalidInstanceType",
             f"The instance type '{instance_type}' is invalid or not offered in {scope.region}.",
         ) from None
-    if zone_id is None or scope.region not in instances.zones_by_region():
+    if zone_id is None or offered is None or scope.region not in instances.zones_by_region():
         return
     sellers = offered.get(scope.region, ())
     if zone_id in sellers:

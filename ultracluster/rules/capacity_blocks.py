@@ -116,7 +116,7 @@ def type_without_blocks(_picture: Model, node: Node) -> Iterator[Fault]:
         try:
             sold = find(name).capacity_blocks
         except UnknownInstanceTypeError as error:
-            if not str(error).startswith("it has"):
+            if error.lacks is None:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
             sold = False  # known, and without an accelerator
         if not sold:

@@ -9,7 +9,6 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
 from ultracluster.rules.rule import Fault, rule
-from ultracluster.spec.problem import Problem
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
 
 MOST_CARDS: Final = "p5.48xlarge"
@@ -41,16 +40,11 @@ def _launch(node: Node) -> Mapping[str, Any]:
     return node.launch if isinstance(node.launch, Mapping) else {}
 
 
-def _problems(node: Node, name: str, *phrases: str) -> Iterator[Fault]:
-    """Yield those of the catalogue's problems that are about one thing."""
-    stated = _whole(node)
-    for problem in interfaces.problems(name, stated):
-        if any(phrase in problem.fix for phrase in phrases):
-            yield _fault(problem)
-
-
-def _fault(problem: Problem) -> Fault:
-    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+def _problems(node: Node, code: str, instance_type: str = MOST_CARDS) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a node's interfaces that have a code."""
+    for problem in interfaces.problems(instance_type, _whole(node)):
+        if problem.code == code:
+            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
 def _whole(node: Node) -> list[Mapping[str, Any]]:
@@ -90,10 +84,9 @@ def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
         try:
             find(name)
         except UnknownInstanceTypeError as error:
-            reason = str(error)
-            if reason.startswith("it has no"):
-                yield Fault(f"InterfaceType efa on {name}; {reason}")
-            elif not reason.startswith("it has EFA"):
+            if error.lacks == "efa":
+                yield Fault(f"InterfaceType efa on {name}; {error}")
+            elif error.lacks is None:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
@@ -111,7 +104,7 @@ def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
     """Compare with the three that there are."""
-    yield from _problems(node, MOST_CARDS, "no such interface type")
+    yield from _problems(node, interfaces.NO_SUCH_TYPE)
     _all_known(node, "InterfaceType")
 
 
@@ -129,7 +122,7 @@ def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
     """Look for card 0, device 0."""
-    yield from _problems(node, MOST_CARDS, "the primary interface")
+    yield from _problems(node, interfaces.NO_PRIMARY)
     _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
@@ -147,7 +140,7 @@ def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
     """Count the pairs."""
-    yield from _problems(node, MOST_CARDS, "must be unique")
+    yield from _problems(node, interfaces.SAME_PLACE)
     _all_known(node, "NetworkCardIndex", "DeviceIndex")
 
 
@@ -167,7 +160,7 @@ def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
 def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
     """Compare with the cards of each type."""
     for instance in node.instance_types():
-        yield from _problems(node, instance.name, "has cards", "has no EFA", "takes at most")
+        yield from _problems(node, interfaces.WRONG_CARD, instance.name)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
@@ -184,7 +177,7 @@ def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
     """Count the EFA devices of each card."""
-    yield from _problems(node, MOST_CARDS, "takes one EFA device")
+    yield from _problems(node, interfaces.TWO_EFA)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
@@ -202,7 +195,7 @@ def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
     """Look for the property where there are several entries."""
-    yield from _problems(node, MOST_CARDS, "public address only")
+    yield from _problems(node, interfaces.PUBLIC_ADDRESS)
     if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
         _all_known(node, "AssociatePublicIpAddress")
 
@@ -293,7 +286,7 @@ def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
 )
 def address_on_the_fabric_alone(_picture: Model, node: Node) -> Iterator[Fault]:
     """Look for any property that gives an address."""
-    yield from _problems(node, MOST_CARDS, "has no address")
+    yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)
     for index, entry in enumerate(node.interfaces()):
         if text(entry.get("InterfaceType")) == "efa-only":
             for name in ADDRESSES:

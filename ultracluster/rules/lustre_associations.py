@@ -29,14 +29,14 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _association_faults(system: FileSystem, *phrases: str) -> Iterator[Fault]:
-    """Yield those of the catalogue's problems of associations that are about one thing."""
+def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
+    """Yield the catalogue's problems of associations that have a code."""
     stated = [
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
         for entry in system.associations
     ]
     for problem in lustre.association_problems(system.plain(), stated):
-        if any(phrase in problem.fix for phrase in phrases):
+        if problem.code == code:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
@@ -53,7 +53,7 @@ def _association_faults(system: FileSystem, *phrases: str) -> Iterator[Fault]:
 )
 def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
     """Ask the catalogue."""
-    yield from _association_faults(system, "no automatic backups")
+    yield from _association_faults(system, lustre.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
 
@@ -71,7 +71,7 @@ def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator
 )
 def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
     """Ask the catalogue."""
-    yield from _association_faults(system, "takes at most")
+    yield from _association_faults(system, lustre.TOO_MANY_ASSOCIATIONS)
 
 
 @rule(
@@ -88,7 +88,7 @@ def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault
 )
 def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
     """Ask the catalogue, with references written so that equal ones are equal."""
-    yield from _association_faults(system, "a path of its own")
+    yield from _association_faults(system, lustre.ASSOCIATIONS_OVERLAP)
 
 
 @rule(
@@ -105,7 +105,7 @@ def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fa
 )
 def association_not_taken(_picture: Model, system: FileSystem) -> Iterator[Fault]:
     """Ask the catalogue, and look at version and paths."""
-    yield from _association_faults(system, "no data repository association")
+    yield from _association_faults(system, lustre.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
     deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"

@@ -11,7 +11,7 @@ from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, ranges
 from ultracluster.rules.lustre_file_systems import DESCRIBE, SUBJECTS
 from ultracluster.rules.rule import Fault, rule
-from ultracluster.templates.reading import key, shown
+from ultracluster.templates.reading import UndeterminedError, key, shown
 
 WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
 WORDS: Final = {"in": "admits", "out": "leads to"}
@@ -100,7 +100,11 @@ def clients_without_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]
     for node in _clients(model, system):
         for name in node.type_names():
             instance = catalogued(name)
-            if instance is not None and not instance.lustre_over_efa:
+            if instance is None:
+                continue
+            if instance.lustre_over_efa is None:
+                raise UndeterminedError(f"it is not known whether {name} can be a client over EFA")
+            if not instance.lustre_over_efa:
                 yield Fault(f"{described(node)} launches {name}")
 
 

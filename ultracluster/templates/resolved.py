@@ -24,6 +24,9 @@ class Unknown:
     """A name for the value, whatever it is: two values with the same symbol are equal, for example
     two uses of one parameter. None where nothing is known to be equal to it."""
 
+    dangling: bool = False
+    """Whether it is a reference to something that no given template has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
