@@ -11,9 +11,9 @@ from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.outline import Item, outline
 from ultracluster.review.drawing.picture import svg, svgs
 from ultracluster.review.drawing.subnets import Context
+from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import Matrix, matrix
 from ultracluster.review.topology.model import FileSystem, Nodes, NotKnown, Topology
-from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.survey import survey
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedGroup

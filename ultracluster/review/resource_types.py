@@ -104,6 +104,8 @@ class NodeCounts:
 class ResourceType:
     """What is known of one type."""
 
+    noun: str = ""
+    """What a sentence calls it, where the words of its name are not what it is."""
     holds: str = ""
     """What is lost with it, as a sentence names it; empty where it holds no data."""
     holds_amount: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ultracluster.audit.report import assumptions
-from ultracluster.review.access.statement import Escalation, Statement
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.report import Review
 from ultracluster.review.security.matrix import Cell, Matrix
@@ -18,7 +18,7 @@ MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
-"""Ways of one role, and marks of one statement, that are shown in full."""
+"""Ways of one role, and warnings about one statement, that are shown in full."""
 FEW: Final = 2
 """How many are where there are many: who may do everything has every way, and one would tell."""
 MANY: Final = 12
@@ -40,7 +40,7 @@ class Holder:
 
     name: str
     kind: str
-    statements: Sequence[Statement]
+    statements: Sequence[ExplainedStatement]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def by_danger(changes: Sequence[Change]) -> list[Group]:
     return [group for group in found if group.changes]
 
 
-def by_holder(statements: Sequence[Statement]) -> list[Holder]:
+def by_holder(statements: Sequence[ExplainedStatement]) -> list[Holder]:
     """Return statements by the resource that they are written in, in the order of the templates."""
-    found: dict[tuple[str, str], list[Statement]] = {}
+    found: dict[tuple[str, str], list[ExplainedStatement]] = {}
     for statement in statements:
         found.setdefault((statement.place, statement.kind), []).append(statement)
     return [Holder(name, kind, mine) for (name, kind), mine in found.items()]

@@ -143,7 +143,7 @@ def _access(review: Review) -> Iterator[str]:
         yield ""
         for statement in holder.statements:
             marks = "".join(
-                f" **{m.concern}**: {escaped(m.says)}." for m in contents.shown(statement.marks)
+                f" **{m.concern}**: {escaped(m.says)}." for m in contents.shown(statement.warnings)
             )
             yield f"- {escaped(contents.sentence(statement.sentence))}{marks}"
         yield ""
