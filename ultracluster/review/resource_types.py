@@ -47,7 +47,8 @@ class Amount(Setting):
     unset: int | None = None
     """What is true where nothing is written; None where that is not known."""
     unit: str = ""
-    """`days`, of which so many that there is no end are `for ever`."""
+    """`days`, of which so many that there is no end are `for ever`; `nodes`, which are said with
+    their type and what is in them."""
 
     def written(self, number: int) -> str:
         """Return a number as the sentence has it."""
@@ -96,7 +97,6 @@ class NodeCounts:
 
     least: str
     most: str
-    why: str
     wanted: str = ""
 
 
@@ -172,7 +172,7 @@ def _record(table: dict[str, Any]) -> ResourceType:
         _setting(SETTINGS[kind], entry) for kind in SETTINGS for entry in table.pop(kind, ())
     )
     if "nodes" in table:
-        table["nodes"] = NodeCounts(**{k: _cited(v) for k, v in table["nodes"].items()})
+        table["nodes"] = NodeCounts(**table["nodes"])
     for name in ("holds_amount", "alone_by"):
         table[name] = tuple(table.get(name, ()))
     table["updated_in_place"] = frozenset(table.get("updated_in_place", ()))
