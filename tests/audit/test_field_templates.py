@@ -28,7 +28,7 @@ HONEST: Final = re.compile(
     r"[\w ]+ [\w.-]+ is not in the given templates|"
     r"it is chosen only when the state machine runs"
 )
-"""What a template may leave open: what whoever deploys or starts it says, and what lies elsewhere."""
+"""What a template may leave open: what is said at deployment or start, and what lies elsewhere."""
 
 
 def audited(
