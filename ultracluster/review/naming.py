@@ -5,26 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ultracluster.model.policies import UNKNOWN_VALUE, token
+from ultracluster.review.resource_types import resource_types
 from ultracluster.templates.reading import OWN, Key, known
 from ultracluster.templates.resolved import Place, ResolvedResource
 
-NOUNS: Final[Mapping[str, str]] = {
-    "AWS::AutoScaling::AutoScalingGroup": "Auto Scaling group",
-    "AWS::EC2::EIP": "public address",
-    "AWS::EC2::NatGateway": "NAT gateway",
-    "AWS::EC2::SecurityGroupEgress": "rule",
-    "AWS::EC2::SecurityGroupIngress": "rule",
-    "AWS::EC2::VPCEndpoint": "endpoint",
-    "AWS::ECR::Repository": "image repository",
-    "AWS::FSx::DataRepositoryAssociation": "link to S3",
-    "AWS::IAM::ManagedPolicy": "policy",
-    "AWS::PCS::Cluster": "Slurm cluster",
-    "AWS::PCS::ComputeNodeGroup": "node group",
-    "AWS::PCS::Queue": "Slurm queue",
-    "AWS::RDS::DBCluster": "database cluster",
-    "AWS::RDS::DBInstance": "database",
-    "AWS::SageMaker::Cluster": "HyperPod cluster",
-}
 PSEUDO: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",
     "AWS::AccountId": "ACCOUNT",
@@ -59,13 +43,14 @@ SAYS_NOTHING: Final = ("Resource", "Default", "Subnet")
 """Children of constructs that say no more than their parents."""
 
 
-def noun(resource_type: str) -> str:
+def noun(type_name: str) -> str:
     """Return what a type is called: `AWS::EC2::PlacementGroup` is a placement group."""
-    if resource_type in NOUNS:
-        return NOUNS[resource_type]
-    if resource_type.startswith("Custom::"):
-        return f"custom resource {resource_type.removeprefix('Custom::')}"
-    last = resource_type.rsplit("::", maxsplit=1)[-1]
+    known = resource_types().get(type_name)
+    if known and known.noun:
+        return known.noun
+    if type_name.startswith("Custom::"):
+        return f"custom resource {type_name.removeprefix('Custom::')}"
+    last = type_name.rsplit("::", maxsplit=1)[-1]
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", last)
     return " ".join(w if w.isupper() and len(w) > 1 else w.lower() for w in words) or "resource"
 

@@ -21,6 +21,5 @@ def monthly(site: Site, item: Item, count: float) -> str:
 
 
 def _price(site: Site, item: Item) -> float | None:
-    region = site.update.region or site.moment.new.variant.region
-    found = price(item, region) if isinstance(region, str) else None
+    found = price(item, site.region) if site.region else None
     return None if found is None else float(found.usd)

@@ -1,6 +1,6 @@
-"""Two sets of templates side by side, as far as they can be resolved."""
+"""Two sets of templates, compared variant by variant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Statement
 from ultracluster.model.security_groups import Groups
+from ultracluster.registry.schemas import any_schema
 from ultracluster.review.changes.pairing import Pairing, pair
 from ultracluster.review.changes.references import alike
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.reading import Key as Reference
 from ultracluster.templates.reading import links
-from ultracluster.templates.resolved import Link, ResolvedResource, Variant
+from ultracluster.templates.resolved import ResolvedResource, Variant
+from ultracluster.templates.texts import identity
 
 Key = tuple[str, str]
 """Stack and logical id of a resource."""
@@ -45,8 +47,8 @@ class Side:
         """Resources by what they refer to."""
         found: dict[Key, dict[Key, ResolvedResource]] = {}
         for key, resource in self.resources.items():
-            for link in links(resource.properties):
-                found.setdefault((link.stack, link.logical_id), {})[key] = resource
+            for target in linked(resource.properties):
+                found.setdefault(target, {})[key] = resource
         return {target: tuple(users.values()) for target, users in found.items()}
 
     @cached_property
@@ -71,6 +73,25 @@ class Moment:
     old: Side
     new: Side
 
+    def replaces(self, key: Key, seen: frozenset[Key] = frozenset()) -> bool:
+        """Whether a resource is another one afterwards.
+
+        It is replaced by a create-only property, or by another resource to which one refers.
+        """
+        old, new = self.old.resources.get(key), self.new.resources.get(key)
+        if key in seen:
+            return False
+        if old is None or new is None:
+            return True
+        schema = any_schema(new.resource_type)
+        for path in schema.create_only if schema else ():
+            value = at(new.properties, path)
+            if differs(at(old.properties, path), value):
+                return True
+            if any(self.replaces(target, seen | {key}) for target in linked(value)):
+                return True
+        return False
+
 
 @dataclass(frozen=True, eq=False)
 class Update:
@@ -81,15 +102,6 @@ class Update:
     pairing: Pairing
     moments: tuple[Moment, ...]
 
-    @property
-    def region(self) -> str | None:
-        """Where templates go that do not say it."""
-        return self.after.region
-
-    def raw(self, templates: ResolvedTemplates, key: Key | None) -> Mapping[str, Any]:
-        """Return a resource as it is written, empty where there is none."""
-        return templates.written(*key) if key else {}
-
 
 def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
     """Return templates as they are written, by the name of their stack."""
@@ -98,15 +110,14 @@ def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
 
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    pairing = pair(bodies(before), bodies(after))
     old, new = ([Side(alike(v)) for v in each.variants] for each in (before, after))
     moments = [Moment(_nearest(side, old), side) for side in new]
     left = [side for side in old if all(side is not moment.old for moment in moments)]
     moments += [Moment(side, _nearest(side, new)) for side in left]
-    return Update(before, after, pairing, tuple(moments))
+    return Update(before, after, pair(bodies(before), bodies(after)), tuple(moments))
 
 
-def _nearest(side: Side, others: list[Side]) -> Side:
+def _nearest(side: Side, others: Sequence[Side]) -> Side:
     """Return the side whose choices contradict those of another the least."""
 
     def contradictions(other: Side) -> int:
@@ -121,4 +132,17 @@ def linked(value: Any) -> set[Key]:
     return {(link.stack, link.logical_id) for link in links(value)}
 
 
-__all__ = ["Key", "Link", "Moment", "Side", "Update", "bodies", "linked", "update"]
+def at(value: Any, path: Sequence[str]) -> Any:
+    """Return what lies at a path of a resolved value, for `*` of every item of a list."""
+    for index, part in enumerate(path):
+        if part == "*":
+            rest = path[index + 1 :]
+            return [at(item, rest) for item in value] if isinstance(value, list) else None
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def differs(one: Any, other: Any) -> bool:
+    """Whether two resolved values differ, or may."""
+    mine, its = identity(one), identity(other)
+    return mine is None or its is None or mine != its

@@ -1,16 +1,16 @@
 """What a rule says of a change, and the rules by the types that they judge."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.update import Key, Moment, Update
+from ultracluster.review.changes.update import Key, Moment, Update, at, differs
 from ultracluster.review.changes.words import named
+from ultracluster.templates.reading import items
 from ultracluster.templates.resolved import Encoded, ResolvedResource, Text, Unknown
-from ultracluster.templates.texts import identity
 
 ANY: Final = "*"
 
@@ -34,11 +34,9 @@ class Site:
     moment: Moment
     old_key: Key | None
     new_key: Key | None
-    path: Path
+    path: Path = ()
     """Empty where the whole resource came, went or was renamed; `("@DeletionPolicy",)` and the
     like for what stands beside the properties."""
-    raw_before: Any
-    raw_after: Any
     follows: bool = False
     """Whether the templates are equal here, and the change follows from another."""
 
@@ -72,18 +70,23 @@ class Site:
     @property
     def was(self) -> Any:
         """The resolved value before, None where there is none."""
-        return at(self.old.properties, self.path) if self.old else None
+        return self.both(*self.path)[0]
 
     @property
     def now(self) -> Any:
         """The resolved value after, None where there is none."""
-        return at(self.new.properties, self.path) if self.new else None
+        return self.both(*self.path)[1]
+
+    @property
+    def region(self) -> str | None:
+        """Where the resource goes; None where that is not known."""
+        found = self.update.after.region or self.moment.new.variant.region
+        return found if isinstance(found, str) else None
 
     @property
     def schema(self) -> Schema | None:
         """What the registry says of the type, in the stack's Region where it is known."""
-        region = self.update.region or self.moment.new.variant.region
-        found = schema(self.type, region) if isinstance(region, str) else None
+        found = schema(self.type, self.region) if self.region else None
         return found or any_schema(self.type)
 
     def within(self, *path: str) -> bool:
@@ -106,21 +109,12 @@ class Site:
         return differs(*self.both(*path))
 
 
-def at(value: Any, path: Iterable[str]) -> Any:
-    """Return what lies at a path of a resolved value, for `*` of every item of a list."""
-    parts = tuple(path)
-    for index, part in enumerate(parts):
-        if part == "*":
-            rest = parts[index + 1 :]
-            return [at(item, rest) for item in value] if isinstance(value, list) else None
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def differs(one: Any, other: Any) -> bool:
-    """Whether two resolved values differ, or may."""
-    mine, its = identity(one), identity(other)
-    return mine is None or its is None or mine != its
+def entries(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings of a list, none where it is not known."""
+    try:
+        return [item for item in items(value) if isinstance(item, Mapping)]
+    except LookupError:
+        return []
 
 
 def missing(value: Any) -> str | None:
@@ -172,21 +166,25 @@ def going(*types: str) -> Callable[[Rule], Rule]:
     return _register(_GOING, types)
 
 
-def _asked(table: Mapping[str, list[Rule]], site: Site, kind: str) -> list[Verdict]:
-    rules = [*table.get(kind, ()), *table.get(ANY, ())]
+def _asked(table: Mapping[str, list[Rule]], site: Site) -> list[Verdict]:
+    rules = [*table.get(site.type, ()), *table.get(ANY, ())]
     return [verdict for rule in rules for verdict in rule(site)]
 
 
 def on_change(site: Site) -> list[Verdict]:
     """Return what the rules say of a property that changed."""
-    return _asked(_CHANGED, site, site.type)
+    return _asked(_CHANGED, site)
 
 
 def on_coming(site: Site) -> list[Verdict]:
     """Return what the rules say of a resource that is new."""
-    return _asked(_COMING, site, site.new.resource_type if site.new else "")
+    return _asked(_COMING, site)
 
 
 def on_going(site: Site) -> list[Verdict]:
     """Return what the rules say of a resource that is removed."""
-    return _asked(_GOING, site, site.old.resource_type if site.old else "")
+    return _asked(_GOING, site)
+
+
+__all__ = ["ANY", "Rule", "Site", "Verdict", "at", "changed", "coming", "differs", "entries"]
+__all__ += ["going", "missing", "on_change", "on_coming", "on_going"]

@@ -1,9 +1,10 @@
-"""What things are called, and how much of them there is."""
+"""How sentences name resources, values and amounts."""
 
 from typing import Any, Final
 
 from ultracluster.review.naming import noun, short
-from ultracluster.templates.reading import UndeterminedError, number, part, shown, text
+from ultracluster.review.resource_types import resource_type
+from ultracluster.templates.reading import UndeterminedError, number, shown, text
 from ultracluster.templates.resolved import ResolvedResource
 
 GIB_IN_TIB: Final = 1024
@@ -40,12 +41,9 @@ def known_text(value: Any) -> str | None:
         return None
 
 
-def known_part(value: Any, *path: str) -> Any:
-    """Return what lies below a resolved mapping, None where that is not known."""
-    try:
-        return part(value, *path)
-    except UndeterminedError:
-        return None
+def true(value: Any) -> bool:
+    """Whether a value is known to be true."""
+    return known_text(value) in ("true", "True")
 
 
 def quoted(value: Any) -> str:
@@ -57,29 +55,10 @@ def quoted(value: Any) -> str:
 
 
 def holdings(resource: ResolvedResource) -> str:
-    """Return what is gone with a resource: `98.4 TiB`, `every object in it`."""
-    properties = resource.properties
-    kind = resource.resource_type
-    if kind in ("AWS::FSx::FileSystem", "AWS::FSx::FileCache"):
-        gib = count(properties.get("StorageCapacity"))
-        return tebibytes(gib) if gib else "all files"
-    if kind == "AWS::Logs::LogGroup":
-        days = count(properties.get("RetentionInDays"))
-        return f"up to {days:,} days of logs" if days else "all logs"
-    sizes = {
-        "AWS::EC2::Volume": "Size",
-        "AWS::RDS::DBInstance": "AllocatedStorage",
-        "AWS::RDS::DBCluster": "AllocatedStorage",
-    }
-    if kind in sizes:
-        gib = count(properties.get(sizes[kind]))
-        return tebibytes(gib) if gib else "everything in it"
-    return {
-        "AWS::S3::Bucket": "every object in it",
-        "AWS::ECR::Repository": "every image in it",
-        "AWS::KMS::Key": "all that is encrypted under it",
-        "AWS::DynamoDB::Table": "every item in it",
-        "AWS::DynamoDB::GlobalTable": "every item in it",
-        "AWS::EFS::FileSystem": "all files",
-        "AWS::SecretsManager::Secret": "the secret",
-    }.get(kind, "everything in it")
+    """Return what is lost with a resource: `98.4 TiB`, `every object in it`."""
+    known = resource_type(resource.resource_type)
+    if known.holds_amount:
+        name, says = known.holds_amount
+        if amount := count(resource.properties.get(name)):
+            return says.format(size=tebibytes(amount), number=amount)
+    return known.holds
