@@ -112,7 +112,6 @@ def _names(site: Site) -> Names:
 
 
 def _words(site: Site, some: Sequence[Grant]) -> str:
-    """Return grants as a sentence lists them: those on one resource together."""
     names = _names(site)
     grouped: dict[tuple[str, str, bool], dict[str, None]] = {}
     for grant in some:
