@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.review.changes.difference import canonical
-
-Key = tuple[str, str]
+from ultracluster.review.changes.values import Key
 
 ALIKE: Final = 0.6
 """Share of equal properties from which two resources of one type are taken for one that was
@@ -23,7 +22,7 @@ found alone."""
 
 @dataclass(frozen=True)
 class Pairing:
-    """Every resource of both sides once."""
+    """Every resource of both sets once."""
 
     same: tuple[Key, ...]
     renamed: tuple[tuple[Key, Key], ...]
@@ -31,7 +30,7 @@ class Pairing:
     added: tuple[Key, ...]
 
 
-def pair(
+def paired(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> Pairing:
     """Return which resources are the same, renamed or moved, gone, and new."""

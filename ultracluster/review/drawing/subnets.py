@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.review.bill import GIB_PER_TIB
-from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.arrows import Flow, Mount
 from ultracluster.review.drawing.blocks import (
     Block,
