@@ -102,7 +102,7 @@ class _Exports:
         evaluation = templates.stacks.evaluation(lambda _: False)
         self._value = evaluation.value
         self._scopes = templates.stacks.scopes
-        self._types = types_of(bodies(templates))
+        self._types = types_of(templates.variants)
         self.importers: dict[str, set[str]] = {}
         for name, scope in self._scopes.items():
             for argument in _imports(scope.template.body):
