@@ -107,7 +107,7 @@ def renamed(edit: Edit) -> list[Effect]:
         "keep the logical id (override_logical_id), or move it by a stack refactoring "
         "(aws cloudformation create-stack-refactor)"
     )
-    says = f"{edit.name} {verb} and is made anew"
+    says = f"{edit.name} {verb} and is replaced by a new one"
     found = []
     if resource_type(edit.old.resource_type).holds:
         says += f", empty of {holdings(edit.old)}"

@@ -147,7 +147,9 @@ class _Comparison:
                 self._add(covers[0], edit, judge(edit))
             if old and new:
                 self._replaced.setdefault(id(pair), {})[new] = covers[0]
-        line = self._line(covers, old, new, f"{covers[0].resource} {'goes' if old else 'comes'}")
+        line = self._line(
+            covers, old, new, f"{covers[0].resource} is {'removed' if old else 'added'}"
+        )
         line.before = (old and self._update.before.written(*old)) or None
         line.after = (new and self._update.after.written(*new)) or None
 
@@ -156,7 +158,7 @@ class _Comparison:
     ) -> _Line:
         """Return the line of a difference, also of a resource that no choice makes."""
         if covers[0] not in self._lines:
-            says = f"{what}, and is made under no condition that was looked at"
+            says = f"{what}, and no condition that was looked at makes it"
             unmade = Effect(Danger.CANNOT_TELL, says, "conditions of the template")
             self._add(covers[0], Edit(self._update, self._update.pairs[0], old, new), [unmade])
         line = self._lines[covers[0]]

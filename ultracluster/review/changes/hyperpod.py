@@ -39,7 +39,7 @@ def _instance_group(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -
         yield Effect(
             Danger.INTERRUPTS,
             f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
-            "it at all: its nodes have to be made anew",
+            "it at all: its nodes have to be replaced",
             f"{SCALED_DOWN}: it says both that a group's type can change and that it must match",
             "add a group of the new type, then remove the old one",
         )

@@ -12,7 +12,7 @@ OWN: Final[Mapping[str, frozenset[str]]] = {
     # Its identifier is called Id, and CDK and most templates write GroupId for the same value.
     "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"}),
 }
-"""Attributes that have the value of `Ref` though the schema calls its identifier otherwise."""
+"""Attributes that have the value of `Ref` though the schema has another name for its identifier."""
 BY_NAME: Final = "VpcId"
 """Without it a security group is one of the default VPC, and `Ref` gives its name."""
 

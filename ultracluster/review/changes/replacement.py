@@ -137,7 +137,7 @@ def consequences(
         target, cause = waiting.popleft()
         for user in pair.new.users.get(target, ()):
             key = (user.place.stack, user.place.logical_id)
-            # What is new itself, or was renamed, is made anew anyhow.
+            # What is new itself, or was renamed, is another one anyhow.
             if key not in pair.old.resources or key == target:
                 continue
             for path in _paths(user.properties, target):
