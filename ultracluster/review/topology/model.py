@@ -72,6 +72,8 @@ class Reservation:
     """None where the templates only name it."""
     ends: str = ""
     type_name: str | NotKnown | None = None
+    place: Place | None = None
+    """None where it is not in the templates."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Nodes:
     """What they are for where the templates say it: `login nodes`."""
     alone: bool = False
     """Whether there is one and never more."""
+    template: Place | None = None
+    """Launch template that they are launched from, where it is in the templates."""
     assumed_addresses: int | None = None
     """Addresses of each where the interfaces are not written and AWS makes them."""
 
@@ -130,6 +134,8 @@ class Association:
     bucket: Key | None
     imports: str
     exports: str
+    place: Place | None = None
+    """None where it is written in the file system itself."""
 
 
 @dataclass(frozen=True)

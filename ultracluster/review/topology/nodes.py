@@ -28,7 +28,7 @@ from ultracluster.templates.reading import (
     part,
     text,
 )
-from ultracluster.templates.resolved import Unknown
+from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 LAUNCHERS: Final = {
     "instance": "EC2 instance",
@@ -129,6 +129,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
         market=_market(node),
         role=role,
         alone=node.alone(),
+        template=node.place,
     )
 
 
@@ -177,18 +178,20 @@ def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
     if found is None:
         kind = "Capacity Block" if block else "capacity reservation"
         return Reservation(names.key(key(stated)), kind, None)
-    return reservation(found.properties, names.of(found.place), block=block)
+    return reservation(found, names, block=block)
 
 
-def reservation(properties: Mapping[str, Any], name: str, *, block: bool = False) -> Reservation:
+def reservation(found: ResolvedResource, names: Names, *, block: bool = False) -> Reservation:
     """Return a reservation of the templates."""
+    properties = found.properties
     ends = told(lambda: text(properties.get("EndDate")))
     return Reservation(
-        name,
+        names.of(found.place),
         "Capacity Block" if block else "capacity reservation",
         told(lambda: number(properties.get("InstanceCount"))),
         "" if ends is None else "end not known" if isinstance(ends, NotKnown) else f"ends {ends}",
         told(lambda: text(properties.get("InstanceType"))),
+        found.place,
     )
 
 

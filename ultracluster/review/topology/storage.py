@@ -118,6 +118,7 @@ def _associations(model: Model, file_system: Lustre, names: Names) -> Iterator[A
             bucket=_bucket(model, target),
             imports=_events(own, "AutoImportPolicy"),
             exports=_events(own, "AutoExportPolicy"),
+            place=resource.place,
         )
     for name, towards in (("ImportPath", True), ("ExportPath", False)):
         target = told(lambda n=name: file_system.configuration(n))  # type: ignore[misc]

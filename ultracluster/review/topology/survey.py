@@ -142,11 +142,7 @@ def _fabrics(model: Model, names: Names) -> list[Fabric]:
 
 def _idle_reservations(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Reservation]:
     used = {n.reservation.name for n in nodes if isinstance(n.reservation, Reservation)}
-    return [
-        reservation(r.properties, names.of(r.place))
-        for r in model.of(RESERVATION)
-        if names.of(r.place) not in used
-    ]
+    return [reservation(r, names) for r in model.of(RESERVATION) if names.of(r.place) not in used]
 
 
 def _idle_placements(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Placement]:
