@@ -54,8 +54,8 @@ def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> lis
     """Return all numbers, of all groups of templates together."""
     found = [
         Numbers("Capacity", list(_capacity(topologies, spec))),
-        Numbers("Addresses at full size", list(_addresses(topologies, spec))),
-        Numbers("Service quotas that it takes", list(_quotas(topologies, spec))),
+        Numbers("IP addresses at full size", list(_addresses(topologies, spec))),
+        Numbers("Service quotas used", list(_quotas(topologies, spec))),
         Numbers("Cost", list(_cost(topologies, spec))),
     ]
     return [each for each in found if each.rows]
@@ -92,7 +92,11 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     name, count = nodes.name, nodes.count
     type_name = nodes.type_name if isinstance(nodes.type_name, str) else "of a type not known"
     if not isinstance(count, int):
-        because = count.because if isinstance(count, NotKnown) else "nobody launches them here"
+        because = (
+            count.because
+            if isinstance(count, NotKnown)
+            else "nothing in these templates launches them"
+        )
         yield Row(f"Nodes {name}", "not known", f"{type_name}; {because}")
     else:
         yield Row(f"Nodes {name}", f"{count:,}", f"{type_name}, at most")

@@ -177,7 +177,7 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
         return f"security groups not known: {nodes.groups.because}", None
     mine = [fabric.name for fabric in context.fabrics if fabric.key in nodes.groups]
     if mine:
-        return f"{' and '.join(mine)}: everything passes, both ways, among members alone", True
+        return f"{' and '.join(mine)}: its members exchange everything, in both directions", True
     known = [context.name(group) for group in nodes.groups]
     if any(isinstance(group, str) or group[0] == "?" for group in nodes.groups):
         return f"{', '.join(known)}: its rules are not in the given templates", None

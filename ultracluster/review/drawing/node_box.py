@@ -229,7 +229,7 @@ class NodeBox:
             yield Item(f"Fabric: {self.fabric}")
 
 
-NO_INTERFACES: Final = "EC2 makes one ordinary interface; none is written"
+NO_INTERFACES: Final = "one ordinary interface, which EC2 creates"
 
 
 def _per_row(width: float, size: float) -> int:

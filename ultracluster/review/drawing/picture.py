@@ -57,7 +57,7 @@ LEGEND: Final = (
     ("IP interface", "ip"),
     ("no interface, or not known", "none"),
     ("reserved capacity", "reserved"),
-    ("may do it everywhere", "wide"),
+    ("role reaches all of a service", "wide"),
     ("fabric: members exchange everything", "line thick efa-line"),
     ("traffic that passes", "line store-line"),
     ("does not pass", "line bad-line"),
@@ -150,17 +150,17 @@ def summary(topology: Topology) -> str:
 
 def _network(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.assumptions:
-        said = f"Drawn with {', '.join(topology.assumptions)}; other choices build other things."
+        said = f"Drawn with {', '.join(topology.assumptions)}; with other conditions the stacks differ."
         yield Say(said, "warn", SMALL, lines=3)
     for vpc in topology.vpcs:
         yield vpc_box(vpc, context)
     homeless = list(_homeless(topology, context))
     if homeless:
-        yield Frame("In no subnet that is known", "", Stack(homeless), "unknown")
+        yield Frame("Subnet not known", "", Stack(homeless), "unknown")
     idle = [(f"placement group {p.name}", "reserved") for p in topology.idle_placements]
     idle += [reservation_chip(r, context) for r in topology.idle_reservations]
     if idle:
-        yield Frame("Named by no nodes", "", Chips(idle), "unknown")
+        yield Frame("Used by no nodes", "", Chips(idle), "unknown")
     if not any((topology.vpcs, homeless, idle, topology.stores, topology.roles)):
         yield Say("Nothing that has a place in this picture is defined by these templates.", "m")
     elif not any((topology.vpcs, homeless, idle)):
@@ -265,7 +265,7 @@ def _roles(roles: Sequence[Role], context: Context) -> Block:
             chips.append((f"and {len(role.reaches) - MOST_REACHES} more", ""))
         chips += [(f"policy {name}: not in the templates", "unknown") for name in role.outside]
         reaches: Block = Chips(chips) if chips else Say("nothing in these templates", "m", SMALL)
-        takers = Chips([(taker, "taker") for taker in role.takers or ("nobody known",)])
+        takers = Chips([(taker, "taker") for taker in role.takers or ("not known",)])
         change = context.change(role.place)
         named = [(role.name, "role"), *([changed_chip(change)] if change else [])]
         row: list[Block] = [takers, Arrow(), Chips(named), Arrow(), reaches]
