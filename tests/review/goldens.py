@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ultracluster.review.access import statements as access
-from ultracluster.review.access.statement import Escalation, Statement
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes import comparison
 from ultracluster.review.changes.change import Change
 from ultracluster.review.resolved import ResolvedTemplates, of_templates
@@ -131,7 +131,7 @@ def changes(
     return comparison.changes(resolved(before, region), resolved(after, region))
 
 
-def statements(templates: Mapping[str, Any]) -> tuple[Statement, ...]:
+def statements(templates: Mapping[str, Any]) -> tuple[ExplainedStatement, ...]:
     """Return every statement of templates, given by the names of their stacks."""
     return access.statements(resolved(templates).variants)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ultracluster.audit.judgement import judged_groups
 from ultracluster.audit.report import Report as Audit
-from ultracluster.review.access.statement import Escalation, Statement
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import escalations, statements
 from ultracluster.review.baseline import Baseline
 from ultracluster.review.bill import GIB_PER_TIB, Money, money
@@ -28,7 +28,7 @@ from ultracluster.rules.rule import Finding
 class Access:
     """What all policies allow and deny."""
 
-    statements: Sequence[Statement] = ()
+    statements: Sequence[ExplainedStatement] = ()
     escalations: Sequence[Escalation] = ()
 
 

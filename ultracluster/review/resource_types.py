@@ -46,8 +46,10 @@ class Amount(Setting):
     more: Danger
     unset: int | None = None
     """What is true where nothing is written; None where that is not known."""
+    endless: int | None = None
+    """The number that stands for one without end."""
     unit: str = ""
-    """`days`, of which so many that there is no end are `for ever`."""
+    """`days`, or `nodes`, which are said with their type and what is in them."""
 
     def written(self, number: int) -> str:
         """Return a number as the sentence has it."""
@@ -96,7 +98,6 @@ class NodeCounts:
 
     least: str
     most: str
-    why: str
     wanted: str = ""
 
 
@@ -104,6 +105,8 @@ class NodeCounts:
 class ResourceType:
     """What is known of one type."""
 
+    noun: str = ""
+    """What a sentence calls it, where the words of its name are not what it is."""
     holds: str = ""
     """What is lost with it, as a sentence names it; empty where it holds no data."""
     holds_amount: tuple[str, ...] = ()
@@ -170,7 +173,7 @@ def _record(table: dict[str, Any]) -> ResourceType:
         _setting(SETTINGS[kind], entry) for kind in SETTINGS for entry in table.pop(kind, ())
     )
     if "nodes" in table:
-        table["nodes"] = NodeCounts(**{k: _cited(v) for k, v in table["nodes"].items()})
+        table["nodes"] = NodeCounts(**table["nodes"])
     for name in ("holds_amount", "alone_by"):
         table[name] = tuple(table.get(name, ()))
     table["updated_in_place"] = frozenset(table.get("updated_in_place", ()))

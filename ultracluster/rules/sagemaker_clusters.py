@@ -7,7 +7,7 @@ from typing import Final
 
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Role, Statement
+from ultracluster.model.policies import Identity, Statement
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.templates.reading import (
     begins,
@@ -169,7 +169,7 @@ def too_large_a_cluster(_picture: Model, cluster: ResolvedResource) -> Iterator[
             yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
 
 
-def _roles(model: Model) -> Sequence[Role]:
+def _roles(model: Model) -> Sequence[Identity]:
     return model.roles
 
 
@@ -185,7 +185,7 @@ def _roles(model: Model) -> Sequence[Role]:
     fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the trust policy",
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
-def confused_deputy(_picture: Model, role: Role) -> Iterator[Fault]:
+def confused_deputy(_picture: Model, role: Identity) -> Iterator[Fault]:
     """Look for a condition on the source."""
     for service, statement in role.trusted():
         if service != SERVICE or not statement.allows():
@@ -195,7 +195,7 @@ def confused_deputy(_picture: Model, role: Role) -> Iterator[Fault]:
 
 
 def _statements(model: Model) -> Sequence[Statement]:
-    return model.statements
+    return [each for each in model.statements if each.kind == "identity"]
 
 
 @rule(
@@ -231,7 +231,7 @@ def any_role(_picture: Model, statement: Statement) -> Iterator[Fault]:
     fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
     check="aws iam list-attached-role-policies --role-name <role>",
 )
-def administering_job(model: Model, role: Role) -> Iterator[Fault]:
+def administering_job(model: Model, role: Identity) -> Iterator[Fault]:
     """Look for the two managed policies on roles of jobs and nodes."""
     services = {service for service, _ in role.trusted()}
     if SERVICE not in services and role.key not in model.roles_of_nodes:

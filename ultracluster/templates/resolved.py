@@ -1,6 +1,6 @@
 """Templates whose intrinsic functions are resolved as far as a template allows.
 
-`resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
+`resolution` makes these of templates, `model` reads them. A value is a plain JSON value, a
 mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
 refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
 """
@@ -63,6 +63,11 @@ class Place:
     line: int | None = None
     construct_path: str | None = None
     """`aws:cdk:path` of the resource's metadata, where CDK wrote it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What references to the resource lead to (`reading.key`)."""
+        return (self.stack, self.logical_id)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.registry.schemas import any_schema, regions, schema
-from ultracluster.review.access.naming import noun
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import data_removed, outlives
@@ -21,6 +20,7 @@ from ultracluster.review.changes.verdict import (
     on_going,
 )
 from ultracluster.review.changes.words import holdings, known_text, named
+from ultracluster.review.naming import noun
 from ultracluster.review.resource_types import resource_type
 
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")

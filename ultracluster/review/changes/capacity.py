@@ -6,10 +6,10 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.money import hourly
-from ultracluster.review.changes.sources import MATCHING, ORDER, RESERVATIONS, RESERVED
+from ultracluster.review.changes.sources import ORDER, RESERVED
 from ultracluster.review.changes.update import Side
 from ultracluster.review.changes.verdict import Site, Verdict, at, changed, coming, going
-from ultracluster.review.changes.words import count, known_text, quoted
+from ultracluster.review.changes.words import count, known_text
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
 from ultracluster.templates.reading import UndeterminedError, key
 from ultracluster.templates.resolved import ResolvedResource
@@ -32,42 +32,18 @@ def accelerators(instance_type: Any, nodes: int) -> str:
 
 
 @changed(RESERVATION)
-def reserved(site: Site) -> Iterator[Verdict]:
-    """Judge how many instances are reserved, and for whom."""
-    kind = site.resource.properties.get("InstanceType")
-    if site.path == ("InstanceCount",):
-        was, now = count(site.was), count(site.now)
-        if was is None or now is None:
-            yield Verdict(Danger.CANNOT_TELL, "how many are reserved is not known", RESERVATIONS)
-        elif now < was:
-            says = f"{accelerators(kind, was - now)} of {was:,} reserved ones are given back; EC2 "
-            says += "need not have them again"
-            yield Verdict(Danger.REDUCES_CAPACITY, says, RESERVATIONS, KEEP)
-        else:
-            says = f"{accelerators(kind, now - was)} more are reserved and billed from then on"
-            says += f"{hourly(site, kind, now - was)}, used or not; the update fails where EC2 "
-            yield Verdict(Danger.COSTS_MORE, says + "does not have them", RESERVATIONS)
-    if site.path in (("EndDate",), ("EndDateType",)):
-        yield _end(site)
-    if site.path == ("InstanceMatchCriteria",):
-        why = f"{MATCHING}; {RESERVATIONS} changes it in place"
-        if known_text(site.now) in (None, "open"):
-            says = "any matching instance of the account takes a reserved place"
-            yield Verdict(Danger.REDUCES_CAPACITY, says, why)
-        else:
-            says = "only instances that name the reservation take its places"
-            yield Verdict(Danger.INTERRUPTS, says, why)
-
-
-def _end(site: Site) -> Verdict:
+def reserved_until(site: Site) -> Iterator[Verdict]:
+    if site.path not in (("EndDate",), ("EndDateType",)):
+        return
     unlimited = (known_text(site.both("EndDateType")[1]) or "unlimited") == "unlimited"
     was, now = (known_text(value) for value in site.both("EndDate"))
     if unlimited or (was and now and now > was):
-        until = "cancelled" if unlimited else now
-        return Verdict(Danger.COSTS_MORE, f"the reservation is billed until {until}", RESERVED)
-    says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
-    says += f"on {was}" if was else "never"
-    return Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, "keep it until the last job is done")
+        says = f"the reservation is billed until {'cancelled' if unlimited else now}"
+        yield Verdict(Danger.COSTS_MORE, says, RESERVED)
+    else:
+        says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
+        says += f"on {was}" if was else "never"
+        yield Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
 @changed(RESERVATION)
@@ -109,6 +85,8 @@ def reservation(site: Site) -> Iterator[Verdict]:
 def instance_type(side: Side, launcher: ResolvedResource | None) -> Any:
     """Return the instance type that something launches, None where it is not known."""
     own = launcher.properties if launcher else {}
+    if "InstanceType" in own:
+        return own["InstanceType"]
     for types in (own.get("InstanceConfigs"), own.get("InstanceTypes")):
         if isinstance(types, list) and len(types) == 1:
             return at(types[0], ("InstanceType",)) or types[0]
@@ -128,35 +106,6 @@ def _counts(site: Site) -> NodeCounts:
     return known
 
 
-@changed(*GROUPS)
-def sizes(site: Site) -> Iterator[Verdict]:
-    """Judge how many nodes a group has."""
-    known = _counts(site)
-    for name, words in (
-        (known.most, "at most"),
-        (known.least, "at least"),
-        (known.wanted, "as many as"),
-    ):
-        path = tuple(name.split("."))
-        if site.path in (path, path[:1]) and site.differs(*path):
-            was, now = (count(value) for value in site.both(*path))
-            yield _size(site, words, was, now)
-
-
-def _size(site: Site, words: str, was: int | None, now: int | None) -> Verdict:
-    kind = instance_type(site.moment.new, site.new)
-    why = _counts(site).why
-    if was is None or now is None:
-        says = f"how many nodes {site.name} has is not known: {site.path[-1]} goes from "
-        return Verdict(Danger.CANNOT_TELL, f"{says}{quoted(site.was)} to {quoted(site.now)}", why)
-    says = f"{site.name} has {words} {accelerators(kind, now)} instead of {was:,}"
-    if now < was:
-        end = "" if words == "at least" else "; if more run, they are terminated with their jobs"
-        return Verdict(Danger.REDUCES_CAPACITY, says + end, why, "drain the nodes first")
-    money = hourly(site, kind, now - was)
-    return Verdict(Danger.COSTS_MORE, f"{says}; {now - was:,} more{money}" if money else says, why)
-
-
 @going(*GROUPS)
 def group_removed(site: Site) -> Iterator[Verdict]:
     most = count(at(site.resource.properties, _counts(site).most.split("."))) or 0
@@ -173,4 +122,4 @@ def group_added(site: Site) -> Iterator[Verdict]:
     if least:
         kind = instance_type(site.moment.new, site.new)
         says = f"{accelerators(kind, least)} start at once{hourly(site, kind, least)}"
-        yield Verdict(Danger.COSTS_MORE, says, known.why)
+        yield Verdict(Danger.COSTS_MORE, says, "they are billed from their start")

@@ -30,10 +30,6 @@ class Pairing:
     removed: tuple[Key, ...]
     added: tuple[Key, ...]
 
-    def renamed_to(self, key: Key) -> Key | None:
-        """Return the new name of a resource."""
-        return dict(self.renamed).get(key)
-
 
 def pair(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]

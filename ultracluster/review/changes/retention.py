@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ultracluster.review.access.naming import noun
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
 from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed, going
 from ultracluster.review.changes.words import holdings, named
+from ultracluster.review.naming import noun
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 

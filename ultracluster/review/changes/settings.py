@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
+from ultracluster.review.changes.money import hourly
 from ultracluster.review.changes.routes import lost
 from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed
 from ultracluster.review.changes.words import count, holdings, known_text, quoted, true
 from ultracluster.review.resource_types import (
+    FOREVER,
     Amount,
     Members,
     Note,
@@ -59,7 +62,7 @@ def _judged(site: Site, known: Setting, path: Path) -> Iterator[Verdict]:
     says = known.says.format_map(values)
     match known:
         case Amount():
-            yield _amount(known, path, values, was, now)
+            yield _amount(site, known, path, values)
         case Switch():
             before, after = (known_text(value) in known.dangerous for value in (was, now))
             if after and not before:
@@ -82,16 +85,23 @@ def _judged(site: Site, known: Setting, path: Path) -> Iterator[Verdict]:
                 said = known.says_gained.format_map(values | {"members": _listed(come)})
                 yield Verdict(known.gained, said, known.why)
         case Note():
-            yield Verdict(known.danger, says, known.why)
+            yield Verdict(known.danger, says, known.why, known.instead)
 
 
-def _amount(known: Amount, path: Path, values: Mapping[str, Any], was: Any, now: Any) -> Verdict:
-    old, new = (known.unset if value is None else count(value) for value in (was, now))
+def _amount(site: Site, known: Amount, path: Path, values: Mapping[str, Any]) -> Verdict:
+    old, new = (known.unset if v is None else count(v) for v in site.both(*path))
+    old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
         says = f"{'.'.join(path)} of {values['name']} is not known before and after"
         return Verdict(Danger.CANNOT_TELL, says, known.why)
     written = {"was": known.written(old), "now": known.written(new)}
+    money = ""
+    if known.unit == "nodes":
+        kind = instance_type(site.moment.new, site.new)
+        written["now"] = accelerators(kind, new)
+        money = hourly(site, kind, new - old) if new > old else ""
     says = known.says.format_map({**values, **written})
+    says += f"; {new - old:,} more{money}" if money else ""
     if new < old:
         return Verdict(known.less, says, known.why, known.instead)
     return Verdict(known.more if new > old else Danger.HARMLESS, says, known.why)

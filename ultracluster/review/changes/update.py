@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ultracluster.model.security_groups import Groups, read_groups
+from ultracluster.model.model import Model
+from ultracluster.model.policies import Statement
+from ultracluster.model.security_groups import Groups
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.access.policies import Stated, read
 from ultracluster.review.changes.pairing import Pairing, pair
 from ultracluster.review.changes.references import alike
 from ultracluster.review.resolved import ResolvedTemplates
@@ -29,12 +30,17 @@ class Side:
     @cached_property
     def resources(self) -> Mapping[Key, ResolvedResource]:
         """Every resource that is made."""
-        return {(r.place.stack, r.place.logical_id): r for r in self.variant.resources}
+        return {r.place.key: r for r in self.variant.resources}
 
     @cached_property
+    def model(self) -> Model:
+        """What the templates define."""
+        return Model(self.variant)
+
+    @property
     def groups(self) -> Groups:
         """Security groups and their rules."""
-        return read_groups(self.variant.resources)
+        return self.model.groups
 
     @cached_property
     def users(self) -> Mapping[Key, tuple[ResolvedResource, ...]]:
@@ -46,13 +52,13 @@ class Side:
         return {target: tuple(users.values()) for target, users in found.items()}
 
     @cached_property
-    def identity_statements(self) -> Mapping[Reference, tuple[Stated, ...]]:
+    def identity_statements(self) -> Mapping[Reference, tuple[Statement, ...]]:
         """Statements of identity policies by the role, user or group that has them."""
-        found: dict[Reference, list[Stated]] = {}
-        for stated in read(self.variant.resources):
-            if stated.kind == "identity":
-                for owner in stated.owners:
-                    found.setdefault(owner, []).append(stated)
+        found: dict[Reference, list[Statement]] = {}
+        for statement in self.model.statements:
+            if statement.kind == "identity":
+                for owner in statement.owners:
+                    found.setdefault(owner, []).append(statement)
         return {owner: tuple(statements) for owner, statements in found.items()}
 
     def of(self, *types: str) -> Iterator[ResolvedResource]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ultracluster.review.access.naming import noun, short
+from ultracluster.review.naming import noun, short
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.reading import UndeterminedError, number, shown, text
 from ultracluster.templates.resolved import ResolvedResource
@@ -13,7 +13,7 @@ LONGEST: Final = 160
 
 def named(resource: ResolvedResource) -> str:
     """Return a resource as a sentence calls it: `the file system Lustre`."""
-    return f"the {noun(resource.resource_type)} {short(resource)}"
+    return f"the {noun(resource.resource_type)} {short(resource.place)}"
 
 
 def tebibytes(gib: float) -> str:

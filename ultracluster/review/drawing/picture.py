@@ -150,7 +150,7 @@ def summary(topology: Topology) -> str:
 
 def _network(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.assumptions:
-        said = f"Drawn with {', '.join(topology.assumptions)}; with other conditions the stacks differ."
+        said = f"Drawn with {', '.join(topology.assumptions)}; other conditions build other stacks."
         yield Say(said, "warn", SMALL, lines=3)
     for vpc in topology.vpcs:
         yield vpc_box(vpc, context)

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.audit.report import assumptions
 from ultracluster.cost.page import money as usd
-from ultracluster.review.access.statement import Escalation, Statement
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.changes.groups import Group, grouped
 from ultracluster.review.report import Review
@@ -17,7 +17,7 @@ from ultracluster.templates.resolved import Place
 
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
-"""Ways of one role, and warnings of one statement, that are shown in full."""
+"""Ways of one role, and warnings about one statement, that are shown in full."""
 FEW: Final = 2
 """How many are where there are many: who may do everything has every way, and one is enough."""
 MANY: Final = 12
@@ -51,9 +51,11 @@ def sentences(group: Group, name: str) -> list[str]:
     return [sentence(each) for each in dict.fromkeys(said) if each]
 
 
-def by_holder(statements: Sequence[Statement]) -> dict[tuple[str, str], list[Statement]]:
+def by_holder(
+    statements: Sequence[ExplainedStatement],
+) -> dict[tuple[str, str], list[ExplainedStatement]]:
     """Return statements by the resource and the kind of the policy that they stand in."""
-    found: dict[tuple[str, str], list[Statement]] = {}
+    found: dict[tuple[str, str], list[ExplainedStatement]] = {}
     for statement in statements:
         found.setdefault((statement.place, statement.kind), []).append(statement)
     return found

@@ -11,7 +11,7 @@ from typing import Literal
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import GROUP, Direction, Flow, Group
 from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
-from ultracluster.review.topology.naming import Names
+from ultracluster.review.naming import Names, short
 from ultracluster.templates.reading import Key, UndeterminedError, known, text
 
 Flows = Sequence[tuple[Key, Flow]]
@@ -62,8 +62,8 @@ class Matrix:
 
 def matrix(model: Model, names: Names) -> Matrix:
     unknown: list[str] = []
-    flows = list(_flows(model, names, unknown))
-    groups = {group.key: _party(group, names, model) for group in model.security_groups}
+    flows = list(_flows(model, unknown))
+    groups = {group.key: _party(group, model) for group in model.security_groups}
     for key, _ in flows:
         groups.setdefault(key, Party(names.key(key), "group", key))
     blocks = dict(_blocks(model))
@@ -92,14 +92,14 @@ def matrix(model: Model, names: Names) -> Matrix:
     )
 
 
-def _party(group: Group, names: Names, model: Model) -> Party:
+def _party(group: Group, model: Model) -> Party:
     resource = model.found(group.key, GROUP)
     described = resource.properties.get("GroupDescription") if resource else None
     description = described if isinstance(described, str) else ""
-    return Party(names.of(group.place), "group", group.key, description)
+    return Party(short(group.place), "group", group.key, description)
 
 
-def _flows(model: Model, names: Names, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
+def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
     found = model.groups
     owned = [(g.key, rule) for g in found.known.values() for rule in g.rules]
     owned += [(own, rule) for own, rules in found.outside.items() for rule in rules]
@@ -110,16 +110,16 @@ def _flows(model: Model, names: Names, unknown: list[str]) -> Iterator[tuple[Key
         try:
             flow = rule.flow()
         except UndeterminedError as error:
-            unknown.append(f"{names.of(rule.place)}: {error.because}")
+            unknown.append(f"{short(rule.place)}: {error.because}")
             continue
         for name in (own, flow.peer or "") if flow else ():
             if not known(name):
-                unknown.append(f"{names.of(rule.place)}: {name[-1]}")
+                unknown.append(f"{short(rule.place)}: {name[-1]}")
                 break
         else:
             if flow:
                 yield own, flow
-    unknown.extend(f"{names.of(rule.place)}: its group is not known" for rule in found.stray)
+    unknown.extend(f"{short(rule.place)}: its group is not known" for rule in found.stray)
 
 
 def _blocks(model: Model) -> Iterator[tuple[Key, str]]:

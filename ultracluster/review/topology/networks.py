@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
 from ultracluster.model.traffic import ANYWHERE
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Endpoint,
     FileSystem,
@@ -19,7 +20,6 @@ from ultracluster.review.topology.model import (
     Vpc,
     told,
 )
-from ultracluster.review.topology.naming import Names
 from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
 
@@ -74,13 +74,13 @@ class Contents:
         return found
 
 
-def read_nats(model: Model, names: Names) -> Mapping[Key, list[str]]:
+def read_nats(model: Model) -> Mapping[Key, list[str]]:
     """Return the NAT gateways by subnet."""
     found: dict[Key, list[str]] = {}
     for nat in model.of(NAT):
         subnet = told(lambda n=nat: key(n.properties.get("SubnetId")))  # type: ignore[misc]
         if not isinstance(subnet, NotKnown):
-            found.setdefault(subnet, []).append(names.of(nat.place))
+            found.setdefault(subnet, []).append(short(nat.place))
     return found
 
 
@@ -90,7 +90,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     ways = _Ways(model)
     for given in model.subnets:
         vpc = told(lambda g=given: key(g.properties.get("VpcId")))  # type: ignore[misc]
-        made = _subnet(given, vpc, ways, names, contents)
+        made = _subnet(given, vpc, ways, contents)
         by_vpc.setdefault(None if isinstance(vpc, NotKnown) else vpc, []).append(made)
     for name in contents.subnets():
         if name not in model.networks.subnets:
@@ -99,7 +99,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
         own = (resource.place.stack, resource.place.logical_id)
         block = told(lambda r=resource: text(r.properties.get("CidrBlock")))  # type: ignore[misc]
         yield Vpc(
-            name=names.of(resource.place),
+            name=short(resource.place),
             key=own,
             block=NotKnown("an address pool gives it") if block is None else block,
             subnets=by_vpc.pop(own, []),
@@ -131,14 +131,12 @@ def _zone(given: Given) -> str:
     return zone.name
 
 
-def _subnet(
-    given: Given, vpc: Key | NotKnown, ways: "_Ways", names: Names, contents: Contents
-) -> Subnet:
+def _subnet(given: Given, vpc: Key | NotKnown, ways: "_Ways", contents: Contents) -> Subnet:
     zone = told(lambda: _zone(given))
     block = told(lambda: text(given.properties.get("CidrBlock")))
     return _filled(
         Subnet(
-            name=names.of(given.place),
+            name=short(given.place),
             key=given.key,
             place=given.place,
             block=NotKnown("no block is written") if block is None else block,

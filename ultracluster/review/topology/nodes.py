@@ -8,6 +8,7 @@ from ultracluster.model.launchers import LAUNCHERS as KINDS
 from ultracluster.model.launchers import Launcher
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Interface,
     Nodes,
@@ -16,7 +17,6 @@ from ultracluster.review.topology.model import (
     Reservation,
     told,
 )
-from ultracluster.review.topology.naming import Names
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
@@ -44,7 +44,7 @@ RESERVATION: Final = "AWS::EC2::CapacityReservation"
 
 def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
     """Yield all nodes of a variant."""
-    queues = _queues(model, names)
+    queues = _queues(model)
     for node in (*model.nodes, *_without_template(model)):
         yield _ec2(model, node, names, queues)
     for group in model.hyperpod_groups:
@@ -52,7 +52,7 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
         plain = type_name if isinstance(type_name, str) else NotKnown("no type is written for it")
         many = told(lambda g=group: number(part(g.group, "InstanceCount")))  # type: ignore[misc]
         yield Nodes(
-            name=f"{names.of(group.place)}: {group.name()}",
+            name=f"{short(group.place)}: {group.name()}",
             place=group.place,
             launcher="HyperPod instance group",
             type_name=plain,
@@ -114,7 +114,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
     if kind == "pcs" and queues and not mine:
         role = "in no queue: login or service nodes"
     return Nodes(
-        name=names.of(place),
+        name=short(place),
         place=place,
         launcher=LAUNCHERS[kind] if kind else "launch template; nothing here launches it",
         type_name=type_name,
@@ -153,7 +153,7 @@ def _placement(model: Model, node: Node, names: Names) -> Placement | None:
             raise UndeterminedError(name[-1])
         return Placement(names.key(name), NotKnown("it is not in the given templates"))
     return Placement(
-        names.of(found.place),
+        short(found.place),
         strategy(found.properties),
         (found.place.stack, found.place.logical_id),
     )
@@ -178,15 +178,15 @@ def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
     if found is None:
         kind = "Capacity Block" if block else "capacity reservation"
         return Reservation(names.key(key(stated)), kind, None)
-    return reservation(found, names, block=block)
+    return reservation(found, block=block)
 
 
-def reservation(found: ResolvedResource, names: Names, *, block: bool = False) -> Reservation:
+def reservation(found: ResolvedResource, *, block: bool = False) -> Reservation:
     """Return a reservation of the templates."""
     properties = found.properties
     ends = told(lambda: text(properties.get("EndDate")))
     return Reservation(
-        names.of(found.place),
+        short(found.place),
         "Capacity Block" if block else "capacity reservation",
         told(lambda: number(properties.get("InstanceCount"))),
         "" if ends is None else "end not known" if isinstance(ends, NotKnown) else f"ends {ends}",
@@ -210,12 +210,12 @@ def _market(node: Node) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _queues(model: Model, names: Names) -> Mapping[Key, list[str]]:
+def _queues(model: Model) -> Mapping[Key, list[str]]:
     """Return the Slurm queues of each PCS node group."""
     found: dict[Key, list[str]] = {}
     for queue in model.of("AWS::PCS::Queue"):
         for group in queue_groups(queue.properties):
-            found.setdefault(group, []).append(names.of(queue.place))
+            found.setdefault(group, []).append(short(queue.place))
     return found
 
 

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ultracluster.model.model import Model
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Endpoint,
     JobInterfaces,
@@ -12,7 +13,6 @@ from ultracluster.review.topology.model import (
     Scheduler,
     told,
 )
-from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.reading import Key, items, key, keys, links, part, same, text, written
@@ -31,12 +31,12 @@ def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
         for queue in model.of("AWS::PCS::Queue"):
             if told(lambda q=queue, o=own: same(q.properties.get("ClusterId"), o)) is True:  # type: ignore[misc]
                 groups = [names.key(group) for group in queue_groups(queue.properties)]
-                queues.append((names.of(queue.place), groups))
+                queues.append((short(queue.place), groups))
         accounting = told(
             lambda p=properties: text(part(p, "SlurmConfiguration", "Accounting", "Mode"))  # type: ignore[misc]
         )
         yield Scheduler(
-            name=names.of(cluster.place),
+            name=short(cluster.place),
             place=cluster.place,
             version=_told(properties, "Scheduler", "Version"),
             size=_told(properties, "Size"),
@@ -46,25 +46,25 @@ def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
         )
 
 
-def read_control_planes(model: Model, names: Names) -> Iterator[Scheduler]:
+def read_control_planes(model: Model) -> Iterator[Scheduler]:
     """Yield the clusters of Amazon EKS with the groups that they run pods on."""
     for cluster in model.of("AWS::EKS::Cluster"):
         own, properties = (cluster.place.stack, cluster.place.logical_id), cluster.properties
         name = told(lambda p=properties: text(p.get("Name")))  # type: ignore[misc]
         groups = [
-            names.of(group.place)
+            short(group.place)
             for group in model.of("AWS::EKS::Nodegroup")
             if told(lambda g=group, o=own: same(g.properties.get("ClusterName"), o)) is True  # type: ignore[misc]
             or (isinstance(name, str) and group.properties.get("ClusterName") == name)
         ]
         groups += [
-            names.of(pod.place)
+            short(pod.place)
             for pod in model.of("AWS::SageMaker::Cluster")
             if own in told_links(pod.properties.get("Orchestrator"))
         ]
         public = told(lambda p=properties: text(part(p, NETWORK, "EndpointPublicAccess")))  # type: ignore[misc]
         yield Scheduler(
-            name=names.of(cluster.place),
+            name=short(cluster.place),
             place=cluster.place,
             version=_told(properties, "Version"),
             size=NotKnown("EKS has no sizes"),
@@ -85,14 +85,14 @@ def _told(properties: Any, *path: str) -> str | NotKnown:
     return NotKnown("it is not written") if found is None else found
 
 
-def read_endpoints(model: Model, names: Names) -> Iterator[Endpoint]:
+def read_endpoints(model: Model) -> Iterator[Endpoint]:
     """Yield the VPC endpoints."""
     for resource in model.of("AWS::EC2::VPCEndpoint"):
         own = resource.properties
         kind = told(lambda o=own: text(o.get("VpcEndpointType")))  # type: ignore[misc]
         gateway = kind is None or kind == "Gateway"
         yield Endpoint(
-            name=names.of(resource.place),
+            name=short(resource.place),
             service=service_name(written(own.get("ServiceName"))),
             gateway=gateway,
             subnets=[] if gateway else told(lambda o=own: keys(o.get("SubnetIds"))),  # type: ignore[misc]
@@ -108,7 +108,7 @@ def service_name(stated: str) -> str:
     return stated.replace("\x00", "?") or "a service that is not known"
 
 
-def read_job_interfaces(model: Model, names: Names) -> Iterator[JobInterfaces]:
+def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
     """Yield where SageMaker may put interfaces: of jobs in the templates, and of later ones."""
     for job in model.training_jobs:
         types = told(job.instance_types)
@@ -116,7 +116,7 @@ def read_job_interfaces(model: Model, names: Names) -> Iterator[JobInterfaces]:
         subnets = told(job.subnets)
         if subnets:
             yield JobInterfaces(
-                names.of(job.place),
+                short(job.place),
                 "SageMaker training job",
                 subnets,
                 count,
@@ -136,7 +136,7 @@ def read_job_interfaces(model: Model, names: Names) -> Iterator[JobInterfaces]:
                     subnets_of[found.place.stack, found.place.logical_id] = None
         if subnets_of:
             yield JobInterfaces(
-                names.of(role.place),
+                short(role.place),
                 "SageMaker jobs",
                 list(subnets_of),
                 None,

@@ -7,8 +7,8 @@ from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion, read_file_systems
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import Association, FileSystem, NotKnown, Store, told
-from ultracluster.review.topology.naming import Names
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.templates.reading import (
     OWN,
@@ -49,9 +49,9 @@ def read_all_file_systems(model: Model, names: Names) -> Iterator[FileSystem]:
     known = {file_system.place for file_system in lustres}
     for resource in model.of("AWS::FSx::FileSystem"):
         if resource.place not in known:
-            yield _other(resource, names)
+            yield _other(resource)
     for resource in model.of("AWS::EFS::FileSystem"):
-        yield _efs(model, resource, names)
+        yield _efs(model, resource)
 
 
 def _lustre(model: Model, file_system: Lustre, names: Names) -> FileSystem:
@@ -69,7 +69,7 @@ def _lustre(model: Model, file_system: Lustre, names: Names) -> FileSystem:
     if isinstance(gib, int):
         servers = -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
     return FileSystem(
-        name=names.of(place),
+        name=short(place),
         place=place,
         kind=f"Lustre {kind}",
         tebibytes=gib / GIB_PER_TIB if isinstance(gib, int) else gib,
@@ -161,12 +161,12 @@ def _bucket(model: Model, target: Any) -> Key | None:
     return None
 
 
-def _other(resource: ResolvedResource, names: Names) -> FileSystem:
+def _other(resource: ResolvedResource) -> FileSystem:
     own = resource.properties
     kind = told(lambda: text(own.get("FileSystemType")))
     gib = told(lambda: number(own.get("StorageCapacity")))
     return FileSystem(
-        name=names.of(resource.place),
+        name=short(resource.place),
         place=resource.place,
         kind=FSX.get(kind, f"FSx {kind}")
         if isinstance(kind, str)
@@ -180,7 +180,7 @@ def _other(resource: ResolvedResource, names: Names) -> FileSystem:
     )
 
 
-def _efs(model: Model, resource: ResolvedResource, names: Names) -> FileSystem:
+def _efs(model: Model, resource: ResolvedResource) -> FileSystem:
     own = (resource.place.stack, resource.place.logical_id)
     subnets: list[Key] = []
     groups: list[Key] = []
@@ -191,7 +191,7 @@ def _efs(model: Model, resource: ResolvedResource, names: Names) -> FileSystem:
             subnets += [] if isinstance(found, NotKnown) else [found]
             groups += [] if isinstance(mine, NotKnown) else mine
     return FileSystem(
-        name=names.of(resource.place),
+        name=short(resource.place),
         place=resource.place,
         kind="EFS",
         tebibytes=None,
@@ -211,11 +211,11 @@ def _kept(resource: ResolvedResource) -> str:
     return "outlives the stack" if kept else "deleted with the stack"
 
 
-def read_stores(model: Model, names: Names) -> Sequence[Store]:
+def read_stores(model: Model) -> Sequence[Store]:
     """Return what holds something outside of a VPC."""
     return [
         Store(
-            names.of(resource.place),
+            short(resource.place),
             kind,
             (resource.place.stack, resource.place.logical_id),
             (_kept(resource),),

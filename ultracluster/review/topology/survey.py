@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ultracluster.model.model import Model
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Endpoint,
     Fabric,
@@ -16,7 +17,6 @@ from ultracluster.review.topology.model import (
     Scheduler,
     Topology,
 )
-from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.networks import Contents, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
@@ -94,22 +94,22 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
         file_systems=list(read_all_file_systems(model, called)),
         schedulers=[
             *read_schedulers(model, called),
-            *read_control_planes(model, called),
+            *read_control_planes(model),
         ],
-        endpoints=list(read_endpoints(model, called)),
-        jobs=list(read_job_interfaces(model, called)),
-        nats=read_nats(model, called),
+        endpoints=list(read_endpoints(model)),
+        jobs=list(read_job_interfaces(model)),
+        nats=read_nats(model),
     )
     region = variant.region
     return Topology(
         names=names,
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
         vpcs=list(read_vpcs(model, called, contents)),
-        fabrics=list(_fabrics(model, called)),
+        fabrics=list(_fabrics(model)),
         homeless=[t for t in _placed(contents) if isinstance(t.subnets, NotKnown) or not t.subnets],
-        idle_reservations=list(_idle_reservations(model, called, contents.nodes)),
-        idle_placements=list(_idle_placements(model, called, contents.nodes)),
-        stores=read_stores(model, called),
+        idle_reservations=list(_idle_reservations(model, contents.nodes)),
+        idle_placements=list(_idle_placements(model, contents.nodes)),
+        stores=read_stores(model),
         roles=list(read_roles(model, called)),
         others=Counter(
             r.resource_type or "no type" for r in variant.resources if r.resource_type not in DRAWN
@@ -126,7 +126,7 @@ def _placed(contents: Contents) -> list[Nodes | FileSystem | Scheduler | Endpoin
     return [*contents.nodes, *contents.file_systems, *contents.schedulers, *interface_endpoints]
 
 
-def _fabrics(model: Model, names: Names) -> list[Fabric]:
+def _fabrics(model: Model) -> list[Fabric]:
     found = []
     for group in model.security_groups:
         try:
@@ -136,19 +136,19 @@ def _fabrics(model: Model, names: Names) -> list[Fabric]:
         except UndeterminedError:
             continue
         if loop:
-            found.append(Fabric(names.of(group.place), group.key))
+            found.append(Fabric(short(group.place), group.key))
     return found
 
 
-def _idle_reservations(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Reservation]:
+def _idle_reservations(model: Model, nodes: Sequence[Nodes]) -> list[Reservation]:
     used = {n.reservation.name for n in nodes if isinstance(n.reservation, Reservation)}
-    return [reservation(r, names) for r in model.of(RESERVATION) if names.of(r.place) not in used]
+    return [reservation(r) for r in model.of(RESERVATION) if short(r.place) not in used]
 
 
-def _idle_placements(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Placement]:
+def _idle_placements(model: Model, nodes: Sequence[Nodes]) -> list[Placement]:
     used = {n.placement.key for n in nodes if isinstance(n.placement, Placement)}
     return [
-        Placement(names.of(r.place), strategy(r.properties), own)
+        Placement(short(r.place), strategy(r.properties), own)
         for r in model.of(PLACEMENT)
         if (own := (r.place.stack, r.place.logical_id)) not in used
     ]
