@@ -46,9 +46,10 @@ class Amount(Setting):
     more: Danger
     unset: int | None = None
     """What is true where nothing is written; None where that is not known."""
+    endless: int | None = None
+    """The number that stands for one without end."""
     unit: str = ""
-    """`days`, of which so many that there is no end are `for ever`; `nodes`, which are said with
-    their type and what is in them."""
+    """`days`, or `nodes`, which are said with their type and what is in them."""
 
     def written(self, number: int) -> str:
         """Return a number as the sentence has it."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.money import hourly
-from ultracluster.review.changes.sources import MATCHING, ORDER, RESERVATIONS, RESERVED
+from ultracluster.review.changes.sources import ORDER, RESERVED
 from ultracluster.review.changes.update import Side
 from ultracluster.review.changes.verdict import Site, Verdict, at, changed, coming, going
 from ultracluster.review.changes.words import count, known_text
@@ -32,29 +32,18 @@ def accelerators(instance_type: Any, nodes: int) -> str:
 
 
 @changed(RESERVATION)
-def reserved(site: Site) -> Iterator[Verdict]:
-    """Judge until when instances are reserved, and for whom."""
-    if site.path in (("EndDate",), ("EndDateType",)):
-        yield _end(site)
-    if site.path == ("InstanceMatchCriteria",):
-        why = f"{MATCHING}; {RESERVATIONS} changes it in place"
-        if known_text(site.now) in (None, "open"):
-            says = "any matching instance of the account takes a reserved place"
-            yield Verdict(Danger.REDUCES_CAPACITY, says, why)
-        else:
-            says = "only instances that name the reservation take its places"
-            yield Verdict(Danger.INTERRUPTS, says, why)
-
-
-def _end(site: Site) -> Verdict:
+def reserved_until(site: Site) -> Iterator[Verdict]:
+    if site.path not in (("EndDate",), ("EndDateType",)):
+        return
     unlimited = (known_text(site.both("EndDateType")[1]) or "unlimited") == "unlimited"
     was, now = (known_text(value) for value in site.both("EndDate"))
     if unlimited or (was and now and now > was):
-        until = "cancelled" if unlimited else now
-        return Verdict(Danger.COSTS_MORE, f"the reservation is billed until {until}", RESERVED)
-    says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
-    says += f"on {was}" if was else "never"
-    return Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, "keep it until the last job is done")
+        says = f"the reservation is billed until {'cancelled' if unlimited else now}"
+        yield Verdict(Danger.COSTS_MORE, says, RESERVED)
+    else:
+        says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
+        says += f"on {was}" if was else "never"
+        yield Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
 @changed(RESERVATION)

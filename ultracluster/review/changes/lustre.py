@@ -117,25 +117,6 @@ def metadata(site: Site) -> Iterator[Verdict]:
         yield Verdict(Danger.CANNOT_TELL, f"{says}; {refuses}", LUSTRE_UPDATE)
 
 
-@changed(FILE_SYSTEM)
-def clients(site: Site) -> Iterator[Verdict]:
-    """Judge which clients the file system takes, and what their root may do."""
-    if site.path == (CONFIGURATION, "EfaEnabled"):
-        why = f"EfaEnabled is of the creation alone: {LUSTRE_UPDATE} has no such member"
-        says = f"{site.name} cannot change whether it takes EFA clients"
-        yield Verdict(Danger.FAILS, says, why, COPY)
-    path = (CONFIGURATION, "RootSquashConfiguration")
-    if site.within(*path):
-        squash = known_text(site.both(*path, "RootSquash")[1])
-        why = f"updated in place; {LUSTRE_UPDATE}"
-        if squash in (None, "0:0"):
-            says = "root of a client is root of the files"
-            yield Verdict(Danger.LOOSENS_SECURITY, says, why)
-        else:
-            says = f"root of a client is {squash} from now on: jobs that run as root are refused"
-            yield Verdict(Danger.INTERRUPTS, says, why)
-
-
 @going(ASSOCIATION)
 def association_removed(site: Site) -> Iterator[Verdict]:
     own = site.resource.properties

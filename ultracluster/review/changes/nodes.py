@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.sources import METADATA_SERVICE, SLURM, UPDATE_POLICY, VERSIONS
+from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.review.changes.verdict import Site, Verdict, at, changed, entries
 from ultracluster.review.changes.words import count, known_text, named, quoted, true
 from ultracluster.templates.resolved import ResolvedResource
@@ -73,9 +73,6 @@ def template_data(site: Site) -> Iterator[Verdict]:
     yield Verdict(danger, f"{part} of the nodes changes; {words}", why)
     yield from _security(site, "LaunchTemplateData")
     yield from _capacity(site, "LaunchTemplateData")
-    if site.touches("LaunchTemplateData", "IamInstanceProfile"):
-        says = "nodes have the rights of another role"
-        yield Verdict(Danger.LOOSENS_SECURITY, says, "IamInstanceProfile is another one")
 
 
 @changed(INSTANCE)
@@ -89,18 +86,6 @@ def instance_changed(site: Site) -> Iterator[Verdict]:
 
 def _security(site: Site, *above: str) -> Iterator[Verdict]:
     """Yield what makes a node easier to take over or to read."""
-    options = (*above, "MetadataOptions")
-    if site.touches(*options):
-        was, now = (known_text(v) for v in site.both(*options, "HttpTokens"))
-        if was == "required" and now != "required":
-            says = "credentials of the node's role can be read without a session token (IMDSv1)"
-            advice = "keep HttpTokens: required"
-            yield Verdict(Danger.LOOSENS_SECURITY, says, METADATA_SERVICE, advice)
-        hops = [count(v) or 1 for v in site.both(*options, "HttpPutResponseHopLimit")]
-        if hops[1] > hops[0]:
-            says = f"the node's credentials are reached over {hops[1]} hops instead of {hops[0]}: "
-            says += "also from containers"
-            yield Verdict(Danger.LOOSENS_SECURITY, says, METADATA_SERVICE)
     if site.touches(*above, "BlockDeviceMappings"):
         before, after = (_not_encrypted(v) for v in site.both(*above, "BlockDeviceMappings"))
         if plain := sorted(after - before):
@@ -142,13 +127,6 @@ def _capacity(site: Site, *above: str) -> Iterator[Verdict]:
             says = f"a node has {has} EFA devices instead of {had}"
             why = "NetworkInterfaces of InterfaceType efa or efa-only"
             yield Verdict(Danger.REDUCES_CAPACITY, says, why)
-    for part, lost in (
-        ("Placement", "nodes are no longer placed close to each other"),
-        ("CapacityReservationSpecification", "nodes no longer take the reserved places"),
-    ):
-        before, after = site.both(*above, part)
-        if site.touches(*above, part) and before is not None and after is None:
-            yield Verdict(Danger.REDUCES_CAPACITY, lost, f"{part} is gone")
     yield from _placement_group(site, *above, "Placement", "GroupName")
 
 

@@ -11,6 +11,7 @@ from ultracluster.review.changes.routes import lost
 from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed
 from ultracluster.review.changes.words import count, holdings, known_text, quoted, true
 from ultracluster.review.resource_types import (
+    FOREVER,
     Amount,
     Members,
     Note,
@@ -84,11 +85,12 @@ def _judged(site: Site, known: Setting, path: Path) -> Iterator[Verdict]:
                 said = known.says_gained.format_map(values | {"members": _listed(come)})
                 yield Verdict(known.gained, said, known.why)
         case Note():
-            yield Verdict(known.danger, says, known.why)
+            yield Verdict(known.danger, says, known.why, known.instead)
 
 
 def _amount(site: Site, known: Amount, path: Path, values: Mapping[str, Any]) -> Verdict:
     old, new = (known.unset if v is None else count(v) for v in site.both(*path))
+    old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
         says = f"{'.'.join(path)} of {values['name']} is not known before and after"
         return Verdict(Danger.CANNOT_TELL, says, known.why)

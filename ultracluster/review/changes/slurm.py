@@ -8,7 +8,7 @@ from ultracluster.review.changes.routes import lost
 from ultracluster.review.changes.sources import QUEUES, api, unverified
 from ultracluster.review.changes.update import Side
 from ultracluster.review.changes.verdict import Site, Verdict, at, changed
-from ultracluster.review.changes.words import count, known_text, named, quoted
+from ultracluster.review.changes.words import known_text, named, quoted
 from ultracluster.templates.reading import UndeterminedError, key
 
 
@@ -31,23 +31,6 @@ def version(site: Site) -> Iterator[Verdict]:
 
 def _numbers(written: str) -> list[int]:
     return [int(part) for part in written.split(".") if part.isdigit()]
-
-
-@changed("AWS::PCS::Cluster")
-def accounts_kept(site: Site) -> Iterator[Verdict]:
-    path = ("SlurmConfiguration", "Accounting")
-    modes = [known_text(value) for value in site.both(*path, "Mode")]
-    if not site.touches(*path) or modes != ["STANDARD", "STANDARD"]:
-        return
-    was, now = (count(v) or -1 for v in site.both(*path, "DefaultPurgeTimeInDays"))
-    if was != now:
-        kept = ["as long as the cluster" if d < 0 else f"{d:,} days" for d in (was, now)]
-        sooner = now >= 0 and (was < 0 or now < was)
-        yield Verdict(
-            Danger.LOSES_DATA if sooner else Danger.COSTS_MORE,
-            f"accounts of jobs are kept {kept[1]} instead of {kept[0]}",
-            api("PCS", "UpdateCluster, accounting: -1 keeps records as long as the cluster"),
-        )
 
 
 @changed("AWS::PCS::Queue")

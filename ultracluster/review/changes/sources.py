@@ -79,9 +79,7 @@ ROUTES: Final = unverified("VPC routing")
 ADDRESSES: Final = unverified("public addresses in a VPC")
 PRICES: Final = unverified("AWS prices")
 
-RESERVATIONS: Final = api("EC2", "ModifyCapacityReservation")
 RESERVED: Final = unverified("On-Demand Capacity Reservations: billed from the start, used or not")
-MATCHING: Final = api("EC2", "CreateCapacityReservation")
 SLURM: Final = "AWS PCS guide, updating a compute node group, read 2026-11-24"
 QUEUES: Final = "AWS PCS guide, updating a queue, read 2026-11-27"
 HYPERPOD: Final = "HyperPod guide, scaling down and updating a cluster, read 2026-11-24"
@@ -89,7 +87,6 @@ VERSIONS: Final = (
     "a version of a launch template never changes, and instances keep what they were launched with "
     f"({unverified('launch templates')})"
 )
-METADATA_SERVICE: Final = "EC2 LaunchTemplateInstanceMetadataOptionsRequest (" + BOTOCORE + ")"
 PLACEMENT: Final = api("EC2", "DeletePlacementGroup")
 
 IAM: Final = "statements compared; what no statement allows is refused (IAM policy evaluation)"
