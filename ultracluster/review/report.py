@@ -9,17 +9,18 @@ from ultracluster.audit.report import Report as Audit
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import escalations, statements
 from ultracluster.review.baseline import Baseline
-from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.review.bill import GIB_PER_TIB, Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.exceptions import OWN, Packs, read_packs
-from ultracluster.review.figure import Figure, figure
+from ultracluster.review.figure import Figure, changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates, resources
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
 from ultracluster.review.topology.model import FileSystem, NotKnown, Topology, words
+from ultracluster.review.topology.survey import survey
 from ultracluster.rules.rule import Finding
 
 
@@ -50,6 +51,8 @@ class Review:
     packs: Packs | None
     access: Access
     numbers: Sequence[Numbers]
+    money: Money | None
+    """What is bought now and before; None where the Region is not known."""
     sizes: Sequence[Size]
 
     @property
@@ -76,7 +79,10 @@ def review(
     if region is None and subject.spec is not None:
         region = subject.spec.region
     after = of_sources(subject.sources, parameters, region)
-    figures = [figure(group, number) for number, group in enumerate(after.groups, start=1)]
+    before = None if baseline is None else of_templates(baseline.templates, parameters, region)
+    found = () if before is None else changes(before, after)
+    marks = changed(found)
+    figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
     audit = judged_groups(subject.sources, after.groups, "error")
     constructs = [
         resource.place.construct_path
@@ -86,19 +92,20 @@ def review(
     ]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
-    before = None if baseline is None else of_templates(baseline.templates, parameters, region)
+    was = None if before is None else [survey((), group.variants) for group in before.groups]
     return Review(
         title=subject.title,
         headline=headline(topologies, subject),
         notes=[*subject.notes, *_missing_stacks(subject), *audit.notes],
         figures=figures,
         baseline=None if baseline is None else baseline.title,
-        changes=() if before is None else changes(before, after),
+        changes=found,
         audit=audit,
         findings=[f for f in audit.findings if not _excused(f, packs)],
         packs=packs,
         access=Access(statements(after.variants), escalations(after.variants)),
         numbers=numbers(topologies, subject.spec),
+        money=money(topologies, was),
         sizes=sizes(subject.templates),
     )
 

@@ -32,6 +32,14 @@ class Size:
     resources: int
     parameters: int
     outputs: int
+    protected: bool | None
+    """Whether termination protection is on; None where only the template is given: it is a
+    setting of the stack and stands in no template."""
+
+    @property
+    def protection(self) -> str:
+        """Whether the stack has termination protection, in words."""
+        return {True: "on", False: "off", None: "not in the template"}[self.protected]
 
     @property
     def near(self) -> Sequence[str]:
@@ -58,6 +66,7 @@ def sizes(templates: Sequence[Template]) -> list[Size]:
             resources=_count(template, "Resources"),
             parameters=_count(template, "Parameters"),
             outputs=_count(template, "Outputs"),
+            protected=template.protected,
         )
         for template in templates
     ]

@@ -1,12 +1,12 @@
-"""Marks on a picture: SVG elements, written as they are made."""
+"""SVG elements, collected as they are drawn."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Final
 
-from ultracluster.review.drawing.lettering import fitted
+from ultracluster.review.drawing.text import fitted
 
 SMALL: Final = 12.0
 NORMAL: Final = 13.0
@@ -15,6 +15,8 @@ LINE: Final = 17.0
 """Height of a line of text."""
 
 _FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SIZES: Final = {SMALL: "s", NORMAL: "n", LARGE: "l"}
+"""Classes of the style sheet."""
 
 
 def text_of(value: str) -> str:
@@ -22,13 +24,13 @@ def text_of(value: str) -> str:
     return escape(_FORBIDDEN.sub("\u25a1", value), quote=True)
 
 
-class Ink:
+class Canvas:
     """Collects the elements of a picture."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self.anchors: dict[object, tuple[float, float]] = {}
-        """Where lines between blocks begin and end, by what is there."""
+        self.anchors: dict[Hashable, tuple[float, float]] = {}
+        """Where lines between boxes begin and end, by what is there."""
 
     def body(self) -> str:
         """Return all elements."""
@@ -37,7 +39,6 @@ class Ink:
     def rect(
         self, x: float, y: float, width: float, height: float, style: str, *, radius: float = 4
     ) -> None:
-        """Draw a box."""
         self._parts.append(
             f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" '
             f'height="{max(height, 0):.1f}" rx="{radius:g}"/>'
@@ -57,15 +58,15 @@ class Ink:
         room: float,
         *,
         style: str = "",
-        size: float = NORMAL,
+        size: float = SMALL,
         bold: bool = False,
         anchor: str = "start",
     ) -> None:
-        """Write a line; what has no room is cut, and said in full by its title."""
+        """Write a line; what has no room is cut, and stands in full in its title."""
         shown = fitted(words, room, size, bold=bold)
         if not shown:
             return
-        classes = " ".join(filter(None, (_size_class(size), "b" if bold else "", style)))
+        classes = " ".join(filter(None, (_SIZES[size], "b" if bold else "", style)))
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         full = f"<title>{text_of(words)}</title>" if shown != words else ""
         self._parts.append(
@@ -74,13 +75,8 @@ class Ink:
         )
 
     @contextmanager
-    def group(self, title: str, kind: str = "") -> Iterator[None]:
+    def group(self, title: str) -> Iterator[None]:
         """Put what is drawn within into a group with a title."""
-        mark = f' class="{kind}"' if kind else ""
-        self._parts.append(f"<g{mark}><title>{text_of(title)}</title>")
+        self._parts.append(f"<g><title>{text_of(title)}</title>")
         yield
         self._parts.append("</g>")
-
-
-def _size_class(size: float) -> str:
-    return {SMALL: "s", NORMAL: "n", LARGE: "l"}[size]

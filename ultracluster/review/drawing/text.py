@@ -1,4 +1,4 @@
-"""How wide text is, and what of it fits.
+"""How wide text is, and what of it fits into a width.
 
 Widths are those of DejaVu Sans, the widest of the sans-serif fonts that browsers fall back to: what
 fits in it fits in Arial, Helvetica, Segoe UI and Roboto (read from the font files with fontTools
