@@ -19,7 +19,7 @@ from ultracluster.templates.template import Template
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
 NONE: Final = "none"
-Fetch = Callable[[str], Mapping[str, Any] | None]
+Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
 
@@ -212,6 +212,5 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
-    bodies = {template.name: fetch(template.name) for template in subject.templates}
-    templates = [Template(name, body) for name, body in bodies.items() if body is not None]
-    return Baseline("what is deployed", templates)
+    found = (fetch(template.name) for template in subject.templates)
+    return Baseline("what is deployed", [template for template in found if template is not None])
