@@ -104,7 +104,7 @@ def _protected(commit: str, name: str) -> bool | None:
     Golden templates do not tell it: termination protection is a setting of a stack and stands in
     no template. None where the file is not there, or does not write the value plainly.
     """
-    text = _git("show", f"{commit}:environments/{name}.py")
+    text = _git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
     except SyntaxError:
@@ -139,7 +139,7 @@ def _revision(revision: str, subject: Subject) -> Baseline:
     protected = _protected(commit, name)
     templates = [
         _golden_template(
-            name, Path(file).name, _git("show", f"{commit}:{file}") or "{}", protected=protected
+            name, Path(file).name, _git("show", f"{commit}:./{file}") or "{}", protected=protected
         )
         for file in files
     ]
