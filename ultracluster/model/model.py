@@ -84,7 +84,6 @@ class Model:
 
     @property
     def resources(self) -> Sequence[ResolvedResource]:
-        """Every resource."""
         return self.variant.resources
 
     @cached_property
@@ -99,7 +98,6 @@ class Model:
         return found
 
     def of(self, *kinds: str) -> Iterator[ResolvedResource]:
-        """Yield the resources of some types."""
         for kind in kinds:
             yield from self._by_type.get(kind, ())
 
@@ -136,7 +134,6 @@ class Model:
 
     @property
     def security_groups(self) -> Sequence[Group]:
-        """The security groups of the templates."""
         return tuple(self.groups.known.values())
 
     @cached_property
@@ -151,7 +148,6 @@ class Model:
 
     @property
     def subnets(self) -> Sequence[Subnet]:
-        """The subnets of the templates."""
         return tuple(self.networks.subnets.values())
 
     @cached_property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from ultracluster.model.resource import ModelResource
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.reading import Key, UndeterminedError, items, key, part, text, written
 from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
@@ -77,25 +78,12 @@ class Statement:
 
 
 @dataclass(frozen=True, eq=False)
-class Identity:
+class Identity(ModelResource):
     """A role, user or group with the statements of its policies that the templates hold."""
 
-    resource: ResolvedResource
     statements: tuple[Statement, ...]
     trust: tuple[Statement, ...]
     """Who may take it."""
-
-    @property
-    def place(self) -> Place:
-        return self.resource.place
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.place.key
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        return self.resource.properties
 
     def trusted(self) -> Iterator[tuple[str, Statement]]:
         """Yield each service that may take it, with the statement that says so."""
@@ -139,7 +127,6 @@ def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterat
 
 
 def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
-    """Yield the statements of one resource."""
     owners: tuple[Key, ...] = (resource.place.key,)
     if resource.resource_type in SUBJECTS:
         names = SUBJECTS[resource.resource_type]
@@ -163,7 +150,6 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
 def read_identities(
     resources: Sequence[ResolvedResource], statements: Sequence[Statement]
 ) -> tuple[Identity, ...]:
-    """Return every role, user and group of a variant."""
     owned: dict[tuple[Kind, Key], list[Statement]] = {}
     for statement in statements:
         for owner in statement.owners:

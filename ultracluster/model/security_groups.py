@@ -62,14 +62,12 @@ class GroupRule:
 
     @property
     def kind(self) -> PeerKind:
-        """What the peer is."""
         if not isinstance(self.stated, Mapping):
             return "unknown"
         return next((PEERS[name] for name in PEERS if name in self.stated), "unknown")
 
     @property
     def peer(self) -> Any:
-        """The peer as it was written."""
         if isinstance(self.stated, Unknown):
             return self.stated
         if not isinstance(self.stated, Mapping):
@@ -238,7 +236,6 @@ class Groups:
 
 
 def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
-    """Return the security groups of a variant."""
     separate: dict[Key, list[GroupRule]] = defaultdict(list)
     stray: list[GroupRule] = []
     for resource in resources:
@@ -253,7 +250,7 @@ def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
     known: dict[Key, Group] = {}
     for resource in resources:
         if resource.resource_type == GROUP:
-            name = (resource.place.stack, resource.place.logical_id)
+            name = resource.place.key
             rules = (*_inline(resource, separate.get(name, [])), *separate.pop(name, []))
             known[name] = Group(resource.place, name, rules)
     return Groups(known, {name: tuple(rules) for name, rules in separate.items()}, tuple(stray))

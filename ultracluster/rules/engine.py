@@ -23,6 +23,7 @@ from ultracluster.rules import (
     safety_nodes,
     sagemaker_clusters,
     sagemaker_jobs,
+    sagemaker_requests,
     slurm,
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
@@ -42,7 +43,7 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
         ),
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_clients, lustre_associations),
-        "SAGEMAKER": (sagemaker_jobs, sagemaker_clusters),
+        "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
         "SLURM": (slurm,),
         "SAFETY": (safety_data, safety_nodes),
     }

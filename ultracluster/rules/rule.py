@@ -2,12 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.templates.resolved import Place
 
 Severity = Literal["error", "warning", "info"]
+
+RULES_PAGE: Final = "docs/rules.md"
+"""Where the rules are described, in this project's repository; no address of it is public yet."""
+
+
+def address(rule_id: str) -> str:
+    """Return where a rule is described."""
+    return f"{RULES_PAGE}#{rule_id.lower()}"
 
 
 class Subject(Protocol):

@@ -41,9 +41,9 @@ def parse(path: Path, text: str) -> Document:
             f"{path}:{error.lineno}: it is no JSON: {error.msg} (column {error.colno})"
         ) from None
     except RecursionError:
-        raise UnreadableError(f"{path}: it is nested too deeply for a template") from None
+        raise UnreadableError(f"{path}: it is nested too deeply") from None
     if _deeper_than(DEEPEST, body):
-        raise UnreadableError(f"{path}: it is nested too deeply for a template")
+        raise UnreadableError(f"{path}: it is nested too deeply")
     return Document(body, lines)
 
 

@@ -132,7 +132,6 @@ def places(statement: Statement, names: Names, own: str) -> Iterator[str]:
 
 
 def conditions(statement: Statement, names: Names) -> Iterator[str]:
-    """Yield each condition."""
     for operator, name, values in conditions_of(statement.body):
         yield condition(operator, name, [names.text(value) for value in values])
 
@@ -203,7 +202,6 @@ def _verb(level: Level, names: Sequence[str]) -> str:
 def sentence(
     who: Sequence[str], statement: Statement, what: str, on: Sequence[str], under: Sequence[str]
 ) -> str:
-    """Return a statement as one sentence."""
     subject = " and ".join(who) or "nobody"
     ifs = [each.removeprefix("if ") for each in under if each.startswith("if ")]
     rest = [each for each in under if not each.startswith("if ")]
