@@ -47,6 +47,8 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
 def recipes(arguments: argparse.Namespace, console: Console) -> int:
     """Show recipes, and what each takes."""
     found = [find_recipe(name) for name in arguments.recipe] or list(registered())
+    if not found:
+        raise UsageError("no folder recipes with Python files is here; name the file of a recipe")
     if arguments.json:
         as_json(console, [each.model_dump() for each in found])
         return 0
