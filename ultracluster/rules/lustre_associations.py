@@ -6,8 +6,9 @@ from typing import Any, Final
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem, plain
-from ultracluster.rules.lustre_file_systems import FSX_GUIDE, SUBJECTS
+from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import shown, text
 from ultracluster.templates.resolved import Link, Text, Unknown
 
@@ -43,7 +44,7 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
 @rule(
     "LUSTRE-20",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A file system has automatic backups and data repository associations.",
     why="FSx takes one or the other: the association fails, after the file system has been made.",
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
@@ -51,8 +52,7 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
+def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, lustre.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
@@ -61,7 +61,7 @@ def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator
 @rule(
     "LUSTRE-21",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
@@ -69,15 +69,14 @@ def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
+def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, lustre.TOO_MANY_ASSOCIATIONS)
 
 
 @rule(
     "LUSTRE-22",
     "error",
-    SUBJECTS,
+    file_systems,
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
     "the second association fails.",
@@ -86,15 +85,15 @@ def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, with references written so that equal ones are equal."""
+def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    # References are written so that equal ones are equal.
     yield from _association_faults(system, lustre.ASSOCIATIONS_OVERLAP)
 
 
 @rule(
     "LUSTRE-23",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A data repository association is on a file system that takes none.",
     why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
     "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
@@ -103,8 +102,7 @@ def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fa
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def association_not_taken(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, and look at version and paths."""
+def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, lustre.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return

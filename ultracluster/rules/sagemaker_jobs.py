@@ -7,6 +7,7 @@ from ultracluster.catalogue.training_place import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import choices
 from ultracluster.templates.reading import (
     UndeterminedError,
@@ -23,11 +24,6 @@ VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
 
 
-def jobs(model: Model) -> Sequence[TrainingJob]:
-    """Return the training jobs."""
-    return model.training_jobs
-
-
 @rule(
     "SAGEMAKER-3",
     "error",
@@ -40,8 +36,7 @@ def jobs(model: Model) -> Sequence[TrainingJob]:
     check="aws ec2 describe-security-groups --group-ids <group>",
     acknowledgeable=False,
 )
-def closed_groups(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Look for rules between members, both ways."""
+def job_members_exchange(model: Model, job: TrainingJob) -> Iterator[Fault]:
     groups = items(job.at("VpcConfig", "SecurityGroupIds"))
     # A job of one instance has nobody to talk to.
     if not groups or efa_type(job) is None or job.count() == 1:
@@ -67,8 +62,7 @@ def closed_groups(model: Model, job: TrainingJob) -> Iterator[Fault]:
     "--query 'Subnets[].AvailableIpAddressCount'",
     acknowledgeable=False,
 )
-def too_few_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Compare."""
+def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
     subnets = job.subnets()
     if not subnets or efa_type(job) is None:
         return
@@ -89,8 +83,8 @@ def too_few_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
     check="aws fsx describe-file-systems --query 'FileSystems[].LustreConfiguration.MountName'",
     acknowledgeable=False,
 )
-def path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Look at how the path begins; the mount name itself is known after creation only."""
+def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    # The mount name itself is known after creation only.
     for channel, source in job.file_systems():
         stated = part(source, "DirectoryPath")
         known = beginning(stated)
@@ -116,8 +110,7 @@ def path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
     fix="write the subnet of the file system into VpcConfig.Subnets",
     check="aws fsx describe-file-systems --query 'FileSystems[].SubnetIds'",
 )
-def file_system_in_another_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Compare the zones."""
+def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
     for channel, source in job.file_systems():
         name = part(source, "FileSystemId")
         system = next((s for s in model.file_systems if s.key in keys(name)), None)
@@ -156,8 +149,7 @@ def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
     check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
     acknowledgeable=False,
 )
-def type_without_ml(_picture: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    """Look at the beginning."""
+def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
     wrong = [
         name for stated in _instance_types(job) if (name := text(stated)) and name[:3] != "ml."
     ]

@@ -17,7 +17,8 @@ from ultracluster.catalogue.training_rules import (
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import Fault, Judge, rule
-from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE, jobs
+from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE
+from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import Problem
 from ultracluster.templates.reading import UndeterminedError, part, settled, shown, unknown_within
 from ultracluster.templates.resolved import Link, Text
