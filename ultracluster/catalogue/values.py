@@ -32,6 +32,12 @@ def number(value: object) -> int | None:
     return value if isinstance(value, int) and whole and abs(value) <= LARGEST_NUMBER else None
 
 
+def written_number(value: object) -> object:
+    """Return a number that is written as text as a number, and anything else as it is."""
+    digits = isinstance(value, str) and value.lstrip("-").isdigit()
+    return int(value) if digits and isinstance(value, str) else value
+
+
 def text(value: object) -> str:
     """Return a text, an empty one for anything else."""
     return value if isinstance(value, str) else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue import lustre
+from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem, plain
 from ultracluster.rules.lustre_file_systems import FSX_GUIDE
@@ -36,7 +36,7 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
         for entry in system.associations
     ]
-    for problem in lustre.association_problems(system.plain(), stated):
+    for problem in associations.association_problems(system.plain(), stated):
         if problem.code == code:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
@@ -53,7 +53,7 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
     acknowledgeable=False,
 )
 def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, lustre.ASSOCIATION_WITH_BACKUPS)
+    yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
 
@@ -70,7 +70,7 @@ def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[
     acknowledgeable=False,
 )
 def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, lustre.TOO_MANY_ASSOCIATIONS)
+    yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
 
 
 @rule(
@@ -87,7 +87,7 @@ def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
 )
 def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     # References are written so that equal ones are equal.
-    yield from _association_faults(system, lustre.ASSOCIATIONS_OVERLAP)
+    yield from _association_faults(system, associations.ASSOCIATIONS_OVERLAP)
 
 
 @rule(
@@ -103,7 +103,7 @@ def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     acknowledgeable=False,
 )
 def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, lustre.ASSOCIATION_NOT_TAKEN)
+    yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
     deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"
