@@ -49,7 +49,6 @@ class Interface:
 
     @property
     def carries_fabric(self) -> bool:
-        """Whether it has an EFA device."""
         return self.interface_type in FABRIC_TYPES
 
     @property

@@ -17,7 +17,6 @@ def part(value: object, *path: str) -> Any:
 
 
 def items(value: object) -> list[Any]:
-    """Return the items of a list, none where it is no list."""
     return list(value) if isinstance(value, list | tuple) else []
 
 

@@ -19,12 +19,10 @@ def address(rule_id: str) -> str:
 
 
 class Subject(Protocol):
-    """What a rule is asked about: one thing of a model."""
+    """What a rule judges: one part of a model."""
 
     @property
-    def place(self) -> Place:
-        """Where it is written."""
-        ...
+    def place(self) -> Place: ...
 
 
 Something = TypeVar("Something", bound=Subject)
@@ -63,7 +61,7 @@ class Rule:
     fix: str
     """The value to write."""
     check: str
-    """The call that shows the same by hand."""
+    """The command that confirms it, AWS's own in most cases."""
     acknowledgeable: bool
     """False where data would be lost or the thing can never work."""
     subjects: Subjects[Any] = field(repr=False, compare=False)
@@ -110,13 +108,13 @@ class Finding:
     place: Place
     message: str
     fix: str
-    choices: Mapping[str, bool] = field(default_factory=dict)
+    choices: Mapping[str, bool] = field(default_factory=dict, hash=False)
     """Under which choice of undecided conditions; empty where under every one."""
 
 
 @dataclass(frozen=True)
 class CannotTell:
-    """A question that the templates leave open."""
+    """A rule that the templates leave undecided at a place."""
 
     rule: str
     """Id of the rule."""

@@ -160,7 +160,7 @@ def no_upgrade_at_boot(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"user data runs {found[0].strip(' ;&|')}")
 
 
-def _told(region: str | Unknown, of_one: str) -> str:
+def _known_region(region: str | Unknown, of_one: str) -> str:
     if isinstance(region, Unknown):
         raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
     return region
@@ -183,7 +183,7 @@ def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[
     written = {m[1] for m in ARN.finditer(model.words(resource))}
     if not written:
         return
-    own = partition(_told(region, f"arn:{min(written)}: is of one partition"))
+    own = partition(_known_region(region, f"arn:{min(written)}: is of one partition"))
     found = written - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
@@ -205,6 +205,6 @@ def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator
     found = {m[1].rstrip(".") for m in HOST.finditer(model.words(resource))}
     if not found:
         return
-    own = url_suffix(_told(region, f"{min(found)} is of one partition"))
+    own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

@@ -3,6 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ultracluster.catalogue.slurm import (
+    REGISTERING,
+    ROLE_PATH,
+    SIZES,
+    SLURMCTLD_PORT,
+    VERSIONS,
+    size_for,
+)
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Role
@@ -24,11 +32,7 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import Link, ResolvedResource
 
-SIZES: Final = {"SMALL": 32, "MEDIUM": 512, "LARGE": 2048}
 MOST_PARTS: Final = 10
-VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
-CONTROLLER: Final = 6817
-REGISTERING: Final = "pcs:registercomputenodegroupinstance"
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
 GROUPS: Final = (
@@ -67,10 +71,10 @@ def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fa
         for group in _of(model, cluster, "AWS::PCS::ComputeNodeGroup")
     )
     if most > SIZES[size]:
-        fitting = [name for name, limit in SIZES.items() if limit >= most]
+        fitting = size_for(most)
         yield Fault(
             f"Size {size} manages {SIZES[size]} instances, the node groups have up to {most}",
-            fix=f"write Size: {fitting[0]}" if fitting else "split the cluster",
+            fix=f"write Size: {fitting}" if fitting else "split the cluster",
         )
 
 
@@ -88,7 +92,7 @@ def _roles(model: Model, group: ResolvedResource) -> list[Role]:
 
 
 def _is_for_pcs(name: object, path: object) -> bool:
-    return (name is not None and begins(name, "AWSPCS")) or "/aws-pcs/" in (text(path) or "/")
+    return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
 
 
 @rule(
@@ -143,7 +147,9 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
 def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
         allowed = {a for s in role.statements if s.allows() for a in s.actions()}
-        if allowed & {REGISTERING, "pcs:*", "*"} or any("\x00" in action for action in allowed):
+        if allowed & {REGISTERING.lower(), "pcs:*", "*"} or any(
+            "\x00" in action for action in allowed
+        ):
             continue
         arns = [a for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
         # Which partition they are of does not matter here.
@@ -250,8 +256,8 @@ def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterat
 )
 def controller_admits_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    if groups and model.groups.closed_ports(groups, "in", [CONTROLLER]):
-        yield Fault(f"{shown(groups)} does not open TCP {CONTROLLER}")
+    if groups and model.groups.closed_ports(groups, "in", [SLURMCTLD_PORT]):
+        yield Fault(f"{shown(groups)} does not open TCP {SLURMCTLD_PORT}")
 
 
 @rule(

@@ -1,8 +1,9 @@
 """Templates whose intrinsic functions are resolved as far as a template allows.
 
-`resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
-mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
-refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
+`resolution` makes these of templates, `ultracluster.model` reads them. A value is a plain JSON
+value, a mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link`
+where it refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is
+Base64.
 """
 
 from collections.abc import Mapping
