@@ -89,7 +89,7 @@ class _Assembly:
                 rule_name=finding.rule,
                 description=f"{rule.what} Here: {finding.message}.",
                 fix=finding.fix,
-                severity=rule.severity if rule.acknowledgeable else "fatal",
+                severity=rule.level,
                 rule_metadata=details,
                 violating_resources=[
                     cdk.PolicyViolatingResource(

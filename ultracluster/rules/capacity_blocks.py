@@ -36,7 +36,7 @@ def block_without_placement_group(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-10",
-    "error",
+    "fatal",
     nodes,
     what="A Capacity Block is bought for nodes whose launch template does not say so.",
     why="Without MarketType capacity-block the launch is an on-demand one, which a block refuses.",
@@ -45,7 +45,6 @@ def block_without_placement_group(_model: Model, node: Node) -> Iterator[Fault]:
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query "
     "'LaunchTemplateVersions[].LaunchTemplateData.InstanceMarketOptions'",
-    acknowledgeable=False,
 )
 def block_with_market_type(_model: Model, node: Node) -> Iterator[Fault]:
     if node.in_a_block() and node.market() != BLOCK:
@@ -57,14 +56,13 @@ def block_with_market_type(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-11",
-    "error",
+    "fatal",
     nodes,
     what="A launch from a Capacity Block does not name the block.",
     why="Market type capacity-block is refused without CapacityReservationId of the block.",
     source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="write CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def block_with_id(_model: Model, node: Node) -> Iterator[Fault]:
     if node.market() != BLOCK:
@@ -117,7 +115,7 @@ def block_of_a_type_sold_so(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-21",
-    "error",
+    "fatal",
     nodes,
     what="A launch from a Capacity Block names an on-demand reservation.",
     why="The two are not the same: market type capacity-block is refused for a reservation that "
@@ -125,7 +123,6 @@ def block_of_a_type_sold_so(_model: Model, node: Node) -> Iterator[Fault]:
     source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="remove InstanceMarketOptions, or write the id of a block that was bought",
     check=f"{DESCRIBE} --query 'CapacityReservations[].ReservationType'",
-    acknowledgeable=False,
 )
 def block_not_a_reservation(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.reservation() if node.market() == BLOCK else None

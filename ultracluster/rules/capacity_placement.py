@@ -42,14 +42,13 @@ def _group(model: Model, node: Node) -> ResolvedResource | None:
 
 @rule(
     "CAPACITY-1",
-    "error",
+    "fatal",
     nodes,
     what="Nodes of a cluster placement group are launched into several availability zones.",
     why="A cluster placement group lies in one zone: launches into every other one fail.",
     source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
     fix="keep the subnets of one zone, or give each zone a placement group of its own",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
     if node.placement_group() is None or (len(subnets := node.subnets())) < 2:  # noqa: PLR2004
@@ -65,7 +64,7 @@ def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-2",
-    "error",
+    "fatal",
     of(GROUP),
     what="A name is written for a placement group.",
     why="GroupName is read-only in CloudFormation: the stack is refused, or the name is dropped "
@@ -75,7 +74,6 @@ def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
     fix="remove GroupName, and use Ref of the group wherever the name is needed",
     check="aws cloudformation describe-type --type RESOURCE "
     "--type-name AWS::EC2::PlacementGroup --query Schema",
-    acknowledgeable=False,
 )
 def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for name in READ_ONLY:
@@ -215,7 +213,7 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-6",
-    "error",
+    "fatal",
     nodes,
     what="CPU options are given by halves, or are none that the type has.",
     why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
@@ -223,7 +221,6 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     fix="write both, for p4d.24xlarge CoreCount 48 and ThreadsPerCore 1 or 2",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].VCpuInfo'",
-    acknowledgeable=False,
 )
 def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     options = part(node.launch, "CpuOptions")

@@ -70,7 +70,7 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
 
 @rule(
     "CAPACITY-13",
-    "error",
+    "fatal",
     nodes,
     what="A preference and a target are written for reservations.",
     why="EC2 takes CapacityReservationPreference or CapacityReservationTarget and refuses both.",
@@ -78,7 +78,6 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
     fix="keep CapacityReservationTarget and remove CapacityReservationPreference",
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest'",
-    acknowledgeable=False,
 )
 def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
     preference = settled(part(_specification(node), "CapacityReservationPreference"))
@@ -89,7 +88,7 @@ def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-14",
-    "error",
+    "fatal",
     nodes,
     what="Nodes are of another instance type than the reservation that they name.",
     why="A targeted reservation is used by its own type only: launches fail and the reservation "
@@ -97,7 +96,6 @@ def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
     source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
     fix="write the same InstanceType for both",
     check=f"{DESCRIBE} --query 'CapacityReservations[].InstanceType'",
-    acknowledgeable=False,
 )
 def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
     reservation = _reserved(model, node)
@@ -114,14 +112,13 @@ def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-15",
-    "error",
+    "fatal",
     nodes,
     what="Nodes are launched into another zone than the reservation that they name.",
     why="A reservation is in one zone: launches elsewhere fail and it is billed unused.",
     source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
     fix="write the AvailabilityZoneId of the subnet for the reservation",
     check=f"{DESCRIBE} --query 'CapacityReservations[].AvailabilityZoneId'",
-    acknowledgeable=False,
 )
 def reservation_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     # Where both zones are named alike.
@@ -160,14 +157,13 @@ def reservation_large_enough(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-18",
-    "error",
+    "fatal",
     of(RESERVATION),
     what="A reservation asks for a number of instances that one request cannot have.",
     why="EC2 takes 1 to 1,000 instances for each reservation.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
     fix="write several reservations of up to 1000 each",
     check="aws ec2 create-capacity-reservation --dry-run --instance-count <count> ...",
-    acknowledgeable=False,
 )
 def reservation_of_allowed_size(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     count = number(reservation.properties.get("InstanceCount"))
@@ -177,14 +173,13 @@ def reservation_of_allowed_size(_model: Model, reservation: ResolvedResource) ->
 
 @rule(
     "CAPACITY-19",
-    "error",
+    "fatal",
     of(RESERVATION),
     what="The end of a reservation is stated by halves.",
     why="EndDateType limited needs EndDate, and EndDate needs limited; EC2 refuses anything else.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
     fix="write EndDateType: limited together with EndDate, or neither",
     check=f"{DESCRIBE} --query 'CapacityReservations[].[EndDateType,EndDate]'",
-    acknowledgeable=False,
 )
 def end_type_with_end_date(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     limited = text(reservation.properties.get("EndDateType")) == "limited"

@@ -1,7 +1,7 @@
 """FABRIC rules about the security groups of EFA interfaces."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
@@ -19,6 +19,14 @@ USUAL_GROUPS: Final = 5
 MOST_GROUPS: Final = 16
 
 
+def closed_to_members(model: Model, groups: Sequence[Any], *directions: Direction) -> Iterator[str]:
+    """Yield in which directions members of groups do not exchange all traffic."""
+    for direction in directions:
+        if not model.groups.members_exchange(groups, direction):
+            words = "ingress from" if direction == "in" else "egress to"
+            yield f"no {words} a member of {shown(groups)} with IpProtocol -1"
+
+
 def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
     """Yield a fault for each set of groups on EFA interfaces that does not admit itself."""
     seen: set[str] = set()
@@ -30,14 +38,12 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
         seen.add(name)
         if not groups:
             raise UndeterminedError("its interfaces are in the default security group")
-        if not model.groups.members_exchange(groups, direction):
-            words = "ingress from" if direction == "in" else "egress to"
-            yield Fault(f"no {words} a member of {name} with IpProtocol -1")
+        yield from (Fault(message) for message in closed_to_members(model, groups, direction))
 
 
 @rule(
     "FABRIC-1",
-    "error",
+    "fatal",
     nodes,
     what="The security group of EFA interfaces does not admit its own members.",
     why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
@@ -47,7 +53,6 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
     "SourceSecurityGroupId are both the group",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissions'",
-    acknowledgeable=False,
 )
 def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "in")
@@ -55,7 +60,7 @@ def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-2",
-    "error",
+    "fatal",
     nodes,
     what="The security group of EFA interfaces has no egress rule to its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
@@ -65,7 +70,6 @@ def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
     "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissionsEgress'",
-    acknowledgeable=False,
 )
 def egress_to_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "out")

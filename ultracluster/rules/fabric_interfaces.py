@@ -67,7 +67,7 @@ def _all_known(node: Node, *names: str) -> None:
 
 @rule(
     "FABRIC-3",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An EFA interface is asked for on an instance type that has no EFA.",
     why="EC2 refuses the launch, after the group has been created.",
@@ -75,7 +75,6 @@ def _all_known(node: Node, *names: str) -> None:
     fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType interface",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
-    acknowledgeable=False,
 )
 def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if not node.efa_interfaces():
@@ -92,7 +91,7 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-4",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An InterfaceType is none that EC2 has.",
     why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
@@ -100,7 +99,6 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
     fix="write interface, efa or efa-only",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_SUCH_TYPE)
@@ -109,7 +107,7 @@ def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-5",
-    "error",
+    "fatal",
     _with_interfaces,
     what="There is no primary interface that carries an address.",
     why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
@@ -117,7 +115,6 @@ def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
     source=EFA_GUIDE,
     fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_PRIMARY)
@@ -126,7 +123,7 @@ def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-6",
-    "error",
+    "fatal",
     _with_interfaces,
     what="Two interfaces have the same card and device.",
     why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
@@ -134,7 +131,6 @@ def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
     source=EFA_GUIDE,
     fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.SAME_PLACE)
@@ -143,7 +139,7 @@ def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-7",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An interface is on a card that the instance type does not have, or that does not "
     "take it.",
@@ -152,7 +148,6 @@ def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
     fix="write one interface for each card of the type, as its documented layout has it",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
-    acknowledgeable=False,
 )
 def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
@@ -162,14 +157,13 @@ def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-8",
-    "error",
+    "fatal",
     _with_interfaces,
     what="A network card has two EFA devices.",
     why="A card takes one efa or efa-only; EC2 refuses the launch.",
     source=EFA_GUIDE,
     fix="keep one efa or efa-only on each card",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.TWO_EFA)
@@ -178,7 +172,7 @@ def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-9",
-    "error",
+    "fatal",
     _with_interfaces,
     what="A public address is asked for on a node with several interfaces.",
     why="EC2 gives a public address only to an instance with one interface and refuses the "
@@ -186,7 +180,6 @@ def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
     source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
     fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.PUBLIC_ADDRESS)
@@ -196,7 +189,7 @@ def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-11",
-    "error",
+    "fatal",
     _with_interfaces,
     what="Security groups are written for the node and network interfaces as well.",
     why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
@@ -204,7 +197,6 @@ def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
     fix="move SecurityGroupIds into Groups of every interface",
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
-    acknowledgeable=False,
 )
 def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
     if not items(part(node.launch, "NetworkInterfaces")):
@@ -267,14 +259,13 @@ def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-19",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An efa-only interface is given an address.",
     why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
     source=EFA_GUIDE,
     fix="remove the address, or write InterfaceType efa",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
 def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)

@@ -33,7 +33,7 @@ def _efa_subnets(node: Node) -> list[Key]:
 
 @rule(
     "FABRIC-10",
-    "error",
+    "fatal",
     nodes,
     what="A node with several interfaces is launched into a subnet that assigns public addresses.",
     why="MapPublicIpOnLaunch asks for a public address, which EC2 gives only to an instance with "
@@ -42,7 +42,6 @@ def _efa_subnets(node: Node) -> list[Key]:
     "read 2026-11-23",
     fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
     check="aws ec2 describe-subnets --subnet-ids <subnet> --query 'Subnets[].MapPublicIpOnLaunch'",
-    acknowledgeable=False,
 )
 def private_subnet(model: Model, node: Node) -> Iterator[Fault]:
     interfaces = node.interfaces()
@@ -135,7 +134,7 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-16",
-    "error",
+    "fatal",
     of("AWS::EC2::VPC"),
     what="A VPC without DNS support or host names holds what is found by its name.",
     why="Private DNS of interface endpoints and the DNS name of a Lustre file system need both "
@@ -143,7 +142,6 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
     source="VPC guide, DNS attributes; FSx for Lustre guide, mounting; read 2026-11-23",
     fix="write EnableDnsSupport: true and EnableDnsHostnames: true",
     check="aws ec2 describe-vpc-attribute --vpc-id <vpc> --attribute enableDnsHostnames",
-    acknowledgeable=False,
 )
 def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     # EC2's defaults for a VPC that is not the account's default one.
@@ -182,7 +180,7 @@ def _need(node: Node) -> int | None:
 
 @rule(
     "FABRIC-17",
-    "error",
+    "fatal",
     launched,
     what="The subnets have fewer addresses than the nodes take.",
     why="Every interface that is not efa-only takes an address, and AWS keeps 5 of each subnet: "
@@ -191,7 +189,6 @@ def _need(node: Node) -> int | None:
     fix="write a larger CidrBlock, or efa-only interfaces, which take no address",
     check="aws ec2 describe-subnets --subnet-ids <subnets> "
     "--query 'Subnets[].AvailableIpAddressCount'",
-    acknowledgeable=False,
 )
 def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     # Somebody who launches a single instance would see it at once.
@@ -244,3 +241,21 @@ def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterat
         return
     if not model.networks.leads_out(vpc):
         yield Fault(f"no endpoint for S3 and no default route in {shown(vpc)}")
+
+
+@rule(
+    "FABRIC-25",
+    "warning",
+    launched,
+    what="Nodes of one group with EFA may be of several instance types.",
+    why="EFA of P4d, P4de and DL1 does not interoperate with other types, and an interface layout "
+    "fits one type.",
+    source="EC2 User Guide, EFA limitations, text of 2026-08-01",
+    fix="write one instance type, and a group of nodes for each type",
+    check="aws ec2 describe-instances --filters Name=tag:Name,Values=<group> "
+    "--query 'Reservations[].Instances[].InstanceType'",
+)
+def one_type_per_fabric(_model: Model, node: Node) -> Iterator[Fault]:
+    types = sorted(set(node.type_names())) if node.efa_interfaces() else []
+    if len(types) > 1:
+        yield Fault(f"{described(node)} launches {', '.join(types)}")

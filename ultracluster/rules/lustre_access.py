@@ -156,7 +156,7 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
 
 @rule(
     "LUSTRE-18",
-    "error",
+    "fatal",
     file_systems,
     what="The security group of an EFA-enabled file system is closed to EFA.",
     why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
@@ -164,7 +164,6 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
     source="FSx guide, EFA-enabled file systems, read 2026-11-23",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check=GROUPS,
-    acknowledgeable=False,
 )
 def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     if not system.over_efa():

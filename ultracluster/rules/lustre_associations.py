@@ -43,14 +43,13 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
 
 @rule(
     "LUSTRE-20",
-    "error",
+    "fatal",
     file_systems,
     what="A file system has automatic backups and data repository associations.",
     why="FSx takes one or the other: the association fails, after the file system has been made.",
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
     fix="write AutomaticBackupRetentionDays 0",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
 def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
@@ -60,14 +59,13 @@ def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[
 
 @rule(
     "LUSTRE-21",
-    "error",
+    "fatal",
     file_systems,
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="merge prefixes until there are 8 associations",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
 def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
@@ -75,7 +73,7 @@ def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
 
 @rule(
     "LUSTRE-22",
-    "error",
+    "fatal",
     file_systems,
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
@@ -83,7 +81,6 @@ def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
 def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     # References are written so that equal ones are equal.
@@ -92,7 +89,7 @@ def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
 
 @rule(
     "LUSTRE-23",
-    "error",
+    "fatal",
     file_systems,
     what="A data repository association is on a file system that takes none.",
     why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
@@ -100,7 +97,6 @@ def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
 def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)

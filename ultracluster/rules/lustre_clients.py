@@ -12,7 +12,7 @@ from ultracluster.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, ranges
 from ultracluster.rules.lustre_file_systems import DESCRIBE
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import file_systems
-from ultracluster.templates.reading import UndeterminedError, key, shown
+from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 
 WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
 WORDS: Final = {"in": "admits", "out": "leads to"}
@@ -34,6 +34,17 @@ def _closed(
             f"no rule of {shown(members)} {WORDS[direction]} {shown(peers)} by TCP "
             f"{' and '.join(ranges(closed))}"
         )
+
+
+def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tuple[str, str] | None:
+    """Return the zone of a file system and those of subnets, None where one of them is in it."""
+    if system.subnet() in subnets:
+        return None
+    every = model.networks.zones([system.subnet(), *subnets])
+    (own,) = model.networks.zones([system.subnet()])
+    if own in model.networks.zones(subnets):
+        return None
+    return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
 @rule(
@@ -118,11 +129,5 @@ def clients_of_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
 )
 def clients_in_the_zone(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
-        subnets = node.subnets()
-        if system.subnet() in subnets:
-            continue
-        every = model.networks.zones([system.subnet(), *subnets])
-        (own,) = model.networks.zones([system.subnet()])
-        if own not in model.networks.zones(subnets):
-            zones = ", ".join(sorted(zone.name for zone in every - {own}))
-            yield Fault(f"it is in {own.name}, {described(node)} in {zones}")
+        if apart := zones_apart(model, system, node.subnets()):
+            yield Fault(f"it is in {apart[0]}, {described(node)} in {apart[1]}")

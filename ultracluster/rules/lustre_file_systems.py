@@ -47,7 +47,7 @@ def _within(field: str, name: str) -> bool:
 
 capacity_that_is_sold = rule(
     "LUSTRE-1",
-    "error",
+    "fatal",
     file_systems,
     what="The capacity of a Lustre file system is none that FSx sells.",
     why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
@@ -55,12 +55,11 @@ capacity_that_is_sold = rule(
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
     fix="write StorageCapacity 1200 or a multiple of 2400",
     check=f"{DESCRIBE} --query 'FileSystems[].StorageCapacity'",
-    acknowledgeable=False,
 )(_about("StorageCapacity"))
 
 throughput_that_is_sold = rule(
     "LUSTRE-2",
-    "error",
+    "fatal",
     file_systems,
     what="The throughput of a Lustre file system is none that FSx sells.",
     why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
@@ -68,12 +67,11 @@ throughput_that_is_sold = rule(
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
     fix="write PerUnitStorageThroughput 125, 250, 500 or 1000",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.PerUnitStorageThroughput'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.PerUnitStorageThroughput"))
 
 storage_of_the_deployment_type = rule(
     "LUSTRE-3",
-    "error",
+    "fatal",
     file_systems,
     what="A deployment type does not exist, or does not take the storage type.",
     why="HDD goes with PERSISTENT_1 and INTELLIGENT_TIERING with PERSISTENT_2 only; the create "
@@ -81,12 +79,11 @@ storage_of_the_deployment_type = rule(
     source=FSX_GUIDE,
     fix="write DeploymentType PERSISTENT_2 with StorageType SSD",
     check=f"{DESCRIBE} --query 'FileSystems[].[StorageType,LustreConfiguration.DeploymentType]'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.DeploymentType", "StorageType"))
 
 allowed_metadata_configuration = rule(
     "LUSTRE-4",
-    "error",
+    "fatal",
     file_systems,
     what="The metadata configuration is none that the file system takes.",
     why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
@@ -94,12 +91,11 @@ allowed_metadata_configuration = rule(
     source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
     fix="write MetadataConfiguration: {Mode: AUTOMATIC}, or USER_PROVISIONED with Iops 1500",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.MetadataConfiguration"))
 
 options_of_the_storage_type = rule(
     "LUSTRE-5",
-    "error",
+    "fatal",
     file_systems,
     what="An option belongs to another storage type, or is missing for this one.",
     why="DriveCacheType goes with HDD, ThroughputCapacity and DataReadCacheConfiguration with "
@@ -107,7 +103,6 @@ options_of_the_storage_type = rule(
     source=FSX_GUIDE,
     fix="remove the option, or write the storage type that it belongs to",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration'",
-    acknowledgeable=False,
 )(
     _about(
         "LustreConfiguration.DriveCacheType",
@@ -118,7 +113,7 @@ options_of_the_storage_type = rule(
 
 associations_on_persistent_2 = rule(
     "LUSTRE-6",
-    "error",
+    "fatal",
     file_systems,
     what="A PERSISTENT_2 file system has an import or export path.",
     why="Paths of the file system itself are of older deployment types; PERSISTENT_2 takes data "
@@ -126,7 +121,6 @@ associations_on_persistent_2 = rule(
     source=f"aws-cdk#34649; terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="write AWS::FSx::DataRepositoryAssociation with DataRepositoryPath instead",
     check="aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>",
-    acknowledgeable=False,
 )(
     _about(
         "LustreConfiguration.ImportPath",
@@ -138,7 +132,7 @@ associations_on_persistent_2 = rule(
 
 efa_where_possible = rule(
     "LUSTRE-7",
-    "error",
+    "fatal",
     file_systems,
     what="EFA is enabled on a file system that cannot have it.",
     why="It needs PERSISTENT_2, Lustre 2.15 and a metadata configuration, and can be chosen only "
@@ -146,12 +140,11 @@ efa_where_possible = rule(
     source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
     fix="write DeploymentType PERSISTENT_2 and FileSystemTypeVersion 2.15, or remove EfaEnabled",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.EfaEnabled"))
 
 allowed_lustre_version = rule(
     "LUSTRE-25",
-    "error",
+    "fatal",
     file_systems,
     what="The Lustre version is none that the file system takes.",
     why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
@@ -159,19 +152,17 @@ allowed_lustre_version = rule(
     source="botocore 1.44.5 fsx model, FileSystemTypeVersion, read 2026-11-24",
     fix='write FileSystemTypeVersion "2.15"',
     check=f"{DESCRIBE} --query 'FileSystems[].FileSystemTypeVersion'",
-    acknowledgeable=False,
 )(_about("FileSystemTypeVersion"))
 
 allowed_backups = rule(
     "LUSTRE-8",
-    "error",
+    "fatal",
     file_systems,
     what="Backups are kept for a time that FSx does not offer, or of a scratch file system.",
     why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
     source=FSX_GUIDE,
     fix="write AutomaticBackupRetentionDays 0 to 90, with a PERSISTENT type",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.AutomaticBackupRetentionDays'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.AutomaticBackupRetentionDays"))
 
 no_key_on_scratch = rule(
@@ -188,27 +179,25 @@ no_key_on_scratch = rule(
 
 one_subnet = rule(
     "LUSTRE-10",
-    "error",
+    "fatal",
     file_systems,
     what="A Lustre file system is given several subnets.",
     why="It lives in exactly one; the create fails.",
     source=FSX_GUIDE,
     fix="write one subnet, in the zone of the nodes",
     check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
-    acknowledgeable=False,
 )(_about("SubnetIds"))
 
 
 @rule(
     "LUSTRE-11",
-    "error",
+    "fatal",
     file_systems,
     what="The log group of a file system has a name that FSx does not write to.",
     why="FSx writes only to log groups that begin with /aws/fsx/; the create fails.",
     source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
     fix="write LogGroupName /aws/fsx/<name>",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.LogConfiguration'",
-    acknowledgeable=False,
 )
 def log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
     if text(system.configuration("LogConfiguration", "Level")) == "DISABLED":

@@ -50,7 +50,7 @@ def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]
 
 @rule(
     "SAFETY-2",
-    "error",
+    "fatal",
     lambda model: [r for r in model.stateful if lost_when_replaced(r)],
     what="Data that outlives its stack does not outlive an update.",
     why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
@@ -58,7 +58,6 @@ def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]
     source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
     fix="write UpdateReplacePolicy: Retain",
     check=POLICIES,
-    acknowledgeable=False,
 )
 def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if kept_at_deletion(resource) and not kept_at_replacement(resource):
@@ -70,14 +69,13 @@ def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[F
 
 @rule(
     "SAFETY-3",
-    "error",
+    "fatal",
     _stateful,
     what="Data is kept, and the key that opens it is not.",
     why="A deleted key makes everything that was encrypted with it unreadable, for good.",
     source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
     fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
     check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
-    acknowledgeable=False,
 )
 def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
@@ -118,7 +116,7 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
 
 @rule(
     "SAFETY-5",
-    "error",
+    "fatal",
     lambda model: model.stacks,
     what="A template is larger than CloudFormation takes.",
     why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
@@ -126,7 +124,6 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
     source="CloudFormation quotas, read 2026-11-23",
     fix="split the template into stacks that are deployed together",
     check="aws cloudformation validate-template --template-body file://<template>",
-    acknowledgeable=False,
 )
 def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
     if (count := len(stack.resources)) > MOST_RESOURCES:

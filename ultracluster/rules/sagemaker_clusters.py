@@ -8,6 +8,7 @@ from typing import Final
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Role, Statement
+from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import hyperpod_groups, of, roles
 from ultracluster.templates.reading import (
@@ -38,7 +39,7 @@ ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess
 
 @rule(
     "SAGEMAKER-12",
-    "error",
+    "fatal",
     hyperpod_groups,
     what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
     why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
@@ -46,7 +47,6 @@ ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess
     source=HYPERPOD_GUIDE,
     fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
     check=f"{DESCRIBE} --query 'InstanceGroups[].LifeCycleConfig'",
-    acknowledgeable=False,
 )
 def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
@@ -68,7 +68,7 @@ def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterato
 
 @rule(
     "SAGEMAKER-13",
-    "error",
+    "fatal",
     hyperpod_groups,
     what="The security groups of a HyperPod group with EFA do not admit each other.",
     why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
@@ -76,21 +76,14 @@ def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterato
     source="awsome-distributed-ai#546; SageMaker HyperPod guide, prerequisites",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check="aws ec2 describe-security-groups --group-ids <group>",
-    acknowledgeable=False,
 )
 def cluster_members_exchange(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     instance = group.instance_type()
     groups = items(part(group.vpc_config(), "SecurityGroupIds"))
     if instance is None or not groups:
         return
-    for words, open_ in (
-        ("ingress from", model.groups.members_exchange(groups, "in")),
-        ("egress to", model.groups.members_exchange(groups, "out")),
-    ):
-        if not open_:
-            yield Fault(
-                f"{group.name()}: no {words} a member of {shown(groups)} with IpProtocol -1"
-            )
+    for message in closed_to_members(model, groups, "in", "out"):
+        yield Fault(f"{group.name()}: {message}")
 
 
 @rule(
@@ -139,14 +132,13 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
 
 @rule(
     "SAGEMAKER-15",
-    "error",
+    "fatal",
     of("AWS::SageMaker::Cluster"),
     what="A HyperPod cluster is larger than SageMaker takes.",
     why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
     source=HYPERPOD_GUIDE,
     fix="write another cluster for the rest",
     check=f"{DESCRIBE} --query 'InstanceGroups[].TargetCount'",
-    acknowledgeable=False,
 )
 def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = items(cluster.properties.get("InstanceGroups"))

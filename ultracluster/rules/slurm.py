@@ -52,7 +52,7 @@ def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedReso
 
 @rule(
     "SLURM-1",
-    "error",
+    "fatal",
     of("AWS::PCS::Cluster"),
     what="A PCS cluster is too small for its node groups.",
     why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048; Size is create-only, so "
@@ -60,7 +60,6 @@ def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedReso
     source=PCS_GUIDE,
     fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
     check=f"{DESCRIBE} --query cluster.size",
-    acknowledgeable=False,
 )
 def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     size = text(cluster.properties.get("Size"))
@@ -97,7 +96,7 @@ def _is_for_pcs(name: object, path: object) -> bool:
 
 @rule(
     "SLURM-2",
-    "error",
+    "fatal",
     of("AWS::PCS::ComputeNodeGroup"),
     what="The role of a PCS node group's instance profile has a name that PCS does not take.",
     why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
@@ -105,7 +104,6 @@ def _is_for_pcs(name: object, path: object) -> bool:
     source="botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24",
     fix="write Path: /aws-pcs/ for the role",
     check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
-    acknowledgeable=False,
 )
 def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
@@ -133,7 +131,7 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "SLURM-4",
-    "error",
+    "fatal",
     of("AWS::PCS::ComputeNodeGroup"),
     what="Nodes of a PCS node group may not register themselves.",
     why="Without pcs:RegisterComputeNodeGroupInstance a node starts, is billed, and is replaced "
@@ -142,7 +140,6 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     fix="allow pcs:RegisterComputeNodeGroupInstance, or attach AWSPCSComputeNodePolicy",
     check="aws iam simulate-principal-policy --policy-source-arn <role> "
     "--action-names pcs:RegisterComputeNodeGroupInstance",
-    acknowledgeable=False,
 )
 def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
@@ -168,14 +165,13 @@ def _own(arn: object) -> bool:
 
 @rule(
     "SLURM-5",
-    "error",
+    "fatal",
     of("AWS::PCS::Cluster"),
     what="A PCS cluster has more node groups or queues than it takes.",
     why="10 node groups and 10 queues are fixed limits of a cluster.",
     source=f"service quotas of PCS; {PCS_GUIDE}",
     fix="merge groups or queues until there are 10 of each",
     check="aws pcs list-compute-node-groups --cluster-identifier <cluster>",
-    acknowledgeable=False,
 )
 def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     for kind, words in (
@@ -188,14 +184,13 @@ def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[F
 
 @rule(
     "SLURM-6",
-    "error",
+    "fatal",
     of("AWS::PCS::Cluster"),
     what="The accounting of a PCS cluster is none that PCS takes.",
     why="DefaultPurgeTimeInDays is -1, or 1 to 10,000; 0 is refused.",
     source=PCS_GUIDE,
     fix="write DefaultPurgeTimeInDays -1 (never), or a number of days",
     check=f"{DESCRIBE} --query cluster.slurmConfiguration.accounting",
-    acknowledgeable=False,
 )
 def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
@@ -229,14 +224,13 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "SLURM-8",
-    "error",
+    "fatal",
     of("AWS::PCS::Cluster"),
     what="The controller of a PCS cluster is not in exactly one subnet.",
     why="PCS puts its interface into one subnet; the cluster is refused for none or several.",
     source=PCS_GUIDE,
     fix="write one subnet in Networking.SubnetIds; node groups may have others",
     check=f"{DESCRIBE} --query cluster.networking",
-    acknowledgeable=False,
 )
 def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
