@@ -16,7 +16,6 @@ from ultracluster.input_files import Sources
 from ultracluster.rules.acknowledgements import OBJECTIONS, objections
 from ultracluster.rules.assembly_metadata import NAMESPACE
 from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, judge
-from ultracluster.templates.resolution import resolve
 
 MOST_LISTED: Final = 20
 
@@ -67,10 +66,8 @@ class _Assembly:
         folders = {Path(stack.template_path).parent for stack in context.stack_templates}
         # The manifest of an app names those of its stages.
         self._sources = Sources(str(f) for f in sorted(folders) if not folders & {*f.parents})
-        self._verdicts = [
-            judge(resolve(group, parameters={}, region=None))
-            for group in self._sources.groups({}, None)
-        ]
+        groups = self._sources.resolved({}, None)
+        self._verdicts = [judge(group.variants) for group in groups]
 
     def _findings(self) -> Iterator[Finding]:
         for verdict in self._verdicts:

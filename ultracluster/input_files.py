@@ -10,8 +10,8 @@ from ultracluster.rules.acknowledgements import Acknowledgement
 from ultracluster.rules.assembly_metadata import Metadata, paths, recorded, stacks_metadata
 from ultracluster.templates.assembly import StackArtifact, stacks
 from ultracluster.templates.document import Document, UnreadableError, read
-from ultracluster.templates.resolution import connected
-from ultracluster.templates.resolved import Place
+from ultracluster.templates.resolution import connected, resolved_group
+from ultracluster.templates.resolved import Place, ResolvedGroup
 from ultracluster.templates.scope import as_text, is_list
 from ultracluster.templates.template import Template
 
@@ -89,6 +89,18 @@ class Sources:
             else:
                 groups += [[template] for template in templates]
         return groups
+
+    def resolved(self, parameters: Mapping[str, str], region: str | None) -> list[ResolvedGroup]:
+        """Return the same groups, each with all its variants."""
+        groups = self.groups(parameters, region)
+        return [resolved_group(group, parameters, region) for group in groups]
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give every template another name; no two of them may be equal."""
+        for source in self._sources:
+            old = source.template
+            outer = old.nested_in and (names[old.nested_in[0]], old.nested_in[1])
+            source.template = replace(old, name=names[old.name], nested_in=outer)
 
     def _add(self, argument: str) -> None:
         path, stack_name = Path(argument), None

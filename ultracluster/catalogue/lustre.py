@@ -4,6 +4,7 @@ The rules are stated over CloudFormation properties, so that specs, the rehearsa
 any template are judged by the same lines.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ MOST_BACKUP_DAYS: Final = 90
 PORTS: Final = ((988, 988), (1018, 1023))
 """TCP port ranges between clients and file servers, both ways (FSx guide, 2026-11-23)."""
 LOG_GROUP_PREFIX: Final = "/aws/fsx/"
+MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
+"""FSx WeeklyTime (botocore 1.43.106)."""
 
 STEP_FIELD: Final = "StorageCapacity"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
@@ -55,6 +58,10 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _efa(deployment, properties, configuration)
     yield from _version(deployment, properties, configuration)
     yield from _placement(properties, configuration)
+    window = configuration.get("WeeklyMaintenanceStartTime")
+    if isinstance(window, str) and not MAINTENANCE_WINDOW.fullmatch(window):
+        fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
+        yield Problem("LustreConfiguration.WeeklyMaintenanceStartTime", window, fix)
 
 
 def capacity_problems(

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.input_files import Sources
 from ultracluster.spec.environment import EnvironmentSpec
@@ -34,8 +34,7 @@ class Subject:
 
     title: str
     sources: Sources
-    titles: Mapping[str, str]
-    """What each template is called for a reader, by its name: that of its stack."""
+    """Every template carries the name of its stack, as far as that is known."""
     assembly: Path | None = None
     """Where the assembly lies that it was read from."""
     environment: str | None = None
@@ -47,10 +46,6 @@ class Subject:
     def templates(self) -> Sequence[Template]:
         """The templates."""
         return self.sources.templates
-
-    def bodies(self) -> dict[str, Mapping[str, Any]]:
-        """Return the templates by the name of their stack."""
-        return {self.titles[t.name]: t.body for t in self.templates}
 
 
 def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Subject:
@@ -71,9 +66,8 @@ def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Su
     elif assembly is None:
         environment = _golden(given)
     title = environment or _title([Path(name.rpartition("=")[2]) for name in given])
-    return Subject(
-        title, sources, _titles(sources.templates, environment), assembly, environment, spec
-    )
+    sources.rename(_stack_names(sources.templates, environment))
+    return Subject(title, sources, assembly, environment, spec)
 
 
 def expanded(given: Sequence[str]) -> list[str]:
@@ -106,14 +100,15 @@ def _golden(given: Sequence[str]) -> str | None:
     return folder.name if folder is not None and folder.parent == GOLDEN.resolve() else None
 
 
-def _titles(templates: Sequence[Template], environment: str | None) -> Mapping[str, str]:
-    titles: dict[str, str] = {}
+def _stack_names(templates: Sequence[Template], environment: str | None) -> Mapping[str, str]:
+    """Return by the name of each template that of its stack; no two are equal."""
+    names: dict[str, str] = {}
     for template in templates:
         wanted = template.stack_name or template.name
         if environment is not None and not wanted.startswith(f"{environment}-"):
             wanted = f"{environment}-{wanted}"
-        titles[template.name] = wanted if wanted not in titles.values() else template.name
-    return titles
+        names[template.name] = wanted if wanted not in names.values() else template.name
+    return names
 
 
 @contextmanager
@@ -151,12 +146,4 @@ def synthesized(spec: EnvironmentSpec, path: Path | None) -> Iterator[Subject]:
         notes = (
             ["Synthesis was stopped by a gate; what it found is below."] if done.returncode else []
         )
-        yield Subject(
-            spec.name,
-            subject.sources,
-            subject.titles,
-            subject.assembly,
-            spec.name,
-            spec,
-            notes,
-        )
+        yield replace(subject, title=spec.name, environment=spec.name, notes=notes)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
-from ultracluster.model.security_groups import Direction, Group, open_to_the_internet
+from ultracluster.model.security_groups import Direction, Group
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
@@ -140,7 +140,7 @@ def _efa_groups(model: Model) -> Sequence[Group]:
 )
 def closed_to_the_internet(_model: Model, group: Group) -> Iterator[Fault]:
     for admission in group.of("in"):
-        if open_to_the_internet(admission):
+        if admission.is_open_to_the_internet():
             yield Fault(
                 f"ingress with IpProtocol -1 from {shown(admission.peer)}", place=admission.place
             )

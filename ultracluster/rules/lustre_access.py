@@ -5,7 +5,7 @@ from typing import Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import Admission, Direction
+from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import file_systems
@@ -143,12 +143,12 @@ def _in_the_templates(model: Model, group: Key) -> None:
         )
 
 
-def _between_servers(model: Model, groups: set[Key], direction: Direction) -> Iterator[Admission]:
+def _between_servers(model: Model, groups: set[Key], direction: Direction) -> Iterator[GroupRule]:
     """Yield the rules that let the servers' first connection pass, which FSx looks for."""
     for group in sorted(groups, key=str):
         _in_the_templates(model, group)
         for admission in model.groups.known[group].of(direction):
-            if LNET not in admission.ports():
+            if LNET not in admission.traffic.tcp_ports:
                 continue
             if admission.kind != "group" or key(admission.peer) in groups:
                 yield admission

@@ -1,13 +1,13 @@
 """SAGEMAKER rules about HyperPod clusters and roles."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Role, Statement
+from ultracluster.model.policies import Identity, Statement
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import hyperpod_groups, of, roles
@@ -162,7 +162,7 @@ def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[
     fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the trust policy",
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
-def trust_of_this_account(_model: Model, role: Role) -> Iterator[Fault]:
+def trust_of_this_account(_model: Model, role: Identity) -> Iterator[Fault]:
     for service, statement in role.trusted():
         if service != SERVICE or not statement.allows():
             continue
@@ -170,10 +170,14 @@ def trust_of_this_account(_model: Model, role: Role) -> Iterator[Fault]:
             yield Fault(f"{SERVICE} may take it without aws:SourceAccount or aws:SourceArn")
 
 
+def _statements(model: Model) -> Sequence[Statement]:
+    return [each for each in model.statements if each.kind == "identity"]
+
+
 @rule(
     "SAGEMAKER-17",
     "warning",
-    lambda model: model.statements,
+    _statements,
     what="A policy allows passing any role to any service.",
     why="Who may start a job may then start it with any role of the account, an administrator's "
     "too.",
@@ -202,7 +206,7 @@ def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
     fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
     check="aws iam list-attached-role-policies --role-name <role>",
 )
-def no_administering_jobs(model: Model, role: Role) -> Iterator[Fault]:
+def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
     if SERVICE not in services and role.key not in model.roles_of_nodes:
         return

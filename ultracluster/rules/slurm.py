@@ -13,7 +13,7 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.model.policies import Role
+from ultracluster.model.policies import Identity
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import of
 from ultracluster.templates.reading import (
@@ -82,7 +82,7 @@ def _profile(model: Model, group: ResolvedResource) -> ResolvedResource:
     return model.given(stated, "AWS::IAM::InstanceProfile")
 
 
-def _roles(model: Model, group: ResolvedResource) -> list[Role]:
+def _roles(model: Model, group: ResolvedResource) -> list[Identity]:
     named = keys(_profile(model, group).properties.get("Roles"))
     found = [role for role in model.roles if role.key in named]
     if len(found) < len(named):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
-from ultracluster.model.policies import Role
+from ultracluster.model.policies import Identity
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.rule import Subjects
 from ultracluster.templates.resolved import ResolvedResource
@@ -36,7 +36,7 @@ def hyperpod_groups(model: Model) -> Sequence[HyperPodGroup]:
     return model.hyperpod_groups
 
 
-def roles(model: Model) -> Sequence[Role]:
+def roles(model: Model) -> Sequence[Identity]:
     return model.roles
 
 

@@ -19,7 +19,6 @@ Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
 BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
-MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 
 UNSOUND: Final = object()
 """Stands in for a field that is reported for its type."""
@@ -38,6 +37,7 @@ FIELDS: Final = {
     "LustreConfiguration.MetadataConfiguration.Iops": "metadata_iops",
     "LustreConfiguration.AutomaticBackupRetentionDays": "automatic_backup_retention_days",
     "LustreConfiguration.EfaEnabled": "efa_enabled",
+    "LustreConfiguration.WeeklyMaintenanceStartTime": "weekly_maintenance_start_time",
     "FileSystemTypeVersion": "deployment_type",
     "DataRepositoryAssociations": "data_repositories",
     "FileSystemPath": "data_repositories",
@@ -227,12 +227,6 @@ class LustreSpec(Spec):
             field = FIELDS[problem.field]
             if self._sound(field) is not UNSOUND:
                 yield Problem(field, problem.got, _in_our_words(problem.fix))
-
-    @rule
-    def _window_is_a_time(self) -> Iterator[Problem]:
-        if not MAINTENANCE_WINDOW.fullmatch(self.weekly_maintenance_start_time):
-            fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
-            yield Problem("weekly_maintenance_start_time", self.weekly_maintenance_start_time, fix)
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:

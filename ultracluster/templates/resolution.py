@@ -15,13 +15,13 @@ from ultracluster.templates.choices import Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
 from ultracluster.templates.loops import Entry
 from ultracluster.templates.pseudo_parameters import REGION
-from ultracluster.templates.resolved import ResolvedResource, Unknown, Variant
+from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
 from ultracluster.templates.scope import Scope
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 
-__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve"]
+__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
 
 MOST_VARIANTS: Final = 16
 MOST_ATTEMPTS: Final = 64
@@ -49,6 +49,14 @@ def resolve(
         that are equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
     """
     return _Resolution(templates, parameters, region).variants()
+
+
+def resolved_group(
+    templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+) -> ResolvedGroup:
+    """Return templates that are deployed together with all their variants."""
+    variants = resolve(templates, parameters=parameters, region=region)
+    return ResolvedGroup(tuple(templates), tuple(variants))
 
 
 def connected(

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.review.goldens import edited, golden, put
+from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger, at_least, worst
-from ultracluster.review.changes.comparison import changes
 
 NAMES = st.sampled_from(["A", "B", "C"])
 VALUES = st.recursive(
