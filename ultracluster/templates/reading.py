@@ -176,7 +176,6 @@ def same(one: Any, other: Any) -> bool:
 
 
 def keys(value: Any) -> list[Key]:
-    """Return what the items of a list refer to."""
     return [key(item) for item in items(value)]
 
 
@@ -258,7 +257,6 @@ def unknown_within(value: Any) -> Unknown | None:
 
 
 def links(value: Any) -> Iterator[Link]:
-    """Yield every reference within a value."""
     if isinstance(value, Link):
         yield value
     elif isinstance(value, Encoded):
