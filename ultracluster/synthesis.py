@@ -168,7 +168,7 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     node = shutil.which("node", path=search)
     if node is None:
         raise NodeMissingError(
-            "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearsal]', "
+            "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearse]', "
             "which brings it, or install Node 22 or newer"
         )
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
