@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import app
-from environments import ENVIRONMENTS
+from golden.generate import ENVIRONMENTS
 from ultracluster.review.baseline import baseline
-from ultracluster.review.page import html, markdown
+from ultracluster.review.page.pages import html, markdown
 from ultracluster.review.report import Review, review
 from ultracluster.review.subject import of_files
 from ultracluster.spec.environment import EnvironmentSpec
@@ -33,8 +33,8 @@ def samples(assembly: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for environment in ENVIRONMENTS:
         made = reviewed(assembly, environment)
-        found[f"{environment.name}.html"] = html.write(made)
-        found[f"{environment.name}.md"] = markdown.write(made)
+        found[f"{environment.name}.html"] = html(made)
+        found[f"{environment.name}.md"] = markdown(made)
     return found
 
 

@@ -16,7 +16,8 @@ from tests.review.subjects import (
     planted,
     reviewed,
 )
-from ultracluster.review.page import html
+from ultracluster.review.page.pages import html
+from ultracluster.style_sheet import picture_style
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     reviews["foreign"] = reviewed([str(HERE / "foreign.yaml")])
     reviews["changed"] = reviewed(planted(folder), str(GOLDEN / "ultracluster"))
     for name, made in reviews.items():
-        (folder / f"{name}.html").write_text(html.write(made))
+        (folder / f"{name}.html").write_text(html(made))
     return {name: folder / f"{name}.html" for name in reviews}
 
 
@@ -49,9 +50,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for figure in figures(folder / f"{name}.json", {"Resources": resources})
         for part in figure.svgs
     ]
-    from ultracluster.review.drawing.style import LIGHT, SHAPES  # noqa: PLC0415
-
     page = folder / "strange.html"
-    style = f"<style>:root{{{LIGHT}}}body{{margin:16px}}{SHAPES}</style>"
+    style = f"<style>{picture_style()}body{{margin:16px}}</style>"
     page.write_text(f"<!doctype html><meta charset=utf-8>{style}{''.join(drawn)}")
     return page

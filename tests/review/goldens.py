@@ -3,8 +3,16 @@
 import copy
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ultracluster.review.access import statements as access
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
+from ultracluster.review.changes import comparison
+from ultracluster.review.changes.change import Change
+from ultracluster.review.resolved import ResolvedTemplates, of_templates
+from ultracluster.templates.template import Template
 
 ROOT = Path(__file__).parents[2]
 Templates = dict[str, dict[str, Any]]
@@ -104,3 +112,30 @@ def edited(*edits: Any, environment: str = "ultracluster") -> Templates:
     for edit in edits:
         edit(templates)
     return templates
+
+
+def resolved(
+    templates: Mapping[str, Any], region: str | None = None, **parameters: str
+) -> ResolvedTemplates:
+    """Return templates, given by the name of their stack, with their functions resolved."""
+    given = [
+        Template(name, body if isinstance(body, dict) else {}) for name, body in templates.items()
+    ]
+    return of_templates(given, parameters, region)
+
+
+def changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, region: str | None = None
+) -> tuple[Change, ...]:
+    """Return every change between two sets of templates, given by the names of their stacks."""
+    return comparison.changes(resolved(before, region), resolved(after, region))
+
+
+def statements(templates: Mapping[str, Any]) -> tuple[ExplainedStatement, ...]:
+    """Return every statement of templates, given by the names of their stacks."""
+    return access.statements(resolved(templates).variants)
+
+
+def escalations(templates: Mapping[str, Any]) -> tuple[Escalation, ...]:
+    """Return every way to more rights of templates, given by the names of their stacks."""
+    return access.escalations(resolved(templates).variants)

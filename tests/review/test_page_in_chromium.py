@@ -59,11 +59,60 @@ def test_every_link_leads_somewhere(shown: Page):
 
 @every
 def test_nothing_lies_on_anything_and_nothing_is_cut(shown: Page):
-    """What cannot be read was not said, at a laptop's width and beside another window."""
-    for width in (1280, 800):
+    """What cannot be read was not said: on a laptop, beside another window, on a telephone."""
+    for width in (1280, 800, 390):
         shown.resize(width)
         assert shown.run(OVERLAP) == [], width
         assert shown.run(CLIPPED) == [], width
+
+
+@one
+def test_on_a_telephone_the_picture_scrolls_in_its_own_box(shown: Page):
+    """Letters that shrink with the screen are not read; a page that scrolls both ways is worse."""
+    shown.resize(390)
+    box, picture, letters = shown.run(
+        "(() => { const box = document.querySelector('#picture .wide');"
+        "const svg = box.querySelector('svg'), texts = [...svg.querySelectorAll('text')];"
+        "return [box.scrollWidth > box.clientWidth, svg.getBoundingClientRect().width,"
+        "Math.min(...texts.map(t => t.getBoundingClientRect().height))]; })()"
+    )
+
+    assert box is True
+    assert picture > 850
+    assert letters >= 10
+    assert shown.run("scrollTo(500, 0), scrollX") == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "order"),
+    [
+        ("changed", ["changes", "picture", "findings", "access", "security", "numbers"]),
+        ("dev", ["picture", "changes", "findings", "access", "security", "numbers"]),
+    ],
+    indirect=["shown"],
+)
+def test_what_changes_stands_first(shown: Page, order: list[str]):
+    """A reviewer opens the page for the change; where there is none, for the picture."""
+    assert shown.run("[...document.querySelectorAll('main > section')].map(s => s.id)") == order
+    assert len(shown.run("[...document.querySelectorAll('.facts dt')].map(d => d.innerText)")) == 2
+
+
+@one
+def test_changed_boxes_are_marked_by_sign_and_colour(shown: Page):
+    """Who sees no red still finds them; the legend says what the sign means."""
+    marked = shown.run(
+        "[...document.querySelectorAll('.topology rect.box.changed')].map(r => "
+        "[r.parentElement.querySelector('title').textContent,"
+        "[...r.parentElement.querySelectorAll('text')].map(t => t.textContent)"
+        ".filter(t => t.startsWith('▲')), getComputedStyle(r).stroke])"
+    )
+    plain = shown.run("getComputedStyle(document.querySelector('.topology rect.vpc')).stroke")
+
+    assert {title for title, _, _ in marked} >= {"512 × p4d.24xlarge", "1 × m6i.xlarge"}
+    assert all(signs and colour != plain for _, signs, colour in marked)
+    texts = shown.run("[...document.querySelectorAll('.topology text')].map(t => t.textContent)")
+    assert {"Legend", "▲ changed", "fabric: members exchange everything"} <= set(texts)
+    assert "▲ reduces capacity: 256 reserved by capacity reservation Placement/Reservation" in texts
 
 
 @pytest.mark.parametrize("width", [1280, 800])
@@ -103,9 +152,13 @@ def test_it_is_read_by_keyboard_alone(shown: Page):
 
     names = [re.sub(r"\s+\d+$", "", name) for name, *_ in seen]
     assert names[0] == "Skip to the review"
-    assert names[1:7] == ["Picture", "Changes", "Findings", "Access", "Security groups", "Numbers"]
-    assert names[7] == "The picture in words"
+    assert names[1:7] == ["Changes", "Picture", "Findings", "Access", "Security groups", "Numbers"]
     assert all(style != "none" and width >= 2 and inside for _, style, width, inside in seen)
+    for _ in range(20):
+        if shown.run("document.activeElement.tagName") == "SUMMARY":
+            break
+        shown.press("Tab")
+    assert shown.run("document.activeElement.textContent") == "The picture in words"
     shown.press("Enter")
     assert shown.run("document.querySelector('details').open") is True
 

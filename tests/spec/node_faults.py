@@ -69,6 +69,33 @@ PLACES = [
         "such as usgw1-az1",
         {ZONE: "usgw1-az1"},
     ),
+    Fault(
+        "zone id of a commercial Region, in GovCloud",
+        P4D,
+        {"region": "us-gov-west-1", ZONE: "use1-az6"},
+        ZONE,
+        "use1-az6",
+        "zone ids of us-gov-west-1 begin with usgw1-az; write one that",
+        {ZONE: "usgw1-az2"},
+    ),
+    Fault(
+        "zone id of GovCloud's other Region",
+        P4D,
+        {"region": "us-gov-west-1", ZONE: "usge1-az1"},
+        ZONE,
+        "usge1-az1",
+        "such as usgw1-az1",
+        {ZONE: "usgw1-az3"},
+    ),
+    Fault(
+        "zone id of China's other Region",
+        P4D,
+        {"region": "cn-northwest-1", ZONE: "cnn1-az1"},
+        ZONE,
+        "cnn1-az1",
+        "such as cnnw1-az1",
+        {ZONE: "cnnw1-az2"},
+    ),
 ]
 
 TYPES = [
@@ -105,15 +132,6 @@ TYPES = [
         True,
         "write efa_enabled=False",
         {"storage.efa_enabled": False},
-    ),
-    Fault(
-        "type that is sold by Capacity Block only, where no Region is known to have it",
-        BLOCK,
-        {TYPE: "p6e-gb200.36xlarge", "nodes.image": "ami-0123456789abcdef0"},
-        TYPE,
-        "p6e-gb200.36xlarge",
-        "such as p5.48xlarge",
-        {TYPE: "p5.48xlarge"},
     ),
     Fault(
         "type that is not sold by Capacity Block",

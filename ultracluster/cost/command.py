@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ultracluster.command_line import add_environment, add_format
 from ultracluster.environments import find_path, find_registered
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("environment", help="a name, or the path of a Python file")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_environment(parser)
+    add_format(parser)
     parser.add_argument(
         "--refresh",
         action="store_true",

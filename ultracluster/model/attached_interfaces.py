@@ -24,7 +24,7 @@ OPEN: Final = ("InterfaceType", "Groups", "SubnetId")
 def read_interfaces(resources: Sequence[ResolvedResource]) -> dict[Key, Mapping[str, Any]]:
     """Return the interfaces that templates make by themselves, in the words of a node's entry."""
     return {
-        (r.place.stack, r.place.logical_id): {
+        r.place.key: {
             name: r.properties[own] for own, name in CARRIED.items() if own in r.properties
         }
         for r in resources

@@ -8,7 +8,7 @@ from ultracluster.model.shell_variables import Assignment, commanded_by
 from ultracluster.templates.reading import written
 from ultracluster.templates.resolved import Unknown
 
-LISTS: Final = frozenset({"Environment", "Env", "env", "environment", "env_vars"})
+LISTS: Final = frozenset({"Environment", "Env", "env", "environment"})
 COMMANDS: Final = ("EntryPoint", "entryPoint", "Command", "command", "Args", "args")
 """What a container runs and then with which arguments, in the words of each service."""
 SELECTORS: Final = ("nodeSelector", "NodeSelector")
@@ -57,7 +57,6 @@ def _config_map(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def variables_of(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables that a container lists."""
     for key in LISTS:
         stated = container.get(key)
         if isinstance(stated, Mapping):

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ultracluster.catalogue.instances import InstanceType
+from ultracluster.catalogue.training_request import TrainingRequest, parsed
 from ultracluster.model.nodes import catalogued
+from ultracluster.model.storage import plain
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.reading import (
     Key,
@@ -27,8 +30,12 @@ class TrainingJob:
     place: Place
     request: Mapping[str, Any]
 
+    @cached_property
+    def parsed(self) -> TrainingRequest:
+        """The request as the catalogue judges it."""
+        return parsed(plain(dict(self.request)))
+
     def at(self, *path: str) -> Any:
-        """Return a value of the request."""
         return part(self.request, *path)
 
     def resources(self) -> list[Mapping[str, Any]]:
@@ -37,7 +44,6 @@ class TrainingJob:
         return groups or [self.at("ResourceConfig")]
 
     def type_names(self) -> list[str]:
-        """Return the instance types."""
         stated = [text(part(entry, "InstanceType")) for entry in self.resources()]
         return [name for name in stated if name]
 
@@ -46,7 +52,6 @@ class TrainingJob:
         return [found for name in self.type_names() if (found := catalogued(name))]
 
     def count(self) -> int:
-        """Return how many instances it takes."""
         return sum(number(part(entry, "InstanceCount")) or 1 for entry in self.resources())
 
     def subnets(self) -> list[Key]:
@@ -70,7 +75,6 @@ class HyperPodGroup:
     group: Mapping[str, Any]
 
     def name(self) -> str:
-        """Return its name for a message."""
         return written(part(self.group, "InstanceGroupName"))
 
     def instance_type(self) -> InstanceType | None:
@@ -116,7 +120,6 @@ def _requests(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPodGroup, ...]:
-    """Return the instance groups of all HyperPod clusters of a variant."""
     found = []
     for resource in resources:
         if resource.resource_type == "AWS::SageMaker::Cluster":

@@ -96,7 +96,6 @@ class Launcher:
         return [image for image in found if image is not None]
 
     def subnets(self) -> list[Any]:
-        """Return the subnets that it launches into."""
         if self.kind == "fleet":
             return [part(e, "SubnetId") for e in self._overrides() if part(e, "SubnetId")]
         where = SUBNETS.get(self.kind)

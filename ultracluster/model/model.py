@@ -18,7 +18,13 @@ from ultracluster.model.jobs import (
 )
 from ultracluster.model.networks import Networks, Subnet, read_networks
 from ultracluster.model.nodes import Node, read_nodes
-from ultracluster.model.policies import Role, Statement, read_roles, statements_of
+from ultracluster.model.policies import (
+    ROLE,
+    Identity,
+    Statement,
+    read_identities,
+    read_statements,
+)
 from ultracluster.model.security_groups import Group, Groups, read_groups
 from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
 from ultracluster.templates.reading import (
@@ -78,12 +84,11 @@ class Model:
 
     @property
     def resources(self) -> Sequence[ResolvedResource]:
-        """Every resource."""
         return self.variant.resources
 
     @cached_property
     def _by_key(self) -> dict[Key, ResolvedResource]:
-        return {(r.place.stack, r.place.logical_id): r for r in self.resources}
+        return {r.place.key: r for r in self.resources}
 
     @cached_property
     def _by_type(self) -> dict[str, list[ResolvedResource]]:
@@ -93,9 +98,11 @@ class Model:
         return found
 
     def of(self, *kinds: str) -> Iterator[ResolvedResource]:
-        """Yield the resources of some types."""
         for kind in kinds:
             yield from self._by_type.get(kind, ())
+
+    def at(self, key: Key) -> ResolvedResource | None:
+        return self._by_key.get(key)
 
     def found(self, value: object, *kinds: str) -> ResolvedResource | None:
         """Return the resource that a value refers to, None where it is none of these types.
@@ -127,7 +134,6 @@ class Model:
 
     @property
     def security_groups(self) -> Sequence[Group]:
-        """The security groups of the templates."""
         return tuple(self.groups.known.values())
 
     @cached_property
@@ -142,7 +148,6 @@ class Model:
 
     @property
     def subnets(self) -> Sequence[Subnet]:
-        """The subnets of the templates."""
         return tuple(self.networks.subnets.values())
 
     @cached_property
@@ -166,17 +171,20 @@ class Model:
         return read_environments(self.resources, self.training_jobs, self.nodes)
 
     @cached_property
-    def roles(self) -> Sequence[Role]:
-        """Roles with the statements of their policies."""
-        return read_roles(self.resources, self._statements_of)
+    def statements(self) -> Sequence[Statement]:
+        """Every statement of every policy."""
+        return tuple(
+            read_statements(self.resources, lambda r, make: self.once("statements", r, make))
+        )
 
     @cached_property
-    def statements(self) -> Sequence[Statement]:
-        """Statements of all identity policies."""
-        return tuple(s for r in self.resources for s in self._statements_of(r))
+    def identities(self) -> Sequence[Identity]:
+        """Roles, users and groups with the statements of their policies."""
+        return read_identities(self.resources, self.statements)
 
-    def _statements_of(self, resource: ResolvedResource) -> Sequence[Statement]:
-        return self.once("statements", resource, lambda: tuple(statements_of(resource)))
+    @property
+    def roles(self) -> Sequence[Identity]:
+        return [one for one in self.identities if one.resource.resource_type == ROLE]
 
     @cached_property
     def stateful(self) -> Sequence[ResolvedResource]:

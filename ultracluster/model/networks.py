@@ -4,8 +4,9 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
+from ultracluster.model.resource import ModelResource
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
@@ -16,12 +17,10 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 RESERVED: Final = 5
 """Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""
-
-
 CHOSEN: Final = re.compile(r"Fn::Select (\d+) of (Fn::GetAZs .+)")
 """Symbol of one zone out of the list of a Region's (`!Select [0, !GetAZs ""]`)."""
 
@@ -40,21 +39,7 @@ class Zone(NamedTuple):
         return self.form in ("id", "name")
 
 
-class Zoned(Protocol):
-    """Something that lies in one zone."""
-
-    @property
-    def place(self) -> Place:
-        """Where it is written."""
-        ...
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """Its properties."""
-        ...
-
-
-def zone_of(thing: Zoned) -> Zone:
+def zone_of(thing: ResolvedResource) -> Zone:
     """Return the zone of a subnet or of a reservation.
 
     Raises:
@@ -88,16 +73,8 @@ def apart(one: Zone, other: Zone) -> bool:
 
 
 @dataclass(frozen=True)
-class Subnet:
+class Subnet(ModelResource):
     """A subnet of the templates."""
-
-    place: Place
-    properties: Mapping[str, Any]
-
-    @property
-    def key(self) -> Key:
-        """What references to it lead to."""
-        return (self.place.stack, self.place.logical_id)
 
     def zone(self) -> Zone:
         """Return its zone.
@@ -105,7 +82,7 @@ class Subnet:
         Raises:
             UndeterminedError: where nothing is known of it.
         """
-        return zone_of(self)
+        return zone_of(self.resource)
 
     def addresses(self) -> int:
         """Return how many IPv4 addresses it has to give.
@@ -159,7 +136,6 @@ class Networks:
         return found
 
     def of(self, kind: str) -> Iterator[ResolvedResource]:
-        """Yield the resources of a type."""
         return (r for r in self.resources if r.resource_type == kind)
 
     def in_vpc(self, kind: str, vpc: Key) -> Iterator[ResolvedResource]:
@@ -181,10 +157,7 @@ class Networks:
         Raises:
             UndeterminedError: where it has none of its own in the templates.
         """
-        tables = {
-            (table.place.stack, table.place.logical_id)
-            for table in self.in_vpc("AWS::EC2::RouteTable", vpc)
-        }
+        tables = {table.place.key for table in self.in_vpc("AWS::EC2::RouteTable", vpc)}
         if not tables:
             raise UndeterminedError(f"no route table of {shown(vpc)} is in the given templates")
         return any(
@@ -195,10 +168,5 @@ class Networks:
 
 
 def read_networks(resources: Sequence[ResolvedResource]) -> Networks:
-    """Return the networks of a variant."""
-    subnets = [Subnet(r.place, r.properties) for r in resources if _is_subnet(r)]
+    subnets = [Subnet(r) for r in resources if r.resource_type == "AWS::EC2::Subnet"]
     return Networks({subnet.key: subnet for subnet in subnets}, resources)
-
-
-def _is_subnet(resource: ResolvedResource) -> bool:
-    return resource.resource_type == "AWS::EC2::Subnet"

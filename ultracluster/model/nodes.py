@@ -141,7 +141,6 @@ class Node:
         return self.market() == "capacity-block" or purchase == "CAPACITY_BLOCK"
 
     def market(self) -> str | None:
-        """Return the market type."""
         return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
 
     def most(self) -> int | None:
@@ -196,7 +195,7 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
 def _names(template: ResolvedResource) -> list[Key]:
     """Return what references to a launch template lead to: itself, or its name."""
     name = template.properties.get("LaunchTemplateName")
-    own: list[Key] = [(template.place.stack, template.place.logical_id)]
+    own: list[Key] = [template.place.key]
     return [*own, name] if isinstance(name, str) else own
 
 

@@ -1,137 +1,259 @@
-"""Roles, who may take them, and what policies allow."""
+"""Policies, wherever a template carries them, and the roles, users and groups that have them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, Literal
 
+from ultracluster.model.resource import ModelResource
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.reading import Key, UndeterminedError, items, key, part, text, written
-from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
+from ultracluster.templates.texts import identity, scalar
 
-POLICIES: Final = (
-    "AWS::IAM::Policy",
-    "AWS::IAM::ManagedPolicy",
-    "AWS::IAM::RolePolicy",
+Kind = Literal["identity", "trust", "resource"]
+
+ROLE: Final = "AWS::IAM::Role"
+IDENTITIES: Final = (ROLE, "AWS::IAM::User", "AWS::IAM::Group")
+ATTACHED: Final = frozenset(
+    {
+        "AWS::IAM::GroupPolicy",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::RolePolicy",
+        "AWS::IAM::UserPolicy",
+        "AWS::SSO::PermissionSet",
+    }
 )
+"""Policies of identities that are resources of their own."""
+HOLDERS: Final = ("Roles", "Users", "Groups", "RoleName", "UserName", "GroupName")
+SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SNS::TopicPolicy": ("Topics",),
+    "AWS::SNS::TopicInlinePolicy": ("TopicArn",),
+    "AWS::SQS::QueuePolicy": ("Queues",),
+    "AWS::SQS::QueueInlinePolicy": ("Queue",),
+    "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
+    "AWS::Lambda::Permission": ("FunctionName",),
+}
+"""What a policy is of that is a resource of its own."""
+TRUST: Final = "AssumeRolePolicyDocument"
+MANAGED: Final = "ManagedPolicyArns"
+DEEPEST: Final = 6
+"""Levels below the properties at which a policy may stand."""
+UNKNOWN_VALUE: Final = "?"
+"""How the mark of a value begins of which not even the name is known."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a policy."""
+    """One statement of a policy, and where it is written."""
 
     place: Place
+    kind: Kind
+    """Whether it says what an identity may do, who may take a role, or who may use a resource."""
+    path: str
+    """For example `PolicyDocument.Statement[0]`."""
     body: Mapping[str, Any]
+    owners: tuple[Key, ...]
+    """Roles, users or groups that have it; resources that it is the policy of."""
+
+    @property
+    def effect(self) -> Any:
+        return self.body.get("Effect")
 
     def allows(self) -> bool:
-        """Whether it allows."""
-        return text(self.body.get("Effect")) == "Allow"
+        return text(self.effect) == "Allow"
 
     def actions(self) -> list[str]:
         """Return its actions in lower case, with a mark for what is not known."""
         return [written(action).lower() for action in items(self.body.get("Action"))]
 
     def resources(self) -> list[Any]:
-        """Return the resources that it speaks of."""
         return items(self.body.get("Resource"))
 
     def conditions(self) -> set[str]:
         """Return the condition keys that it names, in lower case."""
-        operators = self.body.get("Condition")
-        found = operators.values() if isinstance(operators, Mapping) else []
-        return {name.lower() for keys in found if isinstance(keys, Mapping) for name in keys}
+        return {name for _, name, _ in conditions_of(self.body)}
 
 
-@dataclass(frozen=True)
-class Role:
-    """A role with the statements of its policies, as far as the templates have them."""
+@dataclass(frozen=True, eq=False)
+class Identity(ModelResource):
+    """A role, user or group with the statements of its policies that the templates hold."""
 
-    place: Place
-    properties: Mapping[str, Any]
     statements: tuple[Statement, ...]
-
-    @property
-    def key(self) -> Key:
-        """What references to it lead to."""
-        return (self.place.stack, self.place.logical_id)
+    trust: tuple[Statement, ...]
+    """Who may take it."""
 
     def trusted(self) -> Iterator[tuple[str, Statement]]:
         """Yield each service that may take it, with the statement that says so."""
-        for body in _statements(self.properties.get("AssumeRolePolicyDocument")):
-            for service in items(part(body, "Principal", "Service")):
-                yield written(service), Statement(self.place, body)
+        for statement in self.trust:
+            for service in items(part(statement.body, "Principal", "Service")):
+                yield written(service), statement
 
     def managed(self) -> list[str]:
         """Return the managed policies that it has, with a mark for what is not known."""
-        return [written(policy) for policy in items(self.properties.get("ManagedPolicyArns"))]
+        return [written(policy) for policy in items(self.properties.get(MANAGED))]
 
-    def outside_policies(self) -> list[str]:
-        """Return its managed policies whose statements the templates do not hold."""
-        arns = items(self.properties.get("ManagedPolicyArns"))
-        return [written(arn) for arn in arns if isinstance(arn, str) or written(arn)]
-
-
-Reader = Callable[[ResolvedResource], Sequence[Statement]]
+    @cached_property
+    def outside_policies(self) -> tuple[Any, ...]:
+        """Its managed policies whose statements the templates do not hold."""
+        return tuple(a for a in listed(self.properties.get(MANAGED)) if not isinstance(a, Link))
 
 
-def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
-    stated = document(policy)
-    if isinstance(stated, Mapping):
-        entries = stated.get("Statement")
-        for body in entries if isinstance(entries, list) else [entries]:
-            if isinstance(body, Mapping):
-                yield body
+Once = Callable[[ResolvedResource, Callable[[], tuple[Statement, ...]]], tuple[Statement, ...]]
 
 
-def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
-    """Yield the statements of the identity policies in a resource."""
-    if resource.resource_type in POLICIES:
-        for body in _statements(resource.properties.get("PolicyDocument")):
-            yield Statement(resource.place, body)
-    elif resource.resource_type == "AWS::IAM::Role":
-        inline = resource.properties.get("Policies")
-        for policy in inline if isinstance(inline, list) else []:
-            if isinstance(policy, Mapping):
-                for body in _statements(policy.get("PolicyDocument")):
-                    yield Statement(resource.place, body)
-
-
-def read_roles(resources: Sequence[ResolvedResource], statements: Reader) -> tuple[Role, ...]:
-    """Return the roles of a variant.
+def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterator[Statement]:
+    """Yield every statement of a variant, in the order of the resources.
 
     Args:
         resources: all resources.
-        statements: the statements of a resource's identity policies.
+        once: returns what is made of a resource, made once for all variants that share it.
     """
-    by_key = {(r.place.stack, r.place.logical_id): r for r in resources}
-    attached: dict[Key, list[Statement]] = {}
+    users: dict[Key, list[Key]] = {}
     for resource in resources:
-        if resource.resource_type in POLICIES:
-            names = resource.properties.get("Roles") or resource.properties.get("RoleName") or []
-            for name in names if isinstance(names, list) else [names]:
-                try:
-                    attached.setdefault(key(name), []).extend(statements(resource))
-                except UndeterminedError:
-                    continue
-    found = []
+        if resource.resource_type in IDENTITIES:
+            for name in _keys(resource.properties.get(MANAGED)):
+                users.setdefault(name, []).append(resource.place.key)
     for resource in resources:
-        if resource.resource_type == "AWS::IAM::Role":
-            own: list[Statement] = list(statements(resource))
-            own += attached.get((resource.place.stack, resource.place.logical_id), [])
-            for name in _managed(resource):
-                own += statements(by_key[name]) if name in by_key else ()
-            found.append(Role(resource.place, resource.properties, tuple(own)))
-    return tuple(found)
+        found = once(resource, lambda r=resource: tuple(statements_of(r)))  # type: ignore[misc]
+        more = users.get(resource.place.key)
+        if more and resource.resource_type in ATTACHED:
+            found = tuple(
+                replace(each, owners=tuple(dict.fromkeys([*each.owners, *more]))) for each in found
+            )
+        yield from found
 
 
-def _managed(role: ResolvedResource) -> Iterator[Key]:
-    """Yield the managed policies that a role names, in order and each once."""
-    seen: set[Key] = set()
-    arns = role.properties.get("ManagedPolicyArns")
-    for arn in arns if isinstance(arns, list) else []:
+def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
+    owners: tuple[Key, ...] = (resource.place.key,)
+    if resource.resource_type in SUBJECTS:
+        names = SUBJECTS[resource.resource_type]
+        owners = tuple(n for name in names for n in _keys(resource.properties.get(name)))
+    elif resource.resource_type in ATTACHED:
+        owners = tuple(
+            dict.fromkeys(n for name in HOLDERS for n in _keys(resource.properties.get(name)))
+        )
+    if resource.resource_type == "AWS::Lambda::Permission":
+        yield Statement(resource.place, "resource", "", _permission(resource), owners)
+        return
+    of_identity = resource.resource_type in (*ATTACHED, *IDENTITIES)
+    for path, policy in _documents(resource.properties, (), 0):
+        kind: Kind = "trust" if path[0] == TRUST else "identity" if of_identity else "resource"
+        where = ".".join(path).replace(".[", "[")
+        for index, body in enumerate(listed(policy.get("Statement"))):
+            if isinstance(body, Mapping):
+                yield Statement(resource.place, kind, f"{where}.Statement[{index}]", body, owners)
+
+
+def read_identities(
+    resources: Sequence[ResolvedResource], statements: Sequence[Statement]
+) -> tuple[Identity, ...]:
+    owned: dict[tuple[Kind, Key], list[Statement]] = {}
+    for statement in statements:
+        for owner in statement.owners:
+            owned.setdefault((statement.kind, owner), []).append(statement)
+    return tuple(
+        Identity(
+            resource,
+            tuple(owned.get(("identity", resource.place.key), ())),
+            tuple(owned.get(("trust", resource.place.key), ())),
+        )
+        for resource in resources
+        if resource.resource_type in IDENTITIES
+    )
+
+
+def _permission(resource: ResolvedResource) -> Mapping[str, Any]:
+    """Return what a permission of a Lambda function says, as a statement."""
+    given = resource.properties
+    principal = given.get("Principal")
+    service = isinstance(principal, Text) or "." in str(principal)
+    equal = {
+        f"aws:{field}": given[field]
+        for field in ("SourceAccount", "PrincipalOrgID")
+        if field in given
+    }
+    source = {"aws:SourceArn": given["SourceArn"]} if "SourceArn" in given else {}
+    conditions = {"ArnLike": source, "StringEquals": equal}
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service" if service else "AWS": principal},
+        "Action": given.get("Action"),
+        "Resource": given.get("FunctionName"),
+        "Condition": {operator: keys for operator, keys in conditions.items() if keys} or None,
+    }
+
+
+def _documents(
+    value: Any, path: tuple[str, ...], depth: int
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield every policy below a value: a mapping, or JSON in a text, that has statements."""
+    if isinstance(value, str | Text) and path:
+        start = value if isinstance(value, str) else str(value.parts[0])
+        if start.lstrip().startswith("{") and '"Statement"' in written(value):
+            value = document(value)
+    if isinstance(value, Mapping):
+        if "Statement" in value and path:
+            yield path, value
+        elif depth < DEEPEST:
+            for name, inner in value.items():
+                yield from _documents(inner, (*path, str(name)), depth + 1)
+    elif isinstance(value, list) and depth < DEEPEST:
+        for index, inner in enumerate(value):
+            yield from _documents(inner, (*path, f"[{index}]"), depth + 1)
+
+
+def _keys(value: Any) -> Iterator[Key]:
+    """Yield what the items of a list refer to, as far as that is known."""
+    for item in listed(value):
         try:
-            name = key(arn)
+            yield key(item)
         except UndeterminedError:
             continue
-        if name not in seen:
-            seen.add(name)
-            yield name
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a list, or one alone as a list; what is not known is one."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def principals_of(body: Mapping[str, Any], name: str = "Principal") -> Iterator[tuple[str, Any]]:
+    """Yield kind and value of each principal: `AWS`, `Service`, `Federated` or `CanonicalUser`."""
+    stated = body.get(name)
+    for kind, values in (stated if isinstance(stated, Mapping) else {"AWS": stated}).items():
+        yield from ((str(kind), value) for value in listed(values))
+
+
+def conditions_of(body: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+    """Yield operator, key and values of each condition, the first two in lower case.
+
+    A condition that is not known has the operator `?`.
+    """
+    stated = body.get("Condition")
+    for operator, keys in (stated if isinstance(stated, Mapping) else {"?": stated}).items():
+        if isinstance(keys, Mapping):
+            for name, values in keys.items():
+                yield str(operator).lower(), str(name).lower(), listed(values)
+        elif keys is not None:
+            yield str(operator).lower(), token(keys), []
+
+
+def token(value: Any) -> str:
+    """Return a resolved value as a text in which references and unknown values are marked."""
+    if isinstance(value, Link):
+        attribute = f".{value.attribute}" if value.attribute else ""
+        return f"<{value.stack}/{value.logical_id}{attribute}>"
+    if isinstance(value, Unknown):
+        if value.symbol and value.symbol.startswith("AWS::"):
+            return f"<{value.symbol}>"
+        name = value.symbol or value.because
+        return f"<{UNKNOWN_VALUE}{name.replace('<', '').replace('>', '')}>"
+    if isinstance(value, Text):
+        return "".join(token(piece) for piece in value.parts)
+    if isinstance(value, Encoded):
+        return token(value.content)
+    return scalar(value) or identity(value) or str(value)

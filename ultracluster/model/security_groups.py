@@ -5,12 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ultracluster.model.traffic import (
+    ANYWHERE,
+    EVERY_PROTOCOL,
+    NOBODY,
+    Traffic,
+    block_within,
+    traffic,
+)
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
     items,
     key,
-    number,
     part,
     shown,
     text,
@@ -21,6 +28,11 @@ from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 Direction = Literal["in", "out"]
 PeerKind = Literal["group", "cidr", "prefix list", "unknown"]
 
+GROUP: Final = "AWS::EC2::SecurityGroup"
+INLINE: Final[Mapping[str, Direction]] = {
+    "SecurityGroupIngress": "in",
+    "SecurityGroupEgress": "out",
+}
 SEPARATE: Final[Mapping[str, Direction]] = {
     "AWS::EC2::SecurityGroupIngress": "in",
     "AWS::EC2::SecurityGroupEgress": "out",
@@ -33,15 +45,11 @@ PEERS: Final[Mapping[str, PeerKind]] = {
     "SourcePrefixListId": "prefix list",
     "DestinationPrefixListId": "prefix list",
 }
-EVERYTHING: Final = "-1"
-EVERY_PORT: Final = range(65536)
-TCP: Final = ("tcp", "6")
-ANYWHERE: Final = ("0.0.0.0/0", "::/0")
-DEFAULT_EGRESS: Final = {"IpProtocol": EVERYTHING, "CidrIp": "0.0.0.0/0"}
+DEFAULT_EGRESS: Final = {"IpProtocol": EVERY_PROTOCOL, "CidrIp": "0.0.0.0/0"}
 
 
 @dataclass(frozen=True)
-class Admission:
+class GroupRule:
     """One rule of a group: what it lets pass, and from or to whom."""
 
     place: Place
@@ -54,14 +62,12 @@ class Admission:
 
     @property
     def kind(self) -> PeerKind:
-        """What the peer is."""
         if not isinstance(self.stated, Mapping):
             return "unknown"
         return next((PEERS[name] for name in PEERS if name in self.stated), "unknown")
 
     @property
     def peer(self) -> Any:
-        """The peer as it was written."""
         if isinstance(self.stated, Unknown):
             return self.stated
         if not isinstance(self.stated, Mapping):
@@ -69,21 +75,47 @@ class Admission:
         peers = [self.stated[name] for name in PEERS if name in self.stated]
         return peers[0] if peers else Unknown("a rule names its peer in a way that is not known")
 
-    def passes_everything(self) -> bool:
-        """Whether it lets every protocol and port pass."""
-        return text(part(self.stated, "IpProtocol")) == EVERYTHING
+    @property
+    def traffic(self) -> Traffic:
+        """What it lets pass.
 
-    def ports(self) -> range:
-        """Return the TCP ports that it lets pass."""
-        protocol = text(part(self.stated, "IpProtocol"))
-        if protocol == EVERYTHING:
-            return EVERY_PORT
-        if protocol not in TCP:
-            return range(0)
-        first, last = number(part(self.stated, "FromPort")), number(part(self.stated, "ToPort"))
-        if first is None or first < 0:
-            return EVERY_PORT
-        return range(first, (first if last is None else last) + 1)
+        Raises:
+            UndeterminedError: where it is not known.
+        """
+        return traffic(self.stated)
+
+    def passes_everything(self) -> bool:
+        return text(part(self.stated, "IpProtocol")) == EVERY_PROTOCOL
+
+    def flow(self) -> "Flow | None":
+        """Return what it lets pass and the peer, None where no host is that peer.
+
+        Raises:
+            UndeterminedError: where something of that is not known.
+        """
+        peer = key(self.peer)
+        return None if peer == NOBODY else Flow(self.direction, peer, self.traffic)
+
+    def is_open_to_the_internet(self) -> bool:
+        """Whether anybody on the internet passes with everything."""
+        return self.kind == "cidr" and self.passes_everything() and text(self.peer) in ANYWHERE
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Traffic from or to one peer."""
+
+    direction: Direction
+    peer: Key | None
+    """None where it is not known."""
+    traffic: Traffic
+
+    def covers(self, other: "Flow") -> bool:
+        """Whether everything of another flow is in this one."""
+        if self.direction != other.direction or self.peer is None or other.peer is None:
+            return False
+        same_peer = self.peer == other.peer or block_within(other.peer, self.peer)
+        return same_peer and self.traffic.covers(other.traffic)
 
 
 @dataclass(frozen=True)
@@ -92,11 +124,10 @@ class Group:
 
     place: Place
     key: Key
-    admissions: tuple[Admission, ...]
+    rules: tuple[GroupRule, ...]
 
-    def of(self, direction: Direction) -> Iterator[Admission]:
-        """Yield the rules of a direction."""
-        return (rule for rule in self.admissions if rule.direction == direction)
+    def of(self, direction: Direction) -> Iterator[GroupRule]:
+        return (rule for rule in self.rules if rule.direction == direction)
 
 
 @dataclass(frozen=True)
@@ -104,9 +135,9 @@ class Groups:
     """The security groups of all templates, and the rules that nobody can assign."""
 
     known: Mapping[Key, Group]
-    outside: Mapping[Key, tuple[Admission, ...]]
+    outside: Mapping[Key, tuple[GroupRule, ...]]
     """Rules that the templates add to groups which are not theirs."""
-    stray: tuple[Admission, ...]
+    stray: tuple[GroupRule, ...]
     """Rules whose group is not known."""
 
     def members_exchange(self, members: Sequence[Any], direction: Direction) -> bool:
@@ -172,7 +203,7 @@ class Groups:
                         unknown.append(peer[-1])
                     if peer not in peers:
                         continue
-                open_ = rule.ports()
+                open_ = rule.traffic.tcp_ports
             except UndeterminedError as error:
                 unknown.append(error.because)
                 continue
@@ -183,7 +214,7 @@ class Groups:
 
     def _rules(
         self, named: set[Key], direction: Direction, unknown: list[str]
-    ) -> Iterator[Admission]:
+    ) -> Iterator[GroupRule]:
         for name in sorted(named, key=str):
             group = self.known.get(name)
             if group is not None:
@@ -205,46 +236,33 @@ class Groups:
 
 
 def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
-    """Return the security groups of a variant."""
-    separate: dict[Key, list[Admission]] = defaultdict(list)
-    stray: list[Admission] = []
+    separate: dict[Key, list[GroupRule]] = defaultdict(list)
+    stray: list[GroupRule] = []
     for resource in resources:
         direction = SEPARATE.get(resource.resource_type)
         if direction is None:
             continue
-        rule = Admission(resource.place, direction, resource.properties, separate=True)
+        rule = GroupRule(resource.place, direction, resource.properties, separate=True)
         try:
             separate[key(resource.properties.get("GroupId"))].append(rule)
         except UndeterminedError:
             stray.append(rule)
     known: dict[Key, Group] = {}
     for resource in resources:
-        if resource.resource_type == "AWS::EC2::SecurityGroup":
-            name = (resource.place.stack, resource.place.logical_id)
+        if resource.resource_type == GROUP:
+            name = resource.place.key
             rules = (*_inline(resource, separate.get(name, [])), *separate.pop(name, []))
             known[name] = Group(resource.place, name, rules)
     return Groups(known, {name: tuple(rules) for name, rules in separate.items()}, tuple(stray))
 
 
-def _inline(resource: ResolvedResource, added: Sequence[Admission]) -> Iterator[Admission]:
-    for name, direction in (("SecurityGroupIngress", "in"), ("SecurityGroupEgress", "out")):
+def _inline(resource: ResolvedResource, added: Sequence[GroupRule]) -> Iterator[GroupRule]:
+    for name, direction in INLINE.items():
         stated = resource.properties.get(name)
-        if isinstance(stated, Unknown):
-            yield Admission(resource.place, _direction(direction), stated)
-            continue
-        for entry in items(stated):
-            yield Admission(resource.place, _direction(direction), entry)
+        for entry in [stated] if isinstance(stated, Unknown) else items(stated):
+            yield GroupRule(resource.place, direction, entry)
         if direction == "out" and stated is None:
             # EC2 lets everything out of a group without rules. Where rules are added as resources
             # of their own that one may be removed (aws-cdk#987), and the guide does not say.
             certain = not any(rule.direction == "out" for rule in added)
-            yield Admission(resource.place, "out", DEFAULT_EGRESS, certain=certain)
-
-
-def _direction(name: str) -> Direction:
-    return "in" if name == "in" else "out"
-
-
-def open_to_the_internet(rule: Admission) -> bool:
-    """Whether a rule lets anybody on the internet pass with everything."""
-    return rule.kind == "cidr" and rule.passes_everything() and text(rule.peer) in ANYWHERE
+            yield GroupRule(resource.place, "out", DEFAULT_EGRESS, certain=certain)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ultracluster.model.resource import ModelResource
 from ultracluster.templates.reading import Key, UndeterminedError, key, part, settled, shown, text
-from ultracluster.templates.resolved import Place, ResolvedResource, Text
+from ultracluster.templates.resolved import ResolvedResource, Text
 
 STATEFUL: Final = {
     "AWS::FSx::FileSystem": "file system",
@@ -21,26 +22,10 @@ BOOLEANS: Final = ("EfaEnabled", "CopyTagsToBackups")
 
 
 @dataclass(frozen=True)
-class FileSystem:
-    """A Lustre file system with what hangs on it."""
+class FileSystem(ModelResource):
+    """A Lustre file system with its data repository associations."""
 
-    resource: ResolvedResource
     associations: tuple[ResolvedResource, ...]
-
-    @property
-    def place(self) -> Place:
-        """Where it is written."""
-        return self.resource.place
-
-    @property
-    def key(self) -> Key:
-        """What references to it lead to."""
-        return (self.place.stack, self.place.logical_id)
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """Its properties."""
-        return self.resource.properties
 
     def configuration(self, *path: str) -> Any:
         """Return a value of its `LustreConfiguration`."""
@@ -108,7 +93,6 @@ def plain(value: Any) -> Any:
 
 
 def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem, ...]:
-    """Return the Lustre file systems of a variant."""
     associations: dict[Key, list[ResolvedResource]] = {}
     for resource in resources:
         if resource.resource_type == "AWS::FSx::DataRepositoryAssociation":
@@ -118,7 +102,7 @@ def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem
                 continue
             associations.setdefault(owner, []).append(resource)
     return tuple(
-        FileSystem(r, tuple(associations.get((r.place.stack, r.place.logical_id), ())))
+        FileSystem(r, tuple(associations.get(r.place.key, ())))
         for r in resources
         if r.resource_type == "AWS::FSx::FileSystem" and _is_lustre(r)
     )

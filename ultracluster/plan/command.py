@@ -10,44 +10,24 @@ fits nowhere, a file that holds no measurement.
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
+
+from ultracluster.command_line import add_format
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 CANNOT: Final = 2
-NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
-EPILOG: Final = "numbers may be written as 50e9, 50B, 700G or 1.5T; every assumption is in --json"
-
-
-def one_line(message: str) -> NoReturn:
-    """Say what is wrong with the command line, and end."""
-    sys.stderr.write(f"ERROR {message}; see ultracluster plan --help\n")
-    sys.exit(CANNOT)
-
-
-def joined(given: Sequence[str]) -> list[str]:
-    """Return a command line with negative numbers tied to their option.
-
-    argparse takes `-1e9` for an option of its own; here it shall be read, and refused as a number.
-    """
-    found: list[str] = []
-    for word in given:
-        if NEGATIVE.match(word) and found and found[-1].startswith("--") and "=" not in found[-1]:
-            found[-1] += f"={word}"
-        else:
-            found.append(word)
-    return found
+EPILOG: Final = (
+    "numbers may be written as 50e9, 50B, 700G or 1.5T; every assumption is in --format json"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes. Numbers are read later, so that a mistake is one line."""
     parser.epilog = EPILOG
-    parser.error = one_line  # type: ignore[method-assign]
     model = parser.add_argument_group("model", "its size, or its shape")
     model.add_argument("--parameters", metavar="N", help="parameters; a usual shape is chosen")
     model.add_argument("--layers", metavar="N", help="blocks")
@@ -89,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     layout.add_argument("--micro-batch", metavar="N", help="sequences of one pass of a GPU")
     layout.add_argument("--activations", metavar="HOW", help="kept or recomputed")
     out = parser.add_argument_group("what is written")
-    out.add_argument("--json", action="store_true", help="print JSON")
+    add_format(out)
     out.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures")
     out.add_argument("--write", metavar="FILE", type=Path, help="write an environment file")
 

@@ -138,6 +138,16 @@ def types(region: str) -> frozenset[str]:
     return frozenset(_registry(region))
 
 
+@cache
+def stateful_types() -> frozenset[str]:
+    """Return the types whose deletion deletes data, by cfn-lint's list.
+
+    A nested stack is on it; what is in one stands in its own template.
+    """
+    path = _root().parent / "AdditionalSpecs" / "StatefulResources.json"
+    return frozenset(json.loads(path.read_text())["ResourceTypes"]) - {"AWS::CloudFormation::Stack"}
+
+
 def schema(type_name: str, region: str) -> Schema | None:
     """Return the schema of a type in a Region; None where the Region does not have it."""
     file_name = _registry(region).get(type_name)

@@ -1,5 +1,6 @@
 """What templates are compared with: golden ones, those of a git revision, files, or what runs."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -9,25 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
-from ultracluster.review.subject import GOLDEN, ROOT, Subject, SubjectError, expanded
+from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
+from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.document import UnreadableError, read
+from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
 NONE: Final = "none"
-Bodies = Mapping[str, Mapping[str, Any]]
-Fetch = Callable[[str], Mapping[str, Any] | None]
+Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Templates as they were, by the name of their stack."""
+    """Templates as they were, each with the name of its stack."""
 
-    words: str
-    """What they are, for a reader."""
-    bodies: Bodies
+    title: str
+    """What they are, for a reader: `the golden templates`."""
+    templates: Sequence[Template]
 
 
 def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -> Baseline | None:
@@ -45,7 +48,7 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     if wanted == NONE:
         return None
     if wanted is None:
-        there = subject.environment and (GOLDEN / subject.environment).is_dir()
+        there = subject.environment and (golden_folder() / subject.environment).is_dir()
         return _golden(subject) if there else None
     if wanted == "golden":
         return _golden(subject)
@@ -57,77 +60,113 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
 
 def _golden(subject: Subject) -> Baseline:
     name = subject.environment
-    files = sorted((GOLDEN / name).glob(f"*{SUFFIX}")) if name else []
+    files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
     if not files:
         raise SubjectError(
             f"--baseline golden: {subject.title} has none; write a path or a revision"
         )
-    bodies = {_stack(str(name), file.name): json.loads(file.read_text()) for file in files}
-    return Baseline("the golden templates", bodies)
+    # As long as nobody changed the golden templates, they are of the same commit as HEAD's
+    # environment file.
+    committed = _git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
+    protected = _protected("HEAD", str(name)) if committed else None
+    templates = [
+        _golden_template(str(name), file.name, file.read_text(), protected=protected)
+        for file in files
+    ]
+    return Baseline("the golden templates", templates)
 
 
-def _stack(environment: str, file: str) -> str:
-    return f"{environment}-{file.removesuffix(SUFFIX)}"
+def _golden_template(environment: str, file: str, text: str, *, protected: bool | None) -> Template:
+    name = f"{environment}-{file.removesuffix(SUFFIX)}"
+    return Template(name, json.loads(text), protected=protected)
+
+
+def _git(*arguments: str, folder: Path | None = None) -> str | None:
+    """Return what git says of a repository, None where it refuses or is not there."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    done = subprocess.run(
+        [git, "-C", str(folder or project_folder()), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def _commit(revision: str, folder: Path | None = None) -> str | None:
+    # `--` and `^{commit}`: a name that begins with a dash is no option, and a file no revision.
+    wanted = f"{revision}^{{commit}}"
+    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
+    return found.strip() if found else None
+
+
+def _protected(commit: str, name: str) -> bool | None:
+    """Return whether the stacks of an environment were protected, as its file in a commit says it.
+
+    Golden templates do not tell it: termination protection is a setting of a stack and stands in
+    no template. None where the file is not there, or does not write the value plainly.
+    """
+    text = _git("show", f"{commit}:./environments/{name}.py")
+    try:
+        tree = ast.parse(text or "")
+    except SyntaxError:
+        return None
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        written = {keyword.arg: keyword.value for keyword in call.keywords}
+        own = written.get("name")
+        if isinstance(own, ast.Constant) and own.value == name:
+            value = written.get("termination_protection")
+            if value is None:
+                return bool(EnvironmentSpec.model_fields["termination_protection"].default)
+            return bool(value.value) if isinstance(value, ast.Constant) else None
+    return None
 
 
 def _revision(revision: str, subject: Subject) -> Baseline:
-    git = shutil.which("git")
-    if git is None:
+    if shutil.which("git") is None:
         raise SubjectError(f"--baseline {revision}: no such file, and a revision needs git")
     name = subject.environment
     if name is None:
-        return _revision_of_files(git, revision, subject)
-
-    def ask(*arguments: str) -> str | None:
-        done = subprocess.run(
-            [git, "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
-        )
-        return done.stdout if done.returncode == 0 else None
-
-    # `--` and `^{commit}`: a name that begins with a dash is no option, and a file no revision.
-    commit = ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return _revision_of_files(revision, subject)
+    commit = _commit(revision)
     if commit is None:
         raise SubjectError(
             f"--baseline {revision}: neither a file nor a revision of git; write golden, deployed, "
             "none, a path or a revision"
         )
-    listed = ask("ls-tree", "--name-only", commit.strip(), f"golden/{name}/") or ""
+    listed = _git("ls-tree", "--name-only", commit, f"golden/{name}/") or ""
     files = [line for line in listed.splitlines() if line.endswith(SUFFIX)]
     if not files:
         raise SubjectError(f"--baseline {revision}: it has no golden templates of {name}")
-    bodies = {
-        _stack(name, Path(file).name): json.loads(ask("show", f"{commit.strip()}:{file}") or "{}")
+    protected = _protected(commit, name)
+    templates = [
+        _golden_template(
+            name, Path(file).name, _git("show", f"{commit}:./{file}") or "{}", protected=protected
+        )
         for file in files
-    }
-    return Baseline(f"the golden templates of {revision} ({commit.strip()[:10]})", bodies)
+    ]
+    return Baseline(f"the golden templates of {revision} ({commit[:10]})", templates)
 
 
-def _revision_of_files(git: str, revision: str, subject: Subject) -> Baseline:
+def _revision_of_files(revision: str, subject: Subject) -> Baseline:
     """Return the given files as a revision of their own repositories has them."""
-    bodies: dict[str, Mapping[str, Any]] = {}
+    templates: list[Template] = []
     for template in subject.templates:
         file = Path(template.file or "").resolve()
-
-        def ask(*arguments: str, folder: Path = file.parent) -> str | None:
-            done = subprocess.run(
-                [git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-            )
-            return done.stdout if done.returncode == 0 else None
-
-        commit = ask(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-        )
+        commit = _commit(revision, file.parent)
         if commit is None:
             raise SubjectError(
                 f"--baseline {revision}: neither a file nor a revision of the git repository of "
                 f"{file}; write none, a path or a revision"
             )
-        text = ask("show", f"{commit.strip()}:./{file.name}")
+        text = _git("show", f"{commit}:./{file.name}", folder=file.parent)
         if text is not None:
-            bodies[subject.titles[template.name]] = _parsed(revision, file, text)
-    if not bodies:
+            templates.append(Template(template.name, _parsed(revision, file, text)))
+    if not templates:
         raise SubjectError(f"--baseline {revision}: it has none of the given files")
-    return Baseline(f"the same files of {revision}", bodies)
+    return Baseline(f"the same files of {revision}", templates)
 
 
 def _parsed(revision: str, file: Path, text: str) -> Mapping[str, Any]:
@@ -152,17 +191,18 @@ def _files(path: Path, subject: Subject) -> Baseline:
             body = read(path).body
         except UnreadableError as error:
             raise SubjectError(f"--baseline {error}") from None
-        return Baseline(str(path), {next(iter(subject.titles.values())): body})
+        return Baseline(str(path), [Template(subject.templates[0].name, body)])
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")
-    wanted = list(subject.titles.values())
-    bodies = {
-        _alike(template.stack_name or template.name, wanted): template.body
+    wanted = [template.name for template in subject.templates]
+    found = {
+        template.name: _alike(template.stack_name or template.name, wanted)
         for template in sources.templates
     }
-    return Baseline(str(path), bodies)
+    sources.rename(found)
+    return Baseline(str(path), sources.templates)
 
 
 def _alike(name: str, wanted: Sequence[str]) -> str:
@@ -176,7 +216,5 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
-    found = {title: fetch(title) for title in subject.titles.values()}
-    return Baseline(
-        "what is deployed", {title: body for title, body in found.items() if body is not None}
-    )
+    found = (fetch(template.name) for template in subject.templates)
+    return Baseline("what is deployed", [template for template in found if template is not None])

@@ -5,6 +5,7 @@ tells: traffic, and how much lies in buckets, volumes and logs.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -23,6 +24,34 @@ from ultracluster.review.topology.model import (
 GIB_PER_TIB: Final = 1024
 BLOCK: Final = "Capacity Block"
 NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
+
+
+@dataclass(frozen=True)
+class Money:
+    """What templates buy, in USD a day with every node running."""
+
+    after: Decimal
+    before: Decimal | None
+    """None where the templates are compared with nothing, or with something of unknown Region."""
+    left_out: Sequence[str]
+    """What is bought and in neither sum, because its price or its amount is not known."""
+
+
+def money(after: Sequence[Topology], before: Sequence[Topology] | None) -> Money | None:
+    """Return what is bought now and before, None where a Region is not known."""
+    now = _per_day(after)
+    if now is None:
+        return None
+    left_out = [name for topology in after for name in uncounted(topology)]
+    sheets = [sheet for topology in after if (sheet := sheet_of(topology))]
+    left_out += [quantity.purpose for sheet in sheets for quantity in sheet.unpriced]
+    return Money(now, None if before is None else _per_day(before), list(dict.fromkeys(left_out)))
+
+
+def _per_day(topologies: Sequence[Topology]) -> Decimal | None:
+    sheets = [sheet_of(topology) for topology in topologies]
+    known = [sheet.full.per_day for sheet in sheets if sheet is not None]
+    return sum(known, Decimal(0)) if len(known) == len(sheets) else None
 
 
 def sheet_of(topology: Topology) -> CostSheet | None:
@@ -87,7 +116,12 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
             inside[own.name] = inside.get(own.name, 0) + nodes.count
             beyond = inside[own.name] - (own.count if isinstance(own.count, int) else 0)
             if beyond > 0:
-                yield Quantity(_hour(nodes), Decimal(beyond), Decimal(0), f"{nodes.name} beyond it")
+                yield Quantity(
+                    _hour(nodes),
+                    Decimal(beyond),
+                    Decimal(0),
+                    f"{nodes.name} beyond their reservation",
+                )
             continue
         least = nodes.count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
         yield Quantity(_hour(nodes), Decimal(nodes.count), Decimal(least), f"nodes {nodes.name}")

@@ -2,7 +2,7 @@
 
 ultracluster review ENVIRONMENT | FILE ... | cdk.out
                     [--baseline golden|deployed|none|PATH|REVISION]
-                    [--format html,md,json] [--output DIRECTORY] [--fail-on CLASS]
+                    [--format html,md,json] [--output DIRECTORY | -] [--fail-on CLASS]
 
 Exit codes: 0, 1 where a change is at least as dangerous as `--fail-on`, 2 where the review could
 not be made.
@@ -11,34 +11,43 @@ not be made.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from ultracluster.command_line import (
+    EXTRAS,
+    STANDARD_OUTPUT,
+    add_environment,
+    need,
+    progress,
+    write_output,
+)
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.review.changes.change import Danger, at_least
+
+if TYPE_CHECKING:
+    from ultracluster.review.report import Review
+    from ultracluster.review.subject import Subject
+    from ultracluster.templates.template import Template
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
-FINE, DANGEROUS, CANNOT_RUN = 0, 1, 2
 SHOWN: Final = 10
+MOST_PLACES: Final = 3
+"""Causes, and places of a cause, that are printed; the report has all."""
 
-Find = Callable[[str], tuple[Any, Path | None]]
 
-
-def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
-    """Add what the command takes.
-
-    Args:
-        parser: takes the arguments.
-        find: gives an environment by its name or file.
-    """
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(
+        parser,
         "subject",
         nargs="+",
         help="an environment (a name, or the path of a Python file), templates, or a cdk.out",
@@ -49,7 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
         "golden where there are golden templates",
     )
     parser.add_argument("--format", default="html", help=f"{', '.join(FORMATS)}; several by commas")
-    parser.add_argument("--output", type=Path, default=Path("build", "review"), metavar="DIRECTORY")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build", "review"),
+        metavar="DIRECTORY",
+        help="where the files are written (build/review); - writes one format to standard output",
+    )
     parser.add_argument(
         "--fail-on",
         choices=(*CLASSES, NEVER),
@@ -58,52 +73,57 @@ def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
     )
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--region", help="where templates go that do not say it themselves")
-    parser.set_defaults(find=find)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Review, write the report, and say what is most dangerous."""
-    # Imported here: the command line is read before anything that takes time is loaded.
-    from ultracluster.review.baseline import baseline  # noqa: PLC0415
-    from ultracluster.review.report import file_name, review  # noqa: PLC0415
-    from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-
-    formats = arguments.format.split(",")
+    formats = list(dict.fromkeys(arguments.format.split(",")))
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
-    errors = [
-        f"--format {name}: write {', '.join(FORMATS)}" for name in formats if name not in FORMATS
-    ]
-    errors += [f"--parameter {p}: write NAME=VALUE" for p in arguments.parameter if "=" not in p]
+    errors = list(_errors(arguments, formats))
     if errors:
-        return _refuse("\n".join(errors))
-    try:
-        with _subject(arguments) as subject:
-            from ultracluster.input_files import parameter_errors  # noqa: PLC0415
+        raise UsageError("\n".join(errors))
+    need(EXTRAS["review"])
+    # Imported here: the command line is read before anything that takes time is loaded.
+    from ultracluster.input_files import parameter_errors  # noqa: PLC0415
+    from ultracluster.review.baseline import baseline  # noqa: PLC0415
+    from ultracluster.review.report import review  # noqa: PLC0415
 
-            wrong = list(parameter_errors(parameters, subject.templates))
-            if wrong:
-                return _refuse("\n".join(wrong))
-            fetch = _deployed(arguments, subject) if arguments.baseline == "deployed" else None
-            before = baseline(arguments.baseline, subject, fetch)
+    with _subject(arguments) as subject:
+        wrong = list(parameter_errors(parameters, subject.templates))
+        if wrong:
+            raise UsageError("\n".join(wrong))
+        fetch = _deployed(arguments, subject) if arguments.baseline == "deployed" else None
+        before = baseline(arguments.baseline, subject, fetch)
+        with progress("reviewing"):
             made = review(subject, before, parameters=parameters, region=arguments.region)
-            name = file_name(made.title)
-            written = _write(made, formats, arguments.output, name)
-    except SubjectError as error:
-        return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"--output {arguments.output}: {error.strerror or error}")
-    _show(made, console)
-    for path in written:
-        console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
+    texts = list(_texts(made, formats, arguments.subject[0]))
+    if str(arguments.output) == STANDARD_OUTPUT:
+        sys.stdout.write("\n".join(text for _, text in texts))
+    else:
+        _write(texts, arguments.output)
+        _show(made, console)
+        for name, _ in texts:
+            path = str(arguments.output / name)
+            console.print(path, markup=False, highlight=False, soft_wrap=True)
     if arguments.fail_on == NEVER:
-        return FINE
-    return DANGEROUS if at_least(made.changes, CLASSES[arguments.fail_on]) else FINE
+        return ALL_WELL
+    return SOME_FAIL if at_least(made.changes, CLASSES[arguments.fail_on]) else ALL_WELL
 
 
-def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
+def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
+    for name in formats:
+        if name not in FORMATS:
+            yield f"--format {name}: write {', '.join(FORMATS)}"
+    if str(arguments.output) == STANDARD_OUTPUT and len(formats) > 1:
+        yield f"--output -: it takes one format, got {arguments.format}; or name a directory"
+    for written in arguments.parameter:
+        if "=" not in written:
+            yield f"--parameter {written}: write NAME=VALUE"
+
+
+def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]":
     """Return what is reviewed: files where all are files, else one environment."""
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
-    from ultracluster.spec.problem import SpecError  # noqa: PLC0415
 
     given = arguments.subject
     environment = given[0].endswith(".py") or not _exists(given[0])
@@ -111,14 +131,7 @@ def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
-    try:
-        spec, path = arguments.find(given[0])
-    except SpecError as error:
-        raise SubjectError("\n".join(map(str, error.problems))) from None
-    except ValueError as error:
-        # An environment that is not there, or a file that holds none.
-        raise SubjectError(str(error)) from None
-    return synthesized(spec, path)
+    return synthesized(*find(given[0]))
 
 
 def _exists(name: str) -> bool:
@@ -126,26 +139,30 @@ def _exists(name: str) -> bool:
 
 
 def _deployed(
-    arguments: argparse.Namespace, subject: Any
-) -> Callable[[str], Mapping[str, Any] | None]:
+    arguments: argparse.Namespace, subject: "Subject"
+) -> Callable[[str], "Template | None"]:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
+    from ultracluster.templates.template import Template  # noqa: PLC0415
 
     region = arguments.region or next((t.region for t in subject.templates if t.region), None)
     if region is None:
         raise SubjectError("--baseline deployed: no template says its Region; write --region")
 
-    def fetch(stack: str) -> Mapping[str, Any] | None:
+    account = Account(region)
+
+    def fetch(stack: str) -> Template | None:
         try:
-            answer = Account(region).ask(
+            answer = account.ask(
                 "cloudformation", "get_template", StackName=stack, TemplateStage="Original"
             )
+            described = account.ask("cloudformation", "describe_stacks", StackName=stack)
         except CloudError as error:
             if error.code == "ValidationError" and "does not exist" in error.message:
                 return None
             raise SubjectError(f"--baseline deployed: {error}") from error
-        body = answer.get("TemplateBody")
-        return _template(stack, body)
+        protected = described["Stacks"][0].get("EnableTerminationProtection") is True
+        return Template(stack, _template(stack, answer.get("TemplateBody")), protected=protected)
 
     return fetch
 
@@ -164,49 +181,57 @@ def _template(stack: str, body: Any) -> Mapping[str, Any]:
         raise SubjectError(f"--baseline deployed: {error}") from None
 
 
-def _write(made: Any, formats: list[str], directory: Path, name: str) -> list[Path]:
-    from ultracluster.review.page import html, machine, markdown  # noqa: PLC0415
+def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of every file of a report."""
+    from ultracluster.review.page import machine, pages  # noqa: PLC0415
+    from ultracluster.review.page.provenance import provenance  # noqa: PLC0415
+    from ultracluster.review.report import file_name  # noqa: PLC0415
 
-    directory.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for kind in dict.fromkeys(formats):
-        if kind in ("svg", "mermaid"):
-            for number, figure in enumerate(made.figures, start=1):
-                suffix = "" if len(made.figures) == 1 else f"-{number}"
-                text = figure.svg if kind == "svg" else figure.mermaid
-                ending = "svg" if kind == "svg" else "mmd"
-                written.append(directory / f"{name}{suffix}.{ending}")
-                written[-1].write_text(f"{text}\n", encoding="utf-8")
+    path = Path(given.rpartition("=")[2])
+    now = provenance(path if path.is_dir() else path.parent)
+    name = file_name(made.title)
+    writers = {"html": pages.html, "md": pages.markdown, "json": machine.document}
+    for kind in formats:
+        if kind in writers:
+            yield f"{name}.{kind}", writers[kind](made, now)
             continue
-        writer = {"html": html.write, "md": markdown.write, "json": machine.write}[kind]
-        written.append(directory / f"{name}.{kind}")
-        written[-1].write_text(writer(made), encoding="utf-8")
-    return written
+        for number, figure in enumerate(made.figures, start=1):
+            suffix = "" if len(made.figures) == 1 else f"-{number}"
+            if kind == "svg":
+                yield f"{name}{suffix}.svg", f"{figure.svg}\n"
+            else:
+                yield f"{name}{suffix}.mmd", f"{figure.mermaid}\n"
 
 
-def _show(made: Any, console: Console) -> None:
-    from ultracluster.review.page.contents import verdict  # noqa: PLC0415
+def _write(texts: list[tuple[str, str]], directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {directory}: {error.strerror}; write another path") from error
+    for name, text in texts:
+        write_output(directory / name, text, "--output")
 
-    def say(line: str, style: str | None = None) -> None:
-        console.print(Text(line, style=style or ""), highlight=False)
+
+def _show(made: "Review", console: Console) -> None:
+    from ultracluster.review.page.contents import causes, cost, verdict  # noqa: PLC0415
+
+    def say(line: str, style: str = "") -> None:
+        # A path may be longer than a terminal is wide: it is copied, and so never broken or cut.
+        lines = wrap(line, console.width, break_long_words=False, break_on_hyphens=False)
+        console.print(Text("\n".join(lines), style=style), soft_wrap=True, highlight=False)
 
     say(f"{made.title}: {made.headline}.")
     say(verdict(made), "bold")
+    say(f"Cost: {cost(made)}.")
     for note in made.notes:
         say(f"Note: {note}")
-    if made.changes:
-        shown = Table(expand=True, show_lines=False)
-        for column in ("danger", "what happens", "where"):
-            shown.add_column(column, overflow="fold")
-        for change in made.changes[:SHOWN]:
-            shown.add_row(Text(change.worst.value), Text(change.what), Text(change.place))
-        console.print(shown)
-        if len(made.changes) > SHOWN:
-            say(f"and {len(made.changes) - SHOWN} more in the report")
-
-
-def _refuse(errors: str) -> int:
-    console = Console(file=sys.stderr, soft_wrap=True, highlight=False)
-    for error in errors.splitlines():
-        console.print(f"ERROR {error}", markup=False)
-    return CANNOT_RUN
+    groups = causes(made.changes)
+    for group in groups[:SHOWN]:
+        first = group.changes[0].what
+        say(f"{group.danger.value}: {first if len(group.changes) == 1 else group.cause}")
+        for place in group.places[:MOST_PLACES]:
+            console.print(f"  {place}", markup=False, soft_wrap=True, highlight=False)
+        if len(group.places) > MOST_PLACES:
+            say(f"  and {len(group.places) - MOST_PLACES} more places")
+    if len(groups) > SHOWN:
+        say(f"and {len(groups) - SHOWN} more causes in the report")

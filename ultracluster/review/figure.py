@@ -1,24 +1,23 @@
 """One group of templates that are deployed together, as pictures and as a security matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.catalogue.lustre import PORTS
 from ultracluster.model.model import Model
+from ultracluster.model.traffic import Traffic
+from ultracluster.review.changes.change import Change, Danger
+from ultracluster.review.drawing.blocks import Item
+from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.mermaid import mermaid
-from ultracluster.review.drawing.outline import Item, outline
-from ultracluster.review.drawing.picture import svg, svgs
-from ultracluster.review.drawing.subnets import Context
+from ultracluster.review.drawing.picture import drawing
+from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import Matrix, matrix
-from ultracluster.review.security.traffic import Traffic
 from ultracluster.review.topology.model import FileSystem, Nodes, NotKnown, Topology
-from ultracluster.review.topology.naming import Names
 from ultracluster.review.topology.survey import survey
 from ultracluster.templates.reading import Key
-from ultracluster.templates.resolution import resolve
-from ultracluster.templates.resolved import Variant
-from ultracluster.templates.template import Template
+from ultracluster.templates.resolved import ResolvedGroup
 
 LUSTRE: Final = tuple(Traffic("tcp", first, last) for first, last in PORTS)
 NFS: Final = (Traffic("tcp", 2049, 2049),)
@@ -38,33 +37,41 @@ class Figure:
     mermaid: str
     words: Item
     matrix: Matrix
-    variants: Sequence[Variant]
 
 
-def figure(
-    templates: Sequence[Template],
-    titles: Mapping[str, str],
-    parameters: Mapping[str, str],
-    region: str | None,
-    number: int,
-) -> Figure:
-    """Return the figure of templates that belong together."""
-    variants = resolve(templates, parameters=parameters, region=region)
-    variant = max(variants, key=lambda each: len(each.resources))
+def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
+    """Return the worst that is done to each resource."""
+    found: dict[Key, Danger] = {}
+    for change in sorted(changes, key=lambda change: change.worst.rank):
+        places = [(change.stack, change.resource), *((d.stack, d.resource) for d in change.covers)]
+        for place in places:
+            found.setdefault(place, change.worst)
+    return found
+
+
+def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None = None) -> Figure:
+    """Return the figure of templates that belong together.
+
+    Args:
+        group: the templates.
+        number: of the figure in its page.
+        marks: changed resources, which are marked.
+    """
+    variant = max(group.variants, key=lambda each: len(each.resources))
     called, model = Names(variant.resources), Model(variant)
-    names = [titles[template.name] for template in templates]
-    topology = survey(names, variants)
+    names = [template.name for template in group.templates]
+    topology = survey(names, group.variants)
     found = matrix(model, called)
-    context = Context(topology.fabrics, lambda n, f: mount(found, n, f), called.key)
+    context = Context(topology.fabrics, lambda n, f: mount(found, n, f), called.key, marks or {})
+    drawn = drawing(topology, context)
     return Figure(
         names=names,
         topology=topology,
-        svgs=svgs(topology, context, number),
-        svg=svg(topology, context),
-        mermaid=mermaid(topology, context),
-        words=outline(topology, context),
+        svgs=drawn.svgs(number),
+        svg=drawn.svg(),
+        mermaid=mermaid(drawn.whole),
+        words=drawn.in_words(),
         matrix=found,
-        variants=variants,
     )
 
 

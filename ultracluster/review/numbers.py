@@ -1,11 +1,13 @@
 """How much of everything: from the templates, and from the environment where there is one."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.preflight.compute_quotas import ON_DEMAND, letters
+from ultracluster.preflight.compute_quotas import ON_DEMAND
 from ultracluster.preflight.network_quotas import (
     ELASTIC_IPS,
     GATEWAY_ENDPOINTS,
@@ -16,8 +18,16 @@ from ultracluster.preflight.network_quotas import (
 from ultracluster.preflight.quotas import Quota
 from ultracluster.preflight.storage_quotas import HDD, KINDS
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
-from ultracluster.review.changes.words import tebibytes
-from ultracluster.review.topology.model import Nodes, NotKnown, Reservation, Subnet, Topology
+from ultracluster.review.changes.wording import tebibytes
+from ultracluster.review.drawing.addresses import address_words
+from ultracluster.review.topology.model import (
+    Nodes,
+    NotKnown,
+    Reservation,
+    Subnet,
+    Topology,
+    words,
+)
 from ultracluster.spec.environment import EnvironmentSpec
 
 CAPACITY_BLOCK: Final = "Capacity Block"
@@ -45,8 +55,8 @@ def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> lis
     """Return all numbers, of all groups of templates together."""
     found = [
         Numbers("Capacity", list(_capacity(topologies, spec))),
-        Numbers("Addresses at full size", list(_addresses(topologies, spec))),
-        Numbers("Service quotas that it takes", list(_quotas(topologies, spec))),
+        Numbers("IP addresses at full size", list(_addresses(topologies, spec))),
+        Numbers("Service quotas used", list(_quotas(topologies, spec))),
         Numbers("Cost", list(_cost(topologies, spec))),
     ]
     return [each for each in found if each.rows]
@@ -59,14 +69,11 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
         yield from _reserved(topology)
         for file_system in topology.file_systems:
             tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
-            if not isinstance(tib, NotKnown) and tib is None:
-                size = "grows by itself"
-            else:
-                size = (
-                    f"not known: {tib.because}"
-                    if isinstance(tib, NotKnown)
-                    else tebibytes(tib * GIB_PER_TIB)
-                )
+            size = "grows by itself"
+            if isinstance(tib, NotKnown):
+                size = f"not known: {tib.because}"
+            elif tib is not None:
+                size = tebibytes(tib * GIB_PER_TIB)
             yield Row(f"{file_system.kind} {file_system.name}", size)
             if isinstance(rate, float | int):
                 each = _each(rate, topology)
@@ -86,7 +93,11 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     name, count = nodes.name, nodes.count
     type_name = nodes.type_name if isinstance(nodes.type_name, str) else "of a type not known"
     if not isinstance(count, int):
-        because = count.because if isinstance(count, NotKnown) else "nobody launches them here"
+        because = (
+            count.because
+            if isinstance(count, NotKnown)
+            else "nothing in these templates launches them"
+        )
         yield Row(f"Nodes {name}", "not known", f"{type_name}; {because}")
     else:
         yield Row(f"Nodes {name}", f"{count:,}", f"{type_name}, at most")
@@ -141,34 +152,21 @@ def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> 
 def _addresses_of(subnet: Subnet) -> Row:
     if isinstance(subnet.addresses, NotKnown):
         return Row(f"Subnet {subnet.name}", "not known", subnet.addresses.because)
-    free = subnet.addresses - subnet.used
-    least, most = ("at least ", "at most ") if subnet.open_uses else ("", "")
-    parts = [
-        f"{u.what} {u.count:,}{' (assumed)' if u.assumed else ''}" for u in subnet.uses if u.count
-    ]
-    parts += [f"{u.what} not known" for u in subnet.uses if u.count is None]
-    value = f"{least}{subnet.used:,} used, {most}{free:,} free"
-    return Row(f"Subnet {subnet.name}", value, "; ".join(parts))
+    taken = f"{subnet.used:,} of {subnet.addresses:,}"
+    return Row(f"Subnet {subnet.name}", taken, address_words(subnet))
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
     nodes = [n for t in topologies for n in t.nodes]
     unknown = any(not isinstance(n.count, int) for n in nodes)
     more = "at least: not all nodes are known" if unknown else ""
-    for quota, (amount, others) in _vcpus(nodes).items():
-        if amount:
-            least = f"at least: {', '.join(others)} not counted" if others else more
-            yield _quota(quota, f"{amount:,} vCPU", least)
-        else:
-            yield _quota(quota, "not known", f"the vCPU of {', '.join(others)} are not known here")
+    yield from _vcpus(nodes)
     vpcs = [vpc for t in topologies for vpc in t.vpcs]
     subnets = [s for vpc in vpcs for s in vpc.subnets]
     interfaces = _interfaces(nodes, subnets)
     if spec is not None:
         interfaces += spec.address_demand()["SageMaker"]
-    zones: dict[str, int] = {}
-    for subnet in subnets:
-        zones[str(subnet.zone)] = zones.get(str(subnet.zone), 0) + len(subnet.nats)
+    zones = Counter(str(subnet.zone) for subnet in subnets for _ in subnet.nats)
     for quota, amount, note in (
         (NETWORK_INTERFACES, interfaces, more),
         (VPCS_PER_REGION, sum(not vpc.outside for vpc in vpcs), ""),
@@ -185,23 +183,24 @@ def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Ite
         yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
 
 
-def _vcpus(found: Sequence[Nodes]) -> dict[Quota, tuple[int, list[str]]]:
-    """Return the vCPU of each quota, and the types that count against it and are not known."""
-    vcpus: dict[Quota, tuple[int, list[str]]] = {}
-    for nodes in found:
-        if not isinstance(nodes.count, int) or not isinstance(nodes.type_name, str):
-            continue
-        if not _on_demand(nodes):
-            continue
-        for families, quota in ON_DEMAND:
-            if letters(nodes.type_name) in families:
-                amount, others = vcpus.get(quota, (0, []))
-                if nodes.instance is None:
-                    others = [*others, f"{nodes.count:,} {nodes.type_name}"]
-                else:
-                    amount += nodes.count * nodes.instance.vcpus
-                vcpus[quota] = (amount, others)
-    return vcpus
+def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
+    """Yield the vCPU that count against each quota of On-Demand instances."""
+    counted = [n for n in found if _on_demand(n) and isinstance(n.type_name, str)]
+    for families, quota in ON_DEMAND:
+        amount, by_size, unknown = 0, [], []
+        for nodes in (n for n in counted if letters(str(n.type_name)) in families):
+            name, count = str(nodes.type_name), nodes.count
+            each = nodes.instance.vcpus if nodes.instance else vcpus_by_size(name)
+            if each is None or not isinstance(count, int):
+                unknown.append(f"{words(count, 'an unknown number of')} {name}")
+                continue
+            amount += count * each
+            if nodes.instance is None:
+                by_size.append(f"{name} has {each} by its size")
+        notes = [f"without {', '.join(unknown)}, whose vCPU are not known"] if unknown else []
+        if amount or unknown:
+            value = f"{amount:,} vCPU" if amount else "not known"
+            yield _quota(quota, value, "; ".join([*notes, *dict.fromkeys(by_size)]))
 
 
 def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
@@ -262,7 +261,7 @@ def _cost_of(sheet: CostSheet, full: str, idle: str) -> Iterator[Row]:
     yield Row("Idle", _money(sheet.idle), idle)
     for line in sheet.dominating(3):
         share = f"{float(sheet.share(line)):.0%} of the whole"
-        yield Row(f"of it {line.quantity.purpose}", _money(line.full), share)
+        yield Row(f"Of which: {line.quantity.purpose}", _money(line.full), share)
     if sheet.unpriced:
         names = ", ".join(quantity.purpose for quantity in sheet.unpriced)
         yield Row("Without a price", "not known", f"{names}; not in the sum")
@@ -274,11 +273,8 @@ def _money(amount: Amount) -> str:
 
 def total_accelerators(topologies: Sequence[Topology]) -> dict[str, int]:
     """Return how many accelerators there are of each name, as far as that is known."""
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     for nodes in (n for t in topologies for n in t.nodes):
         if isinstance(nodes.count, int) and nodes.instance is not None:
-            accelerator = nodes.instance.accelerator
-            if accelerator.count:
-                many = nodes.count * accelerator.count
-                found[accelerator.name] = found.get(accelerator.name, 0) + many
-    return found
+            found[nodes.instance.accelerator.name] += nodes.count * nodes.instance.accelerator.count
+    return +found

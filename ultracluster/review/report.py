@@ -4,20 +4,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultracluster.audit.judgement import judged
+from ultracluster.audit.judgement import judged_groups
 from ultracluster.audit.report import Report as Audit
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
+from ultracluster.review.access.statements import escalations, statements
 from ultracluster.review.baseline import Baseline
-from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.review.bill import GIB_PER_TIB, Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
-from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.changes.comparison import changes
+from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.exceptions import OWN, Packs, read_packs
-from ultracluster.review.figure import Figure, figure
-from ultracluster.review.judging import Access, judged_access, judged_changes
+from ultracluster.review.figure import Figure, changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
+from ultracluster.review.resolved import of_sources, of_templates, resources
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
 from ultracluster.review.topology.model import FileSystem, NotKnown, Topology, words
+from ultracluster.review.topology.survey import survey
 from ultracluster.rules.rule import Finding
+
+
+@dataclass(frozen=True)
+class Access:
+    """What all policies allow and deny."""
+
+    statements: Sequence[ExplainedStatement] = ()
+    escalations: Sequence[Escalation] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Review:
     packs: Packs | None
     access: Access
     numbers: Sequence[Numbers]
+    money: Money | None
+    """What is bought now and before; None where the Region is not known."""
     sizes: Sequence[Size]
 
     @property
@@ -64,35 +78,35 @@ def review(
     """
     if region is None and subject.spec is not None:
         region = subject.spec.region
-    groups = subject.sources.groups(parameters, region)
-    figures = [
-        figure(group, subject.titles, parameters, region, number)
-        for number, group in enumerate(groups, start=1)
-    ]
-    audit = judged(subject.sources, parameters, region, "error")
+    after = of_sources(subject.sources, parameters, region)
+    before = None if baseline is None else of_templates(baseline.templates, parameters, region)
+    found = () if before is None else changes(before, after)
+    marks = changed(found)
+    figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
+    audit = judged_groups(subject.sources, after.groups, "error")
     constructs = [
         resource.place.construct_path
-        for each in figures
-        for variant in each.variants
+        for variant in after.variants
         for resource in variant.resources
         if resource.place.construct_path
     ]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
-    found = [] if baseline is None else judged_changes(baseline.bodies, subject.bodies(), region)
+    was = None if before is None else [survey((), group.variants) for group in before.groups]
     return Review(
         title=subject.title,
         headline=headline(topologies, subject),
         notes=[*subject.notes, *_missing_stacks(subject), *audit.notes],
         figures=figures,
-        baseline=None if baseline is None else baseline.words,
-        changes=sorted(found, key=lambda change: change.worst.rank),
+        baseline=None if baseline is None else baseline.title,
+        changes=found,
         audit=audit,
         findings=[f for f in audit.findings if not _excused(f, packs)],
         packs=packs,
-        access=judged_access(subject.bodies(), region),
+        access=Access(statements(after.variants), escalations(after.variants)),
         numbers=numbers(topologies, subject.spec),
-        sizes=sizes(subject.templates, subject.titles),
+        money=money(topologies, was),
+        sizes=sizes(subject.templates),
     )
 
 
@@ -102,7 +116,7 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
     missing = [
         str(name)
         for template in subject.templates
-        for name, found in _resources(template.body).items()
+        for name, found in resources(template.body).items()
         if isinstance(found, dict)
         and found.get("Type") == "AWS::CloudFormation::Stack"
         and (template.name, name) not in given
@@ -131,11 +145,11 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
     together = f" ({', '.join(gpus)} together)" if gpus else ""
     built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
-    resources = sum(len(_resources(template.body)) for template in subject.templates)
+    count = sum(len(resources(template.body)) for template in subject.templates)
     where = _where(topologies)
     many = len(subject.templates)
     stacks = f"{many} stack{'' if many == 1 else 's'}"
-    return f"{built}{where}; {resources} resources in {stacks}"
+    return f"{built}{where}; {count} resources in {stacks}"
 
 
 def _nodes(topologies: Sequence[Topology]) -> Iterator[str]:
@@ -172,11 +186,6 @@ def _where(topologies: Sequence[Topology]) -> str:
     if zones and regions:
         return f" in {said} of {', '.join(sorted(regions))}"
     return f" in {said or ', '.join(sorted(regions))}" if zones or regions else ""
-
-
-def _resources(body: Mapping[str, object]) -> Mapping[str, object]:
-    found = body.get("Resources")
-    return found if isinstance(found, dict) else {}
 
 
 def file_name(title: str) -> str:

@@ -4,7 +4,7 @@ Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts
 has them (2026-11-23); a test holds both equal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,14 @@ class Size:
     resources: int
     parameters: int
     outputs: int
+    protected: bool | None
+    """Whether termination protection is on; None where only the template is given: it is a
+    setting of the stack and stands in no template."""
+
+    @property
+    def protection(self) -> str:
+        """Whether the stack has termination protection, in words."""
+        return {True: "on", False: "off", None: "not in the template"}[self.protected]
 
     @property
     def near(self) -> Sequence[str]:
@@ -48,16 +56,17 @@ class Size:
         ]
 
 
-def sizes(templates: Sequence[Template], titles: Mapping[str, str]) -> list[Size]:
+def sizes(templates: Sequence[Template]) -> list[Size]:
     """Return the sizes of templates, as they lie in their files."""
     return [
         Size(
-            name=titles[template.name],
+            name=template.name,
             file=template.file or "",
             bytes=Path(template.file).stat().st_size if template.file else 0,
             resources=_count(template, "Resources"),
             parameters=_count(template, "Parameters"),
             outputs=_count(template, "Outputs"),
+            protected=template.protected,
         )
         for template in templates
     ]

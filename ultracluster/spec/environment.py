@@ -27,7 +27,6 @@ from ultracluster.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
-ZONE_ID: Final = re.compile(r"[a-z]{3,5}\d{1,2}-az\d{1,2}")
 LETTERS_PER_ZONE: Final = 2
 
 SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
@@ -143,8 +142,12 @@ class EnvironmentSpec(Spec):
             hint = "a zone name differs from account to account" if self._is_zone_name() else ""
             fix = f"{hint or f'{self.region} has no such zone id'}; write {self._zones_to_write()}"
             yield Problem("availability_zone_id", self.availability_zone_id, fix)
-        elif zones is None and not ZONE_ID.fullmatch(self.availability_zone_id):
-            fix = "write the zone id (aws ec2 describe-availability-zones), such as usgw1-az1"
+        prefix = instances.zone_id_prefix(self.region) if zones is None else None
+        if prefix and not re.fullmatch(rf"{prefix}-az\d+", self.availability_zone_id):
+            fix = (
+                f"zone ids of {self.region} begin with {prefix}-az; write one that "
+                f"aws ec2 describe-availability-zones lists, such as {prefix}-az1"
+            )
             yield Problem("availability_zone_id", self.availability_zone_id, fix)
 
     def _zones_to_write(self) -> str:
@@ -174,13 +177,9 @@ class EnvironmentSpec(Spec):
         if zones is None:
             return
         if not zones:
-            regions = self._regions_of_the_type()
-            if regions:
-                fix = f"{instance.name} is not sold there; it is in {choices(regions)}"
-                yield Problem("region", self.region, fix)
-            else:
-                fix = "no Region is known to sell it; write another type, such as p5.48xlarge"
-                yield Problem("nodes.instance_type", instance.name, fix)
+            sold = choices(self._regions_of_the_type())
+            fix = f"{instance.name} is not sold there; it is in {sold}"
+            yield Problem("region", self.region, fix)
             return
         others = set(instances.zones_by_region()[self.region]) - set(zones)
         if self.availability_zone_id in others:

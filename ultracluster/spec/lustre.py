@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import lustre
+from ultracluster.catalogue.lustre_associations import association_problems
+from ultracluster.catalogue.lustre_data import data
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import MISSING, Problem
 
@@ -17,7 +19,6 @@ Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
 BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
-MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 
 UNSOUND: Final = object()
 """Stands in for a field that is reported for its type."""
@@ -36,6 +37,7 @@ FIELDS: Final = {
     "LustreConfiguration.MetadataConfiguration.Iops": "metadata_iops",
     "LustreConfiguration.AutomaticBackupRetentionDays": "automatic_backup_retention_days",
     "LustreConfiguration.EfaEnabled": "efa_enabled",
+    "LustreConfiguration.WeeklyMaintenanceStartTime": "weekly_maintenance_start_time",
     "FileSystemTypeVersion": "deployment_type",
     "DataRepositoryAssociations": "data_repositories",
     "FileSystemPath": "data_repositories",
@@ -154,7 +156,7 @@ class LustreSpec(Spec):
             return self.throughput_capacity_mbps / 1000
         tier = self.per_unit_storage_throughput
         if tier is None:
-            tier = lustre.data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
+            tier = data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
         return tier * (self.tebibytes or 0) / 1000
 
     def properties(self) -> dict[str, Any]:
@@ -221,16 +223,10 @@ class LustreSpec(Spec):
     @rule
     def _fsx_links_it(self) -> Iterator[Problem]:
         associations = [_association(entry) for entry in self.data_repositories]
-        for problem in lustre.association_problems(self.properties(), associations):
+        for problem in association_problems(self.properties(), associations):
             field = FIELDS[problem.field]
             if self._sound(field) is not UNSOUND:
                 yield Problem(field, problem.got, _in_our_words(problem.fix))
-
-    @rule
-    def _window_is_a_time(self) -> Iterator[Problem]:
-        if not MAINTENANCE_WINDOW.fullmatch(self.weekly_maintenance_start_time):
-            fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
-            yield Problem("weekly_maintenance_start_time", self.weekly_maintenance_start_time, fix)
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:

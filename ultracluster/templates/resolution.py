@@ -1,4 +1,4 @@
-"""Every world that templates may become: their functions resolved, their open conditions chosen.
+"""The variants of templates: their functions resolved, their open conditions chosen.
 
     variants = resolve([Template("vpc", body)], parameters={"Nodes": "4"}, region="us-east-1")
 
@@ -15,13 +15,13 @@ from ultracluster.templates.choices import Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
 from ultracluster.templates.loops import Entry
 from ultracluster.templates.pseudo_parameters import REGION
-from ultracluster.templates.resolved import ResolvedResource, Unknown, Variant
+from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
 from ultracluster.templates.scope import Scope
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 
-__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve"]
+__all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
 
 MOST_VARIANTS: Final = 16
 MOST_ATTEMPTS: Final = 64
@@ -49,6 +49,14 @@ def resolve(
         that are equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
     """
     return _Resolution(templates, parameters, region).variants()
+
+
+def resolved_group(
+    templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+) -> ResolvedGroup:
+    """Return templates that are deployed together with all their variants."""
+    variants = resolve(templates, parameters=parameters, region=region)
+    return ResolvedGroup(tuple(templates), tuple(variants))
 
 
 def connected(
@@ -146,9 +154,8 @@ class _Resolution:
         regions = {scope.region for scope in self._scopes.values()}
         if len(regions) > 1:
             return Unknown("the templates go to several Regions")
-        told = next(iter(regions), None)
-        assumed = told or evaluation.choices.value(REGION)
-        return assumed or Unknown("the Region is not given", REGION)
+        region = next(iter(regions), None) or evaluation.choices.value(REGION)
+        return region or Unknown("the Region is not given", REGION)
 
     def _resources(self, evaluation: Evaluation) -> Iterator[ResolvedResource]:
         for scope in self._scopes.values():

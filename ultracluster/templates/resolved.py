@@ -1,6 +1,6 @@
 """Templates whose intrinsic functions are resolved as far as a template allows.
 
-`resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
+`resolution` makes these of templates, `model` reads them. A value is a plain JSON value, a
 mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
 refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
 """
@@ -23,6 +23,9 @@ class Unknown:
     symbol: str | None = None
     """A name for the value, whatever it is: two values with the same symbol are equal, for example
     two uses of one parameter. None where nothing is known to be equal to it."""
+
+    dangling: bool = False
+    """Whether it is a reference to something that no given template has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,11 @@ class Place:
     construct_path: str | None = None
     """`aws:cdk:path` of the resource's metadata, where CDK wrote it."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What references to the resource lead to (`reading.key`)."""
+        return (self.stack, self.logical_id)
+
 
 @dataclass(frozen=True)
 class ResolvedResource:
@@ -91,3 +99,12 @@ class Variant:
     """What was resolved, by name: for what a template has as a whole."""
     incomplete: str | None = None
     """Where there are more variants than are looked at: how many, as a sentence."""
+
+
+@dataclass(frozen=True)
+class ResolvedGroup:
+    """Templates that are deployed together, and every variant of them."""
+
+    templates: tuple[Template, ...]
+    variants: tuple[Variant, ...]
+    """At least one."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from ultracluster.aws import Account
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.environments import UsageError, find
 from ultracluster.spec.problem import Problem
 from ultracluster.train.check import request_problems
@@ -46,6 +47,8 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
 def recipes(arguments: argparse.Namespace, console: Console) -> int:
     """Show recipes, and what each takes."""
     found = [find_recipe(name) for name in arguments.recipe] or list(registered())
+    if not found:
+        raise UsageError("no folder recipes with Python files is here; name the file of a recipe")
     if arguments.json:
         as_json(console, [each.model_dump() for each in found])
         return 0
@@ -76,7 +79,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     elif arguments.region:
         place = Place(region=arguments.region)
     found = request_problems(request, place)
-    hints = list(advice(request)) if isinstance(request, Mapping) else []
+    hints = list(advice(parsed(request))) if isinstance(request, Mapping) else []
     if arguments.json:
         document = {"problems": [row(p) for p in found], "advice": [row(p) for p in hints]}
         as_json(console, {**document, "unknown": unknown, "exit_status": 1 if found else 0})

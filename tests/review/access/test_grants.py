@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.review.goldens import changes
 from ultracluster.review.access.grants import claim, grants, pattern_matches, uncovered
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 ACTIONS = st.sampled_from(["*", "s3:*", "s3:Get*", "s3:GetObject", "s3:Put?bject", "iam:PassRole"])
 PLACES = st.sampled_from(["*", "arn:aws:s3:::a/*", "arn:aws:s3:::a/b", "arn:aws:s3:::c"])

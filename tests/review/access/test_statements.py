@@ -2,12 +2,11 @@
 
 import pytest
 
-from tests.review.goldens import golden
+from tests.review.goldens import escalations, golden, resolved, statements
+from ultracluster.model.model import Model
 from ultracluster.review.access.escalation_paths import ways as ways_known
 from ultracluster.review.access.levels import level, matching
-from ultracluster.review.access.policies import read
 from ultracluster.review.access.statement import Level
-from ultracluster.review.access.statements import escalations, statements, variants
 
 TRUST = {
     "Statement": [
@@ -68,14 +67,14 @@ def test_our_own_environments_have_the_one_way_that_they_are_for(environment):
         assert way.actions == ("iam:PassRole", "sagemaker:CreateTrainingJob")
         assert way.towards == ("the role ExecutionRole",)
         assert way.severity == "medium"
-        assert any("sagemaker.amazonaws.com" in limit for limit in way.limited_by)
+        assert "iam:PassRole only to SageMaker" in way.limited_by
 
 
-def test_our_own_environment_has_no_high_mark():
+def test_our_own_environment_has_no_high_warning():
     """No action of every service, nothing public, no other account."""
-    marks = [mark for s in statements(golden()) for mark in s.marks]
-    assert {mark.severity for mark in marks} <= {"low", "medium"}
-    assert not [mark for mark in marks if mark.concern in ("outside", "trust")]
+    found = [warning for s in statements(golden()) for warning in s.warnings]
+    assert {warning.severity for warning in found} <= {"low", "medium"}
+    assert not [w for w in found if w.concern in ("outside", "trust")]
 
 
 def test_a_statement_says_who_may_do_what_on_what_and_when():
@@ -88,17 +87,26 @@ def test_a_statement_says_who_may_do_what_on_what_and_when():
         "on everything in the bucket Data"
     )
     assert found["PassExecutionRole"].sentence == (
-        "the role LauncherRole may write (iam:PassRole) on the role ExecutionRole, only where the "
-        "service that the role is passed to is sagemaker.amazonaws.com"
+        "the role LauncherRole may pass (iam:PassRole) on the role ExecutionRole to SageMaker"
     )
     assert found["UseInterfaces"].may[0][0] is Level.PERMISSIONS
+
+
+def test_conditions_that_every_reviewer_knows_are_read_as_one_phrase():
+    """Who a condition leaves of "anybody" is who may; without TLS everybody is refused."""
+    found = [s.sentence for s in statements(golden("dev"))]
+    assert (
+        "the FSx service role AWSServiceRoleForFSxS3Access_fs-* may use (kms:Decrypt, kms:Encrypt, "
+        "kms:GenerateDataKey*, kms:ReEncrypt*, kms:DescribeKey) on the key Key through S3"
+    ) in found
+    assert "denied to everyone without TLS: s3:* on the bucket Data and everything in it" in found
 
 
 def test_a_policy_that_is_written_elsewhere_is_said():
     """What is not in the templates is not passed over."""
     found = [s for s in statements(golden()) if s.property.startswith("ManagedPolicyArns")]
     assert ["AWSLambdaBasicExecutionRole" in s.sentence for s in found] == [True]
-    assert found[0].marks[0].concern == "unknown"
+    assert found[0].warnings[0].concern == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +124,14 @@ def test_a_policy_that_is_written_elsewhere_is_said():
 )
 def test_what_a_reviewer_must_look_at_is_marked(statement, concern, severity):
     """Wildcards, misspelt actions and ways to more rights."""
-    found = [m for s in statements(of(role(statement))) for m in s.marks if s.kind == "identity"]
+    found = [m for s in statements(of(role(statement))) for m in s.warnings if s.kind == "identity"]
     assert (concern, severity) in {(m.concern, m.severity) for m in found}
 
 
 def test_an_action_that_cannot_be_limited_is_not_called_wide():
     """`Resource: *` is all that IAM takes for some actions."""
     found = statements(of(role(may("ec2:DescribeVpcs", "ecr:GetAuthorizationToken"))))
-    assert [m for s in found for m in s.marks] == []
+    assert [m for s in found for m in s.warnings] == []
 
 
 @pytest.mark.parametrize(
@@ -141,9 +149,11 @@ def test_who_is_trusted_without_a_guard_is_marked(principal, condition, concern)
     if condition:
         statement["Condition"] = condition
     found = statements(of(role(may("s3:ListBucket", on="arn:x"), trust={"Statement": statement})))
-    marks = [m for s in found if s.kind == "trust" for m in s.marks]
-    assert [m.concern for m in marks] == [concern]
-    assert marks[0].severity == ("high" if principal == "*" else "low" if condition else "medium")
+    warnings = [m for s in found if s.kind == "trust" for m in s.warnings]
+    assert [m.concern for m in warnings] == [concern]
+    assert warnings[0].severity == (
+        "high" if principal == "*" else "low" if condition else "medium"
+    )
 
 
 def test_a_service_that_is_told_for_whom_is_not_marked():
@@ -155,7 +165,7 @@ def test_a_service_that_is_told_for_whom_is_not_marked():
         "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
     }
     found = statements(of(role(may("s3:ListBucket", on="arn:x"), trust={"Statement": [statement]})))
-    assert [m for s in found for m in s.marks] == []
+    assert [m for s in found for m in s.warnings] == []
 
 
 def ways(*resources):
@@ -246,8 +256,8 @@ def test_roles_that_are_taken_one_after_the_other_are_followed():
         )
     )
     chains = {(e.who, e.says) for e in found}
-    assert ("A", "take the role B and then the role C") in chains
-    assert ("B", "take the role C") in chains
+    assert ("A", "assume the role B and then the role C") in chains
+    assert ("B", "assume the role C") in chains
 
 
 def test_what_runs_in_a_role_is_a_way_to_it():
@@ -334,7 +344,9 @@ def test_malformed_policies_are_no_stack_trace():
     }
     assert statements({"S": {"Resources": broken}})
     assert escalations({"S": {"Resources": broken}}) == ()
-    assert [len(read(r)) for r in variants({"S": {"Resources": broken}}, None)] == [3]
+    assert [len(Model(v).statements) for v in resolved({"S": {"Resources": broken}}).variants] == [
+        3
+    ]
 
 
 def test_the_ways_are_made_of_actions_that_exist():

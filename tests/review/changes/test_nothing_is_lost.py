@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.review.goldens import edited, golden, put
+from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger, at_least, worst
-from ultracluster.review.changes.comparison import changes
 
 NAMES = st.sampled_from(["A", "B", "C"])
 VALUES = st.recursive(
@@ -137,6 +136,15 @@ def test_the_lines_cover_the_difference_exactly_once(before, after):
 
     assert set(covered) == differences(before, after)
     assert max(covered.values(), default=1) == 1
+
+
+def test_a_number_instead_of_a_boolean_has_its_line():
+    """Python takes 0 for False, and CloudFormation writes them as two texts."""
+
+    def template(value):
+        return {"S": {"Resources": {"A": {"Type": "X::Y::Z", "Properties": {"P": value}}}}}
+
+    assert [change.property for change in changes(template(False), template(0))] == ["P"]
 
 
 @settings(max_examples=30, deadline=None)

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.review.changes.planted import PLANTED, TWELVE
-from tests.review.goldens import edited, golden, logical_id, resource
+from tests.review.goldens import changes, edited, golden, logical_id, resource
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 
 def _line(planted, found, old, new):

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from tests.review.goldens import edited, golden, put
+from tests.review.goldens import changes, edited, golden, put
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
 
 VPC = "NetworkVpc7FB7348F"
 SYSTEM = {

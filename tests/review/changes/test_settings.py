@@ -1,13 +1,13 @@
 """Settings of services that our own environments do not have all of."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.review.goldens import edited, golden, put
-from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.comparison import changes
+from tests.review.goldens import changes, edited, golden, put
+from ultracluster.review.changes.change import Change, Danger
 
 RESOURCES: dict[str, dict[str, Any]] = {
     "Batch": {
@@ -71,31 +71,30 @@ RESOURCES: dict[str, dict[str, Any]] = {
 }
 
 
+def changed(
+    resource: str, path: str, value: Any, before: Mapping[str, Any] | None = None
+) -> Change:
+    """Return the worst change where a property of a resource gets another value."""
+    old = copy.deepcopy(RESOURCES)
+    old[resource]["Properties"] |= before or {}
+    new = copy.deepcopy(old)
+    target = new[resource]["Properties"]
+    *above, last = path.split(".")
+    for part in above:
+        target = target[part]
+    target[last] = value
+    return changes({"S": {"Resources": old}}, {"S": {"Resources": new}})[0]
+
+
 @pytest.mark.parametrize(
     ("resource", "path", "value", "danger", "says"),
     [
         ("Batch", "ComputeResources.MaxvCpus", 192, Danger.REDUCES_CAPACITY, "192 vCPU"),
         ("Batch", "ComputeResources.MaxvCpus", 19200, Danger.COSTS_MORE, "19,200 vCPU"),
         ("Batch", "State", "DISABLED", Danger.INTERRUPTS, "no further job"),
-        ("Eks", "Version", "1.34", Danger.INTERRUPTS, "1.33 to 1.34"),
-        ("Eks", "Version", "1.32", Danger.FAILS, "1.33 to 1.32"),
-        (
-            "Eks",
-            "ResourcesVpcConfig.EndpointPublicAccess",
-            True,
-            Danger.LOOSENS_SECURITY,
-            "from the internet",
-        ),
         ("Workers", "ScalingConfig.MaxSize", 2, Danger.REDUCES_CAPACITY, "2 p5.48xlarge (16 H100)"),
         ("Workers", "ScalingConfig.MinSize", 8, Danger.COSTS_MORE, "8 p5.48xlarge (64 H100)"),
         ("Db", "BackupRetentionPeriod", 0, Danger.LOSES_DATA, "kept 0 days instead of 7"),
-        ("Db", "AllocatedStorage", "50", Danger.FAILS, "only grows"),
-        ("Db", "PubliclyAccessible", True, Danger.LOOSENS_SECURITY, "public address"),
-        ("Db", "DBInstanceClass", "db.t3.large", Danger.INTERRUPTS, "restarts"),
-        ("Volume", "Size", 1000, Danger.COSTS_MORE, "1,000 GiB instead of 500"),
-        ("Volume", "Size", 100, Danger.FAILS, "only grows"),
-        ("Alarm", "ActionsEnabled", False, Danger.LOOSENS_SECURITY, "nobody is told"),
-        ("Alarm", "AlarmActions", [], Danger.LOOSENS_SECURITY, "no longer told"),
         (
             "Table",
             "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled",
@@ -108,16 +107,35 @@ RESOURCES: dict[str, dict[str, Any]] = {
     ],
 )
 def test_a_setting_is_classed_by_what_it_does(resource, path, value, danger, says):
-    """A service that is not ours is no reason to say that nothing is known."""
-    new = copy.deepcopy(RESOURCES)
-    target = new[resource]["Properties"]
-    *above, last = path.split(".")
-    for part in above:
-        target = target[part]
-    target[last] = value
-    found = changes({"S": {"Resources": RESOURCES}}, {"S": {"Resources": new}})
-    assert found[0].worst is danger, (found[0].dangers, found[0].what)
-    assert says in found[0].what
+    """Sizes, backups and programs are known, also of services that are not ours."""
+    found = changed(resource, path, value)
+    assert found.worst is danger, (found.dangers, found.what)
+    assert says in found.what
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "value"),
+    [
+        ("Alarm", "AlarmActions", []),
+        ("Db", "DBInstanceClass", "db.t3.large"),
+        ("Eks", "Version", "1.34"),
+        ("Volume", "Size", 1000),
+    ],
+)
+def test_of_a_foreign_type_the_registry_alone_speaks(resource, path, value):
+    """It says that nothing is replaced, and a reader must ask what else happens."""
+    found = changed(resource, path, value)
+    assert found.dangers == (Danger.CANNOT_TELL,)
+    assert "updated in place" in found.what
+    assert "not create-only" in found.why
+
+
+@pytest.mark.parametrize("resource", ["Db", "Table", "Volume"])
+def test_protection_that_goes_may_lose_the_data_of_any_type(resource):
+    """A safeguard is known by its name, whatever the type."""
+    found = changed(resource, "DeletionProtection", False, {"DeletionProtection": True})
+    assert found.worst is Danger.LOSES_DATA
+    assert "no longer protected from deletion" in found.what
 
 
 CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/Nodes"
@@ -196,3 +214,17 @@ def test_another_type_is_compared_by_all_that_a_node_has():
     assert Danger.REDUCES_CAPACITY in smaller.dangers
     assert "8 A100 of 40 GiB, 400 Gbps" in smaller.what
     assert Danger.REDUCES_CAPACITY not in larger.dangers
+
+
+def test_a_switch_whose_value_is_not_known_is_not_said_to_be_off():
+    """A parameter without a default may switch it on."""
+    unknown = {"Fn::ImportValue": "somebody-else-s"}
+    found = changes(golden(), edited(put("Storage/Key", "EnableKeyRotation", unknown)))
+    assert found[0].dangers == (Danger.CANNOT_TELL,)
+    assert "not known" in found[0].what
+
+
+def test_backups_that_go_with_their_whole_section_are_lost():
+    """Who removes the section removes what it switched on."""
+    found = changed("Table", "PointInTimeRecoverySpecification", None)
+    assert found.worst is Danger.LOSES_DATA

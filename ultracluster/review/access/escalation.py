@@ -1,126 +1,86 @@
 """Ways from what the templates allow to more."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
+from ultracluster.model.model import Model
+from ultracluster.model.policies import Identity, listed, token
 from ultracluster.review.access.escalation_paths import OWN, Way, ways
-from ultracluster.review.access.grants import Grant, grants, pattern_matches, uncovered
-from ultracluster.review.access.identities import ADMINISTRATOR, Identity, roles_of
-from ultracluster.review.access.naming import Names, short
+from ultracluster.review.access.grants import Claim, Cover, Grant, claim, pattern_matches, uncovered
 from ultracluster.review.access.sentences import condition
-from ultracluster.review.access.statement import Escalation
+from ultracluster.review.access.statement import Escalation, Severity
+from ultracluster.review.naming import Names, short
+from ultracluster.templates.reading import UndeterminedError, key, part
 from ultracluster.templates.resolved import ResolvedResource
 
+ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
+"""AWS's policies that allow more than a template shows."""
 PASSED_TO: Final = "iam:passedtoservice"
-ASSUME: Final = "sts:assumerole"
-ANYTHING: Final = "any role of the account"
-Severity = Literal["high", "medium", "low"]
+ASSUME: Final = "sts:AssumeRole"
+PROFILE: Final = "AWS::IAM::InstanceProfile"
+ANY_ROLE: Final = "any role of the account"
+UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
+Granted = Mapping[str, Sequence[Grant]]
 
 
-def find(
-    resources: Sequence[ResolvedResource], identities: Sequence[Identity]
-) -> Iterator[Escalation]:
-    """Yield every way that is open to somebody of the templates."""
-    names = Names(resources)
-    for identity in identities:
-        yield from _outside(identity)
-        found = [
-            escalation
-            for way in ways()
-            if (escalation := _taken(way, identity, resources, identities, names)) is not None
-        ]
-        yield from _without_longer(found)
-        yield from _assumed(identity, identities, names)
+@dataclass(frozen=True, eq=False)
+class Rights:
+    """What an identity may do, taken apart."""
 
+    identity: Identity
 
-def _without_longer(found: Sequence[Escalation]) -> Iterator[Escalation]:
-    """Leave out a way of which a part is a way of its own."""
-    for one in found:
-        if not any(set(o.actions) < set(one.actions) and o.towards == one.towards for o in found):
-            yield one
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.identity.key
 
+    @property
+    def name(self) -> str:
+        return short(self.identity.place)
 
-def _outside(identity: Identity) -> Iterator[Escalation]:
-    """AWS's policies whose statements are not in the templates, and are known to be wide."""
-    for arn in identity.managed:
-        name = arn.rsplit("/", maxsplit=1)[-1]
-        if name in ADMINISTRATOR:
-            way = Way(
-                "administrator's policy",
-                (name,),
-                f"do whatever {name} allows",
-                "AWS managed policies for job functions (general knowledge, unverified)",
-            )
-            yield _escalation(identity, way, ("everything in the account",), (), "high")
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        return tuple(claim(statement.body) for statement in self.identity.statements)
 
+    @cached_property
+    def allowed(self) -> tuple[Grant, ...]:
+        return tuple(g for each in self.claims if each.effect == "Allow" for g in each.grants())
 
-def allows(identity: Identity, action: str) -> tuple[Grant, ...]:
-    """Return the grants that allow an action, but for those that are denied as they stand."""
-    lower = action.lower()
-    found = []
-    for grant in identity.allowed:
-        if not matches(grant.action, lower):
-            continue
-        asked = Grant("Deny", lower, grant.resource, grant.principal, frozenset())
-        if asked not in identity.denied:
-            found.append(grant)
-    return tuple(found)
+    @cached_property
+    def denied(self) -> Cover:
+        """What its policies deny whatever the circumstances."""
+        return Cover(c for c in self.claims if c.effect == "Deny" and not c.conditions)
+
+    @cached_property
+    def trust(self) -> tuple[Grant, ...]:
+        claims = (claim(statement.body) for statement in self.identity.trust)
+        return tuple(g for each in claims if each.effect == "Allow" for g in each.grants())
+
+    def is_meant_by(self, marked: str) -> bool:
+        """Whether a marked text (`policies.token`) begins with it."""
+        stack, logical_id = self.key
+        return marked.startswith((f"<{stack}/{logical_id}>", f"<{stack}/{logical_id}."))
+
+    def trusts(self, service: str) -> bool:
+        return any(grant.principal == f"Service:{service}" for grant in self.trust)
+
+    def allows(self, action: str) -> tuple[Grant, ...]:
+        """Return the grants that allow an action, but for those that are denied as they stand."""
+        lower = action.lower()
+        found = (grant for grant in self.allowed if matches(grant.action, lower))
+        return tuple(
+            grant
+            for grant in found
+            if Grant("Deny", lower, grant.resource, grant.principal, frozenset()) not in self.denied
+        )
 
 
 def matches(pattern: str, action: str) -> bool:
     """Whether an action is one that a pattern, or `!` and patterns, stands for."""
     if pattern.startswith("!"):
-        return not any(pattern_matches(part, action) for part in pattern[1:].split("|"))
+        return not any(pattern_matches(each, action) for each in pattern[1:].split("|"))
     return pattern_matches(pattern, action)
-
-
-def _taken(
-    way: Way,
-    identity: Identity,
-    resources: Sequence[ResolvedResource],
-    identities: Sequence[Identity],
-    names: Names,
-) -> Escalation | None:
-    by_action = {action: allows(identity, action) for action in way.actions}
-    if way.service is not None:
-        passed = [g for g in by_action["iam:PassRole"] if passes_to(g, way.service)]
-        by_action["iam:PassRole"] = tuple(passed)
-    if not all(by_action.values()):
-        return None
-    if way.service is not None:
-        targets = _passed_roles(by_action["iam:PassRole"], way.service, identities)
-    elif way.target is not None:
-        targets = [role for _, role in roles_of(resources, identities, way.target)]
-    else:
-        targets = []
-    wide = any(_wide(grant.resource) for grant in by_action[way.actions[0]])
-    if way.service is not None and not targets and not wide:
-        # The roles that may be passed are in the templates, and none trusts the service.
-        named = {g.resource for g in by_action["iam:PassRole"]}
-        if all(_in_templates(resource, identities) for resource in named):
-            return None
-    towards = [f"the role {short(role.resource)}" for role in _unique(targets, identity)]
-    if wide and way.service is not None:
-        towards.append(ANYTHING)
-    if way.service is None and way.target is None:
-        towards = sorted({_spot(names, grant.resource) for grant in by_action[way.actions[0]]})
-    if not towards:
-        towards = ["whatever runs there in a role that is not in these templates"]
-    return _escalation(
-        identity,
-        way,
-        tuple(dict.fromkeys(towards)),
-        tuple(_limits(by_action, names)),
-        _severity(identity, targets, wide=wide and way.target is None),
-    )
-
-
-def _unique(roles: Iterable[Identity], identity: Identity) -> list[Identity]:
-    return list({role.key: role for role in roles if role.key != identity.key}.values())
-
-
-def _in_templates(resource: str, identities: Sequence[Identity]) -> bool:
-    return any(resource.startswith(identity.marker) for identity in identities)
 
 
 def passes_to(grant: Grant, service: str) -> bool:
@@ -133,105 +93,157 @@ def passes_to(grant: Grant, service: str) -> bool:
     return True
 
 
-def _passed_roles(
-    passed: Sequence[Grant], service: str, identities: Sequence[Identity]
-) -> list[Identity]:
-    return [
-        role
-        for role in identities
-        if role.trusts(service)
-        and any(grant.resource.startswith(role.marker) or _wide(grant.resource) for grant in passed)
-    ]
-
-
-def _wide(resource: str) -> bool:
+def _is_wide(resource: str) -> bool:
     return resource == "*" or resource.startswith("!") or resource.endswith((":role/*", ":*"))
 
 
-def _spot(names: Names, resource: str) -> str:
-    return "everything" if _wide(resource) else names.readable(resource)
+class Ways:
+    """Every way that is open to somebody of the templates."""
+
+    def __init__(self, model: Model, names: Names) -> None:
+        self._model, self._names = model, names
+        self._all = [Rights(identity) for identity in model.identities]
+
+    def __iter__(self) -> Iterator[Escalation]:
+        for one in self._all:
+            yield from self._of_administrator(one)
+            found = [e for way in ways() if (e := self._taken(way, one)) is not None]
+            for each in found:
+                # A way of which a part is a way of its own says no more.
+                actions, towards = set(each.actions), each.towards
+                if not any(set(o.actions) < actions and o.towards == towards for o in found):
+                    yield each
+            yield from self._assumed(one)
+
+    def _of_administrator(self, one: Rights) -> Iterator[Escalation]:
+        """AWS's policies whose statements are not in the templates, and are known to be wide."""
+        source = "AWS managed policies for job functions (general knowledge, unverified)"
+        for arn in one.identity.outside_policies:
+            name = token(arn).rpartition("/")[2]
+            if name in ADMINISTRATOR:
+                way = Way("administrator's policy", (name,), f"do whatever {name} allows", source)
+                yield _escalation(one, way, ["everything in the account"], (), "high")
+
+    def _taken(self, way: Way, one: Rights) -> Escalation | None:
+        granted = {action: one.allows(action) for action in way.actions}
+        service = way.service
+        if service is not None:
+            granted["iam:PassRole"] = tuple(
+                g for g in granted["iam:PassRole"] if passes_to(g, service)
+            )
+        if not all(granted.values()):
+            return None
+        resources = [grant.resource for grant in granted[way.actions[0]]]
+        wide = any(map(_is_wide, resources))
+        targets: list[Rights] = []
+        if service is not None:
+            passed = [grant.resource for grant in granted["iam:PassRole"]]
+            targets = [r for r in self._all if r.trusts(service) and _reaches(passed, r)]
+            # The roles that may be passed are in the templates, and none trusts the service.
+            if not targets and all(any(r.is_meant_by(p) for r in self._all) for p in passed):
+                return None
+        elif way.target is not None:
+            targets = list(self._running(way.target))
+        others = {role.key: role for role in targets if role.key != one.key}.values()
+        towards = [f"the role {role.name}" for role in others]
+        if service is not None and wide:
+            towards.append(ANY_ROLE)
+        elif service is None and way.target is None:
+            spots = {"everything" if _is_wide(r) else self._names.readable(r) for r in resources}
+            towards = sorted(spots)
+        severity = _severity(one, list(others), wide=wide and way.target is None)
+        return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
+
+    def _running(self, target: str) -> Iterator[Rights]:
+        """Yield the roles that resources of a type run in."""
+        by_key = {rights.key: rights for rights in self._all}
+        for resource in self._model.of(target):
+            for value in self._role_values(resource):
+                try:
+                    found = by_key.get(key(value))  # type: ignore[arg-type]
+                except UndeterminedError:
+                    continue
+                if found:
+                    yield found
+
+    def _role_values(self, resource: ResolvedResource) -> Iterator[object]:
+        for name in ("Role", "RoleArn", "ExecutionRoleArn"):
+            yield from listed(resource.properties.get(name))
+        try:
+            profile = part(resource.properties, "LaunchTemplateData", "IamInstanceProfile")
+            for value in profile.values() if isinstance(profile, Mapping) else ():
+                if found := self._model.found(value, PROFILE):
+                    yield from listed(found.properties.get("Roles"))
+        except UndeterminedError:
+            return
+
+    def _assumed(self, one: Rights) -> Iterator[Escalation]:
+        """Yield chains of roles that are assumed one after the other."""
+        reached: dict[tuple[str, str], list[Rights]] = {}
+        waiting: list[tuple[Rights, list[Rights]]] = [(one, [])]
+        while waiting:
+            current, chain = waiting.pop(0)
+            for role in self._all:
+                if role.key != one.key and role.key not in reached and _may_assume(current, role):
+                    reached[role.key] = [*chain, role]
+                    waiting.append((role, reached[role.key]))
+        for chain in reached.values():
+            steps = " and then ".join(f"the role {role.name}" for role in chain)
+            way = Way("role that can be assumed", (ASSUME,), f"assume {steps}", OWN)
+            limits = self._limits({ASSUME: one.allows(ASSUME)})
+            severity = _severity(one, chain[-1:], wide=False)
+            yield _escalation(one, way, [f"the role {chain[-1].name}"], limits, severity)
+
+    def _limits(self, granted: Granted) -> Iterator[str]:
+        for action, grants in granted.items():
+            for grant in grants[:1]:
+                if not _is_wide(grant.resource):
+                    yield f"{action} only on {self._names.readable(grant.resource)}"
+                for operator, name, values in sorted(grant.conditions, key=str):
+                    shown = [self._names.readable(value) for value in sorted(values)]
+                    yield f"{action} only {condition(operator, name, shown)}"
 
 
-def _limits(by_action: dict[str, tuple[Grant, ...]], names: Names) -> Iterator[str]:
-    for action, granted in by_action.items():
-        for grant in granted[:1]:
-            if not _wide(grant.resource):
-                yield f"{action} only on {names.readable(grant.resource)}"
-            for operator, name, values in sorted(grant.conditions, key=str):
-                shown = [names.readable(value) for value in sorted(values)]
-                yield f"{action} only where {condition(operator, name, shown, names)}"
+def _reaches(resources: Sequence[str], role: Rights) -> bool:
+    return any(role.is_meant_by(resource) or _is_wide(resource) for resource in resources)
 
 
-def _severity(identity: Identity, targets: Sequence[Identity], *, wide: bool) -> Severity:
+def _may_assume(one: Rights, role: Rights) -> bool:
+    """Whether somebody of the templates may assume a role of them."""
+    for grant in role.trust:
+        kind, _, principal = grant.principal.partition(":")
+        if kind != "AWS" or not matches(grant.action, ASSUME.lower()):
+            continue
+        account = principal == "*" or principal.endswith((":root", "<AWS::AccountId>"))
+        if one.is_meant_by(principal) or (
+            account and _reaches([g.resource for g in one.allows(ASSUME)], role)
+        ):
+            return True
+    return False
+
+
+def _severity(one: Rights, others: Sequence[Rights], *, wide: bool) -> Severity:
     if wide:
         return "high"
-    others = _unique(targets, identity)
-    if others and all(not uncovered(role.allowed, identity.claims) for role in others):
+    if others and all(not uncovered(role.allowed, one.claims) for role in others):
         return "low"
     return "medium"
 
 
-def _assumed(
-    identity: Identity, identities: Sequence[Identity], names: Names
-) -> Iterator[Escalation]:
-    """Yield chains of roles that are taken one after the other."""
-    reached: dict[tuple[str, str], list[Identity]] = {}
-    waiting: list[tuple[Identity, list[Identity]]] = [(identity, [])]
-    while waiting:
-        current, chain = waiting.pop(0)
-        for role in identities:
-            if role.key != identity.key and role.key not in reached and takes(current, role):
-                reached[role.key] = [*chain, role]
-                waiting.append((role, reached[role.key]))
-    for chain in reached.values():
-        steps = " and then ".join(f"the role {short(role.resource)}" for role in chain)
-        yield _escalation(
-            identity,
-            Way("role that can be taken", ("sts:AssumeRole",), f"take {steps}", OWN),
-            (f"the role {short(chain[-1].resource)}",),
-            tuple(_limits({"sts:AssumeRole": allows(identity, "sts:AssumeRole")}, names)),
-            _severity(identity, chain[-1:], wide=False),
-        )
-
-
-def takes(one: Identity, role: Identity) -> bool:
-    """Whether somebody of the templates may take a role of them."""
-    for stated in role.trust:
-        for grant in grants(stated.body):
-            if grant.effect != "Allow" or not matches(grant.action, ASSUME):
-                continue
-            kind, _, principal = grant.principal.partition(":")
-            if kind != "AWS":
-                continue
-            if principal.startswith(one.marker):
-                return True
-            account = principal == "*" or principal.endswith((":root", "<AWS::AccountId>"))
-            if account and any(
-                g.resource.startswith(role.marker) or _wide(g.resource)
-                for g in allows(one, "sts:AssumeRole")
-            ):
-                return True
-    return False
-
-
 def _escalation(
-    identity: Identity,
-    way: Way,
-    towards: tuple[str, ...],
-    limited_by: tuple[str, ...],
-    severity: Severity,
+    one: Rights, way: Way, towards: Sequence[str], limits: Iterator[str] | tuple[()], how: Severity
 ) -> Escalation:
-    place = identity.resource.place
+    place = one.identity.place
     return Escalation(
-        who=short(identity.resource),
+        who=one.name,
         stack=place.stack,
         resource=place.logical_id,
         construct_path=place.construct_path,
         name=way.name,
         actions=way.actions,
-        towards=towards,
+        towards=tuple(dict.fromkeys(towards)),
         says=way.says,
-        limited_by=limited_by,
-        severity=severity,
+        limited_by=tuple(limits),
+        severity=how,
         source=way.source,
     )

@@ -30,7 +30,6 @@ class Way(NamedTuple):
 
 @cache
 def ways() -> tuple[Way, ...]:
-    """Return every way."""
     return tuple(
         Way(
             entry["name"],

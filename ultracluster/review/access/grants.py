@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
-from ultracluster.templates.texts import identity
+from ultracluster.model.policies import conditions_of, listed, principals_of, token
 
 Effect = Literal["Allow", "Deny"]
 Conditions = frozenset[tuple[str, str, frozenset[str]]]
@@ -57,7 +56,6 @@ class Claim:
     conditions: Conditions
 
     def grants(self) -> Iterator[Grant]:
-        """Yield every combination of its parts."""
         actions, places = self.actions, self.resources
         if len(actions) * len(places) * len(self.principals) > MOST:
             actions, places = (_whole(actions),), (_whole(places),)
@@ -75,18 +73,19 @@ def _whole(parts: Iterable[str]) -> str:
 
 
 def claim(statement: Mapping[str, Any]) -> Claim:
-    """Return a resolved statement, taken apart."""
     return Claim(
         "Deny" if statement.get("Effect") == "Deny" else "Allow",
         tuple(_patterns(statement, "Action")),
         tuple(_patterns(statement, "Resource")) or (ANYTHING,),
         tuple(_principals(statement)) or ("",),
-        _conditions(statement.get("Condition")),
+        frozenset(
+            (operator, name, frozenset(map(token, values)))
+            for operator, name, values in conditions_of(statement)
+        ),
     )
 
 
 def grants(statement: Mapping[str, Any]) -> tuple[Grant, ...]:
-    """Return the parts of a resolved statement."""
     return tuple(claim(statement).grants())
 
 
@@ -99,7 +98,6 @@ class Cover:
     """
 
     def __init__(self, claims: Iterable[Claim]) -> None:
-        """Hold statements."""
         self._claims = tuple(dict.fromkeys(claims))
         self._known: dict[tuple[str, Any], int] = {}
 
@@ -142,67 +140,27 @@ class Cover:
 
 
 def uncovered(some: Iterable[Grant], by: Iterable[Claim]) -> tuple[Grant, ...]:
-    """Return the grants that no one of given statements covers."""
     cover = Cover(by)
     return tuple(grant for grant in some if grant not in cover)
 
 
-def token(value: Any) -> str:
-    """Return a resolved value as a text in which references and unknown values are marked."""
-    if isinstance(value, Link):
-        attribute = f".{value.attribute}" if value.attribute else ""
-        return f"<{value.stack}/{value.logical_id}{attribute}>"
-    if isinstance(value, Unknown):
-        return f"<{value.symbol or value.because}>"
-    if isinstance(value, Text):
-        return "".join(token(part) for part in value.parts)
-    if isinstance(value, Encoded):
-        return token(value.content)
-    if isinstance(value, str):
-        return value
-    return identity(value) or str(value)
-
-
-def listed(value: Any) -> list[Any]:
-    """Return a list, or one alone as a list."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
 def _patterns(statement: Mapping[str, Any], name: str) -> Iterator[str]:
-    for value in listed(statement.get(name)):
-        yield token(value)
-    excluded = [token(value) for value in listed(statement.get(f"Not{name}"))]
-    if excluded:
-        yield "!" + "|".join(sorted(excluded))
+    yield from map(token, listed(statement.get(name)))
+    yield from _excluded(map(token, listed(statement.get(f"Not{name}"))))
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[str]:
-    yield from _named(statement.get("Principal"))
-    excluded = sorted(_named(statement.get("NotPrincipal")))
-    if excluded:
-        yield "!" + "|".join(excluded)
-
-
-def _named(stated: Any) -> Iterator[str]:
-    if isinstance(stated, Mapping):
-        for kind, values in stated.items():
-            yield from (f"{kind}:{token(value)}" for value in listed(values))
-    elif stated is not None:
-        yield f"AWS:{token(stated)}"
-
-
-def _conditions(stated: Any) -> Conditions:
-    if stated is None:
-        return frozenset()
-    if not isinstance(stated, Mapping):
-        return frozenset({("?", token(stated), frozenset())})
-    return frozenset(
-        (str(operator).lower(), str(name).lower(), frozenset(token(v) for v in listed(values)))
-        for operator, keys in stated.items()
-        for name, values in (keys if isinstance(keys, Mapping) else {token(keys): ()}).items()
+    named, others = (
+        [f"{kind}:{token(value)}" for kind, value in principals_of(statement, name)]
+        for name in ("Principal", "NotPrincipal")
     )
+    yield from named
+    yield from _excluded(others)
+
+
+def _excluded(patterns: Iterable[str]) -> Iterator[str]:
+    if found := sorted(patterns):
+        yield "!" + "|".join(found)
 
 
 def _implied(wanted: tuple[str, str, frozenset[str]], given: Conditions) -> bool:

@@ -66,11 +66,9 @@ def level(pattern: str) -> Level:
     if pattern.startswith("!") or pattern in ("*", "*:*"):
         return Level.PERMISSIONS
     found = matching(pattern)
-    return max((about for about, _ in found.values()), key=_rank, default=Level.UNKNOWN)
-
-
-def _rank(of: Level) -> int:
-    return -1 if of is Level.UNKNOWN else of.rank
+    return max(
+        (about for about, _ in found.values()), key=lambda about: about.rank, default=Level.UNKNOWN
+    )
 
 
 def scoped(pattern: str) -> bool:
@@ -85,5 +83,5 @@ def by_level(patterns: Iterable[str]) -> tuple[tuple[Level, tuple[str, ...]], ..
     found: dict[Level, list[str]] = {}
     for pattern in patterns:
         found.setdefault(level(pattern), []).append(pattern)
-    order = sorted(found, key=_rank, reverse=True)
+    order = sorted(found, key=lambda about: about.rank, reverse=True)
     return tuple((each, tuple(sorted(found[each]))) for each in order)

@@ -1,15 +1,15 @@
 """The parts of a statement in words."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from ultracluster.review.access.grants import listed
-from ultracluster.review.access.naming import OF_SERVICES, UNTOLD, Names
-from ultracluster.review.access.policies import Stated
+from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.statement import Level
+from ultracluster.review.naming import NOT_IN_TEMPLATES, SERVICES, Names
 
 ANYBODY: Final = "anybody"
-VERBS: Final[Mapping[Level, str]] = {
+LEVEL_VERBS: Final[Mapping[Level, str]] = {
     Level.PERMISSIONS: "manage permissions",
     Level.WRITE: "write",
     Level.TAGGING: "tag",
@@ -41,160 +41,182 @@ OPERATORS: Final[Mapping[str, str]] = {
     "bool": "is",
     "binaryequals": "is",
 }
+EQUAL: Final = ("stringequals", "stringlike", "arnequals", "arnlike")
+SHORT: Final[Mapping[str, str]] = {
+    "aws:sourceaccount": "on behalf of",
+    "aws:sourcearn": "for",
+    "aws:principalaccount": "from",
+    "kms:calleraccount": "from",
+    "kms:viaservice": "through",
+    "iam:passedtoservice": "to",
+}
+"""Conditions of equality that read as a part of the sentence: `through S3`."""
 KEYS: Final[Mapping[str, str]] = {
-    "aws:sourceaccount": "the account that asks through the service",
-    "aws:sourcearn": "the resource that asks through the service",
-    "aws:securetransport": "the connection is encrypted",
-    "aws:principalarn": "whoever asks",
-    "aws:principalaccount": "the account of whoever asks",
-    "aws:principalorgid": "the organization of whoever asks",
-    "aws:sourceip": "the address that asks",
-    "aws:sourcevpc": "the VPC that asks",
-    "aws:sourcevpce": "the endpoint that is asked through",
+    "aws:sourceaccount": "the source account",
+    "aws:sourcearn": "the source ARN",
+    "aws:principalarn": "the caller",
+    "aws:principalaccount": "the caller's account",
+    "aws:principalorgid": "the caller's organization",
+    "aws:sourceip": "the caller's address",
+    "aws:sourcevpc": "the caller's VPC",
+    "aws:sourcevpce": "the VPC endpoint",
     "aws:requestedregion": "the Region",
-    "aws:calledvia": "the service that calls",
-    "kms:calleraccount": "the account of whoever asks",
-    "kms:viaservice": "the service that asks for it",
+    "aws:calledvia": "the calling service",
+    "kms:calleraccount": "the caller's account",
+    "kms:viaservice": "the calling service",
     "kms:encryptioncontext:aws:logs:arn": "the log group",
-    "iam:passedtoservice": "the service that the role is passed to",
+    "iam:passedtoservice": "the service that receives the role",
     "ec2:vpc": "the VPC",
     "cloudwatch:namespace": "the namespace",
     "sagemaker:vpcsubnets": "the job's subnets",
     "sagemaker:vpcsecuritygroupids": "the job's security groups",
     "s3:prefix": "the prefix",
 }
+SERVICE_ROLE: Final = re.compile(r"arn:[^:]*:iam::[^:]*:role/aws-service-role/([^/]+)/(.+)")
+FSX: Final = "fsx.amazonaws.com"
+ACCOUNT: Final = re.compile(r"(?:arn:[^:]*:iam::)?(ACCOUNT|[0-9]+)(?::root)?")
 
 
-def principals(stated: Stated, names: Names) -> Iterator[str]:
-    """Yield who a trust or a policy of a resource speaks of."""
-    yield from _principals(stated.body.get("Principal"), names)
-    excluded = list(_principals(stated.body.get("NotPrincipal"), names))
+def principals(statement: Statement, names: Names) -> Iterator[str]:
+    """Yield who a trust or a policy of a resource names."""
+    for kind, value in principals_of(statement.body):
+        yield principal(kind, names.text(value))
+    excluded = [
+        principal(kind, names.text(value))
+        for kind, value in principals_of(statement.body, "NotPrincipal")
+    ]
     if excluded:
-        yield f"{ANYBODY} but {' and '.join(excluded)}"
+        yield f"{ANYBODY} except {' and '.join(excluded)}"
 
 
-def _principals(stated: Any, names: Names) -> Iterator[str]:
-    if isinstance(stated, Mapping):
-        for kind, entries in stated.items():
-            yield from (_principal(str(kind), value, names) for value in listed(entries))
-    elif stated is not None:
-        yield _principal("AWS", stated, names)
-
-
-def _principal(kind: str, value: Any, names: Names) -> str:
-    written = names.text(value)
+def principal(kind: str, written: str) -> str:
+    """Return a principal of a kind, `AWS` or `Service` for example, in words."""
     if written == "*":
         return ANYBODY
     if kind == "Service":
-        return OF_SERVICES.get(written, written)
+        return service(written)
     if kind == "Federated":
-        return f"whoever {written} vouches for"
+        return f"users of {written}"
     if kind == "CanonicalUser":
         return f"the S3 owner {written}"
-    if written.endswith(":root") or written == "ACCOUNT":
-        account = written.split(":")[4] if written.count(":") >= ACCOUNT_PART else written
-        return (
-            "whoever this account's IAM allows it"
-            if account == "ACCOUNT"
-            else f"whoever account {account} allows it"
-        )
-    return written
+    account = ACCOUNT.fullmatch(written)
+    return f"{_account(account[1])} (through IAM policies)" if account else written
 
 
-ACCOUNT_PART: Final = 5
+def _account(number: str) -> str:
+    return "this account" if number == "ACCOUNT" else f"account {number}"
 
 
-def places(stated: Stated, names: Names, own: str) -> Iterator[str]:
+def service(principal: str) -> str:
+    """Return a service's name: `S3` of `s3.us-east-1.amazonaws.com`, also in any Region."""
+    in_any_region = re.sub(
+        r"^(\w+)\.(?:REGION|[a-z]+(?:-[a-z0-9]+)+)\.amazonaws", r"\1.amazonaws", principal
+    )
+    return SERVICES.get(in_any_region, principal)
+
+
+def places(statement: Statement, names: Names, own: str) -> Iterator[str]:
     """Yield what a statement is about."""
-    found = listed(stated.body.get("Resource"))
-    for value in found:
+    before = ""
+    for value in listed(statement.body.get("Resource")):
         written = names.text(value)
         if written == "*":
-            yield own if stated.kind == "resource" else "everything"
+            yield own if statement.kind == "resource" else "any resource"
         else:
-            yield written
-    for value in listed(stated.body.get("NotResource")):
-        yield f"everything but {names.text(value)}"
-    if not found and "NotResource" not in stated.body:
+            yield "everything in it" if written == f"everything in {before}" else written
+        before = written
+    for value in listed(statement.body.get("NotResource")):
+        yield f"everything except {names.text(value)}"
+    if not before and "NotResource" not in statement.body:
         yield own
 
 
-def conditions(stated: Stated, names: Names) -> Iterator[str]:
-    """Yield each condition."""
-    given = stated.body.get("Condition")
-    if given is None:
-        return
-    if not isinstance(given, Mapping):
-        yield f"a condition holds that is {UNTOLD}"
-        return
-    for operator, keys in given.items():
-        if not isinstance(keys, Mapping):
-            yield f"{operator} holds {UNTOLD}"
-            continue
-        for name, values in keys.items():
-            yield condition(str(operator), str(name), values, names)
+def conditions(statement: Statement, names: Names) -> Iterator[str]:
+    for operator, name, values in conditions_of(statement.body):
+        yield condition(operator, name, [names.text(value) for value in values])
 
 
-def condition(operator: str, name: str, values: Any, names: Names) -> str:
-    """Return one condition in words."""
-    lower = operator.lower()
-    quantifier, _, plain = lower.rpartition(":")
-    exists = plain.endswith("ifexists")
+def condition(operator: str, name: str, values: Sequence[str]) -> str:
+    """Return one condition in words that can end a sentence."""
+    quantifier, _, plain = operator.rpartition(":")
+    optional = plain.endswith("ifexists")
     plain = plain.removesuffix("ifexists")
-    subject = KEYS.get(name.lower(), name)
-    written = [names.text(value) for value in listed(values)]
+    if operator == "?" or not values:
+        return f"under a condition {NOT_IN_TEMPLATES}"
+    if name == "aws:securetransport" and plain == "bool":
+        return "without TLS" if values == ["false"] else "over TLS"
+    subject = KEYS.get(name, name)
     if plain == "null":
-        return f"{subject} is {'not given' if written == ['true'] else 'given'}"
-    if name.lower() == "aws:securetransport":
-        return f"the connection is {'not ' if written == ['false'] else ''}encrypted"
-    verb = OPERATORS.get(plain, operator)
-    joint = " nor " if "not" in plain else " or "
+        return f"{'without' if values == ['true'] else 'with'} {subject}"
+    if name in SHORT and plain in EQUAL and not quantifier and not optional:
+        said = " or ".join(_account(v) if ACCOUNT.fullmatch(v) else service(v) for v in values)
+        return f"{SHORT[name]} {said}"
     if quantifier == "forallvalues":
-        subject = f"each of {subject}"
-        exists = True
+        subject, optional = f"each of {subject}", True
     elif quantifier == "foranyvalue":
         subject = f"one of {subject}"
-    return f"{subject} {verb} {joint.join(written)}{', where it is given' if exists else ''}"
+    joint = " nor " if "not" in plain else " or "
+    words = f"if {subject} {OPERATORS.get(plain, operator)} {joint.join(values)}"
+    return f"{words} or is not set" if optional else words
 
 
-def actions(levels: tuple[tuple[Level, tuple[str, ...]], ...], body: Mapping[str, Any]) -> str:
+def named_by_conditions(statement: Statement, names: Names) -> tuple[str, ...]:
+    """Return which principals the conditions leave of "anybody", none where they leave all."""
+    for operator, name, values in conditions_of(statement.body):
+        if name == "aws:principalarn" and operator in EQUAL:
+            return tuple(_caller(names.text(value)) for value in values)
+    return ()
+
+
+def _caller(arn: str) -> str:
+    if of_service := SERVICE_ROLE.fullmatch(arn):
+        owner = "FSx" if of_service[1].endswith(FSX) else service(of_service[1])
+        return f"the {owner} service role {of_service[2]}"
+    return arn
+
+
+def actions(levels: tuple[tuple[Level, tuple[str, ...]], ...], statement: Statement) -> str:
     """Return the actions as a sentence has them, what can do most first."""
-    # Who may never do everything might still do something.
-    all_of_it = "anything" if body.get("Effect") == "Deny" else "everything"
-    excluded = listed(body.get("NotAction"))
+    excluded = [token(value) for value in listed(statement.body.get("NotAction"))]
     if excluded:
-        return f"do {all_of_it} but {', '.join(map(str, excluded))}"
-    if not levels:
+        return f"do everything except {', '.join(excluded)}"
+    every = [name for _, names in levels for name in names]
+    if not every:
         return "do nothing"
-    if any(name in ("*", "*:*") for _, names in levels for name in names):
-        return f"do {all_of_it}"
-    services = [name[:-2] for _, names in levels for name in names if name.endswith(":*")]
-    parts = [f"do {all_of_it} in {', '.join(services)}"] if services else []
+    if any(name in ("*", "*:*") for name in every):
+        return "do everything"
+    if all(name.startswith("kms:") and name != "kms:*" for name in every):
+        return f"use ({', '.join(every)})"
+    services = [name[:-2] for name in every if name.endswith(":*")]
+    parts = [f"do everything in {', '.join(services)}"] if services else []
     for level, names in levels:
         rest = [name for name in names if not name.endswith(":*")]
-        parts += [f"{VERBS[level]} ({', '.join(rest)})"] if rest else []
+        parts += [f"{_verb(level, rest)} ({', '.join(rest)})"] if rest else []
     return ", ".join(parts)
 
 
+def _verb(level: Level, names: Sequence[str]) -> str:
+    return "pass" if list(names) == ["iam:PassRole"] else LEVEL_VERBS[level]
+
+
 def sentence(
-    who: tuple[str, ...],
-    stated: Stated,
-    what: str,
-    on: tuple[str, ...],
-    under: tuple[str, ...],
+    who: Sequence[str], statement: Statement, what: str, on: Sequence[str], under: Sequence[str]
 ) -> str:
-    """Return a statement as one sentence."""
     subject = " and ".join(who) or "nobody"
-    verb = "may" if stated.allows else "may never"
-    if not stated.allows and subject.startswith(ANYBODY):
-        # "Anybody may never" is no English, and means nobody.
-        subject, verb = f"nobody{subject.removeprefix(ANYBODY)}", "may"
-    if stated.kind == "trust":
-        words = f"{subject} {verb} take {on[0] if on else 'the role'}"
-        if "sts:AssumeRole" not in what:
-            words += f" ({what})"
-    else:
-        words = f"{subject} {verb} {what} on {', '.join(on)}"
-    if not under:
-        return words
-    return f"{words}, {'only where' if stated.allows else 'where'} {' and '.join(under)}"
+    ifs = [each.removeprefix("if ") for each in under if each.startswith("if ")]
+    rest = [each for each in under if not each.startswith("if ")]
+    end = f" if {' and '.join(ifs)}" if ifs else ""
+    where = listing(on)
+    if statement.effect == "Allow":
+        verb = f"may {what} on"
+        if statement.kind == "trust":
+            verb = "may assume" if "sts:AssumeRole" in what else f"may {what} for"
+        return f"{' '.join([subject, verb, where, *rest])}{end}"
+    denied = ", ".join(map(token, listed(statement.body.get("Action")))) or what.removeprefix("do ")
+    subject = f"everyone{subject.removeprefix(ANYBODY)}" if subject.startswith(ANYBODY) else subject
+    return f"{' '.join(['denied to', subject, *rest])}: {denied} on {where}{end}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

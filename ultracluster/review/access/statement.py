@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from ultracluster.model.policies import Kind
+
+Severity = Literal["high", "medium", "low"]
+
 
 class Level(StrEnum):
     """What an action can do at most, in IAM's own five levels; the mildest first."""
@@ -20,37 +24,33 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Place in the order of levels; the higher, the more it can do."""
-        return list(Level).index(self)
-
-
-Concern = Literal["wildcard", "escalation", "public", "outside", "trust", "unknown"]
+        return -1 if self is Level.UNKNOWN else list(Level).index(self)
 
 
 @dataclass(frozen=True)
-class Mark:
+class PolicyWarning:
     """Something in a statement that a reviewer must look at."""
 
-    concern: Concern
+    concern: Literal["wildcard", "escalation", "public", "outside", "trust", "unknown"]
     """`wildcard` for actions or resources by pattern, `escalation` for a way to more rights,
     `public` for anybody, `outside` for another account, `trust` for an unguarded trust,
-    `unknown` for what the templates do not tell."""
+    `unknown` for what the templates do not say."""
     says: str
     """What it is, as a sentence without its full stop."""
     source: str = ""
     """Where that is known from, with its date."""
-    severity: Literal["high", "medium", "low"] = "medium"
+    severity: Severity = "medium"
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One statement of a policy of the given templates."""
+class ExplainedStatement:
+    """One statement of a policy of the given templates, in words."""
 
     stack: str
     resource: str
     """Logical id of the resource that it is written in."""
     construct_path: str | None
-    kind: Literal["identity", "trust", "resource"]
-    """Whether it says what a role may do, who may take a role, or who may use a resource."""
+    kind: Kind
     property: str
     """Where in the resource: `PolicyDocument.Statement[0]`."""
     sid: str | None
@@ -61,7 +61,7 @@ class Statement:
     on: tuple[str, ...]
     under: tuple[str, ...]
     """Each condition in words; all of them must hold."""
-    marks: tuple[Mark, ...]
+    warnings: tuple[PolicyWarning, ...]
     sentence: str
     """Everything above in one sentence."""
 
@@ -86,12 +86,12 @@ class Escalation:
     actions: tuple[str, ...]
     """The actions that make it, each of which is allowed."""
     towards: tuple[str, ...]
-    """What is gained: roles that can be passed or taken, in words."""
+    """What is gained: roles that can be passed or assumed, in words."""
     says: str
     """What can be done, as a sentence without its full stop."""
     limited_by: tuple[str, ...]
     """Conditions and resources that narrow it."""
-    severity: Literal["high", "medium", "low"]
+    severity: Severity
     """High where it leads to anything, medium where to named roles, low where those roles may do
     no more than whoever takes the path."""
     source: str

@@ -4,19 +4,21 @@ for change in changes(before, after):
     print(change.worst, change.place, change.what)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.changes.cascade import followers
+from ultracluster.review.changes.added_removed import added, removed, renamed
 from ultracluster.review.changes.change import Change, Danger, Difference
-from ultracluster.review.changes.defaults import renamed
-from ultracluster.review.changes.difference import Path, Unit, between, dotted, of_resources
-from ultracluster.review.changes.judging import coming, going, judged
+from ultracluster.review.changes.difference import Path, between, dotted, of_resources, same_text
+from ultracluster.review.changes.judgement import judged
+from ultracluster.review.changes.replacement import consequences
+from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
-from ultracluster.review.changes.update import Key, Moment, Update, update
-from ultracluster.review.changes.verdict import Site, Verdict, differs, missing
+from ultracluster.review.changes.update import Update, VariantPair, bodies, update
+from ultracluster.review.changes.values import Key, differs, missing
+from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.texts import identity
 
 DESTROYED: Final = (
@@ -25,34 +27,17 @@ DESTROYED: Final = (
 )
 
 
-def changes(
-    before: Mapping[str, Mapping[str, Any]],
-    after: Mapping[str, Mapping[str, Any]],
-    *,
-    region: str | None = None,
-) -> tuple[Change, ...]:
+def changes(before: ResolvedTemplates, after: ResolvedTemplates) -> tuple[Change, ...]:
     """Return every change between two sets of templates, the worst first.
-
-    Args:
-        before: templates by the name of their stack, with long-form functions (`Fn::Sub`).
-        after: the same of what is to be deployed.
-        region: where they go, for what differs by Region; any Region that has a type otherwise.
 
     Returns:
         One line for each difference, and one for each consequence elsewhere (`caused_by`). Empty
         where nothing but the order of sets differs.
     """
-    old = {str(name): _template(body) for name, body in before.items()}
-    new = {str(name): _template(body) for name, body in after.items()}
-    if old == new:
-        return ()
-    comparison = _Comparison(update(old, new, region))
-    lines = [*comparison.changes(), *of_sections(old, new)]
+    lines = list(of_sections(before, after))
+    if not same_text(bodies(before), bodies(after)):
+        lines += _Comparison(update(before, after)).changes()
     return tuple(sorted(lines, key=_order))
-
-
-def _template(body: Any) -> Mapping[str, Any]:
-    return body if isinstance(body, Mapping) else {}
 
 
 def _order(change: Change) -> tuple[object, ...]:
@@ -71,11 +56,11 @@ def _order(change: Change) -> tuple[object, ...]:
 class _Line:
     """What is collected about one place over all choices of open conditions."""
 
-    site: Site
-    covers: tuple[Difference, ...]
-    before: Any
-    after: Any
-    verdicts: list[Verdict] = field(default_factory=list)
+    edit: Edit
+    covers: tuple[Difference, ...] = ()
+    before: Any = None
+    after: Any = None
+    effects: dict[Effect, None] = field(default_factory=dict)
     caused_by: Difference | None = None
 
 
@@ -95,156 +80,106 @@ class _Comparison:
         for old, new in pairing.renamed:
             self._whole(old, new, renamed)
         for key in pairing.removed:
-            self._whole(key, None, going)
+            self._whole(key, None, removed)
         for key in pairing.added:
-            self._whole(None, key, coming)
-        for moment in self._update.moments:
-            self._follow(moment)
+            self._whole(None, key, added)
+        for pair in self._update.pairs:
+            replaced = self._replaced.get(id(pair), {})
+            for edit, place, cause, effects in consequences(self._update, pair, replaced):
+                line = self._add(place, edit, effects)
+                if not line.covers:
+                    line.caused_by = line.caused_by or cause
         for place, line in self._lines.items():
             yield _change(self._update, place, line)
 
     def _same(self, key: Key) -> None:
-        before = self._update.raw(self._update.before, key)
-        after = self._update.raw(self._update.after, key)
+        before = self._update.before.written(*key)
+        after = self._update.after.written(*key)
         units = list(of_resources(key, before, after))
-        for moment in self._update.moments:
-            old, new = moment.old.resources.get(key), moment.new.resources.get(key)
+        for pair in self._update.pairs:
+            old, new = pair.old.resources.get(key), pair.new.resources.get(key)
+            if old is None and new is None:
+                continue
             if old is None or new is None:
-                self._condition(key, moment, units)
+                self._condition(key, pair, {unit.path: unit.place for unit in units})
                 continue
             for unit in units:
-                site = Site(self._update, moment, key, key, unit.path, unit.before, unit.after)
-                self._add(unit.place, site, unit, judged(site))
+                edit = Edit(self._update, pair, key, key, unit.path)
+                self._add(unit.place, edit, judged(edit))
             if not units and old.properties == new.properties:
                 continue
-            written = [unit.path for unit in units]
-            sides = _plain(old.properties), _plain(new.properties)
-            for path, _, _ in between(*sides, any_schema(new.resource_type)):
-                if not any(_related(path, other) for other in written):
-                    self._resolved(key, moment, path)
+            values = _comparable(old.properties), _comparable(new.properties)
+            for path, _, _ in between(*values, any_schema(new.resource_type)):
+                if not any(_related(path, unit.path) for unit in units):
+                    self._resolved(key, pair, path)
         for unit in units:
-            # A resource that exists under no choice that was looked at still has its line.
-            if unit.place not in self._lines:
-                self._unmade(key, unit)
+            line = self._line((unit.place,), key, key, f"{key[1]} changes")
+            line.before, line.after = unit.before, unit.after
 
-    def _condition(self, key: Key, moment: Moment, units: Sequence[Unit]) -> None:
-        """A resource that is made on one side only, by its condition."""
-        old, new = moment.old.resources.get(key), moment.new.resources.get(key)
-        if old is None and new is None:
-            return
-        site = Site(
-            self._update, moment, key if old else None, key if new else None, (), None, None
-        )
-        verdicts = going(site) if old else coming(site)
-        place = next(
-            (u.place for u in units if u.path == ("@Condition",)), Difference(*key, "@Condition")
-        )
-        unit = next((u for u in units if u.path == ("@Condition",)), None)
-        line = self._add(place, site, unit, verdicts)
-        if unit is None:
-            line.caused_by = Difference(key[0], "Conditions", "")
-        for other in units:
-            if other.path != ("@Condition",):
-                self._add(other.place, site, other, verdicts)
+    def _condition(self, key: Key, pair: VariantPair, places: Mapping[Path, Difference]) -> None:
+        """A resource that is made before or after alone, by its condition."""
+        was, now = (key in each.resources for each in (pair.old, pair.new))
+        edit = Edit(self._update, pair, key if was else None, key if now else None)
+        effects = removed(edit) if was else added(edit)
+        own = Difference(*key, "@Condition")
+        for place in (own, *places.values()):
+            self._add(place, edit, effects)
+        if own not in places.values():
+            self._lines[own].caused_by = Difference(key[0], "Conditions", "")
 
-    def _unmade(self, key: Key, unit: Unit) -> None:
-        moment = self._update.moments[0]
-        site = Site(self._update, moment, key, key, unit.path, unit.before, unit.after)
-        self._lines[unit.place] = _Line(
-            site,
-            (unit.place,),
-            unit.before,
-            unit.after,
-            [
-                Verdict(
-                    Danger.CANNOT_TELL,
-                    f"{key[1]} changes, which is made under no condition that was looked at",
-                    "conditions of the template",
-                )
-            ],
-        )
-
-    def _resolved(self, key: Key, moment: Moment, path: Path) -> None:
+    def _resolved(self, key: Key, pair: VariantPair, path: Path) -> None:
         """A value that changes though the resource is written as before."""
-        site = Site(self._update, moment, key, key, path, None, None, follows=True)
-        if not differs(site.was, site.now) or missing(site.was):
+        edit = Edit(self._update, pair, key, key, path, follows=True)
+        if not differs(edit.was, edit.now) or missing(edit.was):
             # What the old templates did not tell either is no change that they show.
             return
-        place = Difference(*key, dotted(path))
-        line = self._add(place, site, None, judged(site))
-        line.before, line.after = site.was, site.now
+        line = self._add(Difference(*key, dotted(path)), edit, judged(edit))
+        line.before, line.after = edit.was, edit.now
         line.caused_by = _origin(self._update, key[0])
 
-    def _whole(self, old: Key | None, new: Key | None, judge: Any) -> None:
+    def _whole(
+        self, old: Key | None, new: Key | None, judge: Callable[[Edit], Iterable[Effect]]
+    ) -> None:
         covers = tuple(Difference(*key, "") for key in (old, new) if key)
-        for moment in self._update.moments:
-            site = Site(self._update, moment, old, new, (), None, None)
-            if site.old is None and site.new is None:
-                continue
-            unit = Unit(
-                covers[0],
-                (),
-                self._update.raw(self._update.before, old) or None,
-                self._update.raw(self._update.after, new) or None,
-            )
-            line = self._add(covers[0], site, unit, judge(site))
-            line.covers = covers
+        for pair in self._update.pairs:
+            edit = Edit(self._update, pair, old, new)
+            if edit.old or edit.new:
+                self._add(covers[0], edit, judge(edit))
             if old and new:
-                self._replaced.setdefault(id(moment), {})[new] = covers[0]
-        if covers[0] not in self._lines:
-            self._never_made(covers, old, new)
-
-    def _never_made(self, covers: tuple[Difference, ...], old: Key | None, new: Key | None) -> None:
-        moment = self._update.moments[0]
-        self._lines[covers[0]] = _Line(
-            Site(self._update, moment, old, new, (), None, None),
-            covers,
-            self._update.raw(self._update.before, old) or None,
-            self._update.raw(self._update.after, new) or None,
-            [
-                Verdict(
-                    Danger.CANNOT_TELL,
-                    f"{covers[0].resource} {'goes' if old else 'comes'}, which is made under no "
-                    "condition that was looked at",
-                    "conditions of the template",
-                )
-            ],
+                self._replaced.setdefault(id(pair), {})[new] = covers[0]
+        line = self._line(
+            covers, old, new, f"{covers[0].resource} is {'removed' if old else 'added'}"
         )
+        line.before = (old and self._update.before.written(*old)) or None
+        line.after = (new and self._update.after.written(*new)) or None
 
-    def _add(
-        self, place: Difference, site: Site, unit: Unit | None, verdicts: Iterable[Verdict]
+    def _line(
+        self, covers: tuple[Difference, ...], old: Key | None, new: Key | None, what: str
     ) -> _Line:
-        line = self._lines.get(place)
-        if line is None:
-            line = _Line(
-                site,
-                (place,) if unit else (),
-                unit.before if unit else None,
-                unit.after if unit else None,
-            )
-            self._lines[place] = line
-        for verdict in verdicts:
-            if verdict not in line.verdicts:
-                line.verdicts.append(verdict)
-            if verdict.remakes and site.old_key and site.new_key:
-                replaced = self._replaced.setdefault(id(site.moment), {})
-                replaced.setdefault(site.new_key, place)
+        """Return the line of a difference, also of a resource that no choice makes."""
+        if covers[0] not in self._lines:
+            says = f"{what}, and no condition that was looked at makes it"
+            unmade = Effect(Danger.CANNOT_TELL, says, "conditions of the template")
+            self._add(covers[0], Edit(self._update, self._update.pairs[0], old, new), [unmade])
+        line = self._lines[covers[0]]
+        line.covers = covers
         return line
 
-    def _follow(self, moment: Moment) -> None:
-        replaced = self._replaced.get(id(moment), {})
-        for site, place, cause, verdicts in followers(self._update, moment, replaced):
-            line = self._add(place, site, None, verdicts)
-            if line.covers == ():
-                line.caused_by = line.caused_by or cause
+    def _add(self, place: Difference, edit: Edit, effects: Iterable[Effect]) -> _Line:
+        line = self._lines.setdefault(place, _Line(edit))
+        for effect in effects:
+            line.effects[effect] = None
+            if effect.new_id and edit.old_key and edit.new_key:
+                self._replaced.setdefault(id(edit.pair), {}).setdefault(edit.new_key, place)
+        return line
 
 
-def _plain(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     """Return resolved values in a form in which equal ones are equal."""
     if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: _comparable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_comparable(item) for item in value]
     return identity(value) or repr(value)
 
 
@@ -255,39 +190,39 @@ def _related(one: Path, other: Path) -> bool:
 
 def _origin(given: Update, stack: str) -> Difference:
     """Return where a value that is written as before gets its new value from."""
+    before, after = bodies(given.before), bodies(given.after)
     for section in ("Parameters", "Mappings", "Conditions"):
-        sides = [side.get(stack, {}).get(section) for side in (given.before, given.after)]
-        if sides[0] != sides[1]:
+        if before.get(stack, {}).get(section) != after.get(stack, {}).get(section):
             return Difference(stack, section, "")
-    for other in given.after:
-        if given.before.get(other) != given.after.get(other) and other != stack:
-            return Difference(other, "Outputs", "")
-    return Difference(stack, "Resources", "")
+    others = (name for name in after if name != stack and before.get(name) != after[name])
+    other = next(others, None)
+    return Difference(other, "Outputs", "") if other else Difference(stack, "Resources", "")
 
 
 def _change(given: Update, place: Difference, line: _Line) -> Change:
-    verdicts = sorted(line.verdicts, key=lambda verdict: verdict.danger.rank)
-    dangers = tuple(dict.fromkeys(verdict.danger for verdict in verdicts))
-    if len(dangers) > 1:
-        dangers = tuple(danger for danger in dangers if danger is not Danger.HARMLESS)
-        verdicts = [verdict for verdict in verdicts if verdict.danger is not Danger.HARMLESS]
+    effects = sorted(line.effects, key=lambda effect: effect.danger.rank)
+    if any(effect.danger is not Danger.HARMLESS for effect in effects):
+        effects = [effect for effect in effects if effect.danger is not Danger.HARMLESS]
+    if place.stack not in given.after.templates:
+        effects = [v._replace(why=f"{v.why}; {DESTROYED}") for v in effects]
     raw = line.after if isinstance(line.after, Mapping) else {}
-    if place.stack not in given.after:
-        verdicts = [v._replace(why=f"{v.why}; {DESTROYED}") for v in verdicts]
-    found = line.site.new or line.site.old
-    kind = found.resource_type if found else str(raw.get("Type", "")) or None
+    found = line.edit.new or line.edit.old
     return Change(
         stack=place.stack,
         resource=place.resource,
         property=place.property,
-        dangers=dangers,
-        what="; ".join(dict.fromkeys(v.what for v in verdicts if v.what)),
-        why="; ".join(dict.fromkeys(v.why for v in verdicts if v.why)),
-        instead="; ".join(dict.fromkeys(v.instead for v in verdicts if v.instead)),
+        dangers=tuple(dict.fromkeys(effect.danger for effect in effects)),
+        what=_sentences(effect.what for effect in effects),
+        why=_sentences(effect.why for effect in effects),
+        instead=_sentences(effect.instead for effect in effects),
         before=line.before,
         after=line.after,
-        resource_type=kind,
+        resource_type=found.resource_type if found else str(raw.get("Type", "")) or None,
         construct_path=found.place.construct_path if found else None,
         covers=line.covers,
         caused_by=line.caused_by,
     )
+
+
+def _sentences(found: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(sentence for sentence in found if sentence))

@@ -1,117 +1,97 @@
-"""Lustre file systems: what an update in place does."""
+"""Lustre file systems: what an update in place does, and what FSx refuses."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
+from ultracluster.catalogue.lustre import problems
 from ultracluster.catalogue.prices import Item, lustre_storage
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.money import monthly
 from ultracluster.review.changes.retention import outlives
+from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
     LUSTRE_THROUGHPUT,
     LUSTRE_UPDATE,
     UNLINKED,
-    api,
 )
-from ultracluster.review.changes.verdict import Site, Verdict, at, changed, coming, going
-from ultracluster.review.changes.words import count, known_text, quoted, tebibytes
+from ultracluster.review.changes.values import at, count, known_text
+from ultracluster.review.changes.wording import quoted, tebibytes
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
 CONFIGURATION: Final = "LustreConfiguration"
-UPDATED_BY_API: Final = frozenset(
-    {
-        "AutoImportPolicy",
-        "AutomaticBackupRetentionDays",
-        "DailyAutomaticBackupStartTime",
-        "DataCompressionType",
-        "DataReadCacheConfiguration",
-        "LogConfiguration",
-        "MetadataConfiguration",
-        "PerUnitStorageThroughput",
-        "RootSquashConfiguration",
-        "ThroughputCapacity",
-        "WeeklyMaintenanceStartTime",
-    }
-)
-"""Members of `UpdateFileSystemLustreConfiguration` in botocore 1.43.106: what else is in
-`LustreConfiguration` holds for the life of a file system."""
+COPY: Final = "make a second file system beside the first, copy, switch over"
 
 
-def bandwidth(properties: Any) -> str | None:
-    """Return the throughput of a file system: `98.4 GB/s`."""
-    gib = count(at(properties, ("StorageCapacity",)))
-    tier = count(at(properties, (CONFIGURATION, "PerUnitStorageThroughput")))
-    if not gib or not tier:
-        return None
-    return f"{gib / 1024 * tier / 1000:,.1f} GB/s"
-
-
-@changed(FILE_SYSTEM)
-def tier(site: Site) -> Iterator[Verdict]:
-    """Judge the throughput that is bought for every TiB."""
-    name = next(
-        (n for n in ("PerUnitStorageThroughput", "ThroughputCapacity") if site.path[-1] == n), None
-    )
-    if name is None or site.path[0] != CONFIGURATION:
+@when_changed(FILE_SYSTEM)
+def refused(edit: Edit) -> Iterator[Effect]:
+    """Judge a value that FSx takes for no file system, new or old."""
+    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
         return
-    was, now = count(site.was), count(site.now)
-    rates = [bandwidth(r.properties) for r in (site.old, site.new) if r]
-    figures = f" ({rates[0]} to {rates[1]})" if len(rates) > 1 and all(rates) else ""
-    yield Verdict(
+    kind = known_text(edit.new.properties.get("FileSystemType"))
+    before = {problem.field for problem in problems(edit.old.properties)}
+    for problem in problems(edit.new.properties) if kind == "LUSTRE" else ():
+        if problem.field not in before and edit.touches(*problem.field.split(".")):
+            says = f"FSx refuses {problem.field} {quoted(problem.got)}"
+            yield Effect(Danger.FAILS, says, "catalogue of FSx for Lustre", problem.fix)
+
+
+@when_changed(FILE_SYSTEM)
+def throughput(edit: Edit) -> Iterator[Effect]:
+    name = edit.path[-1]
+    if edit.path[0] != CONFIGURATION or not name.endswith(("Throughput", "ThroughputCapacity")):
+        return
+    was, now = count(edit.was), count(edit.now)
+    rates = [_bandwidth(each.properties) for each in (edit.old, edit.new) if each]
+    rated = f" ({' to '.join(map(str, rates))})" if all(rates) else ""
+    unit = "MB/s per TiB" if name.startswith("Per") else "MB/s"
+    yield Effect(
         Danger.INTERRUPTS,
-        f"the throughput goes from {quoted(site.was)} to {quoted(site.now)} MB/s"
-        f"{' per TiB' if name.startswith('Per') else ''}{figures}; jobs wait while the file "
-        "servers are switched",
+        f"the throughput goes from {quoted(edit.was)} to {quoted(edit.now)} {unit}{rated}; jobs "
+        "wait while the file servers are switched",
         LUSTRE_THROUGHPUT,
         "change it by FSx itself, which does so in place: aws fsx update-file-system "
-        f"--lustre-configuration {name}={quoted(site.now)}",
+        f"--lustre-configuration {name}={quoted(edit.now)}",
     )
     if was is None or now is None or now > was:
-        yield Verdict(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
+        yield Effect(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
     if was is None or now is None or now < was:
-        yield Verdict(Danger.REDUCES_CAPACITY, f"less throughput{figures}", LUSTRE_THROUGHPUT)
+        yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
 
 
-@changed(FILE_SYSTEM)
-def capacity(site: Site) -> Iterator[Verdict]:
-    """Judge the size."""
-    if site.path != ("StorageCapacity",):
+def _bandwidth(properties: Any) -> str | None:
+    gib = count(at(properties, ("StorageCapacity",)))
+    tier = count(at(properties, (CONFIGURATION, "PerUnitStorageThroughput")))
+    return f"{gib / 1024 * tier / 1000:,.1f} GB/s" if gib and tier else None
+
+
+@when_changed(FILE_SYSTEM)
+def capacity(edit: Edit) -> Iterator[Effect]:
+    if edit.path != ("StorageCapacity",):
         return
-    was, now = count(site.was), count(site.now)
+    was, now = count(edit.was), count(edit.now)
     if was is None or now is None:
-        yield Verdict(
-            Danger.CANNOT_TELL,
-            f"the size of {site.name} is not known on both sides",
-            LUSTRE_CAPACITY,
-        )
+        says = f"the size of {edit.name} is not known before and after"
+        yield Effect(Danger.CANNOT_TELL, says, LUSTRE_CAPACITY)
         return
     sizes = f"{tebibytes(was)} to {tebibytes(now)}"
     if now < was:
-        yield Verdict(
-            Danger.FAILS,
-            f"FSx refuses to make {site.name} smaller ({sizes})",
-            LUSTRE_CAPACITY,
-            "make a second, smaller file system, copy, switch over, then remove the first",
-        )
-        yield Verdict(Danger.REDUCES_CAPACITY, f"{sizes} is asked for", LUSTRE_CAPACITY)
+        says = f"FSx refuses to make {edit.name} smaller ({sizes})"
+        yield Effect(Danger.FAILS, says, LUSTRE_CAPACITY, COPY)
+        yield Effect(Danger.REDUCES_CAPACITY, f"from {sizes}", LUSTRE_CAPACITY)
         return
-    yield Verdict(
-        Danger.INTERRUPTS,
-        f"{site.name} grows from {sizes}: away for some minutes, then slower while it rebalances",
-        LUSTRE_CAPACITY,
-        "do it between jobs",
-    )
-    money = monthly(site, bought(site), now - was)
+    says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
+    yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
+    money = monthly(edit, _bought(edit), now - was)
     more = f", {money} more" if money else ""
-    yield Verdict(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
+    yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
 
 
-def bought(site: Site) -> Item:
+def _bought(edit: Edit) -> Item:
     """Return what a GB-month of the new file system is sold as."""
-    own = site.resource.properties
+    own = edit.resource.properties
     configuration = own.get(CONFIGURATION)
     return lustre_storage(
         known_text(at(configuration, ("DeploymentType",))) or "SCRATCH_1",
@@ -120,146 +100,48 @@ def bought(site: Site) -> Item:
     )
 
 
-@changed(FILE_SYSTEM)
-def metadata(site: Site) -> Iterator[Verdict]:
-    """Judge metadata operations."""
-    if not site.within(CONFIGURATION, "MetadataConfiguration"):
+@when_changed(FILE_SYSTEM)
+def metadata(edit: Edit) -> Iterator[Effect]:
+    path = (CONFIGURATION, "MetadataConfiguration")
+    if not edit.within(*path):
         return
-    was, now = (count(value) for value in site.both(CONFIGURATION, "MetadataConfiguration", "Iops"))
+    was, now = (count(value) for value in edit.both(*path, "Iops"))
+    modes = edit.both(*path, "Mode")
+    says = f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now or modes[1])}"
     if was and now and now < was:
-        yield Verdict(
-            Danger.FAILS,
-            f"FSx refuses fewer metadata IOPS ({was:,} to {now:,})",
-            f"a value must be at least the current one ({LUSTRE_UPDATE})",
-        )
-        return
-    modes = site.both(CONFIGURATION, "MetadataConfiguration", "Mode")
-    if known_text(modes[1]) == "USER_PROVISIONED":
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now)}",
-            LUSTRE_PRICE,
-        )
+        why = f"a value must be at least the current one ({LUSTRE_UPDATE})"
+        yield Effect(Danger.FAILS, f"FSx refuses that {says}", why)
+    elif known_text(modes[1]) == "USER_PROVISIONED":
+        yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
     else:
-        yield Verdict(
-            Danger.CANNOT_TELL,
-            f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now or modes[1])}, which "
-            "FSx refuses where they are above what it would choose",
-            LUSTRE_UPDATE,
-        )
+        refuses = "FSx refuses it where they are above what it would choose"
+        yield Effect(Danger.CANNOT_TELL, f"{says}; {refuses}", LUSTRE_UPDATE)
 
 
-@changed(FILE_SYSTEM)
-def backups(site: Site) -> Iterator[Verdict]:
-    """Judge how long backups are kept."""
-    if site.path != (CONFIGURATION, "AutomaticBackupRetentionDays"):
-        return
-    was, now = count(site.was) or 0, count(site.now) or 0
-    if now == was:
-        yield Verdict(Danger.HARMLESS, f"automatic backups are kept {now} days", LUSTRE_UPDATE)
-    elif now < was:
-        yield Verdict(
-            Danger.LOSES_DATA,
-            f"automatic backups are kept {now} days instead of {was}"
-            + (": no more are made" if now == 0 else ""),
-            f"{LUSTRE_UPDATE}; whether it also deletes backups that are there is not documented, "
-            "and is taken for yes",
-            "copy the backups that matter first (aws fsx copy-backup)",
-        )
-    else:
-        yield Verdict(
-            Danger.COSTS_MORE,
-            f"automatic backups are kept {now} days instead of {was}",
-            LUSTRE_PRICE,
-        )
+@when_removed(ASSOCIATION)
+def association_removed(edit: Edit) -> Iterator[Effect]:
+    own = edit.resource.properties
+    says = f"{quoted(own.get('FileSystemPath'))} is no longer linked to S3; its files stay on the "
+    says += "file system"
+    if at(own, ("S3", "AutoExportPolicy")) is not None:
+        says += ", and what is written from now on is not exported"
+    yield Effect(Danger.INTERRUPTS, says, UNLINKED)
 
 
-@changed(FILE_SYSTEM)
-def set_in_place(site: Site) -> Iterator[Verdict]:
-    """Judge the rest of what FSx updates, and what it cannot."""
-    if site.path == (CONFIGURATION, "EfaEnabled"):
-        yield Verdict(
-            Danger.FAILS,
-            f"{site.name} cannot change whether it takes EFA clients",
-            f"EfaEnabled is of the creation alone: {LUSTRE_UPDATE} has no such member",
-            "make a second file system beside the first, copy, switch over",
-        )
-        return
-    says = {
-        "DataCompressionType": "files written from now on are compressed otherwise; those that are "
-        "there stay as they are",
-        "WeeklyMaintenanceStartTime": "maintenance, which may interrupt, comes at another time",
-        "DailyAutomaticBackupStartTime": "backups are made at another time",
-        "LogConfiguration": "events of the links to S3 are logged otherwise",
-        "AutoImportPolicy": "new objects of the bucket show up otherwise",
-        "DataReadCacheConfiguration": "the read cache is another one",
-    }
-    if len(site.path) > 1 and site.path[0] == CONFIGURATION and site.path[1] in says:
-        yield Verdict(Danger.HARMLESS, says[site.path[1]], f"updated in place; {LUSTRE_UPDATE}")
-    if site.within(CONFIGURATION, "RootSquashConfiguration"):
-        squash = known_text(
-            at(site.new.properties if site.new else {}, (CONFIGURATION, site.path[1], "RootSquash"))
-        )
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if squash in (None, "0:0") else Danger.INTERRUPTS,
-            "root of a client is root of the files"
-            if squash in (None, "0:0")
-            else f"root of a client is {squash} from now on: jobs that run as root are refused",
-            f"updated in place; {LUSTRE_UPDATE}",
-        )
+@when_added(FILE_SYSTEM)
+def file_system_added(edit: Edit) -> Iterator[Effect]:
+    says = f"{_size(edit)} is billed from its creation on"
+    yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
 
 
-@changed(ASSOCIATION)
-def association_changed(site: Site) -> Iterator[Verdict]:
-    """Judge what is imported and exported."""
-    if site.within("S3"):
-        off = site.now is None or site.now == []
-        yield Verdict(
-            Danger.INTERRUPTS if off else Danger.HARMLESS,
-            "files no longer pass by themselves between S3 and the file system"
-            if off
-            else "other events make files pass between S3 and the file system",
-            api("FSx", "UpdateDataRepositoryAssociation"),
-        )
-    if site.path == ("ImportedFileChunkSize",):
-        yield Verdict(Danger.HARMLESS, "files imported from now on are striped otherwise", UNLINKED)
-
-
-@going(ASSOCIATION)
-def association_removed(site: Site) -> Iterator[Verdict]:
-    """Judge a link that goes."""
-    assert site.old is not None  # noqa: S101  (it was there)
-    path = quoted(site.old.properties.get("FileSystemPath"))
-    exports = at(site.old.properties, ("S3", "AutoExportPolicy")) is not None
-    yield Verdict(
-        Danger.INTERRUPTS,
-        f"{path} is no longer linked to S3; its files stay on the file system"
-        + (", and what is written from now on is not exported" if exports else ""),
-        UNLINKED,
-    )
-
-
-@coming(FILE_SYSTEM)
-def file_system_added(site: Site) -> Iterator[Verdict]:
-    """Judge a new file system."""
-    assert site.new is not None  # noqa: S101  (it is there)
-    gib = count(site.new.properties.get("StorageCapacity"))
-    yield Verdict(
-        Danger.COSTS_MORE,
-        f"{tebibytes(gib) if gib else 'a file system'} is billed from its creation on",
-        LUSTRE_PRICE,
-    )
-
-
-@going(FILE_SYSTEM)
-def file_system_removed(site: Site) -> Iterator[Verdict]:
-    """Judge an environment without its file system; what becomes of the data is said elsewhere."""
-    assert site.old is not None  # noqa: S101  (it was there)
-    gib = count(site.old.properties.get("StorageCapacity"))
-    kept = outlives(site.old, name="DeletionPolicy") == "Retain"
+@when_removed(FILE_SYSTEM)
+def file_system_removed(edit: Edit) -> Iterator[Effect]:
+    kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     stays = "; its files stay in the account, which goes on paying for them" if kept else ""
-    yield Verdict(
-        Danger.REDUCES_CAPACITY,
-        f"the environment has {tebibytes(gib) if gib else 'one file system'} less{stays}",
-        "it is in the old template and not in the new one",
-    )
+    says = f"the environment has {_size(edit)} less{stays}"
+    yield Effect(Danger.REDUCES_CAPACITY, says, "it is in the old template and not in the new one")
+
+
+def _size(edit: Edit) -> str:
+    gib = count(edit.resource.properties.get("StorageCapacity"))
+    return tebibytes(gib) if gib else "one file system"

@@ -5,25 +5,18 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.data import entries, true
-from ultracluster.review.changes.sources import (
-    METADATA_SERVICE,
-    SLURM,
-    STOPPED,
-    UPDATE_POLICY,
-    VERSIONS,
-)
-from ultracluster.review.changes.verdict import Site, Verdict, at, changed
-from ultracluster.review.changes.words import count, known_text, named, quoted
+from ultracluster.review.changes.rules import Edit, Effect, when_changed
+from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
+from ultracluster.review.changes.values import at, count, entries, known_text, true
+from ultracluster.review.changes.wording import named, quoted
 from ultracluster.templates.resolved import ResolvedResource
 
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
 INSTANCE: Final = "AWS::EC2::Instance"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
-EFA: Final = ("efa", "efa-only")
 LATER: Final = "only nodes that are launched from now on have it"
-FELT: Final = frozenset(
+SAME_ON_ALL: Final = frozenset(
     {
         "CapacityReservationSpecification",
         "CpuOptions",
@@ -39,200 +32,137 @@ FELT: Final = frozenset(
     }
 )
 """Parts of a launch template that a job over several nodes needs to be the same on all of them."""
-LABELS: Final = ("TagSpecifications", "VersionDescription")
 
 
-def rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
+def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = site.moment.new.users.get((template.place.stack, template.place.logical_id), ())
+    users = edit.pair.new.users.get((template.place.stack, template.place.logical_id), ())
     for user in users:
-        raw = site.update.raw(site.update.after, (user.place.stack, user.place.logical_id))
-        policy = raw.get("UpdatePolicy")
-        policy = policy if isinstance(policy, Mapping) else {}
-        if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
-            return (
-                Danger.REPLACES,
-                f"{named(user)} is replaced with all its nodes at once",
-                UPDATE_POLICY,
-            )
-        if "AutoScalingRollingUpdate" in policy:
-            batch = count(at(policy, ("AutoScalingRollingUpdate", "MaxBatchSize"))) or 1
-            return (
-                Danger.INTERRUPTS,
-                f"the nodes of {named(user)} end in batches of {batch}, with the jobs on them",
-                UPDATE_POLICY,
-            )
+        found = _replaced_by_policy(edit, user)
+        if found is not None:
+            return found
         if user.resource_type == NODE_GROUP:
-            return (
-                Danger.INTERRUPTS,
-                f"{named(user)} starts nodes with it; those that run must be replaced for it",
-                SLURM,
-            )
+            says = f"{named(user)} starts nodes with it; those that run must be replaced for it"
+            return Danger.INTERRUPTS, says, SLURM
     return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS
 
 
-@changed(TEMPLATE)
-def template_data(site: Site) -> Iterator[Verdict]:
+def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
+    """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
+    written = edit.update.after.written(group.place.stack, group.place.logical_id)
+    policy = written.get("UpdatePolicy")
+    if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
+        says = f"{named(group)} is replaced with all its nodes at once"
+        return Danger.REPLACES, says, UPDATE_POLICY
+    rolling = at(policy, ("AutoScalingRollingUpdate",))
+    if rolling is not None:
+        size = count(at(rolling, ("MaxBatchSize",))) or 1
+        says = f"the nodes of {named(group)} end in batches of {size}, with the jobs on them"
+        return Danger.INTERRUPTS, says, UPDATE_POLICY
+    return None
+
+
+@when_changed(TEMPLATE)
+def template_data(edit: Edit) -> Iterator[Effect]:
     """Judge a new version of a launch template."""
-    if site.path[0] != "LaunchTemplateData":
-        if site.path[0] in LABELS:
-            yield Verdict(Danger.HARMLESS, "the launch template is labelled otherwise", VERSIONS)
+    if edit.path[0] != "LaunchTemplateData":
         return
-    assert site.new is not None  # noqa: S101  (it is there)
-    part = site.path[1] if len(site.path) > 1 else "LaunchTemplateData"
-    danger, words, why = rollout(site, site.new)
-    if part not in FELT and LATER in words:
+    part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
+    danger, words, why = _rollout(edit, edit.resource)
+    if part not in SAME_ON_ALL and LATER in words:
         danger, words = Danger.HARMLESS, LATER
-    yield Verdict(danger, f"{part} of the nodes changes; {words}", why)
-    yield from node_security(site, ("LaunchTemplateData",))
-    yield from node_capacity(site, ("LaunchTemplateData",))
+    yield Effect(danger, f"{part} of the nodes changes; {words}", why)
+    yield from _security(edit, "LaunchTemplateData")
+    yield from _capacity(edit, "LaunchTemplateData")
 
 
-@changed(INSTANCE)
-def instance_changed(site: Site) -> Iterator[Verdict]:
+@when_changed(INSTANCE)
+def instance_changed(edit: Edit) -> Iterator[Effect]:
     """Judge an instance of its own, such as a login node."""
-    if site.path[0].startswith("@"):
-        return
-    yield from node_security(site, ())
-    says = {
-        "InstanceType": "is stopped and started as another type",
-        "EbsOptimized": "is stopped and started",
-        "UserData": "is stopped and started; its script runs only at the first boot",
-    }
-    if site.path[0] in says:
-        yield Verdict(
-            Danger.INTERRUPTS,
-            f"{site.name} {says[site.path[0]]}",
-            STOPPED,
-        )
-    if site.path[0] == "SecurityGroupIds":
-        yield Verdict(
-            Danger.CANNOT_TELL,
-            f"{site.name} is in other security groups: what reaches it is what they let pass",
-            "updated in place",
-        )
-    if site.path[0] == "SourceDestCheck" and known_text(site.now) == "false":
-        yield Verdict(
-            Danger.LOOSENS_SECURITY, f"{site.name} may pass on traffic of others", VERSIONS
-        )
-    if site.path[0] == "IamInstanceProfile":
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            f"{site.name} has the rights of another role",
-            "updated in place",
-        )
+    yield from _security(edit)
+    if edit.path[0] == "SecurityGroupIds":
+        says = f"{edit.name} is in other security groups: what reaches it is what they let pass"
+        yield Effect(Danger.CANNOT_TELL, says, "updated in place")
 
 
-def node_security(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
+def _security(edit: Edit, *above: str) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
-    options = (*above, "MetadataOptions")
-    if site.touches(*options):
-        was, now = (known_text(v) for v in site.both(*options, "HttpTokens"))
-        if was == "required" and now != "required":
-            yield Verdict(
-                Danger.LOOSENS_SECURITY,
-                "credentials of the node's role can be read without a session token (IMDSv1)",
-                METADATA_SERVICE,
-                "keep HttpTokens: required",
-            )
-        hops = [count(v) or 1 for v in site.both(*options, "HttpPutResponseHopLimit")]
-        if hops[1] > hops[0]:
-            yield Verdict(
-                Danger.LOOSENS_SECURITY,
-                f"the node's credentials are reached over {hops[1]} hops instead of {hops[0]}: "
-                "also from containers",
-                METADATA_SERVICE,
-            )
-    if site.touches(*above, "BlockDeviceMappings"):
-        before, after = (_volumes(v) for v in site.both(*above, "BlockDeviceMappings"))
-        plain = [name for name in after if after[name] and not before.get(name, False)]
-        if plain:
-            yield Verdict(
-                Danger.LOOSENS_SECURITY,
-                f"volume {', '.join(plain)} is not encrypted",
-                "Encrypted is not true in the block device mapping",
-            )
-    if site.touches(*above, "NetworkInterfaces"):
-        was_public, public = (_public(v) for v in site.both(*above, "NetworkInterfaces"))
-        if public and not was_public:
-            yield Verdict(
-                Danger.LOOSENS_SECURITY,
-                "nodes have a public address",
-                "AssociatePublicIpAddress is true",
-            )
-    if site.touches(*above, "KeyName") and site.both(*above, "KeyName")[1] is not None:
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            f"whoever has the key {quoted(site.both(*above, 'KeyName')[1])} can log in by SSH",
-            "KeyName",
-            "log in by Systems Manager",
+    if edit.touches(*above, "BlockDeviceMappings"):
+        before, after = (_not_encrypted(v) for v in edit.both(*above, "BlockDeviceMappings"))
+        if plain := sorted(after - before):
+            why = "Encrypted is not true in the block device mapping"
+            says = f"volume {', '.join(plain)} is not encrypted"
+            yield Effect(Danger.LOOSENS_SECURITY, says, why)
+    if edit.touches(*above, "NetworkInterfaces"):
+        had, has = (
+            any(true(entry.get("AssociatePublicIpAddress")) for entry in entries(value))
+            for value in edit.both(*above, "NetworkInterfaces")
         )
-    if site.touches(*above, "IamInstanceProfile") and above:
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            "nodes have the rights of another role",
-            "IamInstanceProfile is another one",
-        )
+        if has and not had:
+            why = "AssociatePublicIpAddress is true"
+            yield Effect(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
+    if edit.touches(*above, "KeyName") and (name := edit.both(*above, "KeyName")[1]) is not None:
+        says = f"whoever has the key {quoted(name)} can log in by SSH"
+        yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
 
 
-def _volumes(mappings: Any) -> dict[str, bool]:
-    """Return whether each volume is plain, by device."""
+def _not_encrypted(mappings: Any) -> set[str]:
+    """Return the devices whose volumes are not encrypted."""
     return {
-        quoted(m.get("DeviceName")): not true(at(m, ("Ebs", "Encrypted")))
-        for m in entries(mappings)
-        if isinstance(m.get("Ebs"), Mapping)
+        quoted(mapping.get("DeviceName"))
+        for mapping in entries(mappings)
+        if isinstance(mapping.get("Ebs"), Mapping) and not true(at(mapping, ("Ebs", "Encrypted")))
     }
 
 
-def _public(interfaces: Any) -> bool:
-    return any(true(entry.get("AssociatePublicIpAddress")) for entry in entries(interfaces))
-
-
-def node_capacity(site: Site, above: tuple[str, ...]) -> Iterator[Verdict]:
+def _capacity(edit: Edit, *above: str) -> Iterator[Effect]:
     """Yield what makes a node slower or harder to get."""
-    if site.touches(*above, "InstanceType"):
-        was, now = (known_text(v) for v in site.both(*above, "InstanceType"))
+    if edit.touches(*above, "InstanceType"):
+        was, now = (known_text(v) for v in edit.both(*above, "InstanceType"))
         if was is not None and now is not None and _smaller(was, now):
-            yield Verdict(
-                Danger.REDUCES_CAPACITY,
-                f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})",
-                "instance catalogue, 2026-11-23",
-            )
-    if site.touches(*above, "NetworkInterfaces"):
-        had, has = (_fabric(v) for v in site.both(*above, "NetworkInterfaces"))
+            says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
+            yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
+    if edit.touches(*above, "NetworkInterfaces"):
+        had, has = (_efa_devices(v) for v in edit.both(*above, "NetworkInterfaces"))
         if has < had:
-            yield Verdict(
-                Danger.REDUCES_CAPACITY,
-                f"a node has {has} EFA devices instead of {had}",
-                "NetworkInterfaces of InterfaceType efa or efa-only",
-            )
-    for part, lost in (
-        ("Placement", "nodes are no longer placed close to each other"),
-        ("CapacityReservationSpecification", "nodes no longer take the reserved places"),
-    ):
-        if site.touches(*above, part):
-            before, after = site.both(*above, part)
-            if before is not None and after is None:
-                yield Verdict(Danger.REDUCES_CAPACITY, lost, f"{part} is gone")
+            says = f"a node has {has} EFA devices instead of {had}"
+            why = "NetworkInterfaces of InterfaceType efa or efa-only"
+            yield Effect(Danger.REDUCES_CAPACITY, says, why)
+    yield from _placement_group(edit, *above, "Placement", "GroupName")
+
+
+def _placement_group(edit: Edit, *path: str) -> Iterator[Effect]:
+    """Yield that nodes name a placement group that nothing makes."""
+    name = known_text(edit.both(*path)[1])
+    if not edit.touches(*path) or not edit.differs(*path) or name is None:
+        return
+    made = {
+        known_text(group.properties.get("GroupName"))
+        for group in edit.pair.new.of("AWS::EC2::PlacementGroup")
+    }
+    if name not in made:
+        says = f"no given template makes the placement group {name}: where there is none, no node "
+        why = "EC2 launches nothing into a group that is not there (EC2 RunInstances, placement)"
+        yield Effect(Danger.FAILS, f"{says}is launched", why, "refer to the group by Ref")
 
 
 def _figures(instance_type: str) -> tuple[int, int, float]:
-    """Return accelerators, their memory and Gbps of a node, nothing where they are not known."""
+    """Return accelerators, their memory and Gbps of a node, zeros where they are not known."""
     try:
         found = find(instance_type)
     except UnknownInstanceTypeError:
         return 0, 0, 0
-    accelerator = found.accelerator
-    memory = accelerator.memory_mib or 0
-    return accelerator.count or 0, memory * (accelerator.count or 0), found.network_cards.gbps
+    accelerators = found.accelerator.count or 0
+    memory = (found.accelerator.memory_mib or 0) * accelerators
+    return accelerators, memory, found.network_cards.gbps
 
 
 def _smaller(was: str, now: str) -> bool:
-    """Whether a node of another type has less of anything that a job is cut to."""
-    pairs = list(zip(_figures(was), _figures(now), strict=True))
-    if not any(after for _, after in pairs):
-        return pairs[0][0] > 0
-    return any(after < before for before, after in pairs if after)
+    """Whether a node of another type has less of anything that a job is made for."""
+    before, after = _figures(was), _figures(now)
+    if not any(after):
+        return before[0] > 0
+    return any(new < old for old, new in zip(before, after, strict=True) if new)
 
 
 def _inside(instance_type: str) -> str:
@@ -244,27 +174,17 @@ def _inside(instance_type: str) -> str:
     return f"{count} {name}{each}, {gbps:,.0f} Gbps"
 
 
-def _fabric(interfaces: Any) -> int:
-    return sum(known_text(e.get("InterfaceType")) in EFA for e in entries(interfaces))
+def _efa_devices(interfaces: Any) -> int:
+    return sum(
+        known_text(e.get("InterfaceType")) in ("efa", "efa-only") for e in entries(interfaces)
+    )
 
 
-@changed(GROUP, NODE_GROUP)
-def launched_with(site: Site) -> Iterator[Verdict]:
+@when_changed(GROUP, NODE_GROUP)
+def launched_with(edit: Edit) -> Iterator[Effect]:
     """Judge a group that takes another launch template or image."""
     parts = ("LaunchTemplate", "MixedInstancesPolicy", "CustomLaunchTemplate", "AmiId")
-    if site.path[0] in parts:
-        raw = site.update.raw(site.update.after, site.new_key).get("UpdatePolicy")
-        rolling = isinstance(raw, Mapping) and "AutoScalingRollingUpdate" in raw
-        whole = true(at(raw, ("AutoScalingReplacingUpdate", "WillReplace")))
-        yield Verdict(
-            Danger.REPLACES if whole else Danger.INTERRUPTS,
-            f"{site.name} launches nodes otherwise: "
-            + (
-                "all of them are replaced"
-                if whole
-                else "its nodes are replaced in batches"
-                if rolling
-                else f"{LATER}; running ones must be replaced for it"
-            ),
-            UPDATE_POLICY if rolling or whole else VERSIONS,
-        )
+    if edit.path[0] in parts:
+        later = f"{LATER}; running ones must be replaced for it"
+        found = _replaced_by_policy(edit, edit.resource) or (Danger.INTERRUPTS, later, VERSIONS)
+        yield Effect(found[0], f"{edit.name} launches nodes in another way: {found[1]}", found[2])

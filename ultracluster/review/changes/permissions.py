@@ -3,15 +3,23 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ultracluster.model.policies import ATTACHED, IDENTITIES, MANAGED, Statement, statements_of
 from ultracluster.review.access.grants import Cover, Grant, claim, grants
-from ultracluster.review.access.naming import OF_SERVICES, Names
-from ultracluster.review.access.policies import ATTACHED, IDENTITIES, Kind, Stated, of
+from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.routes import lost
+from ultracluster.review.changes.rules import (
+    ANY,
+    Edit,
+    Effect,
+    when_added,
+    when_changed,
+    when_removed,
+)
 from ultracluster.review.changes.sources import BOUNDARY, IAM, PROFILE, SESSION
-from ultracluster.review.changes.update import Side
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed, coming, going
-from ultracluster.review.changes.words import count, named, quoted
+from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.values import count, lost
+from ultracluster.review.changes.wording import named, quoted
+from ultracluster.review.naming import Names
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedResource
 
@@ -19,278 +27,206 @@ MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
 
 
-@changed(ANY)
-def policy_changed(site: Site) -> Iterator[Verdict]:
-    """Judge a policy, wherever it is, by what it allows before and after."""
-    if site.path[0].startswith("@") or site.old is None or site.new is None:
-        return
-    old, new = _at(site, site.old), _at(site, site.new)
-    if not old and not new:
-        return
-    yield from _compared(site, old, new)
-
-
-def _at(site: Site, resource: ResolvedResource) -> list[Stated]:
+def _at(edit: Edit, resource: ResolvedResource) -> list[Statement]:
     """Return the statements of a resource that stand at, above or below the change."""
-    here = ".".join(site.path)
-    return [
-        stated
-        for stated in of(resource)
-        if stated.property.startswith((f"{here}.", f"{here}[")) or _below(stated.property, here)
-    ]
+    here = ".".join(edit.path)
+
+    def touched(path: str) -> bool:
+        policy = path.rsplit(".Statement[", maxsplit=1)[0]
+        inside = here.startswith((f"{policy}.Statement", f"{policy}.Version"))
+        return inside or path.startswith((f"{here}.", f"{here}["))
+
+    return [each for each in statements_of(resource) if touched(each.path)]
 
 
-def _below(prefix: str, here: str) -> bool:
-    document = prefix.rsplit(".Statement[", maxsplit=1)[0]
-    return here.startswith((f"{document}.Statement", f"{document}.Version"))
+def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) -> Iterator[Effect]:
+    """Judge what is allowed and denied more, and less."""
+    every = [*old, *new]
+    kind = next((each.kind for each in every), "identity")
+    gained = _uncovered(edit, edit.pair.old, new, old)
+    gone = _uncovered(edit, edit.pair.new, old, new)
+    wider = _of("Allow", gained) + _of("Deny", gone)
+    narrower = _of("Allow", gone) + _of("Deny", gained)
+    who = _who(edit, every)
+    if wider:
+        words = _words(edit, wider)
+        says = {
+            "trust": f"{who} can be assumed in a new way: {words}",
+            "resource": f"{who} gives access to more: {words}",
+            "identity": f"{who} may do more: {words}",
+        }[kind]
+        if edit.old is None and kind == "trust":
+            says = f"{who} is new and can be assumed: {words}"
+        advice = "name the actions, the resources and the conditions that are needed"
+        yield Effect(Danger.LOOSENS_SECURITY, says, IAM, advice)
+    if narrower:
+        words = _words(edit, narrower)
+        says = {
+            "trust": f"{who} can no longer be assumed as before: {words}",
+            "resource": f"{who} gives access to less, and what needs it is refused: {words}",
+            "identity": f"{who} may do less, and what still needs it is refused: {words}",
+        }[kind]
+        advice = "see who uses it first (IAM last accessed information)"
+        yield Effect(Danger.INTERRUPTS, says, IAM, advice)
 
 
-def _compared(
-    site: Site, old: Sequence[Stated], new: Sequence[Stated], *, coming_or_going: bool = False
-) -> Iterator[Verdict]:
-    kinds = {stated.kind for stated in [*old, *new]}
-    gained = _uncovered(site, site.moment.old, new, old)
-    gone = _uncovered(site, site.moment.new, old, new)
-    who = _who(site, [*old, *new])
-    found = list(_said(site, who, kinds, gained, gone))
-    yield from found
-    if not found and not coming_or_going:
-        yield Verdict(Danger.HARMLESS, _same(who, kinds), IAM)
+def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
+    return [grant for grant in some if grant.effect == effect]
 
 
 def _uncovered(
-    site: Site, side: Side, some: Sequence[Stated], there: Sequence[Stated]
+    edit: Edit, variant: VariantIndex, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
-    """Return what statements say and a side does not: of whoever has them, in any policy."""
-    owners = _owners(site) if any(stated.kind == "identity" for stated in some) else []
-    covers = [
-        Cover(claim(stated.body) for stated in side.identity_statements.get(owner, ()))
-        for owner in owners
-    ] or [Cover(claim(stated.body) for stated in there)]
-    every = (grant for stated in some for grant in grants(stated.body))
+    """Return what statements say and a variant does not: of whoever has them, in any policy."""
+    owners = _owners(edit) if any(each.kind == "identity" for each in some) else []
+    owned: list[Sequence[Statement]] = [variant.identity_statements.get(o, ()) for o in owners]
+    covers = [Cover(claim(each.body) for each in mine) for mine in owned or [there]]
     # What one of several owners lacks is no news to the others, and news to it.
-    return [grant for grant in every if any(grant not in cover for cover in covers)]
+    return [
+        grant
+        for each in some
+        for grant in grants(each.body)
+        if any(grant not in cover for cover in covers)
+    ]
 
 
-def _owners(site: Site) -> list[Key]:
-    key = site.new_key or site.old_key
-    assert key is not None  # noqa: S101  (a site is somewhere)
-    if site.type in IDENTITIES:
+def _owners(edit: Edit) -> list[Key]:
+    """Return who has the policies of a resource, before or after."""
+    key = edit.resource.place.key
+    if edit.type in IDENTITIES:
         return [key]
-    return list(
-        dict.fromkeys(
-            owner
-            for side in (site.moment.old, site.moment.new)
-            for stated in _all(side, key)
-            for owner in stated.owners
-        )
-    )
+    variants = (edit.pair.old, edit.pair.new)
+    found = [s for variant in variants for s in variant.model.statements if s.place.key == key]
+    return list(dict.fromkeys(owner for statement in found for owner in statement.owners))
 
 
-def _all(side: Side, key: tuple[str, str]) -> Iterable[Stated]:
-    return (
-        stated
-        for owned in side.identity_statements.values()
-        for stated in owned
-        if (stated.place.stack, stated.place.logical_id) == key
-    )
-
-
-def _who(site: Site, statements: Sequence[Stated]) -> str:
+def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     """Return whose rights a policy is about, or what it is the policy of."""
-    kinds = {stated.kind for stated in statements}
-    owners: Sequence[Key] = ()
+    kinds = {statement.kind for statement in statements}
+    owners: list[Key] = []
     if kinds == {"identity"}:
-        owners = _owners(site)
+        owners = _owners(edit)
     elif kinds == {"resource"}:
-        owners = list(dict.fromkeys(o for stated in statements for o in stated.owners))
-    found = [
-        side.resources.get((owner[0], owner[1]))
-        for owner in owners
-        if isinstance(owner, tuple)
-        for side in (site.moment.new, site.moment.old)
-    ]
+        owners = list(dict.fromkeys(o for statement in statements for o in statement.owners))
+    variants = (edit.pair.new, edit.pair.old)
+    found = [variant.model.at(owner) for owner in owners for variant in variants]
     names = dict.fromkeys(named(resource) for resource in found if resource)
-    return " and ".join(list(names)[:MOST_NAMED]) or site.name
+    return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
-def _same(who: str, kinds: set[Kind]) -> str:
-    if kinds == {"identity"}:
-        return f"{who} may do the same as before"
-    verb = "be taken by" if kinds == {"trust"} else "be used by"
-    return f"{who} may {verb} the same as before"
+def _names(edit: Edit) -> Names:
+    return Names([*edit.pair.old.resolved.resources, *edit.pair.new.resolved.resources])
 
 
-def _said(
-    site: Site,
-    who: str,
-    kinds: set[Kind],
-    gained: Sequence[Grant],
-    gone: Sequence[Grant],
-) -> Iterator[Verdict]:
-    wider = [*(g for g in gained if g.effect == "Allow"), *(g for g in gone if g.effect == "Deny")]
-    narrower = [
-        *(g for g in gone if g.effect == "Allow"),
-        *(g for g in gained if g.effect == "Deny"),
-    ]
-    if wider:
-        words = _words(site, wider)
-        sentence = {
-            "trust": f"{who} may be taken in a way that it could not: {words}",
-            "resource": f"more may be done with {who}: {words}",
-        }.get(next(iter(kinds)), f"{who} may do more: {words}")
-        if site.old is None and kinds == {"trust"}:
-            sentence = f"{who} is new, and may be taken: {words}"
-        yield Verdict(
-            Danger.LOOSENS_SECURITY,
-            sentence,
-            IAM,
-            "name the actions, the resources and the conditions that are needed",
-        )
-    if narrower:
-        words = _words(site, narrower)
-        yield Verdict(
-            Danger.INTERRUPTS,
-            {
-                "trust": f"{who} can no longer be taken as before: {words}",
-                "resource": f"less may be done with {who}, and what needs it is refused: {words}",
-            }.get(
-                next(iter(kinds)), f"{who} may do less, and what still needs it is refused: {words}"
-            ),
-            IAM,
-            "see who uses it first (IAM last accessed information)",
-        )
-
-
-def _words(site: Site, some: Sequence[Grant]) -> str:
-    names = Names([*site.moment.old.variant.resources, *site.moment.new.variant.resources])
-    grouped: dict[tuple[str, str, bool], list[str]] = {}
+def _words(edit: Edit, some: Sequence[Grant]) -> str:
+    names = _names(edit)
+    grouped: dict[tuple[str, str, bool], dict[str, None]] = {}
     for grant in some:
         key = (grant.resource, grant.principal, bool(grant.conditions))
-        grouped.setdefault(key, []).append(grant.written or grant.action)
+        grouped.setdefault(key, {})[_action(grant.written or grant.action)] = None
+    trust = all(grant.action.startswith("sts:") and grant.resource == "*" for grant in some)
     parts = []
-    for (resource, principal, conditional), actions in list(grouped.items())[:MOST_NAMED]:
-        listed = ", ".join(_action(name) for name in sorted(set(actions))[:MOST_NAMED])
-        more = len(set(actions)) - MOST_NAMED
-        words = listed + (f" and {more} more" if more > 0 else "")
-        if not _trust(some):
-            words += f" on {_place(names, resource)}"
-        if principal:
-            words += f" by {_principal(names, principal)}"
+    for (resource, by, conditional), actions in grouped.items():
+        words = _some(sorted(actions), ", ", " and ")
+        words += "" if trust else f" on {_place(names, resource)}"
+        words += f" by {_principal(names, by)}" if by else ""
         parts.append(words + (" under a condition" if conditional else ""))
-    left = len(grouped) - MOST_NAMED
-    return "; ".join(parts) + (f"; and {left} more" if left > 0 else "")
+    return _some(parts, "; ", "; and ")
+
+
+def _some(words: Sequence[str], joint: str, last: str) -> str:
+    """Return the first of some words, and how many there are more."""
+    more = len(words) - MOST_NAMED
+    return joint.join(words[:MOST_NAMED]) + (f"{last}{more} more" if more > 0 else "")
 
 
 def _action(name: str) -> str:
     if name in ("*", "*:*"):
         return "every action"
-    return f"everything but {', '.join(name[1:].split('|'))}" if name.startswith("!") else name
+    return f"everything except {', '.join(name[1:].split('|'))}" if name.startswith("!") else name
 
 
-def _trust(some: Sequence[Grant]) -> bool:
-    return all(grant.action.startswith("sts:") and grant.resource == "*" for grant in some)
+def _place(names: Names, marked: str) -> str:
+    if marked.startswith("!"):
+        return f"everything except {', '.join(map(names.readable, marked[1:].split('|')))}"
+    return "any resource" if marked == "*" else names.readable(marked)
 
 
-def _place(names: Names, token: str) -> str:
-    if token == "*":  # noqa: S105  (a pattern of resources)
-        return "everything"
-    if token.startswith("!"):
-        return f"everything but {', '.join(names.readable(part) for part in token[1:].split('|'))}"
-    return names.readable(token)
+def _principal(names: Names, marked: str) -> str:
+    if marked.startswith("!"):
+        return f"anybody except {', '.join(_principal(names, p) for p in marked[1:].split('|'))}"
+    kind, _, value = marked.partition(":")
+    return principal(kind, names.readable(value))
 
 
-def _principal(names: Names, principal: str) -> str:
-    if principal.startswith("!"):
-        excluded = ", ".join(_principal(names, part) for part in principal[1:].split("|"))
-        return f"anybody but {excluded}"
-    kind, _, value = principal.partition(":")
-    if kind == "Service":
-        return OF_SERVICES.get(value, value)
-    if value == "*":
-        return "anybody"
-    return names.readable(value)
+@when_changed(ANY)
+def policy_changed(edit: Edit) -> Iterator[Effect]:
+    """Judge a policy, wherever it is, by what it allows before and after."""
+    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+        return
+    old, new = _at(edit, edit.old), _at(edit, edit.new)
+    if not old and not new:
+        return
+    found = list(_compared(edit, old, new))
+    same = "what the policy allows stays the same"
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@coming(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_added(site: Site) -> Iterator[Verdict]:
-    """Judge a policy that is new."""
-    assert site.new is not None  # noqa: S101  (it is there)
-    found = list(_compared(site, [], list(of(site.new)), coming_or_going=True))
-    yield from found
-    if not found:
-        yield Verdict(Danger.HARMLESS, "everything that it allows was allowed before", IAM)
+@when_added(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
+def policy_added(edit: Edit) -> Iterator[Effect]:
+    found = list(_compared(edit, [], list(statements_of(edit.resource))))
+    same = "everything that it allows was allowed before"
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@coming("AWS::IAM::Role")
-def role_added(site: Site) -> Iterator[Verdict]:
-    """Judge a role that is new."""
-    assert site.new is not None  # noqa: S101  (it is there)
-    yield from _compared(site, [], list(of(site.new)), coming_or_going=True)
+@when_added("AWS::IAM::Role")
+def role_added(edit: Edit) -> Iterator[Effect]:
+    yield from _compared(edit, [], list(statements_of(edit.resource)))
 
 
-@going(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_removed(site: Site) -> Iterator[Verdict]:
-    """Judge a policy that goes."""
-    assert site.old is not None  # noqa: S101  (it was there)
-    found = list(_compared(site, list(of(site.old)), [], coming_or_going=True))
-    yield from found
-    if not found:
-        yield Verdict(Danger.HARMLESS, "everything that it allows is allowed elsewhere", IAM)
+@when_removed(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
+def policy_removed(edit: Edit) -> Iterator[Effect]:
+    found = list(_compared(edit, list(statements_of(edit.resource)), []))
+    same = "everything that it allows is allowed elsewhere"
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@changed(*IDENTITIES, *ATTACHED)
-def attachments(site: Site) -> Iterator[Verdict]:
+@when_changed(*IDENTITIES, *ATTACHED)
+def attachments(edit: Edit) -> Iterator[Effect]:
     """Judge which policies somebody has, and within which limits."""
-    top = site.path[0]
-    if top in ("ManagedPolicyArns", "Roles", "Users", "Groups"):
-        come, gone = lost(site.now, site.was), lost(site.was, site.now)
-        names = Names([*site.moment.old.variant.resources, *site.moment.new.variant.resources])
-        if come:
-            yield Verdict(
-                Danger.LOOSENS_SECURITY,
-                f"{', '.join(map(names.text, come))} {_joins(top)} {site.name}",
-                IAM,
-            )
-        if gone:
-            yield Verdict(
-                Danger.INTERRUPTS,
-                f"{', '.join(map(names.text, gone))} {_leaves(top)} {site.name}",
-                IAM,
-            )
+    top = edit.path[0]
+    if top in (MANAGED, "Roles", "Users", "Groups"):
+        attached, detached = "is attached to", "is detached from"
+        if top != MANAGED:
+            attached, detached = "gets", "loses"
+        for danger, verb, values in (
+            (Danger.LOOSENS_SECURITY, attached, lost(edit.now, edit.was)),
+            (Danger.INTERRUPTS, detached, lost(edit.was, edit.now)),
+        ):
+            if values:
+                whom = ", ".join(map(_names(edit).text, values))
+                yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)
     if top == "PermissionsBoundary":
-        gone_at_all = site.now is None
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if gone_at_all else Danger.CANNOT_TELL,
-            f"the permissions boundary of {site.name} "
-            f"{'is gone' if gone_at_all else f'becomes {quoted(site.now)}'}",
-            BOUNDARY,
-        )
+        gone = edit.now is None
+        danger = Danger.LOOSENS_SECURITY if gone else Danger.CANNOT_TELL
+        becomes = "is removed" if gone else f"becomes {quoted(edit.now)}"
+        yield Effect(danger, f"the permissions boundary of {edit.name} {becomes}", BOUNDARY)
     if top == "MaxSessionDuration":
-        was, now = (count(v) or 3600 for v in (site.was, site.now))
-        yield Verdict(
-            Danger.LOOSENS_SECURITY if now > was else Danger.INTERRUPTS,
-            f"a session of {site.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}",
-            SESSION,
+        was, now = (count(v) or 3600 for v in (edit.was, edit.now))
+        danger = Danger.LOOSENS_SECURITY if now > was else Danger.INTERRUPTS
+        says = (
+            f"a session of {edit.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}"
         )
+        yield Effect(danger, says, SESSION)
 
 
-def _joins(top: str) -> str:
-    return "is added to" if top == "ManagedPolicyArns" else "is given"
-
-
-def _leaves(top: str) -> str:
-    return "is taken from" if top == "ManagedPolicyArns" else "no longer has"
-
-
-@changed("AWS::IAM::InstanceProfile")
-def profile(site: Site) -> Iterator[Verdict]:
+@when_changed("AWS::IAM::InstanceProfile")
+def profile(edit: Edit) -> Iterator[Effect]:
     """Judge which role nodes have."""
-    if site.path == ("Roles",):
-        for danger in (Danger.INTERRUPTS, Danger.LOOSENS_SECURITY):
-            yield Verdict(
-                danger,
-                f"nodes with {site.name} have the rights of {quoted(site.now)} instead of "
-                f"{quoted(site.was)}",
-                PROFILE,
-            )
+    if edit.path == ("Roles",):
+        says = (
+            f"nodes with {edit.name} have the rights of {quoted(edit.now)} instead of "
+            f"{quoted(edit.was)}"
+        )
+        yield Effect(Danger.INTERRUPTS, says, PROFILE)
+        yield Effect(Danger.LOOSENS_SECURITY, says, PROFILE)

@@ -1,95 +1,63 @@
-"""Changes that CloudFormation makes by a new resource."""
+"""Changes that CloudFormation makes by a new resource, and what follows from them elsewhere."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.registry.schemas import Schema
-from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.capacity import RESERVATION, second_reservation
+from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.difference import Path, dotted
+from ultracluster.review.changes.nodes import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
+from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.sources import (
     CUSTOM_NAME,
     EXPORTS,
     ORDER,
-    PLACEMENT,
     PURPOSE,
     REFERENCE,
     REGISTRY,
 )
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed, differs
-from ultracluster.review.changes.words import known_text, named
+from ultracluster.review.changes.update import Update, VariantPair
+from ultracluster.review.changes.values import Key, at, differs, known_text, linked, true
+from ultracluster.review.resource_types import resource_type
 
-CONNECTIONS: Final = frozenset(
-    {
-        "AWS::EC2::NetworkAclEntry",
-        "AWS::EC2::Route",
-        "AWS::EC2::SecurityGroupEgress",
-        "AWS::EC2::SecurityGroupIngress",
-    }
+Consequence = tuple[Edit, Difference, Difference, list[Effect]]
+"""A edit that follows, its place, what it follows from, and what it does."""
+WORTH_A_LINE: Final = (
+    Danger.LOSES_DATA,
+    Danger.REPLACES,
+    Danger.FAILS,
+    Danger.INTERRUPTS,
+    Danger.REDUCES_CAPACITY,
 )
-"""Types that are nothing but what they let pass or say: made anew with the same content, nobody
-notices. They are judged by what they let pass before and after."""
-
-IN_PLACE: Final[Mapping[str, frozenset[str]]] = {
-    # Conditional in the registry; each is an update in place but for the case in our own rules.
-    "AWS::AutoScaling::AutoScalingGroup": frozenset(
-        {"LaunchConfigurationName", "VPCZoneIdentifier", "LaunchTemplate", "MixedInstancesPolicy"}
-    ),
-    "AWS::EC2::Instance": frozenset(
-        {"InstanceType", "SecurityGroupIds", "UserData", "EbsOptimized"}
-    ),
-    "AWS::RDS::DBInstance": frozenset(
-        {
-            "AutoMinorVersionUpgrade",
-            "BackupRetentionPeriod",
-            "MultiAZ",
-            "PreferredMaintenanceWindow",
-        }
-    ),
-}
-
-REFUSED_TWINS: Final[Mapping[str, str]] = {
-    "AWS::EC2::Subnet": "two subnets of a VPC cannot have the same addresses",
-    "AWS::EC2::SubnetRouteTableAssociation": "a subnet has one route table",
-    "AWS::EC2::Route": "a route table has one route to a destination",
-    "AWS::EC2::VPCGatewayAttachment": "a VPC has one internet gateway",
-    "AWS::FSx::DataRepositoryAssociation": "links of a file system cannot overlap",
-    "AWS::S3::BucketPolicy": "a bucket has one policy",
-}
-"""Types of which no second one can stand beside the first, and why. CloudFormation makes the new
-one before it deletes the old one."""
+"""What of a consequence is said; what it costs more stands where it comes from."""
 
 
-ENDS: Final[Mapping[str, tuple[str, str]]] = {
-    "AWS::AutoScaling::AutoScalingGroup": ("its nodes end, with the jobs on them", PURPOSE),
-    "AWS::Batch::ComputeEnvironment": ("its instances end, with the jobs on them", PURPOSE),
-    "AWS::EC2::Instance": ("the old one ends, with its root volume", PURPOSE),
-    "AWS::EKS::Cluster": ("everything that runs in it ends", PURPOSE),
-    "AWS::EKS::Nodegroup": ("its nodes end, with what runs on them", PURPOSE),
-    "AWS::EC2::NatGateway": ("connections through the old one break", PURPOSE),
-    "AWS::EC2::PlacementGroup": (
-        "nodes of both groups are not close together; the old one cannot go while nodes are in it",
-        PLACEMENT,
-    ),
-    "AWS::EC2::Subnet": ("what runs in the old one has to go first", PURPOSE),
-    "AWS::EC2::VPC": ("everything in the old one has to go first", PURPOSE),
-    "AWS::PCS::Cluster": ("its queues and the accounts of its jobs go with it", PURPOSE),
-    "AWS::PCS::ComputeNodeGroup": ("its nodes end, with the jobs on them", PURPOSE),
-    "AWS::SageMaker::Cluster": ("its nodes end, with what runs on them", PURPOSE),
-}
-"""What ends with the old one of a type."""
+@when_changed(ANY)
+def create_only(edit: Edit) -> Iterator[Effect]:
+    """Judge a property that is part of what a resource is made as."""
+    schema, known = edit.schema, resource_type(edit.type)
+    if schema is None or edit.old is None or edit.new is None or edit.path[0].startswith("@"):
+        return
+    if known.passes_traffic:
+        return
+    if always := _differing(edit, schema.create_only):
+        yield from _replacement(edit, _source(schema, always), always)
+        return
+    sometimes = _differing(edit, schema.conditional_create_only)
+    if sometimes and sometimes[0] not in known.updated_in_place:
+        because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
+        yield from _replacement(edit, because, sometimes, "may")
 
 
-def pointer(site: Site, pointers: tuple[Path, ...]) -> Path | None:
-    """Return the first of some pointers at which the values differ because of this change."""
-    for path in pointers:
-        depth = min(len(path), len(site.path))
-        if path[:depth] == site.path[:depth] and differs(*site.both(*path)):
-            return path
-    return None
+def _differing(edit: Edit, pointers: tuple[Path, ...]) -> Path | None:
+    """Return the first of some paths at which the values differ because of this change."""
+    return next((p for p in pointers if edit.touches(*p) and edit.differs(*p)), None)
 
 
-def source(schema: Schema, path: Path) -> str:
+def _source(schema: Schema, path: Path) -> str:
     """Return who says that a property is create-only."""
     name = dotted(path)
     if path in schema.documented:
@@ -97,113 +65,126 @@ def source(schema: Schema, path: Path) -> str:
     return f"{name} is create-only ({REGISTRY})"
 
 
-@changed(ANY)
-def create_only(site: Site) -> Iterator[Verdict]:
-    """Judge a property that is part of what a resource is made as."""
-    schema = site.schema
-    if schema is None or site.old is None or site.new is None or site.path[0].startswith("@"):
-        return
-    if site.type in CONNECTIONS:
-        return
-    always = pointer(site, schema.create_only)
-    if always:
-        yield from of(site, source(schema, always), always)
-        return
-    sometimes = pointer(site, schema.conditional_create_only)
-    if sometimes and sometimes[0] not in IN_PLACE.get(site.type, ()):
-        because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
-        yield from of(site, because, sometimes, "may")
-
-
-def of(site: Site, because: str, path: Path, will: str = "will") -> Iterator[Verdict]:
+def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> Iterator[Effect]:
     """Yield everything about a replacement; `may` where it is not sure."""
-    yield from replaced(site, because, will)
-    if site.type in ENDS:
-        yield Verdict(Danger.INTERRUPTS, *ENDS[site.type])
-    yield from named_by_hand(site, path)
-    yield from exported(site)
-    yield from twin(site)
+    yield from replaced(edit, because, will)
+    yield from what_ends(edit)
+    yield from _named_by_hand(edit, path)
+    yield from exported(edit)
+    yield from twin(edit)
 
 
-def named_by_hand(site: Site, path: Path) -> Iterator[Verdict]:
+def what_ends(edit: Edit) -> Iterator[Effect]:
+    """Yield what stops with the old resource."""
+    if says := resource_type(edit.type).ends:
+        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
+
+
+def _named_by_hand(edit: Edit, path: Path) -> Iterator[Effect]:
     """A resource whose name is written cannot be made a second time."""
-    name = site.schema.custom_name if site.schema else None
-    if not name or (name,) == path:
-        return
-    was, now = site.both(name)
+    name = edit.schema.custom_name if edit.schema else None
+    was, now = edit.both(name) if name and (name,) != path else (None, None)
     if was is not None and not differs(was, now):
-        yield Verdict(
-            Danger.FAILS,
-            f"CloudFormation refuses: {site.name} is named {known_text(now) or 'by hand'}, and a "
-            "second one of that name cannot be made",
-            CUSTOM_NAME,
-            f"change {name} in the same deployment",
-        )
+        says = f"CloudFormation refuses: {edit.name} is named {known_text(now) or 'by hand'}, and a"
+        says += " second one of that name cannot be made"
+        advice = f"change {name} in the same deployment"
+        yield Effect(Danger.FAILS, says, CUSTOM_NAME, advice)
 
 
-def exported(site: Site) -> Iterator[Verdict]:
+def exported(edit: Edit) -> Iterator[Effect]:
     """An export that another stack imports cannot change its value."""
-    assert site.old_key is not None  # noqa: S101  (only what was there is replaced)
-    users = {
-        user.place.stack
-        for side in (site.moment.old,)
-        for user in side.users.get(site.old_key, ())
-        if user.place.stack != site.old_key[0]
-    }
-    if users:
-        others = ", ".join(sorted(users))
-        yield Verdict(
-            Danger.FAILS,
-            f"the deployment stops at the export that {others} imports: its value cannot change "
-            "while it is in use",
-            EXPORTS,
-            f"remove the use of it in {others} first, in a deployment of its own",
-        )
+    assert edit.old_key is not None  # noqa: S101  (only what was there is replaced)
+    users = edit.pair.old.users.get(edit.old_key, ())
+    if stacks := {user.place.stack for user in users} - {edit.old_key[0]}:
+        others = ", ".join(sorted(stacks))
+        verb = "imports" if len(stacks) == 1 else "import"
+        says = f"the deployment stops at the export that {others} {verb}: its value cannot change "
+        advice = f"remove the use of it in {others} first, in a deployment of its own"
+        yield Effect(Danger.FAILS, f"{says}while it is in use", EXPORTS, advice)
 
 
-def twin(site: Site) -> Iterator[Verdict]:
+def twin(edit: Edit) -> Iterator[Effect]:
     """Some things cannot stand beside what they replace."""
-    why = REFUSED_TWINS.get(site.type)
-    if why and not _moves(site):
-        yield Verdict(Danger.FAILS, f"the new one is refused: {why}", ORDER)
-    if site.type == "AWS::EC2::VPCEndpoint" and all(
-        known_text(value) == "true" for value in site.both("PrivateDnsEnabled")
-    ):
-        service = site.both("ServiceName")
-        elsewhere = site.follows and site.path[0] == "VpcId"
-        if not elsewhere and not differs(*service) and not differs(*site.both("VpcId")):
-            yield Verdict(
-                Danger.FAILS,
-                "the new endpoint is refused: its private DNS name is the old one's",
-                ORDER,
-                "set PrivateDnsEnabled to false in a deployment before",
-            )
+    known = resource_type(edit.type)
+    if known.alone and not _moves(edit, known.alone_by):
+        yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
+    if edit.type == "AWS::EC2::VPCEndpoint" and all(map(true, edit.both("PrivateDnsEnabled"))):
+        elsewhere = edit.follows and edit.path[0] == "VpcId"
+        if not elsewhere and not edit.differs("ServiceName") and not edit.differs("VpcId"):
+            says = "the new endpoint is refused: its private DNS name is the old one's"
+            advice = "set PrivateDnsEnabled to false in a deployment before"
+            yield Effect(Danger.FAILS, says, ORDER, advice)
 
 
-def _moves(site: Site) -> bool:
+def _moves(edit: Edit, names: tuple[str, ...]) -> bool:
     """Whether the new one is at another place than the old one."""
-    places = {
-        "AWS::EC2::Subnet": ("CidrBlock", "VpcId"),
-        "AWS::EC2::SubnetRouteTableAssociation": ("SubnetId",),
-        "AWS::EC2::Route": ("RouteTableId", "DestinationCidrBlock"),
-        "AWS::EC2::VPCGatewayAttachment": ("VpcId",),
-        "AWS::FSx::DataRepositoryAssociation": ("FileSystemId", "FileSystemPath"),
-        "AWS::S3::BucketPolicy": ("Bucket",),
-    }
-    names = places.get(site.type, ())
-    return (site.follows and site.path[0] in names) or any(differs(*site.both(n)) for n in names)
+    return (edit.follows and edit.path[0] in names) or any(edit.differs(name) for name in names)
 
 
-def twin_of_renamed(site: Site) -> Iterator[Verdict]:
-    """Yield what stands against a second one where a resource was renamed."""
-    name = site.schema.custom_name if site.schema else None
-    assert site.old is not None  # noqa: S101  (renamed from something)
-    if name:
-        was, now = site.both(name)
-        if was is not None and not differs(was, now):
-            yield Verdict(
-                Danger.FAILS,
-                f"the new one is refused: {named(site.old)} has the name {known_text(now)} already",
-                ORDER,
-            )
-    yield from twin(site)
+def consequences(
+    update: Update, pair: VariantPair, replaced: Mapping[Key, Difference]
+) -> Iterator[Consequence]:
+    """Yield everything that follows from replacements: whoever is made with the old one's id.
+
+    Args:
+        update: both sets of templates.
+        pair: one choice of open conditions.
+        replaced: new keys of what is replaced, each with the change that replaces it.
+    """
+    seen = set(replaced)
+    waiting = deque(replaced.items())
+    updated: set[tuple[Key, Path]] = set()
+    while waiting:
+        target, cause = waiting.popleft()
+        for user in pair.new.users.get(target, ()):
+            key = (user.place.stack, user.place.logical_id)
+            # What is new itself, or was renamed, is another one anyhow.
+            if key not in pair.old.resources or key == target:
+                continue
+            for path in _paths(user.properties, target):
+                edit = Edit(update, pair, key, key, path, follows=True)
+                place = Difference(*key, dotted(path))
+                pointer = _create_only(edit, path)
+                if pointer is not None and key not in seen:
+                    seen.add(key)
+                    waiting.append((key, place))
+                    if not resource_type(edit.type).passes_traffic:
+                        yield edit, place, cause, list(_follows(edit, pointer, cause))
+                elif pointer is None and (key, path) not in updated and key not in seen:
+                    updated.add((key, path))
+                    found = template_data(edit) if edit.type == TEMPLATE else ()
+                    if effects := [v for v in found if v.danger in WORTH_A_LINE]:
+                        yield edit, place, cause, effects
+
+
+def _paths(properties: Mapping[str, Any], target: Key) -> Iterator[Path]:
+    """Yield the paths of the values that refer to a resource; lists are one value."""
+    left: list[tuple[Path, Any]] = [((str(name),), value) for name, value in properties.items()]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, Mapping):
+            left.extend(((*path, str(name)), inner) for name, inner in value.items())
+        elif target in linked(value):
+            yield path
+
+
+def _create_only(edit: Edit, path: Path) -> Path | None:
+    """Return the create-only path that a reference at a path belongs to, if there is one."""
+    schema = edit.schema
+    if schema is None:
+        return None
+    for pointer in schema.create_only:
+        if edit.touches(*pointer) and linked(at(edit.resource.properties, pointer)):
+            return pointer
+    in_place = resource_type(edit.type).updated_in_place
+    sometimes = (p for p in schema.conditional_create_only if p[0] not in in_place)
+    return next((p for p in sometimes if path[: len(p)] == p), None)
+
+
+def _follows(edit: Edit, pointer: Path, cause: Difference) -> Iterator[Effect]:
+    assert edit.schema is not None  # noqa: S101  (its pointer was just found)
+    source = _source(edit.schema, pointer)
+    because = f"it refers to {cause.resource}, which is replaced; {source}"
+    yield from _replacement(edit, because, pointer)
+    if edit.type == RESERVATION:
+        yield second_reservation(edit)

@@ -6,48 +6,44 @@ from typing import Any, Final
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
-from ultracluster.review.changes.sources import EXPORTS, PARAMETERS
-from ultracluster.review.changes.update import Templates
-from ultracluster.templates.stacks import Stacks
+from ultracluster.review.changes.rules import Effect
+from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
+from ultracluster.review.changes.update import bodies
+from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
 MACROS: Final = "a macro or transform rewrites the template at deployment"
+AT_RESOURCES: Final = "what that changes stands at the resources"
 SECTIONS: Final[Mapping[str, tuple[Danger, str, str]]] = {
     "Description": (Danger.HARMLESS, "the description of the stack changes", "it is text"),
     "AWSTemplateFormatVersion": (
         Danger.HARMLESS,
-        "the same format is named otherwise",
-        "one is known",
+        "the version of the template format is written in another way",
+        "CloudFormation has one version",
     ),
-    "Metadata": (Danger.HARMLESS, "notes about the template change", "nothing is made of them"),
+    "Metadata": (Danger.HARMLESS, "metadata of the template changes", "nothing is made of it"),
     "Rules": (
         Danger.HARMLESS,
-        "what is asserted of the parameters before a deployment changes",
+        "the assertions about parameters change",
         "an assertion stops a deployment before it begins",
     ),
-    "Mappings": (
-        Danger.HARMLESS,
-        "a value is looked up otherwise; what it changes stands at the resources",
-        "values are compared where they are used",
-    ),
-    "Conditions": (
-        Danger.HARMLESS,
-        "what is made when changes; what it changes stands at the resources",
-        "resources are compared with the condition resolved",
-    ),
+    "Mappings": (Danger.HARMLESS, f"a mapping changes; {AT_RESOURCES}", "resolved where used"),
+    "Conditions": (Danger.HARMLESS, f"a condition changes; {AT_RESOURCES}", "resolved where used"),
     "Hooks": (Danger.CANNOT_TELL, "a hook of the deployment changes", MACROS),
-    "Transform": (Danger.CANNOT_TELL, "the template is rewritten otherwise", MACROS),
+    "Transform": (Danger.CANNOT_TELL, "a transform of the template changes", MACROS),
 }
 
 
-def of_sections(before: Templates, after: Templates) -> Iterator[Change]:
+def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
     """Yield a line for each difference outside of resources."""
     exports = _Exports(before), _Exports(after)
-    for stack in {**before, **after}:
-        old, new = before.get(stack), after.get(stack)
-        for section in sorted({*(old or {}), *(new or {})} - {"Resources"}, key=str):
-            was, now = (side.get(section) if side else None for side in (old, new))
+    yield from _protection(before.templates, after.templates)
+    olds, news = bodies(before), bodies(after)
+    for stack in {**olds, **news}:
+        old, new = olds.get(stack, {}), news.get(stack, {})
+        for section in sorted({*old, *new} - {"Resources"}, key=str):
+            was, now = old.get(section), new.get(section)
             entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
             if canonical(was) == canonical(now):
                 continue
@@ -55,53 +51,60 @@ def of_sections(before: Templates, after: Templates) -> Iterator[Change]:
                 yield _section(stack, str(section), was, now)
                 continue
             for name in sorted({*(was or {}), *(now or {})}, key=str):
-                sides = (was or {}).get(name), (now or {}).get(name)
-                if canonical(sides[0]) != canonical(sides[1]):
+                values = (was or {}).get(name), (now or {}).get(name)
+                if canonical(values[0]) != canonical(values[1]):
                     if section == "Outputs":
-                        yield _output(stack, str(name), *sides, exports)
+                        yield _output(stack, str(name), *values, exports)
                     else:
-                        yield from _parameter(stack, str(name), *sides)
+                        yield from _parameter(stack, str(name), *values)
 
 
-def _line(
-    place: Difference,
-    danger: Danger,
-    says: tuple[str, str],
-    sides: tuple[Any, Any],
-    instead: str = "",
-) -> Change:
-    """Return a line of what happens and how that is known, with both sides."""
+def _line(place: Difference, values: tuple[Any, Any], effect: Effect) -> Change:
     return Change(
-        stack=place.stack,
-        resource=place.resource,
-        property=place.property,
-        dangers=(danger,),
-        what=says[0],
-        why=says[1],
-        instead=instead,
-        before=sides[0],
-        after=sides[1],
+        *place,
+        dangers=(effect.danger,),
+        what=effect.what,
+        why=effect.why,
+        instead=effect.instead,
+        before=values[0],
+        after=values[1],
         covers=(place,),
     )
 
 
 def _section(stack: str, section: str, was: Any, now: Any) -> Change:
     unknown = (Danger.CANNOT_TELL, f"section {section} changes", "no section of that name is known")
-    danger, what, why = SECTIONS.get(section, unknown)
-    return _line(Difference(stack, section, ""), danger, (what, why), (was, now))
+    says = SECTIONS.get(section, unknown)
+    return _line(Difference(stack, section, ""), (was, now), Effect(*says))
+
+
+def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -> Iterator[Change]:
+    """Yield a line for each stack whose termination protection is switched, where both tell it."""
+    for stack in before.keys() & after.keys():
+        was, now = before[stack].protected, after[stack].protected
+        if was is None or now is None or was is now:
+            continue
+        place = Difference(stack, "TerminationProtection", "")
+        if now:
+            what = f"CloudFormation refuses to delete the stack {stack} from now on"
+            yield _line(place, (was, now), Effect(Danger.HARMLESS, what, TERMINATION))
+        else:
+            what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
+            instead = "keep termination_protection=True"
+            danger = Danger.LOOSENS_SECURITY
+            yield _line(place, (was, now), Effect(danger, what, TERMINATION, instead))
 
 
 class _Exports:
     """Who exports and who imports what."""
 
-    def __init__(self, templates: Templates) -> None:
-        stacks = Stacks([Template(name, body) for name, body in templates.items()], {}, None)
-        evaluation = stacks.evaluation(lambda _: False)
+    def __init__(self, templates: ResolvedTemplates) -> None:
+        evaluation = templates.stacks.evaluation(lambda _: False)
         self._value = evaluation.value
-        self._scopes = stacks.scopes
-        self._types = types_of(templates)
+        self._scopes = templates.stacks.scopes
+        self._types = types_of(templates.variants)
         self.importers: dict[str, set[str]] = {}
-        for name, scope in stacks.scopes.items():
+        for name, scope in self._scopes.items():
             for argument in _imports(scope.template.body):
                 key = identity(evaluation.value(argument, scope))
                 if key is not None:
@@ -138,26 +141,27 @@ def _output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
 ) -> Change:
     place = Difference(stack, "Outputs", dotted((name,)))
-    sides = (was, now)
     old, new = exports[0].name(stack, was), exports[1].name(stack, now)
     users = sorted(exports[0].importers.get(old or "", set()) - {stack})
     names = ", ".join(users)
     if old and users and old != new:
-        still = any(user in exports[1].importers.get(old, set()) for user in users)
-        what = f"the deployment fails: {names} imports the export {name} that is removed" + (
-            "" if still else ", until its own new template is deployed"
-        )
-        instead = (
-            f"deploy {names} without it first, and keep the export meanwhile (Stack.export_value)"
-        )
-        return _line(place, Danger.FAILS, (what, EXPORTS), sides, instead)
+        what = f"the deployment fails: {names} imports the export {name} that is removed"
+        if not any(user in exports[1].importers.get(old, ()) for user in users):
+            what += ", until its own new template is deployed"
+        instead = f"deploy {names} without it first, and keep the export meanwhile "
+        instead += "(Stack.export_value)"
+        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
     if old and users and exports[0].value(stack, was) != exports[1].value(stack, now):
         what = f"the deployment fails: {names} imports the export {name}, whose value changes"
         instead = "export the new value under another name, move the importers over, then remove it"
-        return _line(place, Danger.FAILS, (what, EXPORTS), sides, instead)
-    verb = "is new" if was is None else "is removed" if now is None else "changes"
+        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
     why = "no given stack imports it; who reads outputs by hand is not known"
-    return _line(place, Danger.HARMLESS, (f"output {name} {verb}", why), sides)
+    what = f"output {name} {_verb(was, now)}"
+    return _line(place, (was, now), Effect(Danger.HARMLESS, what, why))
+
+
+def _verb(was: Any, now: Any) -> str:
+    return "is new" if was is None else "is removed" if now is None else "changes"
 
 
 def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
@@ -165,36 +169,29 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
             danger, what = _declared(path[0] if path else "", name, new)
-            yield _line(place, danger, (what, PARAMETERS), (old, new))
+            yield _line(place, (old, new), Effect(danger, what, PARAMETERS))
         return
     place = Difference(stack, "Parameters", dotted((name,)))
     if isinstance(now, Mapping) and "Default" not in now:
         what = f"parameter {name} has no default: a deployment that does not give it fails"
         instead = "give it a default, or pass it"
-        yield _line(place, Danger.FAILS, (what, PARAMETERS), (was, now), instead)
-        return
-    verb = "is new, with a default" if was is None else "is removed" if now is None else "changes"
-    yield _line(place, Danger.HARMLESS, (f"parameter {name} {verb}", PARAMETERS), (was, now))
+        yield _line(place, (was, now), Effect(Danger.FAILS, what, PARAMETERS, instead))
+    else:
+        what = f"parameter {name} {_verb(was, now)}"
+        yield _line(place, (was, now), Effect(Danger.HARMLESS, what, PARAMETERS))
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
     """Return what a change of a parameter's declaration does."""
     if part == "Default" and new is None:
-        return (
-            Danger.FAILS,
-            f"parameter {name} has no default any more: who never gave it must give it now",
-        )
+        says = f"parameter {name} has no default any more: who never gave it must give it now"
+        return Danger.FAILS, says
     if part == "Default":
-        what = (
-            f"the default of {name} changes, where a deployment does not keep the previous value; "
-            "what that changes stands at the resources"
-        )
-        return Danger.HARMLESS, what
+        says = f"the default of {name} changes, where a deployment does not keep the previous value"
+        return Danger.HARMLESS, f"{says}; {AT_RESOURCES}"
     if part == "NoEcho" and str(new).lower() != "true":
-        return (
-            Danger.LOOSENS_SECURITY,
-            f"the value of {name} can be read by whoever may describe the stack",
-        )
+        says = f"the value of {name} can be read by whoever may describe the stack"
+        return Danger.LOOSENS_SECURITY, says
     if part in ("Type", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"):
         return Danger.CANNOT_TELL, f"parameter {name} takes other values: one in use may be refused"
-    return Danger.HARMLESS, f"parameter {name} is explained otherwise"
+    return Danger.HARMLESS, f"parameter {name} has another explanation"

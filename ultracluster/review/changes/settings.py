@@ -1,260 +1,151 @@
-"""Single settings of services: a number that falls or rises, a safeguard that is switched off."""
+"""Single properties: a number that falls or rises, a safeguard that is switched off."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.routes import lost
-from ultracluster.review.changes.sources import api
-from ultracluster.review.changes.verdict import Site, Verdict, changed
-from ultracluster.review.changes.words import count, known_text, quoted
-
-DATABASE: Final = "AWS::RDS::DBInstance"
-BATCH: Final = "AWS::Batch::ComputeEnvironment"
-EKS: Final = "AWS::EKS::Cluster"
-ALARM: Final = "AWS::CloudWatch::Alarm"
-MACHINE: Final = "AWS::StepFunctions::StateMachine"
-FUNCTION: Final = "AWS::Lambda::Function"
-VOLUME: Final = "AWS::EC2::Volume"
-TABLE: Final = "AWS::DynamoDB::Table"
-
-MODIFY: Final = api("RDS", "ModifyDBInstance")
-VOLUMES: Final = api("EC2", "ModifyVolume: the target size must be at least the existing one")
-JOBS: Final = api("Batch", "UpdateComputeEnvironment")
-
-
-class Amount(NamedTuple):
-    """What it means that a number falls, and that it rises."""
-
-    less: Danger
-    more: Danger
-    says: str
-    """With `{name}`, `{was}` and `{now}`."""
-    why: str
-    unset: int | None = None
-    """What holds where nothing is written; None where that is not known."""
-
-
-AMOUNTS: Final[Mapping[tuple[str, str], Amount]] = {
-    (BATCH, "ComputeResources.MaxvCpus"): Amount(
-        Danger.REDUCES_CAPACITY,
-        Danger.COSTS_MORE,
-        "jobs of {name} have at most {now} vCPU instead of {was}",
-        JOBS,
-    ),
-    (BATCH, "ComputeResources.MinvCpus"): Amount(
-        Danger.HARMLESS,
-        Danger.COSTS_MORE,
-        "{name} keeps {now} vCPU running without a job instead of {was}",
-        JOBS,
-        0,
-    ),
-    (DATABASE, "AllocatedStorage"): Amount(
-        Danger.FAILS,
-        Danger.COSTS_MORE,
-        "{name} has {now} GiB instead of {was}",
-        f"{MODIFY}: storage only grows",
-    ),
-    (DATABASE, "BackupRetentionPeriod"): Amount(
-        Danger.LOSES_DATA,
-        Danger.COSTS_MORE,
-        "automatic backups of {name} are kept {now} days instead of {was}",
-        f"{MODIFY}: 0 disables automated backups",
-        1,
-    ),
-    (VOLUME, "Size"): Amount(
-        Danger.FAILS,
-        Danger.COSTS_MORE,
-        "{name} has {now} GiB instead of {was}",
-        VOLUMES,
-    ),
-    (FUNCTION, "Timeout"): Amount(
-        Danger.INTERRUPTS,
-        Danger.HARMLESS,
-        "a call of {name} is ended after {now} seconds instead of {was}",
-        api("Lambda", "UpdateFunctionConfiguration: the default is 3 seconds"),
-        3,
-    ),
-    (FUNCTION, "MemorySize"): Amount(
-        Danger.INTERRUPTS,
-        Danger.COSTS_MORE,
-        "a call of {name} has {now} MB of memory instead of {was}",
-        api("Lambda", "UpdateFunctionConfiguration: the default is 128 MB"),
-        128,
-    ),
-    ("AWS::PCS::Cluster", "SlurmConfiguration.ScaleDownIdleTimeInSeconds"): Amount(
-        Danger.HARMLESS,
-        Danger.COSTS_MORE,
-        "an idle node is stopped after {now} seconds instead of {was}",
-        api("PCS", "UpdateCluster: the default is 600 seconds"),
-        600,
-    ),
-}
-
-OFF: Final = (None, "false", "False")
-
-
-class Safeguard(NamedTuple):
-    """A setting that opens something, or no longer watches it."""
-
-    opens: frozenset[str | None]
-    """Values with which it is open."""
-    danger: Danger
-    says: str
-    why: str
-    instead: str = ""
-
-
-SAFEGUARDS: Final[Mapping[tuple[str, str], Safeguard]] = {
-    (EKS, "ResourcesVpcConfig.EndpointPublicAccess"): Safeguard(
-        frozenset({None, "true", "True"}),
-        Danger.LOOSENS_SECURITY,
-        "the Kubernetes API of {name} can be reached from the internet",
-        api("EKS", "CreateCluster, endpointPublicAccess: the default is true"),
-        "name PublicAccessCidrs, or set EndpointPublicAccess to false",
-    ),
-    (DATABASE, "PubliclyAccessible"): Safeguard(
-        frozenset({"true", "True"}),
-        Danger.LOOSENS_SECURITY,
-        "{name} has a public address; its security groups alone keep others out",
-        MODIFY,
-        "keep PubliclyAccessible false",
-    ),
-    (ALARM, "ActionsEnabled"): Safeguard(
-        frozenset({"false", "False"}),
-        Danger.LOOSENS_SECURITY,
-        "nobody is told when {name} goes off",
-        api("CloudWatch", "PutMetricAlarm, ActionsEnabled"),
-    ),
-    (TABLE, "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"): Safeguard(
-        frozenset(OFF),
-        Danger.LOSES_DATA,
-        "{name} can no longer be put back to what it was: its continuous backups go",
-        api("DynamoDB", "UpdateContinuousBackups"),
-    ),
-    (MACHINE, "LoggingConfiguration.Level"): Safeguard(
-        frozenset({None, "OFF"}),
-        Danger.LOOSENS_SECURITY,
-        "executions of {name} are no longer logged",
-        api("Step Functions", "UpdateStateMachine, loggingConfiguration"),
-    ),
-    ("AWS::CloudTrail::Trail", "IsLogging"): Safeguard(
-        frozenset({"false", "False"}),
-        Danger.LOOSENS_SECURITY,
-        "calls are no longer recorded by {name}",
-        api("CloudTrail", "StopLogging"),
-    ),
-    ("AWS::CloudTrail::Trail", "EnableLogFileValidation"): Safeguard(
-        frozenset(OFF),
-        Danger.LOOSENS_SECURITY,
-        "nobody can tell any more whether records of {name} were changed",
-        api("CloudTrail", "UpdateTrail, EnableLogFileValidation"),
-    ),
-    (BATCH, "State"): Safeguard(
-        frozenset({"DISABLED"}),
-        Danger.INTERRUPTS,
-        "no further job is placed in {name}; those that run go on",
-        JOBS,
-    ),
-}
-
-OPENED: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
-    (EKS, "ResourcesVpcConfig.PublicAccessCidrs"): (
-        "the Kubernetes API of {name} can be reached from {come}",
-        "the Kubernetes API of {name} can no longer be reached from {gone}",
-        api("EKS", "UpdateClusterConfig, publicAccessCidrs"),
-    ),
-}
-WATCHED: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    (ALARM, "AlarmActions"): (
-        "{gone} is no longer told when {name} goes off",
-        api("CloudWatch", "PutMetricAlarm, AlarmActions"),
-    ),
-    (EKS, "Logging.ClusterLogging.EnabledTypes"): (
-        "{name} no longer logs {gone}",
-        api("EKS", "UpdateClusterConfig, logging"),
-    ),
-}
-CODE: Final[Mapping[str, frozenset[str]]] = {
-    FUNCTION: frozenset({"Code", "Runtime", "Handler", "Environment", "Layers"}),
-    MACHINE: frozenset({"Definition", "DefinitionString", "DefinitionS3Location"}),
-}
-"""Properties that hold a program, or what it runs on."""
-TYPES: Final = tuple(
-    dict.fromkeys(
-        [*(k for table in (AMOUNTS, SAFEGUARDS, OPENED, WATCHED) for k, _ in table), *CODE]
-    )
+from ultracluster.review.changes.difference import Path
+from ultracluster.review.changes.money import hourly
+from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
+from ultracluster.review.changes.values import at, count, known_text, lost, true
+from ultracluster.review.changes.wording import holdings, quoted
+from ultracluster.review.resource_types import (
+    FOREVER,
+    Amount,
+    Members,
+    Note,
+    Part,
+    Setting,
+    Switch,
+    resource_type,
 )
 
-
-@changed(*TYPES)
-def setting(site: Site) -> Iterator[Verdict]:
-    """Judge a number, a safeguard, a list or a program."""
-    for (kind, dots), amount in AMOUNTS.items():
-        if _at(site, kind, dots):
-            yield from _amount(site, dots, amount)
-    for (kind, dots), guard in SAFEGUARDS.items():
-        if _at(site, kind, dots):
-            yield from _safeguard(site, dots, guard)
-    for (kind, dots), opened in OPENED.items():
-        if _at(site, kind, dots):
-            yield from _opened(site, dots, *opened)
-    for (kind, dots), watched in WATCHED.items():
-        if _at(site, kind, dots):
-            yield _watched(site, dots, *watched)
-    if site.path[0] in CODE.get(site.type, ()):
-        yield Verdict(
-            Danger.CANNOT_TELL,
-            f"{site.path[0]} of {site.name} is another one from now on: what it does then stands "
-            "in the program, and not in its type",
-            "read the program",
-        )
+PROTECTIONS: Final = frozenset(
+    {
+        "DeletionProtection",
+        "DeletionProtectionEnabled",
+        "DisableApiStop",
+        "DisableApiTermination",
+        "EnableTerminationProtection",
+        "TerminationProtection",
+    }
+)
+ENCRYPTIONS: Final = frozenset(
+    {"Encrypted", "EncryptionAtRestOptions", "KmsKeyId", "KmsMasterKeyId", "SSESpecification"}
+    | {"StorageEncrypted", "EncryptionConfiguration"}
+)
+BACKUP_DAYS: Final = ("AutomaticBackupRetentionDays", "BackupRetentionPeriod")
+RESTORABLE: Final = ("PointInTimeRecoveryEnabled", "PointInTimeRecoverySpecification")
 
 
-def _safeguard(site: Site, dots: str, guard: Safeguard) -> Iterator[Verdict]:
-    was, now = (known_text(value) for value in site.both(*dots.split(".")))
-    says = guard.says.format(name=site.name)
-    if now in guard.opens and was not in guard.opens:
-        yield Verdict(guard.danger, says, guard.why, guard.instead)
-    elif was in guard.opens and now not in guard.opens:
-        yield Verdict(Danger.HARMLESS, f"it is no longer so that {says}", guard.why)
-
-
-def _opened(site: Site, dots: str, comes: str, goes: str, why: str) -> Iterator[Verdict]:
-    was, now = site.both(*dots.split("."))
-    if come := lost(now, was):
-        says = comes.format(name=site.name, come=_names(come))
-        yield Verdict(Danger.LOOSENS_SECURITY, says, why)
-    if gone := lost(was, now):
-        says = goes.format(name=site.name, gone=_names(gone))
-        yield Verdict(Danger.INTERRUPTS, says, why)
-
-
-def _watched(site: Site, dots: str, says: str, why: str) -> Verdict:
-    gone = lost(*site.both(*dots.split(".")))
-    if not gone:
-        return Verdict(Danger.HARMLESS, f"{site.name} tells more than before", why)
-    return Verdict(Danger.LOOSENS_SECURITY, says.format(name=site.name, gone=_names(gone)), why)
-
-
-def _at(site: Site, kind: str, dots: str) -> bool:
-    return site.type == kind and site.touches(*dots.split(".")) and site.differs(*dots.split("."))
-
-
-def _names(values: Any) -> str:
-    return ", ".join(quoted(value) for value in values)
-
-
-def _amount(site: Site, dots: str, amount: Amount) -> Iterator[Verdict]:
-    was, now = (
-        amount.unset if value is None else count(value) for value in site.both(*dots.split("."))
-    )
-    if was is None or now is None:
-        yield Verdict(
-            Danger.CANNOT_TELL, f"{dots} of {site.name} is not known on both sides", amount.why
-        )
+@when_changed(ANY)
+def setting(edit: Edit) -> Iterator[Effect]:
+    """Judge what the record of the type says of a property."""
+    if edit.old is None or edit.new is None:
         return
-    says = amount.says.format(name=site.name, was=f"{was:,}", now=f"{now:,}")
-    danger = amount.less if now < was else amount.more
-    refused = f"it is refused that {says}: it only grows"
-    yield Verdict(danger, refused if danger is Danger.FAILS else says, amount.why)
+    for known in resource_type(edit.type).settings:
+        for dotted in known.paths:
+            path = tuple(dotted.split("."))
+            if edit.touches(*path) and edit.differs(*path):
+                yield from _judged(edit, known, path)
+
+
+def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
+    was, now = edit.both(*path)
+    values: dict[str, Any] = {
+        "name": edit.name,
+        "path": path[-1],
+        "was": quoted(was),
+        "now": quoted(now),
+    }
+    says = known.says.format_map(values)
+    match known:
+        case Amount():
+            yield _amount(edit, known, path, values)
+        case Switch():
+            yield from _switch(edit, known, path, values)
+        case Part():
+            changed = known.says_changed.format_map(values)
+            gone = now is None or now == []
+            yield Effect(
+                known.gone if gone else Danger.HARMLESS, says if gone else changed, known.why
+            )
+        case Members():
+            for members, danger, said in (
+                (lost(was, now), known.lost, known.says_lost),
+                (lost(now, was), known.gained, known.says_gained),
+            ):
+                values["members"] = ", ".join(map(quoted, members))
+                if members:
+                    yield Effect(danger, said.format_map(values), known.why)
+        case Note():
+            yield Effect(known.danger, says, known.why, known.instead)
+
+
+def _switch(edit: Edit, known: Switch, path: Path, values: Mapping[str, Any]) -> Iterator[Effect]:
+    both = edit.both(*path)
+    before, after = (known_text(value) in known.dangerous for value in both)
+    if any(value is not None and known_text(value) is None for value in both):
+        yield _not_known(known, path, values)
+    elif after and not before:
+        yield Effect(known.danger, known.says.format_map(values), known.why, known.instead)
+    elif before and not after:
+        yield Effect(known.otherwise, known.says_otherwise.format_map(values), known.why)
+
+
+def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) -> Effect:
+    old, new = (known.unset if v is None else count(v) for v in edit.both(*path))
+    old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
+    if old is None or new is None:
+        return _not_known(known, path, values)
+    written = {"was": known.written(old), "now": known.written(new)}
+    money = ""
+    if known.unit == "nodes":
+        kind = instance_type(edit.pair.new, edit.new)
+        written["now"] = accelerators(kind, new)
+        money = hourly(edit, kind, new - old) if new > old else ""
+    says = known.says.format_map({**values, **written})
+    says += f"; {new - old:,} more{money}" if money else ""
+    if new < old:
+        return Effect(known.less, says, known.why, known.instead)
+    return Effect(known.more if new > old else Danger.HARMLESS, says, known.why)
+
+
+def _not_known(known: Setting, path: Path, values: Mapping[str, Any]) -> Effect:
+    says = f"{'.'.join(path)} of {values['name']} is not known before and after"
+    return Effect(Danger.CANNOT_TELL, says, known.why)
+
+
+@when_changed(ANY)
+def protection(edit: Edit) -> Iterator[Effect]:
+    """Judge protection from deletion, encryption and backups by their names, of any type."""
+    name = edit.path[-1]
+    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+        return
+    data = resource_type(edit.type).holds
+    why = f"{name} is {quoted(edit.now)}"
+    if name in PROTECTIONS:
+        if known_text(edit.now) not in (None, "false", "none"):
+            yield Effect(Danger.HARMLESS, f"{edit.name} is protected from deletion", why)
+        else:
+            danger = Danger.LOSES_DATA if data else Danger.LOOSENS_SECURITY
+            more = f": {holdings(edit.new)} may be lost" if data else ""
+            yield Effect(danger, f"{edit.name} is no longer protected from deletion{more}", why)
+    elif name in ENCRYPTIONS and edit.was is not None:
+        if edit.now is None or known_text(edit.now) == "false":
+            says = f"{edit.name} is no longer encrypted by the key or in the way it was"
+            yield Effect(Danger.LOOSENS_SECURITY, says, why)
+    elif name in BACKUP_DAYS:
+        was, now = (count(value) or 0 for value in (edit.was, edit.now))
+        less = now < was
+        says = f"automatic backups of {edit.name} are kept {now} days instead of {was}"
+        yield Effect(
+            Danger.LOSES_DATA if less else Danger.COSTS_MORE,
+            says + (": no more are made" if now == 0 else ""),
+            f"{why}; whether backups that are there are deleted as well is taken for yes",
+            "copy the backups that matter first" if less else "",
+        )
+    elif name in RESTORABLE and not true(edit.now) and not true(at(edit.now, RESTORABLE[:1])):
+        says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
+        yield Effect(Danger.LOSES_DATA, says, why)

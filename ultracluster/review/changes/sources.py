@@ -41,6 +41,7 @@ TYPE: Final = (
     'CloudFormation: "Update of resource type is not permitted" (aws-sam-cli#6786, read 2026-11-24)'
 )
 UPDATE_POLICY: Final = "CloudFormation reference, UpdatePolicy attribute, read 2026-11-24"
+TERMINATION: Final = api("CloudFormation", "UpdateTerminationProtection")
 PARAMETERS: Final = unverified("CloudFormation parameters")
 
 LUSTRE_CAPACITY: Final = (
@@ -57,8 +58,7 @@ LUSTRE_DELETION: Final = api("FSx", "DeleteFileSystem: its data is gone, automat
 UNLINKED: Final = api("FSx", "DeleteDataRepositoryAssociation")
 
 BUCKETS: Final = "S3 API (" + BOTOCORE + ")"
-LIFECYCLE: Final = unverified("S3 lifecycle rules: they also hold for objects that are there")
-LOGS: Final = api("CloudWatch Logs", "PutRetentionPolicy")
+LIFECYCLE: Final = unverified("S3 lifecycle rules: they also apply to objects that are there")
 KEYS: Final = "KMS API (" + BOTOCORE + ")"
 IMAGES: Final = "ECR API (" + BOTOCORE + ")"
 AUTO_DELETE: Final = "aws-cdk-lib 2.275.0, s3.Bucket.auto_delete_objects"
@@ -79,21 +79,15 @@ ROUTES: Final = unverified("VPC routing")
 ADDRESSES: Final = unverified("public addresses in a VPC")
 PRICES: Final = unverified("AWS prices")
 
-RESERVATIONS: Final = api("EC2", "ModifyCapacityReservation")
 RESERVED: Final = unverified("On-Demand Capacity Reservations: billed from the start, used or not")
-MATCHING: Final = api("EC2", "CreateCapacityReservation")
-SCALING: Final = api("EC2 Auto Scaling", "UpdateAutoScalingGroup")
-SUBNETS_OF_GROUP: Final = unverified("Auto Scaling: nodes in a subnet that goes are replaced")
 SLURM: Final = "AWS PCS guide, updating a compute node group, read 2026-11-24"
-SLURM_SIZE: Final = unverified("AWS PCS: nodes above a new maximum end")
+QUEUES: Final = "AWS PCS guide, updating a queue, read 2026-11-27"
 HYPERPOD: Final = "HyperPod guide, scaling down and updating a cluster, read 2026-11-24"
 VERSIONS: Final = (
     "a version of a launch template never changes, and instances keep what they were launched with "
     f"({unverified('launch templates')})"
 )
-METADATA_SERVICE: Final = "EC2 LaunchTemplateInstanceMetadataOptionsRequest (" + BOTOCORE + ")"
 PLACEMENT: Final = api("EC2", "DeletePlacementGroup")
-STOPPED: Final = api("EC2", "ModifyInstanceAttribute: some attributes need a stopped instance")
 
 IAM: Final = "statements compared; what no statement allows is refused (IAM policy evaluation)"
 BOUNDARY: Final = api("IAM", "DeleteRolePermissionsBoundary")

@@ -1,63 +1,95 @@
-"""Blocks that fill a rectangle: each knows how high it is at a width, and draws within that.
+"""Blocks of a picture: each knows how high it is at a width, and draws within that.
 
-Blocks are put beside and below each other and never overlap, whatever is in them.
+Blocks are put beside and below each other and never overlap, whatever is in them. The picture in
+words and the Mermaid chart are read off the same blocks, so that all three say the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ultracluster.review.drawing.ink import LARGE, LINE, NORMAL, SMALL, Ink
-from ultracluster.review.drawing.lettering import width as width_of
-from ultracluster.review.drawing.lettering import wrapped
+from ultracluster.review.drawing.svg import LINE, NORMAL, SMALL, Canvas
+from ultracluster.review.drawing.text import width as width_of
+from ultracluster.review.drawing.text import wrapped
 
 PAD: Final = 10.0
 GAP: Final = 10.0
 CHIP: Final = 22.0
 """Height of a chip."""
+CHANGED: Final = "▲"
+"""Stands before what a change says of a box: colour alone would not reach every reader."""
+LEGEND: Final = "Legend"
+"""Label of the chips that explain the picture: neither its words nor the chart need them."""
+OUTSIDE: Final = "s3"
+"""Begins the key of a bucket that is named in the templates and not defined there."""
+
+
+def changed_chip(change: str) -> tuple[str, str]:
+    """Return what a change does as a chip: a sign, its words, and its colour."""
+    return f"{CHANGED} {change}", f"changed {change.replace(' ', '-')}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of the picture in words, with those below it."""
+
+    says: str
+    below: Sequence["Item"] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What leads from one box to another, for the Mermaid chart."""
+
+    source: Hashable
+    target: Hashable
+    words: str = ""
+    both: bool = False
 
 
 class Block(Protocol):
-    """Something that is drawn in a rectangle."""
+    """Something that is drawn in a rectangle; `x` and `y` are its upper left corner."""
 
-    def height(self, width: float) -> float:
-        """Return how high it is at a width."""
+    def height(self, width: float, /) -> float: ...
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw it with its upper left corner at a point."""
+    def draw(self, canvas: Canvas, x: float, y: float, width: float, /) -> None: ...
+
+    def words(self) -> Iterator[Item]:
+        """Yield the same in words."""
 
 
 @dataclass(frozen=True)
 class Say:
     """A text in as many lines as it takes, up to a number."""
 
-    words: str
+    said: str
     style: str = ""
     size: float = NORMAL
     bold: bool = False
     lines: int = 2
 
     def _lines(self, width: float) -> list[str]:
-        return wrapped(self.words, width, self.size, bold=self.bold, most=self.lines)
+        return wrapped(self.said, width, self.size, bold=self.bold, most=self.lines)
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
         return LINE * len(self._lines(width))
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Write every line."""
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
         lines = self._lines(width)
-        cut = bool(lines) and " ".join(lines) != " ".join(self.words.split())
-        for number, line in enumerate(lines):
-            baseline = y + LINE * number + LINE * 0.75
-            if cut and number == len(lines) - 1:
-                with ink.group(self.words):
-                    self._write(ink, x, baseline, line, width)
+        cut = " ".join(lines) != " ".join(self.said.split())
+        for number, line in enumerate(lines, start=1):
+            baseline = y + LINE * (number - 1) + LINE * 0.75
+            if cut and number == len(lines):
+                with canvas.group(self.said):
+                    self._write(canvas, x, baseline, line, width)
             else:
-                self._write(ink, x, baseline, line, width)
+                self._write(canvas, x, baseline, line, width)
 
-    def _write(self, ink: Ink, x: float, baseline: float, line: str, width: float) -> None:
-        ink.text(x, baseline, line, width, style=self.style, size=self.size, bold=self.bold)
+    def _write(self, canvas: Canvas, x: float, baseline: float, line: str, width: float) -> None:
+        canvas.text(x, baseline, line, width, style=self.style, size=self.size, bold=self.bold)
+
+    def words(self) -> Iterator[Item]:
+        yield Item(self.said)
 
 
 @dataclass(frozen=True)
@@ -68,43 +100,49 @@ class Stack:
     gap: float = GAP
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
         heights = [block.height(width) for block in self.blocks]
         return sum(heights) + self.gap * max(len(heights) - 1, 0)
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw one after the other."""
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
         for block in self.blocks:
-            block.draw(ink, x, y, width)
+            block.draw(canvas, x, y, width)
             y += block.height(width) + self.gap
+
+    def words(self) -> Iterator[Item]:
+        for block in self.blocks:
+            yield from block.words()
+
+
+def at_most(most: int, blocks: Sequence[Block], what: str) -> list[Block]:
+    """Return the first blocks of a list, and how many more there are."""
+    left = len(blocks) - most
+    return [*blocks[:most], *([Say(f"and {left} more {what}", "m", SMALL)] if left > 0 else [])]
 
 
 @dataclass(frozen=True)
 class Columns:
     """Blocks beside each other, their widths in proportion to weights."""
 
-    blocks: Sequence[tuple[Block, float]]
+    blocks: Sequence[Block]
+    weights: Sequence[float]
     gap: float = GAP
-    middle: bool = False
-    """Whether lower ones are put in the middle of the highest."""
 
     def _widths(self, width: float) -> list[float]:
         room = width - self.gap * (len(self.blocks) - 1)
-        total = sum(weight for _, weight in self.blocks)
-        return [room * weight / total for _, weight in self.blocks]
+        return [room * weight / sum(self.weights) for weight in self.weights]
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
         pairs = zip(self.blocks, self._widths(width), strict=True)
-        return max((block.height(own) for (block, _), own in pairs), default=0)
+        return max((block.height(own) for block, own in pairs), default=0)
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw one beside the other."""
-        total = self.height(width)
-        for (block, _), own in zip(self.blocks, self._widths(width), strict=True):
-            down = (total - block.height(own)) / 2 if self.middle else 0
-            block.draw(ink, x, y + down, own)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        for block, own in zip(self.blocks, self._widths(width), strict=True):
+            block.draw(canvas, x, y, own)
             x += own + self.gap
+
+    def words(self) -> Iterator[Item]:
+        """Yield one line: what stands in a row is read as one."""
+        yield Item(" ".join(item.says for block in self.blocks for item in block.words()))
 
 
 @dataclass(frozen=True)
@@ -114,27 +152,25 @@ class Grid:
     blocks: Sequence[Block]
     least: float
     """Least width of a column."""
-    gap: float = GAP
 
-    def _rows(self, width: float) -> tuple[list[Sequence[Block]], float]:
-        count = max(int((width + self.gap) // (self.least + self.gap)), 1)
+    def _rows(self, width: float) -> Block:
+        count = max(int((width + GAP) // (self.least + GAP)), 1)
         count = min(count, max(len(self.blocks), 1))
-        rows = [self.blocks[i : i + count] for i in range(0, len(self.blocks), count)]
-        return rows, (width - self.gap * (count - 1)) / count
+        rows = []
+        for start in range(0, len(self.blocks), count):
+            row = list(self.blocks[start : start + count])
+            row += [Stack(())] * (count - len(row))
+            rows.append(Columns(row, [1] * count))
+        return Stack(rows)
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
-        rows, own = self._rows(width)
-        heights = [max(block.height(own) for block in row) for row in rows]
-        return sum(heights) + self.gap * max(len(rows) - 1, 0)
+        return self._rows(width).height(width)
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw row by row."""
-        rows, own = self._rows(width)
-        for row in rows:
-            for number, block in enumerate(row):
-                block.draw(ink, x + number * (own + self.gap), y, own)
-            y += max(block.height(own) for block in row) + self.gap
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        self._rows(width).draw(canvas, x, y, width)
+
+    def words(self) -> Iterator[Item]:
+        return Stack(self.blocks).words()
 
 
 @dataclass(frozen=True)
@@ -146,70 +182,68 @@ class Frame:
     content: Block
     style: str
     size: float = NORMAL
+    key: Hashable = None
+    """What lines lead to."""
+    change: str = ""
+    """What a change does to it, where one does."""
+
+    def _beside(self, width: float) -> bool:
+        """Whether the note fits at the right of the title."""
+        taken = width_of(self.title, self.size, bold=True) + width_of(self.note, SMALL)
+        return bool(self.note) and taken + 2 * GAP <= width
 
     def _header(self, width: float) -> Block:
-        room = width - 2 * PAD
-        title = width_of(self.title, self.size, bold=True)
-        both = title + width_of(self.note, SMALL) + 2 * GAP <= room
-        if not self.note:
-            return Say(self.title, size=self.size, bold=True, lines=1)
-        if both:
-            return _Header(self.title, self.note, self.size, title)
-        return Stack(
-            [Say(self.title, size=self.size, bold=True, lines=1), Say(self.note, "m", SMALL)], 0
-        )
+        rows: list[Block] = [Say(self.title, size=self.size, bold=True, lines=1)]
+        if self.note and not self._beside(width):
+            rows.append(Say(self.note, "m", SMALL))
+        if self.change:
+            rows.append(Chips([changed_chip(self.change)]))
+        return Stack(rows, 0)
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
         room = width - 2 * PAD
         content = self.content.height(room)
-        return PAD + self._header(width).height(room) + (content + 6 if content else 0) + PAD
+        return PAD + self._header(room).height(room) + (content + 6 if content else 0) + PAD
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw box, title and content."""
-        with ink.group(self.title):
-            ink.rect(x, y, width, self.height(width), f"box {self.style}")
-            header = self._header(width)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        if self.key is not None:
+            canvas.anchors[self.key] = (x, y + 18)
+        with canvas.group(self.title):
+            changed = f" changed {self.change.replace(' ', '-')}" if self.change else ""
+            style = f"box {self.style}{changed}"
+            canvas.rect(x, y, width, self.height(width), style)
             room = width - 2 * PAD
-            header.draw(ink, x + PAD, y + PAD, room)
-            below = y + PAD + header.height(room) + 6
-            self.content.draw(ink, x + PAD, below, room)
+            header = self._header(room)
+            header.draw(canvas, x + PAD, y + PAD, room)
+            if self._beside(room):
+                right, baseline = x + PAD + room, y + PAD + LINE * 0.75
+                canvas.text(right, baseline, self.note, room, style="m", anchor="end")
+            self.content.draw(canvas, x + PAD, y + PAD + header.height(room) + 6, room)
 
-
-@dataclass(frozen=True)
-class _Header:
-    """Title at the left, note at the right."""
-
-    title: str
-    note: str
-    size: float
-    taken: float
-
-    def height(self, width: float) -> float:  # noqa: ARG002  (a block)
-        """Return how high it is at a width."""
-        return LINE
-
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Write both."""
-        baseline = y + LINE * 0.75
-        ink.text(x, baseline, self.title, width, size=self.size, bold=True)
-        room = width - self.taken - GAP
-        ink.text(x + width, baseline, self.note, room, style="m", size=SMALL, anchor="end")
+    def words(self) -> Iterator[Item]:
+        change = f" ({CHANGED} {self.change})" if self.change else ""
+        yield Item(
+            f"{', '.join(filter(None, (self.title, self.note)))}{change}",
+            tuple(self.content.words()),
+        )
 
 
 @dataclass(frozen=True)
 class Chips:
     """Short texts in small boxes, in as many rows as they take."""
 
-    words: Sequence[tuple[str, str]]
-    """Each text and its style."""
+    chips: Sequence[tuple[str, str]]
+    """Each text and its style; one that begins with `line` is drawn as a line beside the text."""
     label: str = ""
+    key: Hashable = None
+    """What lines lead to."""
 
     def _places(self, width: float) -> list[tuple[float, float, float]]:
         places: list[tuple[float, float, float]] = []
         across, down = 0.0, 0.0
-        for words, _ in self.words:
-            own = min(width_of(words, SMALL) + 14, width)
+        for said, style in self.chips:
+            own = width_of(said, SMALL) + (14 if not style.startswith("line") else SAMPLE + 14)
+            own = min(own, width)
             if across and across + own > width:
                 across, down = 0.0, down + CHIP + 6
             places.append((across, down, own))
@@ -217,33 +251,29 @@ class Chips:
         return places
 
     def height(self, width: float) -> float:
-        """Return how high it is at a width."""
-        label = LINE if self.label and self.words else 0
         places = self._places(width)
-        return label + (places[-1][1] + CHIP if places else 0)
+        return (LINE if self.label else 0) + (places[-1][1] + CHIP if places else 0)
 
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw every chip."""
-        if self.label and self.words:
-            ink.text(x, y + LINE * 0.7, self.label, width, style="m", size=SMALL)
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        if self.label:
+            canvas.text(x, y + LINE * 0.7, self.label, width, style="m")
             y += LINE
-        for (words, style), (across, down, own) in zip(
-            self.words, self._places(width), strict=True
-        ):
-            ink.rect(x + across, y + down, own, CHIP, f"chip {style}", radius=3)
-            ink.text(x + across + 7, y + down + 15, words, own - 12, size=SMALL)
+        if self.key is not None:
+            canvas.anchors[self.key] = (x, y + CHIP / 2)
+        for (said, style), (across, down, own) in zip(self.chips, self._places(width), strict=True):
+            left, top, before = x + across, y + down, 7.0
+            if style.startswith("line"):
+                canvas.path(f"M{left:.1f} {top + 11:.1f}h{SAMPLE:g}", style)
+                before += SAMPLE
+            else:
+                canvas.rect(left, top, own, CHIP, f"chip {style}", radius=3)
+            canvas.text(left + before, top + 15, said, own - before - 5)
+
+    def words(self) -> Iterator[Item]:
+        said = ", ".join(said for said, _ in self.chips)
+        if self.label != LEGEND:
+            yield Item(f"{self.label}: {said}" if self.label else said)
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """A block without anything in it."""
-
-    def height(self, width: float) -> float:  # noqa: ARG002  (a block)
-        """Return 0."""
-        return 0
-
-    def draw(self, ink: Ink, x: float, y: float, width: float) -> None:
-        """Draw nothing."""
-
-
-TITLE: Final = LARGE
+SAMPLE: Final = 24.0
+"""Length of a line in the legend."""

@@ -1,150 +1,123 @@
 """The picture in Mermaid, for places that draw it from text: a README, a pull request."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Final
 
-from ultracluster.review.drawing.subnets import Context, association_words, size_words
-from ultracluster.review.topology.model import (
-    FileSystem,
-    Nodes,
-    NotKnown,
-    Placement,
-    Scheduler,
-    Subnet,
-    Topology,
-    Vpc,
-    words,
+from ultracluster.review.drawing.blocks import (
+    CHANGED,
+    LEGEND,
+    OUTSIDE,
+    Block,
+    Chips,
+    Edge,
+    Frame,
+    Grid,
+    Stack,
 )
+from ultracluster.review.drawing.lines import Flow, Mount, Wired
+from ultracluster.review.drawing.node_box import NodeBox
 
 MOST_SUBNETS: Final = 12
 """Mermaid lays out on its own, and badly beyond some fifty boxes."""
 LONGEST: Final = 60
+AROUND: Final = ("region", "vpc", "vpc unknown", "subnet", "placement")
+"""Styles of frames that other boxes lie in."""
+SHAPES: Final = {"nodes": ("[", "]"), "slurm": ("[", "]"), "storage": ("[(", ")]")}
+"""Styles of frames that are one box, and how Mermaid writes it."""
+BUCKET: Final = "S3 bucket"
+LEFT_OUT: Final = ("Roles",)
 
 
-def mermaid(topology: Topology, context: Context) -> str:
-    """Return a flowchart."""
-    return "\n".join(_Chart(topology, context).lines())
+def mermaid(block: Block) -> str:
+    """Return a flowchart of a picture."""
+    chart = _Chart()
+    body = list(chart.lines(block, "  "))
+    return "\n".join(["flowchart TB", *body, *chart.edges()])
 
 
 def label(text: str) -> str:
     """Return a text as a label: whatever could end it or mean something is written as a code."""
     cut = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return re.sub(r"[^\w .,:/()×·…–+\-]", lambda m: f"#{ord(m[0])};", cut)
+    return re.sub(r"[^\w .,:/()×·…–+\-▲]", lambda m: f"#{ord(m[0])};", cut)
 
 
 class _Chart:
     """Lines of a flowchart, with ids for what is in it."""
 
-    def __init__(self, topology: Topology, context: Context) -> None:
-        self._topology, self._context = topology, context
-        self._ids: dict[object, str] = {}
-        self._edges: list[str] = []
+    def __init__(self) -> None:
+        self._ids: dict[Hashable, str] = {}
+        self._edges: list[Edge] = []
 
-    def _id(self, thing: object) -> str:
-        return self._ids.setdefault(thing, f"n{len(self._ids)}")
+    def _id(self, key: Hashable = None) -> str:
+        return self._ids.setdefault(object() if key is None else key, f"n{len(self._ids)}")
 
-    def lines(self) -> Iterator[str]:
-        """Yield every line."""
-        yield "flowchart TB"
-        region = label(f"Region {words(self._topology.region, 'not known')}")
-        yield f'  subgraph region["{region}"]'
-        for number, vpc in enumerate(self._topology.vpcs):
-            yield from self._vpc(number, vpc)
-        for thing in self._topology.homeless:
-            if isinstance(thing, Nodes):
-                yield from self._nodes(thing, "    ")
-            elif isinstance(thing, FileSystem):
-                yield from self._file_system(thing, "    ")
-        for store in self._topology.stores:
-            if store.kind == "S3 bucket":
-                yield f'    {self._id(store.key)}[("{label(f"S3 {store.name}")}")]'
-        yield "  end"
-        yield from self._edges
+    def lines(self, block: Block, indent: str) -> Iterator[str]:
+        """Yield the lines of a block, and keep the edges for later."""
+        if isinstance(block, Stack | Grid):
+            yield from self._several(block.blocks, indent)
+        elif isinstance(block, Wired):
+            yield from self.lines(block.block, indent)
+            self._edges += [Edge(s, wire.target) for wire in block.wires for s in wire.sources]
+        elif isinstance(block, Mount | Flow):
+            self._edges += block.edges
+        elif isinstance(block, Chips):
+            said = ", ".join(said for said, _ in block.chips)
+            text = block.label if block.label and block.key is None else said
+            if block.label != LEGEND:
+                yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
+        elif isinstance(block, Frame) and block.title not in LEFT_OUT:
+            yield from self._frame(block, indent)
 
-    def _vpc(self, number: int, vpc: Vpc) -> Iterator[str]:
-        title = f"{vpc.name}, {words(vpc.block, 'block not known')}"
-        yield f'    subgraph vpc{number}["{label(title)}"]'
-        full = [s for s in vpc.subnets if not s.empty][:MOST_SUBNETS]
-        for index, subnet in enumerate(full):
-            yield from self._subnet(f"s{number}x{index}", subnet)
-        left = len(vpc.subnets) - len(full)
-        if left:
-            yield f'      rest{number}["{left} more subnets"]'
-        if "internet gateway" in vpc.gateways:
-            yield f'      igw{number}(["internet gateway"])'
-            for subnet in full:
-                for name in subnet.nats:
-                    self._edges.append(f"  {self._id(('nat', name))} --> igw{number}")
-        for subnet in full:
-            target = next((s for s in full if s.key == subnet.nat_subnet), None)
-            if target is not None and target.nats and subnet is not target:
-                place = f"s{number}x{full.index(subnet)}"
-                self._edges.append(f"  {place} --> {self._id(('nat', target.nats[0]))}")
-        yield "    end"
+    def _several(self, blocks: Sequence[Block], indent: str) -> Iterator[str]:
+        left = MOST_SUBNETS
+        for block in blocks:
+            subnet = isinstance(block, Frame) and block.style == "subnet"
+            left -= subnet
+            if not subnet or left >= 0:
+                yield from self.lines(block, indent)
+        if left < 0:
+            yield f'{indent}{self._id()}["{-left} more subnets"]'
 
-    def _subnet(self, own: str, subnet: Subnet) -> Iterator[str]:
-        title = f"{subnet.name}, {words(subnet.block, 'block not known')}"
-        yield f'      subgraph {own}["{label(title)}"]'
-        for scheduler in subnet.schedulers:
-            yield from self._scheduler(scheduler)
-        for nodes in subnet.nodes:
-            yield from self._nodes(nodes, "        ")
-        for file_system in subnet.file_systems:
-            yield from self._file_system(file_system, "        ")
-            for nodes in subnet.nodes:
-                said, _ = self._context.mounts(nodes, file_system)
-                ends = self._id(nodes.place), self._id(file_system.place)
-                self._edges.append(f'  {ends[0]} <-- "{label(said)}" --> {ends[1]}')
-        for name in subnet.nats:
-            yield f'        {self._id(("nat", name))}(["{label(f"NAT {name}")}"])'
-        if subnet.endpoints:
-            yield f'        {own}e["{len(subnet.endpoints)} interface endpoints"]'
-        for job in subnet.jobs:
-            yield f'        {self._id(("job", job.name))}["{label(f"for {job.service}")}"]'
-        if not any((subnet.nodes, subnet.file_systems, subnet.nats, subnet.endpoints)):
-            yield f'        {own}x["{words(subnet.addresses)} addresses"]'
-        yield "      end"
+    def _frame(self, frame: Frame, indent: str) -> Iterator[str]:
+        said = [frame.title, frame.note, f"{CHANGED} {frame.change}" if frame.change else ""]
+        within = frame.style in AROUND
+        inside = list(self.lines(frame.content, f"{indent}  " if within else indent))
+        if frame.style in SHAPES:
+            before, after = SHAPES[frame.style]
+            said.insert(2, self._node(frame))
+            title = "<br/>".join(label(each) for each in said if each)
+            yield f'{indent}{self._id(frame.key)}{before}"{title}"{after}'
+        elif within:
+            title = label(", ".join(filter(None, said if frame.style != "region" else said[:1])))
+            yield f'{indent}subgraph {self._id(frame.key)}["{title}"]'
+            yield from inside or [f'{indent}  {self._id()}["nothing in it"]']
+            yield f"{indent}end"
+        elif frame.style != "store":
+            yield from inside
+        elif frame.note == BUCKET:
+            said[:2] = [f"S3 {frame.title}"]
+            title = "<br/>".join(label(each) for each in said if each)
+            yield f'{indent}{self._id(frame.key)}[("{title}")]'
 
-    def _nodes(self, nodes: Nodes, indent: str) -> Iterator[str]:
-        own = self._id(nodes.place)
-        count = f"{nodes.count:,} × " if isinstance(nodes.count, int) else ""
-        title = label(f"{count}{words(nodes.type_name, 'nodes of unknown type')}")
-        if nodes.instance is not None:
-            cards = nodes.instance.network_cards
-            accelerator = nodes.instance.accelerator
-            title += f"<br/>{accelerator.count} {label(accelerator.name)}, {cards.gbps:,.0f} Gbps"
-        if isinstance(nodes.placement, Placement):
-            title += f"<br/>{label(f'placement group {nodes.placement.name}')}"
-        yield f'{indent}{own}["{title}"]'
-        if not isinstance(nodes.groups, NotKnown):
-            for fabric in self._topology.fabrics:
-                if fabric.key in nodes.groups:
-                    self._edges.append(f'  {own} -- "{label(f"EFA: {fabric.name}")}" --> {own}')
+    def _node(self, frame: Frame) -> str:
+        """Return what a node computes with; it is an edge to itself where it is on a fabric."""
+        blocks = frame.content.blocks if isinstance(frame.content, Stack) else []
+        for block in blocks:
+            if isinstance(block, NodeBox):
+                if block.fabric_works and block.on_fabric:
+                    name = block.fabric.partition(":")[0]
+                    self._edges.append(Edge(frame.key, frame.key, f"EFA: {name}"))
+                return block.accelerators()
+        return ""
 
-    def _file_system(self, file_system: FileSystem, indent: str) -> Iterator[str]:
-        own = self._id(file_system.place)
-        title = f"{label(file_system.kind)}<br/>{label(size_words(file_system))}"
-        yield f'{indent}{own}[("{title}")]'
-        for association in file_system.associations:
-            said = association_words(association.imports, association.exports)
-            target = (
-                self._id(association.bucket)
-                if association.bucket is not None
-                else f'{self._id(association.target)}[("{label(f"s3 {association.target}")}")]'
-            )
-            arrow = "<-->" if association.imports and association.exports else "-->"
-            ends = (own, target) if association.exports else (target, own)
-            edge = f'{arrow}|"{label(f"{association.path} {said}")}"|'
-            self._edges.append(f"  {ends[0]} {edge} {ends[1]}")
-
-    def _scheduler(self, scheduler: Scheduler) -> Iterator[str]:
-        own = self._id(scheduler.place)
-        called = f"{scheduler.program} {words(scheduler.version)} {scheduler.name}"
-        yield f'        {own}["{label(called)}"]'
-        by_name = {nodes.name: nodes for nodes in self._topology.nodes}
-        for queue, groups in scheduler.queues:
-            for group in groups:
-                if group in by_name:
-                    edge = f'-->|"{label(queue if scheduler.kubernetes else f"queue {queue}")}"|'
-                    self._edges.append(f"  {own} {edge} {self._id(by_name[group].place)}")
+    def edges(self) -> Iterator[str]:
+        """Yield the edges between boxes that are in the chart, and buckets of somebody else."""
+        for edge in self._edges:
+            for end in (edge.source, edge.target):
+                if isinstance(end, tuple) and end[0] == OUTSIDE and end not in self._ids:
+                    yield f'  {self._id(end)}[("{label(f"S3 {end[1]}")}")]'
+            if edge.source in self._ids and edge.target in self._ids:
+                said = f'|"{label(edge.words)}"|' if edge.words else ""
+                arrow = f"{'<-->' if edge.both else '-->'}{said}"
+                yield f"  {self._ids[edge.source]} {arrow} {self._ids[edge.target]}"

@@ -3,97 +3,70 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from ultracluster.audit.report import assumptions
-from ultracluster.review.access.statement import Escalation, Statement
+from ultracluster.cost.page import money as usd
+from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes.change import Change, Danger
+from ultracluster.review.changes.groups import Group, grouped
 from ultracluster.review.report import Review
 from ultracluster.review.security.matrix import Cell, Matrix
-from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import Place
 
-MOST_COLUMNS: Final = 7
-"""Targets of a matrix that fit on a page; with more of them every pair is a row."""
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
-"""Ways of one role, and marks of one statement, that are shown in full."""
+"""Ways of one role, and warnings about one statement, that are shown in full."""
 FEW: Final = 2
-"""How many are where there are many: who may do everything has every way, and one would tell."""
+"""How many are where there are many: who may do everything has every way, and one is enough."""
 MANY: Final = 12
 MOST_NAMES: Final = 12
 """Further ways that are named; the others are counted, and all of them stand in the JSON."""
 
-
-@dataclass(frozen=True)
-class Group:
-    """Changes whose worst is the same."""
-
-    danger: Danger
-    changes: Sequence[Change]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Holder:
-    """Everything that one resource's policies say."""
-
-    name: str
-    kind: str
-    statements: Sequence[Statement]
+def causes(changes: Sequence[Change]) -> list[Group]:
+    """Return changes of one cause together, the most dangerous first."""
+    return sorted(grouped(changes), key=lambda group: group.danger.rank)
 
 
-@dataclass(frozen=True)
-class Ways:
-    """The ways of one role to more rights: some in full, the others by name."""
-
-    who: str
-    shown: Sequence[Escalation]
-    others: Sequence[Escalation]
+def by_danger(changes: Sequence[Change]) -> list[tuple[Danger, list[Group]]]:
+    """Return the causes of changes by the worst that they do."""
+    return [(danger, list(mine)) for danger, mine in groupby(causes(changes), lambda g: g.danger)]
 
 
-@dataclass(frozen=True)
-class Table:
-    """A security matrix for a page."""
-
-    names: Sequence[str]
-    matrix: Matrix
-    wide: bool
-    """Whether it has too many targets for a matrix."""
-
-    def cell(self, source: Key, target: Key) -> Cell | None:
-        """Return what passes from a source to a target."""
-        return self.matrix.cells.get((source, target))
-
-    def pairs(self) -> list[tuple[str, str, Cell]]:
-        """Return every pair between which something passes, or is meant to."""
-        names = {party.key: party.name for party in (*self.matrix.sources, *self.matrix.targets)}
-        return [(names[a], names[b], cell) for (a, b), cell in self.matrix.cells.items()]
+def members(group: Group) -> list[tuple[str, list[str]]]:
+    """Return what happens at each place of a group."""
+    found: dict[str, list[str]] = {}
+    for change in group.changes:
+        found.setdefault(change.place, []).append(sentence(change.what))
+    return [(place, list(dict.fromkeys(said))) for place, said in found.items()]
 
 
-def by_danger(changes: Sequence[Change]) -> list[Group]:
-    """Return changes by the worst that they do, the most dangerous first."""
-    found = [Group(danger, [c for c in changes if c.worst is danger]) for danger in Danger]
-    return [group for group in found if group.changes]
+def sentences(group: Group, name: str) -> list[str]:
+    """Return the reasons (`why`) or the advice (`instead`) of a group, each once."""
+    said = (getattr(change, name) for change in group.changes)
+    return [sentence(each) for each in dict.fromkeys(said) if each]
 
 
-def by_holder(statements: Sequence[Statement]) -> list[Holder]:
-    """Return statements by the resource that they are written in, in the order of the templates."""
-    found: dict[tuple[str, str], list[Statement]] = {}
+def by_holder(
+    statements: Sequence[ExplainedStatement],
+) -> dict[tuple[str, str], list[ExplainedStatement]]:
+    """Return statements by the resource and the kind of the policy that they stand in."""
+    found: dict[tuple[str, str], list[ExplainedStatement]] = {}
     for statement in statements:
         found.setdefault((statement.place, statement.kind), []).append(statement)
-    return [Holder(name, kind, mine) for (name, kind), mine in found.items()]
+    return found
 
 
-def ways(escalations: Sequence[Escalation]) -> list[Ways]:
-    """Return the ways by who has them; who may do everything has all that are known."""
+def ways(escalations: Sequence[Escalation]) -> dict[str, list[Escalation]]:
+    """Return the ways to more rights by who has them; who may do everything has all of them."""
     found: dict[str, list[Escalation]] = {}
     for each in escalations:
         found.setdefault(each.who, []).append(each)
-    return [Ways(who, shown(mine), mine[len(shown(mine)) :]) for who, mine in found.items()]
-
-
-T = TypeVar("T")
+    return found
 
 
 def shown(items: Sequence[T]) -> Sequence[T]:
@@ -108,13 +81,10 @@ def names_of(others: Sequence[Escalation]) -> str:
     return f"{named}; and {left} more, all of them in the JSON" if left > 0 else named
 
 
-def matrices(review: Review) -> list[Table]:
-    """Return the security matrices that have anything in them."""
-    return [
-        Table(each.names, each.matrix, len(each.matrix.targets) > MOST_COLUMNS)
-        for each in review.figures
-        if each.matrix.cells or each.matrix.unknown
-    ]
+def pairs(matrix: Matrix) -> list[tuple[str, str, Cell]]:
+    """Return every pair between which something passes, or is meant to."""
+    names = {party.key: party.name for party in (*matrix.sources, *matrix.targets)}
+    return [(names[a], names[b], cell) for (a, b), cell in matrix.cells.items()]
 
 
 def verdict(review: Review) -> str:
@@ -131,6 +101,19 @@ def verdict(review: Review) -> str:
     return f"{many}, compared with {review.baseline}. Most dangerous ({first.worst}): {first.what}."
 
 
+def cost(review: Review) -> str:
+    """Return what the templates buy, now and before."""
+    money = review.money
+    if money is None:
+        return "not known: the templates do not say their Region; write --region"
+    said = f"{usd(money.after)} USD a day for what the templates define, with every node running"
+    if money.before is not None:
+        more = money.after - money.before
+        change = f"{'+' if more > 0 else '−'}{usd(abs(more))} USD" if more else "no difference"
+        said += f"; before {usd(money.before)} USD ({change})"
+    return f"{said}; not in the sum: {', '.join(money.left_out)}" if money.left_out else said
+
+
 def place(found: Place) -> str:
     """Return where a resource is written."""
     return found.construct_path or f"{found.stack}/{found.logical_id}"
@@ -140,9 +123,8 @@ def plain(value: Any) -> str:
     """Return a value of a template as it is written."""
     if value is None:
         return "nothing"
-    if isinstance(value, str):
-        return cut(value)
-    return cut(json.dumps(value, ensure_ascii=False, default=str))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def values(change: Change) -> tuple[str, str] | None:
@@ -150,11 +132,6 @@ def values(change: Change) -> tuple[str, str] | None:
     if not change.property or (change.before is None and change.after is None):
         return None
     return plain(change.before), plain(change.after)
-
-
-def cut(text: str, most: int = LONGEST) -> str:
-    """Return a text that a page can hold."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def pieces(text: str) -> list[str]:

@@ -4,23 +4,31 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from ultracluster.review.drawing.outline import Item
+from ultracluster.review.bill import Money
 from ultracluster.review.figure import Figure
+from ultracluster.review.page.contents import causes
+from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review
 
 
-def write(review: Review) -> str:
+def document(review: Review, made: Provenance | None = None) -> str:
     """Return the review as JSON; the schema's number changes when a key changes its meaning."""
-    document = {
+    found = {
         "schema": 1,
         "title": review.title,
         "headline": review.headline,
+        "made": None if made is None else asdict(made),
         "notes": list(review.notes),
+        "cost": _cost(review.money),
         "baseline": review.baseline,
         "worst": review.worst.value if review.worst else None,
         "changes": [
-            {**_plain(change), "worst": change.worst.value, "place": change.place}
+            {**asdict(change), "worst": change.worst.value, "place": change.place}
             for change in review.changes
+        ],
+        "causes": [
+            {"danger": group.danger.value, "cause": group.cause, "places": list(group.places)}
+            for group in causes(review.changes)
         ],
         "findings": [
             {
@@ -38,26 +46,29 @@ def write(review: Review) -> str:
             {"rule": item.rule, "place": asdict(item.place), "because": item.because}
             for item in review.audit.unknown
         ],
-        "statements": [_plain(statement) for statement in review.access.statements],
-        "escalations": [_plain(way) for way in review.access.escalations],
+        "statements": [asdict(statement) for statement in review.access.statements],
+        "escalations": [asdict(way) for way in review.access.escalations],
         "security": [_security(figure) for figure in review.figures],
         "topology": [
-            {"templates": list(figure.names), "words": _item(figure.words)}
+            {"templates": list(figure.names), "words": asdict(figure.words)}
             for figure in review.figures
         ],
         "numbers": [asdict(group) for group in review.numbers],
         "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(found, indent=2, ensure_ascii=False, default=str)
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = asdict(value)
-    return found
-
-
-def _item(item: Item) -> dict[str, Any]:
-    return {"says": item.says, "below": [_item(inner) for inner in item.below]}
+def _cost(money: Money | None) -> dict[str, Any] | None:
+    if money is None:
+        return None
+    before = money.before
+    return {
+        "usd_per_day": float(money.after),
+        "usd_per_day_before": None if before is None else float(before),
+        "usd_per_day_difference": None if before is None else float(money.after - before),
+        "without_a_price": list(money.left_out),
+    }
 
 
 def _security(figure: Figure) -> dict[str, Any]:

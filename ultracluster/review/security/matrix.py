@@ -1,25 +1,21 @@
 """Security groups as a matrix: what passes from a source to a target.
 
 Between two groups something passes where the source's egress and the target's ingress both admit
-it. Of addresses and groups outside of the templates one side is known, and is said to be.
+it. Of addresses and groups outside of the templates only one of the two is known.
 """
 
-import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import Admission, Direction, Group
-from ultracluster.review.security.traffic import Traffic, merged, traffic
-from ultracluster.review.topology.naming import Names
-from ultracluster.templates.reading import Key, UndeterminedError, key, known, text
+from ultracluster.model.security_groups import GROUP, Direction, Flow, Group
+from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
+from ultracluster.review.naming import Names, short
+from ultracluster.templates.reading import Key, UndeterminedError, known, text
 
-NOBODY: Final = "255.255.255.255/32"
-"""What CDK writes for a group without egress: no host has the address."""
-ANYWHERE: Final = ("0.0.0.0/0", "::/0")
-
-Kind = Literal["group", "addresses"]
+Flows = Sequence[tuple[Key, Flow]]
+"""Groups with what their rules let pass."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Party:
     """A row or a column: a group of the templates, or addresses that a rule names."""
 
     name: str
-    kind: Kind
+    kind: Literal["group", "addresses"]
     key: Key
     description: str = ""
 
@@ -41,7 +37,6 @@ class Cell:
     """What only one of the two groups admits, so that nothing of it passes."""
 
     def words(self) -> str:
-        """Return it for a reader."""
         return ", ".join(map(str, self.passes))
 
 
@@ -58,154 +53,106 @@ class Matrix:
     def passes(self, sources: Sequence[Key], targets: Sequence[Key], asked: Traffic) -> bool:
         """Whether traffic passes from some of the sources to some of the targets."""
         return any(
-            each.common(asked) == asked
+            each.covers(asked)
             for source in sources
             for target in targets
             for each in self.cells.get((source, target), Cell(())).passes
         )
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """A rule of a group, as far as a matrix needs it."""
-
-    group: Key
-    direction: Direction
-    peer: Key
-    passes: Traffic
-    is_group: bool
-
-
 def matrix(model: Model, names: Names) -> Matrix:
-    """Return the matrix of a variant."""
     unknown: list[str] = []
-    rules = list(_rules(model, names, unknown))
-    groups = [_party(group, names, model) for group in model.security_groups]
-    named = dict.fromkeys(rule.group for rule in rules)
-    groups += [Party(names.key(k), "group", k) for k in named if k not in {g.key for g in groups}]
-    blocks = _blocks(model)
+    flows = list(_flows(model, unknown))
+    groups = {group.key: _party(group, model) for group in model.security_groups}
+    for key, _ in flows:
+        groups.setdefault(key, Party(names.key(key), "group", key))
+    blocks = dict(_blocks(model))
     cells: dict[tuple[Key, Key], Cell] = {}
     for source in groups:
         for target in groups:
-            cell = _between(source.key, target.key, rules, blocks)
+            cell = _between(source, target, flows, blocks)
             if cell.passes or cell.one_side:
-                cells[source.key, target.key] = cell
+                cells[source, target] = cell
     outside: dict[Key, Party] = {}
-    own = {group.key for group in groups}
-    for rule in rules:
-        if rule.is_group and rule.peer in own:
+    for group, flow in flows:
+        peer = flow.peer
+        if peer is None or peer in groups:
             continue
-        outside.setdefault(rule.peer, Party(_called(rule.peer, names), "addresses", rule.peer))
-        ends = (rule.peer, rule.group) if rule.direction == "in" else (rule.group, rule.peer)
+        name = f"anybody ({peer})" if peer in ANYWHERE else names.key(peer)
+        outside.setdefault(peer, Party(name, "addresses", peer))
+        ends = (peer, group) if flow.direction == "in" else (group, peer)
         before = cells.get(ends, Cell(()))
-        cells[ends] = Cell(merged([*before.passes, rule.passes]))
-    sources = [*groups, *(p for p in outside.values() if any(p.key == s for s, _ in cells))]
-    targets = [*groups, *(p for p in outside.values() if any(p.key == t for _, t in cells))]
-    return Matrix(sources, targets, cells, unknown)
-
-
-def _called(peer: Key, names: Names) -> str:
-    if peer in ANYWHERE:
-        return f"anybody ({peer})"
-    return names.key(peer)
-
-
-def _party(group: Group, names: Names, model: Model) -> Party:
-    resource = model.found(group.key, "AWS::EC2::SecurityGroup")
-    described = resource.properties.get("GroupDescription") if resource else None
-    return Party(
-        names.of(group.place), "group", group.key, described if isinstance(described, str) else ""
+        cells[ends] = Cell(merged([*before.passes, flow.traffic]))
+    sources, targets = ({ends[i] for ends in cells} for i in (0, 1))
+    return Matrix(
+        [*groups.values(), *(p for p in outside.values() if p.key in sources)],
+        [*groups.values(), *(p for p in outside.values() if p.key in targets)],
+        cells,
+        unknown,
     )
 
 
-def _rules(model: Model, names: Names, unknown: list[str]) -> Iterator[_Rule]:
+def _party(group: Group, model: Model) -> Party:
+    resource = model.found(group.key, GROUP)
+    described = resource.properties.get("GroupDescription") if resource else None
+    description = described if isinstance(described, str) else ""
+    return Party(short(group.place), "group", group.key, description)
+
+
+def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
     found = model.groups
-    owned = [(g.key, rule) for g in found.known.values() for rule in g.admissions]
+    owned = [(g.key, rule) for g in found.known.values() for rule in g.rules]
     owned += [(own, rule) for own, rules in found.outside.items() for rule in rules]
     for own, rule in owned:
-        if not known(own):
-            unknown.append(f"{names.of(rule.place)}: {own[-1]}")
+        if not rule.certain:
+            # Rules of their own may have replaced EC2's default one; they say what passes.
             continue
         try:
-            made = _rule(own, rule)
+            flow = rule.flow()
         except UndeterminedError as error:
-            unknown.append(f"{names.of(rule.place)}: {error.because}")
+            unknown.append(f"{short(rule.place)}: {error.because}")
             continue
-        if made is not None:
-            yield made
-    unknown.extend(f"{names.of(rule.place)}: its group is not known" for rule in found.stray)
+        for name in (own, flow.peer or "") if flow else ():
+            if not known(name):
+                unknown.append(f"{short(rule.place)}: {name[-1]}")
+                break
+        else:
+            if flow:
+                yield own, flow
+    unknown.extend(f"{short(rule.place)}: its group is not known" for rule in found.stray)
 
 
-def _rule(own: Key, rule: Admission) -> _Rule | None:
-    if not rule.certain:
-        # Rules of their own may have replaced EC2's default one; they say what passes.
-        return None
-    is_group = rule.kind == "group"
-    peer: Key = key(rule.peer) if is_group or rule.kind == "prefix list" else _block(rule)
-    if not known(peer):
-        raise UndeterminedError(peer[-1])
-    return None if peer == NOBODY else _Rule(own, rule.direction, peer, traffic(rule), is_group)
-
-
-def _block(rule: Admission) -> str:
-    if rule.kind == "unknown":
-        return text(rule.peer) or "not known"
-    return text(rule.peer) or "addresses that are not known"
-
-
-def _blocks(model: Model) -> dict[Key, list[ipaddress.IPv4Network]]:
-    """Return the blocks of each group's VPC."""
-    found: dict[Key, list[ipaddress.IPv4Network]] = {}
+def _blocks(model: Model) -> Iterator[tuple[Key, str]]:
+    """Yield each group with the block of its VPC."""
     for group in model.security_groups:
-        resource = model.found(group.key, "AWS::EC2::SecurityGroup")
+        resource = model.found(group.key, GROUP)
         try:
             vpc = model.given(resource and resource.properties.get("VpcId"), "AWS::EC2::VPC")
-            stated = text(vpc.properties.get("CidrBlock")) or ""
-            found[group.key] = [ipaddress.IPv4Network(stated, strict=False)]
-        except (UndeterminedError, ValueError):
+            yield group.key, text(vpc.properties.get("CidrBlock")) or ""
+        except UndeterminedError:
             continue
-    return found
 
 
-def _between(
-    source: Key,
-    target: Key,
-    rules: Sequence[_Rule],
-    blocks: dict[Key, list[ipaddress.IPv4Network]],
-) -> Cell:
-    out = [
-        r.passes
-        for r in rules
-        if r.group == source and r.direction == "out" and _covers(r, target, blocks)
-    ]
-    into = [
-        r.passes
-        for r in rules
-        if r.group == target and r.direction == "in" and _covers(r, source, blocks)
-    ]
-    passes = merged(both for a in out for b in into if (both := a.common(b)) is not None)
-    named = [
-        r.passes
-        for r in rules
-        if r.is_group
-        and (
-            (r.group == source and r.direction == "out" and r.peer == target)
-            or (r.group == target and r.direction == "in" and r.peer == source)
-        )
-    ]
-    lost = [n for n in named if not any(n.common(p) == n for p in passes)]
-    return Cell(passes, merged(lost))
+def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) -> Cell:
+    out = list(_towards(source, "out", target, flows, blocks))
+    into = list(_towards(target, "in", source, flows, blocks))
+    both = (a.traffic.common(b.traffic) for a in out for b in into)
+    passes = merged(each for each in both if each is not None)
+    named = [f.traffic for f in out if f.peer == target]
+    named += [f.traffic for f in into if f.peer == source]
+    return Cell(passes, merged(_lost(named, passes)))
 
 
-def _covers(rule: _Rule, group: Key, blocks: dict[Key, list[ipaddress.IPv4Network]]) -> bool:
-    """Whether a rule's peer is a group, or addresses that hold all of its VPC."""
-    if rule.is_group:
-        return rule.peer == group
-    if rule.peer == "0.0.0.0/0":
-        return True
-    try:
-        stated = ipaddress.IPv4Network(str(rule.peer), strict=False)
-    except ValueError:
-        return False
-    own = blocks.get(group)
-    return bool(own) and all(block.subnet_of(stated) for block in own or ())
+def _lost(named: Iterable[Traffic], passes: Sequence[Traffic]) -> Iterator[Traffic]:
+    return (each for each in named if not any(p.covers(each) for p in passes))
+
+
+def _towards(
+    group: Key, direction: Direction, peer: Key, flows: Flows, blocks: Mapping[Key, str]
+) -> Iterator[Flow]:
+    """Yield what rules of a group say of another, by its name or by addresses around its VPC."""
+    for owner, flow in flows:
+        if owner == group and flow.direction == direction:
+            around = flow.peer == "0.0.0.0/0" or block_within(blocks.get(peer), flow.peer)
+            if flow.peer == peer or around:
+                yield flow

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.templates.reading import Key, UndeterminedError
+from ultracluster.templates.reading import Key, UndeterminedError, key, part
 from ultracluster.templates.resolved import Place
 
 
@@ -19,12 +20,27 @@ class NotKnown:
 T = TypeVar("T")
 
 
-def told(read: Callable[[], T]) -> T | NotKnown:
-    """Return what is read, or why it cannot be told."""
+def read(function: Callable[..., T], *arguments: Any) -> T | NotKnown:
+    """Return what a function reads of resolved values, or why that is not known."""
     try:
-        return read()
+        return function(*arguments)
     except UndeterminedError as error:
         return NotKnown(error.because)
+
+
+def at(function: Callable[[Any], T], value: Any, *path: str) -> T | NotKnown:
+    """Return what a function reads at a path of a resolved value, or why that is not known."""
+    return read(lambda: function(part(value, *path)))
+
+
+def or_none(value: T | NotKnown | None) -> T | None:
+    return None if isinstance(value, NotKnown) else value
+
+
+def key_at(value: Any, *path: str) -> Key | None:
+    """Return what a resolved value refers to at a path, None where that is not known."""
+    found = at(key, value, *path)
+    return None if isinstance(found, NotKnown) else found
 
 
 def words(value: object, unknown: str = "not known") -> str:
@@ -52,7 +68,6 @@ class Interface:
 
     @property
     def carries_fabric(self) -> bool:
-        """Whether it has an EFA device."""
         return self.kind in ("efa", "efa-only")
 
     @property
@@ -72,6 +87,8 @@ class Reservation:
     """None where the templates only name it."""
     ends: str = ""
     type_name: str | NotKnown | None = None
+    place: Place | None = None
+    """None where it is not in the templates."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,8 @@ class Nodes:
     """What they are for where the templates say it: `login nodes`."""
     alone: bool = False
     """Whether there is one and never more."""
+    template: Place | None = None
+    """Launch template that they are launched from, where it is in the templates."""
     assumed_addresses: int | None = None
     """Addresses of each where the interfaces are not written and AWS makes them."""
 
@@ -130,6 +149,8 @@ class Association:
     bucket: Key | None
     imports: str
     exports: str
+    place: Place | None = None
+    """None where it is written in the file system itself."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +194,10 @@ class Scheduler:
 
     @property
     def title(self) -> str:
-        """What it is, for a reader."""
         return "Kubernetes (Amazon EKS)" if self.kubernetes else "Slurm controller (AWS PCS)"
 
     @property
     def program(self) -> str:
-        """What the version is of."""
         return "Kubernetes" if self.kubernetes else "Slurm"
 
     @property
@@ -245,7 +264,30 @@ class Subnet:
     endpoints: Sequence[Endpoint] = ()
     nats: Sequence[str] = ()
     jobs: Sequence[JobInterfaces] = ()
-    uses: Sequence[Use] = ()
+
+    @cached_property
+    def uses(self) -> Sequence[Use]:
+        found = [
+            Use(
+                nodes.name, None if _shared(nodes.subnets) else _times(nodes.count, nodes.addresses)
+            )
+            for nodes in (*self.nodes, *self.also)
+        ]
+        found += [
+            Use(f"{system.name} servers", _times(system.servers, 1), assumed=system.assumed)
+            for system in self.file_systems
+        ]
+        found += [Use(scheduler.name, None) for scheduler in self.schedulers]
+        found += [
+            Use(n, len(those))
+            for n, those in (("endpoints", self.endpoints), ("NAT", self.nats))
+            if those
+        ]
+        found += [
+            Use(job.service, None if _shared(job.subnets) else _times(job.count, job.each))
+            for job in self.jobs
+        ]
+        return found
 
     @property
     def used(self) -> int:
@@ -271,6 +313,14 @@ class Subnet:
                 self.jobs,
             )
         )
+
+
+def _shared(subnets: Sequence[Key] | NotKnown) -> bool:
+    return not isinstance(subnets, NotKnown) and len(set(subnets)) > 1
+
+
+def _times(count: int | NotKnown | None, each: int | None) -> int | None:
+    return count * each if isinstance(count, int) and each is not None else None
 
 
 @dataclass(frozen=True)

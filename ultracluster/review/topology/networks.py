@@ -1,11 +1,13 @@
-"""VPCs and subnets with whatever lies in them, and how much of their addresses it takes."""
+"""VPCs and subnets with whatever lies in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
+from ultracluster.model.traffic import ANYWHERE
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Endpoint,
     FileSystem,
@@ -14,17 +16,17 @@ from ultracluster.review.topology.model import (
     NotKnown,
     Scheduler,
     Subnet,
-    Use,
     Vpc,
-    told,
+    at,
+    key_at,
+    or_none,
+    read,
 )
-from ultracluster.review.topology.naming import Names
 from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"
-ANYWHERE: Final = ("0.0.0.0/0", "::/0")
 WAYS: Final = {
     "GatewayId": "internet gateway",
     "NatGatewayId": "NAT",
@@ -43,6 +45,7 @@ GATEWAYS: Final = {
     "AWS::EC2::VPCPeeringConnection": "peering",
     "AWS::EC2::VPNGateway": "VPN gateway",
 }
+ELSEWHERE: Final = NotKnown("it is not in the given templates")
 
 Thing = TypeVar("Thing", Nodes, FileSystem, Scheduler, Endpoint, JobInterfaces)
 
@@ -56,72 +59,80 @@ class Contents:
     schedulers: Sequence[Scheduler]
     endpoints: Sequence[Endpoint]
     jobs: Sequence[JobInterfaces]
-    nats: Mapping[Key, list[str]] = field(default_factory=dict)
+    nats: Mapping[Key, list[str]]
 
     def subnets(self) -> dict[Key, None]:
         """Return every subnet that something names."""
         found: dict[Key, None] = dict.fromkeys(self.nats)
-        stated = [
-            *(thing.subnets for thing in self.nodes),
-            *(thing.subnets for thing in self.file_systems),
-            *(thing.subnets for thing in self.schedulers),
-            *(thing.subnets for thing in self.endpoints),
-            *(thing.subnets for thing in self.jobs),
-        ]
-        for subnets in stated:
-            if not isinstance(subnets, NotKnown):
-                found.update(dict.fromkeys(subnets))
+        for things in (self.nodes, self.file_systems, self.schedulers, self.endpoints, self.jobs):
+            for thing in things:
+                found.update(dict.fromkeys(or_none(thing.subnets) or ()))
         return found
 
+    def within(self, subnet: Key) -> dict[str, Any]:
+        """Return the contents of a subnet; nodes that span several are drawn in their first."""
+        nodes = _within(self.nodes, subnet)
+        first = [n for n in nodes if list(or_none(n.subnets) or ())[:1] == [subnet]]
+        return {
+            "nodes": first,
+            "also": [n for n in nodes if n not in first],
+            "file_systems": _within(self.file_systems, subnet),
+            "schedulers": _within(self.schedulers, subnet),
+            "endpoints": [e for e in _within(self.endpoints, subnet) if not e.gateway],
+            "nats": self.nats.get(subnet, []),
+            "jobs": _within(self.jobs, subnet),
+        }
 
-def read_nats(model: Model, names: Names) -> Mapping[Key, list[str]]:
+
+def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
+    return [thing for thing in things if subnet in (or_none(thing.subnets) or ())]
+
+
+def read_nats(model: Model) -> Mapping[Key, list[str]]:
     """Return the NAT gateways by subnet."""
     found: dict[Key, list[str]] = {}
     for nat in model.of(NAT):
-        subnet = told(lambda n=nat: key(n.properties.get("SubnetId")))  # type: ignore[misc]
-        if not isinstance(subnet, NotKnown):
-            found.setdefault(subnet, []).append(names.of(nat.place))
+        subnet = key_at(nat.properties, "SubnetId")
+        if subnet is not None:
+            found.setdefault(subnet, []).append(short(nat.place))
     return found
 
 
 def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     """Yield the VPCs of the templates, then those that are only named."""
     by_vpc: dict[Key | None, list[Subnet]] = {}
-    ways = _Ways(model)
+    routes = _Routes(model)
     for given in model.subnets:
-        vpc = told(lambda g=given: key(g.properties.get("VpcId")))  # type: ignore[misc]
-        made = _subnet(given, vpc, ways, names, contents)
-        by_vpc.setdefault(None if isinstance(vpc, NotKnown) else vpc, []).append(made)
+        subnet = _subnet(given, routes, contents)
+        by_vpc.setdefault(key_at(given.properties, "VpcId"), []).append(subnet)
     for name in contents.subnets():
         if name not in model.networks.subnets:
             by_vpc.setdefault(None, []).append(_named(name, names, contents))
     for resource in model.of(VPC):
-        own = (resource.place.stack, resource.place.logical_id)
-        block = told(lambda r=resource: text(r.properties.get("CidrBlock")))  # type: ignore[misc]
+        own = resource.place.key
+        block = at(text, resource.properties, "CidrBlock")
         yield Vpc(
-            name=names.of(resource.place),
+            name=short(resource.place),
             key=own,
             block=NotKnown("an address pool gives it") if block is None else block,
             subnets=by_vpc.pop(own, []),
-            gateways=tuple(_gateways(model, own)),
+            gateways=tuple(
+                name
+                for kind, name in GATEWAYS.items()
+                for gateway in model.of(kind)
+                if at(key, gateway.properties, "VpcId") == own
+            ),
             gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == own],
         )
     for named, subnets in by_vpc.items():
         yield Vpc(
             name="VPC that is not known" if named is None or not known(named) else names.key(named),
             key=named,
-            block=NotKnown("it is not in the given templates"),
+            block=ELSEWHERE,
             subnets=subnets,
             gateway_endpoints=[e for e in contents.endpoints if e.gateway and e.vpc == named],
             outside=True,
         )
-
-
-def _gateways(model: Model, vpc: Key) -> Iterator[str]:
-    for kind, name in GATEWAYS.items():
-        for resource in model.of(kind):
-            if told(lambda r=resource: key(r.properties.get("VpcId"))) == vpc:  # type: ignore[misc]
-                yield name
 
 
 def _zone(given: Given) -> str:
@@ -131,24 +142,19 @@ def _zone(given: Given) -> str:
     return zone.name
 
 
-def _subnet(
-    given: Given, vpc: Key | NotKnown, ways: "_Ways", names: Names, contents: Contents
-) -> Subnet:
-    zone = told(lambda: _zone(given))
-    block = told(lambda: text(given.properties.get("CidrBlock")))
-    return _filled(
-        Subnet(
-            name=names.of(given.place),
-            key=given.key,
-            place=given.place,
-            block=NotKnown("no block is written") if block is None else block,
-            addresses=told(given.addresses),
-            zone=zone,
-            way_out=ways.out(given.key),
-            vpc=vpc,
-            nat_subnet=ways.nat_subnet(given.key),
-        ),
-        contents,
+def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
+    block = at(text, given.properties, "CidrBlock")
+    return Subnet(
+        name=short(given.place),
+        key=given.key,
+        place=given.place,
+        block=NotKnown("no block is written") if block is None else block,
+        addresses=read(given.addresses),
+        zone=read(_zone, given),
+        way_out=routes.out(given.key),
+        vpc=at(key, given.properties, "VpcId"),
+        nat_subnet=routes.nat_subnet(given.key),
+        **contents.within(given.key),
     )
 
 
@@ -157,109 +163,39 @@ def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     title = names.key(name)
     if isinstance(name, tuple) and name[0] == UNKNOWN:
         title = name[1].rpartition("/")[2]
-    because = NotKnown("it is not in the given templates")
-    return _filled(
-        Subnet(title, name, Place("", title), because, because, because, "not known", because),
-        contents,
-    )
+    place, way_out = Place("", title), "not known"
+    inside = contents.within(name)
+    return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
 
 
-def _filled(subnet: Subnet, contents: Contents) -> Subnet:
-    """Return a subnet with what lies in it; what spans several is drawn in its first."""
-    nodes = _within(contents.nodes, subnet.key)
-    file_systems = _within(contents.file_systems, subnet.key)
-    filled = Subnet(
-        **{name: getattr(subnet, name) for name in _GIVEN},
-        nodes=[n for n in nodes if _first(n) == subnet.key],
-        also=[n for n in nodes if _first(n) != subnet.key],
-        file_systems=file_systems,
-        schedulers=_within(contents.schedulers, subnet.key),
-        endpoints=[e for e in _within(contents.endpoints, subnet.key) if not e.gateway],
-        nats=contents.nats.get(subnet.key, []),
-        jobs=_within(contents.jobs, subnet.key),
-    )
-    return Subnet(
-        **{name: getattr(filled, name) for name in (*_GIVEN, *_FILLED)}, uses=tuple(_uses(filled))
-    )
-
-
-_GIVEN: Final = (
-    "name",
-    "key",
-    "place",
-    "block",
-    "addresses",
-    "zone",
-    "way_out",
-    "vpc",
-    "nat_subnet",
-)
-_FILLED: Final = ("nodes", "also", "file_systems", "schedulers", "endpoints", "nats", "jobs")
-
-
-def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
-    return [t for t in things if not isinstance(t.subnets, NotKnown) and subnet in t.subnets]
-
-
-def _first(nodes: Nodes) -> Key | None:
-    return None if isinstance(nodes.subnets, NotKnown) else nodes.subnets[0]
-
-
-def _uses(subnet: Subnet) -> Iterator[Use]:
-    for nodes in (*subnet.nodes, *subnet.also):
-        shared = not isinstance(nodes.subnets, NotKnown) and len(set(nodes.subnets)) > 1
-        each, count = nodes.addresses, nodes.count
-        if shared or each is None or not isinstance(count, int):
-            yield Use(nodes.name, None)
-        else:
-            yield Use(nodes.name, each * count)
-    for file_system in subnet.file_systems:
-        servers = file_system.servers
-        known_servers = servers if isinstance(servers, int) else None
-        yield Use(f"{file_system.name} servers", known_servers, assumed=file_system.assumed)
-    for scheduler in subnet.schedulers:
-        yield Use(scheduler.name, None)
-    if subnet.endpoints:
-        yield Use("endpoints", len(subnet.endpoints))
-    if subnet.nats:
-        yield Use("NAT", len(subnet.nats))
-    for job in subnet.jobs:
-        alone = not isinstance(job.subnets, NotKnown) and len(job.subnets) == 1
-        counted = isinstance(job.count, int) and alone
-        yield Use(job.service, job.count * job.each if counted else None)  # type: ignore[operator]
-
-
-class _Ways:
+class _Routes:
     """Where traffic that leaves a subnet goes."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._tables: dict[Key, Any] = {}
-        for resource in model.of("AWS::EC2::SubnetRouteTableAssociation"):
-            subnet = told(lambda r=resource: key(r.properties.get("SubnetId")))  # type: ignore[misc]
-            table = told(lambda r=resource: key(r.properties.get("RouteTableId")))  # type: ignore[misc]
-            if not isinstance(subnet, NotKnown):
-                self._tables[subnet] = table
-        self._routes: dict[Key, list[Mapping[str, Any]]] = {}
+        self._tables = {
+            at(key, each.properties, "SubnetId"): at(key, each.properties, "RouteTableId")
+            for each in model.of("AWS::EC2::SubnetRouteTableAssociation")
+        }
+        self._defaults: dict[Key, list[Mapping[str, Any]]] = {}
         self._stray = False
-        for resource in model.of("AWS::EC2::Route"):
-            table = told(lambda r=resource: key(r.properties.get("RouteTableId")))  # type: ignore[misc]
+        for route in model.of("AWS::EC2::Route"):
+            table = at(key, route.properties, "RouteTableId")
             if isinstance(table, NotKnown):
                 self._stray = True
-            elif _is_default(resource.properties):
-                self._routes.setdefault(table, []).append(resource.properties)
-        self._own = {(r.place.stack, r.place.logical_id) for r in model.of("AWS::EC2::RouteTable")}
+            elif _is_default(route.properties):
+                self._defaults.setdefault(table, []).append(route.properties)
+        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
 
     def out(self, subnet: Key) -> str:
-        """Return the way out of a subnet."""
         table = self._tables.get(subnet)
         if table is None:
             return "the VPC's main route table decides"
-        if isinstance(table, NotKnown) or table not in self._own:
+        if table not in self._own:
             return "not known"
         found = {
             way
-            for route in self._routes.get(table, [])
+            for route in self._of(subnet)
             for name, way in WAYS.items()
             if route.get(name) is not None
         }
@@ -269,19 +205,17 @@ class _Ways:
 
     def nat_subnet(self, subnet: Key) -> Key | None:
         """Return where the NAT gateway is that a subnet's traffic leaves by."""
-        table = self._tables.get(subnet)
-        if table is None or isinstance(table, NotKnown):
-            return None
-        for route in self._routes.get(table, []):
-            stated = route.get("NatGatewayId")
-            nat = told(lambda s=stated: self._model.given(s, NAT)) if stated else None  # type: ignore[misc]
-            if nat is not None and not isinstance(nat, NotKnown):
-                found = told(lambda n=nat: key(n.properties.get("SubnetId")))  # type: ignore[misc]
-                return None if isinstance(found, NotKnown) else found
+        for route in self._of(subnet):
+            nat = or_none(read(self._model.found, route.get("NatGatewayId"), NAT))
+            if nat is not None:
+                return key_at(nat.properties, "SubnetId")
         return None
+
+    def _of(self, subnet: Key) -> Sequence[Mapping[str, Any]]:
+        table = self._tables.get(subnet)
+        return [] if isinstance(table, NotKnown | None) else self._defaults.get(table, [])
 
 
 def _is_default(route: Mapping[str, Any]) -> bool:
     names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")
-    stated = [told(lambda n=name: text(route.get(n))) for name in names]  # type: ignore[misc]
-    return any(each in ANYWHERE for each in stated if isinstance(each, str))
+    return any(at(text, route, name) in ANYWHERE for name in names)

@@ -1,43 +1,39 @@
-"""IAM roles: who may take them, and what they may reach, in short."""
+"""IAM roles: who may assume them, and what they may reach, in short."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Role as PolicyRole
-from ultracluster.model.policies import Statement
-from ultracluster.review.topology.model import NotKnown, Reach, Role, told
-from ultracluster.review.topology.naming import Names
-from ultracluster.templates.reading import items, links, part, written
-from ultracluster.templates.resolved import Link, Unknown
+from ultracluster.model.policies import TRUST, Identity, Statement, listed, token
+from ultracluster.review.access.sentences import principals
+from ultracluster.review.naming import Names, short
+from ultracluster.review.topology.model import Reach, Role
+from ultracluster.templates.reading import links
+from ultracluster.templates.resolved import Unknown
 
 VERBS: Final = {
     "read": ("get", "list", "describe", "batchget", "batchcheck", "head", "view", "lookup"),
     "use": ("decrypt", "encrypt", "generate", "reencrypt", "sign", "verify"),
     "pass": ("passrole",),
-    "take": ("assumerole",),
+    "assume": ("assumerole",),
 }
 """What an action does, by how its name begins; anything else changes something."""
 ARN_PARTS: Final = 5
 
 
 def read_roles(model: Model, names: Names) -> Iterator[Role]:
-    """Yield the roles of a variant."""
     for role in model.roles:
         reached: dict[str, list[Reach]] = {}
         for statement in role.statements:
-            if told(statement.allows) is not True:
-                continue
-            conditional = bool(told(statement.conditions))
-            for what, everywhere, verbs in _reaches(statement, names):
-                found = Reach(what, ", ".join(verbs), everywhere, conditional)
-                reached.setdefault(what, []).append(found)
+            if statement.effect == "Allow":
+                for reach in _reaches(statement, names):
+                    reached.setdefault(reach.what, []).append(reach)
         yield Role(
-            name=names.of(role.place),
+            name=short(role.place),
             place=role.place,
-            takers=tuple(_takers(role)),
+            takers=tuple(dict.fromkeys(_takers(role, names))),
             reaches=[_together(found) for found in reached.values()],
-            outside=[name.rpartition("/")[2].replace("\x00", "?") for name in _managed(role)],
+            outside=[names.text(arn).rpartition("/")[2] for arn in role.outside_policies],
         )
 
 
@@ -51,95 +47,43 @@ def _together(reaches: Sequence[Reach]) -> Reach:
     )
 
 
-def _managed(role: PolicyRole) -> list[str]:
-    found = told(role.outside_policies)
-    return ["not known"] if isinstance(found, NotKnown) else found
-
-
-def _takers(role: PolicyRole) -> Iterator[str]:
-    services = told(lambda: [service for service, _ in role.trusted()])
-    if isinstance(services, NotKnown):
+def _takers(role: Identity, names: Names) -> Iterator[str]:
+    if isinstance(role.properties.get(TRUST), Unknown):
         yield "whom is not known"
-        return
-    seen = dict.fromkeys(service_words(service) for service in services)
-    document = role.properties.get("AssumeRolePolicyDocument")
-    statements = told(lambda: items(part(document, "Statement")))
-    for body in statements if isinstance(statements, list) else []:
-        for kind in ("AWS", "Federated"):
-            for principal in _listed(body, "Principal", kind):
-                seen[_principal(principal)] = None
-        if told(lambda b=body: part(b, "Principal")) == "*":  # type: ignore[misc]
-            seen["anybody"] = None
-    if isinstance(document, Unknown):
-        seen["whom is not known"] = None
-    yield from seen
+    for statement in role.trust:
+        yield from principals(statement, names)
 
 
-def service_words(principal: str) -> str:
-    """Return `ec2 service` of `ec2.amazonaws.com`."""
-    name, dot, _ = principal.replace("\x00", "?").partition(".amazonaws.com")
-    return f"{name} service" if dot else name
-
-
-def _principal(value: Any) -> str:
-    stated = written(value).replace("\x00", "?")
-    if stated == "*":
-        return "anybody"
-    if stated.endswith(":root"):
-        return "this account" if "?" in stated else f"account {stated.split(':')[4]}"
-    if stated.isdigit():
-        return f"account {stated}"
-    return stated.rpartition(":")[2] or "whom is not known"
-
-
-def _listed(body: Any, *path: str) -> list[Any]:
-    found = told(lambda: items(part(body, *path)))
-    return [] if isinstance(found, NotKnown) else found
-
-
-def _reaches(statement: Statement, names: Names) -> Iterator[tuple[str, bool, list[str]]]:
-    body: Mapping[str, Any] = statement.body
-    if body.get("NotAction") is not None:
-        yield "every service", True, ["everything but a few actions"]
-        return
-    actions = told(statement.actions)
-    if isinstance(actions, NotKnown):
-        yield "not known", False, ["not known"]
+def _reaches(statement: Statement, names: Names) -> Iterator[Reach]:
+    conditional = bool(statement.body.get("Condition"))
+    if statement.body.get("NotAction") is not None:
+        yield Reach("every service", "everything but a few actions", True, conditional)
         return
     by_service: dict[str, list[str]] = {}
-    for action in actions:
-        service, _, name = action.partition(":")
-        by_service.setdefault(service.replace("\x00", "?"), []).append(name)
-    targets = told(statement.resources)
-    if isinstance(targets, NotKnown):
-        targets = [Unknown(targets.because)]
+    for action in listed(statement.body.get("Action")):
+        service, colon, name = token(action).lower().partition(":")
+        known = colon or service == "*"
+        by_service.setdefault(service if known else "not known", []).append(name)
     for service, called in by_service.items():
-        verbs = list(dict.fromkeys(verb(name) for name in called))
-        for target in targets or ["*"]:
+        verbs = ", ".join(dict.fromkeys(map(_verb, called)))
+        for target in listed(statement.body.get("Resource")) or ["*"]:
             what, everywhere = _target(target, service, names)
-            yield what, everywhere, verbs
+            yield Reach(what, verbs, everywhere, conditional)
 
 
-def verb(action: str) -> str:
-    """Return in one word what an action does."""
+def _verb(action: str) -> str:
     if action in ("*", ""):
         return "everything"
-    for word, beginnings in VERBS.items():
-        if action.startswith(beginnings):
-            return word
-    return "change"
+    return next((word for word, starts in VERBS.items() if action.startswith(starts)), "change")
 
 
 def _target(value: Any, service: str, names: Names) -> tuple[str, bool]:
-    everything = "every service" if service == "*" else f"all of {service}"
-    if isinstance(value, str) and value == "*":
-        return everything, True
-    linked: list[Link] = list(links(value))
-    if linked:
-        return names.key((linked[0].stack, linked[0].logical_id)), False
+    if value == "*":
+        return ("every service" if service == "*" else f"all of {service}"), True
+    linked = next(links(value), None)
+    if linked is not None:
+        return names.key((linked.stack, linked.logical_id)), False
     if isinstance(value, Unknown):
         return f"{service}: not known", False
-    stated = written(value).replace("\x00", "?")
-    arn = stated.split(":", ARN_PARTS)
-    resource = arn[-1] if len(arn) > ARN_PARTS else stated
-    return f"{service} {resource}", resource == "*"
+    arn = names.text(value).split(":", ARN_PARTS)
+    return f"{service} {arn[-1]}", arn[-1] == "*"

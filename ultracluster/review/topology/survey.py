@@ -1,10 +1,14 @@
 """A variant of resolved resources, read as a topology."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
+from ultracluster.model.policies import ROLE
+from ultracluster.model.security_groups import GROUP, SEPARATE
+from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import (
     Endpoint,
     Fabric,
@@ -15,15 +19,16 @@ from ultracluster.review.topology.model import (
     Reservation,
     Scheduler,
     Topology,
+    or_none,
+    read,
 )
-from ultracluster.review.topology.naming import Names
-from ultracluster.review.topology.networks import Contents, read_nats, read_vpcs
+from ultracluster.review.topology.networks import GATEWAYS, NAT, VPC, Contents, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
     RESERVATION,
+    placement,
     read_nodes,
     reservation,
-    strategy,
 )
 from ultracluster.review.topology.roles import read_roles
 from ultracluster.review.topology.services import (
@@ -33,48 +38,38 @@ from ultracluster.review.topology.services import (
     read_schedulers,
 )
 from ultracluster.review.topology.storage import STORES, read_all_file_systems, read_stores
-from ultracluster.templates.reading import UndeterminedError
 from ultracluster.templates.resolved import Unknown, Variant
 
 DRAWN: Final = frozenset(
     {
+        *GATEWAYS,
+        *LAUNCHERS,
+        *SEPARATE,
         *STORES,
+        GROUP,
+        NAT,
         PLACEMENT,
         RESERVATION,
-        "AWS::AutoScaling::AutoScalingGroup",
-        "AWS::Batch::ComputeEnvironment",
-        "AWS::EC2::EC2Fleet",
+        ROLE,
+        VPC,
         "AWS::EC2::EIP",
-        "AWS::EC2::EgressOnlyInternetGateway",
-        "AWS::EC2::Instance",
         "AWS::EC2::InternetGateway",
         "AWS::EC2::LaunchTemplate",
-        "AWS::EC2::NatGateway",
         "AWS::EC2::Route",
         "AWS::EC2::RouteTable",
-        "AWS::EC2::SecurityGroup",
-        "AWS::EC2::SecurityGroupEgress",
-        "AWS::EC2::SecurityGroupIngress",
         "AWS::EC2::Subnet",
         "AWS::EC2::SubnetRouteTableAssociation",
-        "AWS::EC2::TransitGatewayAttachment",
-        "AWS::EC2::VPC",
         "AWS::EC2::VPCEndpoint",
-        "AWS::EC2::VPCGatewayAttachment",
-        "AWS::EC2::VPCPeeringConnection",
         "AWS::EFS::FileSystem",
         "AWS::EFS::MountTarget",
         "AWS::EKS::Cluster",
-        "AWS::EKS::Nodegroup",
         "AWS::FSx::DataRepositoryAssociation",
         "AWS::FSx::FileSystem",
         "AWS::IAM::InstanceProfile",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Policy",
-        "AWS::IAM::Role",
         "AWS::IAM::RolePolicy",
         "AWS::PCS::Cluster",
-        "AWS::PCS::ComputeNodeGroup",
         "AWS::PCS::Queue",
         "AWS::S3::BucketPolicy",
         "AWS::SageMaker::Cluster",
@@ -92,28 +87,30 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
     contents = Contents(
         nodes=list(read_nodes(model, called)),
         file_systems=list(read_all_file_systems(model, called)),
-        schedulers=[
-            *read_schedulers(model, called),
-            *read_control_planes(model, called),
-        ],
-        endpoints=list(read_endpoints(model, called)),
-        jobs=list(read_job_interfaces(model, called)),
-        nats=read_nats(model, called),
+        schedulers=[*read_schedulers(model, called), *read_control_planes(model)],
+        endpoints=list(read_endpoints(model)),
+        jobs=list(read_job_interfaces(model)),
+        nats=read_nats(model),
     )
     region = variant.region
+    reserved = {
+        n.reservation.place for n in contents.nodes if isinstance(n.reservation, Reservation)
+    }
+    placed = {n.placement.key for n in contents.nodes if isinstance(n.placement, Placement)}
+    resources = [r for r in variant.resources if r.resource_type not in DRAWN]
     return Topology(
         names=names,
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
         vpcs=list(read_vpcs(model, called, contents)),
-        fabrics=list(_fabrics(model, called)),
-        homeless=[t for t in _placed(contents) if isinstance(t.subnets, NotKnown) or not t.subnets],
-        idle_reservations=list(_idle_reservations(model, called, contents.nodes)),
-        idle_placements=list(_idle_placements(model, called, contents.nodes)),
-        stores=read_stores(model, called),
+        fabrics=list(_fabrics(model)),
+        homeless=[thing for thing in _placed(contents) if not or_none(thing.subnets)],
+        idle_reservations=[
+            reservation(r) for r in model.of(RESERVATION) if r.place not in reserved
+        ],
+        idle_placements=[placement(r) for r in model.of(PLACEMENT) if r.place.key not in placed],
+        stores=read_stores(model),
         roles=list(read_roles(model, called)),
-        others=Counter(
-            r.resource_type or "no type" for r in variant.resources if r.resource_type not in DRAWN
-        ),
+        others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
             f"{name.rpartition('/')[2]} is {str(held).lower()}"
             for name, held in sorted(variant.choices.items())
@@ -126,33 +123,8 @@ def _placed(contents: Contents) -> list[Nodes | FileSystem | Scheduler | Endpoin
     return [*contents.nodes, *contents.file_systems, *contents.schedulers, *interface_endpoints]
 
 
-def _fabrics(model: Model, names: Names) -> list[Fabric]:
-    found = []
+def _fabrics(model: Model) -> Iterator[Fabric]:
+    exchange = model.groups.members_exchange
     for group in model.security_groups:
-        try:
-            loop = all(
-                model.groups.members_exchange([group.key], direction) for direction in ("in", "out")
-            )
-        except UndeterminedError:
-            continue
-        if loop:
-            found.append(Fabric(names.of(group.place), group.key))
-    return found
-
-
-def _idle_reservations(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Reservation]:
-    used = {n.reservation.name for n in nodes if isinstance(n.reservation, Reservation)}
-    return [
-        reservation(r.properties, names.of(r.place))
-        for r in model.of(RESERVATION)
-        if names.of(r.place) not in used
-    ]
-
-
-def _idle_placements(model: Model, names: Names, nodes: Sequence[Nodes]) -> list[Placement]:
-    used = {n.placement.key for n in nodes if isinstance(n.placement, Placement)}
-    return [
-        Placement(names.of(r.place), strategy(r.properties), own)
-        for r in model.of(PLACEMENT)
-        if (own := (r.place.stack, r.place.logical_id)) not in used
-    ]
+        if all(read(exchange, [group.key], direction) is True for direction in ("in", "out")):
+            yield Fabric(short(group.place), group.key)

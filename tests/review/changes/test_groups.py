@@ -1,0 +1,81 @@
+"""Changes of one cause stand together, and each change stands in one group."""
+
+from tests.review.changes.planted import LUSTRE
+from tests.review.goldens import changes, edited, golden, put
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.groups import grouped
+
+
+def _keep_nothing(templates):
+    """Edit templates as `keep_data=False` does."""
+    for template in templates.values():
+        for body in template["Resources"].values():
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                if policy in body:
+                    body[policy] = "Delete"
+
+
+def test_data_that_is_no_longer_kept_is_one_group_of_nine_resources():
+    """`keep_data: True -> False` is one decision, and not eighteen rows."""
+    groups = grouped(changes(golden(), edited(_keep_nothing)))
+    (lost,) = [group for group in groups if group.danger is Danger.LOSES_DATA]
+
+    assert len(lost.places) == 9
+    assert (
+        lost.cause == "DeletionPolicy and UpdateReplacePolicy: RetainExceptOnCreate/Retain → Delete"
+    )
+    assert groups[0] is lost
+
+
+def test_what_follows_from_a_replacement_stands_with_it():
+    """A reader who keeps the description of the group keeps the file system."""
+    found = changes(golden(), edited(put("Storage/Lustre/Group", "GroupDescription", "x")))
+    (group,) = grouped(found)
+
+    assert group.danger is Danger.REPLACES
+    assert "GroupDescription" in group.cause
+    assert any(place.endswith("Lustre/Resource") for place in group.places)
+
+
+def test_the_same_edit_with_another_danger_is_another_group():
+    """A bucket that is no longer kept must not hide among rules that hold no data."""
+    found = grouped(changes(golden(), edited(_keep_nothing)))
+    assert {group.danger for group in found} == {Danger.LOSES_DATA, Danger.HARMLESS}
+
+
+def test_a_parameter_and_what_it_changes_stand_together():
+    """The resource is written as before; the default is what a reader can undo."""
+
+    def template(block):
+        return {
+            "S": {
+                "Parameters": {"Block": {"Type": "String", "Default": block}},
+                "Resources": {
+                    "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": {"Ref": "Block"}}}
+                },
+            }
+        }
+
+    (group,) = grouped(changes(template("10.0.0.0/16"), template("10.1.0.0/16")))
+    assert {change.resource for change in group.changes} == {"Vpc", "Parameters"}
+    assert group.cause == "Parameters of S"
+
+
+def test_descriptions_of_several_stacks_are_one_group():
+    """Nobody judges them one by one."""
+
+    def describe(templates):
+        for name, template in templates.items():
+            template["Description"] = f"changed {name}"
+
+    (group,) = grouped(changes(golden(), edited(describe)))
+    assert group.cause == "Description of Cluster, Network, Storage, Training"
+
+
+def test_each_change_is_in_one_group():
+    """A change that no group has is a change that nobody reviewed."""
+    edit = put("Network/Network/Vpc", "CidrBlock", "10.3.0.0/16")
+    found = changes(golden(), edited(_keep_nothing, edit, put(LUSTRE, "StorageCapacity", 50400)))
+    members = [change for group in grouped(found) for change in group.changes]
+    assert sorted(map(id, members)) == sorted(map(id, found))
+    assert grouped(()) == ()

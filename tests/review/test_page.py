@@ -1,0 +1,130 @@
+"""What the page and its Markdown say, in whatever they are shown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.review.subjects import GOLDEN, HERE, ROOT, golden, planted, reviewed
+from tests.rules.cluster_templates import resource
+from ultracluster.catalogue.sizes import has_accelerator, vcpus_by_size
+from ultracluster.review.page.pages import html, markdown
+from ultracluster.review.page.provenance import Provenance, provenance
+from ultracluster.review.report import Review
+from ultracluster.rules.engine import RULES
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Review:
+    """Return the review of dangerous changes."""
+    return reviewed(planted(tmp_path_factory.mktemp("x")), str(GOLDEN / "ultracluster"))
+
+
+def test_one_edit_of_many_resources_is_one_line(tmp_path: Path):
+    """Who no longer keeps data reads one cause with its places, not a row for each resource."""
+    for path in (GOLDEN / "ultracluster").glob("*.template.json"):
+        body = json.loads(path.read_text())
+        for found in body["Resources"].values():
+            if found.get("DeletionPolicy", "Delete") != "Delete":
+                found |= {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
+        (tmp_path / path.name).write_text(json.dumps(body))
+    files = [f"ultracluster-{p.name.partition('.')[0]}={p}" for p in tmp_path.iterdir()]
+    made = reviewed(files, str(GOLDEN / "ultracluster"))
+
+    assert len(made.changes) > 8
+    causes = [line for line in markdown(made).splitlines() if line.startswith("- **Deletion")]
+    assert len(causes) < len(made.changes) / 3
+    assert any(f"({count} places)" in line for line in causes for count in range(5, 20))
+    assert html(made).count('<ul class="members">') <= len(causes)
+
+
+def test_money_is_shown_before_and_after(changed: Review):
+    """A reviewer approves a bill: what it was, what it will be, and the difference a day."""
+    money = changed.money
+    assert money is not None
+    assert money.before is not None
+    assert money.after < money.before
+    for text in (html(changed), markdown(changed)):
+        assert f"{money.after:,.2f} USD a day for what the templates define" in text
+        assert f"before {money.before:,.2f} USD (" in text
+    same = html(reviewed(golden("dev"), "golden"))
+    assert "(no difference)" in same
+    unknown = reviewed([str(HERE / "foreign.yaml")], region=None)
+    assert "write --region" in html(unknown)
+
+
+def test_a_review_says_when_and_by_what_it_was_made(changed: Review):
+    """A page that is read next month is held against what was true today."""
+    made = Provenance("2026-11-27", "0123456789ab-dirty", {"aws-cdk-lib": "2.275.0"})
+    rules = f"{len(RULES)} fabric rules"
+    for text in (html(changed, made), markdown(changed, made)):
+        for said in ("2026-11-27", "0123456789ab-dirty", "aws-cdk-lib 2.275.0", rules):
+            assert said in text
+
+
+def test_a_sample_is_the_same_every_day(changed: Review):
+    """Samples are compared byte for byte: no date, commit or version is in them."""
+    today = provenance(ROOT)
+
+    assert today.commit
+    assert today.versions["cfn-lint"]
+    for text in (html(changed), markdown(changed)):
+        assert today.date not in text
+        assert f"cfn-lint {today.versions['cfn-lint']}, " not in text
+
+
+def assembly(folder: Path, **properties: Any) -> str:
+    """Return an assembly of two stacks, of which one has properties."""
+    (folder / "S.template.json").write_text(json.dumps({"Resources": {"B": BUCKET}}))
+    stack = {"type": "aws:cloudformation:stack", "properties": {"templateFile": "S.template.json"}}
+    kept = {**stack, "properties": {**stack["properties"], **properties}}  # type: ignore[dict-item]
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": {"Kept": kept, "Free": stack}}))
+    return str(folder)
+
+
+BUCKET = resource("AWS::S3::Bucket", {})
+
+
+def test_termination_protection_is_shown_for_each_stack(tmp_path: Path):
+    """It is a setting of the stack: an assembly has it, a template alone does not."""
+    made = reviewed([assembly(tmp_path, terminationProtection=True)])
+
+    assert [(size.name, size.protection) for size in made.sizes] == [
+        ("Kept", "on"),
+        ("Free", "off"),
+    ]
+    assert '<th scope="row">Kept</th><td>on</td>' in html(made)
+    assert "| `Free` | off |" in markdown(made)
+    assert "not in the template" in html(reviewed(golden("dev")))
+
+
+@pytest.mark.parametrize(
+    ("name", "vcpus"),
+    [
+        ("m6i.xlarge", 4),
+        ("c6i.32xlarge", 128),
+        ("t3.micro", 2),
+        ("m7g.medium", 1),
+        ("r8g.metal-24xl", 96),
+        # Of these the size does not tell it: 36, 96 and 1.
+        ("c4.8xlarge", None),
+        ("hpc6a.48xlarge", None),
+        ("t2.micro", None),
+        ("c5.metal", None),
+        ("g5.xlarge", None),
+    ],
+)
+def test_vcpus_follow_from_the_size_where_it_tells(name: str, vcpus: int | None):
+    """DescribeInstanceTypes, as moto 5.2.5 has it, says the same of 1,216 types."""
+    assert vcpus_by_size(name) == vcpus
+    assert has_accelerator(name) is (name == "g5.xlarge")
+
+
+def test_ordinary_nodes_count_against_their_quota():
+    """A login node takes its vCPU of the account's quota like every other instance."""
+    found = {row.what: row for group in reviewed(golden("staging")).numbers for row in group.rows}
+    (standard,) = (row for what, row in found.items() if what.startswith("Running On-Demand Stand"))
+
+    assert standard.value.endswith(" vCPU")
+    assert "by its size" in standard.note

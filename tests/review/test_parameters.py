@@ -1,0 +1,65 @@
+"""Every part of a review reads the templates with the parameters that were given."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ultracluster.cli import main
+
+CLOSED = "s3:GetObject"
+OPENS = {"Fn::If": ["IsOpen", "s3:*", CLOSED]}
+
+
+def policy(action: Any) -> dict[str, Any]:
+    """Return a template with a parameter and a role whose policy allows an action."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+    }
+    return {
+        "Parameters": {"Open": {"Type": "String", "Default": "no", "AllowedValues": ["yes", "no"]}},
+        "Conditions": {"IsOpen": {"Fn::Equals": [{"Ref": "Open"}, "yes"]}},
+        "Resources": {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "AssumeRolePolicyDocument": {"Statement": [trust]},
+                    "Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": [statement]}}],
+                },
+            }
+        },
+    }
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> list[str]:
+    """Return the command that compares the policy with one that never opens."""
+    for name, action in (("new", OPENS), ("old", CLOSED)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "S.json").write_text(json.dumps(policy(action)))
+    return [
+        "review",
+        str(tmp_path / "new" / "S.json"),
+        *("--baseline", str(tmp_path / "old" / "S.json")),
+        *("--output", str(tmp_path / "out"), "--format", "json"),
+        *("--fail-on", "loosens-security"),
+    ]
+
+
+def test_a_parameter_that_opens_a_policy_fails_the_pipeline(given: list[str]):
+    """What is deployed with `Open=yes` is open, whatever the default of `Open` is."""
+    assert main([*given, "--parameter", "Open=yes"]) == 1
+    assert main([*given, "--parameter", "Open=no"]) == 0
+    assert main(given) == 0
+
+
+def test_a_statement_is_said_as_the_parameter_makes_it(given: list[str], tmp_path: Path):
+    """The page must not show the default where something else is deployed."""
+    main([*given, "--parameter", "Open=yes"])
+    found = json.loads((tmp_path / "out" / "S.json.json").read_text())
+    (own,) = [s for s in found["statements"] if s["kind"] == "identity"]
+    assert "s3:*" in json.dumps(own) or "everything in s3" in own["sentence"], own

@@ -1,0 +1,120 @@
+"""All rules together: what one difference does."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ultracluster.review.changes import (  # noqa: F401  (their rules register themselves)
+    added_removed,
+    buckets,
+    capacity,
+    hyperpod,
+    images,
+    lustre,
+    nodes,
+    permissions,
+    replacement,
+    retention,
+    routes,
+    security_group_rules,
+    settings,
+    slurm,
+)
+from ultracluster.review.changes.added_removed import unknown_type
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.difference import dotted
+from ultracluster.review.changes.retention import replaced
+from ultracluster.review.changes.rules import Edit, Effect, effects
+from ultracluster.review.changes.sources import REGISTRY, TYPE
+from ultracluster.review.changes.values import differs, missing
+from ultracluster.review.resource_types import resource_type
+from ultracluster.templates.texts import identity
+
+SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
+TEXTS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
+LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
+ATTRIBUTES: Final[Mapping[str, tuple[str, str]]] = {
+    "Metadata": (
+        "metadata of the resource changes",
+        "CloudFormation makes nothing of Metadata",
+    ),
+    "DependsOn": (
+        "the order in which resources are made and deleted changes",
+        "DependsOn changes nothing of what is there",
+    ),
+    "UpdatePolicy": (
+        "the next change of the launch template reaches running nodes in another way",
+        "UpdatePolicy acts when another property changes",
+    ),
+    "CreationPolicy": (
+        "what a creation waits for changes",
+        "CreationPolicy acts when the resource is made",
+    ),
+    "Condition": (
+        "it is made as before under every condition that was looked at",
+        "conditions resolved before and after",
+    ),
+}
+"""Attributes beside the properties of which every change is harmless, and why. Retention is judged
+in `retention.py`."""
+
+
+def judged(edit: Edit) -> list[Effect]:
+    """Return what a property that changed does."""
+    if edit.follows and (because := missing(edit.now)):
+        says = f"{edit.name} refers to something that is gone: {because}"
+        why = "CloudFormation refuses a reference to what is in no template"
+        advice = "remove the reference in the same deployment"
+        return [Effect(Danger.FAILS, says, why, advice)]
+    if edit.path[0].startswith("@"):
+        return effects("changed", edit) or _attribute(edit)
+    if not edit.follows and identity(edit.was) is not None and not differs(edit.was, edit.now):
+        says = f"{dotted(edit.path)} is written in another way"
+        return [Effect(Danger.HARMLESS, says, SAME_VALUE)]
+    return [*effects("changed", edit), *_required(edit)] or [_in_place(edit)]
+
+
+def _attribute(edit: Edit) -> list[Effect]:
+    name = edit.path[0].removeprefix("@")
+    if name == "Type":
+        return _type(edit)
+    if name in ATTRIBUTES:
+        return [Effect(Danger.HARMLESS, *ATTRIBUTES[name])]
+    says = f"{name} of {edit.name} changes"
+    return [Effect(Danger.CANNOT_TELL, says, "no attribute of resources has that name")]
+
+
+def _type(edit: Edit) -> list[Effect]:
+    assert edit.old is not None and edit.new is not None  # noqa: S101, PT018
+    old, new = edit.old.resource_type, edit.new.resource_type
+    says = f"CloudFormation refuses to make a {new} of a {old}"
+    advice = "give the new resource a logical id of its own"
+    refused = Effect(Danger.FAILS, says, TYPE, advice)
+    if resource_type(old).holds:
+        return [refused, *replaced(edit, TYPE)]
+    says = f"{edit.name} would be another resource"
+    return [refused, Effect(Danger.REPLACES, says, TYPE, new_id=True)]
+
+
+def _required(edit: Edit) -> list[Effect]:
+    """Return that a type cannot do without a property that is gone."""
+    required = edit.schema.document.get("required", ()) if edit.schema else ()
+    if len(edit.path) == 1 and edit.now is None and edit.new and edit.path[0] in required:
+        says = f"{edit.name} cannot be without {edit.path[0]}"
+        return [Effect(Danger.FAILS, says, f"required ({REGISTRY})")]
+    return []
+
+
+def _in_place(edit: Edit) -> Effect:
+    """Return what the registry says of a property that no rule and no record knows."""
+    top = edit.path[0]
+    because = unknown_type(edit)
+    if because is None and edit.schema and top not in edit.schema.document.get("properties", {}):
+        because = f"the registry's schema of {edit.type} has no property {top} ({REGISTRY})"
+    if because is not None:
+        return Effect(Danger.CANNOT_TELL, f"cannot tell what changes: {because}", because)
+    why = f"{top} is updated in place: it is not create-only ({REGISTRY})"
+    if top in LABELS or edit.path[-1] in TEXTS:
+        says = f"{edit.name} has other {'labels' if top in LABELS else 'explanations'}"
+        return Effect(Danger.HARMLESS, says, why)
+    says = f"{edit.name} is updated in place; whether that interrupts what uses it is not known"
+    return Effect(Danger.CANNOT_TELL, says, f"{why}; a schema does not say more")

@@ -1,0 +1,242 @@
+"""The boxes of a picture: subnets, and what lies in them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.wording import tebibytes
+from ultracluster.review.drawing.addresses import AddressBar
+from ultracluster.review.drawing.blocks import (
+    OUTSIDE,
+    Block,
+    Chips,
+    Edge,
+    Frame,
+    Say,
+    Stack,
+    at_most,
+    changed_chip,
+)
+from ultracluster.review.drawing.lines import Flow, Mount
+from ultracluster.review.drawing.node_box import NodeBox
+from ultracluster.review.drawing.svg import SMALL
+from ultracluster.review.topology.model import (
+    Fabric,
+    FileSystem,
+    JobInterfaces,
+    Nodes,
+    NotKnown,
+    Placement,
+    Reservation,
+    Scheduler,
+    Subnet,
+    words,
+)
+from ultracluster.templates.reading import Key
+from ultracluster.templates.resolved import Place
+
+MOST_ASSOCIATIONS: Final = 8
+MOST_QUEUES: Final = 10
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the drawing of a subnet must know of the rest."""
+
+    fabrics: Sequence[Fabric]
+    mounts: Callable[[Nodes, FileSystem], tuple[str, bool | None]]
+    """What passes between nodes and a file system, and whether that is enough."""
+    name: Callable[[Key], str]
+    changed: Mapping[Key, Danger] = field(default_factory=dict)
+    """The worst that is done to each changed resource."""
+
+    def change(self, *parts: Key | Place | None) -> str:
+        """Return the worst that is done to any of the resources that a box stands for."""
+        keys = [(p.stack, p.logical_id) if isinstance(p, Place) else p for p in parts if p]
+        found = [self.changed[key] for key in keys if key in self.changed]
+        return min(found, key=lambda danger: danger.rank).value if found else ""
+
+
+def subnet_box(subnet: Subnet, context: Context) -> Block:
+    """Return a subnet with everything in it."""
+    content: list[Block] = []
+    if subnet.nats:
+        chips = [(f"NAT gateway {name}", "way") for name in subnet.nats]
+        content.append(Chips(chips, key=("nat", subnet.key)))
+    content += [scheduler_box(scheduler, context) for scheduler in subnet.schedulers]
+    content += _placed_nodes(subnet.nodes, context)
+    for file_system in subnet.file_systems:
+        content += mounts(subnet, file_system, context)
+        content.append(file_system_box(file_system, context))
+    if subnet.jobs:
+        chips = [(_job(job), "job") for job in subnet.jobs]
+        content.append(Chips(chips, "SageMaker puts interfaces of its jobs here"))
+    if subnet.also:
+        content.append(Chips([(f"{n.name}: drawn above", "") for n in subnet.also], "also here"))
+    if subnet.endpoints:
+        chips = [(endpoint.service, "endpoint") for endpoint in subnet.endpoints]
+        label = f"{len(chips)} interface endpoint{'' if len(chips) == 1 else 's'}"
+        content.append(Chips(chips, label))
+    content.append(AddressBar(subnet))
+    note = f"{words(subnet.block, 'block not known')} · way out: {subnet.way_out}"
+    title, change = f"Subnet {subnet.name}", context.change(subnet.key)
+    return Frame(title, note, Stack(content), "subnet", key=subnet.key, change=change)
+
+
+def mounts(subnet: Subnet, file_system: FileSystem, context: Context) -> Iterator[Block]:
+    """Yield what passes between the nodes of a subnet and a file system, alike ones together."""
+    found: dict[tuple[str, bool | None], list[Nodes]] = {}
+    for nodes in subnet.nodes:
+        found.setdefault(context.mounts(nodes, file_system), []).append(nodes)
+    for (said, works), mine in found.items():
+        edges = [Edge(nodes.name, file_system.place, said, both=True) for nodes in mine]
+        names = "" if len(subnet.nodes) == 1 else f"{', '.join(nodes.name for nodes in mine)}: "
+        yield Mount(f"{names}{said}", works, edges)
+
+
+def _job(job: JobInterfaces) -> str:
+    many = f"{job.count:,} instances" if isinstance(job.count, int) else "as many as jobs ask for"
+    return f"{job.name}: {many}, {job.each} addresses each with EFA"
+
+
+def small_subnet(subnet: Subnet, context: Context) -> Block:
+    """Return a subnet that holds nothing."""
+    free = words(subnet.addresses, "addresses not known")
+    said = f"{free} addresses free" if isinstance(subnet.addresses, int) else free
+    block = words(subnet.block, "block not known")
+    rows = [Say(row, "m", SMALL, lines=1) for row in (block, said, f"way out: {subnet.way_out}")]
+    change = context.change(subnet.key)
+    return Frame(f"Subnet {subnet.name}", "", Stack(rows, 0), "subnet", change=change)
+
+
+def _placed_nodes(found: Sequence[Nodes], context: Context) -> list[Block]:
+    """Return nodes, those of one placement group within its frame."""
+    together: dict[object, list[Nodes]] = {}
+    for number, nodes in enumerate(found):
+        key = nodes.placement if isinstance(nodes.placement, Placement) else number
+        together.setdefault(key, []).append(nodes)
+    blocks: list[Block] = []
+    for mine in together.values():
+        boxes, placement = [nodes_box(nodes, context) for nodes in mine], mine[0].placement
+        if not isinstance(placement, Placement):
+            blocks += boxes
+            continue
+        note = f"strategy {words(placement.strategy, 'not known')}"
+        title, change = f"Placement group {placement.name}", context.change(placement.key)
+        blocks.append(Frame(title, note, Stack(boxes), "placement", change=change))
+    return blocks
+
+
+def nodes_box(nodes: Nodes, context: Context) -> Block:
+    """Return nodes: one in detail, the rest as a count."""
+    said, works = fabric_words(nodes, context)
+    content: list[Block] = [NodeBox(nodes, said, works)]
+    facts: list[tuple[str, str]] = []
+    if isinstance(nodes.placement, NotKnown):
+        facts.append((f"placement group not known: {nodes.placement.because}", "unknown"))
+    if nodes.reservation is not None:
+        facts.append(reservation_chip(nodes.reservation, context))
+    if nodes.market:
+        facts.append((f"market: {nodes.market}", ""))
+    facts += [(f"Slurm queue {queue}", "") for queue in nodes.queues]
+    if nodes.role:
+        facts.append((nodes.role, ""))
+    if facts:
+        content.append(Chips(facts))
+    count = f"{nodes.count:,} × " if isinstance(nodes.count, int) else ""
+    title = f"{count}{words(nodes.type_name, 'nodes of a type that is not known')}"
+    note, change = f"{nodes.launcher} {nodes.name}", context.change(nodes.place, nodes.template)
+    return Frame(title, note, Stack(content), "nodes", key=nodes.name, change=change)
+
+
+def reservation_words(reservation: Reservation | NotKnown) -> str:
+    """Return reserved capacity for a reader."""
+    if isinstance(reservation, NotKnown):
+        return f"reservation not known: {reservation.because}"
+    count = reservation.count
+    many = "" if count is None else f"{words(count, 'an unknown number of')} reserved by "
+    ends = f", {reservation.ends}" if reservation.ends else ""
+    return f"{many}{reservation.kind} {reservation.name}{ends}"
+
+
+def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
+    """Return reserved capacity as a chip."""
+    said = reservation_words(reservation)
+    change = "" if isinstance(reservation, NotKnown) else context.change(reservation.place)
+    if not change:
+        return said, "reserved"
+    mark, style = changed_chip(change)
+    return f"{mark}: {said}", f"reserved {style}"
+
+
+def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
+    """Return what the fabric's line says, and whether EFA can work over it."""
+    if isinstance(nodes.groups, NotKnown):
+        return f"security groups not known: {nodes.groups.because}", None
+    mine = [fabric.name for fabric in context.fabrics if fabric.key in nodes.groups]
+    if mine:
+        return f"{' and '.join(mine)}: its members exchange everything, in both directions", True
+    known = [context.name(group) for group in nodes.groups]
+    if any(isinstance(group, str) or group[0] == "?" for group in nodes.groups):
+        return f"{', '.join(known)}: its rules are not in the given templates", None
+    return f"{', '.join(known) or 'no group'} does not name itself in both directions", False
+
+
+def file_system_box(file_system: FileSystem, context: Context) -> Block:
+    """Return a file system with its associations."""
+    rows: list[Block] = []
+    for each in file_system.associations:
+        said = association_words(each.imports, each.exports)
+        out, into = bool(each.exports), bool(each.imports)
+        system, bucket = file_system.place, each.bucket or (OUTSIDE, each.target)
+        named = f"{each.path} {said}"
+        edge = Edge(system, bucket, named, into) if out else Edge(bucket, system, named)
+        rows.append(Flow(each.path, said, f"s3://{each.target}", out, into, edges=[edge]))
+    rows = at_most(MOST_ASSOCIATIONS, rows, "associations")
+    parts = [file_system.place, *(each.place for each in file_system.associations)]
+    title, note = f"{file_system.kind} · {file_system.name}", size_words(file_system)
+    own, change = file_system.place, context.change(*parts)
+    return Frame(title, note, Stack(rows, 4), "storage", key=own, change=change)
+
+
+def size_words(file_system: FileSystem) -> str:
+    """Return capacity, throughput and fate of a file system."""
+    tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
+    parts = []
+    if isinstance(tib, NotKnown):
+        parts.append("capacity not known")
+    else:
+        parts.append("grows by itself" if tib is None else tebibytes(tib * GIB_PER_TIB))
+    if isinstance(rate, NotKnown):
+        parts.append("throughput not known")
+    elif rate is not None:
+        parts.append(f"{rate:,.3g} GB/s" if rate < 1 else f"{rate:,.1f} GB/s")
+    return " · ".join([*parts, *file_system.notes])
+
+
+def association_words(imports: str, exports: str) -> str:
+    """Return what goes which way between a directory and a bucket."""
+    if imports and exports:
+        return "imports and exports"
+    if imports:
+        return f"imports {imports}"
+    return f"exports {exports}" if exports else "by command only"
+
+
+def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
+    """Return a scheduler with its queues."""
+    said = "run on" if scheduler.kubernetes else "starts jobs on"
+    rows: list[Block] = []
+    for name, groups in scheduler.queues:
+        queue = name if scheduler.kubernetes else f"queue {name}"
+        edges = [Edge(scheduler.place, group, queue) for group in groups]
+        into = ", ".join(groups) or "no node group"
+        rows.append(Flow(queue, said, into, True, False, "job", edges))
+    version = f"{scheduler.program} {words(scheduler.version, 'version not known')}"
+    note = " · ".join(filter(None, [version, scheduler.size_words, *scheduler.notes]))
+    title, own = f"{scheduler.title} {scheduler.name}", scheduler.place
+    change = context.change(own)
+    body = Stack(at_most(MOST_QUEUES, rows, "queues"), 4)
+    return Frame(title, note, body, "slurm", key=own, change=change)

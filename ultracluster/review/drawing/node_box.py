@@ -1,0 +1,279 @@
+"""One node in detail: accelerators, network cards and the interfaces on them, and the fabric."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ultracluster.catalogue.sizes import has_accelerator
+from ultracluster.review.drawing.blocks import Item
+from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
+from ultracluster.review.drawing.text import width as width_of
+from ultracluster.review.topology.model import Interface, Nodes, NotKnown, words
+
+GPU: Final = 24.0
+MOST_WIDE: Final = 8
+"""Cards that are drawn with their interfaces; more of them are small squares."""
+SMALL_CARD: Final = 26.0
+WIDEST_CARD: Final = 132.0
+SPACE: Final = 6.0
+LOOP: Final = 40.0
+COUNT: Final = 128.0
+LABEL: Final = 134.0
+MOST_INTERFACES: Final = 3
+KINDS: Final = {"efa-only": "EFA", "efa": "EFA + IP", "interface": "IP"}
+BUS: Final = {True: "efa-line", False: "bad-line", None: "unknown-line"}
+
+Cards = dict[int | None, list[Interface]]
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class NodeBox:
+    """A node, and beside it how many there are like it."""
+
+    nodes: Nodes
+    fabric: str
+    """What the fabric's line says."""
+    fabric_works: bool | None
+
+    def height(self, width: float) -> float:
+        own = self._room(width)
+        return 12 + LINE + self._gpus(own) + self._cards(own) + self._bus + 10
+
+    def _room(self, width: float) -> float:
+        return width - self._count_width - 2 * 10 - LABEL
+
+    @property
+    def _count_width(self) -> float:
+        return 0 if self.nodes.alone else COUNT
+
+    @property
+    def _bus(self) -> float:
+        return 44 if self.on_fabric else 4
+
+    @property
+    def _stated(self) -> Sequence[Interface]:
+        stated = self.nodes.interfaces
+        return [] if isinstance(stated, NotKnown) else stated
+
+    @property
+    def on_fabric(self) -> bool:
+        """Whether an interface has an EFA device."""
+        return any(entry.carries_fabric for entry in self._stated)
+
+    def _interfaces(self) -> Cards:
+        """Return the interfaces by card, also the cards that have none."""
+        found: Cards = {}
+        if self.nodes.instance is not None:
+            found.update({card: [] for card in range(self.nodes.instance.network_cards.count)})
+        for entry in self._stated:
+            card = entry.card if isinstance(entry.card, int) else None
+            found.setdefault(card, []).append(entry)
+        return found
+
+    def _gpus(self, width: float) -> float:
+        instance = self.nodes.instance
+        if instance is None or not instance.accelerator.count:
+            return LINE + 4
+        rows = -(-instance.accelerator.count // _per_row(width, GPU))
+        return rows * (GPU + SPACE) + 4
+
+    def _cards(self, width: float) -> float:
+        cards = self._interfaces()
+        if isinstance(self.nodes.interfaces, NotKnown):
+            return LINE + 4
+        if not self._stated:
+            return (2 if self.nodes.instance else 1) * LINE + 4
+        if len(cards) <= MOST_WIDE:
+            most = max(map(len, cards.values()))
+            return 24 + max(min(most, MOST_INTERFACES), 1) * 18 + 4
+        rows = -(-len(cards) // _per_row(width, SMALL_CARD))
+        return rows * (SMALL_CARD + SPACE) + LINE + 2
+
+    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
+        """Draw the node at the left, and the count of nodes at the right."""
+        total = self.height(width)
+        box = width - self._count_width
+        if not self.nodes.alone:
+            for step in (12, 8, 4):
+                canvas.rect(x + step, y + 12 - step, box - 12, total - 12, "box node behind")
+            self._draw_count(canvas, x + box + COUNT / 2 + 4, y + total / 2)
+        canvas.rect(x, y + 12, box - 12, total - 12, "box node")
+        at, room = x + 10, self._room(width)
+        down = y + 12 + 6
+        one = "the node" if self.nodes.alone else "one node in detail"
+        canvas.text(at, down + LINE * 0.75, one, LABEL - 8, style="m")
+        type_name = words(self.nodes.type_name, "type not known")
+        baseline = down + LINE * 0.75
+        canvas.text(at + LABEL, baseline, type_name, room - 12, size=NORMAL, bold=True)
+        down += LINE + 6
+        self._draw_gpus(canvas, at, down, room - 12)
+        down += self._gpus(room)
+        bottoms = self._draw_cards(canvas, at, down, room - 12)
+        down += self._cards(room)
+        if self.on_fabric:
+            canvas.text(at, down + 18, "fabric", LABEL - 8, style="m")
+            self._draw_bus(canvas, at + LABEL, x + box - 12 - LOOP, down + 14, bottoms)
+
+    def _draw_count(self, canvas: Canvas, middle: float, y: float) -> None:
+        count = self.nodes.count
+        number, said = "?", "count not known"
+        if isinstance(count, int):
+            number, said = f"×{count:,}", "nodes at most"
+        canvas.text(middle, y + 2, number, COUNT - 12, size=LARGE, bold=True, anchor="middle")
+        canvas.text(middle, y + 20, said, COUNT - 16, style="m", anchor="middle")
+
+    def accelerators(self) -> str:
+        """Return what a node computes with, in words."""
+        instance, type_name = self.nodes.instance, self.nodes.type_name
+        if isinstance(type_name, NotKnown):
+            return f"not known: {type_name.because}"
+        if instance is not None:
+            accelerator = instance.accelerator
+            return accelerator.total(1) if accelerator.count else "count not known"
+        if any(map(has_accelerator, type_name.split(" or "))):
+            return "not known: this type is not in the catalogue"
+        return "no GPU"
+
+    def _draw_gpus(self, canvas: Canvas, x: float, y: float, room: float) -> None:
+        accelerator = self.nodes.instance.accelerator if self.nodes.instance else None
+        if accelerator is None or not accelerator.count:
+            canvas.text(x, y + LINE * 0.75, "accelerators", LABEL - 8, style="m")
+            said = self.accelerators()
+            canvas.text(x + LABEL, y + LINE * 0.75, said, room, style="m")
+            return
+        one = accelerator.plural.removesuffix("s") if accelerator.count == 1 else accelerator.plural
+        canvas.text(x, y + 11, f"{accelerator.count} {one}", LABEL - 8, style="m")
+        memory = f", {accelerator.memory_mib // 1024} GiB each" if accelerator.memory_mib else ""
+        if self._gpus(room) > GPU + SPACE + 4 or accelerator.count * (GPU + SPACE) > room - 150:
+            memory = ""
+        per_row = _per_row(room + 12, GPU)
+        for number in range(accelerator.count):
+            left = x + LABEL + (number % per_row) * (GPU + SPACE)
+            top = y + (number // per_row) * (GPU + SPACE)
+            canvas.rect(left, top, GPU, GPU, "gpu", radius=2)
+            canvas.text(left + GPU / 2, top + 16, str(number), GPU, anchor="middle")
+        after = x + LABEL + min(accelerator.count, per_row) * (GPU + SPACE) + 6
+        said = f"{accelerator.name}{memory}"
+        canvas.text(after, y + 16, said, x + LABEL + room - after, style="m")
+
+    def _draw_cards(self, canvas: Canvas, x: float, y: float, room: float) -> Points:
+        """Draw the cards; return where lines to the fabric begin."""
+        cards, stated, instance = self._interfaces(), self.nodes.interfaces, self.nodes.instance
+        if isinstance(stated, NotKnown):
+            canvas.text(x, y + LINE * 0.75, "interfaces", LABEL - 8, style="m")
+            said = f"not known: {stated.because}"
+            canvas.text(x + LABEL, y + LINE * 0.75, said, room, style="m")
+            return []
+        count = len(cards) if instance is None else instance.network_cards.count
+        label = f"{count} network card{'' if count == 1 else 's'}" if cards else "interfaces"
+        canvas.text(x, y + 11, label, LABEL - 8, style="m")
+        if instance is not None:
+            speed = f"{instance.network_cards.gbps:,.0f} Gbps"
+            canvas.text(x, y + 11 + LINE, speed, LABEL - 8, style="m")
+        if not stated:
+            canvas.text(x + LABEL, y + 11, NO_INTERFACES, room, style="m")
+            return []
+        if len(cards) <= MOST_WIDE:
+            own = min((room - SPACE * (len(cards) - 1)) / len(cards), WIDEST_CARD)
+            high = self._cards(room) - 4
+            places = [x + LABEL + number * (own + SPACE) for number in range(len(cards))]
+            for left, (card, entries) in zip(places, cards.items(), strict=True):
+                _wide_card(canvas, (left, y), (own, high), card, entries)
+            return [
+                (left + own / 2, y + high)
+                for left, entries in zip(places, cards.values(), strict=True)
+                if any(entry.carries_fabric for entry in entries)
+            ]
+        per_row = _per_row(room + 12, SMALL_CARD)
+        for number, (card, entries) in enumerate(cards.items()):
+            left = x + LABEL + (number % per_row) * (SMALL_CARD + SPACE)
+            _small_card(canvas, left, y + (number // per_row) * (SMALL_CARD + SPACE), card, entries)
+        canvas.text(x + LABEL, y + self._cards(room) - 7, self._counted(), room, style="m")
+        return []
+
+    def _counted(self) -> str:
+        efa = sum(entry.carries_fabric for entry in self._stated)
+        addressed = sum(bool(entry.addresses) for entry in self._stated)
+        return f"{efa} interfaces with EFA, {addressed} with an address"
+
+    def _draw_bus(
+        self, canvas: Canvas, left: float, right: float, line: float, ends: Points
+    ) -> None:
+        style = BUS[self.fabric_works]
+        for across, down in ends:
+            canvas.path(f"M{across:.1f} {down:.1f}V{line:.1f}", f"line {style}")
+        canvas.path(f"M{left:.1f} {line:.1f}H{right:.1f}", f"line thick {style}")
+        if self.fabric_works:
+            # Out at the end of the line, and back to its beginning: the group names itself.
+            loop = f"M{right:.1f} {line:.1f}h12a11 11 0 0 1 0 22h-14a6 6 0 0 1 -6 -6v-12"
+            canvas.path(loop, f"line {style}", arrow=True)
+        room = right - left - 30
+        muted = "" if width_of(self.fabric, 12) <= room else "m"
+        canvas.text(left, line + 18, self.fabric, room, style=muted)
+
+    def words(self) -> Iterator[Item]:
+        instance, stated = self.nodes.instance, self.nodes.interfaces
+        yield Item(f"Accelerators of each: {self.accelerators()}")
+        if instance is not None:
+            cards = instance.network_cards
+            yield Item(f"{cards.count} network cards with {cards.gbps:,.0f} Gbps together")
+        if isinstance(stated, NotKnown):
+            yield Item(f"Interfaces not known: {stated.because}")
+        elif not stated:
+            yield Item(NO_INTERFACES)
+        else:
+            each = [f"{words(entry.kind)} on card {words(entry.card)}" for entry in stated]
+            yield Item(f"Interfaces: {', '.join(each)}")
+        if self.on_fabric:
+            yield Item(f"Fabric: {self.fabric}")
+
+
+NO_INTERFACES: Final = "one ordinary interface, which EC2 creates"
+
+
+def _per_row(width: float, size: float) -> int:
+    return max(int((width + SPACE) // (size + SPACE)), 1)
+
+
+def _wide_card(
+    canvas: Canvas,
+    place: tuple[float, float],
+    size: tuple[float, float],
+    card: int | None,
+    entries: Sequence[Interface],
+) -> None:
+    (x, y), (width, height) = place, size
+    canvas.rect(x, y, width, height, "card", radius=3)
+    canvas.text(x + 6, y + 16, "card not known" if card is None else f"card {card}", width - 10)
+    shown = entries if len(entries) <= MOST_INTERFACES else entries[: MOST_INTERFACES - 1]
+    for line, entry in enumerate(shown):
+        top = y + 24 + line * 18
+        style = "efa" if entry.carries_fabric else "ip"
+        canvas.rect(x + 5, top, width - 10, 15, f"chip {style}", radius=2)
+        canvas.text(x + 10, top + 11.5, _kind(entry), width - 18)
+    if len(entries) > len(shown):
+        more = f"{len(entries) - len(shown)} more"
+        canvas.text(x + 10, y + 24 + 2 * 18 + 11.5, more, width - 18)
+    if not entries:
+        canvas.text(x + 10, y + 24 + 11.5, "nothing", width - 18, style="m")
+
+
+def _small_card(
+    canvas: Canvas, x: float, y: float, card: int | None, entries: Sequence[Interface]
+) -> None:
+    fabric = any(entry.carries_fabric for entry in entries)
+    plain = any(entry.addresses for entry in entries)
+    style = "efa" if fabric else "ip" if plain else "none"
+    with canvas.group(f"card {card}: {', '.join(map(_kind, entries)) or 'nothing'}"):
+        canvas.rect(x, y, SMALL_CARD, SMALL_CARD, f"chip {style}", radius=3)
+        said = "?" if card is None else str(card)
+        canvas.text(x + SMALL_CARD / 2, y + 17, said, SMALL_CARD, anchor="middle")
+        if fabric and plain:
+            canvas.rect(x + 4, y + SMALL_CARD - 5, SMALL_CARD - 8, 2, "both", radius=1)
+
+
+def _kind(entry: Interface) -> str:
+    if isinstance(entry.kind, NotKnown):
+        return "kind not known"
+    return f"{KINDS.get(entry.kind, entry.kind)} · dev {words(entry.device, '?')}"

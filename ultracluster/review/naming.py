@@ -1,0 +1,125 @@
+"""What resources and references are called for a reader: `the bucket Data`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from ultracluster.model.policies import UNKNOWN_VALUE, token
+from ultracluster.review.resource_types import resource_types
+from ultracluster.templates.reading import OWN, Key, known
+from ultracluster.templates.resolved import Place, ResolvedResource
+
+PSEUDO: Final[Mapping[str, str]] = {
+    "AWS::Partition": "aws",
+    "AWS::AccountId": "ACCOUNT",
+    "AWS::Region": "REGION",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+"""What stands for the values of which a template knows only the name."""
+NOT_IN_TEMPLATES: Final = "(not in the templates)"
+SERVICES: Final[Mapping[str, str]] = {
+    "budgets.amazonaws.com": "AWS Budgets",
+    "ec2.amazonaws.com": "EC2 instances",
+    "lambda.amazonaws.com": "Lambda functions",
+    "sagemaker.amazonaws.com": "SageMaker",
+    "vpc-flow-logs.amazonaws.com": "VPC flow logs",
+    "ecs-tasks.amazonaws.com": "ECS tasks",
+    "states.amazonaws.com": "Step Functions",
+    "events.amazonaws.com": "EventBridge",
+    "logging.s3.amazonaws.com": "S3's access logs",
+    "logs.amazonaws.com": "CloudWatch Logs",
+    "pcs.amazonaws.com": "AWS PCS",
+    "s3.amazonaws.com": "S3",
+    "cloudformation.amazonaws.com": "CloudFormation",
+}
+REFERENCE: Final = re.compile(r"<([^<>]*)>")
+OPEN, CLOSE = "\ue010", "\ue011"
+"""Around the name of a resource while a text is put together."""
+ONE_RESOURCE: Final = re.compile(
+    f"(?:arn:[^{OPEN}]*)?{OPEN}([^{CLOSE}]*){CLOSE}([^{OPEN}]*)", re.DOTALL
+)
+"""An ARN that is written around one resource is that resource."""
+SAYS_NOTHING: Final = ("Resource", "Default", "Subnet")
+"""Children of constructs that say no more than their parents."""
+
+
+def noun(type_name: str) -> str:
+    """Return what a type is called: `AWS::EC2::PlacementGroup` is a placement group."""
+    known = resource_types().get(type_name)
+    if known and known.noun:
+        return known.noun
+    if type_name.startswith("Custom::"):
+        return f"custom resource {type_name.removeprefix('Custom::')}"
+    last = type_name.rsplit("::", maxsplit=1)[-1]
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", last)
+    return " ".join(w if w.isupper() and len(w) > 1 else w.lower() for w in words) or "resource"
+
+
+def short(place: Place) -> str:
+    """Return the path of a construct within its stack, without the children that CDK makes.
+
+    `ultracluster/Storage/Lustre/Group/Resource` of stack Storage is `Lustre/Group`.
+    """
+    parts = (place.construct_path or "").split("/")
+    for end in range(1, len(parts)):
+        if place.stack in (parts[end - 1], "-".join(parts[:end])):
+            parts = parts[end:]
+            break
+    else:
+        parts = parts[-2:]
+    while len(parts) > 1 and parts[-1] in SAYS_NOTHING:
+        parts.pop()
+    parts = [part for part in parts if part != "Resource"]
+    # A construct below one of its own name says it twice.
+    own = [part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]]
+    return "/".join(own) or place.logical_id
+
+
+class Names:
+    """Names of the resources of a variant, and of whatever refers to them."""
+
+    def __init__(self, resources: Iterable[ResolvedResource]) -> None:
+        self._resources = {r.place.key: r for r in resources}
+
+    def key(self, key: Key) -> str:
+        """Return the short name of what a reference leads to: `Data`."""
+        if isinstance(key, str) or not known(key):
+            return key if isinstance(key, str) else key[-1]
+        logical_id, _, attribute = key[-1].partition(".")
+        found = self._resources.get((key[0], logical_id))
+        name = short(found.place) if found else logical_id
+        return f"{name}.{attribute}" if attribute else name
+
+    def of(self, key: Key) -> str:
+        """Return what a reference leads to with its noun: `the bucket Data`."""
+        found = self._resources.get((key[0], key[-1].partition(".")[0]))
+        return f"the {noun(found.resource_type)} {short(found.place)}" if found else self.key(key)
+
+    def text(self, value: Any) -> str:
+        """Return a resolved value as a sentence has it."""
+        return self.readable(token(value))
+
+    def readable(self, marked: str) -> str:
+        """Return a text of `policies.token` with the names of what it refers to."""
+        named = REFERENCE.sub(self._named, marked)
+        if whole := ONE_RESOURCE.fullmatch(named):
+            name, tail = whole.groups()
+            if tail in ("*", "/*"):
+                return f"everything in {name}" if tail == "/*" else f"{name}*"
+            return f"{tail[1:]} in {name}" if tail.startswith("/") else f"{name}{tail}"
+        return named.replace(OPEN, "").replace(CLOSE, "")
+
+    def _named(self, reference: re.Match[str]) -> str:
+        inner = reference[1]
+        if inner.startswith(UNKNOWN_VALUE):
+            return NOT_IN_TEMPLATES
+        if inner in PSEUDO:
+            return PSEUDO[inner]
+        stack, slash, rest = inner.rpartition("/")
+        logical_id, _, attribute = rest.partition(".")
+        if not slash:
+            return NOT_IN_TEMPLATES if inner.startswith("AWS::") else reference[0]
+        name = self.of((stack, logical_id))
+        if (attribute or None) not in OWN:
+            name = f"{attribute} of {name}"
+        return f"{OPEN}{name}{CLOSE}"

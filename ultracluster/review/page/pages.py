@@ -1,0 +1,93 @@
+"""The review as a page for a browser, and as Markdown for a pull request.
+
+The HTML is one file that needs nothing else: no network, no script, no font. Jinja2 writes both,
+because it escapes whatever a template author put into a name.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from ultracluster.audit.report import SEVERITIES
+from ultracluster.review.page import contents
+from ultracluster.review.page.provenance import Provenance
+from ultracluster.review.report import Review
+from ultracluster.style_sheet import style_sheet
+
+MOST_COLUMNS: Final = 7
+"""Targets of a matrix that fit on a page; with more of them every pair is a row."""
+MOST_ROWS: Final = 200
+"""Rows of a Markdown table; a pull request's text ends at 65,536 characters (GitHub, 2026)."""
+KINDS: Final = {
+    "identity": "what it may do",
+    "trust": "who may take it",
+    "resource": "who may use it",
+}
+SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~#"})
+
+
+def html(review: Review, made: Provenance | None = None) -> str:
+    """Return the page; without provenance it is the same each time, as a sample must be."""
+    svgs = [[Markup(part) for part in each.svgs] for each in review.figures]  # noqa: S704  (escaped as it is drawn)
+    style = Markup(style_sheet())  # noqa: S704  (our own)
+    return _written("page.html", review, made, svgs=svgs, style=style)
+
+
+def markdown(review: Review, made: Provenance | None = None) -> str:
+    """Return the review in Markdown."""
+    return _written("page.md", review, made, most=MOST_ROWS)
+
+
+def escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is, also within a table."""
+    return " ".join(str(text).split()).translate(SPECIAL)
+
+
+def code(text: str) -> str:
+    """Return a text as code in Markdown, also within a table."""
+    one_line = " ".join(text.split()).replace("|", "¦")
+    if not one_line:
+        return ""
+    return f"`` {one_line} ``" if "`" in one_line else f"`{one_line}`"
+
+
+def _written(name: str, review: Review, made: Provenance | None, **values: Any) -> str:
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            review=review,
+            made=made,
+            dangers=contents.by_danger(review.changes),
+            holders=contents.by_holder(review.access.statements),
+            matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
+            columns=MOST_COLUMNS,
+            ways=contents.ways(review.access.escalations),
+            severities=SEVERITIES,
+            kinds=KINDS,
+            **values,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    folder = files("ultracluster.review.page").joinpath("parts")
+    made = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text()),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    functions: list[Any] = [
+        *(contents.assumed, contents.cost, contents.members, contents.names_of, contents.pairs),
+        *(contents.pieces, contents.place, contents.sentence, contents.sentences),
+        *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
+    ]
+    made.globals.update({each.__name__: each for each in functions})
+    return made
