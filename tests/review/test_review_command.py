@@ -22,6 +22,7 @@ from ultracluster.review import command
 from ultracluster.review.baseline import baseline
 from ultracluster.review.sizes import BODY, BYTES, OUTPUTS, PARAMETERS, RESOURCES
 from ultracluster.review.subject import SubjectError, of_files
+from ultracluster.templates.template import Template
 
 
 @pytest.fixture
@@ -196,9 +197,12 @@ def test_what_is_deployed_is_a_baseline():
     subject = of_files(golden("dev"))
     body = json.loads((GOLDEN / "dev" / "Network.template.json").read_text())
 
-    found = baseline("deployed", subject, lambda n: body if n == "dev-Network" else None)
+    def fetch(name: str) -> Template | None:
+        return Template(name, body, protected=True) if name == "dev-Network" else None
+
+    found = baseline("deployed", subject, fetch)
     assert found is not None
-    assert [template.name for template in found.templates] == ["dev-Network"]
+    assert [(t.name, t.protected) for t in found.templates] == [("dev-Network", True)]
     with pytest.raises(SubjectError, match="credentials"):
         baseline("deployed", subject)
 

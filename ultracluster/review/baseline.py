@@ -20,7 +20,7 @@ from ultracluster.templates.template import Template
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
 NONE: Final = "none"
-Fetch = Callable[[str], Mapping[str, Any] | None]
+Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
 
@@ -108,7 +108,7 @@ def _protected(commit: str, name: str) -> bool | None:
     Golden templates do not tell it: termination protection is a setting of a stack and stands in
     no template. None where the file is not there, or does not write the value plainly.
     """
-    text = _git("show", f"{commit}:environments/{name}.py")
+    text = _git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
     except SyntaxError:
@@ -143,7 +143,7 @@ def _revision(revision: str, subject: Subject) -> Baseline:
     protected = _protected(commit, name)
     templates = [
         _golden_template(
-            name, Path(file).name, _git("show", f"{commit}:{file}") or "{}", protected=protected
+            name, Path(file).name, _git("show", f"{commit}:./{file}") or "{}", protected=protected
         )
         for file in files
     ]
@@ -216,6 +216,5 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
-    bodies = {template.name: fetch(template.name) for template in subject.templates}
-    templates = [Template(name, body) for name, body in bodies.items() if body is not None]
-    return Baseline("what is deployed", templates)
+    found = (fetch(template.name) for template in subject.templates)
+    return Baseline("what is deployed", [template for template in found if template is not None])

@@ -35,6 +35,7 @@ from ultracluster.review.changes.change import Danger, at_least
 if TYPE_CHECKING:
     from ultracluster.review.report import Review
     from ultracluster.review.subject import Subject
+    from ultracluster.templates.template import Template
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
 NEVER: Final = "never"
@@ -139,24 +140,29 @@ def _exists(name: str) -> bool:
 
 def _deployed(
     arguments: argparse.Namespace, subject: "Subject"
-) -> Callable[[str], Mapping[str, Any] | None]:
+) -> Callable[[str], "Template | None"]:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
+    from ultracluster.templates.template import Template  # noqa: PLC0415
 
     region = arguments.region or next((t.region for t in subject.templates if t.region), None)
     if region is None:
         raise SubjectError("--baseline deployed: no template says its Region; write --region")
 
-    def fetch(stack: str) -> Mapping[str, Any] | None:
+    account = Account(region)
+
+    def fetch(stack: str) -> Template | None:
         try:
-            answer = Account(region).ask(
+            answer = account.ask(
                 "cloudformation", "get_template", StackName=stack, TemplateStage="Original"
             )
+            described = account.ask("cloudformation", "describe_stacks", StackName=stack)
         except CloudError as error:
             if error.code == "ValidationError" and "does not exist" in error.message:
                 return None
             raise SubjectError(f"--baseline deployed: {error}") from error
-        return _template(stack, answer.get("TemplateBody"))
+        protected = described["Stacks"][0].get("EnableTerminationProtection") is True
+        return Template(stack, _template(stack, answer.get("TemplateBody")), protected=protected)
 
     return fetch
 
