@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ RESERVED_ADDRESSES: Final = 5
 """Addresses that AWS keeps of every subnet (VPC User Guide, 2023-06)."""
 LARGEST_PREFIX: Final = 16
 SMALLEST_PREFIX: Final = 28
+LARGEST_TRAINING_SUBNET: Final = 20
+"""Prefix of the training subnet that is made where none is given: 4,091 addresses."""
 
 INTERFACE_ENDPOINTS: Final = (
     "ec2",
@@ -31,6 +33,7 @@ INTERFACE_ENDPOINTS: Final = (
 """What SageMaker training (SageMaker Developer Guide, train-vpc, 2023) and nodes managed by
 Systems Manager reach; S3 has a gateway endpoint in every environment."""
 
+DEFAULT_VPC: Final = ipaddress.IPv4Network("10.0.0.0/16")
 DOCKER: Final = ipaddress.IPv4Network("172.17.0.0/16")
 """Addresses that containers of SageMaker use themselves (VPC User Guide, VPC CIDR blocks)."""
 
@@ -100,6 +103,28 @@ def _not_for_hosts(cidr: str) -> str | None:
     return None
 
 
+def _training_subnets(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the subnets of a VPC of which only the block is given."""
+    vpc = _network_or_none(given.get("cidr", "")) or DEFAULT_VPC
+    prefix = min(max(vpc.prefixlen + 1, LARGEST_TRAINING_SUBNET), SMALLEST_PREFIX)
+    return (f"{vpc.network_address}/{prefix}",)
+
+
+def _public_subnet(given: Mapping[str, Any]) -> str:
+    """Return the NAT gateway's subnet: at the last sixteenth of the VPC, or the last that is free.
+
+    Where the training subnets leave no room it lies over them, which a rule then refuses.
+    """
+    vpc = _network_or_none(given.get("cidr", "")) or DEFAULT_VPC
+    taken = [_network_or_none(cidr) for cidr in given.get("training_subnet_cidrs", ())]
+    places = list(vpc.subnets(new_prefix=SMALLEST_PREFIX))
+    usual = places[len(places) * 15 // 16]
+    for place in (usual, *reversed(places)):
+        if not any(block is not None and place.overlaps(block) for block in taken):
+            return str(place)
+    return str(usual)
+
+
 def overlaps(blocks: Sequence[tuple[str, str]]) -> Iterator[Problem]:
     """Yield a problem for each named block that overlaps one before it."""
     known = [(name, cidr, _network_or_none(cidr)) for name, cidr in blocks]
@@ -143,14 +168,18 @@ class NetworkSpec(Spec):
     further zones would hold nothing of a cluster.
     """
 
-    cidr: str = "10.0.0.0/16"
+    cidr: str = str(DEFAULT_VPC)
     """IPv4 block of the VPC."""
 
-    training_subnet_cidrs: Annotated[tuple[str, ...], Field(min_length=1)] = ("10.0.0.0/20",)
-    """Blocks of the private subnets for nodes, SageMaker and the file system (in the first)."""
+    training_subnet_cidrs: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default_factory=_training_subnets
+    )
+    """Blocks of the private subnets for nodes, SageMaker and the file system (in the first). Not
+    given, one subnet: the first /20 of the VPC, or half of a smaller VPC."""
 
-    public_subnet_cidr: str | None = "10.0.240.0/28"
-    """Block of the subnet that holds the NAT gateway; None closes the network."""
+    public_subnet_cidr: str | None = Field(default_factory=_public_subnet)
+    """Block of the subnet that holds the NAT gateway; None closes the network. Not given, a /28
+    near the end of the VPC that no training subnet takes."""
 
     interface_endpoints: tuple[str, ...] = INTERFACE_ENDPOINTS
     """Services with an interface endpoint in the first training subnet, for example `ecr.api`."""
@@ -203,7 +232,19 @@ class NetworkSpec(Spec):
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
-        yield from overlaps(self.subnets())
+        found = list(overlaps(self.subnets()))
+        given = self.model_fields_set
+        if not found or found[-1].field != "public_subnet_cidr" or "public_subnet_cidr" in given:
+            yield from found
+            return
+        yield from found[:-1]
+        room = "the NAT gateway needs a subnet of its own"
+        if "training_subnet_cidrs" in given:
+            fix = f"{room}, a /{SMALLEST_PREFIX}, and they leave none; write smaller ones"
+            yield Problem("training_subnet_cidrs", self.training_subnet_cidrs, fix)
+        else:
+            larger = network(self.cidr).supernet()
+            yield Problem("cidr", self.cidr, f"{room}, and it holds one; write {larger}")
 
     @rule
     def _endpoints_are_services(self) -> Iterator[Problem]:
@@ -268,6 +309,9 @@ class ExistingNetworkSpec(Spec):
     cidr: str
     """Its IPv4 block."""
 
+    secondary_cidrs: tuple[str, ...] = ()
+    """Blocks that were added to it later."""
+
     training_subnets: Annotated[tuple[ExistingSubnetSpec, ...], Field(min_length=1)]
     """Private subnets in the environment's zone; the file system is put into the first."""
 
@@ -291,8 +335,23 @@ class ExistingNetworkSpec(Spec):
             yield Problem("vpc_id", self.vpc_id, fix)
 
     @rule
-    def _cidr_is_a_block(self) -> Iterator[Problem]:
+    def _cidrs_are_blocks(self) -> Iterator[Problem]:
         yield from cidr_problems("cidr", self.cidr)
+        for index, cidr in enumerate(self.secondary_cidrs):
+            yield from cidr_problems(f"secondary_cidrs[{index}]", cidr)
+
+    @rule
+    def _subnets_lie_in_the_vpc(self) -> Iterator[Problem]:
+        blocks = [network(cidr) for cidr in (self.cidr, *self.secondary_cidrs)]
+        for index, subnet in enumerate(self.training_subnets):
+            given = vars(subnet).get("cidr")
+            block = None if given is None else _network_or_none(given)
+            if block is not None and not any(block.subnet_of(vpc) for vpc in blocks):
+                fix = (
+                    f"it lies outside {choices([str(vpc) for vpc in blocks])}; write the subnet's "
+                    "block, or add the VPC's block that holds it to secondary_cidrs"
+                )
+                yield Problem(f"training_subnets[{index}].cidr", given, fix)
 
     @rule
     def _subnets_are_listed_once(self) -> Iterator[Problem]:
