@@ -69,6 +69,24 @@ PLACES = [
         "such as usgw1-az1",
         {ZONE: "usgw1-az1"},
     ),
+    *(
+        Fault(
+            f"zone {zone} in {region}",
+            P4D,
+            {"region": region, ZONE: zone, "nodes.instance_type": "g4dn.12xlarge"},
+            ZONE,
+            zone,
+            f"zone ids of {region} begin with {prefix} ",
+            {ZONE: f"{prefix}-az1"},
+        )
+        for region, zone, prefix in (
+            ("us-gov-east-1", "usgw1-az1", "usge1"),
+            ("us-gov-west-1", "usge1-az3", "usgw1"),
+            ("cn-north-1", "cnnw1-az1", "cnn1"),
+            ("cn-northwest-1", "cnn1-az2", "cnnw1"),
+            ("cn-north-1", "use1-az6", "cnn1"),
+        )
+    ),
 ]
 
 TYPES = [

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.zones import PREFIXES
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.spec import ceiling
@@ -27,8 +28,6 @@ from ultracluster.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
-ZONE_ID: Final = re.compile(r"[a-z]{3,5}\d{1,2}-az\d{1,2}")
-LETTERS_PER_ZONE: Final = 2
 
 SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
 """SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
@@ -143,9 +142,14 @@ class EnvironmentSpec(Spec):
             hint = "a zone name differs from account to account" if self._is_zone_name() else ""
             fix = f"{hint or f'{self.region} has no such zone id'}; write {self._zones_to_write()}"
             yield Problem("availability_zone_id", self.availability_zone_id, fix)
-        elif zones is None and not ZONE_ID.fullmatch(self.availability_zone_id):
-            fix = "write the zone id (aws ec2 describe-availability-zones), such as usgw1-az1"
-            yield Problem("availability_zone_id", self.availability_zone_id, fix)
+        elif zones is None:
+            prefix = PREFIXES[self.region]
+            if not re.fullmatch(rf"{prefix}-az\d{{1,2}}", self.availability_zone_id):
+                fix = (
+                    f"zone ids of {self.region} begin with {prefix} (aws ec2 "
+                    f"describe-availability-zones lists them); write one such as {prefix}-az1"
+                )
+                yield Problem("availability_zone_id", self.availability_zone_id, fix)
 
     def _zones_to_write(self) -> str:
         """Return the zones of the Region, those that sell the nodes' type where it is known."""
@@ -285,16 +289,16 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(cost_sheet(bill(self), self.region))
+            yield from ceiling.unstated(bill(self), self.region)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:
-        yield from ceiling.above(self.cost_sheet(), self.budget.ceiling_usd_per_day)
+        yield from ceiling.above(bill(self), self.region, self.budget)
 
     @rule
     def _everything_has_a_price(self) -> Iterator[Problem]:
         if not self._is_not_sold():
-            yield from ceiling.unpriced(self.cost_sheet(), self.budget.price_region)
+            yield from ceiling.unpriced(self.cost_sheet(), self.budget)
 
     def _is_not_sold(self) -> bool:
         """Whether what lacks a price is reported already, as something that cannot be bought."""
