@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ultracluster.catalogue import lustre
 from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
-from ultracluster.plan.environment_file import write
+from ultracluster.plan.environment_file import environment_of
 from ultracluster.planner import price
 from ultracluster.planner.candidate import partitions
 from ultracluster.planner.communication import second_hop
@@ -277,7 +277,8 @@ def test_every_file_system_is_sold_and_is_enough(checkpoint, mean, share, data, 
 def test_a_plan_counts_what_its_environment_counts(tmp_path):
     """Two sums of the same thing that differ make both unbelievable."""
     found = plan(question(of_size(50e9)))
-    write(found, tmp_path / "mine.py")
+    path = tmp_path / "mine.py"
+    path.write_text(environment_of(found, path).text)
     (environment,) = load(tmp_path / "mine.py")
     assert isinstance(environment, EnvironmentSpec)
     sheet = cost_sheet(environment_bill(environment), environment.region)
