@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "ultracluster.catalogue",
         "ultracluster.environments",
         "ultracluster.exit_status",
+        "ultracluster.printing",
         "ultracluster.spec",
         "rich",
     },

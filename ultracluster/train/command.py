@@ -15,14 +15,12 @@ display; the job goes on.
 
 import argparse
 from collections.abc import Sequence
-from typing import Final
 
 from rich.console import Console
 
 from ultracluster.environments import UsageError
 from ultracluster.exit_status import COULD_NOT_RUN
-
-VERBS: Final = ("submit", "status", "logs", "stop", "list")
+from ultracluster.printing import add_format, print_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,22 +64,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for each in (check, submit, status, logs, stop, jobs):
         each.add_argument("--region", help="where it is, for an environment that has no file here")
     for each in (recipes, check, submit, status, stop, jobs):
-        each.add_argument("--json", action="store_true", help="print JSON")
+        add_format(each)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Carry a verb out, and return the exit status."""
     # Imported here: the command line imports this module, and boto3 takes its time.
     from ultracluster.aws import CloudError  # noqa: PLC0415
     from ultracluster.spec.loading import EnvironmentFileError  # noqa: PLC0415
     from ultracluster.spec.problem import SpecError  # noqa: PLC0415
-    from ultracluster.train.actions import CARRIED_OUT  # noqa: PLC0415
+    from ultracluster.train.actions import ACTIONS  # noqa: PLC0415
     from ultracluster.train.deployed import NotDeployedError  # noqa: PLC0415
     from ultracluster.train.jobs import NoSuchJobError  # noqa: PLC0415
     from ultracluster.train.request_file import RequestFileError  # noqa: PLC0415
 
+    arguments.json = getattr(arguments, "format", None) == "json"
     try:
-        return CARRIED_OUT[arguments.verb](arguments, console)
+        return ACTIONS[arguments.verb](arguments, console)
     except SpecError as error:
         return _could_not(arguments, console, [str(problem) for problem in error.problems])
     except (
@@ -96,11 +94,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _could_not(arguments: argparse.Namespace, console: Console, reasons: Sequence[str]) -> int:
-    from ultracluster.train.display import as_json  # noqa: PLC0415
-
     faults = Console(stderr=True, soft_wrap=True, highlight=False)
     for reason in reasons:
         faults.print(f"ERROR {reason}", markup=False)
-    if getattr(arguments, "json", False):
-        as_json(console, {"exit_status": COULD_NOT_RUN, "errors": list(reasons)})
+    if arguments.json:
+        print_json(console, {"exit_status": COULD_NOT_RUN, "errors": list(reasons)})
     return COULD_NOT_RUN
