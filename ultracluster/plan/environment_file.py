@@ -160,7 +160,7 @@ def _text(plan: Plan, stem: str, nodes: int, jobs: int, *, addresses: int, ceili
             f"The model: {shape.layers} layers of width {shape.hidden:,}, sequences of "
             f"{shape.sequence:,}. {layout.gpus:,} GPUs, micro-batch {layout.micro_batch}, {steps}, "
             f"activations {kept}: {step.seconds:,.1f} s a step, "
-            f"{step.tokens_per_second(shape):,.0f} tokens/s, {outcome.days:,.1f} days with "
+            f"{step.tokens_per_second:,.0f} tokens/s, {outcome.days:,.1f} days with "
             "failures."
         ),
         nodes=outcome.nodes,

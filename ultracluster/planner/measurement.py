@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
 from ultracluster.planner.layout import Layout
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step
@@ -141,12 +142,13 @@ class RunMeasurement:
         """Return how many times longer than assumed the software computes."""
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
         # What ran had the memory that it needed, whatever is said of it here.
-        if not step(self.shape, self.layout, gpu, network, stack).holding.fits:
+        setup = Setup(self.shape, gpu, network, stack)
+        if not step(setup, self.layout).holding.fits:
             stack = replace(stack, shortage=0.0)
         low, high = FASTEST, SLOWEST
         for _ in range(60):
             middle = math.sqrt(low * high)
-            seconds = step(self.shape, self.layout, gpu, network, faster(stack, middle)).seconds
+            seconds = step(replace(setup, stack=faster(stack, middle)), self.layout).seconds
             low, high = (middle, high) if seconds < wanted else (low, middle)
         return math.sqrt(low * high)
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.devices import Gpu, Network
+from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
 from ultracluster.planner.runners_up import RunnerUp
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import Lustre
 
@@ -63,9 +63,7 @@ class Plan:
     """A plan."""
 
     question: Question
-    gpu: Gpu
-    network: Network
-    stack: Stack
+    setup: Setup
     outcome: Outcome
     bills: tuple[Bill, ...]
     """Of every way to buy the nodes, the chosen one first."""
