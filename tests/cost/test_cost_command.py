@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from environments import ENVIRONMENTS
 from tests.cost.price_list_server import product, serving
+from tests.repository import ENVIRONMENTS
 from tests.spec.samples import P4D
 from ultracluster.cli import main
 from ultracluster.cost import price_table
@@ -182,7 +182,7 @@ def test_where_there_are_no_budgets_nobody_is_promised_an_alert(
 @pytest.mark.parametrize("name", ["nowhere", "missing.py"])
 def test_what_is_not_there_is_one_line(name: str, capsys: pytest.CaptureFixture[str]):
     """No stack trace for a slip."""
-    assert main(["cost", name]) == 1
+    assert main(["cost", name]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR ")

@@ -171,7 +171,7 @@ def test_the_command_says_where_it_looked_and_what_it_found(
 ):
     """A table for a reader, with the calls that show the same, and what the templates are."""
     # However busy the machine is.
-    monkeypatch.setattr("ultracluster.preflight.synthesis.SECONDS", 300.0)
+    monkeypatch.setattr("ultracluster.preflight.command.SECONDS", 300.0)
     assert typed(environment_file) == 0
 
     shown = capsys.readouterr().out

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ultracluster.command_line import add_environment, add_format, print_json
 from ultracluster.environments import find_path, find_registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
-from ultracluster.printing import add_format, print_json, print_line
 
 if TYPE_CHECKING:
     from ultracluster.cost.estimate import Estimate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("environment", help="a name, or the path of a Python file")
+    add_environment(parser)
     add_format(parser)
     parser.add_argument(
         "--refresh",
@@ -36,14 +36,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     faults = Console(stderr=True, soft_wrap=True, highlight=False)
     found = _estimates(arguments.environment)
-    good, as_document = True, arguments.format == "json"
+    good = True
     if arguments.refresh:
-        good = _refresh(found, faults if as_document else console, faults)
+        good = _refresh(found, faults if arguments.json else console, faults)
         found = _estimates(arguments.environment)
-    if as_document:
-        print_json(console, [as_json(estimate) for estimate in found])
+    if arguments.json:
+        print_json([as_json(estimate) for estimate in found])
     for estimate in found:
-        if not as_document:
+        if not arguments.json:
             show(estimate, console)
         for problem in estimate.problems:
             faults.print(f"ERROR {problem}", markup=False)
@@ -81,7 +81,7 @@ def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> 
             return False
         change = store(region, answers, datetime.now(UTC).date())
         for line in change.lines:
-            print_line(notes, line)
+            notes.out(line, highlight=False)
         for fault in change.faults:
             faults.print(f"ERROR {fault}", markup=False)
         good = good and not change.faults

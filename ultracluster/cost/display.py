@@ -12,7 +12,6 @@ from ultracluster.cost.limits import limits
 from ultracluster.cost.page import Page, Row, page
 from ultracluster.cost.quantities import NOT_COUNTED
 from ultracluster.cost.sheet import Amount, Line
-from ultracluster.printing import print_line
 
 WIDEST: Final = 132
 NARROW: Final = 120
@@ -31,7 +30,7 @@ def show(estimate: Estimate, console: Console) -> None:
     console.print(_table(found, f"{spec.name} in {sheet.region}: what it costs", narrow=narrow))
     if estimate.has_budget:
         for limit in limits(sheet, spec.budget):
-            print_line(console, limit.replace("`", ""))
+            console.out(limit.replace("`", ""), highlight=False)
     if narrow:
         prices = [f"{row.purpose}: {row.item}, {row.unit_price} {row.source}" for row in found.rows]
         _list(console, "Price of one", prices)
@@ -68,9 +67,9 @@ def _table(found: Page, title: str, *, narrow: bool) -> Table:
 
 def _list(console: Console, title: str, texts: Sequence[str]) -> None:
     if texts:
-        print_line(console, f"\n{title}:")
+        console.out(f"\n{title}:", highlight=False)
     for text in texts:
-        print_line(console, f"  {text}")
+        console.out(f"  {text}", highlight=False)
 
 
 def as_json(estimate: Estimate) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.environments import project_folder
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import read
 from ultracluster.spec.problem import Problem, SpecError
@@ -46,7 +47,7 @@ def estimates(path: Path) -> tuple[Estimate, ...]:
         EnvironmentFileError: where the file holds none.
         SpecError: with every problem, where one cannot work for another reason.
     """
-    specs, problems = read(path)
+    specs, problems = read(path, project=project_folder())
     of_money = {f"{vars(s).get('name')}.{field}" for s in specs for field in FIELDS}
     if any(problem.field not in of_money for problem in problems):
         raise SpecError(list(problems))

@@ -9,19 +9,17 @@ fits nowhere, a file that holds no measurement.
 """
 
 import argparse
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN
-from ultracluster.printing import STANDARD_OUTPUT, add_format, print_json, print_line, save
+from ultracluster.command_line import STANDARD_OUTPUT, add_format, print_json, write_output
+from ultracluster.exit_status import ALL_WELL, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 EPILOG: Final = "numbers may be written as 50e9, 50B, 700G or 1.5T; --format json has every value"
 Options = Mapping[str, tuple[str, str | None, str]]
 """Metavariable, default and help of each option. Numbers are read later, so that a mistake is one
@@ -63,29 +61,8 @@ LAYOUT: Final[Options] = {
 }
 
 
-def one_line(message: str) -> NoReturn:
-    """Say what is wrong with the command line, and end."""
-    sys.stderr.write(f"ERROR {message}; see ultracluster plan --help\n")
-    sys.exit(COULD_NOT_RUN)
-
-
-def joined(given: Sequence[str]) -> list[str]:
-    """Return a command line with negative numbers tied to their option.
-
-    argparse takes `-1e9` for an option of its own; here it shall be read, and refused as a number.
-    """
-    found: list[str] = []
-    for word in given:
-        if NEGATIVE.match(word) and found and found[-1].startswith("--") and "=" not in found[-1]:
-            found[-1] += f"={word}"
-        else:
-            found.append(word)
-    return found
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.error = one_line  # type: ignore[method-assign]
     model = _group(parser, "model", "its size, or its shape", MODEL)
     model.add_argument("--gated", action="store_true", help="a gated feed-forward network (SwiGLU)")
     model.add_argument("--untied", action="store_true", help="an output layer of its own")
@@ -113,7 +90,7 @@ def _group(
 
 
 def run(arguments: argparse.Namespace, console: "Console") -> int:
-    # Imported here: the command line imports this module for every command.
+    # Imported here: `ultracluster plan --help` needs none of it.
     from ultracluster.plan.arguments import question  # noqa: PLC0415
     from ultracluster.plan.document import document  # noqa: PLC0415
     from ultracluster.plan.sections import report  # noqa: PLC0415
@@ -122,9 +99,8 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     from ultracluster.planner.question import PlanError  # noqa: PLC0415
     from ultracluster.planner.uncertainty import uncertainty  # noqa: PLC0415
 
-    said: list[str] = []
+    printed, said = _printed(arguments), list[str]()
     try:
-        printed = _printed(arguments)
         asked = question(arguments)
         found = plan(asked)
         if arguments.write is not None:
@@ -132,51 +108,39 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
             from ultracluster.plan.environment_file import environment_of  # noqa: PLC0415
 
             environment = environment_of(found, arguments.write)
-            _save("--write", arguments.write, environment.text)
+            write_output(arguments.write, environment.text, "--write")
             said += environment.lines
         others = tuple(alternatives(asked, found.outcome.days))
-        values = document(found, uncertainty(found), others)
-        if arguments.html is not None:
-            from ultracluster.plan.page import page  # noqa: PLC0415
-
-            _save("--html", arguments.html, page(report(values)))
-            said.append(f"page: {arguments.html}")
     except PlanError as error:
-        sys.stderr.write(f"ERROR {' '.join(str(error).split())}\n")
-        return COULD_NOT_RUN
-    if printed == "--format json":
-        print_json(console, values)
-    elif printed is not None:
+        raise UsageError(" ".join(str(error).split())) from error
+    values = document(found, uncertainty(found), others)
+    if arguments.html is not None:
+        from ultracluster.plan.page import page  # noqa: PLC0415
+
+        write_output(arguments.html, page(report(values)), "--html")
+        said.append(f"page: {arguments.html}")
+    if arguments.json:
+        print_json(values)
+    elif printed:
         sys.stderr.writelines(f"{line}\n" for line in said)
     else:
         from ultracluster.plan.terminal import show  # noqa: PLC0415
 
         show(report(values), console)
         for line in said:
-            print_line(console, line)
+            console.out(line, highlight=False)
     return ALL_WELL
 
 
-def _printed(arguments: argparse.Namespace) -> str | None:
-    """Return the option whose document goes to standard output in place of the tables, if any.
+def _printed(arguments: argparse.Namespace) -> list[str]:
+    """Return the option whose document goes to standard output in place of the tables.
 
     Raises:
-        PlanError: where two would.
+        UsageError: where two would.
     """
-    from ultracluster.planner.question import PlanError  # noqa: PLC0415
-
     files = {"--html -": arguments.html, "--write -": arguments.write}
-    options = [option for option, path in files.items() if path == STANDARD_OUTPUT]
-    options += ["--format json"] if arguments.format == "json" else []
+    options = [option for option, path in files.items() if str(path) == STANDARD_OUTPUT]
+    options += ["--format json"] if arguments.json else []
     if len(options) > 1:
-        raise PlanError(f"{' and '.join(options)} write to standard output; write one to a file")
-    return options[0] if options else None
-
-
-def _save(option: str, path: Path, text: str) -> None:
-    from ultracluster.planner.question import PlanError  # noqa: PLC0415
-
-    try:
-        save(path, text)
-    except OSError as error:
-        raise PlanError(f"{option}: got {path}; {error.strerror}; write another path") from error
+        raise UsageError(f"{' and '.join(options)} write to standard output; write one to a file")
+    return options

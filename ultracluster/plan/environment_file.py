@@ -8,11 +8,11 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
+from ultracluster.command_line import STANDARD_OUTPUT
 from ultracluster.plan.quotas import quotas
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, stand_in
 from ultracluster.planner.question import PlanError
-from ultracluster.printing import STANDARD_OUTPUT
 from ultracluster.spec.environment import LONGEST_NAME, EnvironmentSpec
 from ultracluster.spec.loading import load
 from ultracluster.spec.network import LARGEST_PREFIX, prefix_for
@@ -88,7 +88,7 @@ def environment_of(plan: Plan, path: Path) -> WrittenEnvironment:
     Raises:
         PlanError: where the file exists, or the plan cannot be an environment.
     """
-    printed = path == STANDARD_OUTPUT
+    printed = str(path) == STANDARD_OUTPUT
     if path.suffix != ".py" and not printed:
         raise PlanError(f"--write: got {path}; an environment is a Python file; write {path}.py")
     if path.exists() and not printed:

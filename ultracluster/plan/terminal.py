@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ultracluster.plan.report import Column, Report, Section
-from ultracluster.printing import print_line
 
 NARROW: Final = 110
 """Columns of a terminal below which spare columns are left out and bars are short."""
@@ -23,11 +22,11 @@ def show(report: Report, console: Console) -> None:
         if section.columns:
             console.print(_table(section, narrow=console.width < NARROW))
         else:
-            print_line(console, section.title, style="italic")
+            console.out(section.title, style="italic", highlight=False)
         for line in section.lines:
-            print_line(console, f"- {line}")
+            console.out(f"- {line}", highlight=False)
     for note in report.notes:
-        print_line(console, f"- {note}")
+        console.out(f"- {note}", highlight=False)
 
 
 def _table(section: Section, *, narrow: bool) -> Table:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
-from ultracluster.review.subject import GOLDEN, ROOT, Subject, SubjectError, expanded
+from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.templates.document import UnreadableError, read
 
 SUFFIX: Final = ".template.json"
@@ -45,7 +46,7 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     if wanted == NONE:
         return None
     if wanted is None:
-        there = subject.environment and (GOLDEN / subject.environment).is_dir()
+        there = subject.environment and (golden_folder() / subject.environment).is_dir()
         return _golden(subject) if there else None
     if wanted == "golden":
         return _golden(subject)
@@ -57,7 +58,7 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
 
 def _golden(subject: Subject) -> Baseline:
     name = subject.environment
-    files = sorted((GOLDEN / name).glob(f"*{SUFFIX}")) if name else []
+    files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
     if not files:
         raise SubjectError(
             f"--baseline golden: {subject.title} has none; write a path or a revision"
@@ -80,7 +81,10 @@ def _revision(revision: str, subject: Subject) -> Baseline:
 
     def ask(*arguments: str) -> str | None:
         done = subprocess.run(
-            [git, "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+            [git, "-C", str(project_folder()), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.stdout if done.returncode == 0 else None
 

@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ultracluster.command_line import add_environment
+from ultracluster.environments import find
 from ultracluster.review.changes.change import Danger, at_least
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
@@ -28,17 +30,10 @@ CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
 FINE, DANGEROUS, CANNOT_RUN = 0, 1, 2
 SHOWN: Final = 10
 
-Find = Callable[[str], tuple[Any, Path | None]]
 
-
-def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
-    """Add what the command takes.
-
-    Args:
-        parser: takes the arguments.
-        find: gives an environment by its name or file.
-    """
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(
+        parser,
         "subject",
         nargs="+",
         help="an environment (a name, or the path of a Python file), templates, or a cdk.out",
@@ -58,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
     )
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--region", help="where templates go that do not say it themselves")
-    parser.set_defaults(find=find)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -66,7 +60,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.review.baseline import baseline  # noqa: PLC0415
     from ultracluster.review.report import file_name, review  # noqa: PLC0415
-    from ultracluster.review.subject import SubjectError  # noqa: PLC0415
 
     formats = arguments.format.split(",")
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
@@ -88,8 +81,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             made = review(subject, before, parameters=parameters, region=arguments.region)
             name = file_name(made.title)
             written = _write(made, formats, arguments.output, name)
-    except SubjectError as error:
-        return _refuse(str(error))
     except OSError as error:
         return _refuse(f"--output {arguments.output}: {error.strerror or error}")
     _show(made, console)
@@ -103,7 +94,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
     """Return what is reviewed: files where all are files, else one environment."""
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
-    from ultracluster.spec.problem import SpecError  # noqa: PLC0415
 
     given = arguments.subject
     environment = given[0].endswith(".py") or not _exists(given[0])
@@ -111,14 +101,7 @@ def _subject(arguments: argparse.Namespace) -> AbstractContextManager[Any]:
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
-    try:
-        spec, path = arguments.find(given[0])
-    except SpecError as error:
-        raise SubjectError("\n".join(map(str, error.problems))) from None
-    except ValueError as error:
-        # An environment that is not there, or a file that holds none.
-        raise SubjectError(str(error)) from None
-    return synthesized(spec, path)
+    return synthesized(*find(given[0]))
 
 
 def _exists(name: str) -> bool:

@@ -10,9 +10,9 @@ from rich.console import Console
 from ultracluster.aws import Account
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
+from ultracluster.command_line import print_json
 from ultracluster.environments import UsageError, find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
-from ultracluster.printing import print_json, print_line
 from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import read, survey
 from ultracluster.train.display import job_view, jobs_table, recipe_table, recipes_table, row
@@ -39,7 +39,7 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
 def recipes(arguments: argparse.Namespace, console: Console) -> int:
     found = [find_recipe(name) for name in arguments.recipe] or list(registered())
     if arguments.json:
-        print_json(console, [each.model_dump() for each in found])
+        print_json([each.model_dump() for each in found])
     else:
         console.print(recipes_table(found))
     return ALL_WELL
@@ -59,11 +59,13 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     judged = Prepared(request, request_problems(request, place), hints, unknown)
     status = SOME_FAIL if judged.problems else ALL_WELL
     if arguments.json:
-        print_json(console, {**_verdict(judged), "exit_status": status})
+        print_json({**_verdict(judged), "exit_status": status})
         return status
     _say(console, judged)
     if not judged.problems:
-        print_line(console, f"{arguments.request}: nothing is wrong with it that can be told here.")
+        console.out(
+            f"{arguments.request}: nothing is wrong with it that can be told here.", highlight=False
+        )
     return status
 
 
@@ -84,7 +86,9 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     start = jobs.start if arguments.unattended else jobs.submit
     arn = start(prepared.request)
     if not arguments.json:
-        print_line(console, f"{'unattended run' if arguments.unattended else 'started'}: {arn}")
+        console.out(
+            f"{'unattended run' if arguments.unattended else 'started'}: {arn}", highlight=False
+        )
     ended = None
     if arguments.wait:
         try:
@@ -93,22 +97,24 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
             return left_running(console, jobs.deployed.name, name)
     if arguments.json:
         document = {"name": name, "arn": arn, "request": prepared.request, "ended": ended}
-        print_json(console, document)
+        print_json(document)
     elif ended is None:
-        print_line(console, f"  ultracluster train status {arguments.environment} {name}")
+        console.out(f"  ultracluster train status {arguments.environment} {name}", highlight=False)
     return ALL_WELL if ended is None else _status_of(ended)
 
 
 def _not_sent(arguments: argparse.Namespace, console: Console, prepared: Prepared) -> int:
     if arguments.json:
-        print_json(console, {"request": prepared.request, **_verdict(prepared)})
+        print_json({"request": prepared.request, **_verdict(prepared)})
     elif arguments.dry_run:
-        print_json(console, prepared.request)
+        print_json(prepared.request)
     if not prepared.problems:
         return ALL_WELL
     if not arguments.json:
         count = len(prepared.problems)
-        print_line(console, f"{count} problem{'s' if count > 1 else ''}; nothing was sent.")
+        console.out(
+            f"{count} problem{'s' if count > 1 else ''}; nothing was sent.", highlight=False
+        )
     return SOME_FAIL
 
 
@@ -145,7 +151,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         return left_running(console, jobs.deployed.name, name)
     if arguments.json:
-        _answer(console, job)
+        _answer(job)
     elif not (arguments.wait and console.is_terminal):
         console.print(job_view(job, datetime.now(UTC)))
     return SOME_FAIL if job["TrainingJobStatus"] == "Failed" else ALL_WELL
@@ -155,17 +161,17 @@ def _execution(
     arguments: argparse.Namespace, console: Console, execution: Mapping[str, Any]
 ) -> int:
     if arguments.json:
-        _answer(console, execution)
+        _answer(execution)
     else:
-        print_line(console, f"{execution['name']}  unattended: {execution['status']}")
+        console.out(f"{execution['name']}  unattended: {execution['status']}", highlight=False)
         for part in ("error", "cause"):
             if execution.get(part):
-                print_line(console, f"  {part}: {execution[part]}")
+                console.out(f"  {part}: {execution[part]}", highlight=False)
     return SOME_FAIL if execution["status"] in ("FAILED", "TIMED_OUT") else ALL_WELL
 
 
-def _answer(console: Console, answer: Mapping[str, Any]) -> None:
-    print_json(console, {k: v for k, v in answer.items() if k != "ResponseMetadata"})
+def _answer(answer: Mapping[str, Any]) -> None:
+    print_json({k: v for k, v in answer.items() if k != "ResponseMetadata"})
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
@@ -184,7 +190,7 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
         return left_running(console, jobs.deployed.name, name)
     if not count:
         silent = "nothing has been written; hosts write when the program starts."
-        print_line(console, f"{name}: {silent}")
+        console.out(f"{name}: {silent}", highlight=False)
     return ALL_WELL
 
 
@@ -199,9 +205,11 @@ def stop(arguments: argparse.Namespace, console: Console) -> int:
     else:
         jobs.stop(name)
     if arguments.json:
-        print_json(console, {"stopped": [stopped]})
+        print_json({"stopped": [stopped]})
     else:
-        print_line(console, f"{stopped} is being stopped; its program has 120 s for a checkpoint.")
+        console.out(
+            f"{stopped} is being stopped; its program has 120 s for a checkpoint.", highlight=False
+        )
     return ALL_WELL
 
 
@@ -209,11 +217,11 @@ def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
     jobs = jobs_of(arguments, arguments.environment)
     rows = jobs.rows(everything=arguments.all)
     if arguments.json:
-        print_json(console, rows)
+        print_json(rows)
     elif rows:
         console.print(jobs_table(rows, datetime.now(UTC)))
     else:
-        print_line(console, f"{jobs.deployed.name}: no training jobs.")
+        console.out(f"{jobs.deployed.name}: no training jobs.", highlight=False)
     return ALL_WELL
 
 
@@ -232,7 +240,7 @@ def _say(console: Console, judged: Prepared) -> None:
     for hint in judged.advice:
         faults.print(f"WARNING {hint}", markup=False)
     for reason in judged.unknown:
-        print_line(console, f"  {reason}", style="yellow")
+        console.out(f"  {reason}", style="yellow", highlight=False)
 
 
 ACTIONS: Final[Mapping[str, Action]] = {

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.training_place import FileSystem, Place, Subnet
+from ultracluster.exit_status import CommandError
 
 NEEDED: Final = (
     "availability-zone-id",
@@ -24,7 +25,7 @@ NEEDED: Final = (
 """Parameters that the Training stack writes below `/ultracluster/<environment>/`."""
 
 
-class NotDeployedError(LookupError):
+class NotDeployedError(CommandError):
     """An environment that is not there, or that an older version of the stacks deployed."""
 
 

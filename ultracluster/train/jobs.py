@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
+from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
@@ -16,7 +17,7 @@ ABSENT: Final = ("ValidationException", "ResourceNotFound", "ResourceNotFoundExc
 EXECUTION_ABSENT: Final = ("ExecutionDoesNotExist", "InvalidArn")
 
 
-class NoSuchJobError(LookupError):
+class NoSuchJobError(CommandError):
     """A job that SageMaker does not know."""
 
 
