@@ -20,7 +20,6 @@ copied into environments, so that none is broken. What follows from other column
 
 
 def show(estimate: Estimate, console: Console) -> None:
-    """Print the sheet of an environment."""
     sheet, spec = estimate.sheet, estimate.spec
     found = page(sheet)
     if not console.is_terminal:

@@ -24,7 +24,6 @@ class Estimate:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What the environment uses."""
         return bill(self.spec)
 
     @property

@@ -10,7 +10,6 @@ from ultracluster.spec.budget import BudgetSpec
 
 
 def limits(sheet: CostSheet, budget: BudgetSpec) -> Iterator[str]:
-    """Yield a sentence about the ceiling, and one about the budget."""
     ceiling = Decimal(budget.ceiling_usd_per_day)
     left = ceiling - sheet.full.per_day
     if left >= 0:

@@ -90,7 +90,6 @@ class Page:
 
 
 def page(sheet: CostSheet) -> Page:
-    """Return what a sheet says, in words."""
     sources = tuple(dict.fromkeys(_source(line.price, sheet.region) for line in sheet.lines))
     quantities = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
     return Page(

@@ -104,7 +104,6 @@ def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quant
 
 
 def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
-    """Yield the instances of SageMaker training jobs."""
     ml_type = nodes.instance.sagemaker_training_type
     if instances and ml_type is not None:
         yield Quantity(

@@ -54,12 +54,10 @@ class Amount:
 
     @property
     def per_hour(self) -> Decimal:
-        """For one hour."""
         return self.per_month / HOURS_PER_MONTH
 
     @property
     def per_day(self) -> Decimal:
-        """For 24 hours."""
         return self.per_month * HOURS_PER_DAY / HOURS_PER_MONTH
 
 
@@ -72,12 +70,10 @@ class Line:
 
     @property
     def full(self) -> Amount:
-        """What it costs at full size."""
         return self._amount(self.quantity.full)
 
     @property
     def idle(self) -> Amount:
-        """What it costs while no node and no job runs."""
         return self._amount(self.quantity.idle)
 
     def _amount(self, quantity: Decimal) -> Amount:
@@ -97,12 +93,10 @@ class CostSheet:
 
     @property
     def full(self) -> Amount:
-        """The sum of the lines at full size."""
         return Amount(sum((line.full.per_month for line in self.lines), NOTHING))
 
     @property
     def idle(self) -> Amount:
-        """The sum of the lines while no node and no job runs."""
         return Amount(sum((line.idle.per_month for line in self.lines), NOTHING))
 
     def share(self, line: Line) -> Decimal:

@@ -105,7 +105,6 @@ def _failures(given: str, read: Reader) -> float | str:
 
 
 def _only(arguments: argparse.Namespace, read: Reader) -> Only:
-    """Return what the layout must be like."""
     options = ("--partition", "--tensor", "--micro-batch")
     group, tensor, micro_batch = (read.whole(option) for option in options)
     for option, value in zip(options, (group, tensor, micro_batch), strict=True):

@@ -90,7 +90,6 @@ def _quotas(plan: Plan) -> Iterator[str]:
 
 
 def layout(step: Step) -> dict[str, Any]:
-    """Return how a model is laid out."""
     chosen = step.layout
     return {
         "partition_group_gpus": chosen.group,

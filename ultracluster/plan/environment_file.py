@@ -13,9 +13,9 @@ from ultracluster.plan.quotas import quotas
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, stand_in
 from ultracluster.planner.question import PlanError
+from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.environment import LONGEST_NAME, EnvironmentSpec
 from ultracluster.spec.loading import load
-from ultracluster.spec.network import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.problem import EnvironmentFileError, SpecError
 
 WIDTH: Final = 100

@@ -17,19 +17,16 @@ ncclTopoTuneModel, read 2026-11)."""
 
 @dataclass(frozen=True, slots=True)
 class Communication:
-    """Seconds of communication.
-
-    Attributes:
-        gather: Of weights, in one pass forward and backward.
-        reduce_scatter: Of gradients inside the partition group, in the same pass.
-        tensor: All-reduces of tensor-parallel ranks in the same pass; nothing hides them.
-        second_hop: All-reduce of gradients between groups, once in a step.
-    """
+    """Seconds of communication."""
 
     gather: float
+    """Of weights, in one pass forward and backward."""
     reduce_scatter: float
+    """Of gradients inside the partition group, in the same pass."""
     tensor: float
+    """All-reduces of tensor-parallel ranks in the same pass; nothing hides them."""
     second_hop: float
+    """All-reduce of gradients between groups, once in a step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ class Compute:
 
     @property
     def seconds(self) -> float:
-        """All of them."""
         return self.products + self.attention + self.elementwise + self.loss
 
 

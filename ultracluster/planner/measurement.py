@@ -39,25 +39,22 @@ class MeasurementError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NetworkMeasurement:
-    """What one log of nccl-tests says.
-
-    Attributes:
-        collective: `all_reduce`, `all_gather` or `reduce_scatter`.
-        nodes: Hosts that took part.
-        ranks: GPUs that took part.
-        size: Bytes of the largest collective.
-        algorithm_bandwidth: Bytes/s at that size.
-        smallest_seconds: Time of the smallest size, or None.
-        gpu_name: As the log's ranks call their GPU; empty where they do not.
-    """
+    """What one log of nccl-tests says."""
 
     collective: str
+    """`all_reduce`, `all_gather` or `reduce_scatter`."""
     nodes: int
+    """Hosts that took part."""
     ranks: int
+    """GPUs that took part."""
     size: int
+    """Bytes of the largest collective."""
     algorithm_bandwidth: float
+    """Bytes/s at that size."""
     smallest_seconds: float | None
+    """Time of the smallest size, or None."""
     gpu_name: str = ""
+    """As the log's ranks call their GPU; empty where they do not."""
 
     def may_be_of(self, gpu: Gpu) -> bool:
         """Return whether the log may be of such GPUs.
@@ -103,7 +100,6 @@ class NetworkMeasurement:
 
     @property
     def bus_bandwidth(self) -> float:
-        """Bytes/s of the bus, as nccl-tests counts it."""
         twice = 2 if self.collective == "all_reduce" else 1
         return self.algorithm_bandwidth * twice * (self.ranks - 1) / self.ranks
 
@@ -120,23 +116,18 @@ class NetworkMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class RunMeasurement:
-    """What one metrics file of the training program says.
-
-    Attributes:
-        shape: The model that ran.
-        layout: How it was laid out.
-        gpu_name: As CUDA calls the GPU.
-        tokens_per_second: Median over all GPUs.
-        memory: Most bytes held.
-        steps: Steps that the median is of.
-    """
+    """What one metrics file of the training program says."""
 
     shape: ModelShape
     layout: Layout
     gpu_name: str
+    """As CUDA calls the GPU."""
     tokens_per_second: float
+    """Median over all GPUs."""
     memory: float
+    """Most bytes held."""
     steps: int
+    """Steps that the median is of."""
 
     def factor(self, gpu: Gpu, network: Network, stack: Stack) -> float:
         """Return how many times longer than assumed the software computes."""

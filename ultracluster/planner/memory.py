@@ -16,37 +16,32 @@ LEAST_LIVE_LAYERS = 3
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one GPU where the step takes most.
-
-    Attributes:
-        capacity: What the GPU has.
-        reserve: CUDA, NCCL and libraries.
-        parameters: The rank's part of the fp32 weights.
-        gradients: The rank's part of the gradients, then.
-        optimizer: The rank's part of Adam's moments.
-        activations: Kept for the backward pass.
-        working_layer: The layer that is being recomputed.
-        logits: Of the loss.
-        embeddings: Gathered embedding and output layer, and its gradient.
-        layer: One layer's gathered weights.
-        live_layers: Layers in flight that fit, at most what the stack would like.
-    """
+    """Bytes on one GPU where the step takes most."""
 
     capacity: float
+    """What the GPU has."""
     reserve: float
+    """CUDA, NCCL and libraries."""
     parameters: float
+    """The rank's part of the fp32 weights."""
     gradients: float
+    """The rank's part of the gradients, then."""
     optimizer: float
+    """The rank's part of Adam's moments."""
     activations: float
+    """Kept for the backward pass."""
     working_layer: float
+    """The layer that is being recomputed."""
     logits: float
     embeddings: float
+    """Gathered embedding and output layer, and its gradient."""
     layer: float
+    """One layer's gathered weights."""
     live_layers: float
+    """Layers in flight that fit, at most what the stack would like."""
 
     @property
     def fixed(self) -> float:
-        """All but the layers in flight."""
         return (
             self.reserve
             + self.parameters
@@ -60,7 +55,6 @@ class Memory:
 
     @property
     def unsharded(self) -> float:
-        """Layers in flight."""
         return self.layer * self.live_layers
 
     @property
@@ -70,7 +64,6 @@ class Memory:
 
     @property
     def fits(self) -> bool:
-        """Whether it runs at all."""
         return self.needed <= self.capacity
 
     def shortage(self, wanted: float) -> float:

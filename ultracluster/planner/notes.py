@@ -17,7 +17,6 @@ MUCH: Final = 0.4
 
 
 def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
-    """Yield what must be known to read the plan."""
     shape, gpu = question.shape, search.setup.gpu
     held = outcome.step.layout.sequences * shape.sequence
     if held > question.batch_tokens * 1.01:

@@ -14,21 +14,18 @@ from ultracluster.planner.storage import Lustre
 
 @dataclass(frozen=True)
 class Outcome:
-    """What so many nodes achieve.
-
-    Attributes:
-        nodes: That train.
-        step: The layout that is used, and its step.
-        goodput: What failures leave.
-        lustre: The file system.
-        days: Until the last token.
-    """
+    """What so many nodes achieve."""
 
     nodes: int
+    """That train."""
     step: Step
+    """The layout that is used, and its step."""
     goodput: Goodput
+    """What failures leave."""
     lustre: Lustre
+    """The file system."""
     days: float
+    """Until the last token."""
 
     @property
     def node_hours(self) -> float:
@@ -76,5 +73,4 @@ class Plan:
 
     @property
     def bill(self) -> Bill:
-        """What it costs as it was asked to be bought."""
         return self.bills[0]

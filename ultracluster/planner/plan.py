@@ -113,7 +113,6 @@ class Planner:
         return Outcome(nodes, step, left, lustre, days)
 
     def bill(self, outcome: Outcome, option: str) -> Bill | None:
-        """Return what an outcome costs with its nodes bought in one way."""
         return bill(
             self.question.instance,
             option,
@@ -237,7 +236,6 @@ class Planner:
         return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
 
     def curve(self, nodes: int) -> Iterator[Point]:
-        """Yield tokens per second from one node to all."""
         counts = [1]
         while counts[-1] * 2 < nodes:
             counts.append(counts[-1] * 2)

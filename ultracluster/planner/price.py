@@ -25,26 +25,20 @@ OPTIONS: Final = (ON_DEMAND, CAPACITY_BLOCK, SAGEMAKER)
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a plan costs with its nodes bought in one way.
-
-    Attributes:
-        option: `on-demand`, `capacity-block` or `sagemaker`.
-        sheet: Lines and what has no price.
-        days: That it is charged for.
-    """
+    """What a plan costs with its nodes bought in one way."""
 
     option: str
+    """`on-demand`, `capacity-block` or `sagemaker`."""
     sheet: CostSheet
+    """Lines and what has no price."""
     days: float
 
     @property
     def per_day(self) -> float:
-        """USD a day of what has a price."""
         return float(self.sheet.full.per_day)
 
     @property
     def total(self) -> float:
-        """USD of what has a price."""
         return self.per_day * self.days
 
     @property
@@ -118,5 +112,4 @@ def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:
 
 
 def price_of_nodes(sheet: CostSheet) -> prices.Price | None:
-    """Return the price that the nodes are counted at."""
     return next((line.price for line in sheet.lines if line.quantity.purpose == "nodes"), None)

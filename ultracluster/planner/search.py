@@ -24,34 +24,28 @@ BATCH_DEVIATION: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """What a layout must be like; what is None is searched for.
-
-    Attributes:
-        group: GPUs that hold one copy of the model state.
-        tensor: Degree of tensor parallelism.
-        micro_batch: Sequences of one pass.
-        checkpointing: Whether activations are recomputed.
-    """
+    """What a layout must be like; what is None is searched for."""
 
     group: int | None = None
+    """GPUs that hold one copy of the model state."""
     tensor: int | None = None
+    """Degree of tensor parallelism."""
     micro_batch: int | None = None
+    """Sequences of one pass."""
     checkpointing: bool | None = None
+    """Whether activations are recomputed."""
 
 
 @dataclass(slots=True)
 class Room:
-    """What is known of the memory of one kind, of which larger partitions take less.
-
-    Attributes:
-        plenty: The smallest partition known to leave room for all layers in flight.
-        none: The largest partition known not to fit.
-        between: Seconds of a pass that scarce memory costs, by partition.
-    """
+    """What is known of the memory of one kind, of which larger partitions take less."""
 
     plenty: int
+    """The smallest partition known to leave room for all layers in flight."""
     none: int
+    """The largest partition known not to fit."""
     between: dict[int, float]
+    """Seconds of a pass that scarce memory costs, by partition."""
 
 
 @dataclass
@@ -205,7 +199,6 @@ class Search:
         return None if chosen is None else self.step(gpus, chosen)
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
-        """Return the step of a layout, in full."""
         kind, accumulation = candidate.kind, candidate.accumulation
         return step(self.setup, self._layout(kind, candidate.partition, gpus, accumulation))
 

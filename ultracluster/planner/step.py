@@ -11,38 +11,30 @@ from ultracluster.planner.setup import Setup
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer step.
-
-    Attributes:
-        setup: What is trained, and on what.
-        layout: How it is laid out.
-        computing: Of one pass.
-        sending: Of one pass, and the second hop.
-        holding: Memory.
-        micro: Seconds of one pass, overlap and shortage of memory counted.
-        last: Seconds of the pass that ends the step, with the second hop.
-        optimizer: Seconds of the optimizer and what surrounds it.
-        shortage: Seconds of the step that scarce memory costs.
-    """
+    """One optimizer step."""
 
     setup: Setup
     layout: Layout
     computing: Compute
+    """Of one pass."""
     sending: Communication
+    """Of one pass, and the second hop."""
     holding: Memory
+    """Memory."""
     micro: float
+    """Seconds of one pass, overlap and shortage of memory counted."""
     last: float
+    """Seconds of the pass that ends the step, with the second hop."""
     optimizer: float
     shortage: float
+    """Seconds of the step that scarce memory costs."""
 
     @property
     def seconds(self) -> float:
-        """The whole step."""
         return (self.layout.accumulation - 1) * self.micro + self.last + self.optimizer
 
     @property
     def computed(self) -> float:
-        """Seconds of the step in which the GPU computes."""
         return self.layout.accumulation * self.computing.seconds
 
     @property

@@ -31,46 +31,38 @@ COUNTED_ERROR: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One thing that is not known.
-
-    Attributes:
-        name: In a word.
-        good: Days if it is as good as it may be, all else as planned.
-        bad: Days if it is as bad as it may be.
-        measure: What would settle it.
-    """
+    """One thing that is not known."""
 
     name: str
+    """In a word."""
     good: float
+    """Days if it is as good as it may be, all else as planned."""
     bad: float
+    """Days if it is as bad as it may be."""
     measure: str
+    """What would settle it."""
 
     @property
     def width(self) -> float:
-        """Days between the two."""
         return self.bad - self.good
 
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """The range of a plan.
-
-    Attributes:
-        step_seconds: Likely range of a step: the doubts, which have nothing to do with each other,
-            added as squares.
-        days: The same of the whole training.
-        extremes: Days with everything good at once, and with everything bad at once.
-        doubts: The widest first.
-    """
+    """The range of a plan."""
 
     step_seconds: tuple[float, float]
+    """Likely range of a step: the doubts, which have nothing to do with each other, added as
+    squares."""
     days: tuple[float, float]
+    """The same of the whole training."""
     extremes: tuple[float, float]
+    """Days with everything good at once, and with everything bad at once."""
     doubts: tuple[Doubt, ...]
+    """The widest first."""
 
 
 def uncertainty(plan: Plan) -> Uncertainty:
-    """Return how far a plan may be off."""
     planned = plan.setup
     now, doubts = plan.outcome.step.seconds, []
     steps: list[tuple[float, float]] = []

@@ -30,7 +30,6 @@ class Problem:
     """`file:line` of the call that gave the value, where it is known."""
 
     def __str__(self) -> str:
-        """Return the problem as one line."""
         line = f"{self.field}: got {shown(self.got)}; {self.fix}"
         return " ".join(line.split())
 

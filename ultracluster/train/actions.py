@@ -175,7 +175,6 @@ def _answer(answer: Mapping[str, Any]) -> None:
 
 
 def logs(arguments: argparse.Namespace, console: Console) -> int:
-    """Print what all hosts of a job write."""
     if arguments.minutes is not None and arguments.minutes <= 0:
         raise UsageError(f"--minutes {arguments.minutes:g}: write more than 0")
     jobs = jobs_of(arguments, arguments.environment)
@@ -195,7 +194,6 @@ def logs(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def stop(arguments: argparse.Namespace, console: Console) -> int:
-    """Stop a job, and the unattended run that would start it again."""
     jobs = jobs_of(arguments, arguments.environment)
     stopped = name = arguments.job or jobs.newest()
     execution = jobs.execution(name)

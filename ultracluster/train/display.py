@@ -26,12 +26,10 @@ HOSTS: Final = ("cyan", "magenta", "blue", "yellow", "green", "white")
 
 
 def row(problem: Problem) -> dict[str, object]:
-    """Return a problem for a program."""
     return {"field": problem.field, "got": problem.got, "fix": problem.fix}
 
 
 def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
-    """Return what is about to run."""
     groups = recipe.cluster.world // recipe.partition_size
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column()
@@ -53,7 +51,6 @@ def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
 
 
 def recipes_table(recipes: Iterable[RecipeSpec]) -> Rows:
-    """Return recipes, and what each takes."""
     table = Rows(
         (
             Column("recipe"),
@@ -139,13 +136,11 @@ def _transitions(
 
 
 def with_zone(value: object) -> datetime:
-    """Return a time of an answer with its time zone."""
     found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
-    """Return jobs, newest first."""
     table = Rows((Column("job"), Column("status"), Column("began"), Column("took", "number")))
     for each in rows:
         status = str(each["TrainingJobStatus"])
@@ -161,7 +156,6 @@ def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
 
 
 def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
-    """Print a line of a host, in the host's colour."""
     colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
     text = Text()
     text.append(f"{entry.at:%H:%M:%S} ", style="dim")
