@@ -114,7 +114,7 @@ def cost_sheet(
     region: str,
     *,
     stated: Mapping[Item, Price] | None = None,
-    stand_in: str | None = None,
+    other_region: str | None = None,
 ) -> CostSheet:
     """Return what quantities cost.
 
@@ -122,7 +122,7 @@ def cost_sheet(
         bill: the quantities.
         region: the Region they are used in.
         stated: prices that somebody vouches for; they go before the table's.
-        stand_in: Region whose prices are taken where the table has none of the own Region.
+        other_region: Region whose prices are taken where the table has none of the own Region.
     """
     lines: list[Line] = []
     unpriced: list[Quantity] = []
@@ -130,7 +130,7 @@ def cost_sheet(
         found = (
             (stated or {}).get(quantity.item)
             or price(quantity.item, region)
-            or (price(quantity.item, stand_in) if stand_in is not None else None)
+            or (price(quantity.item, other_region) if other_region is not None else None)
         )
         if found is not None:
             lines.append(Line(quantity, found))

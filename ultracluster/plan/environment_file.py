@@ -11,7 +11,7 @@ from typing import Final
 from ultracluster.command_line import STANDARD_OUTPUT
 from ultracluster.plan.quotas import quotas
 from ultracluster.planner.outcome import Plan
-from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, stand_in
+from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, other_region
 from ultracluster.planner.question import PlanError
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.environment import LONGEST_NAME, EnvironmentSpec
@@ -233,7 +233,7 @@ def _nodes(plan: Plan, nodes: int, count: str) -> tuple[str | None, str]:
 def _price_region(plan: Plan) -> str | None:
     """Return the Region whose prices stand in, where the own one lacks some."""
     lacks = any(line.price.region != plan.question.region for line in plan.bill.sheet.lines)
-    return stand_in(plan.question.region) if lacks or plan.bill.sheet.unpriced else None
+    return other_region(plan.question.region) if lacks or plan.bill.sheet.unpriced else None
 
 
 def _comment(words: str, indent: int = 0) -> str:

@@ -47,7 +47,7 @@ class Bill:
         return all(quantity.purpose != "nodes" for quantity in self.sheet.unpriced)
 
 
-def stand_in(region: str) -> str:
+def other_region(region: str) -> str:
     """Return the Region whose prices are shown where none is known of the own one."""
     return "us-west-2" if region == "us-east-1" else "us-east-1"
 
@@ -103,7 +103,7 @@ def bill(
     ]
     if option != SAGEMAKER:
         everything.insert(1, _held(prices.GP3_STORAGE, nodes * ROOT_VOLUME_GIB, "root volumes"))
-    return Bill(option, cost_sheet(everything, region, stand_in=stand_in(region)), days)
+    return Bill(option, cost_sheet(everything, region, other_region=other_region(region)), days)
 
 
 def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:

@@ -15,7 +15,7 @@ from ultracluster.spec.problem import MISSING, Problem, choices
 
 def unstated(bill: Sequence[Quantity], region: str) -> Iterator[Problem]:
     """Yield that a ceiling is missing, with a budget that would hold."""
-    sheet = cost_sheet(bill, region, stand_in=NEAREST_PRICES)
+    sheet = cost_sheet(bill, region, other_region=NEAREST_PRICES)
     names = [quantity.item.name for quantity in sheet.unpriced]
     budget = [f"ceiling_usd_per_day={_whole(sheet)}"]
     if any(line.price.region != region for line in sheet.lines):
@@ -34,14 +34,14 @@ def unstated(bill: Sequence[Quantity], region: str) -> Iterator[Problem]:
 
 def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that the sum is above the ceiling, where it is."""
-    stand_in = _advised(budget.price_region)
-    sheet = cost_sheet(bill, region, stated=budget.stated(region), stand_in=stand_in)
+    other_region = _advised(budget.price_region)
+    sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
     parts = ", ".join(
         f"{line.quantity.purpose} {line.full.per_day:,.2f}" for line in sheet.dominating()
     )
-    taken = "" if budget.price_region == stand_in else _taken(sheet)
+    taken = "" if budget.price_region == other_region else _taken(sheet)
     yield Problem(
         "budget.ceiling_usd_per_day",
         budget.ceiling_usd_per_day,
@@ -53,16 +53,16 @@ def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator
 def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that something has no price, where it has none, and the fields that would give one."""
     names = [quantity.item.name for quantity in sheet.unpriced]
-    stand_in = _advised(budget.price_region)
+    other_region = _advised(budget.price_region)
     nowhere = [
         quantity.item.name
         for quantity in sheet.unpriced
-        if prices.price(quantity.item, stand_in) is None
+        if prices.price(quantity.item, other_region) is None
     ]
     fixes = []
     # Another Region that has no prices is told already.
-    if len(nowhere) < len(names) and budget.price_region in {None, stand_in}:
-        fixes.append(f'write price_region="{stand_in}" to take the prices of that Region')
+    if len(nowhere) < len(names) and budget.price_region in {None, other_region}:
+        fixes.append(f'write price_region="{other_region}" to take the prices of that Region')
     if nowhere:
         # A tuple in place of the one that is there would lose the prices that are stated already.
         stated = f"write {_stated(nowhere)}"

@@ -91,7 +91,7 @@ class EnvironmentSpec(Spec):
             bill(self),
             self.region,
             stated=self.budget.stated(self.region),
-            stand_in=self.budget.price_region,
+            other_region=self.budget.price_region,
         )
 
     def _lustre_interfaces(self) -> int:
