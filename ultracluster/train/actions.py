@@ -38,6 +38,8 @@ def jobs_of(arguments: argparse.Namespace, environment: str) -> Jobs:
 
 def recipes(arguments: argparse.Namespace, console: Console) -> int:
     found = [find_recipe(name) for name in arguments.recipe] or list(registered())
+    if not found:
+        raise UsageError("no folder recipes with Python files is here; name the file of a recipe")
     if arguments.json:
         print_json([each.model_dump() for each in found])
     else:
