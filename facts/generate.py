@@ -43,7 +43,10 @@ def cards(efa: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def instance(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of an instance type's facts that constructs and rules read."""
+    """Return the part of an instance type's facts that constructs and rules read.
+
+    What the facts do not know is null: a type that is in no dump may be sold, and may have disks.
+    """
     accelerator = facts["accelerator"]
     return {
         "vcpus": facts["vcpus"],
@@ -59,14 +62,14 @@ def instance(facts: Mapping[str, Any]) -> dict[str, Any]:
         },
         "network_cards": cards(facts["efa"]),
         "numa_nodes": facts.get("numa_nodes"),
-        "local_nvme_gb": facts.get("local_nvme_total_gb") or 0,
+        "local_nvme_gb": facts.get("local_nvme_total_gb"),
         "placement_strategies": facts.get("placement_strategies") or [],
         "usage_classes": facts["usage_classes"],
         "boot_modes": facts.get("boot_modes") or [],
-        "lustre_over_efa": bool(facts.get("fsx_lustre_efa_client")),
+        "lustre_over_efa": facts.get("fsx_lustre_efa_client"),
         "sagemaker_training_type": facts["sagemaker"]["training_type"],
-        "availability_zone_ids": facts.get("az_ids") or {},
-        "price_list_regions": facts.get("price_list_regions_cfnlint") or [],
+        "availability_zone_ids": facts.get("az_ids"),
+        "price_list_regions": facts.get("price_list_regions_cfnlint"),
     }
 
 
@@ -91,6 +94,7 @@ def instances() -> dict[str, Any]:
         | {"names": names["_source"]},
         "instances": {name: instance(facts) for name, facts in source["instances"].items()},
         "zones": {region: sorted(ids) for region, ids in sorted(zones.items())},
+        "zone_id_prefixes": read("region_az_offerings.json")["zone_id_prefixes"]["prefixes"],
         "efa_without_accelerator": names["efa_without_accelerator"],
         "no_efa": names["no_efa"],
     }

@@ -8,10 +8,12 @@ what it needs of the other; a test says when a copy is old.
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from training.launch.installers import INSTALLERS
 from training.launch.variables import as_data
+from training.recipes import RECIPES
+from training.settings import Settings
 
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
@@ -19,6 +21,8 @@ INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
 CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
 REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
 VARIABLES: Final = ROOT / "ultracluster" / "catalogue" / "job_environment.json"
+SETTINGS: Final = ROOT / "ultracluster" / "catalogue" / "training_settings.json"
+KINDS: Final = {int: "whole number", float: "number", bool: "flag"}
 
 
 def instances() -> dict[str, Any]:
@@ -61,6 +65,21 @@ def variables() -> dict[str, Any]:
     }
 
 
+def settings() -> dict[str, Any]:
+    """Return what a check of requests needs to know of the training program's settings."""
+    return {
+        "_sources": "training/settings.py and training/recipes.py",
+        "recipes": list(RECIPES),
+        "settings": {
+            f"{part}.{name}": list(get_args(hint))
+            if get_origin(hint) is Literal
+            else KINDS.get(hint, "text")
+            for part, kind in get_type_hints(Settings).items()
+            for name, hint in get_type_hints(kind).items()
+        },
+    }
+
+
 def text(data: object) -> str:
     """Return a table as it is written."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -70,3 +89,4 @@ if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
     REGISTRIES.write_text(text(registries()))
     VARIABLES.write_text(text(variables()))
+    SETTINGS.write_text(text(settings()))

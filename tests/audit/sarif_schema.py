@@ -50,6 +50,7 @@ SARIF: dict[str, Any] = {
                         "additionalProperties": False,
                         "properties": {
                             "id": {"type": "string"},
+                            "helpUri": {"type": "string"},
                             "shortDescription": {"$ref": "#/$defs/message"},
                             "fullDescription": {"$ref": "#/$defs/message"},
                             "help": {"$ref": "#/$defs/message"},

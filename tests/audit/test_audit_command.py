@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.audit.sarif_schema import SARIF
 from ultracluster.audit import command, judgement
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 from ultracluster.rules.engine import RULES
 from ultracluster.rules.rule import CannotTell, Verdict
 from ultracluster.templates.resolved import Place
@@ -74,7 +75,7 @@ def test_a_clean_template_exits_0(clean):
     """A good template must not make anybody look."""
     status, written = audit(clean)
 
-    assert status == command.CLEAN
+    assert status == ALL_WELL
     assert "1 template, 1 resource," in written
     assert "0 errors, 0 warnings" in written
 
@@ -85,7 +86,7 @@ def test_a_fault_exits_1_and_names_file_line_and_choice(faulty):
     document = json.loads(written)
     (finding,) = [f for f in document["findings"] if f["severity"] == "error"]
 
-    assert status == command.FOUND
+    assert status == SOME_FAIL
     assert finding["place"]["file"] == str(faulty)
     assert finding["place"]["line"] == 7
     assert finding["only_if"] == {"storage/Prod": True}
@@ -96,9 +97,9 @@ def test_a_fault_exits_1_and_names_file_line_and_choice(faulty):
 
 def test_a_parameter_decides_what_is_found(faulty):
     """The same template is good in one environment and not in another."""
-    assert audit(faulty, "--parameter", "Env=dev")[0] == command.CLEAN
-    assert audit(faulty, "--parameter", "Env=prod")[0] == command.FOUND
-    assert audit(faulty, "--parameter", "storage:Env=prod")[0] == command.FOUND
+    assert audit(faulty, "--parameter", "Env=dev")[0] == ALL_WELL
+    assert audit(faulty, "--parameter", "Env=prod")[0] == SOME_FAIL
+    assert audit(faulty, "--parameter", "storage:Env=prod")[0] == SOME_FAIL
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_what_cannot_run_exits_2_and_says_why(clean, capsys, given, because):
     """A pipeline must tell a fault in a template from a fault in its own call."""
     status, written = audit(*(part.format(clean=clean) for part in given))
 
-    assert status == command.CANNOT_RUN
+    assert status == COULD_NOT_RUN
     assert written == ""
     assert because in capsys.readouterr().err
 
@@ -134,7 +135,7 @@ def test_what_cannot_be_told_is_neither_passed_nor_failed(clean, monkeypatch):
     monkeypatch.setattr(judgement, "judge", lambda _: verdict)
 
     status, written = audit(clean, "--fail-on", "info")
-    assert status == command.CLEAN
+    assert status == ALL_WELL
     assert "0 infos; 1 question that the templates leave open (--show-unknown lists" in written
     assert "parameter P has no default" not in written
     assert "parameter P has no default" in audit(clean, "--show-unknown")[1]
@@ -163,12 +164,38 @@ def test_sarif_of_files_elsewhere_is_absolute(faulty):
     assert uri["artifactLocation"]["uri"] == faulty.resolve().as_uri()
 
 
+def test_a_finding_is_one_line_that_grep_finds(faulty):
+    """By default, however narrow the terminal: place, severity, rule, what, and what to write."""
+    status, written = audit(faulty, "--parameter", "Env=prod")
+    lines = [line for line in written.splitlines() if line.startswith(f"{faulty}:7: ")]
+
+    assert status == SOME_FAIL
+    (line,) = [line for line in lines if ": error " in line]
+    assert line.startswith(f"{faulty}:7: error LUSTRE-2 Throughput: ")
+    assert "; fix: " in line
+
+
+def test_json_has_a_short_name(faulty):
+    """As for every verb."""
+    assert audit(faulty, "--json") == audit(faulty, "--format", "json")
+
+
+def test_a_report_goes_into_a_file_or_to_standard_output(faulty, tmp_path, capsys):
+    """`-` is standard output; what cannot be written is said in one line."""
+    status, written = audit(faulty, "--json", "--output", "-")
+    assert audit(faulty, "--json", "--output", tmp_path / "report.json") == (status, "")
+    assert (tmp_path / "report.json").read_text() == written
+
+    assert audit(faulty, "--output", tmp_path / "no" / "report.json")[0] == COULD_NOT_RUN
+    assert "No such file or directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("chosen", ["json", "sarif", "junit"])
 def test_formats_for_programs_hold_nothing_else(faulty, clean, chosen):
     """Whatever is printed beside would break whoever reads it."""
     status, written = audit(faulty, clean, "--format", chosen, "--show-unknown")
 
-    assert status == command.FOUND
+    assert status == SOME_FAIL
     if chosen == "junit":
         assert len(ET.fromstring(written)) == 2  # noqa: S314  (our own text)
     else:
@@ -180,7 +207,7 @@ def test_our_own_templates_have_no_errors():
     golden = sorted((ROOT / "golden").glob("*/*.template.json"))
     status, written = audit(*golden, "--region", "us-east-1", "--format", "json")
 
-    assert status == command.CLEAN, written
+    assert status == ALL_WELL, written
     assert json.loads(written)["summary"]["templates"] == len(golden)
 
 

@@ -25,9 +25,10 @@ TOGETHER: Final = (
 )
 HONEST: Final = re.compile(
     r"parameter \w+ has no default|export [\w-]+ is of no given template|"
-    r"[\w ]+ [\w.-]+ is not in the given templates"
+    r"[\w ]+ [\w.-]+ is not in the given templates|"
+    r"it is chosen only when the state machine runs"
 )
-"""What a template may leave open: what whoever deploys says, and what lies elsewhere."""
+"""What a template may leave open: what is said at deployment or start, and what lies elsewhere."""
 
 
 def audited(

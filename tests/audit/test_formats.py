@@ -3,13 +3,14 @@
 import io
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import jsonschema
 import pytest
 from rich.console import Console
 
 from tests.audit.sarif_schema import SARIF
-from ultracluster.audit import command, junit, machine, sarif, table
+from ultracluster.audit import command, junit, machine, sarif, table, text
 from ultracluster.audit.report import Report
 from ultracluster.rules.rule import CannotTell, Finding, Rule
 from ultracluster.templates.resolved import Place
@@ -64,16 +65,20 @@ def test_severities_are_ordered(report):
     assert failing == {"error": False, "warning": False, "info": True, "never": False}
 
 
-def test_the_table_shows_everything(report):
+@pytest.mark.parametrize("writer", [text, table])
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_people_see_everything_and_nothing_that_is_copied_is_broken(report, writer, width):
     """What, why, the fix, the check by hand, and where; markup in a template is only text."""
     file = io.StringIO()
-    table.write(report, Console(file=file, width=200), show_unknown=True)
+    report.findings[0] = replace(report.findings[0], message="got 300 [bold]")
+    writer.write(report, Console(file=file, width=width), show_unknown=True)
     written = file.getvalue()
 
     for part in (
-        "in a dir/net.yaml:7", "Vpc", "dev/Net/Vpc", "A-1", "300 [bold]", "It breaks.",
-        "a thread, read today", "fix: write 250", "check: aws ec2 describe-x",
-        "only where net/Prod is true", "Neither passed nor failed", "parameter P has no default",
+        "in a dir/net.yaml:7", "Vpc", "dev/Net/Vpc", "A-1", "300 [bold]", "why: It breaks.",
+        "source: a thread, read today", "fix: write 250",
+        "check: aws ec2 describe-x --filters Name=a,Values=b\n", "net/Prod is true",
+        "net: unknown B-1 Subnet: cannot tell, because parameter P has no default",
         "Note: 5 open questions.", "2 templates, 2 resources, 3 rules: 1 error, 0 warnings, 1 info",
     ):  # fmt: skip
         assert part in written
@@ -119,6 +124,7 @@ def test_sarif_has_the_structure_of_the_standard(report):
     }
     assert "physicalLocation" not in second["locations"][0]
     assert "net/Prod is true" in first["message"]["text"]
+    assert run["tool"]["driver"]["rules"][0]["helpUri"] == "docs/rules.md#a-1"
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
     assert len(json.loads(sarif.write(report, show_unknown=False))["runs"][0]["results"]) == 2

@@ -200,20 +200,11 @@ def test_a_manifest_is_judged_and_its_devices_are_counted(tmp_path):
     assert "FABRIC-33" not in dict(found(path, KUBERNETES % ", vpc.amazonaws.com/efa: 4"))
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"jobDefinitionName": "x", "containerProperties": {"environment": [
-            {"name": "RDMAV_FORK_SAFE", "value": "1"}]}},
-        {"family": "x", "containerDefinitions": [{"environment": [
-            {"name": "RDMAV_FORK_SAFE", "value": "1"}]}]},
-        {"services": {"train": {"environment": ["RDMAV_FORK_SAFE=1"]}}},
-        {"services": {"train": {"environment": {"RDMAV_FORK_SAFE": 1}}}},
-    ],
-)  # fmt: skip
-def test_requests_to_batch_and_ecs_and_compose_files_are_read(tmp_path, document):
-    """Every way to write a container's environment."""
-    text = json.dumps(document)
+def test_job_definitions_of_batch_are_read(tmp_path):
+    """As RegisterJobDefinition takes them, in JSON and in YAML."""
+    environment = [{"name": "RDMAV_FORK_SAFE", "value": "1"}]
+    container = {"jobDefinitionName": "x", "containerProperties": {"environment": environment}}
+    text = json.dumps(container)
     assert [rule for rule, _ in found(tmp_path / "job.json", text)] == ["FABRIC-23"]
     assert [rule for rule, _ in found(tmp_path / "job.yaml", text)] == ["FABRIC-23"]
 

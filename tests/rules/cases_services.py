@@ -96,7 +96,7 @@ SAGEMAKER: Final = (
         "job",
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn")},
         {f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"), f"{CONFIG}.InstanceType": "ml.m5.large"},
-        words="ml.p4d.24xlarge",
+        words="VolumeKmsKeyId: got Key",
     ),
     Case(
         "SAGEMAKER-2",
@@ -119,7 +119,9 @@ SAGEMAKER: Final = (
         {f"{CONFIG}.InstanceCount": 818},
         words="4095 addresses of 4091",
     ),
-    Case("SAGEMAKER-5", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="data"),
+    Case(
+        "SAGEMAKER-5", "job", {VPC: GONE}, {VPC: GONE, "Job.InputDataConfig": []}, words="VpcConfig"
+    ),
     Case(
         "SAGEMAKER-6",
         "job",
@@ -160,6 +162,39 @@ SAGEMAKER: Final = (
             "Job.CheckpointConfig": {"S3Uri": "s3://data/checkpoints"},
             "Job.StoppingCondition.MaxWaitTimeInSeconds": 864000,
         },
+    ),
+    Case(
+        "SAGEMAKER-2",
+        "job",
+        {
+            f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"),
+            f"{CONFIG}.InstanceType": "ml.g5.2xlarge",
+        },
+        {
+            f"{CONFIG}.VolumeKmsKeyId": att("Key", "Arn"),
+            f"{CONFIG}.InstanceType": "ml.p6e-gb200.36xlarge",
+        },
+    ),
+    Case(
+        "SAGEMAKER-20",
+        "job",
+        {"Job.AlgorithmSpecification.AlgorithmName": "xgboost"},
+        {"Job.AlgorithmSpecification": {"AlgorithmName": "xgboost"}},
+        words="xgboost",
+    ),
+    Case(
+        "SAGEMAKER-20",
+        "job",
+        {f"{VPC}.Subnets": ["subnet-01234567", "subnet-01234567"]},
+        {f"{VPC}.Subnets": [ref("Near"), ref("Beside")]},
+        words="subnet-01234567",
+    ),
+    Case(
+        "SAGEMAKER-21",
+        "job",
+        {"Job.Environment": {"HF_TOKEN": "hf_x"}},
+        {"Job.Environment": {"HF_HOME": "/opt/ml/checkpoints"}},
+        words="HF_TOKEN",
     ),
     Case("SAGEMAKER-11", "hyperpod", {f"{GROUP}.InstanceType": "p5.48xlarge"}, words="p5.48xlarge"),
     Case("SAGEMAKER-11", "job", {f"{CONFIG}.InstanceType": "p4d.24xlarge"}, words="p4d.24xlarge"),

@@ -42,6 +42,10 @@ EXECUTION: Final = {
 REQUEST: Final = {
     "TrainingJobName": "train",
     "RoleArn": att("Role", "Arn"),
+    "AlgorithmSpecification": {
+        "TrainingImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/training:v1",
+        "TrainingInputMode": "File",
+    },
     "ResourceConfig": {
         "InstanceType": "ml.p4d.24xlarge",
         "InstanceCount": 8,

@@ -125,15 +125,6 @@ TYPES = [
         {"storage.efa_enabled": False},
     ),
     Fault(
-        "type that is sold by Capacity Block only, where no Region is known to have it",
-        BLOCK,
-        {TYPE: "p6e-gb200.36xlarge", "nodes.image": "ami-0123456789abcdef0"},
-        TYPE,
-        "p6e-gb200.36xlarge",
-        "such as p5.48xlarge",
-        {TYPE: "p5.48xlarge"},
-    ),
-    Fault(
         "type that is not sold by Capacity Block",
         BLOCK,
         {TYPE: "p3dn.24xlarge"},

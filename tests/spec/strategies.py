@@ -216,15 +216,16 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
     """Draw an environment that can work, its first training subnet just large enough for all."""
     spec = draw(nodes(instance_type))
     instance = instances.find(spec.instance_type)
-    region = draw(st.sampled_from(sorted(instance.availability_zone_ids)))
+    sold = instance.availability_zone_ids or {}
+    region = draw(st.sampled_from(sorted(sold)))
     slurm = None
     if region not in WITHOUT_PCS and draw(st.booleans()):
         slurm = draw(slurms(spec.count))
         # PCS takes an address on every card, and an image with its agent.
         fitting = {"interface_layout": "address-per-card", "image": f"ami-{draw(ids)}"}
         spec = spec.model_copy(update=fitting)
-    zone = draw(st.sampled_from(instance.availability_zone_ids[region]))
-    storage = draw(lustre(over_efa=instance.lustre_over_efa))
+    zone = draw(st.sampled_from(sold[region]))
+    storage = draw(lustre(over_efa=instance.lustre_over_efa is True))
     trains = instance.sagemaker_training_type is not None
     jobs = draw(st.integers(0, MOST_NODES)) if trains else 0
     second = draw(st.integers(0, 255))

@@ -19,7 +19,7 @@ def test_generated_files_equal_what_the_facts_give():
     derived = runpy.run_path(str(ROOT / "facts" / "generate.py"))["outputs"]()
 
     # Written by facts/job_environment.py, and compared in tests/training/launch.
-    elsewhere = {"job_environment.json"}
+    elsewhere = {"job_environment.json", "training_settings.json"}
     assert {path.name for path in CATALOGUE.glob("*.json")} == set(derived) | elsewhere
     for name, text in derived.items():
         assert (CATALOGUE / name).read_text() == text, f"{name}: run python facts/generate.py"
@@ -52,7 +52,8 @@ def test_an_entry_agrees_with_its_facts(name):
     assert list(cards.efa_capable) == facts["efa"]["efa_card_indexes"]
     assert set(cards.efa_recommended) <= set(cards.efa_capable) <= set(range(cards.count))
     assert cards.gbps > 0
-    assert instance.lustre_over_efa is bool(facts.get("fsx_lustre_efa_client"))
+    assert instance.lustre_over_efa is facts.get("fsx_lustre_efa_client")
+    assert instance.local_nvme_gb == facts.get("local_nvme_total_gb")
     for region, zones in (facts.get("az_ids") or {}).items():
         assert instance.zones(region) == tuple(zones)
         assert set(zones) <= set(instances.zones_by_region()[region])
@@ -84,6 +85,25 @@ def test_a_region_whose_zones_are_not_known_is_told_from_one_that_does_not_sell(
     assert p4d.zones("us-gov-west-1") is None
     assert p4d.zones("us-gov-east-1") == ()
     assert p4d.zones("eu-west-3") == ()
+
+
+def test_what_no_dump_knows_stays_unknown():
+    """P6e-GB200 is in no dump: it may be sold anywhere, have disks, and be a client over EFA."""
+    unknown = instances.find("p6e-gb200.36xlarge")
+
+    assert unknown.availability_zone_ids is None
+    assert unknown.zones("us-east-1") is None
+    assert unknown.lustre_over_efa is None
+    assert unknown.local_nvme_gb is None
+
+
+def test_every_region_says_how_its_zone_ids_begin():
+    """By its zones where they are known, and by a prefix of its own where they are not."""
+    prefixes = {region: instances.zone_id_prefix(region) for region in instances.regions()}
+
+    assert {region for region, prefix in prefixes.items() if prefix is None} == set(
+        instances.zones_by_region()
+    )
 
 
 def test_zone_ids_belong_to_one_region():

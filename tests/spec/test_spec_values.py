@@ -3,7 +3,7 @@
 import pydantic
 import pytest
 
-from tests.spec.samples import P4D, RESERVED, SCRATCH, changed, found, refused
+from tests.spec.samples import BLOCK, P4D, RESERVED, SCRATCH, changed, found, refused
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
@@ -248,3 +248,11 @@ def test_the_nat_gateway_finds_room_beside_the_subnets_that_are_given():
     assert (problem.field, problem.fix[-17:]) == ("cidr", "write 10.4.0.0/27")
     (problem,) = refused(lambda: NetworkSpec(cidr=10))  # type: ignore[arg-type]
     assert problem.field == "cidr"
+
+
+def test_a_type_of_which_no_offerings_are_known_can_be_asked_for():
+    """P6e-GB200 is in no dump of offerings, and whoever bought a block of it knows its zone."""
+    image = "ami-0123456789abcdef0"
+    changes = {"nodes.instance_type": "p6e-gb200.36xlarge", "nodes.image": image}
+
+    assert changed(BLOCK, changes).nodes.instance.accelerator.count == 4

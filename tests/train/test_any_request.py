@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.train.requests import changed, place, request
 from ultracluster import service_model
 from ultracluster.catalogue.training_advice import advice
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.train.check import request_problems
 from ultracluster.train.request_file import RequestFileError, read
 
@@ -50,7 +51,7 @@ def test_any_value_anywhere_is_judged_without_an_error(path: tuple[Any, ...], va
 
     found = request_problems(wrong, place())
     assert all("\n" not in str(problem) for problem in found)
-    list(advice(wrong))
+    list(advice(parsed(wrong)))
 
 
 @settings(max_examples=40, deadline=None)

@@ -178,7 +178,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_so(
         ("RetryStrategy.MaximumRetryAttempts", 31, "30"),
         ("VpcConfig.Subnets", [f"subnet-{n:017x}" for n in range(17)], "16"),
         ("TrainingJobName", "no_underscore", "must match"),
-        ("ResourceConfig.VolumeKmsKeyId", "key", "VolumeKmsKeyId is not supported"),
+        ("ResourceConfig.VolumeKmsKeyId", "key", "keeps its volume on local NVMe"),
         ("HyperParameters.settings", '{"parallel.partition_size": "7"}', "does not divide"),
         ("StoppingCondition.MaxRuntimeInSeconds", 29 * 86_400, "28 days"),
     ],

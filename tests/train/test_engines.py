@@ -1,24 +1,17 @@
 """What each engine is told, exactly, and what it refuses."""
 
 import json
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import pytest
 
+from facts import job_environment
 from tests.train.requests import changed, recipe, request
 from training.mesh import Launch, Layout
-from training.recipes import RECIPES as PROGRAMS
 from training.recipes import find
-from training.settings import Settings
 from ultracluster.catalogue.training_advice import advice
-from ultracluster.catalogue.training_settings import (
-    CHOICES,
-    NUMBERS,
-    RECIPES,
-    SETTINGS,
-    WHOLE_NUMBERS,
-    YES_OR_NO,
-)
+from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_settings import MAY_BE_ZERO, known_settings
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
     ScriptSpec,
@@ -64,24 +57,10 @@ def test_our_own_program_is_told_what_it_understands():
 
 def test_the_catalogue_knows_the_programs_settings():
     """A misspelt setting is found before capacity is waited for."""
-    parts = get_type_hints(Settings)
-    assert {part: tuple(get_type_hints(kind)) for part, kind in parts.items()} == SETTINGS
-    assert {
-        f"{part}.{name}"
-        for part, kind in parts.items()
-        for name, hint in get_type_hints(kind).items()
-        if hint is int
-    } == WHOLE_NUMBERS
-    hints = {
-        f"{part}.{name}": hint
-        for part, kind in parts.items()
-        for name, hint in get_type_hints(kind).items()
-    }
-    assert {name for name, hint in hints.items() if hint is bool} == YES_OR_NO
-    assert {name for name, hint in hints.items() if hint is float} == NUMBERS
-    literals = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
-    assert literals == CHOICES
-    assert tuple(PROGRAMS) == RECIPES
+    assert set(known_settings()) == set(job_environment.settings()["settings"])
+    assert known_settings()["numerics.dtype"] == ["bf16", "fp32", "fp64"]
+    assert known_settings()["model.layers"] == "whole number"
+    assert {name for name, kind in known_settings().items() if kind == "whole number"} > MAY_BE_ZERO
 
 
 def test_a_recipe_that_the_program_does_not_have_is_refused():
@@ -176,10 +155,10 @@ def test_the_archived_engine_must_be_asked_for_by_name():
 
 def test_the_archived_engine_is_warned_of():
     """Each submission says it again."""
-    (warning,) = advice(request(engine=V1, image=V1_IMAGE))
+    (warning,) = advice(parsed(request(engine=V1, image=V1_IMAGE)))
 
     assert "archived" in str(warning)
-    assert list(advice(request())) == []
+    assert list(advice(parsed(request()))) == []
 
 
 def parameters(**values: object) -> str:

@@ -8,6 +8,7 @@ from botocore.validate import ParamValidator
 
 from tests.train.requests import REGISTRY, REMOVED, changed, place, request
 from ultracluster.catalogue.training_advice import advice
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.train.check import request_problems
 
 MODEL = botocore.session.Session().get_service_model("sagemaker")
@@ -238,7 +239,7 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
     own["HyperParameters"] = {}
 
     assert lines(own) == []
-    said = " ".join(str(hint) for hint in advice(own))
+    said = " ".join(str(hint) for hint in advice(parsed(own)))
     for words in ("SageMaker uses that folder itself", "HF_TOKEN", "no effect on ml.c5", "no warm"):
         assert words in said
     assert "hf_x" not in said

@@ -1,31 +1,37 @@
 """The command `ultracluster audit`.
 
 ultracluster audit FILE... [--parameter NAME=VALUE] [--region us-east-1] [--fail-on warning]
-                   [--format table|json|sarif|junit] [--show-unknown]
+                   [--format text|table|json|sarif|junit] [--output FILE] [--show-unknown]
 
-Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where the
-audit could not run.
+Exit codes: 0 where nothing was found at or above `--fail-on`, 1 where something was, 2 where a file
+could not be read.
 
 A file is a template, a cdk.out directory, or a file that starts jobs: a script of sbatch or the
-shell, a Dockerfile, a request to SageMaker, Batch or ECS in JSON, a manifest of Kubernetes, a file
-of variables.
+shell, a Dockerfile, a request to SageMaker, a job definition of Batch, a manifest of Kubernetes, or
+a file of variables.
 """
 
 import argparse
 import importlib
 import sys
 from collections.abc import Iterable
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-WRITERS: Final = {"table": "table", "json": "machine", "sarif": "sarif", "junit": "junit"}
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+
+if TYPE_CHECKING:
+    from ultracluster.audit.report import Report
+
+FORMATS: Final = ("text", "table", "json", "sarif", "junit")
+WRITERS: Final = {"json": "machine", "sarif": "sarif", "junit": "junit"}
+"""Modules that write for programs; the other formats are for people."""
 FAIL_ON: Final = ("error", "warning", "info", "never")
-CLEAN, FOUND, CANNOT_RUN = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument(
         "file",
         nargs="+",
@@ -40,7 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="value of a template parameter; TEMPLATE:NAME=VALUE for one template alone",
     )
     parser.add_argument("--region", help="where templates go that do not say it themselves")
-    parser.add_argument("--format", choices=tuple(WRITERS), default="table")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="text: one line a finding (default)"
+    )
+    parser.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="as --format json"
+    )
+    parser.add_argument(
+        "--output", default="-", metavar="FILE", help="where to write; - is standard output"
+    )
     parser.add_argument(
         "--fail-on",
         choices=FAIL_ON,
@@ -53,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Judge templates by every rule and print what was found."""
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 
@@ -71,20 +84,31 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         errors.extend(parameter_errors(parameters, sources.templates))
     if errors:
         _complain(errors)
-        return CANNOT_RUN
+        return COULD_NOT_RUN
 
     from ultracluster.audit.judgement import judged  # noqa: PLC0415
 
     report = judged(sources, parameters, arguments.region, arguments.fail_on)
-    if arguments.format == "table":
-        from ultracluster.audit import table  # noqa: PLC0415
+    try:
+        if arguments.output == "-":
+            _write(arguments, report, console)
+        else:
+            with Path(arguments.output).open("w", encoding="utf-8") as file:
+                _write(arguments, report, Console(file=file, width=console.width))
+    except OSError as error:
+        _complain([f"--output {arguments.output}: {error.strerror}; write the path of a file"])
+        return COULD_NOT_RUN
+    return SOME_FAIL if report.failed else ALL_WELL
 
-        table.write(report, console, show_unknown=arguments.show_unknown)
-    else:
-        # Only the writer that is asked for is loaded, by the name of its format.
+
+def _write(arguments: argparse.Namespace, report: "Report", console: Console) -> None:
+    # Only the writer that is asked for is loaded, by the name of its format.
+    if arguments.format in WRITERS:
         writer = importlib.import_module(f"ultracluster.audit.{WRITERS[arguments.format]}")
         console.file.write(f"{writer.write(report, show_unknown=arguments.show_unknown)}\n")
-    return FOUND if report.failed else CLEAN
+    else:
+        writer = importlib.import_module(f"ultracluster.audit.{arguments.format}")
+        writer.write(report, console, show_unknown=arguments.show_unknown)
 
 
 def _complain(errors: Iterable[str]) -> None:

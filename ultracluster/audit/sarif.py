@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.audit.report import Report, assumptions
-from ultracluster.rules.rule import Rule
+from ultracluster.rules.rule import Rule, address
 from ultracluster.templates.resolved import Place
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -19,7 +19,6 @@ LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
 
 
 def write(report: Report, *, show_unknown: bool) -> str:
-    """Return the report as SARIF."""
     index = {name: number for number, name in enumerate(report.rules)}
     results: list[dict[str, Any]] = []
     open_ones = [(finding, None) for finding in report.findings]
@@ -78,6 +77,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
 def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
+        "helpUri": address(rule.id),
         "shortDescription": {"text": rule.what},
         "fullDescription": {"text": f"{rule.why} ({rule.source})"},
         "help": {"text": f"Fix: {rule.fix}\nCheck: {rule.check}"},

@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from ultracluster.spec.problem import choices
 
 
 class UnknownInstanceTypeError(LookupError):
     """An instance type that the catalogue does not hold; says why, and names the nearest."""
+
+    def __init__(self, name: str) -> None:
+        data, self.lacks = _data(), None
+        if name in data["no_efa"]:
+            self.lacks = "efa"
+        elif name in data["efa_without_accelerator"]:
+            self.lacks = "accelerator"
+        super().__init__(_why_unknown(name, self.lacks))
+
+    lacks: Literal["efa", "accelerator"] | None
+    """What EC2's type of that name does not have; None where no such type is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +80,32 @@ class InstanceType:
     accelerator: Accelerator
     network_cards: NetworkCards
     numa_nodes: int | None
-    local_nvme_gb: int
+    local_nvme_gb: int | None
+    """Local disks together; None where it is not known whether there are any."""
     placement_strategies: tuple[str, ...]
     usage_classes: tuple[str, ...]
     boot_modes: tuple[str, ...]
-    lustre_over_efa: bool
-    """Whether it can be a client of an EFA-enabled Lustre file system (Nitro v4 and later)."""
+    lustre_over_efa: bool | None
+    """Whether it can be a client of an EFA-enabled Lustre file system (Nitro v4 and later); None
+    where that is not known."""
     sagemaker_training_type: str | None
-    availability_zone_ids: Mapping[str, tuple[str, ...]]
-    """Zone ids that offer it, by Region, for the Regions whose zones are known."""
+    availability_zone_ids: Mapping[str, tuple[str, ...]] | None
+    """Zone ids that offer it, by Region, for the Regions whose zones are known; None where no dump
+    of offerings has the type, so that it may be sold anywhere."""
     price_list_regions: tuple[str, ...]
 
     @property
     def on_demand(self) -> bool:
-        """Whether it is sold on demand."""
         return "on-demand" in self.usage_classes
 
     @property
     def capacity_blocks(self) -> bool:
-        """Whether it is sold by Capacity Block."""
         return "capacity-block" in self.usage_classes
 
     def zones(self, region: str) -> tuple[str, ...] | None:
-        """Return the zone ids that offer it in a Region; None where the Region's are not known."""
+        """Return the zone ids that offer it in a Region; None where that is not known."""
+        if self.availability_zone_ids is None:
+            return None
         if region in zones_by_region():
             return self.availability_zone_ids.get(region, ())
         return None if region in self.price_list_regions else ()
@@ -105,7 +119,6 @@ def _data() -> dict[str, Any]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all instance types in the catalogue."""
     return tuple(_data()["instances"])
 
 
@@ -115,10 +128,16 @@ def zones_by_region() -> Mapping[str, list[str]]:
     return zones
 
 
+def zone_id_prefix(region: str) -> str | None:
+    """Return how the zone ids of a Region begin whose zones are not known, `usge1` for example."""
+    prefix: str | None = _data()["zone_id_prefixes"].get(region)
+    return prefix
+
+
 @cache
 def regions() -> frozenset[str]:
     """Return every Region that sells some type of the catalogue or whose zones are known."""
-    sold = (entry["price_list_regions"] for entry in _data()["instances"].values())
+    sold = (entry["price_list_regions"] or () for entry in _data()["instances"].values())
     return frozenset(zones_by_region()).union(*sold)
 
 
@@ -131,51 +150,42 @@ def find(name: str) -> InstanceType:
     """
     entry = _data()["instances"].get(name)
     if entry is None:
-        raise UnknownInstanceTypeError(_why_unknown(name))
+        raise UnknownInstanceTypeError(name)
+    own = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     accelerator, cards = entry["accelerator"], entry["network_cards"]
+    zones = entry["availability_zone_ids"]
     return InstanceType(
-        name=name,
-        vcpus=entry["vcpus"],
-        cores=entry["cores"],
-        threads_per_core=tuple(entry["threads_per_core"]),
-        memory_mib=entry["memory_mib"],
-        architecture=entry["architecture"],
-        accelerator=Accelerator(
-            name=accelerator["name"] or "accelerator",
-            manufacturer=accelerator["manufacturer"] or "",
-            count=accelerator["count"],
-            memory_mib=accelerator["memory_mib"],
-        ),
-        network_cards=NetworkCards(
-            count=cards["count"],
-            efa_capable=tuple(cards["efa_capable"]),
-            efa_recommended=tuple(cards["efa_recommended"]),
-            interfaces_per_card=cards["interfaces_per_card"],
-            addresses_per_interface=cards["addresses_per_interface"],
-            gbps=cards["gbps"],
-        ),
-        numa_nodes=entry["numa_nodes"],
-        local_nvme_gb=entry["local_nvme_gb"],
-        placement_strategies=tuple(entry["placement_strategies"]),
-        usage_classes=tuple(entry["usage_classes"]),
-        boot_modes=tuple(entry["boot_modes"]),
-        lustre_over_efa=entry["lustre_over_efa"],
-        sagemaker_training_type=entry["sagemaker_training_type"],
-        availability_zone_ids={
-            region: tuple(ids) for region, ids in entry["availability_zone_ids"].items()
-        },
-        price_list_regions=tuple(entry["price_list_regions"]),
+        **own
+        | {
+            "name": name,
+            "accelerator": Accelerator(
+                name=accelerator["name"] or "accelerator",
+                manufacturer=accelerator["manufacturer"] or "",
+                count=accelerator["count"],
+                memory_mib=accelerator["memory_mib"],
+            ),
+            "network_cards": NetworkCards(
+                count=cards["count"],
+                efa_capable=tuple(cards["efa_capable"]),
+                efa_recommended=tuple(cards["efa_recommended"]),
+                interfaces_per_card=cards["interfaces_per_card"],
+                addresses_per_interface=cards["addresses_per_interface"],
+                gbps=cards["gbps"],
+            ),
+            "availability_zone_ids": zones and {r: tuple(ids) for r, ids in zones.items()},
+            "price_list_regions": tuple(entry["price_list_regions"] or ()),
+        }
     )
 
 
-def _why_unknown(name: str) -> str:
+def _why_unknown(name: str, lacks: str | None) -> str:
     plain = name.strip().lower().removeprefix("ml.")
     near = difflib.get_close_matches(plain, names(), n=1, cutoff=0.75)
     family = [known for known in names() if known.split(".")[0] == name.split(".", maxsplit=1)[0]]
-    if name in _data()["no_efa"]:
+    if lacks == "efa":
         choice = family or ["p4d.24xlarge"]
         return f"it has no Elastic Fabric Adapter; write {choices(choice)}"
-    if name in _data()["efa_without_accelerator"]:
+    if lacks == "accelerator":
         return "it has EFA but no accelerator to train on; write p4d.24xlarge"
     if near or family:
         return f"EC2 has no such accelerated type with EFA; write {choices(near or family)}"

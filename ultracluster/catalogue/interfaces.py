@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from ultracluster.catalogue.instances import InstanceType, find
+from ultracluster.catalogue.values import written_number
 from ultracluster.spec.problem import Problem
 
 InterfaceLayout = Literal["one-address", "address-per-card"]
@@ -20,6 +21,22 @@ InterfaceLayout = Literal["one-address", "address-per-card"]
 InterfaceType = Literal["interface", "efa", "efa-only"]
 TYPES: Final = get_args(InterfaceType)
 FABRIC_TYPES: Final = ("efa", "efa-only")
+
+# Codes of the problems here.
+NO_SUCH_TYPE: Final = "interface-type"
+"""An InterfaceType that EC2 does not have."""
+NO_PRIMARY: Final = "interface-primary"
+"""No interface with an address at card 0, device 0."""
+SAME_PLACE: Final = "interface-place"
+"""Two interfaces at one card and device."""
+WRONG_CARD: Final = "interface-card"
+"""A card that the instance type does not have, that has no EFA, or that is full."""
+TWO_EFA: Final = "interface-two-efa"
+"""Two EFA devices on one card."""
+PUBLIC_ADDRESS: Final = "interface-public-address"
+"""A public address on a node with several interfaces."""
+EFA_ONLY_ADDRESS: Final = "interface-efa-only-address"
+"""An address on an efa-only interface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,6 @@ class Interface:
 
     @property
     def carries_fabric(self) -> bool:
-        """Whether it has an EFA device."""
         return self.interface_type in FABRIC_TYPES
 
     @property
@@ -94,27 +110,33 @@ def problems(instance_type: str, interfaces: Sequence[Mapping[str, Any]]) -> Ite
         if isinstance(kind, str) and kind not in TYPES:
             near = kind.replace("_", "-")
             fix = near if near in TYPES else "interface, efa or efa-only"
-            yield Problem(f"{where}.InterfaceType", kind, f"no such interface type; write {fix}")
+            yield Problem(
+                f"{where}.InterfaceType",
+                kind,
+                f"no such interface type; write {fix}",
+                code=NO_SUCH_TYPE,
+            )
         if kind == "efa-only" and _position(entry) == (0, 0):
             yield Problem(
                 f"{where}.InterfaceType",
                 kind,
                 "the primary interface must carry an address; write interface or efa",
+                code=NO_PRIMARY,
             )
         if kind == "efa-only" and entry.get("AssociatePublicIpAddress") is True:
             yield Problem(
                 f"{where}.AssociatePublicIpAddress",
                 True,
                 "an efa-only interface has no address; remove it",
+                code=EFA_ONLY_ADDRESS,
             )
 
 
 def _position(entry: Mapping[str, Any]) -> tuple[object, object]:
-    return _number(entry.get("NetworkCardIndex", 0)), _number(entry.get("DeviceIndex", 0))
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return (
+        written_number(entry.get("NetworkCardIndex", 0)),
+        written_number(entry.get("DeviceIndex", 0)),
+    )
 
 
 def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
@@ -127,12 +149,14 @@ def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
                 "NetworkInterfaces",
                 f"{count} interfaces at card {card}, device {device}",
                 "each pair of NetworkCardIndex and DeviceIndex must be unique",
+                code=SAME_PLACE,
             )
     if positions and len(known) == len(given) and (0, 0) not in positions:
         yield Problem(
             "NetworkInterfaces",
             "no interface at card 0, device 0",
             "the primary interface is NetworkCardIndex 0 and DeviceIndex 0; add it",
+            code=NO_PRIMARY,
         )
 
 
@@ -151,6 +175,7 @@ def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> I
                 "NetworkInterfaces",
                 f"NetworkCardIndex {card}",
                 f"{instance.name} has cards 0 to {cards.count - 1}; write one of these",
+                code=WRONG_CARD,
             )
             continue
         if fabric[card] and card not in cards.efa_capable:
@@ -158,27 +183,31 @@ def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> I
                 "NetworkInterfaces",
                 f"an EFA interface on card {card}",
                 f"that card of {instance.name} has no EFA; write interface",
+                code=WRONG_CARD,
             )
         if fabric[card] > 1:
             yield Problem(
                 "NetworkInterfaces",
                 f"{fabric[card]} EFA interfaces on card {card}",
                 "a card takes one EFA device; keep one efa or efa-only",
+                code=TWO_EFA,
             )
         if cards.interfaces_per_card is not None and count > cards.interfaces_per_card:
             yield Problem(
                 "NetworkInterfaces",
                 f"{count} interfaces on card {card}",
                 f"a card of {instance.name} takes at most {cards.interfaces_per_card}",
+                code=WRONG_CARD,
             )
 
 
 def _public_addresses(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    asked = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
-    if any(asked) and len(interfaces) > 1:
+    public = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
+    if any(public) and len(interfaces) > 1:
         yield Problem(
             "NetworkInterfaces",
             f"AssociatePublicIpAddress with {len(interfaces)} interfaces",
             "EC2 gives a public address only to an instance with one interface; remove it, "
             "and use a private subnet",
+            code=PUBLIC_ADDRESS,
         )

@@ -5,72 +5,69 @@ c.1, c.3 and c.5 (read 2026-11-23).
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from ultracluster.catalogue import instances
-from ultracluster.catalogue.training_engines import MODEL_PARALLEL, version
-from ultracluster.catalogue.training_resources import instance_count, instance_type, type_names
-from ultracluster.catalogue.values import document, part, text
-from ultracluster.spec.problem import Problem
+from ultracluster.catalogue import job_environment
+from ultracluster.catalogue.training_engines import version
+from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
+from ultracluster.catalogue.training_rules import VARIABLE
+from ultracluster.catalogue.values import text
+from ultracluster.spec.problem import MISSING, Problem
 
-OFF_THE_FABRIC: Final = {"FI_PROVIDER": "tcp", "NCCL_NET": "Socket", "NCCL_NET_PLUGIN": "none"}
+ENCRYPTED: Final = "training-encrypted"
+"""Code: traffic between containers is encrypted, on instances with several EFA cards."""
+NO_CHECKPOINTS: Final = "training-spot-checkpoints"
+"""Code: spot capacity without checkpoints."""
+
 SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
 ACCELERATED: Final = re.compile(r"ml\.(p|g|trn|inf)\d")
 OWN_FOLDERS: Final = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
-OBSOLETE: Final = ("NCCL_PROTO", "FI_EFA_FORK_SAFE", "FI_EFA_ENABLE_SHM_TRANSFER")
+OF_OTHER_RULES: Final = ("needed", "verbs")
+"""Standings of variables that are judged elsewhere: what is missing, and what breaks a job."""
 
 
-def spot_on_a_plan(request: Mapping[str, Any]) -> bool:
-    """Whether a request asks for spare capacity and for a training plan's at once."""
-    plan = part(request, "ResourceConfig", "TrainingPlanArn")
-    return plan is not None and part(request, "EnableManagedSpotTraining") is True
-
-
-def advice(request: Mapping[str, Any]) -> Iterator[Problem]:
+def advice(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what SageMaker takes and whoever writes it should know."""
-    if version(document(part(request, "HyperParameters", MODEL_PARALLEL))) == 1:
+    if version(request.model_parallel) == 1:
         fix = "version 1 of the library is archived and ends at PyTorch 2.0; use another engine"
         yield Problem(f"HyperParameters.{MODEL_PARALLEL}", "sharded data parallelism, v1", fix)
-    efa = instance_type(request) in instances.names() and instance_count(request) > 1
-    if part(request, "EnableInterContainerTrafficEncryption") is True and efa:
+    kind = request.efa_type
+    several = kind is not None and kind.network_cards.count > 1 and request.instance_count != 1
+    if request.encrypted and several:
         fix = (
             "IPsec between hosts slows distributed training and needs UDP 500 and protocol 50 in "
             "the group; EFA's traffic passes the kernel by; write false unless a rule demands it"
         )
-        yield Problem("EnableInterContainerTrafficEncryption", True, fix)
-    if spot_on_a_plan(request):
+        yield Problem("EnableInterContainerTrafficEncryption", True, fix, code=ENCRYPTED)
+    if request.spot and request.training_plan is not None:
         fix = "a training plan is capacity that is paid for; write false"
         yield Problem("EnableManagedSpotTraining", True, fix)
-    spot = part(request, "EnableManagedSpotTraining") is True
-    if spot and part(request, "CheckpointConfig") is None:
+    if request.spot and request.checkpoint is None:
         fix = "an interrupted job starts from nothing; write CheckpointConfig"
-        yield Problem("CheckpointConfig", "nothing", fix)
+        yield Problem("CheckpointConfig", MISSING, fix, code=NO_CHECKPOINTS)
     yield from _without_effect(request)
-    environment = part(request, "Environment")
-    for name, value in environment.items() if isinstance(environment, Mapping) else ():
-        if name in OFF_THE_FABRIC and str(value).lower() == OFF_THE_FABRIC[name].lower():
-            yield Problem(f"Environment.{name}", value, "it keeps the job off EFA; remove it")
-        elif name in OBSOLETE:
-            fix = "aws-ofi-nccl 1.7 and later choose it; remove it"
-            yield Problem(f"Environment.{name}", value, fix)
-        elif SECRET.search(str(name)) and value:
+    for name, value in request.environment.items():
+        for row, held in job_environment.rows(str(name), text(value), None):
+            if held and row.standing not in OF_OTHER_RULES:
+                fix = f"{row.why}; {row.fix}"
+                yield Problem(f"Environment.{name}", value, fix, code=VARIABLE)
+        if SECRET.search(str(name)) and value:
             fix = "whoever may describe the job reads it; have the program ask Secrets Manager"
             yield Problem(f"Environment.{name}", "a secret, by its name", fix)
 
 
-def _without_effect(request: Mapping[str, Any]) -> Iterator[Problem]:
+def _without_effect(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what SageMaker takes, and what does not do as it seems to say."""
-    kinds = [name for _, name in type_names(request)]
-    pending = part(request, "StoppingCondition", "MaxPendingTimeInSeconds")
+    kinds = [name for _, name in request.type_names]
+    pending = request.pending_seconds
     if pending is not None and kinds and not any(ACCELERATED.match(kind) for kind in kinds):
         fix = f"it has no effect on {kinds[0]}, which has no accelerator; remove it"
         yield Problem("StoppingCondition.MaxPendingTimeInSeconds", pending, fix)
-    kept = part(request, "ResourceConfig", "KeepAlivePeriodInSeconds")
-    if kept and len(set(kinds)) > 1 and part(request, "ResourceConfig", "InstanceGroups"):
+    if request.kept_alive and len(set(kinds)) > 1 and request.groups:
         fix = "as far as is known no warm pool is kept of instances of several types; write 0"
-        yield Problem("ResourceConfig.KeepAlivePeriodInSeconds", kept, fix)
-    local = text(part(request, "CheckpointConfig", "LocalPath")).rstrip("/")
+        yield Problem("ResourceConfig.KeepAlivePeriodInSeconds", request.kept_alive, fix)
+    local = text(request.local_checkpoints).rstrip("/")
     if local == "/opt/ml" or local.startswith(OWN_FOLDERS):
         fix = "SageMaker uses that folder itself; write /opt/ml/checkpoints"
         yield Problem("CheckpointConfig.LocalPath", local, fix)

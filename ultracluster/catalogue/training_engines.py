@@ -1,4 +1,4 @@
-"""What the engines of a training job may be told by hyperparameters, judged from the request alone.
+"""What the hyperparameters of a training job may hold, for each engine, by the request alone.
 
 Names and exact values: SageMaker SDK 2.257.1 and the model parallel library's reference as noted in
 the training facts (c.1, read 2026-11-23); DeepSpeed's mics_utils.py; training/mesh.py for our own.
@@ -15,9 +15,13 @@ from ultracluster.catalogue.sharding import (
     tensor_problems,
 )
 from ultracluster.catalogue.training_channels import path_problems
-from ultracluster.catalogue.training_resources import accelerators, instance_count
-from ultracluster.catalogue.training_settings import NAMES, recipe_problems, setting_problems
-from ultracluster.catalogue.values import document, items, number, part, text
+from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
+from ultracluster.catalogue.training_settings import (
+    known_settings,
+    recipe_problems,
+    setting_problems,
+)
+from ultracluster.catalogue.values import document, number, part, text
 from ultracluster.spec.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
@@ -27,7 +31,6 @@ RECIPE: Final = "recipe"
 PROGRAM: Final = "program"
 ARGUMENTS: Final = "arguments"
 DEEPSPEED_CONFIG: Final = "deepspeed_config"
-MODEL_PARALLEL: Final = "mp_parameters"
 TORCH_DISTRIBUTED: Final = "sagemaker_torch_distributed_enabled"
 DATA_PARALLEL: Final = "sagemaker_distributed_dataparallel_enabled"
 MPI: Final = "sagemaker_mpi_enabled"
@@ -37,86 +40,44 @@ SHARDED: Final = "sharded_data_parallel_degree"
 HYBRID: Final = "hybrid_shard_degree"
 
 VERSION_1: Final = (
-    "ddp",
-    SHARDED,
-    "sdp_reduce_bucket_size",
-    "sdp_param_persistence_threshold",
-    "sdp_max_live_parameters",
-    "sdp_hierarchical_allgather",
-    "sdp_gradient_clipping",
-    "bf16",
-    "fp16",
-    "partitions",
-    "microbatches",
-    "pipeline_parallel_degree",
-    "tensor_parallel_degree",
-    "placement_strategy",
-    "skip_tracing",
-    "offload_activations",
-    "activation_loading_horizon",
-    "optimize",
-    "ddp_dist_backend",
-    "ddp_port",
-    "delayed_parameter_initialization",
-    "shard_optimizer_state",
-    "prescaled_batch",
-    "auto_partition",
-    "default_partition",
-    "memory_weight",
-    "active_microbatches",
-    "contiguous",
-    "horovod",
-    "pipeline",
-    "fp16_params",
-    "attention_in_fp32",
+    *("ddp", SHARDED, "sdp_reduce_bucket_size", "sdp_param_persistence_threshold"),
+    *("sdp_max_live_parameters", "sdp_hierarchical_allgather", "sdp_gradient_clipping"),
+    *("bf16", "fp16", "partitions", "microbatches", "pipeline_parallel_degree"),
+    *("tensor_parallel_degree", "placement_strategy", "skip_tracing", "offload_activations"),
+    *("activation_loading_horizon", "optimize", "ddp_dist_backend", "ddp_port"),
+    *("delayed_parameter_initialization", "shard_optimizer_state", "prescaled_batch"),
+    *("auto_partition", "default_partition", "memory_weight", "active_microbatches"),
+    *("contiguous", "horovod", "pipeline", "fp16_params", "attention_in_fp32"),
     "task_level_activation_loading_horizon",
 )
 """Parameters of version 1, archived (SageMaker Developer Guide of June 2023)."""
 VERSION_2: Final = (
-    HYBRID,
-    "sm_activation_offloading",
-    "activation_loading_horizon",
-    "fsdp_cache_flush_warnings",
-    "allow_empty_shards",
-    "tensor_parallel_degree",
-    "context_parallel_degree",
-    "expert_parallel_degree",
-    "random_seed",
+    *(HYBRID, "sm_activation_offloading", "activation_loading_horizon"),
+    *("fsdp_cache_flush_warnings", "allow_empty_shards", "tensor_parallel_degree"),
+    *("context_parallel_degree", "expert_parallel_degree", "random_seed"),
 )
 """Parameters of version 2 (distributed-model-parallel-v2-reference, training facts, c.1)."""
 
 
-def engine_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
+def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what cannot be in the hyperparameters of a request, for the engine they name."""
-    given = part(request, "HyperParameters")
-    if not isinstance(given, Mapping):
-        return
-    gpus, nodes = accelerators(request), instance_count(request)
+    given = request.hyperparameters
+    gpus = request.efa_type.accelerator.count if request.efa_type else 0
+    nodes = request.instance_count
     cluster = Cluster(nodes, gpus) if gpus and nodes > 0 else None
-    ours = given.get(ENGINE) == OWN or has_own_entry_point(request)
+    ours = given.get(ENGINE) == OWN or request.has_own_entry_point
     yield from _documents(given, ours=ours)
-    yield from _own(given, cluster, ours=ours)
-    settings = document(given.get(SETTINGS))
-    if given.get(ENGINE) == OWN and isinstance(settings, Mapping):
-        yield from path_problems(_at(SETTINGS), settings, request, nodes)
-    yield from _deepspeed(given, cluster)
-    yield from _model_parallel(given, cluster)
+    yield from _own(request, given, cluster, ours=ours)
+    yield from _deepspeed(request, cluster)
+    yield from _model_parallel(request, cluster)
     yield from _launchers(request, given, cluster)
-
-
-def has_own_entry_point(request: Mapping[str, Any]) -> bool:
-    """Whether a job is started by `training.launch`: only then do its names mean what ours do."""
-    entry = items(part(request, "AlgorithmSpecification", "ContainerEntrypoint"))
-    return any("training.launch" in text(word) for word in entry)
 
 
 def version(parameters: object) -> int | None:
     """Return which version of SageMaker's model parallel library its parameters are for."""
     if not isinstance(parameters, Mapping):
         return None
-    if SHARDED in parameters or "ddp" in parameters or "partitions" in parameters:
-        return 1
-    return 2
+    return 1 if {SHARDED, "ddp", "partitions"} & set(parameters) else 2
 
 
 def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
@@ -138,11 +99,17 @@ def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
             yield Problem(f"{_at(ARGUMENTS)}[{index}]", argument, fix)
 
 
-def _own(given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool) -> Iterator[Problem]:
+def _own(
+    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool
+) -> Iterator[Problem]:
+    settings = request.hyperparameter(SETTINGS)
     if given.get(ENGINE) == OWN:
         yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
-    settings = document(given.get(SETTINGS))
-    if not isinstance(settings, Mapping) or not (ours or any(name in NAMES for name in settings)):
+        if isinstance(settings, Mapping):
+            yield from path_problems(_at(SETTINGS), settings, request)
+    if not isinstance(settings, Mapping) or not (
+        ours or any(name in known_settings() for name in settings)
+    ):
         return
     yield from setting_problems(_at(SETTINGS), settings)
     partition = number(settings.get("parallel.partition_size"))
@@ -181,8 +148,8 @@ def _batch(settings: Mapping[str, Any], ways: int, cluster: Cluster) -> Iterator
         yield Problem(f"{_at(SETTINGS)}.data.global_batch", whole, fix)
 
 
-def _deepspeed(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
-    config = document(given.get(DEEPSPEED_CONFIG))
+def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    config = request.hyperparameter(DEEPSPEED_CONFIG)
     zero = part(config, "zero_optimization")
     size = part(zero, "mics_shard_size")
     where = f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
@@ -218,9 +185,9 @@ def _deepspeed_batch(config: Mapping[str, Any], cluster: Cluster | None) -> Iter
     yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, fix)
 
 
-def _model_parallel(given: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
-    parameters = document(given.get(MODEL_PARALLEL))
-    if not isinstance(parameters, Mapping):
+def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    parameters = request.model_parallel
+    if parameters is None:
         return
     archived = version(parameters) == 1
     known = VERSION_1 if archived else VERSION_2
@@ -282,33 +249,31 @@ def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
 
 
 def _launchers(
-    request: Mapping[str, Any], given: Mapping[str, Any], cluster: Cluster | None
+    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
 ) -> Iterator[Problem]:
-    parameters = document(given.get(MODEL_PARALLEL))
+    library = version(request.model_parallel)
     on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
     for name in on[1:]:
         yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")
-    wanted = {1: MPI, 2: TORCH_DISTRIBUTED}.get(version(parameters) or 0)
-    entry = part(request, "AlgorithmSpecification", "ContainerEntrypoint")
+    wanted = {1: MPI, 2: TORCH_DISTRIBUTED}.get(library or 0)
     # An entry point passes SageMaker's launchers by, as SDK 3's own driver script does.
-    if wanted and not entry and not _true(given.get(wanted)):
-        fix = f"version {version(parameters)} of the library is started by it; write true"
+    if wanted and not request.entrypoint and not _true(given.get(wanted)):
+        fix = f"version {library} of the library is started by it; write true"
         yield Problem(_at(wanted), given.get(wanted, MISSING), fix)
     processes = number(given.get(MPI_PROCESSES))
     gpus = cluster.gpus_per_node if cluster else None
-    archived = version(parameters) == 1
     # Fewer are a choice, of Horovod's users for example; version 1 takes all of them.
-    if gpus and processes is not None and (processes > gpus or (archived and processes < gpus)):
+    if gpus and processes is not None and (processes > gpus or (library == 1 and processes < gpus)):
         fix = f"an instance has {gpus} GPUs; write that"
         yield Problem(_at(MPI_PROCESSES), processes, fix)
     stated = given.get(INSTANCE_TYPE)
-    actual = text(part(request, "ResourceConfig", "InstanceType"))
+    actual = request.configured.instance_type
     if stated is not None and actual and document(stated) != actual:
         yield Problem(
             _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
         )
     stranger = given.get(ENGINE) not in (None, OWN)
-    if given.get(PROGRAM) is None and stranger and has_own_entry_point(request):
+    if given.get(PROGRAM) is None and stranger and request.has_own_entry_point:
         fix = "an engine other than our own starts a program of yours; write its path in the image"
         yield Problem(_at(PROGRAM), MISSING, fix)
 

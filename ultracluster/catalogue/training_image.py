@@ -7,10 +7,11 @@ and version 1 stops at PyTorch 2.0.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from ultracluster.catalogue.training_engines import MODEL_PARALLEL, version
-from ultracluster.catalogue.values import document, items, part, text
+from ultracluster.catalogue.training_engines import version
+from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.values import part, text
 from ultracluster.spec.problem import Problem
 
 REGISTRY: Final = re.compile(
@@ -27,38 +28,20 @@ DOMAINS: Final = {
 """Of ECR's registries, by partition (botocore 1.43.106, endpoints.json)."""
 SMP: Final = "smdistributed-modelparallel"
 SMP_REGIONS: Final = frozenset(
-    (
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ca-central-1",
-        "eu-central-1",
-        "eu-north-1",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "sa-east-1",
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-    )
+    {
+        *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1"),
+        *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2"),
+        *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+    }
 )
 NEWEST_PYTORCH: Final[Mapping[int, tuple[int, ...]]] = {1: (2, 0, 1), 2: (2, 5, 1)}
 """By version of the model parallel library."""
 
 
-def image_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
+def image_problems(request: TrainingRequest) -> Iterator[Problem]:
     """Yield why the image of a request cannot be run by SageMaker, or by the engine it names."""
-    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
-    where = "AlgorithmSpecification.TrainingImage"
-    mode = part(
-        request, "AlgorithmSpecification", "TrainingImageConfig", "TrainingRepositoryAccessMode"
-    )
-    if not image or mode == "Vpc":
+    image, where = text(request.image), "AlgorithmSpecification.TrainingImage"
+    if not image or part(request.image_config, "TrainingRepositoryAccessMode") == "Vpc":
         return
     found = REGISTRY.fullmatch(image)
     if found is None:
@@ -82,9 +65,8 @@ def image_problems(request: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _engine(request, found, where)
 
 
-def _engine(request: Mapping[str, Any], found: re.Match[str], where: str) -> Iterator[Problem]:
-    parameters = document(part(request, "HyperParameters", MODEL_PARALLEL))
-    library = version(parameters)
+def _engine(request: TrainingRequest, found: re.Match[str], where: str) -> Iterator[Problem]:
+    library = version(request.model_parallel)
     if library is None:
         return
     newest = NEWEST_PYTORCH[library]
@@ -102,27 +84,16 @@ def _engine(request: Mapping[str, Any], found: re.Match[str], where: str) -> Ite
         yield Problem(where, found.string, fix)
 
 
-def regions_named(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _regions_named(request: TrainingRequest) -> Iterator[tuple[str, str]]:
     """Yield every field of a request that names a Region, with that Region."""
-    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
-    if found := REGISTRY.fullmatch(image):
+    if found := REGISTRY.fullmatch(text(request.image)):
         yield "AlgorithmSpecification.TrainingImage", found["region"]
-    config = part(request, "ResourceConfig")
-    arns = [
-        ("OutputDataConfig.KmsKeyId", part(request, "OutputDataConfig", "KmsKeyId")),
-        ("ResourceConfig.VolumeKmsKeyId", part(config, "VolumeKmsKeyId")),
-        ("ResourceConfig.TrainingPlanArn", part(config, "TrainingPlanArn")),
-        ("MlflowConfig.MlflowResourceArn", part(request, "MlflowConfig", "MlflowResourceArn")),
-    ]
-    for index, preference in enumerate(items(part(config, "InstancePreferences"))):
-        where = f"ResourceConfig.InstancePreferences[{index}].TrainingPlanArns"
-        arns += [(where, arn) for arn in items(part(preference, "TrainingPlanArns"))]
-    for where, arn in arns:
-        if named := IN_ARN.fullmatch(text(arn)):
+    for where, arn in request.arns:
+        if named := IN_ARN.fullmatch(arn):
             yield where, named["region"]
 
 
-def region_problems(request: Mapping[str, Any], region: str | None) -> Iterator[Problem]:
+def region_problems(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
     """Yield what a request names in another Region than the job's.
 
     Args:
@@ -130,16 +101,16 @@ def region_problems(request: Mapping[str, Any], region: str | None) -> Iterator[
         region: the job's Region; None takes the first one that the request names.
     """
     home, because = region, ""
-    for where, named in regions_named(request):
+    for where, named in _regions_named(request):
         if home is None:
             home, because = named, f" (by {where})"
         if named != home:
             fix = f"the job runs in {home}{because}, and takes it from there only; write {home}"
             yield Problem(where, named, fix)
-    role = IN_ROLE.fullmatch(text(part(request, "RoleArn")))
+    role = IN_ROLE.fullmatch(text(request.role))
     if role and home and role["partition"] != partition(home):
         fix = f"{home} is in the partition {partition(home)}; write a role of an account there"
-        yield Problem("RoleArn", part(request, "RoleArn"), fix)
+        yield Problem("RoleArn", request.role, fix)
 
 
 IN_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::.*")

@@ -7,17 +7,15 @@ the mount name).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.training_channels import file_systems, s3_locations
-from ultracluster.catalogue.training_resources import instance_count, instance_type, type_names
-from ultracluster.catalogue.values import items, part, text
+from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.values import text
 from ultracluster.spec.problem import Problem, choices
 
 ADDRESSES_WITH_EFA: Final = 5
 ADDRESSES_WITHOUT: Final = 2
-DAY: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,14 @@ class Place:
     """Tags in that repository; None where ECR was not asked."""
 
 
-def place_problems(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+def place_problems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     """Yield why a request cannot run in a place."""
     for rule in (_instances, _addresses, _network, _file_systems, _role, _buckets, _image):
         yield from rule(request, place)
 
 
-def _instances(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    for where, name in type_names(request):
+def _instances(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    for where, name in request.type_names:
         kind = name.removeprefix("ml.")
         if kind not in instances.names():
             continue
@@ -79,20 +77,20 @@ def _instances(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
         elif place.instance_type and kind != place.instance_type:
             fix = f"{place.name} is made for ml.{place.instance_type}; write that"
             yield Problem(where, name, fix)
-    count, most = instance_count(request), place.most_instances
+    count, most = request.instance_count, place.most_instances
     if most is not None and count > most:
         fix = f"the environment's jobs use {most:,} at a time (sagemaker.instances); write {most}"
         yield Problem("ResourceConfig.InstanceCount", count, fix if most else f"{fix}, or raise it")
 
 
-def _addresses(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    named = [text(entry) for entry in items(part(request, "VpcConfig", "Subnets"))]
+def _addresses(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    named = [text(entry) for entry in request.subnets]
     known = [place.subnets.get(name) for name in named]
     found = [subnet for subnet in known if subnet is not None]
     if not named or len(found) != len(named):
         return
-    each = ADDRESSES_WITH_EFA if instance_type(request) in instances.names() else ADDRESSES_WITHOUT
-    count, free = instance_count(request), sum(subnet.free_addresses for subnet in found)
+    each = ADDRESSES_WITH_EFA if request.efa_type else ADDRESSES_WITHOUT
+    count, free = request.instance_count, sum(subnet.free_addresses for subnet in found)
     if count * each > free:
         fix = (
             f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the subnets "
@@ -101,43 +99,43 @@ def _addresses(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
         yield Problem("ResourceConfig.InstanceCount", count, fix)
 
 
-def _network(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    for name, known in (
-        ("Subnets", tuple(place.subnets)),
-        ("SecurityGroupIds", place.security_groups),
+def _network(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    for name, listed, known in (
+        ("Subnets", request.subnets, tuple(place.subnets)),
+        ("SecurityGroupIds", request.security_groups, place.security_groups),
     ):
-        listed = items(part(request, "VpcConfig", name))
         for entry in listed if known else ():
             if entry not in known:
                 fix = f"it is not of this environment; write {choices(known)}"
                 yield Problem(f"VpcConfig.{name}", entry, fix)
-    groups = items(part(request, "VpcConfig", "SecurityGroupIds"))
+    groups = request.security_groups
     missing = [group for group in place.security_groups if group not in groups]
     if groups and missing:
         fix = "EFA needs the group that names itself, and Lustre the nodes'; write all of them"
         yield Problem("VpcConfig.SecurityGroupIds", f"without {', '.join(missing)}", fix)
-    for entry in items(part(request, "VpcConfig", "Subnets")):
+    for entry in request.subnets:
         subnet = place.subnets.get(text(entry))
         if subnet and place.zone_id and subnet.zone_id != place.zone_id:
             fix = f"it is in {subnet.zone_id}, and EFA does not leave {place.zone_id}; remove it"
             yield Problem("VpcConfig.Subnets", entry, fix)
 
 
-def _file_systems(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+def _file_systems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     zones = {
         subnet.zone_id
-        for name in items(part(request, "VpcConfig", "Subnets"))
+        for name in request.subnets
         if (subnet := place.subnets.get(text(name))) is not None
     }
-    for where, source in file_systems(request):
-        identifier = text(source.get("FileSystemId"))
+    for channel in request.file_systems:
+        where = f"{channel.where}.DataSource.FileSystemDataSource"
+        identifier = channel.file_system_id
         system = place.file_systems.get(identifier)
         if system is None:
             if place.file_systems:
                 fix = f"it is not of this environment; write {choices(tuple(place.file_systems))}"
                 yield Problem(f"{where}.FileSystemId", identifier, fix)
             continue
-        path = text(source.get("DirectoryPath"))
+        path = channel.directory
         if path.strip("/").partition("/")[0] != system.mount_name:
             fix = f"it begins with the mount name; write /{system.mount_name}/<directory>"
             yield Problem(f"{where}.DirectoryPath", path, fix)
@@ -149,15 +147,15 @@ def _file_systems(request: Mapping[str, Any], place: Place) -> Iterator[Problem]
             yield Problem(f"{where}.FileSystemId", identifier, fix)
 
 
-def _role(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    given = part(request, "RoleArn")
+def _role(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    given = request.role
     if place.role_arn and given != place.role_arn:
         fix = f"the environment's launcher may pass one role; write {place.role_arn}"
         yield Problem("RoleArn", given, fix)
 
 
-def _buckets(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    for where, uri in s3_locations(request):
+def _buckets(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    for where, uri in request.s3_locations:
         named = uri.removeprefix("s3://").partition("/")[0]
         if place.bucket and uri.startswith("s3://") and named != place.bucket:
             fix = (
@@ -167,8 +165,8 @@ def _buckets(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
             yield Problem(where, uri, fix)
 
 
-def _image(request: Mapping[str, Any], place: Place) -> Iterator[Problem]:
-    image = text(part(request, "AlgorithmSpecification", "TrainingImage"))
+def _image(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+    image = text(request.image)
     repository, _, tag = image.rpartition(":")
     if "@" in image or place.image_tags is None or repository != place.image_repository:
         return

@@ -1,184 +1,230 @@
-"""What SageMaker's CreateTrainingJob asks across fields, over a request in the API's own names.
+"""A CreateTrainingJob request as a value: read once, at the door, and judged as often as one likes.
 
-The service's model (enumerations, patterns, lengths) says none of this. Where nothing else is named
-the source is the API's own documentation as botocore 1.43.106 carries it, read 2026-11-24: the
-descriptions of CreateTrainingJob, ResourceConfig, StoppingCondition, Channel and the types in them.
-
-The same rules judge a request before it is sent, one that somebody else wrote, and what the
-emulated SageMaker is asked.
+What is not as the service's model has it is None or empty here: the model says so itself. A value
+that a template leaves open is neither text nor number, and counts as given where a field only has
+to be there.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
-from ultracluster.catalogue.training_channels import (
-    channel_problems,
-    file_systems,
-    s3_locations,
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.values import document, items, number, part, text
+
+SOURCES: Final = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
+S3_PATHS: Final = (
+    ("OutputDataConfig", "S3OutputPath"),
+    ("CheckpointConfig", "S3Uri"),
+    ("TensorBoardOutputConfig", "S3OutputPath"),
+    ("DebugHookConfig", "S3OutputPath"),
+    ("ProfilerConfig", "S3OutputPath"),
 )
-from ultracluster.catalogue.training_resources import Request, resource_problems
-from ultracluster.catalogue.values import items, number, part, text
-from ultracluster.spec.problem import MISSING, Problem, choices
+ARN_PATHS: Final = (
+    ("OutputDataConfig", "KmsKeyId"),
+    ("ResourceConfig", "VolumeKmsKeyId"),
+    ("ResourceConfig", "TrainingPlanArn"),
+    ("MlflowConfig", "MlflowResourceArn"),
+)
+MODEL_PARALLEL: Final = "mp_parameters"
+"""Hyperparameter that holds the parameters of SageMaker's model parallel library."""
 
-DAY: Final = 86_400
-MOST_SECONDS: Final = 28 * DAY
-"""StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
-
-
-OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
-"""Of a user and of a session (IAM User Guide, unique identifiers)."""
-EXPRESS: Final = "--x-s3"
-"""How the names of S3 Express One Zone's buckets end."""
-PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
+T = TypeVar("T")
 
 
-def problems(request: Request) -> Iterator[Problem]:
-    """Yield what cannot be in a request, beyond what the service's model says of single fields."""
-    for rule in (
-        resource_problems,
-        _times,
-        _algorithm,
-        _network,
-        channel_problems,
-        _paths,
-        _metrics,
-        _tags,
-        _environment,
-        _profiler,
-    ):
-        yield from rule(request)
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping, an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
 
 
-def _times(request: Request) -> Iterator[Problem]:
-    condition = part(request, "StoppingCondition")
-    run = number(part(condition, "MaxRuntimeInSeconds"))
-    wait = number(part(condition, "MaxWaitTimeInSeconds"))
-    spot = part(request, "EnableManagedSpotTraining") is True
-    if run is not None and run > MOST_SECONDS:
-        fix = f"a job runs for 28 days at most, all attempts together; write {MOST_SECONDS} or less"
-        yield Problem("StoppingCondition.MaxRuntimeInSeconds", run, fix)
-    if spot and wait is None:
-        fix = "spot capacity is waited for; write how long, MaxRuntimeInSeconds or more"
-        yield Problem("StoppingCondition.MaxWaitTimeInSeconds", MISSING, fix)
-    if wait is not None and not spot and part(request, "RetryStrategy") is None:
-        fix = "it is for spot capacity and retries; remove it, or write MaxPendingTimeInSeconds"
-        yield Problem("StoppingCondition.MaxWaitTimeInSeconds", wait, fix)
-    # What is not written is a day (StoppingCondition, MaxRuntimeInSeconds).
-    if wait is not None and wait < (DAY if run is None else run):
-        fix = f"it is the time to wait and to run; write MaxRuntimeInSeconds, {run or DAY}, or more"
-        yield Problem("StoppingCondition.MaxWaitTimeInSeconds", wait, fix)
+READERS: Final[Mapping[object, Callable[[Any], Any]]] = {
+    str: text,
+    bool: lambda value: value is True,
+    list[Any]: items,
+    Mapping[str, Any]: mapping,
+    Any: lambda value: value,
+}
+"""How a field is read, by its type."""
 
 
-def _algorithm(request: Request) -> Iterator[Problem]:
-    algorithm = part(request, "AlgorithmSpecification")
-    image, name = part(algorithm, "TrainingImage"), part(algorithm, "AlgorithmName")
-    if part(request, "ServerlessJobConfig") is not None:
-        return
-    if image and name:
-        fix = "it cannot stand beside TrainingImage; remove one"
-        yield Problem("AlgorithmSpecification.AlgorithmName", name, fix)
-    if not image and not name:
-        fix = "a job needs an image to run; write its URI"
-        yield Problem("AlgorithmSpecification.TrainingImage", MISSING, fix)
-    config = part(algorithm, "TrainingImageConfig")
-    mode = part(config, "TrainingRepositoryAccessMode")
-    if mode == "Vpc" and part(request, "VpcConfig") is None:
-        fix = "a private registry is reached through a VPC; write VpcConfig"
-        yield Problem("AlgorithmSpecification.TrainingImageConfig", mode, fix)
-    if mode == "Platform" and part(config, "TrainingRepositoryAuthConfig") is not None:
-        where = "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAuthConfig"
-        fix = "only a private registry asks for credentials; write Vpc, or remove it"
-        yield Problem(where, mode, fix)
+@cache
+def _fields(kind: type) -> Mapping[str, tuple[Callable[[Any], Any], tuple[str, ...]]]:
+    """Return how each field of a class is read that is annotated with its path in the request."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        name: (READERS[hint.__origin__], tuple(hint.__metadata__[0].split(".")))
+        for name, hint in hints.items()
+        if hasattr(hint, "__metadata__")
+    }
 
 
-def _network(request: Request) -> Iterator[Problem]:
-    config = part(request, "VpcConfig")
-    for name, prefix in (("Subnets", "subnet-"), ("SecurityGroupIds", "sg-")):
-        listed = [text(entry) for entry in items(part(config, name))]
-        for entry, count in Counter(listed).items():
-            if count > 1:
-                yield Problem(
-                    f"VpcConfig.{name}", entry, f"it is there {count} times; write it once"
-                )
-            if entry and not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
-                fix = f"write an id, {prefix} and 8 to 17 hexadecimal digits"
-                yield Problem(f"VpcConfig.{name}", entry, fix)
-    if config is None and next(file_systems(request), None) is not None:
-        fix = "a file system is reached through its VPC only; write Subnets and SecurityGroupIds"
-        yield Problem("VpcConfig", MISSING, fix)
+def _read(kind: type[T], stated: Any, **given: Any) -> T:
+    found = {name: read(part(stated, *path)) for name, (read, path) in _fields(kind).items()}  # type: ignore[arg-type]  # classes are hashable
+    return kind(**given, **found)
 
 
-def _paths(request: Request) -> Iterator[Problem]:
-    for where, uri in s3_locations(request):
-        if uri.startswith("s3://") and not _is_bucket(uri.split("/")[2]):
-            fix = "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens"
-            yield Problem(where, uri, fix)
-    output, key = part(request, "OutputDataConfig"), "OutputDataConfig.KmsKeyId"
-    if EXPRESS in text(part(output, "S3OutputPath")) and part(output, "KmsKeyId"):
-        fix = "S3 Express One Zone takes no key of KMS for a job's output; remove it"
-        yield Problem(key, part(output, "KmsKeyId"), fix)
-    local = part(request, "CheckpointConfig", "LocalPath")
-    if isinstance(local, str) and not local.startswith("/"):
-        fix = "it is a path in the container; write an absolute one, such as /opt/ml/checkpoints"
-        yield Problem("CheckpointConfig.LocalPath", local, fix)
+@dataclass(frozen=True)
+class Instances:
+    """The resource configuration, one of its instance groups or one of its preferences."""
+
+    where: str
+    instance_type: Annotated[str, "InstanceType"]
+    count: Annotated[Any, "InstanceCount"]
+    group_name: Annotated[str, "InstanceGroupName"]
+    training_plans: Annotated[list[Any], "TrainingPlanArns"]
 
 
-def _is_bucket(name: str) -> bool:
-    # An access point's ARN or alias stands in a bucket's place, too.
-    return name.startswith("arn:") or (
-        re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) is not None and ".." not in name
+@dataclass(frozen=True)
+class Channel:
+    """One input channel."""
+
+    where: str
+    name: Annotated[str, "ChannelName"]
+    own_mode: Annotated[Any, "InputMode"]
+    source: Annotated[Any, "DataSource"]
+    compression: Annotated[Any, "CompressionType"]
+    record_wrapper: Annotated[Any, "RecordWrapperType"]
+    shuffle: Annotated[Any, "ShuffleConfig"]
+    s3_uri: Annotated[str, "DataSource.S3DataSource.S3Uri"]
+    s3_kind: Annotated[Any, "DataSource.S3DataSource.S3DataType"]
+    attributes: Annotated[Any, "DataSource.S3DataSource.AttributeNames"]
+    group_names: Annotated[list[Any], "DataSource.S3DataSource.InstanceGroupNames"]
+    file_system: Annotated[Any, "DataSource.FileSystemDataSource"]
+    file_system_id: Annotated[str, "DataSource.FileSystemDataSource.FileSystemId"]
+    file_system_kind: Annotated[Any, "DataSource.FileSystemDataSource.FileSystemType"]
+    access: Annotated[str, "DataSource.FileSystemDataSource.FileSystemAccessMode"]
+    directory: Annotated[str, "DataSource.FileSystemDataSource.DirectoryPath"]
+
+    @property
+    def sources(self) -> list[str]:
+        return [name for name in SOURCES if part(self.source, name) is not None]
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What rules ask of a request."""
+
+    resource_config: Annotated[Any, "ResourceConfig"]
+    placement: Annotated[Any, "ResourceConfig.InstancePlacementConfig"]
+    volume_key: Annotated[Any, "ResourceConfig.VolumeKmsKeyId"]
+    volume_size: Annotated[Any, "ResourceConfig.VolumeSizeInGB"]
+    kept_alive: Annotated[Any, "ResourceConfig.KeepAlivePeriodInSeconds"]
+    training_plan: Annotated[Any, "ResourceConfig.TrainingPlanArn"]
+    serverless: Annotated[Any, "ServerlessJobConfig"]
+    spot: Annotated[bool, "EnableManagedSpotTraining"]
+    encrypted: Annotated[bool, "EnableInterContainerTrafficEncryption"]
+    retry_strategy: Annotated[Any, "RetryStrategy"]
+    attempts: Annotated[Any, "RetryStrategy.MaximumRetryAttempts"]
+    run_seconds: Annotated[Any, "StoppingCondition.MaxRuntimeInSeconds"]
+    wait_seconds: Annotated[Any, "StoppingCondition.MaxWaitTimeInSeconds"]
+    pending_seconds: Annotated[Any, "StoppingCondition.MaxPendingTimeInSeconds"]
+    image: Annotated[Any, "AlgorithmSpecification.TrainingImage"]
+    algorithm_name: Annotated[Any, "AlgorithmSpecification.AlgorithmName"]
+    input_mode: Annotated[Any, "AlgorithmSpecification.TrainingInputMode"]
+    entrypoint: Annotated[list[Any], "AlgorithmSpecification.ContainerEntrypoint"]
+    metrics: Annotated[list[Any], "AlgorithmSpecification.MetricDefinitions"]
+    image_config: Annotated[Any, "AlgorithmSpecification.TrainingImageConfig"]
+    role: Annotated[Any, "RoleArn"]
+    vpc: Annotated[Any, "VpcConfig"]
+    subnets: Annotated[list[Any], "VpcConfig.Subnets"]
+    security_groups: Annotated[list[Any], "VpcConfig.SecurityGroupIds"]
+    output_key: Annotated[Any, "OutputDataConfig.KmsKeyId"]
+    output_path: Annotated[str, "OutputDataConfig.S3OutputPath"]
+    checkpoint: Annotated[Any, "CheckpointConfig"]
+    local_checkpoints: Annotated[Any, "CheckpointConfig.LocalPath"]
+    tags: Annotated[list[Any], "Tags"]
+    profiling_interval: Annotated[Any, "ProfilerConfig.ProfilingIntervalInMilliseconds"]
+    hyperparameters: Annotated[Mapping[str, Any], "HyperParameters"]
+    environment: Annotated[Mapping[str, Any], "Environment"]
+    configured: Instances
+    groups: tuple[Instances, ...]
+    preferences: tuple[Instances, ...]
+    channels: tuple[Channel, ...]
+    s3_locations: tuple[tuple[str, str], ...]
+    """Every field that names a place in S3, with what it names."""
+    arns: tuple[tuple[str, str], ...]
+    """Every field that names something of one Region by an ARN."""
+
+    @property
+    def listed(self) -> tuple[Instances, ...]:
+        """The configuration itself with its groups and preferences."""
+        return (self.configured, *self.groups, *self.preferences)
+
+    @property
+    def type_names(self) -> list[tuple[str, str]]:
+        """Every instance type beside the field that names it."""
+        named = [(f"{each.where}.InstanceType", each.instance_type) for each in self.listed]
+        return [(where, name) for where, name in named if name]
+
+    @property
+    def instance_count(self) -> int:
+        """How many instances it takes; 0 where it does not say."""
+        return sum(number(each.count) or 0 for each in self.groups or (self.configured,))
+
+    @property
+    def efa_type(self) -> instances.InstanceType | None:
+        """Its instance type; None where it names none or several, or where that has no EFA."""
+        kinds = {group.instance_type for group in self.groups}
+        named = self.configured.instance_type or (kinds.pop() if len(kinds) == 1 else "")
+        name = named.removeprefix("ml.")
+        return instances.find(name) if name in instances.names() else None
+
+    @property
+    def file_systems(self) -> list[Channel]:
+        return [each for each in self.channels if isinstance(each.file_system, Mapping)]
+
+    @property
+    def has_own_entry_point(self) -> bool:
+        """Whether `training.launch` starts it: only then do hyperparameters mean what ours do."""
+        return any("training.launch" in text(word) for word in self.entrypoint)
+
+    def hyperparameter(self, name: str) -> Any:
+        """Return what a hyperparameter holds that is a JSON document; None where it is none."""
+        return document(self.hyperparameters.get(name))
+
+    @cached_property
+    def model_parallel(self) -> Mapping[str, Any] | None:
+        """Parameters of SageMaker's model parallel library."""
+        found = self.hyperparameter(MODEL_PARALLEL)
+        return found if isinstance(found, Mapping) else None
+
+
+def parsed(request: Mapping[str, Any]) -> TrainingRequest:
+    """Return a request, given in the API's own names, as a value."""
+    config = part(request, "ResourceConfig")
+    preferences = _each(Instances, config, "InstancePreferences", "ResourceConfig.")
+    channels = _each(Channel, request, "InputDataConfig")
+    return _read(
+        TrainingRequest,
+        request,
+        configured=_read(Instances, config, where="ResourceConfig"),
+        groups=_each(Instances, config, "InstanceGroups", "ResourceConfig."),
+        preferences=preferences,
+        channels=channels,
+        s3_locations=tuple(_s3_locations(request, channels)),
+        arns=(
+            *((".".join(path), text(part(request, *path))) for path in ARN_PATHS),
+            *(
+                (f"{preference.where}.TrainingPlanArns", text(arn))
+                for preference in preferences
+                for arn in preference.training_plans
+            ),
+        ),
     )
 
 
-def _metrics(request: Request) -> Iterator[Problem]:
-    definitions = items(part(request, "AlgorithmSpecification", "MetricDefinitions"))
-    for index, definition in enumerate(definitions):
-        where = f"AlgorithmSpecification.MetricDefinitions[{index}].Regex"
-        pattern = text(part(definition, "Regex"))
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            yield Problem(where, pattern, f"it is no regular expression ({error}); mend it")
-            continue
-        if pattern and not groups:
-            fix = "the value is what its first group matches; write a group, as in loss (\\S+)"
-            yield Problem(where, pattern, fix)
-    names = Counter(text(part(definition, "Name")) for definition in definitions)
-    for name, count in names.items():
-        if name and count > 1:
-            fix = f"{count} metrics have that name; give each a name of its own"
-            yield Problem("AlgorithmSpecification.MetricDefinitions", name, fix)
+def _each(kind: type[T], stated: Any, name: str, within: str = "") -> tuple[T, ...]:
+    listed = enumerate(items(part(stated, name)))
+    return tuple(_read(kind, entry, where=f"{within}{name}[{index}]") for index, entry in listed)
 
 
-def _tags(request: Request) -> Iterator[Problem]:
-    keys = [text(part(tag, "Key")) for tag in items(part(request, "Tags"))]
-    for key, count in Counter(keys).items():
-        if count > 1:
-            yield Problem("Tags", key, f"{count} tags have that key; keep one")
-        if key.lower().startswith("aws:"):
-            yield Problem("Tags", key, "keys that begin with aws: are AWS's own; write another")
-
-
-def _environment(request: Request) -> Iterator[Problem]:
-    for map_name in ("Environment", "HyperParameters"):
-        given = part(request, map_name)
-        for name, value in given.items() if isinstance(given, Mapping) else ():
-            if name in OF_DISCLOSURE or ACCESS_KEY.search(text(value)):
-                fix = "whoever may describe the job reads it, and the job has a role; remove it"
-                yield Problem(f"{map_name}.{name}", "a secret", fix)
-    environment = part(request, "Environment")
-    for name in environment if isinstance(environment, Mapping) else ():
-        if str(name).startswith("RDMAV_"):
-            # awsome-distributed-ai efa-cheatsheet, 2026-07-23.
-            fix = "it breaks the registration of memory with EFA; remove it"
-            yield Problem(f"Environment.{name}", environment[name], fix)
-
-
-def _profiler(request: Request) -> Iterator[Problem]:
-    interval = part(request, "ProfilerConfig", "ProfilingIntervalInMilliseconds")
-    if interval is not None and interval not in PROFILING_MILLISECONDS:
-        fix = f"write {choices([str(each) for each in PROFILING_MILLISECONDS])}"
-        yield Problem("ProfilerConfig.ProfilingIntervalInMilliseconds", interval, fix)
+def _s3_locations(
+    request: Mapping[str, Any], channels: tuple[Channel, ...]
+) -> Iterator[tuple[str, str]]:
+    for path in S3_PATHS:
+        yield ".".join(path), text(part(request, *path))
+    for channel in channels:
+        yield f"{channel.where}.DataSource.S3DataSource.S3Uri", channel.s3_uri
+    source = part(request, "HyperParameters", "sagemaker_submit_directory")
+    yield "HyperParameters.sagemaker_submit_directory", text(document(source) or source)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.catalogue import instances, interfaces, lustre
+from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
 from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.provisioning import ServiceError
@@ -43,7 +44,7 @@ def require_associations(
     Raises:
         ServiceError: with every problem.
     """
-    _refuse("Fsx", "BadRequest", lustre.association_problems(file_system, associations))
+    _refuse("Fsx", "BadRequest", association_problems(file_system, associations))
 
 
 def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str) -> None:
@@ -105,7 +106,7 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
             "InvalidInstanceType",
             f"The instance type '{instance_type}' is invalid or not offered in {scope.region}.",
         ) from None
-    if zone_id is None or scope.region not in instances.zones_by_region():
+    if zone_id is None or offered is None or scope.region not in instances.zones_by_region():
         return
     sellers = offered.get(scope.region, ())
     if zone_id in sellers:

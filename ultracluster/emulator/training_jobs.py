@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ultracluster.catalogue import instances, training_request
-from ultracluster.catalogue.training_engines import engine_problems
-from ultracluster.catalogue.training_image import region_problems
+from ultracluster.catalogue.training_judgement import refused
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.emulator import fsx, wire
 from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ledger import Ledger, Record, Scope
@@ -56,7 +55,6 @@ class TrainingJobs:
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({_arn(scope, name)})",
             )
-        _require_volume_key(arguments)
         _require_sound(scope, arguments)
         self._require_limits(name)
         record = Record(JOB, name, scope, dict(arguments))
@@ -186,28 +184,11 @@ class TrainingJobs:
                 )
 
 
-def _require_volume_key(arguments: wire.Arguments) -> None:
-    """Refuse a volume key where the storage is local NVMe (API reference, ResourceConfig)."""
-    resources = arguments.get("ResourceConfig") or {}
-    kind = str(resources.get("InstanceType", "")).removeprefix("ml.")
-    if not resources.get("VolumeKmsKeyId") or kind not in instances.names():
-        return
-    if instances.find(kind).local_nvme_gb:
-        raise ServiceError(
-            SERVICE,
-            "ValidationException",
-            f"VolumeKmsKeyId is not supported for instance type ml.{kind}: its storage volume is "
-            "encrypted by hardware",
-        )
-
-
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
     """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
     found = [
         *model_problems("sagemaker", "CreateTrainingJob", arguments),
-        *training_request.problems(arguments),
-        *engine_problems(arguments),
-        *region_problems(arguments, scope.region),
+        *refused(parsed(arguments), scope.region),
     ]
     if found:
         raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))

@@ -29,7 +29,7 @@ def zones(region: str) -> dict[str, str]:
     known = {
         zone_id
         for name in instances.names()
-        for zone_id in instances.find(name).availability_zone_ids.get(region, ())
+        for zone_id in (instances.find(name).availability_zone_ids or {}).get(region, ())
     }
     known.update(instances.zones_by_region().get(region, ()))
     known.update(f"{_prefix(region)}-az{n}" for n in range(1, FEWEST_ZONES + 1) if not known)

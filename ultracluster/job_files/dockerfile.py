@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ultracluster.model.shell_variables import ASSIGNMENT, Assignment
+from ultracluster.model.shell_variables import ASSIGNMENT, Assignment, filled
 from ultracluster.model.shell_variables import assignments as shell_assignments
 
 INSTRUCTION: Final = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 PAIR: Final = re.compile(r"""([A-Za-z_]\w*)=((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])*)""")
-REFERENCE: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 
 
 @dataclass
@@ -80,24 +79,11 @@ def _pairs(rest: str, line: int, stage: _Stage) -> Iterator[Assignment]:
     if not ASSIGNMENT.match(rest.split(None, 1)[0] if rest.split() else ""):
         # ENV NAME the rest of the line
         name, _, value = rest.strip().partition(" ")
-        yield Assignment(name, _value(value.strip(), stage), line)
+        yield Assignment(name, filled(value.strip(), stage.known), line)
         return
     for match in PAIR.finditer(rest):
         at = line + rest.count("\n", 0, match.start())
         plain = re.sub(r"\\(.)", r"\1", match[2])
         if plain[:1] in {'"', "'"} and plain[-1:] == plain[:1]:
             plain = plain[1:-1]
-        yield Assignment(match[1], _value(plain, stage), at)
-
-
-def _value(text: str, stage: _Stage) -> str | None:
-    unknown = False
-
-    def put(match: re.Match[str]) -> str:
-        nonlocal unknown
-        found = stage.known.get(match[1] or match[2], match[3])
-        unknown = unknown or found is None
-        return found or ""
-
-    whole = REFERENCE.sub(put, text)
-    return None if unknown else whole
+        yield Assignment(match[1], filled(plain, stage.known), at)

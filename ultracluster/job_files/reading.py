@@ -1,7 +1,7 @@
 """Files that start jobs and are no templates: scripts, Dockerfiles, requests, manifests.
 
 Each becomes a template of its own that holds what the rules ask about: a request to SageMaker is
-the resource that it would make, anything else an environment (`ultracluster.rules.
+the resource that it would make, anything else an environment (`ultracluster.model.
 job_environments`), with the line of every variable.
 """
 

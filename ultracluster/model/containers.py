@@ -8,7 +8,7 @@ from ultracluster.model.shell_variables import Assignment, commanded_by
 from ultracluster.templates.reading import written
 from ultracluster.templates.resolved import Unknown
 
-LISTS: Final = frozenset({"Environment", "Env", "env", "environment", "env_vars"})
+LISTS: Final = frozenset({"Environment", "Env", "env", "environment"})
 COMMANDS: Final = ("EntryPoint", "entryPoint", "Command", "command", "Args", "args")
 """What a container runs and then with which arguments, in the words of each service."""
 SELECTORS: Final = ("nodeSelector", "NodeSelector")

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ultracluster.catalogue.instances import InstanceType
+from ultracluster.catalogue.training_request import TrainingRequest, parsed
 from ultracluster.model.nodes import catalogued
+from ultracluster.model.storage import plain
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.reading import (
     Key,
@@ -26,6 +29,11 @@ class TrainingJob:
 
     place: Place
     request: Mapping[str, Any]
+
+    @cached_property
+    def parsed(self) -> TrainingRequest:
+        """The request as the catalogue judges it."""
+        return parsed(plain(dict(self.request)))
 
     def at(self, *path: str) -> Any:
         """Return a value of the request."""

@@ -49,6 +49,20 @@ class Assignment:
     """Whether it is written into a file from which later environments are made."""
 
 
+def filled(text: str, known: Mapping[str, str | None]) -> str | None:
+    """Return a text with the values of variables in it, None where one is not known."""
+    unknown = False
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal unknown
+        found = known.get(match[1] or match[2], match[3])
+        unknown = unknown or found is None
+        return found or ""
+
+    whole = REFERENCE.sub(put, text)
+    return None if unknown or "$" in whole else whole
+
+
 @dataclass
 class _Reader:
     known: dict[str, str | None] = field(default_factory=dict)
@@ -58,17 +72,7 @@ class _Reader:
     all_exported: bool = False
 
     def value(self, text: str) -> str | None:
-        """Return a text with what is known put in, None where something is not."""
-        unknown = False
-
-        def put(match: re.Match[str]) -> str:
-            nonlocal unknown
-            found = self.known.get(match[1] or match[2], match[3])
-            unknown = unknown or found is None
-            return found or ""
-
-        whole = REFERENCE.sub(put, text)
-        return None if unknown or "$" in whole else whole
+        return filled(text, self.known)
 
     def set(self, name: str, text: str, line: int, *, exported: bool) -> None:
         assignment = Assignment(name, self.value(text), line)

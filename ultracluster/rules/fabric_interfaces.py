@@ -9,7 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
 from ultracluster.rules.rule import Fault, rule
-from ultracluster.spec.problem import Problem
+from ultracluster.rules.subjects import launched
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
 
 MOST_CARDS: Final = "p5.48xlarge"
@@ -41,16 +41,11 @@ def _launch(node: Node) -> Mapping[str, Any]:
     return node.launch if isinstance(node.launch, Mapping) else {}
 
 
-def _problems(node: Node, name: str, *phrases: str) -> Iterator[Fault]:
-    """Yield those of the catalogue's problems that are about one thing."""
-    stated = _whole(node)
-    for problem in interfaces.problems(name, stated):
-        if any(phrase in problem.fix for phrase in phrases):
-            yield _fault(problem)
-
-
-def _fault(problem: Problem) -> Fault:
-    return Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+def _problems(node: Node, code: str, instance_type: str = MOST_CARDS) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a node's interfaces that have a code."""
+    for problem in interfaces.problems(instance_type, _whole(node)):
+        if problem.code == code:
+            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
 def _whole(node: Node) -> list[Mapping[str, Any]]:
@@ -82,18 +77,16 @@ def _all_known(node: Node, *names: str) -> None:
     "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
     acknowledgeable=False,
 )
-def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Ask the catalogue about each type."""
+def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if not node.efa_interfaces():
         return
     for name in node.type_names():
         try:
             find(name)
         except UnknownInstanceTypeError as error:
-            reason = str(error)
-            if reason.startswith("it has no"):
-                yield Fault(f"InterfaceType efa on {name}; {reason}")
-            elif not reason.startswith("it has EFA"):
+            if error.lacks == "efa":
+                yield Fault(f"InterfaceType efa on {name}; {error}")
+            elif error.lacks is None:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
@@ -109,9 +102,8 @@ def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with the three that there are."""
-    yield from _problems(node, MOST_CARDS, "no such interface type")
+def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.NO_SUCH_TYPE)
     _all_known(node, "InterfaceType")
 
 
@@ -127,9 +119,8 @@ def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for card 0, device 0."""
-    yield from _problems(node, MOST_CARDS, "the primary interface")
+def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.NO_PRIMARY)
     _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
@@ -145,9 +136,8 @@ def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count the pairs."""
-    yield from _problems(node, MOST_CARDS, "must be unique")
+def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.SAME_PLACE)
     _all_known(node, "NetworkCardIndex", "DeviceIndex")
 
 
@@ -164,10 +154,9 @@ def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
     "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
     acknowledgeable=False,
 )
-def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with the cards of each type."""
+def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
-        yield from _problems(node, instance.name, "has cards", "has no EFA", "takes at most")
+        yield from _problems(node, interfaces.WRONG_CARD, instance.name)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
@@ -182,9 +171,8 @@ def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count the EFA devices of each card."""
-    yield from _problems(node, MOST_CARDS, "takes one EFA device")
+def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.TWO_EFA)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
@@ -200,9 +188,8 @@ def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for the property where there are several entries."""
-    yield from _problems(node, MOST_CARDS, "public address only")
+def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.PUBLIC_ADDRESS)
     if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
         _all_known(node, "AssociatePublicIpAddress")
 
@@ -219,8 +206,7 @@ def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Ite
     "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
     acknowledgeable=False,
 )
-def groups_beside_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for both."""
+def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
     if not items(part(node.launch, "NetworkInterfaces")):
         return
     for name in ("SecurityGroupIds", "SecurityGroups"):
@@ -238,8 +224,7 @@ def groups_beside_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write an EFA interface for every card that the documented layout has one on",
     check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
 )
-def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count EFA devices where there are some."""
+def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     given = len(node.efa_interfaces())
     # A misspelt type is another rule's finding.
     if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
@@ -258,7 +243,7 @@ def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "FABRIC-14",
     "warning",
-    lambda model: [node for node in model.nodes if node.launcher],
+    launched,
     what="Nodes with several network cards are launched without any EFA interface.",
     why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
     "or hangs.",
@@ -266,8 +251,8 @@ def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write NetworkInterfaces with InterfaceType efa or efa-only on every card",
     check="fi_info -p efa (on a node)",
 )
-def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at types that are bought for their network, where there may be several of them."""
+def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
+    # Types that are bought for their network, where there may be several nodes of them.
     # One node needs no fabric, and Batch runs jobs of one node unless they say otherwise.
     if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
         return
@@ -291,9 +276,8 @@ def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
     check=DESCRIBE,
     acknowledgeable=False,
 )
-def address_on_the_fabric_alone(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for any property that gives an address."""
-    yield from _problems(node, MOST_CARDS, "has no address")
+def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
+    yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)
     for index, entry in enumerate(node.interfaces()):
         if text(entry.get("InterfaceType")) == "efa-only":
             for name in ADDRESSES:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue import lustre
+from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem, plain
-from ultracluster.rules.lustre_file_systems import FSX_GUIDE, SUBJECTS
+from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import shown, text
 from ultracluster.templates.resolved import Link, Text, Unknown
 
@@ -29,21 +30,21 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _association_faults(system: FileSystem, *phrases: str) -> Iterator[Fault]:
-    """Yield those of the catalogue's problems of associations that are about one thing."""
+def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
+    """Yield the catalogue's problems of associations that have a code."""
     stated = [
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
         for entry in system.associations
     ]
-    for problem in lustre.association_problems(system.plain(), stated):
-        if any(phrase in problem.fix for phrase in phrases):
+    for problem in associations.association_problems(system.plain(), stated):
+        if problem.code == code:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
 @rule(
     "LUSTRE-20",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A file system has automatic backups and data repository associations.",
     why="FSx takes one or the other: the association fails, after the file system has been made.",
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
@@ -51,9 +52,8 @@ def _association_faults(system: FileSystem, *phrases: str) -> Iterator[Fault]:
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
-    yield from _association_faults(system, "no automatic backups")
+def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
 
@@ -61,7 +61,7 @@ def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator
 @rule(
     "LUSTRE-21",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
@@ -69,15 +69,14 @@ def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
-    yield from _association_faults(system, "takes at most")
+def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
 
 
 @rule(
     "LUSTRE-22",
     "error",
-    SUBJECTS,
+    file_systems,
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
     "the second association fails.",
@@ -86,15 +85,15 @@ def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, with references written so that equal ones are equal."""
-    yield from _association_faults(system, "a path of its own")
+def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    # References are written so that equal ones are equal.
+    yield from _association_faults(system, associations.ASSOCIATIONS_OVERLAP)
 
 
 @rule(
     "LUSTRE-23",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A data repository association is on a file system that takes none.",
     why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
     "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
@@ -103,9 +102,8 @@ def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fa
     check=ASSOCIATIONS,
     acknowledgeable=False,
 )
-def association_not_taken(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, and look at version and paths."""
-    yield from _association_faults(system, "no data repository association")
+def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
     deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"

@@ -1,12 +1,13 @@
 """LUSTRE rules about a file system itself: what FSx sells, and what only creation can choose."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.rule import Fault, Judge, Subjects, rule
+from ultracluster.rules.rule import Fault, Judge, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.spec.problem import MISSING
 from ultracluster.templates.reading import UndeterminedError, begins, settled, shown, text
 from ultracluster.templates.resolved import Link, Text
@@ -18,15 +19,10 @@ SERVICE_KEY: Final = "aws/fsx"
 FROM_BACKUP: Final = ("StorageCapacity", "LustreConfiguration.PerUnitStorageThroughput")
 
 
-def file_systems(model: Model) -> Sequence[FileSystem]:
-    """Return the Lustre file systems."""
-    return model.file_systems
-
-
 def _about(*fields: str) -> Judge[FileSystem]:
     """Return a judge that yields the catalogue's problems of some fields."""
 
-    def judge(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    def judge(_model: Model, system: FileSystem) -> Iterator[Fault]:
         for problem in lustre.problems(system.plain()):
             if not any(_within(problem.field, name) for name in fields):
                 continue
@@ -49,12 +45,10 @@ def _within(field: str, name: str) -> bool:
     return field == name or field.startswith(f"{name}.")
 
 
-SUBJECTS: Final[Subjects[FileSystem]] = file_systems
-
-wrong_capacity = rule(
+capacity_that_is_sold = rule(
     "LUSTRE-1",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The capacity of a Lustre file system is none that FSx sells.",
     why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
     "create fails.",
@@ -64,10 +58,10 @@ wrong_capacity = rule(
     acknowledgeable=False,
 )(_about("StorageCapacity"))
 
-wrong_throughput = rule(
+throughput_that_is_sold = rule(
     "LUSTRE-2",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The throughput of a Lustre file system is none that FSx sells.",
     why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
     "cfn-lint 1.58 passes 300 and the create fails.",
@@ -77,10 +71,10 @@ wrong_throughput = rule(
     acknowledgeable=False,
 )(_about("LustreConfiguration.PerUnitStorageThroughput"))
 
-wrong_kind = rule(
+storage_of_the_deployment_type = rule(
     "LUSTRE-3",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A deployment type does not exist, or does not take the storage type.",
     why="HDD goes with PERSISTENT_1 and INTELLIGENT_TIERING with PERSISTENT_2 only; the create "
     "fails.",
@@ -90,10 +84,10 @@ wrong_kind = rule(
     acknowledgeable=False,
 )(_about("LustreConfiguration.DeploymentType", "StorageType"))
 
-wrong_metadata = rule(
+allowed_metadata_configuration = rule(
     "LUSTRE-4",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The metadata configuration is none that the file system takes.",
     why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
     "fails.",
@@ -103,10 +97,10 @@ wrong_metadata = rule(
     acknowledgeable=False,
 )(_about("LustreConfiguration.MetadataConfiguration"))
 
-wrong_tier_options = rule(
+options_of_the_storage_type = rule(
     "LUSTRE-5",
     "error",
-    SUBJECTS,
+    file_systems,
     what="An option belongs to another storage type, or is missing for this one.",
     why="DriveCacheType goes with HDD, ThroughputCapacity and DataReadCacheConfiguration with "
     "INTELLIGENT_TIERING; the create fails.",
@@ -122,10 +116,10 @@ wrong_tier_options = rule(
     )
 )
 
-import_path_on_persistent_2 = rule(
+associations_on_persistent_2 = rule(
     "LUSTRE-6",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A PERSISTENT_2 file system has an import or export path.",
     why="Paths of the file system itself are of older deployment types; PERSISTENT_2 takes data "
     "repository associations, and the create fails.",
@@ -142,10 +136,10 @@ import_path_on_persistent_2 = rule(
     )
 )
 
-wrong_efa = rule(
+efa_where_possible = rule(
     "LUSTRE-7",
     "error",
-    SUBJECTS,
+    file_systems,
     what="EFA is enabled on a file system that cannot have it.",
     why="It needs PERSISTENT_2, Lustre 2.15 and a metadata configuration, and can be chosen only "
     "at creation; the create fails.",
@@ -155,10 +149,10 @@ wrong_efa = rule(
     acknowledgeable=False,
 )(_about("LustreConfiguration.EfaEnabled"))
 
-wrong_version = rule(
+allowed_lustre_version = rule(
     "LUSTRE-25",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The Lustre version is none that the file system takes.",
     why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
     "create fails.",
@@ -168,10 +162,10 @@ wrong_version = rule(
     acknowledgeable=False,
 )(_about("FileSystemTypeVersion"))
 
-wrong_backups = rule(
+allowed_backups = rule(
     "LUSTRE-8",
     "error",
-    SUBJECTS,
+    file_systems,
     what="Backups are kept for a time that FSx does not offer, or of a scratch file system.",
     why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
     source=FSX_GUIDE,
@@ -180,10 +174,10 @@ wrong_backups = rule(
     acknowledgeable=False,
 )(_about("LustreConfiguration.AutomaticBackupRetentionDays"))
 
-key_on_scratch = rule(
+no_key_on_scratch = rule(
     "LUSTRE-9",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A scratch file system is given a KMS key.",
     why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
     "not used.",
@@ -192,10 +186,10 @@ key_on_scratch = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
 )(_about("KmsKeyId"))
 
-several_subnets = rule(
+one_subnet = rule(
     "LUSTRE-10",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A Lustre file system is given several subnets.",
     why="It lives in exactly one; the create fails.",
     source=FSX_GUIDE,
@@ -208,7 +202,7 @@ several_subnets = rule(
 @rule(
     "LUSTRE-11",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The log group of a file system has a name that FSx does not write to.",
     why="FSx writes only to log groups that begin with /aws/fsx/; the create fails.",
     source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
@@ -216,8 +210,7 @@ several_subnets = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.LogConfiguration'",
     acknowledgeable=False,
 )
-def log_group_elsewhere(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Read the name out of the ARN, or off the log group that it refers to."""
+def log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
     if text(system.configuration("LogConfiguration", "Level")) == "DISABLED":
         return
     name = _log_group_name(model, system.configuration("LogConfiguration", "Destination"))
@@ -247,7 +240,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
 @rule(
     "LUSTRE-12",
     "info",
-    SUBJECTS,
+    file_systems,
     what="A PERSISTENT_2 SSD file system is made without a metadata configuration.",
     why="Metadata IOPS and EFA can be had only with one; a file system that was made "
     "without it has to be made anew, and its data moved.",
@@ -255,8 +248,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
     fix="write MetadataConfiguration: {Mode: AUTOMATIC} and FileSystemTypeVersion 2.15",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
 )
-def metadata_not_chosen(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look for the configuration where the kind has one."""
+def metadata_configuration_chosen(_model: Model, system: FileSystem) -> Iterator[Fault]:
     if (
         text(system.configuration("DeploymentType")) == "PERSISTENT_2"
         and text(system.properties.get("StorageType")) in (None, "SSD")

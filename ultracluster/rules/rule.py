@@ -2,21 +2,27 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.templates.resolved import Place
 
 Severity = Literal["error", "warning", "info"]
 
+RULES_PAGE: Final = "docs/rules.md"
+"""Where the rules are described, in this project's repository; no address of it is public yet."""
+
+
+def address(rule_id: str) -> str:
+    """Return where a rule is described."""
+    return f"{RULES_PAGE}#{rule_id.lower()}"
+
 
 class Subject(Protocol):
-    """What a rule is asked about: one thing of a model."""
+    """What a rule judges: one part of a model."""
 
     @property
-    def place(self) -> Place:
-        """Where it is written."""
-        ...
+    def place(self) -> Place: ...
 
 
 Something = TypeVar("Something", bound=Subject)
@@ -55,7 +61,7 @@ class Rule:
     fix: str
     """The value to write."""
     check: str
-    """The call that shows the same by hand."""
+    """The command that confirms it, AWS's own in most cases."""
     acknowledgeable: bool
     """False where data would be lost or the thing can never work."""
     subjects: Subjects[Any] = field(repr=False, compare=False)
@@ -102,13 +108,13 @@ class Finding:
     place: Place
     message: str
     fix: str
-    choices: Mapping[str, bool] = field(default_factory=dict)
+    choices: Mapping[str, bool] = field(default_factory=dict, hash=False)
     """Under which choice of undecided conditions; empty where under every one."""
 
 
 @dataclass(frozen=True)
 class CannotTell:
-    """A question that the templates leave open."""
+    """A rule that the templates leave undecided at a place."""
 
     rule: str
     """Id of the rule."""

@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
 
@@ -87,7 +88,7 @@ class Spec(BaseModel):
         found += [p for p in ruled if p.got is not MISSING or p.field not in faulty]
         if found:
             source = source_line(sys._getframe(1), HERE)  # noqa: SLF001
-            report(self, [Problem(p.field, p.got, p.fix, p.source or source) for p in found])
+            report(self, [replace(p, source=p.source or source) for p in found])
 
     def _keep_sound_fields(self, given: dict[str, Any], faulty: set[str]) -> None:
         sound = {

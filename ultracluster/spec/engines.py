@@ -19,7 +19,6 @@ from ultracluster.catalogue.training_engines import (
     ENGINE,
     HYBRID,
     INSTANCE_TYPE,
-    MODEL_PARALLEL,
     MPI,
     MPI_PROCESSES,
     OWN,
@@ -29,6 +28,7 @@ from ultracluster.catalogue.training_engines import (
     SHARDED,
     TORCH_DISTRIBUTED,
 )
+from ultracluster.catalogue.training_request import MODEL_PARALLEL
 from ultracluster.catalogue.training_settings import recipe_problems, setting_problems
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import Problem

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.zones import PREFIXES
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.spec import ceiling
@@ -125,19 +124,16 @@ class EnvironmentSpec(Spec):
             yield Problem("region", self.region, _nearest_region(self.region, selling or known))
         elif self.region in selling:
             yield from self._zone_problems()
-        elif selling:
+        else:
             fix = f"{self.nodes.instance_type} is not sold there; it is in {choices(selling)}"
             yield Problem("region", self.region, fix)
-        else:
-            fix = "no Region is known to sell it; write another type, such as p5.48xlarge"
-            yield Problem("nodes.instance_type", self.nodes.instance_type, fix)
 
     def _zone_problems(self) -> Iterator[Problem]:
         region, zone, field = self.region, self.availability_zone_id, "availability_zone_id"
         zones, sold = instances.zones_by_region().get(region), self._sold(region)
         if zones is None:
-            prefix = PREFIXES[region]
-            if not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
+            prefix = instances.zone_id_prefix(region)
+            if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
                 fix = (
                     f"zone ids of {region} begin with {prefix} (aws ec2 "
                     f"describe-availability-zones lists them); write one such as {prefix}-az1"

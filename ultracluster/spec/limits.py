@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.training_request import MOST_SECONDS
+from ultracluster.catalogue.training_rules import MOST_SECONDS
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import Problem
 

@@ -22,7 +22,7 @@ Guide, EFA-enabled file systems, copy read 2026-11-23)."""
 def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An EFA-enabled file system that no client reaches over EFA only costs money."""
     instance = environment.nodes.instance
-    if environment.storage.efa_enabled and not instance.lustre_over_efa:
+    if environment.storage.efa_enabled and instance.lustre_over_efa is False:
         yield Problem(
             "storage.efa_enabled",
             environment.storage.efa_enabled,

@@ -29,6 +29,10 @@ class Problem:
     source: str | None = dataclasses.field(default=None, compare=False)
     """`file:line` of the call that gave the value, where it is known."""
 
+    code: str = dataclasses.field(default="", kw_only=True)
+    """A short, stable word for this kind of problem, where somebody needs to find it again. Each
+    module of the catalogue lists its codes. Wording may change, and a code may not."""
+
     def __str__(self) -> str:
         line = f"{self.field}: got {shown(self.got)}; {self.fix}"
         return " ".join(line.split())

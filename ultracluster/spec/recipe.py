@@ -18,7 +18,7 @@ from ultracluster.catalogue.sharding import (
     tensor_problems,
 )
 from ultracluster.catalogue.training_engines import SETTINGS
-from ultracluster.catalogue.training_request import DAY
+from ultracluster.catalogue.training_rules import DAY
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.engines import (
     DeepSpeedEngine,

@@ -8,6 +8,7 @@ import base64
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ _TRIPLE: Final = 3
 
 def derived(unknown: Unknown, of: str) -> Unknown:
     """Return what a function gives of a value that is not known: the same reason, a new name."""
-    return Unknown(unknown.because, None if unknown.symbol is None else f"{of} of {unknown.symbol}")
+    symbol = None if unknown.symbol is None else f"{of} of {unknown.symbol}"
+    return replace(unknown, symbol=symbol)
 
 
 def unsettled(value: Any, of: str) -> Unknown | None:
@@ -39,7 +41,7 @@ def unsettled(value: Any, of: str) -> Unknown | None:
         inner = value.parts if isinstance(value, Text) else (value.content,)
         first = next(part for part in inner if not isinstance(part, str))
         reason = unsettled(first, of)
-        return None if reason is None else Unknown(reason.because)
+        return None if reason is None else replace(reason, symbol=None)
     return None
 
 
@@ -71,7 +73,7 @@ def select(argument: Any) -> Any:  # noqa: PLR0911  (one return for each thing a
         return malformed("Fn::Select", "[index, list]")
     given, values = argument
     if reason := unsettled(given, "Fn::Select"):
-        return Unknown(reason.because)
+        return replace(reason, symbol=None)
     written = scalar(given)
     if written is None or not (written.isascii() and written.isdigit()):
         return malformed("Fn::Select", "an index from 0")

@@ -245,6 +245,18 @@ def texts_within(value: Any) -> Iterator[str]:
             left.extend(value)
 
 
+def unknown_within(value: Any) -> Unknown | None:
+    """Return the first unknown value within a value, None where there is none."""
+    if isinstance(value, Unknown):
+        return value
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    if isinstance(value, Text):
+        inner = value.parts
+    if not isinstance(inner, list | tuple):
+        return None
+    return next((found for item in inner if (found := unknown_within(item))), None)
+
+
 def links(value: Any) -> Iterator[Link]:
     """Yield every reference within a value."""
     if isinstance(value, Link):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +54,7 @@ def ref(evaluation: "Evaluation", name: Any, scope: Scope, depth: int) -> Any:
         link = Link(scope.name, name)
         evaluation.links.add(link)
         return link
-    return Unknown(f"{name} is neither a parameter nor a resource of the template")
+    return Unknown(f"{name} is neither a parameter nor a resource of the template", dangling=True)
 
 
 def _parameter(evaluation: "Evaluation", name: str, scope: Scope, depth: int) -> Any:
@@ -83,14 +84,14 @@ def _pseudo(evaluation: "Evaluation", name: str, scope: Scope) -> Any:
     if name == NO_VALUE:
         return ABSENT
     template, region = scope.template, scope.region
-    told: Mapping[str, str | None] = {
+    given: Mapping[str, str | None] = {
         REGION: region,
         PARTITION: None if region is None else partition(region),
         URL_SUFFIX: None if region is None else url_suffix(region),
         ACCOUNT: template.account,
         STACK_NAME: template.stack_name,
     }
-    found = told.get(name)
+    found = given.get(name)
     if found is not None:
         return found
     if name in {STACK_NAME, STACK_ID, NOTIFICATIONS}:
@@ -111,7 +112,7 @@ def get_att(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) -
     names = [evaluation.value(part, scope, depth) for part in argument]
     for part in names:
         if reason := unsettled(part, "Fn::GetAtt"):
-            return Unknown(reason.because)
+            return replace(reason, symbol=None)
     if not all(isinstance(part, str) for part in names):
         return malformed("Fn::GetAtt", "two texts")
     return _attribute(evaluation, names[0], ".".join(names[1:]), scope, depth)
@@ -121,7 +122,7 @@ def _attribute(
     evaluation: "Evaluation", resource: str, attribute: str, scope: Scope, depth: int
 ) -> Any:
     if resource not in scope.resources:
-        return Unknown(f"{resource} is no resource of the template")
+        return Unknown(f"{resource} is no resource of the template", dangling=True)
     child = evaluation.children.get((scope.name, resource))
     if child is not None and attribute.startswith(_OUTPUTS):
         return _output(evaluation, child, attribute.removeprefix(_OUTPUTS), depth)
@@ -184,15 +185,15 @@ def imported(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) 
         return Unknown(f"several given templates export {name}: {every}")
     if reason := unsettled(name, "Fn::ImportValue"):
         return Unknown(f"it is imported by a name that is not known: {reason.because}")
-    return Unknown(f"export {name} is of no given template", f"export {name}")
+    return Unknown(f"export {name} is of no given template", f"export {name}", dangling=True)
 
 
 def stack_output(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) -> Any:
     """`Fn::GetStackOutput`: {StackName, OutputName}, of one of the given templates."""
-    asked = evaluation.value(argument, scope, depth)
-    if not isinstance(asked, dict):
+    named = evaluation.value(argument, scope, depth)
+    if not isinstance(named, dict):
         return malformed("Fn::GetStackOutput", "a mapping")
-    stack, output = asked.get("StackName"), asked.get("OutputName")
+    stack, output = named.get("StackName"), named.get("OutputName")
     found = [
         other
         for other in evaluation.scopes.values()

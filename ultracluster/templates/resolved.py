@@ -1,8 +1,9 @@
 """Templates whose intrinsic functions are resolved as far as a template allows.
 
-`resolution` makes these of templates, `picture` reads them. A value is a plain JSON value, a
-mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link` where it
-refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
+`resolution` makes these of templates, `ultracluster.model` reads them. A value is a plain JSON
+value, a mapping or list of values, `Unknown` where the template alone cannot tell it, a `Link`
+where it refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is
+Base64.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ class Unknown:
     symbol: str | None = None
     """A name for the value, whatever it is: two values with the same symbol are equal, for example
     two uses of one parameter. None where nothing is known to be equal to it."""
+
+    dangling: bool = False
+    """Whether it is a reference to something that no given template has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ would be written differently again (an account may begin with 0, `22:22` are two
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,13 +34,34 @@ def parse(path: Path, text: str) -> Document:
     Raises:
         UnreadableError: where the text is no YAML.
     """
-    loader: Any = None
-    try:
-        if _may_be_deep(text) and _depth(text) > DEEPEST:
-            raise UnreadableError(f"{path}: it is nested too deeply for a template")
-        loader = _Loader(text)
+    with _loader(path, text, measured=_may_be_deep(text)) as loader:
         root = loader.get_single_node()
         body: Any = None if root is None else _Values().value(root, 0)
+    return Document(body, _lines(root))
+
+
+def documents(path: Path, text: str) -> list[Any]:
+    """Return every document of a text, as a manifest has several.
+
+    Raises:
+        UnreadableError: where the text is no YAML.
+    """
+    found = []
+    with _loader(path, text, measured=True) as loader:
+        while loader.check_node():
+            found.append(_Values().value(loader.get_node(), 0))
+    return found
+
+
+@contextmanager
+def _loader(path: Path, text: str, *, measured: bool) -> Iterator[Any]:
+    """Give a loader of a text, and say in one line what is wrong with the text."""
+    loader: Any = None
+    try:
+        if measured and _depth(text) > DEEPEST:
+            raise UnreadableError(f"{path}: it is nested too deeply")
+        loader = _Loader(text)
+        yield loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # What is missing at the end is missing on the last line, not on one behind it.
@@ -50,11 +72,10 @@ def parse(path: Path, text: str) -> Document:
         reason = " ".join(str(error).split())
         raise UnreadableError(f"{path}: it is no YAML: {reason[:200]}") from None
     except (RecursionError, _DepthError):
-        raise UnreadableError(f"{path}: it is nested too deeply for a template") from None
+        raise UnreadableError(f"{path}: it is nested too deeply") from None
     finally:
         if loader is not None:
             loader.dispose()
-    return Document(body, _lines(root))
 
 
 def _may_be_deep(text: str) -> bool:

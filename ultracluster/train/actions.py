@@ -10,6 +10,7 @@ from rich.console import Console
 from ultracluster.aws import Account
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.command_line import print_json
 from ultracluster.environments import UsageError, find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
@@ -57,7 +58,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         place, unknown = surveyed.place, surveyed.unknown
     elif arguments.region:
         place = Place(region=arguments.region)
-    hints = list(advice(request)) if isinstance(request, Mapping) else []
+    hints = list(advice(parsed(request))) if isinstance(request, Mapping) else []
     judged = Prepared(request, request_problems(request, place), hints, unknown)
     status = SOME_FAIL if judged.problems else ALL_WELL
     if arguments.json:

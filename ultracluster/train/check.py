@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from ultracluster import service_model
-from ultracluster.catalogue.training_engines import engine_problems
-from ultracluster.catalogue.training_image import image_problems, region_problems
+from ultracluster.catalogue.training_judgement import alone
 from ultracluster.catalogue.training_place import Place, place_problems
-from ultracluster.catalogue.training_request import problems
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.spec.problem import Problem
 
 
@@ -20,16 +19,11 @@ def request_problems(request: object, place: Place | None = None) -> list[Proble
     found = list(service_model.problems("sagemaker", "CreateTrainingJob", request))
     if not isinstance(request, Mapping):
         return found
-    beyond: list[Problem] = [
-        *problems(request),
-        *engine_problems(request),
-        *image_problems(request),
-        *region_problems(request, place.region if place else None),
-        *(place_problems(request, place) if place else ()),
+    value = parsed(request)
+    beyond = [
+        *alone(value, place.region if place else None),
+        *(place_problems(value, place) if place else ()),
     ]
-    return found + [problem for problem in beyond if not _said(problem, found)]
-
-
-def _said(problem: Problem, found: list[Problem]) -> bool:
-    """Whether the model has something to say of the very same value: one fault, one line."""
-    return any(problem.field == other.field for other in found)
+    # Where the model has something to say of a value, that is enough: one fault, one line.
+    of_the_model = {problem.field for problem in found}
+    return found + [problem for problem in beyond if problem.field not in of_the_model]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ultracluster.catalogue.training_advice import advice
+from ultracluster.catalogue.training_request import parsed
 from ultracluster.spec.environment import LONGEST_NAME
 from ultracluster.spec.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
@@ -55,7 +56,7 @@ def prepare(
     surveyed = survey(jobs.cloud, deployed)
     found = request_problems(request, surveyed.place)
     found += _already_running(jobs, deployed, called)
-    return Prepared(request, found, list(advice(request)), surveyed.unknown)
+    return Prepared(request, found, list(advice(parsed(request))), surveyed.unknown)
 
 
 def _run_problems(run: str, environment: str) -> Iterator[Problem]:

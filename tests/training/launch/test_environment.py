@@ -157,6 +157,7 @@ def test_both_sides_of_the_wall_have_the_same_tables():
         (carried.INSTANCES, carried.instances()),
         (carried.VARIABLES, carried.variables()),
         (carried.REGISTRIES, carried.registries()),
+        (carried.SETTINGS, carried.settings()),
     ):
         assert path.read_text() == carried.text(data), path.name
 

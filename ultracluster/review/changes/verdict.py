@@ -123,20 +123,12 @@ def differs(one: Any, other: Any) -> bool:
     return mine is None or its is None or mine != its
 
 
-GONE: Final = (
-    "is no resource of the template",
-    "is neither a parameter nor a resource of the template",
-    "is of no given template",
-)
-"""How the resolution ends its reasons for a reference that leads nowhere."""
-
-
 def missing(value: Any) -> str | None:
     """Return why a value refers to nothing, None where everything in it leads somewhere."""
     left = [value]
     while left:
         found = left.pop()
-        if isinstance(found, Unknown) and found.because.endswith(GONE):
+        if isinstance(found, Unknown) and found.dangling:
             return found.because
         if isinstance(found, Mapping):
             left.extend(found.values())

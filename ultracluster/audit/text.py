@@ -1,0 +1,97 @@
+"""The audit as lines: one for each finding, then what their rules say, then a sum.
+
+nodes.yaml:17: error FABRIC-2 Nodes: no egress to a member of Fabric with IpProtocol -1; fix: ...
+
+No line is broken or cut: a path can be opened, a command copied, and a finding found by grep.
+"""
+
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from ultracluster.audit.report import SEVERITIES, Report, assumptions
+from ultracluster.rules.rule import Finding
+from ultracluster.templates.resolved import Place
+
+STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def write(report: Report, console: Console, *, show_unknown: bool) -> None:
+    for finding in report.findings:
+        severity = report.severity(finding)
+        _line(
+            console,
+            f"{where(finding.place)}: ",
+            (severity, STYLES[severity]),
+            f" {finding.rule} {subject(finding.place)}: {message(finding)}; fix: {finding.fix}",
+        )
+    if report.findings:
+        _line(console)
+        write_rules(report, console)
+    write_end(report, console, show_unknown=show_unknown)
+
+
+def write_rules(report: Report, console: Console) -> None:
+    """Write what the rules say that found something, each once."""
+    found = {finding.rule for finding in report.findings}
+    for rule in (rule for name, rule in report.rules.items() if name in found):
+        _line(console, (rule.id, "bold"), f": {rule.what}")
+        for name, words in (("why", rule.why), ("check", rule.check), ("source", rule.source)):
+            _line(console, f"  {name}: {words}")
+    _line(console)
+
+
+def write_end(report: Report, console: Console, *, show_unknown: bool) -> None:
+    """Write what was left open, notes, and how much was looked at."""
+    for item in report.unknown if show_unknown else ():
+        because = f"cannot tell, because {item.because}"
+        _line(
+            console, f"{where(item.place)}: unknown {item.rule} {item.place.logical_id}: {because}"
+        )
+    for note in report.notes:
+        _line(console, f"Note: {note}.")
+    _line(console, _sum(report, show_unknown=show_unknown))
+
+
+def where(place: Place) -> str:
+    """Return file and line, or the stack where there is no file."""
+    line = "" if place.line is None else f":{place.line}"
+    return f"{place.file or place.stack}{line}"
+
+
+def subject(place: Place) -> str:
+    """Return the resource, with the path of its construct where CDK wrote it."""
+    return (
+        f"{place.logical_id} ({place.construct_path})" if place.construct_path else place.logical_id
+    )
+
+
+def message(finding: Finding) -> str:
+    """Return what was found, with the conditions under which it is so."""
+    only = f" (only where {assumptions(finding.choices)})" if finding.choices else ""
+    return f"{finding.message}{only}"
+
+
+def _line(console: Console, *parts: str | tuple[str, str]) -> None:
+    console.print(Text.assemble(*parts), soft_wrap=True, highlight=False)
+
+
+def _sum(report: Report, *, show_unknown: bool) -> str:
+    counts = report.counts()
+    found = ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES)
+    line = (
+        f"{_counted(len(report.templates), 'template')}, "
+        f"{_counted(report.resources, 'resource')}, {_counted(len(report.rules), 'rule')}: {found}"
+    )
+    if report.acknowledged:
+        line += f", {len(report.acknowledged)} acknowledged"
+    if not report.unknown:
+        return f"{line}."
+    hint = "" if show_unknown else " (--show-unknown lists them)"
+    questions = _counted(len(report.unknown), "question")
+    return f"{line}; {questions} that the templates leave open{hint}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

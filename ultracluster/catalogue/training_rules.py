@@ -1,0 +1,206 @@
+"""What SageMaker's CreateTrainingJob asks across fields.
+
+The service's model (enumerations, patterns, lengths) says none of this. Where nothing else is named
+the source is the API's own documentation as botocore 1.43.106 carries it, read 2026-11-24: the
+descriptions of CreateTrainingJob, ResourceConfig, StoppingCondition, Channel and the types in them.
+
+The same rules judge a request before it is sent, one that somebody else wrote, and what the
+emulated SageMaker is asked.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from ultracluster.catalogue import job_environment
+from ultracluster.catalogue.training_channels import channel_problems
+from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.training_resources import resource_problems
+from ultracluster.catalogue.values import number, part, text
+from ultracluster.spec.problem import MISSING, Problem, choices
+
+TOO_MANY_IN_VPC: Final = "training-vpc-size"
+"""Code: more subnets or security groups than a job takes."""
+OUT_OF_RANGE: Final = "training-range"
+"""Code: a time or a number of attempts that SageMaker does not take."""
+WAIT_BELOW_RUN: Final = "training-wait"
+"""Code: MaxWaitTimeInSeconds, which holds the run as well, is below MaxRuntimeInSeconds."""
+NO_VPC: Final = "training-no-vpc"
+"""Code: a file system as input of a job that is in no VPC."""
+VARIABLE: Final = "training-variable"
+"""Code: a variable of NCCL, libfabric or the plugin, which rules over environments judge too."""
+
+DAY: Final = 86_400
+MOST_SECONDS: Final = 28 * DAY
+"""StoppingCondition, MaxRuntimeInSeconds: 28 days, all attempts together."""
+MOST_KEPT_ALIVE: Final = 21_600
+MOST_ATTEMPTS: Final = 30
+MOST_IN_VPC: Final = (("Subnets", 16), ("SecurityGroupIds", 5))
+
+OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
+"""Of a user and of a session (IAM User Guide, unique identifiers)."""
+EXPRESS: Final = "--x-s3"
+"""How the names of S3 Express One Zone's buckets end."""
+PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
+
+
+def problems(request: TrainingRequest) -> Iterator[Problem]:
+    """Yield what cannot be in a request, beyond what the service's model says of single fields."""
+    for rule in (
+        resource_problems,
+        _ranges,
+        _waiting,
+        _algorithm,
+        _network,
+        channel_problems,
+        _paths,
+        _metrics,
+        _tags,
+        _environment,
+        _profiler,
+    ):
+        yield from rule(request)
+
+
+def _ranges(request: TrainingRequest) -> Iterator[Problem]:
+    for where, stated, least, most, words in (
+        (
+            *("StoppingCondition.MaxRuntimeInSeconds", request.run_seconds, 1, MOST_SECONDS),
+            "a job runs for 28 days at most, all attempts together",
+        ),
+        (
+            *("ResourceConfig.KeepAlivePeriodInSeconds", request.kept_alive, 0, MOST_KEPT_ALIVE),
+            "instances are kept for six hours at most",
+        ),
+        (
+            *("RetryStrategy.MaximumRetryAttempts", request.attempts, 1, MOST_ATTEMPTS),
+            "that many attempts are not taken",
+        ),
+    ):
+        value = number(stated)
+        if value is not None and not least <= value <= most:
+            fix = f"{words}; write {least} to {most}"
+            yield Problem(where, value, fix, code=OUT_OF_RANGE)
+
+
+def _waiting(request: TrainingRequest) -> Iterator[Problem]:
+    where = "StoppingCondition.MaxWaitTimeInSeconds"
+    run, wait = number(request.run_seconds), number(request.wait_seconds)
+    if request.spot and request.wait_seconds is None:
+        fix = "spot capacity is waited for; write how long, MaxRuntimeInSeconds or more"
+        yield Problem(where, MISSING, fix)
+    if wait is not None and not request.spot and request.retry_strategy is None:
+        fix = "it is for spot capacity and retries; remove it, or write MaxPendingTimeInSeconds"
+        yield Problem(where, wait, fix)
+    # What is not written is a day (StoppingCondition, MaxRuntimeInSeconds).
+    if wait is not None and wait < (DAY if run is None else run):
+        fix = f"it is the time to wait and to run; write MaxRuntimeInSeconds, {run or DAY}, or more"
+        yield Problem(where, wait, fix, code=WAIT_BELOW_RUN)
+
+
+def _algorithm(request: TrainingRequest) -> Iterator[Problem]:
+    if request.serverless is not None:
+        return
+    if request.image and request.algorithm_name:
+        fix = "it cannot stand beside TrainingImage; remove one"
+        yield Problem("AlgorithmSpecification.AlgorithmName", request.algorithm_name, fix)
+    if not request.image and not request.algorithm_name:
+        fix = "a job needs an image to run; write its URI"
+        yield Problem("AlgorithmSpecification.TrainingImage", MISSING, fix)
+    where = "AlgorithmSpecification.TrainingImageConfig"
+    access = part(request.image_config, "TrainingRepositoryAccessMode")
+    credentials = part(request.image_config, "TrainingRepositoryAuthConfig")
+    if access == "Vpc" and request.vpc is None:
+        fix = "a private registry is reached through a VPC; write VpcConfig"
+        yield Problem(where, access, fix)
+    if access == "Platform" and credentials is not None:
+        fix = "only a private registry asks for credentials; write Vpc, or remove it"
+        yield Problem(f"{where}.TrainingRepositoryAuthConfig", access, fix)
+
+
+def _network(request: TrainingRequest) -> Iterator[Problem]:
+    listed = (request.subnets, request.security_groups)
+    for (name, most), entries in zip(MOST_IN_VPC, listed, strict=True):
+        where, prefix = f"VpcConfig.{name}", "subnet-" if name == "Subnets" else "sg-"
+        if len(entries) > most:
+            fix = f"a job takes {most}; keep {most}"
+            yield Problem(where, f"{len(entries)} {name}", fix, code=TOO_MANY_IN_VPC)
+        for entry, count in Counter(text(entry) for entry in entries).items():
+            if entry and count > 1:
+                yield Problem(where, entry, f"it is there {count} times; write it once")
+            if entry and not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
+                fix = f"write an id, {prefix} and 8 to 17 hexadecimal digits"
+                yield Problem(where, entry, fix)
+    if request.vpc is None and request.file_systems:
+        fix = "a file system is reached through its VPC only; write Subnets and SecurityGroupIds"
+        yield Problem("VpcConfig", MISSING, fix, code=NO_VPC)
+
+
+def _paths(request: TrainingRequest) -> Iterator[Problem]:
+    for where, uri in request.s3_locations:
+        if uri.startswith("s3://") and not _is_bucket(uri.split("/")[2]):
+            fix = "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens"
+            yield Problem(where, uri, fix)
+    if EXPRESS in request.output_path and request.output_key:
+        fix = "S3 Express One Zone takes no key of KMS for a job's output; remove it"
+        yield Problem("OutputDataConfig.KmsKeyId", request.output_key, fix)
+    local = request.local_checkpoints
+    if isinstance(local, str) and not local.startswith("/"):
+        fix = "it is a path in the container; write an absolute one, such as /opt/ml/checkpoints"
+        yield Problem("CheckpointConfig.LocalPath", local, fix)
+
+
+def _is_bucket(name: str) -> bool:
+    # An access point's ARN or alias stands in a bucket's place, too.
+    return name.startswith("arn:") or (
+        re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) is not None and ".." not in name
+    )
+
+
+def _metrics(request: TrainingRequest) -> Iterator[Problem]:
+    for index, metric in enumerate(request.metrics):
+        where = f"AlgorithmSpecification.MetricDefinitions[{index}].Regex"
+        pattern = text(part(metric, "Regex"))
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            yield Problem(where, pattern, f"it is no regular expression ({error}); mend it")
+            continue
+        if pattern and not groups:
+            fix = "the value is what its first group matches; write a group, as in loss (\\S+)"
+            yield Problem(where, pattern, fix)
+    for name, count in Counter(text(part(metric, "Name")) for metric in request.metrics).items():
+        if name and count > 1:
+            fix = f"{count} metrics have that name; give each a name of its own"
+            yield Problem("AlgorithmSpecification.MetricDefinitions", name, fix)
+
+
+def _tags(request: TrainingRequest) -> Iterator[Problem]:
+    for key, count in Counter(text(part(tag, "Key")) for tag in request.tags).items():
+        if count > 1:
+            yield Problem("Tags", key, f"{count} tags have that key; keep one")
+        if key.lower().startswith("aws:"):
+            yield Problem("Tags", key, "keys that begin with aws: are AWS's own; write another")
+
+
+def _environment(request: TrainingRequest) -> Iterator[Problem]:
+    both = (("Environment", request.environment), ("HyperParameters", request.hyperparameters))
+    for map_name, given in both:
+        for name, value in given.items():
+            if name in OF_DISCLOSURE or ACCESS_KEY.search(text(value)):
+                fix = "whoever may describe the job reads it, and the job has a role; remove it"
+                yield Problem(f"{map_name}.{name}", "a secret", fix)
+    for name, value in request.environment.items():
+        for row, _ in job_environment.rows(str(name), text(value), None):
+            if row.standing == "verbs":
+                fix = f"{row.why}; {row.fix}"
+                yield Problem(f"Environment.{name}", value, fix, code=VARIABLE)
+
+
+def _profiler(request: TrainingRequest) -> Iterator[Problem]:
+    interval = request.profiling_interval
+    if interval is not None and interval not in PROFILING_MILLISECONDS:
+        fix = f"write {choices([str(each) for each in PROFILING_MILLISECONDS])}"
+        yield Problem("ProfilerConfig.ProfilingIntervalInMilliseconds", interval, fix)
