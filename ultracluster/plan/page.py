@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
 from ultracluster.plan.report import Column, Report, Section
+from ultracluster.style_sheet import style_sheet
 
 
 def page(report: Report) -> str:
-    style = files("ultracluster.plan").joinpath("page.css").read_text()
     facts = (Column("", "name"), Column(""))
     parts = [
         f"<h1>{escape(report.title)}</h1>",
@@ -20,7 +19,7 @@ def page(report: Report) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>\n{style}</style></head><body><main>\n"
+        f"<title>{escape(report.title)}</title><style>\n{style_sheet()}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )

@@ -16,9 +16,8 @@ LEAST: Final = 0.002
 
 def _svg(height: float, label: str, body: Sequence[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
-        + "".join(body)
-        + "</svg>"
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{escape(label)}">' + "".join(body) + "</svg>"
     )
 
 
@@ -39,7 +38,7 @@ def stacked(
         label: What a reader who sees no picture is told.
     """
     whole = max(*(sum(parts.values()) for _, parts in rows), limit or 0.0)
-    left, right = 150.0, 90.0
+    left, right = 170.0, 90.0
     scale = (WIDTH - left - right) / (whole or 1.0)
     body: list[str] = []
     y = 8.0
