@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,8 +77,12 @@ def add_format(
 
 
 def print_json(document: Any) -> None:
-    """Print a document as JSON to standard output."""
-    sys.stdout.write(f"{json.dumps(document, indent=2)}\n")
+    """Print a document as JSON to standard output; times are ISO 8601."""
+    sys.stdout.write(f"{json.dumps(document, indent=2, default=_plain)}\n")
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def write_output(path: Path, text: str, option: str) -> None:

@@ -11,7 +11,8 @@ from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import read
 from ultracluster.spec.problem import Problem, SpecError
 
-FIELDS: Final = ("budget", "budget.ceiling_usd_per_day", "budget.prices")
+MONEY: Final = ("ceiling_usd_per_day", "prices", "price_region")
+FIELDS: Final = ("budget", *(f"budget.{name}" for name in MONEY))
 """Where an environment says that its ceiling is missing, too low, or cannot be checked."""
 
 
@@ -24,7 +25,6 @@ class Estimate:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What the environment uses."""
         return bill(self.spec)
 
     @property

@@ -19,7 +19,6 @@ from ultracluster.command_line import add_environment, add_format, add_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     verbs = parser.add_subparsers(dest="verb", required=True)
     recipes = verbs.add_parser("recipes", help="show the recipes of this project")
     add_recipe(recipes, nargs="*")
@@ -63,8 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Carry a verb out, and return the exit status."""
     # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.train.actions import CARRIED_OUT  # noqa: PLC0415
+    from ultracluster.train.actions import ACTIONS  # noqa: PLC0415
 
-    return CARRIED_OUT[arguments.verb](arguments, console)
+    return ACTIONS[arguments.verb](arguments, console)

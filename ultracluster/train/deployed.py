@@ -38,11 +38,9 @@ class Deployed:
     values: dict[str, str]
 
     def __getitem__(self, name: str) -> str:
-        """Return a parameter's value."""
         return self.values[name]
 
     def listed(self, name: str) -> tuple[str, ...]:
-        """Return the items of a list parameter."""
         return tuple(item for item in self.values[name].split(",") if item)
 
 

@@ -39,7 +39,6 @@ class Jobs:
     _seen: set[str] = field(default_factory=set)
 
     def submit(self, request: dict[str, Any]) -> str:
-        """Start a job, and return its ARN."""
         answer = self.cloud.ask("sagemaker", "create_training_job", **request)
         return str(answer["TrainingJobArn"])
 
@@ -160,5 +159,4 @@ class Jobs:
 
 
 def is_over(job: dict[str, Any]) -> bool:
-    """Whether a job, or a summary of one, has ended."""
     return job["TrainingJobStatus"] in OVER
