@@ -16,7 +16,8 @@ class SlurmCluster(Construct):
     """Define a PCS cluster: controller, accounting, and the prolog that nodes run.
 
     Name, network and size are create-only, and names are unique: the name therefore holds the size,
-    so that a cluster of another size can be made before this one is deleted.
+    so that a cluster of another size can be made before this one is deleted
+    (docs/training/slurm.md, "Grow from 16 to 64 to 512 nodes").
     """
 
     def __init__(

@@ -120,7 +120,7 @@ def test_a_setting_is_classed_by_what_it_does(resource, path, value, danger, say
     assert says in found[0].what
 
 
-CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/Nodes"
+CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/LargeNodes"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ultracluster.emulator.ministack import (
     auto_scaling,
     batch_types,
     buckets,
+    cleanup,
     describes,
     drift,
     exports,
@@ -84,6 +85,7 @@ class Adapter:
         }
         drift.install(self._ledger)
         exports.install()
+        cleanup.install()
         templates.install()
         Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
 

@@ -130,6 +130,7 @@ RELIED_ON: Final = (
     Name("ministack.services.cloudformation", "_exports", "exports in use"),
     Name("ministack.services.cloudformation", "_stacks", "exports in use, drift of groups"),
     Name("ministack.services.cloudformation.stacks", "_resolve_stack_outputs", "exports in use"),
+    Name("ministack.services.cloudformation.stacks", "_delete_resource", "the end of an update"),
     Name("ministack.services.cloudformation.handlers", "_imported_export_names", "exports in use"),
     Name("ministack.services.cloudformation.engine", "_resolve_refs", "values in conditions"),
     Name("ministack.services.cloudformation.engine", "_evaluate_conditions", "conditions"),
