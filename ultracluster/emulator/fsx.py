@@ -141,7 +141,6 @@ class Api:
         return {
             "DescribeFileSystems": self.describe_file_systems,
             "DescribeDataRepositoryAssociations": self.describe_associations,
-            "UpdateFileSystem": self.update_file_system,
             "DeleteFileSystem": self.delete_file_system,
             "ListTagsForResource": self.list_tags,
         }
@@ -174,25 +173,6 @@ class Api:
             and (not file_systems or record.properties["FileSystemId"] in file_systems)
         ]
         return {"Associations": rows}
-
-    def update_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer UpdateFileSystem: a change that no stack knows of, which drift then shows."""
-        record = _required(self.ledger, scope, FILE_SYSTEM, arguments["FileSystemId"])
-        changed = {
-            **record.properties,
-            **{
-                name: arguments[name]
-                for name in ("StorageCapacity", "StorageType")
-                if arguments.get(name) is not None
-            },
-            "LustreConfiguration": {
-                **(record.properties.get("LustreConfiguration") or {}),
-                **(arguments.get("LustreConfiguration") or {}),
-            },
-        }
-        order = Order(FILE_SYSTEM, scope, "", record.physical_id, changed)
-        self.file_systems.update(record.physical_id, order, record.properties)
-        return {"FileSystem": _file_system(record)}
 
     def delete_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer DeleteFileSystem: the way to end a file system that outlived its stack."""

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, hyperpod, images, pcs, wire, zones
+from ultracluster.emulator import fsx, images, pcs, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
     auto_scaling,
-    batch_types,
     buckets,
     cleanup,
     describes,
-    drift,
     exports,
     internals,
     launch_templates,
@@ -29,7 +27,6 @@ from ultracluster.emulator.ministack.ec2_types import (
     ElasticIp,
     FlowLog,
     NatGateway,
-    NetworkInterface,
     PlacementGroup,
 )
 from ultracluster.emulator.ministack.handlers import Entry, Table
@@ -58,7 +55,6 @@ class Adapter:
         self._ledger = Ledger()
         self._network = vpc.Ec2Network()
         self._reservations = Reservations(self._ledger, self._network)
-        self._hyperpod = hyperpod.HyperPodClusters(self._ledger, self._network)
         self._file_systems = fsx.FileSystems(self._ledger, self._network)
 
     def install(self) -> None:
@@ -69,7 +65,6 @@ class Adapter:
         launch_templates.install()
         vpc.guard_deletes()
         security_groups.install()
-        batch_types.install()
         buckets.install()
         self._offer_reservations()
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
@@ -77,13 +72,12 @@ class Adapter:
         self._offer("pcs", pcs.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, self._network, self._faults)
         state_machines.install(jobs)
-        self._offer("sagemaker", {**self._hyperpod.operations, **jobs.operations})
+        self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
         entries = {
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
         }
-        drift.install(self._ledger)
         exports.install()
         cleanup.install()
         templates.install()
@@ -95,7 +89,6 @@ class Adapter:
             "AWS::EC2::EIP": ElasticIp(),
             "AWS::EC2::NatGateway": NatGateway(self._network),
             "AWS::EC2::FlowLog": FlowLog(),
-            "AWS::EC2::NetworkInterface": NetworkInterface(self._network),
             "AWS::EC2::PlacementGroup": PlacementGroup(self._network, self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
@@ -135,7 +128,6 @@ class Adapter:
             "AWS::StepFunctions::StateMachine": Wrapped(
                 existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
             ),
-            **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
@@ -153,7 +145,6 @@ class Adapter:
                 self._ledger, pcs.NODE_GROUP, pcs.require_node_group(self._network)
             ),
             pcs.QUEUE: pcs.Children(self._ledger, pcs.QUEUE, pcs.require_queue(self._ledger)),
-            hyperpod.CLUSTER: self._hyperpod,
         }
 
     def _offer_reservations(self) -> None:

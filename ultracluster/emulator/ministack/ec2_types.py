@@ -5,7 +5,7 @@ from typing import Any
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, ec2
-from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.network import Network, required_subnet
 from ultracluster.emulator.provisioning import Order, Resource, ServiceError, tag_specifications
 
 
@@ -172,56 +172,6 @@ class PlacementGroup:
         if self._network.placement_group(physical_id) is not None:
             self._require_free(physical_id)
             ec2("DeletePlacementGroup", GroupName=physical_id)
-
-
-class NetworkInterface:
-    """`AWS::EC2::NetworkInterface`."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def create(self, order: Order) -> Resource:
-        """Put an interface into a subnet."""
-        given = order.properties
-        subnet = required_subnet(self._network, "Ec2", str(given["SubnetId"]))
-        groups = required_groups(
-            self._network, "Ec2", given.get("GroupSet") or (), str(subnet["VpcId"])
-        )
-        interface_id = self._network.add_interface(
-            str(given["SubnetId"]),
-            [group["GroupId"] for group in groups],
-            str(given.get("Description", "")),
-            "",
-        )
-        record = internals.ec2._network_interfaces[interface_id]
-        record["InterfaceType"] = given.get("InterfaceType", "interface")
-        apply_tags(interface_id, given)
-        return Resource(interface_id, _interface_attributes(record))
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change groups, description and tags."""
-        record = internals.ec2._network_interfaces[physical_id]
-        record["Description"] = str(order.properties.get("Description", ""))
-        record["Groups"] = [
-            {"GroupId": each, "GroupName": (self._network.group(each) or {}).get("GroupName", each)}
-            for each in order.properties.get("GroupSet") or ()
-        ] or record["Groups"]
-        apply_tags(physical_id, order.properties, previous)
-        return Resource(physical_id, _interface_attributes(record))
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        """Remove the interface."""
-        del order
-        self._network.remove_interfaces([physical_id])
-
-
-def _interface_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "Id": record["NetworkInterfaceId"],
-        "PrimaryPrivateIpAddress": record["PrivateIpAddress"],
-        "SecondaryPrivateIpAddresses": [],
-        "VpcId": record["VpcId"],
-    }
 
 
 def _address(public_ip: str) -> dict[str, Any]:

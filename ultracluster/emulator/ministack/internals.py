@@ -12,7 +12,6 @@ from ministack import app as _app
 from ministack.core import responses as _responses
 from ministack.core import router as _router
 from ministack.services import autoscaling as _autoscaling
-from ministack.services import batch as _batch
 from ministack.services import budgets as _budgets
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ec2 as _ec2
@@ -21,7 +20,6 @@ from ministack.services import s3 as _s3
 from ministack.services import ssm as _ssm
 from ministack.services import stepfunctions as _stepfunctions
 from ministack.services.cloudformation import changesets as _changesets
-from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
 from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import provisioners as _provisioners
@@ -33,11 +31,9 @@ VERSION: Final = "1.5.33"
 
 app: Final[Any] = _app
 autoscaling: Final[Any] = _autoscaling
-batch: Final[Any] = _batch
 budgets: Final[Any] = _budgets
 changesets: Final[Any] = _changesets
 cloudformation: Final[Any] = _cloudformation
-drift: Final[Any] = _drift
 ec2: Final[Any] = _ec2
 engine: Final[Any] = _engine
 handlers: Final[Any] = _handlers
@@ -86,13 +82,6 @@ RELIED_ON: Final = (
     Name("ministack.services.ec2", "_sg_rule_id", "ids of security group rules"),
     Name("ministack.services.ec2", "_zone_name_for_az_id", "zones beyond the third"),
     Name("ministack.services.autoscaling", "_asgs", "Auto Scaling groups"),
-    Name("ministack.services.batch", "_create_compute_environment", "Batch"),
-    Name("ministack.services.batch", "_create_job_queue", "Batch"),
-    Name("ministack.services.batch", "_register_job_definition", "Batch"),
-    Name("ministack.services.batch", "_compute_envs", "Batch"),
-    Name("ministack.services.batch", "_job_queues", "Batch"),
-    Name("ministack.services.batch", "_job_definitions", "Batch"),
-    Name("ministack.services.batch", "_DISPATCH", "compute environments by ARN"),
     Name("ministack.services.budgets", "_DISPATCH", "budgets"),
     Name("ministack.services.s3", "_buckets", "the refusal to delete data with a bucket"),
     Name("ministack.services.s3", "_bucket_has_versions", "the same for versions"),
@@ -126,9 +115,8 @@ RELIED_ON: Final = (
     Name("ministack.services.cloudformation.provisioners", "_physical_name", "generated names"),
     Name("ministack.services.cloudformation.provisioners", "_replace_resource", "replacement"),
     Name("ministack.services.cloudformation.provisioners", "_ec2_apply_tags", "tag updates"),
-    Name("ministack.services.cloudformation.drift", "_DRIFT_READERS", "drift detection"),
     Name("ministack.services.cloudformation", "_exports", "exports in use"),
-    Name("ministack.services.cloudformation", "_stacks", "exports in use, drift of groups"),
+    Name("ministack.services.cloudformation", "_stacks", "exports in use"),
     Name("ministack.services.cloudformation.stacks", "_resolve_stack_outputs", "exports in use"),
     Name("ministack.services.cloudformation.stacks", "_delete_resource", "the end of an update"),
     Name("ministack.services.cloudformation.handlers", "_imported_export_names", "exports in use"),
