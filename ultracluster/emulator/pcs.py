@@ -34,12 +34,11 @@ class Clusters:
     network: Network
 
     def create(self, order: Order) -> Resource:
-        """Make a cluster, with its controller's interface in the subnet."""
         given = dict(order.properties)
         name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
         _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
-        request = {**camel(given), "clusterName": name}
-        wire.require_constraints("pcs", "CreateCluster", request)
+        request = {key: value for key, value in camel(given).items() if key != "name"}
+        wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
         subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
         groups = required_groups(
@@ -69,12 +68,10 @@ class Clusters:
         return Resource(arn, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the scheduler's settings."""
         del previous
         return _updated(self.ledger, physical_id, order)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Remove a cluster that has neither node groups nor queues."""
         record = self.ledger.find(order.scope, CLUSTER, physical_id)
         if record is None:
             return
@@ -100,7 +97,6 @@ class Children:
     require: Callable[[Scope, Mapping[str, Any], Record], None]
 
     def create(self, order: Order) -> Resource:
-        """Make a node group or a queue in a cluster."""
         given = dict(order.properties)
         cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
         name = str(given.get("Name") or order.generated_name[-25:].lstrip("-0123456789"))
@@ -124,7 +120,6 @@ class Children:
         return Resource(arn, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change what can be changed in place."""
         del previous
         return _updated(self.ledger, physical_id, order)
 
@@ -152,7 +147,6 @@ class Api:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "GetCluster": self._getting(CLUSTER, "clusterIdentifier"),
             "GetComputeNodeGroup": self._getting(NODE_GROUP, "computeNodeGroupIdentifier"),
@@ -192,8 +186,6 @@ class Api:
 
 
 def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    """Return the rules of a new compute node group."""
-
     def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
         del scope, cluster
         for subnet_id in given["SubnetIds"]:
@@ -236,8 +228,6 @@ def _refused(message: str) -> ServiceError:
 
 
 def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    """Return the rules of a new queue."""
-
     def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
         del cluster
         for each in given.get("ComputeNodeGroupConfigurations") or ():
@@ -247,7 +237,6 @@ def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record]
 
 
 def description(record: Record) -> dict[str, Any]:
-    """Return a record as the get calls show it."""
     shown: dict[str, Any] = camel(record.properties)
     template = record.properties.get("CustomLaunchTemplate")
     if template:

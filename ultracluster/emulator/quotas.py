@@ -77,7 +77,6 @@ class ServiceQuotas:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "ListServiceQuotas": self.list_applied,
             "ListAWSDefaultServiceQuotas": self.list_defaults,
@@ -87,19 +86,15 @@ class ServiceQuotas:
         }
 
     def list_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer ListServiceQuotas."""
         return {"Quotas": [self._row(scope, quota) for quota in _of(arguments)]}
 
     def list_defaults(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer ListAWSDefaultServiceQuotas."""
         return {"Quotas": [_row(scope, quota, quota.default) for quota in _of(arguments)]}
 
     def get_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer GetServiceQuota."""
         return {"Quota": self._row(scope, _one(arguments))}
 
     def get_default(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer GetAWSDefaultServiceQuota."""
         quota = _one(arguments)
         return {"Quota": _row(scope, quota, quota.default)}
 

@@ -28,12 +28,10 @@ class Reservations:
     network: Network
 
     def create(self, order: Order) -> Resource:
-        """Reserve instances in a zone where the type is sold."""
         record = self.reserve(order.scope, order.properties)
         return Resource(record.physical_id, _attributes(record))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the count, the end or the match criteria."""
         del previous
         record = self.required(order.scope, physical_id)
         _require_count(order.properties)
@@ -41,7 +39,6 @@ class Reservations:
         return Resource(physical_id, _attributes(record))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Cancel the reservation."""
         record = self.ledger.find(order.scope, RESERVATION, physical_id)
         if record is not None:
             record.state["state"] = "cancelled"
@@ -94,7 +91,6 @@ class Reservations:
         ]
 
     def describe(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer DescribeCapacityReservations."""
         rows = filters.chosen(
             [row(record) for record in self.ledger.of_type(scope, RESERVATION)],
             arguments,
@@ -105,11 +101,9 @@ class Reservations:
         return {"CapacityReservations": rows}
 
     def create_by_call(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer CreateCapacityReservation."""
         return {"CapacityReservation": row(self.reserve(scope, arguments))}
 
     def modify(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer ModifyCapacityReservation."""
         record = self.required(scope, str(arguments["CapacityReservationId"]))
         for name in ("InstanceCount", "EndDate", "EndDateType", "InstanceMatchCriteria"):
             if arguments.get(name) is not None:
@@ -117,14 +111,12 @@ class Reservations:
         return {"Return": True}
 
     def cancel(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer CancelCapacityReservation."""
         record = self.required(scope, str(arguments["CapacityReservationId"]))
         record.state["state"] = "cancelled"
         return {"Return": True}
 
 
 def row(record: Record) -> dict[str, Any]:
-    """Return a reservation as EC2 describes it."""
     given = record.properties
     tags = [
         tag

@@ -19,7 +19,6 @@ from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
 from ultracluster.emulator.provisioning import ServiceError
-from ultracluster.service_model import problems as model_problems
 
 JOB: Final = "SageMaker::TrainingJob"
 SERVICE: Final = "SageMaker"
@@ -38,7 +37,6 @@ class TrainingJobs:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
@@ -47,7 +45,6 @@ class TrainingJobs:
         }
 
     def create(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer CreateTrainingJob."""
         name = str(arguments["TrainingJobName"])
         if self.ledger.find(scope, JOB, name) is not None:
             raise ServiceError(
@@ -204,7 +201,6 @@ def _require_volume_key(arguments: wire.Arguments) -> None:
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
     """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
     found = [
-        *model_problems("sagemaker", "CreateTrainingJob", arguments),
         *training_request.problems(arguments),
         *engine_problems(arguments),
         *region_problems(arguments, scope.region),

@@ -25,7 +25,6 @@ RULES: Final = "fabric-rules"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     parser.add_argument("environment", help="a name, or the path of a Python file")
     parser.add_argument(
         "--recipe",
@@ -45,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Look at the account, and return the exit status."""
     # Imported here: the command line imports this module, and boto3 takes its time.
     from ultracluster.aws import CloudError  # noqa: PLC0415
     from ultracluster.preflight.display import as_json, show  # noqa: PLC0415

@@ -178,7 +178,6 @@ def _vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
 
 
 def instances(situation: Situation) -> list[dict[str, Any]]:
-    """Return the account's running instances."""
     launches = situation.ask(INSTANCES)["Reservations"]
     return [instance for launch in launches for instance in launch["Instances"]]
 

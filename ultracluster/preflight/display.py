@@ -63,7 +63,6 @@ def _table(preflight: Preflight, console: Console) -> None:
 
 
 def summary(preflight: Preflight) -> str:
-    """Return the counts in one line."""
     counts = _counts(preflight)
     return (
         f"{preflight.environment}: {counts[Verdict.PASS]} pass, {counts[Verdict.FAIL]} fail, "
@@ -72,7 +71,6 @@ def summary(preflight: Preflight) -> str:
 
 
 def as_json(preflight: Preflight) -> str:
-    """Return all of it for a program."""
     counts = _counts(preflight)
     document = {
         "environment": preflight.environment,

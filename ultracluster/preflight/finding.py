@@ -93,16 +93,13 @@ class Situation:
         return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the name of a resource of this account and Region."""
         partition, account = self.caller.partition, self.caller.account
         return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
 
     def role_arn(self, name: str) -> str:
-        """Return the name of an IAM role of this account."""
         return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
 
     def profile_arn(self, name: str) -> str:
-        """Return the name of an instance profile of this account."""
         return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
 
 

@@ -76,7 +76,6 @@ class Preflight:
     results: tuple[Result, ...]
 
     def having(self, verdict: Verdict) -> list[tuple[Check, Finding]]:
-        """Return the findings with a verdict."""
         return [
             (result.check, finding)
             for result in self.results

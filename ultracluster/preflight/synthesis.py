@@ -49,7 +49,6 @@ class Synthesis:
         self._why_not = ""
 
     def __enter__(self) -> Self:
-        """Begin."""
         self._latest = time.monotonic() + self._seconds
         self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-")
         self.directory = self._temporary.name

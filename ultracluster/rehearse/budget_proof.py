@@ -27,7 +27,6 @@ def budget(evidence: Evidence) -> Iterator[Check]:
 
 
 def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
-    """Compare the alerts, and who hears each of them."""
     cloud, spec = evidence.cloud, evidence.spec.budget
     alerts = cloud.ask("budgets", "describe_notifications_for_budget", **which)["Notifications"]
     asked = {("ACTUAL", float(percent)) for percent in spec.alerts_percent}
@@ -44,7 +43,6 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
 
 
 def _key(alert: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a notification that names it."""
     return {
         key: alert[key]
         for key in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")

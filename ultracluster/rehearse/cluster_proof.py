@@ -16,7 +16,6 @@ def template_path(spec: EnvironmentSpec) -> str:
 
 
 def template_data(evidence: Evidence) -> dict[str, Any]:
-    """Return the newest version of the nodes' launch template."""
     answer = evidence.cloud.ask(
         "ec2",
         "describe_launch_template_versions",

@@ -12,7 +12,6 @@ NOBODY = "255.255.255.255/32"
 
 
 def vpc_id(evidence: Evidence) -> str:
-    """Return the id of the environment's VPC."""
     network = evidence.spec.network
     if isinstance(network, NetworkSpec):
         return evidence.deployment.id_at("Network", "Network/Vpc/Resource")

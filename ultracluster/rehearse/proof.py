@@ -21,14 +21,12 @@ class Check:
     ok: bool
 
     def __str__(self) -> str:
-        """Return the check as one line."""
         verdict = "is" if self.ok else "should be"
         line = f"{self.subject} {verdict} {self.wanted}"
         return line if self.ok else f"{line}, and is {self.found}"
 
 
 def equal(subject: str, wanted: object, found: object) -> Check:
-    """Return a check that two values are the same."""
     return Check(subject, wanted, found, ok=wanted == found)
 
 

@@ -58,7 +58,6 @@ class Adapter:
         self._file_systems = fsx.FileSystems(self._ledger, self._network)
 
     def install(self) -> None:
-        """Put everything in; once per process."""
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
         describes.offer_all()
@@ -200,11 +199,9 @@ class PublicParameters(dict[str, str]):
     """MiniStack's table of public AMI parameters, computed instead of listed."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the image that a parameter names."""
         return images.image_id(name or "", internals.current_scope().region) or default
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a name is a public AMI parameter."""
         return self.get(str(name)) is not None
 
 

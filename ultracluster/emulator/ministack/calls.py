@@ -28,8 +28,6 @@ def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
 
 
 def offer(operation: str, handler: Handler) -> None:
-    """Let a handler answer an EC2 operation."""
-
     def action(flat: wire.Flat) -> Response:
         try:
             result = handler(wire.ec2_arguments(operation, flat))
@@ -69,7 +67,6 @@ def follow(operation: str, effect: Callable[[Mapping[str, Any], dict[str, Any]],
 
 
 def tags(resource_id: str) -> list[dict[str, str]]:
-    """Return the tags of an EC2 resource."""
     found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
     return [dict(tag) for tag in found]
 
@@ -77,5 +74,4 @@ def tags(resource_id: str) -> list[dict[str, str]]:
 def apply_tags(
     resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
 ) -> None:
-    """Give an EC2 resource the tags of its template."""
     internals.provisioners._ec2_apply_tags(resource_id, properties, previous)

@@ -29,7 +29,6 @@ class Description(NamedTuple):
 
 
 def offer_all() -> None:
-    """Let these rows answer the describe calls."""
     for description in DESCRIPTIONS:
         offer(description.operation, _answering(description))
 

@@ -13,7 +13,6 @@ class ElasticIp:
     """`AWS::EC2::EIP`: `Ref` is the address."""
 
     def create(self, order: Order) -> Resource:
-        """Allocate an address."""
         tags = tag_specifications(order.properties, "elastic-ip")
         answer = ec2("AllocateAddress", Domain="vpc", TagSpecifications=tags or None)
         return Resource(
@@ -22,14 +21,12 @@ class ElasticIp:
         )
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         address = _address(physical_id)
         allocation_id = str(address.get("AllocationId"))
         apply_tags(allocation_id, order.properties, previous)
         return Resource(physical_id, {"AllocationId": allocation_id, "PublicIp": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Release the address, unless something uses it."""
         del order
         address = _address(physical_id)
         if address.get("AssociationId"):
@@ -49,7 +46,6 @@ class NatGateway:
         self._network = network
 
     def create(self, order: Order) -> Resource:
-        """Make a gateway, put its interface into the subnet and its address on it."""
         properties = order.properties
         subnet_id = str(properties.get("SubnetId"))
         required_subnet(self._network, "Ec2", subnet_id)
@@ -82,14 +78,12 @@ class NatGateway:
         return Resource(gateway_id, {"NatGatewayId": gateway_id, "EniId": interface_id})
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         apply_tags(physical_id, order.properties, previous)
         record = internals.ec2._nat_gateways[physical_id]
         interface_id = record["NatGatewayAddresses"][0]["NetworkInterfaceId"]
         return Resource(physical_id, {"NatGatewayId": physical_id, "EniId": interface_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Take the gateway down and give its address back."""
         del order
         record = internals.ec2._nat_gateways.get(physical_id)
         if record is None or record["State"] == "deleted":
@@ -106,7 +100,6 @@ class FlowLog:
     """`AWS::EC2::FlowLog`."""
 
     def create(self, order: Order) -> Resource:
-        """Start a flow log."""
         given = order.properties
         answer = ec2(
             "CreateFlowLogs",
@@ -127,12 +120,10 @@ class FlowLog:
         return Resource(flow_log_id, {"Id": flow_log_id})
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         apply_tags(physical_id, order.properties, previous)
         return Resource(physical_id, {"Id": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Stop the flow log."""
         del order
         ec2("DeleteFlowLogs", FlowLogIds=[physical_id])
 
@@ -145,7 +136,6 @@ class PlacementGroup:
         self._require_free = require_free
 
     def create(self, order: Order) -> Resource:
-        """Make a group."""
         given = order.properties
         ec2(
             "CreatePlacementGroup",
@@ -167,7 +157,6 @@ class PlacementGroup:
         return Resource(physical_id, {"GroupName": physical_id, "GroupId": group["GroupId"]})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete a group that is empty."""
         del order
         if self._network.placement_group(physical_id) is not None:
             self._require_free(physical_id)

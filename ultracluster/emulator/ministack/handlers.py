@@ -144,14 +144,12 @@ class Existing:
         self._handler = dict(handler)
 
     def create(self, order: Order) -> Resource:
-        """Call the handler's create."""
         created = self._handler["create"](
             order.logical_id, dict(order.properties), order.stack_name
         )
         return Resource(*created)
 
     def update(self, physical_id: str, order: Order, previous: Properties) -> Resource:
-        """Call the handler's update."""
         update: Callable[..., Answer] = self._handler["update"]
         arguments = [physical_id, dict(previous), dict(order.properties), order.stack_name]
         if self._handler.get("update_with_logical_id"):
@@ -159,7 +157,6 @@ class Existing:
         return Resource(*update(*arguments))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Call the handler's delete."""
         arguments: list[Any] = [physical_id, dict(order.properties)]
         if self._handler.get("delete_with_logical_id"):
             arguments.append(order.logical_id)

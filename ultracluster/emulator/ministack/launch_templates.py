@@ -22,7 +22,6 @@ def install() -> None:
 
 
 def require_sound(order: Order) -> None:
-    """Refuse a launch template whose instances could not start."""
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
 
 

@@ -71,7 +71,6 @@ class VpcWithDefaultGroup:
         self._inner = inner
 
     def create(self, order: Order) -> Resource:
-        """Make the VPC and the ingress rule of its default group."""
         resource = self._inner.create(order)
         group_id = resource.attributes["DefaultSecurityGroup"]
         permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
@@ -79,11 +78,9 @@ class VpcWithDefaultGroup:
         return resource
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Update the VPC."""
         return self._inner.update(physical_id, order, previous)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete the VPC."""
         self._inner.delete(physical_id, order)
 
 

@@ -64,7 +64,6 @@ def require_free_range(order: Order) -> None:
 
 
 def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
-    """Return the attributes of a subnet that MiniStack leaves out."""
     del order
     subnet = internals.ec2._subnets[subnet_id]
     return {
@@ -78,7 +77,6 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 
 
 def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
-    """Return the attributes of a VPC that MiniStack leaves out."""
     del order
     vpc = internals.ec2._vpcs[vpc_id]
     association = f"vpc-cidr-assoc-{vpc_id.removeprefix('vpc-')}"
@@ -120,7 +118,6 @@ class EndpointInterfaces:
         }
 
     def remove(self, endpoint_id: str) -> None:
-        """Take an endpoint's interfaces out of their subnets."""
         record = internals.ec2._vpc_endpoints.get(endpoint_id)
         if record is not None:
             self._network.remove_interfaces(record.get("NetworkInterfaceIds") or ())
