@@ -68,7 +68,6 @@ MAY_IMPORT = {
         "ultracluster.cost",
         "ultracluster.input_files",
         "ultracluster.model",
-        "ultracluster.preflight",
         "ultracluster.registry",
         "ultracluster.rules",
         "ultracluster.spec",

@@ -4,17 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.preflight.compute_quotas import ON_DEMAND, letters
-from ultracluster.preflight.network_quotas import (
+from ultracluster.catalogue.quotas import (
     ELASTIC_IPS,
     GATEWAY_ENDPOINTS,
+    LUSTRE,
+    LUSTRE_HDD,
     NATS_PER_ZONE,
     NETWORK_INTERFACES,
+    ON_DEMAND,
     VPCS_PER_REGION,
+    Quota,
+    family,
+    of_training,
 )
-from ultracluster.preflight.quotas import Quota
-from ultracluster.preflight.storage_quotas import HDD, KINDS
+from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.words import tebibytes
 from ultracluster.review.topology.model import Nodes, NotKnown, Reservation, Subnet, Topology
@@ -182,7 +185,7 @@ def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Ite
     if spec is not None and spec.sagemaker.instances:
         name = spec.nodes.instance.sagemaker_training_type
         many = f"{spec.sagemaker.instances:,}"
-        yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
+        yield _quota(of_training(str(name)), many)
 
 
 def _vcpus(found: Sequence[Nodes]) -> dict[Quota, tuple[int, list[str]]]:
@@ -194,7 +197,7 @@ def _vcpus(found: Sequence[Nodes]) -> dict[Quota, tuple[int, list[str]]]:
         if not _on_demand(nodes):
             continue
         for families, quota in ON_DEMAND:
-            if letters(nodes.type_name) in families:
+            if family(nodes.type_name) in families:
                 amount, others = vcpus.get(quota, (0, []))
                 if nodes.instance is None:
                     others = [*others, f"{nodes.count:,} {nodes.type_name}"]
@@ -221,7 +224,7 @@ def _on_demand(nodes: Nodes) -> bool:
 
 
 def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
-    for kind in KINDS:
+    for kind in LUSTRE:
         names = {f"Lustre {name}" for name in kind.deployment_types}
         mine = [f for t in topologies for f in t.file_systems if f.kind in names]
         if not mine:
@@ -231,7 +234,9 @@ def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
         hdd = any("HDD" in f.notes for f in mine)
         if sizes:
             unknown = "" if len(sizes) == len(mine) else "at least: not every capacity is known"
-            yield _quota(HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown)
+            yield _quota(
+                LUSTRE_HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown
+            )
 
 
 def _quota(quota: Quota, value: str, note: str = "") -> Row:
