@@ -1,21 +1,20 @@
 """The quotas that an environment counts against: for each, what it adds and what is in use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
 from ultracluster.preflight import usage
-from ultracluster.preflight.finding import Check, Finding, Situation, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.quotas import Need, quota_check
+from ultracluster.preflight.quotas import Need, Needs, quota_check
 from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 NO_TYPE: Final = "InvalidInstanceType"
-PERSISTENT_2: Final = "PERSISTENT_2"
 GIVEN_VPC: Final = "the environment uses a VPC that is there already"
 
 
@@ -140,7 +139,7 @@ def _why_no_slurm(situation: Situation) -> str:
 
 def _one(
     quota: Quota, what: str, in_use: usage.Usage, why_none: Callable[[Situation], str]
-) -> Callable[[Situation], Iterator[Need | Finding]]:
+) -> Needs:
     """Return the need of one more, or why there is none."""
 
     def need(situation: Situation) -> Iterator[Need | Finding]:
@@ -152,59 +151,23 @@ def _one(
 
 def _file_systems(situation: Situation) -> Iterator[Need | Finding]:
     kind = quotas.lustre(situation.spec.storage.deployment_type)
-    in_use: usage.Usage = lambda s: len(list(usage.file_systems(s, kind)))  # noqa: E731
-    yield Need(kind.count, 1, "the file system", in_use)
+    yield Need(kind.count, 1, "the file system", usage.file_systems(kind))
 
 
-def _file_system_capacity(situation: Situation) -> Iterator[Need | Finding]:
+def _capacity(situation: Situation) -> Iterator[Need | Finding]:
     storage = situation.spec.storage
     kind = quotas.lustre(storage.deployment_type)
-
-    def throughput(asked: Situation) -> int:
-        return sum(
-            int((row.get("LustreConfiguration") or {}).get("ThroughputCapacity") or 0)
-            for row in usage.file_systems(asked, kind)
-        )
-
-    def gibibytes(asked: Situation) -> int:
-        rows = usage.file_systems(asked, kind)
-        ssd = (row for row in rows if (row.get("StorageType") or "SSD") == "SSD")
-        return sum(int(row.get("StorageCapacity") or 0) for row in ssd)
-
+    amount = storage.capacity_gib or 0
     if storage.storage_type == "INTELLIGENT_TIERING":
         amount = storage.throughput_capacity_mbps or 0
-        words = f"{amount:,} MB/s of throughput"
-        yield Need(quotas.LUSTRE_TIERING, amount, words, throughput)
-        return
-    amount = storage.capacity_gib or 0
-    if storage.storage_type == "HDD":
+        in_use = usage.file_systems(kind, "ThroughputCapacity")
+        yield Need(quotas.LUSTRE_TIERING, amount, f"{amount:,} MB/s of throughput", in_use)
+    elif storage.storage_type == "HDD":
         # This quota is one file system's.
         yield Need(quotas.LUSTRE_HDD, amount, f"{amount:,} GiB", lambda _: 0)
     else:
-        yield Need(kind.capacity, amount, f"{amount:,} GiB", gibibytes)
-
-
-def _persistent_2(situation: Situation) -> Iterator[Finding]:
-    """No API says where PERSISTENT_2 is sold; a file system that is there does."""
-    subject = f"PERSISTENT_2 in {situation.spec.region}"
-    if situation.spec.storage.deployment_type != PERSISTENT_2:
-        yield skipped(subject, f"the file system is {situation.spec.storage.deployment_type}")
-        return
-    there = [
-        row["FileSystemId"]
-        for row in situation.ask(usage.FILE_SYSTEMS)["FileSystems"]
-        if usage.deployment_type(row) == PERSISTENT_2
-        and row.get("Lifecycle") not in usage.FILE_SYSTEM_IS_GONE
-    ]
-    if there:
-        yield passed(subject, f"{there[0]} is one", usage.FILE_SYSTEMS)
-        return
-    yield skipped(
-        subject,
-        "no API says where it is sold, and the account has none here to go by",
-        "look at the FSx console's list of deployment types in this Region",
-        usage.FILE_SYSTEMS,
-    )
+        in_use = usage.file_systems(kind, "StorageCapacity")
+        yield Need(kind.capacity, amount, f"{amount:,} GiB", in_use)
 
 
 def _of_sagemaker(
@@ -220,7 +183,7 @@ def _of_sagemaker(
 
 def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
     name = situation.spec.nodes.instance.sagemaker_training_type or ""
-    in_use: usage.Usage = lambda s: usage.training_instances(s, spot=False)[name]  # noqa: E731
+    in_use = usage.training_instances(name, spot=False)
     yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
 
 
@@ -229,41 +192,34 @@ def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
 
 
 def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
-    in_use: usage.Usage = lambda s: sum(usage.training_instances(s).values())  # noqa: E731
-    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, in_use)
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, usage.training_instances())
 
 
 def _spot_training(situation: Situation) -> Iterator[Need | Finding]:
     recipes = [each for each in situation.recipes if each.spot]
     if not recipes:
         yield _no_recipe(situation, "spot training", "spot=True")
-    for name, own in _by_type(recipes):
-        quota = quotas.of_training(name, "spot training job")
-        amount, words = _instances_of(own)
-        yield Need(
-            quota, amount, words, lambda s, name=name: usage.training_instances(s, spot=True)[name]
-        )
+    for name, amount, words in _by_type(recipes):
+        in_use = usage.training_instances(name, spot=True)
+        yield Need(quotas.of_training(name, "spot training job"), amount, words, in_use)
 
 
 def _warm_pools(situation: Situation) -> Iterator[Need | Finding]:
     recipes = [each for each in situation.recipes if each.warm_pool_seconds]
     if not recipes:
         yield _no_recipe(situation, "warm pools", "warm_pool_seconds")
-    for name, own in _by_type(recipes):
+    for name, amount, words in _by_type(recipes):
         quota = quotas.of_training(name, "training warm pool")
-        amount, words = _instances_of(own)
-        yield Need(quota, amount, words, lambda s, name=name: usage.warm_pools(s)[name])
+        yield Need(quota, amount, words, usage.warm_pools(name))
 
 
-def _by_type(recipes: list[RecipeSpec]) -> Iterator[tuple[str, list[RecipeSpec]]]:
+def _by_type(recipes: list[RecipeSpec]) -> Iterator[tuple[str, int, str]]:
+    """Yield each instance type of recipes with how many they take, and how that comes about."""
     names = {each.instance.sagemaker_training_type or "" for each in recipes}
     for name in sorted(names):
-        yield name, [r for r in recipes if r.instance.sagemaker_training_type == name]
-
-
-def _instances_of(recipes: list[RecipeSpec]) -> tuple[int, str]:
-    words = " + ".join(f"{each.nodes:,} of {each.name}" for each in recipes)
-    return sum(each.nodes for each in recipes), words
+        own = [r for r in recipes if r.instance.sagemaker_training_type == name]
+        words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
+        yield name, sum(each.nodes for each in own), words
 
 
 def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
@@ -273,71 +229,33 @@ def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
     return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
 
 
-CHECKS: Final = (
-    quota_check("quota-vcpus", "On-demand vCPUs of the nodes, running or reserved", _nodes),
-    quota_check("quota-spot-vcpus", "Spot vCPUs of the nodes' family; nothing is added", _spot),
-    quota_check("quota-login-vcpus", "On-demand vCPUs of Slurm's login nodes", _login_nodes),
-    quota_check(
-        "quota-network-interfaces", "Network interfaces, by the nodes' layout", _interfaces
-    ),
-    quota_check(
-        "quota-vpcs",
-        "VPCs of the Region",
-        _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), _why_no_vpc),
-    ),
-    quota_check(
-        "quota-elastic-ips",
-        "Elastic IPs of the Region",
-        _one(
-            quotas.ELASTIC_IPS,
-            "the NAT gateway's address",
-            usage.others(usage.ADDRESSES, "Addresses"),
-            _why_no_nat,
-        ),
-    ),
-    quota_check(
-        "quota-nat-gateways",
-        "NAT gateways of the zone",
-        _one(
-            quotas.NATS_PER_ZONE,
-            "the NAT gateway",
-            usage.nat_gateways_of_the_zone,
-            _why_no_nat,
-        ),
-    ),
-    quota_check(
-        "quota-gateway-endpoints",
-        "Gateway endpoints of the Region",
-        _one(
-            quotas.GATEWAY_ENDPOINTS,
-            "S3",
-            usage.gateway_endpoints,
-            _why_no_gateway_endpoint,
-        ),
-    ),
-    quota_check("quota-file-systems", "Lustre file systems of the deployment type", _file_systems),
-    quota_check(
-        "quota-file-system-capacity",
-        "Lustre capacity of the deployment type",
-        _file_system_capacity,
-    ),
-    Check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region", _persistent_2),
-    quota_check(
-        "quota-training-instances", "SageMaker training instances of the type", _training_instances
-    ),
-    quota_check(
-        "quota-training-spot-instances", "SageMaker spot instances of recipes", _spot_training
-    ),
-    quota_check("quota-training-warm-pools", "SageMaker warm pools of recipes", _warm_pools),
-    quota_check(
-        "quota-training-job-instances", "SageMaker instances of one job", _instances_of_a_job
-    ),
-    quota_check(
-        "quota-training-instances-in-all", "SageMaker instances of all jobs", _instances_of_all_jobs
-    ),
-    quota_check(
-        "quota-slurm-clusters",
-        "PCS clusters of the Region",
-        _one(quotas.PCS_CLUSTERS, "the cluster", clusters_of_others, _why_no_slurm),
-    ),
+_vpcs = _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), _why_no_vpc)
+_addresses = _one(
+    quotas.ELASTIC_IPS,
+    "the NAT gateway's address",
+    usage.others(usage.ADDRESSES, "Addresses"),
+    _why_no_nat,
 )
+_nats = _one(quotas.NATS_PER_ZONE, "the NAT gateway", usage.nat_gateways_of_the_zone, _why_no_nat)
+_gateways = _one(quotas.GATEWAY_ENDPOINTS, "S3", usage.gateway_endpoints, _why_no_gateway_endpoint)
+_clusters = _one(quotas.PCS_CLUSTERS, "the cluster", clusters_of_others, _why_no_slurm)
+
+NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
+    "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
+    "quota-spot-vcpus": ("Spot vCPUs of the nodes' family; nothing is added", _spot),
+    "quota-login-vcpus": ("On-demand vCPUs of Slurm's login nodes", _login_nodes),
+    "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
+    "quota-vpcs": ("VPCs of the Region", _vpcs),
+    "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),
+    "quota-nat-gateways": ("NAT gateways of the zone", _nats),
+    "quota-gateway-endpoints": ("Gateway endpoints of the Region", _gateways),
+    "quota-file-systems": ("Lustre file systems of the deployment type", _file_systems),
+    "quota-file-system-capacity": ("Lustre capacity of the deployment type", _capacity),
+    "quota-training-instances": ("SageMaker training instances of the type", _training_instances),
+    "quota-training-spot-instances": ("SageMaker spot instances of recipes", _spot_training),
+    "quota-training-warm-pools": ("SageMaker warm pools of recipes", _warm_pools),
+    "quota-training-job-instances": ("SageMaker instances of one job", _instances_of_a_job),
+    "quota-training-instances-in-all": ("SageMaker instances of all jobs", _instances_of_all_jobs),
+    "quota-slurm-clusters": ("PCS clusters of the Region", _clusters),
+}
+CHECKS: Final = tuple(quota_check(name, what, needs) for name, (what, needs) in NEEDS.items())

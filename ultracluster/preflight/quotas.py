@@ -36,9 +36,10 @@ class Need:
     """What the account uses beside the environment."""
 
 
-def quota_check(
-    name: str, what: str, needs: Callable[[Situation], Iterator[Need | Finding]]
-) -> Check:
+Needs = Callable[[Situation], Iterator[Need | Finding]]
+
+
+def quota_check(name: str, what: str, needs: Needs) -> Check:
     """Return the check that needs fit into their quotas; what is no need is said as it is."""
 
     def examine(situation: Situation) -> Iterator[Finding]:

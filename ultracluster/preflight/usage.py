@@ -1,7 +1,7 @@
 """What an account has in use of each quota, beside what the environment has of it already."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
@@ -148,41 +148,62 @@ def gateway_endpoints(situation: Situation) -> int:
     )
 
 
-def file_systems(situation: Situation, kind: LustreQuotas) -> Iterator[dict[str, Any]]:
-    """Yield the file systems of a kind beside the environment's own."""
-    for row in situation.ask(FILE_SYSTEMS)["FileSystems"]:
-        if (
-            deployment_type(row) in kind.deployment_types
-            and row.get("Lifecycle") not in FILE_SYSTEM_IS_GONE
-            and not situation.of_environment(row)
-        ):
-            yield row
+def file_systems(kind: LustreQuotas, member: str = "") -> Usage:
+    """Count file systems, or add up a member of them: `StorageCapacity`, `ThroughputCapacity`."""
+
+    def count(situation: Situation) -> int:
+        rows = [
+            row
+            for row in existing_file_systems(situation, *kind.deployment_types)
+            if not situation.of_environment(row)
+        ]
+        if not member:
+            return len(rows)
+        if member == "StorageCapacity":
+            rows = [row for row in rows if (row.get("StorageType") or "SSD") == "SSD"]
+        both = [{**row, **(row.get("LustreConfiguration") or {})} for row in rows]
+        return sum(int(row.get(member) or 0) for row in both)
+
+    return count
 
 
-def deployment_type(row: dict[str, Any]) -> str | None:
-    configuration: dict[str, Any] = row.get("LustreConfiguration") or {}
-    return configuration.get("DeploymentType")
+def existing_file_systems(situation: Situation, *deployment_types: str) -> list[dict[str, Any]]:
+    """Return the file systems of some deployment types."""
+    return [
+        row
+        for row in situation.ask(FILE_SYSTEMS)["FileSystems"]
+        if (row.get("LustreConfiguration") or {}).get("DeploymentType") in deployment_types
+        and row.get("Lifecycle") not in FILE_SYSTEM_IS_GONE
+    ]
 
 
-def training_instances(situation: Situation, *, spot: bool | None = None) -> Counter[str]:
-    """Return how many instances of each type the jobs in progress have.
+def training_instances(name: str | None = None, *, spot: bool | None = None) -> Usage:
+    """Count instances of the jobs in progress.
 
     Args:
-        situation: the account.
+        name: of this type alone; None takes all.
         spot: jobs on spot capacity alone, or all others; None takes both.
     """
-    return _of_jobs(situation, situation.ask(JOBS)["TrainingJobSummaries"], spot=spot)
+
+    def count(situation: Situation) -> int:
+        counts = _of_jobs(situation, situation.ask(JOBS)["TrainingJobSummaries"], spot=spot)
+        return counts.total() if name is None else counts[name]
+
+    return count
 
 
-def warm_pools(situation: Situation) -> Counter[str]:
-    rows: dict[str, Answer] = {}
-    for status in POOL_IN_USE:
-        asked = question(
-            "sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, MaxResults=100
-        )
-        for row in situation.ask(asked)["TrainingJobSummaries"]:
-            rows[row["TrainingJobName"]] = row
-    return _of_jobs(situation, list(rows.values()))
+def warm_pools(name: str) -> Usage:
+    def count(situation: Situation) -> int:
+        rows: dict[str, Answer] = {}
+        for status in POOL_IN_USE:
+            asked = question(
+                "sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, MaxResults=100
+            )
+            for row in situation.ask(asked)["TrainingJobSummaries"]:
+                rows[row["TrainingJobName"]] = row
+        return _of_jobs(situation, list(rows.values()))[name]
+
+    return count
 
 
 def _of_jobs(
