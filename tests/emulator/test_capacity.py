@@ -205,6 +205,32 @@ def test_an_auto_scaling_group_follows_its_template_and_subnets(cloud, vpc):
     assert nodes["AvailabilityZones"] == ["us-east-1f"]
 
 
+def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vpc):
+    """`cdk deploy --tags` gives them without PropagateAtLaunch, which a template has to write."""
+    group = {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "MinSize": "0",
+            "MaxSize": "1",
+            "VPCZoneIdentifier": [{"Ref": "Subnet"}],
+            "LaunchTemplate": {"LaunchTemplateId": {"Ref": "Template"}, "Version": "1"},
+        },
+    }
+    resources = {**vpc, "Template": template(), "Nodes": group}
+
+    stack = cloud.deploy(resources, Tags=[{"Key": "team", "Value": "research"}])
+
+    assert stack.status == "CREATE_COMPLETE", stack.reasons()
+    found = cloud.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[stack.physical_id("Nodes")]
+    )
+    tags = {tag["Key"]: tag for tag in found["AutoScalingGroups"][0]["Tags"]}
+    assert (tags["team"]["Value"], tags["team"]["PropagateAtLaunch"]) == ("research", True)
+
+    group["Properties"]["Tags"] = [{"Key": "of", "Value": "template"}]
+    assert "PropagateAtLaunch" in cloud.deploy(resources).reasons()
+
+
 def test_an_auto_scaling_group_needs_a_template_that_exists(cloud, vpc):
     """An id that is silently dropped costs an evening (eksctl#8320)."""
     group = {
