@@ -94,7 +94,9 @@ class Deployer:
     def _assets(self, cloud: Account, account: str, spec: EnvironmentSpec) -> None:
         cloud.ask("ssm", "put_parameter", Name=BOOTSTRAP_VERSION, Value="30", Type="String")
         bucket = f"cdk-hnb659fds-assets-{account}-{spec.region}"
-        cloud.ask("s3", "create_bucket", Bucket=bucket)
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": spec.region}}
+        home = spec.region == "us-east-1"
+        cloud.ask("s3", "create_bucket", Bucket=bucket, **({} if home else elsewhere))
         nested = self._assembly / f"assembly-{spec.name}"
         for manifest in nested.glob("*.assets.json"):
             for asset in json.loads(manifest.read_text())["files"].values():
@@ -119,7 +121,8 @@ class Deployer:
             EnableTerminationProtection=stack.termination_protection,
         )
         status = settled(cloud, stack.name)
-        assert status == "CREATE_COMPLETE", f"{stack.name} is {status}"
+        why = reasons(cloud, stack.name)
+        assert status == "CREATE_COMPLETE", f"{stack.name} is {status}: {why}"
 
 
 def settled(cloud: Account, name: str) -> str:

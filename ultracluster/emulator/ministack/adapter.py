@@ -9,13 +9,12 @@ from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
     auto_scaling,
     buckets,
-    cleanup,
     describes,
-    exports,
     internals,
     launch_templates,
     roles,
     security_groups,
+    stacks,
     state_machines,
     templates,
     vpc,
@@ -77,8 +76,7 @@ class Adapter:
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
         }
-        exports.install()
-        cleanup.install()
+        stacks.install()
         templates.install()
         Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
 
