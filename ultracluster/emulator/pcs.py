@@ -22,7 +22,7 @@ QUEUE: Final = "AWS::PCS::Queue"
 MOST_CHILDREN: Final = 10
 """Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
 ROLE_NAME: Final = "AWSPCS"
-MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
 
@@ -248,14 +248,14 @@ def description(record: Record) -> dict[str, Any]:
         slurm = shown.get("slurmConfiguration") or {}
         shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
         shown["endpoints"] = []
-    moment = record.created.strftime(MOMENT)
+    timestamp = record.created.strftime(TIMESTAMP)
     return {
         **shown,
         "id": record.state["id"],
         "arn": record.physical_id,
         "status": "ACTIVE",
-        "createdAt": moment,
-        "modifiedAt": moment,
+        "createdAt": timestamp,
+        "modifiedAt": timestamp,
         "errorInfo": [],
         "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
     }

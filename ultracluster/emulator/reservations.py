@@ -150,7 +150,7 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def _attributes(record: Record) -> dict[str, Any]:
-    moment = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    timestamp = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "Id": record.physical_id,
         "CapacityReservationArn": _arn(record),
@@ -158,8 +158,8 @@ def _attributes(record: Record) -> dict[str, Any]:
         "TotalInstanceCount": record.properties["InstanceCount"],
         "State": record.state["state"],
         "OwnerId": record.scope.account,
-        "StartDate": moment,
-        "CreateDate": moment,
+        "StartDate": timestamp,
+        "CreateDate": timestamp,
         "ReservationType": "default",
         "CapacityAllocationSet": [],
         "CapacityReservationFleetId": "",

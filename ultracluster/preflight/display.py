@@ -20,9 +20,9 @@ COLOURS: Final[Mapping[Verdict, str]] = {
 
 
 def show(preflight: Preflight, console: Console) -> None:
-    """Print where was looked, all findings, what to do, and how to see the same."""
+    """Print where it looked, all findings, what to do, and the calls that confirm them."""
     where = f"account {preflight.caller.account}, {preflight.region}"
-    _line(console, f"{preflight.environment} in {where}, asked by {preflight.caller.arn}")
+    _line(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)
     for verdict in (Verdict.FAIL, Verdict.SKIP):
         for check, finding in preflight.having(verdict):
@@ -35,7 +35,7 @@ def show(preflight: Preflight, console: Console) -> None:
         names = seen.setdefault(_command(preflight, finding), [])
         names.extend({check.name} - set(names))
     if seen:
-        _line(console, "\nTo see for yourself what passed:")
+        _line(console, "\nAWS CLI calls that confirm what passed:")
     for command, names in seen.items():
         _line(console, f"  {', '.join(names)}: {command}")
     _line(console, f"\n{summary(preflight)}")
@@ -47,7 +47,7 @@ def _table(preflight: Preflight, console: Console) -> None:
     # A name is what is written after --only: it stays in one piece.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    # What does not apply is told by its reason: one line for all that a VPC of its own spares.
+    # What does not apply is grouped by its reason.
     beside: dict[str, list[str]] = {}
     for result in preflight.results:
         for finding in result.findings:
@@ -114,7 +114,7 @@ def _explain(console: Console, preflight: Preflight, check: Check, finding: Find
     for label, words in (
         ("fix", finding.fix),
         ("fix by", finding.fix_command),
-        ("see by", _command(preflight, finding)),
+        ("confirm by", _command(preflight, finding)),
     ):
         if words:
             _line(console, f"  {label}: {words}")

@@ -39,10 +39,10 @@ class Finding:
     """The AWS CLI call that does it, where one call does."""
 
     question: Question | None = None
-    """The call that shows the same."""
+    """The call that confirms it."""
 
     by_hand: str = ""
-    """How to see the same where no single call shows it, as a rule says it."""
+    """How to confirm it where no single call does, as a rule says it."""
 
     missing_action: str = ""
     """The IAM action that the caller would need, where that is why the check was skipped."""
@@ -162,8 +162,8 @@ def unanswered(error: UnansweredError) -> Finding:
         return Finding(
             Verdict.SKIP,
             action,
-            "the caller may not ask",
-            fix=f"allow {action} to the caller, or look by somebody who may",
+            "no permission to read it",
+            fix=f"allow {action} to the caller, or run this as somebody who has it",
             question=error.question,
             missing_action=action,
         )

@@ -1,4 +1,4 @@
-"""One API call, as AWS is asked and as a person would ask by the AWS CLI."""
+"""One API call that reads, for boto3 and as the same call of the AWS CLI."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Proof of the budget: its limit, what it watches, and who is told when."""
+"""Proof of the budget: its limit, what it watches, and who is notified when."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from ultracluster.rehearse.proof import Check, Evidence, equal
 
 
 def budget(evidence: Evidence) -> Iterator[Check]:
-    """The budget holds the month's ceiling, watches the environment's tag, and tells somebody."""
+    """The budget has the month's ceiling and the environment's tag, and notifies somebody."""
     deployment, spec = evidence.deployment, evidence.spec
     wanted = 1 if offered(spec.region) else 0
     yield equal("budgets", wanted, len(deployment.of_type("AWS::Budgets::Budget", "Network")))
@@ -33,13 +33,15 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
     asked.add(("FORECASTED", float(spec.forecast_percent)))
     have = {(alert["NotificationType"], float(alert["Threshold"])) for alert in alerts}
     yield equal("alerts of the budget", sorted(asked), sorted(have))
-    told = sorted(spec.notify) or [evidence.deployment.id_at("Network", "Budget/Topic/Resource")]
+    notified = sorted(spec.notify) or [
+        evidence.deployment.id_at("Network", "Budget/Topic/Resource")
+    ]
     for alert in alerts:
         answer = cloud.ask(
             "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
         )
         addresses = sorted(subscriber["Address"] for subscriber in answer["Subscribers"])
-        yield equal(f"who is told at {alert['Threshold']:.0f} %", told, addresses)
+        yield equal(f"who is notified at {alert['Threshold']:.0f} %", notified, addresses)
 
 
 def _key(alert: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def equal(subject: str, wanted: object, found: object) -> Check:
 
 @dataclass
 class Evidence:
-    """All that a proof reads: the wish, the templates, and the account."""
+    """All that a proof reads: the spec, the templates, and the account."""
 
     spec: EnvironmentSpec
     deployment: Deployment
