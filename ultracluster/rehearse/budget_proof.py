@@ -15,7 +15,7 @@ def budget(evidence: Evidence) -> Iterator[Check]:
     if not wanted:
         return
     account = evidence.cloud.ask("sts", "get_caller_identity")["Account"]
-    name = deployment.id_at("Network", "Budget/Resource")
+    name = evidence.id_at("Network", "Budget/Resource")
     which = {"AccountId": account, "BudgetName": name}
     found = evidence.cloud.ask("budgets", "describe_budget", **which)["Budget"]
     limit = found["BudgetLimit"]
@@ -33,9 +33,7 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
     asked.add(("FORECASTED", float(spec.forecast_percent)))
     have = {(alert["NotificationType"], float(alert["Threshold"])) for alert in alerts}
     yield equal("alerts of the budget", sorted(asked), sorted(have))
-    notified = sorted(spec.notify) or [
-        evidence.deployment.id_at("Network", "Budget/Topic/Resource")
-    ]
+    notified = sorted(spec.notify) or [evidence.id_at("Network", "Budget/Topic/Resource")]
     for alert in alerts:
         answer = cloud.ask(
             "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
