@@ -103,13 +103,6 @@ class Reservations:
     def create_by_call(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"CapacityReservation": row(self.reserve(scope, arguments))}
 
-    def modify(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        record = self.required(scope, str(arguments["CapacityReservationId"]))
-        for name in ("InstanceCount", "EndDate", "EndDateType", "InstanceMatchCriteria"):
-            if arguments.get(name) is not None:
-                record.properties[name] = arguments[name]
-        return {"Return": True}
-
     def cancel(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
         record = self.required(scope, str(arguments["CapacityReservationId"]))
         record.state["state"] = "cancelled"
@@ -152,22 +145,13 @@ def row(record: Record) -> dict[str, Any]:
 def _attributes(record: Record) -> dict[str, Any]:
     timestamp = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
+        **row(record),
         "Id": record.physical_id,
-        "CapacityReservationArn": _arn(record),
-        "AvailableInstanceCount": _available(record),
-        "TotalInstanceCount": record.properties["InstanceCount"],
-        "State": record.state["state"],
-        "OwnerId": record.scope.account,
         "StartDate": timestamp,
         "CreateDate": timestamp,
-        "ReservationType": "default",
         "CapacityAllocationSet": [],
         "CapacityReservationFleetId": "",
         "DeliveryPreference": "",
-        "AvailabilityZone": record.properties["AvailabilityZone"],
-        "AvailabilityZoneId": record.properties["AvailabilityZoneId"],
-        "InstanceType": record.properties["InstanceType"],
-        "Tenancy": record.properties.get("Tenancy", "default"),
     }
 
 

@@ -120,7 +120,7 @@ class Adapter:
             "AWS::S3::Bucket": Wrapped(
                 existing("AWS::S3::Bucket"),
                 guard=buckets.require_empty,
-                addition=buckets.apply_settings,
+                addition=buckets.encrypt,
             ),
             "AWS::StepFunctions::StateMachine": Wrapped(
                 existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
@@ -148,7 +148,6 @@ class Adapter:
         answers = {
             "DescribeCapacityReservations": self._reservations.describe,
             "CreateCapacityReservation": self._reservations.create_by_call,
-            "ModifyCapacityReservation": self._reservations.modify,
             "CancelCapacityReservation": self._reservations.cancel,
         }
         for name, answer in answers.items():
@@ -158,13 +157,7 @@ class Adapter:
         group = self._network.placement_group(name)
         if group is None:
             return
-        running = [
-            instance["InstanceId"]
-            for instance in internals.ec2._instances.values()
-            if (instance.get("Placement") or {}).get("GroupName") == group["GroupName"]
-            and instance["State"]["Name"] != "terminated"
-        ]
-        if running or self._reservations.active_in(internals.current_scope(), group):
+        if self._reservations.active_in(internals.current_scope(), group):
             raise ServiceError(
                 "Ec2",
                 "InvalidPlacementGroup.InUse",

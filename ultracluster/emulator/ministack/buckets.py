@@ -1,6 +1,6 @@
-"""Bucket settings that MiniStack's CloudFormation drops although its S3 keeps them."""
+"""Encryption of buckets, which MiniStack's CloudFormation drops although its S3 keeps it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ultracluster.emulator import wire
@@ -43,15 +43,15 @@ def require_empty(bucket: str) -> None:
         raise ServiceError("S3", "BucketNotEmpty", "The bucket you tried to delete is not empty")
 
 
-def apply_settings(bucket: str, order: Order) -> dict[str, Any]:
-    """Hand encryption, lifecycle, ownership, logging and tags of a template to S3."""
-    for name, (operation, handler, translated) in SETTINGS.items():
-        if order.properties.get(name):
-            arguments = {"Bucket": bucket, **translated(order.properties[name])}
-            body = wire.xml_request("s3", operation, arguments)
-            status, _, answer = getattr(internals.s3, handler)(bucket, body)
-            if status >= 400:  # noqa: PLR2004 - an HTTP error
-                raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
+def encrypt(bucket: str, order: Order) -> dict[str, Any]:
+    """Hand a template's encryption to S3."""
+    given = order.properties.get("BucketEncryption")
+    if given:
+        arguments = {"Bucket": bucket, **_encryption(given)}
+        body = wire.xml_request("s3", "PutBucketEncryption", arguments)
+        status, _, answer = internals.s3._put_bucket_encryption(bucket, body)
+        if status >= 400:  # noqa: PLR2004 - an HTTP error
+            raise ServiceError("S3", "PutBucketEncryptionFailed", bytes(answer).decode())
     return {}
 
 
@@ -64,60 +64,3 @@ def _encryption(given: Given) -> Given:
         for rule in given["ServerSideEncryptionConfiguration"]
     ]
     return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
-
-
-def _lifecycle(given: Given) -> Given:
-    return {"LifecycleConfiguration": {"Rules": [_lifecycle_rule(each) for each in given["Rules"]]}}
-
-
-def _lifecycle_rule(given: Given) -> Given:
-    rule: dict[str, Any] = {
-        "Status": given["Status"],
-        "Filter": {"Prefix": given.get("Prefix", "")},
-        "AbortIncompleteMultipartUpload": given.get("AbortIncompleteMultipartUpload"),
-        "NoncurrentVersionExpiration": given.get("NoncurrentVersionExpiration"),
-    }
-    if given.get("Id"):
-        rule["ID"] = given["Id"]
-    if given.get("ExpirationInDays"):
-        rule["Expiration"] = {"Days": given["ExpirationInDays"]}
-    if given.get("Transitions"):
-        rule["Transitions"] = [
-            {"Days": each.get("TransitionInDays"), "StorageClass": each["StorageClass"]}
-            for each in given["Transitions"]
-        ]
-    return {name: value for name, value in rule.items() if value is not None}
-
-
-def _ownership(given: Given) -> Given:
-    return {"OwnershipControls": {"Rules": given["Rules"]}}
-
-
-def _logging(given: Given) -> Given:
-    target = {
-        "TargetBucket": given.get("DestinationBucketName"),
-        "TargetPrefix": given.get("LogFilePrefix", ""),
-    }
-    return {"BucketLoggingStatus": {"LoggingEnabled": target}}
-
-
-def _tagging(given: Any) -> Given:
-    tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given]
-    return {"Tagging": {"TagSet": tags}}
-
-
-SETTINGS: Final[Mapping[str, tuple[str, str, Callable[[Any], Given]]]] = {
-    "BucketEncryption": ("PutBucketEncryption", "_put_bucket_encryption", _encryption),
-    "LifecycleConfiguration": (
-        "PutBucketLifecycleConfiguration",
-        "_put_bucket_lifecycle",
-        _lifecycle,
-    ),
-    "OwnershipControls": (
-        "PutBucketOwnershipControls",
-        "_put_bucket_ownership_controls",
-        _ownership,
-    ),
-    "LoggingConfiguration": ("PutBucketLogging", "_put_bucket_logging", _logging),
-    "Tags": ("PutBucketTagging", "_put_bucket_tagging", _tagging),
-}

@@ -52,20 +52,6 @@ def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
     internals.ec2._ACTION_MAP[operation] = action
 
 
-def follow(operation: str, effect: Callable[[Mapping[str, Any], dict[str, Any]], None]) -> None:
-    """Let something happen after one of MiniStack's EC2 operations has succeeded."""
-    inner: Action = internals.ec2._ACTION_MAP[operation]
-
-    def action(flat: wire.Flat) -> Response:
-        status, headers, body = inner(flat)
-        if status < FIRST_ERROR:
-            result = wire.ec2_result(operation, status, body)
-            effect(wire.ec2_arguments(operation, flat), result)
-        return status, headers, body
-
-    internals.ec2._ACTION_MAP[operation] = action
-
-
 def tags(resource_id: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
     return [dict(tag) for tag in found]
