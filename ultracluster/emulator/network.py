@@ -37,11 +37,7 @@ def addresses(cidr: str) -> int:
 
 
 def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[str, Any]:
-    """Return a subnet that a service is told to use.
-
-    Raises:
-        ServiceError: where it does not exist.
-    """
+    """Return a subnet that a service is told to use."""
     subnet = network.subnet(subnet_id)
     if subnet is None:
         raise ServiceError(

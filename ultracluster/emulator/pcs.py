@@ -262,11 +262,7 @@ def description(record: Record) -> dict[str, Any]:
 
 
 def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
-    """Return a record by its id, name or ARN.
-
-    Raises:
-        ServiceError: where there is none.
-    """
+    """Return a record by its id, name or ARN."""
     for record in ledger.of_type(scope, kind):
         known = (record.state["id"], record.properties["Name"], record.physical_id)
         if identifier in known:

@@ -67,11 +67,7 @@ class Reservations:
         return self.ledger.keep(record)
 
     def required(self, scope: Scope, reservation_id: str) -> Record:
-        """Return a reservation.
-
-        Raises:
-            ServiceError: where it does not exist.
-        """
+        """Return a reservation."""
         record = self.ledger.find(scope, RESERVATION, reservation_id)
         if record is None:
             raise ServiceError(

@@ -26,11 +26,7 @@ EVERY_PROTOCOL: Final = "-1"
 
 
 def require_file_system(properties: Mapping[str, Any]) -> None:
-    """Refuse a Lustre file system that FSx does not sell.
-
-    Raises:
-        ServiceError: with every problem.
-    """
+    """Refuse a Lustre file system that FSx does not sell."""
     if properties.get("FileSystemType") == LUSTRE:
         _refuse("Fsx", "BadRequest", lustre.problems(properties))
 
@@ -38,11 +34,7 @@ def require_file_system(properties: Mapping[str, Any]) -> None:
 def require_associations(
     file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Refuse data repository associations that cannot be together on a file system.
-
-    Raises:
-        ServiceError: with every problem.
-    """
+    """Refuse data repository associations that cannot be together on a file system."""
     _refuse("Fsx", "BadRequest", lustre.association_problems(file_system, associations))
 
 
@@ -90,11 +82,7 @@ def require_launch_template(data: Mapping[str, Any]) -> None:
 
 
 def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None) -> None:
-    """Refuse an instance type that does not exist, or is not sold in a zone.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse an instance type that does not exist, or is not sold in a zone."""
     try:
         offered = instances.find(instance_type).availability_zone_ids
     except instances.UnknownInstanceTypeError:

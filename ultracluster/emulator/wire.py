@@ -132,11 +132,7 @@ def xml_request(service: str, operation: str, arguments: Arguments) -> bytes:
 
 
 def require_sound(service: str, operation: str, arguments: Arguments) -> None:
-    """Refuse arguments that the service's own model does not allow.
-
-    Raises:
-        ServiceError: with every problem.
-    """
+    """Refuse arguments that the service's own model does not allow."""
     found = [str(problem) for problem in problems(service, operation, arguments)]
     if found:
         raise ServiceError(service, "ValidationException", "; ".join(found))

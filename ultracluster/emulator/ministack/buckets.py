@@ -33,11 +33,7 @@ def install() -> None:
 
 
 def require_empty(bucket: str) -> None:
-    """Refuse to delete a bucket with objects or versions, as S3 does.
-
-    Raises:
-        ServiceError: with S3's wording.
-    """
+    """Refuse to delete a bucket with objects or versions, as S3 does."""
     record = internals.s3._buckets.get(bucket)
     if record and (record["objects"] or internals.s3._bucket_has_versions(bucket)):
         raise ServiceError("S3", "BucketNotEmpty", "The bucket you tried to delete is not empty")

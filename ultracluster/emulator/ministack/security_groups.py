@@ -85,11 +85,7 @@ class VpcWithDefaultGroup:
 
 
 def require_new_group(order: Order) -> None:
-    """Refuse a group in a VPC that does not exist.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a group in a VPC that does not exist."""
     vpc_id = order.properties.get("VpcId")
     if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
         raise ServiceError("Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")

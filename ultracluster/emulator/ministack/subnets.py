@@ -10,11 +10,7 @@ from ultracluster.emulator.provisioning import Order, ServiceError, hexadecimal
 
 
 def require_subnet(order: Order) -> None:
-    """Refuse a subnet in a zone or a range that cannot be.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a subnet in a zone or a range that cannot be."""
     given, region = order.properties, order.scope.region
     vpc = internals.ec2._vpcs.get(given.get("VpcId"))
     if vpc is None:
@@ -44,11 +40,7 @@ def _require_range(cidr: str, vpc_cidr: str) -> None:
 
 
 def require_free_range(order: Order) -> None:
-    """Refuse a new subnet that overlaps another one of its VPC.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a new subnet that overlaps another one of its VPC."""
     require_subnet(order)
     if not order.properties.get("CidrBlock"):
         return

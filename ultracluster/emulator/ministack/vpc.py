@@ -97,11 +97,7 @@ def free_addresses(subnet: Mapping[str, Any]) -> int:
 
 
 def free_address(subnet: Mapping[str, Any]) -> str:
-    """Return the first address of a subnet that no interface has.
-
-    Raises:
-        ServiceError: where the subnet is full.
-    """
+    """Return the first address of a subnet that no interface has."""
     taken = {interface["PrivateIpAddress"] for interface in interfaces_in(subnet["SubnetId"])}
     network = ipaddress.ip_network(subnet["CidrBlock"], strict=False)
     for address in islice(network, RESERVED_AT_START, network.num_addresses - 1):
@@ -115,11 +111,7 @@ def free_address(subnet: Mapping[str, Any]) -> str:
 
 
 def require_group_free(group_id: str) -> None:
-    """Refuse to delete a security group that an interface has or another group names.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a security group that an interface has or another group names."""
     every = internals.ec2._network_interfaces.values()
     worn = any(group["GroupId"] == group_id for interface in every for group in interface["Groups"])
     if worn or group_id in _groups_named_by_others(group_id):
@@ -129,11 +121,7 @@ def require_group_free(group_id: str) -> None:
 
 
 def require_subnet_free(subnet_id: str) -> None:
-    """Refuse to delete a subnet with interfaces.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a subnet with interfaces."""
     if interfaces_in(subnet_id):
         raise ServiceError(
             "Ec2",
@@ -143,11 +131,7 @@ def require_subnet_free(subnet_id: str) -> None:
 
 
 def require_vpc_free(vpc_id: str) -> None:
-    """Refuse to delete a VPC with anything in it but its defaults.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a VPC with anything in it but its defaults."""
     if any(True for _ in _contents(vpc_id)):
         raise ServiceError(
             "Ec2",
