@@ -120,7 +120,7 @@ class Adapter:
             "AWS::S3::Bucket": Wrapped(
                 existing("AWS::S3::Bucket"),
                 guard=buckets.require_empty,
-                addition=buckets.encrypt,
+                addition=buckets.apply_settings,
             ),
             "AWS::StepFunctions::StateMachine": Wrapped(
                 existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete

@@ -1,6 +1,6 @@
-"""Encryption of buckets, which MiniStack's CloudFormation drops although its S3 keeps it."""
+"""Bucket settings that MiniStack's CloudFormation drops although its S3 keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ultracluster.emulator import wire
@@ -39,16 +39,23 @@ def require_empty(bucket: str) -> None:
         raise ServiceError("S3", "BucketNotEmpty", "The bucket you tried to delete is not empty")
 
 
-def encrypt(bucket: str, order: Order) -> dict[str, Any]:
-    """Hand a template's encryption to S3."""
-    given = order.properties.get("BucketEncryption")
-    if given:
-        arguments = {"Bucket": bucket, **_encryption(given)}
-        body = wire.xml_request("s3", "PutBucketEncryption", arguments)
-        status, _, answer = internals.s3._put_bucket_encryption(bucket, body)
-        if status >= 400:  # noqa: PLR2004 - an HTTP error
-            raise ServiceError("S3", "PutBucketEncryptionFailed", bytes(answer).decode())
+def apply_settings(bucket: str, order: Order) -> dict[str, Any]:
+    """Hand encryption and tags to S3; CDK's function that empties a bucket reads its tags."""
+    s3, given = internals.s3, order.properties
+    if given.get("BucketEncryption"):
+        rules = _encryption(given["BucketEncryption"])
+        _put("PutBucketEncryption", s3._put_bucket_encryption, bucket, rules)
+    if given.get("Tags"):
+        tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given["Tags"]]
+        _put("PutBucketTagging", s3._put_bucket_tagging, bucket, {"Tagging": {"TagSet": tags}})
     return {}
+
+
+def _put(operation: str, put: Callable[..., Any], bucket: str, arguments: Given) -> None:
+    body = wire.xml_request("s3", operation, {"Bucket": bucket, **arguments})
+    status, _, answer = put(bucket, body)
+    if status >= 400:  # noqa: PLR2004 - an HTTP error
+        raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
 
 
 def _encryption(given: Given) -> Given:

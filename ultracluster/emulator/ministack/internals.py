@@ -86,6 +86,7 @@ RELIED_ON: Final = (
     Name("ministack.services.s3", "_bucket_default_sse_headers", "uploads under a KMS key"),
     Name("ministack.services.s3", "_resolve_sse_write_headers", "uploads under a KMS key"),
     Name("ministack.services.s3", "_put_bucket_encryption", "bucket encryption"),
+    Name("ministack.services.s3", "_put_bucket_tagging", "emptying of buckets"),
     Name("ministack.services.iam", "_instance_profiles", "instance profiles by name"),
     Name("ministack.services.iam", "_roles", "roles of instance profiles"),
     Name("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS", "AWS's public AMI parameters"),
