@@ -9,6 +9,7 @@ from constructs import Construct
 from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
+from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
 
@@ -52,7 +53,7 @@ class SlurmCluster(Construct):
         self.resource = pcs.CfnCluster(
             self,
             "Resource",
-            name=f"{name}-{size.lower()}",
+            name=cluster_name(name, size),
             size=size,
             networking=pcs.CfnCluster.NetworkingProperty(
                 subnet_ids=[subnet.subnet_id],

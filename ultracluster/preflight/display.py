@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.console import Console
@@ -89,19 +90,10 @@ def as_json(preflight: Preflight) -> str:
 
 
 def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]:
-    return {
-        "check": check.name,
-        "what": check.what,
-        "verdict": finding.verdict.value,
-        "subject": finding.subject,
-        "found": finding.found,
-        "wanted": finding.wanted,
-        "fix": finding.fix,
-        "fix_command": finding.fix_command,
-        "command": _command(preflight, finding),
-        "missing_action": finding.missing_action,
-        "unanswered": finding.unanswered,
-    }
+    row = {"check": check.name, "what": check.what, **asdict(finding)}
+    for name in ("question", "by_hand"):
+        del row[name]
+    return row | {"command": _command(preflight, finding)}
 
 
 def _words(finding: Finding) -> str:

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.audit.report import Report
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.preflight.inquiry import Answer, Inquiry, UnansweredError
 from ultracluster.preflight.question import Question
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
-
-ENVIRONMENT_TAG: Final = "ultracluster:environment"
-"""Tag that every resource of a deployed environment carries (`stacks/environment.py`)."""
 
 
 class Verdict(StrEnum):

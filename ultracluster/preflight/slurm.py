@@ -7,9 +7,9 @@ rules and the fabric rules hold them (`ultracluster/spec/slurm_rules.py`, SLURM-
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue.slurm import SIZES
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import SIZES, cluster_name
 from ultracluster.preflight.finding import (
-    ENVIRONMENT_TAG,
     Check,
     Finding,
     Situation,
@@ -75,11 +75,6 @@ def _name(situation: Situation) -> Iterator[Finding]:
         yield failed("clusters being created", other, "none", fix, question=CLUSTERS)
     if not taken and not busy:
         yield passed(name, "the name is free or the environment's, and none is created", CLUSTERS)
-
-
-def cluster_name(environment: str, size: str) -> str:
-    """Return what an environment's cluster is called (`constructs_lib/slurm_cluster.py`)."""
-    return f"{environment}-{size.lower()}"
 
 
 def _planned_name(situation: Situation) -> str:
