@@ -5,7 +5,7 @@ interface in the cluster's subnet, the order of deletion, get and list calls. No
 scheduler and its nodes; an `ACTIVE` group has no instances.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,8 +93,8 @@ class Children:
     """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`: `Ref` is the ARN."""
 
     ledger: Ledger
+    network: Network
     kind: str
-    require: Callable[[Scope, Mapping[str, Any], Record], None]
 
     def create(self, order: Order) -> Resource:
         given = dict(order.properties)
@@ -108,7 +108,10 @@ class Children:
                 "ServiceQuotaExceededException",
                 f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
             )
-        self.require(order.scope, given, cluster)
+        if self.kind == NODE_GROUP:
+            _require_node_group(self.network, given)
+        for each in given.get("ComputeNodeGroupConfigurations") or ():
+            found(self.ledger, order.scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         child_id = f"pcs_{hexadecimal(10)}"
         path = f"cluster/{cluster.state['id']}/{NOUNS[self.kind].lower()}/{child_id}"
         arn = order.scope.arn("pcs", path)
@@ -185,21 +188,17 @@ class Api:
         raise _not_found("resource", str(arguments["resourceArn"]))
 
 
-def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
-        del scope, cluster
-        for subnet_id in given["SubnetIds"]:
-            required_subnet(network, "Pcs", str(subnet_id))
-        template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
-        if template is not None and network.launch_template(str(template)) is None:
-            raise ServiceError(
-                "Pcs",
-                "InvalidLaunchTemplateId.NotFound",
-                f"The specified launch template, with template ID {template}, does not exist",
-            )
-        _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
-
-    return require
+def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
+    for subnet_id in given["SubnetIds"]:
+        required_subnet(network, "Pcs", str(subnet_id))
+    template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
+    if template is not None and network.launch_template(str(template)) is None:
+        raise ServiceError(
+            "Pcs",
+            "InvalidLaunchTemplateId.NotFound",
+            f"The specified launch template, with template ID {template}, does not exist",
+        )
+    _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
 
 
 def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
@@ -225,15 +224,6 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
 
 def _refused(message: str) -> ServiceError:
     return ServiceError("Pcs", "ValidationException", message)
-
-
-def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
-        del cluster
-        for each in given.get("ComputeNodeGroupConfigurations") or ():
-            found(ledger, scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
-
-    return require
 
 
 def description(record: Record) -> dict[str, Any]:

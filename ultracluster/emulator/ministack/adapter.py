@@ -138,10 +138,8 @@ class Adapter:
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger),
             pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
-            pcs.NODE_GROUP: pcs.Children(
-                self._ledger, pcs.NODE_GROUP, pcs.require_node_group(self._network)
-            ),
-            pcs.QUEUE: pcs.Children(self._ledger, pcs.QUEUE, pcs.require_queue(self._ledger)),
+            pcs.NODE_GROUP: pcs.Children(self._ledger, self._network, pcs.NODE_GROUP),
+            pcs.QUEUE: pcs.Children(self._ledger, self._network, pcs.QUEUE),
         }
 
     def _offer_reservations(self) -> None:
