@@ -76,6 +76,7 @@ RELIED_ON: Final = (
     Name("ministack.services.ec2", "_tags", "tags on EC2 resources"),
     Name("ministack.services.ec2", "_vpc_endpoints", "VPC endpoints"),
     Name("ministack.services.ec2", "_vpcs", "VPC attributes"),
+    Name("ministack.services.ec2", "_parse_lt_data", "launch templates made without a stack"),
     Name("ministack.services.ec2", "_lt_data_xml", "answers of launch template calls"),
     Name("ministack.services.ec2", "_sg_rule_id", "ids of security group rules"),
     Name("ministack.services.ec2", "_zone_name_for_az_id", "zones beyond the third"),

@@ -1,4 +1,4 @@
-"""Launch templates answered with every member."""
+"""Launch templates with every member, in both directions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,13 +10,20 @@ from ultracluster.emulator.provisioning import Order, ServiceError
 
 
 def install() -> None:
-    """Answer launch template data by EC2's model instead of member by member."""
+    """Read and answer launch template data by EC2's model instead of member by member."""
+    internals.ec2._parse_lt_data = _parsed
     internals.ec2._lt_data_xml = _answered
     offer("DescribeLaunchTemplateVersions", _versions)
 
 
 def require_sound(order: Order) -> None:
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
+
+
+def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
+    del prefix
+    data: dict[str, Any] = wire.ec2_arguments(flat["Action"][0], flat).get("LaunchTemplateData", {})
+    return data
 
 
 def _answered(data: Mapping[str, Any]) -> str:
