@@ -9,6 +9,7 @@ from constructs import Construct
 from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
+from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
 
@@ -16,7 +17,8 @@ class SlurmCluster(Construct):
     """Define a PCS cluster: controller, accounting, and the prolog that nodes run.
 
     Name, network and size are create-only, and names are unique: the name therefore holds the size,
-    so that a cluster of another size can be made before this one is deleted.
+    so that a cluster of another size can be made before this one is deleted
+    (docs/training/slurm.md, "Grow from 16 to 64 to 512 nodes").
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class SlurmCluster(Construct):
         self.resource = pcs.CfnCluster(
             self,
             "Resource",
-            name=f"{name}-{size.lower()}",
+            name=cluster_name(name, size),
             size=size,
             networking=pcs.CfnCluster.NetworkingProperty(
                 subnet_ids=[subnet.subnet_id],

@@ -17,8 +17,9 @@ from ultracluster.spec.slurm import SlurmSpec
 class SlurmNodeGroup(Construct):
     """Define instances of one type that PCS launches on a launch template.
 
-    Name and type are create-only, and names are unique in a cluster: the name holds the type, so
-    that a group of another type can be made before this one is deleted.
+    Name, type and cluster are create-only, and names are unique in a cluster: the name holds the
+    type, so that a group of another type can be made before this one is deleted. A group in another
+    cluster is another construct (`stacks/slurm.py`).
     """
 
     def __init__(

@@ -23,6 +23,11 @@ class Slurm(Construct):
 
     A part of the cluster stack and no stack of its own: a node group names the version of its
     launch template, and a version that another stack imports could never change (decision 0007).
+
+    PCS cannot resize a cluster: an environment that outgrows its size class gets a second cluster
+    before the first one is deleted. Node groups and queue keep their names, which are unique within
+    a cluster, and CloudFormation refuses to replace a resource that keeps its custom name. Their
+    construct ids therefore hold the size, so that those of the second cluster are new resources.
     """
 
     def __init__(
@@ -55,18 +60,19 @@ class Slurm(Construct):
                 mount_name=storage.lustre.mount_name,
             ),
         )
+        size = slurm.cluster_size(spec.nodes.count)
         self._cluster = SlurmCluster(
             self,
             "Cluster",
             spec=slurm,
             name=spec.name,
-            size=slurm.cluster_size(spec.nodes.count),
+            size=size,
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
         nodes = training_group(
             self,
-            "Nodes",
+            f"{size.title()}Nodes",
             spec=slurm,
             nodes=spec.nodes,
             cluster_id=self._cluster.cluster_id,
@@ -74,9 +80,15 @@ class Slurm(Construct):
             instance_profile=self._profile,
             subnets=network.training_subnets,
         )
-        SlurmQueue(self, "Queue", cluster=self._cluster, name=slurm.queue, node_groups=[nodes])
+        SlurmQueue(
+            self,
+            f"{size.title()}Queue",
+            cluster=self._cluster,
+            name=slurm.queue,
+            node_groups=[nodes],
+        )
         if slurm.login_instance_type is not None:
-            self._login_nodes(slurm.login_instance_type)
+            self._login_nodes(f"{size.title()}LoginNodes", slurm.login_instance_type)
         JobParameters(
             self,
             "Parameters",
@@ -84,7 +96,7 @@ class Slurm(Construct):
             values={"slurm-cluster-id": self._cluster.cluster_id, "slurm-queue": slurm.queue},
         )
 
-    def _login_nodes(self, instance_type: str) -> None:
+    def _login_nodes(self, construct_id: str, instance_type: str) -> None:
         nodes, lustre = self._spec.nodes, self._storage.lustre
         template = LoginLaunchTemplate(
             self,
@@ -99,7 +111,7 @@ class Slurm(Construct):
         # No queue has this group: its nodes run no jobs.
         SlurmNodeGroup(
             self,
-            "LoginNodes",
+            construct_id,
             cluster_id=self._cluster.cluster_id,
             name=group_name(instance_type, "login-"),
             instance_type=instance_type,

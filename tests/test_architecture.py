@@ -72,7 +72,6 @@ MAY_IMPORT = {
         "ultracluster.exit_status",
         "ultracluster.input_files",
         "ultracluster.model",
-        "ultracluster.preflight",
         "ultracluster.registry",
         "ultracluster.rules",
         "ultracluster.spec",

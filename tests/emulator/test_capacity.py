@@ -67,9 +67,6 @@ def test_a_launch_template_comes_back_with_every_member(cloud):
     assert found["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
     assert found["CpuOptions"] == {"CoreCount": 48, "ThreadsPerCore": 1}
     assert found["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 200
-    resolved = call(LaunchTemplateId=stack.physical_id("Template"), ResolveAlias=True)
-    image = resolved["LaunchTemplateVersions"][0]["LaunchTemplateData"]["ImageId"]
-    assert image == cloud.client("ssm").get_parameter(Name=AMI)["Parameter"]["Value"]
 
 
 def test_a_changed_launch_template_gets_a_new_version(cloud):
@@ -150,21 +147,6 @@ def test_a_placement_group_with_an_active_reservation_cannot_be_deleted(cloud):
     assert stack.delete() == "DELETE_COMPLETE"
 
 
-def test_a_placement_group_with_an_instance_cannot_be_deleted(cloud):
-    """Instances first, then the group."""
-    stack = cloud.deploy({"Group": GROUP})
-    ec2, name = cloud.client("ec2"), stack.physical_id("Group")
-    started = ec2.run_instances(
-        ImageId="ami-1", MinCount=1, MaxCount=1, Placement={"GroupName": name}
-    )
-
-    assert stack.delete() == "DELETE_FAILED"
-    assert "is in use and may not be deleted" in stack.reasons("DELETE_FAILED")
-
-    ec2.terminate_instances(InstanceIds=[started["Instances"][0]["InstanceId"]])
-    assert stack.delete() == "DELETE_COMPLETE"
-
-
 def test_a_changed_strategy_replaces_a_placement_group(cloud):
     """Nothing of a placement group can be changed in place."""
     stack = cloud.deploy({"Group": GROUP})
@@ -203,6 +185,32 @@ def test_an_auto_scaling_group_follows_its_template_and_subnets(cloud, vpc):
     assert (nodes["MinSize"], nodes["MaxSize"], nodes["DesiredCapacity"]) == (0, 4, 0)
     assert nodes["LaunchTemplate"]["Version"] == "1"
     assert nodes["AvailabilityZones"] == ["us-east-1f"]
+
+
+def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vpc):
+    """`cdk deploy --tags` gives them without PropagateAtLaunch, which a template has to write."""
+    group = {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "MinSize": "0",
+            "MaxSize": "1",
+            "VPCZoneIdentifier": [{"Ref": "Subnet"}],
+            "LaunchTemplate": {"LaunchTemplateId": {"Ref": "Template"}, "Version": "1"},
+        },
+    }
+    resources = {**vpc, "Template": template(), "Nodes": group}
+
+    stack = cloud.deploy(resources, Tags=[{"Key": "team", "Value": "research"}])
+
+    assert stack.status == "CREATE_COMPLETE", stack.reasons()
+    found = cloud.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[stack.physical_id("Nodes")]
+    )
+    tags = {tag["Key"]: tag for tag in found["AutoScalingGroups"][0]["Tags"]}
+    assert (tags["team"]["Value"], tags["team"]["PropagateAtLaunch"]) == ("research", True)
+
+    group["Properties"]["Tags"] = [{"Key": "of", "Value": "template"}]
+    assert "PropagateAtLaunch" in cloud.deploy(resources).reasons()
 
 
 def test_an_auto_scaling_group_needs_a_template_that_exists(cloud, vpc):

@@ -18,21 +18,15 @@ ROLE = {
     },
 }
 
-PYTHON = """
-import boto3
-import cfnresponse
-
-def handler(event, context):
-    zones = boto3.client("ec2").describe_availability_zones()["AvailabilityZones"]
-    cfnresponse.send(event, context, cfnresponse.SUCCESS, {"Zones": len(zones)}, "counted")
-"""
-
 NODE = """
 const { EC2 } = require("@aws-sdk/client-ec2");
-const response = require("cfn-response");
-exports.handler = async (event, context) => {
+exports.handler = async (event) => {
   const found = await new EC2({}).describeAvailabilityZones({});
-  await response.send(event, context, "SUCCESS", { Zones: found.AvailabilityZones.length }, "n");
+  const Data = { Zones: found.AvailabilityZones.length };
+  const { StackId, RequestId, LogicalResourceId } = event;
+  const answer = { StackId, RequestId, LogicalResourceId, PhysicalResourceId: "n" };
+  const body = JSON.stringify({ ...answer, Status: "SUCCESS", Reason: "", Data });
+  await fetch(event.ResponseURL, { method: "PUT", body });
 };
 """
 
@@ -49,26 +43,19 @@ def function(runtime, code):
     }
 
 
-def test_inline_functions_find_what_aws_gives_them(cloud):
-    """`cfnresponse`, `cfn-response`, boto3 and the SDK are there without being packaged."""
+def test_functions_find_the_sdk(cloud):
+    """CDK's own functions use it without packaging it."""
     resources = {
         "Role": ROLE,
-        "Python": function("python3.12", PYTHON),
         "Node": function("nodejs22.x", NODE),
-        "FromPython": {
-            "Type": "Custom::Zones",
-            "Properties": {"ServiceToken": {"Fn::GetAtt": ["Python", "Arn"]}},
-        },
         "FromNode": {
             "Type": "Custom::Zones",
             "Properties": {"ServiceToken": {"Fn::GetAtt": ["Node", "Arn"]}},
         },
     }
-    outputs = {
-        name: {"Value": {"Fn::GetAtt": [name, "Zones"]}} for name in ("FromPython", "FromNode")
-    }
+    outputs = {"Zones": {"Value": {"Fn::GetAtt": ["FromNode", "Zones"]}}}
 
     stack = cloud.deploy(resources, Outputs=outputs)
 
     assert stack.status == "CREATE_COMPLETE", stack.reasons()
-    assert stack.outputs == {"FromPython": "6", "FromNode": "6"}
+    assert stack.outputs == {"Zones": "6"}

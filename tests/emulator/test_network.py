@@ -226,20 +226,15 @@ def test_a_group_with_an_interface_cannot_be_deleted(cloud, vpc):
     """The delete fails with EC2's words, and the group stays in the stack (aws-cdk#31521)."""
     stack = cloud.deploy({**vpc, "Group": GROUP})
     ec2, group_id = cloud.client("ec2"), stack.physical_id("Group")
-    interface = cloud.deploy(
-        {
-            "Interface": {
-                "Type": "AWS::EC2::NetworkInterface",
-                "Properties": {"SubnetId": stack.physical_id("Subnet"), "GroupSet": [group_id]},
-            }
-        }
-    )
+    interface = ec2.create_network_interface(
+        SubnetId=stack.physical_id("Subnet"), Groups=[group_id]
+    )["NetworkInterface"]["NetworkInterfaceId"]
 
     assert stack.delete() == "DELETE_FAILED"
     assert f"resource {group_id} has a dependent object" in stack.reasons("DELETE_FAILED")
     with pytest.raises(ClientError, match="DependencyViolation"):
         ec2.delete_security_group(GroupId=group_id)
-    assert interface.delete() == "DELETE_COMPLETE"
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
     assert stack.delete() == "DELETE_COMPLETE"
 
 

@@ -174,58 +174,6 @@ def test_a_key_rotates_and_has_an_alias(cloud):
     assert described["KeyId"] == stack.physical_id("Key")
 
 
-def test_a_batch_queue_runs_on_its_compute_environment(cloud, vpc):
-    """What Batch echoes must hold the network and the instance types of the template."""
-    resources = {
-        **vpc,
-        "Group": group(),
-        "Compute": {
-            "Type": "AWS::Batch::ComputeEnvironment",
-            "Properties": {
-                "Type": "MANAGED",
-                "ComputeResources": {
-                    "Type": "EC2",
-                    "MaxvCpus": 192,
-                    "InstanceTypes": ["p4d.24xlarge"],
-                    "InstanceRole": "arn:aws:iam::123456789012:instance-profile/nodes",
-                    "Subnets": [{"Ref": "Subnet"}],
-                    "SecurityGroupIds": [{"Ref": "Group"}],
-                },
-            },
-        },
-        "Queue": {
-            "Type": "AWS::Batch::JobQueue",
-            "Properties": {
-                "Priority": 1,
-                "ComputeEnvironmentOrder": [{"Order": 1, "ComputeEnvironment": {"Ref": "Compute"}}],
-            },
-        },
-        "Job": {
-            "Type": "AWS::Batch::JobDefinition",
-            "Properties": {
-                "Type": "container",
-                "ContainerProperties": {"Image": "image", "Vcpus": 96, "Memory": 1000},
-            },
-        },
-    }
-
-    stack = cloud.deploy(resources)
-
-    assert stack.status == "CREATE_COMPLETE"
-    batch = cloud.client("batch")
-    (compute,) = batch.describe_compute_environments(
-        computeEnvironments=[stack.physical_id("Compute")]
-    )["computeEnvironments"]
-    assert compute["computeResources"]["subnets"] == [stack.physical_id("Subnet")]
-    (queue,) = batch.describe_job_queues(jobQueues=[stack.physical_id("Queue")])["jobQueues"]
-    assert queue["computeEnvironmentOrder"][0]["computeEnvironment"] == stack.physical_id("Compute")
-    resources["Job"]["Properties"]["ContainerProperties"]["Image"] = "image:2"
-    before = stack.physical_id("Job")
-    stack.update(resources)
-    assert (before[-2:], stack.physical_id("Job")[-2:]) == (":1", ":2")
-    assert stack.delete() == "DELETE_COMPLETE"
-
-
 def test_a_budget_with_its_notification(cloud):
     """The ceiling of an environment, and who hears of it."""
     budget = {
@@ -396,58 +344,6 @@ def test_pcs_deletes_queues_before_groups_and_groups_before_the_cluster(cloud, s
         if event["ResourceStatus"] == "DELETE_COMPLETE"
     ]
     assert gone.index("Queue") < gone.index("Nodes") < gone.index("Cluster")
-
-
-def test_a_hyperpod_cluster_is_described_by_sagemaker(cloud, vpc):
-    """Groups, counts and network, as SageMaker answers them."""
-    instance_group = {
-        "InstanceGroupName": "workers",
-        "InstanceType": "ml.p4d.24xlarge",
-        "InstanceCount": 2,
-        "ExecutionRole": "arn:aws:iam::123456789012:role/hyperpod",
-        "LifeCycleConfig": {"OnCreate": "on_create.sh", "SourceS3Uri": "s3://sagemaker-scripts/"},
-    }
-    cluster = {
-        "Type": "AWS::SageMaker::Cluster",
-        "Properties": {
-            "InstanceGroups": [instance_group],
-            "VpcConfig": {
-                "Subnets": [{"Ref": "Subnet"}],
-                "SecurityGroupIds": [{"Ref": "Group"}],
-            },
-        },
-    }
-
-    stack = cloud.deploy({**vpc, "Group": group(), "Cluster": cluster})
-
-    client, arn = cloud.client("sagemaker"), stack.physical_id("Cluster")
-    found = client.describe_cluster(ClusterName=arn)
-    assert found["ClusterStatus"] == "InService"
-    assert found["InstanceGroups"][0]["CurrentCount"] == 2
-    assert found["VpcConfig"]["Subnets"] == [stack.physical_id("Subnet")]
-    assert arn in {row["ClusterArn"] for row in client.list_clusters()["ClusterSummaries"]}
-
-
-def test_hyperpod_refuses_an_instance_type_it_does_not_have(cloud):
-    """SageMaker's own model lists the types; the registry's schema takes any text."""
-    instance_group = {
-        "InstanceGroupName": "workers",
-        "InstanceType": "ml.p4d.25xlarge",
-        "InstanceCount": 2,
-        "ExecutionRole": "arn:aws:iam::123456789012:role/hyperpod",
-        "LifeCycleConfig": {"OnCreate": "on_create.sh", "SourceS3Uri": "s3://sagemaker-scripts/"},
-    }
-
-    stack = cloud.deploy(
-        {
-            "Cluster": {
-                "Type": "AWS::SageMaker::Cluster",
-                "Properties": {"InstanceGroups": [instance_group]},
-            }
-        }
-    )
-
-    assert "Member must satisfy enum value set" in stack.reasons()
 
 
 def test_a_public_parameter_that_does_not_exist_is_not_found(cloud):

@@ -171,7 +171,7 @@ def test_the_command_says_where_it_looked_and_what_it_found(
     assert typed(environment_file) == 0
 
     shown = capsys.readouterr().out
-    assert shown.startswith("ours in account 111111111111, us-east-1, asked by arn:aws:sts::")
+    assert shown.startswith("ours in account 111111111111, us-east-1, as arn:aws:sts::")
     assert re.search(
         r"^ours: \d+ pass, 0 fail, \d+ skipped; nothing was changed\.$", shown, re.MULTILINE
     )

@@ -98,6 +98,20 @@ def test_the_environment_s_own_cluster_counts_once():
     assert in_use(finding("quota-slurm-clusters", cloud, QUEUED)) == 1
 
 
+def test_a_cluster_of_another_size_stays_while_its_successor_is_made():
+    """An environment that grows past a size class has two clusters for a while."""
+    cloud = empty()
+    cloud.quotas["L-00000002"] = 1
+    cloud.change("pcs", "list_clusters", always(clusters=[cluster("queued-large")]))
+    cloud.change(
+        "pcs", "list_tags_for_resource", always(tags={"ultracluster:environment": "queued"})
+    )
+
+    found = finding("quota-slurm-clusters", cloud, QUEUED)
+
+    assert (found.verdict, in_use(found)) == (Verdict.FAIL, 1)
+
+
 def test_slurm_asks_nothing_where_there_is_none():
     """An environment without it has no use for PCS."""
     cloud = Answering()

@@ -49,13 +49,17 @@ class Deployed:
         return Deployment(self.cloud, self.stacks)
 
 
+class UpdateFailedError(RuntimeError):
+    """A stack that was not updated, and why."""
+
+
 class Deployer:
     """Creates the stacks of an environment by API calls, as the CLI would."""
 
-    def __init__(self, emulator: Emulator, assembly: Path) -> None:
+    def __init__(self, emulator: Emulator, assembly: Path, accounts: int = 0) -> None:
         self._emulator = emulator
         self._assembly = assembly
-        self._accounts = 0
+        self._accounts = accounts
 
     def deploy(self, spec: EnvironmentSpec) -> Deployed:
         """Deploy into an account that no other test looks at."""
@@ -69,10 +73,30 @@ class Deployer:
             self._create(cloud, stack)
         return Deployed(spec, cloud, stacks)
 
+    def update(self, deployed: Deployed, spec: EnvironmentSpec) -> Deployed:
+        """Update the stacks of an environment to what this deployer's assembly has."""
+        stacks = stack_templates(self._assembly, spec.name)
+        for before, stack in zip(deployed.stacks, stacks, strict=True):
+            if stack.template == before.template:
+                continue
+            deployed.cloud.ask(
+                "cloudformation",
+                "update_stack",
+                StackName=stack.name,
+                TemplateBody=json.dumps(stack.template),
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
+            status = settled(deployed.cloud, stack.name)
+            if status != "UPDATE_COMPLETE":
+                raise UpdateFailedError(f"{status}: {reasons(deployed.cloud, stack.name)}")
+        return Deployed(spec, deployed.cloud, stacks)
+
     def _assets(self, cloud: Account, account: str, spec: EnvironmentSpec) -> None:
         cloud.ask("ssm", "put_parameter", Name=BOOTSTRAP_VERSION, Value="30", Type="String")
         bucket = f"cdk-hnb659fds-assets-{account}-{spec.region}"
-        cloud.ask("s3", "create_bucket", Bucket=bucket)
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": spec.region}}
+        home = spec.region == "us-east-1"
+        cloud.ask("s3", "create_bucket", Bucket=bucket, **({} if home else elsewhere))
         nested = self._assembly / f"assembly-{spec.name}"
         for manifest in nested.glob("*.assets.json"):
             for asset in json.loads(manifest.read_text())["files"].values():
@@ -97,7 +121,8 @@ class Deployer:
             EnableTerminationProtection=stack.termination_protection,
         )
         status = settled(cloud, stack.name)
-        assert status == "CREATE_COMPLETE", f"{stack.name} is {status}"
+        why = reasons(cloud, stack.name)
+        assert status == "CREATE_COMPLETE", f"{stack.name} is {status}: {why}"
 
 
 def settled(cloud: Account, name: str) -> str:
@@ -109,6 +134,16 @@ def settled(cloud: Account, name: str) -> str:
         answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
         status = answer["Stacks"][0]["StackStatus"]
     return status
+
+
+def reasons(cloud: Account, name: str) -> list[str]:
+    """Return why resources of a stack failed."""
+    events = cloud.ask("cloudformation", "describe_stack_events", StackName=name)["StackEvents"]
+    return [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
 
 
 def zipped(directory: Path) -> bytes:

@@ -299,7 +299,7 @@ def tell_somebody_else(deployed):
         (suspend_versions, "data bucket", "versioning of the data bucket"),
         (raise_the_limit, "budget", "limit of the budget"),
         (silence_the_forecast, "budget", "alerts of the budget"),
-        (tell_somebody_else, "budget", "who is told at 80 %"),
+        (tell_somebody_else, "budget", "who is notified at 80 %"),
         (lose_a_parameter, "job parameters", "file-system-id"),
         (forget_the_file_system, "policies", "without fsx:DescribeFileSystems"),
         (allow_more, "policies", "with secretsmanager:GetSecretValue"),

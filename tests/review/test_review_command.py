@@ -265,8 +265,8 @@ def test_numbers_of_templates_are_theirs():
         for row in group.rows
     }
 
-    assert found["GPUs of Slurm/Nodes"] == "4,096 A100"
-    assert found["Network of each Slurm/Nodes node"] == "400 Gbps"
+    assert found["GPUs of Slurm/LargeNodes"] == "4,096 A100"
+    assert found["Network of each Slurm/LargeNodes node"] == "400 Gbps"
     assert found["Lustre PERSISTENT_2 Lustre"] == "98.4 TiB"
     assert found["Running On-Demand P instances"] == "49,152 vCPU"
     assert found["Lustre Persistent_2 storage capacity"] == "100,800 GiB"

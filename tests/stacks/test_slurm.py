@@ -87,7 +87,7 @@ def test_login_nodes_run_no_jobs(synthesis: Made):
     (queue,) = made.resources("AWS::PCS::Queue")
     used = json.dumps(queue["Properties"]["ComputeNodeGroupConfigurations"])
     assert "LoginNodes" not in used
-    assert "SlurmNodes" in used
+    assert "SlurmMediumNodes" in used
     login = groups(made)["login-m6i-xlarge"]
     assert login["ScalingConfiguration"] == {"MinInstanceCount": 2, "MaxInstanceCount": 2}
 

@@ -42,6 +42,11 @@ CONTROLLER_ADDRESSES: Final = 1
 registry schema of 2026-10-20)."""
 
 
+def cluster_name(environment: str, size: str) -> str:
+    """Return what an environment's cluster is called: names are unique, and sizes create-only."""
+    return f"{environment}-{size.lower()}"
+
+
 def size_for(instances: int) -> str | None:
     """Return the smallest Size that manages so many instances; None where none does."""
     return next((size for size, most in SIZES.items() if most >= instances), None)

@@ -29,7 +29,6 @@ class FileSystems:
     network: Network
 
     def create(self, order: Order) -> Resource:
-        """Make a file system, with its interfaces, where rules and groups permit it."""
         given = dict(order.properties)
         subnet_ids = [str(subnet_id) for subnet_id in given.get("SubnetIds") or ()]
         subnets = [required_subnet(self.network, "Fsx", each) for each in subnet_ids]
@@ -83,7 +82,6 @@ class FileSystems:
         return Resource(physical_id, dict(record.attributes))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Remove a file system with its interfaces and associations."""
         record = self.ledger.forget(order.scope, FILE_SYSTEM, physical_id)
         if record is None:
             return
@@ -100,7 +98,6 @@ class Associations:
     ledger: Ledger
 
     def create(self, order: Order) -> Resource:
-        """Associate a bucket prefix with a path of a file system."""
         given = dict(order.properties)
         file_system = _required(self.ledger, order.scope, FILE_SYSTEM, str(given["FileSystemId"]))
         others = [
@@ -117,14 +114,12 @@ class Associations:
         return Resource(association_id, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the import and export policies."""
         del previous
         record = _required(self.ledger, order.scope, ASSOCIATION, physical_id)
         record.properties = dict(order.properties)
         return Resource(physical_id, dict(record.attributes))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Remove the association."""
         self.ledger.forget(order.scope, ASSOCIATION, physical_id)
 
 
@@ -137,17 +132,14 @@ class Api:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "DescribeFileSystems": self.describe_file_systems,
             "DescribeDataRepositoryAssociations": self.describe_associations,
-            "UpdateFileSystem": self.update_file_system,
             "DeleteFileSystem": self.delete_file_system,
             "ListTagsForResource": self.list_tags,
         }
 
     def describe_file_systems(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer DescribeFileSystems."""
         wanted = arguments.get("FileSystemIds") or ()
         for file_system_id in wanted:
             _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
@@ -159,7 +151,6 @@ class Api:
         return {"FileSystems": rows}
 
     def describe_associations(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer DescribeDataRepositoryAssociations, with its `file-system-id` filter."""
         wanted = arguments.get("AssociationIds") or ()
         file_systems = {
             value
@@ -175,27 +166,7 @@ class Api:
         ]
         return {"Associations": rows}
 
-    def update_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer UpdateFileSystem: a change that no stack knows of, which drift then shows."""
-        record = _required(self.ledger, scope, FILE_SYSTEM, arguments["FileSystemId"])
-        changed = {
-            **record.properties,
-            **{
-                name: arguments[name]
-                for name in ("StorageCapacity", "StorageType")
-                if arguments.get(name) is not None
-            },
-            "LustreConfiguration": {
-                **(record.properties.get("LustreConfiguration") or {}),
-                **(arguments.get("LustreConfiguration") or {}),
-            },
-        }
-        order = Order(FILE_SYSTEM, scope, "", record.physical_id, changed)
-        self.file_systems.update(record.physical_id, order, record.properties)
-        return {"FileSystem": _file_system(record)}
-
     def delete_file_system(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer DeleteFileSystem: the way to end a file system that outlived its stack."""
         file_system_id = arguments["FileSystemId"]
         record = _required(self.ledger, scope, FILE_SYSTEM, file_system_id)
         order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
@@ -203,7 +174,6 @@ class Api:
         return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
 
     def list_tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer ListTagsForResource."""
         resource_id = str(arguments["ResourceARN"]).rsplit("/", 1)[-1]
         kind = ASSOCIATION if resource_id.startswith("dra-") else FILE_SYSTEM
         record = _required(self.ledger, scope, kind, resource_id)

@@ -13,7 +13,6 @@ class Scope(NamedTuple):
     region: str
 
     def arn(self, service: str, resource: str) -> str:
-        """Return an ARN in this account and Region."""
         partition = partition_of(self.region)
         return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
 
@@ -48,16 +47,13 @@ class Ledger:
         self._records: dict[tuple[Scope, str, str], Record] = {}
 
     def keep(self, record: Record) -> Record:
-        """Store a record under its type and physical id."""
         self._records[record.scope, record.type_name, record.physical_id] = record
         return record
 
     def find(self, scope: Scope, type_name: str, physical_id: str) -> Record | None:
-        """Return a record by its physical id."""
         return self._records.get((scope, type_name, physical_id))
 
     def forget(self, scope: Scope, type_name: str, physical_id: str) -> Record | None:
-        """Remove a record and return it."""
         return self._records.pop((scope, type_name, physical_id), None)
 
     def of_type(self, scope: Scope, type_name: str) -> Iterator[Record]:

@@ -10,43 +10,25 @@ from ultracluster.emulator.provisioning import ServiceError
 class Network(Protocol):
     """The VPC side of the emulated account, in the account and Region of the current request."""
 
-    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
-        """Return a subnet as DescribeSubnets does."""
-        ...
+    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None: ...
 
-    def group(self, group_id: str) -> Mapping[str, Any] | None:
-        """Return a security group as DescribeSecurityGroups does."""
-        ...
+    def group(self, group_id: str) -> Mapping[str, Any] | None: ...
 
-    def default_group(self, vpc_id: str) -> str:
-        """Return the id of a VPC's default security group."""
-        ...
+    def default_group(self, vpc_id: str) -> str: ...
 
-    def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None:
-        """Return a placement group as DescribePlacementGroups does."""
-        ...
+    def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None: ...
 
-    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
-        """Return a launch template by its id."""
-        ...
+    def launch_template(self, template_id: str) -> Mapping[str, Any] | None: ...
 
-    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
-        """Return an instance profile by its name, with its roles."""
-        ...
+    def instance_profile(self, name: str) -> Mapping[str, Any] | None: ...
 
-    def role(self, name: str) -> Mapping[str, Any] | None:
-        """Return a role by its name."""
-        ...
+    def role(self, name: str) -> Mapping[str, Any] | None: ...
 
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
-    ) -> str:
-        """Put a service's network interface into a subnet and return its id."""
-        ...
+    ) -> str: ...
 
-    def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
-        """Take a service's interfaces out of their subnets."""
-        ...
+    def remove_interfaces(self, interface_ids: Sequence[str]) -> None: ...
 
 
 def addresses(cidr: str) -> int:
@@ -55,11 +37,7 @@ def addresses(cidr: str) -> int:
 
 
 def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[str, Any]:
-    """Return a subnet that a service is told to use.
-
-    Raises:
-        ServiceError: where it does not exist.
-    """
+    """Return a subnet that a service is told to use."""
     subnet = network.subnet(subnet_id)
     if subnet is None:
         raise ServiceError(

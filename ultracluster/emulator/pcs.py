@@ -5,7 +5,7 @@ interface in the cluster's subnet, the order of deletion, get and list calls. No
 scheduler and its nodes; an `ACTIVE` group has no instances.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ QUEUE: Final = "AWS::PCS::Queue"
 MOST_CHILDREN: Final = 10
 """Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
 ROLE_NAME: Final = "AWSPCS"
-MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
 
@@ -34,12 +34,11 @@ class Clusters:
     network: Network
 
     def create(self, order: Order) -> Resource:
-        """Make a cluster, with its controller's interface in the subnet."""
         given = dict(order.properties)
         name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
         _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
-        request = {**camel(given), "clusterName": name}
-        wire.require_constraints("pcs", "CreateCluster", request)
+        request = {key: value for key, value in camel(given).items() if key != "name"}
+        wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
         subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
         groups = required_groups(
@@ -69,12 +68,10 @@ class Clusters:
         return Resource(arn, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the scheduler's settings."""
         del previous
         return _updated(self.ledger, physical_id, order)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Remove a cluster that has neither node groups nor queues."""
         record = self.ledger.find(order.scope, CLUSTER, physical_id)
         if record is None:
             return
@@ -96,11 +93,10 @@ class Children:
     """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`: `Ref` is the ARN."""
 
     ledger: Ledger
+    network: Network
     kind: str
-    require: Callable[[Scope, Mapping[str, Any], Record], None]
 
     def create(self, order: Order) -> Resource:
-        """Make a node group or a queue in a cluster."""
         given = dict(order.properties)
         cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
         name = str(given.get("Name") or order.generated_name[-25:].lstrip("-0123456789"))
@@ -112,7 +108,10 @@ class Children:
                 "ServiceQuotaExceededException",
                 f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
             )
-        self.require(order.scope, given, cluster)
+        if self.kind == NODE_GROUP:
+            _require_node_group(self.network, given)
+        for each in given.get("ComputeNodeGroupConfigurations") or ():
+            found(self.ledger, order.scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         child_id = f"pcs_{hexadecimal(10)}"
         path = f"cluster/{cluster.state['id']}/{NOUNS[self.kind].lower()}/{child_id}"
         arn = order.scope.arn("pcs", path)
@@ -124,7 +123,6 @@ class Children:
         return Resource(arn, dict(record.attributes))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change what can be changed in place."""
         del previous
         return _updated(self.ledger, physical_id, order)
 
@@ -152,7 +150,6 @@ class Api:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "GetCluster": self._getting(CLUSTER, "clusterIdentifier"),
             "GetComputeNodeGroup": self._getting(NODE_GROUP, "computeNodeGroupIdentifier"),
@@ -191,23 +188,17 @@ class Api:
         raise _not_found("resource", str(arguments["resourceArn"]))
 
 
-def require_node_group(network: Network) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    """Return the rules of a new compute node group."""
-
-    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
-        del scope, cluster
-        for subnet_id in given["SubnetIds"]:
-            required_subnet(network, "Pcs", str(subnet_id))
-        template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
-        if template is not None and network.launch_template(str(template)) is None:
-            raise ServiceError(
-                "Pcs",
-                "InvalidLaunchTemplateId.NotFound",
-                f"The specified launch template, with template ID {template}, does not exist",
-            )
-        _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
-
-    return require
+def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
+    for subnet_id in given["SubnetIds"]:
+        required_subnet(network, "Pcs", str(subnet_id))
+    template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
+    if template is not None and network.launch_template(str(template)) is None:
+        raise ServiceError(
+            "Pcs",
+            "InvalidLaunchTemplateId.NotFound",
+            f"The specified launch template, with template ID {template}, does not exist",
+        )
+    _require_role_for_pcs(network, str(given["IamInstanceProfileArn"]))
 
 
 def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
@@ -235,19 +226,7 @@ def _refused(message: str) -> ServiceError:
     return ServiceError("Pcs", "ValidationException", message)
 
 
-def require_queue(ledger: Ledger) -> Callable[[Scope, Mapping[str, Any], Record], None]:
-    """Return the rules of a new queue."""
-
-    def require(scope: Scope, given: Mapping[str, Any], cluster: Record) -> None:
-        del cluster
-        for each in given.get("ComputeNodeGroupConfigurations") or ():
-            found(ledger, scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
-
-    return require
-
-
 def description(record: Record) -> dict[str, Any]:
-    """Return a record as the get calls show it."""
     shown: dict[str, Any] = camel(record.properties)
     template = record.properties.get("CustomLaunchTemplate")
     if template:
@@ -259,25 +238,21 @@ def description(record: Record) -> dict[str, Any]:
         slurm = shown.get("slurmConfiguration") or {}
         shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
         shown["endpoints"] = []
-    moment = record.created.strftime(MOMENT)
+    timestamp = record.created.strftime(TIMESTAMP)
     return {
         **shown,
         "id": record.state["id"],
         "arn": record.physical_id,
         "status": "ACTIVE",
-        "createdAt": moment,
-        "modifiedAt": moment,
+        "createdAt": timestamp,
+        "modifiedAt": timestamp,
         "errorInfo": [],
         "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
     }
 
 
 def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
-    """Return a record by its id, name or ARN.
-
-    Raises:
-        ServiceError: where there is none.
-    """
+    """Return a record by its id, name or ARN."""
     for record in ledger.of_type(scope, kind):
         known = (record.state["id"], record.properties["Name"], record.physical_id)
         if identifier in known:

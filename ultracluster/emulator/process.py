@@ -51,7 +51,6 @@ class Emulator:
         self._port = 0
 
     def __enter__(self) -> Self:
-        """Start the child and wait until it answers."""
         self._state = Path(tempfile.mkdtemp(prefix="emulator-"))
         self.log_path = self._state / "emulator.log"
         try:
@@ -67,7 +66,6 @@ class Emulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the child."""
         self.stop()
 
     def environment(self) -> dict[str, str]:
@@ -88,7 +86,6 @@ class Emulator:
         }
 
     def report(self) -> Report:
-        """Return what stood behind each type that was created."""
         connection = HTTPConnection(LOOPBACK, self._port, timeout=REPORT_SECONDS)
         with closing(connection):
             connection.request("GET", REPORT_PATH)

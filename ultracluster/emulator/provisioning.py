@@ -49,7 +49,10 @@ class Provisioner(Protocol):
 
 
 class ServiceError(ValueError):
-    """A refusal by an emulated service; CloudFormation shows its text as the reason."""
+    """A refusal by an emulated service; CloudFormation shows its text as the reason.
+
+    Functions named `require…` raise it, in the service's own words.
+    """
 
     def __init__(self, service: str, code: str, message: str) -> None:
         self.service = service

@@ -1,72 +1,54 @@
-"""Service quotas: the ones that decide whether a cluster fits into an account.
+"""The Service Quotas API over the catalogue's quotas.
 
-Codes and names: SageMaker's from a Service Quotas dump of 2025-11-02, FSx's from the Lustre guide
-of 2022, the VPC's from its guide of 2023, EC2's from scripts of three public repositories (all
-read 2026-11-23). Applied values differ per account; a default that is not published is 0 here.
-An increase is granted at once. Codes that begin with L-0000 are invented: no source was found for
-AWS's own, and nothing may rely on them.
+Applied values differ per account; a default that is not published is 0 here. Defaults: FSx's from
+the Lustre guide of 2022, the VPC's from its guide of 2023, SageMaker's from a dump of 2025-11-02
+(all read 2026-11-23). An increase is granted at once. Codes that begin with L-0000 are invented: no
+source was found for AWS's own, and nothing may rely on them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
+from ultracluster.catalogue import quotas
+from ultracluster.catalogue.quotas import Quota
 from ultracluster.emulator import wire
 from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.provisioning import ServiceError
 
 SERVICE: Final = "ServiceQuotas"
+DEFAULTS: Final = {
+    quotas.ELASTIC_IPS.code: 5,
+    quotas.NETWORK_INTERFACES.code: 5000,
+    quotas.VPCS_PER_REGION.code: 5,
+    quotas.NATS_PER_ZONE.code: 5,
+    quotas.GATEWAY_ENDPOINTS.code: 20,
+    **{kind.count.code: 100 for kind in quotas.LUSTRE},
+    **{kind.capacity.code: 100_800 for kind in quotas.LUSTRE},
+    "L-622CFD70": 20,
+}
 
 
-class Quota(NamedTuple):
-    """One quota of one service."""
+def _known() -> Iterator[Quota]:
+    """Yield the quotas that have a code: the catalogue's, and those it names without one."""
+    every = [quota for _, quota in (*quotas.ON_DEMAND, *quotas.SPOT)]
+    every += [quota for kind in quotas.LUSTRE for quota in (kind.count, kind.capacity)]
+    every += [quotas.NETWORK_INTERFACES, quotas.VPCS_PER_REGION, quotas.ELASTIC_IPS]
+    every += [quotas.NATS_PER_ZONE, quotas.GATEWAY_ENDPOINTS]
+    yield from (quota for quota in every if quota.code)
+    for quota, code in (
+        (quotas.of_training("ml.p4d.24xlarge"), "L-09B4A649"),
+        (quotas.of_training("ml.p4d.24xlarge", "spot training job"), "L-09D56C4F"),
+        (quotas.of_training("ml.p4d.24xlarge", "training warm pool"), "L-00000001"),
+        (quotas.of_training("ml.p5.48xlarge"), "L-82E1C851"),
+        (quotas.INSTANCES_OF_A_JOB, "L-622CFD70"),
+        (quotas.INSTANCES_OF_ALL_JOBS, "L-00C91CB5"),
+        (quotas.PCS_CLUSTERS, "L-00000002"),
+    ):
+        yield replace(quota, code=code)
 
-    service: str
-    code: str
-    name: str
-    default: float
 
-
-QUOTAS: Final = (
-    Quota("ec2", "L-417A185B", "Running On-Demand P instances", 0),
-    Quota("ec2", "L-7212CCBC", "All P Spot Instance Requests", 0),
-    Quota("ec2", "L-DB2E81BA", "Running On-Demand G and VT instances", 0),
-    Quota("ec2", "L-3819A6DF", "All G and VT Spot Instance Requests", 0),
-    Quota(
-        "ec2",
-        "L-1216C47A",
-        "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-        0,
-    ),
-    Quota(
-        "ec2", "L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 0
-    ),
-    Quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5),
-    Quota("vpc", "L-DF5E4CA3", "Network interfaces per Region", 5000),
-    Quota("vpc", "L-E79EC296", "VPC security groups per Region", 2500),
-    Quota("vpc", "L-0EA8095F", "Inbound or outbound rules per security group", 60),
-    Quota("vpc", "L-2AFB9258", "Security groups per network interface", 5),
-    Quota("vpc", "L-F678F1CE", "VPCs per Region", 5),
-    Quota("vpc", "L-407747CB", "Subnets per VPC", 200),
-    Quota("vpc", "L-FE5A380F", "NAT gateways per Availability Zone", 5),
-    Quota("vpc", "L-1B52E74A", "Gateway VPC endpoints per Region", 20),
-    Quota("fsx", "L-FD6F2F22", "Lustre Persistent_2 file systems", 100),
-    Quota("fsx", "L-8F1B9C74", "Lustre Persistent_2 storage capacity", 100800),
-    Quota("fsx", "L-9AFA1F09", "Lustre Persistent_1 file systems", 100),
-    Quota("fsx", "L-C8640C82", "Lustre Persistent_1 storage capacity", 100800),
-    Quota("fsx", "L-C48231E5", "Lustre Scratch file systems", 100),
-    Quota("fsx", "L-AD2FC696", "Lustre Scratch storage capacity", 100800),
-    Quota("fsx", "L-CD5E0524", "Lustre backups", 500),
-    Quota("sagemaker", "L-09B4A649", "ml.p4d.24xlarge for training job usage", 0),
-    Quota("sagemaker", "L-09D56C4F", "ml.p4d.24xlarge for spot training job usage", 0),
-    Quota("sagemaker", "L-47E0BC8F", "ml.p4d.24xlarge for cluster usage", 0),
-    Quota("sagemaker", "L-BEF3120E", "ml.p4de.24xlarge for cluster usage", 0),
-    Quota("sagemaker", "L-82E1C851", "ml.p5.48xlarge for training job usage", 0),
-    Quota("sagemaker", "L-00000001", "ml.p4d.24xlarge for training warm pool usage", 0),
-    Quota("sagemaker", "L-622CFD70", "Maximum number of instances per training job", 20),
-    Quota("sagemaker", "L-00C91CB5", "Number of instances across all training jobs", 0),
-    Quota("pcs", "L-00000002", "Clusters", 0),
-)
+QUOTAS: Final = tuple(_known())
 
 
 @dataclass
@@ -77,7 +59,6 @@ class ServiceQuotas:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        """The operations that are answered, by name."""
         return {
             "ListServiceQuotas": self.list_applied,
             "ListAWSDefaultServiceQuotas": self.list_defaults,
@@ -87,21 +68,19 @@ class ServiceQuotas:
         }
 
     def list_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer ListServiceQuotas."""
         return {"Quotas": [self._row(scope, quota) for quota in _of(arguments)]}
 
     def list_defaults(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer ListAWSDefaultServiceQuotas."""
-        return {"Quotas": [_row(scope, quota, quota.default) for quota in _of(arguments)]}
+        return {
+            "Quotas": [_row(scope, quota, DEFAULTS.get(quota.code, 0)) for quota in _of(arguments)]
+        }
 
     def get_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer GetServiceQuota."""
         return {"Quota": self._row(scope, _one(arguments))}
 
     def get_default(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        """Answer GetAWSDefaultServiceQuota."""
         quota = _one(arguments)
-        return {"Quota": _row(scope, quota, quota.default)}
+        return {"Quota": _row(scope, quota, DEFAULTS.get(quota.code, 0))}
 
     def increase(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer RequestServiceQuotaIncrease, and grant it."""
@@ -118,7 +97,9 @@ class ServiceQuotas:
         return {"RequestedQuota": request}
 
     def _row(self, scope: Scope, quota: Quota) -> dict[str, Any]:
-        return _row(scope, quota, self.granted.get((scope, quota.code), quota.default))
+        return _row(
+            scope, quota, self.granted.get((scope, quota.code), DEFAULTS.get(quota.code, 0))
+        )
 
 
 def _of(arguments: wire.Arguments) -> list[Quota]:

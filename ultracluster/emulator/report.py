@@ -45,12 +45,10 @@ class Report:
         )
 
     def to_json(self) -> str:
-        """Return the report as the server sends it."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Report":
-        """Return the report that a server sent."""
         data = json.loads(text)
         return cls(
             realisations={
@@ -87,7 +85,6 @@ class Journal:
                 self._invented.add(f"{type_name}.{attribute}")
 
     def report(self) -> Report:
-        """Return what was noted so far."""
         with self._lock:
             return Report(
                 dict(sorted(self._realisations.items())),

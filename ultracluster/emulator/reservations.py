@@ -28,12 +28,10 @@ class Reservations:
     network: Network
 
     def create(self, order: Order) -> Resource:
-        """Reserve instances in a zone where the type is sold."""
         record = self.reserve(order.scope, order.properties)
         return Resource(record.physical_id, _attributes(record))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the count, the end or the match criteria."""
         del previous
         record = self.required(order.scope, physical_id)
         _require_count(order.properties)
@@ -41,7 +39,6 @@ class Reservations:
         return Resource(physical_id, _attributes(record))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Cancel the reservation."""
         record = self.ledger.find(order.scope, RESERVATION, physical_id)
         if record is not None:
             record.state["state"] = "cancelled"
@@ -70,11 +67,7 @@ class Reservations:
         return self.ledger.keep(record)
 
     def required(self, scope: Scope, reservation_id: str) -> Record:
-        """Return a reservation.
-
-        Raises:
-            ServiceError: where it does not exist.
-        """
+        """Return a reservation."""
         record = self.ledger.find(scope, RESERVATION, reservation_id)
         if record is None:
             raise ServiceError(
@@ -94,7 +87,6 @@ class Reservations:
         ]
 
     def describe(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer DescribeCapacityReservations."""
         rows = filters.chosen(
             [row(record) for record in self.ledger.of_type(scope, RESERVATION)],
             arguments,
@@ -105,26 +97,15 @@ class Reservations:
         return {"CapacityReservations": rows}
 
     def create_by_call(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer CreateCapacityReservation."""
         return {"CapacityReservation": row(self.reserve(scope, arguments))}
 
-    def modify(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer ModifyCapacityReservation."""
-        record = self.required(scope, str(arguments["CapacityReservationId"]))
-        for name in ("InstanceCount", "EndDate", "EndDateType", "InstanceMatchCriteria"):
-            if arguments.get(name) is not None:
-                record.properties[name] = arguments[name]
-        return {"Return": True}
-
     def cancel(self, scope: Scope, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer CancelCapacityReservation."""
         record = self.required(scope, str(arguments["CapacityReservationId"]))
         record.state["state"] = "cancelled"
         return {"Return": True}
 
 
 def row(record: Record) -> dict[str, Any]:
-    """Return a reservation as EC2 describes it."""
     given = record.properties
     tags = [
         tag
@@ -158,24 +139,15 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def _attributes(record: Record) -> dict[str, Any]:
-    moment = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    timestamp = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
+        **row(record),
         "Id": record.physical_id,
-        "CapacityReservationArn": _arn(record),
-        "AvailableInstanceCount": _available(record),
-        "TotalInstanceCount": record.properties["InstanceCount"],
-        "State": record.state["state"],
-        "OwnerId": record.scope.account,
-        "StartDate": moment,
-        "CreateDate": moment,
-        "ReservationType": "default",
+        "StartDate": timestamp,
+        "CreateDate": timestamp,
         "CapacityAllocationSet": [],
         "CapacityReservationFleetId": "",
         "DeliveryPreference": "",
-        "AvailabilityZone": record.properties["AvailabilityZone"],
-        "AvailabilityZoneId": record.properties["AvailabilityZoneId"],
-        "InstanceType": record.properties["InstanceType"],
-        "Tenancy": record.properties.get("Tenancy", "default"),
     }
 
 

@@ -23,7 +23,6 @@ class SchemaOnly:
         self._ledger = ledger
 
     def create(self, order: Order) -> Resource:
-        """Store the resource under an identifier of the form its schema asks for."""
         schema = schemas.schema(order.type_name, order.scope.region)
         if schema is None:
             raise ValueError(
@@ -38,7 +37,6 @@ class SchemaOnly:
         return Resource(physical_id, attributes)
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Store the new properties."""
         del previous
         record = self._ledger.find(order.scope, order.type_name, physical_id)
         if record is None:
@@ -47,7 +45,6 @@ class SchemaOnly:
         return Resource(physical_id, record.attributes)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Forget the resource."""
         self._ledger.forget(order.scope, order.type_name, physical_id)
 
 

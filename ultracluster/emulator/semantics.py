@@ -27,11 +27,7 @@ EVERY_PROTOCOL: Final = "-1"
 
 
 def require_file_system(properties: Mapping[str, Any]) -> None:
-    """Refuse a Lustre file system that FSx does not sell.
-
-    Raises:
-        ServiceError: with every problem.
-    """
+    """Refuse a Lustre file system that FSx does not sell."""
     if properties.get("FileSystemType") == LUSTRE:
         _refuse("Fsx", "BadRequest", lustre.problems(properties))
 
@@ -91,11 +87,7 @@ def require_launch_template(data: Mapping[str, Any]) -> None:
 
 
 def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None) -> None:
-    """Refuse an instance type that does not exist, or is not sold in a zone.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse an instance type that does not exist, or is not sold in a zone."""
     try:
         offered = instances.find(instance_type).availability_zone_ids
     except instances.UnknownInstanceTypeError:

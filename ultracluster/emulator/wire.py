@@ -7,7 +7,7 @@ Two protocols are enough here: `ec2` (query parameters in, XML out) and `json`.
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -20,6 +20,7 @@ import botocore.session
 
 from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.service_model import problems
 
 Arguments = Mapping[str, Any]
 Operation = Callable[[Scope, Arguments], Mapping[str, Any]]
@@ -48,7 +49,7 @@ def json_answer(
     shapes = model(service).operation_model(name)
     try:
         arguments = json.loads(body or b"{}")
-        require_constraints(service, name, arguments)
+        require_sound(service, name, arguments)
         result = operation(scope, arguments)
     except ServiceError as error:
         return _json_error(error.code, error.message)
@@ -130,64 +131,11 @@ def xml_request(service: str, operation: str, arguments: Arguments) -> bytes:
     return body
 
 
-def require_constraints(service: str, operation: str, arguments: Arguments) -> None:
-    """Refuse arguments that break the constraints of an operation's model.
-
-    Raises:
-        ServiceError: with every broken constraint, as AWS words them.
-    """
-    shape = model(service).operation_model(operation).input_shape
-    broken = list(constraint_problems(shape, arguments))
-    if broken:
-        noun = "error" if len(broken) == 1 else "errors"
-        text = f"{len(broken)} validation {noun} detected: {'; '.join(broken)}"
-        raise ServiceError(service, "ValidationException", text)
-
-
-def constraint_problems(shape: Any, value: Any, where: str = "") -> Iterator[str]:
-    """Yield the constraints of a model that a value breaks, as AWS words them.
-
-    Lengths, ranges, enums and required members; not patterns, which are Java's, and of which
-    botocore itself checks none.
-    """
-    if shape is None or value is None:
-        return
-    if shape.type_name == "structure" and isinstance(value, Mapping):
-        for name in shape.required_members:
-            if value.get(name) is None:
-                yield _broken("null", f"{where}{_camel(name)}", "Member must not be null")
-        for name, member in shape.members.items():
-            yield from constraint_problems(member, value.get(name), f"{where}{_camel(name)}.")
-        return
-    if shape.type_name == "list" and isinstance(value, list):
-        for index, item in enumerate(value, 1):
-            yield from constraint_problems(shape.member, item, f"{where}{index}.member.")
-    yield from _limits(shape, value, where.removesuffix("."))
-
-
-def _limits(shape: Any, value: Any, where: str) -> Iterator[str]:
-    allowed = shape.metadata.get("enum")
-    if allowed and isinstance(value, str) and value not in allowed:
-        choice = f"Member must satisfy enum value set: [{', '.join(allowed)}]"
-        yield _broken(value, where, choice)
-    sized = isinstance(value, str | list | dict)
-    if not sized and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return
-    size = len(value) if sized else value
-    noun = "have length" if sized else "have value"
-    smallest, largest = shape.metadata.get("min"), shape.metadata.get("max")
-    if smallest is not None and size < smallest:
-        yield _broken(value, where, f"Member must {noun} greater than or equal to {smallest}")
-    if largest is not None and size > largest:
-        yield _broken(value, where, f"Member must {noun} less than or equal to {largest}")
-
-
-def _broken(value: Any, where: str, rule: str) -> str:
-    return f"Value '{value}' at '{where}' failed to satisfy constraint: {rule}"
-
-
-def _camel(name: str) -> str:
-    return name[:1].lower() + name[1:]
+def require_sound(service: str, operation: str, arguments: Arguments) -> None:
+    """Refuse arguments that the service's own model does not allow."""
+    found = [str(problem) for problem in problems(service, operation, arguments)]
+    if found:
+        raise ServiceError(service, "ValidationException", "; ".join(found))
 
 
 def _json_error(code: str, message: str) -> tuple[int, bytes]:

@@ -25,7 +25,6 @@ DIRECTIONS: Final = {
 
 @cache
 def zones(region: str) -> dict[str, str]:
-    """Return the zones of a Region, zone id to zone name."""
     known = {
         zone_id
         for name in instances.names()

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ultracluster.preflight.compute_quotas import CAPACITY_BLOCK, instances
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
 UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")
 LAST_MINUTES: Final = timedelta(minutes=30)

@@ -50,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Look at the account, and return the exit status."""
     # Imported here: the command line imports this module, and boto3 takes its time.
     from ultracluster.preflight.display import as_json, show  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.console import Console
@@ -20,9 +21,9 @@ COLOURS: Final[Mapping[Verdict, str]] = {
 
 
 def show(preflight: Preflight, console: Console) -> None:
-    """Print where was looked, all findings, what to do, and how to see the same."""
+    """Print where it looked, all findings, what to do, and the calls that confirm them."""
     where = f"account {preflight.caller.account}, {preflight.region}"
-    _line(console, f"{preflight.environment} in {where}, asked by {preflight.caller.arn}")
+    _line(console, f"{preflight.environment} in {where}, as {preflight.caller.arn}")
     _table(preflight, console)
     for verdict in (Verdict.FAIL, Verdict.SKIP):
         for check, finding in preflight.having(verdict):
@@ -35,7 +36,7 @@ def show(preflight: Preflight, console: Console) -> None:
         names = seen.setdefault(_command(preflight, finding), [])
         names.extend({check.name} - set(names))
     if seen:
-        _line(console, "\nTo see for yourself what passed:")
+        _line(console, "\nAWS CLI calls that confirm what passed:")
     for command, names in seen.items():
         _line(console, f"  {', '.join(names)}: {command}")
     _line(console, f"\n{summary(preflight)}")
@@ -47,7 +48,7 @@ def _table(preflight: Preflight, console: Console) -> None:
     # A name is what is written after --only: it stays in one piece.
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    # What does not apply is told by its reason: one line for all that a VPC of its own spares.
+    # What does not apply is grouped by its reason.
     beside: dict[str, list[str]] = {}
     for result in preflight.results:
         for finding in result.findings:
@@ -63,7 +64,6 @@ def _table(preflight: Preflight, console: Console) -> None:
 
 
 def summary(preflight: Preflight) -> str:
-    """Return the counts in one line."""
     counts = _counts(preflight)
     return (
         f"{preflight.environment}: {counts[Verdict.PASS]} pass, {counts[Verdict.FAIL]} fail, "
@@ -72,7 +72,6 @@ def summary(preflight: Preflight) -> str:
 
 
 def as_json(preflight: Preflight) -> str:
-    """Return all of it for a program."""
     counts = _counts(preflight)
     document = {
         "environment": preflight.environment,
@@ -91,19 +90,10 @@ def as_json(preflight: Preflight) -> str:
 
 
 def _row(preflight: Preflight, check: Check, finding: Finding) -> dict[str, Any]:
-    return {
-        "check": check.name,
-        "what": check.what,
-        "verdict": finding.verdict.value,
-        "subject": finding.subject,
-        "found": finding.found,
-        "wanted": finding.wanted,
-        "fix": finding.fix,
-        "fix_command": finding.fix_command,
-        "command": _command(preflight, finding),
-        "missing_action": finding.missing_action,
-        "unanswered": finding.unanswered,
-    }
+    row = {"check": check.name, "what": check.what, **asdict(finding)}
+    for name in ("question", "by_hand"):
+        del row[name]
+    return row | {"command": _command(preflight, finding)}
 
 
 def _words(finding: Finding) -> str:
@@ -116,7 +106,7 @@ def _explain(console: Console, preflight: Preflight, check: Check, finding: Find
     for label, words in (
         ("fix", finding.fix),
         ("fix by", finding.fix_command),
-        ("see by", _command(preflight, finding)),
+        ("confirm by", _command(preflight, finding)),
     ):
         if words:
             _line(console, f"  {label}: {words}")

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.audit.report import Report
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.preflight.inquiry import Answer, Inquiry, UnansweredError
 from ultracluster.preflight.question import Question
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
-
-ENVIRONMENT_TAG: Final = "ultracluster:environment"
-"""Tag that every resource of a deployed environment carries (`stacks/environment.py`)."""
 
 
 class Verdict(StrEnum):
@@ -39,10 +37,10 @@ class Finding:
     """The AWS CLI call that does it, where one call does."""
 
     question: Question | None = None
-    """The call that shows the same."""
+    """The call that confirms it."""
 
     by_hand: str = ""
-    """How to see the same where no single call shows it, as a rule says it."""
+    """How to confirm it where no single call does, as a rule says it."""
 
     missing_action: str = ""
     """The IAM action that the caller would need, where that is why the check was skipped."""
@@ -93,16 +91,13 @@ class Situation:
         return any((tag.get("Key"), tag.get("Value")) == own for tag in tags)
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the name of a resource of this account and Region."""
         partition, account = self.caller.partition, self.caller.account
         return f"arn:{partition}:{service}:{self.spec.region}:{account}:{resource}"
 
     def role_arn(self, name: str) -> str:
-        """Return the name of an IAM role of this account."""
         return f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"
 
     def profile_arn(self, name: str) -> str:
-        """Return the name of an instance profile of this account."""
         return f"arn:{self.caller.partition}:iam::{self.caller.account}:instance-profile/{name}"
 
 
@@ -151,6 +146,13 @@ def skipped(subject: str, why: str, fix: str = "", question: Question | None = N
     return Finding(Verdict.SKIP, subject, why, fix=fix, question=question)
 
 
+def or_passed(findings: Iterator[Finding], good: Finding) -> Iterator[Finding]:
+    """Yield what was found, or that all is well where there is nothing to say."""
+    first = next(findings, None)
+    yield good if first is None else first
+    yield from findings
+
+
 def unanswered(error: UnansweredError) -> Finding:
     """Return that AWS did not say, and what would make it say."""
     action = error.question.action
@@ -158,8 +160,8 @@ def unanswered(error: UnansweredError) -> Finding:
         return Finding(
             Verdict.SKIP,
             action,
-            "the caller may not ask",
-            fix=f"allow {action} to the caller, or look by somebody who may",
+            "no permission to read it",
+            fix=f"allow {action} to the caller, or run this as somebody who has it",
             question=error.question,
             missing_action=action,
         )

@@ -1,6 +1,6 @@
 """The machine image of the nodes: there, and such that the instance type boots it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
@@ -14,11 +14,14 @@ PCS_READY: Final = "/aws/service/pcs/"
 PREFERRED: Final = "uefi-preferred"
 
 
+Row = dict[str, Any]
+
+
 class Image(NamedTuple):
     """An image as EC2 describes it, and how it was found."""
 
     image_id: str
-    row: dict[str, Any] | None
+    row: Row | None
     question: Question
     missing: str = ""
 
@@ -63,65 +66,63 @@ def _exists(situation: Situation) -> Iterator[Finding]:
         yield passed(name, words, found.question)
 
 
-def _architecture(situation: Situation) -> Iterator[Finding]:
-    found, instance = image(situation), situation.spec.nodes.instance
-    if found.row is None:
-        yield skipped("architecture", found.missing)
-    elif found.row["Architecture"] != instance.architecture:
-        yield failed(
-            f"architecture of {found.image_id}",
-            found.row["Architecture"],
-            f"{instance.architecture}, of {instance.name}",
-            f"write an image of {instance.architecture} in nodes.image",
-            question=found.question,
-        )
-    else:
-        yield passed(f"architecture of {found.image_id}", instance.architecture, found.question)
+def _image_check(
+    name: str, what: str, subject: str, judge: Callable[[Situation, Image, Row], Finding]
+) -> Check:
+    """Return a check of the nodes' image, which is skipped where there is none."""
+
+    def examine(situation: Situation) -> Iterator[Finding]:
+        found = image(situation)
+        if found.row is None:
+            yield skipped(subject, found.missing)
+        else:
+            yield judge(situation, found, found.row)
+
+    return Check(name, what, examine)
 
 
-def _boot_mode(situation: Situation) -> Iterator[Finding]:
+def _architecture(situation: Situation, found: Image, row: Row) -> Finding:
+    instance, subject = situation.spec.nodes.instance, f"architecture of {found.image_id}"
+    if row["Architecture"] == instance.architecture:
+        return passed(subject, instance.architecture, found.question)
+    wanted = f"{instance.architecture}, of {instance.name}"
+    fix = f"write an image of {instance.architecture} in nodes.image"
+    return failed(subject, row["Architecture"], wanted, fix, question=found.question)
+
+
+def _boot_mode(situation: Situation, found: Image, row: Row) -> Finding:
     """An image without a mode boots in the type's own; `uefi-preferred` boots in either."""
-    found, instance = image(situation), situation.spec.nodes.instance
-    if found.row is None:
-        yield skipped("boot mode", found.missing)
-        return
-    mode, known = found.row.get("BootMode"), instance.boot_modes
+    instance = situation.spec.nodes.instance
+    mode, known = row.get("BootMode"), instance.boot_modes
     subject = f"boot mode of {found.image_id}"
     if not known:
-        yield skipped(subject, f"the boot modes of {instance.name} are not known")
-    elif mode is None or mode == PREFERRED or mode in known:
-        words = mode or "none given"
-        yield passed(subject, f"{words}; {instance.name} boots {', '.join(known)}", found.question)
-    else:
-        wanted = " or ".join([*known, PREFERRED])
-        fix = f"write an image of boot mode {wanted} in nodes.image; {instance.name} boots no other"
-        yield failed(subject, mode, wanted, fix, question=found.question)
+        return skipped(subject, f"the boot modes of {instance.name} are not known")
+    if mode is None or mode == PREFERRED or mode in known:
+        words = f"{mode or 'none given'}; {instance.name} boots {', '.join(known)}"
+        return passed(subject, words, found.question)
+    wanted = " or ".join([*known, PREFERRED])
+    fix = f"write an image of boot mode {wanted} in nodes.image; {instance.name} boots no other"
+    return failed(subject, mode, wanted, fix, question=found.question)
 
 
-def _root_device(situation: Situation) -> Iterator[Finding]:
+def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
     """A mapping of another name would add a second volume; a smaller one is refused."""
-    found, nodes = image(situation), situation.spec.nodes
-    if found.row is None:
-        yield skipped("root device", found.missing)
-        return
-    name = found.row.get("RootDeviceName")
+    nodes, name = situation.spec.nodes, row.get("RootDeviceName")
     subject = f"root device of {found.image_id}"
     if name != nodes.root_device_name:
         fix = f'write nodes.root_device_name="{name}", or another image'
-        yield failed(subject, str(name), nodes.root_device_name, fix, question=found.question)
-        return
+        return failed(subject, str(name), nodes.root_device_name, fix, question=found.question)
     sizes = [
         int(each["Ebs"]["VolumeSize"])
-        for each in found.row.get("BlockDeviceMappings") or ()
+        for each in row.get("BlockDeviceMappings") or ()
         if each.get("DeviceName") == name and (each.get("Ebs") or {}).get("VolumeSize")
     ]
     size = max(sizes, default=0)
-    if size > nodes.root_volume_gib:
-        fix = f"write nodes.root_volume_gib={size} or more"
-        wanted = f"at most {nodes.root_volume_gib} GiB"
-        yield failed(subject, f"{size} GiB", wanted, fix, question=found.question)
-    else:
-        yield passed(subject, f"{name}, {size} GiB", found.question)
+    if size <= nodes.root_volume_gib:
+        return passed(subject, f"{name}, {size} GiB", found.question)
+    fix = f"write nodes.root_volume_gib={size} or more"
+    wanted = f"at most {nodes.root_volume_gib} GiB"
+    return failed(subject, f"{size} GiB", wanted, fix, question=found.question)
 
 
 def _login(situation: Situation) -> Iterator[Finding]:
@@ -173,15 +174,22 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def _is_amazons_for_pcs(row: dict[str, Any]) -> bool:
+def _is_amazons_for_pcs(row: Row) -> bool:
     return row.get("ImageOwnerAlias") == "amazon" and "pcs" in str(row.get("Name", "")).lower()
 
 
 CHECKS: Final = (
     Check("image-exists", "The image of the nodes exists", _exists),
-    Check("image-architecture", "The image has the type's architecture", _architecture),
-    Check("image-boot-mode", "The instance type boots the image", _boot_mode),
-    Check("image-root-device", "The root volume is the image's own", _root_device),
+    _image_check(
+        "image-architecture",
+        "The image has the type's architecture",
+        "architecture",
+        _architecture,
+    ),
+    _image_check("image-boot-mode", "The instance type boots the image", "boot mode", _boot_mode),
+    _image_check(
+        "image-root-device", "The root volume is the image's own", "root device", _root_device
+    ),
     Check("login-image", "Login nodes boot their image", _login),
     Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
 )

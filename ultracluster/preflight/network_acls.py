@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.subnets import MADE
-from ultracluster.preflight.vpc import EVERYWHERE, of_vpc, route_table
+from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
+from ultracluster.preflight.given_network import EVERYWHERE, network_check, of_vpc, route_table
+from ultracluster.preflight.question import Question
 from ultracluster.spec.network import ExistingNetworkSpec
 
 TCP: Final = "6"
@@ -33,15 +33,19 @@ class Traffic:
     peer: str
 
 
-def _acls(situation: Situation) -> Iterator[Finding]:
-    network = situation.spec.network
-    if not isinstance(network, ExistingNetworkSpec):
-        yield skipped("network ACLs", MADE)
-        return
-    asked = of_vpc("describe_network_acls", network)
+def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    good = passed("network ACLs", "admit what the environment needs", _question(network))
+    yield from or_passed(_blocking(situation, network), good)
+
+
+def _question(network: ExistingNetworkSpec) -> Question:
+    return of_vpc("describe_network_acls", network)
+
+
+def _blocking(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    asked = _question(network)
     acls = situation.ask(asked)["NetworkAcls"]
     tables = situation.ask(of_vpc("describe_route_tables", network))["RouteTables"]
-    good = True
     for subnet in network.training_subnets:
         acl = _acl_of(acls, subnet.subnet_id)
         if acl is None:
@@ -51,16 +55,13 @@ def _acls(situation: Situation) -> Iterator[Finding]:
             route.get("DestinationCidrBlock") == EVERYWHERE for route in table.get("Routes", ())
         )
         peers = [s.cidr for s in network.training_subnets if s != subnet]
-        services = EVERYWHERE if outside else network.cidr
-        for traffic in needed(services, peers):
+        for traffic in needed(EVERYWHERE if outside else network.cidr, peers):
             verdict = admits(acl["Entries"], traffic)
             subject = f"{traffic.words} of {subnet.subnet_id}"
             if verdict is None:
-                good = False
                 why = f"{acl['NetworkAclId']} admits it in part; read its rules"
                 yield skipped(subject, why, question=asked)
             elif not verdict:
-                good = False
                 yield failed(
                     subject,
                     f"{acl['NetworkAclId']} blocks it",
@@ -69,8 +70,6 @@ def _acls(situation: Situation) -> Iterator[Finding]:
                     "default ACL",
                     question=asked,
                 )
-    if good:
-        yield passed("network ACLs", "admit what the environment needs", asked)
 
 
 def needed(services: str, peers: Sequence[str]) -> Iterator[Traffic]:
@@ -142,4 +141,8 @@ def _acl_of(acls: Sequence[dict[str, Any]], subnet_id: str) -> dict[str, Any] | 
     return next((acl for acl in acls if acl.get("IsDefault")), None)
 
 
-CHECKS: Final = (Check("vpc-network-acls", "Network ACLs admit fabric, Lustre and HTTPS", _acls),)
+CHECKS: Final = (
+    network_check(
+        "vpc-network-acls", "Network ACLs admit fabric, Lustre and HTTPS", "network ACLs", _acls
+    ),
+)

@@ -5,8 +5,10 @@ from typing import Final
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.question import question
+from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.spec.problem import choices
 
+PERSISTENT_2: Final = "PERSISTENT_2"
 SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)
 
 
@@ -86,8 +88,27 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
         yield passed(subject, f"all {len(wanted)} that the network asks for", SERVICES)
 
 
+def _persistent_2(situation: Situation) -> Iterator[Finding]:
+    """No API says where PERSISTENT_2 is sold; a file system that is there does."""
+    subject = f"PERSISTENT_2 in {situation.spec.region}"
+    if situation.spec.storage.deployment_type != PERSISTENT_2:
+        yield skipped(subject, f"the file system is {situation.spec.storage.deployment_type}")
+        return
+    rows = existing_file_systems(situation, PERSISTENT_2)
+    if rows:
+        yield passed(subject, f"{rows[0]['FileSystemId']} is one", FILE_SYSTEMS)
+        return
+    yield skipped(
+        subject,
+        "no API says where it is sold, and the account has none here to go by",
+        "look at the FSx console's list of deployment types in this Region",
+        FILE_SYSTEMS,
+    )
+
+
 CHECKS: Final = (
     Check("zone-offering", "The instance type is offered in the zone", _instance_type),
     Check("login-offering", "The login nodes' type is offered in the zone", _login_type),
     Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
+    Check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region", _persistent_2),
 )

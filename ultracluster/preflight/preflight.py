@@ -13,17 +13,14 @@ from ultracluster.preflight import (
     bootstrap,
     buckets,
     capacity,
-    compute_quotas,
     fabric_rules,
     image,
+    needs,
     network_acls,
-    network_quotas,
     offerings,
     permissions,
     slurm,
-    storage_quotas,
     subnets,
-    training_quotas,
     vpc,
 )
 from ultracluster.preflight.finding import Caller, Check, Finding, Situation, Verdict
@@ -32,10 +29,7 @@ from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 CHECKS: Final[tuple[Check, ...]] = (
-    *compute_quotas.CHECKS,
-    *network_quotas.CHECKS,
-    *storage_quotas.CHECKS,
-    *training_quotas.CHECKS,
+    *needs.CHECKS,
     *offerings.CHECKS,
     *slurm.CHECKS,
     *capacity.CHECKS,
@@ -76,7 +70,6 @@ class Preflight:
     results: tuple[Result, ...]
 
     def having(self, verdict: Verdict) -> list[tuple[Check, Finding]]:
-        """Return the findings with a verdict."""
         return [
             (result.check, finding)
             for result in self.results

@@ -1,4 +1,4 @@
-"""One API call, as AWS is asked and as a person would ask by the AWS CLI."""
+"""One API call that reads, for boto3 and as the same call of the AWS CLI."""
 
 import json
 import re
@@ -32,14 +32,12 @@ class Question:
 
     @property
     def action(self) -> str:
-        """The IAM action that permits the call."""
         words = self.operation.split("_")
         name = OPERATIONS.get(self.operation, "".join(word.capitalize() for word in words))
         prefix = IAM_PREFIXES.get(self.service, self.service)
         return ACTIONS.get((self.service, self.operation), f"{prefix}:{name}")
 
     def command(self, region: str) -> str:
-        """Return the AWS CLI call that shows the same."""
         words = [
             "aws",
             CLI_SERVICES.get(self.service, self.service),

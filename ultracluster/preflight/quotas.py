@@ -1,43 +1,30 @@
-"""Service quotas: what an environment adds, beside what is in use and what is allowed.
-
-Codes and names are those of `facts/quotas.json` (compiled 2026-11-23). A quota is found in what
-Service Quotas lists, by its code or its name; SageMaker's by name alone, as there are hundreds of
-one form, and a code that is wrong by a digit would name another type.
-"""
+"""Whether a service quota leaves room for what an environment adds to what is in use."""
 
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Finding, Situation, failed, passed, skipped, unanswered
+from ultracluster.catalogue.quotas import Quota
+from ultracluster.preflight.finding import (
+    Check,
+    Finding,
+    Situation,
+    failed,
+    passed,
+    skipped,
+    unanswered,
+)
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.usage import Usage
 
 NO_SERVICE: Final = "NoSuchResourceException"
 """Service Quotas knows nothing of the service in this Region."""
 
 
 @dataclass(frozen=True)
-class Quota:
-    """A quota of a service, as Service Quotas names it."""
-
-    service: str
-    name: str
-    code: str = ""
-    other_names: tuple[str, ...] = ()
-    """What it may be called as well, where no source that was found says its name."""
-
-    def is_row(self, row: dict[str, Any]) -> bool:
-        """Whether a row of Service Quotas is of this quota."""
-        if self.code and row.get("QuotaCode") == self.code:
-            return True
-        given = " ".join(str(row.get("QuotaName", "")).casefold().split())
-        return given in {name.casefold() for name in (self.name, *self.other_names)}
-
-
-@dataclass(frozen=True)
-class Demand:
+class Need:
     """What an environment adds to the usage of a quota."""
 
     quota: Quota
@@ -45,22 +32,34 @@ class Demand:
     made_of: str
     """How the amount comes about, for a reader: `2 x p4d.24xlarge of 96 vCPU`."""
 
-    usage: Callable[[Situation], int]
+    in_use: Usage
     """What the account uses beside the environment."""
 
 
-def judged(demand: Demand, situation: Situation) -> Iterator[Finding]:
-    """Yield whether a quota leaves room for a demand."""
-    quota = demand.quota
+Needs = Callable[[Situation], Iterator[Need | Finding]]
+
+
+def quota_check(name: str, what: str, needs: Needs) -> Check:
+    """Return the check that needs fit into their quotas; what is no need is said as it is."""
+
+    def examine(situation: Situation) -> Iterator[Finding]:
+        for each in needs(situation):
+            yield fits(each, situation) if isinstance(each, Need) else each
+
+    return Check(name, what, examine)
+
+
+def fits(need: Need, situation: Situation) -> Finding:
+    """Return whether a quota leaves room for a need."""
+    quota = need.quota
     row = limit(situation, quota)
     if row is None or row.get("Value") is None:
-        yield skipped(
+        return skipped(
             quota.name,
             f"Service Quotas lists no such quota of {quota.service} in this Region",
             "look at the service's quotas in the console",
             listing(quota),
         )
-        return
     shown = question(
         "service-quotas",
         "get_service_quota",
@@ -69,31 +68,28 @@ def judged(demand: Demand, situation: Situation) -> Iterator[Finding]:
     )
     allowed = int(row["Value"])
     try:
-        used, usage = demand.usage(situation), ""
+        used, usage = need.in_use(situation), ""
     except UnansweredError as error:
-        # What is in use need not be known to see that the demand alone is too much.
-        if demand.amount <= allowed:
-            yield replace(
-                unanswered(error),
-                subject=quota.name,
-                found=f"limit {allowed:,}; what is in use may not be asked"
+        # What is in use need not be known to see that the need alone is too much.
+        if need.amount <= allowed:
+            why = (
+                "no permission to read current usage"
                 if error.refused
-                else f"limit {allowed:,}; what is in use was not answered ({error.code})",
+                else f"current usage could not be read ({error.code})"
             )
-            return
+            return replace(unanswered(error), subject=quota.name, found=f"limit {allowed:,}; {why}")
         used, usage = 0, f" (not known: {error.question.action} was not answered)"
     found = f"limit {allowed:,}, in use {used:,}{usage}"
     # What adds nothing fits, whatever was granted and taken back before.
-    if not demand.amount or used + demand.amount <= allowed:
-        yield passed(quota.name, f"{found}, to come {demand.amount:,}", shown)
-        return
-    yield failed(
+    if not need.amount or used + need.amount <= allowed:
+        return passed(quota.name, f"{found}, to come {need.amount:,}", shown)
+    return failed(
         quota.name,
         found,
-        f"{demand.amount:,} more ({demand.made_of})",
-        fix(row, used + demand.amount),
+        f"{need.amount:,} more ({need.made_of})",
+        fix(row, used + need.amount),
         question=shown,
-        fix_command=increase(quota, row, used + demand.amount, situation.spec.region),
+        fix_command=increase(quota, row, used + need.amount, situation.spec.region),
     )
 
 

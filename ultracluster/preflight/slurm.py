@@ -7,9 +7,9 @@ rules and the fabric rules hold them (`ultracluster/spec/slurm_rules.py`, SLURM-
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue.slurm import SIZES
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import SIZES, cluster_name
 from ultracluster.preflight.finding import (
-    ENVIRONMENT_TAG,
     Check,
     Finding,
     Situation,
@@ -18,7 +18,6 @@ from ultracluster.preflight.finding import (
     skipped,
 )
 from ultracluster.preflight.question import question
-from ultracluster.preflight.quotas import Demand, Quota, judged
 
 REGIONS: Final = question(
     "ssm",
@@ -27,9 +26,6 @@ REGIONS: Final = question(
 )
 """Where AWS says that PCS is (Systems Manager User Guide, public parameters, read 2026-11-23)."""
 CLUSTERS: Final = question("pcs", "list_clusters")
-CLUSTERS_PER_REGION: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region",))
-"""PCS has a quota of clusters that can be raised; neither its code nor its exact name was found
-(2026-11-24), so that another name is a SKIP."""
 CREATING: Final = "CREATING"
 NO_SLURM: Final = "the environment has no Slurm"
 
@@ -50,24 +46,21 @@ def _region(situation: Situation) -> Iterator[Finding]:
         yield failed(subject, "not there", f"one of {len(known)} Regions", fix, question=REGIONS)
 
 
-def _clusters(situation: Situation) -> Iterator[Finding]:
-    if situation.spec.slurm is None:
-        yield skipped("PCS clusters", NO_SLURM)
-        return
-    yield from judged(Demand(CLUSTERS_PER_REGION, 1, "the cluster", _of_others), situation)
+def clusters_of_others(situation: Situation) -> int:
+    """Count the clusters that stay while the environment's is made.
 
-
-def _of_others(situation: Situation) -> int:
-    return sum(not _is_own(situation, row) for row in _rows(situation))
+    One of the environment in another size is among them: it is deleted after the new one is made.
+    """
+    planned = _planned_name(situation)
+    return sum(not (row["name"] == planned and _is_own(situation, row)) for row in _rows(situation))
 
 
 def _name(situation: Situation) -> Iterator[Finding]:
     """Names are unique in a Region, and one cluster at a time is made."""
-    spec = situation.spec
-    if spec.slurm is None:
+    if situation.spec.slurm is None:
         yield skipped("PCS cluster", NO_SLURM)
         return
-    name = cluster_name(spec.name, spec.slurm.cluster_size(spec.nodes.count))
+    name = _planned_name(situation)
     rows = _rows(situation)
     taken = [row for row in rows if row["name"] == name and not _is_own(situation, row)]
     for row in taken:
@@ -84,9 +77,10 @@ def _name(situation: Situation) -> Iterator[Finding]:
         yield passed(name, "the name is free or the environment's, and none is created", CLUSTERS)
 
 
-def cluster_name(environment: str, size: str) -> str:
-    """Return what an environment's cluster is called (`constructs_lib/slurm_cluster.py`)."""
-    return f"{environment}-{size.lower()}"
+def _planned_name(situation: Situation) -> str:
+    spec = situation.spec
+    size = "" if spec.slurm is None else spec.slurm.cluster_size(spec.nodes.count)
+    return cluster_name(spec.name, size)
 
 
 def _rows(situation: Situation) -> list[dict[str, Any]]:
@@ -106,5 +100,4 @@ def _is_own(situation: Situation, row: dict[str, Any]) -> bool:
 CHECKS: Final = (
     Check("slurm-region", "AWS PCS is offered in the Region", _region),
     Check("slurm-cluster", "The Slurm cluster can be made under its name", _name),
-    Check("quota-slurm-clusters", "PCS clusters of the Region", _clusters),
 )

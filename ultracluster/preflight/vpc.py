@@ -3,25 +3,20 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
+from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
+from ultracluster.preflight.given_network import EVERYWHERE, network_check, of_vpc, route_table
 from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import Question, question
-from ultracluster.preflight.subnets import MADE
+from ultracluster.preflight.question import question
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec
 
-EVERYWHERE: Final = "0.0.0.0/0"
 NO_VPC: Final = "InvalidVpcID"
 ATTRIBUTES: Final = (
-    ("enableDnsSupport", "EnableDnsSupport"),
-    ("enableDnsHostnames", "EnableDnsHostnames"),
+    ("enableDnsSupport", "EnableDnsSupport", "support"),
+    ("enableDnsHostnames", "EnableDnsHostnames", "hostnames"),
 )
 
 
-def _shape(situation: Situation) -> Iterator[Finding]:
-    network = situation.spec.network
-    if not isinstance(network, ExistingNetworkSpec):
-        yield skipped("given VPC", MADE)
-        return
+def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     name = network.vpc_id
     asked = question("ec2", "describe_vpcs", Filters=[{"Name": "vpc-id", "Values": [name]}])
     rows = situation.ask(asked)["Vpcs"]
@@ -32,78 +27,70 @@ def _shape(situation: Situation) -> Iterator[Finding]:
     (row,) = rows
     blocks = [each["CidrBlock"] for each in row.get("CidrBlockAssociationSet") or ()]
     blocks = blocks or [row["CidrBlock"]]
-    good = True
+    tenancy = row.get("InstanceTenancy", "default")
     if network.cidr not in blocks:
-        good = False
         fix = f'write network.cidr="{blocks[0]}"; rules of security groups are made from it'
         yield failed(f"block of {name}", ", ".join(blocks), network.cidr, fix, question=asked)
-    if row.get("InstanceTenancy", "default") != "default":
-        good = False
+    if tenancy != "default":
         # SageMaker Developer Guide, train-vpc (2023).
         fix = "use a VPC of default tenancy; SageMaker takes no other"
-        yield failed(f"tenancy of {name}", row["InstanceTenancy"], "default", fix, question=asked)
-    if good:
+        yield failed(f"tenancy of {name}", tenancy, "default", fix, question=asked)
+    if network.cidr in blocks and tenancy == "default":
         yield passed(name, f"{network.cidr}, default tenancy", asked)
 
 
-def _dns(situation: Situation) -> Iterator[Finding]:
-    network = situation.spec.network
-    if not isinstance(network, ExistingNetworkSpec):
-        yield skipped("DNS of the VPC", MADE)
-        return
-    good = True
-    for attribute, key in ATTRIBUTES:
+def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    subject = f"DNS of {network.vpc_id}"
+    attribute = ATTRIBUTES[-1][0]
+    asked = question("ec2", "describe_vpc_attribute", VpcId=network.vpc_id, Attribute=attribute)
+    good = passed(subject, "resolution and host names are on", asked)
+    try:
+        yield from or_passed(_switched_off(situation, network), good)
+    except UnansweredError as error:
+        if not error.code.startswith(NO_VPC):
+            raise
+        yield skipped(subject, "no such VPC; see vpc-shape")
+
+
+def _switched_off(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    for attribute, key, option in ATTRIBUTES:
         asked = question("ec2", "describe_vpc_attribute", VpcId=network.vpc_id, Attribute=attribute)
-        try:
-            value = situation.ask(asked)[key]["Value"]
-        except UnansweredError as error:
-            if not error.code.startswith(NO_VPC):
-                raise
-            yield skipped(f"DNS of {network.vpc_id}", "no such VPC; see vpc-shape")
-            return
-        if value:
-            continue
-        good = False
-        option = "support" if attribute == "enableDnsSupport" else "hostnames"
-        yield failed(
-            f"{attribute} of {network.vpc_id}",
-            "off",
-            "on",
-            "switch it on: endpoints and the file system are found by name",
-            question=asked,
-            fix_command=f"aws ec2 modify-vpc-attribute --vpc-id {network.vpc_id} "
-            f"--enable-dns-{option} --region {situation.spec.region}",
-        )
-    if good:
-        yield passed(f"DNS of {network.vpc_id}", "resolution and host names are on", asked)
+        if not situation.ask(asked)[key]["Value"]:
+            yield failed(
+                f"{attribute} of {network.vpc_id}",
+                "off",
+                "on",
+                "switch it on: endpoints and the file system are found by name",
+                question=asked,
+                fix_command=f"aws ec2 modify-vpc-attribute --vpc-id {network.vpc_id} "
+                f"--enable-dns-{option} --region {situation.spec.region}",
+            )
 
 
-def _routes(situation: Situation) -> Iterator[Finding]:
-    network = situation.spec.network
-    if not isinstance(network, ExistingNetworkSpec):
-        yield skipped("routes", MADE)
-        return
-    tables_asked = of_vpc("describe_route_tables", network)
-    tables = situation.ask(tables_asked)["RouteTables"]
-    if not tables:
+def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    asked = of_vpc("describe_route_tables", network)
+    if situation.ask(asked)["RouteTables"]:
+        good = passed("routes", "AWS's services are reached from every subnet", asked)
+        yield from or_passed(_wrong_routes(situation, network), good)
+    else:
         yield skipped("routes", "no such VPC; see vpc-shape")
-        return
-    good = True
+
+
+def _wrong_routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    asked = of_vpc("describe_route_tables", network)
     for subnet in network.training_subnets:
-        table = route_table(tables, subnet.subnet_id)
+        table = route_table(situation.ask(asked)["RouteTables"], subnet.subnet_id)
         routes = table.get("Routes", []) if table else []
         default = [r for r in routes if r.get("DestinationCidrBlock") == EVERYWHERE]
         fault = _fault_of(default)
         if fault:
-            good = False
             found, fix = fault
             subject = f"default route of {subnet.subnet_id}"
-            yield failed(subject, found, "a NAT gateway, or none", fix, question=tables_asked)
+            yield failed(subject, found, "a NAT gateway, or none", fix, question=asked)
         elif not default:
             s3_comes = subnet.route_table_id is not None
             missing = list(_not_reached(situation, network, table, s3_comes=s3_comes))
             if missing:
-                good = False
                 yield failed(
                     f"way out of {subnet.subnet_id}",
                     f"no default route, and no endpoint of {', '.join(missing)}",
@@ -112,8 +99,6 @@ def _routes(situation: Situation) -> Iterator[Finding]:
                     "route_table_id), or a route to a NAT gateway",
                     question=of_vpc("describe_vpc_endpoints", network),
                 )
-    if good:
-        yield passed("routes", "AWS's services are reached from every subnet", tables_asked)
 
 
 def _fault_of(default: list[dict[str, Any]]) -> tuple[str, str] | None:
@@ -148,10 +133,9 @@ def _not_reached(
     yield from (name for name in ("s3", *INTERFACE_ENDPOINTS) if name not in reached)
 
 
-def _endpoints(situation: Situation) -> Iterator[Finding]:
+def _endpoints(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
     """Two endpoints of a service with private DNS cannot be in one VPC."""
-    network = situation.spec.network
-    if not isinstance(network, ExistingNetworkSpec) or not network.interface_endpoints:
+    if not network.interface_endpoints:
         yield skipped("endpoints to add", "the environment adds none to a given VPC")
         return
     asked = of_vpc("describe_vpc_endpoints", network)
@@ -163,34 +147,27 @@ def _endpoints(situation: Situation) -> Iterator[Finding]:
         and row.get("PrivateDnsEnabled")
         and not situation.of_environment(row)
     }
-    twice = [name for name in network.interface_endpoints if name in there]
-    for name in twice:
-        fix = f'take "{name}" out of network.interface_endpoints'
-        yield failed(f"endpoint of {name}", f"{there[name]} is there", "none", fix, question=asked)
-    if not twice:
-        yield passed("endpoints to add", "none of them is there already", asked)
-
-
-def of_vpc(operation: str, network: ExistingNetworkSpec) -> Question:
-    """Return the question for what a VPC has of something."""
-    return question("ec2", operation, Filters=[{"Name": "vpc-id", "Values": [network.vpc_id]}])
-
-
-def route_table(tables: list[dict[str, Any]], subnet_id: str) -> dict[str, Any] | None:
-    """Return the table of a subnet: its own, or the VPC's main one."""
-    main = None
-    for table in tables:
-        for association in table.get("Associations", ()):
-            if association.get("SubnetId") == subnet_id:
-                return table
-            if association.get("Main"):
-                main = table
-    return main
+    twice = (
+        failed(
+            f"endpoint of {name}",
+            f"{there[name]} is there",
+            "none",
+            f'take "{name}" out of network.interface_endpoints',
+            question=asked,
+        )
+        for name in network.interface_endpoints
+        if name in there
+    )
+    yield from or_passed(twice, passed("endpoints to add", "none of them is there already", asked))
 
 
 CHECKS: Final = (
-    Check("vpc-shape", "The given VPC exists, with the block of the spec", _shape),
-    Check("vpc-dns", "The given VPC resolves names", _dns),
-    Check("vpc-routes", "Given subnets reach AWS by NAT or endpoints", _routes),
-    Check("vpc-endpoints", "Endpoints to add are not there already", _endpoints),
+    network_check(
+        "vpc-shape", "The given VPC exists, with the block of the spec", "given VPC", _shape
+    ),
+    network_check("vpc-dns", "The given VPC resolves names", "DNS of the VPC", _dns),
+    network_check("vpc-routes", "Given subnets reach AWS by NAT or endpoints", "routes", _routes),
+    network_check(
+        "vpc-endpoints", "Endpoints to add are not there already", "endpoints to add", _endpoints
+    ),
 )

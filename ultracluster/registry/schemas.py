@@ -88,7 +88,6 @@ class Schema:
         return self.resolved(node)
 
     def resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Follow `$ref` until there is none."""
         while "$ref" in node:
             target: Any = self.document
             for part in str(node["$ref"]).removeprefix("#/").split("/"):
@@ -115,7 +114,6 @@ def _root() -> Path:
 
 @cache
 def regions() -> tuple[str, ...]:
-    """Return the Regions whose registry is known."""
     names = sorted(path.stem for path in (_root() / "providers").glob("*.json"))
     return tuple(name for name in names if name != NOT_A_REGION)
 

@@ -1,4 +1,4 @@
-"""Proof of the budget: its limit, what it watches, and who is told when."""
+"""Proof of the budget: its limit, what it watches, and who is notified when."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,14 @@ from ultracluster.rehearse.proof import Check, Evidence, equal
 
 
 def budget(evidence: Evidence) -> Iterator[Check]:
-    """The budget holds the month's ceiling, watches the environment's tag, and tells somebody."""
+    """The budget has the month's ceiling and the environment's tag, and notifies somebody."""
     deployment, spec = evidence.deployment, evidence.spec
     wanted = 1 if offered(spec.region) else 0
     yield equal("budgets", wanted, len(deployment.of_type("AWS::Budgets::Budget", "Network")))
     if not wanted:
         return
     account = evidence.cloud.ask("sts", "get_caller_identity")["Account"]
-    name = deployment.id_at("Network", "Budget/Resource")
+    name = evidence.id_at("Network", "Budget/Resource")
     which = {"AccountId": account, "BudgetName": name}
     found = evidence.cloud.ask("budgets", "describe_budget", **which)["Budget"]
     limit = found["BudgetLimit"]
@@ -27,24 +27,22 @@ def budget(evidence: Evidence) -> Iterator[Check]:
 
 
 def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
-    """Compare the alerts, and who hears each of them."""
     cloud, spec = evidence.cloud, evidence.spec.budget
     alerts = cloud.ask("budgets", "describe_notifications_for_budget", **which)["Notifications"]
     asked = {("ACTUAL", float(percent)) for percent in spec.alerts_percent}
     asked.add(("FORECASTED", float(spec.forecast_percent)))
     have = {(alert["NotificationType"], float(alert["Threshold"])) for alert in alerts}
     yield equal("alerts of the budget", sorted(asked), sorted(have))
-    told = sorted(spec.notify) or [evidence.deployment.id_at("Network", "Budget/Topic/Resource")]
+    notified = sorted(spec.notify) or [evidence.id_at("Network", "Budget/Topic/Resource")]
     for alert in alerts:
         answer = cloud.ask(
             "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
         )
         addresses = sorted(subscriber["Address"] for subscriber in answer["Subscribers"])
-        yield equal(f"who is told at {alert['Threshold']:.0f} %", told, addresses)
+        yield equal(f"who is notified at {alert['Threshold']:.0f} %", notified, addresses)
 
 
 def _key(alert: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a notification that names it."""
     return {
         key: alert[key]
         for key in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")

@@ -6,7 +6,7 @@ from typing import Any
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
 from ultracluster.rehearse import slurm_proof
 from ultracluster.rehearse.network_proof import training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, equal, members
 from ultracluster.spec.environment import EnvironmentSpec
 
 
@@ -16,14 +16,14 @@ def template_path(spec: EnvironmentSpec) -> str:
 
 
 def template_data(evidence: Evidence) -> dict[str, Any]:
-    """Return the newest version of the nodes' launch template."""
-    answer = evidence.cloud.ask(
+    newest = evidence.first(
         "ec2",
         "describe_launch_template_versions",
-        LaunchTemplateId=evidence.deployment.id_at("Cluster", template_path(evidence.spec)),
+        "LaunchTemplateVersions",
+        LaunchTemplateId=evidence.id_at("Cluster", template_path(evidence.spec)),
         Versions=["$Latest"],
     )
-    data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    data: dict[str, Any] = newest["LaunchTemplateData"]
     return data
 
 
@@ -53,11 +53,10 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
         ok=found == wanted,
     )
     groups = {
-        evidence.deployment.id_at("Network", f"{name}/Resource/Resource")
-        for name in ("Fabric", "Nodes")
+        evidence.id_at("Network", f"{name}/Resource/Resource") for name in ("Fabric", "Nodes")
     }
     if evidence.spec.slurm is not None:
-        groups.add(evidence.deployment.id_at("Cluster", "Slurm/Group/Resource/Resource"))
+        groups.add(evidence.id_at("Cluster", "Slurm/Group/Resource/Resource"))
     yield Check(
         "groups of every interface",
         "fabric and nodes" if evidence.spec.slurm is None else "fabric, nodes and Slurm",
@@ -80,7 +79,7 @@ def placement(evidence: Evidence) -> Iterator[Check]:
     spec, cloud, data = evidence.spec, evidence.cloud, template_data(evidence)
     group = None
     if spec.nodes.placement_group:
-        group = evidence.deployment.id_at("Cluster", "Placement/Group")
+        group = evidence.id_at("Cluster", "Placement/Group")
         found = cloud.ask("ec2", "describe_placement_groups", GroupNames=[group])
         yield equal(
             "strategy of the placement group", "cluster", found["PlacementGroups"][0]["Strategy"]
@@ -108,21 +107,24 @@ def placement(evidence: Evidence) -> Iterator[Check]:
 def reservation(evidence: Evidence, target: str | None) -> Iterator[Check]:
     """The reservation holds every node, in the group and the zone, for these nodes alone."""
     spec = evidence.spec
-    reservation_id = evidence.deployment.id_at("Cluster", "Placement/Reservation")
-    found = evidence.cloud.ask(
-        "ec2", "describe_capacity_reservations", CapacityReservationIds=[reservation_id]
-    )["CapacityReservations"][0]
+    reservation_id = evidence.id_at("Cluster", "Placement/Reservation")
+    found = evidence.first(
+        "ec2",
+        "describe_capacity_reservations",
+        "CapacityReservations",
+        CapacityReservationIds=[reservation_id],
+    )
     yield equal("reservation of the nodes", reservation_id, target)
-    for subject, wanted, key in (
+    yield from members(
+        found,
         ("reserved instances", spec.nodes.count, "TotalInstanceCount"),
         ("reserved type", spec.nodes.instance_type, "InstanceType"),
         ("zone of the reservation", spec.availability_zone_id, "AvailabilityZoneId"),
         ("match criteria of the reservation", "targeted", "InstanceMatchCriteria"),
         ("state of the reservation", "active", "State"),
-    ):
-        yield equal(subject, wanted, found.get(key))
+    )
     if spec.nodes.placement_group:
-        group = evidence.deployment.id_at("Cluster", "Placement/Group")
+        group = evidence.id_at("Cluster", "Placement/Group")
         arn = str(found.get("PlacementGroupArn"))
         yield Check("placement group of the reservation", group, arn, ok=arn.endswith(f"/{group}"))
     evidence.facts["reserved"] = found.get("TotalInstanceCount")
@@ -141,16 +143,19 @@ def node_group(evidence: Evidence) -> Iterator[Check]:
 
 def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
     """Nodes scale between zero and full size, in the training subnets."""
-    name = evidence.deployment.id_at("Cluster", "Nodes/Resource")
-    found = evidence.cloud.ask(
-        "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name]
-    )["AutoScalingGroups"][0]
-    for subject, wanted, key in (
+    name = evidence.id_at("Cluster", "Nodes/Resource")
+    found = evidence.first(
+        "autoscaling",
+        "describe_auto_scaling_groups",
+        "AutoScalingGroups",
+        AutoScalingGroupNames=[name],
+    )
+    yield from members(
+        found,
         ("fewest nodes", 0, "MinSize"),
         ("most nodes", evidence.spec.nodes.count, "MaxSize"),
         ("nodes after deployment", 0, "DesiredCapacity"),
-    ):
-        yield equal(subject, wanted, found[key])
+    )
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
     yield equal("subnets of the nodes", subnets, set(found["VPCZoneIdentifier"].split(",")))
     evidence.facts["nodes"] = found["MaxSize"]

@@ -99,7 +99,6 @@ class Deployment:
             )
 
     def of_type(self, resource_type: str, stack: str | None = None) -> list[Resource]:
-        """Return the resources of a type, in the template's order."""
         return [
             resource
             for resource in self.resources

@@ -86,7 +86,6 @@ class Display:
         )
 
     def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
-        """Show each area with its checks, the failed ones in full."""
         self.console.print()
         table = Table(title="Proved by API calls (emulated AWS)", title_justify="left")
         table.add_column("area")
@@ -152,7 +151,6 @@ class Display:
                 self.fault(f"{entry.resource.resource_type} {entry.resource.physical_id} {state}")
 
     def times(self) -> None:
-        """Show the time of each step."""
         table = Table(title="Time of each step", title_justify="left")
         table.add_column("step")
         table.add_column("s", justify="right")
@@ -162,9 +160,7 @@ class Display:
         self.console.print(table)
 
     def note(self, text: str) -> None:
-        """Show a line."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def fault(self, text: str) -> None:
-        """Show a reason for failure."""
         self.console.print(f"✗ {text}", style="red", highlight=False, soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""Training jobs in a rehearsal: submitted by both roads, and compared with what AWS says of them.
+"""Training jobs in a rehearsal: submitted directly and unattended, and compared with AWS's answer.
 
 Nothing is trained. What is shown is that a recipe and a deployed environment make a request that
 every rule takes, that the API takes it as it is, and that the job is found again.
@@ -51,11 +51,11 @@ def rehearsal_recipe(spec: EnvironmentSpec) -> RecipeSpec | None:
 
 
 def training_jobs(recipe: RecipeSpec, evidence: Evidence) -> Iterator[Check]:
-    """Submit a recipe directly and unattended; what is described is what was asked for."""
+    """Submit a recipe directly and unattended; what AWS describes is what was requested."""
     cloud, spec = evidence.cloud, evidence.spec
     jobs = Jobs(cloud, read(cloud, spec.name, spec.region))
     repository = jobs.deployed["image-repository-uri"].partition("/")[2]
-    # A stand-in for the image that somebody would have pushed: nothing is run.
+    # Nothing is run, so that a manifest alone is enough of an image.
     cloud.ask(
         "ecr",
         "put_image",
@@ -78,7 +78,7 @@ def training_jobs(recipe: RecipeSpec, evidence: Evidence) -> Iterator[Check]:
 def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     prepared = prepare(recipe, jobs, datetime.now(UTC), run="direct")
     yield equal("problems of the request", [], [str(problem) for problem in prepared.problems])
-    yield equal("checks that AWS was not asked for", [], prepared.unknown)
+    yield equal("checks that were left out", [], prepared.unknown)
     name = str(prepared.request["TrainingJobName"])
     arn = jobs.submit(prepared.request)
     described = jobs.describe(name)

@@ -28,8 +28,14 @@ REASONS: Final = {
 Finder = Callable[[Cloud, str], Any]
 
 
-def _ec2(operation: str, parameter: str, key: str) -> Finder:
-    return lambda cloud, name: cloud.ask("ec2", operation, **{parameter: [name]})[key]
+def _rows(service: str, operation: str, parameter: str, key: str) -> Finder:
+    """Return a call that takes a list of names and answers a list."""
+    return lambda cloud, name: cloud.ask(service, operation, **{parameter: [name]})[key]
+
+
+def _row(service: str, operation: str, parameter: str, key: str) -> Finder:
+    """Return a call that takes one name and answers one resource."""
+    return lambda cloud, name: [cloud.ask(service, operation, **{parameter: name})[key]]
 
 
 def _budget(cloud: Cloud, name: str) -> Any:
@@ -37,95 +43,83 @@ def _budget(cloud: Cloud, name: str) -> Any:
     return [cloud.ask("budgets", "describe_budget", AccountId=account, BudgetName=name)["Budget"]]
 
 
-def _last(arn: str) -> str:
-    return arn.rsplit("/", 1)[-1]
+def _log_group(cloud: Cloud, name: str) -> Any:
+    found = cloud.ask("logs", "describe_log_groups", logGroupNamePrefix=name)["logGroups"]
+    return [group for group in found if group["logGroupName"] == name]
 
 
-def _cluster_of(arn: str) -> str:
-    """Return the cluster's id in the ARN of a part of it: `cluster/<id>/queue/<id>`."""
-    return arn.rsplit("/", 3)[-3]
+def _part_of_pcs(operation: str, parameter: str, key: str) -> Finder:
+    """Return the call for a part of a cluster, whose ARN ends in `cluster/<id>/<kind>/<id>`."""
+
+    def find(cloud: Cloud, arn: str) -> Any:
+        *_, cluster, _, identifier = arn.split("/")
+        named = {"clusterIdentifier": cluster, parameter: identifier}
+        return [cloud.ask("pcs", operation, **named)[key]]
+
+    return find
 
 
 FINDERS: Final[dict[str, Finder]] = {
-    "AWS::AutoScaling::AutoScalingGroup": lambda cloud, name: cloud.ask(
-        "autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name]
-    )["AutoScalingGroups"],
+    "AWS::AutoScaling::AutoScalingGroup": _rows(
+        "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroupNames", "AutoScalingGroups"
+    ),
     "AWS::Budgets::Budget": _budget,
-    "AWS::EC2::CapacityReservation": _ec2(
-        "describe_capacity_reservations", "CapacityReservationIds", "CapacityReservations"
+    "AWS::EC2::CapacityReservation": _rows(
+        "ec2", "describe_capacity_reservations", "CapacityReservationIds", "CapacityReservations"
     ),
-    "AWS::EC2::EIP": _ec2("describe_addresses", "PublicIps", "Addresses"),
-    "AWS::EC2::FlowLog": _ec2("describe_flow_logs", "FlowLogIds", "FlowLogs"),
-    "AWS::EC2::InternetGateway": _ec2(
-        "describe_internet_gateways", "InternetGatewayIds", "InternetGateways"
+    "AWS::EC2::EIP": _rows("ec2", "describe_addresses", "PublicIps", "Addresses"),
+    "AWS::EC2::FlowLog": _rows("ec2", "describe_flow_logs", "FlowLogIds", "FlowLogs"),
+    "AWS::EC2::InternetGateway": _rows(
+        "ec2", "describe_internet_gateways", "InternetGatewayIds", "InternetGateways"
     ),
-    "AWS::EC2::LaunchTemplate": _ec2(
-        "describe_launch_templates", "LaunchTemplateIds", "LaunchTemplates"
+    "AWS::EC2::LaunchTemplate": _rows(
+        "ec2", "describe_launch_templates", "LaunchTemplateIds", "LaunchTemplates"
     ),
-    "AWS::EC2::NatGateway": _ec2("describe_nat_gateways", "NatGatewayIds", "NatGateways"),
-    "AWS::EC2::PlacementGroup": _ec2("describe_placement_groups", "GroupNames", "PlacementGroups"),
-    "AWS::EC2::RouteTable": _ec2("describe_route_tables", "RouteTableIds", "RouteTables"),
-    "AWS::EC2::SecurityGroup": _ec2("describe_security_groups", "GroupIds", "SecurityGroups"),
-    "AWS::EC2::Subnet": _ec2("describe_subnets", "SubnetIds", "Subnets"),
-    "AWS::EC2::VPC": _ec2("describe_vpcs", "VpcIds", "Vpcs"),
-    "AWS::EC2::VPCEndpoint": _ec2("describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints"),
-    "AWS::ECR::Repository": lambda cloud, name: cloud.ask(
-        "ecr", "describe_repositories", repositoryNames=[name]
-    )["repositories"],
-    "AWS::FSx::DataRepositoryAssociation": lambda cloud, name: cloud.ask(
-        "fsx", "describe_data_repository_associations", AssociationIds=[name]
-    )["Associations"],
-    "AWS::FSx::FileSystem": lambda cloud, name: cloud.ask(
-        "fsx", "describe_file_systems", FileSystemIds=[name]
-    )["FileSystems"],
-    "AWS::IAM::InstanceProfile": lambda cloud, name: [
-        cloud.ask("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
-    ],
-    "AWS::IAM::ManagedPolicy": lambda cloud, arn: [
-        cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]
-    ],
-    "AWS::IAM::Role": lambda cloud, name: [cloud.ask("iam", "get_role", RoleName=name)["Role"]],
-    "AWS::KMS::Key": lambda cloud, name: [
-        cloud.ask("kms", "describe_key", KeyId=name)["KeyMetadata"]
-    ],
-    "AWS::Lambda::Function": lambda cloud, name: [
-        cloud.ask("lambda", "get_function", FunctionName=name)
-    ],
-    "AWS::Logs::LogGroup": lambda cloud, name: [
-        group
-        for group in cloud.ask("logs", "describe_log_groups", logGroupNamePrefix=name)["logGroups"]
-        if group["logGroupName"] == name
-    ],
+    "AWS::EC2::NatGateway": _rows("ec2", "describe_nat_gateways", "NatGatewayIds", "NatGateways"),
+    "AWS::EC2::PlacementGroup": _rows(
+        "ec2", "describe_placement_groups", "GroupNames", "PlacementGroups"
+    ),
+    "AWS::EC2::RouteTable": _rows("ec2", "describe_route_tables", "RouteTableIds", "RouteTables"),
+    "AWS::EC2::SecurityGroup": _rows(
+        "ec2", "describe_security_groups", "GroupIds", "SecurityGroups"
+    ),
+    "AWS::EC2::Subnet": _rows("ec2", "describe_subnets", "SubnetIds", "Subnets"),
+    "AWS::EC2::VPC": _rows("ec2", "describe_vpcs", "VpcIds", "Vpcs"),
+    "AWS::EC2::VPCEndpoint": _rows(
+        "ec2", "describe_vpc_endpoints", "VpcEndpointIds", "VpcEndpoints"
+    ),
+    "AWS::ECR::Repository": _rows(
+        "ecr", "describe_repositories", "repositoryNames", "repositories"
+    ),
+    "AWS::FSx::DataRepositoryAssociation": _rows(
+        "fsx", "describe_data_repository_associations", "AssociationIds", "Associations"
+    ),
+    "AWS::FSx::FileSystem": _rows("fsx", "describe_file_systems", "FileSystemIds", "FileSystems"),
+    "AWS::IAM::InstanceProfile": _row(
+        "iam", "get_instance_profile", "InstanceProfileName", "InstanceProfile"
+    ),
+    "AWS::IAM::ManagedPolicy": _row("iam", "get_policy", "PolicyArn", "Policy"),
+    "AWS::IAM::Role": _row("iam", "get_role", "RoleName", "Role"),
+    "AWS::KMS::Key": _row("kms", "describe_key", "KeyId", "KeyMetadata"),
+    "AWS::Lambda::Function": _row("lambda", "get_function", "FunctionName", "Configuration"),
+    "AWS::Logs::LogGroup": _log_group,
     "AWS::PCS::Cluster": lambda cloud, arn: [
-        cloud.ask("pcs", "get_cluster", clusterIdentifier=_last(arn))["cluster"]
+        cloud.ask("pcs", "get_cluster", clusterIdentifier=arn.rsplit("/", 1)[-1])["cluster"]
     ],
-    "AWS::PCS::ComputeNodeGroup": lambda cloud, arn: [
-        cloud.ask(
-            "pcs",
-            "get_compute_node_group",
-            clusterIdentifier=_cluster_of(arn),
-            computeNodeGroupIdentifier=_last(arn),
-        )["computeNodeGroup"]
-    ],
-    "AWS::PCS::Queue": lambda cloud, arn: [
-        cloud.ask(
-            "pcs", "get_queue", clusterIdentifier=_cluster_of(arn), queueIdentifier=_last(arn)
-        )["queue"]
-    ],
+    "AWS::PCS::ComputeNodeGroup": _part_of_pcs(
+        "get_compute_node_group", "computeNodeGroupIdentifier", "computeNodeGroup"
+    ),
+    "AWS::PCS::Queue": _part_of_pcs("get_queue", "queueIdentifier", "queue"),
     "AWS::S3::Bucket": lambda cloud, name: [cloud.ask("s3", "head_bucket", Bucket=name)],
-    "AWS::SNS::Topic": lambda cloud, name: [
-        cloud.ask("sns", "get_topic_attributes", TopicArn=name)["Attributes"]
-    ],
-    "AWS::SSM::Parameter": lambda cloud, name: [
-        cloud.ask("ssm", "get_parameter", Name=name)["Parameter"]
-    ],
+    "AWS::SNS::Topic": _row("sns", "get_topic_attributes", "TopicArn", "Attributes"),
+    "AWS::SSM::Parameter": _row("ssm", "get_parameter", "Name", "Parameter"),
     "AWS::StepFunctions::StateMachine": lambda cloud, arn: [
         {"State": machine["status"].lower()}
         for machine in [cloud.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)]
     ],
 }
-"""How the service itself is asked for a resource; parts of others (rules, policies, routes) are
-not asked for one by one."""
+"""The call that shows a resource of each type; parts of others (rules, policies, routes) are not
+looked for one by one."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.catalogue.lustre import PORTS
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, equal, present
 from ultracluster.spec.network import NetworkSpec
 
 EVERYWHERE = "0.0.0.0/0"
@@ -12,10 +12,9 @@ NOBODY = "255.255.255.255/32"
 
 
 def vpc_id(evidence: Evidence) -> str:
-    """Return the id of the environment's VPC."""
     network = evidence.spec.network
     if isinstance(network, NetworkSpec):
-        return evidence.deployment.id_at("Network", "Network/Vpc/Resource")
+        return evidence.id_at("Network", "Network/Vpc/Resource")
     return network.vpc_id
 
 
@@ -24,7 +23,7 @@ def training_subnets(evidence: Evidence) -> list[dict[str, Any]]:
     network = evidence.spec.network
     if isinstance(network, NetworkSpec):
         ids = [
-            evidence.deployment.id_at("Network", f"Network/Training{index}Subnet")
+            evidence.id_at("Network", f"Network/Training{index}Subnet")
             for index in range(len(network.training_subnet_cidrs))
         ]
     else:
@@ -138,9 +137,9 @@ def endpoints(evidence: Evidence, vpc: str) -> Iterator[Check]:
 
 def rules_of(evidence: Evidence, group_id: str) -> set[tuple[bool, str, int, int, str]]:
     """Return the rules of a group as (egress, protocol, first port, last port, peer)."""
-    answer = evidence.cloud.ask("ec2", "describe_security_groups", GroupIds=[group_id])[
-        "SecurityGroups"
-    ][0]
+    answer = evidence.first(
+        "ec2", "describe_security_groups", "SecurityGroups", GroupIds=[group_id]
+    )
     rules = set()
     for egress, key in ((False, "IpPermissions"), (True, "IpPermissionsEgress")):
         for permission in answer[key]:
@@ -153,23 +152,23 @@ def rules_of(evidence: Evidence, group_id: str) -> set[tuple[bool, str, int, int
 
 def groups(evidence: Evidence) -> Iterator[Check]:
     """The fabric names itself in both directions; nodes and file servers reach each other."""
-    deployment, spec = evidence.deployment, evidence.spec
-    fabric = deployment.id_at("Network", "Fabric/Resource/Resource")
-    nodes = deployment.id_at("Network", "Nodes/Resource/Resource")
-    servers = deployment.id_at("Storage", "Lustre/Group/Resource")
+    spec = evidence.spec
+    fabric = evidence.id_at("Network", "Fabric/Resource/Resource")
+    nodes = evidence.id_at("Network", "Nodes/Resource/Resource")
+    servers = evidence.id_at("Storage", "Lustre/Group/Resource")
 
     of_fabric = rules_of(evidence, fabric)
     for egress, direction in ((False, "in"), (True, "out")):
         itself = (egress, "-1", -1, -1, fabric)
         words = f"fabric group's rule for itself, all protocols, {direction}"
-        yield Check(words, "there", "missing", ok=itself in of_fabric)
+        yield present(words, there=itself in of_fabric)
     # 255.255.255.255/32 is nobody: it stands in for EC2's default of everybody.
     peers = {rule[4] for rule in of_fabric} - {NOBODY}
     yield equal("peers of the fabric group", {fabric}, peers)
 
     of_nodes, of_servers = rules_of(evidence, nodes), rules_of(evidence, servers)
     https = (True, "tcp", 443, 443, EVERYWHERE)
-    yield Check("nodes' rule for HTTPS out", "there", "missing", ok=https in of_nodes)
+    yield present("nodes' rule for HTTPS out", there=https in of_nodes)
     ports = [("-1", -1, -1)] if spec.storage.efa_enabled else [("tcp", *span) for span in PORTS]
     for port in ports:
         name = "all protocols" if port[0] == "-1" else f"TCP {port[1]}-{port[2]}"
@@ -180,4 +179,4 @@ def groups(evidence: Evidence) -> Iterator[Check]:
                 (f"servers' rule for nodes {name} {direction}", (egress, *port, nodes), of_servers),
                 (f"servers' own rule {name} {direction}", (egress, *port, servers), of_servers),
             ):
-                yield Check(words, "there", "missing", ok=rule in known)
+                yield present(words, there=rule in known)

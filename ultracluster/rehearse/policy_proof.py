@@ -1,13 +1,11 @@
 """Proof of the policies: each role may do what its template says, and nothing beside it."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from ultracluster.rehearse.deployment import Resource
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, as_list, equal
 
 Allowance = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """Effect, actions, keys of the conditions and number of resources of a statement."""
@@ -21,7 +19,7 @@ def policies(evidence: Evidence) -> Iterator[Check]:
     }
     for policy in evidence.deployment.of_type("AWS::IAM::ManagedPolicy"):
         wanted = Counter(map(_allowance, policy.properties["PolicyDocument"]["Statement"]))
-        found = Counter(map(_allowance, _statements(evidence, policy)))
+        found = Counter(map(_allowance, evidence.policy_statements(str(policy.physical_id))))
         yield Check(
             f"statements of {policy.path}",
             f"{wanted.total()}, as in the template",
@@ -41,25 +39,15 @@ def _roles(policy: Resource) -> list[dict[str, Any]]:
     return roles
 
 
-def _statements(evidence: Evidence, policy: Resource) -> list[dict[str, Any]]:
-    arn = str(policy.physical_id)
-    version = evidence.cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    answer = evidence.cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-    document = answer["PolicyVersion"]["Document"]
-    read = json.loads(unquote(document)) if isinstance(document, str) else document
-    statements: list[dict[str, Any]] = read["Statement"]
-    return statements
-
-
 def _allowance(statement: Mapping[str, Any]) -> Allowance:
     """Return what can be compared although a template names resources by reference."""
     conditions = statement.get("Condition", {})
     keys = sorted(f"{operator} {key}" for operator, each in conditions.items() for key in each)
     return (
         statement["Effect"],
-        tuple(sorted(_list(statement["Action"]))),
+        tuple(sorted(as_list(statement["Action"]))),
         tuple(keys),
-        len(_list(statement["Resource"])),
+        len(as_list(statement["Resource"])),
     )
 
 
@@ -69,7 +57,3 @@ def _difference(wanted: Counter[Allowance], found: Counter[Allowance]) -> str:
     parts += [f"without {', '.join(actions)}" for _, actions, _, _ in lacking]
     parts += [f"with {', '.join(actions)}" for _, actions, _, _ in strange]
     return "; ".join(parts)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

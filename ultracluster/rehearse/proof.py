@@ -1,8 +1,10 @@
 """Proof by API calls that what an environment asks for is there."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import unquote
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.rehearse.deployment import Deployment, Resource
@@ -21,26 +23,67 @@ class Check:
     ok: bool
 
     def __str__(self) -> str:
-        """Return the check as one line."""
         verdict = "is" if self.ok else "should be"
         line = f"{self.subject} {verdict} {self.wanted}"
         return line if self.ok else f"{line}, and is {self.found}"
 
 
 def equal(subject: str, wanted: object, found: object) -> Check:
-    """Return a check that two values are the same."""
     return Check(subject, wanted, found, ok=wanted == found)
+
+
+def members(answer: Mapping[str, Any], *rows: tuple[str, object, str]) -> Iterator[Check]:
+    """Yield a comparison for each subject, wanted value, and member of an answer."""
+    for subject, wanted, key in rows:
+        yield equal(subject, wanted, answer.get(key))
+
+
+def present(subject: str, *, there: bool) -> Check:
+    return Check(subject, "there", "missing", ok=there)
 
 
 @dataclass
 class Evidence:
-    """All that a proof reads: the wish, the templates, and the account."""
+    """All that a proof reads: the spec, the templates, and the account."""
 
     spec: EnvironmentSpec
     deployment: Deployment
     cloud: Cloud
     facts: dict[str, Any] = field(default_factory=dict)
     """Figures that checks come across and the summary shows."""
+
+    def id_at(self, stack: str, path: str) -> str:
+        return self.deployment.id_at(stack, path)
+
+    def first(self, service: str, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
+        """Return the first row of an answer."""
+        rows: list[dict[str, Any]] = self.cloud.ask(service, operation, **parameters)[key]
+        return rows[0]
+
+    def policy_statements(self, arn: str) -> list[dict[str, Any]]:
+        """Return the statements of a managed policy's default version."""
+        version = self.cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        answer = self.cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        statements: list[dict[str, Any]] = document(answer["PolicyVersion"]["Document"])[
+            "Statement"
+        ]
+        return statements
+
+    def role_statements(self, role: str) -> list[dict[str, Any]]:
+        """Return the statements of a role's managed policies; our roles have no inline ones."""
+        attached = self.cloud.ask("iam", "list_attached_role_policies", RoleName=role)
+        arns = [policy["PolicyArn"] for policy in attached["AttachedPolicies"]]
+        return [statement for arn in arns for statement in self.policy_statements(arn)]
+
+
+def document(value: Any) -> dict[str, Any]:
+    """Return a policy document, which IAM answers as text in a URL's encoding."""
+    read: dict[str, Any] = json.loads(unquote(value)) if isinstance(value, str) else value
+    return read
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 Proof = Callable[[Evidence], Iterator[Check]]

@@ -27,7 +27,11 @@ from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
 from ultracluster.rehearse.leftovers import leftovers, shown_by_services
 from ultracluster.rehearse.proof import Check, Evidence, Proof, every_resource, prove
-from ultracluster.rehearse.stand_in import environment_file, image_parameter, stand_in
+from ultracluster.rehearse.substitutes import (
+    environment_file,
+    substitute_image_parameter,
+    substitute_network,
+)
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import synthesize_command
@@ -90,25 +94,27 @@ class Rehearsal:
                 emulator.__enter__()
                 step.result = emulator.endpoint_url
             try:
-                self._stand_in(emulator, directory)
+                self._substitute(emulator, directory)
                 assembly = directory / "cdk.out"
                 self._synthesize(assembly)
                 return self._on(emulator, assembly, keep=keep)
             finally:
                 emulator.stop()
 
-    def _stand_in(self, emulator: Emulator, directory: Path) -> None:
-        """Make here what the account is taken to hold: an image's parameter, a VPC."""
+    def _substitute(self, emulator: Emulator, directory: Path) -> None:
+        """Make what the environment takes from the account: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
         slurm = self._spec.slurm
         for image in {self._spec.nodes.image, (slurm and slurm.login_image) or ""}:
-            if name := image_parameter(account, image):
-                self._display.note(f"  {name} is not here; a stand-in names an image that is none")
+            if name := substitute_image_parameter(account, image):
+                self._display.note(
+                    f"  {name}: a parameter of your account; here it holds a made-up AMI id"
+                )
         network = self._spec.network
         if not isinstance(network, ExistingNetworkSpec):
             return
-        with self._display.step("Make a stand-in for the VPC") as step:
-            made = stand_in(account, network)
+        with self._display.step("Make a VPC in place of yours") as step:
+            made = substitute_network(account, network)
             self._spec = self._spec.model_copy(update={"network": made})
             self._file = environment_file(self._spec, directory)
             step.result = f"{made.vpc_id} in place of {network.vpc_id}"
@@ -182,7 +188,7 @@ class Rehearsal:
         return results
 
     def _train(self, evidence: Evidence) -> Results:
-        """Submit a job as `ultracluster train submit` does, by both roads, and follow it."""
+        """Submit a job as `ultracluster train submit` does, directly and unattended."""
         recipe = rehearsal_recipe(self._spec)
         if recipe is None:
             self._display.note(

@@ -12,7 +12,7 @@ from ultracluster.catalogue.slurm import (
     SRUN_PORTS,
 )
 from ultracluster.rehearse.network_proof import rules_of, training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, equal, present
 from ultracluster.spec.slurm import SlurmSpec
 
 PROLOG_PARAMETER = "Prolog"
@@ -40,7 +40,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     mode = "NONE" if spec.accounting_days is None else "STANDARD"
     yield equal("accounting", mode, settings.get("accounting", {}).get("mode"))
     custom = {s["parameterName"] for s in settings.get("slurmCustomSettings", [])}
-    yield Check("a prolog", "there", "missing", ok=PROLOG_PARAMETER in custom)
+    yield present("a prolog", there=PROLOG_PARAMETER in custom)
     first = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)
@@ -65,11 +65,11 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     yield equal("type of the nodes", [nodes.instance_type], types)
     bought = "ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK"
     yield equal("purchase option of the nodes", bought, group["purchaseOption"])
-    template = evidence.deployment.id_at("Cluster", "Slurm/LaunchTemplate/Resource")
+    template = evidence.id_at("Cluster", "Slurm/LaunchTemplate/Resource")
     yield equal("launch template of the nodes", template, group["customLaunchTemplate"]["id"])
-    newest = evidence.cloud.ask("ec2", "describe_launch_templates", LaunchTemplateIds=[template])[
-        "LaunchTemplates"
-    ][0]["LatestVersionNumber"]
+    newest = evidence.first(
+        "ec2", "describe_launch_templates", "LaunchTemplates", LaunchTemplateIds=[template]
+    )["LatestVersionNumber"]
     version = group["customLaunchTemplate"]["version"]
     yield equal("version of that template", str(newest), str(version))
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
@@ -82,7 +82,7 @@ def _name(instance_type: str) -> str:
 
 
 def _cluster(evidence: Evidence) -> dict[str, Any]:
-    identifier = evidence.deployment.id_at("Cluster", "Slurm/Cluster/Resource").rsplit("/", 1)[-1]
+    identifier = evidence.id_at("Cluster", "Slurm/Cluster/Resource").rsplit("/", 1)[-1]
     found: dict[str, Any] = evidence.cloud.ask("pcs", "get_cluster", clusterIdentifier=identifier)[
         "cluster"
     ]
@@ -105,14 +105,13 @@ def _groups(evidence: Evidence) -> dict[str, dict[str, Any]]:
 
 def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
     """The controller's group admits its members at the documented ports, and nobody else."""
-    group = evidence.deployment.id_at("Cluster", "Slurm/Group/Resource/Resource")
+    group = evidence.id_at("Cluster", "Slurm/Group/Resource/Resource")
     yield equal("groups of the controller", [group], cluster["networking"]["securityGroupIds"])
     rules = rules_of(evidence, group)
     for first, last in ((SLURMCTLD_PORT, SLURMDBD_PORT), SRUN_PORTS):
         for egress, direction in ((False, "in"), (True, "out")):
             words = f"Slurm group's rule for itself, TCP {first}-{last}, {direction}"
-            there = (egress, "tcp", first, last, group) in rules
-            yield Check(words, "there", "missing", ok=there)
+            yield present(words, there=(egress, "tcp", first, last, group) in rules)
     admitted = {rule[4] for rule in rules if not rule[0]}
     yield equal("peers that the Slurm group admits", {group}, admitted)
 
@@ -135,19 +134,13 @@ def _queue(
 def _profile(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[Check]:
     """Every group has a profile that PCS takes, of a role that may register its nodes."""
     cloud = evidence.cloud
-    name = evidence.deployment.id_at("Cluster", "Slurm/NodeRole/Profile/Resource")
+    name = evidence.id_at("Cluster", "Slurm/NodeRole/Profile/Resource")
     profile = cloud.ask("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
     used = {group["iamInstanceProfileArn"] for group in groups.values()}
     yield equal("instance profile of every node group", {profile["Arn"]}, used)
     (role,) = profile["Roles"]
     paths = {profile["Path"], role["Path"]}
     yield equal("path of instance profile and role", {ROLE_PATH}, paths)
-    statements: list[dict[str, Any]] = []
-    attached = cloud.ask("iam", "list_attached_role_policies", RoleName=role["RoleName"])
-    for policy in attached["AttachedPolicies"]:
-        arn = policy["PolicyArn"]
-        version = cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        answer = cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        statements.append(answer["PolicyVersion"]["Document"])
+    statements = evidence.role_statements(role["RoleName"])
     allowed = REGISTERING in str(statements)
-    yield Check("the role's leave to register nodes", "there", "missing", ok=allowed)
+    yield present("the role's leave to register nodes", there=allowed)

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ultracluster.rehearse.network_proof import training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, equal, present
 from ultracluster.spec.lustre import DataRepositorySpec
 
 
 def lustre(evidence: Evidence) -> Iterator[Check]:
     """The file system is what the spec buys, in the first training subnet."""
     spec = evidence.spec.storage
-    file_system_id = evidence.deployment.id_at("Storage", "Lustre/Resource")
-    found = evidence.cloud.ask("fsx", "describe_file_systems", FileSystemIds=[file_system_id])[
-        "FileSystems"
-    ][0]
+    file_system_id = evidence.id_at("Storage", "Lustre/Resource")
+    found = evidence.first(
+        "fsx", "describe_file_systems", "FileSystems", FileSystemIds=[file_system_id]
+    )
     asked = spec.properties()
     yield equal("state of the file system", "AVAILABLE", found.get("Lifecycle"))
     for key in ("StorageCapacity", "StorageType", "FileSystemTypeVersion"):
@@ -27,7 +27,7 @@ def lustre(evidence: Evidence) -> Iterator[Check]:
     subnet = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnets of the file system", [subnet], found.get("SubnetIds"))
     if spec.customer_key:
-        key_id = evidence.deployment.id_at("Storage", "Key/Resource/Resource")
+        key_id = evidence.id_at("Storage", "Key/Resource/Resource")
         arn = str(found.get("KmsKeyId"))
         yield Check("key of the file system", key_id, arn, ok=arn.endswith(key_id))
     destination = str(configuration.get("LogConfiguration", {}).get("Destination"))
@@ -56,7 +56,7 @@ def _associations(evidence: Evidence, file_system_id: str) -> Iterator[Check]:
         "describe_data_repository_associations",
         Filters=[{"Name": "file-system-id", "Values": [file_system_id]}],
     )["Associations"]
-    bucket = evidence.deployment.id_at("Storage", "Data/Resource/Resource")
+    bucket = evidence.id_at("Storage", "Data/Resource/Resource")
     wanted = sorted(_link(entry, bucket) for entry in spec.data_repositories)
     have = sorted(
         (
@@ -80,7 +80,7 @@ def _link(
 def bucket(evidence: Evidence) -> Iterator[Check]:
     """The data bucket is versioned, encrypted by the environment's key, and TLS only."""
     cloud = evidence.cloud
-    name = evidence.deployment.id_at("Storage", "Data/Resource/Resource")
+    name = evidence.id_at("Storage", "Data/Resource/Resource")
     versioning = cloud.ask("s3", "get_bucket_versioning", Bucket=name)
     yield equal("versioning of the data bucket", "Enabled", versioning.get("Status"))
     encryption = cloud.ask("s3", "get_bucket_encryption", Bucket=name)
@@ -98,4 +98,4 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
         and statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
         in ("false", False)
     ]
-    yield Check("refusal of requests without TLS", "there", "missing", ok=bool(refused))
+    yield present("refusal of requests without TLS", there=bool(refused))

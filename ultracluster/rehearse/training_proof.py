@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 from ultracluster.rehearse.cluster_proof import template_path
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.rehearse.proof import Check, Evidence, as_list, document, equal, members, present
 from ultracluster.spec.environment import EnvironmentSpec
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -14,11 +13,8 @@ SERVICE = "sagemaker.amazonaws.com"
 
 def roles(evidence: Evidence) -> Iterator[Check]:
     """Jobs run as a role that only SageMaker assumes; the launcher passes that role alone."""
-    cloud, deployment = evidence.cloud, evidence.deployment
-    execution = cloud.ask(
-        "iam", "get_role", RoleName=deployment.id_at("Training", "ExecutionRole/Resource/Resource")
-    )["Role"]
-    trust = _document(execution["AssumeRolePolicyDocument"])["Statement"][0]
+    execution = _execution_role(evidence)
+    trust = document(execution["AssumeRolePolicyDocument"])["Statement"][0]
     yield equal("who assumes the execution role", {"Service": SERVICE}, trust["Principal"])
     conditions = trust.get("Condition", {})
     yield Check(
@@ -28,19 +24,20 @@ def roles(evidence: Evidence) -> Iterator[Check]:
         ok="aws:SourceAccount" in conditions.get("StringEquals", {})
         and ":training-job/" in str(conditions.get("ArnLike", {}).get("aws:SourceArn")),
     )
-    for name, path in (
-        ("execution", "ExecutionRole"),
-        ("launcher", "LauncherRole"),
-    ):
-        role = deployment.id_at("Training", f"{path}/Resource/Resource")
-        statements = _statements(evidence, role)
-        yield Check(f"statements of the {name} role", "there", "none", ok=bool(statements))
-        wide = [s for s in statements if s["Effect"] == "Allow" and "*" in _list(s["Action"])]
+    for name, path in (("execution", "ExecutionRole"), ("launcher", "LauncherRole")):
+        role = evidence.id_at("Training", f"{path}/Resource/Resource")
+        statements = evidence.role_statements(role)
+        yield present(f"statements of the {name} role", there=bool(statements))
+        wide = [s for s in statements if s["Effect"] == "Allow" and "*" in as_list(s["Action"])]
         yield equal(f"statements of the {name} role that allow every action", 0, len(wide))
-    launcher = deployment.id_at("Training", "LauncherRole/Resource/Resource")
-    passed = [s for s in _statements(evidence, launcher) if "iam:PassRole" in _list(s["Action"])]
-    targets = [target for statement in passed for target in _list(statement["Resource"])]
-    yield equal("roles that the launcher may pass", [execution["Arn"]], targets)
+    # The launcher's are the last that were read.
+    yield equal("roles that the launcher may pass", [execution["Arn"]], _passed_roles(statements))
+
+
+def _execution_role(evidence: Evidence) -> dict[str, Any]:
+    name = evidence.id_at("Training", "ExecutionRole/Resource/Resource")
+    role: dict[str, Any] = evidence.cloud.ask("iam", "get_role", RoleName=name)["Role"]
+    return role
 
 
 def unattended(evidence: Evidence) -> Iterator[Check]:
@@ -74,53 +71,32 @@ def unattended(evidence: Evidence) -> Iterator[Check]:
         [row.get("kmsKeyId") for row in found],
         ok=bool(found) and all(row.get("kmsKeyId") for row in found),
     )
-    statements = _statements(evidence, role)
-    passed = [
-        target
-        for statement in statements
-        if "iam:PassRole" in _list(statement["Action"])
-        for target in _list(statement["Resource"])
-    ]
-    execution = cloud.ask(
-        "iam", "get_role", RoleName=deployment.id_at("Training", "ExecutionRole/Resource/Resource")
-    )["Role"]["Arn"]
-    yield equal("roles that the state machine may pass", [execution], passed)
-    started = [s for s in statements if "sagemaker:CreateTrainingJob" in _list(s["Action"])]
+    statements = evidence.role_statements(role)
+    execution = _execution_role(evidence)["Arn"]
+    yield equal("roles that the state machine may pass", [execution], _passed_roles(statements))
+    started = [s for s in statements if "sagemaker:CreateTrainingJob" in as_list(s["Action"])]
     conditions = [s.get("Condition", {}).get("ForAllValues:StringEquals", {}) for s in started]
     wanted = ["sagemaker:VpcSecurityGroupIds", "sagemaker:VpcSubnets"]
     yield equal("conditions on what it starts", [wanted], [sorted(each) for each in conditions])
 
 
-def _statements(evidence: Evidence, role: str) -> list[dict[str, Any]]:
-    """Return the statements of all managed policies of a role; inline policies are refused."""
-    cloud = evidence.cloud
-    attached = cloud.ask("iam", "list_attached_role_policies", RoleName=role)["AttachedPolicies"]
-    statements: list[dict[str, Any]] = []
-    for policy in attached:
-        arn = policy["PolicyArn"]
-        version = cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        answer = cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        statements += _document(answer["PolicyVersion"]["Document"])["Statement"]
-    return statements
-
-
-def _document(value: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(unquote(value)) if isinstance(value, str) else value
-    return document
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _passed_roles(statements: list[dict[str, Any]]) -> list[str]:
+    return [
+        target
+        for statement in statements
+        if "iam:PassRole" in as_list(statement["Action"])
+        for target in as_list(statement["Resource"])
+    ]
 
 
 def images(evidence: Evidence) -> Iterator[Check]:
     """Tags never move and images are scanned."""
-    name = evidence.deployment.id_at("Training", "Images/Resource/Resource")
-    found = evidence.cloud.ask("ecr", "describe_repositories", repositoryNames=[name])
-    repository = found["repositories"][0]
-    yield equal("image tags", "IMMUTABLE", repository.get("imageTagMutability"))
-    scanning = repository.get("imageScanningConfiguration", {}).get("scanOnPush")
-    yield equal("scan on push", True, scanning)
+    name = evidence.id_at("Training", "Images/Resource/Resource")
+    found = evidence.first("ecr", "describe_repositories", "repositories", repositoryNames=[name])
+    yield from members(found, ("image tags", "IMMUTABLE", "imageTagMutability"))
+    yield from members(
+        found.get("imageScanningConfiguration", {}), ("scan on push", True, "scanOnPush")
+    )
 
 
 def parameters(evidence: Evidence) -> Iterator[Check]:

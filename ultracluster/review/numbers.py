@@ -5,18 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.catalogue.sizes import letters, vcpus_by_size
-from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.preflight.compute_quotas import ON_DEMAND
-from ultracluster.preflight.network_quotas import (
+from ultracluster.catalogue.quotas import (
     ELASTIC_IPS,
     GATEWAY_ENDPOINTS,
+    LUSTRE,
+    LUSTRE_HDD,
     NATS_PER_ZONE,
     NETWORK_INTERFACES,
+    ON_DEMAND,
     VPCS_PER_REGION,
+    Quota,
+    family,
+    of_training,
 )
-from ultracluster.preflight.quotas import Quota
-from ultracluster.preflight.storage_quotas import HDD, KINDS
+from ultracluster.catalogue.sizes import vcpus_by_size
+from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
@@ -175,7 +178,7 @@ def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Ite
     if spec is not None and spec.sagemaker.instances:
         name = spec.nodes.instance.sagemaker_training_type
         many = f"{spec.sagemaker.instances:,}"
-        yield _quota(Quota("sagemaker", f"{name} for training job usage"), many)
+        yield _quota(of_training(str(name)), many)
 
 
 def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
@@ -183,7 +186,7 @@ def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
     counted = [n for n in found if _on_demand(n) and isinstance(n.type_name, str)]
     for families, quota in ON_DEMAND:
         amount, by_size, unknown = 0, [], []
-        for nodes in (n for n in counted if letters(str(n.type_name)) in families):
+        for nodes in (n for n in counted if family(str(n.type_name)) in families):
             name, count = str(nodes.type_name), nodes.count
             each = nodes.instance.vcpus if nodes.instance else vcpus_by_size(name)
             if each is None or not isinstance(count, int):
@@ -215,7 +218,7 @@ def _on_demand(nodes: Nodes) -> bool:
 
 
 def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
-    for kind in KINDS:
+    for kind in LUSTRE:
         names = {f"Lustre {name}" for name in kind.deployment_types}
         mine = [f for t in topologies for f in t.file_systems if f.kind in names]
         if not mine:
@@ -225,7 +228,9 @@ def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:
         hdd = any("HDD" in f.notes for f in mine)
         if sizes:
             unknown = "" if len(sizes) == len(mine) else "at least: not every capacity is known"
-            yield _quota(HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown)
+            yield _quota(
+                LUSTRE_HDD if hdd else kind.capacity, f"{sum(sizes) * 1024:,.0f} GiB", unknown
+            )
 
 
 def _quota(quota: Quota, value: str, note: str = "") -> Row:

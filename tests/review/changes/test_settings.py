@@ -138,7 +138,7 @@ def test_protection_that_goes_may_lose_the_data_of_any_type(resource):
     assert "no longer protected from deletion" in found.what
 
 
-CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/Nodes"
+CLUSTER, NODES = "Cluster/Slurm/Cluster", "Cluster/Slurm/LargeNodes"
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, hyperpod, images, pcs, wire, zones
+from ultracluster.emulator import fsx, images, pcs, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
     auto_scaling,
-    batch_types,
     buckets,
     describes,
-    drift,
-    exports,
     internals,
     launch_templates,
     roles,
     security_groups,
+    stacks,
     state_machines,
     templates,
     vpc,
@@ -28,7 +26,6 @@ from ultracluster.emulator.ministack.ec2_types import (
     ElasticIp,
     FlowLog,
     NatGateway,
-    NetworkInterface,
     PlacementGroup,
 )
 from ultracluster.emulator.ministack.handlers import Entry, Table
@@ -57,18 +54,15 @@ class Adapter:
         self._ledger = Ledger()
         self._network = vpc.Ec2Network()
         self._reservations = Reservations(self._ledger, self._network)
-        self._hyperpod = hyperpod.HyperPodClusters(self._ledger, self._network)
         self._file_systems = fsx.FileSystems(self._ledger, self._network)
 
     def install(self) -> None:
-        """Put everything in; once per process."""
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
         describes.offer_all()
         launch_templates.install()
         vpc.guard_deletes()
         security_groups.install()
-        batch_types.install()
         buckets.install()
         self._offer_reservations()
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
@@ -76,14 +70,13 @@ class Adapter:
         self._offer("pcs", pcs.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, self._network, self._faults)
         state_machines.install(jobs)
-        self._offer("sagemaker", {**self._hyperpod.operations, **jobs.operations})
+        self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
         entries = {
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
         }
-        drift.install(self._ledger)
-        exports.install()
+        stacks.install()
         templates.install()
         Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
 
@@ -93,7 +86,6 @@ class Adapter:
             "AWS::EC2::EIP": ElasticIp(),
             "AWS::EC2::NatGateway": NatGateway(self._network),
             "AWS::EC2::FlowLog": FlowLog(),
-            "AWS::EC2::NetworkInterface": NetworkInterface(self._network),
             "AWS::EC2::PlacementGroup": PlacementGroup(self._network, self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
@@ -133,7 +125,6 @@ class Adapter:
             "AWS::StepFunctions::StateMachine": Wrapped(
                 existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
             ),
-            **batch_types.provisioners(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
@@ -147,18 +138,14 @@ class Adapter:
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger),
             pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
-            pcs.NODE_GROUP: pcs.Children(
-                self._ledger, pcs.NODE_GROUP, pcs.require_node_group(self._network)
-            ),
-            pcs.QUEUE: pcs.Children(self._ledger, pcs.QUEUE, pcs.require_queue(self._ledger)),
-            hyperpod.CLUSTER: self._hyperpod,
+            pcs.NODE_GROUP: pcs.Children(self._ledger, self._network, pcs.NODE_GROUP),
+            pcs.QUEUE: pcs.Children(self._ledger, self._network, pcs.QUEUE),
         }
 
     def _offer_reservations(self) -> None:
         answers = {
             "DescribeCapacityReservations": self._reservations.describe,
             "CreateCapacityReservation": self._reservations.create_by_call,
-            "ModifyCapacityReservation": self._reservations.modify,
             "CancelCapacityReservation": self._reservations.cancel,
         }
         for name, answer in answers.items():
@@ -168,13 +155,7 @@ class Adapter:
         group = self._network.placement_group(name)
         if group is None:
             return
-        running = [
-            instance["InstanceId"]
-            for instance in internals.ec2._instances.values()
-            if (instance.get("Placement") or {}).get("GroupName") == group["GroupName"]
-            and instance["State"]["Name"] != "terminated"
-        ]
-        if running or self._reservations.active_in(internals.current_scope(), group):
+        if self._reservations.active_in(internals.current_scope(), group):
             raise ServiceError(
                 "Ec2",
                 "InvalidPlacementGroup.InUse",
@@ -207,11 +188,9 @@ class PublicParameters(dict[str, str]):
     """MiniStack's table of public AMI parameters, computed instead of listed."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the image that a parameter names."""
         return images.image_id(name or "", internals.current_scope().region) or default
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a name is a public AMI parameter."""
         return self.get(str(name)) is not None
 
 

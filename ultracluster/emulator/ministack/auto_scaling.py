@@ -8,11 +8,7 @@ from ultracluster.emulator.provisioning import Order, ServiceError
 
 
 def require_sound(order: Order) -> None:
-    """Refuse a group whose launch template, version or subnet does not exist.
-
-    Raises:
-        ServiceError: with Auto Scaling's wording.
-    """
+    """Refuse a group whose launch template, version or subnet does not exist."""
     wanted = order.properties.get("LaunchTemplate")
     if wanted:
         _require_version(wanted)

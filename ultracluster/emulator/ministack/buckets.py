@@ -33,26 +33,29 @@ def install() -> None:
 
 
 def require_empty(bucket: str) -> None:
-    """Refuse to delete a bucket with objects or versions, as S3 does.
-
-    Raises:
-        ServiceError: with S3's wording.
-    """
+    """Refuse to delete a bucket with objects or versions, as S3 does."""
     record = internals.s3._buckets.get(bucket)
     if record and (record["objects"] or internals.s3._bucket_has_versions(bucket)):
         raise ServiceError("S3", "BucketNotEmpty", "The bucket you tried to delete is not empty")
 
 
 def apply_settings(bucket: str, order: Order) -> dict[str, Any]:
-    """Hand encryption, lifecycle, ownership, logging and tags of a template to S3."""
-    for name, (operation, handler, translated) in SETTINGS.items():
-        if order.properties.get(name):
-            arguments = {"Bucket": bucket, **translated(order.properties[name])}
-            body = wire.xml_request("s3", operation, arguments)
-            status, _, answer = getattr(internals.s3, handler)(bucket, body)
-            if status >= 400:  # noqa: PLR2004 - an HTTP error
-                raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
+    """Hand encryption and tags to S3; CDK's function that empties a bucket reads its tags."""
+    s3, given = internals.s3, order.properties
+    if given.get("BucketEncryption"):
+        rules = _encryption(given["BucketEncryption"])
+        _put("PutBucketEncryption", s3._put_bucket_encryption, bucket, rules)
+    if given.get("Tags"):
+        tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given["Tags"]]
+        _put("PutBucketTagging", s3._put_bucket_tagging, bucket, {"Tagging": {"TagSet": tags}})
     return {}
+
+
+def _put(operation: str, put: Callable[..., Any], bucket: str, arguments: Given) -> None:
+    body = wire.xml_request("s3", operation, {"Bucket": bucket, **arguments})
+    status, _, answer = put(bucket, body)
+    if status >= 400:  # noqa: PLR2004 - an HTTP error
+        raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
 
 
 def _encryption(given: Given) -> Given:
@@ -64,60 +67,3 @@ def _encryption(given: Given) -> Given:
         for rule in given["ServerSideEncryptionConfiguration"]
     ]
     return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
-
-
-def _lifecycle(given: Given) -> Given:
-    return {"LifecycleConfiguration": {"Rules": [_lifecycle_rule(each) for each in given["Rules"]]}}
-
-
-def _lifecycle_rule(given: Given) -> Given:
-    rule: dict[str, Any] = {
-        "Status": given["Status"],
-        "Filter": {"Prefix": given.get("Prefix", "")},
-        "AbortIncompleteMultipartUpload": given.get("AbortIncompleteMultipartUpload"),
-        "NoncurrentVersionExpiration": given.get("NoncurrentVersionExpiration"),
-    }
-    if given.get("Id"):
-        rule["ID"] = given["Id"]
-    if given.get("ExpirationInDays"):
-        rule["Expiration"] = {"Days": given["ExpirationInDays"]}
-    if given.get("Transitions"):
-        rule["Transitions"] = [
-            {"Days": each.get("TransitionInDays"), "StorageClass": each["StorageClass"]}
-            for each in given["Transitions"]
-        ]
-    return {name: value for name, value in rule.items() if value is not None}
-
-
-def _ownership(given: Given) -> Given:
-    return {"OwnershipControls": {"Rules": given["Rules"]}}
-
-
-def _logging(given: Given) -> Given:
-    target = {
-        "TargetBucket": given.get("DestinationBucketName"),
-        "TargetPrefix": given.get("LogFilePrefix", ""),
-    }
-    return {"BucketLoggingStatus": {"LoggingEnabled": target}}
-
-
-def _tagging(given: Any) -> Given:
-    tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given]
-    return {"Tagging": {"TagSet": tags}}
-
-
-SETTINGS: Final[Mapping[str, tuple[str, str, Callable[[Any], Given]]]] = {
-    "BucketEncryption": ("PutBucketEncryption", "_put_bucket_encryption", _encryption),
-    "LifecycleConfiguration": (
-        "PutBucketLifecycleConfiguration",
-        "_put_bucket_lifecycle",
-        _lifecycle,
-    ),
-    "OwnershipControls": (
-        "PutBucketOwnershipControls",
-        "_put_bucket_ownership_controls",
-        _ownership,
-    ),
-    "LoggingConfiguration": ("PutBucketLogging", "_put_bucket_logging", _logging),
-    "Tags": ("PutBucketTagging", "_put_bucket_tagging", _tagging),
-}

@@ -12,7 +12,6 @@ class Budget:
     """A budget with its notifications: `Ref` is the name."""
 
     def create(self, order: Order) -> Resource:
-        """Make the budget."""
         given = order.properties
         budget = dict(given["Budget"])
         budget.setdefault("BudgetName", order.generated_name)
@@ -32,7 +31,6 @@ class Budget:
         return Resource(physical_id, {"Id": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Remove the budget."""
         try:
             _call("DeleteBudget", order.scope.account, BudgetName=physical_id)
         except ServiceError as error:

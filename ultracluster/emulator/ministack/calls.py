@@ -28,8 +28,6 @@ def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
 
 
 def offer(operation: str, handler: Handler) -> None:
-    """Let a handler answer an EC2 operation."""
-
     def action(flat: wire.Flat) -> Response:
         try:
             result = handler(wire.ec2_arguments(operation, flat))
@@ -54,22 +52,7 @@ def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
     internals.ec2._ACTION_MAP[operation] = action
 
 
-def follow(operation: str, effect: Callable[[Mapping[str, Any], dict[str, Any]], None]) -> None:
-    """Let something happen after one of MiniStack's EC2 operations has succeeded."""
-    inner: Action = internals.ec2._ACTION_MAP[operation]
-
-    def action(flat: wire.Flat) -> Response:
-        status, headers, body = inner(flat)
-        if status < FIRST_ERROR:
-            result = wire.ec2_result(operation, status, body)
-            effect(wire.ec2_arguments(operation, flat), result)
-        return status, headers, body
-
-    internals.ec2._ACTION_MAP[operation] = action
-
-
 def tags(resource_id: str) -> list[dict[str, str]]:
-    """Return the tags of an EC2 resource."""
     found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
     return [dict(tag) for tag in found]
 
@@ -77,5 +60,4 @@ def tags(resource_id: str) -> list[dict[str, str]]:
 def apply_tags(
     resource_id: str, properties: Mapping[str, Any], previous: Mapping[str, Any] | None = None
 ) -> None:
-    """Give an EC2 resource the tags of its template."""
     internals.provisioners._ec2_apply_tags(resource_id, properties, previous)

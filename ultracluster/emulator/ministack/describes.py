@@ -18,20 +18,18 @@ Row = dict[str, Any]
 
 
 class Description(NamedTuple):
-    """One describe call: where its rows come from and how a request picks among them."""
+    """One describe call: what it answers, the member that holds an id, and where rows come from."""
 
-    operation: str
     answer: str
-    ids: str
     key: str
     missing: str
+    """Error code for an id that does not exist."""
     rows: Callable[[], Iterator[Row]]
 
 
 def offer_all() -> None:
-    """Let these rows answer the describe calls."""
     for description in DESCRIPTIONS:
-        offer(description.operation, _answering(description))
+        offer(f"Describe{description.answer}", _answering(description))
 
 
 def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
@@ -41,7 +39,7 @@ def _answering(description: Description) -> Callable[[Mapping[str, Any]], Row]:
         rows = chosen(
             list(description.rows()),
             given,
-            ids=description.ids,
+            ids=f"{description.key}s",
             key=description.key,
             missing=description.missing,
         )
@@ -105,10 +103,6 @@ def _endpoints() -> Iterator[Row]:
         }
 
 
-def _addresses() -> Iterator[Row]:
-    yield from _stored("_addresses", "AllocationId")()
-
-
 def _groups() -> Iterator[Row]:
     scope = internals.current_scope()
     for row in _stored("_security_groups", "GroupId")():
@@ -140,72 +134,34 @@ def _merged(rules: Any) -> list[Row]:
 
 
 DESCRIPTIONS: Final = (
+    Description("Subnets", "SubnetId", "InvalidSubnetID.NotFound", _subnets),
     Description(
-        "DescribeSubnets", "Subnets", "SubnetIds", "SubnetId", "InvalidSubnetID.NotFound", _subnets
+        "NetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", _interfaces
     ),
+    Description("AvailabilityZones", "ZoneName", "", _zones),
+    Description("VpcEndpoints", "VpcEndpointId", "InvalidVpcEndpointId.NotFound", _endpoints),
     Description(
-        "DescribeNetworkInterfaces",
-        "NetworkInterfaces",
-        "NetworkInterfaceIds",
-        "NetworkInterfaceId",
-        "InvalidNetworkInterfaceID.NotFound",
-        _interfaces,
-    ),
-    Description(
-        "DescribeAvailabilityZones", "AvailabilityZones", "ZoneNames", "ZoneName", "", _zones
-    ),
-    Description(
-        "DescribeVpcEndpoints",
-        "VpcEndpoints",
-        "VpcEndpointIds",
-        "VpcEndpointId",
-        "InvalidVpcEndpointId.NotFound",
-        _endpoints,
-    ),
-    Description(
-        "DescribeNatGateways",
         "NatGateways",
-        "NatGatewayIds",
         "NatGatewayId",
         "NatGatewayNotFound",
         _stored("_nat_gateways", "NatGatewayId"),
     ),
+    Description("FlowLogs", "FlowLogId", "", _stored("_flow_logs", "FlowLogId")),
     Description(
-        "DescribeFlowLogs",
-        "FlowLogs",
-        "FlowLogIds",
-        "FlowLogId",
-        "",
-        _stored("_flow_logs", "FlowLogId"),
-    ),
-    Description(
-        "DescribeAddresses",
         "Addresses",
-        "AllocationIds",
         "AllocationId",
         "InvalidAllocationID.NotFound",
-        _addresses,
+        _stored("_addresses", "AllocationId"),
     ),
+    Description("SecurityGroups", "GroupId", "InvalidGroup.NotFound", _groups),
     Description(
-        "DescribeSecurityGroups",
-        "SecurityGroups",
-        "GroupIds",
-        "GroupId",
-        "InvalidGroup.NotFound",
-        _groups,
-    ),
-    Description(
-        "DescribeSecurityGroupRules",
         "SecurityGroupRules",
-        "SecurityGroupRuleIds",
         "SecurityGroupRuleId",
         "InvalidSecurityGroupRuleId.NotFound",
         security_groups.rows,
     ),
     Description(
-        "DescribePlacementGroups",
         "PlacementGroups",
-        "GroupNames",
         "GroupName",
         "InvalidPlacementGroup.Unknown",
         _stored("_placement_groups", "GroupId"),

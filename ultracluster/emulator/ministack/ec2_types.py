@@ -5,7 +5,7 @@ from typing import Any
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, ec2
-from ultracluster.emulator.network import Network, required_groups, required_subnet
+from ultracluster.emulator.network import Network, required_subnet
 from ultracluster.emulator.provisioning import Order, Resource, ServiceError, tag_specifications
 
 
@@ -13,7 +13,6 @@ class ElasticIp:
     """`AWS::EC2::EIP`: `Ref` is the address."""
 
     def create(self, order: Order) -> Resource:
-        """Allocate an address."""
         tags = tag_specifications(order.properties, "elastic-ip")
         answer = ec2("AllocateAddress", Domain="vpc", TagSpecifications=tags or None)
         return Resource(
@@ -22,14 +21,12 @@ class ElasticIp:
         )
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         address = _address(physical_id)
         allocation_id = str(address.get("AllocationId"))
         apply_tags(allocation_id, order.properties, previous)
         return Resource(physical_id, {"AllocationId": allocation_id, "PublicIp": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Release the address, unless something uses it."""
         del order
         address = _address(physical_id)
         if address.get("AssociationId"):
@@ -49,7 +46,6 @@ class NatGateway:
         self._network = network
 
     def create(self, order: Order) -> Resource:
-        """Make a gateway, put its interface into the subnet and its address on it."""
         properties = order.properties
         subnet_id = str(properties.get("SubnetId"))
         required_subnet(self._network, "Ec2", subnet_id)
@@ -82,14 +78,12 @@ class NatGateway:
         return Resource(gateway_id, {"NatGatewayId": gateway_id, "EniId": interface_id})
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         apply_tags(physical_id, order.properties, previous)
         record = internals.ec2._nat_gateways[physical_id]
         interface_id = record["NatGatewayAddresses"][0]["NetworkInterfaceId"]
         return Resource(physical_id, {"NatGatewayId": physical_id, "EniId": interface_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Take the gateway down and give its address back."""
         del order
         record = internals.ec2._nat_gateways.get(physical_id)
         if record is None or record["State"] == "deleted":
@@ -106,7 +100,6 @@ class FlowLog:
     """`AWS::EC2::FlowLog`."""
 
     def create(self, order: Order) -> Resource:
-        """Start a flow log."""
         given = order.properties
         answer = ec2(
             "CreateFlowLogs",
@@ -127,12 +120,10 @@ class FlowLog:
         return Resource(flow_log_id, {"Id": flow_log_id})
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change the tags."""
         apply_tags(physical_id, order.properties, previous)
         return Resource(physical_id, {"Id": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Stop the flow log."""
         del order
         ec2("DeleteFlowLogs", FlowLogIds=[physical_id])
 
@@ -145,7 +136,6 @@ class PlacementGroup:
         self._require_free = require_free
 
     def create(self, order: Order) -> Resource:
-        """Make a group."""
         given = order.properties
         ec2(
             "CreatePlacementGroup",
@@ -167,61 +157,10 @@ class PlacementGroup:
         return Resource(physical_id, {"GroupName": physical_id, "GroupId": group["GroupId"]})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete a group that is empty."""
         del order
         if self._network.placement_group(physical_id) is not None:
             self._require_free(physical_id)
             ec2("DeletePlacementGroup", GroupName=physical_id)
-
-
-class NetworkInterface:
-    """`AWS::EC2::NetworkInterface`."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def create(self, order: Order) -> Resource:
-        """Put an interface into a subnet."""
-        given = order.properties
-        subnet = required_subnet(self._network, "Ec2", str(given["SubnetId"]))
-        groups = required_groups(
-            self._network, "Ec2", given.get("GroupSet") or (), str(subnet["VpcId"])
-        )
-        interface_id = self._network.add_interface(
-            str(given["SubnetId"]),
-            [group["GroupId"] for group in groups],
-            str(given.get("Description", "")),
-            "",
-        )
-        record = internals.ec2._network_interfaces[interface_id]
-        record["InterfaceType"] = given.get("InterfaceType", "interface")
-        apply_tags(interface_id, given)
-        return Resource(interface_id, _interface_attributes(record))
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Change groups, description and tags."""
-        record = internals.ec2._network_interfaces[physical_id]
-        record["Description"] = str(order.properties.get("Description", ""))
-        record["Groups"] = [
-            {"GroupId": each, "GroupName": (self._network.group(each) or {}).get("GroupName", each)}
-            for each in order.properties.get("GroupSet") or ()
-        ] or record["Groups"]
-        apply_tags(physical_id, order.properties, previous)
-        return Resource(physical_id, _interface_attributes(record))
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        """Remove the interface."""
-        del order
-        self._network.remove_interfaces([physical_id])
-
-
-def _interface_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "Id": record["NetworkInterfaceId"],
-        "PrimaryPrivateIpAddress": record["PrivateIpAddress"],
-        "SecondaryPrivateIpAddresses": [],
-        "VpcId": record["VpcId"],
-    }
 
 
 def _address(public_ip: str) -> dict[str, Any]:

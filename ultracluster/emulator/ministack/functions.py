@@ -1,9 +1,7 @@
-"""What AWS puts into the runtimes of Lambda functions, so that custom resources really run.
+"""The AWS SDK in Node's runtime of Lambda functions, so that CDK's custom resources really run.
 
-AWS's Node runtimes hold the SDK (`@aws-sdk/client-*`) and `cfn-response`, its Python runtimes
-boto3 and `cfnresponse`. Here boto3 is real; the Node clients are small ones that ask this server
-to make the call with boto3; the two response modules do what AWS's do. A streamed answer (an S3
-object's body) arrives in Node as text.
+The clients (`@aws-sdk/client-*`) are small ones that ask this server to make the call with boto3.
+A streamed answer (an S3 object's body) arrives as text.
 """
 
 import asyncio
@@ -84,62 +82,17 @@ module.exports = (service, name, operations) => {
 };
 """.replace("TARGET", TARGET)
 
-RESPONSE_JS: Final = """\
-exports.SUCCESS = "SUCCESS";
-exports.FAILED = "FAILED";
-exports.send = (event, context, status, data, id, noEcho) => {
-  const body = JSON.stringify({
-    Status: status, Reason: `See the log stream ${context.logStreamName}`,
-    PhysicalResourceId: id || context.logStreamName, StackId: event.StackId,
-    RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId,
-    NoEcho: noEcho || false, Data: data,
-  });
-  return fetch(event.ResponseURL, { method: "PUT", body })
-    .then(() => context.done && context.done());
-};
-"""
-
-RESPONSE_PY: Final = '''\
-"""What AWS's Python runtimes hold under this name (Lambda guide, "cfn-response module")."""
-import json
-import urllib.request
-
-SUCCESS = "SUCCESS"
-FAILED = "FAILED"
-
-
-def send(event, context, status, data, physicalResourceId=None, noEcho=False, reason=None):
-    body = {
-        "Status": status,
-        "Reason": reason or f"See the log stream {context.log_stream_name}",
-        "PhysicalResourceId": physicalResourceId or context.log_stream_name,
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-        "NoEcho": noEcho,
-        "Data": data,
-    }
-    request = urllib.request.Request(
-        event["ResponseURL"], json.dumps(body).encode(), {"content-type": ""}, method="PUT"
-    )
-    urllib.request.urlopen(request).close()
-'''
-
 
 def install(folder: Path) -> None:
     """Write the modules into a folder, and let functions find them."""
-    node, python = folder / "node_modules", folder / "python"
+    node = folder / "node_modules"
     clients = node / "@aws-sdk"
     clients.mkdir(parents=True)
-    python.mkdir()
     (node / "emulator-sdk.js").write_text(SDK_JS)
-    (node / "cfn-response.js").write_text(RESPONSE_JS)
-    (python / "cfnresponse.py").write_text(RESPONSE_PY)
     for package, (service, name) in CLIENTS.items():
         (clients / package).mkdir()
         (clients / package / "index.js").write_text(_client(service, name))
     os.environ["NODE_PATH"] = str(node)
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(python), os.environ.get("PYTHONPATH", "")))
     internals.app.SERVICE_REGISTRY[TARGET] = {"module": "account"}
     internals.app.SERVICE_HANDLERS[TARGET] = _answer
     internals.router.SERVICE_PATTERNS[TARGET] = {
@@ -176,7 +129,7 @@ def _call(
         endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
         region_name=scope.region,
         aws_access_key_id=scope.account,
-        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature  # noqa: S106 - the emulator checks no signature
+        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature
         config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
     try:

@@ -5,7 +5,7 @@ properties against the registry, raises injected faults, completes `Fn::GetAtt`,
 journal what stands behind the type.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -21,6 +21,7 @@ Properties = Mapping[str, Any]
 Answer = tuple[str, dict[str, Any]]
 
 SYSTEM_TAG: Final = "aws:cloudformation:"
+AUTO_SCALING_GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 CLOUDFORMATION_ITSELF: Final = "AWS::CloudFormation::"
 SAME_NAMED_ATTRIBUTES: Final = {
     # Attributes that the resource references document although the registry lists the property
@@ -144,14 +145,12 @@ class Existing:
         self._handler = dict(handler)
 
     def create(self, order: Order) -> Resource:
-        """Call the handler's create."""
         created = self._handler["create"](
             order.logical_id, dict(order.properties), order.stack_name
         )
         return Resource(*created)
 
     def update(self, physical_id: str, order: Order, previous: Properties) -> Resource:
-        """Call the handler's update."""
         update: Callable[..., Answer] = self._handler["update"]
         arguments = [physical_id, dict(previous), dict(order.properties), order.stack_name]
         if self._handler.get("update_with_logical_id"):
@@ -159,7 +158,6 @@ class Existing:
         return Resource(*update(*arguments))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Call the handler's delete."""
         arguments: list[Any] = [physical_id, dict(order.properties)]
         if self._handler.get("delete_with_logical_id"):
             arguments.append(order.logical_id)
@@ -197,7 +195,24 @@ def _order(type_name: str, logical_id: str, properties: Properties, stack_name: 
     scope = internals.current_scope()
     name: str = internals.provisioners._physical_name(stack_name, logical_id)
     coerced = schemas.coerced(type_name, properties, scope.region)
+    if type_name == AUTO_SCALING_GROUP:
+        coerced |= {"Tags": _propagated(coerced.get("Tags") or [], stack_name)}
     return Order(type_name, scope, stack_name, logical_id, coerced, name)
+
+
+def _propagated(tags: Sequence[Mapping[str, Any]], stack_name: str) -> list[dict[str, Any]]:
+    """Return tags of a group with those of its stack as CloudFormation gives them to instances.
+
+    What a template writes needs PropagateAtLaunch; a stack's tags have none.
+    """
+    stack = internals.cloudformation._stacks.get(stack_name) or {}
+    of_stack = {tag["Key"] for tag in stack.get("Tags") or ()}
+    return [
+        {"PropagateAtLaunch": True, **tag}
+        if tag["Key"] in of_stack or tag["Key"].startswith(SYSTEM_TAG)
+        else dict(tag)
+        for tag in tags
+    ]
 
 
 def _without_system_tags(properties: Properties) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from ministack import app as _app
 from ministack.core import responses as _responses
 from ministack.core import router as _router
 from ministack.services import autoscaling as _autoscaling
-from ministack.services import batch as _batch
 from ministack.services import budgets as _budgets
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ec2 as _ec2
@@ -21,7 +20,6 @@ from ministack.services import s3 as _s3
 from ministack.services import ssm as _ssm
 from ministack.services import stepfunctions as _stepfunctions
 from ministack.services.cloudformation import changesets as _changesets
-from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
 from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import provisioners as _provisioners
@@ -33,11 +31,9 @@ VERSION: Final = "1.5.33"
 
 app: Final[Any] = _app
 autoscaling: Final[Any] = _autoscaling
-batch: Final[Any] = _batch
 budgets: Final[Any] = _budgets
 changesets: Final[Any] = _changesets
 cloudformation: Final[Any] = _cloudformation
-drift: Final[Any] = _drift
 ec2: Final[Any] = _ec2
 engine: Final[Any] = _engine
 handlers: Final[Any] = _handlers
@@ -69,7 +65,6 @@ RELIED_ON: Final = (
     Name("ministack.services.ec2", "_ensure_defaults_initialized", "the default VPC"),
     Name("ministack.services.ec2", "_addresses", "elastic IPs"),
     Name("ministack.services.ec2", "_flow_logs", "flow logs"),
-    Name("ministack.services.ec2", "_instances", "placement groups in use"),
     Name("ministack.services.ec2", "_internet_gateways", "dependencies of a VPC"),
     Name("ministack.services.ec2", "_launch_templates", "launch template versions"),
     Name("ministack.services.ec2", "_nat_gateways", "NAT gateways"),
@@ -81,32 +76,21 @@ RELIED_ON: Final = (
     Name("ministack.services.ec2", "_tags", "tags on EC2 resources"),
     Name("ministack.services.ec2", "_vpc_endpoints", "VPC endpoints"),
     Name("ministack.services.ec2", "_vpcs", "VPC attributes"),
-    Name("ministack.services.ec2", "_lt_data_xml", "answers of launch template calls"),
     Name("ministack.services.ec2", "_parse_lt_data", "launch templates made without a stack"),
+    Name("ministack.services.ec2", "_lt_data_xml", "answers of launch template calls"),
     Name("ministack.services.ec2", "_sg_rule_id", "ids of security group rules"),
     Name("ministack.services.ec2", "_zone_name_for_az_id", "zones beyond the third"),
     Name("ministack.services.autoscaling", "_asgs", "Auto Scaling groups"),
-    Name("ministack.services.batch", "_create_compute_environment", "Batch"),
-    Name("ministack.services.batch", "_create_job_queue", "Batch"),
-    Name("ministack.services.batch", "_register_job_definition", "Batch"),
-    Name("ministack.services.batch", "_compute_envs", "Batch"),
-    Name("ministack.services.batch", "_job_queues", "Batch"),
-    Name("ministack.services.batch", "_job_definitions", "Batch"),
-    Name("ministack.services.batch", "_DISPATCH", "compute environments by ARN"),
     Name("ministack.services.budgets", "_DISPATCH", "budgets"),
     Name("ministack.services.s3", "_buckets", "the refusal to delete data with a bucket"),
     Name("ministack.services.s3", "_bucket_has_versions", "the same for versions"),
     Name("ministack.services.s3", "_bucket_default_sse_headers", "uploads under a KMS key"),
     Name("ministack.services.s3", "_resolve_sse_write_headers", "uploads under a KMS key"),
     Name("ministack.services.s3", "_put_bucket_encryption", "bucket encryption"),
-    Name("ministack.services.s3", "_put_bucket_lifecycle", "bucket lifecycle"),
-    Name("ministack.services.s3", "_put_bucket_logging", "bucket logging"),
-    Name("ministack.services.s3", "_put_bucket_ownership_controls", "bucket ownership"),
-    Name("ministack.services.s3", "_put_bucket_tagging", "bucket tags"),
+    Name("ministack.services.s3", "_put_bucket_tagging", "emptying of buckets"),
     Name("ministack.services.iam", "_instance_profiles", "instance profiles by name"),
     Name("ministack.services.iam", "_roles", "roles of instance profiles"),
     Name("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS", "AWS's public AMI parameters"),
-    Name("ministack.services.ssm", "resolve_parameter_value", "resolve:ssm in launch templates"),
     Name("ministack.services.stepfunctions", "_SERVICE_DISPATCH", "jobs of state machines"),
     Name("ministack.services.stepfunctions", "_state_machines", "logs of state machines"),
     Name("ministack.services.stepfunctions", "_ExecutionError", "failed jobs of state machines"),
@@ -126,10 +110,10 @@ RELIED_ON: Final = (
     Name("ministack.services.cloudformation.provisioners", "_physical_name", "generated names"),
     Name("ministack.services.cloudformation.provisioners", "_replace_resource", "replacement"),
     Name("ministack.services.cloudformation.provisioners", "_ec2_apply_tags", "tag updates"),
-    Name("ministack.services.cloudformation.drift", "_DRIFT_READERS", "drift detection"),
     Name("ministack.services.cloudformation", "_exports", "exports in use"),
-    Name("ministack.services.cloudformation", "_stacks", "exports in use, drift of groups"),
+    Name("ministack.services.cloudformation", "_stacks", "exports in use"),
     Name("ministack.services.cloudformation.stacks", "_resolve_stack_outputs", "exports in use"),
+    Name("ministack.services.cloudformation.stacks", "_delete_resource", "the end of an update"),
     Name("ministack.services.cloudformation.handlers", "_imported_export_names", "exports in use"),
     Name("ministack.services.cloudformation.engine", "_resolve_refs", "values in conditions"),
     Name("ministack.services.cloudformation.engine", "_evaluate_conditions", "conditions"),

@@ -1,14 +1,12 @@
 """Launch templates with every member, in both directions."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import follow, guard, offer
+from ultracluster.emulator.ministack.calls import offer
 from ultracluster.emulator.provisioning import Order, ServiceError
-
-RESOLVE: Final = "resolve:ssm:"
 
 
 def install() -> None:
@@ -16,38 +14,16 @@ def install() -> None:
     internals.ec2._parse_lt_data = _parsed
     internals.ec2._lt_data_xml = _answered
     offer("DescribeLaunchTemplateVersions", _versions)
-    follow("RunInstances", _keep_placement)
-    guard("CreateLaunchTemplate", _require_sound_call)
-    guard("CreateLaunchTemplateVersion", _require_sound_call)
 
 
 def require_sound(order: Order) -> None:
-    """Refuse a launch template whose instances could not start."""
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
-
-
-def _keep_placement(arguments: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Keep the placement group of instances, from the call or from their launch template."""
-    wanted = arguments.get("LaunchTemplate") or {}
-    version = str(wanted.get("Version", "$Default"))
-    placement: dict[str, Any] = {}
-    if wanted:
-        (chosen, *_) = _versions({**wanted, "Versions": [version]})["LaunchTemplateVersions"]
-        placement |= chosen["LaunchTemplateData"].get("Placement") or {}
-    placement |= arguments.get("Placement") or {}
-    for instance in result["Instances"]:
-        internals.ec2._instances[instance["InstanceId"]]["Placement"].update(placement)
 
 
 def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
     del prefix
-    operation = flat["Action"][0]
-    data: dict[str, Any] = wire.ec2_arguments(operation, flat).get("LaunchTemplateData", {})
+    data: dict[str, Any] = wire.ec2_arguments(flat["Action"][0], flat).get("LaunchTemplateData", {})
     return data
-
-
-def _require_sound_call(arguments: Mapping[str, Any]) -> None:
-    semantics.require_launch_template(arguments.get("LaunchTemplateData") or {})
 
 
 def _answered(data: Mapping[str, Any]) -> str:
@@ -61,8 +37,6 @@ def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for template in _templates(arguments)
         for version in _chosen(template, arguments.get("Versions") or ())
     ]
-    if arguments.get("ResolveAlias"):
-        rows = [{**each, "LaunchTemplateData": _resolved(each)} for each in rows]
     return {"LaunchTemplateVersions": rows}
 
 
@@ -99,12 +73,3 @@ def _chosen(template: Mapping[str, Any], wanted: Any) -> Iterator[Mapping[str, A
 
 def _number(version: Mapping[str, Any]) -> int:
     return int(version["VersionNumber"])
-
-
-def _resolved(version: Mapping[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = dict(version["LaunchTemplateData"])
-    image = str(data.get("ImageId", ""))
-    if image.startswith(RESOLVE):
-        parameter = image.removeprefix(RESOLVE)
-        data["ImageId"] = internals.ssm.resolve_parameter_value(parameter) or image
-    return data

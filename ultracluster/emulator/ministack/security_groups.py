@@ -71,7 +71,6 @@ class VpcWithDefaultGroup:
         self._inner = inner
 
     def create(self, order: Order) -> Resource:
-        """Make the VPC and the ingress rule of its default group."""
         resource = self._inner.create(order)
         group_id = resource.attributes["DefaultSecurityGroup"]
         permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
@@ -79,20 +78,14 @@ class VpcWithDefaultGroup:
         return resource
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Update the VPC."""
         return self._inner.update(physical_id, order, previous)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete the VPC."""
         self._inner.delete(physical_id, order)
 
 
 def require_new_group(order: Order) -> None:
-    """Refuse a group in a VPC that does not exist.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a group in a VPC that does not exist."""
     vpc_id = order.properties.get("VpcId")
     if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
         raise ServiceError("Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")

@@ -25,7 +25,6 @@ NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Un
 
 
 def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
-    """Answer requests on a listening socket until the process ends."""
     journal = Journal()
     Adapter(faults, journal).install()
     functions.install(state)

@@ -40,7 +40,7 @@ def complete(arn: str, order: Order) -> dict[str, Any]:
 def _invoke(jobs: TrainingJobs, resource: str, request: Any) -> dict[str, Any]:
     scope = internals.current_scope()
     try:
-        wire.require_constraints("sagemaker", "CreateTrainingJob", request)
+        wire.require_sound("sagemaker", "CreateTrainingJob", request)
         answer = jobs.create(scope, request)
     except ServiceError as error:
         name = ERRORS.get(error.code, "SageMaker.AmazonSageMakerException")

@@ -10,11 +10,7 @@ from ultracluster.emulator.provisioning import Order, ServiceError, hexadecimal
 
 
 def require_subnet(order: Order) -> None:
-    """Refuse a subnet in a zone or a range that cannot be.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a subnet in a zone or a range that cannot be."""
     given, region = order.properties, order.scope.region
     vpc = internals.ec2._vpcs.get(given.get("VpcId"))
     if vpc is None:
@@ -44,11 +40,7 @@ def _require_range(cidr: str, vpc_cidr: str) -> None:
 
 
 def require_free_range(order: Order) -> None:
-    """Refuse a new subnet that overlaps another one of its VPC.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse a new subnet that overlaps another one of its VPC."""
     require_subnet(order)
     if not order.properties.get("CidrBlock"):
         return
@@ -64,7 +56,6 @@ def require_free_range(order: Order) -> None:
 
 
 def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
-    """Return the attributes of a subnet that MiniStack leaves out."""
     del order
     subnet = internals.ec2._subnets[subnet_id]
     return {
@@ -78,7 +69,6 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 
 
 def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
-    """Return the attributes of a VPC that MiniStack leaves out."""
     del order
     vpc = internals.ec2._vpcs[vpc_id]
     association = f"vpc-cidr-assoc-{vpc_id.removeprefix('vpc-')}"
@@ -120,7 +110,6 @@ class EndpointInterfaces:
         }
 
     def remove(self, endpoint_id: str) -> None:
-        """Take an endpoint's interfaces out of their subnets."""
         record = internals.ec2._vpc_endpoints.get(endpoint_id)
         if record is not None:
             self._network.remove_interfaces(record.get("NetworkInterfaceIds") or ())

@@ -18,23 +18,19 @@ class Ec2Network:
     """MiniStack's VPC as `ultracluster.emulator.network.Network`."""
 
     def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
-        """Return a subnet by its id."""
         found: Mapping[str, Any] | None = internals.ec2._subnets.get(subnet_id)
         return found
 
     def group(self, group_id: str) -> Mapping[str, Any] | None:
-        """Return a security group by its id."""
         groups = internals.ec2._security_groups
         found: Mapping[str, Any] | None = groups.get(group_id)
         return found
 
     def default_group(self, vpc_id: str) -> str:
-        """Return the id of a VPC's default security group."""
         vpc = internals.ec2._vpcs.get(vpc_id) or {}
         return str(vpc.get("DefaultSecurityGroupId", ""))
 
     def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None:
-        """Return a placement group by its name, id or ARN."""
         for group in internals.ec2._placement_groups.values():
             if name_or_arn in (group["GroupName"], group["GroupArn"], group["GroupId"]):
                 found: Mapping[str, Any] = group
@@ -42,17 +38,14 @@ class Ec2Network:
         return None
 
     def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
-        """Return a launch template by its id."""
         found: Mapping[str, Any] | None = internals.ec2._launch_templates.get(template_id)
         return found
 
     def instance_profile(self, name: str) -> Mapping[str, Any] | None:
-        """Return an instance profile by its name, with its roles."""
         found: Mapping[str, Any] | None = internals.iam._instance_profiles.get(name)
         return found
 
     def role(self, name: str) -> Mapping[str, Any] | None:
-        """Return a role by its name."""
         found: Mapping[str, Any] | None = internals.iam._roles.get(name)
         return found
 
@@ -90,28 +83,21 @@ class Ec2Network:
         return interface_id
 
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
-        """Take interfaces out of their subnets."""
         for interface_id in interface_ids:
             internals.ec2._network_interfaces.pop(interface_id, None)
 
 
 def interfaces_in(subnet_id: str) -> list[Mapping[str, Any]]:
-    """Return the interfaces in a subnet."""
     every = internals.ec2._network_interfaces.values()
     return [interface for interface in every if interface["SubnetId"] == subnet_id]
 
 
 def free_addresses(subnet: Mapping[str, Any]) -> int:
-    """Return how many addresses of a subnet no interface has."""
     return addresses(subnet["CidrBlock"]) - len(interfaces_in(subnet["SubnetId"]))
 
 
 def free_address(subnet: Mapping[str, Any]) -> str:
-    """Return the first address of a subnet that no interface has.
-
-    Raises:
-        ServiceError: where the subnet is full.
-    """
+    """Return the first address of a subnet that no interface has."""
     taken = {interface["PrivateIpAddress"] for interface in interfaces_in(subnet["SubnetId"])}
     network = ipaddress.ip_network(subnet["CidrBlock"], strict=False)
     for address in islice(network, RESERVED_AT_START, network.num_addresses - 1):
@@ -125,11 +111,7 @@ def free_address(subnet: Mapping[str, Any]) -> str:
 
 
 def require_group_free(group_id: str) -> None:
-    """Refuse to delete a security group that an interface has or another group names.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a security group that an interface has or another group names."""
     every = internals.ec2._network_interfaces.values()
     worn = any(group["GroupId"] == group_id for interface in every for group in interface["Groups"])
     if worn or group_id in _groups_named_by_others(group_id):
@@ -139,11 +121,7 @@ def require_group_free(group_id: str) -> None:
 
 
 def require_subnet_free(subnet_id: str) -> None:
-    """Refuse to delete a subnet with interfaces.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a subnet with interfaces."""
     if interfaces_in(subnet_id):
         raise ServiceError(
             "Ec2",
@@ -153,11 +131,7 @@ def require_subnet_free(subnet_id: str) -> None:
 
 
 def require_vpc_free(vpc_id: str) -> None:
-    """Refuse to delete a VPC with anything in it but its defaults.
-
-    Raises:
-        ServiceError: with EC2's wording.
-    """
+    """Refuse to delete a VPC with anything in it but its defaults."""
     if any(True for _ in _contents(vpc_id)):
         raise ServiceError(
             "Ec2",

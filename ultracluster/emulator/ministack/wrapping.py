@@ -13,7 +13,6 @@ Addition = Callable[[str, Order], Mapping[str, Any]]
 
 
 def existing(type_name: str) -> Existing:
-    """Return MiniStack's provisioner of a type."""
     return Existing(internals.provisioners._RESOURCE_HANDLERS[type_name])
 
 
@@ -45,19 +44,16 @@ class Wrapped:
         self._addition = addition
 
     def create(self, order: Order) -> Resource:
-        """Check, create, complete."""
         if self._create_check:
             self._create_check(order)
         return _completed(self._inner.create(order), order, self._addition)
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Check, update, complete."""
         if self._check:
             self._check(order)
         return _completed(self._inner.update(physical_id, order, previous), order, self._addition)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete what nothing depends on."""
         if self._guard:
             self._guard(physical_id)
         self._inner.delete(physical_id, order)
@@ -71,15 +67,12 @@ class NamedByAttribute:
         self._arn_of = arn_of
 
     def create(self, order: Order) -> Resource:
-        """Create and answer with the name."""
         return _named(self._inner.create(order))
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Update what has the name."""
         return _named(self._inner.update(self._arn_of(physical_id), order, previous))
 
     def delete(self, physical_id: str, order: Order) -> None:
-        """Delete what has the name."""
         self._inner.delete(self._arn_of(physical_id), order)
 
 

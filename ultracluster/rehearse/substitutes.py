@@ -1,4 +1,4 @@
-"""What a user's account holds already, made again in the emulated AWS, where it is not."""
+"""What an environment takes from a user's account, made in the emulated AWS in its place."""
 
 from pathlib import Path
 from typing import Final
@@ -15,10 +15,10 @@ from ultracluster.spec.nodes import *
 from ultracluster.spec.slurm import *
 """
 
-STAND_IN_IMAGE: Final = "ami-0123456789abcdef0"
+SUBSTITUTE_IMAGE: Final = "ami-0123456789abcdef0"
 
 
-def stand_in(cloud: Cloud, network: ExistingNetworkSpec) -> ExistingNetworkSpec:
+def substitute_network(cloud: Cloud, network: ExistingNetworkSpec) -> ExistingNetworkSpec:
     """Make a VPC of the same shape, and return the spec that names it.
 
     Args:
@@ -55,7 +55,7 @@ def _subnet(cloud: Cloud, vpc: str, subnet: ExistingSubnetSpec) -> ExistingSubne
     return subnet.model_copy(update={"subnet_id": made, "route_table_id": table})
 
 
-def image_parameter(cloud: Cloud, image: str) -> str | None:
+def substitute_image_parameter(cloud: Cloud, image: str) -> str | None:
     """Make the SSM parameter that an image is named by, if it is a user's own; return its name.
 
     AWS's public parameters are there already.
@@ -63,12 +63,12 @@ def image_parameter(cloud: Cloud, image: str) -> str | None:
     if not image.startswith("/") or image.startswith("/aws/service/"):
         return None
     name = image.partition(":")[0]
-    cloud.ask("ssm", "put_parameter", Name=name, Value=STAND_IN_IMAGE, Type="String")
+    cloud.ask("ssm", "put_parameter", Name=name, Value=SUBSTITUTE_IMAGE, Type="String")
     return name
 
 
 def environment_file(spec: EnvironmentSpec, directory: Path) -> Path:
     """Write an environment as the file that the app reads, and return its path."""
-    path = directory / "stand_in.py"
-    path.write_text(f"{IMPORTS}\nSTAND_IN = {spec!r}\n")
+    path = directory / "environment.py"
+    path.write_text(f"{IMPORTS}\nENVIRONMENT = {spec!r}\n")
     return path

@@ -1,0 +1,133 @@
+"""Service quotas that decide whether a cluster fits into an account: their names and codes.
+
+Codes and names are those of `facts/quotas.json` (compiled 2026-11-23). A quota is found in what
+Service Quotas lists, by its code or its name; SageMaker's by name alone, as there are hundreds of
+one form, and a code that is wrong by a digit would name another type.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A quota of a service, as Service Quotas names it."""
+
+    service: str
+    name: str
+    code: str = ""
+    other_names: tuple[str, ...] = ()
+    """What it may be called as well, where no source that was found says its name."""
+
+    def is_row(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of Service Quotas is of this quota."""
+        if self.code and row.get("QuotaCode") == self.code:
+            return True
+        given = " ".join(str(row.get("QuotaName", "")).casefold().split())
+        return given in {name.casefold() for name in (self.name, *self.other_names)}
+
+
+STANDARD: Final = ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z")
+
+ON_DEMAND: Final = (
+    (("p",), Quota("ec2", "Running On-Demand P instances", "L-417A185B")),
+    (("g", "gr", "vt"), Quota("ec2", "Running On-Demand G and VT instances", "L-DB2E81BA")),
+    (("dl",), Quota("ec2", "Running On-Demand DL instances")),
+    (("inf",), Quota("ec2", "Running On-Demand Inf instances")),
+    (("trn",), Quota("ec2", "Running On-Demand Trn instances")),
+    (
+        STANDARD,
+        Quota(
+            "ec2",
+            "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+            "L-1216C47A",
+        ),
+    ),
+    (("hpc",), Quota("ec2", "Running On-Demand HPC instances")),
+    (("x",), Quota("ec2", "Running On-Demand X instances")),
+)
+"""vCPUs by families that count together; of those without a code none was found."""
+
+SPOT: Final = (
+    (("p",), Quota("ec2", "All P Spot Instance Requests", "L-7212CCBC")),
+    (("g", "gr", "vt"), Quota("ec2", "All G and VT Spot Instance Requests", "L-3819A6DF")),
+    (("trn",), Quota("ec2", "All Trn Spot Instance Requests")),
+    (("inf",), Quota("ec2", "All Inf Spot Instance Requests")),
+    (("dl",), Quota("ec2", "All DL Spot Instance Requests")),
+)
+
+NETWORK_INTERFACES: Final = Quota("vpc", "Network interfaces per Region", "L-DF5E4CA3")
+VPCS_PER_REGION: Final = Quota("vpc", "VPCs per Region", "L-F678F1CE")
+ELASTIC_IPS: Final = Quota("ec2", "EC2-VPC Elastic IPs", "L-0263D0A3")
+NATS_PER_ZONE: Final = Quota("vpc", "NAT gateways per Availability Zone", "L-FE5A380F")
+GATEWAY_ENDPOINTS: Final = Quota("vpc", "Gateway VPC endpoints per Region", "L-1B52E74A")
+
+
+@dataclass(frozen=True)
+class LustreQuotas:
+    """Quotas of the deployment types that count together."""
+
+    deployment_types: tuple[str, ...]
+    count: Quota
+    capacity: Quota
+
+
+LUSTRE: Final = (
+    LustreQuotas(
+        ("SCRATCH_1", "SCRATCH_2"),
+        Quota("fsx", "Lustre Scratch file systems", "L-C48231E5"),
+        Quota("fsx", "Lustre Scratch storage capacity", "L-AD2FC696"),
+    ),
+    LustreQuotas(
+        ("PERSISTENT_1",),
+        Quota("fsx", "Lustre Persistent_1 file systems", "L-9AFA1F09"),
+        Quota("fsx", "Lustre Persistent_1 storage capacity", "L-C8640C82"),
+    ),
+    LustreQuotas(
+        ("PERSISTENT_2",),
+        Quota("fsx", "Lustre Persistent_2 file systems", "L-FD6F2F22"),
+        Quota("fsx", "Lustre Persistent_2 storage capacity", "L-8F1B9C74"),
+    ),
+)
+LUSTRE_HDD: Final = Quota(
+    "fsx", "Lustre Persistent HDD storage capacity (per file system)", "L-736F3D6F"
+)
+LUSTRE_TIERING: Final = Quota(
+    "fsx", "Lustre Persistent Intelligent-Tiering throughput capacity", "L-0CD18A5D"
+)
+
+INSTANCES_OF_A_JOB: Final = Quota("sagemaker", "Maximum number of instances per training job")
+INSTANCES_OF_ALL_JOBS: Final = Quota("sagemaker", "Number of instances across all training jobs")
+
+PCS_CLUSTERS: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region",))
+"""PCS has a quota of clusters that can be raised; neither its code nor its exact name was found
+(2026-11-24), so that another name is a SKIP."""
+
+
+def of_training(instance_type: str, use: str = "training job") -> Quota:
+    """Return SageMaker's quota of a type: of a training job, a spot one, or a warm pool.
+
+    Args:
+        instance_type: SageMaker's name, for example `ml.p4d.24xlarge`.
+        use: `training job`, `spot training job` or `training warm pool`.
+    """
+    return Quota("sagemaker", f"{instance_type} for {use} usage")
+
+
+def family(instance_type: str) -> str:
+    """Return the letters that decide which quota an instance type counts against."""
+    match = re.match(r"[a-z]+", instance_type)
+    return match[0] if match else ""
+
+
+def on_demand(instance_type: str) -> tuple[tuple[str, ...], Quota]:
+    """Return the families that count against a type's quota, and the quota; none if unknown."""
+    unknown = ((), Quota("ec2", f"vCPUs of {instance_type}"))
+    return next((each for each in ON_DEMAND if family(instance_type) in each[0]), unknown)
+
+
+def lustre(deployment_type: str) -> LustreQuotas:
+    """Return the quotas that a file system of a deployment type counts against."""
+    return next(each for each in LUSTRE if deployment_type in each.deployment_types)

@@ -1,0 +1,97 @@
+"""Where MiniStack's stacks differ from CloudFormation's: exports in use, cleanup, names."""
+
+import hashlib
+from typing import Any, Final
+
+from ultracluster.emulator.ministack import internals
+
+UPDATING: Final = "UPDATE_"
+
+
+def install() -> None:
+    _install_exports()
+    _install_cleanup()
+    _install_names()
+
+
+def _install_exports() -> None:
+    """Refuse to change or remove an export that another stack imports.
+
+    MiniStack refuses to delete such a stack, but lets an update take the export away. AWS fails the
+    update and rolls it back ("Export … cannot be deleted as it is in use by …").
+    """
+    inner = internals.stacks._resolve_stack_outputs
+
+    def resolve(*arguments: Any) -> Any:
+        outputs, exports = inner(*arguments)
+        _require_unused(stack_id=arguments[-1], exports=exports)
+        return outputs, exports
+
+    internals.stacks._resolve_stack_outputs = resolve
+
+
+def _require_unused(stack_id: str, exports: dict[str, Any]) -> None:
+    every = internals.cloudformation._exports
+    before = {name: each for name, each in every.items() if each["StackId"] == stack_id}
+    for name, export in before.items():
+        if name in exports and exports[name]["Value"] == export["Value"]:
+            continue
+        users = _importers(name, stack_id)
+        if users:
+            verb = "updated" if name in exports else "deleted"
+            raise ValueError(f"Export {name} cannot be {verb} as it is in use by {users[0]}")
+        every.pop(name, None)
+
+
+def _importers(export: str, stack_id: str) -> list[str]:
+    return [
+        str(name)
+        for name, stack in internals.cloudformation._stacks.items()
+        if stack.get("StackId") != stack_id
+        and stack.get("StackStatus") != "DELETE_COMPLETE"
+        and export in internals.handlers._imported_export_names(stack, name)
+    ]
+
+
+def _install_cleanup() -> None:
+    """Try deletes that failed at the end of an update again, after each one that succeeded.
+
+    MiniStack deletes what was replaced before what was removed, in one attempt: a replaced cluster
+    whose queue was removed would stay. CloudFormation tries again.
+    """
+    inner = internals.stacks._delete_resource
+    refused: dict[str, list[tuple[Any, ...]]] = {}
+
+    def delete(*arguments: Any) -> None:
+        stack_name = str(arguments[3])
+        stack = internals.cloudformation._stacks.get(stack_name) or {}
+        try:
+            inner(*arguments)
+        except Exception:
+            if str(stack.get("StackStatus")).startswith(UPDATING):
+                refused.setdefault(stack_name, []).append(arguments)
+            raise
+        for earlier in refused.pop(stack_name, ()):
+            try:
+                delete(*earlier)
+            except ValueError:
+                continue
+
+    internals.stacks._delete_resource = delete
+
+
+def _install_names() -> None:
+    """Give generated names an end of their own in each account and Region.
+
+    MiniStack makes it from the stack's and the resource's name, so that the roles and buckets of a
+    stack in a second Region would be taken. CloudFormation's is random.
+    """
+    inner = internals.provisioners._physical_name
+
+    def name(*arguments: Any, **options: Any) -> str:
+        begin, _, end = str(inner(*arguments, **options)).rpartition("-")
+        account, region = internals.current_scope()
+        digest = hashlib.sha256(f"{account}:{region}:{end}".encode()).hexdigest()[: len(end)]
+        return f"{begin}-{digest if options.get('lowercase') else digest.upper()}"
+
+    internals.provisioners._physical_name = name

@@ -1,0 +1,261 @@
+"""The quotas that an environment counts against: for each, what it adds and what is in use."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from ultracluster.catalogue import quotas
+from ultracluster.catalogue.interfaces import layout
+from ultracluster.catalogue.quotas import Quota
+from ultracluster.preflight import usage
+from ultracluster.preflight.finding import Finding, Situation, skipped
+from ultracluster.preflight.inquiry import UnansweredError
+from ultracluster.preflight.quotas import Need, Needs, quota_check
+from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
+from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.recipe import RecipeSpec
+
+NO_TYPE: Final = "InvalidInstanceType"
+GIVEN_VPC: Final = "the environment uses a VPC that is there already"
+
+
+def _nodes(situation: Situation) -> Iterator[Need | Finding]:
+    nodes, slurm = situation.spec.nodes, situation.spec.slurm
+    families, quota = quotas.on_demand(nodes.instance_type)
+    if nodes.capacity_block is not None:
+        yield skipped(quota.name, "the nodes run in a Capacity Block, not on demand")
+        return
+    count = nodes.count - _reserved_already(situation)
+    each = nodes.instance.vcpus
+    words = f"{count:,} x {nodes.instance_type} of {each:,} vCPU"
+    if nodes.makes_reservation:
+        words += ", from the moment they are reserved"
+    amount = count * each
+    if slurm is not None and quotas.family(slurm.login_instance_type or "") in families:
+        login, how = _login_vcpus(situation)
+        amount, words = amount + login, f"{words} + {how}"
+    yield Need(quota, amount, words, usage.on_demand_vcpus(families))
+
+
+def _reserved_already(situation: Situation) -> int:
+    """Return how many nodes count already, as unused places of the reservation they will use."""
+    nodes = situation.spec.nodes
+    reservation = nodes.capacity_reservation
+    if reservation is None or reservation.capacity_reservation_id is None:
+        return 0
+    free = (
+        int(row["AvailableInstanceCount"])
+        for row in situation.ask(usage.RESERVATIONS)["CapacityReservations"]
+        if row["CapacityReservationId"] == reservation.capacity_reservation_id
+        and row.get("OwnerId") == situation.caller.account
+        and row["InstanceType"] == nodes.instance_type
+    )
+    return min(sum(free), nodes.count)
+
+
+def _spot(situation: Situation) -> Iterator[Need | Finding]:
+    """Say what Spot would have: whoever means to move nodes there reads it here, not at launch."""
+    families, _ = quotas.on_demand(situation.spec.nodes.instance_type)
+    quota = next((quota for letters, quota in quotas.SPOT if letters == families), None)
+    if quota is None:
+        yield skipped("Spot vCPUs", "which quota the nodes' family counts against is not known")
+        return
+    words = "an environment launches nothing on Spot"
+    yield Need(quota, 0, words, usage.spot_vcpus(families))
+
+
+def _login_nodes(situation: Situation) -> Iterator[Need | Finding]:
+    """Login nodes run on demand, whatever the nodes run in."""
+    slurm, nodes = situation.spec.slurm, situation.spec.nodes
+    if slurm is None or slurm.login_instance_type is None:
+        yield skipped("login nodes", "the environment has none")
+        return
+    name = slurm.login_instance_type
+    families, quota = quotas.on_demand(name)
+    if not families:
+        yield skipped(f"vCPUs of {name}", "which quota its family counts against is not known")
+        return
+    if quotas.family(nodes.instance_type) in families and nodes.capacity_block is None:
+        yield skipped(quota.name, "one quota holds nodes and login nodes; see quota-vcpus")
+        return
+    amount, words = _login_vcpus(situation)
+    if not amount:
+        yield skipped(f"vCPUs of {name}", "EC2 knows no such type here; see login-offering")
+        return
+    yield Need(quota, amount, words, usage.on_demand_vcpus(families))
+
+
+def _login_vcpus(situation: Situation) -> tuple[int, str]:
+    """Return the vCPUs of all login nodes, and how they come about; 0 for an unknown type."""
+    slurm = situation.spec.slurm
+    name = "" if slurm is None else slurm.login_instance_type or ""
+    try:
+        each = usage.vcpus_of(situation, [name]).get(name, 0)
+    except UnansweredError as error:
+        if error.code != NO_TYPE:
+            raise
+        each = 0
+    count = 0 if slurm is None else slurm.login_instances
+    return count * each, f"{count:,} x {name} of {each:,} vCPU"
+
+
+def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
+    spec = situation.spec
+    per_node = len(layout(spec.nodes.instance, spec.nodes.interface_layout))
+    nat = isinstance(spec.network, NetworkSpec) and spec.network.public_subnet_cidr is not None
+    # Everything but a node has as many interfaces as addresses.
+    others = {name: n for name, n in spec.address_demand().items() if name != "nodes"}
+    parts = {"nodes": spec.nodes.count * per_node, **others, "NAT": int(nat)}
+    words = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    yield Need(
+        quotas.NETWORK_INTERFACES,
+        sum(parts.values()),
+        f"{words}; {per_node} a node",
+        usage.network_interfaces,
+    )
+
+
+def _why_no_vpc(situation: Situation) -> str:
+    return "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
+
+
+def _why_no_nat(situation: Situation) -> str:
+    network = situation.spec.network
+    if not isinstance(network, NetworkSpec):
+        return GIVEN_VPC
+    closed = network.public_subnet_cidr is None
+    return "the environment's network has no NAT gateway" if closed else ""
+
+
+def _why_no_gateway_endpoint(situation: Situation) -> str:
+    network = situation.spec.network
+    if isinstance(network, NetworkSpec) or any(s.route_table_id for s in network.training_subnets):
+        return ""
+    return f"{GIVEN_VPC}, and no route table of it is to have an S3 endpoint"
+
+
+def _why_no_slurm(situation: Situation) -> str:
+    return NO_SLURM if situation.spec.slurm is None else ""
+
+
+def _one(
+    quota: Quota, what: str, in_use: usage.Usage, why_none: Callable[[Situation], str]
+) -> Needs:
+    """Return the need of one more, or why there is none."""
+
+    def need(situation: Situation) -> Iterator[Need | Finding]:
+        reason = why_none(situation)
+        yield skipped(quota.name, reason) if reason else Need(quota, 1, what, in_use)
+
+    return need
+
+
+def _file_systems(situation: Situation) -> Iterator[Need | Finding]:
+    kind = quotas.lustre(situation.spec.storage.deployment_type)
+    yield Need(kind.count, 1, "the file system", usage.file_systems(kind))
+
+
+def _capacity(situation: Situation) -> Iterator[Need | Finding]:
+    storage = situation.spec.storage
+    kind = quotas.lustre(storage.deployment_type)
+    amount = storage.capacity_gib or 0
+    if storage.storage_type == "INTELLIGENT_TIERING":
+        amount = storage.throughput_capacity_mbps or 0
+        in_use = usage.file_systems(kind, "ThroughputCapacity")
+        yield Need(quotas.LUSTRE_TIERING, amount, f"{amount:,} MB/s of throughput", in_use)
+    elif storage.storage_type == "HDD":
+        # This quota is one file system's.
+        yield Need(quotas.LUSTRE_HDD, amount, f"{amount:,} GiB", lambda _: 0)
+    else:
+        in_use = usage.file_systems(kind, "StorageCapacity")
+        yield Need(kind.capacity, amount, f"{amount:,} GiB", in_use)
+
+
+def _of_sagemaker(
+    situation: Situation, quota: Quota, in_use: usage.Usage, how: str = ""
+) -> Iterator[Need | Finding]:
+    count = situation.spec.sagemaker.instances
+    if not count:
+        yield skipped(quota.name, "the environment asks for no SageMaker instances")
+        return
+    name = situation.spec.nodes.instance.sagemaker_training_type
+    yield Need(quota, count, f"{count:,} x {name}{how}", in_use)
+
+
+def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
+    name = situation.spec.nodes.instance.sagemaker_training_type or ""
+    in_use = usage.training_instances(name, spot=False)
+    yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
+
+
+def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_A_JOB, lambda _: 0, " in one job")
+
+
+def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, usage.training_instances())
+
+
+def _spot_training(situation: Situation) -> Iterator[Need | Finding]:
+    recipes = [each for each in situation.recipes if each.spot]
+    if not recipes:
+        yield _no_recipe(situation, "spot training", "spot=True")
+    for name, amount, words in _by_type(recipes):
+        in_use = usage.training_instances(name, spot=True)
+        yield Need(quotas.of_training(name, "spot training job"), amount, words, in_use)
+
+
+def _warm_pools(situation: Situation) -> Iterator[Need | Finding]:
+    recipes = [each for each in situation.recipes if each.warm_pool_seconds]
+    if not recipes:
+        yield _no_recipe(situation, "warm pools", "warm_pool_seconds")
+    for name, amount, words in _by_type(recipes):
+        quota = quotas.of_training(name, "training warm pool")
+        yield Need(quota, amount, words, usage.warm_pools(name))
+
+
+def _by_type(recipes: list[RecipeSpec]) -> Iterator[tuple[str, int, str]]:
+    """Yield each instance type of recipes with how many they take, and how that comes about."""
+    names = {each.instance.sagemaker_training_type or "" for each in recipes}
+    for name in sorted(names):
+        own = [r for r in recipes if r.instance.sagemaker_training_type == name]
+        words = " + ".join(f"{each.nodes:,} of {each.name}" for each in own)
+        yield name, sum(each.nodes for each in own), words
+
+
+def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
+    if situation.recipes:
+        names = ", ".join(each.name for each in situation.recipes)
+        return skipped(subject, f"{what} is in no recipe of {names}")
+    return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
+
+
+_vpcs = _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), _why_no_vpc)
+_addresses = _one(
+    quotas.ELASTIC_IPS,
+    "the NAT gateway's address",
+    usage.others(usage.ADDRESSES, "Addresses"),
+    _why_no_nat,
+)
+_nats = _one(quotas.NATS_PER_ZONE, "the NAT gateway", usage.nat_gateways_of_the_zone, _why_no_nat)
+_gateways = _one(quotas.GATEWAY_ENDPOINTS, "S3", usage.gateway_endpoints, _why_no_gateway_endpoint)
+_clusters = _one(quotas.PCS_CLUSTERS, "the cluster", clusters_of_others, _why_no_slurm)
+
+NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
+    "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
+    "quota-spot-vcpus": ("Spot vCPUs of the nodes' family; nothing is added", _spot),
+    "quota-login-vcpus": ("On-demand vCPUs of Slurm's login nodes", _login_nodes),
+    "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
+    "quota-vpcs": ("VPCs of the Region", _vpcs),
+    "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),
+    "quota-nat-gateways": ("NAT gateways of the zone", _nats),
+    "quota-gateway-endpoints": ("Gateway endpoints of the Region", _gateways),
+    "quota-file-systems": ("Lustre file systems of the deployment type", _file_systems),
+    "quota-file-system-capacity": ("Lustre capacity of the deployment type", _capacity),
+    "quota-training-instances": ("SageMaker training instances of the type", _training_instances),
+    "quota-training-spot-instances": ("SageMaker spot instances of recipes", _spot_training),
+    "quota-training-warm-pools": ("SageMaker warm pools of recipes", _warm_pools),
+    "quota-training-job-instances": ("SageMaker instances of one job", _instances_of_a_job),
+    "quota-training-instances-in-all": ("SageMaker instances of all jobs", _instances_of_all_jobs),
+    "quota-slurm-clusters": ("PCS clusters of the Region", _clusters),
+}
+CHECKS: Final = tuple(quota_check(name, what, needs) for name, (what, needs) in NEEDS.items())

@@ -1,0 +1,222 @@
+"""What an account has in use of each quota, beside what the environment has of it already."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.catalogue.quotas import LustreQuotas, family
+from ultracluster.preflight.finding import Situation
+from ultracluster.preflight.inquiry import Answer
+from ultracluster.preflight.question import Question, question
+
+Usage = Callable[[Situation], int]
+
+CAPACITY_BLOCK: Final = "capacity-block"
+FILE_SYSTEM_IS_GONE: Final = ("DELETING", "FAILED")
+POOL_IN_USE: Final = ("Available", "InUse")
+"""A pool that waits, and one that a job has taken over (CreateTrainingJob, botocore 1.43.106)."""
+
+INSTANCES: Final = question(
+    "ec2",
+    "describe_instances",
+    Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}],
+    MaxResults=1000,
+)
+RESERVATIONS: Final = question(
+    "ec2", "describe_capacity_reservations", Filters=[{"Name": "state", "Values": ["active"]}]
+)
+INTERFACES: Final = question("ec2", "describe_network_interfaces", MaxResults=1000)
+VPCS: Final = question("ec2", "describe_vpcs", MaxResults=1000)
+ADDRESSES: Final = question("ec2", "describe_addresses")
+NAT_GATEWAYS: Final = question(
+    "ec2",
+    "describe_nat_gateways",
+    Filters=[{"Name": "state", "Values": ["pending", "available"]}],
+    MaxResults=1000,
+)
+ENDPOINTS: Final = question("ec2", "describe_vpc_endpoints", MaxResults=1000)
+SUBNETS: Final = question("ec2", "describe_subnets", MaxResults=1000)
+FILE_SYSTEMS: Final = question("fsx", "describe_file_systems")
+JOBS: Final = question("sagemaker", "list_training_jobs", StatusEquals="InProgress", MaxResults=100)
+
+
+def instances(situation: Situation) -> list[dict[str, Any]]:
+    launches = situation.ask(INSTANCES)["Reservations"]
+    return [instance for launch in launches for instance in launch["Instances"]]
+
+
+def on_demand_vcpus(families: tuple[str, ...]) -> Usage:
+    """Count running instances, and places in reservations that no instance uses.
+
+    Such a place counts like a running instance (EC2 User Guide, "Capacity Reservations", copy read
+    2026-11-23), against the account that owns the reservation.
+    """
+
+    def count(situation: Situation) -> int:
+        counts: Counter[str] = Counter()
+        for instance in instances(situation):
+            # Spot instances have a quota of their own; a Capacity Block is not on demand.
+            if "InstanceLifecycle" not in instance and not situation.of_environment(instance):
+                counts[instance["InstanceType"]] += 1
+        for row in situation.ask(RESERVATIONS)["CapacityReservations"]:
+            if (
+                row.get("OwnerId") == situation.caller.account
+                and row.get("ReservationType", "default") != CAPACITY_BLOCK
+                and not _made_by(situation, row)
+            ):
+                counts[row["InstanceType"]] += int(row["AvailableInstanceCount"])
+        return _sum_of_vcpus(situation, counts, families)
+
+    return count
+
+
+def spot_vcpus(families: tuple[str, ...]) -> Usage:
+    def count(situation: Situation) -> int:
+        counts = Counter(
+            instance["InstanceType"]
+            for instance in instances(situation)
+            if instance.get("InstanceLifecycle") == "spot"
+        )
+        return _sum_of_vcpus(situation, counts, families)
+
+    return count
+
+
+def _sum_of_vcpus(situation: Situation, counts: Counter[str], families: tuple[str, ...]) -> int:
+    counting = {name: n for name, n in counts.items() if n and family(name) in families}
+    return sum(vcpus * counting[name] for name, vcpus in vcpus_of(situation, counting).items())
+
+
+def vcpus_of(situation: Situation, names: Iterable[str]) -> dict[str, int]:
+    """Return the vCPUs of instance types: from the catalogue, of others by asking EC2."""
+    known, others = {}, []
+    for name in sorted(names):
+        try:
+            known[name] = find(name).vcpus
+        except UnknownInstanceTypeError:
+            others.append(name)
+    if others:
+        asked = question("ec2", "describe_instance_types", InstanceTypes=others)
+        for row in situation.ask(asked)["InstanceTypes"]:
+            known[row["InstanceType"]] = int(row["VCpuInfo"]["DefaultVCpus"])
+    return known
+
+
+def _made_by(situation: Situation, row: dict[str, Any]) -> bool:
+    """Whether a reservation is the one that the environment's own stack made.
+
+    A reservation of CloudFormation has no tags of its own, but it lies in the stack's placement
+    group, whose name CloudFormation begins with the stack's.
+    """
+    group = str(row.get("PlacementGroupArn") or "").rpartition("/")[2]
+    return group.startswith(f"{situation.spec.name}-Cluster-")
+
+
+def others(asked: Question, key: str) -> Usage:
+    """Count what is there beside the environment's own."""
+
+    def count(situation: Situation) -> int:
+        rows: list[dict[str, Any]] = situation.ask(asked)[key]
+        return sum(not situation.of_environment(row) for row in rows)
+
+    return count
+
+
+def network_interfaces(situation: Situation) -> int:
+    own = {v["VpcId"] for v in situation.ask(VPCS)["Vpcs"] if situation.of_environment(v)}
+    rows = situation.ask(INTERFACES)["NetworkInterfaces"]
+    return sum(row.get("VpcId") not in own for row in rows)
+
+
+def nat_gateways_of_the_zone(situation: Situation) -> int:
+    zones = {
+        row["SubnetId"]: row["AvailabilityZoneId"] for row in situation.ask(SUBNETS)["Subnets"]
+    }
+    return sum(
+        zones.get(row.get("SubnetId")) == situation.spec.availability_zone_id
+        for row in situation.ask(NAT_GATEWAYS)["NatGateways"]
+        if not situation.of_environment(row)
+    )
+
+
+def gateway_endpoints(situation: Situation) -> int:
+    return sum(
+        row.get("VpcEndpointType") == "Gateway"
+        for row in situation.ask(ENDPOINTS)["VpcEndpoints"]
+        if not situation.of_environment(row)
+    )
+
+
+def file_systems(kind: LustreQuotas, member: str = "") -> Usage:
+    """Count file systems, or add up a member of them: `StorageCapacity`, `ThroughputCapacity`."""
+
+    def count(situation: Situation) -> int:
+        rows = [
+            row
+            for row in existing_file_systems(situation, *kind.deployment_types)
+            if not situation.of_environment(row)
+        ]
+        if not member:
+            return len(rows)
+        if member == "StorageCapacity":
+            rows = [row for row in rows if (row.get("StorageType") or "SSD") == "SSD"]
+        both = [{**row, **(row.get("LustreConfiguration") or {})} for row in rows]
+        return sum(int(row.get(member) or 0) for row in both)
+
+    return count
+
+
+def existing_file_systems(situation: Situation, *deployment_types: str) -> list[dict[str, Any]]:
+    """Return the file systems of some deployment types."""
+    return [
+        row
+        for row in situation.ask(FILE_SYSTEMS)["FileSystems"]
+        if (row.get("LustreConfiguration") or {}).get("DeploymentType") in deployment_types
+        and row.get("Lifecycle") not in FILE_SYSTEM_IS_GONE
+    ]
+
+
+def training_instances(name: str | None = None, *, spot: bool | None = None) -> Usage:
+    """Count instances of the jobs in progress.
+
+    Args:
+        name: of this type alone; None takes all.
+        spot: jobs on spot capacity alone, or all others; None takes both.
+    """
+
+    def count(situation: Situation) -> int:
+        counts = _of_jobs(situation, situation.ask(JOBS)["TrainingJobSummaries"], spot=spot)
+        return counts.total() if name is None else counts[name]
+
+    return count
+
+
+def warm_pools(name: str) -> Usage:
+    def count(situation: Situation) -> int:
+        rows: dict[str, Answer] = {}
+        for status in POOL_IN_USE:
+            asked = question(
+                "sagemaker", "list_training_jobs", WarmPoolStatusEquals=status, MaxResults=100
+            )
+            for row in situation.ask(asked)["TrainingJobSummaries"]:
+                rows[row["TrainingJobName"]] = row
+        return _of_jobs(situation, list(rows.values()))[name]
+
+    return count
+
+
+def _of_jobs(
+    situation: Situation, rows: Sequence[Answer], *, spot: bool | None = None
+) -> Counter[str]:
+    names = [row["TrainingJobName"] for row in rows]
+    counts: Counter[str] = Counter()
+    for job in situation.inquiry.together(
+        [question("sagemaker", "describe_training_job", TrainingJobName=name) for name in names]
+    ):
+        if spot is not None and bool(job.get("EnableManagedSpotTraining")) != spot:
+            continue
+        resources = job["ResourceConfig"]
+        for group in resources.get("InstanceGroups") or [resources]:
+            counts[group["InstanceType"]] += int(group["InstanceCount"])
+    return counts
