@@ -183,7 +183,7 @@ class TrainingJobs:
 
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
     """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
-    found = refused(parsed(arguments), scope.region)
+    found = list(refused(parsed(arguments), scope.region))
     if found:
         raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
 
