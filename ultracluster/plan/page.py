@@ -2,25 +2,24 @@
 
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
-from ultracluster.plan.report import Column, Report, Section
+from ultracluster.plan.report import Report, Section
+from ultracluster.style_sheet import style_sheet
 
 
 def page(report: Report) -> str:
-    style = files("ultracluster.plan").joinpath("page.css").read_text()
-    facts = (Column("", "name"), Column(""))
+    facts = "".join(f"<dt>{escape(n)}</dt><dd>{escape(fact)}</dd>" for n, fact in report.facts)
     parts = [
         f"<h1>{escape(report.title)}</h1>",
         _card(report.picture()),
-        _table(Section("", facts, report.facts)),
+        f"<dl class=facts>{facts}</dl>",
         *(f"<p>{escape(note)}</p>" for note in report.notes),
         *(part for section in report.sections for part in _section(section)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>\n{style}</style></head><body><main>\n"
+        f"<title>{escape(report.title)}</title><style>\n{style_sheet()}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
@@ -45,10 +44,9 @@ def _table(section: Section) -> str:
             for i, column in shown
         )
 
-    titles = tuple(column.title for column in section.columns)
-    head = f"<tr>{cells(titles, 'th')}</tr>" if any(titles) else ""
+    head = cells(tuple(column.title for column in section.columns), "th")
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in section.rows)
-    return _card(f"<table>{head}{body}</table>")
+    return _card(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _card(body: str) -> str:
