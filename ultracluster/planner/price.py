@@ -72,17 +72,7 @@ def bill(
     days: float,
     data_gb: float,
 ) -> Bill | None:
-    """Return what so many nodes and what they need cost; None where they are not sold that way.
-
-    Args:
-        instance: The nodes' type.
-        option: How they are bought.
-        nodes: With spares.
-        lustre: The file system.
-        region: Whose prices.
-        days: That it runs.
-        data_gb: In S3.
-    """
+    """Return what nodes with their spares cost, and what they need; None if not sold that way."""
     item = node_item(instance, option)
     if item is None:
         return None
