@@ -32,27 +32,34 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from training.agreement import everywhere
-from training.manifest import MANIFEST, committed, digest, faults, folder_of, read_manifest, seal
-from training.problems import UserError
+from training.manifest import (
+    MANIFEST,
+    committed,
+    digest,
+    faults,
+    folder_of,
+    open_folder,
+    probe_folder,
+    read_manifest,
+    refuse_other_model,
+    seal,
+)
+from training.problems import UserError, cause, first_line
 
 Say = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the writing of a checkpoint ended.
-
-    Attributes:
-        step: Whose state it is.
-        error: Why there is no such checkpoint, or None.
-        seconds: From the start of the copy to the commit.
-        gigabytes: Written by all ranks.
-    """
+    """How the writing of a checkpoint ended."""
 
     step: int
     error: str | None
+    """Why there is no such checkpoint, or None."""
     seconds: float
+    """From the start of the copy to the commit."""
     gigabytes: float
+    """Written by all ranks."""
 
 
 class Checkpoints:
@@ -79,37 +86,8 @@ class Checkpoints:
         self.until: torch.cuda.Event | None = None
         self.newest = 0
         """Step of the newest checkpoint that is known to be whole; 0 where there is none."""
-        everywhere(self._open, by_all=False)
-        everywhere(self._probe)
-
-    def _open(self) -> None:
-        """Make the folder, and forget what a job that died was writing."""
-        if self.rank:
-            return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._refused(error) from None
-        for leftover in self.path.glob("step-*.partial"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-    def _probe(self) -> None:
-        """Find out now, not after hours of work, that a node cannot write here.
-
-        Rank 0 has made the folder: a node that does not see it has another file system.
-        """
-        probe = self.path / f".rank-{self.rank}"
-        try:
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise self._refused(error) from None
-
-    def _refused(self, error: OSError) -> UserError:
-        return UserError(
-            f"checkpoint.path = {str(self.path)!r}: cannot be written ({error.strerror}); write a "
-            "folder that all nodes share and that you may write"
-        )
+        everywhere(lambda: open_folder(path, self.rank), by_all=False)
+        everywhere(lambda: probe_folder(path, self.rank))
 
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting.
@@ -203,7 +181,7 @@ class Checkpoints:
             mine = sorted(partial.glob(f"__{self.rank}_*"))
             report = {file.name: digest(file) for file in mine}
         except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
-            report = {"error": _cause(self.rank, error)}
+            report = {"error": cause(self.rank, error)}
         reports: list[dict[str, Any]] = [{} for _ in range(self.ranks)]
         dist.all_gather_object(reports, report, group=self.group)
         errors = [r["error"] for r in reports if "error" in r]
@@ -213,7 +191,7 @@ class Checkpoints:
             try:
                 self._commit(partial, final, {**manifest, "files": files})
             except OSError as error:
-                verdict = [_first_line(error)]
+                verdict = [first_line(error)]
         if self.rank == 0 and verdict[0]:
             verdict = [f"{verdict[0]}; {self._room()}"]
             # It would take the room of the next one.
@@ -278,7 +256,7 @@ class Checkpoints:
                     shutil.rmtree(aside, ignore_errors=True)
                     folder.rename(aside)
                 continue
-            _refuse_other_model(folder, manifest["facts"].get("model", model), model)
+            refuse_other_model(folder, manifest["facts"].get("model", model), model)
             reader = FileSystemReader(folder)
             load(state, storage_reader=reader, process_group=self.group)
             self.newest = step
@@ -308,26 +286,3 @@ class Checkpoints:
 
 def _local(value: Tensor) -> Tensor:
     return value.to_local() if isinstance(value, DTensor) else value
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no further words'}"
-
-
-def _cause(rank: int, error: BaseException) -> str:
-    """Return which rank failed, and why: torch's own exception names the ranks alone."""
-    failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
-    failed, (inner, *_) = next(iter(failures.items()))
-    return f"rank {failed}: {_first_line(inner)}"
-
-
-def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
-    differing = [name for name in model if saved.get(name) != model[name]]
-    if differing:
-        lines = [
-            f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
-            f"{saved.get(name)!r}, or another checkpoint.path"
-            for name in differing
-        ]
-        raise UserError("\n".join(lines))

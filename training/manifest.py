@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from training.problems import UserError
 
 MANIFEST = "manifest.json"
 READ_BYTES = 16 * 2**20
@@ -70,3 +73,47 @@ def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: b
         elif full and digest(file)["sha256"] != wanted["sha256"]:
             wrong.append(f"{name} does not match its checksum")
     return wrong
+
+
+def refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
+    """Raise a UserError where a checkpoint is of another model."""
+    differing = [name for name in model if saved.get(name) != model[name]]
+    if differing:
+        lines = [
+            f"model.{name} = {model[name]!r}: {folder} holds {saved.get(name)!r}; write "
+            f"{saved.get(name)!r}, or another checkpoint.path"
+            for name in differing
+        ]
+        raise UserError("\n".join(lines))
+
+
+def open_folder(path: Path, rank: int) -> None:
+    """Make the folder of a run's checkpoints, and forget what a job that died was writing."""
+    if rank:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from None
+    for leftover in path.glob("step-*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def probe_folder(path: Path, rank: int) -> None:
+    """Find out now, not after hours of work, that a node cannot write here.
+
+    Rank 0 has made the folder: a node that does not see it has another file system.
+    """
+    probe = path / f".rank-{rank}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"checkpoint.path = {str(path)!r}: cannot be written ({error.strerror}); write a folder "
+        "that all nodes share and that you may write"
+    )

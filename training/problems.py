@@ -3,26 +3,23 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One value that cannot be.
-
-    Attributes:
-        field: Dotted name of the setting, as it is written in a recipe or after `--set`.
-        got: What was given.
-        why: Why that cannot be.
-        fix: What to write instead.
-    """
+    """One value that cannot be."""
 
     field: str
+    """Dotted name of the setting, as it is written in a recipe or after `--set`."""
     got: object
+    """What was given."""
     why: str
+    """Why that cannot be."""
     fix: str
+    """What to write instead."""
 
     def __str__(self) -> str:
-        """Return the sentence that the user reads."""
         return f"{self.field} = {self.got!r}: {self.why}; {self.fix}"
 
 
@@ -48,3 +45,15 @@ def choices(values: Iterable[int]) -> str:
     if len(words) == 1:
         return f"write {words[0]}"
     return f"write {', '.join(words[:-1])} or {words[-1]}"
+
+
+def first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no further words'}"
+
+
+def cause(rank: int, error: BaseException) -> str:
+    """Return which rank failed, and why: torch's own exception names the ranks alone."""
+    failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
+    failed, (inner, *_) = next(iter(failures.items()))
+    return f"rank {failed}: {first_line(inner)}"

@@ -6,14 +6,12 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
-import difflib
 import math
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
+from training import overrides
 from training.problems import Problem, UserError, choices, divisors
 
 MULTIPLE_FOR_TENSOR_CORES = 8
@@ -21,6 +19,14 @@ MULTIPLE_FOR_TENSOR_CORES = 8
 matrix multiplication guide, read 2026-11)."""
 LARGEST_SEED = 2**32 - 1
 """Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
+
+
+def too_small(part: str, values: object, least: Mapping[str, int]) -> Iterator[Problem]:
+    """Yield the values of a part that are below the least that each may be."""
+    for name, bound in least.items():
+        if getattr(values, name) < bound:
+            given, why = getattr(values, name), f"must be at least {bound}"
+            yield Problem(f"{part}.{name}", given, why, f"write {bound} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +47,6 @@ class ModelSettings:
     """Learned positions cost nothing per layer; rotary ones move 4 bytes per value of q and k."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         for name in ("layers", "width", "heads", "vocabulary", "sequence"):
             if getattr(self, name) < 1:
                 yield Problem(f"model.{name}", getattr(self, name), "must be positive", "write 1+")
@@ -81,7 +86,6 @@ class DataSettings:
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         for name in ("global_batch", "micro_batch", "validation_sequences"):
             if getattr(self, name) < 1:
                 yield Problem(f"data.{name}", getattr(self, name), "must be positive", "write 1+")
@@ -114,14 +118,8 @@ class ParallelSettings:
 
     def problems(self) -> Iterator[Problem]:
         """Yield every value that cannot be; what needs the world size is in `training.mesh`."""
-        for name, least in (("partition_size", 1), ("tensor_parallel", 1), ("gpus_per_node", 0)):
-            if getattr(self, name) < least:
-                yield Problem(
-                    f"parallel.{name}",
-                    getattr(self, name),
-                    f"must be at least {least}",
-                    f"write {least} or more",
-                )
+        least = {"partition_size": 1, "tensor_parallel": 1, "gpus_per_node": 0}
+        yield from too_small("parallel", self, least)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +142,6 @@ class NumericsSettings:
     """Have GPU kernels that add in a fixed order, so that a resumed run repeats every bit."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if self.checkpoint_every < 0:
             yield Problem(
                 "numerics.checkpoint_every",
@@ -172,7 +169,6 @@ class OptimizerSettings:
     """Largest norm of the gradient; 0 never clips."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if len(self.betas) != 2:  # noqa: PLR2004 - of the mean and of the square
             yield Problem(
                 "optimizer.betas", self.betas, "are two decay factors", "write two, as in 0.9,0.95"
@@ -211,7 +207,6 @@ class CheckpointSettings:
     """Read every file against its checksum before resuming from it."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if self.every and not self.path:
             yield Problem(
                 "checkpoint.every",
@@ -243,15 +238,8 @@ class RunSettings:
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
-        for name, least in (("steps", 1), ("print_every", 1), ("seed", 0), ("peak_tflops", 0)):
-            if getattr(self, name) < least:
-                yield Problem(
-                    f"run.{name}",
-                    getattr(self, name),
-                    f"must be at least {least}",
-                    f"write {least} or more",
-                )
+        least = {"steps": 1, "print_every": 1, "seed": 0, "peak_tflops": 0}
+        yield from too_small("run", self, least)
         if self.seed > LARGEST_SEED:
             yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
         if not math.isfinite(self.peak_tflops):
@@ -275,12 +263,10 @@ class Settings:
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if error := UserError.of(self.problems()):
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the problems of every part."""
         for part in fields(self):
             yield from getattr(self, part.name).problems()
         ways = max(self.parallel.tensor_parallel, 1)
@@ -303,49 +289,5 @@ class Settings:
         Raises:
             UserError: If a name does not exist or a text is not of its type.
         """
-        parts: dict[str, dict[str, object]] = {}
-        for name, text in changes.items():
-            part, _, leaf = name.partition(".")
-            known = typing.get_type_hints(type(getattr(self, part, None)))
-            if not is_dataclass(getattr(self, part, None)) or leaf not in known:
-                names = [
-                    f"{p.name}.{f.name}"
-                    for p in fields(self)
-                    for f in fields(getattr(self, p.name))
-                ]
-                last = leaf or part
-                near = [n for n in names if n.endswith(f".{last}")]
-                near = near or [n for n in names if n.startswith(f"{name}.")]
-                near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-                hint = f"write {' or '.join(near)}" if near else "write PART.NAME=VALUE"
-                raise UserError(f"--set {name}={text}: no such setting; {hint}")
-            parts.setdefault(part, {})[leaf] = parse(name, text, known[leaf])
-        changed: dict[str, Any] = {
-            part: replace(getattr(self, part), **values) for part, values in parts.items()
-        }
-        return replace(self, **changed)
-
-
-def parse(name: str, text: str, kind: Any) -> object:
-    """Return the value of the given type that a text stands for.
-
-    Raises:
-        UserError: If it stands for none.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        if text in arguments:
-            return text
-        raise UserError(f"--set {name}={text}: no such choice; write {' or '.join(arguments)}")
-    if origin is types.UnionType:
-        return None if text in {"", "none", "None"} else parse(name, text, arguments[0])
-    if origin is tuple:
-        return tuple(parse(name, part, arguments[0]) for part in text.split(","))
-    if kind is bool:
-        if text.lower() in {"true", "false"}:
-            return text.lower() == "true"
-        raise UserError(f"--set {name}={text}: is yes or no; write true or false")
-    try:
-        return kind(text)
-    except ValueError:
-        raise UserError(f"--set {name}={text}: is not of type {kind.__name__}") from None
+        parts = overrides.parsed(self, changes)
+        return replace(self, **{n: replace(getattr(self, n), **new) for n, new in parts.items()})
