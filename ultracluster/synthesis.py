@@ -35,9 +35,8 @@ SECONDS: Final = 300.0
 STAGE: Final = "assembly-"
 """How CDK begins the name of a stage's folder."""
 INHERITED: Final = (
-    *("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME", "PYTHONPATH"),
-    # How a child finds what is installed, on a machine whose Python lies elsewhere.
-    *("LD_LIBRARY_PATH", "SSL_CERT_FILE"),
+    *("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME"),
+    "PYTHONPATH",  # what this process could import, the child can
 )
 REFUSED: Final = re.compile("Validation ?[Ff]ailed")
 """CDK's error where a gate found something."""
@@ -74,13 +73,15 @@ class Synthesis:
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        context = json.dumps(cdk_context(project_folder()))
         self._latest = time.monotonic() + self._seconds
         self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-")
         self.directory = Path(self._temporary.name)
         self._output = self.directory / "output"
-        context = {"CDK_CONTEXT_JSON": json.dumps(cdk_context(project_folder()))}
         try:
-            settings = clean_environment({"CDK_OUTDIR": str(self.directory / "cdk.out"), **context})
+            settings = clean_environment(
+                {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
+            )
         except NodeMissingError as error:
             self._why_not = error
             return self
@@ -168,7 +169,7 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     node = shutil.which("node", path=search)
     if node is None:
         raise NodeMissingError(
-            "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearsal]', "
+            "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearse]', "
             "which brings it, or install Node 22 or newer"
         )
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}

@@ -39,7 +39,7 @@ class Rows:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what rich prints."""
         if self._narrowest() > options.max_width:
-            yield from self._lines()
+            yield from self._lines(options.max_width)
             return
         table = Table(title=self.title, title_justify="left")
         for column in self.columns:
@@ -62,19 +62,21 @@ class Rows:
             total += BORDERS + (min(widest, LEAST_PROSE) if column.kind == "prose" else widest)
         return total
 
-    def _lines(self) -> Iterable[Text]:
+    def _lines(self, width: int) -> Iterable[Text]:
+        """Yield a few lines for each row; a name is broken only where it alone is too wide."""
         if self.title:
             yield Text(self.title, style="italic")
         for row in self.rows:
-            first, *others = zip(self.columns, row, strict=True)
-            yield Text(_text(first[1]).plain, style="bold", no_wrap=True, overflow="ignore")
-            for column, cell in others:
-                kept = column.kind != "prose"
-                line = Text(
-                    f"  {column.title}: ", no_wrap=kept, overflow="ignore" if kept else None
-                )
-                yield line.append_text(_text(cell))
+            first, *others = map(_text, row)
+            yield Text(first.plain, style="bold", overflow="fold")
+            for column, cell in zip(self.columns[1:], others, strict=True):
+                title = Text(f"  {column.title}: ", overflow="fold")
+                if column.kind != "prose" and title.cell_len + cell.cell_len > width:
+                    yield title
+                    yield cell
+                else:
+                    yield title.append_text(cell)
 
 
 def _text(cell: str | Text) -> Text:
-    return cell if isinstance(cell, Text) else Text(cell)
+    return cell if isinstance(cell, Text) else Text(cell, overflow="fold")

@@ -310,13 +310,20 @@ def project(tmp_path: Path) -> Path:
 def test_files_of_a_folder_build_on_one_another(project: Path):
     """In any order of their names; each is run once, and one that defines none is no fault."""
     (project / "m.py").write_text(SOUND + 'M = EnvironmentSpec(name="m", **PLACE, **REST)\n')
-    for name in "az":
-        (project / f"{name}.py").write_text(
-            f"from environments.m import M\nX = M.model_copy(update={{'name': '{name}'}})\n"
-        )
+    imports = {
+        "a": "from environments.m import M",
+        "b": "from .m import M",
+        "x": "from . import m\nM = m.M",
+        "y": "from environments import m\nM = m.M",
+        "z": "import environments.m as m\nM = m.M",
+    }
+    for name, line in imports.items():
+        copy = f"X = M.model_copy(update={{'name': '{name}'}})"
+        (project / f"{name}.py").write_text(f"{line}\n{copy}\nALL = [M, X]\n")
     (project / "constants.py").write_text("NODES = 2\n")
 
-    assert [spec.name for spec in load_folder(project, EnvironmentSpec)] == ["a", "m", "z"]
+    found = [spec.name for spec in load_folder(project, EnvironmentSpec)]
+    assert found == ["a", "b", "m", "x", "y", "z"]
 
 
 def test_problems_of_all_files_of_a_folder_are_reported_at_once(project: Path):

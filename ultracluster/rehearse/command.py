@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
     spec, path = find(arguments.environment)
-    need(EXTRAS["rehearsal"])
+    need(EXTRAS["rehearse"])
     # Imported here: what only deploys to AWS needs none of it installed.
     from ultracluster.aws import CloudError  # noqa: PLC0415
     from ultracluster.emulator.faults import read  # noqa: PLC0415

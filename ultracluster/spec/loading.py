@@ -179,21 +179,30 @@ def _imported(path: Path) -> Mapping[str, Any] | None:
 
 def _own(namespace: Mapping[str, Any], path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
     """Return what a file defines itself: all that it names, but for what it imports."""
-    others = {id(spec) for values in _imports(path) for spec in _specs(values, kind)}
+    package = str(namespace.get("__package__") or "")
+    others = {id(spec) for values in _imports(path, package) for spec in _specs(values, kind)}
     own = {id(spec): spec for spec in _specs(namespace, kind) if id(spec) not in others}
     return tuple(own.values())
 
 
-def _imports(path: Path) -> Iterator[Mapping[str, Any]]:
+def _imports(path: Path, package: str) -> Iterator[Mapping[str, Any]]:
     """Yield what each import statement of a file brings, by the names that it has there."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield vars(sys.modules[alias.name]) if alias.name in sys.modules else {}
-        elif isinstance(node, ast.ImportFrom) and node.module in sys.modules:
-            source = vars(sys.modules[node.module])
+                yield _names_of(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = f"{package}." if node.level else ""
+            module = f"{prefix}{node.module or ''}".rstrip(".")
+            source = _names_of(module)
             names = {alias.name for alias in node.names}
             yield source if "*" in names else {n: source[n] for n in names & set(source)}
+            for name in names:
+                yield _names_of(f"{module}.{name}")
+
+
+def _names_of(module: str) -> Mapping[str, Any]:
+    return vars(sys.modules[module]) if module in sys.modules else {}
 
 
 def _specs(namespace: Mapping[str, Any], kind: type[SpecT]) -> Iterator[SpecT]:
