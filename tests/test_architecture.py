@@ -107,6 +107,7 @@ MAY_IMPORT = {
     "ultracluster/planner": {
         "ultracluster.planner",
         "ultracluster.catalogue",
+        "ultracluster.cost.quantities",
         "ultracluster.cost.sheet",
         "ultracluster.spec.problem",
     },

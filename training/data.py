@@ -66,17 +66,14 @@ def permute(positions: Indices, size: int, key: int) -> Indices:
 
 @dataclass(frozen=True)
 class TokenFolder:
-    """A folder of memory-mapped tokens, seen as sequences of a fixed length.
-
-    Attributes:
-        shards: The token arrays.
-        sequence: Tokens of a sequence; one more is read, which the last has to predict.
-        ends: For each shard, how many sequences it and those before it hold.
-    """
+    """A folder of memory-mapped tokens, seen as sequences of a fixed length."""
 
     shards: tuple[npt.NDArray[Any], ...]
+    """The token arrays."""
     sequence: int
+    """Tokens of a sequence; one more is read, which the last has to predict."""
     ends: npt.NDArray[np.int64]
+    """For each shard, how many sequences it and those before it hold."""
 
     @classmethod
     def open(cls, path: str, *, sequence: int, vocabulary: int) -> "TokenFolder":
@@ -122,7 +119,6 @@ class TokenFolder:
         return cls(tuple(shards), sequence, ends)
 
     def __len__(self) -> int:
-        """Return the number of sequences."""
         return int(self.ends[-1])
 
     def read(self, numbers: npt.NDArray[np.int64]) -> Tokens:
@@ -150,15 +146,12 @@ def _index(file: Path) -> tuple[int, list[tuple[str, int]]]:
 
 @dataclass(frozen=True)
 class Order:
-    """Which sequence comes at which place of an endless, reshuffled stream.
-
-    Attributes:
-        size: Sequences there are.
-        seed: Which order; None keeps them as they lie on disk.
-    """
+    """Which sequence comes at which place of an endless, reshuffled stream."""
 
     size: int
+    """Sequences there are."""
     seed: int | None
+    """Which order; None keeps them as they lie on disk."""
 
     def at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the sequence at each place; every epoch has each sequence once."""
@@ -175,23 +168,20 @@ class Order:
 
 @dataclass(frozen=True)
 class Batches:
-    """The micro-batches of one data rank.
-
-    Attributes:
-        folder: Tokens.
-        order: Order of its sequences.
-        global_batch: Sequences in a step over all ranks.
-        micro_batch: Sequences of this rank in a micro-step.
-        rank: Index among data ranks.
-        ranks: Number of data ranks.
-    """
+    """The micro-batches of one data rank."""
 
     folder: TokenFolder
+    """Tokens."""
     order: Order
+    """Order of its sequences."""
     global_batch: int
+    """Sequences in a step over all ranks."""
     micro_batch: int
+    """Sequences of this rank in a micro-step."""
     rank: int
+    """Index among data ranks."""
     ranks: int
+    """Number of data ranks."""
 
     def numbers(self, step: int, micro_step: int) -> npt.NDArray[np.int64]:
         """Return the sequences of one micro-step of this rank."""
@@ -253,6 +243,5 @@ class Prefetch:
         return rows[:, :-1], rows[:, 1:]
 
     def close(self) -> None:
-        """Stop reading."""
         self.closed.set()
         self.thread.join()

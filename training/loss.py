@@ -39,7 +39,6 @@ class Kernel:
 
     @classmethod
     def compile(cls) -> None:
-        """Compile the function, once for the process."""
         cls.function = staticmethod(torch.compile(loss_and_gradient))
 
 

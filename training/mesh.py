@@ -23,19 +23,16 @@ from training.settings import ParallelSettings
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What the launcher said about this process.
-
-    Attributes:
-        rank: Index of this process among all.
-        world: Number of processes, one per GPU.
-        local_rank: Index of this process on its node.
-        local_world: Processes on this node.
-    """
+    """What the launcher said about this process."""
 
     rank: int = 0
+    """Index of this process among all."""
     world: int = 1
+    """Number of processes, one per GPU."""
     local_rank: int = 0
+    """Index of this process on its node."""
     local_world: int = 1
+    """Processes on this node."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Launch":
@@ -128,7 +125,6 @@ class Layout:
         )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if error := UserError.of(self.problems()):
             raise error
 
@@ -222,26 +218,23 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The process groups of a layout.
-
-    Attributes:
-        layout: The sizes.
-        blocks: Mesh (replica, shard) over which a block's weights are held.
-        outer: Mesh (replica, shard x tensor) for embedding and final norm. Outside the blocks each
-            tensor rank works on its own tokens, as a data rank would, so it shards as one, too.
-        tensor: Mesh of the ranks that share a layer, or None for no tensor parallelism.
-        partition: Group of the ranks that hold one copy of the model state.
-        data_index: Which sequences this rank works on.
-        tensor_index: Which slice of each layer this rank holds.
-    """
+    """The process groups of a layout."""
 
     layout: Layout
+    """The sizes."""
     blocks: DeviceMesh
+    """Mesh (replica, shard) over which a block's weights are held."""
     outer: DeviceMesh
+    """Mesh (replica, shard x tensor) for embedding and final norm. Outside the blocks each tensor
+    rank works on its own tokens, as a data rank would, so it shards as one, too."""
     tensor: DeviceMesh | None
+    """Mesh of the ranks that share a layer, or None for no tensor parallelism."""
     partition: dist.ProcessGroup
+    """Group of the ranks that hold one copy of the model state."""
     data_index: int
+    """Which sequences this rank works on."""
     tensor_index: int
+    """Which slice of each layer this rank holds."""
 
     @classmethod
     def of(cls, layout: Layout, device_type: str) -> "Grid":

@@ -195,7 +195,6 @@ class Metrics:
             self.file.flush()
 
     def close(self) -> None:
-        """Close the record."""
         if self.file:
             self.file.close()
 

@@ -197,7 +197,6 @@ class Transformer(nn.Module):
 
     @property
     def head_width(self) -> int:
-        """Values of one head."""
         return self.settings.width // self.settings.heads
 
     def forward(self, inputs: Tensor, targets: Tensor, scale: float) -> Tensor:

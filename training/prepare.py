@@ -143,7 +143,6 @@ def write(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="training.prepare",
         description=__doc__,

@@ -71,7 +71,6 @@ def train(settings: Settings, launch: Launch) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="training.train",
         description=__doc__,

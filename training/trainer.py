@@ -27,21 +27,18 @@ COLLECT_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Figures of a step that the GPU may still be working on.
-
-    Attributes:
-        step: Counted from 1.
-        values: Loss, norm of the gradient, number of ranks that were told to stop.
-        done: When the step was finished and `values` was on the host.
-        rate: Learning rate.
-        waited: Seconds that the step waited for data.
-    """
+    """Figures of a step that the GPU may still be working on."""
 
     step: int
+    """Counted from 1."""
     values: Tensor
+    """Loss, norm of the gradient, number of ranks that were told to stop."""
     done: Mark
+    """When the step was finished and `values` was on the host."""
     rate: float
+    """Learning rate."""
     waited: float
+    """Seconds that the step waited for data."""
 
 
 class Trainer:

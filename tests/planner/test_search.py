@@ -28,7 +28,6 @@ from ultracluster.planner.storage import file_system
 from ultracluster.planner.uncertainty import uncertainty
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
-from ultracluster.spec.network import INTERFACE_ENDPOINTS
 
 SEVEN = of_size(7e9)
 TRILLION = of_size(1e12)
@@ -277,7 +276,7 @@ def test_a_plan_counts_what_its_environment_counts(tmp_path):
     sheet = cost_sheet(environment_bill(environment), environment.region)
 
     assert found.bill.per_day == pytest.approx(float(sheet.full.per_day), rel=0.01)
-    assert len(INTERFACE_ENDPOINTS) == price.ENDPOINTS
+    assert environment.nodes.root_volume_gib == price.ROOT_VOLUME_GIB
     assert environment.nodes.count == found.outcome.nodes + found.outcome.goodput.spare_nodes
     assert environment.storage.capacity_gib == found.outcome.lustre.capacity_gib
 

@@ -248,6 +248,9 @@ def test_the_nat_gateway_finds_room_beside_the_subnets_that_are_given():
     assert (problem.field, problem.fix[-17:]) == ("cidr", "write 10.4.0.0/27")
     (problem,) = refused(lambda: NetworkSpec(cidr=10))  # type: ignore[arg-type]
     assert problem.field == "cidr"
+    other = {"cidr": "10.4.0.0/16", "flow_log_retention_days": 8}
+    (problem,) = refused(lambda: NetworkSpec(**other))  # type: ignore[arg-type]
+    assert problem.field == "flow_log_retention_days"
 
 
 def test_a_type_of_which_no_offerings_are_known_can_be_asked_for():

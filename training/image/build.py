@@ -71,7 +71,6 @@ class Repository:
 
 
 def lock() -> dict[str, Any]:
-    """Return what the image is made of."""
     found: dict[str, Any] = json.loads(LOCK.read_text())
     return found
 
@@ -219,7 +218,6 @@ def shown(build: Build) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="training.image.build",
         description=__doc__,

@@ -33,14 +33,12 @@ NOTE: Final = (
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table of Markdown."""
     head = list(heading)
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def page() -> str:
-    """Return the page."""
     found = lock()
     base, pins = found["base"], found["pins"]
     plugin = version(pins["aws_ofi_nccl"]["version"])

@@ -21,7 +21,6 @@ MISTAKEN = 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
     root = argparse.ArgumentParser(
         prog="training.launch",
         description=__doc__,
@@ -133,7 +132,6 @@ def _inventory(given: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
     given = parser().parse_args(arguments)
     status: int = given.run(given)
     return status

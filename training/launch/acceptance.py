@@ -59,30 +59,24 @@ BROKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One size of a run.
-
-    Attributes:
-        size: Bytes.
-        busbw: Bus bandwidth in GB/s, the better of out of place and in place.
-        wrong: Results that were wrong.
-    """
+    """One size of a run."""
 
     size: int
+    """Bytes."""
     busbw: float
+    """Bus bandwidth in GB/s, the better of out of place and in place."""
     wrong: int
+    """Results that were wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a log shows.
-
-    Attributes:
-        status: Exit status.
-        lines: A sentence for each thing that was looked at.
-    """
+    """What a log shows."""
 
     status: int
+    """Exit status."""
     lines: tuple[str, ...]
+    """A sentence for each thing that was looked at."""
 
 
 def measured(log: str) -> list[Measured]:

@@ -27,23 +27,20 @@ class RankError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where one rank is to run.
-
-    Attributes:
-        local_rank: Its index on the node.
-        gpu: Its GPU, None where there is none.
-        cpus: CPUs it is to run on; empty to leave what it has.
-        numa_node: NUMA node that its memory is to come from, None to leave that to Linux.
-        cards: Names of the network cards near to the GPU.
-        said: All of it, for a log.
-    """
+    """Where one rank is to run."""
 
     local_rank: int
+    """Its index on the node."""
     gpu: Device | None
+    """Its GPU, None where there is none."""
     cpus: frozenset[int]
+    """CPUs it is to run on; empty to leave what it has."""
     numa_node: int | None
+    """NUMA node that its memory is to come from, None to leave that to Linux."""
     cards: tuple[str, ...]
+    """Names of the network cards near to the GPU."""
     said: str
+    """All of it, for a log."""
 
 
 def local_rank(environment: Mapping[str, str]) -> int:

@@ -39,7 +39,6 @@ class Report:
 
     @property
     def status(self) -> int:
-        """Exit status."""
         weights = {finding.weight for finding in self.findings}
         if "mistake" in weights:
             return MISTAKEN

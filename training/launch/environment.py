@@ -29,22 +29,19 @@ harmless with later ones (aws-ofi-nccl doc/efa-env-var.md, 2026-08-21)."""
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One variable of the job's environment.
-
-    Attributes:
-        name: Its name.
-        value: Its value.
-        why: What it is for.
-        source: Document and date.
-        replaces: Whether a value of the job's own is replaced, because the job could run over TCP
-            without a word otherwise.
-    """
+    """One variable of the job's environment."""
 
     name: str
+    """Its name."""
     value: str
+    """Its value."""
     why: str
+    """What it is for."""
     source: str
+    """Document and date."""
     replaces: bool = False
+    """Whether a value of the job's own is replaced, because the job could run over TCP without a
+    word otherwise."""
 
 
 def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> tuple[Setting, ...]:

@@ -42,15 +42,12 @@ FAULTY_PLUGINS: Final[dict[Version, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not fit.
-
-    Attributes:
-        weight: `mistake`, `sick` (this node alone) or `warning`.
-        text: What is, why that cannot be, and what to do.
-    """
+    """One thing that does not fit."""
 
     weight: Literal["mistake", "sick", "warning"]
+    """`mistake`, `sick` (this node alone) or `warning`."""
     text: str
+    """What is, why that cannot be, and what to do."""
 
 
 def gpus(machine: Machine, wanted: int, name: str | None) -> Iterator[Finding]:

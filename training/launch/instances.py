@@ -13,19 +13,16 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One instance type with EFA.
-
-    Attributes:
-        name: Its name, without `ml.`.
-        gpus: NVIDIA GPUs in it.
-        cards: EFA devices that AWS's layouts give it.
-        gbps: Bandwidth of all its cards together, in Gbps.
-    """
+    """One instance type with EFA."""
 
     name: str
+    """Its name, without `ml.`."""
     gpus: int
+    """NVIDIA GPUs in it."""
     cards: int
+    """EFA devices that AWS's layouts give it."""
     gbps: float
+    """Bandwidth of all its cards together, in Gbps."""
 
 
 @cache

@@ -34,19 +34,16 @@ print(json.dumps(found))
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A library as the loader finds it.
-
-    Attributes:
-        name: What was asked for.
-        path: Where it lies, None where it was not found.
-        error: Why it does not load, None where it does.
-        number: What its version function answered.
-    """
+    """A library as the loader finds it."""
 
     name: str
+    """What was asked for."""
     path: Path | None = None
+    """Where it lies, None where it was not found."""
     error: str | None = None
+    """Why it does not load, None where it does."""
     number: int | None = None
+    """What its version function answered."""
 
 
 def searched(path: Path, pattern: re.Pattern[bytes]) -> Iterator[bytes]:

@@ -45,15 +45,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Machine:
-    """One node, seen from inside the job's container.
-
-    Attributes:
-        environment: Variables of the job.
-        root: Where its file system begins; `/` but for tests.
-    """
+    """One node, seen from inside the job's container."""
 
     environment: Mapping[str, str]
+    """Variables of the job."""
     root: Path = Path("/")
+    """Where its file system begins; `/` but for tests."""
 
     @cached_property
     def topology(self) -> Topology:
@@ -89,7 +86,6 @@ class Machine:
 
     @property
     def driver(self) -> Version | None:
-        """Version of NVIDIA's kernel driver."""
         return version(self.driver_text)
 
     @cached_property
@@ -111,7 +107,6 @@ class Machine:
 
     @cached_property
     def kernel(self) -> Version | None:
-        """Version of the Linux kernel."""
         return version(read_text(self.root / "proc" / "sys" / "kernel" / "osrelease"))
 
     def module(self, *names: str) -> bool:

@@ -34,21 +34,18 @@ LINES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this node stands among the nodes of a job.
-
-    Attributes:
-        node: Its number.
-        nodes: How many there are.
-        ranks: Processes on each of them.
-        master: Host of rank 0.
-        port: Port that rank 0 listens on.
-    """
+    """Where this node stands among the nodes of a job."""
 
     node: int
+    """Its number."""
     nodes: int
+    """How many there are."""
     ranks: int
+    """Processes on each of them."""
     master: str
+    """Host of rank 0."""
     port: int
+    """Port that rank 0 listens on."""
 
     def environment(self, local_rank: int) -> dict[str, str]:
         """Return what torchrun would tell a rank of this node."""
@@ -65,17 +62,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How the ranks of this node ended.
-
-    Attributes:
-        status: Exit status for the launcher.
-        rank: Rank that decided it, None where all ended well.
-        said: Last words of that rank.
-    """
+    """How the ranks of this node ended."""
 
     status: int
+    """Exit status for the launcher."""
     rank: int | None = None
+    """Rank that decided it, None where all ended well."""
     said: str = ""
+    """Last words of that rank."""
 
 
 @dataclass

@@ -16,19 +16,16 @@ class JobError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The hosts of one job.
-
-    Attributes:
-        host: This one.
-        hosts: All of them in the order of their numbers.
-        instance_type: This host's, as SageMaker writes it.
-        interface: Network interface between the hosts.
-    """
+    """The hosts of one job."""
 
     host: str
+    """This one."""
     hosts: tuple[str, ...]
+    """All of them in the order of their numbers."""
     instance_type: str | None
+    """This host's, as SageMaker writes it."""
     interface: str | None
+    """Network interface between the hosts."""
 
     @classmethod
     def read(cls, root: Path) -> "Cluster":

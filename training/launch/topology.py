@@ -45,19 +45,16 @@ def listed(numbers: frozenset[int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One PCI device.
-
-    Attributes:
-        name: Its bus id, or the name of the card as libfabric shows it.
-        path: The buses and bridges that it hangs on, the root first.
-        numa_node: Its NUMA node, None where the machine does not tell.
-        cpus: CPUs near to it; empty where the machine does not tell.
-    """
+    """One PCI device."""
 
     name: str
+    """Its bus id, or the name of the card as libfabric shows it."""
     path: tuple[str, ...]
+    """The buses and bridges that it hangs on, the root first."""
     numa_node: int | None
+    """Its NUMA node, None where the machine does not tell."""
     cpus: frozenset[int]
+    """CPUs near to it; empty where the machine does not tell."""
 
     def shared(self, other: "Device") -> int:
         """Return how many buses and bridges two devices share."""
@@ -79,13 +76,10 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Topology:
-    """What hangs where on one machine.
-
-    Attributes:
-        root: Where its file system begins; `/` but for tests.
-    """
+    """What hangs where on one machine."""
 
     root: Path = Path("/")
+    """Where its file system begins; `/` but for tests."""
 
     @property
     def _pci(self) -> Path:

@@ -35,27 +35,24 @@ PARAMETERS: Final = "aws-ofi-nccl v1.21.1 include/nccl_ofi_param.h, 2026-08-19"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one variable, with such a value, means to versions of the plugin in a range.
-
-    Attributes:
-        name: Its name; `*` at the end stands for any ending.
-        standing: What setting it means.
-        why: What happens, as the rest of "NAME=VALUE: ...".
-        fix: What to write instead.
-        source: Document and date.
-        value: Regular expression that the whole value matches, in any case; empty for any value.
-        since: First plugin version that this is true of; empty for all.
-        before: First plugin version that this is no longer true of; empty for none.
-    """
+    """What one variable, with such a value, means to versions of the plugin in a range."""
 
     name: str
+    """Its name; `*` at the end stands for any ending."""
     standing: Standing
+    """What setting it means."""
     why: str
+    """What happens, as the rest of "NAME=VALUE: ..."."""
     fix: str
+    """What to write instead."""
     source: str
+    """Document and date."""
     value: str = ""
+    """Regular expression that the whole value matches, in any case; empty for any value."""
     since: str = ""
+    """First plugin version that this is true of; empty for all."""
     before: str = ""
+    """First plugin version that this is no longer true of; empty for none."""
 
     def names(self, name: str) -> bool:
         """Whether a variable is meant."""

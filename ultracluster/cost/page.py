@@ -145,13 +145,7 @@ TITLES: Final = (
 
 
 def markdown(name: str, sheet: CostSheet, limits: Sequence[str]) -> str:
-    """Return the sheet of an environment as a page.
-
-    Args:
-        name: the environment's.
-        sheet: what it costs.
-        limits: sentences about its ceiling and budget.
-    """
+    """Return the sheet of an environment as a page, with sentences about its ceiling."""
     return "\n".join(_lines(name, sheet, limits)) + "\n"
 
 

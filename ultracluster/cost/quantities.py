@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import prices
 from ultracluster.cost.sheet import Quantity
-from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ultracluster.spec.environment import EnvironmentSpec
     from ultracluster.spec.lustre import LustreSpec
+    from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
     from ultracluster.spec.nodes import NodesSpec
     from ultracluster.spec.slurm import SlurmSpec
 
@@ -173,6 +173,9 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
         network: the VPC.
         busy: nodes and SageMaker instances at full size, which traffic grows with.
     """
+    # Imported here: the planner, which counts the same, does not wait for pydantic.
+    from ultracluster.spec.network import NetworkSpec  # noqa: PLC0415
+
     if isinstance(network, NetworkSpec) and network.public_subnet_cidr is not None:
         yield _kept(prices.NAT_GATEWAY, 1, "NAT gateway")
         yield _kept(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway")

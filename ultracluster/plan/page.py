@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from html import escape
 
-from ultracluster.plan.report import Column, Report, Section
+from ultracluster.plan.report import Cell, Column, Report, Section
 from ultracluster.style_sheet import style_sheet
 
 
 def page(report: Report) -> str:
-    facts = (Column("", "name"), Column(""))
+    facts = "".join(f"<dt>{escape(n)}</dt><dd>{escape(fact)}</dd>" for n, fact in report.facts)
     parts = [
-        f"<h1>{escape(report.title)}</h1>",
         _card(report.picture()),
-        _table(Section("", facts, report.facts)),
+        f"<dl class=facts>{facts}</dl>",
         *(f"<p>{escape(note)}</p>" for note in report.notes),
         *(part for section in report.sections for part in _section(section)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(report.title)}</title><style>\n{style_sheet()}</style></head><body><main>\n"
+        f"<title>{escape(report.title)}</title><style>\n{style_sheet()}</style></head><body>"
+        f"<header><h1>{escape(report.title)}</h1></header><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
@@ -38,16 +38,17 @@ def _table(section: Section) -> str:
     """Return the rows without their bars: the picture above them has these."""
     shown = [(i, column) for i, column in enumerate(section.columns) if column.kind != "bar"]
 
-    def cells(values: tuple[str | float, ...], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=n' * (column.kind == 'number')}>{escape(str(values[i]))}</{tag}>"
-            for i, column in shown
-        )
+    def cell(tag: str, column: Column, content: str) -> str:
+        return f"<{tag}{' class=n' * (column.kind == 'number')}>{content}</{tag}>"
 
-    titles = tuple(column.title for column in section.columns)
-    head = f"<tr>{cells(titles, 'th')}</tr>" if any(titles) else ""
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in section.rows)
-    return _card(f"<table>{head}{body}</table>")
+    def named(column: Column, value: Cell) -> str:
+        # On a narrow screen the head of the table is not shown.
+        return f"<span class=narrow>{escape(column.title)}: </span>{escape(str(value))}"
+
+    head = "".join(cell("th", column, escape(column.title)) for _, column in shown)
+    rows = ("".join(cell("td", c, named(c, row[i])) for i, c in shown) for row in section.rows)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return _card(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _card(body: str) -> str:

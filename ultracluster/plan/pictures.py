@@ -15,10 +15,8 @@ LEAST: Final = 0.002
 
 
 def _svg(height: float, label: str, body: Sequence[str]) -> str:
-    return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(label)}">' + "".join(body) + "</svg>"
-    )
+    size = f'class="chart" viewBox="0 0 {WIDTH} {height:.0f}"'
+    return f'<svg {size} role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:

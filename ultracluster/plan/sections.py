@@ -116,10 +116,13 @@ def _memory(memory: Document) -> Section:
             ("least it runs in", f"{memory['needed']:,.1f}", 0.0, f"{other['needed']:,.1f}{fits}"),
         ],
         picture=lambda: pictures.stacked(
-            list(zip(ways, (memory["items"], other["items"]), strict=True)),
+            [
+                (way.removeprefix("activations "), items)
+                for way, items in zip(ways, (memory["items"], other["items"]), strict=True)
+            ],
             limit=capacity,
             unit="GiB",
-            label="memory of a GPU by item",
+            label="memory of a GPU by item, activations kept and recomputed",
         ),
     )
 

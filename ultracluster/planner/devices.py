@@ -21,8 +21,6 @@ class Gpu:
     name: str
     peak: float
     """Dense bf16 FLOP/s of its matrix units."""
-    peak_fp8: float
-    """Dense fp8 FLOP/s, or 0."""
     memory_bandwidth: float
     """Bytes/s of its memory."""
     memory: float
@@ -38,24 +36,12 @@ class Gpu:
 # Bus bandwidth in a node: A100 230 GB/s, NVIDIA/nccl#527 (2022); H100 360 GB/s: 480 GB/s is reached
 # by NVLink SHARP all-reduces only, rings reach about 80 % of the 450 GB/s of one direction.
 # Memory seen by a program: 39.4 and 79.1 GiB (torch.cuda.mem_get_info of A100-SXM4 and H100 SXM5).
-_A100_40: Final = Gpu(
-    "A100 40GB", 312e12, 0, 1.555e12, 39.4 * GIB, 230e9, "a100_40gb", measured=True
-)
-_A100_80: Final = Gpu(
-    "A100 80GB", 312e12, 0, 2.039e12, 79.1 * GIB, 230e9, "a100_80gb", measured=True
-)
-_H100: Final = Gpu(
-    "H100 80GB", 989.4e12, 1978.9e12, 3.35e12, 79.1 * GIB, 360e9, "h100_80gb", measured=True
-)
-_H200: Final = Gpu(
-    "H200 141GB", 989.4e12, 1978.9e12, 4.8e12, 139.8 * GIB, 360e9, "h100_80gb", measured=False
-)
-_B200: Final = Gpu(
-    "B200 180GB", 2250e12, 4500e12, 8.0e12, 177 * GIB, 720e9, "h100_80gb", measured=False
-)
-_B300: Final = Gpu(
-    "B300 288GB", 2250e12, 4500e12, 8.0e12, 266 * GIB, 720e9, "h100_80gb", measured=False
-)
+_A100_40: Final = Gpu("A100 40GB", 312e12, 1.555e12, 39.4 * GIB, 230e9, "a100_40gb", measured=True)
+_A100_80: Final = Gpu("A100 80GB", 312e12, 2.039e12, 79.1 * GIB, 230e9, "a100_80gb", measured=True)
+_H100: Final = Gpu("H100 80GB", 989.4e12, 3.35e12, 79.1 * GIB, 360e9, "h100_80gb", measured=True)
+_H200: Final = Gpu("H200 141GB", 989.4e12, 4.8e12, 139.8 * GIB, 360e9, "h100_80gb", measured=False)
+_B200: Final = Gpu("B200 180GB", 2250e12, 8.0e12, 177 * GIB, 720e9, "h100_80gb", measured=False)
+_B300: Final = Gpu("B300 288GB", 2250e12, 8.0e12, 266 * GIB, 720e9, "h100_80gb", measured=False)
 
 GPUS: Final[Mapping[tuple[str, int], Gpu]] = {
     ("A100", 40960): _A100_40,

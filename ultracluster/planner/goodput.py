@@ -73,11 +73,6 @@ def fraction(interval: float, *, mean: float, write: float, restart: float) -> f
     return interval / (mean * math.exp(restart / mean) * math.expm1(exponent))
 
 
-def young(*, mean: float, write: float) -> float:
-    """Return Young's interval (1974), good where checkpoints are short against failures."""
-    return math.sqrt(2 * write * mean)
-
-
 def daly(*, mean: float, write: float) -> float:
     """Return Daly's interval (2006, second order)."""
     if write >= 2 * mean:
@@ -111,13 +106,7 @@ def goodput(
 ) -> Goodput:
     """Return what failures and checkpoints leave of the time.
 
-    Args:
-        parameters: Of the model.
-        nodes: Of the job.
-        rate: Failures per node and day.
-        write_bandwidth: Bytes/s to the file system.
-        restart_seconds: From a failure to the first new step.
-        repair_days: That a failed node is away.
+    A rate is of failures per node and day; bytes/s are written to the file system.
     """
     mean = SECONDS_PER_DAY / (nodes * rate)
     size = CHECKPOINT_BYTES * parameters

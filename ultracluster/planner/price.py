@@ -5,17 +5,15 @@ from decimal import Decimal
 from typing import Final
 
 from ultracluster.catalogue import prices
+from ultracluster.catalogue.endpoints import INTERFACE_ENDPOINTS
 from ultracluster.catalogue.instances import InstanceType
+from ultracluster.cost.quantities import ENDPOINT_GB_PER_NODE, KEYS, NAT_GB_PER_NODE
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
 from ultracluster.planner.storage import DEPLOYMENT, Lustre
 
 HOURS_PER_DAY: Final = 24
 ROOT_VOLUME_GIB: Final = 200
-ENDPOINTS: Final = 11
-"""Interface endpoints of an environment (ultracluster.spec.network; a test holds them equal)."""
-KEYS: Final = 2
-TRAFFIC_GB: Final = 30
-"""GB a month of each node through NAT, and through endpoints (ultracluster.cost.quantities)."""
+"""As an environment's nodes have it (ultracluster.spec.nodes; a test holds them equal)."""
 
 ON_DEMAND: Final = "on-demand"
 CAPACITY_BLOCK: Final = "capacity-block"
@@ -72,17 +70,7 @@ def bill(
     days: float,
     data_gb: float,
 ) -> Bill | None:
-    """Return what so many nodes and what they need cost; None where they are not sold that way.
-
-    Args:
-        instance: The nodes' type.
-        option: How they are bought.
-        nodes: With spares.
-        lustre: The file system.
-        region: Whose prices.
-        days: That it runs.
-        data_gb: In S3.
-    """
+    """Return what nodes with their spares cost, and what they need; None if not sold that way."""
     item = node_item(instance, option)
     if item is None:
         return None
@@ -96,9 +84,9 @@ def bill(
         _held(prices.S3_STORAGE, data_gb, "data bucket"),
         _held(prices.NAT_GATEWAY, 1, "NAT gateway"),
         _held(prices.PUBLIC_ADDRESS, 1, "address of the NAT gateway"),
-        _held(prices.NAT_DATA, nodes * TRAFFIC_GB, "traffic through NAT"),
-        _held(prices.ENDPOINT, ENDPOINTS, "interface endpoints"),
-        _held(prices.ENDPOINT_DATA, nodes * TRAFFIC_GB, "traffic to endpoints"),
+        _held(prices.NAT_DATA, nodes * NAT_GB_PER_NODE, "traffic through NAT"),
+        _held(prices.ENDPOINT, len(INTERFACE_ENDPOINTS), "interface endpoints"),
+        _held(prices.ENDPOINT_DATA, nodes * ENDPOINT_GB_PER_NODE, "traffic to endpoints"),
         _held(prices.KMS_KEY, KEYS, "keys"),
     ]
     if option != SAGEMAKER:

@@ -50,16 +50,11 @@ class Room:
 
 @dataclass
 class Search:
-    """Layouts of one model on any number of nodes; what does not depend on it is kept.
-
-    Args:
-        setup: What is trained, and on what.
-        batch: Sequences of one optimizer step.
-        only: What layouts must be like.
-    """
+    """Layouts of one model on any number of nodes; what does not depend on it is kept."""
 
     setup: Setup
     batch: int
+    """Sequences of one optimizer step."""
     only: Only = Only()
     _rooms: dict[Kind, Room] = field(default_factory=dict)
     _inside: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
@@ -95,12 +90,7 @@ class Search:
         return sorted(found, reverse=True)
 
     def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
-        """Return the layouts that fit on so many GPUs.
-
-        Args:
-            gpus: All GPUs.
-            all_of_them: Else those are left out that cannot come near the fastest.
-        """
+        """Return the layouts that fit on so many GPUs, all or those that come near the fastest."""
         setup, batch = self.setup, self.batch
         layers, exposed = setup.shape.layers, setup.stack.exposed
         distributed = gpus > setup.network.gpus_per_node

@@ -1,7 +1,6 @@
 """The software that is planned for: what a GPU does with it, and how sure that is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from ultracluster.planner.devices import BY_ROW, EFA_HOP, Gpu, Network
@@ -24,21 +23,12 @@ MEASURED: Final = RunMeasurement(
 """The shipped training program on one H100, 2026-11-23 (docs/training/measurements.md)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Software:
-    """A kind of training program."""
-
-    name: str
-    """As `--software` takes it."""
-    words: str
-    """What it is."""
-
-
-SOFTWARE: Final[Mapping[str, Software]] = {
-    "fsdp": Software("fsdp", "FSDP with flash attention, 2023; what the constants are fitted to"),
-    "compiled": Software("compiled", "this project's training program, compiled; H100 and later"),
-    "2022": Software("2022", "no flash attention, whole blocks recomputed, EFA of 2022"),
+SOFTWARE: Final = {
+    "fsdp": "FSDP with flash attention, 2023; what the constants are fitted to",
+    "compiled": "this project's training program, compiled; H100 and later",
+    "2022": "no flash attention, whole blocks recomputed, EFA of 2022",
 }
+"""Kinds of training programs, as `--software` takes them."""
 
 
 def known_on(gpu: Gpu, software: str) -> bool:

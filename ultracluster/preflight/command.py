@@ -66,7 +66,7 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     from ultracluster.aws import Account  # noqa: PLC0415
     from ultracluster.input_files import Sources  # noqa: PLC0415
     from ultracluster.preflight.preflight import NAMES, preflight  # noqa: PLC0415
-    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
+    from ultracluster.synthesis import Synthesis, SynthesisError  # noqa: PLC0415
     from ultracluster.train.recipe_files import find_recipe  # noqa: PLC0415
 
     for name in arguments.only:
@@ -83,7 +83,10 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
     seconds = PATIENT_SECONDS if arguments.only else SECONDS
 
     def report() -> "Report":
-        return judged(Sources([str(synthesis.stage())]), {}, spec.region, "error")
+        sources = Sources([str(synthesis.stage())])
+        if sources.errors:
+            raise SynthesisError("\n".join(sources.errors))
+        return judged(sources, {}, spec.region, "error")
 
     with Synthesis(spec, path, seconds=seconds) as synthesis, progress("asking AWS"):
         return preflight(

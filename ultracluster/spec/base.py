@@ -91,11 +91,12 @@ class Spec(BaseModel):
             report(self, [replace(p, source=p.source or source) for p in found])
 
     def _keep_sound_fields(self, given: dict[str, Any], faulty: set[str]) -> None:
-        sound = {
-            name: given.get(name, info.get_default(call_default_factory=True, validated_data={}))
-            for name, info in type(self).model_fields.items()
-            if name not in faulty
-        }
+        sound: dict[str, Any] = {}
+        for name, info in type(self).model_fields.items():
+            if name not in faulty:
+                # A default may follow from the fields before it.
+                default = info.get_default(call_default_factory=True, validated_data=sound)
+                sound[name] = given.get(name, default)
         object.__setattr__(self, "__dict__", sound)
         object.__setattr__(self, "__pydantic_fields_set__", set(sound) & set(given))
         object.__setattr__(self, "__pydantic_extra__", None)

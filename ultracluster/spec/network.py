@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue import endpoints
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.cidr import (
     DEFAULT_VPC,
@@ -21,22 +22,7 @@ from ultracluster.spec.cidr import (
 )
 from ultracluster.spec.problem import Problem, choices
 
-INTERFACE_ENDPOINTS: Final = (
-    "ec2",
-    "ec2messages",
-    "ecr.api",
-    "ecr.dkr",
-    "kms",
-    "logs",
-    "monitoring",
-    "sagemaker.api",
-    "ssm",
-    "ssmmessages",
-    "sts",
-)
-"""What SageMaker training (SageMaker Developer Guide, train-vpc, 2023) and nodes managed by
-Systems Manager reach; S3 has a gateway endpoint in every environment."""
-
+INTERFACE_ENDPOINTS: Final = endpoints.INTERFACE_ENDPOINTS
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")
 
 

@@ -49,14 +49,7 @@ def image_uri(recipe: RecipeSpec, deployed: Deployed) -> str:
 
 
 def build(recipe: RecipeSpec, deployed: Deployed, *, name: str, run: str) -> dict[str, Any]:
-    """Return the request.
-
-    Args:
-        recipe: what is to run.
-        deployed: where.
-        name: the job's.
-        run: the name that checkpoints are found by.
-    """
+    """Return the request of a job; a run is the name that checkpoints are found by."""
     bucket = deployed["data-bucket"]
     return {
         "TrainingJobName": name,
