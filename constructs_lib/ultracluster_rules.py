@@ -3,33 +3,21 @@
 cdk.Validations.of(app).add_plugins(UltraClusterRules())
 """
 
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 import aws_cdk as cdk
 import jsii
-from constructs import IConstruct
 
 from constructs_lib.acknowledged import above_stacks
-from ultracluster.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
-from ultracluster.rules.assembly_metadata import (
-    NAMESPACE,
-    Metadata,
-    paths,
-    protections,
-    recorded,
-    stacks_metadata,
-)
-from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, Verdict, judge
-from ultracluster.templates.resolution import Template, resolve
+from ultracluster.input_files import Sources
+from ultracluster.rules.acknowledgements import OBJECTIONS, objections
+from ultracluster.rules.assembly_metadata import NAMESPACE
+from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, judge
 
-NESTED: Final = "AWS::CloudFormation::Stack"
-MOST_TOLD: Final = 20
+MOST_LISTED: Final = 20
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
@@ -66,36 +54,20 @@ class UltraClusterRules:
         return cdk.PolicyValidationPluginReport(
             success=not any(v.severity in ("fatal", "error") for v in violations),
             violations=violations,
-            metadata=assembly.untold(),
+            metadata=assembly.left_open(),
         )
 
 
 class _Assembly:
-    """The templates of an app, and what the rules say of them."""
+    """The templates of an app, and what the rules find in them."""
 
     def __init__(self, context: cdk.IPolicyValidationContext) -> None:
         self._app = context.app_construct
-        self._metadata: dict[Path, Metadata] = {}
-        self._paths: dict[Path, Mapping[str, str]] = {}
-        together: dict[tuple[Path, str | None], list[Template]] = defaultdict(list)
-        assemblies: dict[Path, Mapping[str, Metadata]] = {}
-        protected: dict[Path, Mapping[str, bool]] = {}
-        for stack in context.stack_templates:
-            # Each property is a question to Node.
-            file, region = Path(stack.template_path), stack.region
-            if file.parent not in assemblies:
-                assemblies[file.parent] = stacks_metadata(file.parent)
-                protected[file.parent] = protections(file.parent)
-            self._metadata[file] = assemblies[file.parent].get(file.name, {})
-            # Stages are deployed apart from each other, and exports do not leave a Region.
-            together[file.parent, region] += [
-                replace(template, protected=protected[file.parent].get(file.name))
-                for template in _templates(stack, file, region, self._app)
-            ]
-        self._verdicts: list[Verdict] = [
-            judge(resolve(templates, parameters={}, region=region))
-            for (_, region), templates in together.items()
-        ]
+        folders = {Path(stack.template_path).parent for stack in context.stack_templates}
+        # The manifest of an app names those of its stages.
+        self._sources = Sources(str(f) for f in sorted(folders) if not folders & {*f.parents})
+        groups = self._sources.resolved({}, None)
+        self._verdicts = [judge(group.variants) for group in groups]
 
     def _findings(self) -> Iterator[Finding]:
         for verdict in self._verdicts:
@@ -114,7 +86,7 @@ class _Assembly:
                 rule_name=finding.rule,
                 description=f"{rule.what} Here: {finding.message}.",
                 fix=finding.fix,
-                severity=rule.severity if rule.acknowledgeable else "fatal",
+                severity=rule.level,
                 rule_metadata=details,
                 violating_resources=[
                     cdk.PolicyViolatingResource(
@@ -127,8 +99,9 @@ class _Assembly:
 
     def objections(self) -> Iterator[cdk.PolicyViolation]:
         """Yield what is wrong with the app's acknowledgements."""
-        places = [(finding.rule, self._path(finding)) for finding in self._findings()]
-        for objection in objections(self._acknowledged(), places, FORBIDDEN):
+        acknowledged = [*above_stacks(self._app), *self._sources.acknowledged()]
+        places = [(f.rule, self._sources.construct_path(f.place)) for f in self._findings()]
+        for objection in objections(acknowledged, places, RULES, FORBIDDEN):
             yield cdk.PolicyViolation(
                 rule_name=objection.rule,
                 description=f"{OBJECTIONS[objection.rule]} Here: {objection.message}.",
@@ -139,63 +112,14 @@ class _Assembly:
                 ],
             )
 
-    def _acknowledged(self) -> Iterator[Acknowledgement]:
-        yield from above_stacks(self._app)
-        for metadata in self._metadata.values():
-            yield from recorded(metadata)
-
-    def _path(self, finding: Finding) -> str:
-        place = finding.place
-        if place.construct_path:
-            return place.construct_path
-        # An app may leave paths out of its templates; the assembly has them all the same.
-        file = Path(place.file or "")
-        if file not in self._paths:
-            self._paths[file] = paths(self._metadata.get(file, {}))
-        return self._paths[file].get(place.logical_id, "")
-
-    def untold(self) -> dict[str, str]:
+    def left_open(self) -> dict[str, str]:
         """Return what the templates leave open, for the report."""
-        told = [
-            f"{unknown.rule} at {unknown.place.stack}/{unknown.place.logical_id}: cannot tell, "
-            f"because {unknown.because}"
+        unknown = [
+            f"{item.rule} at {item.place.stack}/{item.place.logical_id}: cannot tell, "
+            f"because {item.because}"
             for verdict in self._verdicts
-            for unknown in verdict.unknown
+            for item in verdict.unknown
         ]
-        if len(told) > MOST_TOLD:
-            told[MOST_TOLD:] = [f"and {len(told) - MOST_TOLD} more"]
-        return {"left open": "; ".join(told)} if told else {}
-
-
-def _templates(
-    stack: cdk.PolicyValidationStack, file: Path, region: str | None, app: IConstruct
-) -> Iterator[Template]:
-    """Yield the template of a stack, and those of the stacks that are nested in it."""
-    path, account = stack.stack_construct_path, stack.account_id
-    body = json.loads(file.read_text())
-    yield Template(
-        path, body, file=str(file), region=region, account=account, size=file.stat().st_size
-    )
-    # CDK hands out no templates of nested stacks, and few apps have any.
-    if not any(r.get("Type") == NESTED for r in body.get("Resources", {}).values()):
-        return
-    for construct in app.node.find_all():
-        if not isinstance(construct, cdk.NestedStack):
-            continue
-        parent, resource = construct.nested_stack_parent, construct.nested_stack_resource
-        if (
-            parent is None
-            or resource is None
-            or not f"{construct.node.path}/".startswith(f"{path}/")
-        ):
-            continue
-        inner = file.parent / construct.template_file
-        yield Template(
-            construct.node.path,
-            json.loads(inner.read_text()),
-            file=str(inner),
-            region=region,
-            account=account,
-            size=inner.stat().st_size,
-            nested_in=(parent.node.path, parent.resolve(resource.logical_id)),
-        )
+        if len(unknown) > MOST_LISTED:
+            unknown[MOST_LISTED:] = [f"and {len(unknown) - MOST_LISTED} more"]
+        return {"left open": "; ".join(unknown)} if unknown else {}

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "ultracluster.templates",
         "ultracluster.catalogue",
         "ultracluster.spec.problem",
+        "ultracluster.suggestions",
     },
     "environments": {"ultracluster.spec", "environments"},
     "recipes": {"ultracluster.spec", "recipes"},

@@ -144,13 +144,11 @@ class Sources:
         self._add_nested(template, artifact)
 
     def _add_nested(self, outer: Template, artifact: StackArtifact) -> None:
-        """Add the templates that a stack of an assembly nests; CDK names them in metadata."""
+        """Add the templates that a stack of an assembly nests."""
         for logical_id, body in _nested_stacks(outer.body):
-            asset = _mapping(body.get("Metadata")).get("aws:asset:path")
-            if not isinstance(asset, str) or not asset.endswith(".json"):
-                continue
-            path = artifact.assembly / asset
-            if not path.is_file() or path in {source.path for source in self._sources}:
+            path = artifact.nested_template(body)
+            known = {source.path for source in self._sources}
+            if path is None or path in known or not path.is_file():
                 continue
             document: Document = read(path)
             inner = replace(

@@ -20,13 +20,12 @@ from ultracluster.templates.template import Template
 def rule(name, severity):
     return Rule(
         id=name,
-        severity=severity,
+        level=severity,
         what=f"What {name} is <about> & more.",
         why="It breaks.",
         source="a thread, read today",
         fix="write 250",
         check="aws ec2 describe-x --filters Name=a,Values=b",
-        acknowledgeable=True,
         subjects=lambda _: (),
         judge=lambda *_: iter(()),
     )

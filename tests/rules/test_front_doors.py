@@ -41,14 +41,14 @@ def template(case: Case, tmp_path: Path) -> Path:
     """The template with the fault, as a file."""
     path = tmp_path / "faulty.template.json"
     path.write_text(json.dumps(case.failing()))
-    stack = {"templateFile": path.name, "terminationProtection": case.protected}
+    protected = {} if case.protected is None else {"terminationProtection": case.protected}
+    stack = {"templateFile": path.name, **protected}
     artifact = {
         "type": "aws:cloudformation:stack",
         "environment": f"aws://unknown-account/{case.region}",
         "properties": stack,
     }
-    if case.protected is not None:
-        (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"Stack": artifact}}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"artifacts": {"Stack": artifact}}))
     return path
 
 

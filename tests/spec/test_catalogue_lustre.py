@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ultracluster.catalogue.lustre import association_problems, problems
+from ultracluster.catalogue.lustre import problems
+from ultracluster.catalogue.lustre_associations import association_problems
 
 RULES = json.loads((Path(__file__).parents[2] / "facts" / "fsx_lustre_rules.json").read_text())
 TYPES = RULES["deployment_types"]

@@ -67,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Judge templates by every rule and write what was found."""
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 

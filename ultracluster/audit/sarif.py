@@ -19,7 +19,6 @@ LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
 
 
 def write(report: Report, *, show_unknown: bool) -> str:
-    """Return the report as SARIF."""
     index = {name: number for number, name in enumerate(report.rules)}
     results: list[dict[str, Any]] = []
     open_ones = [(finding, None) for finding in report.findings]

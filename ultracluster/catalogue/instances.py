@@ -96,12 +96,10 @@ class InstanceType:
 
     @property
     def on_demand(self) -> bool:
-        """Whether it is sold on demand."""
         return "on-demand" in self.usage_classes
 
     @property
     def capacity_blocks(self) -> bool:
-        """Whether it is sold by Capacity Block."""
         return "capacity-block" in self.usage_classes
 
     def zones(self, region: str) -> tuple[str, ...] | None:
@@ -121,7 +119,6 @@ def _data() -> dict[str, Any]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all instance types in the catalogue."""
     return tuple(_data()["instances"])
 
 
@@ -154,39 +151,30 @@ def find(name: str) -> InstanceType:
     entry = _data()["instances"].get(name)
     if entry is None:
         raise UnknownInstanceTypeError(name)
+    own = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     accelerator, cards = entry["accelerator"], entry["network_cards"]
+    zones = entry["availability_zone_ids"]
     return InstanceType(
-        name=name,
-        vcpus=entry["vcpus"],
-        cores=entry["cores"],
-        threads_per_core=tuple(entry["threads_per_core"]),
-        memory_mib=entry["memory_mib"],
-        architecture=entry["architecture"],
-        accelerator=Accelerator(
-            name=accelerator["name"] or "accelerator",
-            manufacturer=accelerator["manufacturer"] or "",
-            count=accelerator["count"],
-            memory_mib=accelerator["memory_mib"],
-        ),
-        network_cards=NetworkCards(
-            count=cards["count"],
-            efa_capable=tuple(cards["efa_capable"]),
-            efa_recommended=tuple(cards["efa_recommended"]),
-            interfaces_per_card=cards["interfaces_per_card"],
-            addresses_per_interface=cards["addresses_per_interface"],
-            gbps=cards["gbps"],
-        ),
-        numa_nodes=entry["numa_nodes"],
-        local_nvme_gb=entry["local_nvme_gb"],
-        placement_strategies=tuple(entry["placement_strategies"]),
-        usage_classes=tuple(entry["usage_classes"]),
-        boot_modes=tuple(entry["boot_modes"]),
-        lustre_over_efa=entry["lustre_over_efa"],
-        sagemaker_training_type=entry["sagemaker_training_type"],
-        availability_zone_ids=None
-        if entry["availability_zone_ids"] is None
-        else {region: tuple(ids) for region, ids in entry["availability_zone_ids"].items()},
-        price_list_regions=tuple(entry["price_list_regions"] or ()),
+        **own
+        | {
+            "name": name,
+            "accelerator": Accelerator(
+                name=accelerator["name"] or "accelerator",
+                manufacturer=accelerator["manufacturer"] or "",
+                count=accelerator["count"],
+                memory_mib=accelerator["memory_mib"],
+            ),
+            "network_cards": NetworkCards(
+                count=cards["count"],
+                efa_capable=tuple(cards["efa_capable"]),
+                efa_recommended=tuple(cards["efa_recommended"]),
+                interfaces_per_card=cards["interfaces_per_card"],
+                addresses_per_interface=cards["addresses_per_interface"],
+                gbps=cards["gbps"],
+            ),
+            "availability_zone_ids": zones and {r: tuple(ids) for r, ids in zones.items()},
+            "price_list_regions": tuple(entry["price_list_regions"] or ()),
+        }
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from ultracluster.catalogue.instances import InstanceType, find
+from ultracluster.catalogue.values import written_number
 from ultracluster.spec.problem import Problem
 
 InterfaceLayout = Literal["one-address", "address-per-card"]
@@ -48,7 +49,6 @@ class Interface:
 
     @property
     def carries_fabric(self) -> bool:
-        """Whether it has an EFA device."""
         return self.interface_type in FABRIC_TYPES
 
     @property
@@ -133,11 +133,10 @@ def problems(instance_type: str, interfaces: Sequence[Mapping[str, Any]]) -> Ite
 
 
 def _position(entry: Mapping[str, Any]) -> tuple[object, object]:
-    return _number(entry.get("NetworkCardIndex", 0)), _number(entry.get("DeviceIndex", 0))
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return (
+        written_number(entry.get("NetworkCardIndex", 0)),
+        written_number(entry.get("DeviceIndex", 0)),
+    )
 
 
 def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
@@ -203,8 +202,8 @@ def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> I
 
 
 def _public_addresses(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    asked = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
-    if any(asked) and len(interfaces) > 1:
+    public = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
+    if any(public) and len(interfaces) > 1:
         yield Problem(
             "NetworkInterfaces",
             f"AssociatePublicIpAddress with {len(interfaces)} interfaces",

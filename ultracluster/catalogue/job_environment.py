@@ -44,13 +44,11 @@ class Row:
     """First plugin version that this is no longer true of; empty for none."""
 
     def names(self, name: str) -> bool:
-        """Whether a variable is meant."""
         if self.name.endswith("*"):
             return name.startswith(self.name[:-1])
         return name == self.name
 
     def means(self, value: str) -> bool:
-        """Whether a value is meant."""
         return not self.value or re.fullmatch(self.value, value, re.IGNORECASE) is not None
 
     def holds(self, plugin: Version | None) -> bool | None:
@@ -71,12 +69,11 @@ def _data() -> Mapping[str, Any]:
 
 @cache
 def table() -> tuple[Row, ...]:
-    """Return every row, in the order in which they are asked."""
+    """Return every row, in the order in which they count."""
     return tuple(Row(**row) for row in _data()["variables"])
 
 
 def known(name: str) -> bool:
-    """Whether any row is about a variable."""
     return any(row.names(name) for row in table())
 
 

@@ -1,17 +1,16 @@
 """Which FSx for Lustre file systems and data repository associations AWS takes.
 
 The rules are stated over CloudFormation properties, so that specs, the rehearsal's emulator and
-any template are judged by the same lines. Data: `lustre.json` (botocore's and the registry's
-property documentation, the FSx for Lustre User Guide; read 2026-11-23).
+any template are judged by the same lines.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
+from ultracluster.catalogue.lustre_data import METADATA, data, texts
+from ultracluster.catalogue.lustre_metadata import metadata_problems
+from ultracluster.catalogue.values import written_number
 from ultracluster.spec.problem import MISSING, Problem, choices
 
 MOST_BACKUP_DAYS: Final = 90
@@ -21,26 +20,8 @@ LOG_GROUP_PREFIX: Final = "/aws/fsx/"
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 """FSx WeeklyTime (botocore 1.43.106)."""
 
-# Codes of the problems of associations; a problem of a file system is found by its field.
-ASSOCIATION_NOT_TAKEN: Final = "association-not-taken"
-"""The file system takes no data repository association at all."""
-ASSOCIATION_WITH_BACKUPS: Final = "association-backups"
-"""Automatic backups and an association together."""
-TOO_MANY_ASSOCIATIONS: Final = "association-count"
-ASSOCIATIONS_OVERLAP: Final = "association-overlap"
-"""A path of one association lies in that of another."""
-
 STEP_FIELD: Final = "StorageCapacity"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
-METADATA: Final = "LustreConfiguration.MetadataConfiguration"
-
-
-@cache
-def data() -> dict[str, Any]:
-    """Return the rule data."""
-    text = files("ultracluster.catalogue").joinpath("lustre.json").read_text()
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
 
 
 def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
@@ -72,7 +53,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     elif isinstance(storage, str):
         yield from _ssd(deployment, properties, configuration)
     yield from _misplaced(storage, configuration)
-    yield from _metadata(deployment, storage, configuration)
+    yield from metadata_problems(deployment, storage, configuration)
     yield from _protection(deployment, properties, configuration)
     yield from _efa(deployment, properties, configuration)
     yield from _version(deployment, properties, configuration)
@@ -87,7 +68,7 @@ def capacity_problems(
     field: str, capacity: object, allowed: Sequence[int], step: int
 ) -> Iterator[Problem]:
     """Yield a problem where a capacity in GiB is not one of the allowed or a multiple of a step."""
-    capacity = _number(capacity)
+    capacity = written_number(capacity)
     if not isinstance(capacity, int) or isinstance(capacity, bool):
         return
     if capacity in allowed or (capacity > 0 and capacity % step == 0):
@@ -105,14 +86,14 @@ def _ssd(
     rules = data()["deployment_types"][deployment]
     tiers = rules.get("SSD", {}).get("per_unit_throughput")
     steps = rules.get("capacity_gib") or rules["SSD"]["capacity_gib"]
-    given = _number(configuration.get("PerUnitStorageThroughput"))
+    given = written_number(configuration.get("PerUnitStorageThroughput"))
     if tiers is None and given is not None:
         yield Problem(THROUGHPUT, given, f"{deployment} has a fixed throughput; remove it")
     elif tiers is not None and given is None:
-        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(_texts(tiers))}")
+        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(texts(tiers))}")
     elif tiers is not None and isinstance(given, int) and given not in tiers:
         nearest = min(tiers, key=lambda tier: (abs(tier - given), tier))
-        fix = f"{deployment} is sold at {choices(_texts(tiers))} MB/s per TiB; write {nearest}"
+        fix = f"{deployment} is sold at {choices(texts(tiers))} MB/s per TiB; write {nearest}"
         yield Problem(THROUGHPUT, given, fix)
     allowed, step = steps["allowed"], steps["then_multiple_of"]
     efa_steps = rules.get("SSD", {}).get("efa_capacity_multiple_of_gib", {})
@@ -142,9 +123,9 @@ def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Pr
 def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Problem]:
     rules = data()["deployment_types"]["PERSISTENT_1"]["HDD"]
     tiers = [int(tier) for tier in rules["per_unit_throughput"]]
-    given = _number(configuration.get("PerUnitStorageThroughput"))
+    given = written_number(configuration.get("PerUnitStorageThroughput"))
     if given is None or (isinstance(given, int) and given not in tiers):
-        fix = f"PERSISTENT_1 HDD is sold at {choices(_texts(tiers))} MB/s per TiB"
+        fix = f"PERSISTENT_1 HDD is sold at {choices(texts(tiers))} MB/s per TiB"
         yield Problem(THROUGHPUT, MISSING if given is None else given, f"{fix}; write one of these")
     step = rules["per_unit_throughput"].get(str(given), {}).get("multiple_of")
     if properties.get(STEP_FIELD) is None:
@@ -180,7 +161,7 @@ def _intelligent_tiering(
             "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it",
         )
     field = "LustreConfiguration.ThroughputCapacity"
-    throughput = _number(configuration.get("ThroughputCapacity"))
+    throughput = written_number(configuration.get("ThroughputCapacity"))
     if throughput is None:
         yield Problem(field, MISSING, f"INTELLIGENT_TIERING needs it; write {step}")
     elif isinstance(throughput, int) and (throughput % step or not 0 < throughput <= most):
@@ -197,48 +178,11 @@ def _intelligent_tiering(
         )
 
 
-def _metadata(
-    deployment: str, storage: object, configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
-    metadata = configuration.get("MetadataConfiguration")
-    if not isinstance(metadata, Mapping):
-        if storage == "INTELLIGENT_TIERING" and deployment == "PERSISTENT_2":
-            yield Problem(
-                METADATA, MISSING, "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
-            )
-        return
-    if deployment != "PERSISTENT_2":
-        yield Problem(METADATA, dict(metadata), "only PERSISTENT_2 takes it; remove it")
-        return
-    mode, iops = metadata.get("Mode"), _number(metadata.get("Iops"))
-    tiering = storage == "INTELLIGENT_TIERING"
-    if mode == "AUTOMATIC" and tiering:
-        yield Problem(
-            f"{METADATA}.Mode", mode, "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
-        )
-    elif mode == "AUTOMATIC" and iops is not None:
-        yield Problem(f"{METADATA}.Iops", iops, "AUTOMATIC chooses it; remove it")
-    elif mode == "USER_PROVISIONED":
-        yield from _iops(iops, tiering=tiering)
-
-
-def _iops(iops: object, *, tiering: bool) -> Iterator[Problem]:
-    allowed = (6000, 12000) if tiering else (1500, 3000, 6000, *range(12000, 192001, 12000))
-    if iops is None:
-        yield Problem(f"{METADATA}.Iops", MISSING, f"USER_PROVISIONED needs it; write {allowed[0]}")
-    elif isinstance(iops, int) and iops not in allowed:
-        nearest = min(allowed, key=lambda value: (abs(value - iops), value))
-        words = (
-            choices(_texts(allowed)) if tiering else "1500, 3000, 6000 or 12000 to 192000 by 12000"
-        )
-        yield Problem(f"{METADATA}.Iops", iops, f"it is {words}; write {nearest}")
-
-
 def _protection(
     deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[Problem]:
     rules = data()["deployment_types"][deployment]
-    days = _number(configuration.get("AutomaticBackupRetentionDays"))
+    days = written_number(configuration.get("AutomaticBackupRetentionDays"))
     field = "LustreConfiguration.AutomaticBackupRetentionDays"
     if isinstance(days, int) and not 0 <= days <= MOST_BACKUP_DAYS:
         yield Problem(field, days, f"write 0 to {MOST_BACKUP_DAYS}")
@@ -313,78 +257,3 @@ def _placement(
                 name,
                 f"FSx writes only to log groups whose name begins with {LOG_GROUP_PREFIX}",
             )
-
-
-def association_problems(
-    file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
-) -> Iterator[Problem]:
-    """Yield what FSx would refuse in the data repository associations of one file system.
-
-    Args:
-        file_system: properties of the `AWS::FSx::FileSystem`.
-        associations: properties of its `AWS::FSx::DataRepositoryAssociation`s.
-    """
-    if not associations:
-        return
-    rules = data()["dra"]
-    configuration: Mapping[str, Any] = file_system.get("LustreConfiguration") or {}
-    deployment = configuration.get("DeploymentType", "SCRATCH_1")
-    days = _number(configuration.get("AutomaticBackupRetentionDays"))
-    kind = data()["deployment_types"].get(deployment, {}) if isinstance(deployment, str) else {}
-    if not kind.get("dra", True):
-        yield Problem(
-            "LustreConfiguration.DeploymentType",
-            deployment,
-            "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
-            code=ASSOCIATION_NOT_TAKEN,
-        )
-    if file_system.get("StorageType") == "INTELLIGENT_TIERING":
-        yield Problem(
-            "StorageType",
-            "INTELLIGENT_TIERING",
-            "it takes no data repository association; write SSD",
-            code=ASSOCIATION_NOT_TAKEN,
-        )
-    if isinstance(days, int) and days > 0 and kind.get("backups", True):
-        yield Problem(
-            "LustreConfiguration.AutomaticBackupRetentionDays",
-            days,
-            "a file system with data repository associations has no automatic backups; write 0",
-            code=ASSOCIATION_WITH_BACKUPS,
-        )
-    if len(associations) > rules["max_per_filesystem"]:
-        yield Problem(
-            "DataRepositoryAssociations",
-            len(associations),
-            f"a file system takes at most {rules['max_per_filesystem']}; remove some",
-            code=TOO_MANY_ASSOCIATIONS,
-        )
-    yield from overlap_problems(
-        "FileSystemPath", [entry.get("FileSystemPath") for entry in associations]
-    )
-    yield from overlap_problems(
-        "DataRepositoryPath", [entry.get("DataRepositoryPath") for entry in associations]
-    )
-
-
-def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:
-    """Yield a problem for each path that equals or lies inside another."""
-    whole = [(path, path.rstrip("/") + "/") for path in paths if isinstance(path, str)]
-    for index, (path, inner) in enumerate(whole):
-        for other, outer in whole[:index]:
-            if inner.startswith(outer) or outer.startswith(inner):
-                yield Problem(
-                    field,
-                    path,
-                    f"overlaps {other}; give each association a path of its own",
-                    code=ASSOCIATIONS_OVERLAP,
-                )
-                break
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
-
-
-def _texts(values: Sequence[int]) -> list[str]:
-    return [str(value) for value in values]

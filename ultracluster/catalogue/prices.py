@@ -184,7 +184,6 @@ def _table() -> dict[str, Any]:
 
 @cache
 def regions() -> tuple[str, ...]:
-    """Return the Regions that any price is known of."""
     return tuple(_table()["prices"])
 
 
@@ -207,7 +206,7 @@ def price(wanted: Item, region: str) -> Price | None:
 
 
 def forget() -> None:
-    """Read the table anew when it is asked next: its file has been written."""
+    """Read the table anew at the next use: its file has been written."""
     for remembered in (_table, regions, price, known):
         remembered.cache_clear()
 

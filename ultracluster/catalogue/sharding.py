@@ -23,11 +23,9 @@ class Cluster:
 
     @property
     def world(self) -> int:
-        """All of them together."""
         return self.nodes * self.gpus_per_node
 
     def __str__(self) -> str:
-        """Return them as a reader counts them."""
         return f"{self.world:,} GPUs ({self.nodes:,} x {self.gpus_per_node})"
 
 

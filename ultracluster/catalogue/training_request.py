@@ -98,7 +98,6 @@ class Channel:
 
     @property
     def sources(self) -> list[str]:
-        """Which sources it has."""
         return [name for name in SOURCES if part(self.source, name) is not None]
 
 
@@ -173,7 +172,6 @@ class TrainingRequest:
 
     @property
     def file_systems(self) -> list[Channel]:
-        """The channels that are file systems."""
         return [each for each in self.channels if isinstance(each.file_system, Mapping)]
 
     @property

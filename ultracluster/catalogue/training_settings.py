@@ -112,7 +112,7 @@ def _real(value: object) -> float | None:
 
 
 def _together(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield values that do not fit each other, wherever both are said."""
+    """Yield values that do not fit each other, where both are given."""
     names = ("model.width", "model.heads", "model.sequence", "parallel.tensor_parallel")
     width, heads, sequence, ways = (number(settings.get(name)) for name in names)
     if width and heads and width % heads:

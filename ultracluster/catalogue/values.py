@@ -17,7 +17,6 @@ def part(value: object, *path: str) -> Any:
 
 
 def items(value: object) -> list[Any]:
-    """Return the items of a list, none where it is no list."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
@@ -30,6 +29,12 @@ def number(value: object) -> int | None:
         value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if isinstance(value, int) and whole and abs(value) <= LARGEST_NUMBER else None
+
+
+def written_number(value: object) -> object:
+    """Return a number that is written as text as a number, and anything else as it is."""
+    digits = isinstance(value, str) and value.lstrip("-").isdigit()
+    return int(value) if digits and isinstance(value, str) else value
 
 
 def text(value: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.catalogue import instances, interfaces, lustre
+from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
 from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.provisioning import ServiceError
@@ -43,7 +44,7 @@ def require_associations(
     Raises:
         ServiceError: with every problem.
     """
-    _refuse("Fsx", "BadRequest", lustre.association_problems(file_system, associations))
+    _refuse("Fsx", "BadRequest", association_problems(file_system, associations))
 
 
 def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str) -> None:

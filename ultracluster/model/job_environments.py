@@ -138,7 +138,6 @@ class Variable:
 
     @property
     def place(self) -> Place:
-        """Where it is written."""
         place = self.environment.place
         return place if self.line is None else replace(place, line=self.line)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.catalogue.lustre import data
+from ultracluster.catalogue.lustre_data import data
 from ultracluster.catalogue.prices import lustre_storage, price
 
 GIB: Final = 2**30

@@ -12,7 +12,7 @@ from ultracluster.review.baseline import Baseline
 from ultracluster.review.bill import GIB_PER_TIB, Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
-from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.exceptions import OWN, Packs, read_packs
 from ultracluster.review.figure import Figure, changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators

@@ -1,9 +1,11 @@
 """Whether findings are acknowledged as they may be."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from ultracluster.suggestions import did_you_mean
 
 SENTENCE: Final = re.compile(r"[A-Z]\S*(?:\s+\S+){4,}[.!?]", re.DOTALL)
 """Five words or more: less is no reason that somebody could dispute."""
@@ -46,6 +48,7 @@ OBJECTIONS: Final[Mapping[str, str]] = {
 def objections(
     acknowledged: Iterable[Acknowledgement],
     findings: Sequence[tuple[str, str]],
+    known: Collection[str],
     forbidden: frozenset[str],
 ) -> Iterator[Objection]:
     """Yield what is wrong with acknowledgements.
@@ -53,6 +56,7 @@ def objections(
     Args:
         acknowledged: everything that the app acknowledges of these rules.
         findings: rule and path of the construct of each finding.
+        known: the ids of all rules.
         forbidden: rules that cannot be acknowledged.
     """
     for entry in acknowledged:
@@ -70,12 +74,19 @@ def objections(
                 f"{entry.rule} is acknowledged for everything below",
                 "acknowledge it at the construct that has the finding",
             )
-        if not any(covers(entry, rule, path) for rule, path in findings):
+        if entry.rule not in known:
+            yield Objection(
+                OF_NOTHING,
+                entry.path,
+                f"there is no rule {entry.rule}{did_you_mean(entry.rule, known)}",
+                "remove the acknowledgement, or correct its id",
+            )
+        elif not any(covers(entry, rule, path) for rule, path in findings):
             yield Objection(
                 OF_NOTHING,
                 entry.path,
                 f"{entry.rule} finds nothing here",
-                "remove the acknowledgement, or correct its id",
+                "remove the acknowledgement, or move it to the construct that has the finding",
             )
         elif entry.rule in forbidden:
             yield Objection(

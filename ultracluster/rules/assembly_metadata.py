@@ -50,17 +50,6 @@ def stacks_metadata(assembly: Path) -> Mapping[str, Metadata]:
     return found
 
 
-def protections(assembly: Path) -> Mapping[str, bool]:
-    """Return whether each stack of an assembly has termination protection, by template file."""
-    artifacts = _mapping(_mapping(_read(assembly / "manifest.json")).get("artifacts")).values()
-    stacks = [_mapping(_mapping(artifact).get("properties")) for artifact in artifacts]
-    return {
-        stack["templateFile"]: stack.get("terminationProtection") is True
-        for stack in stacks
-        if isinstance(stack.get("templateFile"), str)
-    }
-
-
 def _further(artifact: Mapping[str, Any]) -> str:
     # CDK puts the metadata of a stack into a file of its own.
     file = artifact.get("additionalMetadataFile")

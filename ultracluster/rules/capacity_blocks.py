@@ -1,12 +1,13 @@
 """CAPACITY rules about Capacity Blocks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import UndeterminedError, shown
 
 MOST_IN_A_BLOCK: Final = 64
@@ -16,14 +17,10 @@ DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation
 MIXED_UP: Final = "awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23"
 
 
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
-
-
 @rule(
     "CAPACITY-8",
     "warning",
-    _nodes,
+    nodes,
     what="A node is launched into a Capacity Block and into a placement group.",
     why="The block has a placement of its own; together they may find no capacity, and AWS's "
     "templates write a group for on-demand nodes only.",
@@ -32,16 +29,15 @@ def _nodes(model: Model) -> Sequence[Node]:
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.Placement'",
 )
-def block_in_a_placement_group(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for both."""
+def block_without_placement_group(_model: Model, node: Node) -> Iterator[Fault]:
     if node.placement_group() is not None and node.in_a_block():
         yield Fault(f"MarketType {BLOCK} in placement group {shown(node.placement_group())}")
 
 
 @rule(
     "CAPACITY-10",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="A Capacity Block is bought for nodes whose launch template does not say so.",
     why="Without MarketType capacity-block the launch is an on-demand one, which a block refuses.",
     source=f"{MIXED_UP}; {BLOCK_GUIDE}",
@@ -49,10 +45,8 @@ def block_in_a_placement_group(_picture: Model, node: Node) -> Iterator[Fault]:
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query "
     "'LaunchTemplateVersions[].LaunchTemplateData.InstanceMarketOptions'",
-    acknowledgeable=False,
 )
-def block_without_market_type(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at node groups that say CAPACITY_BLOCK."""
+def block_with_market_type(_model: Model, node: Node) -> Iterator[Fault]:
     if node.in_a_block() and node.market() != BLOCK:
         yield Fault(
             f"{described(node)} is bought as CAPACITY_BLOCK; MarketType is "
@@ -62,17 +56,15 @@ def block_without_market_type(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-11",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="A launch from a Capacity Block does not name the block.",
     why="Market type capacity-block is refused without CapacityReservationId of the block.",
     source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="write CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def block_without_id(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for a target."""
+def block_with_id(_model: Model, node: Node) -> Iterator[Fault]:
     if node.market() != BLOCK:
         return
     if not node.reservation_target():
@@ -85,15 +77,14 @@ def block_without_id(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "CAPACITY-12",
     "error",
-    _nodes,
+    nodes,
     what="More nodes are asked for than a Capacity Block holds.",
     why="A block has at most 64 instances: the 65th fails to launch.",
     source=BLOCK_GUIDE,
     fix="write a group of nodes for each block of up to 64",
     check=f"{DESCRIBE} --query 'CapacityReservations[].TotalInstanceCount'",
 )
-def more_than_a_block(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with the most that a block holds."""
+def block_of_enough_instances(_model: Model, node: Node) -> Iterator[Fault]:
     most = node.most() if node.in_a_block() else None
     if most is not None and most > MOST_IN_A_BLOCK:
         yield Fault(f"{described(node)} launches up to {most} nodes from one block")
@@ -102,7 +93,7 @@ def more_than_a_block(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "CAPACITY-17",
     "error",
-    _nodes,
+    nodes,
     what="A Capacity Block is asked for of a type that is not sold by block.",
     why="Only some accelerated types have the usage class capacity-block.",
     source="EC2 DescribeInstanceTypes, SupportedUsageClasses, read 2026-11-23",
@@ -110,8 +101,7 @@ def more_than_a_block(_picture: Model, node: Node) -> Iterator[Fault]:
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].SupportedUsageClasses'",
 )
-def type_without_blocks(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Ask the catalogue."""
+def block_of_a_type_sold_so(_model: Model, node: Node) -> Iterator[Fault]:
     for name in node.type_names() if node.in_a_block() else []:
         try:
             sold = find(name).capacity_blocks
@@ -125,18 +115,16 @@ def type_without_blocks(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-21",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="A launch from a Capacity Block names an on-demand reservation.",
     why="The two are not the same: market type capacity-block is refused for a reservation that "
     "was not bought as a block, and CloudFormation makes none that was.",
     source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="remove InstanceMarketOptions, or write the id of a block that was bought",
     check=f"{DESCRIBE} --query 'CapacityReservations[].ReservationType'",
-    acknowledgeable=False,
 )
-def reservation_for_a_block(model: Model, node: Node) -> Iterator[Fault]:
-    """Look for a reservation of the templates as the target."""
+def block_not_a_reservation(model: Model, node: Node) -> Iterator[Fault]:
     stated = node.reservation() if node.market() == BLOCK else None
     # An id that is not of the templates is whatever it is: that is for a look at the account.
     if stated and model.found(stated, "AWS::EC2::CapacityReservation"):

@@ -7,6 +7,7 @@ from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import launched, nodes, of
 from ultracluster.templates.reading import (
     UndeterminedError,
     flag,
@@ -22,10 +23,6 @@ GROUP: Final = "AWS::EC2::PlacementGroup"
 PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"
 READ_ONLY: Final = ("GroupName", "GroupId")
 DESCRIBE: Final = "aws ec2 describe-placement-groups --group-names <group>"
-
-
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
 
 
 def _strategy(group: ResolvedResource) -> str:
@@ -45,17 +42,15 @@ def _group(model: Model, node: Node) -> ResolvedResource | None:
 
 @rule(
     "CAPACITY-1",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="Nodes of a cluster placement group are launched into several availability zones.",
     why="A cluster placement group lies in one zone: launches into every other one fail.",
     source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
     fix="keep the subnets of one zone, or give each zone a placement group of its own",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def cluster_group_over_zones(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the zones of the subnets."""
+def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
     if node.placement_group() is None or (len(subnets := node.subnets())) < 2:  # noqa: PLR2004
         return
     zones = model.networks.zones(subnets)
@@ -67,14 +62,10 @@ def cluster_group_over_zones(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
 
 
-def _placement_groups(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of(GROUP))
-
-
 @rule(
     "CAPACITY-2",
-    "error",
-    _placement_groups,
+    "fatal",
+    of(GROUP),
     what="A name is written for a placement group.",
     why="GroupName is read-only in CloudFormation: the stack is refused, or the name is dropped "
     "and whoever uses it finds no group; cfn-lint 1.58 passes it.",
@@ -83,10 +74,8 @@ def _placement_groups(model: Model) -> Sequence[ResolvedResource]:
     fix="remove GroupName, and use Ref of the group wherever the name is needed",
     check="aws cloudformation describe-type --type RESOURCE "
     "--type-name AWS::EC2::PlacementGroup --query Schema",
-    acknowledgeable=False,
 )
-def named_placement_group(_picture: Model, group: ResolvedResource) -> Iterator[Fault]:
-    """Look for a read-only property."""
+def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for name in READ_ONLY:
         if settled(group.properties.get(name)) is not None:
             yield Fault(f"{name} is {shown(group.properties[name])}")
@@ -95,7 +84,7 @@ def named_placement_group(_picture: Model, group: ResolvedResource) -> Iterator[
 @rule(
     "CAPACITY-3",
     "warning",
-    _nodes,
+    nodes,
     what="Nodes with EFA are in a placement group that is not of strategy cluster.",
     why="Spread and partition keep nodes apart, which is the opposite of what a training job "
     "needs; spread stops at 7 instances in a zone.",
@@ -103,8 +92,7 @@ def named_placement_group(_picture: Model, group: ResolvedResource) -> Iterator[
     fix="write Strategy: cluster",
     check=DESCRIBE,
 )
-def nodes_kept_apart(model: Model, node: Node) -> Iterator[Fault]:
-    """Ask the group of a node with EFA."""
+def cluster_strategy_for_efa(model: Model, node: Node) -> Iterator[Fault]:
     group = _group(model, node) if node.efa_interfaces() else None
     if group is not None and _strategy(group) in ("spread", "partition"):
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
@@ -113,7 +101,7 @@ def nodes_kept_apart(model: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "CAPACITY-22",
     "warning",
-    lambda model: [node for node in model.nodes if node.launcher],
+    launched,
     what="Nodes of a cluster placement group may be of several instance types.",
     why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
     "the links between unequal nodes are as fast as the slowest.",
@@ -121,8 +109,8 @@ def nodes_kept_apart(model: Model, node: Node) -> Iterator[Fault]:
     fix="write one instance type, and a placement group for each type",
     check=DESCRIBE,
 )
-def cluster_group_of_several_types(model: Model, node: Node) -> Iterator[Fault]:
-    """Count the types; of nodes with EFA FABRIC-25 says more."""
+def cluster_group_of_one_type(model: Model, node: Node) -> Iterator[Fault]:
+    # Of nodes with EFA FABRIC-25 says more.
     if node.placement_group() is None or node.efa_interfaces():
         return
     types = sorted(set(node.type_names()))
@@ -145,8 +133,7 @@ def cluster_group_of_several_types(model: Model, node: Node) -> Iterator[Fault]:
     check="aws batch describe-compute-environments --compute-environments <environment> "
     "--query 'computeEnvironments[].computeResources.type'",
 )
-def jobs_of_several_nodes_on_spot(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at what the environment buys."""
+def on_demand_for_multi_node_jobs(_model: Model, node: Node) -> Iterator[Fault]:
     if node.launcher is None or not node.efa_interfaces():
         return
     kind = text(part(node.launcher.properties, "ComputeResources", "Type"))
@@ -170,8 +157,8 @@ def _zoned(model: Model) -> Sequence[ResolvedResource]:
     fix="write AvailabilityZoneId, for example use1-az6, in place of AvailabilityZone",
     check="aws ec2 describe-availability-zones --query 'AvailabilityZones[].[ZoneName,ZoneId]'",
 )
-def zone_by_name(_picture: Model, zoned: ResolvedResource) -> Iterator[Fault]:
-    """Report a name that stands in the template, not one that is chosen."""
+def zone_by_id(_model: Model, zoned: ResolvedResource) -> Iterator[Fault]:
+    # A name that stands in the template, not one that is chosen.
     stated = zoned.properties["AvailabilityZone"]
     if isinstance(stated, str):
         yield Fault(f"AvailabilityZone is {stated}")
@@ -201,7 +188,7 @@ def _sold(name: str, region: str | Unknown, zone: str | None) -> Iterator[Fault]
 @rule(
     "CAPACITY-5",
     "error",
-    _nodes,
+    nodes,
     what="An instance type is not sold in the zone that its nodes are launched into.",
     why="Accelerated types are in a few zones of a Region; elsewhere every launch fails with "
     "Unsupported.",
@@ -210,8 +197,7 @@ def _sold(name: str, region: str | Unknown, zone: str | None) -> Iterator[Fault]
     check="aws ec2 describe-instance-type-offerings --location-type availability-zone-id "
     "--filters Name=instance-type,Values=<type>",
 )
-def type_not_sold(model: Model, node: Node) -> Iterator[Fault]:
-    """Ask the catalogue about each subnet with a zone id."""
+def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     names = [n for n in node.type_names() if n in instances.names()]
     # Of several types any one may be launched, and of several zones as well.
     if len(names) != 1:
@@ -227,18 +213,16 @@ def type_not_sold(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-6",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="CPU options are given by halves, or are none that the type has.",
     why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
     source="EC2 User Guide, CPU options; DescribeInstanceTypes dump, read 2026-11-23",
     fix="write both, for p4d.24xlarge CoreCount 48 and ThreadsPerCore 1 or 2",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].VCpuInfo'",
-    acknowledgeable=False,
 )
-def cpu_options(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with what the catalogue says of the type."""
+def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     options = part(node.launch, "CpuOptions")
     if options is None:
         return
@@ -262,7 +246,7 @@ def cpu_options(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "CAPACITY-7",
     "warning",
-    lambda model: list(model.of("AWS::AutoScaling::AutoScalingGroup")),
+    of("AWS::AutoScaling::AutoScalingGroup"),
     what="New nodes are protected from scaling in.",
     why="CloudFormation sets the size to zero and waits when it deletes a group: protected nodes "
     "stay, are billed, and the deletion of the stack fails.",
@@ -271,7 +255,6 @@ def cpu_options(_picture: Model, node: Node) -> Iterator[Fault]:
     check="aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names <group> "
     "--query 'AutoScalingGroups[].NewInstancesProtectedFromScaleIn'",
 )
-def protected_nodes(_picture: Model, group: ResolvedResource) -> Iterator[Fault]:
-    """Look at the flag."""
+def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
     if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
         yield Fault("NewInstancesProtectedFromScaleIn is true")

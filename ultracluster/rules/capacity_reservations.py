@@ -1,12 +1,13 @@
 """CAPACITY rules about on-demand capacity reservations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import nodes, of
 from ultracluster.templates.reading import (
     key,
     number,
@@ -21,10 +22,6 @@ from ultracluster.templates.resolved import Link, ResolvedResource
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_RESERVED: Final = 1000
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
-
-
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
 
 
 def _specification(node: Node) -> object:
@@ -44,7 +41,7 @@ def _reserved(model: Model, node: Node) -> ResolvedResource | None:
 @rule(
     "CAPACITY-9",
     "warning",
-    _nodes,
+    nodes,
     what="A node names a reservation and a placement group that do not belong together.",
     why="The reserved machines are not near each other, and EC2 finds fewer than are reserved "
     "(InsufficientInstanceCapacity: 16 reserved, 11 got).",
@@ -52,8 +49,7 @@ def _reserved(model: Model, node: Node) -> ResolvedResource | None:
     fix="write PlacementGroupArn of the group for the reservation, or remove the group",
     check=f"{DESCRIBE} --query 'CapacityReservations[].PlacementGroupArn'",
 )
-def reservation_outside_the_group(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the group of the reservation with that of the node."""
+def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fault]:
     group = node.placement_group()
     if group is None or node.in_a_block():
         return
@@ -74,18 +70,16 @@ def reservation_outside_the_group(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-13",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="A preference and a target are written for reservations.",
     why="EC2 takes CapacityReservationPreference or CapacityReservationTarget and refuses both.",
     source="EC2 API reference, CapacityReservationSpecification, read 2026-11-23",
     fix="keep CapacityReservationTarget and remove CapacityReservationPreference",
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest'",
-    acknowledgeable=False,
 )
-def preference_beside_target(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for both."""
+def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
     preference = settled(part(_specification(node), "CapacityReservationPreference"))
     # AWS's own console writes this pair for a target.
     if preference and node.reservation_target() and preference != "capacity-reservations-only":
@@ -94,18 +88,16 @@ def preference_beside_target(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-14",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="Nodes are of another instance type than the reservation that they name.",
     why="A targeted reservation is used by its own type only: launches fail and the reservation "
     "is billed unused.",
     source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
     fix="write the same InstanceType for both",
     check=f"{DESCRIBE} --query 'CapacityReservations[].InstanceType'",
-    acknowledgeable=False,
 )
-def reservation_of_another_type(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the types."""
+def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
     reservation = _reserved(model, node)
     if reservation is None:
         return
@@ -120,17 +112,16 @@ def reservation_of_another_type(model: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "CAPACITY-15",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="Nodes are launched into another zone than the reservation that they name.",
     why="A reservation is in one zone: launches elsewhere fail and it is billed unused.",
     source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
     fix="write the AvailabilityZoneId of the subnet for the reservation",
     check=f"{DESCRIBE} --query 'CapacityReservations[].AvailabilityZoneId'",
-    acknowledgeable=False,
 )
-def reservation_in_another_zone(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the zones, where both are named alike."""
+def reservation_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
+    # Where both zones are named alike.
     reservation = _reserved(model, node)
     if reservation is None:
         return
@@ -144,15 +135,14 @@ def reservation_in_another_zone(model: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "CAPACITY-16",
     "warning",
-    _nodes,
+    nodes,
     what="More nodes are asked for than the reservation that they name holds.",
     why="A launch that targets a reservation fails once it is full, whatever is free on demand.",
     source="aws-parallelcluster#3776; EC2 User Guide, capacity reservations; read 2026-11-23",
     fix="write an InstanceCount of the reservation that is the most nodes of the group",
     check=f"{DESCRIBE} --query 'CapacityReservations[].AvailableInstanceCount'",
 )
-def reservation_too_small(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the numbers."""
+def reservation_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     reservation = _reserved(model, node)
     if reservation is None or (most := node.most()) is None:
         return
@@ -165,23 +155,17 @@ def reservation_too_small(model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-def _reservations(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of(RESERVATION))
-
-
 @rule(
     "CAPACITY-18",
-    "error",
-    _reservations,
+    "fatal",
+    of(RESERVATION),
     what="A reservation asks for a number of instances that one request cannot have.",
     why="EC2 takes 1 to 1,000 instances for each reservation.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
     fix="write several reservations of up to 1000 each",
     check="aws ec2 create-capacity-reservation --dry-run --instance-count <count> ...",
-    acknowledgeable=False,
 )
-def reservation_size(_picture: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    """Look at the number."""
+def reservation_of_allowed_size(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     count = number(reservation.properties.get("InstanceCount"))
     if count is not None and not 1 <= count <= MOST_RESERVED:
         yield Fault(f"InstanceCount is {count}")
@@ -189,17 +173,15 @@ def reservation_size(_picture: Model, reservation: ResolvedResource) -> Iterator
 
 @rule(
     "CAPACITY-19",
-    "error",
-    _reservations,
+    "fatal",
+    of(RESERVATION),
     what="The end of a reservation is stated by halves.",
     why="EndDateType limited needs EndDate, and EndDate needs limited; EC2 refuses anything else.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
     fix="write EndDateType: limited together with EndDate, or neither",
     check=f"{DESCRIBE} --query 'CapacityReservations[].[EndDateType,EndDate]'",
-    acknowledgeable=False,
 )
-def end_by_halves(_picture: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    """Compare type and date."""
+def end_type_with_end_date(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
     limited = text(reservation.properties.get("EndDateType")) == "limited"
     dated = reservation.properties.get("EndDate") is not None
     if limited != dated:
@@ -209,7 +191,7 @@ def end_by_halves(_picture: Model, reservation: ResolvedResource) -> Iterator[Fa
 @rule(
     "CAPACITY-20",
     "info",
-    _reservations,
+    of(RESERVATION),
     what="A reservation of accelerated instances matches whatever is launched.",
     why="InstanceMatchCriteria open lets any instance of that type in the account take a place, "
     "also one that nobody thought of, and the job that it was made for finds it full.",
@@ -217,8 +199,8 @@ def end_by_halves(_picture: Model, reservation: ResolvedResource) -> Iterator[Fa
     fix="write InstanceMatchCriteria: targeted, and name the reservation in the launch template",
     check=f"{DESCRIBE} --query 'CapacityReservations[].InstanceMatchCriteria'",
 )
-def open_reservation(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
-    """Report one that some node names, as naming it is of no use to the others."""
+def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    # One that some node names: naming it is of no use to the others.
     if (text(reservation.properties.get("InstanceMatchCriteria")) or "open") != "open":
         return
     own = (reservation.place.stack, reservation.place.logical_id)

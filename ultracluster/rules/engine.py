@@ -1,7 +1,7 @@
 """The rules, and what they say of templates in all of their variants."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from ultracluster.rules import (
     capacity_blocks,
     capacity_placement,
     capacity_reservations,
-    fabric_environment,
     fabric_groups,
     fabric_interfaces,
     fabric_network,
@@ -28,7 +27,7 @@ from ultracluster.rules import (
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.reading import UndeterminedError
-from ultracluster.templates.resolved import Place, Variant
+from ultracluster.templates.resolved import Variant
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
@@ -38,7 +37,6 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
             fabric_groups,
             fabric_interfaces,
             fabric_network,
-            fabric_environment,
             fabric_variables,
         ),
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
@@ -62,46 +60,37 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _
 FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
 """Rules that nobody may excuse: data would be lost, or it can never work."""
 
-Said = tuple[str, Place, str, str]
-"""Rule, place, message and fix: what two equal findings share."""
-
-
-@dataclass
-class _Told:
-    """What was found, with the choices of each world that it was found in."""
-
-    findings: dict[Said, list[Mapping[str, bool]]] = field(default_factory=dict)
-    unknown: dict[CannotTell, None] = field(default_factory=dict)
-
 
 def judge(variants: Sequence[Variant]) -> Verdict:
-    """Return what all rules say, equal findings of several variants merged into one."""
-    told = _Told()
+    """Return what all rules find, equal findings of several variants merged into one."""
+    found_in: dict[Finding, list[Mapping[str, bool]]] = {}
+    unknown: dict[CannotTell, None] = {}
     kept: dict[tuple[str, int], Any] = {}
     for variant in variants:
         model = Model(variant, kept)
         for rule in RULES.values():
-            _ask(rule, model, told)
+            for result in _results(rule, model):
+                if isinstance(result, CannotTell):
+                    unknown[result] = None
+                elif variant.choices not in (choices := found_in.setdefault(result, [])):
+                    choices.append(variant.choices)
     every = [variant.choices for variant in variants]
     findings = tuple(
-        Finding(rule, place, message, fix, _condition(choices, every))
-        for (rule, place, message, fix), choices in told.findings.items()
+        replace(finding, choices=_condition(choices, every))
+        for finding, choices in found_in.items()
     )
-    found = {(finding.rule, finding.place) for finding in findings}
-    unknown = tuple(u for u in told.unknown if (u.rule, u.place) not in found)
-    return Verdict(findings, unknown)
+    places = {(finding.rule, finding.place) for finding in findings}
+    return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
 
 
-def _ask(rule: Rule, model: Model, told: _Told) -> None:
+def _results(rule: Rule, model: Model) -> Iterator[Finding | CannotTell]:
     for subject in rule.subjects(model):
         try:
             for fault in rule.judge(model, subject):
-                said = (rule.id, fault.place or subject.place, fault.message, fault.fix or rule.fix)
-                choices = told.findings.setdefault(said, [])
-                if model.variant.choices not in choices:
-                    choices.append(model.variant.choices)
+                place, fix = fault.place or subject.place, fault.fix or rule.fix
+                yield Finding(rule.id, place, fault.message, fix)
         except UndeterminedError as error:
-            told.unknown[CannotTell(rule.id, subject.place, error.because)] = None
+            yield CannotTell(rule.id, subject.place, error.because)
 
 
 def _condition(

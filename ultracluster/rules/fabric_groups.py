@@ -1,12 +1,13 @@
 """FABRIC rules about the security groups of EFA interfaces."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, Group
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 
 SELF: Final = (
@@ -18,8 +19,12 @@ USUAL_GROUPS: Final = 5
 MOST_GROUPS: Final = 16
 
 
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
+def closed_to_members(model: Model, groups: Sequence[Any], *directions: Direction) -> Iterator[str]:
+    """Yield in which directions members of groups do not exchange all traffic."""
+    for direction in directions:
+        if not model.groups.members_exchange(groups, direction):
+            words = "ingress from" if direction == "in" else "egress to"
+            yield f"no {words} a member of {shown(groups)} with IpProtocol -1"
 
 
 def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
@@ -33,15 +38,13 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
         seen.add(name)
         if not groups:
             raise UndeterminedError("its interfaces are in the default security group")
-        if not model.groups.members_exchange(groups, direction):
-            words = "ingress from" if direction == "in" else "egress to"
-            yield Fault(f"no {words} a member of {name} with IpProtocol -1")
+        yield from (Fault(message) for message in closed_to_members(model, groups, direction))
 
 
 @rule(
     "FABRIC-1",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="The security group of EFA interfaces does not admit its own members.",
     why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
     "unless a group admits all traffic from a group of its members, by id; a CIDR does not count.",
@@ -50,17 +53,15 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
     "SourceSecurityGroupId are both the group",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissions'",
-    acknowledgeable=False,
 )
-def fabric_closed_inward(model: Model, node: Node) -> Iterator[Fault]:
-    """Look for an ingress rule between members."""
+def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "in")
 
 
 @rule(
     "FABRIC-2",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="The security group of EFA interfaces has no egress rule to its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
     "does, and without one the health checks of HyperPod fail and jobs hang.",
@@ -69,17 +70,15 @@ def fabric_closed_inward(model: Model, node: Node) -> Iterator[Fault]:
     "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissionsEgress'",
-    acknowledgeable=False,
 )
-def fabric_closed_outward(model: Model, node: Node) -> Iterator[Fault]:
-    """Look for an egress rule between members."""
+def egress_to_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "out")
 
 
 @rule(
     "FABRIC-18",
     "warning",
-    _nodes,
+    nodes,
     what="An interface has more security groups than an account takes unasked.",
     why="The quota is 5 groups for each interface and can be raised to 16; beyond it launches "
     "fail.",
@@ -87,8 +86,7 @@ def fabric_closed_outward(model: Model, node: Node) -> Iterator[Fault]:
     fix="merge groups until an interface has 5, or raise quota L-2AFB9258 first",
     check="aws service-quotas get-service-quota --service-code vpc --quota-code L-2AFB9258",
 )
-def too_many_groups(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count the groups of each interface."""
+def few_groups_per_interface(_model: Model, node: Node) -> Iterator[Fault]:
     for interface in node.interfaces():
         if "Groups" in interface and len(node.groups_of(interface)) > USUAL_GROUPS:
             count = len(node.groups_of(interface))
@@ -100,7 +98,7 @@ def too_many_groups(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "FABRIC-34",
     "error",
-    _nodes,
+    nodes,
     what="Some interfaces of a node name a security group, and others name none.",
     why="EC2 puts an interface without Groups into the VPC's default group, away from the others: "
     "nobody is heard on its card.",
@@ -109,8 +107,7 @@ def too_many_groups(_picture: Model, node: Node) -> Iterator[Fault]:
     check="aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values=<id> "
     "--query 'NetworkInterfaces[].[Attachment.NetworkCardIndex,Groups]'",
 )
-def interface_without_group(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare the interfaces of a node."""
+def groups_on_every_interface(_model: Model, node: Node) -> Iterator[Fault]:
     interfaces = node.interfaces()
     bare = [n for n, entry in enumerate(interfaces) if not {"Groups", "GroupSet"} & set(entry)]
     if bare and len(bare) < len(interfaces):
@@ -141,8 +138,7 @@ def _efa_groups(model: Model) -> Sequence[Group]:
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissions[?IpProtocol==`-1`].IpRanges'",
 )
-def fabric_open_to_the_internet(_picture: Model, group: Group) -> Iterator[Fault]:
-    """Look for an ingress rule of everything from everywhere."""
+def closed_to_the_internet(_model: Model, group: Group) -> Iterator[Fault]:
     for admission in group.of("in"):
         if admission.is_open_to_the_internet():
             yield Fault(

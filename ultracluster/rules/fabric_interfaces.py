@@ -9,6 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import launched
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
 
 MOST_CARDS: Final = "p5.48xlarge"
@@ -66,7 +67,7 @@ def _all_known(node: Node, *names: str) -> None:
 
 @rule(
     "FABRIC-3",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An EFA interface is asked for on an instance type that has no EFA.",
     why="EC2 refuses the launch, after the group has been created.",
@@ -74,10 +75,8 @@ def _all_known(node: Node, *names: str) -> None:
     fix="write a type with EFA, for example p4d.24xlarge, or InterfaceType interface",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].NetworkInfo.EfaSupported'",
-    acknowledgeable=False,
 )
-def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Ask the catalogue about each type."""
+def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     if not node.efa_interfaces():
         return
     for name in node.type_names():
@@ -92,7 +91,7 @@ def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-4",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An InterfaceType is none that EC2 has.",
     why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
@@ -100,17 +99,15 @@ def efa_on_a_type_without_it(_picture: Model, node: Node) -> Iterator[Fault]:
     source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
     fix="write interface, efa or efa-only",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with the three that there are."""
+def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_SUCH_TYPE)
     _all_known(node, "InterfaceType")
 
 
 @rule(
     "FABRIC-5",
-    "error",
+    "fatal",
     _with_interfaces,
     what="There is no primary interface that carries an address.",
     why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
@@ -118,17 +115,15 @@ def misspelt_interface_type(_picture: Model, node: Node) -> Iterator[Fault]:
     source=EFA_GUIDE,
     fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for card 0, device 0."""
+def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_PRIMARY)
     _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
 @rule(
     "FABRIC-6",
-    "error",
+    "fatal",
     _with_interfaces,
     what="Two interfaces have the same card and device.",
     why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
@@ -136,17 +131,15 @@ def no_primary_interface(_picture: Model, node: Node) -> Iterator[Fault]:
     source=EFA_GUIDE,
     fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count the pairs."""
+def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.SAME_PLACE)
     _all_known(node, "NetworkCardIndex", "DeviceIndex")
 
 
 @rule(
     "FABRIC-7",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An interface is on a card that the instance type does not have, or that does not "
     "take it.",
@@ -155,10 +148,8 @@ def duplicate_places(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write one interface for each card of the type, as its documented layout has it",
     check="aws ec2 describe-instance-types --instance-types <type> "
     "--query 'InstanceTypes[].NetworkInfo.NetworkCards'",
-    acknowledgeable=False,
 )
-def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Compare with the cards of each type."""
+def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     for instance in node.instance_types():
         yield from _problems(node, interfaces.WRONG_CARD, instance.name)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
@@ -166,24 +157,22 @@ def card_that_is_not_there(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-8",
-    "error",
+    "fatal",
     _with_interfaces,
     what="A network card has two EFA devices.",
     why="A card takes one efa or efa-only; EC2 refuses the launch.",
     source=EFA_GUIDE,
     fix="keep one efa or efa-only on each card",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count the EFA devices of each card."""
+def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.TWO_EFA)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
 @rule(
     "FABRIC-9",
-    "error",
+    "fatal",
     _with_interfaces,
     what="A public address is asked for on a node with several interfaces.",
     why="EC2 gives a public address only to an instance with one interface and refuses the "
@@ -191,10 +180,8 @@ def two_efa_devices_on_a_card(_picture: Model, node: Node) -> Iterator[Fault]:
     source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
     fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for the property where there are several entries."""
+def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.PUBLIC_ADDRESS)
     if len(items(part(node.launch, "NetworkInterfaces"))) > 1:
         _all_known(node, "AssociatePublicIpAddress")
@@ -202,7 +189,7 @@ def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Ite
 
 @rule(
     "FABRIC-11",
-    "error",
+    "fatal",
     _with_interfaces,
     what="Security groups are written for the node and network interfaces as well.",
     why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
@@ -210,10 +197,8 @@ def public_address_beside_several_interfaces(_picture: Model, node: Node) -> Ite
     fix="move SecurityGroupIds into Groups of every interface",
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.SecurityGroupIds'",
-    acknowledgeable=False,
 )
-def groups_beside_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for both."""
+def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
     if not items(part(node.launch, "NetworkInterfaces")):
         return
     for name in ("SecurityGroupIds", "SecurityGroups"):
@@ -231,8 +216,7 @@ def groups_beside_interfaces(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write an EFA interface for every card that the documented layout has one on",
     check="fi_info -p efa -t FI_EP_RDM | grep -c domain (on a node)",
 )
-def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Count EFA devices where there are some."""
+def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
     given = len(node.efa_interfaces())
     # A misspelt type is another rule's finding.
     if any(text(e.get("InterfaceType")) not in INTERFACE_TYPES for e in node.interfaces()):
@@ -251,7 +235,7 @@ def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "FABRIC-14",
     "warning",
-    lambda model: [node for node in model.nodes if node.launcher],
+    launched,
     what="Nodes with several network cards are launched without any EFA interface.",
     why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
     "or hangs.",
@@ -259,8 +243,8 @@ def cards_left_out(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write NetworkInterfaces with InterfaceType efa or efa-only on every card",
     check="fi_info -p efa (on a node)",
 )
-def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at types that are bought for their network, where there may be several of them."""
+def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
+    # Types that are bought for their network, where there may be several nodes of them.
     # One node needs no fabric, and Batch runs jobs of one node unless they say otherwise.
     if node.launcher is None or node.launcher.kind in ("instance", "batch") or node.alone():
         return
@@ -275,17 +259,15 @@ def no_efa_at_all(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "FABRIC-19",
-    "error",
+    "fatal",
     _with_interfaces,
     what="An efa-only interface is given an address.",
     why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
     source=EFA_GUIDE,
     fix="remove the address, or write InterfaceType efa",
     check=DESCRIBE,
-    acknowledgeable=False,
 )
-def address_on_the_fabric_alone(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look for any property that gives an address."""
+def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)
     for index, entry in enumerate(node.interfaces()):
         if text(entry.get("InterfaceType")) == "efa-only":

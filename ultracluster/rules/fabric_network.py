@@ -7,6 +7,7 @@ from typing import Any, Final
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import launched, nodes, of
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
@@ -25,10 +26,6 @@ NOT_ROUTABLE: Final = "EC2 User Guide, EFA limitations, text of 2026-08-01"
 DIRECTIONS: Final = ((False, "in"), (True, "out"))
 
 
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
-
-
 def _efa_subnets(node: Node) -> list[Key]:
     """Return the subnets of a node with EFA, none of one without."""
     return node.subnets() if node.efa_interfaces() else []
@@ -36,8 +33,8 @@ def _efa_subnets(node: Node) -> list[Key]:
 
 @rule(
     "FABRIC-10",
-    "error",
-    _nodes,
+    "fatal",
+    nodes,
     what="A node with several interfaces is launched into a subnet that assigns public addresses.",
     why="MapPublicIpOnLaunch asks for a public address, which EC2 gives only to an instance with "
     "one interface; the launch fails.",
@@ -45,10 +42,8 @@ def _efa_subnets(node: Node) -> list[Key]:
     "read 2026-11-23",
     fix="write MapPublicIpOnLaunch: false for the subnet, or launch into a private one",
     check="aws ec2 describe-subnets --subnet-ids <subnet> --query 'Subnets[].MapPublicIpOnLaunch'",
-    acknowledgeable=False,
 )
-def public_subnet(model: Model, node: Node) -> Iterator[Fault]:
-    """Look at each subnet of a node with several interfaces."""
+def private_subnet(model: Model, node: Node) -> Iterator[Fault]:
     interfaces = node.interfaces()
     primary = interfaces[0].get("AssociatePublicIpAddress") if interfaces else None
     # An explicit false overrides the subnet (EC2 User Guide, public IPv4 addresses).
@@ -66,7 +61,7 @@ def public_subnet(model: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "FABRIC-12",
     "warning",
-    _nodes,
+    nodes,
     what="Nodes with EFA are launched into several availability zones.",
     why="EFA traffic is not routable and does not leave a zone; ranks in two zones fall back to "
     "TCP or hang.",
@@ -74,8 +69,7 @@ def public_subnet(model: Model, node: Node) -> Iterator[Fault]:
     fix="keep the subnets of one zone, or write one group of nodes for each zone",
     check="aws ec2 describe-subnets --subnet-ids <subnets> --query 'Subnets[].AvailabilityZoneId'",
 )
-def efa_over_zones(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the zones of the subnets."""
+def efa_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
     if node.alone():
         return
     subnets = _efa_subnets(node)
@@ -104,7 +98,7 @@ def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
 @rule(
     "FABRIC-15",
     "warning",
-    _nodes,
+    nodes,
     what="A network ACL between the subnets of EFA nodes does not let everything pass.",
     why="EFA has no ports that could be listed: an ACL that admits TCP alone cuts off nodes in the "
     "other subnets.",
@@ -112,8 +106,7 @@ def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
     fix="add entries with Protocol -1, RuleAction allow, for the block of each subnet, both ways",
     check="aws ec2 describe-network-acls --filters Name=association.subnet-id,Values=<subnet>",
 )
-def acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
-    """Look at the ACL of each subnet, for the blocks of the others."""
+def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
     subnets = _efa_subnets(node)
     # Within one subnet an ACL is never asked.
     if len(subnets) < 2:  # noqa: PLR2004
@@ -139,24 +132,18 @@ def acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
                     )
 
 
-def _vpcs(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of("AWS::EC2::VPC"))
-
-
 @rule(
     "FABRIC-16",
-    "error",
-    _vpcs,
+    "fatal",
+    of("AWS::EC2::VPC"),
     what="A VPC without DNS support or host names holds what is found by its name.",
     why="Private DNS of interface endpoints and the DNS name of a Lustre file system need both "
     "attributes; endpoints are refused, mounts fail.",
     source="VPC guide, DNS attributes; FSx for Lustre guide, mounting; read 2026-11-23",
     fix="write EnableDnsSupport: true and EnableDnsHostnames: true",
     check="aws ec2 describe-vpc-attribute --vpc-id <vpc> --attribute enableDnsHostnames",
-    acknowledgeable=False,
 )
-def no_names(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
-    """Look at both attributes where something needs them."""
+def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     # EC2's defaults for a VPC that is not the account's default one.
     support = flag(vpc.properties.get("EnableDnsSupport"))
     off = [
@@ -193,8 +180,8 @@ def _need(node: Node) -> int | None:
 
 @rule(
     "FABRIC-17",
-    "error",
-    lambda model: [node for node in model.nodes if node.launcher],
+    "fatal",
+    launched,
     what="The subnets have fewer addresses than the nodes take.",
     why="Every interface that is not efa-only takes an address, and AWS keeps 5 of each subnet: "
     "the last nodes of a fleet fail to launch (500 P4d with 4 addresses each need 2,005).",
@@ -202,10 +189,8 @@ def _need(node: Node) -> int | None:
     fix="write a larger CidrBlock, or efa-only interfaces, which take no address",
     check="aws ec2 describe-subnets --subnet-ids <subnets> "
     "--query 'Subnets[].AvailableIpAddressCount'",
-    acknowledgeable=False,
 )
-def subnets_too_small(model: Model, node: Node) -> Iterator[Fault]:
-    """Compare the addresses of the subnets with those of all nodes at full size."""
+def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     # Somebody who launches a single instance would see it at once.
     if node.launcher is None or node.launcher.kind == "instance":
         return
@@ -244,8 +229,7 @@ def _private_registries(model: Model) -> Sequence[ResolvedResource]:
     check="aws ec2 describe-vpc-endpoints --filters Name=vpc-id,Values=<vpc> "
     "--query 'VpcEndpoints[].ServiceName'",
 )
-def registry_without_layers(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
-    """Look for an S3 endpoint or a default route in the same VPC."""
+def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
     vpc = key(endpoint.properties.get("VpcId"))
     if not known(vpc) or isinstance(vpc, str):
         raise UndeterminedError(f"VPC {shown(vpc)} is not in the given templates")
@@ -257,3 +241,21 @@ def registry_without_layers(model: Model, endpoint: ResolvedResource) -> Iterato
         return
     if not model.networks.leads_out(vpc):
         yield Fault(f"no endpoint for S3 and no default route in {shown(vpc)}")
+
+
+@rule(
+    "FABRIC-25",
+    "warning",
+    launched,
+    what="Nodes of one group with EFA may be of several instance types.",
+    why="EFA of P4d, P4de and DL1 does not interoperate with other types, and an interface layout "
+    "fits one type.",
+    source="EC2 User Guide, EFA limitations, text of 2026-08-01",
+    fix="write one instance type, and a group of nodes for each type",
+    check="aws ec2 describe-instances --filters Name=tag:Name,Values=<group> "
+    "--query 'Reservations[].Instances[].InstanceType'",
+)
+def one_type_per_fabric(_model: Model, node: Node) -> Iterator[Fault]:
+    types = sorted(set(node.type_names())) if node.efa_interfaces() else []
+    if len(types) > 1:
+        yield Fault(f"{described(node)} launches {', '.join(types)}")

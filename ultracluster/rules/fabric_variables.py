@@ -11,7 +11,7 @@ from typing import Final
 from ultracluster.catalogue import job_environment
 from ultracluster.model.job_environments import JobEnvironment, Variable
 from ultracluster.model.model import Model
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import Fault, Judge, rule
 from ultracluster.templates.reading import UndeterminedError, text
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
@@ -85,7 +85,12 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
         raise left_open
 
 
-@rule(
+def _standing(standing: str) -> Judge[Variable]:
+    """Return a judge that yields what rows of one standing say of a variable."""
+    return lambda _model, variable: _faults(variable, standing)
+
+
+job_on_the_fabric = rule(
     "FABRIC-22",
     "warning",
     _of("off-fabric"),
@@ -94,13 +99,10 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
     source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
     fix="remove the variable; the plugin finds EFA by itself",
     check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
-)
-def kept_off_the_fabric(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Compare with the values that name another transport."""
-    yield from _faults(variable, "off-fabric")
+)(_standing("off-fabric"))
 
 
-@rule(
+no_libibverbs_variable = rule(
     "FABRIC-23",
     "warning",
     _of("verbs"),
@@ -110,10 +112,7 @@ def kept_off_the_fabric(_picture: Model, variable: Variable) -> Iterator[Fault]:
     source=CHEATSHEET,
     fix="remove it, and write FI_EFA_USE_HUGE_PAGE=0 where the data loader forks",
     check="env | grep RDMAV_ (in the job)",
-)
-def verbs_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Report each."""
-    yield from _faults(variable, "verbs")
+)(_standing("verbs"))
 
 
 @rule(
@@ -126,15 +125,14 @@ def verbs_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
     fix="remove it",
     check="cat /opt/amazon/efa_installed_packages (on a node)",
 )
-def obsolete_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Say since when, and what replaced it."""
+def no_obsolete_variable(_model: Model, variable: Variable) -> Iterator[Fault]:
     # Neuron's own plugin needs what NCCL's does not.
     if variable.environment.of_neuron and variable.name.startswith("FI_"):
         return
     yield from _faults(variable, "obsolete")
 
 
-@rule(
+protocol_without_order = rule(
     "FABRIC-26",
     "error",
     _of("corrupting"),
@@ -145,13 +143,10 @@ def obsolete_variable(_picture: Model, variable: Variable) -> Iterator[Fault]:
     f"2026-08-19; {CHEATSHEET}",
     fix="remove NCCL_PROTO; the plugin forces simple where it must",
     check="NCCL_DEBUG=INFO: look for 'NCCL_PROTO set by environment'",
-)
-def protocol_that_needs_order(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Look for LL and LL128 among what is allowed."""
-    yield from _faults(variable, "corrupting")
+)(_standing("corrupting"))
 
 
-@rule(
+free_protocol_and_algorithm = rule(
     "FABRIC-27",
     "warning",
     _of("forced"),
@@ -162,10 +157,7 @@ def protocol_that_needs_order(_picture: Model, variable: Variable) -> Iterator[F
     f"{CHEATSHEET}",
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)
-def forced_choice(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Report what is forced."""
-    yield from _faults(variable, "forced")
+)(_standing("forced"))
 
 
 @rule(
@@ -179,8 +171,8 @@ def forced_choice(_picture: Model, variable: Variable) -> Iterator[Fault]:
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
 )
-def overridden_tuning(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Report values that differ from the plugin's, where it has any."""
+def tuning_of_the_plugin(_model: Model, variable: Variable) -> Iterator[Fault]:
+    # Values that differ from the plugin's, where it has any.
     if _without(variable):
         return
     yield from _faults(variable, "overriding")
@@ -198,14 +190,13 @@ def overridden_tuning(_picture: Model, variable: Variable) -> Iterator[Fault]:
     fix="remove it",
     check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
 )
-def closed_path(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Report what is switched off, where there is such a path."""
+def direct_paths(_model: Model, variable: Variable) -> Iterator[Fault]:
     if _without(variable):
         return
     yield from _faults(variable, "slowing")
 
 
-@rule(
+variables_of_the_version = rule(
     "FABRIC-30",
     "error",
     _of("unfit"),
@@ -214,10 +205,7 @@ def closed_path(_picture: Model, variable: Variable) -> Iterator[Fault]:
     source="aws-ofi-nccl 7c014f0d (v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
     fix="write what every version knows, or take a newer EFA installer",
     check="cat /opt/amazon/efa_installed_packages (on a node)",
-)
-def unknown_to_this_version(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Compare the value with the plugin's version."""
-    yield from _faults(variable, "unfit")
+)(_standing("unfit"))
 
 
 @rule(
@@ -231,8 +219,7 @@ def unknown_to_this_version(_picture: Model, variable: Variable) -> Iterator[Fau
     fix="take an EFA installer of today, whose plugin needs none of them",
     check="cat /opt/amazon/efa_installed_packages (on a node)",
 )
-def lacking_variables(_picture: Model, environment: JobEnvironment) -> Iterator[Fault]:
-    """Ask the table what this version needs."""
+def needed_variables(_model: Model, environment: JobEnvironment) -> Iterator[Fault]:
     plugin = environment.plugin
     stated = ".".join(map(str, plugin or ()))
     for row in job_environment.missing(environment.plain(), plugin):
@@ -242,7 +229,7 @@ def lacking_variables(_picture: Model, environment: JobEnvironment) -> Iterator[
         )
 
 
-@rule(
+variables_that_exist = rule(
     "FABRIC-32",
     "info",
     _of("nameless"),
@@ -252,10 +239,7 @@ def lacking_variables(_picture: Model, environment: JobEnvironment) -> Iterator[
     "2026-08-19",
     fix="remove it",
     check=LOOK,
-)
-def nameless(_picture: Model, variable: Variable) -> Iterator[Fault]:
-    """Report each."""
-    yield from _faults(variable, "nameless")
+)(_standing("nameless"))
 
 
 @rule(
@@ -270,8 +254,7 @@ def nameless(_picture: Model, variable: Variable) -> Iterator[Fault]:
     "/dev/infiniband/uverbs0 and so on under LinuxParameters.Devices (Batch, ECS)",
     check="ls /dev/infiniband (in the container)",
 )
-def no_devices(_picture: Model, environment: JobEnvironment) -> Iterator[Fault]:
-    """Look for variables that ask for EFA."""
+def efa_devices_in_containers(_model: Model, environment: JobEnvironment) -> Iterator[Fault]:
     for name, value, line in environment.variables:
         asks = name == "FI_PROVIDER" or name.startswith("FI_EFA_")
         # What a command hands on may be for the pods of its workers.

@@ -7,8 +7,8 @@ from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.lustre_file_systems import SUBJECTS
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
@@ -56,7 +56,7 @@ def ranges(closed: Sequence[int]) -> Iterator[str]:
 @rule(
     "LUSTRE-13",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The security group of a Lustre file system does not admit Lustre.",
     why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
     "with 988 alone clients mount and then hang.",
@@ -64,15 +64,14 @@ def ranges(closed: Sequence[int]) -> Iterator[str]:
     fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
     check=GROUPS,
 )
-def ports_closed_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Add up the ingress rules of its groups."""
+def ports_open_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "in")
 
 
 @rule(
     "LUSTRE-14",
     "error",
-    SUBJECTS,
+    file_systems,
     what="The security group of a Lustre file system does not let Lustre out.",
     why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
     "and 1018-1023 a mount hangs.",
@@ -80,15 +79,14 @@ def ports_closed_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
     fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
     check=f"{GROUPS}Egress",
 )
-def ports_closed_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Add up the egress rules of its groups."""
+def ports_open_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "out")
 
 
 @rule(
     "LUSTRE-24",
     "warning",
-    SUBJECTS,
+    file_systems,
     what="The security group of a Lustre file system opens only some of the ports of Lustre.",
     why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
     "and mount as a rule, until a connection takes one of the other ports.",
@@ -96,8 +94,7 @@ def ports_closed_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
     fix="write 1018-1023 in place of 1021-1023, in both directions",
     check=GROUPS,
 )
-def older_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Add up the rules of its groups, where everything else is open."""
+def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         closed = _closed(model, system, direction)
         if closed and set(closed) <= set(ADDED_LATER):
@@ -107,7 +104,7 @@ def older_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
 @rule(
     "LUSTRE-15",
     "warning",
-    SUBJECTS,
+    file_systems,
     what="A file system does not wait for the rules of its security group.",
     why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
     "Lustre: the create fails now and then.",
@@ -115,8 +112,8 @@ def older_ports(model: Model, system: FileSystem) -> Iterator[Fault]:
     fix="write DependsOn with the logical id of every ingress and egress rule of the group",
     check="aws cloudformation describe-stack-events --stack-name <stack>",
 )
-def race_with_its_rules(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look for rules of its own stack that FSx needs at creation and that nothing waits for."""
+def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[Fault]:
+    # Rules of its own stack that FSx needs at creation and that nothing waits for.
     groups = {key(group) for group in system.groups()}
     waited = model.dependencies(system.key)
     missing: list[str] = []
@@ -159,18 +156,16 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
 
 @rule(
     "LUSTRE-18",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The security group of an EFA-enabled file system is closed to EFA.",
     why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
     "the create fails otherwise.",
     source="FSx guide, EFA-enabled file systems, read 2026-11-23",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check=GROUPS,
-    acknowledgeable=False,
 )
-def efa_servers_shut_off(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look for a rule between members, both ways."""
+def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     if not system.over_efa():
         return
     groups = system.groups()

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue import lustre
+from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem, plain
-from ultracluster.rules.lustre_file_systems import FSX_GUIDE, SUBJECTS
+from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import shown, text
 from ultracluster.templates.resolved import Link, Text, Unknown
 
@@ -35,77 +36,70 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
         for entry in system.associations
     ]
-    for problem in lustre.association_problems(system.plain(), stated):
+    for problem in associations.association_problems(system.plain(), stated):
         if problem.code == code:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
 @rule(
     "LUSTRE-20",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A file system has automatic backups and data repository associations.",
     why="FSx takes one or the other: the association fails, after the file system has been made.",
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
     fix="write AutomaticBackupRetentionDays 0",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
-def backups_beside_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
-    yield from _association_faults(system, lustre.ASSOCIATION_WITH_BACKUPS)
+def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
 
 
 @rule(
     "LUSTRE-21",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="merge prefixes until there are 8 associations",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
-def too_many_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue."""
-    yield from _association_faults(system, lustre.TOO_MANY_ASSOCIATIONS)
+def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
 
 
 @rule(
     "LUSTRE-22",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
     "the second association fails.",
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
-def overlapping_associations(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, with references written so that equal ones are equal."""
-    yield from _association_faults(system, lustre.ASSOCIATIONS_OVERLAP)
+def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    # References are written so that equal ones are equal.
+    yield from _association_faults(system, associations.ASSOCIATIONS_OVERLAP)
 
 
 @rule(
     "LUSTRE-23",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A data repository association is on a file system that takes none.",
     why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
     "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
     source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
     check=ASSOCIATIONS,
-    acknowledgeable=False,
 )
-def association_not_taken(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue, and look at version and paths."""
-    yield from _association_faults(system, lustre.ASSOCIATION_NOT_TAKEN)
+def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
     deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"

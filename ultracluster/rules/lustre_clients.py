@@ -9,9 +9,10 @@ from ultracluster.model.nodes import Node, catalogued, described
 from ultracluster.model.security_groups import Direction
 from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, ranges
-from ultracluster.rules.lustre_file_systems import DESCRIBE, SUBJECTS
+from ultracluster.rules.lustre_file_systems import DESCRIBE
 from ultracluster.rules.rule import Fault, rule
-from ultracluster.templates.reading import UndeterminedError, key, shown
+from ultracluster.rules.subjects import file_systems
+from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 
 WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
 WORDS: Final = {"in": "admits", "out": "leads to"}
@@ -35,10 +36,21 @@ def _closed(
         )
 
 
+def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tuple[str, str] | None:
+    """Return the zone of a file system and those of subnets, None where one of them is in it."""
+    if system.subnet() in subnets:
+        return None
+    every = model.networks.zones([system.subnet(), *subnets])
+    (own,) = model.networks.zones([system.subnet()])
+    if own in model.networks.zones(subnets):
+        return None
+    return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
+
+
 @rule(
     "LUSTRE-16",
     "error",
-    SUBJECTS,
+    file_systems,
     what="Nodes mount a file system, and security groups stand between.",
     why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
     "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
@@ -48,8 +60,7 @@ def _closed(
     "system, and egress from theirs to it",
     check=GROUPS,
 )
-def clients_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look for rules that name the other side, or any block of addresses."""
+def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
         clients, servers = node.groups(), system.groups()
         for closed in (
@@ -62,7 +73,7 @@ def clients_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
 @rule(
     "LUSTRE-26",
     "warning",
-    SUBJECTS,
+    file_systems,
     what="A file system cannot connect to the nodes that mount it.",
     why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
     "and a client that they cannot reach is evicted.",
@@ -71,8 +82,7 @@ def clients_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
     "nodes, and ingress to theirs from it",
     check=GROUPS,
 )
-def servers_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """As above, the other way."""
+def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
         clients, servers = node.groups(), system.groups()
         for closed in (
@@ -85,7 +95,7 @@ def servers_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
 @rule(
     "LUSTRE-17",
     "warning",
-    SUBJECTS,
+    file_systems,
     what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
     why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
     "asks for is paid for nothing.",
@@ -93,8 +103,7 @@ def servers_shut_out(model: Model, system: FileSystem) -> Iterator[Fault]:
     fix="remove EfaEnabled; the nodes reach the file system over TCP",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
 )
-def clients_without_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Ask the catalogue about the nodes that mount it."""
+def clients_of_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
     if not system.over_efa():
         return
     for node in _clients(model, system):
@@ -111,21 +120,14 @@ def clients_without_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]
 @rule(
     "LUSTRE-19",
     "warning",
-    SUBJECTS,
+    file_systems,
     what="A file system is in another zone than the nodes that mount it.",
     why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
     source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
     fix="write a subnet for the file system in the zone of the nodes",
     check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
 )
-def far_from_its_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Compare the zones."""
+def clients_in_the_zone(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
-        subnets = node.subnets()
-        if system.subnet() in subnets:
-            continue
-        every = model.networks.zones([system.subnet(), *subnets])
-        (own,) = model.networks.zones([system.subnet()])
-        if own not in model.networks.zones(subnets):
-            zones = ", ".join(sorted(zone.name for zone in every - {own}))
-            yield Fault(f"it is in {own.name}, {described(node)} in {zones}")
+        if apart := zones_apart(model, system, node.subnets()):
+            yield Fault(f"it is in {apart[0]}, {described(node)} in {apart[1]}")

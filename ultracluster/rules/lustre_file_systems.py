@@ -1,12 +1,13 @@
 """LUSTRE rules about a file system itself: what FSx sells, and what only creation can choose."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.rule import Fault, Judge, Subjects, rule
+from ultracluster.rules.rule import Fault, Judge, rule
+from ultracluster.rules.subjects import file_systems
 from ultracluster.spec.problem import MISSING
 from ultracluster.templates.reading import UndeterminedError, begins, settled, shown, text
 from ultracluster.templates.resolved import Link, Text
@@ -18,15 +19,10 @@ SERVICE_KEY: Final = "aws/fsx"
 FROM_BACKUP: Final = ("StorageCapacity", "LustreConfiguration.PerUnitStorageThroughput")
 
 
-def file_systems(model: Model) -> Sequence[FileSystem]:
-    """Return the Lustre file systems."""
-    return model.file_systems
-
-
 def _about(*fields: str) -> Judge[FileSystem]:
     """Return a judge that yields the catalogue's problems of some fields."""
 
-    def judge(_picture: Model, system: FileSystem) -> Iterator[Fault]:
+    def judge(_model: Model, system: FileSystem) -> Iterator[Fault]:
         for problem in lustre.problems(system.plain()):
             if not any(_within(problem.field, name) for name in fields):
                 continue
@@ -49,71 +45,64 @@ def _within(field: str, name: str) -> bool:
     return field == name or field.startswith(f"{name}.")
 
 
-SUBJECTS: Final[Subjects[FileSystem]] = file_systems
-
-wrong_capacity = rule(
+capacity_that_is_sold = rule(
     "LUSTRE-1",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The capacity of a Lustre file system is none that FSx sells.",
     why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
     "create fails.",
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
     fix="write StorageCapacity 1200 or a multiple of 2400",
     check=f"{DESCRIBE} --query 'FileSystems[].StorageCapacity'",
-    acknowledgeable=False,
 )(_about("StorageCapacity"))
 
-wrong_throughput = rule(
+throughput_that_is_sold = rule(
     "LUSTRE-2",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The throughput of a Lustre file system is none that FSx sells.",
     why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
     "cfn-lint 1.58 passes 300 and the create fails.",
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
     fix="write PerUnitStorageThroughput 125, 250, 500 or 1000",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.PerUnitStorageThroughput'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.PerUnitStorageThroughput"))
 
-wrong_kind = rule(
+storage_of_the_deployment_type = rule(
     "LUSTRE-3",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A deployment type does not exist, or does not take the storage type.",
     why="HDD goes with PERSISTENT_1 and INTELLIGENT_TIERING with PERSISTENT_2 only; the create "
     "fails.",
     source=FSX_GUIDE,
     fix="write DeploymentType PERSISTENT_2 with StorageType SSD",
     check=f"{DESCRIBE} --query 'FileSystems[].[StorageType,LustreConfiguration.DeploymentType]'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.DeploymentType", "StorageType"))
 
-wrong_metadata = rule(
+allowed_metadata_configuration = rule(
     "LUSTRE-4",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The metadata configuration is none that the file system takes.",
     why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
     "fails.",
     source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
     fix="write MetadataConfiguration: {Mode: AUTOMATIC}, or USER_PROVISIONED with Iops 1500",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.MetadataConfiguration"))
 
-wrong_tier_options = rule(
+options_of_the_storage_type = rule(
     "LUSTRE-5",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="An option belongs to another storage type, or is missing for this one.",
     why="DriveCacheType goes with HDD, ThroughputCapacity and DataReadCacheConfiguration with "
     "INTELLIGENT_TIERING; the create fails.",
     source=FSX_GUIDE,
     fix="remove the option, or write the storage type that it belongs to",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration'",
-    acknowledgeable=False,
 )(
     _about(
         "LustreConfiguration.DriveCacheType",
@@ -122,17 +111,16 @@ wrong_tier_options = rule(
     )
 )
 
-import_path_on_persistent_2 = rule(
+associations_on_persistent_2 = rule(
     "LUSTRE-6",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A PERSISTENT_2 file system has an import or export path.",
     why="Paths of the file system itself are of older deployment types; PERSISTENT_2 takes data "
     "repository associations, and the create fails.",
     source=f"aws-cdk#34649; terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="write AWS::FSx::DataRepositoryAssociation with DataRepositoryPath instead",
     check="aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>",
-    acknowledgeable=False,
 )(
     _about(
         "LustreConfiguration.ImportPath",
@@ -142,48 +130,45 @@ import_path_on_persistent_2 = rule(
     )
 )
 
-wrong_efa = rule(
+efa_where_possible = rule(
     "LUSTRE-7",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="EFA is enabled on a file system that cannot have it.",
     why="It needs PERSISTENT_2, Lustre 2.15 and a metadata configuration, and can be chosen only "
     "at creation; the create fails.",
     source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
     fix="write DeploymentType PERSISTENT_2 and FileSystemTypeVersion 2.15, or remove EfaEnabled",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.EfaEnabled"))
 
-wrong_version = rule(
+allowed_lustre_version = rule(
     "LUSTRE-25",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The Lustre version is none that the file system takes.",
     why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
     "create fails.",
     source="botocore 1.44.5 fsx model, FileSystemTypeVersion, read 2026-11-24",
     fix='write FileSystemTypeVersion "2.15"',
     check=f"{DESCRIBE} --query 'FileSystems[].FileSystemTypeVersion'",
-    acknowledgeable=False,
 )(_about("FileSystemTypeVersion"))
 
-wrong_backups = rule(
+allowed_backups = rule(
     "LUSTRE-8",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="Backups are kept for a time that FSx does not offer, or of a scratch file system.",
     why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
     source=FSX_GUIDE,
     fix="write AutomaticBackupRetentionDays 0 to 90, with a PERSISTENT type",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.AutomaticBackupRetentionDays'",
-    acknowledgeable=False,
 )(_about("LustreConfiguration.AutomaticBackupRetentionDays"))
 
-key_on_scratch = rule(
+no_key_on_scratch = rule(
     "LUSTRE-9",
     "error",
-    SUBJECTS,
+    file_systems,
     what="A scratch file system is given a KMS key.",
     why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
     "not used.",
@@ -192,32 +177,29 @@ key_on_scratch = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
 )(_about("KmsKeyId"))
 
-several_subnets = rule(
+one_subnet = rule(
     "LUSTRE-10",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="A Lustre file system is given several subnets.",
     why="It lives in exactly one; the create fails.",
     source=FSX_GUIDE,
     fix="write one subnet, in the zone of the nodes",
     check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
-    acknowledgeable=False,
 )(_about("SubnetIds"))
 
 
 @rule(
     "LUSTRE-11",
-    "error",
-    SUBJECTS,
+    "fatal",
+    file_systems,
     what="The log group of a file system has a name that FSx does not write to.",
     why="FSx writes only to log groups that begin with /aws/fsx/; the create fails.",
     source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
     fix="write LogGroupName /aws/fsx/<name>",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.LogConfiguration'",
-    acknowledgeable=False,
 )
-def log_group_elsewhere(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Read the name out of the ARN, or off the log group that it refers to."""
+def log_group_of_fsx(model: Model, system: FileSystem) -> Iterator[Fault]:
     if text(system.configuration("LogConfiguration", "Level")) == "DISABLED":
         return
     name = _log_group_name(model, system.configuration("LogConfiguration", "Destination"))
@@ -247,7 +229,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
 @rule(
     "LUSTRE-12",
     "info",
-    SUBJECTS,
+    file_systems,
     what="A PERSISTENT_2 SSD file system is made without a metadata configuration.",
     why="Metadata IOPS and EFA can be had only with one; a file system that was made "
     "without it has to be made anew, and its data moved.",
@@ -255,8 +237,7 @@ def _log_group_name(model: Model, destination: Any) -> Any:
     fix="write MetadataConfiguration: {Mode: AUTOMATIC} and FileSystemTypeVersion 2.15",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
 )
-def metadata_not_chosen(_picture: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look for the configuration where the kind has one."""
+def metadata_configuration_chosen(_model: Model, system: FileSystem) -> Iterator[Fault]:
     if (
         text(system.configuration("DeploymentType")) == "PERSISTENT_2"
         and text(system.properties.get("StorageType")) in (None, "SSD")

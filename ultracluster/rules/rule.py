@@ -8,6 +8,9 @@ from ultracluster.model.model import Model
 from ultracluster.templates.resolved import Place
 
 Severity = Literal["error", "warning", "info"]
+Level = Literal["fatal", "error", "warning", "info"]
+"""How grave a rule is, in CDK's words: fatal is an error that nobody may acknowledge, as data would
+be lost or the thing can never work."""
 
 RULES_PAGE: Final = "docs/rules.md"
 """Where the rules are described, in this project's repository; no address of it is public yet."""
@@ -19,12 +22,10 @@ def address(rule_id: str) -> str:
 
 
 class Subject(Protocol):
-    """What a rule is asked about: one thing of a model."""
+    """What a rule judges: one part of a model."""
 
     @property
-    def place(self) -> Place:
-        """Where it is written."""
-        ...
+    def place(self) -> Place: ...
 
 
 Something = TypeVar("Something", bound=Subject)
@@ -53,7 +54,7 @@ class Rule:
     """One rule, with everything that a person needs to agree or to disagree with it."""
 
     id: str
-    severity: Severity
+    level: Level
     what: str
     """The fault, in one sentence."""
     why: str
@@ -63,16 +64,22 @@ class Rule:
     fix: str
     """The value to write."""
     check: str
-    """The call that shows the same by hand."""
-    acknowledgeable: bool
-    """False where data would be lost or the thing can never work."""
+    """The command that confirms it, AWS's own in most cases."""
     subjects: Subjects[Any] = field(repr=False, compare=False)
     judge: Judge[Any] = field(repr=False, compare=False)
+
+    @property
+    def severity(self) -> Severity:
+        return "error" if self.level == "fatal" else self.level
+
+    @property
+    def acknowledgeable(self) -> bool:
+        return self.level != "fatal"
 
 
 def rule(
     identifier: str,
-    severity: Severity,
+    level: Level,
     subjects: Subjects[Something],
     *,
     what: str,
@@ -80,25 +87,9 @@ def rule(
     source: str,
     fix: str,
     check: str,
-    acknowledgeable: bool = True,
 ) -> Callable[[Judge[Something]], Rule]:
     """Make a rule of a function that yields the faults of one subject."""
-
-    def made(judge: Judge[Something]) -> Rule:
-        return Rule(
-            id=identifier,
-            severity=severity,
-            what=what,
-            why=why,
-            source=source,
-            fix=fix,
-            check=check,
-            acknowledgeable=acknowledgeable,
-            subjects=subjects,
-            judge=judge,
-        )
-
-    return made
+    return lambda judge: Rule(identifier, level, what, why, source, fix, check, subjects, judge)
 
 
 @dataclass(frozen=True)
@@ -110,13 +101,13 @@ class Finding:
     place: Place
     message: str
     fix: str
-    choices: Mapping[str, bool] = field(default_factory=dict)
+    choices: Mapping[str, bool] = field(default_factory=dict, hash=False)
     """Under which choice of undecided conditions; empty where under every one."""
 
 
 @dataclass(frozen=True)
 class CannotTell:
-    """A question that the templates leave open."""
+    """A rule that the templates leave undecided at a place."""
 
     rule: str
     """Id of the rule."""

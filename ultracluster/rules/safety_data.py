@@ -15,6 +15,7 @@ from ultracluster.model.storage import (
     lost_when_replaced,
 )
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import file_systems, of
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown
 from ultracluster.templates.resolved import ResolvedResource
 
@@ -31,10 +32,6 @@ def _stateful(model: Model) -> Sequence[ResolvedResource]:
     return model.stateful
 
 
-def _lustre(model: Model) -> Sequence[FileSystem]:
-    return model.file_systems
-
-
 @rule(
     "SAFETY-1",
     "warning",
@@ -46,15 +43,14 @@ def _lustre(model: Model) -> Sequence[FileSystem]:
     fix="write DeletionPolicy and UpdateReplacePolicy, Retain or, for data that may go, Delete",
     check=POLICIES,
 )
-def undecided(_picture: Model, system: ResolvedResource) -> Iterator[Fault]:
-    """Look for any policy."""
+def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]:
     if system.deletion_policy is None and system.update_replace_policy is None:
         yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
 
 
 @rule(
     "SAFETY-2",
-    "error",
+    "fatal",
     lambda model: [r for r in model.stateful if lost_when_replaced(r)],
     what="Data that outlives its stack does not outlive an update.",
     why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
@@ -62,10 +58,8 @@ def undecided(_picture: Model, system: ResolvedResource) -> Iterator[Fault]:
     source=f"aws-parallelcluster#4651; {DELETION_GUIDE}",
     fix="write UpdateReplacePolicy: Retain",
     check=POLICIES,
-    acknowledgeable=False,
 )
-def lost_in_an_update(_picture: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    """Compare both policies."""
+def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if kept_at_deletion(resource) and not kept_at_replacement(resource):
         yield Fault(
             f"DeletionPolicy is {shown(resource.deletion_policy)}, UpdateReplacePolicy is "
@@ -75,17 +69,15 @@ def lost_in_an_update(_picture: Model, resource: ResolvedResource) -> Iterator[F
 
 @rule(
     "SAFETY-3",
-    "error",
+    "fatal",
     _stateful,
     what="Data is kept, and the key that opens it is not.",
     why="A deleted key makes everything that was encrypted with it unreadable, for good.",
     source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
     fix="write DeletionPolicy and UpdateReplacePolicy Retain for the key as well",
     check="aws kms describe-key --key-id <key> --query KeyMetadata.DeletionDate",
-    acknowledgeable=False,
 )
-def key_that_goes_first(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    """Look at the keys of what is kept."""
+def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     if resource.resource_type == "AWS::KMS::Key" or not kept_at_deletion(resource):
         return
     for stated in keys_of(resource):
@@ -104,7 +96,7 @@ def key_that_goes_first(model: Model, resource: ResolvedResource) -> Iterator[Fa
 @rule(
     "SAFETY-4",
     "warning",
-    _lustre,
+    file_systems,
     what="A file system is kept, and its security group or subnet is not.",
     why="The file system's network interfaces stay: the deletion of the group and of the subnet "
     "fails, and the stack with it (DependencyViolation).",
@@ -112,8 +104,7 @@ def key_that_goes_first(model: Model, resource: ResolvedResource) -> Iterator[Fa
     fix="write DeletionPolicy Retain for the group and the subnet as well",
     check="aws ec2 describe-network-interfaces --filters Name=group-id,Values=<group>",
 )
-def interface_left_behind(model: Model, system: FileSystem) -> Iterator[Fault]:
-    """Look at what the interfaces hang on."""
+def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fault]:
     # A snapshot is no file system any more, and has no interfaces.
     if settled(system.resource.deletion_policy) not in KEPT:
         return
@@ -125,7 +116,7 @@ def interface_left_behind(model: Model, system: FileSystem) -> Iterator[Fault]:
 
 @rule(
     "SAFETY-5",
-    "error",
+    "fatal",
     lambda model: model.stacks,
     what="A template is larger than CloudFormation takes.",
     why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
@@ -133,10 +124,8 @@ def interface_left_behind(model: Model, system: FileSystem) -> Iterator[Fault]:
     source="CloudFormation quotas, read 2026-11-23",
     fix="split the template into stacks that are deployed together",
     check="aws cloudformation validate-template --template-body file://<template>",
-    acknowledgeable=False,
 )
-def too_many_resources(_picture: Model, stack: Stack) -> Iterator[Fault]:
-    """Count them, and the bytes of the file."""
+def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
     if (count := len(stack.resources)) > MOST_RESOURCES:
         yield Fault(f"{count} resources in {stack.place.stack}")
     if stack.template is None:
@@ -166,8 +155,7 @@ def _protectable(model: Model) -> Sequence[Stack]:
     check="aws cloudformation describe-stacks --stack-name <stack> "
     "--query 'Stacks[].EnableTerminationProtection'",
 )
-def unprotected_data(_picture: Model, stack: Stack) -> Iterator[Fault]:
-    """Look for a file system or a database that outlives the stack."""
+def termination_protection_for_data(_model: Model, stack: Stack) -> Iterator[Fault]:
     if stack.template is None or stack.template.protected:
         return
     for resource in stack.resources:
@@ -188,15 +176,14 @@ def _is_kept_data(resource: ResolvedResource) -> bool:
 @rule(
     "SAFETY-6",
     "warning",
-    lambda model: list(model.of("AWS::Budgets::Budget")),
+    of("AWS::Budgets::Budget"),
     what="A budget tells nobody.",
     why="Without a notification that has subscribers nothing happens when it is spent.",
     source="aws-parallelcluster#3205, #2104, read 2026-11-23",
     fix="write NotificationsWithSubscribers with an address or a topic",
     check="aws budgets describe-notifications-for-budget --account-id <id> --budget-name <budget>",
 )
-def silent_budget(_picture: Model, budget: ResolvedResource) -> Iterator[Fault]:
-    """Look for subscribers."""
+def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator[Fault]:
     notifications = items(budget.properties.get("NotificationsWithSubscribers"))
     unknown = None
     for notification in notifications:

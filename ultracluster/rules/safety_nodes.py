@@ -7,6 +7,7 @@ from typing import Final
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import nodes, resources
 from ultracluster.templates.pseudo_parameters import partition, url_suffix
 from ultracluster.templates.reading import (
     UndeterminedError,
@@ -39,10 +40,6 @@ SCRIPTS: Final = (
 )
 
 
-def _nodes(model: Model) -> Sequence[Node]:
-    return model.nodes
-
-
 def _accelerated(model: Model) -> Sequence[Node]:
     """Return the nodes that ask for EFA or may be of an accelerated type."""
     found = []
@@ -58,7 +55,7 @@ def _accelerated(model: Model) -> Sequence[Node]:
 @rule(
     "SAFETY-7",
     "warning",
-    _nodes,
+    nodes,
     what="Nodes answer requests for credentials without a session token (IMDSv1).",
     why="Whatever makes a node fetch an address for it gets the node's role.",
     source="EC2 User Guide, IMDSv2; Security Hub EC2.8 and EC2.170; read 2026-11-23",
@@ -66,8 +63,8 @@ def _accelerated(model: Model) -> Sequence[Node]:
     check="aws ec2 describe-instances --query "
     "'Reservations[].Instances[].MetadataOptions.HttpTokens'",
 )
-def first_metadata_version(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at HttpTokens; where it is not written, account and image decide."""
+def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
+    # Where HttpTokens is not written, account and image decide.
     options = part(node.launch, "MetadataOptions")
     if text(part(options, "HttpEndpoint")) == "disabled":
         return
@@ -81,15 +78,15 @@ def first_metadata_version(_picture: Model, node: Node) -> Iterator[Fault]:
 @rule(
     "SAFETY-8",
     "warning",
-    _nodes,
+    nodes,
     what="A volume of a node is not encrypted.",
     why="Datasets, weights and credentials lie on it in the clear.",
     source="EC2 User Guide, EBS encryption; Security Hub EC2.3; read 2026-11-23",
     fix="write Encrypted: true for every volume",
     check="aws ec2 describe-volumes --filters Name=encrypted,Values=false",
 )
-def open_volume(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at each volume; where it is not written, the account's default decides."""
+def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
+    # Where it is not written, the account's default decides.
     unsaid = False
     for mapping in items(part(node.launch, "BlockDeviceMappings")):
         volume = part(mapping, "Ebs")
@@ -113,8 +110,7 @@ def open_volume(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="write the id of an image that was tested, ami-..., in place of the latest one",
     check="aws ssm get-parameter-history --name <parameter>",
 )
-def newest_image(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at what the image is resolved from."""
+def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
     own = node.launcher.images() if node.launcher else []
     for image in own or [part(node.launch, "ImageId")]:
         source = image.because if isinstance(image, Unknown) else image
@@ -142,8 +138,7 @@ def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Ma
     fix="build it into the image, or copy it to the data bucket or to ECR and fetch it there",
     check=SCRIPTS,
 )
-def fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
-    """Look for downloads from elsewhere than AWS."""
+def nothing_fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, FETCHES, node):
         if not (found[1] and INSIDE.match(found[1])):
             yield Fault(f"user data fetches {next(g for g in found.groups() if g).strip()[:60]}")
@@ -160,17 +155,12 @@ def fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
     fix="remove the upgrade, and make a new image instead",
     check=SCRIPTS,
 )
-def upgraded_at_boot(model: Model, node: Node) -> Iterator[Fault]:
-    """Look for an upgrade of everything."""
+def no_upgrade_at_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, UPGRADES, node):
         yield Fault(f"user data runs {found[0].strip(' ;&|')}")
 
 
-def _all(model: Model) -> Sequence[ResolvedResource]:
-    return model.resources
-
-
-def _told(region: str | Unknown, of_one: str) -> str:
+def _known_region(region: str | Unknown, of_one: str) -> str:
     if isinstance(region, Unknown):
         raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
     return region
@@ -179,7 +169,7 @@ def _told(region: str | Unknown, of_one: str) -> str:
 @rule(
     "SAFETY-12",
     "warning",
-    _all,
+    resources,
     what="An ARN is written for another partition than the one that the stack goes to.",
     why="arn:aws: names nothing in China, GovCloud or an isolated Region: roles and policies that "
     "use it allow nothing.",
@@ -187,13 +177,13 @@ def _told(region: str | Unknown, of_one: str) -> str:
     fix="write arn:${AWS::Partition}:",
     check="aws sts get-caller-identity --query Arn",
 )
-def another_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    """Compare; where the Region is not known, a name that is written may be right or wrong."""
+def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    # Where the Region is not known, a name that is written may be right or wrong.
     region = model.variant.region
     written = {m[1] for m in ARN.finditer(model.words(resource))}
     if not written:
         return
-    own = partition(_told(region, f"arn:{min(written)}: is of one partition"))
+    own = partition(_known_region(region, f"arn:{min(written)}: is of one partition"))
     found = written - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
@@ -202,7 +192,7 @@ def another_partition(model: Model, resource: ResolvedResource) -> Iterator[Faul
 @rule(
     "SAFETY-13",
     "warning",
-    _all,
+    resources,
     what="A host is written with another domain than the partition's.",
     why="Hosts of China end in amazonaws.com.cn: an image or an endpoint that is written without "
     "it is not found.",
@@ -210,12 +200,11 @@ def another_partition(model: Model, resource: ResolvedResource) -> Iterator[Faul
     fix="write ${AWS::URLSuffix} in place of amazonaws.com",
     check="aws ecr describe-repositories --query 'repositories[].repositoryUri'",
 )
-def another_domain(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
-    """Compare, as above."""
+def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     region = model.variant.region
     found = {m[1].rstrip(".") for m in HOST.finditer(model.words(resource))}
     if not found:
         return
-    own = url_suffix(_told(region, f"{min(found)} is of one partition"))
+    own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")

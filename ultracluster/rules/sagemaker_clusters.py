@@ -8,7 +8,9 @@ from typing import Final
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, Statement
+from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import hyperpod_groups, of, roles
 from ultracluster.templates.reading import (
     begins,
     items,
@@ -35,24 +37,18 @@ ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
-def _groups(model: Model) -> Sequence[HyperPodGroup]:
-    return model.hyperpod_groups
-
-
 @rule(
     "SAGEMAKER-12",
-    "error",
-    _groups,
+    "fatal",
+    hyperpod_groups,
     what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
     why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
     "is refused.",
     source=HYPERPOD_GUIDE,
     fix="write SourceS3Uri s3://sagemaker-<name>/<prefix>",
     check=f"{DESCRIBE} --query 'InstanceGroups[].LifeCycleConfig'",
-    acknowledgeable=False,
 )
-def scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    """Look at how the address begins, or at the name of the bucket that it refers to."""
+def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     stated = part(group.group, "LifeCycleConfig", "SourceS3Uri")
     if stated is None:
         return
@@ -72,44 +68,35 @@ def scripts_elsewhere(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 
 @rule(
     "SAGEMAKER-13",
-    "error",
-    _groups,
+    "fatal",
+    hyperpod_groups,
     what="The security groups of a HyperPod group with EFA do not admit each other.",
     why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
     "id, to themselves; instances are replaced for ever.",
     source="awsome-distributed-ai#546; SageMaker HyperPod guide, prerequisites",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check="aws ec2 describe-security-groups --group-ids <group>",
-    acknowledgeable=False,
 )
-def closed_cluster(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    """Look for rules between members, both ways."""
+def cluster_members_exchange(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     instance = group.instance_type()
     groups = items(part(group.vpc_config(), "SecurityGroupIds"))
     if instance is None or not groups:
         return
-    for words, open_ in (
-        ("ingress from", model.groups.members_exchange(groups, "in")),
-        ("egress to", model.groups.members_exchange(groups, "out")),
-    ):
-        if not open_:
-            yield Fault(
-                f"{group.name()}: no {words} a member of {shown(groups)} with IpProtocol -1"
-            )
+    for message in closed_to_members(model, groups, "in", "out"):
+        yield Fault(f"{group.name()}: {message}")
 
 
 @rule(
     "SAGEMAKER-14",
     "warning",
-    _groups,
+    hyperpod_groups,
     what="A HyperPod group with EFA has subnets in several zones.",
     why="EFA does not leave a zone; instances of one job may be spread over them.",
     source=f"EC2 User Guide, EFA limitations, text of 2026-08-01; {HYPERPOD_GUIDE}",
     fix="write OverrideVpcConfig with the subnets of one zone for each group",
     check=f"{DESCRIBE} --query VpcConfig",
 )
-def cluster_over_zones(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    """Compare the zones."""
+def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     instance = group.instance_type()
     if instance is None or instance.network_cards.count < 2:  # noqa: PLR2004
         return
@@ -121,7 +108,7 @@ def cluster_over_zones(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
 @rule(
     "SAGEMAKER-19",
     "warning",
-    _groups,
+    hyperpod_groups,
     what="The subnets of a HyperPod group have fewer addresses than its instances take.",
     why="A P5 instance takes 32 addresses with Slurm and 81 with EKS, where pods have their own: "
     "instances beyond that are not added, and the cluster stays below its size.",
@@ -130,8 +117,8 @@ def cluster_over_zones(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
     check="aws ec2 describe-subnets --subnet-ids <subnets> "
     "--query 'Subnets[].AvailableIpAddressCount'",
 )
-def cluster_without_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
-    """Compare, for the type whose need is documented."""
+def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
+    # The need of one type is documented.
     instance, count = group.instance_type(), number(part(group.group, "InstanceCount"))
     subnets = list(dict.fromkeys(keys(part(group.vpc_config(), "Subnets"))))
     if instance is None or instance.name != P5 or not count or not subnets:
@@ -143,23 +130,17 @@ def cluster_without_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fa
         yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
 
 
-def _clusters(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of("AWS::SageMaker::Cluster"))
-
-
 @rule(
     "SAGEMAKER-15",
-    "error",
-    _clusters,
+    "fatal",
+    of("AWS::SageMaker::Cluster"),
     what="A HyperPod cluster is larger than SageMaker takes.",
     why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
     source=HYPERPOD_GUIDE,
     fix="write another cluster for the rest",
     check=f"{DESCRIBE} --query 'InstanceGroups[].TargetCount'",
-    acknowledgeable=False,
 )
-def too_large_a_cluster(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Count groups and instances."""
+def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = items(cluster.properties.get("InstanceGroups"))
     if len(groups) > MOST_IN_CLUSTER:
         yield Fault(f"{len(groups)} instance groups")
@@ -169,14 +150,10 @@ def too_large_a_cluster(_picture: Model, cluster: ResolvedResource) -> Iterator[
             yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
 
 
-def _roles(model: Model) -> Sequence[Identity]:
-    return model.roles
-
-
 @rule(
     "SAGEMAKER-16",
     "warning",
-    _roles,
+    roles,
     what="Anybody's SageMaker may take a role.",
     why="Without a condition on the source account or ARN the service can be made to act for "
     "another account (confused deputy).",
@@ -185,8 +162,7 @@ def _roles(model: Model) -> Sequence[Identity]:
     fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the trust policy",
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
-def confused_deputy(_picture: Model, role: Identity) -> Iterator[Fault]:
-    """Look for a condition on the source."""
+def trust_of_this_account(_model: Model, role: Identity) -> Iterator[Fault]:
     for service, statement in role.trusted():
         if service != SERVICE or not statement.allows():
             continue
@@ -211,8 +187,7 @@ def _statements(model: Model) -> Sequence[Statement]:
     "iam:PassedToService sagemaker.amazonaws.com",
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
-def any_role(_picture: Model, statement: Statement) -> Iterator[Fault]:
-    """Look for iam:PassRole, however it is written, on every role."""
+def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
     passes = any(fnmatchcase("iam:passrole", action) for action in statement.actions())
     if not passes or not statement.allows():
         return
@@ -224,15 +199,14 @@ def any_role(_picture: Model, statement: Statement) -> Iterator[Fault]:
 @rule(
     "SAGEMAKER-18",
     "warning",
-    _roles,
+    roles,
     what="A role of training jobs or nodes administers the account.",
     why="Code of a job, and everything that it downloads, acts with that role.",
     source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",
     fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
     check="aws iam list-attached-role-policies --role-name <role>",
 )
-def administering_job(model: Model, role: Identity) -> Iterator[Fault]:
-    """Look for the two managed policies on roles of jobs and nodes."""
+def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
     if SERVICE not in services and role.key not in model.roles_of_nodes:
         return

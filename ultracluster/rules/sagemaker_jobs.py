@@ -6,7 +6,10 @@ from typing import Any, Final
 from ultracluster.catalogue.training_place import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
+from ultracluster.rules.fabric_groups import closed_to_members
+from ultracluster.rules.lustre_clients import zones_apart
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import choices
 from ultracluster.templates.reading import (
     UndeterminedError,
@@ -23,14 +26,9 @@ VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
 
 
-def jobs(model: Model) -> Sequence[TrainingJob]:
-    """Return the training jobs."""
-    return model.training_jobs
-
-
 @rule(
     "SAGEMAKER-3",
-    "error",
+    "fatal",
     jobs,
     what="The security groups of a job with EFA do not admit each other.",
     why="Instances with EFA talk to each other only through groups that admit all traffic from "
@@ -38,25 +36,19 @@ def jobs(model: Model) -> Sequence[TrainingJob]:
     source=f"{VPC_GUIDE}; sagemaker-training-toolkit#240",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
     check="aws ec2 describe-security-groups --group-ids <group>",
-    acknowledgeable=False,
 )
-def closed_groups(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Look for rules between members, both ways."""
+def job_members_exchange(model: Model, job: TrainingJob) -> Iterator[Fault]:
     groups = items(job.at("VpcConfig", "SecurityGroupIds"))
     # A job of one instance has nobody to talk to.
     if not groups or efa_type(job) is None or job.count() == 1:
         return
-    for words, open_ in (
-        ("ingress from", model.groups.members_exchange(groups, "in")),
-        ("egress to", model.groups.members_exchange(groups, "out")),
-    ):
-        if not open_:
-            yield Fault(f"no {words} a member of {shown(groups)} with IpProtocol -1")
+    for message in closed_to_members(model, groups, "in", "out"):
+        yield Fault(message)
 
 
 @rule(
     "SAGEMAKER-4",
-    "error",
+    "fatal",
     jobs,
     what="The subnets of a job have fewer addresses than its instances take.",
     why="SageMaker takes 5 addresses for each instance with EFA, so that 500 need 2,500; the job "
@@ -65,10 +57,8 @@ def closed_groups(model: Model, job: TrainingJob) -> Iterator[Fault]:
     fix="write subnets of /20 or larger in the zone of the file system",
     check="aws ec2 describe-subnets --subnet-ids <subnets> "
     "--query 'Subnets[].AvailableIpAddressCount'",
-    acknowledgeable=False,
 )
-def too_few_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Compare."""
+def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
     subnets = job.subnets()
     if not subnets or efa_type(job) is None:
         return
@@ -80,17 +70,16 @@ def too_few_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
 
 @rule(
     "SAGEMAKER-6",
-    "error",
+    "fatal",
     jobs,
     what="The path of a Lustre input does not begin with the file system's mount name.",
     why="DirectoryPath is /<mount name>/..., and the job is refused for any other.",
     source="SageMaker API reference, FileSystemDataSource, read 2026-11-23",
     fix="write DirectoryPath /${FileSystem.LustreMountName}/<directory>",
     check="aws fsx describe-file-systems --query 'FileSystems[].LustreConfiguration.MountName'",
-    acknowledgeable=False,
 )
-def path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Look at how the path begins; the mount name itself is known after creation only."""
+def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
+    # The mount name itself is known after creation only.
     for channel, source in job.file_systems():
         stated = part(source, "DirectoryPath")
         known = beginning(stated)
@@ -116,8 +105,7 @@ def path_without_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
     fix="write the subnet of the file system into VpcConfig.Subnets",
     check="aws fsx describe-file-systems --query 'FileSystems[].SubnetIds'",
 )
-def file_system_in_another_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
-    """Compare the zones."""
+def file_system_in_the_zone(model: Model, job: TrainingJob) -> Iterator[Fault]:
     for channel, source in job.file_systems():
         name = part(source, "FileSystemId")
         system = next((s for s in model.file_systems if s.key in keys(name)), None)
@@ -126,13 +114,8 @@ def file_system_in_another_zone(model: Model, job: TrainingJob) -> Iterator[Faul
             return
         if system is None:
             raise UndeterminedError(f"file system {shown(name)} is not in the given templates")
-        if system.subnet() in subnets:
-            continue
-        every = model.networks.zones([*subnets, system.subnet()])
-        (own,) = model.networks.zones([system.subnet()])
-        if own not in model.networks.zones(subnets):
-            zones = ", ".join(sorted(zone.name for zone in every - {own}))
-            yield Fault(f"channel {channel} is in {own.name}, the job in {zones}")
+        if apart := zones_apart(model, system, subnets):
+            yield Fault(f"channel {channel} is in {apart[0]}, the job in {apart[1]}")
 
 
 def _instance_types(job: TrainingJob | HyperPodGroup) -> list[Any]:
@@ -147,17 +130,15 @@ def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
 
 @rule(
     "SAGEMAKER-11",
-    "error",
+    "fatal",
     _of_sagemaker,
     what="An instance type of a job or of a HyperPod group is not written as SageMaker writes it.",
     why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
     source=MODEL,
     fix="write ml.p4d.24xlarge",
     check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
-    acknowledgeable=False,
 )
-def type_without_ml(_picture: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    """Look at the beginning."""
+def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
     wrong = [
         name for stated in _instance_types(job) if (name := text(stated)) and name[:3] != "ml."
     ]

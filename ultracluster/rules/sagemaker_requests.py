@@ -17,7 +17,8 @@ from ultracluster.catalogue.training_rules import (
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import Fault, Judge, rule
-from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE, jobs
+from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE
+from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import Problem
 from ultracluster.templates.reading import UndeterminedError, part, settled, shown, unknown_within
 from ultracluster.templates.resolved import Link, Text
@@ -79,19 +80,18 @@ def _is_reference(request: Any, field: str) -> bool:
 
 sized_vpc_config = rule(
     "SAGEMAKER-1",
-    "error",
+    "fatal",
     jobs,
     what="A training job names more subnets or security groups than SageMaker takes.",
     why="VpcConfig takes 16 subnets and 5 security groups; the job is refused.",
     source=MODEL,
     fix="keep 16 Subnets and 5 SecurityGroupIds",
     check=f"{DESCRIBE} --query VpcConfig",
-    acknowledgeable=False,
 )(_judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")))
 
 no_key_for_local_disks = rule(
     "SAGEMAKER-2",
-    "error",
+    "fatal",
     jobs,
     what="A key is given for volumes of an instance type with local NVMe.",
     why="Local disks are encrypted by the hardware and take no key: SageMaker refuses "
@@ -99,24 +99,22 @@ no_key_for_local_disks = rule(
     source="SageMaker API reference, ResourceConfig; aws-cdk issues; read 2026-11-23",
     fix="remove VolumeKmsKeyId",
     check=f"{DESCRIBE} --query ResourceConfig.VolumeKmsKeyId",
-    acknowledgeable=False,
 )(_judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)))
 
 vpc_for_file_systems = rule(
     "SAGEMAKER-5",
-    "error",
+    "fatal",
     jobs,
     what="A job reads a Lustre file system without being in a VPC.",
     why="The file system is reached through the VPC only; the job is refused.",
     source=f"{VPC_GUIDE}; SageMaker API reference, FileSystemDataSource",
     fix="write VpcConfig with the subnet and a client group of the file system",
     check=f"{DESCRIBE} --query '[VpcConfig,InputDataConfig]'",
-    acknowledgeable=False,
 )(_judge({NO_VPC}, ("VpcConfig", "InputDataConfig")))
 
 times_in_range = rule(
     "SAGEMAKER-8",
-    "error",
+    "fatal",
     jobs,
     what="A time or a number of attempts of a job is outside of what SageMaker takes.",
     why="A job runs 28 days at most with all its retries, is retried 1 to 30 times, and its "
@@ -125,7 +123,6 @@ times_in_range = rule(
     fix="write MaxRuntimeInSeconds up to 2419200, KeepAlivePeriodInSeconds up to 21600, "
     "MaximumRetryAttempts 1 to 30",
     check=f"{DESCRIBE} --query '[StoppingCondition,ResourceConfig,RetryStrategy]'",
-    acknowledgeable=False,
 )(
     _judge(
         {OUT_OF_RANGE},

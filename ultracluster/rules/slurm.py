@@ -3,10 +3,19 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ultracluster.catalogue.slurm import (
+    REGISTERING,
+    ROLE_PATH,
+    SIZES,
+    SLURMCTLD_PORT,
+    VERSIONS,
+    size_for,
+)
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
 from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.subjects import of
 from ultracluster.templates.reading import (
     UndeterminedError,
     begins,
@@ -23,25 +32,13 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import Link, ResolvedResource
 
-SIZES: Final = {"SMALL": 32, "MEDIUM": 512, "LARGE": 2048}
 MOST_PARTS: Final = 10
-VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
-CONTROLLER: Final = 6817
-REGISTERING: Final = "pcs:registercomputenodegroupinstance"
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
 GROUPS: Final = (
     "aws pcs get-compute-node-group --cluster-identifier <cluster> "
     "--compute-node-group-identifier <group>"
 )
-
-
-def _clusters(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of("AWS::PCS::Cluster"))
-
-
-def _groups(model: Model) -> Sequence[ResolvedResource]:
-    return list(model.of("AWS::PCS::ComputeNodeGroup"))
 
 
 def _nodes(model: Model) -> Sequence[Node]:
@@ -55,18 +52,16 @@ def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedReso
 
 @rule(
     "SLURM-1",
-    "error",
-    _clusters,
+    "fatal",
+    of("AWS::PCS::Cluster"),
     what="A PCS cluster is too small for its node groups.",
     why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048; Size is create-only, so "
     "that growing later replaces the cluster.",
     source=PCS_GUIDE,
     fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
     check=f"{DESCRIBE} --query cluster.size",
-    acknowledgeable=False,
 )
-def too_small_a_cluster(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Add up the node groups."""
+def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     size = text(cluster.properties.get("Size"))
     if size not in SIZES:
         return
@@ -75,10 +70,10 @@ def too_small_a_cluster(model: Model, cluster: ResolvedResource) -> Iterator[Fau
         for group in _of(model, cluster, "AWS::PCS::ComputeNodeGroup")
     )
     if most > SIZES[size]:
-        fitting = [name for name, limit in SIZES.items() if limit >= most]
+        fitting = size_for(most)
         yield Fault(
             f"Size {size} manages {SIZES[size]} instances, the node groups have up to {most}",
-            fix=f"write Size: {fitting[0]}" if fitting else "split the cluster",
+            fix=f"write Size: {fitting}" if fitting else "split the cluster",
         )
 
 
@@ -96,23 +91,21 @@ def _roles(model: Model, group: ResolvedResource) -> list[Identity]:
 
 
 def _is_for_pcs(name: object, path: object) -> bool:
-    return (name is not None and begins(name, "AWSPCS")) or "/aws-pcs/" in (text(path) or "/")
+    return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
 
 
 @rule(
     "SLURM-2",
-    "error",
-    _groups,
+    "fatal",
+    of("AWS::PCS::ComputeNodeGroup"),
     what="The role of a PCS node group's instance profile has a name that PCS does not take.",
     why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
     "is refused otherwise, whatever the profile itself is called.",
     source="botocore 1.44.5 pcs model, iamInstanceProfileArn, read 2026-11-24",
     fix="write Path: /aws-pcs/ for the role",
     check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
-    acknowledgeable=False,
 )
-def profile_of_another_name(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    """Look at name and path of the role in the profile."""
+def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
         if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
@@ -130,8 +123,7 @@ def profile_of_another_name(model: Model, group: ResolvedResource) -> Iterator[F
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest'",
 )
-def efa_only_in_pcs(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at the interfaces."""
+def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     count = sum(text(e.get("InterfaceType")) == "efa-only" for e in node.interfaces())
     if count:
         yield Fault(f"{described(node)} launches {count} efa-only interfaces")
@@ -139,8 +131,8 @@ def efa_only_in_pcs(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "SLURM-4",
-    "error",
-    _groups,
+    "fatal",
+    of("AWS::PCS::ComputeNodeGroup"),
     what="Nodes of a PCS node group may not register themselves.",
     why="Without pcs:RegisterComputeNodeGroupInstance a node starts, is billed, and is replaced "
     "before Slurm sees it.",
@@ -148,13 +140,13 @@ def efa_only_in_pcs(_picture: Model, node: Node) -> Iterator[Fault]:
     fix="allow pcs:RegisterComputeNodeGroupInstance, or attach AWSPCSComputeNodePolicy",
     check="aws iam simulate-principal-policy --policy-source-arn <role> "
     "--action-names pcs:RegisterComputeNodeGroupInstance",
-    acknowledgeable=False,
 )
-def nodes_that_cannot_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    """Look for the action in everything that the role may do."""
+def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
         allowed = {a for s in role.statements if s.allows() for a in s.actions()}
-        if allowed & {REGISTERING, "pcs:*", "*"} or any("\x00" in action for action in allowed):
+        if allowed & {REGISTERING.lower(), "pcs:*", "*"} or any(
+            "\x00" in action for action in allowed
+        ):
             continue
         arns = [a for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
         # Which partition they are of does not matter here.
@@ -173,17 +165,15 @@ def _own(arn: object) -> bool:
 
 @rule(
     "SLURM-5",
-    "error",
-    _clusters,
+    "fatal",
+    of("AWS::PCS::Cluster"),
     what="A PCS cluster has more node groups or queues than it takes.",
     why="10 node groups and 10 queues are fixed limits of a cluster.",
     source=f"service quotas of PCS; {PCS_GUIDE}",
     fix="merge groups or queues until there are 10 of each",
     check="aws pcs list-compute-node-groups --cluster-identifier <cluster>",
-    acknowledgeable=False,
 )
-def too_many_parts(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Count both."""
+def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     for kind, words in (
         ("AWS::PCS::ComputeNodeGroup", "node groups"),
         ("AWS::PCS::Queue", "queues"),
@@ -194,17 +184,15 @@ def too_many_parts(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
 
 @rule(
     "SLURM-6",
-    "error",
-    _clusters,
+    "fatal",
+    of("AWS::PCS::Cluster"),
     what="The accounting of a PCS cluster is none that PCS takes.",
     why="DefaultPurgeTimeInDays is -1, or 1 to 10,000; 0 is refused.",
     source=PCS_GUIDE,
     fix="write DefaultPurgeTimeInDays -1 (never), or a number of days",
     check=f"{DESCRIBE} --query cluster.slurmConfiguration.accounting",
-    acknowledgeable=False,
 )
-def purge_time(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Compare with the range."""
+def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     accounting = part(cluster.properties, "SlurmConfiguration", "Accounting")
     days = number(part(accounting, "DefaultPurgeTimeInDays"))
     if days is not None and days != -1 and days not in range(1, 10001):
@@ -223,8 +211,7 @@ def purge_time(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'",
 )
-def plain_user_data(_picture: Model, node: Node) -> Iterator[Fault]:
-    """Look at how the script begins."""
+def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
     stated = part(node.launch, "UserData")
     if stated is None:
         return
@@ -237,17 +224,15 @@ def plain_user_data(_picture: Model, node: Node) -> Iterator[Fault]:
 
 @rule(
     "SLURM-8",
-    "error",
-    _clusters,
+    "fatal",
+    of("AWS::PCS::Cluster"),
     what="The controller of a PCS cluster is not in exactly one subnet.",
     why="PCS puts its interface into one subnet; the cluster is refused for none or several.",
     source=PCS_GUIDE,
     fix="write one subnet in Networking.SubnetIds; node groups may have others",
     check=f"{DESCRIBE} --query cluster.networking",
-    acknowledgeable=False,
 )
-def controller_subnets(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Count them."""
+def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
     if isinstance(stated, list) and len(stated) != 1:
         yield Fault(f"{len(stated)} subnets")
@@ -256,32 +241,30 @@ def controller_subnets(_picture: Model, cluster: ResolvedResource) -> Iterator[F
 @rule(
     "SLURM-9",
     "error",
-    _clusters,
+    of("AWS::PCS::Cluster"),
     what="The security group of a PCS controller does not admit the nodes.",
     why="slurmd calls slurmctld at TCP 6817: without it nodes start and never become idle.",
     source=PCS_GUIDE,
     fix="add ingress with IpProtocol -1 from the group itself, and put the nodes into it",
     check="aws ec2 describe-security-groups --group-ids <group>",
 )
-def controller_shut_off(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Look for the port."""
+def controller_admits_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     groups = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    if groups and model.groups.closed_ports(groups, "in", [CONTROLLER]):
-        yield Fault(f"{shown(groups)} does not open TCP {CONTROLLER}")
+    if groups and model.groups.closed_ports(groups, "in", [SLURMCTLD_PORT]):
+        yield Fault(f"{shown(groups)} does not open TCP {SLURMCTLD_PORT}")
 
 
 @rule(
     "SLURM-10",
     "warning",
-    _clusters,
+    of("AWS::PCS::Cluster"),
     what="A PCS cluster is of a Slurm version that PCS no longer makes.",
     why="New clusters are refused for versions out of support, and old ones get no repairs.",
     source=PCS_GUIDE,
     fix=f"write Scheduler.Version {VERSIONS[-1]}",
     check=f"{DESCRIBE} --query cluster.scheduler",
 )
-def old_slurm(_picture: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    """Compare with the oldest version that is known to be offered."""
+def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     version = text(part(cluster.properties, "Scheduler", "Version"))
     # A version that is newer than this list is no fault.
     if version is not None and version < VERSIONS[0]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import lustre
+from ultracluster.catalogue.lustre_associations import association_problems
+from ultracluster.catalogue.lustre_data import data
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import MISSING, Problem
 
@@ -154,7 +156,7 @@ class LustreSpec(Spec):
             return self.throughput_capacity_mbps / 1000
         tier = self.per_unit_storage_throughput
         if tier is None:
-            tier = lustre.data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
+            tier = data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
         return tier * (self.tebibytes or 0) / 1000
 
     def properties(self) -> dict[str, Any]:
@@ -221,7 +223,7 @@ class LustreSpec(Spec):
     @rule
     def _fsx_links_it(self) -> Iterator[Problem]:
         associations = [_association(entry) for entry in self.data_repositories]
-        for problem in lustre.association_problems(self.properties(), associations):
+        for problem in association_problems(self.properties(), associations):
             field = FIELDS[problem.field]
             if self._sound(field) is not UNSOUND:
                 yield Problem(field, problem.got, _in_our_words(problem.fix))

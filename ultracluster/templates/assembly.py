@@ -4,7 +4,8 @@ Source: aws-cdk-lib 2.275.0, `cloud-assembly-schema` (manifest.json), read 2026-
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ _STACK: Final = "aws:cloudformation:stack"
 _ASSEMBLY: Final = "cdk:cloud-assembly"
 _DEEPEST: Final = 20
 _ENVIRONMENT: Final = "aws://"
+_ASSET: Final = re.compile(r"\b([0-9a-f]{64})\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,26 @@ class StackArtifact:
     """Whether its stack has termination protection."""
     assembly: Path
     """The directory of the stage that it belongs to."""
+
+    def nested_template(self, resource: Mapping[str, Any]) -> Path | None:
+        """Return the file of a nested stack, None where it is not known.
+
+        The CDK CLI has its path written into metadata; else the list of assets has it.
+        """
+        asset = _mapping(resource.get("Metadata")).get("aws:asset:path")
+        if asset is None:
+            url = json.dumps(_mapping(resource.get("Properties")).get("TemplateURL"))
+            found = _ASSET.search(url)
+            files = _mapping(_mapping(self._assets()).get("files"))
+            source = _mapping(files.get(found[1]) if found else None).get("source")
+            asset = _mapping(source).get("path")
+        return self.assembly / asset if isinstance(asset, str) and asset[-5:] == ".json" else None
+
+    def _assets(self) -> Any:
+        try:
+            return json.loads(text_of(self.assembly / f"{self.name}.assets.json"))
+        except (UnreadableError, ValueError, RecursionError):
+            return None
 
 
 def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
@@ -75,10 +97,10 @@ def _environment(written: Any) -> tuple[str | None, str | None]:
     if not isinstance(written, str) or not written.startswith(_ENVIRONMENT):
         return None, None
     account, _, region = written.removeprefix(_ENVIRONMENT).partition("/")
-    return _told(account), _told(region)
+    return _stated(account), _stated(region)
 
 
-def _told(value: str) -> str | None:
+def _stated(value: str) -> str | None:
     return None if not value or value.startswith("unknown-") else value
 
 

@@ -24,7 +24,7 @@ class Conditions:
         resolve: Callable[[Any, int], Any],
         holds: Callable[[Atom], bool | None],
     ) -> None:
-        """Begin.
+        """Hold what conditions depend on.
 
         Args:
             name: the template's.
@@ -71,7 +71,7 @@ class Conditions:
         if function == "Condition" and isinstance(argument, str):
             return self._named(argument, within, depth)
         if function == "Fn::Equals" and isinstance(argument, list) and len(argument) == _PAIR:
-            left, right = (self._resolve(side, depth + 1) for side in argument)
+            left, right = (self._resolve(operand, depth + 1) for operand in argument)
             return self._equal(left, right, label)
         if not isinstance(argument, list):
             return self._atom(label)
@@ -104,7 +104,7 @@ class Conditions:
                 subject = value.symbol if isinstance(value, Unknown) and value.symbol else key
                 atom = Atom("is", subject, text)
             elif not (known(left) or known(right)):
-                atom = Atom("same", *sorted(_subject(side) for side in (left, right)))
+                atom = Atom("same", *sorted(_subject(operand) for operand in (left, right)))
         held = self._holds(atom)
         return atom if held is None else held
 

@@ -29,7 +29,7 @@ class Evaluation:
         choices: Choices,
         exports: Mapping[str, list[tuple[str, str]]],
     ) -> None:
-        """Begin.
+        """Hold what values depend on.
 
         Args:
             scopes: every given template by name.

@@ -84,14 +84,14 @@ def _pseudo(evaluation: "Evaluation", name: str, scope: Scope) -> Any:
     if name == NO_VALUE:
         return ABSENT
     template, region = scope.template, scope.region
-    told: Mapping[str, str | None] = {
+    given: Mapping[str, str | None] = {
         REGION: region,
         PARTITION: None if region is None else partition(region),
         URL_SUFFIX: None if region is None else url_suffix(region),
         ACCOUNT: template.account,
         STACK_NAME: template.stack_name,
     }
-    found = told.get(name)
+    found = given.get(name)
     if found is not None:
         return found
     if name in {STACK_NAME, STACK_ID, NOTIFICATIONS}:
@@ -190,10 +190,10 @@ def imported(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) 
 
 def stack_output(evaluation: "Evaluation", argument: Any, scope: Scope, depth: int) -> Any:
     """`Fn::GetStackOutput`: {StackName, OutputName}, of one of the given templates."""
-    asked = evaluation.value(argument, scope, depth)
-    if not isinstance(asked, dict):
+    named = evaluation.value(argument, scope, depth)
+    if not isinstance(named, dict):
         return malformed("Fn::GetStackOutput", "a mapping")
-    stack, output = asked.get("StackName"), asked.get("OutputName")
+    stack, output = named.get("StackName"), named.get("OutputName")
     found = [
         other
         for other in evaluation.scopes.values()

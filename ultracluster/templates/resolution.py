@@ -1,4 +1,4 @@
-"""Every world that templates may become: their functions resolved, their open conditions chosen.
+"""The variants of templates: their functions resolved, their open conditions chosen.
 
     variants = resolve([Template("vpc", body)], parameters={"Nodes": "4"}, region="us-east-1")
 
@@ -154,9 +154,8 @@ class _Resolution:
         regions = {scope.region for scope in self._scopes.values()}
         if len(regions) > 1:
             return Unknown("the templates go to several Regions")
-        told = next(iter(regions), None)
-        assumed = told or evaluation.choices.value(REGION)
-        return assumed or Unknown("the Region is not given", REGION)
+        region = next(iter(regions), None) or evaluation.choices.value(REGION)
+        return region or Unknown("the Region is not given", REGION)
 
     def _resources(self, evaluation: Evaluation) -> Iterator[ResolvedResource]:
         for scope in self._scopes.values():

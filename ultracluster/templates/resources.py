@@ -16,23 +16,18 @@ class Veiled(Mapping[str, Any]):
     """Properties of which nothing is known, not even which there are."""
 
     def __init__(self, because: str) -> None:
-        """Hold why."""
         self._unknown = Unknown(because)
 
     def __getitem__(self, name: str) -> Any:
-        """Return that it is not known."""
         return self._unknown
 
     def __iter__(self) -> Iterator[str]:
-        """Name none."""
         return iter(())
 
     def __len__(self) -> int:
-        """Return 0: none can be named."""
         return 0
 
     def __eq__(self, other: object) -> bool:
-        """Whether the same is not known of another."""
         return isinstance(other, Veiled) and other._unknown == self._unknown
 
     __hash__ = None  # type: ignore[assignment]

@@ -220,7 +220,11 @@ STORAGE = (
         LUSTRE,
     ),
     Planted(
-        "the file system renamed", _rename(LUSTRE, "LustreOther"), REPLACES, LUSTRE, ("made anew",)
+        "the file system renamed",
+        _rename(LUSTRE, "LustreOther"),
+        REPLACES,
+        LUSTRE,
+        ("replaced by a new one",),
     ),
     Planted(
         "a link to S3 removed",

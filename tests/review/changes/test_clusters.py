@@ -63,7 +63,7 @@ def hyperpod(count=16, kind="ml.p5.48xlarge", recovery="Automatic", groups=("wor
         (hyperpod(), hyperpod(count=8), Danger.REDUCES_CAPACITY, "8 ml.p5.48xlarge (64 H100)"),
         (hyperpod(count=8), hyperpod(), Danger.COSTS_MORE, "16 ml.p5.48xlarge (128 H100)"),
         (hyperpod(), hyperpod(recovery="None"), Danger.REDUCES_CAPACITY, "no longer replaced"),
-        (hyperpod(), hyperpod(kind="ml.p4d.24xlarge"), Danger.INTERRUPTS, "made anew"),
+        (hyperpod(), hyperpod(kind="ml.p4d.24xlarge"), Danger.INTERRUPTS, "have to be replaced"),
         (hyperpod(groups=("a", "b")), hyperpod(groups=("a",)), Danger.REDUCES_CAPACITY, "group b"),
     ],
 )

@@ -167,7 +167,7 @@ def test_a_rename_is_one_line_and_not_two():
 
     assert change.worst is Danger.LOSES_DATA
     assert change.covers == (Difference("Storage", name, ""), Difference("Storage", "Other", ""))
-    assert "made anew" in change.what
+    assert "replaced by a new one" in change.what
 
 
 def test_a_resource_with_a_name_of_its_own_cannot_be_replaced():

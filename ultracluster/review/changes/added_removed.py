@@ -7,19 +7,18 @@ from ultracluster.registry.schemas import any_schema, regions, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import data_removed, outlives
-from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
-from ultracluster.review.changes.update import linked
-from ultracluster.review.changes.verdict import (
+from ultracluster.review.changes.rules import (
     ANY,
-    Site,
-    Verdict,
-    coming,
-    differs,
-    going,
-    on_coming,
-    on_going,
+    Edit,
+    Effect,
+    effects_of_adding,
+    effects_of_removing,
+    when_added,
+    when_removed,
 )
-from ultracluster.review.changes.words import holdings, known_text, named
+from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
+from ultracluster.review.changes.values import differs, known_text, linked
+from ultracluster.review.changes.wording import holdings, named
 from ultracluster.review.naming import noun
 from ultracluster.review.resource_types import resource_type
 
@@ -30,111 +29,111 @@ KNOWN_BY_ID: Final = (
 )
 
 
-def unknown_type(site: Site) -> str | None:
+def unknown_type(edit: Edit) -> str | None:
     """Return why nothing is known of a type, None where the registry has it."""
-    if site.type.startswith(CUSTOM):
+    if edit.type.startswith(CUSTOM):
         return "a custom resource does what its own program does"
-    if site.type == "AWS::CloudFormation::Stack":
+    if edit.type == "AWS::CloudFormation::Stack":
         return "what a nested stack does stands in its own template"
-    if site.schema is None:
-        return f"type {site.type or 'without a name'} is in no Region's registry ({REGISTRY})"
+    if edit.schema is None:
+        return f"type {edit.type or 'without a name'} is in no Region's registry ({REGISTRY})"
     return None
 
 
-def added(site: Site) -> list[Verdict]:
+def added(edit: Edit) -> list[Effect]:
     """Return what a new resource does."""
-    found = [*_not_offered(site), *on_coming(site)]
-    if not found and (because := unknown_type(site)):
-        return [Verdict(Danger.CANNOT_TELL, f"{site.name} is new: {because}", because)]
-    new = Verdict(Danger.HARMLESS, f"{site.name} is new", "nothing that was there changes")
+    found = [*_not_offered(edit), *effects_of_adding(edit)]
+    if not found and (because := unknown_type(edit)):
+        return [Effect(Danger.CANNOT_TELL, f"{edit.name} is new: {because}", because)]
+    new = Effect(Danger.HARMLESS, f"{edit.name} is new", "nothing that was there changes")
     return found or [new]
 
 
-def _not_offered(site: Site) -> Iterator[Verdict]:
-    region = site.region
-    if region not in regions() or any_schema(site.type) is None:
+def _not_offered(edit: Edit) -> Iterator[Effect]:
+    region = edit.region
+    if region not in regions() or any_schema(edit.type) is None:
         return
-    if region and schema(site.type, region) is None:
-        says = f"{site.name} cannot be made: {region} has no {site.type}"
-        yield Verdict(Danger.FAILS, says, REGISTRY, "choose another Region, or leave it out")
+    if region and schema(edit.type, region) is None:
+        says = f"{edit.name} cannot be made: {region} has no {edit.type}"
+        yield Effect(Danger.FAILS, says, REGISTRY, "choose another Region, or leave it out")
 
 
-@coming(ANY)
-def billed(site: Site) -> Iterator[Verdict]:
-    if says := resource_type(site.type).billed:
-        yield Verdict(Danger.COSTS_MORE, says, PRICES)
+@when_added(ANY)
+def billed(edit: Edit) -> Iterator[Effect]:
+    if says := resource_type(edit.type).billed:
+        yield Effect(Danger.COSTS_MORE, says, PRICES)
 
 
-def removed(site: Site) -> list[Verdict]:
+def removed(edit: Edit) -> list[Effect]:
     """Return what the removal of a resource does."""
-    name = named(site.resource)
-    kept = outlives(site.old, name="DeletionPolicy") == "Retain"
-    if kept and not resource_type(site.type).holds:
+    name = named(edit.resource)
+    kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
+    if kept and not resource_type(edit.type).holds:
         says = f"{name} leaves the stack and stays in the account"
-        return [Verdict(Danger.HARMLESS, says, "DeletionPolicy keeps it")]
-    if found := on_going(site):
+        return [Effect(Danger.HARMLESS, says, "DeletionPolicy keeps it")]
+    if found := effects_of_removing(edit):
         return found
-    if resource_type(site.type).unused:
-        return [Verdict(Danger.HARMLESS, f"{name} is deleted", "nothing depends on its type")]
-    if because := unknown_type(site):
-        return [Verdict(Danger.CANNOT_TELL, f"{name} is removed: {because}", because)]
+    if resource_type(edit.type).unused:
+        return [Effect(Danger.HARMLESS, f"{name} is deleted", "nothing depends on its type")]
+    if because := unknown_type(edit):
+        return [Effect(Danger.CANNOT_TELL, f"{name} is removed: {because}", because)]
     says = f"{name} is deleted; whatever uses it stops"
-    return [Verdict(Danger.INTERRUPTS, says, "it is in no template any more")]
+    return [Effect(Danger.INTERRUPTS, says, "it is in no template any more")]
 
 
-@going(ANY)
-def stops(site: Site) -> Iterator[Verdict]:
+@when_removed(ANY)
+def stops(edit: Edit) -> Iterator[Effect]:
     """Judge what others need, what watches something, and nodes that are given up."""
-    known = resource_type(site.type)
+    known = resource_type(edit.type)
     if known.guards:
-        yield Verdict(Danger.LOOSENS_SECURITY, known.guards, PURPOSE)
+        yield Effect(Danger.LOOSENS_SECURITY, known.guards, PURPOSE)
     says = known.removed or known.ends
     if says and not known.holds:
-        yield Verdict(Danger.INTERRUPTS, says, PURPOSE)
+        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
     if known.gives_up_nodes:
-        yield Verdict(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
+        yield Effect(Danger.REDUCES_CAPACITY, "its nodes are in no template any more", PURPOSE)
 
 
-def renamed(site: Site) -> list[Verdict]:
+def renamed(edit: Edit) -> list[Effect]:
     """Return what a new logical id or stack does to a resource."""
-    if site.old is None or site.new is None:
-        return added(site) if site.new else removed(site)
-    assert site.old_key and site.new_key  # noqa: S101, PT018  (both are there)
-    moved = site.old_key[0] != site.new_key[0]
-    verb = f"becomes {site.new_key[1]}"
+    if edit.old is None or edit.new is None:
+        return added(edit) if edit.new else removed(edit)
+    assert edit.old_key and edit.new_key  # noqa: S101, PT018  (both are there)
+    moved = edit.old_key[0] != edit.new_key[0]
+    verb = f"becomes {edit.new_key[1]}"
     if moved:
-        verb = f"moves from {site.old_key[0]} to {site.new_key[0]}"
+        verb = f"moves from {edit.old_key[0]} to {edit.new_key[0]}"
     advice = (
         "keep the logical id (override_logical_id), or move it by a stack refactoring "
         "(aws cloudformation create-stack-refactor)"
     )
-    says = f"{site.name} {verb} and is made anew"
+    says = f"{edit.name} {verb} and is replaced by a new one"
     found = []
-    if resource_type(site.old.resource_type).holds:
-        says += f", empty of {holdings(site.old)}"
-        found += [v for v in data_removed(site) if v.danger is Danger.LOSES_DATA]
-        if outlives(site.old, name="DeletionPolicy") == "Retain":
-            stays = f"the old {noun(site.old.resource_type)} stays behind and is billed"
-            found.append(Verdict(Danger.COSTS_MORE, stays, KNOWN_BY_ID))
-    first = Verdict(Danger.REPLACES, says, KNOWN_BY_ID, advice)
-    return [first, *found, *what_ends(site), *exported(site), *_same_name(site), *twin(site)]
+    if resource_type(edit.old.resource_type).holds:
+        says += f", empty of {holdings(edit.old)}"
+        found += [v for v in data_removed(edit) if v.danger is Danger.LOSES_DATA]
+        if outlives(edit.old, name="DeletionPolicy") == "Retain":
+            stays = f"the old {noun(edit.old.resource_type)} stays behind and is billed"
+            found.append(Effect(Danger.COSTS_MORE, stays, KNOWN_BY_ID))
+    first = Effect(Danger.REPLACES, says, KNOWN_BY_ID, advice)
+    return [first, *found, *what_ends(edit), *exported(edit), *_same_name(edit), *twin(edit)]
 
 
-def _same_name(site: Site) -> Iterator[Verdict]:
+def _same_name(edit: Edit) -> Iterator[Effect]:
     """Yield that the new resource is refused, because the old one still has its name."""
-    name = site.schema.custom_name if site.schema else None
-    was, now = site.both(name) if name else (None, None)
-    if was is None or differs(was, now) or _elsewhere(site):
+    name = edit.schema.custom_name if edit.schema else None
+    was, now = edit.both(name) if name else (None, None)
+    if was is None or differs(was, now) or _elsewhere(edit):
         return
-    assert site.old is not None  # noqa: S101  (renamed from something)
-    says = f"the new one is refused: {named(site.old)} has the name {known_text(now)} already"
-    yield Verdict(Danger.FAILS, says, ORDER)
+    assert edit.old is not None  # noqa: S101  (renamed from something)
+    says = f"the new one is refused: {named(edit.old)} has the name {known_text(now)} already"
+    yield Effect(Danger.FAILS, says, ORDER)
 
 
-def _elsewhere(site: Site) -> bool:
+def _elsewhere(edit: Edit) -> bool:
     """Whether the new resource stands within another one, where its name is free."""
-    within = resource_type(site.type).named_within
-    was, now = site.both(within) if within else (None, None)
+    within = resource_type(edit.type).named_within
+    was, now = edit.both(within) if within else (None, None)
     if not within:
         return False
-    return differs(was, now) or any(site.moment.replaces(key) for key in linked(now))
+    return differs(was, now) or any(edit.pair.replaces(key) for key in linked(now))

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import AUTO_DELETE, BUCKETS, LIFECYCLE
-from ultracluster.review.changes.update import linked
-from ultracluster.review.changes.verdict import Site, Verdict, at, changed, coming, entries, going
-from ultracluster.review.changes.words import count, known_text
+from ultracluster.review.changes.values import at, count, entries, known_text, linked
 from ultracluster.review.resource_types import FOREVER, days
 
 BUCKET: Final = "AWS::S3::Bucket"
@@ -20,14 +19,14 @@ EXPIRIES: Final = (
 )
 
 
-@changed(BUCKET)
-def encryption(site: Site) -> Iterator[Verdict]:
-    if not site.touches("BucketEncryption"):
+@when_changed(BUCKET)
+def encryption(edit: Edit) -> Iterator[Effect]:
+    if not edit.touches("BucketEncryption"):
         return
-    was, now = (_algorithm(value) for value in site.both("BucketEncryption"))
+    was, now = (_algorithm(value) for value in edit.both("BucketEncryption"))
     weaker = was.startswith("aws:kms") and not now.startswith("aws:kms")
-    says = f"new objects of {site.name} are encrypted by {now}"
-    yield Verdict(
+    says = f"new objects of {edit.name} are encrypted by {now}"
+    yield Effect(
         Danger.LOOSENS_SECURITY if weaker else Danger.HARMLESS,
         f"{says} instead of {was}" if was != now else f"{says} with another setting",
         f"PutBucketEncryption is of new objects ({BUCKETS})",
@@ -43,23 +42,23 @@ def _algorithm(encryption: Any) -> str:
     return "S3's own keys"
 
 
-@changed(BUCKET)
-def lifecycle(site: Site) -> Iterator[Verdict]:
-    if not site.touches("LifecycleConfiguration"):
+@when_changed(BUCKET)
+def lifecycle(edit: Edit) -> Iterator[Effect]:
+    if not edit.touches("LifecycleConfiguration"):
         return
-    before, after = (_expiry(v) for v in site.both("LifecycleConfiguration", "Rules"))
+    before, after = (_expiry(v) for v in edit.both("LifecycleConfiguration", "Rules"))
     pairs = list(zip(before, after, strict=True))
     for was, now in pairs:
         if now < was:
             old = "never" if was == FOREVER else days(was)
-            says = f"objects or versions in {site.name} are deleted after {days(now)} instead of "
-            yield Verdict(Danger.LOSES_DATA, says + old, LIFECYCLE)
+            says = f"objects or versions in {edit.name} are deleted after {days(now)} instead of "
+            yield Effect(Danger.LOSES_DATA, says + old, LIFECYCLE)
         elif now > was:
-            says = f"objects or versions in {site.name} are kept {days(now)} instead of {days(was)}"
-            yield Verdict(Danger.COSTS_MORE, says, LIFECYCLE)
+            says = f"objects or versions in {edit.name} are kept {days(now)} instead of {days(was)}"
+            yield Effect(Danger.COSTS_MORE, says, LIFECYCLE)
     if all(now == was for was, now in pairs):
-        says = f"other rules clean up or move objects of {site.name}; none expires sooner"
-        yield Verdict(Danger.COSTS_MORE, says, LIFECYCLE)
+        says = f"other rules clean up or move objects of {edit.name}; none expires sooner"
+        yield Effect(Danger.COSTS_MORE, says, LIFECYCLE)
 
 
 def _expiry(rules: Any) -> list[int]:
@@ -71,24 +70,24 @@ def _expiry(rules: Any) -> list[int]:
     ]
 
 
-@going("Custom::S3AutoDeleteObjects")
-def emptied(site: Site) -> Iterator[Verdict]:
+@when_removed("Custom::S3AutoDeleteObjects")
+def emptied(edit: Edit) -> Iterator[Effect]:
     """CDK's helper empties its bucket when it is removed, if the bucket still has its tag."""
-    helper = site.resource.properties
+    helper = edit.resource.properties
     bucket = next(iter(linked(helper.get("BucketName"))), None)
-    left = site.moment.new.resources.get(bucket) if bucket else None
+    left = edit.pair.new.resources.get(bucket) if bucket else None
     tags = entries(left.properties.get("Tags")) if left else []
     if left and not any(known_text(tag.get("Key")) == EMPTIED for tag in tags):
         says = "CDK's helper leaves the bucket as it is: the bucket loses its tag first"
-        yield Verdict(Danger.HARMLESS, says, AUTO_DELETE)
+        yield Effect(Danger.HARMLESS, says, AUTO_DELETE)
     else:
         says = f"CDK's helper empties the bucket: the bucket keeps the tag {EMPTIED}"
         advice = f"deploy without the tag {EMPTIED} first"
-        yield Verdict(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
+        yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
 
 
-@coming("Custom::S3AutoDeleteObjects")
-def will_be_emptied(_site: Site) -> Iterator[Verdict]:
+@when_added("Custom::S3AutoDeleteObjects")
+def will_be_emptied(_site: Edit) -> Iterator[Effect]:
     says = "every object of the bucket will be deleted with the stack"
     advice = "leave auto_delete_objects off where the data matters"
-    yield Verdict(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
+    yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)

@@ -6,10 +6,10 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.money import hourly
+from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ORDER, RESERVED
-from ultracluster.review.changes.update import Side
-from ultracluster.review.changes.verdict import Site, Verdict, at, changed, coming, going
-from ultracluster.review.changes.words import count, known_text
+from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.values import at, count, known_text
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
 from ultracluster.templates.reading import UndeterminedError, key
 from ultracluster.templates.resolved import ResolvedResource
@@ -31,34 +31,34 @@ def accelerators(instance_type: Any, nodes: int) -> str:
     return f"{nodes:,} {name} ({found.accelerator.total(nodes)})"
 
 
-@changed(RESERVATION)
-def reserved_until(site: Site) -> Iterator[Verdict]:
-    if site.path not in (("EndDate",), ("EndDateType",)):
+@when_changed(RESERVATION)
+def reserved_until(edit: Edit) -> Iterator[Effect]:
+    if edit.path not in (("EndDate",), ("EndDateType",)):
         return
-    unlimited = (known_text(site.both("EndDateType")[1]) or "unlimited") == "unlimited"
-    was, now = (known_text(value) for value in site.both("EndDate"))
+    unlimited = (known_text(edit.both("EndDateType")[1]) or "unlimited") == "unlimited"
+    was, now = (known_text(value) for value in edit.both("EndDate"))
     if unlimited or (was and now and now > was):
         says = f"the reservation is billed until {'cancelled' if unlimited else now}"
-        yield Verdict(Danger.COSTS_MORE, says, RESERVED)
+        yield Effect(Danger.COSTS_MORE, says, RESERVED)
     else:
         says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
         says += f"on {was}" if was else "never"
-        yield Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
-@changed(RESERVATION)
-def reserved_twice(site: Site) -> Iterator[Verdict]:
+@when_changed(RESERVATION)
+def reserved_twice(edit: Edit) -> Iterator[Effect]:
     """Judge a reservation that is replaced: for a while both are needed."""
-    if site.schema and any(path[0] == site.path[0] for path in site.schema.create_only):
-        yield second_reservation(site)
+    if edit.schema and any(path[0] == edit.path[0] for path in edit.schema.create_only):
+        yield second_reservation(edit)
 
 
-def second_reservation(site: Site) -> Verdict:
+def second_reservation(edit: Edit) -> Effect:
     """Return what it means that a reservation is made before the first is cancelled."""
-    own = site.old.properties if site.old else {}
+    own = edit.old.properties if edit.old else {}
     nodes = count(own.get("InstanceCount"))
     what = accelerators(own.get("InstanceType"), nodes) if nodes else "the reserved nodes"
-    return Verdict(
+    return Effect(
         Danger.REDUCES_CAPACITY,
         f"{what} are reserved a second time before the first reservation is cancelled: without "
         "that capacity the update fails, and what is cancelled need not be had again",
@@ -67,22 +67,20 @@ def second_reservation(site: Site) -> Verdict:
     )
 
 
-@coming(RESERVATION)
-@going(RESERVATION)
-def reservation(site: Site) -> Iterator[Verdict]:
-    own = site.resource.properties
+@when_added(RESERVATION)
+@when_removed(RESERVATION)
+def reservation(edit: Edit) -> Iterator[Effect]:
+    own = edit.resource.properties
     nodes, kind = count(own.get("InstanceCount")) or 1, own.get("InstanceType")
-    if site.new:
+    if edit.new:
         says = f"{accelerators(kind, nodes)} are billed from the moment they are reserved"
-        yield Verdict(
-            Danger.COSTS_MORE, f"{says}{hourly(site, kind, nodes)}, used or not", RESERVED
-        )
+        yield Effect(Danger.COSTS_MORE, f"{says}{hourly(edit, kind, nodes)}, used or not", RESERVED)
     else:
         says = f"{accelerators(kind, nodes)} are no longer reserved; EC2 need not have them again"
-        yield Verdict(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
-def instance_type(side: Side, launcher: ResolvedResource | None) -> Any:
+def instance_type(variant: VariantIndex, launcher: ResolvedResource | None) -> Any:
     """Return the instance type that something launches, None where it is not known."""
     own = launcher.properties if launcher else {}
     if "InstanceType" in own:
@@ -92,7 +90,7 @@ def instance_type(side: Side, launcher: ResolvedResource | None) -> Any:
             return at(types[0], ("InstanceType",)) or types[0]
     for path in (("LaunchTemplate", "LaunchTemplateId"), ("CustomLaunchTemplate", "TemplateId")):
         try:
-            found = side.resources.get(key(at(own, path)))  # type: ignore[arg-type]
+            found = variant.resources.get(key(at(own, path)))  # type: ignore[arg-type]
         except UndeterminedError:
             continue
         if found:
@@ -100,26 +98,26 @@ def instance_type(side: Side, launcher: ResolvedResource | None) -> Any:
     return None
 
 
-def _counts(site: Site) -> NodeCounts:
-    known = resource_type(site.type).nodes
+def _counts(edit: Edit) -> NodeCounts:
+    known = resource_type(edit.type).nodes
     assert known is not None  # noqa: S101  (of these types it is written)
     return known
 
 
-@going(*GROUPS)
-def group_removed(site: Site) -> Iterator[Verdict]:
-    most = count(at(site.resource.properties, _counts(site).most.split("."))) or 0
-    nodes = accelerators(instance_type(site.moment.old, site.old), most)
-    yield Verdict(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
+@when_removed(*GROUPS)
+def group_removed(edit: Edit) -> Iterator[Effect]:
+    most = count(at(edit.resource.properties, _counts(edit).most.split("."))) or 0
+    nodes = accelerators(instance_type(edit.pair.old, edit.old), most)
+    yield Effect(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
 
 
-@coming(*GROUPS)
-def group_added(site: Site) -> Iterator[Verdict]:
-    known = _counts(site)
-    own = site.resource.properties
+@when_added(*GROUPS)
+def group_added(edit: Edit) -> Iterator[Effect]:
+    known = _counts(edit)
+    own = edit.resource.properties
     paths = [name.split(".") for name in (known.least, known.wanted) if name]
     least = max(count(at(own, path)) or 0 for path in paths)
     if least:
-        kind = instance_type(site.moment.new, site.new)
-        says = f"{accelerators(kind, least)} start at once{hourly(site, kind, least)}"
-        yield Verdict(Danger.COSTS_MORE, says, "they are billed from their start")
+        kind = instance_type(edit.pair.new, edit.new)
+        says = f"{accelerators(kind, least)} start at once{hourly(edit, kind, least)}"
+        yield Effect(Danger.COSTS_MORE, says, "they are billed from their start")

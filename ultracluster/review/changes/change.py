@@ -13,7 +13,7 @@ class Danger(StrEnum):
     LOSES_DATA = "loses data"
     """Something that cannot be made again is deleted."""
     REPLACES = "replaces"
-    """A resource is made anew, with a new id; the old one is deleted, or left behind."""
+    """A resource is replaced by a new one with a new id; the old one is deleted, or left behind."""
     FAILS = "fails"
     """CloudFormation or the service refuses: the stack rolls back."""
     INTERRUPTS = "interrupts"

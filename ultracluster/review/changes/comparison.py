@@ -14,9 +14,10 @@ from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import Path, between, dotted, of_resources
 from ultracluster.review.changes.judgement import judged
 from ultracluster.review.changes.replacement import consequences
+from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
-from ultracluster.review.changes.update import Key, Moment, Update, bodies, update
-from ultracluster.review.changes.verdict import Site, Verdict, differs, missing
+from ultracluster.review.changes.update import Update, VariantPair, bodies, update
+from ultracluster.review.changes.values import Key, differs, missing
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.texts import identity
 
@@ -55,11 +56,11 @@ def _order(change: Change) -> tuple[object, ...]:
 class _Line:
     """What is collected about one place over all choices of open conditions."""
 
-    site: Site
+    edit: Edit
     covers: tuple[Difference, ...] = ()
     before: Any = None
     after: Any = None
-    verdicts: dict[Verdict, None] = field(default_factory=dict)
+    effects: dict[Effect, None] = field(default_factory=dict)
     caused_by: Difference | None = None
 
 
@@ -82,10 +83,10 @@ class _Comparison:
             self._whole(key, None, removed)
         for key in pairing.added:
             self._whole(None, key, added)
-        for moment in self._update.moments:
-            replaced = self._replaced.get(id(moment), {})
-            for site, place, cause, verdicts in consequences(self._update, moment, replaced):
-                line = self._add(place, site, verdicts)
+        for pair in self._update.pairs:
+            replaced = self._replaced.get(id(pair), {})
+            for edit, place, cause, effects in consequences(self._update, pair, replaced):
+                line = self._add(place, edit, effects)
                 if not line.covers:
                     line.caused_by = line.caused_by or cause
         for place, line in self._lines.items():
@@ -95,58 +96,60 @@ class _Comparison:
         before = self._update.before.written(*key)
         after = self._update.after.written(*key)
         units = list(of_resources(key, before, after))
-        for moment in self._update.moments:
-            old, new = moment.old.resources.get(key), moment.new.resources.get(key)
+        for pair in self._update.pairs:
+            old, new = pair.old.resources.get(key), pair.new.resources.get(key)
             if old is None and new is None:
                 continue
             if old is None or new is None:
-                self._condition(key, moment, {unit.path: unit.place for unit in units})
+                self._condition(key, pair, {unit.path: unit.place for unit in units})
                 continue
             for unit in units:
-                site = Site(self._update, moment, key, key, unit.path)
-                self._add(unit.place, site, judged(site))
+                edit = Edit(self._update, pair, key, key, unit.path)
+                self._add(unit.place, edit, judged(edit))
             if not units and old.properties == new.properties:
                 continue
-            sides = _comparable(old.properties), _comparable(new.properties)
-            for path, _, _ in between(*sides, any_schema(new.resource_type)):
+            values = _comparable(old.properties), _comparable(new.properties)
+            for path, _, _ in between(*values, any_schema(new.resource_type)):
                 if not any(_related(path, unit.path) for unit in units):
-                    self._resolved(key, moment, path)
+                    self._resolved(key, pair, path)
         for unit in units:
             line = self._line((unit.place,), key, key, f"{key[1]} changes")
             line.before, line.after = unit.before, unit.after
 
-    def _condition(self, key: Key, moment: Moment, places: Mapping[Path, Difference]) -> None:
+    def _condition(self, key: Key, pair: VariantPair, places: Mapping[Path, Difference]) -> None:
         """A resource that is made before or after alone, by its condition."""
-        was, now = (key in side.resources for side in (moment.old, moment.new))
-        site = Site(self._update, moment, key if was else None, key if now else None)
-        verdicts = removed(site) if was else added(site)
+        was, now = (key in each.resources for each in (pair.old, pair.new))
+        edit = Edit(self._update, pair, key if was else None, key if now else None)
+        effects = removed(edit) if was else added(edit)
         own = Difference(*key, "@Condition")
         for place in (own, *places.values()):
-            self._add(place, site, verdicts)
+            self._add(place, edit, effects)
         if own not in places.values():
             self._lines[own].caused_by = Difference(key[0], "Conditions", "")
 
-    def _resolved(self, key: Key, moment: Moment, path: Path) -> None:
+    def _resolved(self, key: Key, pair: VariantPair, path: Path) -> None:
         """A value that changes though the resource is written as before."""
-        site = Site(self._update, moment, key, key, path, follows=True)
-        if not differs(site.was, site.now) or missing(site.was):
+        edit = Edit(self._update, pair, key, key, path, follows=True)
+        if not differs(edit.was, edit.now) or missing(edit.was):
             # What the old templates did not tell either is no change that they show.
             return
-        line = self._add(Difference(*key, dotted(path)), site, judged(site))
-        line.before, line.after = site.was, site.now
+        line = self._add(Difference(*key, dotted(path)), edit, judged(edit))
+        line.before, line.after = edit.was, edit.now
         line.caused_by = _origin(self._update, key[0])
 
     def _whole(
-        self, old: Key | None, new: Key | None, judge: Callable[[Site], Iterable[Verdict]]
+        self, old: Key | None, new: Key | None, judge: Callable[[Edit], Iterable[Effect]]
     ) -> None:
         covers = tuple(Difference(*key, "") for key in (old, new) if key)
-        for moment in self._update.moments:
-            site = Site(self._update, moment, old, new)
-            if site.old or site.new:
-                self._add(covers[0], site, judge(site))
+        for pair in self._update.pairs:
+            edit = Edit(self._update, pair, old, new)
+            if edit.old or edit.new:
+                self._add(covers[0], edit, judge(edit))
             if old and new:
-                self._replaced.setdefault(id(moment), {})[new] = covers[0]
-        line = self._line(covers, old, new, f"{covers[0].resource} {'goes' if old else 'comes'}")
+                self._replaced.setdefault(id(pair), {})[new] = covers[0]
+        line = self._line(
+            covers, old, new, f"{covers[0].resource} is {'removed' if old else 'added'}"
+        )
         line.before = (old and self._update.before.written(*old)) or None
         line.after = (new and self._update.after.written(*new)) or None
 
@@ -155,19 +158,19 @@ class _Comparison:
     ) -> _Line:
         """Return the line of a difference, also of a resource that no choice makes."""
         if covers[0] not in self._lines:
-            says = f"{what}, and is made under no condition that was looked at"
-            unmade = Verdict(Danger.CANNOT_TELL, says, "conditions of the template")
-            self._add(covers[0], Site(self._update, self._update.moments[0], old, new), [unmade])
+            says = f"{what}, and no condition that was looked at makes it"
+            unmade = Effect(Danger.CANNOT_TELL, says, "conditions of the template")
+            self._add(covers[0], Edit(self._update, self._update.pairs[0], old, new), [unmade])
         line = self._lines[covers[0]]
         line.covers = covers
         return line
 
-    def _add(self, place: Difference, site: Site, verdicts: Iterable[Verdict]) -> _Line:
-        line = self._lines.setdefault(place, _Line(site))
-        for verdict in verdicts:
-            line.verdicts[verdict] = None
-            if verdict.remakes and site.old_key and site.new_key:
-                self._replaced.setdefault(id(site.moment), {}).setdefault(site.new_key, place)
+    def _add(self, place: Difference, edit: Edit, effects: Iterable[Effect]) -> _Line:
+        line = self._lines.setdefault(place, _Line(edit))
+        for effect in effects:
+            line.effects[effect] = None
+            if effect.new_id and edit.old_key and edit.new_key:
+                self._replaced.setdefault(id(edit.pair), {}).setdefault(edit.new_key, place)
         return line
 
 
@@ -197,21 +200,21 @@ def _origin(given: Update, stack: str) -> Difference:
 
 
 def _change(given: Update, place: Difference, line: _Line) -> Change:
-    verdicts = sorted(line.verdicts, key=lambda verdict: verdict.danger.rank)
-    if any(verdict.danger is not Danger.HARMLESS for verdict in verdicts):
-        verdicts = [verdict for verdict in verdicts if verdict.danger is not Danger.HARMLESS]
+    effects = sorted(line.effects, key=lambda effect: effect.danger.rank)
+    if any(effect.danger is not Danger.HARMLESS for effect in effects):
+        effects = [effect for effect in effects if effect.danger is not Danger.HARMLESS]
     if place.stack not in given.after.templates:
-        verdicts = [v._replace(why=f"{v.why}; {DESTROYED}") for v in verdicts]
+        effects = [v._replace(why=f"{v.why}; {DESTROYED}") for v in effects]
     raw = line.after if isinstance(line.after, Mapping) else {}
-    found = line.site.new or line.site.old
+    found = line.edit.new or line.edit.old
     return Change(
         stack=place.stack,
         resource=place.resource,
         property=place.property,
-        dangers=tuple(dict.fromkeys(verdict.danger for verdict in verdicts)),
-        what=_sentences(verdict.what for verdict in verdicts),
-        why=_sentences(verdict.why for verdict in verdicts),
-        instead=_sentences(verdict.instead for verdict in verdicts),
+        dangers=tuple(dict.fromkeys(effect.danger for effect in effects)),
+        what=_sentences(effect.what for effect in effects),
+        why=_sentences(effect.why for effect in effects),
+        instead=_sentences(effect.instead for effect in effects),
         before=line.before,
         after=line.after,
         resource_type=found.resource_type if found else str(raw.get("Type", "")) or None,

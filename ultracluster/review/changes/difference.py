@@ -58,7 +58,7 @@ SETS: Final = frozenset(
 
 
 class Unit(NamedTuple):
-    """One difference with what is there on either side; None where nothing is."""
+    """One difference with what is there before and after; None where nothing is."""
 
     place: Difference
     path: Path
@@ -87,7 +87,7 @@ def of_resources(
     if same_text(before, after):
         return
     schema = any_schema(str(after.get("Type")))
-    old, new = (side.get("Properties") or {} for side in (before, after))
+    old, new = (body.get("Properties") or {} for body in (before, after))
     for path, was, now in between(old, new, schema):
         yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
     for name in [*ATTRIBUTES, *_others(before, after)]:
@@ -110,7 +110,7 @@ def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:
-    """Yield the path of each difference between two values, with both sides."""
+    """Yield the path of each difference between two values, with both values."""
     # Not recursive: a template may be nested deeper than Python calls.
     left: list[tuple[Path, Any, Any]] = [((), old, new)]
     while left:

@@ -75,7 +75,7 @@ def _key(change: Change) -> object:
     if change.caused_by is not None:
         return change.caused_by
     if change.resource in FOLLOWED:
-        # What a section's values become at resources is told by the section as a whole.
+        # What a section's values become at resources stands with the section as a whole.
         return Difference(change.stack, change.resource, "")
     if change.resource_type is None:
         values = canonical(change.before), canonical(change.after)

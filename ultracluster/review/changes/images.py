@@ -5,25 +5,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import IMAGES
-from ultracluster.review.changes.verdict import Site, Verdict, changed
-from ultracluster.review.changes.words import known_text
+from ultracluster.review.changes.values import known_text
 
 
-@changed("AWS::ECR::Repository")
-def images_expire(site: Site) -> Iterator[Verdict]:
-    if not site.touches("LifecyclePolicy"):
+@when_changed("AWS::ECR::Repository")
+def images_expire(edit: Edit) -> Iterator[Effect]:
+    if not edit.touches("LifecyclePolicy"):
         return
-    before, after = site.both("LifecyclePolicy", "LifecyclePolicyText")
+    before, after = edit.both("LifecyclePolicy", "LifecyclePolicyText")
     was, now = _kept(before), _kept(after)
     if after is None:
-        yield Verdict(Danger.COSTS_MORE, "images no longer expire", IMAGES)
+        yield Effect(Danger.COSTS_MORE, "images no longer expire", IMAGES)
     elif now is None or (before is not None and was is None):
-        yield Verdict(Danger.CANNOT_TELL, "which images expire cannot be read", IMAGES)
+        yield Effect(Danger.CANNOT_TELL, "which images expire cannot be read", IMAGES)
     elif was is not None and all(name in was and was[name] <= now[name] for name in now):
-        yield Verdict(Danger.COSTS_MORE, "images are kept longer or in greater number", IMAGES)
+        yield Effect(Danger.COSTS_MORE, "images are kept longer or in greater number", IMAGES)
     else:
-        yield Verdict(Danger.LOSES_DATA, "images expire sooner, or more of them", IMAGES)
+        yield Effect(Danger.LOSES_DATA, "images expire sooner, or more of them", IMAGES)
 
 
 def _kept(policy: Any) -> Mapping[str, int] | None:

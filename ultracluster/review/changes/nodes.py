@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
-from ultracluster.review.changes.verdict import Site, Verdict, at, changed, entries
-from ultracluster.review.changes.words import count, known_text, named, quoted, true
+from ultracluster.review.changes.values import at, count, entries, known_text, true
+from ultracluster.review.changes.wording import named, quoted
 from ultracluster.templates.resolved import ResolvedResource
 
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
@@ -33,11 +34,11 @@ SAME_ON_ALL: Final = frozenset(
 """Parts of a launch template that a job over several nodes needs to be the same on all of them."""
 
 
-def _rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
+def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = site.moment.new.users.get((template.place.stack, template.place.logical_id), ())
+    users = edit.pair.new.users.get((template.place.stack, template.place.logical_id), ())
     for user in users:
-        found = _replaced_by_policy(site, user)
+        found = _replaced_by_policy(edit, user)
         if found is not None:
             return found
         if user.resource_type == NODE_GROUP:
@@ -46,9 +47,9 @@ def _rollout(site: Site, template: ResolvedResource) -> tuple[Danger, str, str]:
     return Danger.INTERRUPTS, f"{LATER}; running ones must be replaced for it", VERSIONS
 
 
-def _replaced_by_policy(site: Site, group: ResolvedResource) -> tuple[Danger, str, str] | None:
+def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
     """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
-    written = site.update.after.written(group.place.stack, group.place.logical_id)
+    written = edit.update.after.written(group.place.stack, group.place.logical_id)
     policy = written.get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
@@ -61,48 +62,48 @@ def _replaced_by_policy(site: Site, group: ResolvedResource) -> tuple[Danger, st
     return None
 
 
-@changed(TEMPLATE)
-def template_data(site: Site) -> Iterator[Verdict]:
+@when_changed(TEMPLATE)
+def template_data(edit: Edit) -> Iterator[Effect]:
     """Judge a new version of a launch template."""
-    if site.path[0] != "LaunchTemplateData":
+    if edit.path[0] != "LaunchTemplateData":
         return
-    part = site.path[1] if len(site.path) > 1 else "LaunchTemplateData"
-    danger, words, why = _rollout(site, site.resource)
+    part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
+    danger, words, why = _rollout(edit, edit.resource)
     if part not in SAME_ON_ALL and LATER in words:
         danger, words = Danger.HARMLESS, LATER
-    yield Verdict(danger, f"{part} of the nodes changes; {words}", why)
-    yield from _security(site, "LaunchTemplateData")
-    yield from _capacity(site, "LaunchTemplateData")
+    yield Effect(danger, f"{part} of the nodes changes; {words}", why)
+    yield from _security(edit, "LaunchTemplateData")
+    yield from _capacity(edit, "LaunchTemplateData")
 
 
-@changed(INSTANCE)
-def instance_changed(site: Site) -> Iterator[Verdict]:
+@when_changed(INSTANCE)
+def instance_changed(edit: Edit) -> Iterator[Effect]:
     """Judge an instance of its own, such as a login node."""
-    yield from _security(site)
-    if site.path[0] == "SecurityGroupIds":
-        says = f"{site.name} is in other security groups: what reaches it is what they let pass"
-        yield Verdict(Danger.CANNOT_TELL, says, "updated in place")
+    yield from _security(edit)
+    if edit.path[0] == "SecurityGroupIds":
+        says = f"{edit.name} is in other security groups: what reaches it is what they let pass"
+        yield Effect(Danger.CANNOT_TELL, says, "updated in place")
 
 
-def _security(site: Site, *above: str) -> Iterator[Verdict]:
+def _security(edit: Edit, *above: str) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
-    if site.touches(*above, "BlockDeviceMappings"):
-        before, after = (_not_encrypted(v) for v in site.both(*above, "BlockDeviceMappings"))
+    if edit.touches(*above, "BlockDeviceMappings"):
+        before, after = (_not_encrypted(v) for v in edit.both(*above, "BlockDeviceMappings"))
         if plain := sorted(after - before):
             why = "Encrypted is not true in the block device mapping"
             says = f"volume {', '.join(plain)} is not encrypted"
-            yield Verdict(Danger.LOOSENS_SECURITY, says, why)
-    if site.touches(*above, "NetworkInterfaces"):
+            yield Effect(Danger.LOOSENS_SECURITY, says, why)
+    if edit.touches(*above, "NetworkInterfaces"):
         had, has = (
             any(true(entry.get("AssociatePublicIpAddress")) for entry in entries(value))
-            for value in site.both(*above, "NetworkInterfaces")
+            for value in edit.both(*above, "NetworkInterfaces")
         )
         if has and not had:
             why = "AssociatePublicIpAddress is true"
-            yield Verdict(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
-    if site.touches(*above, "KeyName") and (name := site.both(*above, "KeyName")[1]) is not None:
+            yield Effect(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
+    if edit.touches(*above, "KeyName") and (name := edit.both(*above, "KeyName")[1]) is not None:
         says = f"whoever has the key {quoted(name)} can log in by SSH"
-        yield Verdict(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
+        yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
 
 
 def _not_encrypted(mappings: Any) -> set[str]:
@@ -114,35 +115,35 @@ def _not_encrypted(mappings: Any) -> set[str]:
     }
 
 
-def _capacity(site: Site, *above: str) -> Iterator[Verdict]:
+def _capacity(edit: Edit, *above: str) -> Iterator[Effect]:
     """Yield what makes a node slower or harder to get."""
-    if site.touches(*above, "InstanceType"):
-        was, now = (known_text(v) for v in site.both(*above, "InstanceType"))
+    if edit.touches(*above, "InstanceType"):
+        was, now = (known_text(v) for v in edit.both(*above, "InstanceType"))
         if was is not None and now is not None and _smaller(was, now):
             says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
-            yield Verdict(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
-    if site.touches(*above, "NetworkInterfaces"):
-        had, has = (_efa_devices(v) for v in site.both(*above, "NetworkInterfaces"))
+            yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
+    if edit.touches(*above, "NetworkInterfaces"):
+        had, has = (_efa_devices(v) for v in edit.both(*above, "NetworkInterfaces"))
         if has < had:
             says = f"a node has {has} EFA devices instead of {had}"
             why = "NetworkInterfaces of InterfaceType efa or efa-only"
-            yield Verdict(Danger.REDUCES_CAPACITY, says, why)
-    yield from _placement_group(site, *above, "Placement", "GroupName")
+            yield Effect(Danger.REDUCES_CAPACITY, says, why)
+    yield from _placement_group(edit, *above, "Placement", "GroupName")
 
 
-def _placement_group(site: Site, *path: str) -> Iterator[Verdict]:
+def _placement_group(edit: Edit, *path: str) -> Iterator[Effect]:
     """Yield that nodes name a placement group that nothing makes."""
-    name = known_text(site.both(*path)[1])
-    if not site.touches(*path) or not site.differs(*path) or name is None:
+    name = known_text(edit.both(*path)[1])
+    if not edit.touches(*path) or not edit.differs(*path) or name is None:
         return
     made = {
         known_text(group.properties.get("GroupName"))
-        for group in site.moment.new.of("AWS::EC2::PlacementGroup")
+        for group in edit.pair.new.of("AWS::EC2::PlacementGroup")
     }
     if name not in made:
         says = f"no given template makes the placement group {name}: where there is none, no node "
         why = "EC2 launches nothing into a group that is not there (EC2 RunInstances, placement)"
-        yield Verdict(Danger.FAILS, f"{says}is launched", why, "refer to the group by Ref")
+        yield Effect(Danger.FAILS, f"{says}is launched", why, "refer to the group by Ref")
 
 
 def _figures(instance_type: str) -> tuple[int, int, float]:
@@ -179,11 +180,11 @@ def _efa_devices(interfaces: Any) -> int:
     )
 
 
-@changed(GROUP, NODE_GROUP)
-def launched_with(site: Site) -> Iterator[Verdict]:
+@when_changed(GROUP, NODE_GROUP)
+def launched_with(edit: Edit) -> Iterator[Effect]:
     """Judge a group that takes another launch template or image."""
     parts = ("LaunchTemplate", "MixedInstancesPolicy", "CustomLaunchTemplate", "AmiId")
-    if site.path[0] in parts:
+    if edit.path[0] in parts:
         later = f"{LATER}; running ones must be replaced for it"
-        found = _replaced_by_policy(site, site.resource) or (Danger.INTERRUPTS, later, VERSIONS)
-        yield Verdict(found[0], f"{site.name} launches nodes in another way: {found[1]}", found[2])
+        found = _replaced_by_policy(edit, edit.resource) or (Danger.INTERRUPTS, later, VERSIONS)
+        yield Effect(found[0], f"{edit.name} launches nodes in another way: {found[1]}", found[2])

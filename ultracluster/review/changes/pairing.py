@@ -5,25 +5,24 @@ one and removes the old one, whatever else is equal.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.review.changes.difference import canonical
-
-Key = tuple[str, str]
+from ultracluster.review.changes.values import Key
 
 ALIKE: Final = 0.6
 """Share of equal properties from which two resources of one type are taken for one that was
 renamed, where nothing speaks for another."""
 MOST_COMPARED: Final = 40_000
-"""Pairs of resources that are compared property by property; beyond, only equal ones are found."""
+"""Pairs of resources that are compared property by property; of more, those of one construct are
+found alone."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Every resource of both sides once."""
+    """Every resource of both sets once."""
 
     same: tuple[Key, ...]
     renamed: tuple[tuple[Key, Key], ...]
@@ -31,7 +30,7 @@ class Pairing:
     added: tuple[Key, ...]
 
 
-def pair(
+def paired(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> Pairing:
     """Return which resources are the same, renamed or moved, gone, and new."""
@@ -59,58 +58,37 @@ def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:
 
 
 def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, Key]]:
-    """Yield pairs, those that are certain first; no resource twice."""
-    names = {key[1]: f"\ue000{_type(body)}" for key, body in [*gone.items(), *come.items()]}
+    """Yield pairs, those of one construct first; no resource twice."""
     left, right = dict(gone), dict(come)
-    for mark in (_path, lambda body: _fingerprint(body, names)):
-        for old, new in _unique(left, right, mark):
+    by_path = {_path(body): key for key, body in come.items() if _path(body)}
+    for old, body in gone.items():
+        new = by_path.pop(_path(body), None)
+        if new is not None:
             del left[old], right[new]
             yield old, new
+    # What refers to a resource that has another name now is the same reference.
+    names = {key[1]: f"\ue000{_type(body)}" for key, body in [*gone.items(), *come.items()]}
     yield from _alike(left, right, names)
-
-
-def _unique(left: dict[Key, Any], right: dict[Key, Any], mark: Any) -> list[tuple[Key, Key]]:
-    """Return the pairs of which either side has a mark that is nobody else's on its side."""
-    ours, theirs = _by_mark(left, mark), _by_mark(right, mark)
-    pairs: list[tuple[Key, Key]] = []
-    for found, olds in ours.items():
-        news = theirs.get(found, [])
-        if found is not None and len(olds) == len(news):
-            # Several equal ones: which of them is which makes no difference to anybody.
-            pairs.extend(zip(sorted(olds), sorted(news), strict=True))
-    return pairs
-
-
-def _by_mark(entries: dict[Key, Any], mark: Any) -> dict[Any, list[Key]]:
-    found: defaultdict[Any, list[Key]] = defaultdict(list)
-    for key, body in entries.items():
-        found[mark(body)].append(key)
-    return found
 
 
 def _alike(
     left: dict[Key, Any], right: dict[Key, Any], names: Mapping[str, str]
 ) -> Iterator[tuple[Key, Key]]:
+    """Yield pairs of one type whose properties are much the same, the most equal first."""
     if len(left) * len(right) > MOST_COMPARED:
         return
-    leaves = {
-        (side, key): _leaves(body, names)
-        for side, entries in enumerate((left, right))
-        for key, body in entries.items()
-    }
-    scored = sorted(
-        (
-            (_likeness(leaves[0, old], leaves[1, new]), old[0] == new[0], old, new)
-            for old in left
-            for new in right
-            if _type(left[old]) == _type(right[new])
-        ),
-        key=lambda entry: (-entry[0], not entry[1], entry[2], entry[3]),
+    ours, theirs = (
+        {key: _leaves(body, names) for key, body in entries.items()} for entries in (left, right)
     )
-    used: set[tuple[int, Key]] = set()
+    scored = sorted(
+        (-_likeness(ours[old], theirs[new]), old[0] != new[0], old, new)
+        for old in left
+        for new in right
+        if _type(left[old]) == _type(right[new])
+    )
     for score, _, old, new in scored:
-        if score >= ALIKE and (0, old) not in used and (1, new) not in used:
-            used |= {(0, old), (1, new)}
+        if -score >= ALIKE and old in left and new in right:
+            del left[old], right[new]
             yield old, new
 
 
@@ -127,13 +105,6 @@ def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
         for name, value in properties.items()
         if name != "Tags"
     )
-
-
-def _fingerprint(body: Any, names: Mapping[str, str]) -> str | None:
-    """Return what a resource is but for the names of those that came and went."""
-    if not isinstance(body, Mapping) or not body.get("Properties"):
-        return None
-    return f"{_type(body)} {_masked(canonical(body['Properties']), names)}"
 
 
 def _masked(text: str, names: Mapping[str, str]) -> str:

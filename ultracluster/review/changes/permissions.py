@@ -7,11 +7,18 @@ from ultracluster.model.policies import ATTACHED, IDENTITIES, MANAGED, Statement
 from ultracluster.review.access.grants import Cover, Grant, claim, grants
 from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.routes import lost
+from ultracluster.review.changes.rules import (
+    ANY,
+    Edit,
+    Effect,
+    when_added,
+    when_changed,
+    when_removed,
+)
 from ultracluster.review.changes.sources import BOUNDARY, IAM, PROFILE, SESSION
-from ultracluster.review.changes.update import Side
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed, coming, going
-from ultracluster.review.changes.words import count, named, quoted
+from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.values import count, lost
+from ultracluster.review.changes.wording import named, quoted
 from ultracluster.review.naming import Names
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedResource
@@ -20,9 +27,9 @@ MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
 
 
-def _at(site: Site, resource: ResolvedResource) -> list[Statement]:
+def _at(edit: Edit, resource: ResolvedResource) -> list[Statement]:
     """Return the statements of a resource that stand at, above or below the change."""
-    here = ".".join(site.path)
+    here = ".".join(edit.path)
 
     def touched(path: str) -> bool:
         policy = path.rsplit(".Statement[", maxsplit=1)[0]
@@ -32,35 +39,35 @@ def _at(site: Site, resource: ResolvedResource) -> list[Statement]:
     return [each for each in statements_of(resource) if touched(each.path)]
 
 
-def _compared(site: Site, old: Sequence[Statement], new: Sequence[Statement]) -> Iterator[Verdict]:
+def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) -> Iterator[Effect]:
     """Judge what is allowed and denied more, and less."""
     every = [*old, *new]
     kind = next((each.kind for each in every), "identity")
-    gained = _uncovered(site, site.moment.old, new, old)
-    gone = _uncovered(site, site.moment.new, old, new)
+    gained = _uncovered(edit, edit.pair.old, new, old)
+    gone = _uncovered(edit, edit.pair.new, old, new)
     wider = _of("Allow", gained) + _of("Deny", gone)
     narrower = _of("Allow", gone) + _of("Deny", gained)
-    who = _who(site, every)
+    who = _who(edit, every)
     if wider:
-        words = _words(site, wider)
+        words = _words(edit, wider)
         says = {
             "trust": f"{who} can be assumed in a new way: {words}",
             "resource": f"{who} gives access to more: {words}",
             "identity": f"{who} may do more: {words}",
         }[kind]
-        if site.old is None and kind == "trust":
+        if edit.old is None and kind == "trust":
             says = f"{who} is new and can be assumed: {words}"
         advice = "name the actions, the resources and the conditions that are needed"
-        yield Verdict(Danger.LOOSENS_SECURITY, says, IAM, advice)
+        yield Effect(Danger.LOOSENS_SECURITY, says, IAM, advice)
     if narrower:
-        words = _words(site, narrower)
+        words = _words(edit, narrower)
         says = {
             "trust": f"{who} can no longer be assumed as before: {words}",
             "resource": f"{who} gives access to less, and what needs it is refused: {words}",
             "identity": f"{who} may do less, and what still needs it is refused: {words}",
         }[kind]
         advice = "see who uses it first (IAM last accessed information)"
-        yield Verdict(Danger.INTERRUPTS, says, IAM, advice)
+        yield Effect(Danger.INTERRUPTS, says, IAM, advice)
 
 
 def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
@@ -68,11 +75,11 @@ def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
 
 
 def _uncovered(
-    site: Site, side: Side, some: Sequence[Statement], there: Sequence[Statement]
+    edit: Edit, variant: VariantIndex, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
-    """Return what statements say and a side does not: of whoever has them, in any policy."""
-    owners = _owners(site) if any(each.kind == "identity" for each in some) else []
-    owned: list[Sequence[Statement]] = [side.identity_statements.get(o, ()) for o in owners]
+    """Return what statements say and a variant does not: of whoever has them, in any policy."""
+    owners = _owners(edit) if any(each.kind == "identity" for each in some) else []
+    owned: list[Sequence[Statement]] = [variant.identity_statements.get(o, ()) for o in owners]
     covers = [Cover(claim(each.body) for each in mine) for mine in owned or [there]]
     # What one of several owners lacks is no news to the others, and news to it.
     return [
@@ -83,36 +90,36 @@ def _uncovered(
     ]
 
 
-def _owners(site: Site) -> list[Key]:
+def _owners(edit: Edit) -> list[Key]:
     """Return who has the policies of a resource, before or after."""
-    key = site.resource.place.key
-    if site.type in IDENTITIES:
+    key = edit.resource.place.key
+    if edit.type in IDENTITIES:
         return [key]
-    sides = (site.moment.old, site.moment.new)
-    found = [s for side in sides for s in side.model.statements if s.place.key == key]
+    variants = (edit.pair.old, edit.pair.new)
+    found = [s for variant in variants for s in variant.model.statements if s.place.key == key]
     return list(dict.fromkeys(owner for statement in found for owner in statement.owners))
 
 
-def _who(site: Site, statements: Sequence[Statement]) -> str:
+def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     """Return whose rights a policy is about, or what it is the policy of."""
     kinds = {statement.kind for statement in statements}
     owners: list[Key] = []
     if kinds == {"identity"}:
-        owners = _owners(site)
+        owners = _owners(edit)
     elif kinds == {"resource"}:
         owners = list(dict.fromkeys(o for statement in statements for o in statement.owners))
-    sides = (site.moment.new, site.moment.old)
-    found = [side.model.at(owner) for owner in owners for side in sides]
+    variants = (edit.pair.new, edit.pair.old)
+    found = [variant.model.at(owner) for owner in owners for variant in variants]
     names = dict.fromkeys(named(resource) for resource in found if resource)
-    return " and ".join(list(names)[:MOST_NAMED]) or site.name
+    return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
-def _names(site: Site) -> Names:
-    return Names([*site.moment.old.variant.resources, *site.moment.new.variant.resources])
+def _names(edit: Edit) -> Names:
+    return Names([*edit.pair.old.resolved.resources, *edit.pair.new.resolved.resources])
 
 
-def _words(site: Site, some: Sequence[Grant]) -> str:
-    names = _names(site)
+def _words(edit: Edit, some: Sequence[Grant]) -> str:
+    names = _names(edit)
     grouped: dict[tuple[str, str, bool], dict[str, None]] = {}
     for grant in some:
         key = (grant.resource, grant.principal, bool(grant.conditions))
@@ -152,74 +159,74 @@ def _principal(names: Names, marked: str) -> str:
     return principal(kind, names.readable(value))
 
 
-@changed(ANY)
-def policy_changed(site: Site) -> Iterator[Verdict]:
+@when_changed(ANY)
+def policy_changed(edit: Edit) -> Iterator[Effect]:
     """Judge a policy, wherever it is, by what it allows before and after."""
-    if site.path[0].startswith("@") or site.old is None or site.new is None:
+    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
         return
-    old, new = _at(site, site.old), _at(site, site.new)
+    old, new = _at(edit, edit.old), _at(edit, edit.new)
     if not old and not new:
         return
-    found = list(_compared(site, old, new))
+    found = list(_compared(edit, old, new))
     same = "what the policy allows stays the same"
-    yield from found or [Verdict(Danger.HARMLESS, same, IAM)]
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@coming(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_added(site: Site) -> Iterator[Verdict]:
-    found = list(_compared(site, [], list(statements_of(site.resource))))
+@when_added(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
+def policy_added(edit: Edit) -> Iterator[Effect]:
+    found = list(_compared(edit, [], list(statements_of(edit.resource))))
     same = "everything that it allows was allowed before"
-    yield from found or [Verdict(Danger.HARMLESS, same, IAM)]
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@coming("AWS::IAM::Role")
-def role_added(site: Site) -> Iterator[Verdict]:
-    yield from _compared(site, [], list(statements_of(site.resource)))
+@when_added("AWS::IAM::Role")
+def role_added(edit: Edit) -> Iterator[Effect]:
+    yield from _compared(edit, [], list(statements_of(edit.resource)))
 
 
-@going(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_removed(site: Site) -> Iterator[Verdict]:
-    found = list(_compared(site, list(statements_of(site.resource)), []))
+@when_removed(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
+def policy_removed(edit: Edit) -> Iterator[Effect]:
+    found = list(_compared(edit, list(statements_of(edit.resource)), []))
     same = "everything that it allows is allowed elsewhere"
-    yield from found or [Verdict(Danger.HARMLESS, same, IAM)]
+    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
 
 
-@changed(*IDENTITIES, *ATTACHED)
-def attachments(site: Site) -> Iterator[Verdict]:
+@when_changed(*IDENTITIES, *ATTACHED)
+def attachments(edit: Edit) -> Iterator[Effect]:
     """Judge which policies somebody has, and within which limits."""
-    top = site.path[0]
+    top = edit.path[0]
     if top in (MANAGED, "Roles", "Users", "Groups"):
         attached, detached = "is attached to", "is detached from"
         if top != MANAGED:
             attached, detached = "gets", "loses"
         for danger, verb, values in (
-            (Danger.LOOSENS_SECURITY, attached, lost(site.now, site.was)),
-            (Danger.INTERRUPTS, detached, lost(site.was, site.now)),
+            (Danger.LOOSENS_SECURITY, attached, lost(edit.now, edit.was)),
+            (Danger.INTERRUPTS, detached, lost(edit.was, edit.now)),
         ):
             if values:
-                whom = ", ".join(map(_names(site).text, values))
-                yield Verdict(danger, f"{whom} {verb} {site.name}", IAM)
+                whom = ", ".join(map(_names(edit).text, values))
+                yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)
     if top == "PermissionsBoundary":
-        gone = site.now is None
+        gone = edit.now is None
         danger = Danger.LOOSENS_SECURITY if gone else Danger.CANNOT_TELL
-        becomes = "is removed" if gone else f"becomes {quoted(site.now)}"
-        yield Verdict(danger, f"the permissions boundary of {site.name} {becomes}", BOUNDARY)
+        becomes = "is removed" if gone else f"becomes {quoted(edit.now)}"
+        yield Effect(danger, f"the permissions boundary of {edit.name} {becomes}", BOUNDARY)
     if top == "MaxSessionDuration":
-        was, now = (count(v) or 3600 for v in (site.was, site.now))
+        was, now = (count(v) or 3600 for v in (edit.was, edit.now))
         danger = Danger.LOOSENS_SECURITY if now > was else Danger.INTERRUPTS
         says = (
-            f"a session of {site.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}"
+            f"a session of {edit.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}"
         )
-        yield Verdict(danger, says, SESSION)
+        yield Effect(danger, says, SESSION)
 
 
-@changed("AWS::IAM::InstanceProfile")
-def profile(site: Site) -> Iterator[Verdict]:
+@when_changed("AWS::IAM::InstanceProfile")
+def profile(edit: Edit) -> Iterator[Effect]:
     """Judge which role nodes have."""
-    if site.path == ("Roles",):
+    if edit.path == ("Roles",):
         says = (
-            f"nodes with {site.name} have the rights of {quoted(site.now)} instead of "
-            f"{quoted(site.was)}"
+            f"nodes with {edit.name} have the rights of {quoted(edit.now)} instead of "
+            f"{quoted(edit.was)}"
         )
-        yield Verdict(Danger.INTERRUPTS, says, PROFILE)
-        yield Verdict(Danger.LOOSENS_SECURITY, says, PROFILE)
+        yield Effect(Danger.INTERRUPTS, says, PROFILE)
+        yield Effect(Danger.LOOSENS_SECURITY, says, PROFILE)

@@ -1,6 +1,6 @@
 """References that give the same value: `Ref` of a subnet, and its attribute `SubnetId`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -12,7 +12,7 @@ OWN: Final[Mapping[str, frozenset[str]]] = {
     # Its identifier is called Id, and CDK and most templates write GroupId for the same value.
     "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"}),
 }
-"""Attributes that have the value of `Ref` though the schema calls its identifier otherwise."""
+"""Attributes that have the value of `Ref` though the schema has another name for its identifier."""
 BY_NAME: Final = "VpcId"
 """Without it a security group is one of the default VPC, and `Ref` gives its name."""
 
@@ -26,34 +26,24 @@ def alike(variant: Variant) -> Variant:
     `Ref` gives the primary identifier of a type (CloudFormation CLI guide, resource type schema,
     primaryIdentifier). Where that is several properties, attributes are left as they are.
     """
-    types = {
-        (r.place.stack, r.place.logical_id): (r.resource_type, r.properties)
-        for r in variant.resources
-    }
+    types = types_of([variant])
 
     def written(resource: ResolvedResource) -> ResolvedResource:
-        found: dict[str, Any] = value_alike(dict(resource.properties), types)
-        return replace(resource, properties=found)
+        return replace(resource, properties=value_alike(dict(resource.properties), types))
 
     return replace(variant, resources=tuple(map(written, variant.resources)))
+
+
+def types_of(variants: Iterable[Variant]) -> Types:
+    """Return what must be known of the resources that values refer to."""
+    return {
+        r.place.key: (r.resource_type, r.properties) for each in variants for r in each.resources
+    }
 
 
 def value_alike(value: Any, types: Types) -> Any:
     """Return a resolved value in which every reference to a resource itself is a `Ref`."""
     return _mapped(value, lambda link: _own(link, types))
-
-
-def types_of(templates: Mapping[str, Any]) -> Types:
-    """Return what value_alike must know of templates that are not resolved."""
-    found: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
-    for stack, body in templates.items():
-        resources = body.get("Resources") if isinstance(body, Mapping) else None
-        for name, given in (resources if isinstance(resources, Mapping) else {}).items():
-            if isinstance(given, Mapping):
-                properties = given.get("Properties")
-                own = properties if isinstance(properties, Mapping) else {}
-                found[str(stack), str(name)] = (str(given.get("Type")), own)
-    return found
 
 
 def _own(link: Link, types: Types) -> Link:

@@ -10,6 +10,7 @@ from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.difference import Path, dotted
 from ultracluster.review.changes.nodes import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
+from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.sources import (
     CUSTOM_NAME,
     EXPORTS,
@@ -18,13 +19,12 @@ from ultracluster.review.changes.sources import (
     REFERENCE,
     REGISTRY,
 )
-from ultracluster.review.changes.update import Key, Moment, Update, linked
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, at, changed, differs
-from ultracluster.review.changes.words import known_text, true
+from ultracluster.review.changes.update import Update, VariantPair
+from ultracluster.review.changes.values import Key, at, differs, known_text, linked, true
 from ultracluster.review.resource_types import resource_type
 
-Consequence = tuple[Site, Difference, Difference, list[Verdict]]
-"""A site that follows, its place, what it follows from, and what it does."""
+Consequence = tuple[Edit, Difference, Difference, list[Effect]]
+"""A edit that follows, its place, what it follows from, and what it does."""
 WORTH_A_LINE: Final = (
     Danger.LOSES_DATA,
     Danger.REPLACES,
@@ -35,26 +35,26 @@ WORTH_A_LINE: Final = (
 """What of a consequence is said; what it costs more stands where it comes from."""
 
 
-@changed(ANY)
-def create_only(site: Site) -> Iterator[Verdict]:
+@when_changed(ANY)
+def create_only(edit: Edit) -> Iterator[Effect]:
     """Judge a property that is part of what a resource is made as."""
-    schema, known = site.schema, resource_type(site.type)
-    if schema is None or site.old is None or site.new is None or site.path[0].startswith("@"):
+    schema, known = edit.schema, resource_type(edit.type)
+    if schema is None or edit.old is None or edit.new is None or edit.path[0].startswith("@"):
         return
     if known.passes_traffic:
         return
-    if always := _differing(site, schema.create_only):
-        yield from _replacement(site, _source(schema, always), always)
+    if always := _differing(edit, schema.create_only):
+        yield from _replacement(edit, _source(schema, always), always)
         return
-    sometimes = _differing(site, schema.conditional_create_only)
+    sometimes = _differing(edit, schema.conditional_create_only)
     if sometimes and sometimes[0] not in known.updated_in_place:
         because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
-        yield from _replacement(site, because, sometimes, "may")
+        yield from _replacement(edit, because, sometimes, "may")
 
 
-def _differing(site: Site, pointers: tuple[Path, ...]) -> Path | None:
+def _differing(edit: Edit, pointers: tuple[Path, ...]) -> Path | None:
     """Return the first of some paths at which the values differ because of this change."""
-    return next((p for p in pointers if site.touches(*p) and site.differs(*p)), None)
+    return next((p for p in pointers if edit.touches(*p) and edit.differs(*p)), None)
 
 
 def _source(schema: Schema, path: Path) -> str:
@@ -65,69 +65,69 @@ def _source(schema: Schema, path: Path) -> str:
     return f"{name} is create-only ({REGISTRY})"
 
 
-def _replacement(site: Site, because: str, path: Path, will: str = "will") -> Iterator[Verdict]:
+def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> Iterator[Effect]:
     """Yield everything about a replacement; `may` where it is not sure."""
-    yield from replaced(site, because, will)
-    yield from what_ends(site)
-    yield from _named_by_hand(site, path)
-    yield from exported(site)
-    yield from twin(site)
+    yield from replaced(edit, because, will)
+    yield from what_ends(edit)
+    yield from _named_by_hand(edit, path)
+    yield from exported(edit)
+    yield from twin(edit)
 
 
-def what_ends(site: Site) -> Iterator[Verdict]:
+def what_ends(edit: Edit) -> Iterator[Effect]:
     """Yield what stops with the old resource."""
-    if says := resource_type(site.type).ends:
-        yield Verdict(Danger.INTERRUPTS, says, PURPOSE)
+    if says := resource_type(edit.type).ends:
+        yield Effect(Danger.INTERRUPTS, says, PURPOSE)
 
 
-def _named_by_hand(site: Site, path: Path) -> Iterator[Verdict]:
+def _named_by_hand(edit: Edit, path: Path) -> Iterator[Effect]:
     """A resource whose name is written cannot be made a second time."""
-    name = site.schema.custom_name if site.schema else None
-    was, now = site.both(name) if name and (name,) != path else (None, None)
+    name = edit.schema.custom_name if edit.schema else None
+    was, now = edit.both(name) if name and (name,) != path else (None, None)
     if was is not None and not differs(was, now):
-        says = f"CloudFormation refuses: {site.name} is named {known_text(now) or 'by hand'}, and a"
+        says = f"CloudFormation refuses: {edit.name} is named {known_text(now) or 'by hand'}, and a"
         says += " second one of that name cannot be made"
         advice = f"change {name} in the same deployment"
-        yield Verdict(Danger.FAILS, says, CUSTOM_NAME, advice)
+        yield Effect(Danger.FAILS, says, CUSTOM_NAME, advice)
 
 
-def exported(site: Site) -> Iterator[Verdict]:
+def exported(edit: Edit) -> Iterator[Effect]:
     """An export that another stack imports cannot change its value."""
-    assert site.old_key is not None  # noqa: S101  (only what was there is replaced)
-    users = site.moment.old.users.get(site.old_key, ())
-    if stacks := {user.place.stack for user in users} - {site.old_key[0]}:
+    assert edit.old_key is not None  # noqa: S101  (only what was there is replaced)
+    users = edit.pair.old.users.get(edit.old_key, ())
+    if stacks := {user.place.stack for user in users} - {edit.old_key[0]}:
         others = ", ".join(sorted(stacks))
         says = f"the deployment stops at the export that {others} imports: its value cannot change "
         advice = f"remove the use of it in {others} first, in a deployment of its own"
-        yield Verdict(Danger.FAILS, f"{says}while it is in use", EXPORTS, advice)
+        yield Effect(Danger.FAILS, f"{says}while it is in use", EXPORTS, advice)
 
 
-def twin(site: Site) -> Iterator[Verdict]:
+def twin(edit: Edit) -> Iterator[Effect]:
     """Some things cannot stand beside what they replace."""
-    known = resource_type(site.type)
-    if known.alone and not _moves(site, known.alone_by):
-        yield Verdict(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
-    if site.type == "AWS::EC2::VPCEndpoint" and all(map(true, site.both("PrivateDnsEnabled"))):
-        elsewhere = site.follows and site.path[0] == "VpcId"
-        if not elsewhere and not site.differs("ServiceName") and not site.differs("VpcId"):
+    known = resource_type(edit.type)
+    if known.alone and not _moves(edit, known.alone_by):
+        yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
+    if edit.type == "AWS::EC2::VPCEndpoint" and all(map(true, edit.both("PrivateDnsEnabled"))):
+        elsewhere = edit.follows and edit.path[0] == "VpcId"
+        if not elsewhere and not edit.differs("ServiceName") and not edit.differs("VpcId"):
             says = "the new endpoint is refused: its private DNS name is the old one's"
             advice = "set PrivateDnsEnabled to false in a deployment before"
-            yield Verdict(Danger.FAILS, says, ORDER, advice)
+            yield Effect(Danger.FAILS, says, ORDER, advice)
 
 
-def _moves(site: Site, names: tuple[str, ...]) -> bool:
+def _moves(edit: Edit, names: tuple[str, ...]) -> bool:
     """Whether the new one is at another place than the old one."""
-    return (site.follows and site.path[0] in names) or any(site.differs(name) for name in names)
+    return (edit.follows and edit.path[0] in names) or any(edit.differs(name) for name in names)
 
 
 def consequences(
-    update: Update, moment: Moment, replaced: Mapping[Key, Difference]
+    update: Update, pair: VariantPair, replaced: Mapping[Key, Difference]
 ) -> Iterator[Consequence]:
     """Yield everything that follows from replacements: whoever is made with the old one's id.
 
     Args:
         update: both sets of templates.
-        moment: one choice of open conditions.
+        pair: one choice of open conditions.
         replaced: new keys of what is replaced, each with the change that replaces it.
     """
     seen = set(replaced)
@@ -135,25 +135,25 @@ def consequences(
     updated: set[tuple[Key, Path]] = set()
     while waiting:
         target, cause = waiting.popleft()
-        for user in moment.new.users.get(target, ()):
+        for user in pair.new.users.get(target, ()):
             key = (user.place.stack, user.place.logical_id)
-            # What is new itself, or was renamed, is made anew anyhow.
-            if key not in moment.old.resources or key == target:
+            # What is new itself, or was renamed, is another one anyhow.
+            if key not in pair.old.resources or key == target:
                 continue
             for path in _paths(user.properties, target):
-                site = Site(update, moment, key, key, path, follows=True)
+                edit = Edit(update, pair, key, key, path, follows=True)
                 place = Difference(*key, dotted(path))
-                pointer = _create_only(site, path)
+                pointer = _create_only(edit, path)
                 if pointer is not None and key not in seen:
                     seen.add(key)
                     waiting.append((key, place))
-                    if not resource_type(site.type).passes_traffic:
-                        yield site, place, cause, list(_follows(site, pointer, cause))
+                    if not resource_type(edit.type).passes_traffic:
+                        yield edit, place, cause, list(_follows(edit, pointer, cause))
                 elif pointer is None and (key, path) not in updated and key not in seen:
                     updated.add((key, path))
-                    found = template_data(site) if site.type == TEMPLATE else ()
-                    if verdicts := [v for v in found if v.danger in WORTH_A_LINE]:
-                        yield site, place, cause, verdicts
+                    found = template_data(edit) if edit.type == TEMPLATE else ()
+                    if effects := [v for v in found if v.danger in WORTH_A_LINE]:
+                        yield edit, place, cause, effects
 
 
 def _paths(properties: Mapping[str, Any], target: Key) -> Iterator[Path]:
@@ -167,23 +167,23 @@ def _paths(properties: Mapping[str, Any], target: Key) -> Iterator[Path]:
             yield path
 
 
-def _create_only(site: Site, path: Path) -> Path | None:
+def _create_only(edit: Edit, path: Path) -> Path | None:
     """Return the create-only path that a reference at a path belongs to, if there is one."""
-    schema = site.schema
+    schema = edit.schema
     if schema is None:
         return None
     for pointer in schema.create_only:
-        if site.touches(*pointer) and linked(at(site.resource.properties, pointer)):
+        if edit.touches(*pointer) and linked(at(edit.resource.properties, pointer)):
             return pointer
-    in_place = resource_type(site.type).updated_in_place
+    in_place = resource_type(edit.type).updated_in_place
     sometimes = (p for p in schema.conditional_create_only if p[0] not in in_place)
     return next((p for p in sometimes if path[: len(p)] == p), None)
 
 
-def _follows(site: Site, pointer: Path, cause: Difference) -> Iterator[Verdict]:
-    assert site.schema is not None  # noqa: S101  (its pointer was just found)
-    source = _source(site.schema, pointer)
+def _follows(edit: Edit, pointer: Path, cause: Difference) -> Iterator[Effect]:
+    assert edit.schema is not None  # noqa: S101  (its pointer was just found)
+    source = _source(edit.schema, pointer)
     because = f"it refers to {cause.resource}, which is replaced; {source}"
-    yield from _replacement(site, because, pointer)
-    if site.type == RESERVATION:
-        yield second_reservation(site)
+    yield from _replacement(edit, because, pointer)
+    if edit.type == RESERVATION:
+        yield second_reservation(edit)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
 from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed, going
-from ultracluster.review.changes.words import holdings, named
+from ultracluster.review.changes.wording import holdings, named
 from ultracluster.review.naming import noun
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource, Unknown
@@ -49,48 +49,48 @@ def _snapshot_by_default(resource: ResolvedResource) -> bool:
     return kind == "AWS::RDS::DBCluster" or (kind == "AWS::RDS::DBInstance" and cluster is None)
 
 
-def replaced(site: Site, because: str, will: str = "will") -> Iterator[Verdict]:
+def replaced(edit: Edit, because: str, will: str = "will") -> Iterator[Effect]:
     """Yield what a replacement does, with what becomes of the data; `may` where it is not sure."""
-    assert site.old is not None  # noqa: S101  (only what was there is replaced)
-    name, kind = site.name, noun(site.old.resource_type)
+    assert edit.old is not None  # noqa: S101  (only what was there is replaced)
+    name, kind = edit.name, noun(edit.old.resource_type)
     says = f"{name} {will} be replaced"
-    if not resource_type(site.old.resource_type).holds:
+    if not resource_type(edit.old.resource_type).holds:
         advice = "keep the value, or plan for a new one"
-        yield Verdict(Danger.REPLACES, says, because, advice, remakes=True)
+        yield Effect(Danger.REPLACES, says, because, advice, new_id=True)
         return
     advice = (
         f"keep the value; or make a second {kind} beside the first, copy, switch over, then "
         "remove the first"
     )
-    data = holdings(site.old)
-    kept = outlives(site.old, site.new, name="UpdateReplacePolicy")
+    data = holdings(edit.old)
+    kept = outlives(edit.old, edit.new, name="UpdateReplacePolicy")
     if kept == "Retain":
         says += f" by an empty one; the old one with {data} is left behind, out of the stack"
         why = f"{because}; UpdateReplacePolicy Retain keeps the old one ({RETENTION})"
-        yield Verdict(Danger.REPLACES, says, why, advice, remakes=True)
-        yield Verdict(Danger.INTERRUPTS, f"what uses the old {kind} loses it", because)
+        yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
+        yield Effect(Danger.INTERRUPTS, f"what uses the old {kind} loses it", because)
         says = "the old one is billed until somebody deletes it"
-        yield Verdict(Danger.COSTS_MORE, says, RETENTION)
+        yield Effect(Danger.COSTS_MORE, says, RETENTION)
     elif kept == SNAPSHOT:
         says += f" by an empty one; of {data} a snapshot is left"
         why = f"{because}; UpdateReplacePolicy Snapshot ({RETENTION})"
-        yield Verdict(Danger.REPLACES, says, why, advice, remakes=True)
+        yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
     else:
         why = f"{because}; without UpdateReplacePolicy Retain in both templates the old one is "
-        why += f"deleted ({RETENTION}{_deleted(site.old)})"
+        why += f"deleted ({RETENTION}{_deleted(edit.old)})"
         advice = f"deploy UpdateReplacePolicy: Retain first; {advice}"
-        yield Verdict(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
-        yield Verdict(Danger.REPLACES, "", because, remakes=True)
+        yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
+        yield Effect(Danger.REPLACES, "", because, new_id=True)
 
 
 def _deleted(old: ResolvedResource) -> str:
     return f"; {LUSTRE_DELETION}" if old.resource_type == "AWS::FSx::FileSystem" else ""
 
 
-@going(ANY)
-def data_removed(site: Site) -> Iterator[Verdict]:
+@when_removed(ANY)
+def data_removed(edit: Edit) -> Iterator[Effect]:
     """Judge what the removal of something that holds data does to the data."""
-    old = site.old or site.resource
+    old = edit.old or edit.resource
     known = resource_type(old.resource_type)
     if not known.holds:
         return
@@ -100,13 +100,13 @@ def data_removed(site: Site) -> Iterator[Verdict]:
         says = f"{name} leaves the stack and stays in the account with {data}: nobody manages it "
         says += "from now on, and it is still billed"
         why = f"DeletionPolicy {policy(old, 'DeletionPolicy')} of the old template ({RETENTION})"
-        yield Verdict(Danger.HARMLESS, says, why)
+        yield Effect(Danger.HARMLESS, says, why)
     elif kept == SNAPSHOT:
         says = f"{name} will be deleted; of {data} a snapshot is left"
-        yield Verdict(Danger.INTERRUPTS, says, f"DeletionPolicy Snapshot ({RETENTION})")
+        yield Effect(Danger.INTERRUPTS, says, f"DeletionPolicy Snapshot ({RETENTION})")
     else:
         but = f"; {known.refuses_deletion}" if known.refuses_deletion else ""
-        yield Verdict(
+        yield Effect(
             Danger.LOSES_DATA,
             f"{name} will be deleted: {data} gone{but}",
             f"its DeletionPolicy keeps nothing ({RETENTION}{_deleted(old)})",
@@ -114,26 +114,26 @@ def data_removed(site: Site) -> Iterator[Verdict]:
         )
 
 
-@changed(ANY)
-def retention_policy(site: Site) -> Iterator[Verdict]:
+@when_changed(ANY)
+def retention_policy(edit: Edit) -> Iterator[Effect]:
     """Judge a change of DeletionPolicy or UpdateReplacePolicy."""
-    name = site.path[0].removeprefix("@")
-    if name not in POLICIES or not (site.old and site.new):
+    name = edit.path[0].removeprefix("@")
+    if name not in POLICIES or not (edit.old and edit.new):
         return
-    when, known = POLICIES[name], resource_type(site.type)
-    was, now = outlives(site.old, name=name), outlives(site.new, name=name)
-    if policy(site.new, name) == SNAPSHOT and not known.snapshots:
-        says = f"CloudFormation refuses {name}: Snapshot for {site.name}: it makes no snapshots of "
-        yield Verdict(Danger.FAILS, f"{says}{site.type}", RETENTION, f"write {name}: Retain")
+    when, known = POLICIES[name], resource_type(edit.type)
+    was, now = outlives(edit.old, name=name), outlives(edit.new, name=name)
+    if policy(edit.new, name) == SNAPSHOT and not known.snapshots:
+        says = f"CloudFormation refuses {name}: Snapshot for {edit.name}: it makes no snapshots of "
+        yield Effect(Danger.FAILS, f"{says}{edit.type}", RETENTION, f"write {name}: Retain")
     elif not known.holds:
-        says = f"{site.name} is {'kept' if now else 'deleted'} when {when}"
-        yield Verdict(Danger.HARMLESS, says, f"it holds no data that would be lost ({RETENTION})")
+        says = f"{edit.name} is {'kept' if now else 'deleted'} when {when}"
+        yield Effect(Danger.HARMLESS, says, f"it holds no data that would be lost ({RETENTION})")
     elif was and not now:
-        says = f"{site.name} is no longer kept: {holdings(site.new)} will be gone when {when}"
-        to = policy(site.new, name) or "Delete"
-        why = f"{name} {policy(site.old, name)} becomes {to} ({RETENTION})"
-        yield Verdict(Danger.LOSES_DATA, says, why, f"keep {name}: Retain")
+        says = f"{edit.name} is no longer kept: {holdings(edit.new)} will be gone when {when}"
+        to = policy(edit.new, name) or "Delete"
+        why = f"{name} {policy(edit.old, name)} becomes {to} ({RETENTION})"
+        yield Effect(Danger.LOSES_DATA, says, why, f"keep {name}: Retain")
     else:
-        says = f"{site.name} is {'kept' if now else 'deleted'} when {when}"
+        says = f"{edit.name} is {'kept' if now else 'deleted'} when {when}"
         why = f"no less is kept than before ({RETENTION})"
-        yield Verdict(Danger.HARMLESS, says, why)
+        yield Effect(Danger.HARMLESS, says, why)

@@ -6,9 +6,9 @@ from typing import Any, Final
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
+from ultracluster.review.changes.rules import Effect
 from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
 from ultracluster.review.changes.update import bodies
-from ultracluster.review.changes.verdict import Verdict
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
@@ -59,13 +59,13 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
                         yield from _parameter(stack, str(name), *values)
 
 
-def _line(place: Difference, values: tuple[Any, Any], verdict: Verdict) -> Change:
+def _line(place: Difference, values: tuple[Any, Any], effect: Effect) -> Change:
     return Change(
         *place,
-        dangers=(verdict.danger,),
-        what=verdict.what,
-        why=verdict.why,
-        instead=verdict.instead,
+        dangers=(effect.danger,),
+        what=effect.what,
+        why=effect.why,
+        instead=effect.instead,
         before=values[0],
         after=values[1],
         covers=(place,),
@@ -75,7 +75,7 @@ def _line(place: Difference, values: tuple[Any, Any], verdict: Verdict) -> Chang
 def _section(stack: str, section: str, was: Any, now: Any) -> Change:
     unknown = (Danger.CANNOT_TELL, f"section {section} changes", "no section of that name is known")
     says = SECTIONS.get(section, unknown)
-    return _line(Difference(stack, section, ""), (was, now), Verdict(*says))
+    return _line(Difference(stack, section, ""), (was, now), Effect(*says))
 
 
 def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -> Iterator[Change]:
@@ -87,12 +87,12 @@ def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -
         place = Difference(stack, "TerminationProtection", "")
         if now:
             what = f"CloudFormation refuses to delete the stack {stack} from now on"
-            yield _line(place, (was, now), Verdict(Danger.HARMLESS, what, TERMINATION))
+            yield _line(place, (was, now), Effect(Danger.HARMLESS, what, TERMINATION))
         else:
             what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
             instead = "keep termination_protection=True"
             danger = Danger.LOOSENS_SECURITY
-            yield _line(place, (was, now), Verdict(danger, what, TERMINATION, instead))
+            yield _line(place, (was, now), Effect(danger, what, TERMINATION, instead))
 
 
 class _Exports:
@@ -102,7 +102,7 @@ class _Exports:
         evaluation = templates.stacks.evaluation(lambda _: False)
         self._value = evaluation.value
         self._scopes = templates.stacks.scopes
-        self._types = types_of(bodies(templates))
+        self._types = types_of(templates.variants)
         self.importers: dict[str, set[str]] = {}
         for name, scope in self._scopes.items():
             for argument in _imports(scope.template.body):
@@ -150,14 +150,14 @@ def _output(
             what += ", until its own new template is deployed"
         instead = f"deploy {names} without it first, and keep the export meanwhile "
         instead += "(Stack.export_value)"
-        return _line(place, (was, now), Verdict(Danger.FAILS, what, EXPORTS, instead))
+        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
     if old and users and exports[0].value(stack, was) != exports[1].value(stack, now):
         what = f"the deployment fails: {names} imports the export {name}, whose value changes"
         instead = "export the new value under another name, move the importers over, then remove it"
-        return _line(place, (was, now), Verdict(Danger.FAILS, what, EXPORTS, instead))
+        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
     why = "no given stack imports it; who reads outputs by hand is not known"
     what = f"output {name} {_verb(was, now)}"
-    return _line(place, (was, now), Verdict(Danger.HARMLESS, what, why))
+    return _line(place, (was, now), Effect(Danger.HARMLESS, what, why))
 
 
 def _verb(was: Any, now: Any) -> str:
@@ -169,16 +169,16 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
             danger, what = _declared(path[0] if path else "", name, new)
-            yield _line(place, (old, new), Verdict(danger, what, PARAMETERS))
+            yield _line(place, (old, new), Effect(danger, what, PARAMETERS))
         return
     place = Difference(stack, "Parameters", dotted((name,)))
     if isinstance(now, Mapping) and "Default" not in now:
         what = f"parameter {name} has no default: a deployment that does not give it fails"
         instead = "give it a default, or pass it"
-        yield _line(place, (was, now), Verdict(Danger.FAILS, what, PARAMETERS, instead))
+        yield _line(place, (was, now), Effect(Danger.FAILS, what, PARAMETERS, instead))
     else:
         what = f"parameter {name} {_verb(was, now)}"
-        yield _line(place, (was, now), Verdict(Danger.HARMLESS, what, PARAMETERS))
+        yield _line(place, (was, now), Effect(Danger.HARMLESS, what, PARAMETERS))
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:

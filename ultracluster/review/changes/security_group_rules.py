@@ -14,10 +14,10 @@ from ultracluster.model.security_groups import (
 )
 from ultracluster.model.traffic import ALL, ANYWHERE, Traffic
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
-from ultracluster.review.changes.update import Side
-from ultracluster.review.changes.verdict import Site, Verdict, changed, coming, going
-from ultracluster.review.changes.words import named
+from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.wording import named
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
@@ -54,16 +54,16 @@ def _of_rule(rule: ResolvedResource | None) -> list[Flow]:
     return _flows([GroupRule(rule.place, SEPARATE[rule.resource_type], rule.properties)])
 
 
-def _of_group(side: Side, group: Key | None) -> list[GroupRule]:
+def _of_group(variant: VariantIndex, group: Key | None) -> list[GroupRule]:
     """Return all rules of a group, also those that are resources of their own."""
     if group is None:
         return []
-    found = side.groups.known.get(group)
-    return [*(found.rules if found else ()), *side.groups.outside.get(group, ())]
+    found = variant.groups.known.get(group)
+    return [*(found.rules if found else ()), *variant.groups.outside.get(group, ())]
 
 
-def _inline(side: Side, group: Key | None, direction: str) -> list[GroupRule]:
-    rules = _of_group(side, group)
+def _inline(variant: VariantIndex, group: Key | None, direction: str) -> list[GroupRule]:
+    rules = _of_group(variant, group)
     return [rule for rule in rules if rule.direction == direction and not rule.separate]
 
 
@@ -85,120 +85,120 @@ def _owner(rule: ResolvedResource | None) -> Key | None:
     return name[:2] if isinstance(name, tuple) else name
 
 
-def _words(flow: Flow, side: Side) -> str:
+def _words(flow: Flow, variant: VariantIndex) -> str:
     what = str(flow.traffic).replace(", all ports", " on all ports")
-    return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(flow, side)}"
+    return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(flow, variant)}"
 
 
-def _peer(flow: Flow, side: Side) -> str:
+def _peer(flow: Flow, variant: VariantIndex) -> str:
     if flow.peer is None:
         return "a peer that the templates do not tell"
     if flow.peer in ANYWHERE:
         return f"anybody on the internet ({flow.peer})"
-    return _name(flow.peer, side) or shown(flow.peer)
+    return _name(flow.peer, variant) or shown(flow.peer)
 
 
-def _name(group: Key | None, *sides: Side) -> str | None:
-    found = (side.resources.get(group) for side in sides)  # type: ignore[arg-type]
+def _name(group: Key | None, *variants: VariantIndex) -> str | None:
+    found = (variant.resources.get(group) for variant in variants)  # type: ignore[arg-type]
     return next((named(resource) for resource in found if resource), None)
 
 
 def _compared(
-    site: Site,
+    edit: Edit,
     before: Sequence[Flow],
     after: Sequence[Flow],
     groups: tuple[Key | None, Key | None],
-) -> Iterator[Verdict]:
+) -> Iterator[Effect]:
     """Judge what rules let pass before and after, beside all other rules of their group."""
     old, new = groups
-    sides = site.moment.old, site.moment.new
-    had, has = _flows(_of_group(sides[0], old)), _kept(_of_group(sides[1], new))
+    variants = edit.pair.old, edit.pair.new
+    had, has = _flows(_of_group(variants[0], old)), _kept(_of_group(variants[1], new))
     if old != new and old is not None and new is not None:
         # A group that has another name now: what names it is compared by that name.
         before, had = ([_renamed(f, old, new) for f in flows] for flows in (before, had))
-    name = _name(new, sides[1]) or _name(old, sides[0])
+    name = _name(new, variants[1]) or _name(old, variants[0])
     name = name or f"the security group {shown(new or old)}"
     for flow in after:
         if not any(other.covers(flow) for other in had):
-            yield from _gained(site, name, new, flow)
+            yield from _gained(edit, name, new, flow)
     for flow in before:
         if not any(other.covers(flow) for other in has):
-            yield _lost(site, name, new or old, flow)
+            yield _lost(edit, name, new or old, flow)
 
 
 def _renamed(flow: Flow, old: Key, new: Key) -> Flow:
     return replace(flow, peer=new) if flow.peer == old else flow
 
 
-def _gained(site: Site, name: str, group: Any, flow: Flow) -> Iterator[Verdict]:
+def _gained(edit: Edit, name: str, group: Any, flow: Flow) -> Iterator[Effect]:
     anybody = flow.peer in ANYWHERE
     # Nothing that runs is in a group that is new.
-    if group in site.update.pairing.added and not (anybody and flow.direction == "in"):
+    if group in edit.update.pairing.added and not (anybody and flow.direction == "in"):
         return
-    yield Verdict(
+    yield Effect(
         Danger.LOOSENS_SECURITY,
-        f"{name} lets {_words(flow, site.moment.new)} {flow.direction}",
+        f"{name} lets {_words(flow, edit.pair.new)} {flow.direction}",
         GROUP_RULES,
         "name the group or the block that needs it" if anybody else "",
     )
 
 
-def _lost(site: Site, name: str, group: Key | None, flow: Flow) -> Verdict:
-    words = f"{name} no longer lets {_words(flow, site.moment.old)} pass"
+def _lost(edit: Edit, name: str, group: Key | None, flow: Flow) -> Effect:
+    words = f"{name} no longer lets {_words(flow, edit.pair.old)} pass"
     if flow.traffic == Traffic(ALL) and flow.peer == group is not None:
         advice = "keep the rule, in both directions"
-        return Verdict(Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", EFA, advice)
+        return Effect(Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", EFA, advice)
     why = GROUP_RULES if flow.direction == "in" else f"{GROUP_RULES}; {NO_EGRESS}"
-    return Verdict(Danger.INTERRUPTS, words, why)
+    return Effect(Danger.INTERRUPTS, words, why)
 
 
-def _or_same(site: Site, found: list[Verdict]) -> list[Verdict]:
-    same = Verdict(Danger.HARMLESS, f"{site.name} lets the same pass as before", GROUP_RULES)
+def _or_same(edit: Edit, found: list[Effect]) -> list[Effect]:
+    same = Effect(Danger.HARMLESS, f"{edit.name} lets the same pass as before", GROUP_RULES)
     return found or [same]
 
 
-@changed(GROUP)
-def rules_in_group_changed(site: Site) -> Iterator[Verdict]:
+@when_changed(GROUP)
+def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
     for name, direction in INLINE.items():
-        if site.touches(name):
-            before = _flows(_inline(site.moment.old, site.old_key, direction))
-            after = _kept(_inline(site.moment.new, site.new_key, direction))
-            groups = (site.old_key, site.new_key)
-            yield from _or_same(site, list(_compared(site, before, after, groups)))
+        if edit.touches(name):
+            before = _flows(_inline(edit.pair.old, edit.old_key, direction))
+            after = _kept(_inline(edit.pair.new, edit.new_key, direction))
+            groups = (edit.old_key, edit.new_key)
+            yield from _or_same(edit, list(_compared(edit, before, after, groups)))
             return
 
 
-@changed(*SEPARATE)
-def rule_changed(site: Site) -> Iterator[Verdict]:
-    if site.path[0].startswith("@"):
+@when_changed(*SEPARATE)
+def rule_changed(edit: Edit) -> Iterator[Effect]:
+    if edit.path[0].startswith("@"):
         return
-    old, new = _owner(site.old), _owner(site.new)
-    before, after = _of_rule(site.old), _of_rule(site.new)
+    old, new = _owner(edit.old), _owner(edit.new)
+    before, after = _of_rule(edit.old), _of_rule(edit.new)
     if old == new:
-        found = list(_compared(site, before, after, (old, new)))
+        found = list(_compared(edit, before, after, (old, new)))
     else:
-        found = [*_compared(site, before, [], (old, old)), *_compared(site, [], after, (new, new))]
-    yield from _or_same(site, found)
+        found = [*_compared(edit, before, [], (old, old)), *_compared(edit, [], after, (new, new))]
+    yield from _or_same(edit, found)
 
 
-@coming(*SEPARATE)
-def rule_added(site: Site) -> Iterator[Verdict]:
-    group = _owner(site.new)
-    yield from _compared(site, [], _of_rule(site.new), (group, group))
+@when_added(*SEPARATE)
+def rule_added(edit: Edit) -> Iterator[Effect]:
+    group = _owner(edit.new)
+    yield from _compared(edit, [], _of_rule(edit.new), (group, group))
 
 
-@coming(GROUP)
-def group_added(site: Site) -> Iterator[Verdict]:
-    after = _flows(_inline(site.moment.new, site.new_key, "in"))
-    yield from _compared(site, [], after, (None, site.new_key))
+@when_added(GROUP)
+def group_added(edit: Edit) -> Iterator[Effect]:
+    after = _flows(_inline(edit.pair.new, edit.new_key, "in"))
+    yield from _compared(edit, [], after, (None, edit.new_key))
 
 
-@going(*SEPARATE)
-def rule_removed(site: Site) -> Iterator[Verdict]:
-    group = _owner(site.old)
-    found = list(_compared(site, _of_rule(site.old), [], (group, group)))
+@when_removed(*SEPARATE)
+def rule_removed(edit: Edit) -> Iterator[Effect]:
+    group = _owner(edit.old)
+    found = list(_compared(edit, _of_rule(edit.old), [], (group, group)))
     yield from found
     if not found:
-        name = _name(group, site.moment.old) or f"the security group {shown(group)}"
+        name = _name(group, edit.pair.old) or f"the security group {shown(group)}"
         says = f"{name} lets the same pass without this rule"
-        yield Verdict(Danger.HARMLESS, says, GROUP_RULES)
+        yield Effect(Danger.HARMLESS, says, GROUP_RULES)

@@ -7,9 +7,9 @@ from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.money import hourly
-from ultracluster.review.changes.routes import lost
-from ultracluster.review.changes.verdict import ANY, Site, Verdict, changed
-from ultracluster.review.changes.words import count, holdings, known_text, quoted, true
+from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
+from ultracluster.review.changes.values import count, known_text, lost, true
+from ultracluster.review.changes.wording import holdings, quoted
 from ultracluster.review.resource_types import (
     FOREVER,
     Amount,
@@ -39,22 +39,22 @@ BACKUP_DAYS: Final = ("AutomaticBackupRetentionDays", "BackupRetentionPeriod")
 RESTORABLE: Final = "PointInTimeRecoveryEnabled"
 
 
-@changed(ANY)
-def setting(site: Site) -> Iterator[Verdict]:
+@when_changed(ANY)
+def setting(edit: Edit) -> Iterator[Effect]:
     """Judge what the record of the type says of a property."""
-    if site.old is None or site.new is None:
+    if edit.old is None or edit.new is None:
         return
-    for known in resource_type(site.type).settings:
+    for known in resource_type(edit.type).settings:
         for dotted in known.paths:
             path = tuple(dotted.split("."))
-            if site.touches(*path) and site.differs(*path):
-                yield from _judged(site, known, path)
+            if edit.touches(*path) and edit.differs(*path):
+                yield from _judged(edit, known, path)
 
 
-def _judged(site: Site, known: Setting, path: Path) -> Iterator[Verdict]:
-    was, now = site.both(*path)
+def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
+    was, now = edit.both(*path)
     values: dict[str, Any] = {
-        "name": site.name,
+        "name": edit.name,
         "path": path[-1],
         "was": quoted(was),
         "now": quoted(now),
@@ -62,84 +62,84 @@ def _judged(site: Site, known: Setting, path: Path) -> Iterator[Verdict]:
     says = known.says.format_map(values)
     match known:
         case Amount():
-            yield _amount(site, known, path, values)
+            yield _amount(edit, known, path, values)
         case Switch():
             before, after = (known_text(value) in known.dangerous for value in (was, now))
             if after and not before:
-                yield Verdict(known.danger, says, known.why, known.instead)
+                yield Effect(known.danger, says, known.why, known.instead)
             elif before and not after:
                 says = known.says_otherwise.format_map(values)
-                yield Verdict(known.otherwise, says, known.why)
+                yield Effect(known.otherwise, says, known.why)
         case Part():
             changed = known.says_changed.format_map(values)
             gone = now is None or now == []
-            yield Verdict(
+            yield Effect(
                 known.gone if gone else Danger.HARMLESS, says if gone else changed, known.why
             )
         case Members():
             gone, come = lost(was, now), lost(now, was)
             if gone:
                 said = known.says_lost.format_map(values | {"members": _listed(gone)})
-                yield Verdict(known.lost, said, known.why)
+                yield Effect(known.lost, said, known.why)
             if come:
                 said = known.says_gained.format_map(values | {"members": _listed(come)})
-                yield Verdict(known.gained, said, known.why)
+                yield Effect(known.gained, said, known.why)
         case Note():
-            yield Verdict(known.danger, says, known.why, known.instead)
+            yield Effect(known.danger, says, known.why, known.instead)
 
 
-def _amount(site: Site, known: Amount, path: Path, values: Mapping[str, Any]) -> Verdict:
-    old, new = (known.unset if v is None else count(v) for v in site.both(*path))
+def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) -> Effect:
+    old, new = (known.unset if v is None else count(v) for v in edit.both(*path))
     old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
         says = f"{'.'.join(path)} of {values['name']} is not known before and after"
-        return Verdict(Danger.CANNOT_TELL, says, known.why)
+        return Effect(Danger.CANNOT_TELL, says, known.why)
     written = {"was": known.written(old), "now": known.written(new)}
     money = ""
     if known.unit == "nodes":
-        kind = instance_type(site.moment.new, site.new)
+        kind = instance_type(edit.pair.new, edit.new)
         written["now"] = accelerators(kind, new)
-        money = hourly(site, kind, new - old) if new > old else ""
+        money = hourly(edit, kind, new - old) if new > old else ""
     says = known.says.format_map({**values, **written})
     says += f"; {new - old:,} more{money}" if money else ""
     if new < old:
-        return Verdict(known.less, says, known.why, known.instead)
-    return Verdict(known.more if new > old else Danger.HARMLESS, says, known.why)
+        return Effect(known.less, says, known.why, known.instead)
+    return Effect(known.more if new > old else Danger.HARMLESS, says, known.why)
 
 
 def _listed(values: list[Any]) -> str:
     return ", ".join(map(quoted, values))
 
 
-@changed(ANY)
-def protection(site: Site) -> Iterator[Verdict]:
+@when_changed(ANY)
+def protection(edit: Edit) -> Iterator[Effect]:
     """Judge protection from deletion, encryption and backups by their names, of any type."""
-    name = site.path[-1]
-    if site.path[0].startswith("@") or site.old is None or site.new is None:
+    name = edit.path[-1]
+    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
         return
-    data = resource_type(site.type).holds
-    why = f"{name} is {quoted(site.now)}"
+    data = resource_type(edit.type).holds
+    why = f"{name} is {quoted(edit.now)}"
     if name in PROTECTIONS:
-        if known_text(site.now) not in (None, "false", "none"):
-            yield Verdict(Danger.HARMLESS, f"{site.name} is protected from deletion", why)
+        if known_text(edit.now) not in (None, "false", "none"):
+            yield Effect(Danger.HARMLESS, f"{edit.name} is protected from deletion", why)
         else:
             danger = Danger.LOSES_DATA if data else Danger.LOOSENS_SECURITY
-            more = f": {holdings(site.new)} may be lost" if data else ""
-            yield Verdict(danger, f"{site.name} is no longer protected from deletion{more}", why)
-    elif name in ENCRYPTIONS and site.was is not None:
-        if site.now is None or known_text(site.now) == "false":
-            says = f"{site.name} is no longer encrypted by the key or in the way it was"
-            yield Verdict(Danger.LOOSENS_SECURITY, says, why)
+            more = f": {holdings(edit.new)} may be lost" if data else ""
+            yield Effect(danger, f"{edit.name} is no longer protected from deletion{more}", why)
+    elif name in ENCRYPTIONS and edit.was is not None:
+        if edit.now is None or known_text(edit.now) == "false":
+            says = f"{edit.name} is no longer encrypted by the key or in the way it was"
+            yield Effect(Danger.LOOSENS_SECURITY, says, why)
     elif name in BACKUP_DAYS:
-        was, now = (count(value) or 0 for value in (site.was, site.now))
+        was, now = (count(value) or 0 for value in (edit.was, edit.now))
         less = now < was
-        says = f"automatic backups of {site.name} are kept {now} days instead of {was}"
-        yield Verdict(
+        says = f"automatic backups of {edit.name} are kept {now} days instead of {was}"
+        yield Effect(
             Danger.LOSES_DATA if less else Danger.COSTS_MORE,
             says + (": no more are made" if now == 0 else ""),
             f"{why}; whether backups that are there are deleted as well is taken for yes",
             "copy the backups that matter first" if less else "",
         )
-    elif name == RESTORABLE and not true(site.now):
-        says = f"{site.name} can no longer be restored: its continuous backups are deleted"
-        yield Verdict(Danger.LOSES_DATA, says, why)
+    elif name == RESTORABLE and not true(edit.now):
+        says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
+        yield Effect(Danger.LOSES_DATA, says, why)

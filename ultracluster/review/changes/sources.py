@@ -58,7 +58,7 @@ LUSTRE_DELETION: Final = api("FSx", "DeleteFileSystem: its data is gone, automat
 UNLINKED: Final = api("FSx", "DeleteDataRepositoryAssociation")
 
 BUCKETS: Final = "S3 API (" + BOTOCORE + ")"
-LIFECYCLE: Final = unverified("S3 lifecycle rules: they also hold for objects that are there")
+LIFECYCLE: Final = unverified("S3 lifecycle rules: they also apply to objects that are there")
 KEYS: Final = "KMS API (" + BOTOCORE + ")"
 IMAGES: Final = "ECR API (" + BOTOCORE + ")"
 AUTO_DELETE: Final = "aws-cdk-lib 2.275.0, s3.Bucket.auto_delete_objects"

@@ -9,33 +9,29 @@ from ultracluster.model.model import Model
 from ultracluster.model.policies import Statement
 from ultracluster.model.security_groups import Groups
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.changes.pairing import Pairing, pair
+from ultracluster.review.changes.pairing import Pairing, paired
 from ultracluster.review.changes.references import alike
+from ultracluster.review.changes.values import Key, at, differs, linked
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.reading import Key as Reference
-from ultracluster.templates.reading import links
 from ultracluster.templates.resolved import ResolvedResource, Variant
-from ultracluster.templates.texts import identity
-
-Key = tuple[str, str]
-"""Stack and logical id of a resource."""
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """One set of templates under one choice of its open conditions."""
+class VariantIndex:
+    """One variant of a set of templates, with what rules look up in it."""
 
-    variant: Variant
+    resolved: Variant
 
     @cached_property
     def resources(self) -> Mapping[Key, ResolvedResource]:
         """Every resource that is made."""
-        return {r.place.key: r for r in self.variant.resources}
+        return {r.place.key: r for r in self.resolved.resources}
 
     @cached_property
     def model(self) -> Model:
         """What the templates define."""
-        return Model(self.variant)
+        return Model(self.resolved)
 
     @property
     def groups(self) -> Groups:
@@ -63,15 +59,15 @@ class Side:
 
     def of(self, *types: str) -> Iterator[ResolvedResource]:
         """Yield the resources of some types."""
-        return (r for r in self.variant.resources if r.resource_type in types)
+        return (r for r in self.resolved.resources if r.resource_type in types)
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """Both sides under choices that agree as far as they can."""
+class VariantPair:
+    """Variants of both sets, whose choices agree as far as they can."""
 
-    old: Side
-    new: Side
+    old: VariantIndex
+    new: VariantIndex
 
     def replaces(self, key: Key, seen: frozenset[Key] = frozenset()) -> bool:
         """Whether a resource is another one afterwards.
@@ -100,7 +96,7 @@ class Update:
     before: ResolvedTemplates
     after: ResolvedTemplates
     pairing: Pairing
-    moments: tuple[Moment, ...]
+    pairs: tuple[VariantPair, ...]
 
 
 def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
@@ -110,39 +106,18 @@ def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
 
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    old, new = ([Side(alike(v)) for v in each.variants] for each in (before, after))
-    moments = [Moment(_nearest(side, old), side) for side in new]
-    left = [side for side in old if all(side is not moment.old for moment in moments)]
-    moments += [Moment(side, _nearest(side, new)) for side in left]
-    return Update(before, after, pair(bodies(before), bodies(after)), tuple(moments))
+    old, new = ([VariantIndex(alike(v)) for v in each.variants] for each in (before, after))
+    pairs = [VariantPair(_nearest(each, old), each) for each in new]
+    left = [each for each in old if all(each is not pair.old for pair in pairs)]
+    pairs += [VariantPair(each, _nearest(each, new)) for each in left]
+    return Update(before, after, paired(bodies(before), bodies(after)), tuple(pairs))
 
 
-def _nearest(side: Side, others: Sequence[Side]) -> Side:
-    """Return the side whose choices contradict those of another the least."""
+def _nearest(variant: VariantIndex, others: Sequence[VariantIndex]) -> VariantIndex:
+    """Return the variant whose choices contradict those of another the least."""
 
-    def contradictions(other: Side) -> int:
-        mine, its = side.variant.choices, other.variant.choices
+    def contradictions(other: VariantIndex) -> int:
+        mine, its = variant.resolved.choices, other.resolved.choices
         return sum(1 for name in mine if name in its and mine[name] is not its[name])
 
     return min(others, key=contradictions)
-
-
-def linked(value: Any) -> set[Key]:
-    """Return what a resolved value refers to."""
-    return {(link.stack, link.logical_id) for link in links(value)}
-
-
-def at(value: Any, path: Sequence[str]) -> Any:
-    """Return what lies at a path of a resolved value, for `*` of every item of a list."""
-    for index, part in enumerate(path):
-        if part == "*":
-            rest = path[index + 1 :]
-            return [at(item, rest) for item in value] if isinstance(value, list) else None
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def differs(one: Any, other: Any) -> bool:
-    """Whether two resolved values differ, or may."""
-    mine, its = identity(one), identity(other)
-    return mine is None or its is None or mine != its

@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.review.bill import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.words import tebibytes
+from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import AddressBar
 from ultracluster.review.drawing.blocks import (
     OUTSIDE,

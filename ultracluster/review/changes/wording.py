@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from ultracluster.review.changes.values import count
 from ultracluster.review.naming import noun, short
 from ultracluster.review.resource_types import resource_type
-from ultracluster.templates.reading import UndeterminedError, number, shown, text
+from ultracluster.templates.reading import shown
 from ultracluster.templates.resolved import ResolvedResource
 
 GIB_IN_TIB: Final = 1024
@@ -23,27 +24,6 @@ def tebibytes(gib: float) -> str:
     if gib < GIB_IN_TIB**2:
         return f"{gib / GIB_IN_TIB:,.1f} TiB"
     return f"{gib / GIB_IN_TIB**2:,.1f} PiB"
-
-
-def count(value: Any) -> int | None:
-    """Return a resolved value as a whole number, None where it is none or is not known."""
-    try:
-        return number(value)
-    except UndeterminedError:
-        return None
-
-
-def known_text(value: Any) -> str | None:
-    """Return a resolved value as text, None where it is none or is not known."""
-    try:
-        return text(value)
-    except UndeterminedError:
-        return None
-
-
-def true(value: Any) -> bool:
-    """Whether a value is known to be true."""
-    return known_text(value) in ("true", "True")
 
 
 def quoted(value: Any) -> str:

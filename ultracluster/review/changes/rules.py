@@ -1,4 +1,4 @@
-"""What a rule says of a change, and the rules by the types that they judge."""
+"""What a rule is asked, what it answers, and the rules by the types that they judge."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,31 +7,31 @@ from typing import Any, Final, NamedTuple
 from ultracluster.registry.schemas import Schema, any_schema, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.update import Key, Moment, Update, at, differs
-from ultracluster.review.changes.words import named
-from ultracluster.templates.reading import items
-from ultracluster.templates.resolved import Encoded, ResolvedResource, Text, Unknown
+from ultracluster.review.changes.update import Update, VariantPair
+from ultracluster.review.changes.values import Key, at, differs
+from ultracluster.review.changes.wording import named
+from ultracluster.templates.resolved import ResolvedResource
 
 ANY: Final = "*"
 
 
-class Verdict(NamedTuple):
+class Effect(NamedTuple):
     """One thing that a change does."""
 
     danger: Danger
     what: str
     why: str
     instead: str = ""
-    remakes: bool = False
+    new_id: bool = False
     """Whether the resource gets another id, which others follow."""
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
-    """Where a change is, with both sides resolved."""
+class Edit:
+    """One thing that changes about a resource, with what is resolved before and after."""
 
     update: Update
-    moment: Moment
+    pair: VariantPair
     old_key: Key | None
     new_key: Key | None
     path: Path = ()
@@ -43,18 +43,18 @@ class Site:
     @property
     def old(self) -> ResolvedResource | None:
         """The resource before."""
-        return self.moment.old.resources.get(self.old_key) if self.old_key else None
+        return self.pair.old.resources.get(self.old_key) if self.old_key else None
 
     @property
     def new(self) -> ResolvedResource | None:
         """The resource after."""
-        return self.moment.new.resources.get(self.new_key) if self.new_key else None
+        return self.pair.new.resources.get(self.new_key) if self.new_key else None
 
     @property
     def resource(self) -> ResolvedResource:
         """The resource, as it will be where it is still there."""
         found = self.new or self.old
-        assert found is not None  # noqa: S101  (a site without either is never made)
+        assert found is not None  # noqa: S101  (a edit without either is never made)
         return found
 
     @property
@@ -80,7 +80,7 @@ class Site:
     @property
     def region(self) -> str | None:
         """Where the resource goes; None where that is not known."""
-        found = self.update.after.region or self.moment.new.variant.region
+        found = self.update.after.region or self.pair.new.resolved.region
         return found if isinstance(found, str) else None
 
     @property
@@ -109,37 +109,11 @@ class Site:
         return differs(*self.both(*path))
 
 
-def entries(value: Any) -> list[Mapping[str, Any]]:
-    """Return the mappings of a list, none where it is not known."""
-    try:
-        return [item for item in items(value) if isinstance(item, Mapping)]
-    except LookupError:
-        return []
-
-
-def missing(value: Any) -> str | None:
-    """Return why a value refers to nothing, None where everything in it leads somewhere."""
-    left = [value]
-    while left:
-        found = left.pop()
-        if isinstance(found, Unknown) and found.dangling:
-            return found.because
-        if isinstance(found, Mapping):
-            left.extend(found.values())
-        elif isinstance(found, list | tuple):
-            left.extend(found)
-        elif isinstance(found, Text):
-            left.extend(found.parts)
-        elif isinstance(found, Encoded):
-            left.append(found.content)
-    return None
-
-
-Rule = Callable[[Site], Iterator[Verdict]]
+Rule = Callable[[Edit], Iterator[Effect]]
 
 _CHANGED: Final[dict[str, list[Rule]]] = {}
-_COMING: Final[dict[str, list[Rule]]] = {}
-_GOING: Final[dict[str, list[Rule]]] = {}
+_ADDED: Final[dict[str, list[Rule]]] = {}
+_REMOVED: Final[dict[str, list[Rule]]] = {}
 
 
 def _register(table: dict[str, list[Rule]], types: tuple[str, ...]) -> Callable[[Rule], Rule]:
@@ -151,40 +125,36 @@ def _register(table: dict[str, list[Rule]], types: tuple[str, ...]) -> Callable[
     return registered
 
 
-def changed(*types: str) -> Callable[[Rule], Rule]:
+def when_changed(*types: str) -> Callable[[Rule], Rule]:
     """Register a rule over properties that changed, of some types or of `ANY`."""
     return _register(_CHANGED, types)
 
 
-def coming(*types: str) -> Callable[[Rule], Rule]:
+def when_added(*types: str) -> Callable[[Rule], Rule]:
     """Register a rule over resources that are new."""
-    return _register(_COMING, types)
+    return _register(_ADDED, types)
 
 
-def going(*types: str) -> Callable[[Rule], Rule]:
+def when_removed(*types: str) -> Callable[[Rule], Rule]:
     """Register a rule over resources that are removed."""
-    return _register(_GOING, types)
+    return _register(_REMOVED, types)
 
 
-def _asked(table: Mapping[str, list[Rule]], site: Site) -> list[Verdict]:
-    rules = [*table.get(site.type, ()), *table.get(ANY, ())]
-    return [verdict for rule in rules for verdict in rule(site)]
+def _asked(table: Mapping[str, list[Rule]], edit: Edit) -> list[Effect]:
+    rules = [*table.get(edit.type, ()), *table.get(ANY, ())]
+    return [effect for rule in rules for effect in rule(edit)]
 
 
-def on_change(site: Site) -> list[Verdict]:
+def effects_of_change(edit: Edit) -> list[Effect]:
     """Return what the rules say of a property that changed."""
-    return _asked(_CHANGED, site)
+    return _asked(_CHANGED, edit)
 
 
-def on_coming(site: Site) -> list[Verdict]:
+def effects_of_adding(edit: Edit) -> list[Effect]:
     """Return what the rules say of a resource that is new."""
-    return _asked(_COMING, site)
+    return _asked(_ADDED, edit)
 
 
-def on_going(site: Site) -> list[Verdict]:
+def effects_of_removing(edit: Edit) -> list[Effect]:
     """Return what the rules say of a resource that is removed."""
-    return _asked(_GOING, site)
-
-
-__all__ = ["ANY", "Rule", "Site", "Verdict", "at", "changed", "coming", "differs", "entries"]
-__all__ += ["going", "missing", "on_change", "on_coming", "on_going"]
+    return _asked(_REMOVED, edit)

@@ -1,0 +1,84 @@
+"""Which data repository associations a Lustre file system takes, over CloudFormation properties."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ultracluster.catalogue.lustre_data import data
+from ultracluster.catalogue.values import written_number
+from ultracluster.spec.problem import Problem
+
+# Codes of the problems here.
+ASSOCIATION_NOT_TAKEN: Final = "association-not-taken"
+"""The file system takes no data repository association at all."""
+ASSOCIATION_WITH_BACKUPS: Final = "association-backups"
+"""Automatic backups and an association together."""
+TOO_MANY_ASSOCIATIONS: Final = "association-count"
+ASSOCIATIONS_OVERLAP: Final = "association-overlap"
+"""A path of one association lies in that of another."""
+
+
+def association_problems(
+    file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
+) -> Iterator[Problem]:
+    """Yield what FSx would refuse in the data repository associations of one file system.
+
+    Args:
+        file_system: properties of the `AWS::FSx::FileSystem`.
+        associations: properties of its `AWS::FSx::DataRepositoryAssociation`s.
+    """
+    if not associations:
+        return
+    rules = data()["dra"]
+    configuration: Mapping[str, Any] = file_system.get("LustreConfiguration") or {}
+    deployment = configuration.get("DeploymentType", "SCRATCH_1")
+    days = written_number(configuration.get("AutomaticBackupRetentionDays"))
+    kind = data()["deployment_types"].get(deployment, {}) if isinstance(deployment, str) else {}
+    if not kind.get("dra", True):
+        yield Problem(
+            "LustreConfiguration.DeploymentType",
+            deployment,
+            "it takes no data repository association; write SCRATCH_2 or a PERSISTENT type",
+            code=ASSOCIATION_NOT_TAKEN,
+        )
+    if file_system.get("StorageType") == "INTELLIGENT_TIERING":
+        yield Problem(
+            "StorageType",
+            "INTELLIGENT_TIERING",
+            "it takes no data repository association; write SSD",
+            code=ASSOCIATION_NOT_TAKEN,
+        )
+    if isinstance(days, int) and days > 0 and kind.get("backups", True):
+        yield Problem(
+            "LustreConfiguration.AutomaticBackupRetentionDays",
+            days,
+            "a file system with data repository associations has no automatic backups; write 0",
+            code=ASSOCIATION_WITH_BACKUPS,
+        )
+    if len(associations) > rules["max_per_filesystem"]:
+        yield Problem(
+            "DataRepositoryAssociations",
+            len(associations),
+            f"a file system takes at most {rules['max_per_filesystem']}; remove some",
+            code=TOO_MANY_ASSOCIATIONS,
+        )
+    yield from overlap_problems(
+        "FileSystemPath", [entry.get("FileSystemPath") for entry in associations]
+    )
+    yield from overlap_problems(
+        "DataRepositoryPath", [entry.get("DataRepositoryPath") for entry in associations]
+    )
+
+
+def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:
+    """Yield a problem for each path that equals or lies inside another."""
+    whole = [(path, path.rstrip("/") + "/") for path in paths if isinstance(path, str)]
+    for index, (path, inner) in enumerate(whole):
+        for other, outer in whole[:index]:
+            if inner.startswith(outer) or outer.startswith(inner):
+                yield Problem(
+                    field,
+                    path,
+                    f"overlaps {other}; give each association a path of its own",
+                    code=ASSOCIATIONS_OVERLAP,
+                )
+                break
