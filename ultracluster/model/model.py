@@ -25,7 +25,7 @@ from ultracluster.model.policies import (
     read_identities,
     read_statements,
 )
-from ultracluster.model.security_groups import Group, Groups, read_groups
+from ultracluster.model.security_groups import SecurityGroup, SecurityGroups, read_groups
 from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
 from ultracluster.templates.reading import (
     Key,
@@ -128,12 +128,12 @@ class Model:
         return resource
 
     @cached_property
-    def groups(self) -> Groups:
+    def groups(self) -> SecurityGroups:
         """Security groups and their rules."""
         return read_groups(self.resources)
 
     @property
-    def security_groups(self) -> Sequence[Group]:
+    def security_groups(self) -> Sequence[SecurityGroup]:
         return tuple(self.groups.known.values())
 
     @cached_property

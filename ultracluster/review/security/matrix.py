@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import GROUP, Direction, Flow, Group
+from ultracluster.model.security_groups import GROUP, Direction, Flow, SecurityGroup
 from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.reading import Key, UndeterminedError, known, text
@@ -92,7 +92,7 @@ def matrix(model: Model, names: Names) -> Matrix:
     )
 
 
-def _party(group: Group, model: Model) -> Party:
+def _party(group: SecurityGroup, model: Model) -> Party:
     resource = model.found(group.key, GROUP)
     described = resource.properties.get("GroupDescription") if resource else None
     description = described if isinstance(described, str) else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue import lustre
+from ultracluster.catalogue.lustre_data import data
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
@@ -18,6 +18,7 @@ from ultracluster.review.topology.known import (
 )
 from ultracluster.review.topology.model import Store
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
+from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.reading import (
     OWN,
     Key,
@@ -32,7 +33,6 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import ResolvedResource
 
-GIB_PER_TIB: Final = 1024
 BUCKET: Final = "AWS::S3::Bucket"
 FSX: Final = {
     "ONTAP": "FSx for NetApp ONTAP",
@@ -113,7 +113,7 @@ def _throughput(system: Lustre) -> float | None:
         return bought / 1000
     gib, tier = _gib(system), _tier(system)
     if tier is None:
-        of_type = lustre.data()["deployment_types"].get(_deployment(system), {})
+        of_type = data()["deployment_types"].get(_deployment(system), {})
         tier = of_type.get("baseline_mbps_per_tib")
     return None if gib is None or tier is None else tier * gib / GIB_PER_TIB / 1000
 
