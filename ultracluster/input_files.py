@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from ultracluster.job_files import reading as job_files
 from ultracluster.rules.acknowledgements import Acknowledgement
-from ultracluster.rules.assembly_metadata import Metadata, paths, recorded, stacks_metadata
-from ultracluster.templates.assembly import StackArtifact, stacks
+from ultracluster.rules.assembly_metadata import paths, recorded
+from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.document import Document, UnreadableError, read
 from ultracluster.templates.resolution import connected, resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
@@ -37,7 +37,7 @@ class Sources:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
         self.errors: list[str] = []
         self._sources: list[_Source] = []
-        self._metadata: dict[Path, Mapping[str, Metadata]] = {}
+        self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
         for argument in given:
             try:
@@ -53,21 +53,14 @@ class Sources:
 
     def acknowledged(self) -> list[Acknowledgement]:
         """Return what the apps of the assemblies acknowledge of these rules."""
-        return [
-            entry
-            for stacks_of in self._metadata.values()
-            for metadata in stacks_of.values()
-            for entry in recorded(metadata)
-        ]
+        return [entry for metadata in self._metadata.values() for entry in recorded(metadata)]
 
     def construct_path(self, place: Place) -> str:
         """Return the path of the construct that a resource is of, empty where nobody says."""
         if place.construct_path is not None:
             return place.construct_path
-        file = Path(place.file or "")
-        return paths(self._metadata.get(file.parent, {}).get(file.name, {})).get(
-            place.logical_id, ""
-        )
+        metadata = self._metadata.get(Path(place.file or ""), {})
+        return paths(metadata).get(place.logical_id, "")
 
     def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
         """Return the templates in groups that take nothing of each other.
@@ -138,8 +131,7 @@ class Sources:
             size=document.size,
             protected=artifact.protected,
         )
-        if artifact.assembly not in self._metadata:
-            self._metadata[artifact.assembly] = stacks_metadata(artifact.assembly)
+        self._metadata[artifact.template] = artifact.metadata
         self._keep(template, document, artifact.template, artifact.assembly)
         self._add_nested(template, artifact)
 

@@ -13,8 +13,8 @@ def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every sentence of the catalogue is another one."""
     made = Problem.__init__
 
-    def other_words(self: Problem, field: str, got: object, _fix: str, *rest: object, **more: str):
-        made(self, field, got, "please correct this value", *rest, **more)
+    def other_words(self: Problem, field: str, got: object, _fix: str, **more: str) -> None:
+        made(self, field, got, "please correct this value", **more)
 
     monkeypatch.setattr(Problem, "__init__", other_words)
     monkeypatch.setattr(UnknownInstanceTypeError, "__str__", lambda _: "please correct this type")

@@ -12,7 +12,6 @@ from ultracluster.templates.resolved import ResolvedGroup
 def judged(
     sources: Sources, parameters: Mapping[str, str], region: str | None, threshold: str
 ) -> Report:
-    """Return what all rules have to say about all templates."""
     return judged_groups(sources, sources.resolved(parameters, region), threshold)
 
 

@@ -31,7 +31,6 @@ class Report:
     resources: int = 0
 
     def severity(self, finding: Finding) -> str:
-        """Return how grave a finding is."""
         return self.rules[finding.rule].severity
 
     def fails(self, finding: Finding) -> bool:
@@ -42,11 +41,9 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether any finding fails the audit."""
         return any(self.fails(finding) for finding in self.findings)
 
     def counts(self) -> dict[str, int]:
-        """Return the number of findings of each severity."""
         counted = Counter(self.severity(finding) for finding in self.findings)
         return {severity: counted[severity] for severity in SEVERITIES}
 

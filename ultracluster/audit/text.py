@@ -55,7 +55,6 @@ def write_end(report: Report, console: Console, *, show_unknown: bool) -> None:
 
 
 def where(place: Place) -> str:
-    """Return file and line, or the stack where there is no file."""
     line = "" if place.line is None else f":{place.line}"
     return f"{place.file or place.stack}{line}"
 

@@ -21,6 +21,7 @@ InterfaceLayout = Literal["one-address", "address-per-card"]
 InterfaceType = Literal["interface", "efa", "efa-only"]
 TYPES: Final = get_args(InterfaceType)
 FABRIC_TYPES: Final = ("efa", "efa-only")
+LIST: Final = "NetworkInterfaces"
 
 # Codes of the problems here.
 NO_SUCH_TYPE: Final = "interface-type"
@@ -105,31 +106,21 @@ def problems(instance_type: str, interfaces: Sequence[Mapping[str, Any]]) -> Ite
     yield from _cards(instance, interfaces)
     yield from _public_addresses(interfaces)
     for index, entry in enumerate(interfaces):
-        where = f"NetworkInterfaces[{index}]"
-        kind = entry.get("InterfaceType", "interface")
+        where, kind = f"{LIST}[{index}]", entry.get("InterfaceType", "interface")
         if isinstance(kind, str) and kind not in TYPES:
             near = kind.replace("_", "-")
             fix = near if near in TYPES else "interface, efa or efa-only"
-            yield Problem(
-                f"{where}.InterfaceType",
-                kind,
-                f"no such interface type; write {fix}",
-                code=NO_SUCH_TYPE,
-            )
+            fix = f"no such interface type; write {fix}"
+            yield Problem(f"{where}.InterfaceType", kind, fix, code=NO_SUCH_TYPE)
         if kind == "efa-only" and _position(entry) == (0, 0):
-            yield Problem(
-                f"{where}.InterfaceType",
-                kind,
-                "the primary interface must carry an address; write interface or efa",
-                code=NO_PRIMARY,
-            )
+            fix = "the primary interface must carry an address; write interface or efa"
+            yield Problem(f"{where}.InterfaceType", kind, fix, code=NO_PRIMARY)
         if kind == "efa-only" and entry.get("AssociatePublicIpAddress") is True:
-            yield Problem(
-                f"{where}.AssociatePublicIpAddress",
-                True,
+            field, fix = (
+                "AssociatePublicIpAddress",
                 "an efa-only interface has no address; remove it",
-                code=EFA_ONLY_ADDRESS,
             )
+            yield Problem(f"{where}.{field}", True, fix, code=EFA_ONLY_ADDRESS)
 
 
 def _position(entry: Mapping[str, Any]) -> tuple[object, object]:
@@ -145,23 +136,16 @@ def _pairs(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     positions = Counter(known)
     for (card, device), count in positions.items():
         if count > 1:
-            yield Problem(
-                "NetworkInterfaces",
-                f"{count} interfaces at card {card}, device {device}",
-                "each pair of NetworkCardIndex and DeviceIndex must be unique",
-                code=SAME_PLACE,
-            )
+            got = f"{count} interfaces at card {card}, device {device}"
+            fix = "each pair of NetworkCardIndex and DeviceIndex must be unique"
+            yield Problem(LIST, got, fix, code=SAME_PLACE)
     if positions and len(known) == len(given) and (0, 0) not in positions:
-        yield Problem(
-            "NetworkInterfaces",
-            "no interface at card 0, device 0",
-            "the primary interface is NetworkCardIndex 0 and DeviceIndex 0; add it",
-            code=NO_PRIMARY,
-        )
+        fix = "the primary interface is NetworkCardIndex 0 and DeviceIndex 0; add it"
+        yield Problem(LIST, "no interface at card 0, device 0", fix, code=NO_PRIMARY)
 
 
 def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
-    cards = instance.network_cards
+    name, cards = instance.name, instance.network_cards
     fabric: Counter[int] = Counter()
     every: Counter[int] = Counter()
     for entry in interfaces:
@@ -169,45 +153,30 @@ def _cards(instance: InstanceType, interfaces: Sequence[Mapping[str, Any]]) -> I
         if isinstance(card, int):
             every[card] += 1
             fabric[card] += entry.get("InterfaceType") in FABRIC_TYPES
+    most = cards.interfaces_per_card
     for card, count in sorted(every.items()):
         if card not in range(cards.count):
-            yield Problem(
-                "NetworkInterfaces",
-                f"NetworkCardIndex {card}",
-                f"{instance.name} has cards 0 to {cards.count - 1}; write one of these",
-                code=WRONG_CARD,
-            )
+            fix = f"{name} has cards 0 to {cards.count - 1}; write one of these"
+            yield Problem(LIST, f"NetworkCardIndex {card}", fix, code=WRONG_CARD)
             continue
         if fabric[card] and card not in cards.efa_capable:
-            yield Problem(
-                "NetworkInterfaces",
-                f"an EFA interface on card {card}",
-                f"that card of {instance.name} has no EFA; write interface",
-                code=WRONG_CARD,
-            )
+            fix = f"that card of {name} has no EFA; write interface"
+            yield Problem(LIST, f"an EFA interface on card {card}", fix, code=WRONG_CARD)
         if fabric[card] > 1:
-            yield Problem(
-                "NetworkInterfaces",
-                f"{fabric[card]} EFA interfaces on card {card}",
-                "a card takes one EFA device; keep one efa or efa-only",
-                code=TWO_EFA,
-            )
-        if cards.interfaces_per_card is not None and count > cards.interfaces_per_card:
-            yield Problem(
-                "NetworkInterfaces",
-                f"{count} interfaces on card {card}",
-                f"a card of {instance.name} takes at most {cards.interfaces_per_card}",
-                code=WRONG_CARD,
-            )
+            got = f"{fabric[card]} EFA interfaces on card {card}"
+            fix = "a card takes one EFA device; keep one efa or efa-only"
+            yield Problem(LIST, got, fix, code=TWO_EFA)
+        if most is not None and count > most:
+            fix = f"a card of {name} takes at most {most}"
+            yield Problem(LIST, f"{count} interfaces on card {card}", fix, code=WRONG_CARD)
 
 
 def _public_addresses(interfaces: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     public = [entry.get("AssociatePublicIpAddress") in (True, "true") for entry in interfaces]
     if any(public) and len(interfaces) > 1:
-        yield Problem(
-            "NetworkInterfaces",
-            f"AssociatePublicIpAddress with {len(interfaces)} interfaces",
+        got = f"AssociatePublicIpAddress with {len(interfaces)} interfaces"
+        fix = (
             "EC2 gives a public address only to an instance with one interface; remove it, "
-            "and use a private subnet",
-            code=PUBLIC_ADDRESS,
+            "and use a private subnet"
         )
+        yield Problem(LIST, got, fix, code=PUBLIC_ADDRESS)

@@ -155,11 +155,8 @@ def _intelligent_tiering(
             STEP_FIELD, properties[STEP_FIELD], "INTELLIGENT_TIERING grows by itself; remove it"
         )
     if configuration.get("PerUnitStorageThroughput") is not None:
-        yield Problem(
-            THROUGHPUT,
-            configuration["PerUnitStorageThroughput"],
-            "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it",
-        )
+        fix = "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it"
+        yield Problem(THROUGHPUT, configuration["PerUnitStorageThroughput"], fix)
     field = "LustreConfiguration.ThroughputCapacity"
     throughput = written_number(configuration.get("ThroughputCapacity"))
     if throughput is None:
@@ -171,11 +168,8 @@ def _intelligent_tiering(
     if configuration.get("DataReadCacheConfiguration") is None:
         # USER_PROVISIONED would need a size as well, so that it is no answer by itself.
         modes = choices([mode for mode in rules["sizing_modes"] if mode != "USER_PROVISIONED"])
-        yield Problem(
-            "LustreConfiguration.DataReadCacheConfiguration",
-            MISSING,
-            f"INTELLIGENT_TIERING needs to know how its cache is sized; write {modes}",
-        )
+        fix = f"INTELLIGENT_TIERING needs to know how its cache is sized; write {modes}"
+        yield Problem("LustreConfiguration.DataReadCacheConfiguration", MISSING, fix)
 
 
 def _protection(
@@ -189,19 +183,13 @@ def _protection(
     elif isinstance(days, int) and days and not rules["backups"]:
         yield Problem(field, days, f"{deployment} has no backups; write 0, or a PERSISTENT type")
     if properties.get("KmsKeyId") is not None and not rules["kms_cmk"]:
-        yield Problem(
-            "KmsKeyId",
-            properties["KmsKeyId"],
-            f"{deployment} takes no customer key; remove it, or choose a PERSISTENT type",
-        )
+        fix = f"{deployment} takes no customer key; remove it, or choose a PERSISTENT type"
+        yield Problem("KmsKeyId", properties["KmsKeyId"], fix)
     if deployment == "PERSISTENT_2":
         for name in ("ImportPath", "ExportPath", "AutoImportPolicy", "ImportedFileChunkSize"):
             if configuration.get(name) is not None:
-                yield Problem(
-                    f"LustreConfiguration.{name}",
-                    configuration[name],
-                    "PERSISTENT_2 takes none; write a data repository association instead",
-                )
+                fix = "PERSISTENT_2 takes none; write a data repository association instead"
+                yield Problem(f"LustreConfiguration.{name}", configuration[name], fix)
 
 
 def _efa(
@@ -252,8 +240,5 @@ def _placement(
     if isinstance(destination, str) and ":log-group:" in destination:
         name = destination.partition(":log-group:")[2]
         if not name.startswith(LOG_GROUP_PREFIX):
-            yield Problem(
-                "LustreConfiguration.LogConfiguration.Destination",
-                name,
-                f"FSx writes only to log groups whose name begins with {LOG_GROUP_PREFIX}",
-            )
+            fix = f"FSx writes only to log groups whose name begins with {LOG_GROUP_PREFIX}"
+            yield Problem("LustreConfiguration.LogConfiguration.Destination", name, fix)

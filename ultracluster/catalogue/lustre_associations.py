@@ -41,12 +41,8 @@ def association_problems(
             code=ASSOCIATION_NOT_TAKEN,
         )
     if file_system.get("StorageType") == "INTELLIGENT_TIERING":
-        yield Problem(
-            "StorageType",
-            "INTELLIGENT_TIERING",
-            "it takes no data repository association; write SSD",
-            code=ASSOCIATION_NOT_TAKEN,
-        )
+        fix = "it takes no data repository association; write SSD"
+        yield Problem("StorageType", "INTELLIGENT_TIERING", fix, code=ASSOCIATION_NOT_TAKEN)
     if isinstance(days, int) and days > 0 and kind.get("backups", True):
         yield Problem(
             "LustreConfiguration.AutomaticBackupRetentionDays",
@@ -75,10 +71,6 @@ def overlap_problems(field: str, paths: Sequence[object]) -> Iterator[Problem]:
     for index, (path, inner) in enumerate(whole):
         for other, outer in whole[:index]:
             if inner.startswith(outer) or outer.startswith(inner):
-                yield Problem(
-                    field,
-                    path,
-                    f"overlaps {other}; give each association a path of its own",
-                    code=ASSOCIATIONS_OVERLAP,
-                )
+                fix = f"overlaps {other}; give each association a path of its own"
+                yield Problem(field, path, fix, code=ASSOCIATIONS_OVERLAP)
                 break

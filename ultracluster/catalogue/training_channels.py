@@ -26,7 +26,6 @@ WRITTEN: Final = ("checkpoint.path", "run.path")
 
 
 def channel_problems(request: TrainingRequest) -> Iterator[Problem]:
-    """Yield what cannot be in a request's channels."""
     for name, count in Counter(channel.name for channel in request.channels).items():
         if name and count > 1:
             fix = f"{count} channels have that name; give each a name of its own"

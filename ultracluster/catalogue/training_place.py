@@ -58,7 +58,6 @@ class Place:
 
 
 def place_problems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
-    """Yield why a request cannot run in a place."""
     for rule in (_instances, _addresses, _network, _file_systems, _role, _buckets, _image):
         yield from rule(request, place)
 

@@ -180,7 +180,6 @@ class TrainingRequest:
         return any("training.launch" in text(word) for word in self.entrypoint)
 
     def hyperparameter(self, name: str) -> Any:
-        """Return what a hyperparameter holds that is a JSON document; None where it is none."""
         return document(self.hyperparameters.get(name))
 
     @cached_property

@@ -57,7 +57,6 @@ def _config_map(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def variables_of(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables that a container lists."""
     for key in LISTS:
         stated = container.get(key)
         if isinstance(stated, Mapping):

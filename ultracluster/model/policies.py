@@ -101,15 +101,15 @@ class Identity(ModelResource):
         return tuple(a for a in listed(self.properties.get(MANAGED)) if not isinstance(a, Link))
 
 
-Once = Callable[[ResolvedResource, Callable[[], tuple[Statement, ...]]], tuple[Statement, ...]]
-
-
-def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterator[Statement]:
+def read_statements(
+    resources: Sequence[ResolvedResource],
+    statements: Callable[[ResolvedResource], Sequence[Statement]],
+) -> Iterator[Statement]:
     """Yield every statement of a variant, in the order of the resources.
 
     Args:
         resources: all resources.
-        once: returns what is made of a resource, made once for all variants that share it.
+        statements: the statements of one resource, which variants may share.
     """
     users: dict[Key, list[Key]] = {}
     for resource in resources:
@@ -117,12 +117,12 @@ def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterat
             for name in _keys(resource.properties.get(MANAGED)):
                 users.setdefault(name, []).append(resource.place.key)
     for resource in resources:
-        found = once(resource, lambda r=resource: tuple(statements_of(r)))  # type: ignore[misc]
+        found = statements(resource)
         more = users.get(resource.place.key)
         if more and resource.resource_type in ATTACHED:
-            found = tuple(
+            found = [
                 replace(each, owners=tuple(dict.fromkeys([*each.owners, *more]))) for each in found
-            )
+            ]
         yield from found
 
 

@@ -12,7 +12,6 @@ from ultracluster.templates.resolved import ResolvedResource
 
 
 def of(*types: str) -> Subjects[ResolvedResource]:
-    """Return what yields the resources of some types."""
     return lambda model: model.of(*types)
 
 

@@ -20,6 +20,10 @@ _ENVIRONMENT: Final = "aws://"
 _ASSET: Final = re.compile(r"\b([0-9a-f]{64})\.json")
 
 
+Metadata = Mapping[str, list[dict[str, Any]]]
+"""What CDK notes of constructs, by their path."""
+
+
 @dataclass(frozen=True, slots=True)
 class StackArtifact:
     """One stack of an assembly."""
@@ -34,6 +38,7 @@ class StackArtifact:
     """Whether its stack has termination protection."""
     assembly: Path
     """The directory of the stage that it belongs to."""
+    metadata: Metadata
 
     def nested_template(self, resource: Mapping[str, Any]) -> Path | None:
         """Return the file of a nested stack, None where it is not known.
@@ -44,16 +49,11 @@ class StackArtifact:
         if asset is None:
             url = json.dumps(_mapping(resource.get("Properties")).get("TemplateURL"))
             found = _ASSET.search(url)
-            files = _mapping(_mapping(self._assets()).get("files"))
+            assets = _read(self.assembly / f"{self.name}.assets.json")
+            files = _mapping(_mapping(assets).get("files"))
             source = _mapping(files.get(found[1]) if found else None).get("source")
             asset = _mapping(source).get("path")
         return self.assembly / asset if isinstance(asset, str) and asset[-5:] == ".json" else None
-
-    def _assets(self) -> Any:
-        try:
-            return json.loads(text_of(self.assembly / f"{self.name}.assets.json"))
-        except (UnreadableError, ValueError, RecursionError):
-            return None
 
 
 def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
@@ -89,6 +89,7 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
                 region=region,
                 protected=properties.get("terminationProtection") is True,
                 assembly=directory,
+                metadata=_metadata(directory, artifact),
             )
 
 
@@ -102,6 +103,25 @@ def _environment(written: Any) -> tuple[str | None, str | None]:
 
 def _stated(value: str) -> str | None:
     return None if not value or value.startswith("unknown-") else value
+
+
+def _metadata(directory: Path, artifact: Mapping[str, Any]) -> Metadata:
+    # CDK may put the metadata of a stack into a file of its own.
+    file = artifact.get("additionalMetadataFile")
+    further = _read(directory / file) if isinstance(file, str) else None
+    return {
+        path: [entry for entry in entries if isinstance(entry, dict)]
+        for path, entries in (_mapping(artifact.get("metadata")) | _mapping(further)).items()
+        if isinstance(entries, list)
+    }
+
+
+def _read(file: Path) -> Any:
+    """Return a JSON document, None where there is none: an assembly may be anybody's."""
+    try:
+        return json.loads(text_of(file))
+    except (UnreadableError, ValueError, RecursionError):
+        return None
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -79,7 +79,6 @@ class Choices:
         return None
 
     def decide(self, atom: Atom) -> bool:
-        """Return whether an atom holds, assuming what is preferred where that is open."""
         held = self.holds(atom)
         if held is not None:
             return held

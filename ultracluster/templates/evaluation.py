@@ -95,7 +95,6 @@ class Evaluation:
         return self.truths[key]
 
     def settled(self, scope: Scope, condition: str) -> bool:
-        """Whether a condition is known with nothing more assumed."""
         return isinstance(self._conditions[scope.name].judge(condition), bool)
 
     def assumed(self, scope: Scope, symbol: str, otherwise: Any) -> Any:

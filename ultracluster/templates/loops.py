@@ -58,7 +58,6 @@ class _Unrolling:
     """How many entries may still be made of the mapping."""
 
     def loop(self, key: str, loop: Any, depth: int = 0) -> Iterator[Entry]:
-        """Yield what a loop stands for."""
         if not (isinstance(loop, list) and len(loop) == _PARTS and isinstance(loop[0], str)):
             yield self._open(key, f"{key} is not [identifier, collection, {{entries}}]")
             return

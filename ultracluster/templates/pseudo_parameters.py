@@ -40,12 +40,10 @@ _PARTITIONS: Final = (
 
 
 def partition(region: str) -> str:
-    """Return the partition that a Region belongs to."""
     return next((name for start, name, _ in _PARTITIONS if region.startswith(start)), "aws")
 
 
 def url_suffix(region: str) -> str:
-    """Return the domain of a Region's endpoints."""
     return next(
         (suffix for start, _, suffix in _PARTITIONS if region.startswith(start)), "amazonaws.com"
     )

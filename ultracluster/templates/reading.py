@@ -89,7 +89,7 @@ def text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
         return "".join(str(piece) for piece in value.parts)
-    for unknown in _unknowns(value):
+    if isinstance(value, Text) and (unknown := unknown_within(value)):
         raise UndeterminedError(unknown.because)
     if isinstance(value, Link | Text):
         raise UndeterminedError(f"{shown(value)} is known only once it is deployed")
@@ -176,7 +176,6 @@ def same(one: Any, other: Any) -> bool:
 
 
 def keys(value: Any) -> list[Key]:
-    """Return what the items of a list refer to."""
     return [key(item) for item in items(value)]
 
 
@@ -258,7 +257,6 @@ def unknown_within(value: Any) -> Unknown | None:
 
 
 def links(value: Any) -> Iterator[Link]:
-    """Yield every reference within a value."""
     if isinstance(value, Link):
         yield value
     elif isinstance(value, Encoded):
@@ -271,13 +269,6 @@ def links(value: Any) -> Iterator[Link]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from links(inner)
-
-
-def _unknowns(value: Any) -> Iterator[Unknown]:
-    if isinstance(value, Unknown):
-        yield value
-    elif isinstance(value, Text):
-        yield from (piece for piece in value.parts if isinstance(piece, Unknown))
 
 
 def shown(value: Any) -> str:

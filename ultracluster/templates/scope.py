@@ -29,7 +29,6 @@ class Scope:
 
     @property
     def name(self) -> str:
-        """The template's name."""
         return self.template.name
 
     def unroll(self, collection: Callable[[Any], Any]) -> None:
@@ -80,7 +79,6 @@ def section(body: Mapping[str, Any], title: str) -> Mapping[str, Any]:
 
 
 def is_list(declared_type: str) -> bool:
-    """Whether a parameter of a type is a list."""
     return declared_type == "CommaDelimitedList" or declared_type.startswith("List<")
 
 

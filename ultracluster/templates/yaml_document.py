@@ -172,7 +172,6 @@ def _float(text: str) -> float | str:
 
 
 def _function(tag: str, argument: Any) -> Mapping[str, Any]:
-    """Return the long form of a short-form function."""
     name = tag[1:]
     if name in _PLAIN_NAMES or name.startswith("Fn::"):
         return {name: argument}

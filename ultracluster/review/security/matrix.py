@@ -112,13 +112,13 @@ def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
         except UndeterminedError as error:
             unknown.append(f"{short(rule.place)}: {error.because}")
             continue
-        for name in (own, flow.peer or "") if flow else ():
-            if not known(name):
-                unknown.append(f"{short(rule.place)}: {name[-1]}")
-                break
+        if flow is None:
+            continue
+        because = [name[-1] for name in (own, flow.peer) if name and not known(name)]
+        if because:
+            unknown.append(f"{short(rule.place)}: {because[0]}")
         else:
-            if flow:
-                yield own, flow
+            yield own, flow
     unknown.extend(f"{short(rule.place)}: its group is not known" for rule in found.stray)
 
 
