@@ -34,7 +34,7 @@ def unknown_type(edit: Edit) -> str | None:
         return "a custom resource does what its own program does"
     if edit.type == "AWS::CloudFormation::Stack":
         return "what a nested stack does stands in its own template"
-    if edit.schema is None:
+    if edit.schema is None and not resource_type(edit.type).unused:
         return f"type {edit.type or 'without a name'} is in no Region's registry ({REGISTRY})"
     return None
 
