@@ -29,12 +29,12 @@ class Zone(NamedTuple):
     """An Availability Zone as far as a template tells it."""
 
     form: str
-    """`id`, `name`, the list that it is chosen from, or `?` where nothing is told of it."""
+    """`id`, `name`, the list that it is chosen from, or `?` where nothing is known of it."""
     name: str
     because: str = ""
-    """Why it is not told."""
+    """Why it is not known."""
 
-    def told(self) -> bool:
+    def is_known(self) -> bool:
         """Whether the zone itself is known."""
         return self.form in ("id", "name")
 
@@ -65,7 +65,7 @@ def apart(one: Zone, other: Zone) -> bool:
     if one == other:
         return False
     for zone in (one, other):
-        if zone.form == "?" or (one.form != other.form and not zone.told()):
+        if zone.form == "?" or (one.form != other.form and not zone.is_known()):
             raise UndeterminedError(zone.because)
     if one.form != other.form:
         raise UndeterminedError("one zone is given by its id and another by its name")

@@ -12,14 +12,9 @@ from typing import Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
-from ultracluster.review.topology.model import (
-    FileSystem,
-    Nodes,
-    NotKnown,
-    Reservation,
-    Scheduler,
-    Topology,
-)
+from ultracluster.review.topology.contents import FileSystem, Nodes, Reservation, Scheduler
+from ultracluster.review.topology.known import NotKnown
+from ultracluster.review.topology.model import Topology
 
 GIB_PER_TIB: Final = 1024
 BLOCK: Final = "Capacity Block"

@@ -19,14 +19,9 @@ from ultracluster.preflight.quotas import Quota
 from ultracluster.preflight.storage_quotas import HDD, KINDS
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
-from ultracluster.review.topology.model import (
-    Nodes,
-    NotKnown,
-    Reservation,
-    Subnet,
-    Topology,
-    words,
-)
+from ultracluster.review.topology.contents import Nodes, Reservation
+from ultracluster.review.topology.known import NotKnown, words
+from ultracluster.review.topology.model import Subnet, Topology
 from ultracluster.spec.environment import EnvironmentSpec
 
 CAPACITY_BLOCK: Final = "Capacity Block"

@@ -205,7 +205,7 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     found = [model.networks.subnet(name).zone() for name in node.subnets()]
     if len(found) != 1:
         return
-    if not found[0].told():
+    if not found[0].is_known():
         raise UndeterminedError(found[0].because)
     if found[0].form == "id":
         yield from _sold(names[0], model.variant.region, found[0].name)

@@ -9,6 +9,7 @@ from ultracluster.review.access.statement import Level
 from ultracluster.review.naming import NOT_IN_TEMPLATES, SERVICES, Names
 
 ANYBODY: Final = "anybody"
+EVERYTHING: Final = "do everything"
 LEVEL_VERBS: Final[Mapping[Level, str]] = {
     Level.PERMISSIONS: "manage permissions",
     Level.WRITE: "write",
@@ -175,28 +176,34 @@ def _caller(arn: str) -> str:
     return arn
 
 
-def actions(levels: tuple[tuple[Level, tuple[str, ...]], ...], statement: Statement) -> str:
+def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement) -> str:
     """Return the actions as a sentence has them, what can do most first."""
     excluded = [token(value) for value in listed(statement.body.get("NotAction"))]
     if excluded:
-        return f"do everything except {', '.join(excluded)}"
-    every = [name for _, names in levels for name in names]
-    if not every:
-        return "do nothing"
-    if any(name in ("*", "*:*") for name in every):
-        return "do everything"
-    if all(name.startswith("kms:") and name != "kms:*" for name in every):
-        return f"use ({', '.join(every)})"
-    services = [name[:-2] for name in every if name.endswith(":*")]
-    parts = [f"do everything in {', '.join(services)}"] if services else []
+        return f"{EVERYTHING} except {', '.join(excluded)}"
+    by_verb: dict[str, list[str]] = {}
     for level, names in levels:
-        rest = [name for name in names if not name.endswith(":*")]
-        parts += [f"{_verb(level, rest)} ({', '.join(rest)})"] if rest else []
-    return ", ".join(parts)
+        for name in names:
+            by_verb.setdefault(verb(name, level), []).append(name)
+    if EVERYTHING in by_verb:
+        return EVERYTHING
+    parts = (
+        said if said.startswith(EVERYTHING) else f"{said} ({', '.join(names)})"
+        for said, names in by_verb.items()
+    )
+    return ", ".join(parts) or "do nothing"
 
 
-def _verb(level: Level, names: Sequence[str]) -> str:
-    return "pass" if list(names) == ["iam:PassRole"] else LEVEL_VERBS[level]
+def verb(action: str, level: Level) -> str:
+    """Return in a word or two what an action does."""
+    service, _, name = action.partition(":")
+    if service == "*":
+        return EVERYTHING
+    if name == "*":
+        return f"{EVERYTHING} in {service}"
+    if service == "kms" and level is not Level.PERMISSIONS:
+        return "use"
+    return {"iam:PassRole": "pass", "sts:AssumeRole": "assume"}.get(action, LEVEL_VERBS[level])
 
 
 def sentence(
@@ -208,10 +215,10 @@ def sentence(
     end = f" if {' and '.join(ifs)}" if ifs else ""
     where = listing(on)
     if statement.effect == "Allow":
-        verb = f"may {what} on"
+        may = f"may {what} on"
         if statement.kind == "trust":
-            verb = "may assume" if "sts:AssumeRole" in what else f"may {what} for"
-        return f"{' '.join([subject, verb, where, *rest])}{end}"
+            may = "may assume" if "sts:AssumeRole" in what else f"may {what} for"
+        return f"{' '.join([subject, may, where, *rest])}{end}"
     denied = ", ".join(map(token, listed(statement.body.get("Action")))) or what.removeprefix("do ")
     subject = f"everyone{subject.removeprefix(ANYBODY)}" if subject.startswith(ANYBODY) else subject
     return f"{' '.join(['denied to', subject, *rest])}: {denied} on {where}{end}"

@@ -22,18 +22,16 @@ from ultracluster.review.drawing.blocks import (
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
-from ultracluster.review.topology.model import (
-    Fabric,
+from ultracluster.review.topology.contents import (
     FileSystem,
     JobInterfaces,
     Nodes,
-    NotKnown,
     Placement,
     Reservation,
     Scheduler,
-    Subnet,
-    words,
 )
+from ultracluster.review.topology.known import NotKnown, words
+from ultracluster.review.topology.model import Fabric, Subnet
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import Place
 

@@ -28,17 +28,9 @@ from ultracluster.review.drawing.boxes import (
 )
 from ultracluster.review.drawing.lines import Arrow, Wire, Wired
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
-from ultracluster.review.topology.model import (
-    FileSystem,
-    Nodes,
-    NotKnown,
-    Role,
-    Scheduler,
-    Topology,
-    Vpc,
-    words,
-    zone_title,
-)
+from ultracluster.review.topology.contents import FileSystem, Nodes, Scheduler
+from ultracluster.review.topology.known import NotKnown, words, zone_title
+from ultracluster.review.topology.model import Role, Topology, Vpc
 from ultracluster.style_sheet import picture_style
 from ultracluster.templates.reading import Key
 

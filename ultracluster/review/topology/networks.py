@@ -8,20 +8,21 @@ from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import (
+from ultracluster.review.topology.contents import (
     Endpoint,
     FileSystem,
     JobInterfaces,
     Nodes,
-    NotKnown,
     Scheduler,
-    Subnet,
-    Vpc,
+)
+from ultracluster.review.topology.known import (
+    NotKnown,
     at,
     key_at,
     or_none,
     read,
 )
+from ultracluster.review.topology.model import Subnet, Vpc
 from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
 

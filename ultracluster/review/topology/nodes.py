@@ -8,12 +8,9 @@ from ultracluster.model.launchers import LAUNCHERS, Kind, Launcher
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import (
-    Interface,
-    Nodes,
+from ultracluster.review.topology.contents import Interface, Nodes, Placement, Reservation
+from ultracluster.review.topology.known import (
     NotKnown,
-    Placement,
-    Reservation,
     at,
     key_at,
     or_none,

@@ -5,20 +5,16 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import TRUST, Identity, Statement, listed, token
-from ultracluster.review.access.sentences import principals
+from ultracluster.review.access.levels import level
+from ultracluster.review.access.sentences import EVERYTHING, principals, verb
+from ultracluster.review.access.statement import Level
 from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.model import Reach, Role
 from ultracluster.templates.reading import links
 from ultracluster.templates.resolved import Unknown
 
-VERBS: Final = {
-    "read": ("get", "list", "describe", "batchget", "batchcheck", "head", "view", "lookup"),
-    "use": ("decrypt", "encrypt", "generate", "reencrypt", "sign", "verify"),
-    "pass": ("passrole",),
-    "assume": ("assumerole",),
-}
-"""What an action does, by how its name begins; anything else changes something."""
 ARN_PARTS: Final = 5
+UNKNOWN: Final = "not known"
 
 
 def read_roles(model: Model, names: Names) -> Iterator[Role]:
@@ -59,22 +55,20 @@ def _reaches(statement: Statement, names: Names) -> Iterator[Reach]:
     if statement.body.get("NotAction") is not None:
         yield Reach("every service", "everything but a few actions", True, conditional)
         return
-    by_service: dict[str, list[str]] = {}
-    for action in listed(statement.body.get("Action")):
-        service, colon, name = token(action).lower().partition(":")
-        known = colon or service == "*"
-        by_service.setdefault(service if known else "not known", []).append(name)
-    for service, called in by_service.items():
-        verbs = ", ".join(dict.fromkeys(map(_verb, called)))
+    verbs: dict[str, dict[str, None]] = {}
+    for action in map(token, listed(statement.body.get("Action"))):
+        service = action.partition(":")[0].lower() if ":" in action or action == "*" else UNKNOWN
+        verbs.setdefault(service, {})[_verb(action)] = None
+    for service, mine in verbs.items():
         for target in listed(statement.body.get("Resource")) or ["*"]:
             what, everywhere = _target(target, service, names)
-            yield Reach(what, verbs, everywhere, conditional)
+            yield Reach(what, ", ".join(mine), everywhere, conditional)
 
 
 def _verb(action: str) -> str:
-    if action in ("*", ""):
-        return "everything"
-    return next((word for word, starts in VERBS.items() if action.startswith(starts)), "change")
+    about = level(action)
+    said = UNKNOWN if about is Level.UNKNOWN else verb(action, about)
+    return "everything" if said.startswith(EVERYTHING) else said
 
 
 def _target(value: Any, service: str, names: Names) -> tuple[str, bool]:

@@ -7,15 +7,8 @@ from typing import Any, Final
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import (
-    Endpoint,
-    JobInterfaces,
-    NotKnown,
-    Scheduler,
-    at,
-    or_none,
-    read,
-)
+from ultracluster.review.topology.contents import Endpoint, JobInterfaces, Scheduler
+from ultracluster.review.topology.known import NotKnown, at, or_none, read
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.reading import Key, key, keys, links, text, written

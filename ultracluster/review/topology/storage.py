@@ -8,16 +8,15 @@ from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import (
-    Association,
-    FileSystem,
+from ultracluster.review.topology.contents import Association, FileSystem
+from ultracluster.review.topology.known import (
     NotKnown,
-    Store,
     at,
     key_at,
     or_none,
     read,
 )
+from ultracluster.review.topology.model import Store
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.templates.reading import (
     OWN,

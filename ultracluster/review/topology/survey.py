@@ -9,19 +9,16 @@ from ultracluster.model.model import Model
 from ultracluster.model.policies import ROLE
 from ultracluster.model.security_groups import GROUP, SEPARATE
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import (
+from ultracluster.review.topology.contents import (
     Endpoint,
-    Fabric,
     FileSystem,
     Nodes,
-    NotKnown,
     Placement,
     Reservation,
     Scheduler,
-    Topology,
-    or_none,
-    read,
 )
+from ultracluster.review.topology.known import NotKnown, or_none, read
+from ultracluster.review.topology.model import Fabric, Topology
 from ultracluster.review.topology.networks import GATEWAYS, NAT, VPC, Contents, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
