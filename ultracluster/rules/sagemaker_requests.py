@@ -60,6 +60,8 @@ def _others(job: TrainingJob, problems: Iterable[Problem]) -> Iterator[Fault]:
     Raises:
         UndeterminedError: where anything of the request is not known: problems span fields.
     """
+    # Of a request that a transform makes not even this is known.
+    settled(job.at("ResourceConfig"))
     if unknown := unknown_within(job.request):
         raise UndeterminedError(unknown.because)
     for problem in problems:
