@@ -79,7 +79,7 @@ def egress_to_members(model: Model, node: Node) -> Iterator[Fault]:
     "FABRIC-18",
     "warning",
     nodes,
-    what="An interface has more security groups than an account takes unasked.",
+    what="An interface has more security groups than the default quota allows.",
     why="The quota is 5 groups for each interface and can be raised to 16; beyond it launches "
     "fail.",
     source="VPC quotas, L-2AFB9258, read 2026-11-23",
