@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from ultracluster.rehearse.stand_in import environment_file
 
 from tests.cost.price_list_server import product, serving
 from tests.repository import ENVIRONMENTS
@@ -16,6 +15,7 @@ from ultracluster.cli import main
 from ultracluster.cost import price_table
 from ultracluster.cost.display import show
 from ultracluster.cost.estimate import Estimate
+from ultracluster.rehearse.substitutes import environment_file
 from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[2]

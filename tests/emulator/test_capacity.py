@@ -189,7 +189,7 @@ def test_an_auto_scaling_group_follows_its_template_and_subnets(cloud, vpc):
 
 def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vpc):
     """`cdk deploy --tags` gives them without PropagateAtLaunch, which a template has to write."""
-    group = {
+    group: dict[str, Any] = {
         "Type": "AWS::AutoScaling::AutoScalingGroup",
         "Properties": {
             "MinSize": "0",

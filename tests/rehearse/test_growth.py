@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import app
-from environments import ENVIRONMENTS
 from tests.rehearse.conftest import Deployed, Deployer, UpdateFailedError
+from tests.repository import ENVIRONMENTS
 from ultracluster.catalogue.slurm import SIZES
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.proof import Evidence, prove

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import app
-from environments import ENVIRONMENTS
 from tests.rehearse.conftest import Deployer
+from tests.repository import ENVIRONMENTS
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.proof import Evidence, prove
 from ultracluster.rehearse.rehearsal import PROOFS

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.rules.cluster_templates import CLUSTER, INTERFACES, STORAGE, att, ref, rules_between
 from tests.rules.rule_cases import GONE, changed, said, verdict
+from tests.rules.service_templates import JOB
 from ultracluster.catalogue import interfaces, lustre
 
 DATA = "Template.LaunchTemplateData"
@@ -18,6 +19,31 @@ def with_parameter(changes, base=CLUSTER, **declared):
 
 def open_questions(judged, rule: str) -> list[str]:
     return [unknown.because for unknown in judged.unknown if unknown.rule == rule]
+
+
+def test_a_request_that_a_transform_makes_is_left_open():
+    """Not even which fields it has is known, so that none is missing."""
+    made = {"Fn::Transform": {"Name": "AWS::Include"}}
+    template = {"Resources": {"Job": {"Type": "AWS::SageMaker::TrainingJob", "Properties": made}}}
+    judged = verdict(template)
+
+    assert judged.findings == ()
+    assert open_questions(judged, "SAGEMAKER-20") == ["Fn::Transform is run at deployment"]
+
+
+@pytest.mark.parametrize("rule", ["SAGEMAKER-10", "SAGEMAKER-20"])
+def test_a_field_of_a_request_that_is_not_known_decides_no_other(rule: str):
+    """How long a job waits cannot be compared with how long it runs, where that is a parameter."""
+    changes = {
+        "Job.EnableManagedSpotTraining": True,
+        "Job.CheckpointConfig": {"S3Uri": "s3://data/checkpoints"},
+        "Job.StoppingCondition.MaxRuntimeInSeconds": ref("Given"),
+        "Job.StoppingCondition.MaxWaitTimeInSeconds": 60,
+    }
+    judged = verdict(with_parameter(changes, JOB))
+
+    assert rule not in said(judged)
+    assert open_questions(judged, rule) == ["parameter Given has no default"]
 
 
 @pytest.mark.parametrize(

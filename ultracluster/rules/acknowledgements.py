@@ -41,7 +41,7 @@ OBJECTIONS: Final[Mapping[str, str]] = {
     UNEXPLAINED: "The reason of an acknowledgement is no sentence that a reviewer can dispute.",
     TOO_WIDE: "An acknowledgement at an app, a stage or a stack excuses what nobody looked at.",
     OF_NOTHING: "An acknowledgement excuses a finding that is not there.",
-    FORBIDDEN: "An acknowledgement is of what would lose data or can never work.",
+    FORBIDDEN: "A finding is acknowledged that would lose data or can never work.",
 }
 
 

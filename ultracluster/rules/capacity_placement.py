@@ -66,7 +66,7 @@ def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
     "CAPACITY-2",
     "fatal",
     of(GROUP),
-    what="A name is written for a placement group.",
+    what="GroupName is written for a placement group.",
     why="GroupName is read-only in CloudFormation: the stack is refused, or the name is dropped "
     "and whoever uses it finds no group; cfn-lint 1.58 passes it.",
     source="registry schema AWS::EC2::PlacementGroup, 2026-10-20; cfn-lint 1.58.0 run on "
@@ -85,7 +85,7 @@ def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iter
     "CAPACITY-3",
     "warning",
     nodes,
-    what="Nodes with EFA are in a placement group that is not of strategy cluster.",
+    what="Nodes with EFA are in a spread or partition placement group.",
     why="Spread and partition keep nodes apart, which is the opposite of what a training job "
     "needs; spread stops at 7 instances in a zone.",
     source=PLACEMENT_GUIDE,
@@ -150,7 +150,7 @@ def _zoned(model: Model) -> Sequence[ResolvedResource]:
     "CAPACITY-4",
     "info",
     _zoned,
-    what="A zone is written by its name.",
+    what="A zone is given by its name instead of its id.",
     why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
     "that were found in one account are missing in the next; ids such as use1-az6 do not.",
     source="aws-parallelcluster#4061, #4342; read 2026-11-23",
@@ -215,7 +215,7 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
     "CAPACITY-6",
     "fatal",
     nodes,
-    what="CPU options are given by halves, or are none that the type has.",
+    what="CPU options are incomplete, or the instance type does not have them.",
     why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
     source="EC2 User Guide, CPU options; DescribeInstanceTypes dump, read 2026-11-23",
     fix="write both, for p4d.24xlarge CoreCount 48 and ThreadsPerCore 1 or 2",

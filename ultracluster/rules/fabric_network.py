@@ -136,7 +136,7 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
     "FABRIC-16",
     "fatal",
     of("AWS::EC2::VPC"),
-    what="A VPC without DNS support or host names holds what is found by its name.",
+    what="DNS support or host names are off in a VPC that needs them.",
     why="Private DNS of interface endpoints and the DNS name of a Lustre file system need both "
     "attributes; endpoints are refused, mounts fail.",
     source="VPC guide, DNS attributes; FSx for Lustre guide, mounting; read 2026-11-23",
@@ -221,7 +221,7 @@ def _private_registries(model: Model) -> Sequence[ResolvedResource]:
     "FABRIC-20",
     "warning",
     _private_registries,
-    what="A closed VPC reaches the image registry and not the bucket that its layers are in.",
+    what="A closed VPC reaches the image registry but not the bucket with the image layers.",
     why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
     "neither one for S3 nor a way out.",
     source="awsome-distributed-ai#525; ECR guide, interface endpoints, read 2026-11-23",

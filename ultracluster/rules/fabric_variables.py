@@ -95,7 +95,7 @@ job_on_the_fabric = rule(
     "warning",
     _of("off-fabric"),
     what="A variable of the job's environment keeps it off EFA.",
-    why="The job runs over TCP without a word, at a fraction of the bandwidth that is paid for.",
+    why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for.",
     source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
     fix="remove the variable; the plugin finds EFA by itself",
     check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
@@ -119,7 +119,7 @@ no_libibverbs_variable = rule(
     "FABRIC-24",
     "info",
     _of("obsolete"),
-    what="A variable of the job's environment is obsolete with the plugin that it runs with.",
+    what="A variable of the job's environment is obsolete for the plugin's version.",
     why="It does nothing, or pins what newer versions choose better.",
     source=CHEATSHEET,
     fix="remove it",
@@ -136,7 +136,7 @@ protocol_without_order = rule(
     "FABRIC-26",
     "error",
     _of("corrupting"),
-    what="NCCL is told to use a protocol that needs bytes in order.",
+    what="NCCL is set to a protocol that needs bytes in order.",
     why="LL and LL128 read data as soon as a flag beside it has come, and over a card that does "
     "not keep order the data may not have: results are wrong without a word.",
     source=f"NCCL user guide, NCCL_PROTO, 2026-06-11; aws-ofi-nccl src/platform-aws.cpp, "
@@ -246,7 +246,7 @@ variables_that_exist = rule(
     "FABRIC-33",
     "warning",
     lambda model: [e for e in model.environments if e.devices is False],
-    what="A container is told to use EFA and is given no EFA device.",
+    what="A container is set up for EFA but gets no EFA device.",
     why="Devices of the node are not those of its containers: libfabric finds no provider, and the "
     "job ends, or runs over TCP.",
     source="sagemaker-hyperpod-cli#306; AWS Batch user guide, EFA, text of 2026-08-01",

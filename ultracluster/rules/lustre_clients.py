@@ -51,7 +51,7 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
     "LUSTRE-16",
     "error",
     file_systems,
-    what="Nodes mount a file system, and security groups stand between.",
+    what="Security groups keep nodes from the file system that they mount.",
     why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
     "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
     "node.",

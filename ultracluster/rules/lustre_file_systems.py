@@ -49,7 +49,7 @@ capacity_that_is_sold = rule(
     "LUSTRE-1",
     "fatal",
     file_systems,
-    what="The capacity of a Lustre file system is none that FSx sells.",
+    what="FSx does not sell this capacity of a Lustre file system.",
     why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
     "create fails.",
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
@@ -61,7 +61,7 @@ throughput_that_is_sold = rule(
     "LUSTRE-2",
     "fatal",
     file_systems,
-    what="The throughput of a Lustre file system is none that FSx sells.",
+    what="FSx does not sell this throughput of a Lustre file system.",
     why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
     "cfn-lint 1.58 passes 300 and the create fails.",
     source=f"cfn-lint 1.58.0 run on 2026-11-23; {FSX_GUIDE}",
@@ -85,7 +85,7 @@ allowed_metadata_configuration = rule(
     "LUSTRE-4",
     "fatal",
     file_systems,
-    what="The metadata configuration is none that the file system takes.",
+    what="The file system does not take this metadata configuration.",
     why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
     "fails.",
     source=f"aws-parallelcluster#7616; {FSX_GUIDE}",
@@ -146,7 +146,7 @@ allowed_lustre_version = rule(
     "LUSTRE-25",
     "fatal",
     file_systems,
-    what="The Lustre version is none that the file system takes.",
+    what="The file system does not take this version of Lustre.",
     why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
     "create fails.",
     source="botocore 1.44.5 fsx model, FileSystemTypeVersion, read 2026-11-24",
@@ -158,7 +158,7 @@ allowed_backups = rule(
     "LUSTRE-8",
     "fatal",
     file_systems,
-    what="Backups are kept for a time that FSx does not offer, or of a scratch file system.",
+    what="Backups are of a scratch file system, or kept for a time that FSx does not offer.",
     why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
     source=FSX_GUIDE,
     fix="write AutomaticBackupRetentionDays 0 to 90, with a PERSISTENT type",

@@ -57,7 +57,7 @@ def _accelerated(model: Model) -> Sequence[Node]:
     "warning",
     nodes,
     what="Nodes answer requests for credentials without a session token (IMDSv1).",
-    why="Whatever makes a node fetch an address for it gets the node's role.",
+    why="Whoever makes a node request a URL for them gets the credentials of its role.",
     source="EC2 User Guide, IMDSv2; Security Hub EC2.8 and EC2.170; read 2026-11-23",
     fix="write MetadataOptions: {HttpTokens: required}",
     check="aws ec2 describe-instances --query "
@@ -80,7 +80,7 @@ def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
     "warning",
     nodes,
     what="A volume of a node is not encrypted.",
-    why="Datasets, weights and credentials lie on it in the clear.",
+    why="Datasets, weights and credentials lie on it unencrypted.",
     source="EC2 User Guide, EBS encryption; Security Hub EC2.3; read 2026-11-23",
     fix="write Encrypted: true for every volume",
     check="aws ec2 describe-volumes --filters Name=encrypted,Values=false",
@@ -103,7 +103,7 @@ def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
     "SAFETY-9",
     "info",
     _accelerated,
-    what="The image of nodes is whichever is newest when the stack is deployed.",
+    what="Nodes use whichever image is newest at deployment.",
     why="A deployment then changes kernel, driver, EFA installer and Lustre client together, "
     "which have to fit each other and the job's image.",
     source="aws-parallelcluster#2095; aws-ofi-nccl#67, #889; read 2026-11-23",
@@ -131,7 +131,7 @@ def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Ma
     "SAFETY-10",
     "warning",
     _accelerated,
-    what="Nodes fetch from the internet when they boot.",
+    what="Nodes download from the internet when they boot.",
     why="A site that is down, slow or changed, or a closed network, breaks every node of the "
     "cluster at once, while it is billed.",
     source="awsome-distributed-ai#186, #188, read 2026-11-23",
@@ -170,7 +170,7 @@ def _known_region(region: str | Unknown, of_one: str) -> str:
     "SAFETY-12",
     "warning",
     resources,
-    what="An ARN is written for another partition than the one that the stack goes to.",
+    what="An ARN names another partition than the stack's own.",
     why="arn:aws: names nothing in China, GovCloud or an isolated Region: roles and policies that "
     "use it allow nothing.",
     source="awsome-distributed-ai#525; ai-on-sagemaker-hyperpod#142; read 2026-11-23",
@@ -193,7 +193,7 @@ def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[
     "SAFETY-13",
     "warning",
     resources,
-    what="A host is written with another domain than the partition's.",
+    what="A host name has the domain of another partition.",
     why="Hosts of China end in amazonaws.com.cn: an image or an endpoint that is written without "
     "it is not found.",
     source="awsome-distributed-ai#525; botocore partitions, read 2026-11-23",

@@ -154,7 +154,7 @@ def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[
     "SAGEMAKER-16",
     "warning",
     roles,
-    what="Anybody's SageMaker may take a role.",
+    what="A role trusts SageMaker without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
     "another account (confused deputy).",
     source="SageMaker developer guide, sagemaker-roles and cross-service confused deputy; "
@@ -200,7 +200,7 @@ def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
     "SAGEMAKER-18",
     "warning",
     roles,
-    what="A role of training jobs or nodes administers the account.",
+    what="A role of training jobs or nodes has administrator access.",
     why="Code of a job, and everything that it downloads, acts with that role.",
     source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",
     fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",

@@ -132,7 +132,7 @@ def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
     "SAGEMAKER-11",
     "fatal",
     _of_sagemaker,
-    what="An instance type of a job or of a HyperPod group is not written as SageMaker writes it.",
+    what="An instance type of a job or of a HyperPod group does not begin with ml.",
     why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
     source=MODEL,
     fix="write ml.p4d.24xlarge",

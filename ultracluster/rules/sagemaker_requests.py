@@ -60,6 +60,8 @@ def _others(job: TrainingJob, problems: Iterable[Problem]) -> Iterator[Fault]:
     Raises:
         UndeterminedError: where anything of the request is not known: problems span fields.
     """
+    # Of a request that a transform makes not even this is known.
+    settled(job.at("ResourceConfig"))
     if unknown := unknown_within(job.request):
         raise UndeterminedError(unknown.because)
     for problem in problems:
@@ -172,7 +174,7 @@ checkpoints_on_spot = rule(
     "SAGEMAKER-20",
     "error",
     jobs,
-    what="A training request holds what SageMaker refuses, or what ends the job.",
+    what="A training request holds values that SageMaker refuses, or that end the job.",
     why="Fields that are right one by one may not go together: the request is refused, or the job "
     "fails after it has waited for capacity.",
     source="CreateTrainingJob of botocore 1.43.106; SageMaker developer guide; read 2026-11-24",
@@ -188,8 +190,8 @@ def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     "SAGEMAKER-21",
     "warning",
     jobs,
-    what="A training request holds what SageMaker takes and hardly anybody means.",
-    why="It costs money, tells a secret, or does nothing.",
+    what="A training request holds values that SageMaker takes and hardly anybody means.",
+    why="They cost money, disclose a secret, or do nothing.",
     source="SageMaker developer guide, managed spot training; training facts c.1, c.3 and c.5",
     fix="write what the finding says",
     check="ultracluster train check <request.json>",
