@@ -183,14 +183,7 @@ class TrainingJobs:
 
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:
     """Refuse what the catalogue knows could never work: the rules that a launcher checks by."""
-<<<<<<< HEAD
     found = list(refused(parsed(arguments), scope.region))
-=======
-    found = list(model_problems("sagemaker", "CreateTrainingJob", arguments))
-    of_the_model = {problem.field for problem in found}
-    beyond = refused(parsed(arguments), scope.region)
-    found += [problem for problem in beyond if problem.field not in of_the_model]
->>>>>>> b7766b9b8bdb91217896cff35748086eb9722237
     if found:
         raise ServiceError(SERVICE, "ValidationException", "; ".join(map(str, found)))
 
