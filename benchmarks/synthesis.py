@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 EMPTY = "import aws_cdk as cdk; app = cdk.App(); cdk.Stack(app, 'Empty'); app.synth()"
-TARGET = 2.5
+TARGET = 2.8
 
 
 @dataclasses.dataclass(frozen=True)

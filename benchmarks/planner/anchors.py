@@ -13,6 +13,7 @@ from ultracluster.planner.layout import Layout
 from ultracluster.planner.memory import Memory, memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import Question
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.software import EFFICIENCY_2022, network_for, stack_for
 from ultracluster.planner.step import Step, step
@@ -92,13 +93,7 @@ def bloomberg() -> Iterator[str]:
 def _bloomberg_in_2022() -> Step:
     planner = Planner(bloomberg_question("2022"))
     layout = Layout(512, BLOOMBERG_PARTITION, 1, 4, 1, checkpointing=True, hierarchical=True)
-    return step(
-        BLOOMBERG,
-        layout,
-        planner.gpu,
-        planner.network,
-        planner.stack,
-    )
+    return step(planner.setup, layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +107,10 @@ class Shipped:
 
     def holding(self) -> Memory:
         """Return what the memory model says of it."""
-        gpu = gpu_of(find("p4d.24xlarge"))
+        p4d = find("p4d.24xlarge")
+        gpu = gpu_of(p4d)
         assert gpu is not None  # noqa: S101 - p4d is in the table
-        return memory(self.shape, self.layout, gpu, stack_for(gpu, ""))
+        return memory(Setup(self.shape, gpu, network_of(p4d), stack_for(gpu, "")), self.layout)
 
 
 SHIPPED: Final = (
@@ -171,7 +167,7 @@ def _megatron() -> Iterator[Anchor]:
         shape = ModelShape(layers, h, heads, vocabulary, s, learned_positions=True)
         accumulation = batch // (gpus // tensor) // micro
         layout = Layout(gpus, 1, tensor, micro, accumulation, checkpointing=True)
-        seconds = step(shape, layout, gpu, network, stack).seconds
+        seconds = step(Setup(shape, gpu, network, stack), layout).seconds
         parts = 1 + s / (6 * h) + vocabulary / (16 * layers * h)
         flops = 96 * batch * s * layers * h * h * parts
         yield Anchor(
@@ -198,12 +194,12 @@ def _p4d() -> Iterator[Anchor]:
         ("RoBERTa-52B", 52e9, 256, 108.0),
     ):
         shape = of_size(size, vocabulary=50_265, sequence=512)
-        found = step(shape, Layout(gpus, gpus, micro_batch=16), gpu, network, stack)
+        found = step(Setup(shape, gpu, network, stack), Layout(gpus, gpus, micro_batch=16))
         yield Anchor(
             f"{name}, ZeRO-3, {gpus} A100 40GB",
             "model TFLOPS (6N)",
             published,
-            6 * shape.parameters * found.tokens_per_second(shape) / gpus / 1e12,
+            6 * shape.parameters * found.tokens_per_second / gpus / 1e12,
             shape_words,
             "DeepSpeed pull request 1453",
         )
@@ -226,12 +222,12 @@ def _torchtitan() -> Iterator[Anchor]:
         tied=False,
     )
     for gpus, published in ((8, 5_762), (128, 5_605)):
-        found = step(shape, Layout(gpus, gpus, micro_batch=2), gpu, network, stack)
+        found = step(Setup(shape, gpu, network, stack), Layout(gpus, gpus, micro_batch=2))
         yield Anchor(
             f"Llama 3.1 8B, FSDP, {gpus} H100 96GB",
             "tokens/s/GPU",
             published,
-            found.tokens_per_second(shape) / gpus,
+            found.tokens_per_second / gpus,
             "all blocks recomputed, where it was a selection; no power limit",
             "torchtitan benchmarks/llama3_h100_202412_torchtitan.md",
         )
@@ -251,12 +247,12 @@ def _training_program() -> Iterator[Anchor]:
     ):
         shape = ModelShape(layers, h, heads, 50_304, s, learned_positions=True)
         layout = Layout(1, 1, micro_batch=micro, checkpointing=recomputed)
-        found = step(shape, layout, gpu, network, stack)
+        found = step(Setup(shape, gpu, network, stack), layout)
         yield Anchor(
             f"one H100, {name}",
             "tokens/s",
             published,
-            found.tokens_per_second(shape),
+            found.tokens_per_second,
             "shape of 2.65B" if "2.65" in name else "",
             "measured by this project (another script than the shipped one)",
         )

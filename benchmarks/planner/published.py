@@ -13,6 +13,7 @@ from typing import Final
 
 from ultracluster.planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
 from ultracluster.planner.layout import Layout
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack
 from ultracluster.planner.step import Step, step
@@ -86,11 +87,11 @@ class Run:
 
     def predicted(self, stack: Stack) -> Step:
         """Return the step that the model predicts."""
-        return step(self.shape, self.layout, self.gpu, self.network, stack)
+        return step(Setup(self.shape, self.gpu, self.network, stack), self.layout)
 
     def error(self, stack: Stack) -> float:
         """Return predicted over published tokens per second, less one."""
-        rate = self.predicted(stack).tokens_per_second(self.shape) / self.layout.gpus
+        rate = self.predicted(stack).tokens_per_second / self.layout.gpus
         return rate / self.tokens_per_second_per_gpu - 1
 
 

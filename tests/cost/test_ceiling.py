@@ -299,7 +299,7 @@ def test_more_nodes_never_cost_less(environment: EnvironmentSpec, more: int):
         }
     )
     before, after = (
-        cost_sheet(bill(e), e.region, stated=AMPLE.stated(e.region), stand_in="us-east-1")
+        cost_sheet(bill(e), e.region, stated=AMPLE.stated(e.region), other_region="us-east-1")
         for e in (environment, grown)
     )
     assert after.full.per_day > before.full.per_day

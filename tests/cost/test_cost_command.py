@@ -3,14 +3,13 @@
 import io
 import json
 import re
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from environments import ENVIRONMENTS
 from tests.cost.price_list_server import product, serving
+from tests.repository import ENVIRONMENTS
 from tests.spec.samples import P4D
 from ultracluster.cli import main
 from ultracluster.cost import price_table
@@ -60,6 +59,10 @@ def test_a_narrow_terminal_has_room_for_names_and_whole_sums(environment):
     assert f"{sheet.full.per_month:,.2f}" in out
     assert "…" not in out
     assert re.search(r"^ root volumes ", out, re.MULTILINE)
+    table = out.partition("Ceiling:")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    for line in sheet.lines:
+        assert line.quantity.item.name in out, "its name is copied into an environment"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: e.name)
@@ -95,15 +98,22 @@ def test_the_excerpt_of_the_readme_is_what_is_printed(capsys: pytest.CaptureFixt
     assert [line for line in shown if line not in printed] == []
 
 
-def test_json_holds_decimals_as_texts(capsys: pytest.CaptureFixture[str]):
-    """A program that adds the lines up gets the total."""
-    assert main(["cost", "dev", "--json"]) == 0
+def test_money_in_json_is_a_number(capsys: pytest.CaptureFixture[str]):
+    """A program that adds the lines up gets the total, without parsing texts first."""
+    assert main(["cost", "dev", "--format", "json"]) == 0
 
     (sheet,) = json.loads(capsys.readouterr().out)
-    lines = [Decimal(line["full"]["usd_per_month"]) for line in sheet["lines"]]
-    assert sum(lines) == Decimal(sheet["full"]["usd_per_month"])
+    lines = [line["full"]["usd_per_month"] for line in sheet["lines"]]
+    assert sum(lines) == pytest.approx(sheet["full"]["usd_per_month"])
+    assert sum(line["share"] for line in sheet["lines"]) == pytest.approx(1)
     assert sheet["environment"] == "dev"
-    assert all(line["source"] and line["date"] for line in sheet["lines"])
+    for line in sheet["lines"]:
+        assert line["source"]
+        assert line["date"]
+        numbers = (line["quantity"], line["unit_price_usd"], *line["idle"].values())
+        assert all(isinstance(number, float) for number in numbers)
+    assert main(["cost", "dev", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [sheet]
 
 
 def test_a_sheet_above_its_ceiling_is_shown_and_refused(
@@ -172,7 +182,7 @@ def test_where_there_are_no_budgets_nobody_is_promised_an_alert(
 @pytest.mark.parametrize("name", ["nowhere", "missing.py"])
 def test_what_is_not_there_is_one_line(name: str, capsys: pytest.CaptureFixture[str]):
     """No stack trace for a slip."""
-    assert main(["cost", name]) == 1
+    assert main(["cost", name]) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR ")

@@ -14,7 +14,7 @@ from tests.cost.price_list_server import Document, product, serving
 from ultracluster.aws import Account, CloudError
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item
-from ultracluster.cost.price_list import Answer, Gone, Listed, NotAsked, Unreadable, prices_of
+from ultracluster.cost.price_list import Answer, prices_of
 from ultracluster.cost.price_table import TABLE, store
 from ultracluster.cost.query import FIXED, query, region_to_ask
 
@@ -90,7 +90,7 @@ def ask(documents: list[Document], *items: Item) -> list[Answer]:
 )
 def test_the_one_product_that_is_meant_is_found_among_its_neighbours(item: Item, usd: str):
     """Windows, idle addresses, free first gigabytes and volume discounts are other prices."""
-    assert ask(LIST, item) == [Listed(item, Decimal(usd), "2026-11-20")]
+    assert ask(LIST, item) == [Answer(item, "listed", Decimal(usd), "2026-11-20")]
 
 
 def test_every_page_of_an_answer_is_read():
@@ -100,7 +100,9 @@ def test_every_page_of_an_answer_is_read():
         for n in range(5)
     ]
 
-    assert ask([*strangers, LIST[0]], P4D) == [Listed(P4D, Decimal("21.957642"), "2026-11-20")]
+    assert ask([*strangers, LIST[0]], P4D) == [
+        Answer(P4D, "listed", Decimal("21.957642"), "2026-11-20")
+    ]
 
 
 def test_two_items_of_one_question_are_asked_once():
@@ -116,14 +118,14 @@ def test_an_item_that_no_product_is_known_of_is_not_asked_for():
     """A Capacity Block is sold at a price of the day."""
     block = prices.capacity_block("p5.48xlarge")
 
-    assert ask(LIST, block) == [NotAsked(block)]
+    assert ask(LIST, block) == [Answer(block, "not asked")]
     assert query(prices.slurm_controller("SMALL")) is None
     assert all(query(item) is asked for item, asked in FIXED.items())
 
 
 def test_an_item_that_the_list_lacks_is_gone():
     """An empty answer is an answer."""
-    assert ask([], P4D) == [Gone(P4D)]
+    assert ask([], P4D) == [Answer(P4D, "gone")]
 
 
 def spoiled(**changes: Any) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def test_an_answer_that_is_no_price_is_one_line(documents: list[Document], words
     """A list that changes its form must neither crash nor be guessed at."""
     (answer,) = ask(documents, prices.PUBLIC_ADDRESS)
 
-    assert isinstance(answer, Unreadable)
+    assert answer.kind == "unreadable"
     assert words in answer.reason
     assert "\n" not in answer.reason
 

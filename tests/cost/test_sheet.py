@@ -92,8 +92,8 @@ def test_a_stated_price_goes_before_the_table_and_the_table_before_another_regio
         return line.price.usd
 
     assert found(REGION, stated={item: own}) == 7
-    assert found(REGION, stand_in="ap-northeast-1") == Decimal("21.957642")
-    assert found("sa-east-1", stand_in="ap-northeast-1") == Decimal("30.09784")
+    assert found(REGION, other_region="ap-northeast-1") == Decimal("21.957642")
+    assert found("sa-east-1", other_region="ap-northeast-1") == Decimal("30.09784")
 
 
 @pytest.mark.parametrize(("full", "idle"), [("-1", "-1"), ("1", "2"), ("NaN", "0")])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import app
-from environments import ENVIRONMENTS
+from tests.repository import ENVIRONMENTS
 
 
 @pytest.fixture(scope="session")

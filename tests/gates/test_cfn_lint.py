@@ -6,8 +6,8 @@ import pytest
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 
-from environments import ENVIRONMENTS
 from golden.generate import GOLDEN
+from tests.repository import ENVIRONMENTS
 
 CASES = [
     (path, environment.region)

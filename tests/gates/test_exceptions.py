@@ -11,7 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
 
 import app
-from environments import ENVIRONMENTS
+from tests.repository import ENVIRONMENTS
 
 REGISTER = Path(__file__).parents[2] / "docs" / "exceptions.md"
 ROW = re.compile(

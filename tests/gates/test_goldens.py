@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import app
-from environments import ENVIRONMENTS
 from golden.generate import GOLDEN, sheets, templates
+from tests.repository import ENVIRONMENTS
 
 KEPT = Path(__file__).parent / "stateful_logical_ids.json"
 

@@ -125,7 +125,7 @@ def test_a_slow_network_makes_a_slower_plan_and_narrows_that_doubt():
     before = plan(asked())
     after = plan(asked(network=nccl_tests(slow)))
 
-    assert after.network.efficiency == pytest.approx(0.48, abs=0.01)
+    assert after.setup.network.efficiency == pytest.approx(0.48, abs=0.01)
     assert after.outcome.days > before.outcome.days
     assert network_doubt(after) < network_doubt(before) / 4
 
@@ -135,8 +135,8 @@ def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():
     one = nccl_tests(log(1, [(2**30, 8000, 134.0, 234.5)]))
     planner = Planner(asked(network=one))
 
-    assert planner.gpu.link_bandwidth == pytest.approx(234.5e9, rel=0.01)
-    assert planner.network.efficiency == network_of(asked().instance).efficiency
+    assert planner.setup.gpu.link_bandwidth == pytest.approx(234.5e9, rel=0.01)
+    assert planner.setup.network.efficiency == network_of(asked().instance).efficiency
     found = plan(asked(network=one))
     (said,) = document(found, uncertainty(found), ())["calibrated_by"]
     assert "234 GB/s between them" in said
@@ -149,7 +149,7 @@ def test_what_switches_add_up_is_not_taken_for_what_rings_carry():
     asked_of = asked(instance_type="p5.48xlarge", nodes=8, network=nccl_tests(text))
     found = plan(asked_of)
 
-    assert found.gpu.link_bandwidth == 360e9
+    assert found.setup.gpu.link_bandwidth == 360e9
     (said,) = document(found, uncertainty(found), ())["calibrated_by"]
     assert "480 GB/s went through its switches" in said
     assert "all_gather_perf" in said
@@ -171,7 +171,9 @@ def test_a_log_of_another_gpu_is_refused_also_where_its_rate_would_do(nodes: int
 
     with pytest.raises(PlanError, match=r"NVIDIA A100-SXM4-40GB, p5\.48xlarge has H100 80GB"):
         Planner(asked(instance_type="p5.48xlarge", network=of_a100))
-    assert Planner(asked(instance_type="p4de.24xlarge", network=of_a100)).gpu.name == "A100 80GB"
+    assert (
+        Planner(asked(instance_type="p4de.24xlarge", network=of_a100)).setup.gpu.name == "A100 80GB"
+    )
 
 
 @pytest.mark.parametrize(

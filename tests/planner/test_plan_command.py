@@ -14,7 +14,8 @@ from rich.console import Console
 
 from tests.planner.nccl_log import log
 from ultracluster.cli import main
-from ultracluster.plan.display import show
+from ultracluster.plan.sections import report
+from ultracluster.plan.terminal import show
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
@@ -27,9 +28,9 @@ BLOOMBERG = [
 ]
 
 
-def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def planned(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """Return what the command prints as JSON."""
-    assert main([*words, "--json"]) == 0
+    assert main([*words, "--format", "json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -45,12 +46,12 @@ def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[s
         "partition group",
         "MFU",
         "with recomputation",
-        "Memory of a GPU",
+        "GPU memory (GiB, 39.4 available)",
         "optimizer (Adam moments)",
         "reduce-scatter of gradients",
         "second hop between groups",
-        "Layouts that lose",
-        "From one node to all",
+        "Slower layouts",
+        "Scaling",
         "does not fit",
         "spare nodes",
         "Lustre",
@@ -66,17 +67,48 @@ def test_a_plan_answers_everything_that_is_asked(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("columns", [80, 120, 200])
 def test_no_sum_is_cut_in_a_narrow_terminal(columns: int, capsys: pytest.CaptureFixture[str]):
     """`1,475,0...` USD is no answer."""
-    document = told([*FIFTY, "--nodes", "64"], capsys)
+    document = planned([*FIFTY, "--nodes", "64"], capsys)
     file = io.StringIO()
-    show(document, Console(file=file, width=columns, legacy_windows=False))
+    show(report(document), Console(file=file, width=columns, legacy_windows=False))
     out = file.getvalue()
 
     for item in document["cost"][0]["items"]:
         if item["usd_per_day"] >= 1:
             assert f"{item['usd']:,.0f}" in out
+    for copied in ("p6-b200.48xlarge", "--calibrate nccl-tests.log", "--calibrate metrics.jsonl"):
+        assert copied in out
     assert "…" not in out
     lines = [line for line in out.splitlines() if not line.startswith("- ")]
     assert max(map(len, lines)) <= columns
+
+
+def test_an_item_without_a_price_is_named_whole(capsys: pytest.CaptureFixture[str]):
+    """Its name is what an environment states a price of."""
+    block = [*FIFTY, "--nodes", "64", "--purchase", "capacity-block"]
+    document = planned(block, capsys)
+    file = io.StringIO()
+    show(report(document), Console(file=file, width=80, legacy_windows=False))
+
+    assert "no price known: nodes, ec2/p4d.24xlarge/capacity-block" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("option", "begins"), [("--html", "<!doctype html>"), ("--write", '"""49.9 B parameters')]
+)
+def test_a_dash_is_standard_output(option, begins, capsys: pytest.CaptureFixture[str]):
+    """Standard output then holds the document and nothing else."""
+    assert main([*FIFTY, "--nodes", "64", option, "-"]) == 0
+    captured = capsys.readouterr()
+
+    assert captured.out.startswith(begins)
+    assert "GPU memory (GiB" not in captured.out.partition("<body>")[0]
+    assert ("quota to ask for" in captured.err) is (option == "--write")
+
+
+def test_one_document_goes_to_standard_output(capsys: pytest.CaptureFixture[str]):
+    """Two after each other are neither."""
+    assert main([*FIFTY, "--nodes", "64", "--html", "-", "--format", "json"]) == 2
+    assert "--html - and --format json write to standard output" in capsys.readouterr().err
 
 
 def test_a_chosen_group_is_never_smaller_than_the_smallest_that_is_said_to_fit(
@@ -107,7 +139,7 @@ def test_a_run_of_less_than_a_day_is_told_in_hours(capsys: pytest.CaptureFixture
 
 def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
     """Numbers for other programs: units in the names, sums that sum."""
-    found = told(BLOOMBERG, capsys)
+    found = planned(BLOOMBERG, capsys)
 
     assert found["layout"]["partition_group_gpus"] == 128
     assert found["machine"]["gpus"] == 512
@@ -128,8 +160,8 @@ def test_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]):
 
 def test_json_names_the_quotas_to_ask_for(capsys: pytest.CaptureFixture[str]):
     """They take days to be granted; a program that plans must be able to ask."""
-    on_ec2 = told([*FIFTY, "--nodes", "64"], capsys)["quotas_to_ask_for"]
-    on_sagemaker = told([*FIFTY, "--nodes", "64", "--purchase", "sagemaker"], capsys)
+    on_ec2 = planned([*FIFTY, "--nodes", "64"], capsys)["quotas_to_ask_for"]
+    on_sagemaker = planned([*FIFTY, "--nodes", "64", "--purchase", "sagemaker"], capsys)
 
     assert any("6,336 vCPU (66 x 96)" in line for line in on_ec2)
     assert any(
@@ -142,9 +174,9 @@ def test_a_step_that_mostly_waits_is_said_to(capsys: pytest.CaptureFixture[str])
     """Falcon's 180 B on 512 p4d took a quarter of this, with stages that are not planned for."""
     falcon = ["plan", "--layers", "80", "--hidden", "14848", "--heads", "232"]
     notes = " ".join(
-        told([*falcon, "--key-value-heads", "8", "--tokens", "3.5e12", "--nodes", "512"], capsys)[
-            "notes"
-        ]
+        planned(
+            [*falcon, "--key-value-heads", "8", "--tokens", "3.5e12", "--nodes", "512"], capsys
+        )["notes"]
     )
 
     assert re.search(r"\d\d% of a step waits for the network", notes)
@@ -154,11 +186,11 @@ def test_a_step_that_mostly_waits_is_said_to(capsys: pytest.CaptureFixture[str])
 def test_a_batch_that_is_exceeded_names_what_would_keep_it(capsys: pytest.CaptureFixture[str]):
     """Four times the batch is another training, not a faster one."""
     words = [*FIFTY, "--nodes", "1024"]
-    notes = " ".join(told(words, capsys)["notes"])
+    notes = " ".join(planned(words, capsys)["notes"])
 
     assert "a step holds 16,777,216 tokens, not 4,194,304" in notes
     assert "--tensor 4 keeps the batch" in notes
-    kept = told([*words, "--tensor", "4"], capsys)
+    kept = planned([*words, "--tensor", "4"], capsys)
     assert kept["layout"]["sequences_per_step"] * 2048 == 4_194_304
 
 
@@ -177,7 +209,7 @@ def test_two_logs_are_not_silently_one(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
     """Somebody who has a layout wants to know what it does, not a better one."""
     layout = ["--partition", "64", "--micro-batch", "2", "--activations", "recomputed"]
-    found = told([*FIFTY, "--nodes", "64", *layout], capsys)["layout"]
+    found = planned([*FIFTY, "--nodes", "64", *layout], capsys)["layout"]
 
     assert found["partition_group_gpus"] == 64
     assert found["micro_batch"] == 2
@@ -187,7 +219,7 @@ def test_a_layout_that_is_given_is_kept(capsys: pytest.CaptureFixture[str]):
 
 def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
     """What is solved for is kept."""
-    slow, fast = (told([*SEVEN, "--days", days], capsys) for days in ("60", "20"))
+    slow, fast = (planned([*SEVEN, "--days", days], capsys) for days in ("60", "20"))
 
     assert slow["time"]["days"] <= 60
     assert fast["time"]["days"] <= 20
@@ -344,7 +376,7 @@ def test_planning_loads_neither_pydantic_nor_aws():
     lines = (
         "import sys",
         "from ultracluster.cli import main",
-        f"main({[*SEVEN, '--nodes', '8', '--json']!r})",
+        f"main({[*SEVEN, '--nodes', '8', '--format', 'json']!r})",
         "heavy = {'pydantic', 'boto3', 'aws_cdk', 'numpy', 'scipy', 'torch'} & set(sys.modules)",
         "sys.exit(f'loaded {heavy}' if heavy else 0)",
     )

@@ -9,6 +9,7 @@ import pytest
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import BY_ROW, Network
 from ultracluster.planner.layout import Layout
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import find
 
@@ -51,7 +52,7 @@ def predicted(nodes: int, name: str) -> float:
         checkpointing=False,
         hierarchical=hierarchical,
     )
-    sent = communicate(SHAPE, layout, CORES, NETWORK, STACK)
+    sent = communicate(Setup(SHAPE, CORES, NETWORK, STACK), layout)
     return MICRO_STEPS * (sent.gather + sent.reduce_scatter) + sent.second_hop
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ultracluster.catalogue import lustre
 from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
-from ultracluster.plan.environment_file import write
+from ultracluster.plan.environment_file import environment_of
 from ultracluster.planner import price
 from ultracluster.planner.candidate import partitions
 from ultracluster.planner.communication import second_hop
@@ -19,7 +19,8 @@ from ultracluster.planner.layout import Layout
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
-from ultracluster.planner.search import Place, Search
+from ultracluster.planner.search import Search
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.stack import find
 from ultracluster.planner.step import step
@@ -44,8 +45,8 @@ def search(shape: ModelShape, instance_type: str = "p4d.24xlarge") -> Search:
     asked = question(shape, instance_type=instance_type)
     gpu = gpu_of(asked.instance)
     assert gpu is not None
-    place = Place(shape, gpu, network_of(asked.instance), find(gpu.calibrated_by), asked.batch)
-    return Search(place)
+    setup = Setup(shape, gpu, network_of(asked.instance), find(gpu.calibrated_by))
+    return Search(setup, asked.batch)
 
 
 @settings(max_examples=25, deadline=None)
@@ -60,16 +61,16 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
     best = found.best(nodes)
     if best is None:
         return
-    place, layout = found.place, best.layout
-    alone = step(place.shape, layout, place.gpu, place.network, place.stack)
+    setup, layout = found.setup, best.layout
+    alone = step(setup, layout)
 
-    assert layout.gpus == nodes * place.network.gpus_per_node
+    assert layout.gpus == nodes * setup.network.gpus_per_node
     assert layout.gpus % layout.group == 0
     assert best.holding.fits
     assert best.holding == alone.holding
     assert best.seconds == pytest.approx(alone.seconds, rel=1e-9)
-    rate = best.tokens_per_second(place.shape)
-    fastest = max(each.rate for each in found.candidates(layout.gpus)) * place.shape.sequence
+    rate = best.tokens_per_second
+    fastest = max(each.rate for each in found.candidates(layout.gpus)) * setup.shape.sequence
     assert rate >= 0.95 * fastest * (1 - 1e-9)
 
 
@@ -81,14 +82,9 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
 )
 def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, checkpointing, power):
     """Else the smallest group that fits would not be one."""
-    place = search(of_size(size)).place
+    setup = search(of_size(size)).setup
     needed = [
-        memory(
-            place.shape,
-            Layout(1024, p, micro_batch=micro, checkpointing=checkpointing),
-            place.gpu,
-            place.stack,
-        ).needed
+        memory(setup, Layout(1024, p, micro_batch=micro, checkpointing=checkpointing)).needed
         for p in (2**power, 2 ** (power + 1))
     ]
     assert needed[1] <= needed[0]
@@ -108,25 +104,22 @@ def test_every_partition_size_is_looked_at(size, sequence, nodes, instance_type)
     found = search(of_size(size, sequence=sequence), instance_type)
     best = found.best(nodes)
     assert best is not None
-    place, layout = found.place, best.layout
-    rate = best.tokens_per_second(place.shape)
+    setup, layout = found.setup, best.layout
+    rate = best.tokens_per_second
 
     for p in partitions(layout.gpus // layout.tensor, 8 // layout.tensor):
         other = dataclasses.replace(
-            layout, partition=p, hierarchical=p * layout.tensor > place.network.gpus_per_node
+            layout, partition=p, hierarchical=p * layout.tensor > setup.network.gpus_per_node
         )
-        alone = step(place.shape, other, place.gpu, place.network, place.stack)
+        alone = step(setup, other)
         if alone.holding.fits:
-            assert alone.tokens_per_second(place.shape) <= rate / 0.95 * (1 + 1e-9)
+            assert alone.tokens_per_second <= rate / 0.95 * (1 + 1e-9)
 
 
 def test_small_groups_of_many_nodes_reduce_over_trees():
     """Rings over 1,024 nodes would add 77 ms to every layer: NCCL does not use them there."""
-    place = search(SEVEN).place
-    seconds = [
-        second_hop(place.shape, Layout(8 * n, 8), place.gpu, place.network, place.stack)
-        for n in (2, 64, 1024)
-    ]
+    setup = search(SEVEN).setup
+    seconds = [second_hop(setup, Layout(8 * n, 8)) for n in (2, 64, 1024)]
 
     assert seconds[2] < 1.4 * seconds[1]
     # Of two nodes a ring is a tree; bytes alone then make up half of those of many nodes.
@@ -277,7 +270,8 @@ def test_every_file_system_is_sold_and_is_enough(checkpoint, mean, share, data, 
 def test_a_plan_counts_what_its_environment_counts(tmp_path):
     """Two sums of the same thing that differ make both unbelievable."""
     found = plan(question(of_size(50e9)))
-    write(found, tmp_path / "mine.py")
+    path = tmp_path / "mine.py"
+    path.write_text(environment_of(found, path).text)
     (environment,) = load(tmp_path / "mine.py")
     assert isinstance(environment, EnvironmentSpec)
     sheet = cost_sheet(environment_bill(environment), environment.region)

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from environments import ENVIRONMENTS
 from tests.preflight.account import Answering, always, error, file_system, simulated, table
 from tests.preflight.changes import block, simulating
 from tests.preflight.faults import FAULTS, RESERVED
@@ -19,6 +18,7 @@ from tests.preflight.specs import (
     SUBNETS,
     TAG,
 )
+from tests.repository import ENVIRONMENTS
 from ultracluster.audit.report import Report
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import CHECKS, NAMES, preflight

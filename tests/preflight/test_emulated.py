@@ -1,6 +1,5 @@
 """The checks by boto3's own clients over HTTP, and the command as it is typed."""
 
-import argparse
 import json
 import os
 import re
@@ -15,8 +14,7 @@ from tests.preflight.emulated import PLENTY, ZONE, Prepared, grant, prepare, res
 from tests.preflight.front import Front
 from tests.preflight.jobs import SPOT, WARM
 from ultracluster.aws import Account
-from ultracluster.cli import terminal
-from ultracluster.preflight.command import add_arguments, run
+from ultracluster.cli import main
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import NAMES, Preflight, preflight
 from ultracluster.spec.nodes import CapacityReservationSpec
@@ -160,9 +158,7 @@ def environment_file(tmp_path: Path, ready: Prepared) -> str:
 
 def typed(*words: str) -> int:
     """Run the command as it is typed, and return its exit status."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(words), terminal())
+    return main(["preflight", *words])
 
 
 @pytest.mark.usefixtures("as_deployer", "aws")
@@ -171,7 +167,7 @@ def test_the_command_says_where_it_looked_and_what_it_found(
 ):
     """A table for a reader, with the calls that show the same, and what the templates are."""
     # However busy the machine is.
-    monkeypatch.setattr("ultracluster.preflight.synthesis.SECONDS", 300.0)
+    monkeypatch.setattr("ultracluster.preflight.command.SECONDS", 300.0)
     assert typed(environment_file) == 0
 
     shown = capsys.readouterr().out
@@ -265,5 +261,5 @@ def test_a_check_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]
     assert typed("dev", "--only", "quota") == 2
 
     said = capsys.readouterr().err
-    assert said.startswith("ERROR quota: no such check; write one of ")
+    assert said.startswith("ERROR quota: no such check (did you mean quota-vcpus?); write one of ")
     assert all(name in said for name in NAMES)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from environments import ENVIRONMENTS
 from tests.preflight.account import Answering, always, error, image, subnet
 from tests.preflight.changes import simulating
 from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import ACCOUNT, GIVEN, MADE, NOW, QUEUED, SUBNETS
+from tests.repository import ENVIRONMENTS
 from ultracluster.preflight.finding import Caller, Situation, Verdict
 from ultracluster.preflight.grants import needed
 from ultracluster.preflight.inquiry import Inquiry

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import app
-from environments import ENVIRONMENTS
+from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.deployment import Deployment, StackTemplate, stack_templates

@@ -1,7 +1,7 @@
 """What is left after destroy is what is meant to be left."""
 
-from environments import ENVIRONMENTS
 from tests.rehearse.conftest import settled
+from tests.repository import ENVIRONMENTS
 from ultracluster.rehearse.leftovers import FINDERS, REASONS, leftovers
 
 DEV, *KEEPING = ENVIRONMENTS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from environments import ENVIRONMENTS
+from tests.repository import ENVIRONMENTS
 from ultracluster.rehearse.proof import Evidence, prove
 from ultracluster.rehearse.rehearsal import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec

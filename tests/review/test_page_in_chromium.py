@@ -11,6 +11,7 @@ import pytest
 
 from tests.review.browser import Browser, Page, Theme
 from tests.review.subjects import ROOT
+from ultracluster.cli import main
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -19,6 +20,7 @@ OVERLAP = (HERE / "overlap.js").read_text()
 CLIPPED = (HERE / "clipped.js").read_text()
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text
 NAMES = ("dev", "staging", "ultracluster", "foreign", "changed")
+THEMES: tuple[Theme, ...] = ("light", "dark")
 A4_PIXELS = 688
 """Width of A4 within margins of 14 mm, at 96 pixels an inch."""
 
@@ -222,6 +224,23 @@ def test_texts_of_pictures_have_contrast(browser: Browser, pages: dict[str, Path
 
     assert page.run((HERE / "contrast.js").read_text()) == []
     page.close()
+
+
+def test_the_page_of_a_plan_has_the_same_style(browser: Browser, tmp_path: Path):
+    """Both are mailed and read on a telephone, by day and by night."""
+    path = tmp_path / "plan.html"
+    model = ["--parameters", "7e9", "--tokens", "1e11", "--nodes", "4"]
+    assert main(["plan", *model, "--html", str(path)]) == 0
+    grounds = []
+    for theme in THEMES:
+        page = browser.open(path, width=390, theme=theme)
+        assert page.run("document.documentElement.scrollWidth") == 390
+        assert page.run("document.querySelectorAll('svg.chart').length") >= 4
+        assert page.complaints() == []
+        grounds.append(page.run("getComputedStyle(document.body).backgroundColor"))
+        page.close()
+
+    assert grounds == ["rgb(255, 255, 255)", "rgb(17, 22, 28)"]
 
 
 @pytest.mark.parametrize("shown", ["ultracluster", "foreign", "changed"], indirect=True)

@@ -11,7 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 
 import app as product
 from constructs_lib.ultracluster_rules import UltraClusterRules
-from environments import ENVIRONMENTS
+from tests.repository import ENVIRONMENTS
 
 REASON = "Two of the four cards are free for another job on the same node."
 ENV = cdk.Environment(region="us-east-1")

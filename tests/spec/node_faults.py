@@ -69,32 +69,23 @@ PLACES = [
         "such as usgw1-az1",
         {ZONE: "usgw1-az1"},
     ),
-    Fault(
-        "zone id of a commercial Region, in GovCloud",
-        P4D,
-        {"region": "us-gov-west-1", ZONE: "use1-az6"},
-        ZONE,
-        "use1-az6",
-        "zone ids of us-gov-west-1 begin with usgw1-az; write one that",
-        {ZONE: "usgw1-az2"},
-    ),
-    Fault(
-        "zone id of GovCloud's other Region",
-        P4D,
-        {"region": "us-gov-west-1", ZONE: "usge1-az1"},
-        ZONE,
-        "usge1-az1",
-        "such as usgw1-az1",
-        {ZONE: "usgw1-az3"},
-    ),
-    Fault(
-        "zone id of China's other Region",
-        P4D,
-        {"region": "cn-northwest-1", ZONE: "cnn1-az1"},
-        ZONE,
-        "cnn1-az1",
-        "such as cnnw1-az1",
-        {ZONE: "cnnw1-az2"},
+    *(
+        Fault(
+            f"zone {zone} in {region}",
+            P4D,
+            {"region": region, ZONE: zone, "nodes.instance_type": "g4dn.12xlarge"},
+            ZONE,
+            zone,
+            f"zone ids of {region} begin with {prefix} ",
+            {ZONE: f"{prefix}-az1"},
+        )
+        for region, zone, prefix in (
+            ("us-gov-east-1", "usgw1-az1", "usge1"),
+            ("us-gov-west-1", "usge1-az3", "usgw1"),
+            ("cn-north-1", "cnnw1-az1", "cnn1"),
+            ("cn-northwest-1", "cnn1-az2", "cnnw1"),
+            ("cn-north-1", "use1-az6", "cnn1"),
+        )
     ),
 ]
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tests.spec.budgets import AMPLE
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
-from ultracluster.spec.loading import verified
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import (
     INTERFACE_ENDPOINTS,
@@ -55,12 +55,11 @@ def found(build: Callable[[], EnvironmentSpec]) -> list[Problem]:
     """Return every problem of an environment, each field as a path below the environment."""
     with collecting() as collection:
         environment = build()
-    try:
-        verified(collection, [environment])
-    except SpecError as error:
-        root = f"{vars(environment).get('name') or 'environments[0]'}."
-        return [Problem(p.field.removeprefix(root), p.got, p.fix, p.source) for p in error.problems]
-    return []
+    root = vars(environment).get("name") or "environments[0]"
+    return [
+        replace(p, field=p.field.removeprefix(f"{root}."))
+        for p in collection.problems([(root, environment)])
+    ]
 
 
 def refused(build: Callable[[], object]) -> tuple[Problem, ...]:

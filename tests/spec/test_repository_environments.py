@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import environments
 from environments.dev import DEV
 from environments.staging import STAGING
 from environments.ultracluster import ULTRACLUSTER
+from tests.repository import ENVIRONMENTS
 from ultracluster.spec.environment import EnvironmentSpec
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +22,8 @@ EXAMPLE_ACCOUNT = "123456789012"
 
 def test_there_are_three():
     """An environment that is not listed would be deployed by nobody."""
-    assert environments.ENVIRONMENTS == (DEV, STAGING, ULTRACLUSTER)
-    assert [e.name for e in environments.ENVIRONMENTS] == ["dev", "staging", "ultracluster"]
+    assert ENVIRONMENTS == (DEV, STAGING, ULTRACLUSTER)
+    assert [e.name for e in ENVIRONMENTS] == ["dev", "staging", "ultracluster"]
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,19 @@ def test_dev_keeps_nothing_and_the_others_keep_data():
         assert environment.storage.deployment_type == "PERSISTENT_2"
         assert environment.storage.keep_data
         assert environment.storage.data_repositories
-    assert [e.termination_protection for e in environments.ENVIRONMENTS] == [False, True, True]
+    assert [e.termination_protection for e in ENVIRONMENTS] == [False, True, True]
 
 
 def test_only_the_ultracluster_reserves_capacity_and_does_so_in_its_group():
     """eksctl#7949: capacity reserved outside the placement group is not found from inside."""
-    assert [e.nodes.makes_reservation for e in environments.ENVIRONMENTS] == [False, False, True]
+    assert [e.nodes.makes_reservation for e in ENVIRONMENTS] == [False, False, True]
     assert ULTRACLUSTER.nodes.placement_group
-    assert all(e.nodes.capacity_block is None for e in environments.ENVIRONMENTS)
+    assert all(e.nodes.capacity_block is None for e in ENVIRONMENTS)
 
 
 def test_vpcs_do_not_overlap():
     """They can be peered with one another or with the same office network."""
-    assert len({e.network.cidr for e in environments.ENVIRONMENTS}) == 3
+    assert len({e.network.cidr for e in ENVIRONMENTS}) == 3
 
 
 def test_a_checkpoint_is_written_as_fast_as_the_comments_promise():
@@ -115,15 +115,16 @@ def test_no_python_of_ours_names_an_account():
     assert named <= {(("ultracluster", "emulator"), EXAMPLE_ACCOUNT)}
 
 
-def test_importing_the_environments_starts_no_node():
+def test_reading_the_environments_starts_no_node():
     """`check`, completion and other people's scripts read them in a fraction of a second."""
     code = """
 import json, sys
-import environments, ultracluster.spec.loading
+import ultracluster.environments
+ultracluster.environments.registered()
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     imported = set(json.loads(run.stdout))
 
-    assert {"environments", "ultracluster", "pydantic"} <= imported
+    assert {"ultracluster", "pydantic"} <= imported
     assert not imported & {"aws_cdk", "jsii", "constructs", "cdk_nag", "boto3", "torch"}

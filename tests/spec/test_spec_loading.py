@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ultracluster.spec.loading import EnvironmentFileError, load
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.loading import EnvironmentFileError, load, load_folder
 from ultracluster.spec.problem import SpecError
 
 IMPORTS = """\
@@ -268,3 +269,90 @@ NetworkSpec(training_subnet_cidrs=["10.0.0.0/20"], public_subnet_cidr="10.0.0.0/
         "public_subnet_cidr",
         "training_subnet_cidrs",
     ]
+
+
+@pytest.mark.parametrize(
+    "collection",
+    [
+        'ALL = [EnvironmentSpec(name=f"n{i}", **PLACE, **REST) for i in range(2)]',
+        'ALL = {f"n{i}": EnvironmentSpec(name=f"n{i}", **PLACE, **REST) for i in range(2)}',
+        'ALL = [tuple(EnvironmentSpec(name=f"n{i}", **PLACE, **REST) for i in range(2))]',
+    ],
+)
+def test_environments_in_a_collection_are_found(write, collection):
+    """A family of environments is written as a comprehension; it was "no environment"."""
+    path = write(f"{SOUND}\n{collection}\nAGAIN = [ALL]\n")
+
+    assert [environment.name for environment in load(path)] == ["n0", "n1"]
+
+
+def test_what_a_file_imports_is_not_its_own(write, tmp_path):
+    """Whoever builds on another file's environment does not check, price or deploy that one."""
+    write(SOUND + 'ONE = EnvironmentSpec(name="one", **PLACE, **REST)\nALL = [ONE]\n').rename(
+        tmp_path / "shared.py"
+    )
+    path = write(
+        "import shared\nfrom shared import *\n"
+        "FAMILY = [*ALL, shared.ONE, ONE.model_copy(update={'name': 'two'})]\n"
+    )
+
+    assert [environment.name for environment in load(path)] == ["two"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return an empty folder of environments."""
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    return folder
+
+
+def test_files_of_a_folder_build_on_one_another(project: Path):
+    """In any order of their names; each is run once, and one that defines none is no fault."""
+    (project / "m.py").write_text(SOUND + 'M = EnvironmentSpec(name="m", **PLACE, **REST)\n')
+    imports = {
+        "a": "from environments.m import M",
+        "b": "from .m import M",
+        "x": "from . import m\nM = m.M",
+        "y": "from environments import m\nM = m.M",
+        "z": "import environments.m as m\nM = m.M",
+    }
+    for name, line in imports.items():
+        copy = f"X = M.model_copy(update={{'name': '{name}'}})"
+        (project / f"{name}.py").write_text(f"{line}\n{copy}\nALL = [M, X]\n")
+    (project / "constants.py").write_text("NODES = 2\n")
+
+    found = [spec.name for spec in load_folder(project, EnvironmentSpec)]
+    assert found == ["a", "b", "m", "x", "y", "z"]
+
+
+def test_problems_of_all_files_of_a_folder_are_reported_at_once(project: Path):
+    """Whoever mends a project has one list, also where one of the files does not run."""
+    faulty = SOUND + 'X = EnvironmentSpec(name="{}", **PLACE, **REST)  # broken\n'
+    (project / "a.py").write_text(faulty.format("A"))
+    (project / "b.py").write_text(faulty.format("B"))
+    (project / "c.py").write_text("this is no Python\n")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        load_folder(project, EnvironmentSpec)
+
+    in_file, of_specs = caught.value.exceptions
+    assert str(in_file).startswith(f"{project / 'c.py'}:1: ")
+    assert isinstance(of_specs, SpecError)
+    assert [problem.field for problem in of_specs.problems] == ["A.name", "B.name"]
+
+
+def test_a_name_that_two_files_use_is_one_problem_with_both(project: Path, tmp_path: Path):
+    """Two environments of one name would be one set of stacks; so it is for a user's own file."""
+    text = SOUND + 'X = EnvironmentSpec(name="same", **PLACE, **REST)\n'
+    (project / "a.py").write_text(text)
+    own = tmp_path / "own.py"
+    own.write_text(text)
+
+    with pytest.raises(SpecError) as caught:
+        load_folder(project, EnvironmentSpec, also=own)
+
+    (problem,) = caught.value.problems
+    assert str(project / "a.py") in str(problem)
+    assert problem.source == str(own)
+    assert load_folder(project, EnvironmentSpec, also=project / "a.py")

@@ -218,6 +218,38 @@ def test_a_stray_comma_is_seen():
         changed(P4D, {"region": ("us-east-1",)})
 
 
+@pytest.mark.parametrize(
+    ("cidr", "training", "public"),
+    [
+        ("10.0.0.0/16", "10.0.0.0/20", "10.0.240.0/28"),
+        ("10.7.0.0/16", "10.7.0.0/20", "10.7.240.0/28"),
+        ("192.168.64.0/20", "192.168.64.0/21", "192.168.79.0/28"),
+        ("10.7.0.0/27", "10.7.0.0/28", "10.7.0.16/28"),
+    ],
+)
+def test_a_vpc_divides_itself(cidr: str, training: str, public: str):
+    """Whoever writes one block is not refused for blocks that nobody wrote."""
+    network = NetworkSpec(cidr=cidr)
+
+    assert network.training_subnet_cidrs == (training,)
+    assert network.public_subnet_cidr == public
+    assert network.model_copy(update={"cidr": "10.9.0.0/16"}) == NetworkSpec(cidr="10.9.0.0/16")
+
+
+def test_the_nat_gateway_finds_room_beside_the_subnets_that_are_given():
+    """Its usual place may be taken; where all is taken, that is said of what was written."""
+    network = NetworkSpec(cidr="10.4.0.0/20", training_subnet_cidrs=("10.4.8.0/21",))
+    assert network.public_subnet_cidr == "10.4.7.240/28"
+
+    whole = {"cidr": "10.4.0.0/20", "training_subnet_cidrs": ("10.4.0.0/20",)}
+    (problem,) = refused(lambda: NetworkSpec(**whole))  # type: ignore[arg-type]
+    assert problem.field == "training_subnet_cidrs"
+    (problem,) = refused(lambda: NetworkSpec(cidr="10.4.0.0/28"))
+    assert (problem.field, problem.fix[-17:]) == ("cidr", "write 10.4.0.0/27")
+    (problem,) = refused(lambda: NetworkSpec(cidr=10))  # type: ignore[arg-type]
+    assert problem.field == "cidr"
+
+
 def test_a_type_of_which_no_offerings_are_known_can_be_asked_for():
     """P6e-GB200 is in no dump of offerings, and whoever bought a block of it knows its zone."""
     image = "ami-0123456789abcdef0"

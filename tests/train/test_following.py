@@ -14,9 +14,10 @@ from ultracluster import service_model
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
 from ultracluster.train.deployed import NEEDED, Deployed, NotDeployedError, read, survey
-from ultracluster.train.display import duration, job_view
+from ultracluster.train.display import duration, job_view, jobs_table, recipes_table
 from ultracluster.train.following import Following
 from ultracluster.train.jobs import Jobs, NoSuchJobError
+from ultracluster.train.recipe_files import registered
 from ultracluster.train.request import base_name, is_of_run, job_name
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -255,3 +256,20 @@ def test_an_ended_job_is_not_stopped_again():
 
     with pytest.raises(NoSuchJobError, match="has ended"):
         Jobs(cloud, DEPLOYED).stop("job")
+
+
+def test_no_name_is_cut_in_a_narrow_terminal():
+    """The name of a job is copied into the next command; a table of 80 columns had no room."""
+    name = "staging-gpt-50b-mics-with-a-long-name-of-a-run-261124035933"
+    job = {"TrainingJobName": name, "TrainingJobStatus": "InProgress", "CreationTime": NOW}
+    file = StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system=None)
+    console.print(jobs_table([job], NOW))
+    console.print(recipes_table(registered()))
+
+    out = file.getvalue()
+    assert name in out
+    for each in registered():
+        assert each.name in out
+        assert f"{each.nodes} x {each.instance_type}" in out
+    assert "…" not in out

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from environments import ENVIRONMENTS
 from environments.dev import DEV
-from recipes import RECIPES
+from tests.repository import ENVIRONMENTS, RECIPES
 from tests.spec.budgets import AMPLE
 from tests.train.requests import DEPLOYED, recipe
 from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import find
 from ultracluster.catalogue import instances
+from ultracluster.exit_status import UsageError
 from ultracluster.rehearse.job_proof import rehearsal_recipe
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import SageMakerSpec
@@ -174,12 +174,15 @@ def test_problems_of_a_file_are_told_together(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [("gpt-9t", "write gpt-1b, gpt-13b, gpt-50b-mics"), ("gone.py", "no such file")],
+    ("name", "kind", "words"),
+    [
+        ("gpt-9t", UsageError, "write gpt-1b, gpt-13b, gpt-50b-mics"),
+        ("gone.py", EnvironmentFileError, "no such file"),
+    ],
 )
-def test_a_recipe_that_there_is_not_is_one_line(name: str, words: str):
+def test_a_recipe_that_there_is_not_is_one_line(name: str, kind: type[Exception], words: str):
     """A mistyped name names the ones there are."""
-    with pytest.raises(EnvironmentFileError, match=words):
+    with pytest.raises(kind, match=words):
         find_recipe(name)
 
 

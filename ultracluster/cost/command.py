@@ -1,28 +1,28 @@
 """The console command.
 
-ultracluster cost ENVIRONMENT [--json] [--refresh]
+ultracluster cost ENVIRONMENT [--format json] [--refresh]
 
 Exit status 0 where the ceiling holds, 1 where it does not, where something has no price, or where
 the Price List gave no answer.
 """
 
 import argparse
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ultracluster.command_line import add_environment, add_format, print_json
 from ultracluster.environments import find_path, find_registered
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
 if TYPE_CHECKING:
     from ultracluster.cost.estimate import Estimate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
-    parser.add_argument("environment", help="a name, or the path of a Python file")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_environment(parser)
+    add_format(parser)
     parser.add_argument(
         "--refresh",
         action="store_true",
@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Print what environments cost, and return the exit status."""
     # Imported here: the command line imports this module.
     from ultracluster.cost.display import as_json, show  # noqa: PLC0415
 
@@ -42,15 +41,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         good = _refresh(found, faults if arguments.json else console, faults)
         found = _estimates(arguments.environment)
     if arguments.json:
-        text = json.dumps([as_json(estimate) for estimate in found], indent=2)
-        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        print_json([as_json(estimate) for estimate in found])
     for estimate in found:
         if not arguments.json:
             show(estimate, console)
         for problem in estimate.problems:
             faults.print(f"ERROR {problem}", markup=False)
             good = False
-    return 0 if good else 1
+    return ALL_WELL if good else SOME_FAIL
 
 
 def _estimates(name: str) -> "tuple[Estimate, ...]":
@@ -83,7 +81,7 @@ def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> 
             return False
         change = store(region, answers, datetime.now(UTC).date())
         for line in change.lines:
-            notes.print(line, markup=False, highlight=False, soft_wrap=True)
+            notes.out(line, highlight=False)
         for fault in change.faults:
             faults.print(f"ERROR {fault}", markup=False)
         good = good and not change.faults

@@ -6,11 +6,13 @@ from typing import Final
 
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.environments import project_folder
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import read
 from ultracluster.spec.problem import Problem, SpecError
 
-FIELDS: Final = ("budget", "budget.ceiling_usd_per_day", "budget.prices")
+MONEY: Final = ("ceiling_usd_per_day", "prices", "price_region")
+FIELDS: Final = ("budget", *(f"budget.{name}" for name in MONEY))
 """Where an environment says that its ceiling is missing, too low, or cannot be checked."""
 
 
@@ -23,7 +25,6 @@ class Estimate:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What the environment uses."""
         return bill(self.spec)
 
     @property
@@ -46,7 +47,7 @@ def estimates(path: Path) -> tuple[Estimate, ...]:
         EnvironmentFileError: where the file holds none.
         SpecError: with every problem, where one cannot work for another reason.
     """
-    specs, problems = read(path)
+    specs, problems = read(path, project=project_folder())
     of_money = {f"{vars(s).get('name')}.{field}" for s in specs for field in FIELDS}
     if any(problem.field not in of_money for problem in problems):
         raise SpecError(list(problems))

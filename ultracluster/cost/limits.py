@@ -2,35 +2,14 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Protocol
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
 from ultracluster.cost.page import money, percent
 from ultracluster.cost.sheet import CostSheet
+from ultracluster.spec.budget import BudgetSpec
 
 
-class Budget(Protocol):
-    """A ceiling, and when somebody is told."""
-
-    @property
-    def ceiling_usd_per_day(self) -> int:
-        """Most USD a day."""
-
-    @property
-    def ceiling_usd_per_month(self) -> int:
-        """The same for a month."""
-
-    @property
-    def alerts_percent(self) -> tuple[int, ...]:
-        """When money spent raises an alert."""
-
-    @property
-    def forecast_percent(self) -> int:
-        """When the forecast does."""
-
-
-def limits(sheet: CostSheet, budget: Budget) -> Iterator[str]:
-    """Yield a sentence about the ceiling, and one about the budget."""
+def limits(sheet: CostSheet, budget: BudgetSpec) -> Iterator[str]:
     ceiling = Decimal(budget.ceiling_usd_per_day)
     left = ceiling - sheet.full.per_day
     if left >= 0:

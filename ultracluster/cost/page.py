@@ -56,13 +56,12 @@ class Row:
     item: str
     quantity: str
     unit_price: str
-    per_hour: str
-    per_day: str
-    per_month: str
+    full: tuple[str, str, str]
+    """USD an hour, a day and a month at full size."""
     share: str
     idle_per_day: str
     source: str
-    """Number of the source below the table."""
+    """Number of the source below the table, in brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +74,22 @@ class Page:
     idle: tuple[str, str, str]
     """The same while no node and no job runs."""
     sources: tuple[str, ...]
-    assumptions: tuple[str, ...]
     unpriced: tuple[str, ...]
-    not_counted: tuple[str, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def lists(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """What stands below the table and the sources, by its title, where there is any."""
+        for title, texts in (
+            ("Without a known price, and in no sum", self.unpriced),
+            ("Assumptions", self.assumptions),
+            ("Not counted", NOT_COUNTED),
+        ):
+            if texts:
+                yield title, texts
 
 
 def page(sheet: CostSheet) -> Page:
-    """Return what a sheet says, in words."""
     sources = tuple(dict.fromkeys(_source(line.price, sheet.region) for line in sheet.lines))
     quantities = [*(line.quantity for line in sheet.lines), *sheet.unpriced]
     return Page(
@@ -89,25 +97,21 @@ def page(sheet: CostSheet) -> Page:
         full=_amounts(sheet.full),
         idle=_amounts(sheet.idle),
         sources=sources,
-        assumptions=tuple(f"{q.purpose}: {q.assumption}" for q in quantities if q.assumption),
         unpriced=tuple(f"{q.purpose}: {counted(q)} of {q.item.name}" for q in sheet.unpriced),
-        not_counted=NOT_COUNTED,
+        assumptions=tuple(f"{q.purpose}: {q.assumption}" for q in quantities if q.assumption),
     )
 
 
 def _row(line: Line, sheet: CostSheet, sources: Sequence[str]) -> Row:
-    hour, day, month = _amounts(line.full)
     return Row(
         purpose=line.quantity.purpose,
         item=line.quantity.item.name,
         quantity=counted(line.quantity),
         unit_price=f"{plain(line.price.usd)} / {line.quantity.item.unit}",
-        per_hour=hour,
-        per_day=day,
-        per_month=month,
+        full=_amounts(line.full),
         share=percent(sheet.share(line)),
         idle_per_day=money(line.idle.per_day),
-        source=str(sources.index(_source(line.price, sheet.region)) + 1),
+        source=f"[{sources.index(_source(line.price, sheet.region)) + 1}]",
     )
 
 
@@ -158,23 +162,14 @@ def _lines(name: str, sheet: CostSheet, limits: Sequence[str]) -> Iterator[str]:
     yield f"| {' | '.join(TITLES)} |"
     yield f"| --- | --- |{' ---: |' * (len(TITLES) - 2)}"
     for row in found.rows:
-        cells = (
-            *(row.purpose, f"`{row.item}`", row.quantity, row.unit_price),
-            *(row.per_hour, row.per_day, row.per_month, row.share, row.idle_per_day),
-            f"[{row.source}]",
-        )
-        yield f"| {' | '.join(cells)} |"
+        cells = (row.purpose, f"`{row.item}`", row.quantity, row.unit_price, *row.full)
+        yield f"| {' | '.join((*cells, row.share, row.idle_per_day, row.source))} |"
     full = " | ".join(f"**{text}**" for text in found.full)
     yield f"| **at full size** | | | | {full} | | **{found.idle[1]}** | |"
     yield f"| idle | | | | {' | '.join(found.idle)} | | | |\n"
     yield from (f"{limit}\n" for limit in limits)
     yield "Sources:\n"
     yield from (f"{index}. {text}" for index, text in enumerate(found.sources, start=1))
-    for title, texts in (
-        ("Without a known price, and in no sum", found.unpriced),
-        ("Assumptions", found.assumptions),
-        ("Not counted", found.not_counted),
-    ):
-        if texts:
-            yield f"\n{title}:\n"
-            yield from (f"- {text}" for text in texts)
+    for title, texts in found.lists:
+        yield f"\n{title}:\n"
+        yield from (f"- {text}" for text in texts)

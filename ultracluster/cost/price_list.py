@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ultracluster.aws import Cloud
 from ultracluster.catalogue.prices import Item
@@ -15,38 +15,18 @@ FIRST: Final = "0"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """The price of an item."""
+class Answer:
+    """What the list says of an item."""
 
     item: Item
-    usd: Decimal
-    date: str | None
-    """Day on which AWS published it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """An item that the list was asked for and does not have."""
-
-    item: Item
-
-
-@dataclass(frozen=True, slots=True)
-class NotAsked:
-    """An item of which no product of the list is known."""
-
-    item: Item
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An answer that is no price."""
-
-    item: Item
-    reason: str
-
-
-Answer = Listed | Gone | NotAsked | Unreadable
+    kind: Literal["listed", "gone", "not asked", "unreadable"]
+    """Gone is what it was asked for and does not have; not asked is an item of which no product of
+    the list is known."""
+    usd: Decimal = Decimal(0)
+    date: str | None = None
+    """Day on which AWS published a price that is listed."""
+    reason: str = ""
+    """Why an answer is no price."""
 
 
 class _UnreadableError(ValueError):
@@ -63,7 +43,7 @@ def prices_of(items: Iterable[Item], region: str, cloud: Cloud) -> Iterator[Answ
     for item in items:
         question = query(item)
         if question is None:
-            yield NotAsked(item)
+            yield Answer(item, "not asked")
             continue
         key = (question.service, tuple(sorted(question.filters.items())))
         if key not in asked:
@@ -71,7 +51,7 @@ def prices_of(items: Iterable[Item], region: str, cloud: Cloud) -> Iterator[Answ
         try:
             yield _answer(item, question, region, asked[key])
         except _UnreadableError as error:
-            yield Unreadable(item, str(error))
+            yield Answer(item, "unreadable", reason=str(error))
 
 
 def _products(question: Query, region: str, cloud: Cloud) -> list[Any]:
@@ -102,7 +82,7 @@ def _answer(item: Item, question: Query, region: str, products: list[Any]) -> An
         for usd in _first_tier(document, UNITS[item.unit])
     }
     if not meant:
-        return Gone(item)
+        return Answer(item, "gone")
     values = {usd for usd, _ in found}
     if not values:
         raise _UnreadableError(f"the list has it without a price in USD for one {item.unit}")
@@ -110,7 +90,7 @@ def _answer(item: Item, question: Query, region: str, products: list[Any]) -> An
         shown = ", ".join(str(usd) for usd in sorted(values))
         raise _UnreadableError(f"the list has several prices for it ({shown} USD)")
     dates = sorted(date for _, date in found if date is not None)
-    return Listed(item, values.pop(), dates[-1] if dates else None)
+    return Answer(item, "listed", values.pop(), dates[-1] if dates else None)
 
 
 def _document(product: Any) -> Mapping[str, Any]:

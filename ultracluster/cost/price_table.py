@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.catalogue import prices
-from ultracluster.cost.price_list import Answer, Gone, Listed, NotAsked, Unreadable
+from ultracluster.cost.price_list import Answer
 
 ROOT: Final = Path(__file__).parents[2]
 TABLE: Final = Path("facts") / "price_list.json"
@@ -34,7 +34,7 @@ def store(region: str, answers: Sequence[Answer], today: date, root: Path = ROOT
     faults = [
         f"{answer.item.name}: {answer.reason}; the price of the table stands"
         for answer in answers
-        if isinstance(answer, Unreadable)
+        if answer.kind == "unreadable"
     ]
     path = root / TABLE
     if path.is_file() and (root / GENERATOR).is_file():
@@ -61,9 +61,9 @@ def store(region: str, answers: Sequence[Answer], today: date, root: Path = ROOT
 def _merge(table: dict[str, Any], answers: Sequence[Answer], today: date) -> None:
     for answer in answers:
         name = answer.item.name
-        if isinstance(answer, Listed):
+        if answer.kind == "listed":
             table[name] = {"usd": f"{answer.usd:f}", "date": answer.date or today.isoformat()}
-        elif isinstance(answer, Gone) and name in table:
+        elif answer.kind == "gone" and name in table:
             table[name].setdefault("gone_since", today.isoformat())
     for name in sorted(table):
         table[name] = table.pop(name)
@@ -80,14 +80,14 @@ def _line(answer: Answer, region: str) -> str:
     item = answer.item
     known = prices.price(item, region)
     before = f"{known.usd:f} USD" if known is not None else "no price"
-    match answer:
-        case Listed():
-            if known is not None and known.usd == answer.usd:
-                return f"{item.name}: {before}, as before"
+    match answer.kind:
+        case "listed" if known is not None and known.usd == answer.usd:
+            return f"{item.name}: {before}, as before"
+        case "listed":
             return f"{item.name}: {answer.usd:f} USD a {item.unit}, before {before}"
-        case Gone():
+        case "gone":
             kept = "" if known is None else f"; {before} of {known.date or 'before'} is kept"
             return f"{item.name}: not on the Price List of {region}{kept}"
-        case NotAsked():
+        case "not asked":
             return f"{item.name}: no product of the Price List is known; {before} as before"
     return ""

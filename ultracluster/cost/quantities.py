@@ -5,16 +5,22 @@ both at once, and a ceiling that a user can pass by using what is there would be
 field says (traffic, log volume, data in S3) is an assumption, and the quantity carries it.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import prices
 from ultracluster.cost.sheet import Quantity
-from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
-from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import SlurmSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ultracluster.spec.environment import EnvironmentSpec
+    from ultracluster.spec.lustre import LustreSpec
+    from ultracluster.spec.nodes import NodesSpec
+    from ultracluster.spec.slurm import SlurmSpec
 
 NONE: Final = Decimal(0)
 
@@ -51,39 +57,7 @@ NOT_COUNTED: Final = (
 """What a sheet leaves out; small against nodes and storage, or nothing that a spec tells of."""
 
 
-class SageMaker(Protocol):
-    """How many instances training jobs use."""
-
-    @property
-    def instances(self) -> int:
-        """Most instances at a time."""
-
-
-class Environment(Protocol):
-    """What a bill needs to know of an environment."""
-
-    @property
-    def nodes(self) -> NodesSpec:
-        """The EC2 nodes."""
-
-    @property
-    def storage(self) -> LustreSpec:
-        """The shared file system."""
-
-    @property
-    def network(self) -> NetworkSpec | ExistingNetworkSpec:
-        """The VPC."""
-
-    @property
-    def sagemaker(self) -> SageMaker:
-        """SageMaker training jobs."""
-
-    @property
-    def slurm(self) -> SlurmSpec | None:
-        """Slurm on the nodes."""
-
-
-def bill(environment: Environment) -> tuple[Quantity, ...]:
+def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     """Return the bill of quantities of an environment, nodes first."""
     nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
     busy = nodes.count + jobs
@@ -130,7 +104,6 @@ def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quant
 
 
 def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
-    """Yield the instances of SageMaker training jobs."""
     ml_type = nodes.instance.sagemaker_training_type
     if instances and ml_type is not None:
         yield Quantity(

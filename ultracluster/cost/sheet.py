@@ -54,12 +54,10 @@ class Amount:
 
     @property
     def per_hour(self) -> Decimal:
-        """For one hour."""
         return self.per_month / HOURS_PER_MONTH
 
     @property
     def per_day(self) -> Decimal:
-        """For 24 hours."""
         return self.per_month * HOURS_PER_DAY / HOURS_PER_MONTH
 
 
@@ -72,12 +70,10 @@ class Line:
 
     @property
     def full(self) -> Amount:
-        """What it costs at full size."""
         return self._amount(self.quantity.full)
 
     @property
     def idle(self) -> Amount:
-        """What it costs while no node and no job runs."""
         return self._amount(self.quantity.idle)
 
     def _amount(self, quantity: Decimal) -> Amount:
@@ -97,12 +93,10 @@ class CostSheet:
 
     @property
     def full(self) -> Amount:
-        """The sum of the lines at full size."""
         return Amount(sum((line.full.per_month for line in self.lines), NOTHING))
 
     @property
     def idle(self) -> Amount:
-        """The sum of the lines while no node and no job runs."""
         return Amount(sum((line.idle.per_month for line in self.lines), NOTHING))
 
     def share(self, line: Line) -> Decimal:
@@ -120,7 +114,7 @@ def cost_sheet(
     region: str,
     *,
     stated: Mapping[Item, Price] | None = None,
-    stand_in: str | None = None,
+    other_region: str | None = None,
 ) -> CostSheet:
     """Return what quantities cost.
 
@@ -128,7 +122,7 @@ def cost_sheet(
         bill: the quantities.
         region: the Region they are used in.
         stated: prices that somebody vouches for; they go before the table's.
-        stand_in: Region whose prices are taken where the table has none of the own Region.
+        other_region: Region whose prices are taken where the table has none of the own Region.
     """
     lines: list[Line] = []
     unpriced: list[Quantity] = []
@@ -136,7 +130,7 @@ def cost_sheet(
         found = (
             (stated or {}).get(quantity.item)
             or price(quantity.item, region)
-            or (price(quantity.item, stand_in) if stand_in is not None else None)
+            or (price(quantity.item, other_region) if other_region is not None else None)
         )
         if found is not None:
             lines.append(Line(quantity, found))

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from ultracluster.templates.reading import items, number, part
 from ultracluster.templates.resolved import Place
 
-Kind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
+LauncherKind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
 
-LAUNCHERS: Final[Mapping[str, Kind]] = {
+LAUNCHERS: Final[Mapping[str, LauncherKind]] = {
     "AWS::EC2::Instance": "instance",
     "AWS::EC2::EC2Fleet": "fleet",
     "AWS::AutoScaling::AutoScalingGroup": "group",
@@ -17,21 +17,21 @@ LAUNCHERS: Final[Mapping[str, Kind]] = {
     "AWS::EKS::Nodegroup": "eks",
     "AWS::PCS::ComputeNodeGroup": "pcs",
 }
-TEMPLATES: Final[Mapping[Kind, tuple[str, ...]]] = {
+TEMPLATES: Final[Mapping[LauncherKind, tuple[str, ...]]] = {
     "instance": ("LaunchTemplate",),
     "group": ("LaunchTemplate",),
     "batch": ("ComputeResources", "LaunchTemplate"),
     "eks": ("LaunchTemplate",),
     "pcs": ("CustomLaunchTemplate",),
 }
-SUBNETS: Final[Mapping[Kind, tuple[str, ...]]] = {
+SUBNETS: Final[Mapping[LauncherKind, tuple[str, ...]]] = {
     "instance": ("SubnetId",),
     "group": ("VPCZoneIdentifier",),
     "batch": ("ComputeResources", "Subnets"),
     "eks": ("Subnets",),
     "pcs": ("SubnetIds",),
 }
-MOST: Final[Mapping[Kind, tuple[str, ...]]] = {
+MOST: Final[Mapping[LauncherKind, tuple[str, ...]]] = {
     "group": ("MaxSize",),
     "eks": ("ScalingConfig", "MaxSize"),
     "pcs": ("ScalingConfiguration", "MaxInstanceCount"),
@@ -44,7 +44,7 @@ class Launcher:
     """What launches instances."""
 
     place: Place
-    kind: Kind
+    kind: LauncherKind
     properties: Mapping[str, Any]
 
     def templates(self) -> Iterator[Any]:

@@ -24,8 +24,9 @@ from ultracluster.model.policies import (
     Statement,
     read_identities,
     read_statements,
+    statements_of,
 )
-from ultracluster.model.security_groups import Group, Groups, read_groups
+from ultracluster.model.security_groups import SecurityGroup, SecurityGroups, read_groups
 from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
 from ultracluster.templates.reading import (
     Key,
@@ -128,12 +129,12 @@ class Model:
         return resource
 
     @cached_property
-    def groups(self) -> Groups:
+    def groups(self) -> SecurityGroups:
         """Security groups and their rules."""
         return read_groups(self.resources)
 
     @property
-    def security_groups(self) -> Sequence[Group]:
+    def security_groups(self) -> Sequence[SecurityGroup]:
         return tuple(self.groups.known.values())
 
     @cached_property
@@ -173,9 +174,11 @@ class Model:
     @cached_property
     def statements(self) -> Sequence[Statement]:
         """Every statement of every policy."""
-        return tuple(
-            read_statements(self.resources, lambda r, make: self.once("statements", r, make))
-        )
+
+        def of_resource(resource: ResolvedResource) -> Sequence[Statement]:
+            return self.once("statements", resource, lambda: tuple(statements_of(resource)))
+
+        return tuple(read_statements(self.resources, of_resource))
 
     @cached_property
     def identities(self) -> Sequence[Identity]:

@@ -11,7 +11,7 @@ from ultracluster.templates.reading import Key, UndeterminedError, items, key, p
 from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
 from ultracluster.templates.texts import identity, scalar
 
-Kind = Literal["identity", "trust", "resource"]
+PolicyKind = Literal["identity", "trust", "resource"]
 
 ROLE: Final = "AWS::IAM::Role"
 IDENTITIES: Final = (ROLE, "AWS::IAM::User", "AWS::IAM::Group")
@@ -50,7 +50,7 @@ class Statement:
     """One statement of a policy, and where it is written."""
 
     place: Place
-    kind: Kind
+    kind: PolicyKind
     """Whether it says what an identity may do, who may take a role, or who may use a resource."""
     path: str
     """For example `PolicyDocument.Statement[0]`."""
@@ -101,15 +101,15 @@ class Identity(ModelResource):
         return tuple(a for a in listed(self.properties.get(MANAGED)) if not isinstance(a, Link))
 
 
-Once = Callable[[ResolvedResource, Callable[[], tuple[Statement, ...]]], tuple[Statement, ...]]
-
-
-def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterator[Statement]:
+def read_statements(
+    resources: Sequence[ResolvedResource],
+    statements: Callable[[ResolvedResource], Sequence[Statement]],
+) -> Iterator[Statement]:
     """Yield every statement of a variant, in the order of the resources.
 
     Args:
         resources: all resources.
-        once: returns what is made of a resource, made once for all variants that share it.
+        statements: the statements of one resource, which variants may share.
     """
     users: dict[Key, list[Key]] = {}
     for resource in resources:
@@ -117,12 +117,12 @@ def read_statements(resources: Sequence[ResolvedResource], once: Once) -> Iterat
             for name in _keys(resource.properties.get(MANAGED)):
                 users.setdefault(name, []).append(resource.place.key)
     for resource in resources:
-        found = once(resource, lambda r=resource: tuple(statements_of(r)))  # type: ignore[misc]
+        found = statements(resource)
         more = users.get(resource.place.key)
         if more and resource.resource_type in ATTACHED:
-            found = tuple(
+            found = [
                 replace(each, owners=tuple(dict.fromkeys([*each.owners, *more]))) for each in found
-            )
+            ]
         yield from found
 
 
@@ -140,7 +140,9 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
         return
     of_identity = resource.resource_type in (*ATTACHED, *IDENTITIES)
     for path, policy in _documents(resource.properties, (), 0):
-        kind: Kind = "trust" if path[0] == TRUST else "identity" if of_identity else "resource"
+        kind: PolicyKind = (
+            "trust" if path[0] == TRUST else "identity" if of_identity else "resource"
+        )
         where = ".".join(path).replace(".[", "[")
         for index, body in enumerate(listed(policy.get("Statement"))):
             if isinstance(body, Mapping):
@@ -150,7 +152,7 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
 def read_identities(
     resources: Sequence[ResolvedResource], statements: Sequence[Statement]
 ) -> tuple[Identity, ...]:
-    owned: dict[tuple[Kind, Key], list[Statement]] = {}
+    owned: dict[tuple[PolicyKind, Key], list[Statement]] = {}
     for statement in statements:
         for owner in statement.owners:
             owned.setdefault((statement.kind, owner), []).append(statement)

@@ -119,7 +119,7 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Group:
+class SecurityGroup:
     """A security group of the templates."""
 
     place: Place
@@ -131,10 +131,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Groups:
+class SecurityGroups:
     """The security groups of all templates, and the rules that nobody can assign."""
 
-    known: Mapping[Key, Group]
+    known: Mapping[Key, SecurityGroup]
     outside: Mapping[Key, tuple[GroupRule, ...]]
     """Rules that the templates add to groups which are not theirs."""
     stray: tuple[GroupRule, ...]
@@ -235,7 +235,7 @@ class Groups:
         )
 
 
-def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
+def read_groups(resources: Sequence[ResolvedResource]) -> SecurityGroups:
     separate: dict[Key, list[GroupRule]] = defaultdict(list)
     stray: list[GroupRule] = []
     for resource in resources:
@@ -247,13 +247,15 @@ def read_groups(resources: Sequence[ResolvedResource]) -> Groups:
             separate[key(resource.properties.get("GroupId"))].append(rule)
         except UndeterminedError:
             stray.append(rule)
-    known: dict[Key, Group] = {}
+    known: dict[Key, SecurityGroup] = {}
     for resource in resources:
         if resource.resource_type == GROUP:
             name = resource.place.key
             rules = (*_inline(resource, separate.get(name, [])), *separate.pop(name, []))
-            known[name] = Group(resource.place, name, rules)
-    return Groups(known, {name: tuple(rules) for name, rules in separate.items()}, tuple(stray))
+            known[name] = SecurityGroup(resource.place, name, rules)
+    return SecurityGroups(
+        known, {name: tuple(rules) for name, rules in separate.items()}, tuple(stray)
+    )
 
 
 def _inline(resource: ResolvedResource, added: Sequence[GroupRule]) -> Iterator[GroupRule]:

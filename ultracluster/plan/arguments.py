@@ -31,6 +31,37 @@ ACTIVATIONS: Final = {"kept": False, "recomputed": True}
 LARGEST_FILE: Final = 256 * 2**20
 
 
+class Reader:
+    """Numbers of a command line; the first that cannot be is a PlanError of one line."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._given = vars(arguments)
+
+    def number(self, option: str) -> float | None:
+        """Read a number such as 50e9, 50B or 1_000; None where it is not given."""
+        text = self._given[option.removeprefix("--").replace("-", "_")]
+        if text is None:
+            return None
+        factor = SUFFIXES.get(text[-1:], 0.0)
+        try:
+            value = float(text[:-1]) * factor if factor else float(text)
+        except ValueError:
+            raise _refused(option, text, "write a number such as 64, 50e9, 50B or 1.5T") from None
+        if not math.isfinite(value):
+            raise _refused(option, text, "write a number that is finite, such as 50e9")
+        return value
+
+    def whole(self, option: str) -> int | None:
+        value = self.number(option)
+        if value is None or value == int(value):
+            return None if value is None else int(value)
+        raise _refused(option, value, f"write a whole number, such as {max(1, round(value)):,}")
+
+    def count(self, option: str) -> int:
+        """Return a whole number, 0 where it is not given."""
+        return self.whole(option) or 0
+
+
 def question(arguments: argparse.Namespace) -> Question:
     """Return what is asked.
 
@@ -38,135 +69,96 @@ def question(arguments: argparse.Namespace) -> Question:
         PlanError: for the first word that cannot be, in one line.
     """
     network, run = _measurements(arguments.calibrate)
-    nodes = _optional("--nodes", arguments.nodes)
-    failures = arguments.failures
+    read = Reader(arguments)
     return Question(
-        shape=_shape(arguments),
-        tokens=_number("--tokens", arguments.tokens),
+        shape=_shape(arguments, read),
+        tokens=read.number("--tokens") or 0.0,
         instance_type=arguments.instance,
         region=arguments.region,
-        nodes=None if nodes is None else _whole("--nodes", nodes),
-        days=_optional("--days", arguments.days),
-        budget=_optional("--budget", arguments.budget),
-        batch_tokens=_count("--batch-tokens", arguments.batch_tokens),
+        nodes=read.whole("--nodes"),
+        days=read.number("--days"),
+        budget=read.number("--budget"),
+        batch_tokens=read.count("--batch-tokens"),
         software=arguments.software,
-        failures=failures if failures in RATES else _rate(failures),
-        restart_minutes=_optional("--restart-minutes", arguments.restart_minutes),
-        checkpoint_share=_number("--checkpoint-share", arguments.checkpoint_share),
+        failures=_failures(arguments.failures, read),
+        restart_minutes=read.number("--restart-minutes"),
+        checkpoint_share=read.number("--checkpoint-share") or 0.0,
         purchase=arguments.purchase,
-        only=_only(arguments),
+        only=_only(arguments, read),
         network=network,
         run=run,
     )
 
 
-def _only(arguments: argparse.Namespace) -> Only:
-    """Return what the layout must be like."""
-    given = {
-        name: None if text is None else _count(f"--{name.replace('_', '-')}", text)
-        for name, text in (
-            ("partition", arguments.partition),
-            ("tensor", arguments.tensor),
-            ("micro_batch", arguments.micro_batch),
-        )
-    }
-    for name, value in given.items():
+def _refused(option: str, got: object, fix: str) -> PlanError:
+    return PlanError(str(Problem(option, got, fix)))
+
+
+def _failures(given: str, read: Reader) -> float | str:
+    """Return failures per node and day, or the word as it is, which the question judges."""
+    if given in RATES:
+        return given
+    try:
+        return read.number("--failures") or 0.0
+    except PlanError:
+        return given
+
+
+def _only(arguments: argparse.Namespace, read: Reader) -> Only:
+    options = ("--partition", "--tensor", "--micro-batch")
+    group, tensor, micro_batch = (read.whole(option) for option in options)
+    for option, value in zip(options, (group, tensor, micro_batch), strict=True):
         if value is not None and value < 1:
-            fix = "write a whole number from 1"
-            raise PlanError(str(Problem(f"--{name.replace('_', '-')}", value, fix)))
+            raise _refused(option, value, "write a whole number from 1")
     if arguments.activations not in {None, *ACTIVATIONS}:
         fix = f"write {' or '.join(ACTIVATIONS)}"
-        raise PlanError(str(Problem("--activations", arguments.activations, fix)))
-    return Only(
-        group=given["partition"],
-        tensor=given["tensor"],
-        micro_batch=given["micro_batch"],
-        checkpointing=ACTIVATIONS.get(arguments.activations),
-    )
+        raise _refused("--activations", arguments.activations, fix)
+    return Only(group, tensor, micro_batch, ACTIVATIONS.get(arguments.activations))
 
 
-def _shape(arguments: argparse.Namespace) -> ModelShape:
-    parts = {name: getattr(arguments, name) for name in ("layers", "hidden", "heads")}
-    missing = [f"--{name}" for name, value in parts.items() if value is None]
-    vocabulary = _count("--vocabulary", arguments.vocabulary)
-    sequence = _count("--sequence", arguments.sequence)
+def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
+    shape = {option: read.whole(option) for option in ("--layers", "--hidden", "--heads")}
+    missing = [option for option, value in shape.items() if value is None]
+    vocabulary, sequence = read.count("--vocabulary"), read.count("--sequence")
     if arguments.parameters is not None:
-        if len(missing) < len(parts):
+        if len(missing) < len(shape):
             raise PlanError(
                 "--parameters and a shape were given; write --parameters, or --layers, --hidden "
                 "and --heads"
             )
-        size = _number("--parameters", arguments.parameters)
-        if not SMALLEST_PARAMETERS <= size <= LARGEST_PARAMETERS:
-            fix = f"write {SMALLEST_PARAMETERS:g} to {LARGEST_PARAMETERS:g} parameters"
-            raise PlanError(str(Problem("--parameters", arguments.parameters, fix)))
-        for name, value in (("--vocabulary", vocabulary), ("--sequence", sequence)):
-            if not 1 <= value <= LONGEST:
-                fix = f"write a whole number from 1 to {LONGEST:,}"
-                raise PlanError(str(Problem(name, value, fix)))
-        return _usual(size, vocabulary, sequence)
-    if len(missing) == len(parts):
+        return _usual(arguments.parameters, read.number("--parameters") or 0, vocabulary, sequence)
+    if len(missing) == len(shape):
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")
     if missing:
         raise PlanError(f"a shape needs {' and '.join(missing)} too; write {missing[0]} N")
     return ModelShape(
-        layers=_count("--layers", arguments.layers),
-        hidden=_count("--hidden", arguments.hidden),
-        heads=_count("--heads", arguments.heads),
+        layers=shape["--layers"] or 0,
+        hidden=shape["--hidden"] or 0,
+        heads=shape["--heads"] or 0,
         vocabulary=vocabulary,
         sequence=sequence,
-        feed_forward=_count("--feed-forward", arguments.feed_forward or "0"),
+        feed_forward=read.count("--feed-forward"),
         gated=arguments.gated,
-        key_value_heads=_count("--key-value-heads", arguments.key_value_heads or "0"),
+        key_value_heads=read.count("--key-value-heads"),
         tied=not arguments.untied,
     )
 
 
-def _usual(size: float, vocabulary: int, sequence: int) -> ModelShape:
+def _usual(given: str, size: float, vocabulary: int, sequence: int) -> ModelShape:
+    if not SMALLEST_PARAMETERS <= size <= LARGEST_PARAMETERS:
+        fix = f"write {SMALLEST_PARAMETERS:g} to {LARGEST_PARAMETERS:g} parameters"
+        raise _refused("--parameters", given, fix)
+    for name, value in (("--vocabulary", vocabulary), ("--sequence", sequence)):
+        if not 1 <= value <= LONGEST:
+            raise _refused(name, value, f"write a whole number from 1 to {LONGEST:,}")
     shape = of_size(size, vocabulary=vocabulary, sequence=sequence)
     if abs(shape.parameters / size - 1) > FARTHEST:
         fix = (
             f"the nearest usual shape with a vocabulary of {vocabulary:,} has "
             f"{shape.parameters:,}; write that, a smaller --vocabulary, or a shape"
         )
-        raise PlanError(str(Problem("--parameters", f"{size:g}", fix)))
+        raise _refused("--parameters", f"{size:g}", fix)
     return shape
-
-
-def _rate(text: str) -> float | str:
-    """Return failures per node and day, or the word as it is, which the question refuses."""
-    try:
-        return _number("--failures", text)
-    except PlanError:
-        return text
-
-
-def _optional(field: str, text: str | None) -> float | None:
-    return None if text is None else _number(field, text)
-
-
-def _number(field: str, text: str) -> float:
-    """Read a number such as 50e9, 50B or 1_000."""
-    factor = SUFFIXES.get(text[-1:], 0.0)
-    try:
-        value = float(text[:-1]) * factor if factor else float(text)
-    except ValueError:
-        fix = "write a number such as 64, 50e9, 50B or 1.5T"
-        raise PlanError(str(Problem(field, text, fix))) from None
-    if not math.isfinite(value):
-        raise PlanError(str(Problem(field, text, "write a number that is finite, such as 50e9")))
-    return value
-
-
-def _count(field: str, text: str) -> int:
-    return _whole(field, _number(field, text))
-
-
-def _whole(field: str, value: float) -> int:
-    if value != int(value):
-        fix = f"write a whole number, such as {max(1, round(value)):,}"
-        raise PlanError(str(Problem(field, value, fix)))
-    return int(value)
 
 
 def _measurements(
@@ -175,20 +167,13 @@ def _measurements(
     network: NetworkMeasurement | None = None
     run: RunMeasurement | None = None
     for path in paths:
+        text = _text(path)
+        # A metrics file is JSON from its first character on; a log never is.
+        of_a_run = text.lstrip().startswith("{")
+        if (run if of_a_run else network) is not None:
+            kind = "metrics.jsonl" if of_a_run else "log of nccl-tests"
+            raise PlanError(f"--calibrate: got {path}; a {kind} was given before it; write one")
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                raise PlanError(f"--calibrate: got {path}; it is larger than 256 MiB; cut it")
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise PlanError(f"--calibrate: got {path}; {error.strerror}; write a file") from error
-        except UnicodeDecodeError as error:
-            raise PlanError(f"--calibrate: got {path}; it is no text; write a log") from error
-        try:
-            # A metrics file is JSON from its first character on; a log never is.
-            of_a_run = text.lstrip().startswith("{")
-            if (run if of_a_run else network) is not None:
-                kind = "metrics.jsonl" if of_a_run else "log of nccl-tests"
-                raise PlanError(f"--calibrate: got {path}; a {kind} was given before it; write one")
             if of_a_run:
                 run = metrics(text)
             else:
@@ -196,3 +181,14 @@ def _measurements(
         except MeasurementError as error:
             raise PlanError(f"--calibrate: got {path}; {error}") from error
     return network, run
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise PlanError(f"--calibrate: got {path}; it is larger than 256 MiB; cut it")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"--calibrate: got {path}; {error.strerror}; write a file") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"--calibrate: got {path}; it is no text; write a log") from error

@@ -32,18 +32,17 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "instance_type": question.instance_type,
             "nodes": outcome.nodes,
             "gpus": outcome.step.layout.gpus,
-            "gpu": plan.gpu.name,
+            "gpu": plan.setup.gpu.name,
             "region": question.region,
-            "network_efficiency": plan.network.efficiency,
-            "node_gbps": plan.network.node_bandwidth * 8 / 1e9,
+            "network_efficiency": plan.setup.network.efficiency,
+            "node_gbps": plan.setup.network.node_bandwidth * 8 / 1e9,
         },
         "layout": layout(outcome.step),
         "smallest_partition_group_by_tensor_degree": plan.smallest_groups,
         "memory_gib": _memory(plan),
         "step": _step(plan, doubt),
         "runners_up": [
-            {**layout(each.step), **_speed(plan, each.step), "why": each.why}
-            for each in plan.runners_up
+            {**layout(each.step), **_speed(each.step), "why": each.why} for each in plan.runners_up
         ],
         "scaling": [asdict(point) for point in plan.curve],
         "goodput": {
@@ -91,7 +90,6 @@ def _quotas(plan: Plan) -> Iterator[str]:
 
 
 def layout(step: Step) -> dict[str, Any]:
-    """Return how a model is laid out."""
     chosen = step.layout
     return {
         "partition_group_gpus": chosen.group,
@@ -105,25 +103,25 @@ def layout(step: Step) -> dict[str, Any]:
     }
 
 
-def _speed(plan: Plan, step: Step) -> dict[str, float]:
+def _speed(step: Step) -> dict[str, float]:
     return {
         "seconds": step.seconds,
-        "tokens_per_second": step.tokens_per_second(plan.question.shape),
+        "tokens_per_second": step.tokens_per_second,
         "memory_needed_gib": step.holding.needed / GIB,
     }
 
 
 def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
-    shape, step = plan.question.shape, plan.outcome.step
+    step = plan.outcome.step
     passes = step.layout.accumulation
     computing = step.computing
     return {
         "seconds": step.seconds,
         "seconds_range": list(doubt.step_seconds),
-        "tokens_per_second": step.tokens_per_second(shape),
-        "model_tflops_per_gpu": step.model_tflops(shape),
-        "hardware_tflops_per_gpu": step.hardware_tflops(shape),
-        "mfu": step.model_tflops(shape) * 1e12 / plan.gpu.peak,
+        "tokens_per_second": step.tokens_per_second,
+        "model_tflops_per_gpu": step.model_tflops,
+        "hardware_tflops_per_gpu": step.hardware_tflops,
+        "mfu": step.model_tflops * 1e12 / plan.setup.gpu.peak,
         "spent_seconds": {
             "matrix products": computing.products * passes,
             "attention": computing.attention * passes,
@@ -143,15 +141,9 @@ def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
 
 
 def _memory(plan: Plan) -> dict[str, Any]:
-    step, shape = plan.outcome.step, plan.question.shape
+    step = plan.outcome.step
     other_layout = replace(step.layout, checkpointing=not step.layout.checkpointing)
-    other = memory(
-        shape,
-        other_layout,
-        plan.gpu,
-        plan.stack,
-        gpus_per_node=plan.network.gpus_per_node,
-    )
+    other = memory(plan.setup, other_layout)
     chosen = step.holding
     return {
         "capacity": chosen.capacity / GIB,
@@ -218,26 +210,26 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 
 def _calibrations(plan: Plan) -> Iterator[str]:
-    network, run = plan.question.network, plan.question.run
-    if network is not None and network.nodes == 1 and network.by_switches(plan.gpu):
+    network, run, gpu = plan.question.network, plan.question.run, plan.setup.gpu
+    if network is not None and network.nodes == 1 and network.by_switches(gpu):
         yield (
             f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB at "
             f"{network.bus_bandwidth / 1e9:,.0f} GB/s went through its switches, which gathers of "
-            f"weights cannot: {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
+            f"weights cannot: {gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
             "of all_gather_perf"
         )
     elif network is not None and network.nodes == 1:
         yield (
             f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
-            f"GPUs of one node, so {plan.gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
+            f"GPUs of one node, so {gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
             "nothing about the network"
         )
     elif network is not None:
         yield (
             f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
             f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
-            f"{plan.network.efficiency:.0%} of the line rate and "
-            f"{plan.network.hop_latency * 1e6:.0f} us a hop"
+            f"{plan.setup.network.efficiency:.0%} of the line rate and "
+            f"{plan.setup.network.hop_latency * 1e6:.0f} us a hop"
         )
     if run is not None:
         yield (

@@ -16,9 +16,8 @@ LEAST: Final = 0.002
 
 def _svg(height: float, label: str, body: Sequence[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
-        + "".join(body)
-        + "</svg>"
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{escape(label)}">' + "".join(body) + "</svg>"
     )
 
 
@@ -39,7 +38,7 @@ def stacked(
         label: What a reader who sees no picture is told.
     """
     whole = max(*(sum(parts.values()) for _, parts in rows), limit or 0.0)
-    left, right = 150.0, 90.0
+    left, right = 170.0, 90.0
     scale = (WIDTH - left - right) / (whole or 1.0)
     body: list[str] = []
     y = 8.0
@@ -61,7 +60,9 @@ def stacked(
     if limit is not None:
         x = left + limit * scale
         body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{y - 4:.1f}" class="limit"/>')
-        body.append(_text(x, y + 12, f"{limit:,.1f} {unit} there", anchor="middle", kind="muted"))
+        body.append(
+            _text(x, y + 12, f"{limit:,.1f} {unit} available", anchor="middle", kind="muted")
+        )
         y += 22
     y += 8
     x = left
@@ -144,8 +145,11 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
         body.append(
             f'<circle cx="{x(nodes):.1f}" cy="{y(rate):.1f}" r="4.5" class="dot">{title}</circle>'
         )
-    body.append(_text((left + WIDTH - right) / 2, bottom + 40, "nodes", anchor="middle"))
-    return _svg(bottom + 48, "tokens per second over the number of nodes", body)
+    middle = (left + WIDTH - right) / 2
+    body.append(_text(middle, bottom + 40, "nodes", anchor="middle"))
+    legend = "tokens/s; broken line: the fewest nodes that fit, multiplied; x: does not fit"
+    body.append(_text(middle, bottom + 58, legend, anchor="middle", kind="muted"))
+    return _svg(bottom + 66, "tokens per second over the number of nodes", body)
 
 
 def span(low: float, value: float, high: float, *, unit: str, label: str) -> str:

@@ -15,7 +15,6 @@ DEFAULT_INTERFACES: Final = 5_000
 
 
 def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
-    """Yield each quota to ask for, with its number."""
     question, instance = plan.question, plan.question.instance
     if question.purchase == ON_DEMAND or jobs:
         yield (

@@ -13,37 +13,28 @@ replicas and asks the least of the network."""
 
 
 class Kind(NamedTuple):
-    """A way to train that leaves the partition size open.
-
-    Attributes:
-        tensor: Degree of tensor parallelism.
-        micro_batch: Sequences of one pass.
-        checkpointing: Whether activations are recomputed.
-        accumulates: Whether a step has several passes.
-        distributed: Whether there are several nodes.
-    """
+    """A way to train that leaves the partition size open."""
 
     tensor: int
     micro_batch: int
+    """Sequences of one pass."""
     checkpointing: bool
     accumulates: bool
+    """Whether a step has several passes."""
     distributed: bool
+    """Whether there are several nodes."""
 
 
 class Candidate(NamedTuple):
-    """A layout that fits.
-
-    Attributes:
-        rate: Sequences per second.
-        kind: How it trains.
-        accumulation: Passes of a step.
-        partition: Data-parallel ranks that share one copy of the model state.
-    """
+    """A layout that fits."""
 
     rate: float
+    """Sequences per second."""
     kind: Kind
     accumulation: int
+    """Passes of a step."""
     partition: int
+    """Data-parallel ranks that share one copy of the model state."""
 
     @property
     def group(self) -> int:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.devices import Gpu
-from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.layout import Layout
+from ultracluster.planner.setup import Setup
 
 ATTENTION_TILE = 128
 """Rows of a tile of flash attention: causal work is done in whole tiles."""
@@ -27,25 +26,18 @@ class Compute:
 
     @property
     def seconds(self) -> float:
-        """All of them."""
         return self.products + self.attention + self.elementwise + self.loss
 
 
-def compute(
-    shape: ModelShape,
-    gpu: Gpu,
-    stack: Stack,
-    *,
-    micro_batch: int,
-    tensor: int = 1,
-    checkpointing: bool = True,
-) -> Compute:
+def compute(setup: Setup, layout: Layout) -> Compute:
     """Return what a GPU computes in one pass over a micro-batch.
 
     A matrix product of m x n over depth k takes 2mn(k + ramp) / (peak x efficiency): its start
     and end cost as much as `gemm_ramp` of depth, which is what makes narrow models slow.
     """
-    tokens = micro_batch * shape.sequence
+    shape, gpu, stack = setup.shape, setup.gpu, setup.stack
+    tensor, checkpointing = layout.tensor, layout.checkpointing
+    tokens = layout.micro_batch * shape.sequence
     rate = gpu.peak * stack.gemm
     h, inner, ramp = shape.hidden, shape.inner, stack.gemm_ramp
     wide = (h + 2 * shape.key_value_width, (2 if shape.gated else 1) * inner)
@@ -64,7 +56,7 @@ def compute(
     loss += stack.loss_traffic * tokens * shape.vocabulary / tensor / gpu.memory_bandwidth
 
     s = shape.sequence
-    scores = shape.layers * shape.heads / tensor * micro_batch * s
+    scores = shape.layers * shape.heads / tensor * layout.micro_batch * s
     if stack.flash:
         passes = repeated + stack.attention_backward
         scores *= (s + ATTENTION_TILE) / 2

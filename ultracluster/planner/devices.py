@@ -16,27 +16,23 @@ MIB: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU.
-
-    Attributes:
-        name: As the catalogue calls it.
-        peak: Dense bf16 FLOP/s of its matrix units.
-        peak_fp8: Dense fp8 FLOP/s, or 0.
-        memory_bandwidth: Bytes/s of its memory.
-        memory: Bytes that a program sees before anything is loaded.
-        link_bandwidth: Bytes/s of bus bandwidth that NCCL reaches over NVLink inside a node.
-        calibrated_by: The GPU whose measured rows its software constants are taken from.
-        measured: Whether rows of this very GPU are among them.
-    """
+    """One GPU."""
 
     name: str
     peak: float
+    """Dense bf16 FLOP/s of its matrix units."""
     peak_fp8: float
+    """Dense fp8 FLOP/s, or 0."""
     memory_bandwidth: float
+    """Bytes/s of its memory."""
     memory: float
+    """Bytes that a program sees before anything is loaded."""
     link_bandwidth: float
+    """Bytes/s of bus bandwidth that NCCL reaches over NVLink inside a node."""
     calibrated_by: str
+    """The GPU whose measured rows its software constants are taken from."""
     measured: bool
+    """Whether rows of this very GPU are among them."""
 
 
 # Bus bandwidth in a node: A100 230 GB/s, NVIDIA/nccl#527 (2022); H100 360 GB/s: 480 GB/s is reached
@@ -82,23 +78,20 @@ BY_ROW: Final[Mapping[str, Gpu]] = {
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What joins the nodes.
-
-    Attributes:
-        gpus_per_node: GPUs that share NVLink.
-        node_bandwidth: Bytes/s of all of a node's network cards together, line rate.
-        efficiency: Share of the line rate that NCCL's rings reach.
-        hop_latency: Seconds that one more node adds to a ring.
-        link_hop_latency: Seconds that one more GPU of the same node adds.
-        launch_latency: Seconds before a collective does anything.
-    """
+    """What joins the nodes."""
 
     gpus_per_node: int
+    """GPUs that share NVLink."""
     node_bandwidth: float
+    """Bytes/s of all of a node's network cards together, line rate."""
     efficiency: float
+    """Share of the line rate that NCCL's rings reach."""
     hop_latency: float
+    """Seconds that one more node adds to a ring."""
     link_hop_latency: float = 3.4e-6
+    """Seconds that one more GPU of the same node adds."""
     launch_latency: float = 8.4e-6
+    """Seconds before a collective does anything."""
 
     @property
     def bandwidth(self) -> float:
@@ -127,7 +120,6 @@ def gpu_of(instance: InstanceType) -> Gpu | None:
 
 
 def network_of(instance: InstanceType) -> Network:
-    """Return the links of an instance type."""
     return Network(
         gpus_per_node=instance.accelerator.count,
         node_bandwidth=instance.network_cards.gbps * 1e9 / 8,

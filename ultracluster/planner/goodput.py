@@ -14,14 +14,10 @@ checkpoints of 176 B parameters were 2.3 TB, 13.1 a parameter (stas00/ml-enginee
 
 @dataclass(frozen=True, slots=True)
 class FailureRate:
-    """How often a node takes a job down.
-
-    Attributes:
-        per_node_day: Failures of a node of eight GPUs in a day.
-        source: Where it was read.
-    """
+    """How often a node takes a job down."""
 
     per_node_day: float
+    """Failures of a node of eight GPUs in a day."""
     source: str
 
 
@@ -41,25 +37,22 @@ RATES: Final[Mapping[str, FailureRate]] = {
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """What failures and checkpoints leave.
-
-    Attributes:
-        mean_time_between_failures: Of the whole job, in seconds.
-        interval: Seconds of work between two checkpoints.
-        checkpoint_bytes: Of one checkpoint.
-        write_seconds: That training stands still for one.
-        restart_seconds: From a failure to the first new step.
-        fraction: Of the time that becomes training, 0 to 1.
-        spare_nodes: That bridge repairs.
-    """
+    """What failures and checkpoints leave."""
 
     mean_time_between_failures: float
+    """Of the whole job, in seconds."""
     interval: float
+    """Seconds of work between two checkpoints."""
     checkpoint_bytes: float
+    """Of one checkpoint."""
     write_seconds: float
+    """That training stands still for one."""
     restart_seconds: float
+    """From a failure to the first new step."""
     fraction: float
+    """Of the time that becomes training, 0 to 1."""
     spare_nodes: int
+    """That bridge repairs."""
 
     @property
     def checkpoint_share(self) -> float:

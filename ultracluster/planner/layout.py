@@ -5,27 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to train a model on so many GPUs.
-
-    Attributes:
-        gpus: All GPUs.
-        partition: Data-parallel ranks that share one copy of the model state (MiCS group).
-        tensor: GPUs that share every matrix product, and the tokens between them.
-        micro_batch: Sequences of one forward and backward pass.
-        accumulation: Passes before the optimizer steps.
-        checkpointing: Whether activations are recomputed instead of kept.
-        hierarchical: Whether weights are gathered between nodes first, then inside a node.
-        reshard: Whether gathered weights are freed between forward and backward pass.
-    """
+    """One way to train a model on so many GPUs."""
 
     gpus: int
     partition: int
+    """Data-parallel ranks that share one copy of the model state (MiCS group)."""
     tensor: int = 1
+    """GPUs that share every matrix product, and the tokens between them."""
     micro_batch: int = 1
+    """Sequences of one forward and backward pass."""
     accumulation: int = 1
+    """Passes before the optimizer steps."""
     checkpointing: bool = True
     hierarchical: bool = False
+    """Whether weights are gathered between nodes first, then inside a node."""
     reshard: bool = True
+    """Whether gathered weights are freed between forward and backward pass."""
 
     @property
     def data_parallel(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
 from ultracluster.planner.layout import Layout
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step
@@ -38,25 +39,22 @@ class MeasurementError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NetworkMeasurement:
-    """What one log of nccl-tests says.
-
-    Attributes:
-        collective: `all_reduce`, `all_gather` or `reduce_scatter`.
-        nodes: Hosts that took part.
-        ranks: GPUs that took part.
-        size: Bytes of the largest collective.
-        algorithm_bandwidth: Bytes/s at that size.
-        smallest_seconds: Time of the smallest size, or None.
-        gpu_name: As the log's ranks call their GPU; empty where they do not.
-    """
+    """What one log of nccl-tests says."""
 
     collective: str
+    """`all_reduce`, `all_gather` or `reduce_scatter`."""
     nodes: int
+    """Hosts that took part."""
     ranks: int
+    """GPUs that took part."""
     size: int
+    """Bytes of the largest collective."""
     algorithm_bandwidth: float
+    """Bytes/s at that size."""
     smallest_seconds: float | None
+    """Time of the smallest size, or None."""
     gpu_name: str = ""
+    """As the log's ranks call their GPU; empty where they do not."""
 
     def may_be_of(self, gpu: Gpu) -> bool:
         """Return whether the log may be of such GPUs.
@@ -102,7 +100,6 @@ class NetworkMeasurement:
 
     @property
     def bus_bandwidth(self) -> float:
-        """Bytes/s of the bus, as nccl-tests counts it."""
         twice = 2 if self.collective == "all_reduce" else 1
         return self.algorithm_bandwidth * twice * (self.ranks - 1) / self.ranks
 
@@ -119,34 +116,30 @@ class NetworkMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class RunMeasurement:
-    """What one metrics file of the training program says.
-
-    Attributes:
-        shape: The model that ran.
-        layout: How it was laid out.
-        gpu_name: As CUDA calls the GPU.
-        tokens_per_second: Median over all GPUs.
-        memory: Most bytes held.
-        steps: Steps that the median is of.
-    """
+    """What one metrics file of the training program says."""
 
     shape: ModelShape
     layout: Layout
     gpu_name: str
+    """As CUDA calls the GPU."""
     tokens_per_second: float
+    """Median over all GPUs."""
     memory: float
+    """Most bytes held."""
     steps: int
+    """Steps that the median is of."""
 
     def factor(self, gpu: Gpu, network: Network, stack: Stack) -> float:
         """Return how many times longer than assumed the software computes."""
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
         # What ran had the memory that it needed, whatever is said of it here.
-        if not step(self.shape, self.layout, gpu, network, stack).holding.fits:
+        setup = Setup(self.shape, gpu, network, stack)
+        if not step(setup, self.layout).holding.fits:
             stack = replace(stack, shortage=0.0)
         low, high = FASTEST, SLOWEST
         for _ in range(60):
             middle = math.sqrt(low * high)
-            seconds = step(self.shape, self.layout, gpu, network, faster(stack, middle)).seconds
+            seconds = step(replace(setup, stack=faster(stack, middle)), self.layout).seconds
             low, high = (middle, high) if seconds < wanted else (low, middle)
         return math.sqrt(low * high)
 

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.devices import Gpu
 from ultracluster.planner.layout import Layout
-from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.setup import Setup
 
 MASTER_AND_MOMENTS = 12
 """Bytes per parameter: fp32 master weight and Adam's two moments."""
@@ -18,37 +16,32 @@ LEAST_LIVE_LAYERS = 3
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one GPU at the moment of the step at which they are most.
-
-    Attributes:
-        capacity: What the GPU has.
-        reserve: CUDA, NCCL and libraries.
-        parameters: The rank's part of the fp32 weights.
-        gradients: The rank's part of the gradients, at that moment.
-        optimizer: The rank's part of Adam's moments.
-        activations: Kept for the backward pass.
-        working_layer: The layer that is being recomputed.
-        logits: Of the loss.
-        embeddings: Gathered embedding and output layer, and its gradient.
-        layer: One layer's gathered weights.
-        live_layers: Layers in flight that fit, at most what the stack would like.
-    """
+    """Bytes on one GPU where the step takes most."""
 
     capacity: float
+    """What the GPU has."""
     reserve: float
+    """CUDA, NCCL and libraries."""
     parameters: float
+    """The rank's part of the fp32 weights."""
     gradients: float
+    """The rank's part of the gradients, then."""
     optimizer: float
+    """The rank's part of Adam's moments."""
     activations: float
+    """Kept for the backward pass."""
     working_layer: float
+    """The layer that is being recomputed."""
     logits: float
     embeddings: float
+    """Gathered embedding and output layer, and its gradient."""
     layer: float
+    """One layer's gathered weights."""
     live_layers: float
+    """Layers in flight that fit, at most what the stack would like."""
 
     @property
     def fixed(self) -> float:
-        """All but the layers in flight."""
         return (
             self.reserve
             + self.parameters
@@ -62,7 +55,6 @@ class Memory:
 
     @property
     def unsharded(self) -> float:
-        """Layers in flight."""
         return self.layer * self.live_layers
 
     @property
@@ -72,7 +64,6 @@ class Memory:
 
     @property
     def fits(self) -> bool:
-        """Whether it runs at all."""
         return self.needed <= self.capacity
 
     def shortage(self, wanted: float) -> float:
@@ -94,14 +85,13 @@ class Memory:
         }
 
 
-def memory(
-    shape: ModelShape, layout: Layout, gpu: Gpu, stack: Stack, *, gpus_per_node: int = 8
-) -> Memory:
+def memory(setup: Setup, layout: Layout) -> Memory:
     """Return what one GPU holds.
 
     The most is held either when the forward pass ends, with all activations and the logits but,
     without accumulation, no gradients yet; or when the backward pass ends.
     """
+    shape, stack = setup.shape, setup.stack
     t, ranks = layout.tensor, layout.partition * layout.tensor
     tokens, width = layout.micro_batch * shape.sequence, shape.hidden
     states = shape.parameters / ranks
@@ -123,8 +113,8 @@ def memory(
     forward = activations + logits + (kept if layout.accumulation > 1 else 0.0)
     backward = kept + embeddings
     forward_is_worst = forward >= backward
-    capacity, reserve = gpu.memory, stack.reserve
-    if layout.gpus > gpus_per_node:
+    capacity, reserve = setup.gpu.memory, stack.reserve
+    if layout.gpus > setup.network.gpus_per_node:
         reserve += stack.network_reserve
     held = {
         "gradients": (kept if layout.accumulation > 1 else 0.0) if forward_is_worst else kept,

@@ -13,12 +13,11 @@ from ultracluster.planner.search import Search
 NEAR: Final = 8
 """Nodes fewer, or that part of them, among which a number that divides better is looked for."""
 MUCH: Final = 0.4
-"""Share of a step that waits for the network above which a plan is told to be another one."""
+"""Share of a step that waits for the network above which other plans are named."""
 
 
 def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
-    """Yield what must be known to read the plan."""
-    shape, gpu = question.shape, search.place.gpu
+    shape, gpu = question.shape, search.setup.gpu
     held = outcome.step.layout.sequences * shape.sequence
     if held > question.batch_tokens * 1.01:
         yield (
@@ -42,8 +41,8 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         )
         bigger = next((g for g in _with_more_memory(gpu)), None)
         if bigger is not None:
-            place = replace(search.place, gpu=bigger)
-            fits = Search(place).smallest_group(outcome.nodes, tensor=1)
+            roomier = Search(replace(search.setup, gpu=bigger), search.batch)
+            fits = roomier.smallest_group(outcome.nodes, tensor=1)
             yield (
                 f"on {bigger.name} it can, with partition groups of {fits:,} GPUs or more"
                 if fits
@@ -64,16 +63,16 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
 
 def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
     """Say where some nodes less would train faster, because their number divides better."""
-    nodes, shape = outcome.nodes, search.place.shape
+    nodes = outcome.nodes
     rates = {}
     for count in range(max(1, nodes - max(NEAR, nodes // NEAR)), nodes):
         step = search.best(count)
         if step is not None:
-            rates[count] = step.tokens_per_second(shape)
+            rates[count] = step.tokens_per_second
     best = max(rates, key=lambda count: rates[count], default=None)
     if best is None:
         return
-    gain = rates[best] / outcome.step.tokens_per_second(shape) - 1
+    gain = rates[best] / outcome.step.tokens_per_second - 1
     if gain > INDIFFERENCE:
         yield (
             f"{nodes:,} nodes divide badly into groups and batches: {best:,} train {gain:.0%} "

@@ -2,33 +2,30 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.devices import Gpu, Network
+from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
 from ultracluster.planner.runners_up import RunnerUp
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import Lustre
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What so many nodes achieve.
-
-    Attributes:
-        nodes: That train.
-        step: The layout that is used, and its step.
-        goodput: What failures leave.
-        lustre: The file system.
-        days: Until the last token.
-    """
+    """What so many nodes achieve."""
 
     nodes: int
+    """That train."""
     step: Step
+    """The layout that is used, and its step."""
     goodput: Goodput
+    """What failures leave."""
     lustre: Lustre
+    """The file system."""
     days: float
+    """Until the last token."""
 
     @property
     def node_hours(self) -> float:
@@ -63,9 +60,7 @@ class Plan:
     """A plan."""
 
     question: Question
-    gpu: Gpu
-    network: Network
-    stack: Stack
+    setup: Setup
     outcome: Outcome
     bills: tuple[Bill, ...]
     """Of every way to buy the nodes, the chosen one first."""
@@ -78,5 +73,4 @@ class Plan:
 
     @property
     def bill(self) -> Bill:
-        """What it costs as it was asked to be bought."""
         return self.bills[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from ultracluster.planner.candidate import partitions
-from ultracluster.planner.devices import gpu_of, network_of
+from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
 from ultracluster.planner.measurement import FASTEST, SLOWEST
 from ultracluster.planner.notes import notes
@@ -13,7 +13,8 @@ from ultracluster.planner.outcome import Outcome, Plan, Point
 from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from ultracluster.planner.runners_up import runners_up
-from ultracluster.planner.search import Only, Place, Search
+from ultracluster.planner.search import Only, Search
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import Step
@@ -45,10 +46,11 @@ class Planner:
                 f"--calibrate: the log is of {question.network.gpu_name}, "
                 f"{question.instance_type} has {gpu.name}; give a log of that instance type"
             )
-        self.gpu = question.network.applied_to_gpu(gpu) if question.network else gpu
         network = network_for(network_of(question.instance), question.software)
-        self.network = question.network.applied(network) if question.network else network
-        if self.network.efficiency > MOST_EFFICIENT:
+        measured = network
+        if question.network is not None:
+            gpu, measured = question.network.applied_to_gpu(gpu), question.network.applied(network)
+        if measured.efficiency > MOST_EFFICIENT:
             assert question.network is not None  # noqa: S101 - nothing else changes it
             carried = question.network.carried(network.node_bandwidth)
             raise PlanError(
@@ -56,29 +58,28 @@ class Planner:
                 f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
                 "a log of that instance type"
             )
-        self.stack = self._stack()
-        place = Place(question.shape, self.gpu, self.network, self.stack, question.batch)
-        self.search = Search(place, question.only)
+        self.setup = Setup(question.shape, gpu, measured, self._stack(gpu, measured))
+        self.search = Search(self.setup, question.batch, question.only)
 
-    def _stack(self) -> Stack:
+    def _stack(self, gpu: Gpu, network: Network) -> Stack:
         question = self.question
-        stack = stack_for(self.gpu, question.software)
+        stack = stack_for(gpu, question.software)
         if question.run is None:
             return stack
         ran_on = question.run.gpu()
-        if ran_on is None or ran_on.name != self.gpu.name:
+        if ran_on is None or ran_on.name != gpu.name:
             theirs = question.run.gpu_name or "an unknown GPU"
             raise PlanError(
                 f"--calibrate: the run was on {theirs}, {question.instance_type} has "
-                f"{self.gpu.name}; measure on that GPU, or leave it out"
+                f"{gpu.name}; measure on that GPU, or leave it out"
             )
         alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
-        factor = question.run.factor(self.gpu, self.network, alone)
+        factor = question.run.factor(gpu, network, alone)
         within = FASTEST * 1.01 < factor < SLOWEST / 1.01
-        if not within or question.run.utilisation(self.gpu) > 1:
+        if not within or question.run.utilisation(gpu) > 1:
             raise PlanError(
                 f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
-                f"no program computes on {question.run.layout.gpus} {self.gpu.name}; give the "
+                f"no program computes on {question.run.layout.gpus} {gpu.name}; give the "
                 "metrics.jsonl of the run that is planned"
             )
         return faster(stack, factor)
@@ -89,7 +90,7 @@ class Planner:
         step = step or self.search.best(nodes)
         if step is None:
             return None
-        rate = step.tokens_per_second(question.shape)
+        rate = step.tokens_per_second
         mean = SECONDS_PER_DAY / (nodes * question.rate.per_node_day)
         lustre = file_system(
             checkpoint_bytes=14.0 * question.shape.parameters,
@@ -103,7 +104,7 @@ class Planner:
             parameters=question.shape.parameters,
             nodes=nodes,
             rate=question.rate.per_node_day,
-            write_bandwidth=min(lustre.write_bandwidth, nodes * self.network.node_bandwidth),
+            write_bandwidth=min(lustre.write_bandwidth, nodes * self.setup.network.node_bandwidth),
             restart_seconds=question.restart_seconds,
         )
         if left.fraction <= 0:
@@ -112,7 +113,6 @@ class Planner:
         return Outcome(nodes, step, left, lustre, days)
 
     def bill(self, outcome: Outcome, option: str) -> Bill | None:
-        """Return what an outcome costs with its nodes bought in one way."""
         return bill(
             self.question.instance,
             option,
@@ -190,7 +190,10 @@ class Planner:
     def _why_it_does_not_fit(self, nodes: int) -> str:
         """Say what is too large, for the leanest layout that there is."""
         shape = self.question.shape
-        if self.question.only != Only() and Search(self.search.place).best(nodes) is not None:
+        if (
+            self.question.only != Only()
+            and Search(self.setup, self.question.batch).best(nodes) is not None
+        ):
             return self._why_no_layout_is_left(nodes)
         holdings = [(self.search.least(nodes, tensor=t), t) for t in self.search.degrees()]
         holding, t = min(holdings, key=lambda pair: pair[0].needed)
@@ -201,15 +204,15 @@ class Planner:
         more = "more nodes, " if nodes < MOST_NODES else ""
         return (
             f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
-            f"{holding.needed / 2**30:,.1f} GiB on each {self.gpu.name} even with one sequence"
-            f"{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
+            f"{holding.needed / 2**30:,.1f} GiB on each {self.setup.gpu.name} even with one "
+            f"sequence{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
             f"{size / 2**30:,.1f}); write {more}a shorter --sequence, or GPUs with more "
             "memory"
         )
 
     def _why_no_layout_is_left(self, nodes: int) -> str:
         """Say which of the wishes for a layout cannot be, where another layout fits."""
-        only, per_node = self.question.only, self.network.gpus_per_node
+        only, per_node = self.question.only, self.setup.network.gpus_per_node
         ways = {None: None, True: "recomputed", False: "kept"}
         wishes = {
             "--partition": only.group,
@@ -220,7 +223,7 @@ class Planner:
         given = {name: wish for name, wish in wishes.items() if wish is not None}
         got = f"{' and '.join(given)}: got {' and '.join(map(str, given.values()))}"
         where = f"{nodes:,} nodes" if self.question.nodes else f"up to {nodes:,} nodes"
-        degrees = Search(self.search.place).degrees()
+        degrees = Search(self.setup, self.question.batch).degrees()
         if only.tensor is not None and only.tensor not in degrees:
             there = choices([str(each) for each in degrees])
             return f"{got}; a tensor degree divides heads and node; write {there}"
@@ -233,7 +236,6 @@ class Planner:
         return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
 
     def curve(self, nodes: int) -> Iterator[Point]:
-        """Yield tokens per second from one node to all."""
         counts = [1]
         while counts[-1] * 2 < nodes:
             counts.append(counts[-1] * 2)
@@ -243,7 +245,7 @@ class Planner:
             if step is None:
                 yield Point(count, None, None)
                 continue
-            rate = step.tokens_per_second(self.question.shape)
+            rate = step.tokens_per_second
             first = first or rate / count
             yield Point(count, rate, rate / count / first)
 
@@ -264,9 +266,7 @@ def plan(question: Question) -> Plan:
     bills = [planner.bill(outcome, option) for option in options]
     return Plan(
         question=question,
-        gpu=planner.gpu,
-        network=planner.network,
-        stack=planner.stack,
+        setup=planner.setup,
         outcome=outcome,
         bills=tuple(each for each in bills if each is not None),
         runners_up=runners_up(planner.search, outcome.step),

@@ -25,26 +25,20 @@ OPTIONS: Final = (ON_DEMAND, CAPACITY_BLOCK, SAGEMAKER)
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a plan costs with its nodes bought in one way.
-
-    Attributes:
-        option: `on-demand`, `capacity-block` or `sagemaker`.
-        sheet: Lines and what has no price.
-        days: That it is charged for.
-    """
+    """What a plan costs with its nodes bought in one way."""
 
     option: str
+    """`on-demand`, `capacity-block` or `sagemaker`."""
     sheet: CostSheet
+    """Lines and what has no price."""
     days: float
 
     @property
     def per_day(self) -> float:
-        """USD a day of what has a price."""
         return float(self.sheet.full.per_day)
 
     @property
     def total(self) -> float:
-        """USD of what has a price."""
         return self.per_day * self.days
 
     @property
@@ -53,7 +47,7 @@ class Bill:
         return all(quantity.purpose != "nodes" for quantity in self.sheet.unpriced)
 
 
-def stand_in(region: str) -> str:
+def other_region(region: str) -> str:
     """Return the Region whose prices are shown where none is known of the own one."""
     return "us-west-2" if region == "us-east-1" else "us-east-1"
 
@@ -109,7 +103,7 @@ def bill(
     ]
     if option != SAGEMAKER:
         everything.insert(1, _held(prices.GP3_STORAGE, nodes * ROOT_VOLUME_GIB, "root volumes"))
-    return Bill(option, cost_sheet(everything, region, stand_in=stand_in(region)), days)
+    return Bill(option, cost_sheet(everything, region, other_region=other_region(region)), days)
 
 
 def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:
@@ -118,5 +112,4 @@ def _held(item: prices.Item, quantity: float, purpose: str) -> Quantity:
 
 
 def price_of_nodes(sheet: CostSheet) -> prices.Price | None:
-    """Return the price that the nodes are counted at."""
     return next((line.price for line in sheet.lines if line.quantity.purpose == "nodes"), None)

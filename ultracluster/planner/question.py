@@ -37,47 +37,37 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
-
-    Attributes:
-        shape: The model.
-        tokens: That it is trained on.
-        instance_type: Of the nodes.
-        region: Whose prices.
-        nodes: So many, or None.
-        days: At most so many, or None.
-        budget: At most so many USD, or None.
-        batch_tokens: Tokens of one optimizer step.
-        software: A name of `planner.software.SOFTWARE`, or "" where it is not known.
-        failures: Name of a rate, or failures per node and day.
-        restart_minutes: From a failure to the first new step, or None where nobody timed it.
-        checkpoint_share: Part of the time that checkpoints may take.
-        purchase: How nodes are bought.
-        only: What the layout must be like.
-        network: Measured by nccl-tests, or None.
-        run: Measured by the training program, or None.
-    """
+    """What is asked."""
 
     shape: ModelShape
     tokens: float
     instance_type: str
     region: str = "us-east-1"
+    """Whose prices."""
     nodes: int | None = None
+    """So many, or None."""
     days: float | None = None
+    """At most so many, or None."""
     budget: float | None = None
+    """At most so many USD, or None."""
     batch_tokens: int = DEFAULT_BATCH
     software: str = ""
+    """A name of `planner.software.SOFTWARE`, or "" where it is not known."""
     failures: str | float = "rsc-1"
+    """Name of a rate, or failures per node and day."""
     restart_minutes: float | None = None
+    """From a failure to the first new step, or None where nobody timed it."""
     checkpoint_share: float = 0.02
     purchase: str = ON_DEMAND
     only: Only = Only()  # noqa: RUF009 - it is frozen
+    """What the layout must be like."""
     network: NetworkMeasurement | None = None
+    """Measured by nccl-tests, or None."""
     run: RunMeasurement | None = None
+    """Measured by the training program, or None."""
 
     @property
     def instance(self) -> InstanceType:
-        """The catalogue's entry of the nodes' type."""
         return find(self.instance_type)
 
     @property
@@ -93,13 +83,11 @@ class Question:
 
     @property
     def rate(self) -> FailureRate:
-        """How often nodes fail."""
         if isinstance(self.failures, str):
             return RATES[self.failures]
         return FailureRate(self.failures, "given")
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what cannot be planned."""
         yield from self.shape.problems()
         yield from self._machine()
         yield from self._numbers()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from ultracluster.planner.candidate import INDIFFERENCE, Candidate
 from ultracluster.planner.layout import Layout
 from ultracluster.planner.search import Search
-from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.step import Step
 
 
@@ -23,7 +22,7 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     The partition groups next to the chosen one, the fastest of all others, each other tensor
     degree, the other way to treat activations, and the same layout with another batch.
     """
-    mine, shape = chosen.layout, search.place.shape
+    mine = chosen.layout
     ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
     alike = [each for each in ranked if each.kind.tensor == mine.tensor]
     groups = sorted({each.group for each in alike})
@@ -40,8 +39,8 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     same = (search.step(mine.gpus, each) for each in alike if _mine_but_for_batch(each, mine))
     others = [search.step(mine.gpus, each) for each in steps.values()]
     others += [step for step in same if step.layout not in {mine, *steps}][:1]
-    best = sorted(others, key=lambda step: -step.tokens_per_second(shape))
-    return tuple(RunnerUp(step, _why(shape, chosen, step)) for step in best if step.layout != mine)
+    best = sorted(others, key=lambda step: -step.tokens_per_second)
+    return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
 
 
 def _mine_but_for_batch(each: Candidate, mine: Layout) -> bool:
@@ -56,9 +55,9 @@ def _same_but_for_batch(one: Layout, other: Layout) -> bool:
     )
 
 
-def _why(shape: ModelShape, chosen: Step, other: Step) -> str:
+def _why(chosen: Step, other: Step) -> str:
     """Say in words what costs another layout its place."""
-    gain = other.tokens_per_second(shape) / chosen.tokens_per_second(shape) - 1
+    gain = other.tokens_per_second / chosen.tokens_per_second - 1
     near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
     if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
         return f"{near}needs a program with tensor parallelism"

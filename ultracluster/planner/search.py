@@ -6,14 +6,12 @@ from functools import cached_property
 from typing import Final
 
 from ultracluster.planner.candidate import INDIFFERENCE, Candidate, Kind, choose, partitions
-from ultracluster.planner.communication import communicate, inside, second_hop
-from ultracluster.planner.compute import Compute, compute
-from ultracluster.planner.devices import Gpu, Network
+from ultracluster.planner.communication import inside, second_hop
+from ultracluster.planner.compute import compute
 from ultracluster.planner.layout import Layout
 from ultracluster.planner.memory import Memory, memory
-from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack
-from ultracluster.planner.step import Step, assemble, optimizing, passes
+from ultracluster.planner.setup import Setup
+from ultracluster.planner.step import Step, optimizing, passes, step
 
 TENSOR: Final = (1, 2, 4, 8)
 MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
@@ -25,54 +23,29 @@ BATCH_DEVIATION: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What is trained, and on what.
-
-    Attributes:
-        shape: The model.
-        gpu: The GPU.
-        network: The links.
-        stack: The software.
-        batch: Sequences of one optimizer step.
-    """
-
-    shape: ModelShape
-    gpu: Gpu
-    network: Network
-    stack: Stack
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
 class Only:
-    """What a layout must be like; what is None is searched for.
-
-    Attributes:
-        group: GPUs that hold one copy of the model state.
-        tensor: Degree of tensor parallelism.
-        micro_batch: Sequences of one pass.
-        checkpointing: Whether activations are recomputed.
-    """
+    """What a layout must be like; what is None is searched for."""
 
     group: int | None = None
+    """GPUs that hold one copy of the model state."""
     tensor: int | None = None
+    """Degree of tensor parallelism."""
     micro_batch: int | None = None
+    """Sequences of one pass."""
     checkpointing: bool | None = None
+    """Whether activations are recomputed."""
 
 
 @dataclass(slots=True)
 class Room:
-    """What is known of the memory of one kind, of which larger partitions take less.
-
-    Attributes:
-        plenty: The smallest partition known to leave room for all layers in flight.
-        none: The largest partition known not to fit.
-        between: Seconds of a pass that scarce memory costs, by partition.
-    """
+    """What is known of the memory of one kind, of which larger partitions take less."""
 
     plenty: int
+    """The smallest partition known to leave room for all layers in flight."""
     none: int
+    """The largest partition known not to fit."""
     between: dict[int, float]
+    """Seconds of a pass that scarce memory costs, by partition."""
 
 
 @dataclass
@@ -80,11 +53,13 @@ class Search:
     """Layouts of one model on any number of nodes; what does not depend on it is kept.
 
     Args:
-        place: What is trained, and on what.
+        setup: What is trained, and on what.
+        batch: Sequences of one optimizer step.
         only: What layouts must be like.
     """
 
-    place: Place
+    setup: Setup
+    batch: int
     only: Only = Only()
     _rooms: dict[Kind, Room] = field(default_factory=dict)
     _inside: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
@@ -92,7 +67,7 @@ class Search:
 
     def degrees(self) -> tuple[int, ...]:
         """Return the tensor-parallel degrees that divide the heads and stay in a node."""
-        shape, per_node = self.place.shape, self.place.network.gpus_per_node
+        shape, per_node = self.setup.shape, self.setup.network.gpus_per_node
         groups = shape.key_value_heads or shape.heads
         return tuple(
             t
@@ -126,9 +101,9 @@ class Search:
             gpus: All GPUs.
             all_of_them: Else those are left out that cannot come near the fastest.
         """
-        place, batch = self.place, self.place.batch
-        layers, exposed = place.shape.layers, place.stack.exposed
-        distributed = gpus > place.network.gpus_per_node
+        setup, batch = self.setup, self.batch
+        layers, exposed = setup.shape.layers, setup.stack.exposed
+        distributed = gpus > setup.network.gpus_per_node
         good, found = 0.0, []
         for bound, busy, t, b, checkpointing in self.ways:
             if bound * gpus < good and not all_of_them:
@@ -153,13 +128,13 @@ class Search:
 
     def _fitting(self, gpus: int, kind: Kind, busy: float) -> Iterator[tuple[int, float]]:
         """Yield the partition sizes that fit, the largest first, and what scarce memory costs."""
-        t, own, stack = kind.tensor, self.only.group, self.place.stack
+        t, own, stack = kind.tensor, self.only.group, self.setup.stack
         room = self._rooms.get(kind)
         if room is None:
             # What does not fit however finely it is split needs no look at each partition size.
-            fits = self._hold(self._any_of(kind, FINEST)).fits
+            fits = memory(self.setup, self._any_of(kind, FINEST)).fits
             room = self._rooms[kind] = Room(FINEST, 0 if fits else FINEST, {})
-        for p in reversed(partitions(gpus // t, max(1, self.place.network.gpus_per_node // t))):
+        for p in reversed(partitions(gpus // t, max(1, self.setup.network.gpus_per_node // t))):
             if p <= room.none:
                 return
             if own is not None and own != p * t:
@@ -169,7 +144,7 @@ class Search:
                 continue
             short = room.between.get(p)
             if short is None:
-                holding = self._hold(self._any_of(kind, p))
+                holding = memory(self.setup, self._any_of(kind, p))
                 if not holding.fits:
                     room.none = p
                     return
@@ -180,36 +155,30 @@ class Search:
             yield p, short
 
     def _any_of(self, kind: Kind, p: int) -> Layout:
-        """Return a layout of a kind in any world: memory asks only whether it has several nodes."""
-        per_node = self.place.network.gpus_per_node
-        world = 2 * p * kind.tensor * per_node if kind.distributed else per_node
-        return self._layout(kind, p, world, 2 if kind.accumulates else 1)
+        """Return a layout on any number of GPUs: memory asks only whether it has several nodes."""
+        per_node = self.setup.network.gpus_per_node
+        gpus = 2 * p * kind.tensor * per_node if kind.distributed else per_node
+        return self._layout(kind, p, gpus, 2 if kind.accumulates else 1)
 
     def _beside(self, t: int, p: int) -> tuple[float, float]:
         """Return the seconds of a pass that a group sends, and of a step that it optimizes."""
         found = self._inside.get((t, p))
         if found is None:
-            place = self.place
             # Neither the batch nor the other groups change what is sent inside this one.
             layout = self._layout(Kind(t, 1, False, False, True), p, t * p, 1)
-            gather, scatter, _ = inside(place.shape, layout, place.gpu, place.network, place.stack)
-            optimizer = optimizing(place.shape, t * p, place.gpu, place.stack)
-            found = self._inside[t, p] = gather + scatter, optimizer
+            gather, scatter, _ = inside(self.setup, layout)
+            found = self._inside[t, p] = gather + scatter, optimizing(self.setup, t * p)
         return found
 
     def _busy(self, layout: Layout) -> float:
         """Return the seconds of a pass that a GPU computes; no partition size changes them."""
-        place = self.place
-        _, _, tensor = inside(place.shape, layout, place.gpu, place.network, place.stack)
-        return self._computing(layout).seconds + tensor
+        _, _, tensor = inside(self.setup, layout)
+        return compute(self.setup, layout).seconds + tensor
 
     def _hop(self, gpus: int, group: int) -> float:
         hop = self._hops.get((gpus, group))
         if hop is None:
-            place = self.place
-            layout = Layout(gpus, group)
-            hop = second_hop(place.shape, layout, place.gpu, place.network, place.stack)
-            self._hops[gpus, group] = hop
+            hop = self._hops[gpus, group] = second_hop(self.setup, Layout(gpus, group))
         return hop
 
     def _layout(self, kind: Kind, p: int, gpus: int, accumulation: int) -> Layout:
@@ -220,57 +189,28 @@ class Search:
             micro_batch=kind.micro_batch,
             accumulation=accumulation,
             checkpointing=kind.checkpointing,
-            hierarchical=p * kind.tensor > self.place.network.gpus_per_node,
+            hierarchical=p * kind.tensor > self.setup.network.gpus_per_node,
         )
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        gpus = nodes * self.place.network.gpus_per_node
+        gpus = nodes * self.setup.network.gpus_per_node
         chosen = choose(self.candidates(gpus, all_of_them=False))
         return None if chosen is None else self.step(gpus, chosen)
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
-        """Return the step of a layout, in full."""
-        place = self.place
-        layout = self._layout(candidate.kind, candidate.partition, gpus, candidate.accumulation)
-        return assemble(
-            place.shape,
-            layout,
-            place.gpu,
-            place.stack,
-            computing=self._computing(layout),
-            sending=communicate(place.shape, layout, place.gpu, place.network, place.stack),
-            holding=self._hold(layout),
-        )
-
-    def _computing(self, layout: Layout) -> Compute:
-        return compute(
-            self.place.shape,
-            self.place.gpu,
-            self.place.stack,
-            micro_batch=layout.micro_batch,
-            tensor=layout.tensor,
-            checkpointing=layout.checkpointing,
-        )
-
-    def _hold(self, layout: Layout) -> Memory:
-        return memory(
-            self.place.shape,
-            layout,
-            self.place.gpu,
-            self.place.stack,
-            gpus_per_node=self.place.network.gpus_per_node,
-        )
+        kind, accumulation = candidate.kind, candidate.accumulation
+        return step(self.setup, self._layout(kind, candidate.partition, gpus, accumulation))
 
     def least(self, nodes: int, *, tensor: int) -> Memory:
         """Return the memory of the leanest layout: one sequence, recomputed, over all GPUs."""
-        gpus = nodes * self.place.network.gpus_per_node
-        return self._hold(Layout(gpus, gpus // tensor, tensor))
+        gpus = nodes * self.setup.network.gpus_per_node
+        return memory(self.setup, Layout(gpus, gpus // tensor, tensor))
 
     def smallest_group(self, nodes: int, *, tensor: int) -> int | None:
         """Return the fewest GPUs that hold one copy of the model with one sequence each."""
-        gpus = nodes * self.place.network.gpus_per_node
-        for p in partitions(gpus // tensor, max(1, self.place.network.gpus_per_node // tensor)):
-            if self._hold(Layout(gpus, p, tensor)).fits:
+        gpus = nodes * self.setup.network.gpus_per_node
+        for p in partitions(gpus // tensor, max(1, self.setup.network.gpus_per_node // tensor)):
+            if memory(self.setup, Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None

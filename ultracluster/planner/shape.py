@@ -24,35 +24,28 @@ LONGEST: Final = 2**24
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder-only transformer with one kind of block.
-
-    Attributes:
-        layers: Blocks.
-        hidden: Width of the residual stream.
-        heads: Query heads.
-        vocabulary: Rows of the embedding.
-        sequence: Tokens of a sequence.
-        feed_forward: Width inside the feed-forward network; 0 stands for four times `hidden`.
-        gated: Whether the feed-forward network has a gate (SwiGLU), a third matrix.
-        key_value_heads: Heads of keys and values; 0 stands for `heads`.
-        tied: Whether the output reuses the embedding.
-        learned_positions: Whether positions are a table of `sequence` rows.
-    """
+    """A decoder-only transformer with one kind of block."""
 
     layers: int
     hidden: int
+    """Width of the residual stream."""
     heads: int
+    """Query heads."""
     vocabulary: int = 50_304
+    """Rows of the embedding."""
     sequence: int = 2_048
     feed_forward: int = 0
+    """Width inside the feed-forward network; 0 stands for four times `hidden`."""
     gated: bool = False
+    """Whether the feed-forward network has a gate (SwiGLU), a third matrix."""
     key_value_heads: int = 0
+    """Heads of keys and values; 0 stands for `heads`."""
     tied: bool = True
     learned_positions: bool = False
+    """Whether positions are a table of `sequence` rows."""
 
     @property
     def head_size(self) -> int:
-        """Width of a head."""
         return self.hidden // self.heads
 
     @property
@@ -96,7 +89,6 @@ class ModelShape:
         return self.model_flops_per_token * (4 / 3 if checkpointing else 1.0)
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what no transformer can be."""
         for field in ("layers", "hidden", "heads", "vocabulary", "sequence"):
             value = getattr(self, field)
             if not 1 <= value <= LONGEST:

@@ -26,15 +26,12 @@ MEASURED: Final = RunMeasurement(
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """A kind of training program.
-
-    Attributes:
-        name: As `--software` takes it.
-        words: What it is.
-    """
+    """A kind of training program."""
 
     name: str
+    """As `--software` takes it."""
     words: str
+    """What it is."""
 
 
 SOFTWARE: Final[Mapping[str, Software]] = {
@@ -50,7 +47,6 @@ def known_on(gpu: Gpu, software: str) -> bool:
 
 
 def stack_for(gpu: Gpu, software: str) -> Stack:
-    """Return the constants of a GPU with a kind of software."""
     found = find(gpu.calibrated_by)
     if software == "2022":
         return replace(found, flash=False, early_stop=False)
@@ -69,5 +65,4 @@ def compiled_factor() -> float:
 
 
 def network_for(network: Network, software: str) -> Network:
-    """Return the links with a kind of software."""
     return replace(network, efficiency=EFFICIENCY_2022) if software == "2022" else network

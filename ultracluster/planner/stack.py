@@ -12,56 +12,54 @@ class Stack:
     """How fast one software stack is on one GPU.
 
     The first group is fitted to measured rows (`calibration.json` here, `make planner-fit`).
-
-    Attributes:
-        gemm: Share of the peak that a large matrix product reaches.
-        gemm_ramp: Depth (the inner dimension) that a product's start and end cost.
-        attention: Share of the peak that attention's own products reach.
-        softmax: FLOPs that one score's softmax costs as much as.
-        attention_backward: Time of attention's backward pass over its forward pass.
-        elementwise: Bytes of memory traffic of a token in a layer, per unit of width.
-        loss_traffic: Bytes of memory traffic of a token, per entry of the vocabulary.
-        step_overhead: Seconds of a step that are neither computed nor sent (clipping, logging).
-        exposed: Share of the communication that slows computation down though it overlaps.
-        live_layers: Layers' weights and gradients in flight where memory is plentiful.
-        shortage: Slowdown for each layer in flight that there is no memory for.
-        early_stop: Whether recomputation stops before the last product of a block, whose result
-            nothing needs (torch.utils.checkpoint, use_reentrant=False).
-        recompute_traffic: Share of a layer's element-wise traffic that recomputation repeats.
-        activation_bytes: Bytes kept of a token in a layer without checkpointing, per unit of width.
-        logit_bytes: Bytes kept of a token for the loss, per entry of the vocabulary.
-        weight_bytes: Bytes of a weight on the wire.
-        reduce_bytes: Bytes of a gradient on the wire.
-        optimizer_traffic: Bytes of memory traffic of the optimizer per parameter.
-        reserve: Bytes of GPU memory taken by CUDA, NCCL and libraries.
-        network_reserve: Bytes more that NCCL's buffers for the network take where a collective
-            leaves its node: some 32 channels, both directions, 8 to 16 MiB each.
-        flash: Whether attention keeps no scores; without it they pass through memory.
-        fp8: Whether matrix products are done in fp8.
     """
 
     gemm: float
+    """Share of the peak that a large matrix product reaches."""
     gemm_ramp: float
+    """Depth (the inner dimension) that a product's start and end cost."""
     attention: float
+    """Share of the peak that attention's own products reach."""
     softmax: float
+    """FLOPs that one score's softmax costs as much as."""
     attention_backward: float
+    """Time of attention's backward pass over its forward pass."""
     elementwise: float
+    """Bytes of memory traffic of a token in a layer, per unit of width."""
     loss_traffic: float
+    """Bytes of memory traffic of a token, per entry of the vocabulary."""
     step_overhead: float
+    """Seconds of a step that are neither computed nor sent (clipping, logging)."""
     exposed: float
+    """Share of the communication that slows computation down though it overlaps."""
     live_layers: float
+    """Layers' weights and gradients in flight where memory is plentiful."""
     shortage: float
+    """Slowdown for each layer in flight that there is no memory for."""
     early_stop: bool = True
+    """Whether recomputation stops before the last product of a block, whose result nothing needs
+    (torch.utils.checkpoint, use_reentrant=False)."""
     recompute_traffic: float = 0.3
+    """Share of a layer's element-wise traffic that recomputation repeats."""
     activation_bytes: float = 32.0
+    """Bytes kept of a token in a layer without checkpointing, per unit of width."""
     logit_bytes: float = 4.0
+    """Bytes kept of a token for the loss, per entry of the vocabulary."""
     weight_bytes: int = 2
+    """Bytes of a weight on the wire."""
     reduce_bytes: int = 2
+    """Bytes of a gradient on the wire."""
     optimizer_traffic: float = 40.0
+    """Bytes of memory traffic of the optimizer per parameter."""
     reserve: float = 2.5e9
+    """Bytes of GPU memory taken by CUDA, NCCL and libraries."""
     network_reserve: float = 1.0e9
+    """Bytes more that NCCL's buffers for the network take where a collective leaves its node: some
+    32 channels, both directions, 8 to 16 MiB each."""
     flash: bool = True
+    """Whether attention keeps no scores; without it they pass through memory."""
     fp8: bool = False
+    """Whether matrix products are done in fp8."""
 
 
 @cache
@@ -72,7 +70,6 @@ def _data() -> dict[str, Any]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the calibrated stacks."""
     return tuple(_data()["stacks"])
 
 
@@ -85,7 +82,6 @@ def find(name: str) -> Stack:
 
 
 def basis(name: str) -> str:
-    """Return in words what a stack was calibrated on."""
     words: str = _data()["stacks"][name]["basis"]
     return words
 

@@ -25,23 +25,18 @@ DEPLOYMENT: Final = "PERSISTENT_2"
 
 @dataclass(frozen=True, slots=True)
 class Lustre:
-    """A file system that FSx sells.
-
-    Attributes:
-        capacity_gib: Size.
-        per_unit_throughput: MB/s per TiB.
-        write_bandwidth: Bytes/s that its disks write.
-        wanted_bandwidth: Bytes/s that were asked for.
-        held_bytes: Data and checkpoints it holds.
-        input_bandwidth: Bytes/s that training reads.
-    """
+    """A file system that FSx sells."""
 
     capacity_gib: int
     per_unit_throughput: int
     write_bandwidth: float
+    """Bytes/s that its disks write."""
     wanted_bandwidth: float
+    """Bytes/s that were asked for."""
     held_bytes: float
+    """Data and checkpoints it holds."""
     input_bandwidth: float
+    """Bytes/s that training reads."""
 
     @property
     def above_quota(self) -> bool:

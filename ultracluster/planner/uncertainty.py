@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ultracluster.planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP, Gpu, Network
+from ultracluster.planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP
 from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from ultracluster.planner.outcome import Plan
-from ultracluster.planner.search import Place, Search
+from ultracluster.planner.search import Search
+from ultracluster.planner.setup import Setup
 from ultracluster.planner.software import compiled_factor
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step
@@ -29,61 +30,44 @@ COUNTED_ERROR: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Values that a step may really have."""
-
-    gpu: Gpu
-    network: Network
-    stack: Stack
-
-
-@dataclass(frozen=True, slots=True)
 class Doubt:
-    """One thing that is not known.
-
-    Attributes:
-        name: In a word.
-        good: Days if it is as good as it may be, all else as planned.
-        bad: Days if it is as bad as it may be.
-        measure: What would settle it.
-    """
+    """One thing that is not known."""
 
     name: str
+    """In a word."""
     good: float
+    """Days if it is as good as it may be, all else as planned."""
     bad: float
+    """Days if it is as bad as it may be."""
     measure: str
+    """What would settle it."""
 
     @property
     def width(self) -> float:
-        """Days between the two."""
         return self.bad - self.good
 
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """The range of a plan.
-
-    Attributes:
-        step_seconds: Likely range of a step: the doubts, which have nothing to do with each other,
-            added as squares.
-        days: The same of the whole training.
-        extremes: Days with everything good at once, and with everything bad at once.
-        doubts: The widest first.
-    """
+    """The range of a plan."""
 
     step_seconds: tuple[float, float]
+    """Likely range of a step: the doubts, which have nothing to do with each other, added as
+    squares."""
     days: tuple[float, float]
+    """The same of the whole training."""
     extremes: tuple[float, float]
+    """Days with everything good at once, and with everything bad at once."""
     doubts: tuple[Doubt, ...]
+    """The widest first."""
 
 
 def uncertainty(plan: Plan) -> Uncertainty:
-    """Return how far a plan may be off."""
-    planned = World(plan.gpu, plan.network, plan.stack)
+    planned = plan.setup
     now, doubts = plan.outcome.step.seconds, []
     steps: list[tuple[float, float]] = []
     best = worst = planned
-    for name, good, bad, measure in _worlds(plan, planned):
+    for name, good, bad, measure in _in_doubt(plan, planned):
         fast, slow = _seconds(plan, good), _seconds(plan, bad)
         steps.append((now - fast, slow - now))
         doubts.append(Doubt(name, _days(plan, fast), _days(plan, slow), measure))
@@ -152,7 +136,7 @@ def _together(parts: Iterable[float]) -> float:
     return math.sqrt(sum(max(0.0, part) ** 2 for part in parts))
 
 
-def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str]]:
+def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, str]]:
     """Yield each thing in doubt as the best and the worst it may be."""
     question, stack, network = plan.question, planned.stack, planned.network
     run, log = question.run, question.network
@@ -196,8 +180,8 @@ def _worlds(plan: Plan, planned: World) -> Iterator[tuple[str, World, World, str
         )
 
 
-def _software(plan: Plan, planned: World) -> tuple[World, World]:
-    error = MODEL_ERROR if plan.gpu.measured else UNMEASURED_ERROR
+def _software(plan: Plan, planned: Setup) -> tuple[Setup, Setup]:
+    error = MODEL_ERROR if plan.setup.gpu.measured else UNMEASURED_ERROR
     measured = plan.question.run is not None
     if measured:
         error = MEASURED_ERROR
@@ -206,37 +190,29 @@ def _software(plan: Plan, planned: World) -> tuple[World, World]:
     if not plan.question.software and not measured:
         # Whose program it will be is not known: from one compiled by torch to one of 2022.
         slow_stack = replace(slow_stack, flash=False, early_stop=False)
-        if plan.gpu.calibrated_by.startswith("h100"):
+        if plan.setup.gpu.calibrated_by.startswith("h100"):
             fast *= compiled_factor()
     return replace(planned, stack=faster(planned.stack, fast)), replace(planned, stack=slow_stack)
 
 
-def _merged(planned: World, so_far: World, change: World) -> World:
-    """Return a world with one more change; no two change the same value."""
-    return World(
-        gpu=so_far.gpu,
-        network=change.network if change.network != planned.network else so_far.network,
-        stack=_merged_stack(planned.stack, so_far.stack, change.stack),
-    )
-
-
-def _merged_stack(planned: Stack, so_far: Stack, change: Stack) -> Stack:
+def _merged(planned: Setup, so_far: Setup, change: Setup) -> Setup:
+    """Return a setup with one more change; no two change the same value."""
     changed = {
-        name: getattr(change, name)
+        name: getattr(change.stack, name)
         for name in Stack.__dataclass_fields__
-        if getattr(change, name) != getattr(planned, name)
+        if getattr(change.stack, name) != getattr(planned.stack, name)
     }
-    return replace(so_far, **changed)
+    network = change.network if change.network != planned.network else so_far.network
+    return replace(so_far, network=network, stack=replace(so_far.stack, **changed))
 
 
-def _seconds(plan: Plan, world: World) -> float:
-    """Return the seconds of a step in another world, by another layout if this one is too large."""
-    question, layout = plan.question, plan.outcome.step.layout
-    here = step(question.shape, layout, world.gpu, world.network, world.stack)
+def _seconds(plan: Plan, setup: Setup) -> float:
+    """Return the seconds of a step in another setup, by another layout if this is too large."""
+    layout = plan.outcome.step.layout
+    here = step(setup, layout)
     if here.holding.fits:
         return here.seconds
-    place = Place(question.shape, world.gpu, world.network, world.stack, question.batch)
-    other = Search(place).best(plan.outcome.nodes)
+    other = Search(setup, plan.question.batch).best(plan.outcome.nodes)
     if other is None:
         return here.seconds
     return other.seconds * layout.sequences / other.layout.sequences

@@ -11,7 +11,7 @@ from typing import Final
 
 from ultracluster.audit.report import Report
 from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, passed, skipped
-from ultracluster.preflight.synthesis import NotSynthesizedError
+from ultracluster.synthesis import SynthesisError
 from ultracluster.templates.resolved import Place
 
 ANSWERED_BY: Final[Mapping[str, str]] = MappingProxyType(
@@ -43,11 +43,11 @@ def _rules(situation: Situation) -> Iterator[Finding]:
         return
     try:
         report = situation.templates()
-    except NotSynthesizedError as error:
+    except SynthesisError as error:
         yield skipped(
             "templates",
-            f"not synthesized: {error}",
-            f"see what `npx cdk synth '{situation.spec.name}/*'` says",
+            f"not synthesized: {' '.join(str(error).split())}",
+            "mend it; `--only fabric-rules` waits longer",
         )
         return
     yield from judged(report)

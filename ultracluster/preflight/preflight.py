@@ -8,7 +8,7 @@ from typing import Final
 
 from ultracluster.audit.report import Report
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
 from ultracluster.preflight import (
     bootstrap,
     buckets,
@@ -54,7 +54,7 @@ SIDE_BY_SIDE: Final = 16
 """Checks that run at a time: most of them wait for one or two answers."""
 
 
-class CannotRunError(RuntimeError):
+class CannotRunError(CommandError):
     """There is no account to look at: no credentials, no endpoint, or an unusable Region."""
 
 

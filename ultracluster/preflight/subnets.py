@@ -7,7 +7,8 @@ from ultracluster.catalogue.interfaces import layout
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.question import Question, question
-from ultracluster.spec.network import ExistingNetworkSpec, prefix_for
+from ultracluster.spec.cidr import prefix_for
+from ultracluster.spec.network import ExistingNetworkSpec
 
 UNKNOWN: Final = ("InvalidSubnetID.NotFound", "InvalidSubnetId.Malformed")
 MADE: Final = "the environment makes its own VPC and subnets"

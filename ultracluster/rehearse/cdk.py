@@ -1,6 +1,5 @@
-"""The real AWS CDK CLI, from the lock file, with Node from the virtual environment."""
+"""The real AWS CDK CLI: the project's own, or the one that is installed."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from ultracluster.environments import project_folder
+from ultracluster.exit_status import CommandError
+from ultracluster.synthesis import clean_environment
+
 CLI: Final = Path("node_modules", "aws-cdk", "bin", "cdk")
 EVENT: Final = re.compile(
     r"^\s*(?P<stack>[\w-]+) \|\s*(?:(?P<done>\d+)(?:/(?P<total>\d+))? \|)?.*?"
@@ -24,8 +26,8 @@ SHOWN_LINES: Final = 40
 Listener = Callable[[str], None]
 
 
-class CdkMissingError(RuntimeError):
-    """The CDK CLI or Node is not installed here."""
+class CdkMissingError(CommandError):
+    """The CDK CLI is not installed here."""
 
 
 class CdkError(RuntimeError):
@@ -60,46 +62,6 @@ class Event:
         )
 
 
-def package_cache(home: Path) -> Mapping[str, str]:
-    """Return what jsii must be told where its cache cannot be written; it is slower without."""
-    cache = home / ".cache" / "aws" / "jsii" / "package-cache"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
-    return {} if os.access(cache, os.W_OK) else {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
-
-
-INHERITED: Final = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME")
-
-
-def surroundings(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables of a child that runs CDK.
-
-    Args:
-        settings: what is set on top of a small set of this process's own, so that a user's AWS
-            profile never reaches it.
-
-    Raises:
-        CdkMissingError: where Node is not installed.
-    """
-    scripts = Path(sys.executable).parent
-    search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
-    node = shutil.which("node", path=search)
-    if node is None:
-        raise CdkMissingError("Node: not found; run `make setup`")
-    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {
-        **kept,
-        "PATH": search,
-        "JSII_NODE": node,
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "NO_COLOR": "1",
-        **package_cache(Path(kept.get("HOME") or Path.home())),
-        **settings,
-    }
-
-
 def reasons(lines: Sequence[str]) -> list[str]:
     """Return one line for each resource that failed by itself, from the lines of the CLI.
 
@@ -116,17 +78,30 @@ def reasons(lines: Sequence[str]) -> list[str]:
 
 
 class Cdk:
-    """The CDK CLI in the repository's root.
+    """The CDK CLI in the project's folder.
 
     Args:
         settings: environment variables on top of a small set of this process's own.
+
+    Raises:
+        CdkMissingError: where the CDK CLI is not installed.
+        NodeMissingError: where Node is not.
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._environment = surroundings(settings)
-        if not (ROOT / CLI).exists():
-            raise CdkMissingError(f"{ROOT / CLI}: not found; run `make setup`")
-        self._command = [self._environment["JSII_NODE"], str(ROOT / CLI)]
+        self._environment = clean_environment(settings)
+        self._folder = project_folder()
+        own = self._folder / CLI
+        installed = shutil.which("cdk", path=self._environment["PATH"])
+        if own.exists():
+            self._command = [self._environment["JSII_NODE"], str(own)]
+        elif installed:
+            self._command = [installed]
+        else:
+            raise CdkMissingError(
+                "the CDK CLI is not installed; run `npm install -g aws-cdk`, or in this project "
+                "`npm install aws-cdk`"
+            )
 
     def run(self, arguments: Sequence[str], listener: Listener = lambda _: None) -> list[str]:
         """Run one command to its end and return the lines that it printed.
@@ -134,11 +109,12 @@ class Cdk:
         Raises:
             CdkError: where it exits with another status than 0.
         """
-        command = [sys.executable, "-m", "ultracluster.child_process", *self._command, *arguments]
+        ends_with_us = [sys.executable, "-P", "-m", "ultracluster.child_process"]
+        command = [*ends_with_us, *self._command, *arguments]
         lines: list[str] = []
         with subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=self._folder,
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """The steps of a rehearsal, from synthesis to what is left after destroy."""
 
+import shlex
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ from ultracluster.rehearse.proof import Check, Evidence, Proof, every_resource, 
 from ultracluster.rehearse.stand_in import environment_file, image_parameter, stand_in
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
+from ultracluster.synthesis import synthesize_command
 
 PROOFS: Final[dict[str, Proof]] = {
     "every resource of every stack": every_resource,
@@ -142,9 +143,8 @@ class Rehearsal:
     def _synthesize(self, assembly: Path) -> None:
         with self._display.step("Synthesize") as step:
             arguments = ["synth", self._pattern, "--quiet", "--output", str(assembly)]
-            arguments += ["--app", f"{sys.executable} app.py"]
-            if self._file is not None:
-                arguments += ["--context", f"environment-file={self._file.resolve()}"]
+            given = self._spec.name if self._file is None else str(self._file.resolve())
+            arguments += ["--app", shlex.join(synthesize_command(given))]
             Cdk({}).run(arguments)
             stacks = stack_templates(assembly, self._spec.name)
             count = sum(len(stack.template["Resources"]) for stack in stacks)

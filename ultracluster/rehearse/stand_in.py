@@ -26,11 +26,14 @@ def stand_in(cloud: Cloud, network: ExistingNetworkSpec) -> ExistingNetworkSpec:
         network: the network as it is in the user's account.
     """
     vpc = cloud.ask("ec2", "create_vpc", CidrBlock=network.cidr)["Vpc"]["VpcId"]
+    for cidr in network.secondary_cidrs:
+        cloud.ask("ec2", "associate_vpc_cidr_block", VpcId=vpc, CidrBlock=cidr)
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
         cloud.ask("ec2", "modify_vpc_attribute", VpcId=vpc, **{attribute: {"Value": True}})
     return ExistingNetworkSpec(
         vpc_id=vpc,
         cidr=network.cidr,
+        secondary_cidrs=network.secondary_cidrs,
         training_subnets=tuple(_subnet(cloud, vpc, subnet) for subnet in network.training_subnets),
         interface_endpoints=network.interface_endpoints,
     )

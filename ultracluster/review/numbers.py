@@ -19,6 +19,7 @@ from ultracluster.preflight.quotas import Quota
 from ultracluster.preflight.storage_quotas import HDD, KINDS
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
+from ultracluster.review.drawing.addresses import address_words
 from ultracluster.review.topology.contents import Nodes, Reservation
 from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.model import Subnet, Topology
@@ -146,14 +147,8 @@ def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> 
 def _addresses_of(subnet: Subnet) -> Row:
     if isinstance(subnet.addresses, NotKnown):
         return Row(f"Subnet {subnet.name}", "not known", subnet.addresses.because)
-    least, most = ("at least ", "at most ") if subnet.open_uses else ("", "")
-    parts = [
-        f"{u.what} {words(u.count)}{' (assumed)' if u.assumed else ''}"
-        for u in subnet.uses
-        if u.count != 0
-    ]
-    value = f"{least}{subnet.used:,} used, {most}{subnet.addresses - subnet.used:,} free"
-    return Row(f"Subnet {subnet.name}", value, "; ".join(parts))
+    taken = f"{subnet.used:,} of {subnet.addresses:,}"
+    return Row(f"Subnet {subnet.name}", taken, address_words(subnet))
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:

@@ -1,30 +1,25 @@
 """What is reviewed: an environment, an assembly or files; and what is known of it."""
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from ultracluster.command_line import progress
+from ultracluster.environments import project_folder
+from ultracluster.exit_status import CommandError
 from ultracluster.input_files import Sources
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.assembly import MANIFEST, stacks
+from ultracluster.synthesis import STAGE, Synthesis
+from ultracluster.templates.assembly import MANIFEST
 from ultracluster.templates.template import Template
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-GOLDEN: Final = ROOT / "golden"
-STAGE: Final = "assembly-"
-TAIL: Final = 20
 TEMPLATES: Final = ("*.json", "*.yaml", "*.yml", "*.template")
 """Files of a folder that are templates."""
 
 
-class SubjectError(ValueError):
+class SubjectError(CommandError):
     """Something that cannot be reviewed as it was given; one line that says why."""
 
 
@@ -46,6 +41,11 @@ class Subject:
     def templates(self) -> Sequence[Template]:
         """The templates."""
         return self.sources.templates
+
+
+def golden_folder() -> Path:
+    """Return where the project keeps the templates that reviews compare with."""
+    return project_folder() / "golden"
 
 
 def of_files(given: Sequence[str], *, spec: EnvironmentSpec | None = None) -> Subject:
@@ -97,7 +97,9 @@ def _golden(given: Sequence[str]) -> str | None:
     """Return the environment whose golden templates are given."""
     folders = {Path(name.partition("=")[2] or name).resolve().parent for name in given}
     folder = folders.pop() if len(folders) == 1 else None
-    return folder.name if folder is not None and folder.parent == GOLDEN.resolve() else None
+    return (
+        folder.name if folder is not None and folder.parent == golden_folder().resolve() else None
+    )
 
 
 def _stack_names(templates: Sequence[Template], environment: str | None) -> Mapping[str, str]:
@@ -116,34 +118,12 @@ def synthesized(spec: EnvironmentSpec, path: Path | None) -> Iterator[Subject]:
     """Give an environment, freshly synthesized; findings of its gates do not stop it.
 
     Raises:
-        SubjectError: where it cannot be synthesized at all.
+        SynthesisError: where it cannot be synthesized at all.
     """
-    if not (ROOT / "app.py").is_file():
-        raise SubjectError(
-            f"{spec.name}: only the repository can be synthesized; run this in a clone of it, or "
-            "name a cdk.out directory"
-        )
-    with tempfile.TemporaryDirectory(prefix="review-") as directory:
-        context = {} if path is None else {"environment-file": str(path.resolve())}
-        done = subprocess.run(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "CDK_OUTDIR": directory,
-                "CDK_CONTEXT_JSON": json.dumps(context),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        stage = Path(directory) / f"{STAGE}{spec.name}"
-        if not (stage / MANIFEST).is_file() or not any(a.template.is_file() for a in stacks(stage)):
-            tail = "\n".join(done.stdout.splitlines()[-TAIL:])
-            raise SubjectError(f"{spec.name}: it cannot be synthesized; it ended:\n{tail}")
+    with Synthesis(spec, path) as synthesis:
+        with progress(f"synthesizing {spec.name}"):
+            stage = synthesis.stage()
         subject = of_files([str(stage)], spec=spec)
-        notes = (
-            ["Synthesis was stopped by a gate; what it found is below."] if done.returncode else []
-        )
+        gates = "Synthesis was stopped by a gate; what it found is below."
+        notes = [gates] if synthesis.refused else []
         yield replace(subject, title=spec.name, environment=spec.name, notes=notes)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
-from ultracluster.model.security_groups import Direction, Group
+from ultracluster.model.security_groups import Direction, SecurityGroup
 from ultracluster.rules.rule import Fault, rule
 from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
@@ -115,7 +115,7 @@ def groups_on_every_interface(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{places} without Groups")
 
 
-def _efa_groups(model: Model) -> Sequence[Group]:
+def _efa_groups(model: Model) -> Sequence[SecurityGroup]:
     """Return the groups of the templates that are on an EFA interface."""
     named: set[Key] = set()
     for node in model.nodes:
@@ -138,7 +138,7 @@ def _efa_groups(model: Model) -> Sequence[Group]:
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissions[?IpProtocol==`-1`].IpRanges'",
 )
-def closed_to_the_internet(_model: Model, group: Group) -> Iterator[Fault]:
+def closed_to_the_internet(_model: Model, group: SecurityGroup) -> Iterator[Fault]:
     for admission in group.of("in"):
         if admission.is_open_to_the_internet():
             yield Fault(

@@ -70,7 +70,12 @@ class Spec(BaseModel):
         except ValidationError as error:
             # A union reports once for each member; one problem a place is what a user has.
             # A tuple with a faulty item is also reported as too short: the item is what counts.
-            details = {_place(detail): detail for detail in reversed(error.errors())}
+            details = {
+                _place(detail): detail
+                for detail in reversed(error.errors())
+                # A default that follows from another field has nothing to add to that one's fault.
+                if detail["type"] != "default_factory_not_called"
+            }
             for whole in {place.partition("[")[0] for place in details if place.endswith("]")}:
                 details.pop(whole, None)
             found += [_problem(type(self), detail) for detail in reversed(details.values())]
@@ -108,7 +113,8 @@ class Spec(BaseModel):
         pydantic's own takes `update` as it is, so that a copy could be a spec that cannot exist.
         """
         if update:
-            return type(self)(**{**vars(self), **update})
+            given = {name: getattr(self, name) for name in self.model_fields_set}
+            return type(self)(**{**given, **update})
         return super().model_copy(deep=deep)
 
     def problems(self) -> Iterator[Problem]:

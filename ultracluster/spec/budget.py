@@ -40,7 +40,6 @@ class PriceSpec(Spec):
 
     @property
     def price_item(self) -> price_table.Item:
-        """The item of that name."""
         try:
             return price_table.item(self.item)
         except price_table.UnknownItemError as error:
@@ -85,7 +84,6 @@ class BudgetSpec(Spec):
         return self.ceiling_usd_per_day * price_table.HOURS_PER_MONTH // 24
 
     def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
-        """Return the stated prices by item."""
         return {
             given.price_item: price_table.Price(
                 item=given.price_item,

@@ -1,4 +1,4 @@
-"""The engines that can train a model on SageMaker, and the hyperparameters each is told by.
+"""The engines that can train a model on SageMaker, and the hyperparameters of each.
 
 The exact names and values of SageMaker's own libraries: SDK 2.257.1 as noted in the training facts,
 c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_engines`.
@@ -56,7 +56,6 @@ class Work:
 
     @property
     def accumulation_steps(self) -> int:
-        """Micro-steps in one optimizer step."""
         return self.global_batch // (self.micro_batch * self.cluster.world // self.tensor_parallel)
 
 
@@ -65,7 +64,37 @@ def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-class TorchrunEngine(Spec):
+class Engine(Spec):
+    """What spreads a model over the GPUs of a job."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        """The command that the container runs; none where the image starts itself."""
+        return ENTRYPOINT
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what the program reads."""
+        raise NotImplementedError
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        """Yield why this engine cannot do that work, beyond what holds for all of them."""
+        del work
+        yield from ()
+
+
+class OwnEngine(Engine):
+    """An engine that our own entry point starts."""
+
+    hierarchical_gather: bool = False
+    """Whether weights are gathered between nodes first, inside each node second."""
+
+    def work_problems(self, work: Work) -> Iterator[Problem]:
+        if self.hierarchical_gather:
+            field = "engine.hierarchical_gather"
+            yield from hierarchical_problems(field, work.partition_size, work.cluster)
+
+
+class TorchrunEngine(OwnEngine):
     """The training program of this project, started by torchrun: MiCS on PyTorch's FSDP2."""
 
     kind: Literal["torchrun"] = "torchrun"
@@ -74,32 +103,17 @@ class TorchrunEngine(Spec):
     base: str = "gpt-1b"
     """Recipe of the training program whose other settings hold, such as learning rates."""
 
-    hierarchical_gather: bool = False
-    """Whether weights are gathered between nodes first, inside each node second."""
-
     settings: tuple[tuple[str, str], ...] = ()
     """More settings of the training program as (part.name, value), for example
     ("optimizer.learning_rate", "2e-4")."""
 
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        """The command that the container runs."""
-        return ENTRYPOINT
-
     def hyperparameters(self, work: Work) -> dict[str, str]:
-        """Return what the program is told."""
         settings = {
             **work.settings,
             "parallel.hierarchical_gather": str(self.hierarchical_gather).lower(),
             **dict(self.settings),
         }
         return {ENGINE: OWN, RECIPE: self.base, SETTINGS: compact(settings)}
-
-    def work_problems(self, work: Work) -> Iterator[Problem]:
-        """Yield why this engine cannot do that work."""
-        if self.hierarchical_gather:
-            field = "engine.hierarchical_gather"
-            yield from hierarchical_problems(field, work.partition_size, work.cluster)
 
     @rule
     def _base_is_the_programs(self) -> Iterator[Problem]:
@@ -110,7 +124,7 @@ class TorchrunEngine(Spec):
         yield from setting_problems("settings", dict(self.settings))
 
 
-class DeepSpeedEngine(Spec):
+class DeepSpeedEngine(OwnEngine):
     """A program of yours that trains with DeepSpeed's MiCS, started by our own entry point."""
 
     kind: Literal["deepspeed"] = "deepspeed"
@@ -122,19 +136,10 @@ class DeepSpeedEngine(Spec):
     arguments: tuple[str, ...] = ()
     """Its command line."""
 
-    hierarchical_gather: bool = False
-    """Whether weights are gathered between nodes first (`mics_hierarchical_params_gather`)."""
-
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient."""
 
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        """The command that the container runs."""
-        return ENTRYPOINT
-
     def configuration(self, work: Work) -> dict[str, Any]:
-        """Return DeepSpeed's configuration."""
         return {
             "train_batch_size": work.global_batch,
             "train_micro_batch_size_per_gpu": work.micro_batch,
@@ -149,7 +154,6 @@ class DeepSpeedEngine(Spec):
         }
 
     def hyperparameters(self, work: Work) -> dict[str, str]:
-        """Return what the program is told."""
         return {
             ENGINE: self.kind,
             PROGRAM: self.program,
@@ -158,13 +162,10 @@ class DeepSpeedEngine(Spec):
         }
 
     def work_problems(self, work: Work) -> Iterator[Problem]:
-        """Yield why this engine cannot do that work."""
         if work.tensor_parallel != 1:
             fix = "DeepSpeed's MiCS shares no layers; write 1, or use TorchrunEngine"
             yield Problem("tensor_parallel", work.tensor_parallel, fix)
-        if self.hierarchical_gather:
-            field = "engine.hierarchical_gather"
-            yield from hierarchical_problems(field, work.partition_size, work.cluster)
+        yield from super().work_problems(work)
 
 
 class ScriptSpec(Spec):
@@ -179,23 +180,46 @@ class ScriptSpec(Spec):
     arguments: tuple[tuple[str, str], ...] = ()
     """Its options as (name, value): `--name value`."""
 
-    def hyperparameters(self) -> dict[str, str]:
-        """Return what the toolkit is told; it takes every value as JSON."""
-        return {
-            **{name: compact(value) for name, value in self.arguments},
-            "sagemaker_program": compact(self.program),
-            "sagemaker_submit_directory": compact(self.source),
-            "sagemaker_container_log_level": LOG_LEVEL,
-        }
-
     @rule
     def _source_is_an_archive(self) -> Iterator[Problem]:
         if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
             yield Problem("source", self.source, "write s3://<bucket>/<path>/sourcedir.tar.gz")
 
 
-class SmpV2Engine(Spec):
-    """SageMaker's model parallel library, version 2: hybrid sharding over any degree.
+class ModelParallelEngine(Engine):
+    """SageMaker's model parallel library; its image fetches and starts a script."""
+
+    script: ScriptSpec
+    """What it starts."""
+
+    @property
+    def entrypoint(self) -> tuple[str, ...]:
+        return ()
+
+    def parameters(self, work: Work) -> dict[str, Any]:
+        """Return `mp_parameters`."""
+        raise NotImplementedError
+
+    def launcher(self, work: Work) -> dict[str, str]:
+        """Return how the toolkit starts the processes."""
+        raise NotImplementedError
+
+    def hyperparameters(self, work: Work) -> dict[str, str]:
+        """Return what SDK 2.257.1 writes; the toolkit takes every value as JSON."""
+        return {
+            **{name: compact(value) for name, value in self.script.arguments},
+            "sagemaker_program": compact(self.script.program),
+            "sagemaker_submit_directory": compact(self.script.source),
+            "sagemaker_container_log_level": LOG_LEVEL,
+            **self.launcher(work),
+            MODEL_PARALLEL: json.dumps(self.parameters(work)),
+            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
+            DATA_PARALLEL: "false",
+        }
+
+
+class SmpV2Engine(ModelParallelEngine):
+    """Version 2 of the library: hybrid sharding over any degree (`hybrid_shard_degree`).
 
     Its newest image has PyTorch 2.5.1; its launcher sets NCCL_PROTO and RDMAV_FORK_SAFE.
     """
@@ -203,22 +227,13 @@ class SmpV2Engine(Spec):
     kind: Literal["smp-v2"] = "smp-v2"
     """Which engine it is."""
 
-    script: ScriptSpec
-    """What it starts."""
-
     activation_offloading: bool = False
     """Whether activations wait in the hosts' memory (`sm_activation_offloading`)."""
 
     activation_loading_horizon: Annotated[int, Field(ge=1)] = 2
     """Layers that are loaded ahead of the backward pass, where activations are offloaded."""
 
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        """Nothing: the library's image starts itself."""
-        return ()
-
     def parameters(self, work: Work) -> dict[str, Any]:
-        """Return `mp_parameters`."""
         found: dict[str, Any] = {HYBRID: work.partition_size // work.tensor_parallel}
         if work.tensor_parallel > 1:
             found["tensor_parallel_degree"] = work.tensor_parallel
@@ -227,23 +242,12 @@ class SmpV2Engine(Spec):
             found["activation_loading_horizon"] = self.activation_loading_horizon
         return found
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
-        """Return what SDK 2.257.1 writes for `hybrid_shard_degree`."""
-        return {
-            **self.script.hyperparameters(),
-            MODEL_PARALLEL: json.dumps(self.parameters(work)),
-            TORCH_DISTRIBUTED: "true",
-            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
-            DATA_PARALLEL: "false",
-        }
-
-    def work_problems(self, work: Work) -> Iterator[Problem]:
-        """Yield why this engine cannot do that work: nothing beyond what holds for all."""
+    def launcher(self, work: Work) -> dict[str, str]:
         del work
-        yield from ()
+        return {TORCH_DISTRIBUTED: "true"}
 
 
-class SmpV1Engine(Spec):
+class SmpV1Engine(ModelParallelEngine):
     """Sharded data parallelism of version 1, the product that MiCS came in. Archived.
 
     It ends at PyTorch 2.0, and SageMaker's documentation says that it is supported no longer.
@@ -251,9 +255,6 @@ class SmpV1Engine(Spec):
 
     kind: Literal["smp-v1"] = "smp-v1"
     """Which engine it is."""
-
-    script: ScriptSpec
-    """What it starts."""
 
     acknowledge_archived: bool = False
     """True says that you know that it is archived; without it the recipe cannot exist."""
@@ -264,13 +265,8 @@ class SmpV1Engine(Spec):
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient (`sdp_gradient_clipping`)."""
 
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        """Nothing: the image starts itself."""
-        return ()
-
     def parameters(self, work: Work) -> dict[str, Any]:
-        """Return `mp_parameters`, with the library's documented defaults written out."""
+        # The library's documented defaults are written out.
         return {
             "ddp": True,
             SHARDED: work.partition_size,
@@ -282,20 +278,14 @@ class SmpV1Engine(Spec):
             "bf16": True,
         }
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
-        """Return what SDK 2.257.1 writes for `sharded_data_parallel_degree`."""
+    def launcher(self, work: Work) -> dict[str, str]:
         return {
-            **self.script.hyperparameters(),
             MPI: "true",
             MPI_PROCESSES: str(work.cluster.gpus_per_node),
             "sagemaker_mpi_custom_mpi_options": compact("-verbose -x NCCL_DEBUG=VERSION"),
-            MODEL_PARALLEL: json.dumps(self.parameters(work)),
-            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
-            DATA_PARALLEL: "false",
         }
 
     def work_problems(self, work: Work) -> Iterator[Problem]:
-        """Yield why this engine cannot do that work."""
         if work.tensor_parallel != 1:
             fix = "sharded data parallelism shares no layers; write 1"
             yield Problem("tensor_parallel", work.tensor_parallel, fix)

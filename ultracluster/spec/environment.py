@@ -12,14 +12,10 @@ from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.spec import ceiling
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.budget import BudgetSpec
+from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.lustre_rules import LUSTRE_RULES
-from ultracluster.spec.network import (
-    LARGEST_PREFIX,
-    ExistingNetworkSpec,
-    NetworkSpec,
-    prefix_for,
-)
+from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import SlurmSpec
@@ -27,7 +23,8 @@ from ultracluster.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
-LETTERS_PER_ZONE: Final = 2
+
+ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
 """SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
@@ -80,7 +77,6 @@ class EnvironmentSpec(Spec):
     """Whether stacks that hold state refuse to be deleted."""
 
     def address_demand(self) -> dict[str, int]:
-        """Return how many addresses of the training subnets each part takes at full size."""
         return {
             "nodes": self.nodes.count * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
@@ -90,12 +86,11 @@ class EnvironmentSpec(Spec):
         }
 
     def cost_sheet(self) -> CostSheet:
-        """Return what the environment costs at full size and idle."""
         return cost_sheet(
             bill(self),
             self.region,
             stated=self.budget.stated(self.region),
-            stand_in=self.budget.price_region,
+            other_region=self.budget.price_region,
         )
 
     def _lustre_interfaces(self) -> int:
@@ -114,80 +109,44 @@ class EnvironmentSpec(Spec):
                 f'{LONGEST_NAME} in lower case; write "{clean}"',
             )
 
+    def _sold(self, region: str) -> tuple[str, ...] | None:
+        """Return the zones of a Region that sell the nodes' type; None where that is not known."""
+        try:
+            return self.nodes.instance.zones(region)
+        except UndeterminedError:
+            return None
+
     @rule
-    def _region_is_known(self) -> Iterator[Problem]:
-        if self.region not in instances.regions():
-            known = self._regions_of_the_type() or sorted(instances.regions())
-            lower = self.region.strip().lower()
-            near = [region for region in known if region == lower] or [
-                region for region in known if region[:4] == lower[:4]
-            ]
-            fix = f"no such Region is known; write {choices(near or known)}"
+    def _place_sells_the_type(self) -> Iterator[Problem]:
+        known = sorted(instances.regions())
+        selling = [region for region in known if self._sold(region) != ()]
+        if self.region not in known:
+            yield Problem("region", self.region, _nearest_region(self.region, selling or known))
+        elif self.region in selling:
+            yield from self._zone_problems()
+        else:
+            fix = f"{self.nodes.instance_type} is not sold there; it is in {choices(selling)}"
             yield Problem("region", self.region, fix)
 
-    def _regions_of_the_type(self) -> list[str]:
-        """Return the Regions that sell the nodes' type, none where the type is faulty."""
-        try:
-            instance = self.nodes.instance
-        except UndeterminedError:
-            return []
-        return [r for r in sorted(instances.regions()) if instance.zones(r) != ()]
-
-    @rule
-    def _zone_is_in_the_region(self) -> Iterator[Problem]:
-        if self.region not in instances.regions() or self._another_region_is_needed():
-            return
-        zones = instances.zones_by_region().get(self.region)
-        if zones is not None and self.availability_zone_id not in zones:
-            hint = "a zone name differs from account to account" if self._is_zone_name() else ""
-            fix = f"{hint or f'{self.region} has no such zone id'}; write {self._zones_to_write()}"
-            yield Problem("availability_zone_id", self.availability_zone_id, fix)
-        prefix = instances.zone_id_prefix(self.region) if zones is None else None
-        if prefix and not re.fullmatch(rf"{prefix}-az\d+", self.availability_zone_id):
-            fix = (
-                f"zone ids of {self.region} begin with {prefix}-az; write one that "
-                f"aws ec2 describe-availability-zones lists, such as {prefix}-az1"
-            )
-            yield Problem("availability_zone_id", self.availability_zone_id, fix)
-
-    def _zones_to_write(self) -> str:
-        """Return the zones of the Region, those that sell the nodes' type where it is known."""
-        try:
-            sold = self.nodes.instance.zones(self.region)
-        except UndeterminedError:
-            sold = None
-        return choices(sold or instances.zones_by_region()[self.region])
-
-    def _is_zone_name(self) -> bool:
-        return re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", self.availability_zone_id) is not None
-
-    def _another_region_is_needed(self) -> bool:
-        """Whether the Region does not sell the type, so that no zone of it would do."""
-        try:
-            return self.nodes.instance.zones(self.region) == ()
-        except UndeterminedError:
-            return False
-
-    @rule
-    def _type_is_sold_there(self) -> Iterator[Problem]:
-        instance = self.nodes.instance
-        if self.region not in instances.regions():
-            return
-        zones = instance.zones(self.region)
+    def _zone_problems(self) -> Iterator[Problem]:
+        region, zone, field = self.region, self.availability_zone_id, "availability_zone_id"
+        zones, sold = instances.zones_by_region().get(region), self._sold(region)
         if zones is None:
-            return
-        if not zones:
-            sold = choices(self._regions_of_the_type())
-            fix = f"{instance.name} is not sold there; it is in {sold}"
-            yield Problem("region", self.region, fix)
-            return
-        others = set(instances.zones_by_region()[self.region]) - set(zones)
-        if self.availability_zone_id in others:
-            yield Problem(
-                "availability_zone_id",
-                self.availability_zone_id,
-                f"{instance.name} is not sold in that zone; write {choices(zones)}",
-            )
+            prefix = instances.zone_id_prefix(region)
+            if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
+                fix = (
+                    f"zone ids of {region} begin with {prefix} (aws ec2 "
+                    f"describe-availability-zones lists them); write one such as {prefix}-az1"
+                )
+                yield Problem(field, zone, fix)
+        elif zone not in zones:
+            why = f"{region} has no such zone id"
+            if ZONE_NAME.fullmatch(zone):
+                why = "a zone name differs from account to account"
+            yield Problem(field, zone, f"{why}; write {choices(sold or zones)}")
+        elif sold is not None and zone not in sold:
+            fix = f"{self.nodes.instance_type} is not sold in that zone; write {choices(sold)}"
+            yield Problem(field, zone, fix)
 
     @rule
     def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
@@ -263,13 +222,8 @@ class EnvironmentSpec(Spec):
 
     def _zone_is_faulty(self) -> bool:
         """Whether the environment's own zone is reported already."""
-        for zone_rule in (self._zone_is_in_the_region, self._type_is_sold_there):
-            try:
-                if any(problem.field == "availability_zone_id" for problem in zone_rule()):
-                    return True
-            except UndeterminedError:
-                continue
-        return False
+        fields = [problem.field for problem in self._place_sells_the_type()]
+        return "availability_zone_id" in fields
 
     @rule
     def _kept_data_is_protected(self) -> Iterator[Problem]:
@@ -284,22 +238,31 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(cost_sheet(bill(self), self.region))
+            yield from ceiling.unstated(bill(self), self.region)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:
-        yield from ceiling.above(self.cost_sheet(), self.budget.ceiling_usd_per_day)
+        yield from ceiling.above(bill(self), self.region, self.budget)
 
     @rule
     def _everything_has_a_price(self) -> Iterator[Problem]:
         if not self._is_not_sold():
-            yield from ceiling.unpriced(self.cost_sheet(), self.budget.price_region)
+            yield from ceiling.unpriced(self.cost_sheet(), self.budget)
 
     def _is_not_sold(self) -> bool:
         """Whether what lacks a price is reported already, as something that cannot be bought."""
-        sold = (self._region_is_known, self._type_is_sold_there, self._sagemaker_sells_the_type)
+        place = [problem.field for problem in self._place_sells_the_type()]
         return (
-            any(any(reason()) for reason in sold)
+            any(field != "availability_zone_id" for field in place)
+            or any(self._sagemaker_sells_the_type())
             or any(self.storage.problems())
             or any(self.nodes.problems())
         )
+
+
+def _nearest_region(given: str, known: list[str]) -> str:
+    """Say which Region was probably meant."""
+    lower = given.strip().lower()
+    near = [region for region in known if region == lower]
+    near = near or [region for region in known if region[:4] == lower[:4]]
+    return f"no such Region is known; write {choices(near or known)}"

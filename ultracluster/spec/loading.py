@@ -1,11 +1,15 @@
 """Files of environments and of recipes: Python, read with every problem reported at once."""
 
+import ast
+import re
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from types import ModuleType
+from typing import Any, Final, TypeVar
 
 from ultracluster.spec.base import Spec
 from ultracluster.spec.environment import EnvironmentSpec
@@ -17,10 +21,7 @@ from ultracluster.spec.problem import (
     collecting,
 )
 
-if TYPE_CHECKING:
-    from ultracluster.spec.recipe import RecipeSpec
-
-__all__ = ["EnvironmentFileError", "load", "load_recipes", "verified"]
+__all__ = ["EnvironmentFileError", "load", "load_folder", "load_kind", "read"]
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -29,104 +30,209 @@ NOUNS: Final = {
     "RecipeSpec": ("recipe", "MINE = RecipeSpec(name=..., model=..., ...)"),
 }
 """By the name of the class: what a file holds, in a reader's words, and how one is written."""
+PACKAGES: Final = ("environments.", "recipes.")
+"""How modules are called that files of a project import from one another."""
 
 
-def verified(collection: Collection, specs: Iterable[SpecT]) -> tuple[SpecT, ...]:
-    """Return environments, or recipes, that were built under a collection, if all can work.
-
-    Raises:
-        SpecError: with every problem of all of them and of the specs inside them, and one for
-            each name that is used twice.
-    """
-    known = tuple(specs)
-    problems = _problems(collection, known)
-    if problems:
-        raise SpecError(problems)
-    return known
-
-
-def _problems(collection: Collection, known: tuple[Spec, ...]) -> list[Problem]:
-    names: list[str] = []
-    for index, spec in enumerate(known):
-        noun, _ = NOUNS[type(spec).__name__]
-        name = vars(spec).get("name") or f"{noun}s[{index}]"
-        if name in names:
-            fix = f"another {noun} has that name; give each a name of its own"
-            collection.found.append((spec, Problem("name", name, fix)))
-        names.append(name)
-    return collection.problems(zip(names, known, strict=True))
-
-
-def load(path: Path) -> tuple[EnvironmentSpec, ...]:
-    """Return the environments that a Python file defines at its top level.
+def load(path: Path, *, project: Path | None = None) -> tuple[EnvironmentSpec, ...]:
+    """Return the environments that a Python file defines.
 
     Args:
-        path: a file that assigns one or more `EnvironmentSpec` to names. It runs as Python does.
+        path: a file that gives them names of its own, alone or in lists, tuples, sets and
+            dictionaries. It runs as Python does; what it imports from other files is not its own.
+        project: a folder whose modules the file may import, besides those beside it.
 
     Raises:
-        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
-        SpecError: with every problem of the environments that it holds.
+        EnvironmentFileError: where the file is missing, does not run, or defines none.
+        SpecError: with every problem of those that it defines.
     """
-    environments, problems = read(path)
+    return load_kind(path, EnvironmentSpec, project)
+
+
+def load_kind(path: Path, kind: type[SpecT], project: Path | None) -> tuple[SpecT, ...]:
+    """Return what a Python file defines, as `load` does; `kind` is the class of it."""
+    specs, problems = _read(path, kind, project)
     if problems:
         raise SpecError(list(problems))
-    return environments
+    return specs
 
 
-def load_recipes(path: Path, *, besides: Iterable["RecipeSpec"] = ()) -> tuple["RecipeSpec", ...]:
-    """Return the recipes that a Python file defines at its top level.
-
-    Args:
-        path: a file that assigns one or more `RecipeSpec` to names. It runs as Python does.
-        besides: what the file may import to build on, and is not about.
-
-    Raises:
-        EnvironmentFileError: where the file is missing, does not run, or holds none.
-        SpecError: with every problem of those that it holds.
-    """
-    # Imported here: who loads environments alone need not wait for it.
-    from ultracluster.spec.recipe import RecipeSpec  # noqa: PLC0415
-
-    recipes, problems = _read(path, RecipeSpec, besides)
-    if problems:
-        raise SpecError(list(problems))
-    return recipes
-
-
-def read(path: Path) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
+def read(
+    path: Path, *, project: Path | None = None
+) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
     """Return the environments that a Python file defines, and every problem of them.
 
     Raises:
-        EnvironmentFileError: where the file is missing, does not run, or holds no environment.
+        EnvironmentFileError: where the file is missing, does not run, or defines none.
         SpecError: where its problems stopped it from running.
     """
-    return _read(path, EnvironmentSpec, ())
+    return _read(path, EnvironmentSpec, project)
 
 
 def _read(
-    path: Path, kind: type[SpecT], besides: Iterable[SpecT]
+    path: Path, kind: type[SpecT], project: Path | None
 ) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
+    with collecting() as collection, _importing(path.parent, project):
+        found = _own(_run(path, collection), path, kind)
+        if not found and not collection.found:
+            raise _empty(path, kind)
+        return found, tuple(_problems(collection, [(spec, path) for spec in found]))
+
+
+def load_folder(folder: Path, kind: type[SpecT], *, also: Path | None = None) -> tuple[SpecT, ...]:
+    """Return what all Python files of a folder define, in the order of their names.
+
+    A file may import what another one defines; one that defines nothing itself is left out.
+
+    Args:
+        folder: of the files.
+        kind: the class of what is looked for.
+        also: a file that lies elsewhere and has to define something; it comes last.
+
+    Raises:
+        SpecError: with every problem of every file, and one for each name that is used twice.
+        EnvironmentFileError: where one file does not run.
+        ExceptionGroup: of both kinds, where several files are at fault.
+    """
+    files = sorted(folder.glob("[!_.]*.py"), key=_in_order)
+    if also is not None and also.resolve() not in [file.resolve() for file in files]:
+        files.append(also)
+    found: list[tuple[SpecT, Path]] = []
+    errors: list[Exception] = []
+    with collecting() as collection, _importing(folder.parent, also and also.parent):
+        for path in files:
+            module = f"{folder.name}.{path.stem}" if path is not also else None
+            try:
+                own = _own(_imported(path) or _run(path, collection, module), path, kind)
+                if path is also and not own:
+                    raise _empty(path, kind)
+                found += [(spec, path) for spec in own]
+            except EnvironmentFileError as error:
+                errors.append(error)
+            except SpecError:
+                continue  # its problems are in the collection
+        problems = _problems(collection, found)
+    if problems:
+        errors.append(SpecError(problems))
+    if len(errors) > 1:
+        raise ExceptionGroup(f"files of {folder}", errors)
+    if errors:
+        raise errors[0]
+    return tuple(spec for spec, _ in found)
+
+
+def _in_order(path: Path) -> list[str | int]:
+    """Return what sorts gpt_1b before gpt_13b: words and numbers by turns."""
+    parts = re.split(r"(\d+)", path.stem)
+    return [int(part) if part.isdigit() else part for part in parts]
+
+
+def _empty(path: Path, kind: type[Spec]) -> EnvironmentFileError:
     noun, example = NOUNS[kind.__name__]
+    return EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
+
+
+@contextmanager
+def _importing(*folders: Path | None) -> Iterator[None]:
+    """Let modules be imported from folders, as Python does for a file that it runs.
+
+    Those of a project are forgotten afterwards: another project has others of the same names.
+    """
+    added = [str(folder.resolve()) for folder in folders if folder is not None]
+    known = set(sys.modules)
+    sys.path[:0] = added
+    try:
+        yield
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
+        for name in set(sys.modules) - known:
+            if name.startswith(PACKAGES):
+                del sys.modules[name]
+
+
+def _run(path: Path, collection: Collection, module_name: str | None = None) -> Mapping[str, Any]:
+    """Return the values that a file gives names to, for others to import as a module."""
     if not path.is_file():
         raise EnvironmentFileError(f"{path}: no such file; write the path of a Python file")
-    with collecting() as collection:
-        sys.path.insert(0, str(path.parent))  # as Python does for a file that it runs
-        try:
-            namespace = runpy.run_path(str(path))
-        except (Exception, SystemExit) as error:
-            if collection.found:  # the faults that were found explain why it did not run
-                raise SpecError(collection.problems(())) from error
-            raise EnvironmentFileError(_where(path, error)) from error
-        finally:
-            sys.path.remove(str(path.parent))
-        others = {id(spec) for spec in besides}
-        found = {
-            id(v): v for v in namespace.values() if isinstance(v, kind) and id(v) not in others
-        }
-        if not found and not collection.found:
-            raise EnvironmentFileError(f"{path}: it defines no {noun}; write {example}")
-        known = tuple(found.values())
-        return known, tuple(_problems(collection, known))
+    known = len(collection.found)
+    try:
+        namespace = runpy.run_path(str(path), run_name=module_name or "<run_path>")
+    except (Exception, SystemExit) as error:
+        if len(collection.found) > known:  # the faults that were found explain why it did not run
+            raise SpecError(collection.problems(())) from error
+        raise EnvironmentFileError(_where(path, error)) from error
+    if module_name is not None:
+        sys.modules[module_name] = ModuleType(module_name)
+        vars(sys.modules[module_name]).update(namespace)
+    return namespace
+
+
+def _imported(path: Path) -> Mapping[str, Any] | None:
+    """Return the names of a file that another one has imported already."""
+    for module in list(sys.modules.values()):
+        file = vars(module).get("__file__")
+        if isinstance(file, str) and Path(file).resolve() == path.resolve():
+            return vars(module)
+    return None
+
+
+def _own(namespace: Mapping[str, Any], path: Path, kind: type[SpecT]) -> tuple[SpecT, ...]:
+    """Return what a file defines itself: all that it names, but for what it imports."""
+    package = str(namespace.get("__package__") or "")
+    others = {id(spec) for values in _imports(path, package) for spec in _specs(values, kind)}
+    own = {id(spec): spec for spec in _specs(namespace, kind) if id(spec) not in others}
+    return tuple(own.values())
+
+
+def _imports(path: Path, package: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what each import statement of a file brings, by the names that it has there."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _names_of(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = f"{package}." if node.level else ""
+            module = f"{prefix}{node.module or ''}".rstrip(".")
+            source = _names_of(module)
+            names = {alias.name for alias in node.names}
+            yield source if "*" in names else {n: source[n] for n in names & set(source)}
+            for name in names:
+                yield _names_of(f"{module}.{name}")
+
+
+def _names_of(module: str) -> Mapping[str, Any]:
+    return vars(sys.modules[module]) if module in sys.modules else {}
+
+
+def _specs(namespace: Mapping[str, Any], kind: type[SpecT]) -> Iterator[SpecT]:
+    """Yield the specs that have a name, or lie in a list, tuple, set or dictionary with one."""
+    values = [value for name, value in namespace.items() if not name.startswith("__")]
+    containers: set[int] = set()
+    while values:
+        value = values.pop(0)
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, list | tuple | set | frozenset | dict) and (
+            id(value) not in containers
+        ):
+            containers.add(id(value))
+            values[:0] = value.values() if isinstance(value, dict) else value
+
+
+def _problems(collection: Collection, known: Sequence[tuple[Spec, Path]]) -> list[Problem]:
+    files: dict[str, Path] = {}
+    roots: list[tuple[str, Spec]] = []
+    for index, (spec, path) in enumerate(known):
+        noun, _ = NOUNS[type(spec).__name__]
+        name = vars(spec).get("name") or f"{noun}s[{index}]"
+        if name in files:
+            other = "another" if files[name] == path else f"in {files[name]} an"
+            fix = f"{other} {noun} has that name; give each a name of its own"
+            collection.found.append((spec, Problem("name", name, fix, str(path))))
+        files.setdefault(name, path)
+        roots.append((name, spec))
+    return collection.problems(roots)
 
 
 def _where(path: Path, error: BaseException) -> str:
@@ -134,7 +240,7 @@ def _where(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         place = f"{path}" if error.lineno is None else f"{error.filename}:{error.lineno}"
         return f"{place}: {error.msg}"
-    steps = traceback.extract_tb(sys.exc_info()[2])
+    steps = traceback.extract_tb(error.__traceback__)
     lines = [step.lineno for step in steps if step.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
     return " ".join(f"{place}: {type(error).__name__}: {error}".split())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ultracluster.spec.network import ExistingNetworkSpec, network
+from ultracluster.spec.cidr import network
+from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.spec.problem import Problem
 
 if TYPE_CHECKING:

@@ -98,7 +98,6 @@ class NodesSpec(Spec):
 
     @property
     def instance(self) -> InstanceType:
-        """The catalogue's entry for the instance type."""
         try:
             return find(self.instance_type)
         except UnknownInstanceTypeError as error:
@@ -106,7 +105,6 @@ class NodesSpec(Spec):
 
     @property
     def accelerators(self) -> int:
-        """Accelerators of all nodes together."""
         return self.count * self.instance.accelerator.count
 
     @property

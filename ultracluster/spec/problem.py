@@ -34,7 +34,6 @@ class Problem:
     module of the catalogue lists its codes. Wording may change, and a code may not."""
 
     def __str__(self) -> str:
-        """Return the problem as one line."""
         line = f"{self.field}: got {shown(self.got)}; {self.fix}"
         return " ".join(line.split())
 

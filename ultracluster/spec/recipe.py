@@ -109,7 +109,6 @@ class RecipeSpec(Spec):
 
     @property
     def instance(self) -> instances.InstanceType:
-        """The catalogue's entry of the instance type."""
         try:
             return instances.find(self.instance_type)
         except instances.UnknownInstanceTypeError as error:
@@ -117,7 +116,6 @@ class RecipeSpec(Spec):
 
     @property
     def cluster(self) -> Cluster:
-        """The GPUs of the job."""
         count = self.instance.accelerator.count
         if not count:
             raise UndeterminedError("instance_type")
@@ -145,7 +143,6 @@ class RecipeSpec(Spec):
         return self.engine.hyperparameters(self.work(run))
 
     def checkpoint_path(self, run: str) -> str:
-        """Return the folder of a run's checkpoints in the container."""
         root = f"{MOUNT}/checkpoints" if self.checkpoint.place == "lustre" else LOCAL_CHECKPOINTS
         return f"{root}/{run}"
 

@@ -60,7 +60,6 @@ class SlurmSpec(Spec):
 
     @property
     def login_instances(self) -> int:
-        """Login nodes that there are."""
         return 0 if self.login_instance_type is None else self.login_nodes
 
     @property

@@ -1,1 +1,1 @@
-"""The SageMaker road: a recipe submitted to an environment, and the job followed."""
+"""SageMaker training jobs: a recipe submitted to an environment, and the job followed."""

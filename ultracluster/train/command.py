@@ -8,34 +8,26 @@ ultracluster train logs ENVIRONMENT [JOB] [--follow]
 ultracluster train stop ENVIRONMENT [JOB]
 ultracluster train list ENVIRONMENT [--all]
 
-Exit status 0 where all is well, 1 where a request cannot be sent or a job has failed, 2 where it
-could not be found out (no such environment or job, no credentials), 130 where Ctrl-C ended the
-display; the job goes on.
+Exit code 1 also where a job has failed, 130 where Ctrl-C ended the display; the job goes on.
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import Final
 
 from rich.console import Console
 
-from ultracluster.environments import UsageError
-from ultracluster.exit_status import COULD_NOT_RUN
-
-VERBS: Final = ("submit", "status", "logs", "stop", "list")
+from ultracluster.command_line import add_environment, add_format, add_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
     verbs = parser.add_subparsers(dest="verb", required=True)
-    recipes = verbs.add_parser("recipes", help="show the recipes of this repository")
-    recipes.add_argument("recipe", nargs="*", help="a name, or the path of a Python file")
+    recipes = verbs.add_parser("recipes", help="show the recipes of this project")
+    add_recipe(recipes, nargs="*")
     check = verbs.add_parser("check", help="check a CreateTrainingJob request without sending it")
     check.add_argument("request", help="JSON file in the API's own names; - is standard input")
-    check.add_argument("--environment", help="judge it for this deployed environment, too")
+    add_environment(check, "--environment", help="judge it for this deployed environment, too")
     submit = verbs.add_parser("submit", help="start a training job")
-    submit.add_argument("environment", help="a name, or the path of a Python file")
-    submit.add_argument("recipe", help="a name, or the path of a Python file")
+    add_environment(submit)
+    add_recipe(submit)
     submit.add_argument(
         "--run",
         dest="run_name",
@@ -60,47 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     jobs = verbs.add_parser("list", help="list the environment's jobs, newest first")
     jobs.add_argument("--all", action="store_true", help="also jobs of other names")
     for each in (status, logs, stop, jobs):
-        each.add_argument("environment", help="a name, or the path of a Python file")
+        add_environment(each)
     for each in (status, logs, stop):
         each.add_argument("job", nargs="?", help="the newest of the environment's")
     for each in (check, submit, status, logs, stop, jobs):
         each.add_argument("--region", help="where it is, for an environment that has no file here")
     for each in (recipes, check, submit, status, stop, jobs):
-        each.add_argument("--json", action="store_true", help="print JSON")
+        add_format(each)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Carry a verb out, and return the exit status."""
     # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.aws import CloudError  # noqa: PLC0415
-    from ultracluster.spec.loading import EnvironmentFileError  # noqa: PLC0415
-    from ultracluster.spec.problem import SpecError  # noqa: PLC0415
-    from ultracluster.train.actions import CARRIED_OUT  # noqa: PLC0415
-    from ultracluster.train.deployed import NotDeployedError  # noqa: PLC0415
-    from ultracluster.train.jobs import NoSuchJobError  # noqa: PLC0415
-    from ultracluster.train.request_file import RequestFileError  # noqa: PLC0415
+    from ultracluster.train.actions import ACTIONS  # noqa: PLC0415
 
-    try:
-        return CARRIED_OUT[arguments.verb](arguments, console)
-    except SpecError as error:
-        return _could_not(arguments, console, [str(problem) for problem in error.problems])
-    except (
-        EnvironmentFileError,
-        UsageError,
-        CloudError,
-        NotDeployedError,
-        NoSuchJobError,
-        RequestFileError,
-    ) as error:
-        return _could_not(arguments, console, [str(error.args[0])])
-
-
-def _could_not(arguments: argparse.Namespace, console: Console, reasons: Sequence[str]) -> int:
-    from ultracluster.train.display import as_json  # noqa: PLC0415
-
-    faults = Console(stderr=True, soft_wrap=True, highlight=False)
-    for reason in reasons:
-        faults.print(f"ERROR {reason}", markup=False)
-    if getattr(arguments, "json", False):
-        as_json(console, {"exit_status": COULD_NOT_RUN, "errors": list(reasons)})
-    return COULD_NOT_RUN
+    return ACTIONS[arguments.verb](arguments, console)

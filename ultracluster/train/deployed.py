@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.training_place import FileSystem, Place, Subnet
+from ultracluster.exit_status import CommandError
 
 NEEDED: Final = (
     "availability-zone-id",
@@ -24,7 +25,7 @@ NEEDED: Final = (
 """Parameters that the Training stack writes below `/ultracluster/<environment>/`."""
 
 
-class NotDeployedError(LookupError):
+class NotDeployedError(CommandError):
     """An environment that is not there, or that an older version of the stacks deployed."""
 
 
@@ -37,11 +38,9 @@ class Deployed:
     values: dict[str, str]
 
     def __getitem__(self, name: str) -> str:
-        """Return a parameter's value."""
         return self.values[name]
 
     def listed(self, name: str) -> tuple[str, ...]:
-        """Return the items of a list parameter."""
         return tuple(item for item in self.values[name].split(",") if item)
 
 

@@ -1,6 +1,5 @@
 """What is printed of recipes, requests and jobs."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from ultracluster.spec.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
+from ultracluster.tables import Column, Rows
 from ultracluster.train.jobs import OVER, Line, is_over
 
 COLOURS: Final[Mapping[str, str]] = {
@@ -25,51 +25,51 @@ COLOURS: Final[Mapping[str, str]] = {
 HOSTS: Final = ("cyan", "magenta", "blue", "yellow", "green", "white")
 
 
-def line(console: Console, text: str, style: str | None = None) -> None:
-    """Print text as it is: a command that is broken over two lines cannot be copied."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
-
-
-def as_json(console: Console, document: object) -> None:
-    """Print a document for a program; times are ISO 8601."""
-    text = json.dumps(document, indent=2, default=_plain)
-    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 def row(problem: Problem) -> dict[str, object]:
-    """Return a problem for a program."""
     return {"field": problem.field, "got": problem.got, "fix": problem.fix}
 
 
 def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
-    """Return what is about to run."""
-    cluster = recipe.cluster
+    groups = recipe.cluster.world // recipe.partition_size
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column()
     table.add_column(overflow="fold")  # an image that is cut cannot be copied
-    limits = request["StoppingCondition"]
-    for name, value in (
-        ("job", request["TrainingJobName"]),
-        ("model", f"{recipe.model.parameters / 1e9:,.2f} billion parameters"),
-        ("instances", f"{recipe.nodes:,} x {request['ResourceConfig']['InstanceType']}"),
-        ("accelerators", recipe.instance.accelerator.total(recipe.nodes)),
-        (
-            "partition groups",
-            f"{cluster.world // recipe.partition_size:,} of {recipe.partition_size:,}",
-        ),
-        ("engine", recipe.engine.kind),
-        ("image", request["AlgorithmSpecification"]["TrainingImage"]),
-        (
-            "checkpoints",
-            f"every {recipe.checkpoint.every_steps:,} steps, {recipe.checkpoint.place}",
-        ),
-        ("at most", duration(limits["MaxRuntimeInSeconds"])),
-    ):
+    facts = {
+        "job": request["TrainingJobName"],
+        "model": f"{recipe.model.parameters / 1e9:,.2f} billion parameters",
+        "instances": f"{recipe.nodes:,} x {request['ResourceConfig']['InstanceType']}",
+        "accelerators": recipe.instance.accelerator.total(recipe.nodes),
+        "partition groups": f"{groups:,} of {recipe.partition_size:,}",
+        "engine": recipe.engine.kind,
+        "image": request["AlgorithmSpecification"]["TrainingImage"],
+        "checkpoints": f"every {recipe.checkpoint.every_steps:,} steps, {recipe.checkpoint.place}",
+        "at most": duration(request["StoppingCondition"]["MaxRuntimeInSeconds"]),
+    }
+    for name, value in facts.items():
         table.add_row(Text(name, style="dim"), Text(str(value)))
+    return table
+
+
+def recipes_table(recipes: Iterable[RecipeSpec]) -> Rows:
+    table = Rows(
+        (
+            Column("recipe"),
+            Column("parameters", "number"),
+            Column("nodes", "number"),
+            Column("partition", "number"),
+            Column("engine"),
+            Column("state per accelerator", "number"),
+        )
+    )
+    for each in recipes:
+        table.add(
+            each.name,
+            f"{each.model.parameters / 1e9:,.2f} B",
+            f"{each.nodes:,} x {each.instance_type}",
+            f"{each.partition_size:,} of {each.cluster.world:,}",
+            each.engine.kind,
+            f"{16 * each.model.parameters / each.partition_size / 1e9:,.1f} GB",
+        )
     return table
 
 
@@ -121,8 +121,8 @@ def _transitions(
 ) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for index, each in enumerate(rows):
-        begin = moment(each["StartTime"])
-        end = moment(each["EndTime"]) if each.get("EndTime") else None
+        begin = with_zone(each["StartTime"])
+        end = with_zone(each["EndTime"]) if each.get("EndTime") else None
         last = index == len(rows) - 1
         # The end of a job takes no time, and nobody may have written when it was over.
         over = last and end is None and str(each["Status"]) in OVER
@@ -135,23 +135,19 @@ def _transitions(
     return table
 
 
-def moment(value: object) -> datetime:
-    """Return a time of an answer with its zone."""
+def with_zone(value: object) -> datetime:
     found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
-    """Return jobs, newest first."""
-    table = Table()
-    for name, side in (("job", "left"), ("status", "left"), ("began", "left"), ("took", "right")):
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Rows:
+    table = Rows((Column("job"), Column("status"), Column("began"), Column("took", "number")))
     for each in rows:
         status = str(each["TrainingJobStatus"])
-        begin = moment(each["CreationTime"])
-        end = moment(each["TrainingEndTime"]) if each.get("TrainingEndTime") else now
-        table.add_row(
-            Text(str(each["TrainingJobName"])),
+        begin = with_zone(each["CreationTime"])
+        end = with_zone(each["TrainingEndTime"]) if each.get("TrainingEndTime") else now
+        table.add(
+            str(each["TrainingJobName"]),
             Text(str(each.get("SecondaryStatus") or status), style=COLOURS.get(status, "cyan")),
             f"{begin:%Y-%m-%d %H:%M}",
             duration((end - begin).total_seconds()),
@@ -160,7 +156,6 @@ def jobs_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
 
 
 def log_line(console: Console, entry: Line, hosts: dict[str, str]) -> None:
-    """Print a line of a host, in the host's colour."""
     colour = hosts.setdefault(entry.host, HOSTS[len(hosts) % len(HOSTS)])
     text = Text()
     text.append(f"{entry.at:%H:%M:%S} ", style="dim")

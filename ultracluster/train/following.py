@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ultracluster.exit_status import INTERRUPTED
-from ultracluster.train.display import duration, job_view, line, log_line
+from ultracluster.train.display import duration, job_view, log_line
 from ultracluster.train.jobs import EXECUTION_OVER, Jobs, NoSuchJobError, is_over
 
 SECONDS_BETWEEN: Final = 15.0
@@ -47,7 +47,7 @@ class Following:
             job = self.jobs.describe(name)
             words = f"{job['TrainingJobStatus']}: {job.get('SecondaryStatus', '')}"
             if words != last and not quiet:
-                line(self.console, f"{datetime.now(UTC):%H:%M:%S}  {name}  {words}")
+                self.console.out(f"{datetime.now(UTC):%H:%M:%S}  {name}  {words}", highlight=False)
             last = words
             if is_over(job):
                 return job
@@ -67,7 +67,7 @@ class Following:
             if execution["status"] != last and not quiet:
                 last = execution["status"]
                 took = duration((datetime.now(UTC) - began).total_seconds())
-                line(self.console, f"{name}  {last}  after {took}")
+                self.console.out(f"{name}  {last}  after {took}", highlight=False)
             if execution["status"] in EXECUTION_OVER:
                 return execution
             self.sleep(self.every)
@@ -91,7 +91,7 @@ class Following:
 
 def left_running(console: Console, environment: str, name: str) -> int:
     """Say that a job goes on, and how to find it again; return the exit status."""
-    line(console, f"\n{name} goes on; only the display has ended.")
-    line(console, f"  ultracluster train status {environment} {name}")
-    line(console, f"  ultracluster train stop {environment} {name}")
+    console.out(f"\n{name} goes on; only the display has ended.", highlight=False)
+    console.out(f"  ultracluster train status {environment} {name}", highlight=False)
+    console.out(f"  ultracluster train stop {environment} {name}", highlight=False)
     return INTERRUPTED

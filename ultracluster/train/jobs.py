@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
+from ultracluster.exit_status import CommandError
 from ultracluster.train.deployed import Deployed
 
 LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
@@ -16,7 +17,7 @@ ABSENT: Final = ("ValidationException", "ResourceNotFound", "ResourceNotFoundExc
 EXECUTION_ABSENT: Final = ("ExecutionDoesNotExist", "InvalidArn")
 
 
-class NoSuchJobError(LookupError):
+class NoSuchJobError(CommandError):
     """A job that SageMaker does not know."""
 
 
@@ -38,7 +39,6 @@ class Jobs:
     _seen: set[str] = field(default_factory=set)
 
     def submit(self, request: dict[str, Any]) -> str:
-        """Start a job, and return its ARN."""
         answer = self.cloud.ask("sagemaker", "create_training_job", **request)
         return str(answer["TrainingJobArn"])
 
@@ -159,5 +159,4 @@ class Jobs:
 
 
 def is_over(job: dict[str, Any]) -> bool:
-    """Whether a job, or a summary of one, has ended."""
     return job["TrainingJobStatus"] in OVER

@@ -28,7 +28,6 @@ with separators, which no number has: tokens of a batch over train:step_seconds 
 
 
 def base_name(environment: str, run: str) -> str:
-    """Return how the names of a run's jobs begin."""
     return f"{environment}-{run}"[:LONGEST_BASE].rstrip("-")
 
 

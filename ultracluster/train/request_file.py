@@ -6,12 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.exit_status import CommandError
+
 STANDARD_INPUT: Final = "-"
 MOST_CHARACTERS: Final = 1_000_000
 """A request that SageMaker takes is a hundredth of it."""
 
 
-class RequestFileError(ValueError):
+class RequestFileError(CommandError):
     """A file that holds no request."""
 
 
@@ -34,8 +36,6 @@ def read(name: str) -> Any:
         raise RequestFileError(
             f"{name}:{error.lineno}:{error.colno}: no JSON: {error.msg}"
         ) from error
-    except RequestFileError:  # a ValueError, too: of `_once`
-        raise
     except ValueError as error:  # of Python's limit on digits
         raise RequestFileError(
             f"{name}: it holds a number of thousands of digits; mend it"

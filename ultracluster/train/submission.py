@@ -60,7 +60,6 @@ def prepare(
 
 
 def _run_problems(run: str, environment: str) -> Iterator[Problem]:
-    """Yield why jobs, tags and folders cannot be named after a run."""
     # What is longer is cut in the names of jobs, where two runs would then be one.
     longest = max(LONGEST_NAME, LONGEST_BASE - len(environment) - 1)
     if RUN.fullmatch(run) and len(run) <= longest:

@@ -200,6 +200,18 @@ def test_a_passed_role_must_trust_the_service():
     assert ways(mine, lambda_only) == {}
 
 
+def test_a_role_is_not_taken_for_one_whose_name_begins_alike():
+    """iam:PassRole on the role Stronger passes no role Strong."""
+    mine = role(
+        may("iam:PassRole", on={"Fn::GetAtt": ["Stronger", "Arn"]}),
+        may("ec2:RunInstances"),
+        name="Mine",
+    )
+    stronger = role(may("s3:*"), name="Stronger")
+    found = ways(mine, STRONG, stronger)["Mine", "instance in a passed role"]
+    assert found.towards == ("the role Stronger",)
+
+
 def test_a_role_passed_to_one_service_is_no_way_by_another():
     """iam:PassedToService is evaluated."""
     guarded = may(

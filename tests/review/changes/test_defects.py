@@ -52,6 +52,18 @@ def test_a_day_that_fsx_does_not_have_fails():
     assert taken.worst is Danger.HARMLESS
 
 
+def test_metadata_of_cdk_is_harmless_when_it_comes_changes_and_goes():
+    """CDK writes it into every stack of a foreign app, and each release changes it."""
+
+    def template(analytics: str | None) -> dict[str, Any]:
+        body = {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": analytics}}
+        return {"S": {"Resources": {"CDKMetadata": body} if analytics else {}}}
+
+    for before, after in ((None, "a"), ("a", "b"), ("b", None)):
+        (change,) = changes(template(before), template(after))
+        assert change.worst is Danger.HARMLESS, change.what
+
+
 def test_a_queue_that_points_at_other_nodes_says_whose_jobs_run_where():
     """Running jobs go on; further ones run on the other group, and on the first no longer."""
     before = slurm("SMALL", 16)

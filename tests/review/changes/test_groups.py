@@ -61,6 +61,17 @@ def test_a_parameter_and_what_it_changes_stand_together():
     assert group.cause == "Parameters of S"
 
 
+def test_descriptions_of_several_stacks_are_one_group():
+    """Nobody judges them one by one."""
+
+    def describe(templates):
+        for name, template in templates.items():
+            template["Description"] = f"changed {name}"
+
+    (group,) = grouped(changes(golden(), edited(describe)))
+    assert group.cause == "Description of Cluster, Network, Storage, Training"
+
+
 def test_each_change_is_in_one_group():
     """A change that no group has is a change that nobody reviewed."""
     edit = put("Network/Network/Vpc", "CidrBlock", "10.3.0.0/16")

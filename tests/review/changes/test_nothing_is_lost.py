@@ -138,6 +138,15 @@ def test_the_lines_cover_the_difference_exactly_once(before, after):
     assert max(covered.values(), default=1) == 1
 
 
+def test_a_number_instead_of_a_boolean_has_its_line():
+    """Python takes 0 for False, and CloudFormation writes them as two texts."""
+
+    def template(value):
+        return {"S": {"Resources": {"A": {"Type": "X::Y::Z", "Properties": {"P": value}}}}}
+
+    assert [change.property for change in changes(template(False), template(0))] == ["P"]
+
+
 @settings(max_examples=30, deadline=None)
 @given(TEMPLATES)
 def test_templates_that_are_equal_have_no_line(templates):

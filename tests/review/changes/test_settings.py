@@ -214,3 +214,17 @@ def test_another_type_is_compared_by_all_that_a_node_has():
     assert Danger.REDUCES_CAPACITY in smaller.dangers
     assert "8 A100 of 40 GiB, 400 Gbps" in smaller.what
     assert Danger.REDUCES_CAPACITY not in larger.dangers
+
+
+def test_a_switch_whose_value_is_not_known_is_not_said_to_be_off():
+    """A parameter without a default may switch it on."""
+    unknown = {"Fn::ImportValue": "somebody-else-s"}
+    found = changes(golden(), edited(put("Storage/Key", "EnableKeyRotation", unknown)))
+    assert found[0].dangers == (Danger.CANNOT_TELL,)
+    assert "not known" in found[0].what
+
+
+def test_backups_that_go_with_their_whole_section_are_lost():
+    """Who removes the section removes what it switched on."""
+    found = changed("Table", "PointInTimeRecoverySpecification", None)
+    assert found.worst is Danger.LOSES_DATA

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from ultracluster.model.policies import Kind
+from ultracluster.model.policies import PolicyKind
 
 Severity = Literal["high", "medium", "low"]
 
@@ -50,7 +50,7 @@ class ExplainedStatement:
     resource: str
     """Logical id of the resource that it is written in."""
     construct_path: str | None
-    kind: Kind
+    kind: PolicyKind
     property: str
     """Where in the resource: `PolicyDocument.Statement[0]`."""
     sid: str | None

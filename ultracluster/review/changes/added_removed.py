@@ -11,8 +11,7 @@ from ultracluster.review.changes.rules import (
     ANY,
     Edit,
     Effect,
-    effects_of_adding,
-    effects_of_removing,
+    effects,
     when_added,
     when_removed,
 )
@@ -35,14 +34,14 @@ def unknown_type(edit: Edit) -> str | None:
         return "a custom resource does what its own program does"
     if edit.type == "AWS::CloudFormation::Stack":
         return "what a nested stack does stands in its own template"
-    if edit.schema is None:
+    if edit.schema is None and not resource_type(edit.type).unused:
         return f"type {edit.type or 'without a name'} is in no Region's registry ({REGISTRY})"
     return None
 
 
 def added(edit: Edit) -> list[Effect]:
     """Return what a new resource does."""
-    found = [*_not_offered(edit), *effects_of_adding(edit)]
+    found = [*_not_offered(edit), *effects("added", edit)]
     if not found and (because := unknown_type(edit)):
         return [Effect(Danger.CANNOT_TELL, f"{edit.name} is new: {because}", because)]
     new = Effect(Danger.HARMLESS, f"{edit.name} is new", "nothing that was there changes")
@@ -71,7 +70,7 @@ def removed(edit: Edit) -> list[Effect]:
     if kept and not resource_type(edit.type).holds:
         says = f"{name} leaves the stack and stays in the account"
         return [Effect(Danger.HARMLESS, says, "DeletionPolicy keeps it")]
-    if found := effects_of_removing(edit):
+    if found := effects("removed", edit):
         return found
     if resource_type(edit.type).unused:
         return [Effect(Danger.HARMLESS, f"{name} is deleted", "nothing depends on its type")]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ultracluster.registry.schemas import any_schema
 from ultracluster.review.changes.added_removed import added, removed, renamed
 from ultracluster.review.changes.change import Change, Danger, Difference
-from ultracluster.review.changes.difference import Path, between, dotted, of_resources
+from ultracluster.review.changes.difference import Path, between, dotted, of_resources, same_text
 from ultracluster.review.changes.judgement import judged
 from ultracluster.review.changes.replacement import consequences
 from ultracluster.review.changes.rules import Edit, Effect
@@ -35,7 +35,7 @@ def changes(before: ResolvedTemplates, after: ResolvedTemplates) -> tuple[Change
         where nothing but the order of sets differs.
     """
     lines = list(of_sections(before, after))
-    if bodies(before) != bodies(after):
+    if not same_text(bodies(before), bodies(after)):
         lines += _Comparison(update(before, after)).changes()
     return tuple(sorted(lines, key=_order))
 

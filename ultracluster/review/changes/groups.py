@@ -74,12 +74,11 @@ def _key(change: Change) -> object:
     """Return what is equal for all changes of one cause."""
     if change.caused_by is not None:
         return change.caused_by
-    if change.resource in FOLLOWED:
+    if change.resource_type is None and change.resource in FOLLOWED:
         # What a section's values become at resources stands with the section as a whole.
         return Difference(change.stack, change.resource, "")
     if change.resource_type is None:
-        values = canonical(change.before), canonical(change.after)
-        return change.resource, change.property, *values, change.worst
+        return change.resource, change.property, change.worst
     if not change.property:
         return _verb(change), change.resource_type, change.worst
     if change.property in RETENTION:

@@ -23,7 +23,7 @@ from ultracluster.review.changes.added_removed import unknown_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import dotted
 from ultracluster.review.changes.retention import replaced
-from ultracluster.review.changes.rules import Edit, Effect, effects_of_change
+from ultracluster.review.changes.rules import Edit, Effect, effects
 from ultracluster.review.changes.sources import REGISTRY, TYPE
 from ultracluster.review.changes.values import differs, missing
 from ultracluster.review.resource_types import resource_type
@@ -66,11 +66,11 @@ def judged(edit: Edit) -> list[Effect]:
         advice = "remove the reference in the same deployment"
         return [Effect(Danger.FAILS, says, why, advice)]
     if edit.path[0].startswith("@"):
-        return effects_of_change(edit) or _attribute(edit)
+        return effects("changed", edit) or _attribute(edit)
     if not edit.follows and identity(edit.was) is not None and not differs(edit.was, edit.now):
         says = f"{dotted(edit.path)} is written in another way"
         return [Effect(Danger.HARMLESS, says, SAME_VALUE)]
-    return [*effects_of_change(edit), *_required(edit)] or [_in_place(edit)]
+    return [*effects("changed", edit), *_required(edit)] or [_in_place(edit)]
 
 
 def _attribute(edit: Edit) -> list[Effect]:

@@ -97,7 +97,8 @@ def exported(edit: Edit) -> Iterator[Effect]:
     users = edit.pair.old.users.get(edit.old_key, ())
     if stacks := {user.place.stack for user in users} - {edit.old_key[0]}:
         others = ", ".join(sorted(stacks))
-        says = f"the deployment stops at the export that {others} imports: its value cannot change "
+        verb = "imports" if len(stacks) == 1 else "import"
+        says = f"the deployment stops at the export that {others} {verb}: its value cannot change "
         advice = f"remove the use of it in {others} first, in a deployment of its own"
         yield Effect(Danger.FAILS, f"{says}while it is in use", EXPORTS, advice)
 

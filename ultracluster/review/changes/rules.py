@@ -1,8 +1,8 @@
 """What a rule is asked, what it answers, and the rules by the types that they judge."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema, schema
 from ultracluster.review.changes.change import Danger
@@ -110,51 +110,32 @@ class Edit:
 
 
 Rule = Callable[[Edit], Iterator[Effect]]
+When = Literal["changed", "added", "removed"]
 
-_CHANGED: Final[dict[str, list[Rule]]] = {}
-_ADDED: Final[dict[str, list[Rule]]] = {}
-_REMOVED: Final[dict[str, list[Rule]]] = {}
-
-
-def _register(table: dict[str, list[Rule]], types: tuple[str, ...]) -> Callable[[Rule], Rule]:
-    def registered(rule: Rule) -> Rule:
-        for name in types:
-            table.setdefault(name, []).append(rule)
-        return rule
-
-    return registered
+_RULES: Final[dict[tuple[When, str], list[Rule]]] = {}
 
 
-def when_changed(*types: str) -> Callable[[Rule], Rule]:
-    """Register a rule over properties that changed, of some types or of `ANY`."""
-    return _register(_CHANGED, types)
+def _registers(when: When) -> Callable[..., Callable[[Rule], Rule]]:
+    def for_types(*types: str) -> Callable[[Rule], Rule]:
+        def register(rule: Rule) -> Rule:
+            for name in types:
+                _RULES.setdefault((when, name), []).append(rule)
+            return rule
+
+        return register
+
+    return for_types
 
 
-def when_added(*types: str) -> Callable[[Rule], Rule]:
-    """Register a rule over resources that are new."""
-    return _register(_ADDED, types)
+when_changed = _registers("changed")
+"""Register a rule over properties that changed, of some types or of `ANY`."""
+when_added = _registers("added")
+"""Register a rule over resources that are new."""
+when_removed = _registers("removed")
+"""Register a rule over resources that are removed."""
 
 
-def when_removed(*types: str) -> Callable[[Rule], Rule]:
-    """Register a rule over resources that are removed."""
-    return _register(_REMOVED, types)
-
-
-def _asked(table: Mapping[str, list[Rule]], edit: Edit) -> list[Effect]:
-    rules = [*table.get(edit.type, ()), *table.get(ANY, ())]
+def effects(when: When, edit: Edit) -> list[Effect]:
+    """Return what all rules say of a property that changed, or of a whole resource."""
+    rules = [*_RULES.get((when, edit.type), ()), *_RULES.get((when, ANY), ())]
     return [effect for rule in rules for effect in rule(edit)]
-
-
-def effects_of_change(edit: Edit) -> list[Effect]:
-    """Return what the rules say of a property that changed."""
-    return _asked(_CHANGED, edit)
-
-
-def effects_of_adding(edit: Edit) -> list[Effect]:
-    """Return what the rules say of a resource that is new."""
-    return _asked(_ADDED, edit)
-
-
-def effects_of_removing(edit: Edit) -> list[Effect]:
-    """Return what the rules say of a resource that is removed."""
-    return _asked(_REMOVED, edit)

@@ -8,7 +8,7 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.money import hourly
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.changes.values import count, known_text, lost, true
+from ultracluster.review.changes.values import at, count, known_text, lost, true
 from ultracluster.review.changes.wording import holdings, quoted
 from ultracluster.review.resource_types import (
     FOREVER,
@@ -36,7 +36,7 @@ ENCRYPTIONS: Final = frozenset(
     | {"StorageEncrypted", "EncryptionConfiguration"}
 )
 BACKUP_DAYS: Final = ("AutomaticBackupRetentionDays", "BackupRetentionPeriod")
-RESTORABLE: Final = "PointInTimeRecoveryEnabled"
+RESTORABLE: Final = ("PointInTimeRecoveryEnabled", "PointInTimeRecoverySpecification")
 
 
 @when_changed(ANY)
@@ -64,12 +64,7 @@ def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
         case Amount():
             yield _amount(edit, known, path, values)
         case Switch():
-            before, after = (known_text(value) in known.dangerous for value in (was, now))
-            if after and not before:
-                yield Effect(known.danger, says, known.why, known.instead)
-            elif before and not after:
-                says = known.says_otherwise.format_map(values)
-                yield Effect(known.otherwise, says, known.why)
+            yield from _switch(edit, known, path, values)
         case Part():
             changed = known.says_changed.format_map(values)
             gone = now is None or now == []
@@ -77,23 +72,33 @@ def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
                 known.gone if gone else Danger.HARMLESS, says if gone else changed, known.why
             )
         case Members():
-            gone, come = lost(was, now), lost(now, was)
-            if gone:
-                said = known.says_lost.format_map(values | {"members": _listed(gone)})
-                yield Effect(known.lost, said, known.why)
-            if come:
-                said = known.says_gained.format_map(values | {"members": _listed(come)})
-                yield Effect(known.gained, said, known.why)
+            for members, danger, said in (
+                (lost(was, now), known.lost, known.says_lost),
+                (lost(now, was), known.gained, known.says_gained),
+            ):
+                values["members"] = ", ".join(map(quoted, members))
+                if members:
+                    yield Effect(danger, said.format_map(values), known.why)
         case Note():
             yield Effect(known.danger, says, known.why, known.instead)
+
+
+def _switch(edit: Edit, known: Switch, path: Path, values: Mapping[str, Any]) -> Iterator[Effect]:
+    both = edit.both(*path)
+    before, after = (known_text(value) in known.dangerous for value in both)
+    if any(value is not None and known_text(value) is None for value in both):
+        yield _not_known(known, path, values)
+    elif after and not before:
+        yield Effect(known.danger, known.says.format_map(values), known.why, known.instead)
+    elif before and not after:
+        yield Effect(known.otherwise, known.says_otherwise.format_map(values), known.why)
 
 
 def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) -> Effect:
     old, new = (known.unset if v is None else count(v) for v in edit.both(*path))
     old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
-        says = f"{'.'.join(path)} of {values['name']} is not known before and after"
-        return Effect(Danger.CANNOT_TELL, says, known.why)
+        return _not_known(known, path, values)
     written = {"was": known.written(old), "now": known.written(new)}
     money = ""
     if known.unit == "nodes":
@@ -107,8 +112,9 @@ def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) ->
     return Effect(known.more if new > old else Danger.HARMLESS, says, known.why)
 
 
-def _listed(values: list[Any]) -> str:
-    return ", ".join(map(quoted, values))
+def _not_known(known: Setting, path: Path, values: Mapping[str, Any]) -> Effect:
+    says = f"{'.'.join(path)} of {values['name']} is not known before and after"
+    return Effect(Danger.CANNOT_TELL, says, known.why)
 
 
 @when_changed(ANY)
@@ -140,6 +146,6 @@ def protection(edit: Edit) -> Iterator[Effect]:
             f"{why}; whether backups that are there are deleted as well is taken for yes",
             "copy the backups that matter first" if less else "",
         )
-    elif name == RESTORABLE and not true(edit.now):
+    elif name in RESTORABLE and not true(edit.now) and not true(at(edit.now, RESTORABLE[:1])):
         says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
         yield Effect(Danger.LOSES_DATA, says, why)

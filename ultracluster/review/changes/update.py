@@ -7,7 +7,7 @@ from typing import Any
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Statement
-from ultracluster.model.security_groups import Groups
+from ultracluster.model.security_groups import SecurityGroups
 from ultracluster.registry.schemas import any_schema
 from ultracluster.review.changes.pairing import Pairing, paired
 from ultracluster.review.changes.references import alike
@@ -34,7 +34,7 @@ class VariantIndex:
         return Model(self.resolved)
 
     @property
-    def groups(self) -> Groups:
+    def groups(self) -> SecurityGroups:
         """Security groups and their rules."""
         return self.model.groups
 

@@ -18,6 +18,8 @@ CHIP: Final = 22.0
 """Height of a chip."""
 CHANGED: Final = "▲"
 """Stands before what a change says of a box: colour alone would not reach every reader."""
+LEGEND: Final = "Legend"
+"""Label of the chips that explain the picture: neither its words nor the chart need them."""
 OUTSIDE: Final = "s3"
 """Begins the key of a bucket that is named in the templates and not defined there."""
 
@@ -269,7 +271,8 @@ class Chips:
 
     def words(self) -> Iterator[Item]:
         said = ", ".join(said for said, _ in self.chips)
-        yield Item(f"{self.label}: {said}" if self.label else said)
+        if self.label != LEGEND:
+            yield Item(f"{self.label}: {said}" if self.label else said)
 
 
 SAMPLE: Final = 24.0

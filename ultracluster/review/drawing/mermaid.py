@@ -6,6 +6,7 @@ from typing import Final
 
 from ultracluster.review.drawing.blocks import (
     CHANGED,
+    LEGEND,
     OUTSIDE,
     Block,
     Chips,
@@ -63,7 +64,7 @@ class _Chart:
         elif isinstance(block, Chips):
             said = ", ".join(said for said, _ in block.chips)
             text = block.label if block.label and block.key is None else said
-            if block.label != "Legend":
+            if block.label != LEGEND:
                 yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
         elif isinstance(block, Frame) and block.title not in LEFT_OUT:
             yield from self._frame(block, indent)

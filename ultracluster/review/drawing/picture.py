@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.review.drawing.blocks import (
+    LEGEND,
     PAD,
     Block,
     Chips,
@@ -44,7 +45,7 @@ MOST_REACHES: Final = 14
 SMALL_SUBNET: Final = 250.0
 STORE: Final = 170.0
 MOST_STORES: Final = 36
-LEGEND: Final = (
+MEANINGS: Final = (
     ("EFA interface", "efa"),
     ("IP interface", "ip"),
     ("no interface, or not known", "none"),
@@ -159,7 +160,7 @@ def _network(topology: Topology, context: Context) -> Iterator[Block]:
         yield Say("No VPC, no nodes and no file system in these templates.", "m")
     else:
         changed = [changed_chip("changed")] if context.changed else []
-        yield Chips([*changed, *LEGEND], "Legend")
+        yield Chips([*changed, *MEANINGS], LEGEND)
 
 
 def _around(topology: Topology, context: Context) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from ultracluster.review.report import Review
 def document(review: Review, made: Provenance | None = None) -> str:
     """Return the review as JSON; the schema's number changes when a key changes its meaning."""
     found = {
-        "schema": 1,
+        "schema": 2,
         "title": review.title,
         "headline": review.headline,
         "made": None if made is None else asdict(made),

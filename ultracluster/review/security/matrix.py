@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import GROUP, Direction, Flow, Group
+from ultracluster.model.security_groups import GROUP, Direction, Flow, SecurityGroup
 from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.reading import Key, UndeterminedError, known, text
@@ -92,7 +92,7 @@ def matrix(model: Model, names: Names) -> Matrix:
     )
 
 
-def _party(group: Group, model: Model) -> Party:
+def _party(group: SecurityGroup, model: Model) -> Party:
     resource = model.found(group.key, GROUP)
     described = resource.properties.get("GroupDescription") if resource else None
     description = described if isinstance(described, str) else ""
@@ -112,13 +112,13 @@ def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
         except UndeterminedError as error:
             unknown.append(f"{short(rule.place)}: {error.because}")
             continue
-        for name in (own, flow.peer or "") if flow else ():
-            if not known(name):
-                unknown.append(f"{short(rule.place)}: {name[-1]}")
-                break
+        if flow is None:
+            continue
+        because = [name[-1] for name in (own, flow.peer) if name and not known(name)]
+        if because:
+            unknown.append(f"{short(rule.place)}: {because[0]}")
         else:
-            if flow:
-                yield own, flow
+            yield own, flow
     unknown.extend(f"{short(rule.place)}: its group is not known" for rule in found.stray)
 
 

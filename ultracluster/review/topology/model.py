@@ -73,11 +73,6 @@ class Subnet:
         return sum(use.count or 0 for use in self.uses)
 
     @property
-    def open_uses(self) -> bool:
-        """Whether something takes addresses whose number is not known."""
-        return any(use.count is None for use in self.uses)
-
-    @property
     def empty(self) -> bool:
         """Whether nothing lies in it."""
         return not any(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.model.launchers import LAUNCHERS, Kind, Launcher
+from ultracluster.model.launchers import LAUNCHERS, Launcher, LauncherKind
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
 from ultracluster.review.naming import Names, short
@@ -29,7 +29,7 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
-LAUNCHER_WORDS: Final[Mapping[Kind | None, str]] = {
+LAUNCHER_WORDS: Final[Mapping[LauncherKind | None, str]] = {
     "instance": "EC2 instance",
     "fleet": "EC2 Fleet",
     "group": "Auto Scaling group",

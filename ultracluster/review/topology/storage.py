@@ -18,6 +18,7 @@ from ultracluster.review.topology.known import (
 )
 from ultracluster.review.topology.model import Store
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
+from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.reading import (
     OWN,
     Key,
@@ -32,7 +33,6 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import ResolvedResource
 
-GIB_PER_TIB: Final = 1024
 BUCKET: Final = "AWS::S3::Bucket"
 FSX: Final = {
     "ONTAP": "FSx for NetApp ONTAP",

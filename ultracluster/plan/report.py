@@ -1,0 +1,59 @@
+"""What a plan says to people: facts and sections of rows, written to a terminal or to a page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Document = Mapping[str, Any]
+Cell = str | float
+"""A text; in a column of bars the share of the longest bar, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a section."""
+
+    title: str
+    kind: Literal["words", "name", "number", "bar"] = "words"
+    """Words are wrapped at blanks where there is no room; a name or a number never is."""
+    spare: bool = False
+    """Whether it is left out where there is no room: it can be worked out from the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows under a title, the same numbers as a picture, and lines to copy from."""
+
+    title: str
+    columns: tuple[Column, ...] = ()
+    rows: Sequence[tuple[Cell, ...]] = ()
+    lines: Sequence[str] = ()
+    picture: Callable[[], str] | None = None
+    """As SVG."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A plan in words."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    notes: Sequence[str]
+    picture: Callable[[], str]
+    """The days, and their likely range."""
+
+
+def duration(*days: float) -> str:
+    """Return a time, or the ends of a range of it, in hours where days would be noughts."""
+    unit, each = ("days", 1) if max(days) >= 1 else ("hours", 24)
+    return f"{' to '.join(f'{time * each:,.1f}' for time in days)} {unit}"
+
+
+def counted(number: int, of: str) -> str:
+    """Return a number of things, one of which has no plural."""
+    return f"{number:,} {of}{'' if number == 1 else 's'}"
+
+
+def activations(layout: Document) -> str:
+    return f"activations {'recomputed' if layout['checkpointing'] else 'kept'}"

@@ -1,0 +1,279 @@
+"""The parts of a plan's report, made of the plan as plain values."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ultracluster.plan import pictures
+from ultracluster.plan.report import (
+    Cell,
+    Column,
+    Document,
+    Report,
+    Section,
+    activations,
+    counted,
+    duration,
+)
+
+LEAST: Final = 0.005
+"""Share of the whole below which a part of the step, or a small price, is not listed."""
+FACTS: Final = {
+    "model": "{model[layers]} layers, width {model[hidden]:,}, {model[heads]} heads, vocabulary "
+    "{model[vocabulary]:,}, sequence {model[sequence]:,}",
+    "machine": "{machine[gpus]:,} {machine[gpu]}, {machine[node_gbps]:,.0f} Gbps a node at "
+    "{machine[network_efficiency]:.0%}",
+    "partition group": "{groups}",
+    "batch": "{batch}",
+    "step": "{step[seconds]:,.2f} s, likely {step[seconds_range][0]:,.2f} to "
+    "{step[seconds_range][1]:,.2f}; {step[tokens_per_second]:,.0f} tokens/s",
+    "TFLOPS a GPU": "{step[model_tflops_per_gpu]:,.0f} of the model ({step[mfu]:.1%} MFU), "
+    "{step[hardware_tflops_per_gpu]:,.0f} with recomputation",
+    "failures": "one in {goodput[hours_between_failures]:,.1f} h; {goodput[fraction]:.1%} of the "
+    "time trains; {spares}",
+    "checkpoints": "{goodput[checkpoint_gb]:,.0f} GB every "
+    "{goodput[checkpoint_interval_minutes]:,.0f} min, written in "
+    "{goodput[checkpoint_write_seconds]:,.0f} s ({goodput[checkpoint_share]:.1%} of the time)",
+    "Lustre": "{tebibytes:,.1f} TiB at {storage[per_unit_storage_throughput]} MB/s per TiB: "
+    "{storage[write_gb_per_s]:,.1f} GB/s, {storage[needed_gb_per_s]:,.1f} needed; training reads "
+    "{storage[input_mb_per_s]:,.1f} MB/s",
+}
+"""What the answer says, by what it says it of, filled with the plan's values."""
+
+
+def report(plan: Document) -> Report:
+    model, machine, time = plan["model"], plan["machine"], plan["time"]
+    low, high = time["days_range"]
+    return Report(
+        title=f"{model['parameters'] / 1e9:,.2f} B parameters, {model['tokens'] / 1e9:,.0f} B "
+        f"tokens on {machine['nodes']:,} x {machine['instance_type']}",
+        facts=list(_facts(plan)),
+        sections=[
+            _memory(plan["memory_gib"]),
+            *_step(plan["step"]),
+            _slower(plan["runners_up"]),
+            _scaling(plan["scaling"]),
+            _cost(plan),
+            _alternatives(plan),
+            _doubts(plan["doubts"]),
+            _assumed(plan["goodput"]),
+        ],
+        notes=[*plan["calibrated_by"], *plan["notes"]],
+        picture=lambda: pictures.span(
+            low, time["days"], high, unit="days", label="days of training, and the likely range"
+        ),
+    )
+
+
+def _facts(plan: Document) -> Iterator[tuple[str, str]]:
+    time, cost, layout = plan["time"], plan["cost"][0], plan["layout"]
+    likely = duration(*time["days_range"])
+    yield "time", f"{duration(time['days'])}, likely {likely}; {time['node_hours']:,.0f} node-hours"
+    if cost["usd"] is None:
+        yield "cost", f"no price of the nodes known, {cost['purchase']}"
+    else:
+        day = f"{cost['usd_per_day']:,.0f} a day"
+        yield "cost", f"{cost['usd']:,.0f} USD, {cost['purchase']}, {day}"
+    degree, steps = layout["tensor_parallel"], layout["accumulation"]
+    tensor = f", {degree} GPUs to a layer (tensor parallel)" if degree > 1 else ""
+    worked_out = {
+        "groups": f"{counted(layout['partition_group_gpus'], 'GPU')}, "
+        f"{counted(layout['replicas'], 'replica')}{_smallest(plan)}",
+        "batch": f"micro-batch {layout['micro_batch']}, {counted(steps, 'accumulation step')}"
+        f"{tensor}, {activations(layout)}",
+        "spares": counted(plan["goodput"]["spare_nodes"], "spare node"),
+        "tebibytes": plan["storage"]["capacity_gib"] / 1024,
+    }
+    for name, words in FACTS.items():
+        yield name, words.format(**plan, **worked_out)
+
+
+def _smallest(plan: Document) -> str:
+    degree = plan["layout"]["tensor_parallel"]
+    smallest = plan["smallest_partition_group_by_tensor_degree"]
+    least, alone = smallest.get(degree), smallest.get(1)
+    mine = f"; {least:,} is the smallest that fits" if least else ""
+    if degree == 1:
+        return mine
+    return f"{mine}, {f'{alone:,}' if alone else 'none'} without tensor parallelism"
+
+
+def _usd(value: float | None) -> str:
+    return "no price known" if value is None else f"{value:,.0f}"
+
+
+def _memory(memory: Document) -> Section:
+    other, capacity = memory["other_way"], memory["capacity"]
+    ways = activations({"checkpointing": not other["checkpointing"]}), activations(other)
+    fits = "" if other["fits"] else ", does not fit"
+    return Section(
+        f"GPU memory (GiB, {capacity:.1f} available)",
+        (Column("item"), Column("GiB", "number"), Column("", "bar"), Column(ways[1], "number")),
+        [
+            *(
+                (name, f"{size:,.1f}", size / capacity, f"{other['items'][name]:,.1f}")
+                for name, size in memory["items"].items()
+            ),
+            ("least it runs in", f"{memory['needed']:,.1f}", 0.0, f"{other['needed']:,.1f}{fits}"),
+        ],
+        picture=lambda: pictures.stacked(
+            list(zip(ways, (memory["items"], other["items"]), strict=True)),
+            limit=capacity,
+            unit="GiB",
+            label="memory of a GPU by item",
+        ),
+    )
+
+
+def _step(step: Document) -> Iterator[Section]:
+    spent, whole = step["spent_seconds"], step["seconds"]
+    yield Section(
+        f"One step, {whole:,.2f} s",
+        (Column("spent on"), Column("s", "number"), Column("", "bar")),
+        [(n, f"{s:,.2f}", s / whole) for n, s in spent.items() if s > LEAST * whole],
+        picture=lambda: pictures.stacked(
+            [("one step", pictures.shares(spent))], limit=None, unit="s", label="a step by part"
+        ),
+    )
+    sent = [(name, f"{s:,.2f}") for name, s in step["sent_seconds"].items() if s > 0]
+    if sent:
+        yield Section("Sent beside the computing", (Column("what"), Column("s", "number")), sent)
+
+
+def _slower(layouts: Sequence[Document]) -> Section:
+    return Section(
+        "Slower layouts",
+        (
+            *(Column(title, "number") for title in ("group", "tensor", "batch")),
+            Column("recomputed", "number", spare=True),
+            Column("s a step", "number"),
+            Column("tokens/s", "number", spare=True),
+            Column("why"),
+        ),
+        [
+            (
+                f"{each['partition_group_gpus']:,}",
+                f"{each['tensor_parallel']}",
+                f"{each['micro_batch']} x {each['accumulation']}",
+                "yes" if each["checkpointing"] else "no",
+                f"{each['seconds']:,.2f}",
+                f"{each['tokens_per_second']:,.0f}",
+                each["why"],
+            )
+            for each in layouts
+        ],
+    )
+
+
+def _scaling(points: Sequence[Document]) -> Section:
+    most = max((point["tokens_per_second"] or 0 for point in points), default=0)
+    return Section(
+        "Scaling",
+        (
+            *(Column(title, "number") for title in ("nodes", "tokens/s", "a GPU, of the first")),
+            Column("tokens/s", "bar"),
+        ),
+        [
+            (f"{each['nodes']:,}", f"{rate:,.0f}", f"{each['efficiency']:.0%}", rate / most)
+            if (rate := each["tokens_per_second"])
+            else (f"{each['nodes']:,}", "does not fit", "", 0.0)
+            for each in points
+        ],
+        picture=lambda: pictures.curve(points),
+    )
+
+
+def _cost(plan: Document) -> Section:
+    first, *others = plan["cost"]
+    region, lacking = plan["machine"]["region"], first["no_price_known"]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            line["purpose"],
+            f"{line['quantity']:,.0f}",
+            f"{line['usd_per_unit']:,.4f}",
+            f"{line['usd_per_day']:,.0f}",
+            f"{line['usd']:,.0f}",
+            line["share"],
+            _priced(line, region),
+        )
+        for line in first["items"]
+        if line["usd_per_day"] >= 1 or line["share"] >= LEAST
+    ]
+    rows += [(each["purpose"], "", "", "no price known", "", 0.0, "") for each in lacking]
+    for other in others:
+        known = other["usd"] is not None
+        rows.append(
+            (
+                f"all of it, {other['purchase']}",
+                "",
+                f"{other['nodes_usd_per_hour']:,.4f}" if known else "",
+                _usd(other["usd_per_day"]),
+                f"{other['usd']:,.0f}" if known else "",
+                0.0,
+                f"node price of {other['nodes_price_region']}" if known else "",
+            )
+        )
+    largest = sorted(first["items"], key=lambda item: -item["usd"])[:8]
+    return Section(
+        f"Cost in {region}, {duration(first['days'])} with spare nodes",
+        (
+            Column("item"),
+            Column("quantity", "number"),
+            Column("USD each", "number", spare=True),
+            Column("USD a day", "number"),
+            Column("USD", "number"),
+            Column("", "bar", spare=True),
+            Column("price of"),
+        ),
+        rows,
+        [f"no price known: {each['purpose']}, {each['item']}" for each in lacking],
+        picture=lambda: pictures.bars(
+            [(each["purpose"], each["usd"]) for each in largest], unit="USD", label="cost by item"
+        ),
+    )
+
+
+def _priced(line: Document, region: str) -> str:
+    elsewhere = "" if line["price_region"] == region else f", of {line['price_region']}"
+    return f"{line['price_date'][:24]} ({line['confidence']}{elsewhere})"
+
+
+def _alternatives(plan: Document) -> Section:
+    rows: list[tuple[Cell, ...]] = []
+    for each in plan["alternatives"]:
+        if each["nodes"] is None:
+            rows.append((each["instance_type"], "", "", "", each["why_not"]))
+            continue
+        bought = each["purchase"] if each["usd"] is not None else ""
+        doubt = "" if each["measured_gpu"] else "no run on this GPU was at hand"
+        words = "; ".join(word for word in (bought, doubt) if word)
+        nodes, days = f"{each['nodes']:,}", f"{each['days']:,.1f}"
+        rows.append((each["instance_type"], nodes, days, _usd(each["usd"]), words))
+    return Section(
+        f"Other instances, in {duration(plan['time']['days'])} or less",
+        (
+            Column("instance", "name"),
+            *(Column(title, "number") for title in ("nodes", "days", "USD")),
+            Column(""),
+        ),
+        rows,
+    )
+
+
+def _doubts(doubts: Sequence[Document]) -> Section:
+    return Section(
+        "What is not known, the widest first",
+        (Column("doubt"), Column("days", "number")),
+        [(each["name"], f"{each['good']:,.1f} to {each['bad']:,.1f}") for each in doubts],
+        [f"to settle {each['name']}: {each['measure']}" for each in doubts],
+    )
+
+
+def _assumed(good: Document) -> Section:
+    rate, minutes = good["failures_per_node_day"], good["restart_minutes"]
+    return Section(
+        "Failures",
+        lines=[
+            f"{rate:g} failures a node and day: {good['failures_source']}",
+            f"from a failure to the first new step: {minutes:,.0f} minutes",
+        ],
+    )

@@ -1,0 +1,52 @@
+"""A plan in the terminal: tables and bars."""
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from ultracluster.plan.report import Column, Report, Section
+
+NARROW: Final = 110
+"""Columns of a terminal below which spare columns are left out and bars are short."""
+BAR, SHORT_BAR = 28, 12
+BLOCKS: Final = " ▏▎▍▌▋▊▉"
+
+
+def show(report: Report, console: Console) -> None:
+    facts = Table(title=report.title, show_header=False, title_justify="left")
+    for fact in report.facts:
+        facts.add_row(*fact)
+    console.print(facts)
+    for section in report.sections:
+        if section.columns:
+            console.print(_table(section, narrow=console.width < NARROW))
+        else:
+            console.out(section.title, style="italic", highlight=False)
+        for line in section.lines:
+            console.out(f"- {line}", highlight=False)
+    for note in report.notes:
+        console.out(f"- {note}", highlight=False)
+
+
+def _table(section: Section, *, narrow: bool) -> Table:
+    table = Table(title=section.title, title_justify="left")
+    shown = [index for index, column in enumerate(section.columns) if not (narrow and column.spare)]
+    for column in (section.columns[index] for index in shown):
+        table.add_column(
+            column.title,
+            justify="right" if column.kind == "number" else "left",
+            no_wrap=column.kind != "words",
+        )
+    width = SHORT_BAR if narrow else BAR
+    for row in section.rows:
+        table.add_row(*(_cell(section.columns[index], row[index], width) for index in shown))
+    return table
+
+
+def _cell(column: Column, value: str | float, width: int) -> str:
+    """Return a text as it is, and a share as a bar of eighths of a character."""
+    if column.kind != "bar":
+        return str(value)
+    eighths = round(max(0.0, min(1.0, float(value))) * width * 8)
+    return ("█" * (eighths // 8) + BLOCKS[eighths % 8]).rstrip()

@@ -1,0 +1,55 @@
+"""The command `ultracluster rehearse`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from ultracluster.command_line import EXTRAS, add_environment, need
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(parser)
+    parser.add_argument(
+        "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
+    )
+    parser.add_argument(
+        "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Deploy an environment to an emulated AWS, prove it, and take it down."""
+    spec, path = find(arguments.environment)
+    need(EXTRAS["rehearse"])
+    # Imported here: what only deploys to AWS needs none of it installed.
+    from ultracluster.aws import CloudError  # noqa: PLC0415
+    from ultracluster.emulator.faults import read  # noqa: PLC0415
+    from ultracluster.emulator.process import EmulatorError  # noqa: PLC0415
+    from ultracluster.rehearse.cdk import Cdk, CdkError  # noqa: PLC0415
+    from ultracluster.rehearse.display import Display  # noqa: PLC0415
+    from ultracluster.rehearse.rehearsal import Rehearsal, RehearsalError  # noqa: PLC0415
+
+    if arguments.faults is not None:
+        try:
+            read(arguments.faults)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    Cdk({})  # refuses before anything is started, where the CDK CLI is not installed
+    display = Display(console)
+    rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
+    try:
+        good = rehearsal.run(keep=arguments.keep)
+    except EmulatorError as error:
+        display.fault(str(error))
+        return COULD_NOT_RUN
+    except (CdkError, RehearsalError, CloudError) as error:
+        display.fault(str(error))
+        return SOME_FAIL
+    if not good:
+        display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
+        return SOME_FAIL
+    display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
+    return ALL_WELL

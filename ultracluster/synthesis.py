@@ -1,0 +1,228 @@
+"""Templates of environments, made in a child process.
+
+    python -m ultracluster.synthesis ENVIRONMENT
+
+is that child: a CDK app that makes the stage of `constructs_lib.stacks` for an environment, given
+by its name or by its file, and puts it through all gates. It runs wherever the package is
+installed. A project's own `app.py` is never run: it may do anything. To review or audit what such
+an app makes, run `cdk synth` and name its `cdk.out`. The context of the project's `cdk.json` holds
+here as it holds for the CDK CLI.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from ultracluster.environments import find_all, project_folder
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError, explained
+
+if TYPE_CHECKING:
+    import aws_cdk as cdk
+
+    from ultracluster.spec.environment import EnvironmentSpec
+
+SECONDS: Final = 300.0
+"""A synthesis takes a few seconds, and several times that on a busy machine."""
+STAGE: Final = "assembly-"
+"""How CDK begins the name of a stage's folder."""
+INHERITED: Final = (
+    *("HOME", "LANG", "LC_ALL", "TMPDIR", "TERM", "XDG_CACHE_HOME"),
+    "PYTHONPATH",  # what this process could import, the child can
+)
+REFUSED: Final = re.compile("Validation ?[Ff]ailed")
+"""CDK's error where a gate found something."""
+SHOWN_LINES: Final = 20
+
+
+class SynthesisError(CommandError):
+    """There are no templates; the message says why."""
+
+
+class NodeMissingError(SynthesisError):
+    """Node, which CDK's constructs run in, is not installed here."""
+
+
+class Synthesis:
+    """A child that synthesizes one environment while its parent does something else.
+
+    It ends with the context, and when the parent is killed. It gets a small set of environment
+    variables, so that no AWS profile reaches it.
+
+    Args:
+        spec: the environment.
+        file: the user's file that defines it, None for one of the project.
+        seconds: how long it may take from its start.
+    """
+
+    def __init__(
+        self, spec: "EnvironmentSpec", file: Path | None, *, seconds: float = SECONDS
+    ) -> None:
+        self._name = spec.name
+        self._given = spec.name if file is None else str(file.resolve())
+        self._seconds = seconds
+        self._why_not: SynthesisError | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        context = json.dumps(cdk_context(project_folder()))
+        self._latest = time.monotonic() + self._seconds
+        self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-")
+        self.directory = Path(self._temporary.name)
+        self._output = self.directory / "output"
+        try:
+            settings = clean_environment(
+                {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
+            )
+        except NodeMissingError as error:
+            self._why_not = error
+            return self
+        module = (sys.executable, "-P", "-m")
+        with self._output.open("w") as output:
+            self._child = subprocess.Popen(
+                [*module, "ultracluster.child_process", *synthesize_command(self._given)],
+                env=settings,
+                stdin=subprocess.PIPE,  # the child ends when this is closed
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child is not None:
+            if self._child.stdin is not None:
+                self._child.stdin.close()
+            self._child.wait()
+        self._temporary.cleanup()
+
+    def stage(self) -> Path:
+        """Wait, and return the assembly of the environment's stage; it goes with the context.
+
+        Templates are written before the gates judge them, so they are there whatever gates find.
+
+        Raises:
+            SynthesisError: where there are none, or not in time.
+        """
+        if self._child is None:
+            raise self._why_not or SynthesisError("the synthesis has not been started")
+        try:
+            self._child.wait(max(self._latest - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            raise SynthesisError(
+                f"{self._name}: its synthesis took more than {self._seconds:.0f} s"
+            ) from None
+        stage = self.directory / "cdk.out" / f"{STAGE}{self._name}"
+        if not any(stage.glob("*.template.json")):
+            lines = self._output.read_text(errors="replace").splitlines()
+            errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
+            tail = "\n".join(errors or lines[-SHOWN_LINES:] or ["the child printed nothing"])
+            raise SynthesisError(f"{self._name}: it cannot be synthesized: {tail}")
+        return stage
+
+    @property
+    def refused(self) -> bool:
+        """Whether a gate found something, once the templates are there."""
+        return self._child is not None and self._child.returncode != ALL_WELL
+
+
+def synthesize_command(given: str) -> list[str]:
+    """Return the command of the CDK app of an environment, by its name or its file."""
+    return [sys.executable, "-P", "-m", "ultracluster.synthesis", given]
+
+
+def cdk_context(project: Path) -> dict[str, Any]:
+    """Return the context that the CDK CLI gives to an app of a project."""
+    context = {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
+    try:
+        return context | dict(json.loads((project / "cdk.json").read_text()).get("context", {}))
+    except FileNotFoundError:
+        return context
+    except (ValueError, AttributeError, TypeError) as error:
+        raise SynthesisError(f"{project / 'cdk.json'}: it is no JSON of the CDK: {error}") from None
+
+
+def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables of a child that runs CDK.
+
+    Args:
+        settings: what is set on top of a small set of this process's own, so that a user's AWS
+            profile never reaches it.
+
+    Raises:
+        NodeMissingError: where Node is not installed.
+    """
+    scripts = Path(sys.executable).parent
+    search = os.pathsep.join([str(scripts), os.environ.get("PATH", os.defpath)])
+    node = shutil.which("node", path=search)
+    if node is None:
+        raise NodeMissingError(
+            "Node, which CDK runs in, is not installed; run pip install 'ultracluster[rehearse]', "
+            "which brings it, or install Node 22 or newer"
+        )
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {
+        **kept,
+        "PATH": search,
+        "JSII_NODE": node,
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NO_COLOR": "1",
+        **package_cache(Path(kept.get("HOME") or Path.home())),
+        **settings,
+    }
+
+
+def package_cache(home: Path) -> Mapping[str, str]:
+    """Return what jsii must be told where its cache cannot be written; it is slower without."""
+    cache = home / ".cache" / "aws" / "jsii" / "package-cache"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+    return {} if os.access(cache, os.W_OK) else {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+
+
+def run(build: Callable[[], "cdk.App"]) -> int:
+    """Build an app and synthesize it; return the exit code.
+
+    What is wrong with an environment, and what a gate finds, is printed without a stack trace.
+    """
+    try:
+        build().synth()
+    except Exception as error:
+        lines, code = explained(error) or ([], COULD_NOT_RUN)
+        if not lines and not (isinstance(error, RuntimeError) and REFUSED.search(str(error))):
+            raise
+        sys.stderr.writelines([f"ERROR {line}\n" for line in lines] or [f"{error}\n"])
+        return code if lines else SOME_FAIL
+    return ALL_WELL
+
+
+def _app(environments: Iterable["EnvironmentSpec"]) -> "cdk.App":
+    # Imported here: only the child needs CDK and Node.
+    import aws_cdk as cdk  # noqa: PLC0415
+
+    from constructs_lib.gates import add_gates  # noqa: PLC0415
+    from constructs_lib.stacks.environment import TrainingEnvironment  # noqa: PLC0415
+
+    app = cdk.App(analytics_reporting=False)
+    add_gates(app)
+    for environment in environments:
+        TrainingEnvironment(app, spec=environment)
+    return app
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: _app(find_all(sys.argv[1])[0])))
