@@ -1,12 +1,25 @@
 """Where nodes are placed, and the capacity they are launched on."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from ultracluster.spec.nodes import NodesSpec
+
+
+class IClusterPlacement(Protocol):
+    """Where nodes are placed, and the capacity that they are launched on, made here or not."""
+
+    @property
+    def placement_group_name(self) -> str | None:
+        """The placement group; None where the nodes want none."""
+
+    @property
+    def capacity_reservation_id(self) -> str | None:
+        """The reservation or Capacity Block the nodes are targeted at; None on demand."""
 
 
 class ClusterPlacement(Construct):
@@ -39,6 +52,8 @@ class ClusterPlacement(Construct):
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None
+        """The L1 of the group that is defined; None where the nodes want none."""
+        self.placement_group_name: str | None = None
         """The group; None where the nodes want none."""
         self.capacity_reservation_id: str | None = None
         """The reservation or Capacity Block the nodes are targeted at; None on demand."""
@@ -46,6 +61,10 @@ class ClusterPlacement(Construct):
         if spec.placement_group:
             # No name is given: GroupName is read-only, and a name would be dropped in silence.
             self.placement_group = ec2.CfnPlacementGroup(self, "Group", strategy="cluster")
+            self.placement_group_name = self.placement_group.ref
+            # Tags of a group are create-only: one that is inherited from a stage or an app would
+            # replace the group, and with it the reservation.
+            self.placement_group.add_property_deletion_override("Tags")
         if spec.capacity_block is not None:
             self.capacity_reservation_id = spec.capacity_block.capacity_reservation_id
         elif spec.capacity_reservation is not None:
@@ -54,15 +73,40 @@ class ClusterPlacement(Construct):
                 or self._reservation(spec, availability_zone_id, reservation_tags or {}).ref
             )
 
+    @staticmethod
+    def from_cluster_placement_attributes(
+        scope: Construct,
+        construct_id: str,
+        *,
+        placement_group_name: str | None = None,
+        capacity_reservation_id: str | None = None,
+    ) -> IClusterPlacement:
+        """Return a placement that exists, for the launch templates of this app.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            placement_group_name: the group, in which the reservation is where both are given.
+            capacity_reservation_id: the reservation or Capacity Block.
+        """
+
+        class Import(Construct):
+            def __init__(self) -> None:
+                super().__init__(scope, construct_id)
+                self.placement_group_name = placement_group_name
+                self.capacity_reservation_id = capacity_reservation_id
+
+        return Import()
+
     def _reservation(
         self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
     ) -> ec2.CfnCapacityReservation:
         group_arn = None
-        if self.placement_group is not None:
+        if self.placement_group_name is not None:
             group_arn = cdk.Stack.of(self).format_arn(
                 service="ec2",
                 resource="placement-group",
-                resource_name=self.placement_group.ref,
+                resource_name=self.placement_group_name,
             )
         return ec2.CfnCapacityReservation(
             self,

@@ -7,8 +7,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
-from constructs_lib.launch_template import EfaLaunchTemplate
-from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.slurm_region import acknowledge_region
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.slurm import SlurmSpec
@@ -29,7 +27,7 @@ class SlurmNodeGroup(Construct):
         cluster_id: str,
         name: str,
         instance_type: str,
-        launch_template: EfaLaunchTemplate | LoginLaunchTemplate,
+        launch_template: ec2.ILaunchTemplate,
         instance_profile: iam.IInstanceProfile,
         subnets: Sequence[ec2.ISubnet],
         least: int,
@@ -63,7 +61,8 @@ class SlurmNodeGroup(Construct):
                 pcs.CfnComputeNodeGroup.InstanceConfigProperty(instance_type=instance_type)
             ],
             custom_launch_template=pcs.CfnComputeNodeGroup.CustomLaunchTemplateProperty(
-                template_id=launch_template.launch_template_id, version=launch_template.version
+                template_id=launch_template.launch_template_id,
+                version=launch_template.version_number,
             ),
             iam_instance_profile_arn=instance_profile.instance_profile_arn,
             purchase_option=purchase_option,
@@ -88,7 +87,7 @@ def training_group(
     spec: SlurmSpec,
     nodes: NodesSpec,
     cluster_id: str,
-    launch_template: EfaLaunchTemplate,
+    launch_template: ec2.ILaunchTemplate,
     instance_profile: iam.IInstanceProfile,
     subnets: Sequence[ec2.ISubnet],
 ) -> SlurmNodeGroup:

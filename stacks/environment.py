@@ -58,10 +58,4 @@ class TrainingEnvironment(cdk.Stage):
         )
         for stack in (self.network, self.storage):
             drop_redundant_dependencies(stack)
-        cdk.Tags.of(self).add(
-            ENVIRONMENT_TAG,
-            spec.name,
-            # Tags of a placement group are create-only: a change would replace the group, and
-            # with it the reservation.
-            exclude_resource_types=["AWS::EC2::PlacementGroup"],
-        )
+        cdk.Tags.of(self).add(ENVIRONMENT_TAG, spec.name)

@@ -1,6 +1,7 @@
 """What everything else is connected to."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib.cost_budget import CostBudget
@@ -62,6 +63,5 @@ class NetworkStack(cdk.Stack):
         self.vpc = network.vpc
         self.training_subnets = network.training_subnets
         fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)
-        nodes = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
-        self.node_security_group = nodes.security_group
-        self.security_groups = [fabric.security_group, nodes.security_group]
+        self.node_security_group = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
+        self.security_groups: list[ec2.ISecurityGroup] = [fabric, self.node_security_group]

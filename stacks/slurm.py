@@ -41,7 +41,7 @@ class Slurm(Construct):
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
         node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
         self.node_role, self._profile = node_role.role, node_role.instance_profile
-        self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc).security_group
+        self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = EfaLaunchTemplate(
             self,
             "LaunchTemplate",
