@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 
 IMAGES_KEPT = 20
@@ -41,6 +42,7 @@ class ImageRepository(Construct):
                 that this one depends on, whose own policies cannot name the repository.
         """
         super().__init__(scope, construct_id)
+        pin(self)
 
         self.repository = ecr.Repository(
             self,
@@ -66,6 +68,7 @@ class ImageRepository(Construct):
             removal_policy=removal_policy(keep=keep),
             empty_on_delete=not keep,
         )
+        """The repository."""
         if readers:
             self.repository.add_to_resource_policy(
                 iam.PolicyStatement(
@@ -74,3 +77,7 @@ class ImageRepository(Construct):
                     actions=list(PULL_ACTIONS),
                 )
             )
+
+    def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role pull images, and enter the registry that they are in."""
+        return self.repository.grant_pull(grantee)

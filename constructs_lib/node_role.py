@@ -8,6 +8,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.data_access import EVERY_OBJECT, data_statements
+from constructs_lib.feature_flags import pin
 
 # What AmazonSSMManagedInstanceCore grants for registration and sessions, without its reading of
 # every parameter (Systems Manager User Guide, message API operations, copy read 2026-11-23).
@@ -54,6 +55,7 @@ class NodeRole(Construct):
             path: path of the role, where a service takes roles by it.
         """
         super().__init__(scope, construct_id)
+        pin(self)
 
         self.role = iam.Role(
             self,

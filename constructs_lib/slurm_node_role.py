@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
+from constructs_lib.feature_flags import pin
 from constructs_lib.node_role import NodeRole
 from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
 
@@ -32,6 +33,7 @@ class SlurmNodeRole(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
+        pin(self)
 
         self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
         policy = iam.ManagedPolicy(

@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
@@ -37,6 +38,7 @@ class TrainingNetwork(Construct):
                 holds network interfaces in them, so that their deletion would fail.
         """
         super().__init__(scope, construct_id)
+        pin(self)
         self._zone_id = availability_zone_id
 
         self.vpc: ec2.IVpc = ec2.Vpc(
@@ -216,6 +218,7 @@ class ExistingTrainingNetwork(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, spec: ExistingNetworkSpec) -> None:
         super().__init__(scope, construct_id)
+        pin(self)
 
         self.training_subnets = [
             ec2.Subnet.from_subnet_attributes(
@@ -271,6 +274,7 @@ class Endpoints(Construct):
         services: tuple[str, ...],
     ) -> None:
         super().__init__(scope, construct_id)
+        pin(self)
         if not services:
             return
 

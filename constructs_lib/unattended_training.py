@@ -14,6 +14,8 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
+from constructs_lib.feature_flags import pin
+from constructs_lib.grants import grant
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.retention import removal_policy
 
@@ -54,6 +56,7 @@ class UnattendedTraining(Construct):
             keep: whether its log outlives the stack.
         """
         super().__init__(scope, construct_id)
+        pin(self)
         stack = cdk.Stack.of(self)
 
         unique = cdk.Fn.select(2, cdk.Fn.split("/", stack.stack_id))
@@ -110,6 +113,7 @@ class UnattendedTraining(Construct):
             ),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
+        """The L1 resource."""
         # CloudFormation makes it as soon as the role is there, and Step Functions then refuses a
         # role that may not write to the log yet.
         self.resource.node.add_dependency(policy)
@@ -123,6 +127,25 @@ class UnattendedTraining(Construct):
             resource_name=f"{self.resource.attr_name}:*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+
+    def start_statements(self) -> list[iam.PolicyStatement]:
+        """Return statements that start, follow and stop executions."""
+        return [
+            iam.PolicyStatement(
+                sid="StartUnattended",
+                actions=["states:StartExecution"],
+                resources=[self.resource.attr_arn],
+            ),
+            iam.PolicyStatement(
+                sid="FollowUnattended",
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[self.executions_arn],
+            ),
+        ]
+
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role start, follow and stop unattended jobs."""
+        return grant(grantee, self.start_statements())
 
     def _role(self) -> iam.Role:
         stack = cdk.Stack.of(self)

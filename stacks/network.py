@@ -28,6 +28,7 @@ class NetworkStack(cdk.Stack):
         env: cdk.Environment,
         termination_protection: bool,
     ) -> None:
+        self._zone_id = spec.availability_zone_id
         super().__init__(
             scope,
             construct_id,
@@ -65,3 +66,11 @@ class NetworkStack(cdk.Stack):
         fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)
         self.node_security_group = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
         self.security_groups: list[ec2.ISecurityGroup] = [fabric, self.node_security_group]
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The zone of the environment, by its id.
+
+        CDK would look the names of an account's zones up, which takes credentials.
+        """
+        return [self._zone_id]
