@@ -66,6 +66,7 @@ class LustreStorage(LustreFileSystem):
         self.security_group = ec2.SecurityGroup(
             self, "Group", vpc=vpc, description="Lustre file servers", allow_all_outbound=False
         )
+        """The group of the file servers."""
         self.security_group.apply_removal_policy(self._keep)
         group = self.security_group.security_group_id
         rules = self._rules(self, "Servers", group, group)
@@ -89,8 +90,11 @@ class LustreStorage(LustreFileSystem):
         """The L1 resource."""
         self.file_system.apply_removal_policy(self._keep)
         self.file_system_id = self.file_system.ref
+        """The file system's id, `fs-...`."""
         self.mount_name = self.file_system.attr_lustre_mount_name
+        """The name that follows `DNS@tcp:/`; SageMaker's DirectoryPath begins with it."""
         self.dns_name = self.file_system.attr_dns_name
+        """The name that clients mount from."""
         for rule in rules:
             self.file_system.add_resource_dependency(rule)
         for index, repository in enumerate(spec.data_repositories):

@@ -54,6 +54,7 @@ class NodeGroup(Construct):
             health_check_type="EC2",
             health_check_grace_period=cdk.Duration.minutes(15).to_seconds(),
         )
+        """The L1 resource."""
         acknowledge(
             self.resource,
             {

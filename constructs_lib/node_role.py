@@ -64,6 +64,7 @@ class NodeRole(Construct):
             description="Cluster nodes",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
+        """The role."""
         policy = iam.ManagedPolicy(
             self,
             "Policy",

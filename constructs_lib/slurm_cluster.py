@@ -1,6 +1,7 @@
 """A Slurm controller that AWS manages, and its queues."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -10,6 +11,14 @@ from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
 from ultracluster.spec.slurm import SlurmSpec
+
+
+class ISlurmCluster(Protocol):
+    """A Slurm cluster of AWS PCS, made here or not."""
+
+    @property
+    def cluster_id(self) -> str:
+        """The cluster's id, as node groups and queues name it."""
 
 
 class SlurmCluster(Construct):
@@ -68,8 +77,29 @@ class SlurmCluster(Construct):
                 ],
             ),
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
+        """The cluster's id, as node groups and queues name it."""
+
+    @staticmethod
+    def from_slurm_cluster_attributes(
+        scope: Construct, construct_id: str, *, cluster_id: str
+    ) -> ISlurmCluster:
+        """Return a cluster that exists, for queues and node groups of this app.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            cluster_id: `pcs_...`.
+        """
+
+        class Import(Construct):
+            def __init__(self) -> None:
+                super().__init__(scope, construct_id)
+                self.cluster_id = cluster_id
+
+        return Import()
 
 
 class SlurmQueue(Construct):
@@ -80,7 +110,7 @@ class SlurmQueue(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cluster: SlurmCluster,
+        cluster: ISlurmCluster,
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
     ) -> None:
@@ -108,4 +138,5 @@ class SlurmQueue(Construct):
                 for group in node_groups
             ],
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)

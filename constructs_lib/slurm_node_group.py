@@ -71,8 +71,10 @@ class SlurmNodeGroup(Construct):
             ),
             subnet_ids=[subnet.subnet_id for subnet in subnets],
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
+        """The group's id, as a queue names it."""
 
 
 def group_name(instance_type: str, before: str = "") -> str:

@@ -36,6 +36,7 @@ class SlurmNodeRole(Construct):
         pin(self)
 
         self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
+        """The role."""
         policy = iam.ManagedPolicy(
             self,
             "Registration",
@@ -47,3 +48,4 @@ class SlurmNodeRole(Construct):
         )
         acknowledge_wildcards(policy, {"*": REGISTRATION})
         self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)
+        """The profile that a node group of PCS names."""

@@ -38,6 +38,7 @@ class NetworkStack(cdk.Stack):
         )
 
         self.log_key = LogKey(self, "LogKey", keep=spec.storage.keep_data).key
+        """The key of the log groups."""
         network: TrainingNetwork | ExistingTrainingNetwork
         if isinstance(spec.network, NetworkSpec):
             network = TrainingNetwork(
@@ -61,11 +62,16 @@ class NetworkStack(cdk.Stack):
             if offered(spec.region)
             else None
         )
+        """The budget; None where the Region's templates can hold none."""
         self.vpc = network.vpc
+        """The VPC."""
         self.training_subnets = network.training_subnets
+        """The subnets of nodes, file system and jobs, all in one zone."""
         fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)
         self.node_security_group = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
+        """The group of the nodes' ordinary traffic."""
         self.security_groups: list[ec2.ISecurityGroup] = [fabric, self.node_security_group]
+        """Both groups of a node; the first is the fabric."""
 
     @property
     def availability_zones(self) -> list[str]:

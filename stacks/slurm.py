@@ -41,6 +41,7 @@ class Slurm(Construct):
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
         node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
         self.node_role, self._profile = node_role.role, node_role.instance_profile
+        """The role of all nodes."""
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = EfaLaunchTemplate(
             self,
@@ -55,6 +56,7 @@ class Slurm(Construct):
                 mount_name=storage.lustre.mount_name,
             ),
         )
+        """How a training node is launched."""
         self._cluster = SlurmCluster(
             self,
             "Cluster",
