@@ -30,9 +30,9 @@ $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
-$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt
+$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/requirements.txt
 	pip install --quiet -r requirements-dev.txt
-	pip install --quiet --editable ".[training]"
+	pip install --quiet --constraint requirements-dev.txt -r training/requirements.txt
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp
@@ -98,7 +98,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 
 lock: $(VENV)/dev.stamp
 	pip install --quiet uv
-	$(LOCK) --extra rehearsal -o requirements-rehearsal.txt
+	$(LOCK) --extra rehearse -o requirements-rehearsal.txt
 	$(LOCK) --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
 	npm install --package-lock-only --silent
