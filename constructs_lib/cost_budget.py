@@ -7,7 +7,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from constructs_lib.feature_flags import pin
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
 
@@ -44,7 +43,6 @@ class CostBudget(Construct):
             ValueError: where a topic is needed and no key is given.
         """
         super().__init__(scope, construct_id)
-        pin(self)
         if not spec.notify and key is None:
             raise ValueError(
                 "key: got nothing, and the spec tells nobody (notify=()), so that a topic is "

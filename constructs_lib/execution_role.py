@@ -12,7 +12,6 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.data_access import EVERY_OBJECT, data_statements
-from constructs_lib.feature_flags import pin
 from constructs_lib.grants import grant
 from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_permissions import job_statements
@@ -55,7 +54,6 @@ class ExecutionRole(Construct):
             security_groups: the groups that it may put on them.
         """
         super().__init__(scope, construct_id)
-        pin(self)
         self._subnets, self._security_groups = subnets, security_groups
         self._stack = stack = cdk.Stack.of(self)
 
@@ -92,7 +90,7 @@ class ExecutionRole(Construct):
             "Policy",
             description="SageMaker training jobs",
             roles=[self.role],
-            statements=statements,
+            document=iam.PolicyDocument(minimize=True, statements=statements),
         )
         acknowledge_wildcards(
             policy,

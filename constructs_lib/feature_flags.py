@@ -1,4 +1,7 @@
-"""The feature flags of CDK on which the templates of this library depend."""
+"""The feature flags of CDK on which the templates of this library depend.
+
+Policies are minimized by `iam.PolicyDocument(minimize=True)`: CDK reads that flag at the stack.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,6 +11,8 @@ from constructs import IConstruct
 FLAGS: Final[Mapping[str, object]] = {
     "@aws-cdk/aws-iam:minimizePolicies": True,
     "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/core:defaultCrossStackReferences": "strong",
+    "@aws-cdk/core:enablePartitionLiterals": False,
     "@aws-cdk/core:explicitStackTags": True,
 }
 
@@ -15,7 +20,7 @@ FLAGS: Final[Mapping[str, object]] = {
 def pin(construct: IConstruct) -> None:
     """Give a construct and all below it the flags that this library is tested with.
 
-    An app chooses its flags for itself; what this library defines is the same under all of them.
+    An app chooses flags for its own resources; those of this library are the same under all.
 
     Args:
         construct: one without children, because CDK takes context from nobody else.

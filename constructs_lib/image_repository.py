@@ -8,7 +8,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 
 IMAGES_KEPT = 20
@@ -42,7 +41,6 @@ class ImageRepository(Construct):
                 that this one depends on, whose own policies cannot name the repository.
         """
         super().__init__(scope, construct_id)
-        pin(self)
 
         self.repository = ecr.Repository(
             self,

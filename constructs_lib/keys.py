@@ -5,7 +5,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 
 
@@ -14,7 +13,6 @@ class LogKey(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, keep: bool) -> None:
         super().__init__(scope, construct_id)
-        pin(self)
         stack = cdk.Stack.of(self)
 
         self.key = kms.Key(
@@ -53,7 +51,6 @@ class DataKey(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, keep: bool) -> None:
         super().__init__(scope, construct_id)
-        pin(self)
         stack = cdk.Stack.of(self)
 
         self.key = kms.Key(

@@ -9,7 +9,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.feature_flags import pin
 from constructs_lib.job_parameters import read_parameters
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.unattended_training import UnattendedTraining
@@ -46,7 +45,6 @@ class LauncherRole(Construct):
             unattended: the state machine that it may start, follow and stop.
         """
         super().__init__(scope, construct_id)
-        pin(self)
         stack = cdk.Stack.of(self)
 
         self.role = iam.Role(
@@ -88,7 +86,7 @@ class LauncherRole(Construct):
             "Policy",
             description="Starts, follows and stops SageMaker training jobs",
             roles=[self.role],
-            statements=statements,
+            document=iam.PolicyDocument(minimize=True, statements=statements),
         )
         acknowledge_wildcards(
             policy,

@@ -8,7 +8,6 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.data_access import EVERY_OBJECT, data_statements
-from constructs_lib.feature_flags import pin
 
 # What AmazonSSMManagedInstanceCore grants for registration and sessions, without its reading of
 # every parameter (Systems Manager User Guide, message API operations, copy read 2026-11-23).
@@ -55,7 +54,6 @@ class NodeRole(Construct):
             path: path of the role, where a service takes roles by it.
         """
         super().__init__(scope, construct_id)
-        pin(self)
 
         self.role = iam.Role(
             self,
@@ -70,15 +68,18 @@ class NodeRole(Construct):
             "Policy",
             description="Cluster nodes",
             roles=[self.role],
-            statements=[
-                *data_statements(bucket, key),
-                iam.PolicyStatement(
-                    sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
-                ),
-                iam.PolicyStatement(
-                    sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
-                ),
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    *data_statements(bucket, key),
+                    iam.PolicyStatement(
+                        sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
+                    ),
+                    iam.PolicyStatement(
+                        sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
+                    ),
+                ],
+            ),
         )
         acknowledge_wildcards(
             policy,

@@ -8,7 +8,6 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.feature_flags import pin
 from constructs_lib.node_role import NodeRole
 from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
 
@@ -33,7 +32,6 @@ class SlurmNodeRole(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
-        pin(self)
 
         self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
         """The role."""
@@ -42,9 +40,12 @@ class SlurmNodeRole(Construct):
             "Registration",
             description="Registration with AWS PCS",
             roles=[self.role],
-            statements=[
-                iam.PolicyStatement(sid="Register", actions=[REGISTERING], resources=["*"])
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    iam.PolicyStatement(sid="Register", actions=[REGISTERING], resources=["*"])
+                ],
+            ),
         )
         acknowledge_wildcards(policy, {"*": REGISTRATION})
         self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)

@@ -8,7 +8,6 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.feature_flags import pin
 from constructs_lib.retention import removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
@@ -38,7 +37,6 @@ class TrainingNetwork(Construct):
                 holds network interfaces in them, so that their deletion would fail.
         """
         super().__init__(scope, construct_id)
-        pin(self)
         self._zone_id = availability_zone_id
 
         self.vpc: ec2.IVpc = ec2.Vpc(
@@ -173,16 +171,19 @@ class TrainingNetwork(Construct):
             "FlowLogPolicy",
             description="Delivers VPC flow logs",
             roles=[role],
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "logs:CreateLogStream",
-                        "logs:DescribeLogStreams",
-                        "logs:PutLogEvents",
-                    ],
-                    resources=[group.log_group_arn],
-                )
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    iam.PolicyStatement(
+                        actions=[
+                            "logs:CreateLogStream",
+                            "logs:DescribeLogStreams",
+                            "logs:PutLogEvents",
+                        ],
+                        resources=[group.log_group_arn],
+                    )
+                ],
+            ),
         )
         # The L2 flow log gives its role an inline policy, which NIST 800-53 refuses.
         log = ec2.CfnFlowLog(
@@ -220,7 +221,6 @@ class ExistingTrainingNetwork(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, spec: ExistingNetworkSpec) -> None:
         super().__init__(scope, construct_id)
-        pin(self)
 
         self.training_subnets = [
             ec2.Subnet.from_subnet_attributes(
@@ -278,7 +278,6 @@ class Endpoints(Construct):
         services: tuple[str, ...],
     ) -> None:
         super().__init__(scope, construct_id)
-        pin(self)
         if not services:
             return
 

@@ -14,7 +14,6 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
-from constructs_lib.feature_flags import pin
 from constructs_lib.grants import grant
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.retention import removal_policy
@@ -56,7 +55,6 @@ class UnattendedTraining(Construct):
             keep: whether its log outlives the stack.
         """
         super().__init__(scope, construct_id)
-        pin(self)
         stack = cdk.Stack.of(self)
 
         unique = cdk.Fn.select(2, cdk.Fn.split("/", stack.stack_id))
@@ -74,15 +72,18 @@ class UnattendedTraining(Construct):
             "Policy",
             description="Runs training jobs unattended",
             roles=[role],
-            statements=[
-                *job_statements(
-                    self,
-                    execution_role=execution_role,
-                    subnets=subnets,
-                    security_groups=security_groups,
-                ),
-                *self._own_statements(),
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    *job_statements(
+                        self,
+                        execution_role=execution_role,
+                        subnets=subnets,
+                        security_groups=security_groups,
+                    ),
+                    *self._own_statements(),
+                ],
+            ),
         )
         acknowledge_wildcards(
             policy,
