@@ -5,7 +5,7 @@ from constructs_lib.acknowledgement import (
     acknowledge_wildcards as acknowledge_wildcards,
 )
 from constructs_lib.cost_budget import CostBudget as CostBudget
-from constructs_lib.data_bucket import DataBucket as DataBucket, IDataBucket as IDataBucket
+from constructs_lib.data_bucket import DataBucket as DataBucket
 from constructs_lib.execution_role import ExecutionRole as ExecutionRole
 from constructs_lib.fabric import (
     FabricSecurityGroup as FabricSecurityGroup,
@@ -25,12 +25,8 @@ from constructs_lib.lustre_storage import LustreStorage as LustreStorage
 from constructs_lib.node_boot import node_boot as node_boot
 from constructs_lib.node_group import NodeGroup as NodeGroup
 from constructs_lib.node_role import NodeRole as NodeRole, mount_lustre as mount_lustre
-from constructs_lib.placement import (
-    ClusterPlacement as ClusterPlacement,
-    IClusterPlacement as IClusterPlacement,
-)
+from constructs_lib.placement import ClusterPlacement as ClusterPlacement
 from constructs_lib.slurm_cluster import (
-    ISlurmCluster as ISlurmCluster,
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
 )

@@ -1,7 +1,5 @@
 """The S3 bucket that data sets, checkpoints and job outputs live in."""
 
-from typing import Protocol
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -18,24 +16,6 @@ NOT_REPLICATED = (
     "Data sets have an origin and checkpoints are superseded within hours; a copy in a second "
     "Region would cost a transfer for each and is nowhere read."
 )
-
-
-class IDataBucket(Protocol):
-    """A bucket of data and the key that encrypts it, made here or not."""
-
-    @property
-    def bucket(self) -> s3.IBucket:
-        """The bucket."""
-
-    @property
-    def key(self) -> kms.IKey:
-        """The key of its objects."""
-
-    def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role read and write objects and use the key, and nothing else.
-
-        The grants of `s3.IBucket` add `s3:GetObject*` and the like, which reach ACLs and holds.
-        """
 
 
 class DataBucket(Construct):
@@ -55,7 +35,7 @@ class DataBucket(Construct):
 
         self.key = key
         """The key of its objects."""
-        self.access_log = s3.Bucket(
+        access_log = s3.Bucket(
             self,
             "AccessLog",
             # Log delivery takes a bucket with SSE-S3 only (S3 User Guide, server access logging).
@@ -72,8 +52,9 @@ class DataBucket(Construct):
             removal_policy=removal_policy(keep=keep),
             auto_delete_objects=not keep,
         )
-        """The bucket of its server access log."""
-        self.bucket = s3.Bucket(
+        self.access_log: s3.IBucket | None = access_log
+        """The bucket of its server access log; None where the data bucket is not defined here."""
+        self.bucket: s3.IBucket = s3.Bucket(
             self,
             "Resource",
             encryption=s3.BucketEncryption.KMS,
@@ -83,7 +64,7 @@ class DataBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             versioned=True,
-            server_access_logs_bucket=self.access_log,
+            server_access_logs_bucket=access_log,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     # Auto-export overwrites checkpoints; their old versions would be paid for.
@@ -100,7 +81,7 @@ class DataBucket(Construct):
             {"NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED},
         )
         acknowledge(
-            self.access_log,
+            access_log,
             {
                 "NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED,
                 "NIST.800.53.R5::NIST.800.53.R5-S3DefaultEncryptionKMS": (
@@ -110,29 +91,28 @@ class DataBucket(Construct):
         )
 
     def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a role read and write objects and use the key, and nothing else."""
+        """Let a role read and write objects and use the key, and nothing else.
+
+        The grants of `s3.IBucket` add `s3:GetObject*` and the like, which reach ACLs and holds.
+        """
         return grant(grantee, data_statements(self.bucket, self.key))
 
     @staticmethod
     def from_data_bucket_attributes(
-        scope: Construct, construct_id: str, *, bucket_name: str, key_arn: str
-    ) -> IDataBucket:
+        scope: Construct, construct_id: str, *, bucket: s3.IBucket, key: kms.IKey
+    ) -> "DataBucket":
         """Return a data bucket that exists.
 
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            bucket_name: the bucket.
-            key_arn: the key of its objects.
+            bucket: the bucket.
+            key: the key of its objects.
         """
 
-        class Import(Construct):
+        class Import(DataBucket):
             def __init__(self) -> None:
-                super().__init__(scope, construct_id)
-                self.bucket = s3.Bucket.from_bucket_name(self, "Bucket", bucket_name)
-                self.key = kms.Key.from_key_arn(self, "Key", key_arn)
-
-            def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
-                return grant(grantee, data_statements(self.bucket, self.key))
+                Construct.__init__(self, scope, construct_id)
+                self.bucket, self.key, self.access_log = bucket, key, None
 
         return Import()

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.node_template import NodeTemplate
-from constructs_lib.placement import IClusterPlacement
+from constructs_lib.placement import ClusterPlacement
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
 from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
@@ -32,7 +32,7 @@ class EfaLaunchTemplate(NodeTemplate):
         *,
         spec: NodesSpec,
         security_groups: Sequence[ec2.ISecurityGroup],
-        placement: IClusterPlacement | None = None,
+        placement: ClusterPlacement | None = None,
         role: iam.IRole | None = None,
         user_data: ec2.UserData | None = None,
     ) -> None:
@@ -97,7 +97,7 @@ class EfaLaunchTemplate(NodeTemplate):
         ]
 
     def _placement(
-        self, placement: IClusterPlacement | None
+        self, placement: ClusterPlacement | None
     ) -> ec2.CfnLaunchTemplate.PlacementProperty | None:
         if placement is None or placement.placement_group_name is None:
             return None
@@ -106,7 +106,7 @@ class EfaLaunchTemplate(NodeTemplate):
         )
 
     def _capacity(
-        self, placement: IClusterPlacement | None
+        self, placement: ClusterPlacement | None
     ) -> ec2.CfnLaunchTemplate.CapacityReservationSpecificationProperty | None:
         if placement is None or placement.capacity_reservation_id is None:
             return None
@@ -128,7 +128,7 @@ class EfaLaunchTemplate(NodeTemplate):
 def _check(
     spec: NodesSpec,
     security_groups: Sequence[ec2.ISecurityGroup],
-    placement: IClusterPlacement | None,
+    placement: ClusterPlacement | None,
 ) -> None:
     """Refuse what EC2 would accept and nobody wants."""
     if not security_groups:

@@ -1,6 +1,8 @@
 """Amazon FSx for Lustre: the file system, who may reach it, and what it is linked to."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -17,6 +19,9 @@ from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
 Association = fsx.CfnDataRepositoryAssociation
 Configuration = fsx.CfnFileSystem.LustreConfigurationProperty
+
+WORD: Final = re.compile("(?<!^)(?=[A-Z])")
+"""Where a word begins within a name of CloudFormation's."""
 
 
 class LustreStorage(LustreFileSystem):
@@ -143,32 +148,8 @@ class LustreStorage(LustreFileSystem):
         )
 
     def _configuration(self, spec: LustreSpec, log_group: logs.LogGroup) -> Configuration:
-        asked = spec.properties()["LustreConfiguration"]
-        metadata = asked.get("MetadataConfiguration")
-        cache = asked.get("DataReadCacheConfiguration")
         return Configuration(
-            deployment_type=asked["DeploymentType"],
-            per_unit_storage_throughput=asked.get("PerUnitStorageThroughput"),
-            throughput_capacity=asked.get("ThroughputCapacity"),
-            drive_cache_type=asked.get("DriveCacheType"),
-            data_compression_type=asked.get("DataCompressionType"),
-            data_read_cache_configuration=(
-                fsx.CfnFileSystem.DataReadCacheConfigurationProperty(
-                    sizing_mode=cache["SizingMode"]
-                )
-                if cache
-                else None
-            ),
-            metadata_configuration=(
-                fsx.CfnFileSystem.MetadataConfigurationProperty(
-                    mode=metadata["Mode"], iops=metadata.get("Iops")
-                )
-                if metadata
-                else None
-            ),
-            efa_enabled=asked.get("EfaEnabled"),
-            automatic_backup_retention_days=asked.get("AutomaticBackupRetentionDays"),
-            weekly_maintenance_start_time=asked["WeeklyMaintenanceStartTime"],
+            **_arguments(spec.properties()["LustreConfiguration"]),
             log_configuration=fsx.CfnFileSystem.LogConfigurationProperty(
                 level="WARN_ERROR",
                 # `Fn::GetAtt` of a log group ends in `:*`, which names its streams; FSx wants the
@@ -213,3 +194,15 @@ class LustreStorage(LustreFileSystem):
             if imported or exported
             else None,
         )
+
+
+def _arguments(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return CloudFormation's properties as Python has them, and those within them as jsii has."""
+    return {
+        WORD.sub("_", name).lower(): (
+            {inner[0].lower() + inner[1:]: each for inner, each in value.items()}
+            if isinstance(value, Mapping)
+            else value
+        )
+        for name, value in properties.items()
+    }

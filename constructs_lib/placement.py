@@ -1,25 +1,12 @@
 """Where nodes are placed, and the capacity they are launched on."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from ultracluster.spec.nodes import NodesSpec
-
-
-class IClusterPlacement(Protocol):
-    """Where nodes are placed, and the capacity that they are launched on, made here or not."""
-
-    @property
-    def placement_group_name(self) -> str | None:
-        """The placement group; None where the nodes want none."""
-
-    @property
-    def capacity_reservation_id(self) -> str | None:
-        """The reservation or Capacity Block the nodes are targeted at; None on demand."""
 
 
 class ClusterPlacement(Construct):
@@ -80,7 +67,7 @@ class ClusterPlacement(Construct):
         *,
         placement_group_name: str | None = None,
         capacity_reservation_id: str | None = None,
-    ) -> IClusterPlacement:
+    ) -> "ClusterPlacement":
         """Return a placement that exists, for the launch templates of this app.
 
         Args:
@@ -90,9 +77,10 @@ class ClusterPlacement(Construct):
             capacity_reservation_id: the reservation or Capacity Block.
         """
 
-        class Import(Construct):
+        class Import(ClusterPlacement):
             def __init__(self) -> None:
-                super().__init__(scope, construct_id)
+                Construct.__init__(self, scope, construct_id)
+                self.placement_group = None
                 self.placement_group_name = placement_group_name
                 self.capacity_reservation_id = capacity_reservation_id
 

@@ -1,7 +1,6 @@
 """A Slurm controller that AWS manages, and its queues."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -11,14 +10,6 @@ from constructs_lib.node_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
 from ultracluster.spec.slurm import SlurmSpec
-
-
-class ISlurmCluster(Protocol):
-    """A Slurm cluster of AWS PCS, made here or not."""
-
-    @property
-    def cluster_id(self) -> str:
-        """The cluster's id, as node groups and queues name it."""
 
 
 class SlurmCluster(Construct):
@@ -82,25 +73,6 @@ class SlurmCluster(Construct):
         self.cluster_id = self.resource.attr_id
         """The cluster's id, as node groups and queues name it."""
 
-    @staticmethod
-    def from_slurm_cluster_attributes(
-        scope: Construct, construct_id: str, *, cluster_id: str
-    ) -> ISlurmCluster:
-        """Return a cluster that exists, for queues and node groups of this app.
-
-        Args:
-            scope: the parent construct.
-            construct_id: the id in that scope.
-            cluster_id: `pcs_...`.
-        """
-
-        class Import(Construct):
-            def __init__(self) -> None:
-                super().__init__(scope, construct_id)
-                self.cluster_id = cluster_id
-
-        return Import()
-
 
 class SlurmQueue(Construct):
     """Define a queue, whose name users write after `sbatch --partition`."""
@@ -110,7 +82,7 @@ class SlurmQueue(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cluster: ISlurmCluster,
+        cluster_id: str,
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
     ) -> None:
@@ -119,7 +91,7 @@ class SlurmQueue(Construct):
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            cluster: whose queue it is.
+            cluster_id: id of the PCS cluster, of this app or not.
             name: 3 to 25 letters, digits and hyphens.
             node_groups: what its jobs run on. The references make CloudFormation delete the
                 queue first: PCS refuses to delete a group that a queue uses.
@@ -129,7 +101,7 @@ class SlurmQueue(Construct):
         self.resource = pcs.CfnQueue(
             self,
             "Resource",
-            cluster_id=cluster.cluster_id,
+            cluster_id=cluster_id,
             name=name,
             compute_node_group_configurations=[
                 pcs.CfnQueue.ComputeNodeGroupConfigurationProperty(

@@ -8,8 +8,6 @@ from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
 from constructs_lib.slurm_region import acknowledge_region
-from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import SlurmSpec
 
 
 class SlurmNodeGroup(Construct):
@@ -39,7 +37,7 @@ class SlurmNodeGroup(Construct):
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            cluster_id: id of the PCS cluster.
+            cluster_id: id of the PCS cluster, of this app or not.
             name: 3 to 25 letters, digits and hyphens.
             instance_type: EC2 instance type, the same as the template's.
             launch_template: how an instance is launched.
@@ -80,30 +78,3 @@ class SlurmNodeGroup(Construct):
 def group_name(instance_type: str, before: str = "") -> str:
     """Return the name of a group of an instance type, as PCS takes it."""
     return f"{before}{instance_type.replace('.', '-')}"
-
-
-def training_group(
-    scope: Construct,
-    construct_id: str,
-    *,
-    spec: SlurmSpec,
-    nodes: NodesSpec,
-    cluster_id: str,
-    launch_template: ec2.ILaunchTemplate,
-    instance_profile: iam.IInstanceProfile,
-    subnets: Sequence[ec2.ISubnet],
-) -> SlurmNodeGroup:
-    """Define the group of the nodes that train: the launch template's capacity, from `spec`."""
-    return SlurmNodeGroup(
-        scope,
-        construct_id,
-        cluster_id=cluster_id,
-        name=group_name(nodes.instance_type),
-        instance_type=nodes.instance_type,
-        launch_template=launch_template,
-        instance_profile=instance_profile,
-        subnets=subnets,
-        least=spec.least_nodes,
-        most=nodes.count,
-        purchase_option="ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK",
-    )

@@ -8,7 +8,7 @@ from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.node_boot import node_boot
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name, training_group
+from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.spec.environment import EnvironmentSpec
@@ -66,17 +66,26 @@ class Slurm(Construct):
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
-        nodes = training_group(
+        nodes = SlurmNodeGroup(
             self,
             "Nodes",
-            spec=slurm,
-            nodes=spec.nodes,
             cluster_id=self._cluster.cluster_id,
+            name=group_name(spec.nodes.instance_type),
+            instance_type=spec.nodes.instance_type,
             launch_template=self.launch_template,
             instance_profile=self._profile,
             subnets=network.training_subnets,
+            least=slurm.least_nodes,
+            most=spec.nodes.count,
+            purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
-        SlurmQueue(self, "Queue", cluster=self._cluster, name=slurm.queue, node_groups=[nodes])
+        SlurmQueue(
+            self,
+            "Queue",
+            cluster_id=self._cluster.cluster_id,
+            name=slurm.queue,
+            node_groups=[nodes],
+        )
         if slurm.login_instance_type is not None:
             self._login_nodes(slurm.login_instance_type)
         JobParameters(

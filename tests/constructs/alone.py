@@ -138,7 +138,7 @@ def slurm_queue(stack: cdk.Stack, around: Surroundings) -> None:
         least=0,
         most=4,
     )
-    SlurmQueue(stack, "Queue", cluster=cluster, name="train", node_groups=[group])
+    SlurmQueue(stack, "Queue", cluster_id=cluster.cluster_id, name="train", node_groups=[group])
 
 
 def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:

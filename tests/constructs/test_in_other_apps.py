@@ -37,8 +37,6 @@ from constructs_lib import (
     LustreStorage,
     NodeSecurityGroup,
     NodesSpec,
-    SlurmCluster,
-    SlurmQueue,
     SlurmSecurityGroup,
     UnattendedTraining,
 )
@@ -242,15 +240,6 @@ def test_nodes_are_placed_where_something_exists():
     assert "cr-1" in text(data["CapacityReservationSpecification"])
 
 
-def test_a_queue_for_a_cluster_that_exists():
-    """Its controller is somebody else's."""
-    stack = bare_stack()
-    cluster = SlurmCluster.from_slurm_cluster_attributes(stack, "Theirs", cluster_id="pcs_1")
-    SlurmQueue(stack, "Queue", cluster=cluster, name="mine", node_groups=[])
-
-    assert only(stack, "AWS::PCS::Queue")["Properties"]["ClusterId"] == "pcs_1"
-
-
 def test_grants_name_what_they_are_for():
     """A role of theirs gets what ours have, and no wildcard that ours have not."""
     stack = bare_stack()
@@ -267,6 +256,21 @@ def test_grants_name_what_they_are_for():
     assert {"s3:PutObject", "kms:Decrypt", "ssm:GetParametersByPath"} <= actions
     assert not any("*" in action for action in actions)
     assert [s["Action"] for s in statements if s["Resource"] == "*"] == ["fsx:DescribeFileSystems"]
+
+
+def test_a_data_bucket_that_exists_is_granted():
+    """A role of this app reads what another one wrote."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    role = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    data = DataBucket.from_data_bucket_attributes(
+        stack, "Theirs", bucket=around.bucket, key=around.key
+    )
+    data.grant_read_write(role)
+
+    (policy,) = resources(stack, "AWS::IAM::Policy").values()
+    assert "somebodys-data/*" in text(policy)
+    assert "key/somebodys" in text(policy)
 
 
 def test_jobs_can_be_started_by_a_role_of_theirs():
