@@ -14,6 +14,7 @@ FLAGS: Final[Mapping[str, object]] = {
     "@aws-cdk/core:defaultCrossStackReferences": "strong",
     "@aws-cdk/core:enablePartitionLiterals": False,
     "@aws-cdk/core:explicitStackTags": True,
+    "@aws-cdk/core:stackRelativeExports": True,
 }
 
 

@@ -6,7 +6,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
-from constructs_lib.node_boot import PROLOG
+from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
 from ultracluster.spec.slurm import SlurmSpec

@@ -5,8 +5,8 @@ from constructs import Construct
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
-from constructs_lib.node_boot import node_boot
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole

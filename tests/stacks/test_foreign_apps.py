@@ -23,7 +23,11 @@ from ultracluster.registry.schemas import replaced_by
 ACCOUNT = "111122223333"
 HERE = cdk.Environment(account=ACCOUNT, region="us-east-1")
 FLAGS = json.loads((GOLDEN.parent / "cdk.json").read_text())["context"]
-OTHERWISE = {name: not value for name, value in FLAGS.items() if isinstance(value, bool)}
+OTHERWISE = {
+    **{name: not value for name, value in FLAGS.items() if isinstance(value, bool)},
+    "@aws-cdk/core:defaultCrossStackReferences": "weak",
+    "@aws-cdk/core:stackRelativeExports": False,
+}
 KINDS = ("small", "kept", "existing", "slurm", "reserved")
 
 
