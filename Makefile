@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -102,6 +102,11 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
 	npm install --package-lock-only --silent
+
+# The foreign examples with the lowest and the highest CDK that the registry serves.
+versions: $(VENV)/dev.stamp
+	pip install --quiet uv
+	python examples/versions.py
 
 clean:
 	rm -rf $(VENV) node_modules cdk.out build *.egg-info
