@@ -116,7 +116,7 @@ def test_the_region_is_the_spec_s():
 
 
 def test_the_names_of_the_stacks_begin_with_the_stage_s_id():
-    """An environment may be deployed twice, under two names."""
+    """An app names its stages as it likes; parameters and tags keep the environment's name."""
     app = foreign()
     TrainingEnvironment(app, "Blue", spec=VARIANTS["small"])
 
