@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -30,9 +30,9 @@ $(VENV)/rehearsal.stamp: $(VENV)/bin/python requirements-rehearsal.txt pyproject
 	@touch $@
 
 # What tests need on top: test tools, and PyTorch for the training program.
-$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt
+$(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/requirements.txt
 	pip install --quiet -r requirements-dev.txt
-	pip install --quiet --editable ".[training]"
+	pip install --quiet --constraint requirements-dev.txt -r training/requirements.txt
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp
@@ -98,10 +98,15 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 
 lock: $(VENV)/dev.stamp
 	pip install --quiet uv
-	$(LOCK) --extra rehearsal -o requirements-rehearsal.txt
+	$(LOCK) --extra rehearse -o requirements-rehearsal.txt
 	$(LOCK) --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
 	npm install --package-lock-only --silent
+
+# The foreign examples with the lowest and the highest CDK that the registry serves.
+versions: $(VENV)/dev.stamp
+	pip install --quiet uv
+	python examples/versions.py
 
 clean:
 	rm -rf $(VENV) node_modules cdk.out build *.egg-info

@@ -1,1 +1,36 @@
-"""Constructs of an EC2 UltraCluster; import the module you need, this package imports nothing."""
+"""Constructs of an EC2 UltraCluster for other people's CDK apps.
+
+from constructs_lib import EfaLaunchTemplate, FabricSecurityGroup, NodesSpec
+
+`__init__.pyi` says where each name comes from, for type checkers and for this module. A name is
+loaded when it is first asked for: importing this package or a spec does not start Node, as
+importing `aws_cdk` does.
+"""
+
+import ast
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """Return the module of each name."""
+    stub = ast.parse((files(__name__) / "__init__.pyi").read_text())
+    return {
+        alias.name: str(node.module)
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _modules():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_modules()[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_modules()])

@@ -50,6 +50,7 @@ class CostBudget(Construct):
             )
 
         self.topic = self._topic(key) if not spec.notify and key is not None else None
+        """The topic that is told; None where the spec names who is."""
         own = (self.topic.topic_arn,) if self.topic is not None else ()
         subscribers = [_subscriber(address) for address in (*spec.notify, *own)]
         self.resource = budgets.CfnBudget(
@@ -72,6 +73,7 @@ class CostBudget(Construct):
                 _alert("FORECASTED", spec.forecast_percent, subscribers),
             ],
         )
+        """The L1 resource."""
         policy = self.topic.node.find_child("Policy") if self.topic is not None else None
         if policy is not None:
             # A topic that does not admit AWS Budgets yet could be refused as a subscriber.

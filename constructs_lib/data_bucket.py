@@ -1,11 +1,15 @@
 """The S3 bucket that data sets, checkpoints and job outputs live in."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.data_access import data_statements
+from constructs_lib.feature_flags import pin
+from constructs_lib.grants import grant
 from constructs_lib.retention import removal_policy
 
 NOT_REPLICATED = (
@@ -27,7 +31,10 @@ class DataBucket(Construct):
             keep: whether the buckets outlive their stack; if not they are emptied and deleted.
         """
         super().__init__(scope, construct_id)
+        pin(self)
 
+        self.key = key
+        """The key of its objects."""
         access_log = s3.Bucket(
             self,
             "AccessLog",
@@ -45,7 +52,9 @@ class DataBucket(Construct):
             removal_policy=removal_policy(keep=keep),
             auto_delete_objects=not keep,
         )
-        self.bucket = s3.Bucket(
+        self.access_log: s3.IBucket | None = access_log
+        """The bucket of its server access log; None where the data bucket is not defined here."""
+        self.bucket: s3.IBucket = s3.Bucket(
             self,
             "Resource",
             encryption=s3.BucketEncryption.KMS,
@@ -66,6 +75,7 @@ class DataBucket(Construct):
             removal_policy=removal_policy(keep=keep),
             auto_delete_objects=not keep,
         )
+        """The bucket."""
         acknowledge(
             self.bucket,
             {"NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED},
@@ -79,3 +89,30 @@ class DataBucket(Construct):
                 ),
             },
         )
+
+    def grant_read_write(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role read and write objects and use the key, and nothing else.
+
+        The grants of `s3.IBucket` add `s3:GetObject*` and the like, which reach ACLs and holds.
+        """
+        return grant(grantee, data_statements(self.bucket, self.key))
+
+    @staticmethod
+    def from_data_bucket_attributes(
+        scope: Construct, construct_id: str, *, bucket: s3.IBucket, key: kms.IKey
+    ) -> "DataBucket":
+        """Return a data bucket that exists.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            bucket: the bucket.
+            key: the key of its objects.
+        """
+
+        class Import(DataBucket):
+            def __init__(self) -> None:
+                Construct.__init__(self, scope, construct_id)
+                self.bucket, self.key, self.access_log = bucket, key, None
+
+        return Import()

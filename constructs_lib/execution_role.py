@@ -12,7 +12,9 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.data_access import EVERY_OBJECT, data_statements
+from constructs_lib.grants import grant
 from constructs_lib.image_repository import PULL_ACTIONS
+from constructs_lib.job_permissions import job_statements
 
 METRIC_NAMESPACES = "/aws/sagemaker/*"
 
@@ -52,6 +54,7 @@ class ExecutionRole(Construct):
             security_groups: the groups that it may put on them.
         """
         super().__init__(scope, construct_id)
+        self._subnets, self._security_groups = subnets, security_groups
         self._stack = stack = cdk.Stack.of(self)
 
         # Confused deputy: SageMaker may assume the role for training jobs of this account only.
@@ -68,6 +71,7 @@ class ExecutionRole(Construct):
                 },
             ),
         )
+        """The role."""
         statements = [
             *data_statements(bucket, key),
             *self._images(repository),
@@ -86,7 +90,7 @@ class ExecutionRole(Construct):
             "Policy",
             description="SageMaker training jobs",
             roles=[self.role],
-            statements=statements,
+            document=iam.PolicyDocument(minimize=True, statements=statements),
         )
         acknowledge_wildcards(
             policy,
@@ -104,6 +108,18 @@ class ExecutionRole(Construct):
                     "SageMaker names the log groups of its jobs itself, below this prefix."
                 ),
             },
+        )
+
+    def grant_start_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role start, follow and stop jobs that run as this one, in its network alone."""
+        return grant(
+            grantee,
+            job_statements(
+                self,
+                execution_role=self.role,
+                subnets=self._subnets,
+                security_groups=self._security_groups,
+            ),
         )
 
     def _arn(self, service: str, resource: str) -> str:

@@ -4,9 +4,10 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.security_group import OwnSecurityGroup
 
 
-class FabricSecurityGroup(Construct):
+class FabricSecurityGroup(OwnSecurityGroup):
     """Define a group whose members exchange EFA traffic only with each other.
 
     EFA needs rules that name the group itself in both directions, for all protocols; a rule for
@@ -14,35 +15,10 @@ class FabricSecurityGroup(Construct):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
-        super().__init__(scope, construct_id)
-
-        self.security_group = ec2.SecurityGroup(
-            self,
-            "Resource",
-            vpc=vpc,
-            description="EFA traffic between cluster nodes",
-            # CDK silently skips an egress rule to itself where everything is allowed out.
-            allow_all_outbound=False,
+        super().__init__(
+            scope, construct_id, vpc=vpc, description="EFA traffic between cluster nodes"
         )
-        group = self.security_group.security_group_id
-        # Rules of their own: a group cannot name itself within itself, and the inline egress that
-        # CDK leaves here (to nowhere) is what keeps EC2 from adding its default, 0.0.0.0/0.
-        inward = ec2.CfnSecurityGroupIngress(
-            self,
-            "Ingress",
-            group_id=group,
-            source_security_group_id=group,
-            ip_protocol="-1",
-            description="EFA from nodes",
-        )
-        ec2.CfnSecurityGroupEgress(
-            self,
-            "Egress",
-            group_id=group,
-            destination_security_group_id=group,
-            ip_protocol="-1",
-            description="EFA to nodes",
-        )
+        inward = self.admit_itself("", "-1", "EFA from nodes", "EFA to nodes")
         acknowledge(
             inward,
             {
@@ -54,7 +30,7 @@ class FabricSecurityGroup(Construct):
         )
 
 
-class NodeSecurityGroup(Construct):
+class NodeSecurityGroup(OwnSecurityGroup):
     """Define the ordinary traffic of nodes: HTTPS out; storage adds what its clients need.
 
     It is apart from the fabric group so that nothing but the fabric is ever opened to all
@@ -62,15 +38,9 @@ class NodeSecurityGroup(Construct):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
-        super().__init__(scope, construct_id)
-
-        self.security_group = ec2.SecurityGroup(
-            self,
-            "Resource",
-            vpc=vpc,
-            description="Ordinary traffic of cluster nodes",
-            allow_all_outbound=False,
+        super().__init__(
+            scope, construct_id, vpc=vpc, description="Ordinary traffic of cluster nodes"
         )
-        self.security_group.add_egress_rule(
+        self.add_egress_rule(
             ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "HTTPS to AWS services and registries"
         )

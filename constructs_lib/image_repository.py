@@ -66,6 +66,7 @@ class ImageRepository(Construct):
             removal_policy=removal_policy(keep=keep),
             empty_on_delete=not keep,
         )
+        """The repository."""
         if readers:
             self.repository.add_to_resource_policy(
                 iam.PolicyStatement(
@@ -74,3 +75,7 @@ class ImageRepository(Construct):
                     actions=list(PULL_ACTIONS),
                 )
             )
+
+    def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role pull images, and enter the registry that they are in."""
+        return self.repository.grant_pull(grantee)

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
-from constructs import Construct
+from constructs import Construct, IConstruct
+
+from constructs_lib.grants import grant
 
 PREFIX = "/ultracluster"
 
@@ -11,6 +15,27 @@ PREFIX = "/ultracluster"
 def parameter_path(environment_name: str) -> str:
     """Return the path below which the parameters of an environment are."""
     return f"{PREFIX}/{environment_name}"
+
+
+def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
+    """Return the statement that reads all parameters below a path by GetParametersByPath.
+
+    Who may read a path may read all that is below it (Systems Manager User Guide), so that no
+    wildcard is needed.
+
+    Args:
+        construct: whatever has the policy.
+        path: the path, as `parameter_path` returns it.
+    """
+    return iam.PolicyStatement(
+        sid="ReadParameters",
+        actions=["ssm:GetParametersByPath"],
+        resources=[
+            cdk.Stack.of(construct).format_arn(
+                service="ssm", resource="parameter", resource_name=path.strip("/")
+            )
+        ],
+    )
 
 
 class JobParameters(Construct):
@@ -34,11 +59,17 @@ class JobParameters(Construct):
         """
         super().__init__(scope, construct_id)
 
+        self.path = parameter_path(environment_name)
+        """The path below which they are."""
         for name, value in values.items():
-            path = f"{parameter_path(environment_name)}/{name}"
+            path = f"{self.path}/{name}"
             if isinstance(value, str):
                 ssm.StringParameter(self, name, parameter_name=path, string_value=value)
             else:
                 ssm.StringListParameter(
                     self, name, parameter_name=path, string_list_value=list(value)
                 )
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role read all of them, by GetParametersByPath with their path."""
+        return grant(grantee, [read_parameters(self, self.path)])

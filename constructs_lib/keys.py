@@ -22,6 +22,7 @@ class LogKey(Construct):
             enable_key_rotation=True,
             removal_policy=removal_policy(keep=keep),
         )
+        """The key."""
         groups = stack.format_arn(
             service="logs",
             resource="log-group",
@@ -59,6 +60,7 @@ class DataKey(Construct):
             enable_key_rotation=True,
             removal_policy=removal_policy(keep=keep),
         )
+        """The key."""
         # Data repository associations read and write the bucket as a service-linked role whose
         # name carries the file system's id. It has no KMS permission of its own and does not
         # exist yet, so that it can be admitted by pattern only (FSx for Lustre User Guide, "Working

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.image import image_id
+from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
 from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
-
-TemplateData = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty
 
 IMAGES_OF_AWS: Final = (DEEP_LEARNING_AMI, PCS_READY_AMI, PCS_READY_AMI_ARM64)
 AWS_HAS_NO_OTHER_NAME: Final = (
@@ -25,12 +22,8 @@ AWS_HAS_NO_OTHER_NAME: Final = (
 )
 
 
-class EfaLaunchTemplate(Construct):
-    """Define how a node is launched: interfaces, image, placement and capacity.
-
-    The L2 launch template has neither network interfaces nor capacity reservations (aws-cdk-lib
-    2.275), so this is built on `AWS::EC2::LaunchTemplate`.
-    """
+class EfaLaunchTemplate(NodeTemplate):
+    """Define how a node is launched: interfaces, image, placement and capacity."""
 
     def __init__(
         self,
@@ -58,50 +51,33 @@ class EfaLaunchTemplate(Construct):
             ValueError: without a security group, or where the spec asks for capacity that no
                 placement names.
         """
-        super().__init__(scope, construct_id)
         _check(spec, security_groups, placement)
-        self._groups = [group.security_group_id for group in security_groups]
-
-        self.resource = ec2.CfnLaunchTemplate(
-            self,
-            "Resource",
-            launch_template_data=TemplateData(
-                instance_type=spec.instance_type,
-                image_id=image_id(self, spec.image),
-                network_interfaces=self._interfaces(spec),
-                placement=self._placement(placement),
-                capacity_reservation_specification=self._capacity(placement),
-                instance_market_options=(
-                    ec2.CfnLaunchTemplate.InstanceMarketOptionsProperty(
-                        market_type="capacity-block"
-                    )
-                    if spec.capacity_block is not None
-                    else None
-                ),
-                iam_instance_profile=self._profile(role),
-                block_device_mappings=[self._root_volume(spec)],
-                metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
-                    http_endpoint="enabled",
-                    http_tokens="required",
-                    # A container on a bridge network is one hop further away.
-                    http_put_response_hop_limit=2,
-                ),
-                cpu_options=self._cpu_options(spec),
-                monitoring=ec2.CfnLaunchTemplate.MonitoringProperty(enabled=True),
-                user_data=cdk.Fn.base64(user_data.render()) if user_data is not None else None,
-                tag_specifications=[
-                    ec2.CfnLaunchTemplate.TagSpecificationProperty(
-                        resource_type=resource,
-                        tags=[cdk.CfnTag(key="Name", value=self.node.path)],
-                    )
-                    for resource in ("instance", "volume", "network-interface")
-                ],
+        super().__init__(
+            scope,
+            construct_id,
+            instance_type=spec.instance_type,
+            image=spec.image,
+            root_device_name=spec.root_device_name,
+            root_volume_gib=spec.root_volume_gib,
+            security_groups=security_groups,
+            # A container on a bridge network is one hop further away.
+            metadata_hops=2,
+            user_data=user_data,
+            role=role,
+        )
+        self._holds(
+            network_interfaces=self._interfaces(spec),
+            placement=self._placement(placement),
+            capacity_reservation_specification=self._capacity(placement),
+            instance_market_options=(
+                ec2.CfnLaunchTemplate.InstanceMarketOptionsProperty(market_type="capacity-block")
+                if spec.capacity_block is not None
+                else None
             ),
+            cpu_options=self._cpu_options(spec),
         )
         if spec.image in IMAGES_OF_AWS:
             acknowledge(self.resource, {"UltraCluster::SAFETY-9": AWS_HAS_NO_OTHER_NAME})
-        self.launch_template_id = self.resource.ref
-        self.version = self.resource.attr_latest_version_number
 
     def _interfaces(self, spec: NodesSpec) -> list[ec2.CfnLaunchTemplate.NetworkInterfaceProperty]:
         """Return the interfaces of the layout.
@@ -114,7 +90,7 @@ class EfaLaunchTemplate(Construct):
                 network_card_index=interface.network_card_index,
                 device_index=interface.device_index,
                 interface_type=interface.interface_type,
-                groups=self._groups,
+                groups=self._group_ids,
                 delete_on_termination=True,
             )
             for interface in layout(spec.instance, spec.interface_layout)
@@ -123,10 +99,10 @@ class EfaLaunchTemplate(Construct):
     def _placement(
         self, placement: ClusterPlacement | None
     ) -> ec2.CfnLaunchTemplate.PlacementProperty | None:
-        if placement is None or placement.placement_group is None:
+        if placement is None or placement.placement_group_name is None:
             return None
         return ec2.CfnLaunchTemplate.PlacementProperty(
-            group_name=placement.placement_group.ref, tenancy="default"
+            group_name=placement.placement_group_name, tenancy="default"
         )
 
     def _capacity(
@@ -138,25 +114,6 @@ class EfaLaunchTemplate(Construct):
             capacity_reservation_target=ec2.CfnLaunchTemplate.CapacityReservationTargetProperty(
                 capacity_reservation_id=placement.capacity_reservation_id
             )
-        )
-
-    def _profile(
-        self, role: iam.IRole | None
-    ) -> ec2.CfnLaunchTemplate.IamInstanceProfileProperty | None:
-        if role is None:
-            return None
-        profile = iam.InstanceProfile(self, "Profile", role=role)
-        return ec2.CfnLaunchTemplate.IamInstanceProfileProperty(arn=profile.instance_profile_arn)
-
-    def _root_volume(self, spec: NodesSpec) -> ec2.CfnLaunchTemplate.BlockDeviceMappingProperty:
-        return ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
-            device_name=spec.root_device_name,
-            ebs=ec2.CfnLaunchTemplate.EbsProperty(
-                volume_size=spec.root_volume_gib,
-                volume_type="gp3",
-                encrypted=True,
-                delete_on_termination=True,
-            ),
         )
 
     def _cpu_options(self, spec: NodesSpec) -> ec2.CfnLaunchTemplate.CpuOptionsProperty | None:

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
+from constructs_lib.job_parameters import read_parameters
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.unattended_training import UnattendedTraining
 
@@ -52,6 +53,7 @@ class LauncherRole(Construct):
             description="Starts, follows and stops SageMaker training jobs",
             assumed_by=assumed_by,
         )
+        """The role."""
         streams = stack.format_arn(
             service="logs",
             resource="log-group:/aws/sagemaker/TrainingJobs:*",
@@ -74,31 +76,17 @@ class LauncherRole(Construct):
             ),
         ]
         if parameter_path is not None:
-            # Who may read a path by GetParametersByPath reads all that is below it (Systems
-            # Manager User Guide), so that no wildcard is needed.
-            statements.append(
-                iam.PolicyStatement(
-                    sid="ReadParameters",
-                    actions=["ssm:GetParametersByPath"],
-                    resources=[
-                        stack.format_arn(
-                            service="ssm",
-                            resource="parameter",
-                            resource_name=parameter_path.strip("/"),
-                        )
-                    ],
-                )
-            )
+            statements.append(read_parameters(self, parameter_path))
         if repository is not None:
             statements += self._survey(repository)
         if unattended is not None:
-            statements += self._unattended(unattended)
+            statements += unattended.start_statements()
         policy = iam.ManagedPolicy(
             self,
             "Policy",
             description="Starts, follows and stops SageMaker training jobs",
             roles=[self.role],
-            statements=statements,
+            document=iam.PolicyDocument(minimize=True, statements=statements),
         )
         acknowledge_wildcards(
             policy,
@@ -131,19 +119,5 @@ class LauncherRole(Construct):
                 sid="ListImages",
                 actions=["ecr:ListImages"],
                 resources=[repository.repository_arn],
-            ),
-        ]
-
-    def _unattended(self, unattended: UnattendedTraining) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                sid="StartUnattended",
-                actions=["states:StartExecution"],
-                resources=[unattended.resource.attr_arn],
-            ),
-            iam.PolicyStatement(
-                sid="FollowUnattended",
-                actions=["states:DescribeExecution", "states:StopExecution"],
-                resources=[unattended.executions_arn],
             ),
         ]

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from constructs_lib.image import image_id
+from constructs_lib.node_template import NodeTemplate
 
 
-class LoginLaunchTemplate(Construct):
+class LoginLaunchTemplate(NodeTemplate):
     """Define how a login node is launched: one interface, no public address, no key pair.
 
     People come in by Systems Manager sessions, which need no open port.
@@ -39,39 +38,15 @@ class LoginLaunchTemplate(Construct):
             security_groups: groups of the interface.
             user_data: what the node does at boot, as MIME multipart.
         """
-        super().__init__(scope, construct_id)
-
-        self.resource = ec2.CfnLaunchTemplate(
-            self,
-            "Resource",
-            launch_template_data=ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(
-                instance_type=instance_type,
-                image_id=image_id(self, image),
-                security_group_ids=[group.security_group_id for group in security_groups],
-                block_device_mappings=[
-                    ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
-                        device_name=root_device_name,
-                        ebs=ec2.CfnLaunchTemplate.EbsProperty(
-                            volume_size=root_volume_gib,
-                            volume_type="gp3",
-                            encrypted=True,
-                            delete_on_termination=True,
-                        ),
-                    )
-                ],
-                metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
-                    http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
-                ),
-                monitoring=ec2.CfnLaunchTemplate.MonitoringProperty(enabled=True),
-                user_data=cdk.Fn.base64(user_data.render()),
-                tag_specifications=[
-                    ec2.CfnLaunchTemplate.TagSpecificationProperty(
-                        resource_type=resource,
-                        tags=[cdk.CfnTag(key="Name", value=self.node.path)],
-                    )
-                    for resource in ("instance", "volume", "network-interface")
-                ],
-            ),
+        super().__init__(
+            scope,
+            construct_id,
+            instance_type=instance_type,
+            image=image,
+            root_device_name=root_device_name,
+            root_volume_gib=root_volume_gib,
+            security_groups=security_groups,
+            metadata_hops=1,
+            user_data=user_data,
         )
-        self.launch_template_id = self.resource.ref
-        self.version = self.resource.attr_latest_version_number
+        self._holds(security_group_ids=self._group_ids)

@@ -1,6 +1,8 @@
 """Amazon FSx for Lustre: the file system, who may reach it, and what it is linked to."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -10,22 +12,19 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.lustre_file_system import LustreFileSystem
 from constructs_lib.retention import removal_policy
-from ultracluster.catalogue.lustre import LOG_GROUP_PREFIX, PORTS
+from ultracluster.catalogue.lustre import LOG_GROUP_PREFIX
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 
 Association = fsx.CfnDataRepositoryAssociation
 Configuration = fsx.CfnFileSystem.LustreConfigurationProperty
 
-RESTRICTED_PORTS = "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts"
-OVER_EFA = (
-    "Lustre over EFA bypasses the operating system with traffic of every protocol; the only peers "
-    "are the group of the file servers and that of their clients, each named by its id."
-)
+WORD: Final = re.compile("(?<!^)(?=[A-Z])")
+"""Where a word begins within a name of CloudFormation's."""
 
 
-class LustreStorage(Construct):
+class LustreStorage(LustreFileSystem):
     """Define a Lustre file system that its clients can reach from the moment it exists.
 
     Built on `AWS::FSx::FileSystem`: the L2 has no metadata configuration, EFA or log
@@ -41,7 +40,7 @@ class LustreStorage(Construct):
         spec: LustreSpec,
         vpc: ec2.IVpc,
         subnet: ec2.ISubnet,
-        clients: Sequence[ec2.ISecurityGroup],
+        clients: Sequence[ec2.ISecurityGroup] = (),
         bucket: s3.IBucket | None = None,
         key: kms.IKey | None = None,
         log_key: kms.IKey | None = None,
@@ -54,7 +53,7 @@ class LustreStorage(Construct):
             spec: what is bought of FSx.
             vpc: the network of the subnet.
             subnet: where the file system lives; it is in one zone.
-            clients: groups whose members mount it.
+            clients: groups whose members mount it; `add_client` adds others later.
             bucket: bucket of the associations that name none.
             key: customer key; used where the spec asks for one.
             log_key: key of the log group; it must admit CloudWatch Logs.
@@ -62,7 +61,7 @@ class LustreStorage(Construct):
         Raises:
             ValueError: where the spec asks for a bucket or a key and none is given.
         """
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, efa_enabled=spec.efa_enabled)
         self._keep = removal_policy(keep=spec.keep_data)
         if spec.customer_key and key is None:
             raise ValueError("key: got nothing, and the spec says customer_key=True; pass a key")
@@ -72,8 +71,14 @@ class LustreStorage(Construct):
         self.security_group = ec2.SecurityGroup(
             self, "Group", vpc=vpc, description="Lustre file servers", allow_all_outbound=False
         )
+        """The group of the file servers."""
         self.security_group.apply_removal_policy(self._keep)
-        rules = [*self._own_rules(spec), *self._client_rules(spec, clients)]
+        group = self.security_group.security_group_id
+        rules = self._rules(self, "Servers", group, group)
+        for rule in rules:
+            rule.apply_removal_policy(self._keep)
+        for index, client in enumerate(clients):
+            rules += self._client_rules(self, str(index), client)
 
         self.file_system = fsx.CfnFileSystem(
             self,
@@ -87,82 +92,47 @@ class LustreStorage(Construct):
             kms_key_id=key.key_arn if spec.customer_key and key is not None else None,
             lustre_configuration=self._configuration(spec, self._log_group(spec, log_key)),
         )
+        """The L1 resource."""
         self.file_system.apply_removal_policy(self._keep)
+        self.file_system_id = self.file_system.ref
+        """The file system's id, `fs-...`."""
+        self.mount_name = self.file_system.attr_lustre_mount_name
+        """The name that follows `DNS@tcp:/`; SageMaker's DirectoryPath begins with it."""
+        self.dns_name = self.file_system.attr_dns_name
+        """The name that clients mount from."""
         for rule in rules:
             self.file_system.add_resource_dependency(rule)
         for index, repository in enumerate(spec.data_repositories):
             self._association(index, repository, bucket)
 
-    @property
-    def file_system_id(self) -> str:
-        """The file system's id, `fs-...`."""
-        return self.file_system.ref
+    @staticmethod
+    def from_lustre_storage_attributes(
+        scope: Construct,
+        construct_id: str,
+        *,
+        file_system_id: str,
+        mount_name: str,
+        security_group: ec2.ISecurityGroup,
+        dns_name: str | None = None,
+        efa_enabled: bool = False,
+    ) -> LustreFileSystem:
+        """Return a file system that exists.
 
-    @property
-    def mount_name(self) -> str:
-        """The name that follows `DNS@tcp:/`; SageMaker's DirectoryPath begins with it."""
-        return self.file_system.attr_lustre_mount_name
-
-    @property
-    def dns_name(self) -> str:
-        """The name that clients mount from."""
-        return self.file_system.attr_dns_name
-
-    def _own_rules(self, spec: LustreSpec) -> list[cdk.CfnResource]:
-        """Let file servers talk to each other; kept with the file system."""
-        group = self.security_group.security_group_id
-        rules = self._pair("Servers", group, group, spec)
-        for rule in rules:
-            rule.apply_removal_policy(self._keep)
-        return rules
-
-    def _client_rules(
-        self, spec: LustreSpec, clients: Sequence[ec2.ISecurityGroup]
-    ) -> list[cdk.CfnResource]:
-        """Let clients reach the servers and the servers reach them (lock callbacks)."""
-        servers = self.security_group.security_group_id
-        rules: list[cdk.CfnResource] = []
-        for index, client in enumerate(clients):
-            rules += self._pair(f"FromClient{index}", client.security_group_id, servers, spec)
-            rules += self._pair(f"ToClient{index}", servers, client.security_group_id, spec)
-        return rules
-
-    def _pair(
-        self, name: str, source: str, destination: str, spec: LustreSpec
-    ) -> list[cdk.CfnResource]:
-        """Define egress of the source and ingress of the destination, on Lustre's ports."""
-        ports: list[tuple[str, int | None, int | None]] = [
-            ("tcp", first, last) for first, last in PORTS
-        ]
-        if spec.efa_enabled:  # the fabric carries every protocol
-            ports = [("-1", None, None)]
-        rules: list[cdk.CfnResource] = []
-        for protocol, first, last in ports:
-            suffix = f"{name}{first or 'All'}"
-            outward = ec2.CfnSecurityGroupEgress(
-                self,
-                f"{suffix}Out",
-                group_id=source,
-                destination_security_group_id=destination,
-                ip_protocol=protocol,
-                from_port=first,
-                to_port=last,
-                description="Lustre",
-            )
-            inward = ec2.CfnSecurityGroupIngress(
-                self,
-                f"{suffix}In",
-                group_id=destination,
-                source_security_group_id=source,
-                ip_protocol=protocol,
-                from_port=first,
-                to_port=last,
-                description="Lustre",
-            )
-            if spec.efa_enabled:
-                acknowledge(inward, {RESTRICTED_PORTS: OVER_EFA})
-            rules += [outward, inward]
-        return rules
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            file_system_id: `fs-...`.
+            mount_name: as `aws fsx describe-file-systems` says it.
+            security_group: the group of the file servers.
+            dns_name: where it is not the one that FSx gives to file systems of this Region.
+            efa_enabled: whether clients reach it over EFA.
+        """
+        found = LustreFileSystem(scope, construct_id, efa_enabled=efa_enabled)
+        stack = cdk.Stack.of(found)
+        found.file_system_id, found.mount_name = file_system_id, mount_name
+        found.dns_name = dns_name or f"{file_system_id}.fsx.{stack.region}.{stack.url_suffix}"
+        found.security_group = security_group
+        return found
 
     def _log_group(self, spec: LustreSpec, log_key: kms.IKey | None) -> logs.LogGroup:
         # FSx writes to groups below its prefix only, so the name must be given; the stack's own
@@ -178,32 +148,8 @@ class LustreStorage(Construct):
         )
 
     def _configuration(self, spec: LustreSpec, log_group: logs.LogGroup) -> Configuration:
-        asked = spec.properties()["LustreConfiguration"]
-        metadata = asked.get("MetadataConfiguration")
-        cache = asked.get("DataReadCacheConfiguration")
         return Configuration(
-            deployment_type=asked["DeploymentType"],
-            per_unit_storage_throughput=asked.get("PerUnitStorageThroughput"),
-            throughput_capacity=asked.get("ThroughputCapacity"),
-            drive_cache_type=asked.get("DriveCacheType"),
-            data_compression_type=asked.get("DataCompressionType"),
-            data_read_cache_configuration=(
-                fsx.CfnFileSystem.DataReadCacheConfigurationProperty(
-                    sizing_mode=cache["SizingMode"]
-                )
-                if cache
-                else None
-            ),
-            metadata_configuration=(
-                fsx.CfnFileSystem.MetadataConfigurationProperty(
-                    mode=metadata["Mode"], iops=metadata.get("Iops")
-                )
-                if metadata
-                else None
-            ),
-            efa_enabled=asked.get("EfaEnabled"),
-            automatic_backup_retention_days=asked.get("AutomaticBackupRetentionDays"),
-            weekly_maintenance_start_time=asked["WeeklyMaintenanceStartTime"],
+            **_arguments(spec.properties()["LustreConfiguration"]),
             log_configuration=fsx.CfnFileSystem.LogConfigurationProperty(
                 level="WARN_ERROR",
                 # `Fn::GetAtt` of a log group ends in `:*`, which names its streams; FSx wants the
@@ -229,7 +175,7 @@ class LustreStorage(Construct):
         Association(
             self,
             f"Repository{index}",
-            file_system_id=self.file_system.ref,
+            file_system_id=self.file_system_id,
             file_system_path=repository.file_system_path,
             data_repository_path=f"s3://{name}/{repository.prefix}",
             batch_import_meta_data_on_create=bool(imported),
@@ -248,3 +194,15 @@ class LustreStorage(Construct):
             if imported or exported
             else None,
         )
+
+
+def _arguments(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return CloudFormation's properties as Python has them, and those within them as jsii has."""
+    return {
+        WORD.sub("_", name).lower(): (
+            {inner[0].lower() + inner[1:]: each for inner, each in value.items()}
+            if isinstance(value, Mapping)
+            else value
+        )
+        for name, value in properties.items()
+    }

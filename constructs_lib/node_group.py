@@ -8,7 +8,6 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.launch_template import EfaLaunchTemplate
 
 
 class NodeGroup(Construct):
@@ -22,7 +21,7 @@ class NodeGroup(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        launch_template: EfaLaunchTemplate,
+        launch_template: ec2.ILaunchTemplate,
         subnets: Sequence[ec2.ISubnet],
         count: int,
     ) -> None:
@@ -47,7 +46,7 @@ class NodeGroup(Construct):
             vpc_zone_identifier=[subnet.subnet_id for subnet in subnets],
             launch_template=autoscaling.CfnAutoScalingGroup.LaunchTemplateSpecificationProperty(
                 launch_template_id=launch_template.launch_template_id,
-                version=launch_template.version,
+                version=launch_template.version_number,
             ),
             # No protection from scaling in: nothing scales in by itself here, and protected nodes
             # would stay when somebody asks for fewer, and stop the group's deletion
@@ -55,6 +54,7 @@ class NodeGroup(Construct):
             health_check_type="EC2",
             health_check_grace_period=cdk.Duration.minutes(15).to_seconds(),
         )
+        """The L1 resource."""
         acknowledge(
             self.resource,
             {

@@ -62,20 +62,24 @@ class NodeRole(Construct):
             description="Cluster nodes",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
+        """The role."""
         policy = iam.ManagedPolicy(
             self,
             "Policy",
             description="Cluster nodes",
             roles=[self.role],
-            statements=[
-                *data_statements(bucket, key),
-                iam.PolicyStatement(
-                    sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
-                ),
-                iam.PolicyStatement(
-                    sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
-                ),
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    *data_statements(bucket, key),
+                    iam.PolicyStatement(
+                        sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
+                    ),
+                    iam.PolicyStatement(
+                        sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
+                    ),
+                ],
+            ),
         )
         acknowledge_wildcards(
             policy,

@@ -39,6 +39,8 @@ class ClusterPlacement(Construct):
         super().__init__(scope, construct_id)
 
         self.placement_group: ec2.CfnPlacementGroup | None = None
+        """The L1 of the group that is defined; None where the nodes want none."""
+        self.placement_group_name: str | None = None
         """The group; None where the nodes want none."""
         self.capacity_reservation_id: str | None = None
         """The reservation or Capacity Block the nodes are targeted at; None on demand."""
@@ -46,6 +48,10 @@ class ClusterPlacement(Construct):
         if spec.placement_group:
             # No name is given: GroupName is read-only, and a name would be dropped in silence.
             self.placement_group = ec2.CfnPlacementGroup(self, "Group", strategy="cluster")
+            self.placement_group_name = self.placement_group.ref
+            # Tags of a group are create-only: one that is inherited from a stage or an app would
+            # replace the group, and with it the reservation.
+            self.placement_group.add_property_deletion_override("Tags")
         if spec.capacity_block is not None:
             self.capacity_reservation_id = spec.capacity_block.capacity_reservation_id
         elif spec.capacity_reservation is not None:
@@ -54,15 +60,41 @@ class ClusterPlacement(Construct):
                 or self._reservation(spec, availability_zone_id, reservation_tags or {}).ref
             )
 
+    @staticmethod
+    def from_cluster_placement_attributes(
+        scope: Construct,
+        construct_id: str,
+        *,
+        placement_group_name: str | None = None,
+        capacity_reservation_id: str | None = None,
+    ) -> "ClusterPlacement":
+        """Return a placement that exists, for the launch templates of this app.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            placement_group_name: the group, in which the reservation is where both are given.
+            capacity_reservation_id: the reservation or Capacity Block.
+        """
+
+        class Import(ClusterPlacement):
+            def __init__(self) -> None:
+                Construct.__init__(self, scope, construct_id)
+                self.placement_group = None
+                self.placement_group_name = placement_group_name
+                self.capacity_reservation_id = capacity_reservation_id
+
+        return Import()
+
     def _reservation(
         self, spec: NodesSpec, zone_id: str, tags: Mapping[str, str]
     ) -> ec2.CfnCapacityReservation:
         group_arn = None
-        if self.placement_group is not None:
+        if self.placement_group_name is not None:
             group_arn = cdk.Stack.of(self).format_arn(
                 service="ec2",
                 resource="placement-group",
-                resource_name=self.placement_group.ref,
+                resource_name=self.placement_group_name,
             )
         return ec2.CfnCapacityReservation(
             self,

@@ -6,7 +6,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
-from constructs_lib.node_boot import PROLOG
+from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_region import acknowledge_region
 from ultracluster.catalogue.slurm import cluster_name
@@ -70,8 +70,10 @@ class SlurmCluster(Construct):
                 ],
             ),
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
+        """The cluster's id, as node groups and queues name it."""
 
 
 class SlurmQueue(Construct):
@@ -82,7 +84,7 @@ class SlurmQueue(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cluster: SlurmCluster,
+        cluster_id: str,
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
     ) -> None:
@@ -91,7 +93,7 @@ class SlurmQueue(Construct):
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            cluster: whose queue it is.
+            cluster_id: id of the PCS cluster, of this app or not.
             name: 3 to 25 letters, digits and hyphens.
             node_groups: what its jobs run on. The references make CloudFormation delete the
                 queue first: PCS refuses to delete a group that a queue uses.
@@ -101,7 +103,7 @@ class SlurmQueue(Construct):
         self.resource = pcs.CfnQueue(
             self,
             "Resource",
-            cluster_id=cluster.cluster_id,
+            cluster_id=cluster_id,
             name=name,
             compute_node_group_configurations=[
                 pcs.CfnQueue.ComputeNodeGroupConfigurationProperty(
@@ -110,4 +112,5 @@ class SlurmQueue(Construct):
                 for group in node_groups
             ],
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)

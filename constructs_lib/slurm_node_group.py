@@ -7,11 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
-from constructs_lib.launch_template import EfaLaunchTemplate
-from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.slurm_region import acknowledge_region
-from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import SlurmSpec
 
 
 class SlurmNodeGroup(Construct):
@@ -30,7 +26,7 @@ class SlurmNodeGroup(Construct):
         cluster_id: str,
         name: str,
         instance_type: str,
-        launch_template: EfaLaunchTemplate | LoginLaunchTemplate,
+        launch_template: ec2.ILaunchTemplate,
         instance_profile: iam.IInstanceProfile,
         subnets: Sequence[ec2.ISubnet],
         least: int,
@@ -42,7 +38,7 @@ class SlurmNodeGroup(Construct):
         Args:
             scope: the parent construct.
             construct_id: the id in that scope.
-            cluster_id: id of the PCS cluster.
+            cluster_id: id of the PCS cluster, of this app or not.
             name: 3 to 25 letters, digits and hyphens.
             instance_type: EC2 instance type, the same as the template's.
             launch_template: how an instance is launched.
@@ -64,7 +60,8 @@ class SlurmNodeGroup(Construct):
                 pcs.CfnComputeNodeGroup.InstanceConfigProperty(instance_type=instance_type)
             ],
             custom_launch_template=pcs.CfnComputeNodeGroup.CustomLaunchTemplateProperty(
-                template_id=launch_template.launch_template_id, version=launch_template.version
+                template_id=launch_template.launch_template_id,
+                version=launch_template.version_number,
             ),
             iam_instance_profile_arn=instance_profile.instance_profile_arn,
             purchase_option=purchase_option,
@@ -73,37 +70,12 @@ class SlurmNodeGroup(Construct):
             ),
             subnet_ids=[subnet.subnet_id for subnet in subnets],
         )
+        """The L1 resource."""
         acknowledge_region(self.resource)
         self.node_group_id = self.resource.attr_id
+        """The group's id, as a queue names it."""
 
 
 def group_name(instance_type: str, before: str = "") -> str:
     """Return the name of a group of an instance type, as PCS takes it."""
     return f"{before}{instance_type.replace('.', '-')}"
-
-
-def training_group(
-    scope: Construct,
-    construct_id: str,
-    *,
-    spec: SlurmSpec,
-    nodes: NodesSpec,
-    cluster_id: str,
-    launch_template: EfaLaunchTemplate,
-    instance_profile: iam.IInstanceProfile,
-    subnets: Sequence[ec2.ISubnet],
-) -> SlurmNodeGroup:
-    """Define the group of the nodes that train: the launch template's capacity, from `spec`."""
-    return SlurmNodeGroup(
-        scope,
-        construct_id,
-        cluster_id=cluster_id,
-        name=group_name(nodes.instance_type),
-        instance_type=nodes.instance_type,
-        launch_template=launch_template,
-        instance_profile=instance_profile,
-        subnets=subnets,
-        least=spec.least_nodes,
-        most=nodes.count,
-        purchase_option="ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK",
-    )

@@ -34,14 +34,19 @@ class SlurmNodeRole(Construct):
         super().__init__(scope, construct_id)
 
         self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
+        """The role."""
         policy = iam.ManagedPolicy(
             self,
             "Registration",
             description="Registration with AWS PCS",
             roles=[self.role],
-            statements=[
-                iam.PolicyStatement(sid="Register", actions=[REGISTERING], resources=["*"])
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    iam.PolicyStatement(sid="Register", actions=[REGISTERING], resources=["*"])
+                ],
+            ),
         )
         acknowledge_wildcards(policy, {"*": REGISTRATION})
         self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)
+        """The profile that a node group of PCS names."""

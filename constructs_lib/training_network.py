@@ -50,11 +50,13 @@ class TrainingNetwork(Construct):
             nat_gateways=0,
             restrict_default_security_group=True,
         )
+        """The VPC."""
         self.vpc.apply_removal_policy(removal_policy(keep=keep))
         self.training_subnets = [
             self._subnet(f"Training{index}", cidr, keep=keep)
             for index, cidr in enumerate(spec.training_subnet_cidrs)
         ]
+        """The private subnets of nodes, file system and jobs, all in one zone."""
         if spec.public_subnet_cidr is not None:
             self._egress(spec.public_subnet_cidr)
         ec2.GatewayVpcEndpoint(
@@ -169,16 +171,19 @@ class TrainingNetwork(Construct):
             "FlowLogPolicy",
             description="Delivers VPC flow logs",
             roles=[role],
-            statements=[
-                iam.PolicyStatement(
-                    actions=[
-                        "logs:CreateLogStream",
-                        "logs:DescribeLogStreams",
-                        "logs:PutLogEvents",
-                    ],
-                    resources=[group.log_group_arn],
-                )
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    iam.PolicyStatement(
+                        actions=[
+                            "logs:CreateLogStream",
+                            "logs:DescribeLogStreams",
+                            "logs:PutLogEvents",
+                        ],
+                        resources=[group.log_group_arn],
+                    )
+                ],
+            ),
         )
         # The L2 flow log gives its role an inline policy, which NIST 800-53 refuses.
         log = ec2.CfnFlowLog(
@@ -227,6 +232,7 @@ class ExistingTrainingNetwork(Construct):
             )
             for index, subnet in enumerate(spec.training_subnets)
         ]
+        """The subnets of nodes, file system and jobs, all in one zone."""
         self.vpc = ec2.Vpc.from_vpc_attributes(
             self,
             "Vpc",
@@ -234,6 +240,7 @@ class ExistingTrainingNetwork(Construct):
             vpc_cidr_block=spec.cidr,
             availability_zones=[spec.training_subnets[0].availability_zone_id],
         )
+        """The VPC."""
         routed = [
             s
             for s, given in zip(self.training_subnets, spec.training_subnets, strict=True)

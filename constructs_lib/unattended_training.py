@@ -14,6 +14,7 @@ from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
+from constructs_lib.grants import grant
 from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
 from constructs_lib.retention import removal_policy
 
@@ -71,15 +72,18 @@ class UnattendedTraining(Construct):
             "Policy",
             description="Runs training jobs unattended",
             roles=[role],
-            statements=[
-                *job_statements(
-                    self,
-                    execution_role=execution_role,
-                    subnets=subnets,
-                    security_groups=security_groups,
-                ),
-                *self._own_statements(),
-            ],
+            document=iam.PolicyDocument(
+                minimize=True,
+                statements=[
+                    *job_statements(
+                        self,
+                        execution_role=execution_role,
+                        subnets=subnets,
+                        security_groups=security_groups,
+                    ),
+                    *self._own_statements(),
+                ],
+            ),
         )
         acknowledge_wildcards(
             policy,
@@ -110,6 +114,7 @@ class UnattendedTraining(Construct):
             ),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
+        """The L1 resource."""
         # CloudFormation makes it as soon as the role is there, and Step Functions then refuses a
         # role that may not write to the log yet.
         self.resource.node.add_dependency(policy)
@@ -123,6 +128,25 @@ class UnattendedTraining(Construct):
             resource_name=f"{self.resource.attr_name}:*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+
+    def start_statements(self) -> list[iam.PolicyStatement]:
+        """Return statements that start, follow and stop executions."""
+        return [
+            iam.PolicyStatement(
+                sid="StartUnattended",
+                actions=["states:StartExecution"],
+                resources=[self.resource.attr_arn],
+            ),
+            iam.PolicyStatement(
+                sid="FollowUnattended",
+                actions=["states:DescribeExecution", "states:StopExecution"],
+                resources=[self.executions_arn],
+            ),
+        ]
+
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role start, follow and stop unattended jobs."""
+        return grant(grantee, self.start_statements())
 
     def _role(self) -> iam.Role:
         stack = cdk.Stack.of(self)

@@ -24,6 +24,11 @@ class ClusterStack(cdk.Stack):
     by an Auto Scaling group, or by Slurm where the environment has it (decision 0007).
     """
 
+    node_role: iam.IRole
+    """The role of the nodes."""
+    launch_template: EfaLaunchTemplate
+    """How a node is launched."""
+
     def __init__(
         self,
         scope: Construct,
@@ -48,6 +53,7 @@ class ClusterStack(cdk.Stack):
             availability_zone_id=spec.availability_zone_id,
             reservation_tags={ENVIRONMENT_TAG: spec.name},
         )
+        """Placement group and capacity."""
         self.job_parameters: dict[str, str] = {}
         """What jobs have to know of the nodes, by name."""
         if spec.slurm is None:
@@ -56,9 +62,7 @@ class ClusterStack(cdk.Stack):
             self._launched_by_slurm(spec.slurm, spec, network, storage)
 
     def _scaled(self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack) -> None:
-        self.node_role: iam.IRole = NodeRole(
-            self, "NodeRole", bucket=storage.bucket, key=storage.key
-        ).role
+        self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(
             self,
             "LaunchTemplate",

@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from constructs_lib.feature_flags import pin
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -16,13 +17,53 @@ from .training import TrainingStack
 class TrainingEnvironment(cdk.Stage):
     """Network, Storage, Cluster and Training of one environment; references run one way.
 
-    The Region is the environment's and the account is whoever deploys: with no account in it the
-    assembly needs no look-up and no credentials.
+    The Region is the environment's. Without an account it is whoever deploys, and the assembly
+    needs neither look-ups nor credentials.
     """
 
-    def __init__(self, scope: Construct, *, spec: EnvironmentSpec) -> None:
-        env = cdk.Environment(region=spec.region)
-        super().__init__(scope, spec.name, env=env)
+    network: NetworkStack
+    """VPC, groups and budget."""
+    storage: StorageStack
+    """Keys, data bucket and file system."""
+    cluster: ClusterStack
+    """Placement, capacity and how nodes are launched."""
+    training: TrainingStack
+    """Roles, images and parameters of jobs."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str | None = None,
+        *,
+        spec: EnvironmentSpec,
+        env: cdk.Environment | None = None,
+        permissions_boundary: cdk.PermissionsBoundary | None = None,
+    ) -> None:
+        """Define the stacks.
+
+        Args:
+            scope: the app, or the stack of a pipeline.
+            construct_id: the id in that scope, with which the names of the stacks begin; the name
+                of the environment unless another is given.
+            spec: what is asked for.
+            env: account and Region; without a Region it is that of the spec.
+            permissions_boundary: of every role in the stage.
+
+        Raises:
+            ValueError: where `env` names another Region than the spec.
+        """
+        account, region = (env.account, env.region) if env is not None else (None, None)
+        if region is not None and region != spec.region:
+            raise ValueError(
+                f"env: got the Region {region}, and the environment {spec.name} is in "
+                f"{spec.region}, where its zone and its capacity are; write "
+                f'cdk.Environment(account=..., region="{spec.region}")'
+            )
+        env = cdk.Environment(account=account, region=spec.region)
+        super().__init__(
+            scope, construct_id or spec.name, env=env, permissions_boundary=permissions_boundary
+        )
+        pin(self)
 
         self.network = NetworkStack(
             self,
@@ -58,10 +99,4 @@ class TrainingEnvironment(cdk.Stage):
         )
         for stack in (self.network, self.storage):
             drop_redundant_dependencies(stack)
-        cdk.Tags.of(self).add(
-            ENVIRONMENT_TAG,
-            spec.name,
-            # Tags of a placement group are create-only: a change would replace the group, and
-            # with it the reservation.
-            exclude_resource_types=["AWS::EC2::PlacementGroup"],
-        )
+        cdk.Tags.of(self).add(ENVIRONMENT_TAG, spec.name)

@@ -1,6 +1,7 @@
 """What everything else is connected to."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from constructs_lib.cost_budget import CostBudget
@@ -27,6 +28,7 @@ class NetworkStack(cdk.Stack):
         env: cdk.Environment,
         termination_protection: bool,
     ) -> None:
+        self._zone_id = spec.availability_zone_id
         super().__init__(
             scope,
             construct_id,
@@ -36,6 +38,7 @@ class NetworkStack(cdk.Stack):
         )
 
         self.log_key = LogKey(self, "LogKey", keep=spec.storage.keep_data).key
+        """The key of the log groups."""
         network: TrainingNetwork | ExistingTrainingNetwork
         if isinstance(spec.network, NetworkSpec):
             network = TrainingNetwork(
@@ -59,9 +62,21 @@ class NetworkStack(cdk.Stack):
             if offered(spec.region)
             else None
         )
+        """The budget; None where the Region's templates can hold none."""
         self.vpc = network.vpc
+        """The VPC."""
         self.training_subnets = network.training_subnets
+        """The subnets of nodes, file system and jobs, all in one zone."""
         fabric = FabricSecurityGroup(self, "Fabric", vpc=self.vpc)
-        nodes = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
-        self.node_security_group = nodes.security_group
-        self.security_groups = [fabric.security_group, nodes.security_group]
+        self.node_security_group = NodeSecurityGroup(self, "Nodes", vpc=self.vpc)
+        """The group of the nodes' ordinary traffic."""
+        self.security_groups: list[ec2.ISecurityGroup] = [fabric, self.node_security_group]
+        """Both groups of a node; the first is the fabric."""
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The zone of the environment, by its id.
+
+        CDK would look the names of an account's zones up, which takes credentials.
+        """
+        return [self._zone_id]

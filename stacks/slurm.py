@@ -5,10 +5,10 @@ from constructs import Construct
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
-from constructs_lib.node_boot import node_boot
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name, training_group
+from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.spec.environment import EnvironmentSpec
@@ -46,7 +46,8 @@ class Slurm(Construct):
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
         node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
         self.node_role, self._profile = node_role.role, node_role.instance_profile
-        self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc).security_group
+        """The role of all nodes."""
+        self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = EfaLaunchTemplate(
             self,
             "LaunchTemplate",
@@ -60,6 +61,7 @@ class Slurm(Construct):
                 mount_name=storage.lustre.mount_name,
             ),
         )
+        """How a training node is launched."""
         size = slurm.cluster_size(spec.nodes.count)
         self._cluster = SlurmCluster(
             self,
@@ -70,20 +72,23 @@ class Slurm(Construct):
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
-        nodes = training_group(
+        nodes = SlurmNodeGroup(
             self,
             f"{size.title()}Nodes",
-            spec=slurm,
-            nodes=spec.nodes,
             cluster_id=self._cluster.cluster_id,
+            name=group_name(spec.nodes.instance_type),
+            instance_type=spec.nodes.instance_type,
             launch_template=self.launch_template,
             instance_profile=self._profile,
             subnets=network.training_subnets,
+            least=slurm.least_nodes,
+            most=spec.nodes.count,
+            purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
         SlurmQueue(
             self,
             f"{size.title()}Queue",
-            cluster=self._cluster,
+            cluster_id=self._cluster.cluster_id,
             name=slurm.queue,
             node_groups=[nodes],
         )

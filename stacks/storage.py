@@ -34,7 +34,9 @@ class StorageStack(cdk.Stack):
 
         keep = spec.storage.keep_data
         self.key = DataKey(self, "Key", keep=keep).key
+        """The key of bucket, file system and images."""
         self.bucket = DataBucket(self, "Data", key=self.key, keep=keep).bucket
+        """The bucket of data and checkpoints."""
         self.lustre = LustreStorage(
             self,
             "Lustre",
@@ -46,3 +48,4 @@ class StorageStack(cdk.Stack):
             key=self.key,
             log_key=network.log_key,
         )
+        """The file system."""

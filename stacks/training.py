@@ -88,7 +88,7 @@ class TrainingStack(cdk.Stack):
                 "file-system-id": storage.lustre.file_system_id,
                 "image-repository-uri": images.repository_uri,
                 "instance-type": spec.nodes.instance_type,
-                "launch-template-id": cluster.launch_template.launch_template_id,
+                "launch-template-id": cluster.launch_template.resource.ref,
                 "launcher-role-arn": launcher.role_arn,
                 "lustre-dns-name": storage.lustre.dns_name,
                 "lustre-mount-name": storage.lustre.mount_name,

@@ -18,10 +18,10 @@ from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
-from constructs_lib.node_boot import node_boot
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
@@ -138,7 +138,7 @@ def slurm_queue(stack: cdk.Stack, around: Surroundings) -> None:
         least=0,
         most=4,
     )
-    SlurmQueue(stack, "Queue", cluster=cluster, name="train", node_groups=[group])
+    SlurmQueue(stack, "Queue", cluster_id=cluster.cluster_id, name="train", node_groups=[group])
 
 
 def _lustre(spec: LustreSpec) -> Callable[[cdk.Stack, Surroundings], object]:

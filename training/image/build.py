@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ HERE: Final = Path(__file__).parent
 LOCK: Final = HERE / "image.lock.json"
 REGISTRIES: Final = HERE / "registries.json"
 MISTAKEN: Final = 2
+
+LEFT_OUT: Final = ("__pycache__", "*.egg-info", "build")
+"""What Python leaves in the folder; Dockerfile.dockerignore keeps the same out of the image."""
 
 ARGUMENTS: Final = {
     "PYTORCH_VERSION": "pytorch",
@@ -107,8 +111,11 @@ def content() -> str:
     """Return a short name of everything that goes into the image; equal files, equal name."""
     root = HERE.parent
     digest = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        digest.update(f"{path.relative_to(root)}\0".encode())
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        name = path.relative_to(root)
+        if any(fnmatch(part, left) for part in name.parts for left in LEFT_OUT):
+            continue
+        digest.update(f"{name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
 

@@ -145,6 +145,9 @@ def test_a_tag_names_its_content(monkeypatch, tmp_path):
     shutil.copytree(ROOT / "training", copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(build, "HERE", copy / "image")
     before = build.content()
+    (copy / "build").mkdir()
+    (copy / "build/left.py").write_text("by pip install")
+    assert before == build.content()
     (copy / "train.py").write_text("another program")
     assert before != build.content()
 
@@ -189,7 +192,7 @@ def test_the_files_of_the_image_are_part_of_the_package():
     for name in ("image/Dockerfile", "image/image.lock.json", "image/registries.json",
                  "launch/instances.json"):  # fmt: skip
         assert (folder / name).is_file()
-    listed = (ROOT / "pyproject.toml").read_text()
+    listed = (ROOT / "training/pyproject.toml").read_text()
     assert re.search(r"training = \[.*image/\*\.json.*\]", listed)
 
 

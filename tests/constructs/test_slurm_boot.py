@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from constructs_lib.node_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, node_boot
+from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, node_boot
 from ultracluster.spec.nodes import NodesSpec
 
 ROOM_FOR_PCS = 4096

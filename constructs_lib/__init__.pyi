@@ -1,0 +1,66 @@
+"""The names of the package, which `__init__.py` reads as well."""
+
+from constructs_lib.acknowledgement import (
+    acknowledge as acknowledge,
+    acknowledge_wildcards as acknowledge_wildcards,
+)
+from constructs_lib.cost_budget import CostBudget as CostBudget
+from constructs_lib.data_bucket import DataBucket as DataBucket
+from constructs_lib.execution_role import ExecutionRole as ExecutionRole
+from constructs_lib.fabric import (
+    FabricSecurityGroup as FabricSecurityGroup,
+    NodeSecurityGroup as NodeSecurityGroup,
+)
+from constructs_lib.image_repository import ImageRepository as ImageRepository
+from constructs_lib.job_parameters import (
+    JobParameters as JobParameters,
+    parameter_path as parameter_path,
+)
+from constructs_lib.keys import DataKey as DataKey, LogKey as LogKey
+from constructs_lib.launch_template import EfaLaunchTemplate as EfaLaunchTemplate
+from constructs_lib.launcher_role import LauncherRole as LauncherRole
+from constructs_lib.login_launch_template import LoginLaunchTemplate as LoginLaunchTemplate
+from constructs_lib.lustre_file_system import LustreFileSystem as LustreFileSystem
+from constructs_lib.lustre_storage import LustreStorage as LustreStorage
+from constructs_lib.slurm_boot import node_boot as node_boot
+from constructs_lib.node_group import NodeGroup as NodeGroup
+from constructs_lib.node_role import NodeRole as NodeRole, mount_lustre as mount_lustre
+from constructs_lib.placement import ClusterPlacement as ClusterPlacement
+from constructs_lib.slurm_cluster import (
+    SlurmCluster as SlurmCluster,
+    SlurmQueue as SlurmQueue,
+)
+from constructs_lib.slurm_node_group import SlurmNodeGroup as SlurmNodeGroup
+from constructs_lib.slurm_node_role import SlurmNodeRole as SlurmNodeRole
+from constructs_lib.slurm_security_group import SlurmSecurityGroup as SlurmSecurityGroup
+from constructs_lib.stacks.cluster import ClusterStack as ClusterStack
+from constructs_lib.stacks.environment import TrainingEnvironment as TrainingEnvironment
+from constructs_lib.stacks.network import NetworkStack as NetworkStack
+from constructs_lib.stacks.storage import StorageStack as StorageStack
+from constructs_lib.stacks.training import TrainingStack as TrainingStack
+from constructs_lib.training_network import (
+    ExistingTrainingNetwork as ExistingTrainingNetwork,
+    TrainingNetwork as TrainingNetwork,
+)
+from constructs_lib.ultracluster_rules import UltraClusterRules as UltraClusterRules
+from constructs_lib.unattended_training import UnattendedTraining as UnattendedTraining
+from ultracluster.spec.budget import BudgetSpec as BudgetSpec, PriceSpec as PriceSpec
+from ultracluster.spec.environment import (
+    EnvironmentSpec as EnvironmentSpec,
+    SageMakerSpec as SageMakerSpec,
+)
+from ultracluster.spec.lustre import (
+    DataRepositorySpec as DataRepositorySpec,
+    LustreSpec as LustreSpec,
+)
+from ultracluster.spec.network import (
+    ExistingNetworkSpec as ExistingNetworkSpec,
+    ExistingSubnetSpec as ExistingSubnetSpec,
+    NetworkSpec as NetworkSpec,
+)
+from ultracluster.spec.nodes import (
+    CapacityBlockSpec as CapacityBlockSpec,
+    CapacityReservationSpec as CapacityReservationSpec,
+    NodesSpec as NodesSpec,
+)
+from ultracluster.spec.slurm import SlurmSpec as SlurmSpec

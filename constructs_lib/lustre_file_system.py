@@ -1,0 +1,113 @@
+"""A Lustre file system as its clients see it, and the security group rules that they need."""
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.acknowledgement import acknowledge
+from ultracluster.catalogue.lustre import PORTS
+
+RESTRICTED_PORTS = "NIST.800.53.R5::NIST.800.53.R5-EC2RestrictedCommonPorts"
+OVER_EFA = (
+    "Lustre over EFA bypasses the operating system with traffic of every protocol; the only peers "
+    "are the group of the file servers and that of their clients, each named by its id."
+)
+
+
+@jsii.implements(ec2.IConnectable)
+class LustreFileSystem(Construct):
+    """A file system that is defined here (`LustreStorage`) or that exists."""
+
+    file_system_id: str
+    """The file system's id, `fs-...`."""
+    mount_name: str
+    """The name that follows `DNS@tcp:/`; SageMaker's DirectoryPath begins with it."""
+    dns_name: str
+    """The name that clients mount from."""
+    security_group: ec2.ISecurityGroup
+    """The group of the file servers."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, efa_enabled: bool) -> None:
+        super().__init__(scope, construct_id)
+        self._efa_enabled = efa_enabled
+        self._connections: ec2.Connections | None = None
+
+    @property
+    def connections(self) -> ec2.Connections:
+        """The network connections of the file servers; `add_client` opens Lustre's ports."""
+        if self._connections is None:  # one for all calls: CDK notes in it what it has visited
+            self._connections = ec2.Connections(security_groups=[self.security_group])
+        return self._connections
+
+    def add_client(self, client: ec2.IConnectable) -> None:
+        """Let a group, or whatever else has groups, mount the file system.
+
+        The rules are defined at the groups of the client, so that a stack that uses the file system
+        can be its client. Groups of stacks that the file system's own stack uses are given when it
+        is defined.
+
+        Args:
+            client: a security group, an instance, an Auto Scaling group or the like.
+        """
+        for group in client.connections.security_groups:
+            holder = Construct(group, f"Lustre{self.node.addr[-8:]}")  # type: ignore[arg-type]
+            self._client_rules(holder, "", group)
+
+    def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role look the file system up.
+
+        Who mounts it is decided by security groups. IAM knows no resource for the action, and one
+        that is named would allow nothing.
+        """
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["fsx:DescribeFileSystems"], resource_arns=["*"]
+        )
+
+    def _client_rules(
+        self, scope: Construct, suffix: str, client: ec2.ISecurityGroup
+    ) -> list[cdk.CfnResource]:
+        """Let a client reach the servers and the servers reach it (lock callbacks)."""
+        servers, clients = self.security_group.security_group_id, client.security_group_id
+        return [
+            *self._rules(scope, f"FromClient{suffix}", clients, servers),
+            *self._rules(scope, f"ToClient{suffix}", servers, clients),
+        ]
+
+    def _rules(
+        self, scope: Construct, name: str, source: str, destination: str
+    ) -> list[cdk.CfnResource]:
+        """Define egress of the source and ingress of the destination, on Lustre's ports."""
+        ports: list[tuple[str, int | None, int | None]] = [
+            ("tcp", first, last) for first, last in PORTS
+        ]
+        if self._efa_enabled:  # the fabric carries every protocol
+            ports = [("-1", None, None)]
+        rules: list[cdk.CfnResource] = []
+        for protocol, first, last in ports:
+            suffix = f"{name}{first or 'All'}"
+            outward = ec2.CfnSecurityGroupEgress(
+                scope,
+                f"{suffix}Out",
+                group_id=source,
+                destination_security_group_id=destination,
+                ip_protocol=protocol,
+                from_port=first,
+                to_port=last,
+                description="Lustre",
+            )
+            inward = ec2.CfnSecurityGroupIngress(
+                scope,
+                f"{suffix}In",
+                group_id=destination,
+                source_security_group_id=source,
+                ip_protocol=protocol,
+                from_port=first,
+                to_port=last,
+                description="Lustre",
+            )
+            if self._efa_enabled:
+                acknowledge(inward, {RESTRICTED_PORTS: OVER_EFA})
+            rules += [outward, inward]
+        return rules

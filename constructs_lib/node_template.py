@@ -1,0 +1,126 @@
+"""What the launch templates of this library have in common."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from constructs_lib.image import image_id
+
+Data = ec2.CfnLaunchTemplate
+
+
+@jsii.implements(ec2.IMachineImage)
+class _Image:
+    """The image, and the profile of who boots it.
+
+    CDK asks for the image while it makes the template, which is the only moment at which a child of
+    the template can stand before its resource.
+    """
+
+    def __init__(self, name: str, role: iam.IRole | None) -> None:
+        self._name, self._role = name, role
+        self.profile: iam.IInstanceProfile | None = None
+
+    def get_image(self, scope: Construct) -> ec2.MachineImageConfig:
+        """Return the image's id."""
+        image = image_id(scope, self._name)
+        if self._role is not None:
+            self.profile = iam.InstanceProfile(scope, "Profile", role=self._role)
+        return ec2.MachineImageConfig(
+            image_id=image,
+            os_type=ec2.OperatingSystemType.LINUX,
+            user_data=ec2.UserData.for_linux(),
+        )
+
+
+class NodeTemplate(ec2.LaunchTemplate):
+    """A launch template with an encrypted root volume, IMDSv2 and names on what it launches.
+
+    It is an `ec2.LaunchTemplate`: Auto Scaling's and Batch's constructs take it as it is. What it
+    holds is written as `AWS::EC2::LaunchTemplate` has it, because the L2 has neither network
+    interfaces nor capacity reservations (aws-cdk-lib 2.275).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        instance_type: str,
+        image: str,
+        root_device_name: str,
+        root_volume_gib: int,
+        security_groups: Sequence[ec2.ISecurityGroup],
+        metadata_hops: int,
+        user_data: ec2.UserData | None,
+        role: iam.IRole | None = None,
+    ) -> None:
+        made = _Image(image, role)
+        super().__init__(
+            scope,
+            construct_id,
+            instance_type=ec2.InstanceType(instance_type),
+            machine_image=made,
+            security_group=security_groups[0],
+            user_data=user_data,
+        )
+        for group in security_groups[1:]:
+            self.add_security_group(group)
+        resource = self.node.find_child("Resource")
+        assert isinstance(resource, ec2.CfnLaunchTemplate)  # noqa: S101 - what the L2 makes
+        self.resource = resource
+        """The L1 resource."""
+        # Lists and texts that CDK completes when it synthesizes: a group or a command that is
+        # added to the L2 later is in them.
+        lazy = resource.launch_template_data
+        assert isinstance(lazy, Data.LaunchTemplateDataProperty)  # noqa: S101 - what the L2 wrote
+        self._group_ids = lazy.security_group_ids
+        self._common: dict[str, Any] = {
+            "instance_type": instance_type,
+            "image_id": self.image_id,
+            "block_device_mappings": [
+                Data.BlockDeviceMappingProperty(
+                    device_name=root_device_name,
+                    ebs=Data.EbsProperty(
+                        volume_size=root_volume_gib,
+                        volume_type="gp3",
+                        encrypted=True,
+                        delete_on_termination=True,
+                    ),
+                )
+            ],
+            "metadata_options": Data.MetadataOptionsProperty(
+                http_endpoint="enabled",
+                http_tokens="required",
+                http_put_response_hop_limit=metadata_hops,
+            ),
+            "monitoring": Data.MonitoringProperty(enabled=True),
+            "iam_instance_profile": (
+                Data.IamInstanceProfileProperty(arn=made.profile.instance_profile_arn)
+                if made.profile is not None
+                else None
+            ),
+            "user_data": lazy.user_data if user_data is not None else None,
+            "tag_specifications": [
+                Data.TagSpecificationProperty(
+                    resource_type=resource,
+                    tags=[cdk.CfnTag(key="Name", value=self.node.path)],
+                )
+                for resource in ("instance", "volume", "network-interface")
+            ],
+        }
+
+    @property
+    def version(self) -> str:
+        """The newest version, which whoever launches names; changes of the template reach it."""
+        return self.latest_version_number
+
+    def _holds(self, **data: Any) -> None:
+        """Write what the template holds, beside what all of them have in common."""
+        self.resource.launch_template_data = Data.LaunchTemplateDataProperty(**self._common, **data)
+        self.resource.tag_specifications = None

@@ -1,0 +1,63 @@
+"""`from constructs_lib import ...`: what it has, and what it costs."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import constructs_lib
+
+STUB = ast.parse((Path(constructs_lib.__file__).parent / "__init__.pyi").read_text())
+NAMES = {
+    alias.name: str(node.module)
+    for node in STUB.body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+}
+
+
+def test_every_name_is_what_its_module_has():
+    """Type checkers read the stub, Python does as it says."""
+    for name, module in NAMES.items():
+        assert getattr(constructs_lib, name) is getattr(importlib.import_module(module), name)
+    assert set(NAMES) <= set(dir(constructs_lib))
+
+
+def test_no_name_is_that_of_a_module():
+    """Python would hand out the module as soon as something has imported it."""
+    assert {m.name for m in pkgutil.iter_modules(constructs_lib.__path__)}.isdisjoint(NAMES)
+
+
+def test_every_construct_can_be_imported_from_the_package():
+    """What is defined in a module of its own and not named here is not found."""
+    defined = {
+        node.name
+        for path in Path(constructs_lib.__file__).parent.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and ast.get_docstring(node, clean=False) is not None
+        if not node.name.startswith("_")
+    }
+    assert defined - set(NAMES) == {"Endpoints", "NodeTemplate", "OwnSecurityGroup"}
+
+
+def test_specs_start_no_node():
+    """Importing aws_cdk starts Node, which takes a second; a file of specs needs none."""
+    lines = (
+        "import sys, constructs_lib",
+        "from constructs_lib import EnvironmentSpec, LustreSpec, NodesSpec, SlurmSpec",
+        "assert not {'aws_cdk', 'jsii', 'constructs'} & set(sys.modules), 'imported'",
+        "from constructs_lib import FabricSecurityGroup",
+        "assert 'aws_cdk' in sys.modules",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_a_name_that_is_not_there_is_an_import_error():
+    """As of any other package."""
+    command = "from constructs_lib import FabricSecurtyGroup"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=False
+    )
+    assert "ImportError: cannot import name 'FabricSecurtyGroup'" in done.stderr

@@ -1,0 +1,124 @@
+"""The wheel in an empty environment, and the four foreign apps of examples/ beside it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydantic
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+# Their own names, which once were ours in site-packages.
+THEIRS = ("stacks", "environments", "operations", "planner", "training", "recipes")
+CACHE = ROOT / ".mypy_cache" / "examples"
+"""mypy reads aws-cdk-lib for a minute the first time."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that has the wheel, and what it depends on."""
+
+    wheel: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str, cwd: Path) -> str:
+        """Run a program of the environment; what it wrote is shown where it fails."""
+        done = subprocess.run(
+            [str(self.folder / "bin" / program), *arguments],
+            cwd=cwd,
+            env={**os.environ, "CDK_OUTDIR": "cdk.out", "PYTHONPATH": "", "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel where nothing else of the project is.
+
+    Dependencies are those of this environment, by a .pth file, whose own editable installations
+    Python does not follow.
+    """
+    work = tmp_path_factory.mktemp("wheel")
+    # setuptools builds in place and would leave its folders in the repository.
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, work)
+    for name in ("constructs_lib", "ultracluster", "stacks", "training", "environments", "tests"):
+        shutil.copytree(
+            ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True
+        )
+    pip = [sys.executable, "-m", "pip"]
+    build = ["wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "dist"), str(work)]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = (work / "dist").glob("*.whl")
+
+    folder = work / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    places = {sysconfig.get_path("purelib"), str(Path(pydantic.__file__).parents[1])}
+    (site / "dependencies.pth").write_text("\n".join(places))
+    target = ["--python", str(folder / "bin/python"), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, *target, "--no-index", str(wheel)], check=True)
+    return Installed(wheel, folder)
+
+
+@pytest.fixture(scope="session", params=EXAMPLES)
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the copy of an example, beside packages with names that used to be ours."""
+    folder = tmp_path_factory.mktemp("theirs") / str(request.param)
+    shutil.copytree(
+        ROOT / "examples" / str(request.param), folder, ignore=shutil.ignore_patterns("cdk.out")
+    )
+    for name in THEIRS:
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "__init__.py").touch()
+    return folder
+
+
+def test_the_wheel_holds_two_packages_and_all_of_their_files(installed: Installed):
+    """Everyday names in site-packages hide those of an app; a file left out is missed later."""
+    names = set(zipfile.ZipFile(installed.wheel).namelist())
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("constructs_lib", "ultracluster", "stacks")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    expected = {f"constructs_lib/{name}" if name.startswith("stacks/") else name for name in files}
+
+    packages = {name for name in names if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in packages} == {"constructs_lib", "ultracluster"}
+    assert packages == expected
+
+
+def test_an_example_synthesizes_and_finds_no_fault(installed: Installed, app: Path):
+    """Nothing but the wheel, an own `stacks` package and no cdk.json: the app of a stranger."""
+    installed.run("python", "app.py", cwd=app)
+    installed.run("ultracluster", "audit", "cdk.out", cwd=app)
+
+    where = f"import {', '.join(THEIRS)}; print(*({', '.join(f'{n}.__file__' for n in THEIRS)},))"
+    found = installed.run("python", "-c", where, cwd=app).split()
+    assert found == [str(app / name / "__init__.py") for name in THEIRS]
+    where = "import constructs_lib, ultracluster as u; print(constructs_lib.__file__, u.__file__)"
+    ours = installed.run("python", "-c", where, cwd=app).split()
+    assert all(path.startswith(str(installed.folder)) for path in ours)
+
+
+def test_an_example_is_typed(installed: Installed, app: Path):
+    """The wheel carries its types: mypy finds a wrong argument in their app before CDK does."""
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(CACHE)]
+    python = ["--python-executable", str(installed.folder / "bin/python")]
+    done = subprocess.run(
+        [*mypy, *python, "app.py", "stacks"], cwd=app, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
