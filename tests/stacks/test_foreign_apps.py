@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from constructs_lib import TrainingEnvironment
-from environments import ENVIRONMENTS
 from golden.generate import GOLDEN
+from tests.repository import ENVIRONMENTS
 from tests.stacks.synthesized import VARIANTS
 from ultracluster.registry.schemas import replaced_by
 
