@@ -12,4 +12,4 @@ def test_a_misspelt_rule_is_told_from_one_that_finds_nothing():
     (objection,) = objections([misspelt], [], RULES, FORBIDDEN)
 
     assert (objection.rule, objection.path) == (OF_NOTHING, "dev/Cluster/Template")
-    assert objection.message == "there is no rule FABRC-13; did you mean FABRIC-13?"
+    assert objection.message == "there is no rule FABRC-13 (did you mean FABRIC-13?)"
