@@ -11,6 +11,7 @@ from constructs_lib.fabric import (
     FabricSecurityGroup as FabricSecurityGroup,
     NodeSecurityGroup as NodeSecurityGroup,
 )
+from constructs_lib.gates import add_gates as add_gates
 from constructs_lib.image_repository import ImageRepository as ImageRepository
 from constructs_lib.job_parameters import (
     JobParameters as JobParameters,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.audit.resolving import properties
+from tests.templates.resolving import properties
 from ultracluster.templates.resolution import Template, resolve
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.audit.naive import Naive
-from tests.audit.resolving import variants
+from tests.templates.naive import Naive
+from tests.templates.resolving import variants
 from ultracluster.templates.resolution import Template, resolve
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.audit.resolving import properties, value, variants
+from tests.templates.resolving import properties, value, variants
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
 
 OTHER = Link("t", "Other")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.audit.resolving import properties, variants
+from tests.templates.resolving import properties, variants
 from ultracluster.templates.resolution import Template, resolve
 from ultracluster.templates.resolved import Link, Unknown
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.audit.resolving import value, variants
 from tests.rules.rule_cases import said, verdict
+from tests.templates.resolving import value, variants
 from ultracluster.templates.resolution import Template, resolve
 from ultracluster.templates.resolved import Unknown
 

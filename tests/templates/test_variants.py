@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.audit.resolving import variants
+from tests.templates.resolving import variants
 from ultracluster.templates.choices import Atom, Choices, Spread
 from ultracluster.templates.resolution import MOST_VARIANTS
 from ultracluster.templates.resolved import Unknown
