@@ -196,7 +196,10 @@ def spoken(item: Item) -> list[str]:
 def test_picture_words_and_chart_say_the_same(ours: Figure):
     """Whoever reads one of them misses nothing of the others."""
     words = " ".join(spoken(ours.words))
-    for name in ("Slurm/Nodes", "Slurm/LoginNodes", "Placement/Group", "98.4 TiB", "Network/Nat"):
+    for name in (
+        *("Slurm/LargeNodes", "Slurm/LargeLoginNodes"),
+        *("Placement/Group", "98.4 TiB", "Network/Nat"),
+    ):
         assert name in ours.svg
         assert name in words
         assert name in ours.mermaid
