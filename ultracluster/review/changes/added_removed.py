@@ -7,14 +7,7 @@ from ultracluster.registry.schemas import any_schema, regions, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import data_removed, outlives
-from ultracluster.review.changes.rules import (
-    ANY,
-    Edit,
-    Effect,
-    effects,
-    when_added,
-    when_removed,
-)
+from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
 from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
 from ultracluster.review.changes.values import differs, known_text, linked
 from ultracluster.review.changes.wording import holdings, named

@@ -33,10 +33,7 @@ SAME_VALUE: Final = "both ways of writing it give the same value (functions reso
 TEXTS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
 LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
 ATTRIBUTES: Final[Mapping[str, tuple[str, str]]] = {
-    "Metadata": (
-        "metadata of the resource changes",
-        "CloudFormation makes nothing of Metadata",
-    ),
+    "Metadata": ("metadata of the resource changes", "CloudFormation makes nothing of Metadata"),
     "DependsOn": (
         "the order in which resources are made and deleted changes",
         "DependsOn changes nothing of what is there",

@@ -104,10 +104,7 @@ def _name(group: Key | None, *variants: VariantIndex) -> str | None:
 
 
 def _compared(
-    edit: Edit,
-    before: Sequence[Flow],
-    after: Sequence[Flow],
-    groups: tuple[Key | None, Key | None],
+    edit: Edit, before: Sequence[Flow], after: Sequence[Flow], groups: tuple[Key | None, Key | None]
 ) -> Iterator[Effect]:
     """Judge what rules let pass before and after, beside all other rules of their group."""
     old, new = groups

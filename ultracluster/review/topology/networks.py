@@ -15,13 +15,7 @@ from ultracluster.review.topology.contents import (
     Nodes,
     Scheduler,
 )
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
+from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.topology.model import Subnet, Vpc
 from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place

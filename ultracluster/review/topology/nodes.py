@@ -9,13 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
 from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.contents import Interface, Nodes, Placement, Reservation
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
+from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,

@@ -9,13 +9,7 @@ from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.contents import Association, FileSystem
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
+from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.topology.model import Store
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.spec.lustre import GIB_PER_TIB
