@@ -28,6 +28,11 @@ class ResolvedTemplates:
         return {t.name: t for group in self.groups for t in group.templates}
 
     @cached_property
+    def bodies(self) -> Mapping[str, Mapping[str, Any]]:
+        """Templates as they are written, by the name of their stack."""
+        return {name: template.body for name, template in self.templates.items()}
+
+    @cached_property
     def variants(self) -> tuple[Variant, ...]:
         """Variants of all templates together.
 

@@ -5,10 +5,8 @@ from typing import Final
 
 from ultracluster.review.changes import (  # noqa: F401  (their rules register themselves)
     added_removed,
-    buckets,
     capacity,
-    hyperpod,
-    images,
+    clusters,
     lustre,
     nodes,
     permissions,
@@ -17,7 +15,7 @@ from ultracluster.review.changes import (  # noqa: F401  (their rules register t
     routes,
     security_group_rules,
     settings,
-    slurm,
+    stores,
 )
 from ultracluster.review.changes.added_removed import unknown_type
 from ultracluster.review.changes.change import Danger

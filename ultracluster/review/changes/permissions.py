@@ -16,7 +16,7 @@ from ultracluster.review.changes.rules import (
     when_removed,
 )
 from ultracluster.review.changes.sources import BOUNDARY, IAM, PROFILE, SESSION
-from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import count, lost
 from ultracluster.review.changes.wording import named, quoted
 from ultracluster.review.naming import Names
@@ -75,7 +75,7 @@ def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
 
 
 def _uncovered(
-    edit: Edit, variant: VariantIndex, some: Sequence[Statement], there: Sequence[Statement]
+    edit: Edit, variant: VariantModel, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
     """Return what statements say and a variant does not: of whoever has them, in any policy."""
     owners = _owners(edit) if any(each.kind == "identity" for each in some) else []
@@ -96,7 +96,7 @@ def _owners(edit: Edit) -> list[Key]:
     if edit.type in IDENTITIES:
         return [key]
     variants = (edit.pair.old, edit.pair.new)
-    found = [s for variant in variants for s in variant.model.statements if s.place.key == key]
+    found = [s for variant in variants for s in variant.statements if s.place.key == key]
     return list(dict.fromkeys(owner for statement in found for owner in statement.owners))
 
 
@@ -109,13 +109,13 @@ def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     elif kinds == {"resource"}:
         owners = list(dict.fromkeys(o for statement in statements for o in statement.owners))
     variants = (edit.pair.new, edit.pair.old)
-    found = [variant.model.at(owner) for owner in owners for variant in variants]
+    found = [variant.at(owner) for owner in owners for variant in variants]
     names = dict.fromkeys(named(resource) for resource in found if resource)
     return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
 def _names(edit: Edit) -> Names:
-    return Names([*edit.pair.old.resolved.resources, *edit.pair.new.resolved.resources])
+    return Names([*edit.pair.old.resources, *edit.pair.new.resources])
 
 
 def _words(edit: Edit, some: Sequence[Grant]) -> str:

@@ -139,7 +139,7 @@ def consequences(
         for user in pair.new.users.get(target, ()):
             key = (user.place.stack, user.place.logical_id)
             # What is new itself, or was renamed, is another one anyhow.
-            if key not in pair.old.resources or key == target:
+            if pair.old.at(key) is None or key == target:
                 continue
             for path in _paths(user.properties, target):
                 edit = Edit(update, pair, key, key, path, follows=True)

@@ -43,12 +43,12 @@ class Edit:
     @property
     def old(self) -> ResolvedResource | None:
         """The resource before."""
-        return self.pair.old.resources.get(self.old_key) if self.old_key else None
+        return self.pair.old.at(self.old_key) if self.old_key else None
 
     @property
     def new(self) -> ResolvedResource | None:
         """The resource after."""
-        return self.pair.new.resources.get(self.new_key) if self.new_key else None
+        return self.pair.new.at(self.new_key) if self.new_key else None
 
     @property
     def resource(self) -> ResolvedResource:
@@ -80,7 +80,7 @@ class Edit:
     @property
     def region(self) -> str | None:
         """Where the resource goes; None where that is not known."""
-        found = self.update.after.region or self.pair.new.resolved.region
+        found = self.update.after.region or self.pair.new.variant.region
         return found if isinstance(found, str) else None
 
     @property

@@ -8,7 +8,6 @@ from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
 from ultracluster.review.changes.rules import Effect
 from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
-from ultracluster.review.changes.update import bodies
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
@@ -39,7 +38,7 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
     """Yield a line for each difference outside of resources."""
     exports = _Exports(before), _Exports(after)
     yield from _protection(before.templates, after.templates)
-    olds, news = bodies(before), bodies(after)
+    olds, news = before.bodies, after.bodies
     for stack in {**olds, **news}:
         old, new = olds.get(stack, {}), news.get(stack, {})
         for section in sorted({*old, *new} - {"Resources"}, key=str):

@@ -6,10 +6,9 @@ from typing import Any, Final
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.money import hourly
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.values import at, count, known_text, lost, true
-from ultracluster.review.changes.wording import holdings, quoted
+from ultracluster.review.changes.wording import holdings, hourly, quoted
 from ultracluster.review.resource_types import (
     FOREVER,
     Amount,
@@ -104,7 +103,7 @@ def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) ->
     if known.unit == "nodes":
         kind = instance_type(edit.pair.new, edit.new)
         written["now"] = accelerators(kind, new)
-        money = hourly(edit, kind, new - old) if new > old else ""
+        money = hourly(edit.region, kind, new - old) if new > old else ""
     says = known.says.format_map({**values, **written})
     says += f"; {new - old:,} more{money}" if money else ""
     if new < old:

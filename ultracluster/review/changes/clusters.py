@@ -1,13 +1,14 @@
-"""Slurm clusters on AWS PCS: their version, their accounts, and which nodes a queue has."""
+"""Clusters: the version and the queues of Slurm on AWS PCS, and instance groups of HyperPod."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.changes.sources import QUEUES, api, unverified
-from ultracluster.review.changes.update import VariantIndex
-from ultracluster.review.changes.values import at, known_text, lost
+from ultracluster.review.changes.sources import HYPERPOD, QUEUES, api, unverified
+from ultracluster.review.changes.update import VariantModel
+from ultracluster.review.changes.values import at, count, differs, entries, known_text, lost
 from ultracluster.review.changes.wording import named, quoted
 from ultracluster.templates.reading import UndeterminedError, key
 
@@ -58,10 +59,47 @@ def _id(group: Any) -> str:
     return quoted(at(group, ("ComputeNodeGroupId",)))
 
 
-def _group(variant: VariantIndex, group: Any) -> str | None:
+def _group(variant: VariantModel, group: Any) -> str | None:
     """Return what a node group of a queue is called, None where no template makes it."""
     try:
-        found = variant.resources.get(key(at(group, ("ComputeNodeGroupId",))))  # type: ignore[arg-type]
+        found = variant.at(key(at(group, ("ComputeNodeGroupId",))))
     except UndeterminedError:
         return "a node group that the templates do not tell"
     return named(found) if found else None
+
+
+@when_changed("AWS::SageMaker::Cluster")
+def instance_groups(edit: Edit) -> Iterator[Effect]:
+    if edit.path[0] in ("InstanceGroups", "RestrictedInstanceGroups"):
+        old, new = (
+            {quoted(group.get("InstanceGroupName")): group for group in entries(value)}
+            for value in (edit.was, edit.now)
+        )
+        for name in {**old, **new}:
+            yield from _instance_group(name, old.get(name, {}), new.get(name, {}))
+
+
+def _instance_group(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Effect]:
+    was, now = (count(at(group, ("InstanceCount",))) or 0 for group in (old, new))
+    kind = (new or old).get("InstanceType")
+    says = f"group {name} has {accelerators(kind, now)} instead of {was:,}"
+    if now < was:
+        more = "; the others are deleted with what runs on them"
+        yield Effect(Danger.REDUCES_CAPACITY, says + more, HYPERPOD)
+    elif now > was:
+        yield Effect(Danger.COSTS_MORE, says, HYPERPOD)
+    if not old or not new:
+        return
+    if differs(old.get("InstanceType"), new.get("InstanceType")):
+        yield Effect(
+            Danger.INTERRUPTS,
+            f"group {name} becomes one of {quoted(new.get('InstanceType'))}, where HyperPod allows "
+            "it at all: its nodes have to be replaced",
+            f"{HYPERPOD}: it says both that a group's type can change and that it must match",
+            "add a group of the new type, then remove the old one",
+        )
+    rest = {name for name in {*old, *new} if differs(old.get(name), new.get(name))}
+    if rest := rest - {"InstanceCount", "InstanceType"}:
+        says = f"{', '.join(sorted(rest))} of group {name} apply to nodes that are made from now on"
+        more = "; a running node must be replaced for it"
+        yield Effect(Danger.INTERRUPTS, says + more, HYPERPOD)
