@@ -15,8 +15,8 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.text import ELLIPSIS, fitted, width, wrapped
 from ultracluster.review.figure import Figure, figure
-from ultracluster.review.topology.contents import Placement, Reservation
 from ultracluster.review.topology.known import NotKnown
+from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template
 

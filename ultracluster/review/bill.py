@@ -12,9 +12,11 @@ from typing import Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
-from ultracluster.review.topology.contents import FileSystem, Nodes, Reservation, Scheduler
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Topology
+from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.services import Scheduler
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology
 
 GIB_PER_TIB: Final = 1024
 BLOCK: Final = "Capacity Block"

@@ -14,10 +14,10 @@ from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.picture import drawing
 from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import Matrix, matrix
-from ultracluster.review.topology.contents import FileSystem, Nodes
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Topology
-from ultracluster.review.topology.survey import survey
+from ultracluster.review.topology.nodes import Nodes
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology, survey
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedGroup
 

@@ -23,9 +23,10 @@ from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
-from ultracluster.review.topology.contents import Nodes, Reservation
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Subnet, Topology
+from ultracluster.review.topology.networks import Subnet
+from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.survey import Topology
 from ultracluster.spec.environment import EnvironmentSpec
 
 CAPACITY_BLOCK: Final = "Capacity Block"

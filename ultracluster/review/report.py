@@ -19,10 +19,9 @@ from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates, resources
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
-from ultracluster.review.topology.contents import FileSystem
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Topology
-from ultracluster.review.topology.survey import survey
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology, survey
 from ultracluster.rules.rule import Finding
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from ultracluster.review.drawing.blocks import Block, Item, Say
 from ultracluster.review.drawing.svg import SMALL, Canvas
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Subnet
+from ultracluster.review.topology.networks import Subnet
 
 BAR: Final = 7.0
 SHADES: Final = ("use0", "use1", "use2", "use3")

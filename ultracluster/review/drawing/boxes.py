@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.bill import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.wording import tebibytes
@@ -22,16 +23,12 @@ from ultracluster.review.drawing.blocks import (
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
-from ultracluster.review.topology.contents import (
-    FileSystem,
-    JobInterfaces,
-    Nodes,
-    Placement,
-    Reservation,
-    Scheduler,
-)
+from ultracluster.review.naming import short
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Fabric, Subnet
+from ultracluster.review.topology.networks import Subnet
+from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
+from ultracluster.review.topology.services import JobInterfaces, Scheduler
+from ultracluster.review.topology.storage import FileSystem
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import Place
 
@@ -43,7 +40,7 @@ MOST_QUEUES: Final = 10
 class Context:
     """What the drawing of a subnet must know of the rest."""
 
-    fabrics: Sequence[Fabric]
+    fabrics: Sequence[SecurityGroup]
     mounts: Callable[[Nodes, FileSystem], tuple[str, bool | None]]
     """What passes between nodes and a file system, and whether that is enough."""
     name: Callable[[Key], str]
@@ -173,7 +170,7 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
     """Return what the fabric's line says, and whether EFA can work over it."""
     if isinstance(nodes.groups, NotKnown):
         return f"security groups not known: {nodes.groups.because}", None
-    mine = [fabric.name for fabric in context.fabrics if fabric.key in nodes.groups]
+    mine = [short(fabric.place) for fabric in context.fabrics if fabric.key in nodes.groups]
     if mine:
         return f"{' and '.join(mine)}: its members exchange everything, in both directions", True
     known = [context.name(group) for group in nodes.groups]

@@ -29,9 +29,13 @@ from ultracluster.review.drawing.boxes import (
 )
 from ultracluster.review.drawing.lines import Arrow, Wire, Wired
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
-from ultracluster.review.topology.contents import FileSystem, Nodes, Scheduler
 from ultracluster.review.topology.known import NotKnown, words, zone_title
-from ultracluster.review.topology.model import Role, Topology, Vpc
+from ultracluster.review.topology.networks import Vpc
+from ultracluster.review.topology.nodes import Nodes
+from ultracluster.review.topology.roles import Role
+from ultracluster.review.topology.services import Scheduler
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology
 from ultracluster.style_sheet import picture_style
 from ultracluster.templates.reading import Key
 

@@ -1,21 +1,74 @@
 """Slurm controllers, endpoints, and the interfaces that SageMaker's jobs put into subnets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import Endpoint, JobInterfaces, Scheduler
-from ultracluster.review.topology.known import NotKnown, at, or_none, read
+from ultracluster.review.topology.known import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.reading import Key, key, keys, links, text, written
+from ultracluster.templates.resolved import Place
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"
 CREATE_INTERFACE: Final = "ec2:createnetworkinterface"
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """A Slurm controller that AWS runs (PCS), or a Kubernetes control plane (EKS)."""
+
+    name: str
+    place: Place
+    version: str | NotKnown
+    size: str | NotKnown
+    subnets: Sequence[Key] | NotKnown
+    queues: Sequence[tuple[str, Sequence[str]]] = ()
+    """Each queue with the node groups that serve it."""
+    notes: Sequence[str] = ()
+    kubernetes: bool = False
+
+    @property
+    def title(self) -> str:
+        return "Kubernetes (Amazon EKS)" if self.kubernetes else "Slurm controller (AWS PCS)"
+
+    @property
+    def program(self) -> str:
+        return "Kubernetes" if self.kubernetes else "Slurm"
+
+    @property
+    def size_words(self) -> str:
+        """How large it is, for a reader; EKS has no sizes."""
+        return "" if self.kubernetes else words(self.size, "size not known")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A VPC endpoint of an AWS service."""
+
+    name: str
+    service: str
+    gateway: bool
+    subnets: Sequence[Key] | NotKnown
+    vpc: Key | NotKnown
+
+
+@dataclass(frozen=True)
+class JobInterfaces:
+    """Interfaces that jobs of a service put into subnets when they run."""
+
+    name: str
+    service: str
+    subnets: Sequence[Key] | NotKnown
+    count: int | NotKnown | None
+    """Instances of the jobs that the templates hold; None where jobs come later."""
+    each: int
+    """Addresses of each instance."""
 
 
 def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
