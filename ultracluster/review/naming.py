@@ -17,21 +17,6 @@ PSEUDO: Final[Mapping[str, str]] = {
 }
 """What stands for the values of which a template knows only the name."""
 NOT_IN_TEMPLATES: Final = "(not in the templates)"
-SERVICES: Final[Mapping[str, str]] = {
-    "budgets.amazonaws.com": "AWS Budgets",
-    "ec2.amazonaws.com": "EC2 instances",
-    "lambda.amazonaws.com": "Lambda functions",
-    "sagemaker.amazonaws.com": "SageMaker",
-    "vpc-flow-logs.amazonaws.com": "VPC flow logs",
-    "ecs-tasks.amazonaws.com": "ECS tasks",
-    "states.amazonaws.com": "Step Functions",
-    "events.amazonaws.com": "EventBridge",
-    "logging.s3.amazonaws.com": "S3's access logs",
-    "logs.amazonaws.com": "CloudWatch Logs",
-    "pcs.amazonaws.com": "AWS PCS",
-    "s3.amazonaws.com": "S3",
-    "cloudformation.amazonaws.com": "CloudFormation",
-}
 REFERENCE: Final = re.compile(r"<([^<>]*)>")
 OPEN, CLOSE = "\ue010", "\ue011"
 """Around the name of a resource while a text is put together."""
