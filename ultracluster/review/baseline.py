@@ -82,7 +82,6 @@ def _golden_template(environment: str, file: str, text: str, *, protected: bool 
 
 
 def _git(*arguments: str, folder: Path | None = None) -> str | None:
-    """Return what git says of a repository, None where it refuses or is not there."""
     git = shutil.which("git")
     if git is None:
         return None

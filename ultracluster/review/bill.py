@@ -70,7 +70,6 @@ def uncounted(topology: Topology) -> list[str]:
 
 
 def bill(topology: Topology) -> Iterator[Quantity]:
-    """Yield what a topology buys, nodes first."""
     yield from _nodes(topology)
     for file_system in topology.file_systems:
         yield from _file_system(file_system)

@@ -76,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Review, write the report, and say what is most dangerous."""
     formats = list(dict.fromkeys(arguments.format.split(",")))
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
     errors = list(_errors(arguments, formats))
@@ -168,7 +167,6 @@ def _deployed(
 
 
 def _template(stack: str, body: Any) -> Mapping[str, Any]:
-    """Return a template as the API gave it: JSON is a mapping already, YAML a text."""
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
     from ultracluster.templates import yaml_document  # noqa: PLC0415
     from ultracluster.templates.document import UnreadableError  # noqa: PLC0415
@@ -182,7 +180,6 @@ def _template(stack: str, body: Any) -> Mapping[str, Any]:
 
 
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every file of a report."""
     from ultracluster.review.page import machine, pages  # noqa: PLC0415
     from ultracluster.review.page.provenance import provenance  # noqa: PLC0415
     from ultracluster.review.report import file_name  # noqa: PLC0415

@@ -81,7 +81,6 @@ class Names:
         return f"the {noun(found.resource_type)} {short(found.place)}" if found else self.key(key)
 
     def text(self, value: Any) -> str:
-        """Return a resolved value as a sentence has it."""
         return self.readable(token(value))
 
     def readable(self, marked: str) -> str:

@@ -51,7 +51,6 @@ class Numbers:
 
 
 def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> list[Numbers]:
-    """Return all numbers, of all groups of templates together."""
     found = [
         Numbers("Capacity", list(_capacity(topologies, spec))),
         Numbers("IP addresses at full size", list(_addresses(topologies, spec))),

@@ -58,7 +58,6 @@ class Review:
 
     @property
     def worst(self) -> Danger | None:
-        """The worst that any change does."""
         return worst(self.changes)
 
 
@@ -140,7 +139,6 @@ def _excused(finding: Finding, packs: Packs | None) -> bool:
 
 
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:
-    """Return in one line what is built."""
     parts = list(_nodes(topologies))
     parts += [_file_system(system) for each in topologies for system in each.file_systems]
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
@@ -190,6 +188,5 @@ def _where(topologies: Sequence[Topology]) -> str:
 
 
 def file_name(title: str) -> str:
-    """Return a file name for a review."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(title).name)
     return kept.strip("-.")[:80] or "review"

@@ -21,7 +21,6 @@ FOREVER: Final = 10**6
 
 
 def days(number: int) -> str:
-    """Return a number of days as a sentence has it."""
     return "for ever" if number == FOREVER else f"{number:,} days"
 
 
@@ -52,7 +51,6 @@ class Amount(Setting):
     """`days`, or `nodes`, which are said with their type and what is in them."""
 
     def written(self, number: int) -> str:
-        """Return a number as the sentence has it."""
         return days(number) if self.unit == "days" else f"{number:,}"
 
 
@@ -156,14 +154,12 @@ DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "lost", "gained
 
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
-    """Return every type of which something is known."""
     text = files("ultracluster.review").joinpath("resource_types.toml").read_text()
     return {name: _record(table) for name, table in tomllib.loads(text).items()}
 
 
 @cache
 def resource_type(name: str) -> ResourceType:
-    """Return what is known of a type."""
     unnamed = ResourceType(holds=HOLDS if name in stateful_types() else "")
     return resource_types().get(name, unnamed)
 

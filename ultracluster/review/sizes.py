@@ -38,12 +38,10 @@ class Size:
 
     @property
     def protection(self) -> str:
-        """Whether the stack has termination protection, in words."""
         return {True: "on", False: "off", None: "not in the template"}[self.protected]
 
     @property
     def near(self) -> Sequence[str]:
-        """What comes near a limit, or passes it."""
         return [
             f"{what} at {count / limit:.0%} of {limit:,}"
             for what, count, limit in (
@@ -57,7 +55,6 @@ class Size:
 
 
 def sizes(templates: Sequence[Template]) -> list[Size]:
-    """Return the sizes of templates, as they lie in their files."""
     return [
         Size(
             name=template.name,

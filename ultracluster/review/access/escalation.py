@@ -155,7 +155,6 @@ class Ways:
         return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
 
     def _running(self, target: str) -> Iterator[Rights]:
-        """Yield the roles that resources of a type run in."""
         by_key = {rights.key: rights for rights in self._all}
         for resource in self._model.of(target):
             for value in self._role_values(resource):

@@ -23,7 +23,6 @@ ACCOUNT: Final = re.compile(r"(?:arn:[^:]*:iam::)?(ACCOUNT|[0-9]+)(?::root)?")
 
 
 def principals(statement: Statement, names: Names) -> Iterator[str]:
-    """Yield who a trust or a policy of a resource names."""
     for kind, value in principals_of(statement.body):
         yield principal(kind, names.text(value))
     excluded = [
@@ -61,7 +60,6 @@ def service(principal: str) -> str:
 
 
 def places(statement: Statement, names: Names, own: str) -> Iterator[str]:
-    """Yield what a statement is about."""
     before = ""
     for value in listed(statement.body.get("Resource")):
         written = names.text(value)
@@ -121,7 +119,6 @@ def _caller(arn: str) -> str:
 
 
 def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement) -> str:
-    """Return the actions as a sentence has them, what can do most first."""
     excluded = [token(value) for value in listed(statement.body.get("NotAction"))]
     if excluded:
         return f"{EVERYTHING} except {', '.join(excluded)}"
@@ -139,7 +136,6 @@ def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement)
 
 
 def verb(action: str, level: Level) -> str:
-    """Return in a word or two what an action does."""
     service, _, name = action.partition(":")
     if service == "*":
         return EVERYTHING

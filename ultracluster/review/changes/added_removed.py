@@ -33,7 +33,6 @@ def unknown_type(edit: Edit) -> str | None:
 
 
 def added(edit: Edit) -> list[Effect]:
-    """Return what a new resource does."""
     found = [*_not_offered(edit), *effects("added", edit)]
     if not found and (because := unknown_type(edit)):
         return [Effect(Danger.CANNOT_TELL, f"{edit.name} is new: {because}", because)]
@@ -57,7 +56,6 @@ def billed(edit: Edit) -> Iterator[Effect]:
 
 
 def removed(edit: Edit) -> list[Effect]:
-    """Return what the removal of a resource does."""
     name = named(edit.resource)
     kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     if kept and not resource_type(edit.type).holds:

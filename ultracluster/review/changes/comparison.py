@@ -73,7 +73,6 @@ class _Comparison:
         self._replaced: dict[int, dict[Key, Difference]] = {}
 
     def changes(self) -> Iterator[Change]:
-        """Yield a line for each difference of a resource, and for what follows."""
         pairing = self._update.pairing
         for key in pairing.same:
             self._same(key)

@@ -72,7 +72,6 @@ def dotted(path: Path) -> str:
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value is an intrinsic function."""
     if not (isinstance(value, Mapping) and len(value) == 1):
         return False
     name = next(iter(value))

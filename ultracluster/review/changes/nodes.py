@@ -64,7 +64,6 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
 
 @when_changed(TEMPLATE)
 def template_data(edit: Edit) -> Iterator[Effect]:
-    """Judge a new version of a launch template."""
     if edit.path[0] != "LaunchTemplateData":
         return
     part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
@@ -78,7 +77,6 @@ def template_data(edit: Edit) -> Iterator[Effect]:
 
 @when_changed(INSTANCE)
 def instance_changed(edit: Edit) -> Iterator[Effect]:
-    """Judge an instance of its own, such as a login node."""
     yield from _security(edit)
     if edit.path[0] == "SecurityGroupIds":
         says = f"{edit.name} is in other security groups: what reaches it is what they let pass"
@@ -107,7 +105,6 @@ def _security(edit: Edit, *above: str) -> Iterator[Effect]:
 
 
 def _not_encrypted(mappings: Any) -> set[str]:
-    """Return the devices whose volumes are not encrypted."""
     return {
         quoted(mapping.get("DeviceName"))
         for mapping in entries(mappings)

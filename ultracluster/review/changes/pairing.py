@@ -33,7 +33,6 @@ class Pairing:
 def paired(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> Pairing:
-    """Return which resources are the same, renamed or moved, gone, and new."""
     old, new = _entries(before), _entries(after)
     same = tuple(key for key in old if key in new)
     gone = {key: body for key, body in old.items() if key not in new}
@@ -58,7 +57,6 @@ def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:
 
 
 def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, Key]]:
-    """Yield pairs, those of one construct first; no resource twice."""
     left, right = dict(gone), dict(come)
     by_path = {_path(body): key for key, body in come.items() if _path(body)}
     for old, body in gone.items():

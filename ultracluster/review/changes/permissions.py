@@ -101,7 +101,6 @@ def _owners(edit: Edit) -> list[Key]:
 
 
 def _who(edit: Edit, statements: Sequence[Statement]) -> str:
-    """Return whose rights a policy is about, or what it is the policy of."""
     kinds = {statement.kind for statement in statements}
     owners: list[Key] = []
     if kinds == {"identity"}:
@@ -193,7 +192,6 @@ def policy_removed(edit: Edit) -> Iterator[Effect]:
 
 @when_changed(*IDENTITIES, *ATTACHED)
 def attachments(edit: Edit) -> Iterator[Effect]:
-    """Judge which policies somebody has, and within which limits."""
     top = edit.path[0]
     if top in (MANAGED, "Roles", "Users", "Groups"):
         attached, detached = "is attached to", "is detached from"
@@ -222,7 +220,6 @@ def attachments(edit: Edit) -> Iterator[Effect]:
 
 @when_changed("AWS::IAM::InstanceProfile")
 def profile(edit: Edit) -> Iterator[Effect]:
-    """Judge which role nodes have."""
     if edit.path == ("Roles",):
         says = (
             f"nodes with {edit.name} have the rights of {quoted(edit.now)} instead of "

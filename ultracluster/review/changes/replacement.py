@@ -75,7 +75,6 @@ def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> It
 
 
 def what_ends(edit: Edit) -> Iterator[Effect]:
-    """Yield what stops with the old resource."""
     if says := resource_type(edit.type).ends:
         yield Effect(Danger.INTERRUPTS, says, PURPOSE)
 

@@ -31,7 +31,6 @@ def _service(endpoint: ResolvedResource) -> str:
 
 
 def _without(edit: Edit) -> Iterator[Effect]:
-    """Yield what happens to calls that went through an endpoint."""
     name = _service(edit.resource)
     nat = any(
         known_text(route.properties.get("DestinationCidrBlock")) in ANYWHERE

@@ -42,12 +42,10 @@ class Edit:
 
     @property
     def old(self) -> ResolvedResource | None:
-        """The resource before."""
         return self.pair.old.at(self.old_key) if self.old_key else None
 
     @property
     def new(self) -> ResolvedResource | None:
-        """The resource after."""
         return self.pair.new.at(self.new_key) if self.new_key else None
 
     @property
@@ -59,22 +57,18 @@ class Edit:
 
     @property
     def type(self) -> str:
-        """Type of the resource."""
         return self.resource.resource_type
 
     @property
     def name(self) -> str:
-        """What a sentence calls the resource."""
         return named(self.resource)
 
     @property
     def was(self) -> Any:
-        """The resolved value before, None where there is none."""
         return self.both(*self.path)[0]
 
     @property
     def now(self) -> Any:
-        """The resolved value after, None where there is none."""
         return self.both(*self.path)[1]
 
     @property
@@ -136,6 +130,5 @@ when_removed = _registers("removed")
 
 
 def effects(when: When, edit: Edit) -> list[Effect]:
-    """Return what all rules say of a property that changed, or of a whole resource."""
     rules = [*_RULES.get((when, edit.type), ()), *_RULES.get((when, ANY), ())]
     return [effect for rule in rules for effect in rule(edit)]

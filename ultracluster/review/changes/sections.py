@@ -110,14 +110,12 @@ class _Exports:
                     self.importers.setdefault(key, set()).add(name)
 
     def name(self, stack: str, output: Any) -> str | None:
-        """Return the identity of the name under which an output is exported."""
         export = output.get("Export") if isinstance(output, Mapping) else None
         if not isinstance(export, Mapping) or stack not in self._scopes:
             return None
         return identity(self._value(export.get("Name"), self._scopes[stack]))
 
     def value(self, stack: str, output: Any) -> str | None:
-        """Return the identity of the value of an output."""
         if not isinstance(output, Mapping) or stack not in self._scopes:
             return None
         value = self._value(output.get("Value"), self._scopes[stack])
@@ -181,7 +179,6 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
-    """Return what a change of a parameter's declaration does."""
     if part == "Default" and new is None:
         says = f"parameter {name} has no default any more: who never gave it must give it now"
         return Danger.FAILS, says

@@ -40,7 +40,6 @@ RESTORABLE: Final = ("PointInTimeRecoveryEnabled", "PointInTimeRecoverySpecifica
 
 @when_changed(ANY)
 def setting(edit: Edit) -> Iterator[Effect]:
-    """Judge what the record of the type says of a property."""
     if edit.old is None or edit.new is None:
         return
     for known in resource_type(edit.type).settings:

@@ -13,7 +13,6 @@ REFERENCE: Final = "AWS resource reference in aws-cdk 2.1148.1"
 
 
 def api(service: str, operation: str) -> str:
-    """Return the documentation of an operation as a source."""
     return f"{service} {operation} ({BOTOCORE})"
 
 

@@ -51,7 +51,6 @@ class AddressBar:
 
 
 def address_words(subnet: Subnet) -> str:
-    """Return in words how much of a subnet is taken."""
     if isinstance(subnet.addresses, NotKnown):
         return f"Addresses not known: {subnet.addresses.because}"
     parts = [

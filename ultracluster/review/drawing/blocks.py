@@ -141,7 +141,6 @@ class Columns:
             x += own + self.gap
 
     def words(self) -> Iterator[Item]:
-        """Yield one line: what stands in a row is read as one."""
         yield Item(" ".join(item.says for block in self.blocks for item in block.words()))
 
 

@@ -55,7 +55,6 @@ class Context:
 
 
 def subnet_box(subnet: Subnet, context: Context) -> Block:
-    """Return a subnet with everything in it."""
     content: list[Block] = []
     if subnet.nats:
         chips = [(f"NAT gateway {name}", "way") for name in subnet.nats]
@@ -97,7 +96,6 @@ def _job(job: JobInterfaces) -> str:
 
 
 def small_subnet(subnet: Subnet, context: Context) -> Block:
-    """Return a subnet that holds nothing."""
     free = words(subnet.addresses, "addresses not known")
     said = f"{free} addresses free" if isinstance(subnet.addresses, int) else free
     block = words(subnet.block, "block not known")
@@ -125,7 +123,6 @@ def _placed_nodes(found: Sequence[Nodes], context: Context) -> list[Block]:
 
 
 def nodes_box(nodes: Nodes, context: Context) -> Block:
-    """Return nodes: one in detail, the rest as a count."""
     said, works = fabric_words(nodes, context)
     content: list[Block] = [NodeBox(nodes, said, works)]
     facts: list[tuple[str, str]] = []
@@ -147,7 +144,6 @@ def nodes_box(nodes: Nodes, context: Context) -> Block:
 
 
 def reservation_words(reservation: Reservation | NotKnown) -> str:
-    """Return reserved capacity for a reader."""
     if isinstance(reservation, NotKnown):
         return f"reservation not known: {reservation.because}"
     count = reservation.count
@@ -157,7 +153,6 @@ def reservation_words(reservation: Reservation | NotKnown) -> str:
 
 
 def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
-    """Return reserved capacity as a chip."""
     said = reservation_words(reservation)
     change = "" if isinstance(reservation, NotKnown) else context.change(reservation.place)
     if not change:
@@ -180,7 +175,6 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
 
 
 def file_system_box(file_system: FileSystem, context: Context) -> Block:
-    """Return a file system with its associations."""
     rows: list[Block] = []
     for each in file_system.associations:
         said = association_words(each.imports, each.exports)
@@ -197,7 +191,6 @@ def file_system_box(file_system: FileSystem, context: Context) -> Block:
 
 
 def size_words(file_system: FileSystem) -> str:
-    """Return capacity, throughput and fate of a file system."""
     tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
     parts = []
     if isinstance(tib, NotKnown):
@@ -212,7 +205,6 @@ def size_words(file_system: FileSystem) -> str:
 
 
 def association_words(imports: str, exports: str) -> str:
-    """Return what goes which way between a directory and a bucket."""
     if imports and exports:
         return "imports and exports"
     if imports:
@@ -221,7 +213,6 @@ def association_words(imports: str, exports: str) -> str:
 
 
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
-    """Return a scheduler with its queues."""
     said = "run on" if scheduler.kubernetes else "starts jobs on"
     rows: list[Block] = []
     for name, groups in scheduler.queues:

@@ -59,7 +59,6 @@ class NodeBox:
 
     @property
     def on_fabric(self) -> bool:
-        """Whether an interface has an EFA device."""
         return any(entry.carries_fabric for entry in self._stated)
 
     def _interfaces(self) -> Cards:
@@ -92,7 +91,6 @@ class NodeBox:
         return rows * (SMALL_CARD + SPACE) + LINE + 2
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        """Draw the node at the left, and the count of nodes at the right."""
         total = self.height(width)
         box = width - self._count_width
         if not self.nodes.alone:

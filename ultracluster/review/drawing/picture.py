@@ -77,7 +77,6 @@ class Drawing:
 
     @property
     def whole(self) -> Frame:
-        """The picture in one frame."""
         names = ", ".join(self.topology.names)
         return Frame(self._place, names, Stack((*self.network, *self.around), 14), "region", LARGE)
 
@@ -102,7 +101,6 @@ class Drawing:
         return parts
 
     def in_words(self) -> Item:
-        """Return the picture in words."""
         (item,) = self.whole.words()
         return item
 
@@ -126,12 +124,10 @@ class Drawing:
 
 
 def drawing(topology: Topology, context: Context) -> Drawing:
-    """Return the drawing of a topology."""
     return Drawing(topology, list(_network(topology, context)), list(_around(topology, context)))
 
 
 def summary(topology: Topology) -> str:
-    """Return the picture in a sentence or two."""
     subnets = sum(len(vpc.subnets) for vpc in topology.vpcs)
     nodes = ", ".join(
         f"{words(n.count, 'an unknown number of')} {words(n.type_name, 'nodes of unknown type')}"
@@ -193,7 +189,6 @@ def _around(topology: Topology, context: Context) -> Iterator[Block]:
 
 
 def vpc_box(vpc: Vpc, context: Context) -> Block:
-    """Return a VPC with its zones."""
     content: list[Block] = []
     for zone, subnets in vpc.zones().items():
         full = [s for s in subnets if not s.empty][:MOST_SUBNETS]

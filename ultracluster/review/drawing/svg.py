@@ -33,7 +33,6 @@ class Canvas:
         """Where lines between boxes begin and end, by what is there."""
 
     def body(self) -> str:
-        """Return all elements."""
         return "\n".join(self._parts)
 
     def rect(

@@ -34,7 +34,6 @@ SAFETY: Final = 1.03
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    """Return how wide a text is at most."""
     table = WIDTHS[bold]
     total = 0
     for character in text:

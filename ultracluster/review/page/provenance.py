@@ -25,7 +25,6 @@ class Provenance:
 
 
 def provenance(folder: Path) -> Provenance:
-    """Return what holds now, for templates of a folder."""
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     return Provenance(today, _commit(folder), _versions())
 

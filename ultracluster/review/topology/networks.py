@@ -73,7 +73,6 @@ class Subnet:
 
     @property
     def used(self) -> int:
-        """Addresses taken at full size, as far as is known."""
         return sum(use.count or 0 for use in self.uses)
 
     @property
@@ -123,7 +122,6 @@ class Contents:
     nats: Mapping[Key, list[str]]
 
     def subnets(self) -> dict[Key, None]:
-        """Return every subnet that something names."""
         found: dict[Key, None] = dict.fromkeys(self.nats)
         for things in (self.nodes, self.file_systems, self.schedulers, self.endpoints, self.jobs):
             for thing in things:
@@ -150,7 +148,6 @@ def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
 
 
 def read_nats(model: Model) -> Mapping[Key, list[str]]:
-    """Return the NAT gateways by subnet."""
     found: dict[Key, list[str]] = {}
     for nat in model.of(NAT):
         subnet = key_at(nat.properties, "SubnetId")

@@ -251,7 +251,6 @@ def _market(node: Node) -> str:
 
 
 def _queues(model: Model) -> Mapping[Key, list[str]]:
-    """Return the Slurm queues of each PCS node group."""
     found: dict[Key, list[str]] = {}
     for queue in model.of("AWS::PCS::Queue"):
         for group in queue_groups(queue.properties):

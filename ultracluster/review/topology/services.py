@@ -72,7 +72,6 @@ class JobInterfaces:
 
 
 def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
-    """Yield the Slurm clusters of AWS PCS."""
     for cluster in model.of("AWS::PCS::Cluster"):
         own = cluster.properties
         accounting = at(text, own, "SlurmConfiguration", "Accounting", "Mode")

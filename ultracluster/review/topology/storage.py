@@ -136,7 +136,6 @@ def _gib(system: Lustre) -> int | None:
 
 
 def _throughput(system: Lustre) -> float | None:
-    """Return GB/s, None where nothing says it."""
     bought = number(system.configuration("ThroughputCapacity"))
     if bought is not None:
         return bought / 1000
@@ -244,7 +243,6 @@ def _kept(resource: ResolvedResource) -> str:
 
 
 def read_stores(model: Model) -> list[Store]:
-    """Return what holds something outside of a VPC."""
     return [
         Store(short(resource.place), kind, resource.place.key, (_kept(resource),))
         for resource_type, kind in DRAWN["stores"].items()

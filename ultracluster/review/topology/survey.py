@@ -66,7 +66,6 @@ class Topology:
 
     @property
     def nodes(self) -> Sequence[Nodes]:
-        """All nodes, each once."""
         inside = [n for vpc in self.vpcs for subnet in vpc.subnets for n in subnet.nodes]
         return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
 
