@@ -67,9 +67,10 @@ class Switch(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Part(Setting):
-    """A part that is dangerous to remove, and harmless to change."""
+    """A part that is dangerous to remove."""
 
     gone: Danger
+    changed: Danger = Danger.HARMLESS
     says_changed: str = "{path} of {name} is another one from now on"
 
 
@@ -149,7 +150,7 @@ SETTINGS: Final[Mapping[str, type[Setting]]] = {
     "members": Members,
     "note": Note,
 }
-DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "lost", "gained")
+DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "changed", "lost", "gained")
 
 
 @cache

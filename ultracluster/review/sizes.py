@@ -4,10 +4,10 @@ Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts
 has them (2026-11-23); a test holds both equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.templates.template import Template
 
@@ -55,20 +55,19 @@ class Size:
 
 
 def sizes(templates: Sequence[Template]) -> list[Size]:
+    """Return the sizes of templates, as they lie in their files."""
     return [
         Size(
-            name=template.name,
-            file=template.file or "",
-            bytes=Path(template.file).stat().st_size if template.file else 0,
-            resources=_count(template, "Resources"),
-            parameters=_count(template, "Parameters"),
-            outputs=_count(template, "Outputs"),
+            template.name,
+            template.file or "",
+            Path(template.file).stat().st_size if template.file else 0,
+            *(len(_section(template, name)) for name in ("Resources", "Parameters", "Outputs")),
             protected=template.protected,
         )
         for template in templates
     ]
 
 
-def _count(template: Template, section: str) -> int:
-    found = template.body.get(section)
-    return len(found) if isinstance(found, dict) else 0
+def _section(template: Template, name: str) -> Mapping[str, Any]:
+    found = template.body.get(name)
+    return found if isinstance(found, dict) else {}

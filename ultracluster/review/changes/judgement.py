@@ -60,7 +60,7 @@ def judged(edit: Edit) -> list[Effect]:
         why = "CloudFormation refuses a reference to what is in no template"
         advice = "remove the reference in the same deployment"
         return [Effect(Danger.FAILS, says, why, advice)]
-    if edit.path[0].startswith("@"):
+    if edit.beside:
         return effects("changed", edit) or _attribute(edit)
     if not edit.follows and identity(edit.was) is not None and not differs(edit.was, edit.now):
         says = f"{dotted(edit.path)} is written in another way"

@@ -27,7 +27,7 @@ COPY: Final = "make a second file system beside the first, copy, switch over"
 @when_changed(FILE_SYSTEM)
 def refused(edit: Edit) -> Iterator[Effect]:
     """Judge a value that FSx takes for no file system, new or old."""
-    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+    if edit.beside or edit.old is None or edit.new is None:
         return
     kind = known_text(edit.new.properties.get("FileSystemType"))
     before = {problem.field for problem in problems(edit.old.properties)}

@@ -78,9 +78,6 @@ def template_data(edit: Edit) -> Iterator[Effect]:
 @when_changed(INSTANCE)
 def instance_changed(edit: Edit) -> Iterator[Effect]:
     yield from _security(edit)
-    if edit.path[0] == "SecurityGroupIds":
-        says = f"{edit.name} is in other security groups: what reaches it is what they let pass"
-        yield Effect(Danger.CANNOT_TELL, says, "updated in place")
 
 
 def _security(edit: Edit, *above: str) -> Iterator[Effect]:

@@ -39,7 +39,7 @@ WORTH_A_LINE: Final = (
 def create_only(edit: Edit) -> Iterator[Effect]:
     """Judge a property that is part of what a resource is made as."""
     schema, known = edit.schema, resource_type(edit.type)
-    if schema is None or edit.old is None or edit.new is None or edit.path[0].startswith("@"):
+    if schema is None or edit.old is None or edit.new is None or edit.beside:
         return
     if known.passes_traffic:
         return

@@ -112,7 +112,7 @@ def _to_internet(variant: VariantModel, route: ResolvedResource) -> bool:
 
 @when_changed(ROUTE)
 def route_changed(edit: Edit) -> Iterator[Effect]:
-    if edit.old is None or edit.new is None or edit.path[0].startswith("@"):
+    if edit.old is None or edit.new is None or edit.beside:
         return
     says = f"traffic to {_destination(edit.old)} takes another way; connections that are open break"
     yield Effect(Danger.INTERRUPTS, says, f"the route changes {edit.path[0]} ({ROUTES})")

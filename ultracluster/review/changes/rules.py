@@ -83,6 +83,11 @@ class Edit:
         found = schema(self.type, self.region) if self.region else None
         return found or any_schema(self.type)
 
+    @property
+    def beside(self) -> bool:
+        """Whether it is an attribute beside the properties, such as `DeletionPolicy`."""
+        return bool(self.path) and self.path[0].startswith("@")
+
     def within(self, *path: str) -> bool:
         """Whether the change is at a path, or below it."""
         return self.path[: len(path)] == path

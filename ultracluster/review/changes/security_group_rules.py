@@ -167,7 +167,7 @@ def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
 
 @when_changed(*SEPARATE)
 def rule_changed(edit: Edit) -> Iterator[Effect]:
-    if edit.path[0].startswith("@"):
+    if edit.beside:
         return
     old, new = _owner(edit.old), _owner(edit.new)
     before, after = _of_rule(edit.old), _of_rule(edit.new)

@@ -64,11 +64,10 @@ def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
         case Switch():
             yield from _switch(edit, known, path, values)
         case Part():
-            changed = known.says_changed.format_map(values)
-            gone = now is None or now == []
-            yield Effect(
-                known.gone if gone else Danger.HARMLESS, says if gone else changed, known.why
-            )
+            if now is None or now == []:
+                yield Effect(known.gone, says, known.why)
+            else:
+                yield Effect(known.changed, known.says_changed.format_map(values), known.why)
         case Members():
             for members, danger, said in (
                 (lost(was, now), known.lost, known.says_lost),
@@ -119,7 +118,7 @@ def _not_known(known: Setting, path: Path, values: Mapping[str, Any]) -> Effect:
 def protection(edit: Edit) -> Iterator[Effect]:
     """Judge protection from deletion, encryption and backups by their names, of any type."""
     name = edit.path[-1]
-    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+    if edit.beside or edit.old is None or edit.new is None:
         return
     data = resource_type(edit.type).holds
     why = f"{name} is {quoted(edit.now)}"

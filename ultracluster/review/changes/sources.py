@@ -89,7 +89,4 @@ VERSIONS: Final = (
 PLACEMENT: Final = api("EC2", "DeletePlacementGroup")
 
 IAM: Final = "statements compared; what no statement allows is refused (IAM policy evaluation)"
-BOUNDARY: Final = api("IAM", "DeleteRolePermissionsBoundary")
-SESSION: Final = api("IAM", "CreateRole, MaxSessionDuration")
-PROFILE: Final = api("IAM", "AddRoleToInstanceProfile: one role a profile")
 PURPOSE: Final = "what the type is for"
