@@ -168,13 +168,13 @@ def _deployed(
 
 def _template(stack: str, body: Any) -> Mapping[str, Any]:
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates import yaml_document  # noqa: PLC0415
-    from ultracluster.templates.document import UnreadableError  # noqa: PLC0415
+    from ultracluster.templates.document import UnreadableError, parsed  # noqa: PLC0415
 
+    # The API gives JSON as a mapping, and YAML as a text.
     if isinstance(body, Mapping):
         return json.loads(json.dumps(body))  # type: ignore[no-any-return]
     try:
-        return yaml_document.parse(Path(stack), str(body)).body
+        return parsed(Path(stack), str(body)).body
     except UnreadableError as error:
         raise SubjectError(f"--baseline deployed: {error}") from None
 
