@@ -6,7 +6,7 @@ from typing import Any
 from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.changes.sources import HYPERPOD, QUEUES, api, unverified
+from ultracluster.review.changes.sources import HYPERPOD, QUEUES, SLURM_VERSION
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import at, count, differs, entries, known_text, lost
 from ultracluster.review.changes.wording import named, quoted
@@ -18,16 +18,14 @@ def version(edit: Edit) -> Iterator[Effect]:
     if edit.path != ("Scheduler", "Version"):
         return
     was, now = (known_text(value) for value in (edit.was, edit.now))
-    why = api("PCS", "UpdateCluster: every queue and node group must be ACTIVE; ")
-    why += unverified("Slurm upgrades")
     if was and now and _numbers(now) < _numbers(was):
         says = f"Slurm {was} cannot become {now}: it does not go back to an older version"
         advice = "make a second cluster with the older version"
-        yield Effect(Danger.FAILS, says, why, advice)
+        yield Effect(Danger.FAILS, says, SLURM_VERSION, advice)
     else:
         says = f"Slurm goes from {was} to {now}: submitting and starting jobs waits while the "
         says += "controller changes, and the agent on the nodes has to fit it"
-        yield Effect(Danger.INTERRUPTS, says, why, "drain the queues first")
+        yield Effect(Danger.INTERRUPTS, says, SLURM_VERSION, "drain the queues first")
 
 
 def _numbers(written: str) -> list[int]:
