@@ -13,8 +13,9 @@ from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, review
 from tests.rules.cluster_templates import CLUSTER, ref, resource
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
+from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.drawing.text import ELLIPSIS, fitted, width, wrapped
-from ultracluster.review.figure import Figure, figure
+from ultracluster.review.figure import figure
 from ultracluster.review.topology.known import NotKnown
 from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group

@@ -64,7 +64,10 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
     for topology in topologies:
         for nodes in topology.nodes:
             yield from _of_nodes(nodes)
-        yield from _reserved(topology)
+        for reservation in topology.reservations:
+            count = reservation.count
+            value = f"{count:,} instances" if isinstance(count, int) else "not known"
+            yield Row(f"Reserved: {reservation.name}", value, reservation.kind)
         for file_system in topology.file_systems:
             tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
             size = "grows by itself"
@@ -117,17 +120,6 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
     used = len({e.card for e in fabric if isinstance(e.card, int)})
     note = f"{cards.count} network cards" + (f", EFA on {used}" if fabric else "")
     yield Row(f"Network of each {name} node", f"{cards.gbps:,.0f} Gbps", note)
-
-
-def _reserved(topology: Topology) -> Iterator[Row]:
-    found: dict[str, Reservation] = {r.name: r for r in topology.idle_reservations}
-    for nodes in topology.nodes:
-        if isinstance(nodes.reservation, Reservation):
-            found[nodes.reservation.name] = nodes.reservation
-    for reservation in found.values():
-        count = reservation.count
-        value = f"{count:,} instances" if isinstance(count, int) else "not known"
-        yield Row(f"Reserved: {reservation.name}", value, reservation.kind)
 
 
 def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:

@@ -13,8 +13,9 @@ from ultracluster.review.bill import GIB_PER_TIB, Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes
+from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import OWN, Packs, read_packs
-from ultracluster.review.figure import Figure, changed, figure
+from ultracluster.review.figure import changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates, resources
 from ultracluster.review.sizes import Size, sizes

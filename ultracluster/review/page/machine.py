@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ultracluster.review.bill import Money
-from ultracluster.review.figure import Figure
+from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.page.contents import causes
 from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review

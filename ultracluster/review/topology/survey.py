@@ -70,6 +70,12 @@ class Topology:
         return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
 
     @property
+    def reservations(self) -> Sequence[Reservation]:
+        """All reservations, each once, those that no node names first."""
+        named = [n.reservation for n in self.nodes if isinstance(n.reservation, Reservation)]
+        return list({each.name: each for each in (*self.idle_reservations, *named)}.values())
+
+    @property
     def file_systems(self) -> Sequence[FileSystem]:
         """All file systems, each once."""
         inside = [f for vpc in self.vpcs for subnet in vpc.subnets for f in subnet.file_systems]
