@@ -14,7 +14,7 @@ from tests.rules.cluster_templates import CLUSTER, ref, resource
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.picture import Figure
-from ultracluster.review.drawing.text import ELLIPSIS, fitted, width, wrapped
+from ultracluster.review.drawing.svg import ELLIPSIS, fitted, width, wrapped
 from ultracluster.review.figure import figure
 from ultracluster.review.topology.known import NotKnown
 from ultracluster.review.topology.nodes import Placement, Reservation

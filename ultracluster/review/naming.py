@@ -60,6 +60,19 @@ def short(place: Place) -> str:
     return "/".join(own) or place.logical_id
 
 
+def named(resource: ResolvedResource) -> str:
+    """Return a resource as a sentence calls it: `the file system Lustre`."""
+    return f"the {noun(resource.resource_type)} {short(resource.place)}"
+
+
+def service_name(stated: str) -> str:
+    """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
+    parts = stated.split(".")
+    if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
+        return ".".join(parts[3:])
+    return stated.replace("\x00", "?") or "a service that is not known"
+
+
 class Names:
     """Names of the resources of a variant, and of whatever refers to them."""
 
@@ -78,7 +91,7 @@ class Names:
     def of(self, key: Key) -> str:
         """Return what a reference leads to with its noun: `the bucket Data`."""
         found = self._resources.get((key[0], key[-1].partition(".")[0]))
-        return f"the {noun(found.resource_type)} {short(found.place)}" if found else self.key(key)
+        return named(found) if found else self.key(key)
 
     def text(self, value: Any) -> str:
         return self.readable(token(value))

@@ -10,8 +10,8 @@ from ultracluster.review.changes.retention import data_removed, outlives
 from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
 from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
 from ultracluster.review.changes.values import differs, known_text, linked
-from ultracluster.review.changes.wording import holdings, named
-from ultracluster.review.naming import noun
+from ultracluster.review.changes.wording import holdings
+from ultracluster.review.naming import named, noun
 from ultracluster.review.resource_types import resource_type
 
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")

@@ -9,7 +9,8 @@ from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import HYPERPOD, QUEUES, SLURM_VERSION
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import at, count, differs, entries, known_text, lost
-from ultracluster.review.changes.wording import named, quoted
+from ultracluster.review.changes.wording import quoted
+from ultracluster.review.naming import named
 from ultracluster.templates.reading import UndeterminedError, key
 
 

@@ -8,7 +8,8 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.review.changes.values import at, count, entries, known_text, true
-from ultracluster.review.changes.wording import named, quoted
+from ultracluster.review.changes.wording import quoted
+from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource
 
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"

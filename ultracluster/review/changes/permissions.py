@@ -25,8 +25,7 @@ from ultracluster.review.changes.rules import (
 from ultracluster.review.changes.sources import IAM
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import lost
-from ultracluster.review.changes.wording import named
-from ultracluster.review.naming import Names
+from ultracluster.review.naming import Names, named
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedResource
 

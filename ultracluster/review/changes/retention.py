@@ -6,8 +6,8 @@ from typing import Final
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
 from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
-from ultracluster.review.changes.wording import holdings, named
-from ultracluster.review.naming import noun
+from ultracluster.review.changes.wording import holdings
+from ultracluster.review.naming import named, noun
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 

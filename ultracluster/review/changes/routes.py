@@ -10,7 +10,9 @@ from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, RO
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import known_text, lost
 from ultracluster.review.changes.wording import quoted
-from ultracluster.templates.resolved import ResolvedResource, Text
+from ultracluster.review.naming import service_name
+from ultracluster.templates.reading import written
+from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.texts import identity
 
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
@@ -20,14 +22,7 @@ BILLED: Final = f"billed by the hour and by the GB ({PRICES})"
 
 
 def _service(endpoint: ResolvedResource) -> str:
-    """Return the service of an endpoint in short: `s3`, `ecr.api`."""
-    name = endpoint.properties.get("ServiceName")
-    if isinstance(name, Text):
-        last = next((p for p in reversed(name.parts) if isinstance(p, str)), "")
-        return last.strip(".") or quoted(name)
-    written = known_text(name) or quoted(name)
-    parts = written.split(".")
-    return ".".join(parts[3:]) if written.startswith("com.amazonaws.") else written
+    return service_name(written(endpoint.properties.get("ServiceName")))
 
 
 def _without(edit: Edit) -> Iterator[Effect]:

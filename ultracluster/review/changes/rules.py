@@ -9,7 +9,7 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.update import Update, VariantPair
 from ultracluster.review.changes.values import Key, at, differs
-from ultracluster.review.changes.wording import named
+from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource
 
 ANY: Final = "*"

@@ -17,7 +17,7 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
 from ultracluster.review.changes.update import VariantModel
-from ultracluster.review.changes.wording import named
+from ultracluster.review.naming import named
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 

@@ -4,18 +4,12 @@ from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.review.changes.values import count, known_text
-from ultracluster.review.naming import noun, short
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.reading import shown
 from ultracluster.templates.resolved import ResolvedResource
 
 GIB_IN_TIB: Final = 1024
 LONGEST: Final = 160
-
-
-def named(resource: ResolvedResource) -> str:
-    """Return a resource as a sentence calls it: `the file system Lustre`."""
-    return f"the {noun(resource.resource_type)} {short(resource.place)}"
 
 
 def tebibytes(gib: float) -> str:

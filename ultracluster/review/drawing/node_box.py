@@ -7,7 +7,7 @@ from typing import Final
 from ultracluster.catalogue.sizes import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
-from ultracluster.review.drawing.text import width as width_of
+from ultracluster.review.drawing.svg import width as width_of
 from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.nodes import Interface, Nodes
 

@@ -1,12 +1,16 @@
-"""SVG elements, collected as they are drawn."""
+"""SVG elements, collected as they are drawn, and how wide text is.
+
+Widths are those of DejaVu Sans, the widest of the sans-serif fonts that browsers fall back to: what
+fits in it fits in Arial, Helvetica, Segoe UI and Roboto (read from the font files with fontTools
+4.60, 2026-11-24).
+"""
 
 import re
+import unicodedata
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Final
-
-from ultracluster.review.drawing.text import fitted
 
 SMALL: Final = 12.0
 NORMAL: Final = 13.0
@@ -14,6 +18,29 @@ LARGE: Final = 15.0
 LINE: Final = 17.0
 """Height of a line of text."""
 
+ELLIPSIS: Final = "…"
+FIRST: Final = 32
+_REGULAR: Final = (
+    "32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 "
+    "53 100 68 69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 61 73 68 99 69 61 69 39 34 39 "
+    "84 50 50 61 63 55 63 62 35 63 63 28 28 58 28 97 63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 "
+    "64 84"
+)
+_BOLD: Final = (
+    "35 46 52 84 70 100 87 31 46 46 52 84 38 42 38 37 70 70 70 70 70 70 70 70 70 70 40 40 84 84 84 "
+    "58 100 77 76 73 83 68 68 82 84 37 37 77 64 100 84 85 73 85 77 72 68 81 77 110 77 72 73 46 37 "
+    "46 84 50 50 67 72 59 72 68 44 72 71 34 34 67 34 104 71 69 72 72 49 60 48 71 65 92 65 65 58 71 "
+    "37 71 84"
+)
+WIDTHS: Final = {
+    False: [int(width) for width in _REGULAR.split()],
+    True: [int(width) for width in _BOLD.split()],
+}
+"""Hundredths of the font size, of the printable characters of ASCII."""
+WIDE: Final = 100
+NARROW: Final = 70
+SAFETY: Final = 1.03
+"""For renderers that round each character to whole pixels."""
 _FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SIZES: Final = {SMALL: "s", NORMAL: "n", LARGE: "l"}
 """Classes of the style sheet."""
@@ -79,3 +106,54 @@ class Canvas:
         self._parts.append(f"<g><title>{text_of(title)}</title>")
         yield
         self._parts.append("</g>")
+
+
+def width(text: str, size: float, *, bold: bool = False) -> float:
+    table = WIDTHS[bold]
+    total = 0
+    for character in text:
+        index = ord(character) - FIRST
+        if 0 <= index < len(table):
+            total += table[index]
+        elif unicodedata.combining(character):
+            continue
+        elif unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2000:  # noqa: PLR2004
+            total += WIDE + 20 * (ord(character) > 0xFFFF)  # noqa: PLR2004  (emoji are wider still)
+        else:
+            total += NARROW + 10
+    return total * size / 100 * SAFETY
+
+
+def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
+    """Return a text, or as much of its beginning and end as there is room for."""
+    if width(text, size, bold=bold) <= room:
+        return text
+    # The end of a name often tells it from others: a third of what is kept is the end.
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if width(_cut(text, middle), size, bold=bold) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return _cut(text, low) if low else ""
+
+
+def _cut(text: str, kept: int) -> str:
+    end = kept // 3
+    return f"{text[: kept - end].rstrip()}{ELLIPSIS}{text[len(text) - end :] if end else ''}"
+
+
+def wrapped(text: str, room: float, size: float, *, bold: bool = False, most: int = 3) -> list[str]:
+    """Return a text in lines; a word that is too long is cut, and so is what exceeds the lines."""
+    lines: list[str] = []
+    words = text.split()
+    while words:
+        line = words.pop(0)
+        while words and width(f"{line} {words[0]}", size, bold=bold) <= room:
+            line = f"{line} {words.pop(0)}"
+        if len(lines) == most - 1 and words:
+            line = " ".join([line, *words])
+            words = []
+        lines.append(fitted(line, room, size, bold=bold))
+    return lines

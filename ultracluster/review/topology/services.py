@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
-from ultracluster.review.naming import Names, short
+from ultracluster.review.naming import Names, service_name, short
 from ultracluster.review.topology.known import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
@@ -135,14 +135,6 @@ def read_endpoints(model: Model) -> Iterator[Endpoint]:
             subnets=[] if gateway else at(keys, own, "SubnetIds"),
             vpc=at(key, own, "VpcId"),
         )
-
-
-def service_name(stated: str) -> str:
-    """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
-    parts = stated.split(".")
-    if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
-        return ".".join(parts[3:])
-    return stated.replace("\x00", "?") or "a service that is not known"
 
 
 def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
