@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.review.changes.values import at, count, entries, known_text, true
@@ -17,22 +18,6 @@ INSTANCE: Final = "AWS::EC2::Instance"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 LATER: Final = "only nodes that are launched from now on have it"
-SAME_ON_ALL: Final = frozenset(
-    {
-        "CapacityReservationSpecification",
-        "CpuOptions",
-        "EnclaveOptions",
-        "ImageId",
-        "InstanceMarketOptions",
-        "InstanceRequirements",
-        "InstanceType",
-        "LaunchTemplateData",
-        "NetworkInterfaces",
-        "Placement",
-        "UserData",
-    }
-)
-"""Parts of a launch template that a job over several nodes needs to be the same on all of them."""
 
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
@@ -69,7 +54,7 @@ def template_data(edit: Edit) -> Iterator[Effect]:
         return
     part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
     danger, words, why = _rollout(edit, edit.resource)
-    if part not in SAME_ON_ALL and LATER in words:
+    if part not in NAMES["same_on_all_nodes"] and LATER in words:
         danger, words = Danger.HARMLESS, LATER
     yield Effect(danger, f"{part} of the nodes changes; {words}", why)
     yield from _security(edit, "LaunchTemplateData")

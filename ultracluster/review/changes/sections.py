@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.references import types_of, value_alike
 from ultracluster.review.changes.rules import Effect
 from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
@@ -12,26 +13,7 @@ from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
-MACROS: Final = "a macro or transform rewrites the template at deployment"
 AT_RESOURCES: Final = "what that changes stands at the resources"
-SECTIONS: Final[Mapping[str, tuple[Danger, str, str]]] = {
-    "Description": (Danger.HARMLESS, "the description of the stack changes", "it is text"),
-    "AWSTemplateFormatVersion": (
-        Danger.HARMLESS,
-        "the version of the template format is written in another way",
-        "CloudFormation has one version",
-    ),
-    "Metadata": (Danger.HARMLESS, "metadata of the template changes", "nothing is made of it"),
-    "Rules": (
-        Danger.HARMLESS,
-        "the assertions about parameters change",
-        "an assertion stops a deployment before it begins",
-    ),
-    "Mappings": (Danger.HARMLESS, f"a mapping changes; {AT_RESOURCES}", "resolved where used"),
-    "Conditions": (Danger.HARMLESS, f"a condition changes; {AT_RESOURCES}", "resolved where used"),
-    "Hooks": (Danger.CANNOT_TELL, "a hook of the deployment changes", MACROS),
-    "Transform": (Danger.CANNOT_TELL, "a transform of the template changes", MACROS),
-}
 
 
 def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
@@ -46,8 +28,8 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
             if canonical(was) == canonical(now):
                 continue
             if section not in ("Outputs", "Parameters") or not entries:
-                says = SECTIONS.get(str(section), _unknown(section))
-                yield _line(Difference(stack, str(section), ""), was, now, Effect(*says))
+                place = Difference(stack, str(section), "")
+                yield _line(place, was, now, _section(str(section)))
                 continue
             for name in sorted({*(was or {}), *(now or {})}, key=str):
                 values = (was or {}).get(name), (now or {}).get(name)
@@ -60,8 +42,10 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
                     yield from _parameter(stack, str(name), *values)
 
 
-def _unknown(section: object) -> tuple[Danger, str, str]:
-    return Danger.CANNOT_TELL, f"section {section} changes", "no section of that name is known"
+def _section(name: str) -> Effect:
+    unknown = (Danger.CANNOT_TELL, f"section {name} changes", "no section of that name is known")
+    danger, what, why = NAMES["sections"].get(name, unknown)
+    return Effect(Danger(danger), what, why)
 
 
 def _line(place: Difference, was: Any, now: Any, effect: Effect) -> Change:

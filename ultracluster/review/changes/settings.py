@@ -1,11 +1,12 @@
 """Single properties: a number that falls or rises, a safeguard that is switched off."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.values import at, count, known_text, lost, true
 from ultracluster.review.changes.wording import holdings, hourly, quoted
@@ -19,23 +20,6 @@ from ultracluster.review.resource_types import (
     Switch,
     resource_type,
 )
-
-PROTECTIONS: Final = frozenset(
-    {
-        "DeletionProtection",
-        "DeletionProtectionEnabled",
-        "DisableApiStop",
-        "DisableApiTermination",
-        "EnableTerminationProtection",
-        "TerminationProtection",
-    }
-)
-ENCRYPTIONS: Final = frozenset(
-    {"Encrypted", "EncryptionAtRestOptions", "KmsKeyId", "KmsMasterKeyId", "SSESpecification"}
-    | {"StorageEncrypted", "EncryptionConfiguration"}
-)
-BACKUP_DAYS: Final = ("AutomaticBackupRetentionDays", "BackupRetentionPeriod")
-RESTORABLE: Final = ("PointInTimeRecoveryEnabled", "PointInTimeRecoverySpecification")
 
 
 @when_changed(ANY)
@@ -122,18 +106,18 @@ def protection(edit: Edit) -> Iterator[Effect]:
         return
     data = resource_type(edit.type).holds
     why = f"{name} is {quoted(edit.now)}"
-    if name in PROTECTIONS:
+    if name in NAMES["protections"]:
         if known_text(edit.now) not in (None, "false", "none"):
             yield Effect(Danger.HARMLESS, f"{edit.name} is protected from deletion", why)
         else:
             danger = Danger.LOSES_DATA if data else Danger.LOOSENS_SECURITY
             more = f": {holdings(edit.new)} may be lost" if data else ""
             yield Effect(danger, f"{edit.name} is no longer protected from deletion{more}", why)
-    elif name in ENCRYPTIONS and edit.was is not None:
+    elif name in NAMES["encryptions"] and edit.was is not None:
         if edit.now is None or known_text(edit.now) == "false":
             says = f"{edit.name} is no longer encrypted by the key or in the way it was"
             yield Effect(Danger.LOOSENS_SECURITY, says, why)
-    elif name in BACKUP_DAYS:
+    elif name in NAMES["backup_days"]:
         was, now = (count(value) or 0 for value in (edit.was, edit.now))
         less = now < was
         says = f"automatic backups of {edit.name} are kept {now} days instead of {was}"
@@ -143,6 +127,12 @@ def protection(edit: Edit) -> Iterator[Effect]:
             f"{why}; whether backups that are there are deleted as well is taken for yes",
             "copy the backups that matter first" if less else "",
         )
-    elif name in RESTORABLE and not true(edit.now) and not true(at(edit.now, RESTORABLE[:1])):
+    elif name in NAMES["restorable"] and not any(map(true, _restorable(edit.now))):
         says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
         yield Effect(Danger.LOSES_DATA, says, why)
+
+
+def _restorable(value: Any) -> Iterator[Any]:
+    """Yield what may say that continuous backups are made: a flag, or a section with the flag."""
+    yield value
+    yield at(value, ("PointInTimeRecoveryEnabled",))
