@@ -34,13 +34,7 @@ def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
 
 
 def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None = None) -> Figure:
-    """Return the figure of templates that belong together.
-
-    Args:
-        group: the templates.
-        number: of the figure in its page.
-        marks: changed resources, which are marked.
-    """
+    """Return the figure of templates that belong together."""
     variant = max(group.variants, key=lambda each: len(each.resources))
     called, model = Names(variant.resources), Model(variant)
     topology = survey([template.name for template in group.templates], group.variants)

@@ -125,7 +125,12 @@ def _of_nodes(nodes: Nodes) -> Iterator[Row]:
 def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
     subnets = [s for t in topologies for vpc in t.vpcs for s in vpc.subnets]
     for subnet in subnets[:MOST_SUBNETS]:
-        yield _addresses_of(subnet)
+        unknown, name = subnet.addresses, f"Subnet {subnet.name}"
+        if isinstance(unknown, NotKnown):
+            yield Row(name, "not known", unknown.because)
+        else:
+            taken = f"{subnet.used:,} of {subnet.addresses:,}"
+            yield Row(name, taken, address_words(subnet))
     if len(subnets) > MOST_SUBNETS:
         yield Row("further subnets", f"{len(subnets) - MOST_SUBNETS:,}", "see the picture")
     if spec is not None:
@@ -137,13 +142,6 @@ def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> 
             f"{used:,} used, {held - used:,} free",
             f"{parts}; from the environment",
         )
-
-
-def _addresses_of(subnet: Subnet) -> Row:
-    if isinstance(subnet.addresses, NotKnown):
-        return Row(f"Subnet {subnet.name}", "not known", subnet.addresses.because)
-    taken = f"{subnet.used:,} of {subnet.addresses:,}"
-    return Row(f"Subnet {subnet.name}", taken, address_words(subnet))
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:

@@ -69,14 +69,7 @@ def review(
     parameters: Mapping[str, str],
     region: str | None,
 ) -> Review:
-    """Return the review of a subject.
-
-    Args:
-        subject: what is reviewed.
-        baseline: what it is compared with.
-        parameters: values of template parameters, as `ultracluster audit` takes them.
-        region: where templates go that do not say it.
-    """
+    """Return the review of a subject."""
     if region is None and subject.spec is not None:
         region = subject.spec.region
     after = of_sources(subject.sources, parameters, region)

@@ -28,14 +28,7 @@ OPEN_SUBJECT: Final = re.compile(r"(repo:|project_path:|system:serviceaccount:)?
 def warnings(
     statement: Statement, who: Sequence[str], names: Names, escalations: Sequence[Escalation]
 ) -> Iterator[PolicyWarning]:
-    """Yield what a reviewer must look at.
-
-    Args:
-        statement: the statement.
-        who: its principals in words.
-        names: names of the resources.
-        escalations: the ways to more rights of those who have it.
-    """
+    """Yield what a reviewer must look at."""
     if statement.effect not in ("Allow", "Deny"):
         yield PolicyWarning("unknown", "its Effect is not known from the templates", GUIDE)
     yield from _unknown(statement)

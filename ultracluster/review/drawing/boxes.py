@@ -143,18 +143,13 @@ def nodes_box(nodes: Nodes, context: Context) -> Block:
     return Frame(title, note, Stack(content), "nodes", key=nodes.name, change=change)
 
 
-def reservation_words(reservation: Reservation | NotKnown) -> str:
+def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
     if isinstance(reservation, NotKnown):
-        return f"reservation not known: {reservation.because}"
-    count = reservation.count
+        return f"reservation not known: {reservation.because}", "reserved"
+    count, change = reservation.count, context.change(reservation.place)
     many = "" if count is None else f"{words(count, 'an unknown number of')} reserved by "
     ends = f", {reservation.ends}" if reservation.ends else ""
-    return f"{many}{reservation.kind} {reservation.name}{ends}"
-
-
-def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
-    said = reservation_words(reservation)
-    change = "" if isinstance(reservation, NotKnown) else context.change(reservation.place)
+    said = f"{many}{reservation.kind} {reservation.name}{ends}"
     if not change:
         return said, "reserved"
     mark, style = changed_chip(change)

@@ -1,15 +1,12 @@
-"""SVG elements, collected as they are drawn, and how wide text is.
-
-Widths are those of DejaVu Sans, the widest of the sans-serif fonts that browsers fall back to: what
-fits in it fits in Arial, Helvetica, Segoe UI and Roboto (read from the font files with fontTools
-4.60, 2026-11-24).
-"""
+"""SVG elements, collected as they are drawn, and how wide text is."""
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from importlib.resources import files
 from typing import Final
 
 SMALL: Final = 12.0
@@ -20,23 +17,10 @@ LINE: Final = 17.0
 
 ELLIPSIS: Final = "…"
 FIRST: Final = 32
-_REGULAR: Final = (
-    "32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 "
-    "53 100 68 69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 61 73 68 99 69 61 69 39 34 39 "
-    "84 50 50 61 63 55 63 62 35 63 63 28 28 58 28 97 63 61 63 63 41 52 39 63 59 82 59 59 52 64 34 "
-    "64 84"
+WIDTHS: Final[Mapping[str, Sequence[int]]] = tomllib.loads(
+    files("ultracluster.review").joinpath("font_widths.toml").read_text()
 )
-_BOLD: Final = (
-    "35 46 52 84 70 100 87 31 46 46 52 84 38 42 38 37 70 70 70 70 70 70 70 70 70 70 40 40 84 84 84 "
-    "58 100 77 76 73 83 68 68 82 84 37 37 77 64 100 84 85 73 85 77 72 68 81 77 110 77 72 73 46 37 "
-    "46 84 50 50 67 72 59 72 68 44 72 71 34 34 67 34 104 71 69 72 72 49 60 48 71 65 92 65 65 58 71 "
-    "37 71 84"
-)
-WIDTHS: Final = {
-    False: [int(width) for width in _REGULAR.split()],
-    True: [int(width) for width in _BOLD.split()],
-}
-"""Hundredths of the font size, of the printable characters of ASCII."""
+"""Of each character, in hundredths of the font size."""
 WIDE: Final = 100
 NARROW: Final = 70
 SAFETY: Final = 1.03
@@ -109,7 +93,7 @@ class Canvas:
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
-    table = WIDTHS[bold]
+    table = WIDTHS["bold" if bold else "regular"]
     total = 0
     for character in text:
         index = ord(character) - FIRST

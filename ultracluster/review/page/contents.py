@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
@@ -25,6 +25,7 @@ MOST_NAMES: Final = 12
 """Further ways that are named; the others are counted, and all of them stand in the JSON."""
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 def causes(changes: Sequence[Change]) -> list[Group]:
@@ -50,19 +51,21 @@ def sentences(group: Group, name: str) -> list[str]:
 
 
 def by_holder(
-    statements: Sequence[ExplainedStatement],
+    found: Sequence[ExplainedStatement],
 ) -> dict[tuple[str, str], list[ExplainedStatement]]:
-    found: dict[tuple[str, str], list[ExplainedStatement]] = {}
-    for statement in statements:
-        found.setdefault((statement.place, statement.kind), []).append(statement)
-    return found
+    """Return statements by the resource and the kind of the policy that they stand in."""
+    return _together(found, lambda statement: (statement.place, statement.kind))
 
 
 def ways(escalations: Sequence[Escalation]) -> dict[str, list[Escalation]]:
     """Return the ways to more rights by who has them; who may do everything has all of them."""
-    found: dict[str, list[Escalation]] = {}
-    for each in escalations:
-        found.setdefault(each.who, []).append(each)
+    return _together(escalations, lambda way: way.who)
+
+
+def _together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for each in items:
+        found.setdefault(key(each), []).append(each)
     return found
 
 
