@@ -166,22 +166,18 @@ def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
 
 
 @when_changed(*SEPARATE)
-def rule_changed(edit: Edit) -> Iterator[Effect]:
+@when_added(*SEPARATE)
+def rule(edit: Edit) -> Iterator[Effect]:
+    """Judge a rule that is a resource of its own: what it lets pass, and in which group."""
     if edit.beside:
         return
     old, new = _owner(edit.old), _owner(edit.new)
     before, after = _of_rule(edit.old), _of_rule(edit.new)
-    if old == new:
-        found = list(_compared(edit, before, after, (old, new)))
+    if edit.old is None or old == new:
+        found = list(_compared(edit, before, after, (new, new)))
     else:
         found = [*_compared(edit, before, [], (old, old)), *_compared(edit, [], after, (new, new))]
-    yield from _or_same(edit, found)
-
-
-@when_added(*SEPARATE)
-def rule_added(edit: Edit) -> Iterator[Effect]:
-    group = _owner(edit.new)
-    yield from _compared(edit, [], _of_rule(edit.new), (group, group))
+    yield from _or_same(edit, found) if edit.path else found
 
 
 @when_added(GROUP)

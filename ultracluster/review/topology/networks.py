@@ -13,7 +13,7 @@ from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_n
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
-from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
+from ultracluster.templates.reading import Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
 
 VPC: Final = "AWS::EC2::VPC"
@@ -218,12 +218,10 @@ def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
 
 def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     """Return a subnet that the templates name and do not define."""
-    title = names.key(name)
-    if isinstance(name, tuple) and name[0] == UNKNOWN:
-        title = name[1].rpartition("/")[2]
-    place, way_out = Place("", title), "not known"
+    title = names.key(name) if known(name) else name[1].rpartition("/")[2]
+    unknown = dict.fromkeys(("block", "addresses", "zone", "vpc"), ELSEWHERE)
     inside = contents.within(name)
-    return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
+    return Subnet(title, name, Place("", title), way_out="not known", **unknown, **inside)
 
 
 class _Routes:
@@ -231,19 +229,18 @@ class _Routes:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
         self._tables = {
             at(key, each.properties, "SubnetId"): at(key, each.properties, "RouteTableId")
             for each in model.of("AWS::EC2::SubnetRouteTableAssociation")
         }
-        self._defaults: dict[Key, list[Mapping[str, Any]]] = {}
-        self._stray = False
-        for route in model.of("AWS::EC2::Route"):
-            table = at(key, route.properties, "RouteTableId")
-            if isinstance(table, NotKnown):
-                self._stray = True
-            elif _is_default(route.properties):
-                self._defaults.setdefault(table, []).append(route.properties)
-        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
+        routes = [route.properties for route in model.of("AWS::EC2::Route")]
+        tables = [at(key, route, "RouteTableId") for route in routes]
+        self._stray = any(isinstance(table, NotKnown) for table in tables)
+        self._defaults: dict[Key | NotKnown, list[Mapping[str, Any]]] = {}
+        for table, route in zip(tables, routes, strict=True):
+            if _is_default(route):
+                self._defaults.setdefault(table, []).append(route)
 
     def out(self, subnet: Key) -> str:
         table = self._tables.get(subnet)
