@@ -66,7 +66,7 @@ def _golden(subject: Subject) -> Baseline:
         )
     # As long as nobody changed the golden templates, they are of the same commit as HEAD's
     # environment file.
-    committed = _git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
+    committed = git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
     texts = {file.name: file.read_text() for file in files}
     return Baseline("the golden templates", _templates(name, texts, "HEAD" if committed else None))
 
@@ -82,12 +82,13 @@ def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -
     ]
 
 
-def _git(*arguments: str, folder: Path | None = None) -> str | None:
-    git = shutil.which("git")
-    if git is None:
+def git(*arguments: str, folder: Path | None = None) -> str | None:
+    """Return what git answers in a folder, None where it refuses or is not there."""
+    program = shutil.which("git")
+    if program is None:
         return None
     done = subprocess.run(
-        [git, "-C", str(folder or project_folder()), *arguments],
+        [program, "-C", str(folder or project_folder()), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +99,7 @@ def _git(*arguments: str, folder: Path | None = None) -> str | None:
 def _commit(revision: str, folder: Path | None = None) -> str | None:
     # `--` and `^{commit}`: a name that begins with a dash is no option, and a file no revision.
     wanted = f"{revision}^{{commit}}"
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
+    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
     return found.strip() if found else None
 
 
@@ -108,7 +109,7 @@ def _protected(commit: str, name: str) -> bool | None:
     Golden templates do not tell it: termination protection is a setting of a stack and stands in
     no template. None where the file is not there, or does not write the value plainly.
     """
-    text = _git("show", f"{commit}:./environments/{name}.py")
+    text = git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
     except SyntaxError:
@@ -136,9 +137,9 @@ def _revision(revision: str, subject: Subject) -> Baseline:
             f"--baseline {revision}: neither a file nor a revision of git; write golden, deployed, "
             "none, a path or a revision"
         )
-    listed = (_git("ls-tree", "--name-only", commit, f"golden/{name}/") or "").splitlines()
+    listed = (git("ls-tree", "--name-only", commit, f"golden/{name}/") or "").splitlines()
     texts = {
-        Path(file).name: _git("show", f"{commit}:./{file}") or "{}"
+        Path(file).name: git("show", f"{commit}:./{file}") or "{}"
         for file in listed
         if file.endswith(SUFFIX)
     }
@@ -159,7 +160,7 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
                 f"--baseline {revision}: neither a file nor a revision of the git repository of "
                 f"{file}; write none, a path or a revision"
             )
-        text = _git("show", f"{commit}:./{file.name}", folder=file.parent)
+        text = git("show", f"{commit}:./{file.name}", folder=file.parent)
         if text is not None:
             try:
                 templates.append(Template(template.name, parsed(file, text).body))

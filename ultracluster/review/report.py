@@ -116,11 +116,9 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
         and (template.name, name) not in given
     ]
     if missing:
-        several = len(missing) > 1
         yield (
-            f"{', '.join(missing)} {'are nested stacks' if several else 'is a nested stack'}: "
-            f"what is in {'them' if several else 'it'} stands in templates that were not given; "
-            "name their files beside this one."
+            f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
+            "files beside this one."
         )
 
 

@@ -125,10 +125,7 @@ def consequences(
 ) -> Iterator[Consequence]:
     """Yield everything that follows from replacements: whoever is made with the old one's id.
 
-    Args:
-        update: both sets of templates.
-        pair: one choice of open conditions.
-        replaced: new keys of what is replaced, each with the change that replaces it.
+    `replaced` has new keys of what is replaced, each with the change that replaces it.
     """
     seen = set(replaced)
     waiting = deque(replaced.items())
