@@ -125,16 +125,12 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
 
     given = arguments.subject
-    environment = given[0].endswith(".py") or not _exists(given[0])
-    if not environment:
+    first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
+    if not given[0].endswith(".py") and any(path.exists() for path in first):
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
     return synthesized(*find(given[0]))
-
-
-def _exists(name: str) -> bool:
-    return Path(name).exists() or Path(name.partition("=")[2] or name).exists()
 
 
 def _deployed(

@@ -179,14 +179,10 @@ def _record(table: dict[str, Any]) -> ResourceType:
 
 def _setting(kind: type[Setting], entry: dict[str, Any]) -> Setting:
     entry["paths"] = tuple(entry.get("paths") or [entry.pop("path")])
-    entry["why"] = _cited(entry["why"])
+    entry["why"] = entry["why"].replace("{botocore}", BOTOCORE)
     for name in DANGERS:
         if name in entry:
             entry[name] = Danger(entry[name])
     if "dangerous" in entry:
         entry["dangerous"] = frozenset(value or None for value in entry["dangerous"])
     return kind(**entry)
-
-
-def _cited(text: str) -> str:
-    return text.replace("{botocore}", BOTOCORE)

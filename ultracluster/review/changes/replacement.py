@@ -105,7 +105,8 @@ def exported(edit: Edit) -> Iterator[Effect]:
 def twin(edit: Edit) -> Iterator[Effect]:
     """Some things cannot stand beside what they replace."""
     known = resource_type(edit.type)
-    if known.alone and not _moves(edit, known.alone_by):
+    follows = edit.follows and edit.path[0] in known.alone_by
+    if known.alone and not follows and not any(map(edit.differs, known.alone_by)):
         yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
     if edit.type == "AWS::EC2::VPCEndpoint" and all(map(true, edit.both("PrivateDnsEnabled"))):
         elsewhere = edit.follows and edit.path[0] == "VpcId"
@@ -113,11 +114,6 @@ def twin(edit: Edit) -> Iterator[Effect]:
             says = "the new endpoint is refused: its private DNS name is the old one's"
             advice = "set PrivateDnsEnabled to false in a deployment before"
             yield Effect(Danger.FAILS, says, ORDER, advice)
-
-
-def _moves(edit: Edit, names: tuple[str, ...]) -> bool:
-    """Whether the new one is at another place than the old one."""
-    return (edit.follows and edit.path[0] in names) or any(edit.differs(name) for name in names)
 
 
 def consequences(

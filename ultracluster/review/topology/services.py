@@ -147,14 +147,11 @@ def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
             name = short(job.place)
             yield JobInterfaces(name, "SageMaker training job", subnets, count, each)
     for role in model.roles:
-        if any(service.startswith(SAGEMAKER) for service in or_none(read(_services, role)) or ()):
+        services = or_none(read(lambda role=role: [name for name, _ in role.trusted()])) or []
+        if any(service.startswith(SAGEMAKER) for service in services):
             subnets = list(dict.fromkeys(_subnets(model, role)))
             if subnets:
                 yield JobInterfaces(short(role.place), "SageMaker jobs", subnets, None, each)
-
-
-def _services(role: Identity) -> list[str]:
-    return [service for service, _ in role.trusted()]
 
 
 def _subnets(model: Model, role: Identity) -> Iterator[Key]:
