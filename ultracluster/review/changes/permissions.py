@@ -191,18 +191,10 @@ def attachments(edit: Edit) -> Iterator[Effect]:
     top = edit.path[0]
     if top not in (MANAGED, "Roles", "Users", "Groups"):
         return
-    managed = top == MANAGED
+    gets, loses = ("is attached to", "is detached from") if top == MANAGED else ("gets", "loses")
     for danger, verb, values in (
-        (
-            Danger.LOOSENS_SECURITY,
-            "is attached to" if managed else "gets",
-            lost(edit.now, edit.was),
-        ),
-        (
-            Danger.INTERRUPTS,
-            "is detached from" if managed else "loses",
-            lost(edit.was, edit.now),
-        ),
+        (Danger.LOOSENS_SECURITY, gets, lost(edit.now, edit.was)),
+        (Danger.INTERRUPTS, loses, lost(edit.was, edit.now)),
     ):
         if values:
             whom = ", ".join(map(_names(edit).text, values))

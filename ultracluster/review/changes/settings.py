@@ -1,7 +1,7 @@
 """Single properties: a number that falls or rises, a safeguard that is switched off."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
@@ -20,6 +20,9 @@ from ultracluster.review.resource_types import (
     Switch,
     resource_type,
 )
+
+FLAG: Final = ("PointInTimeRecoveryEnabled",)
+"""Of continuous backups, within their section."""
 
 
 @when_changed(ANY)
@@ -127,12 +130,6 @@ def protection(edit: Edit) -> Iterator[Effect]:
             f"{why}; whether backups that are there are deleted as well is taken for yes",
             "copy the backups that matter first" if less else "",
         )
-    elif name in NAMES["restorable"] and not any(map(true, _restorable(edit.now))):
+    elif name in NAMES["restorable"] and not true(edit.now) and not true(at(edit.now, FLAG)):
         says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
         yield Effect(Danger.LOSES_DATA, says, why)
-
-
-def _restorable(value: Any) -> Iterator[Any]:
-    """Yield what may say that continuous backups are made: a flag, or a section with the flag."""
-    yield value
-    yield at(value, ("PointInTimeRecoveryEnabled",))
