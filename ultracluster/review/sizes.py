@@ -58,10 +58,12 @@ def sizes(templates: Sequence[Template]) -> list[Size]:
     """Return the sizes of templates, as they lie in their files."""
     return [
         Size(
-            template.name,
-            template.file or "",
-            Path(template.file).stat().st_size if template.file else 0,
-            *(len(_section(template, name)) for name in ("Resources", "Parameters", "Outputs")),
+            name=template.name,
+            file=template.file or "",
+            bytes=Path(template.file).stat().st_size if template.file else 0,
+            resources=len(_section(template, "Resources")),
+            parameters=len(_section(template, "Parameters")),
+            outputs=len(_section(template, "Outputs")),
             protected=template.protected,
         )
         for template in templates

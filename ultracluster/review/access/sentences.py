@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.statement import Level
@@ -12,7 +12,7 @@ from ultracluster.review.naming import NOT_IN_TEMPLATES, Names
 
 ANYBODY: Final = "anybody"
 EVERYTHING: Final = "do everything"
-WORDS: Final[Mapping[str, Any]] = tomllib.loads(
+WORDS: Final[Mapping[str, Mapping[str, str]]] = tomllib.loads(
     files("ultracluster.review").joinpath("iam_words.toml").read_text()
 )
 """What a sentence calls services, operators and condition keys."""
