@@ -99,7 +99,7 @@ def _peer(flow: Flow, variant: VariantModel) -> str:
 
 
 def _name(group: Key | None, *variants: VariantModel) -> str | None:
-    found = (variant.at(group) for variant in variants)
+    found = (variant.at(group) for variant in variants if group is not None)
     return next((named(resource) for resource in found if resource), None)
 
 

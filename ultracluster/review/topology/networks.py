@@ -219,9 +219,8 @@ def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
 def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     """Return a subnet that the templates name and do not define."""
     title = names.key(name) if known(name) else name[1].rpartition("/")[2]
-    unknown = dict.fromkeys(("block", "addresses", "zone", "vpc"), ELSEWHERE)
-    inside = contents.within(name)
-    return Subnet(title, name, Place("", title), way_out="not known", **unknown, **inside)
+    place, way_out, inside = Place("", title), "not known", contents.within(name)
+    return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
 
 
 class _Routes:
