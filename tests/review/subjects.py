@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.rules.cluster_templates import CLUSTER, NETWORK, STORAGE, ref, resource
 from tests.rules.service_templates import HYPERPOD, JOB, PCS
 from ultracluster.review.baseline import baseline
-from ultracluster.review.figure import Figure
+from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.report import Review, review
 from ultracluster.review.subject import of_files
 

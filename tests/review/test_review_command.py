@@ -322,6 +322,37 @@ def test_a_stranger_s_nodes_have_a_price_where_the_region_is_known(tmp_path: Pat
     assert "--region" in cost(None)["Cost"]
 
 
+def test_nodes_of_two_groups_beyond_one_reservation_are_billed_once(tmp_path: Path):
+    """4 are reserved, 6 and 3 are launched: 9 are billed, and not 11."""
+    launch = {
+        "LaunchTemplateData": {
+            "InstanceType": "p5.48xlarge",
+            "CapacityReservationSpecification": {
+                "CapacityReservationTarget": {"CapacityReservationId": ref("Kept")}
+            },
+        }
+    }
+    resources = {
+        "Kept": resource(
+            "AWS::EC2::CapacityReservation",
+            {"InstanceType": "p5.48xlarge", "InstanceCount": 4, "InstancePlatform": "Linux/UNIX"},
+        ),
+        "Template": resource("AWS::EC2::LaunchTemplate", launch),
+    }
+    for name, most in (("First", "6"), ("Second", "3")):
+        template = {"LaunchTemplateId": ref("Template"), "Version": "1"}
+        group = {"MinSize": "0", "MaxSize": most, "LaunchTemplate": template}
+        resources[name] = resource("AWS::AutoScaling::AutoScalingGroup", group)
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"Resources": resources}))
+
+    rows = [row for group in reviewed([str(path)]).numbers for row in group.rows]
+    each = price(on_demand("p5.48xlarge"), "us-east-1")
+    assert each is not None
+    (full,) = (row.value for row in rows if row.what == "At full size")
+    assert full.startswith(f"{9 * each.usd:,.2f} USD an hour")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "both"),
     [

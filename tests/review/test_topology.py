@@ -13,10 +13,11 @@ from tests.review.subjects import HERE, MARKUP, STRANGE, figures, golden, review
 from tests.rules.cluster_templates import CLUSTER, ref, resource
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
-from ultracluster.review.drawing.text import ELLIPSIS, fitted, width, wrapped
-from ultracluster.review.figure import Figure, figure
-from ultracluster.review.topology.contents import Placement, Reservation
+from ultracluster.review.drawing.picture import Figure
+from ultracluster.review.drawing.svg import ELLIPSIS, fitted, width, wrapped
+from ultracluster.review.figure import figure
 from ultracluster.review.topology.known import NotKnown
+from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template
 
@@ -196,7 +197,10 @@ def spoken(item: Item) -> list[str]:
 def test_picture_words_and_chart_say_the_same(ours: Figure):
     """Whoever reads one of them misses nothing of the others."""
     words = " ".join(spoken(ours.words))
-    for name in ("Slurm/Nodes", "Slurm/LoginNodes", "Placement/Group", "98.4 TiB", "Network/Nat"):
+    for name in (
+        *("Slurm/LargeNodes", "Slurm/LargeLoginNodes"),
+        *("Placement/Group", "98.4 TiB", "Network/Nat"),
+    ):
         assert name in ours.svg
         assert name in words
         assert name in ours.mermaid

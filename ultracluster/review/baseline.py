@@ -4,17 +4,16 @@ import ast
 import json
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.document import UnreadableError, read
+from ultracluster.templates.document import UnreadableError, parsed, read
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
@@ -61,33 +60,35 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
 def _golden(subject: Subject) -> Baseline:
     name = subject.environment
     files = sorted((golden_folder() / name).glob(f"*{SUFFIX}")) if name else []
-    if not files:
+    if not files or name is None:
         raise SubjectError(
             f"--baseline golden: {subject.title} has none; write a path or a revision"
         )
     # As long as nobody changed the golden templates, they are of the same commit as HEAD's
     # environment file.
-    committed = _git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
-    protected = _protected("HEAD", str(name)) if committed else None
-    templates = [
-        _golden_template(str(name), file.name, file.read_text(), protected=protected)
-        for file in files
+    committed = git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
+    texts = {file.name: file.read_text() for file in files}
+    return Baseline("the golden templates", _templates(name, texts, "HEAD" if committed else None))
+
+
+def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -> list[Template]:
+    """Return the golden templates of an environment by the text of each file."""
+    protected = _protected(commit, environment) if commit else None
+    return [
+        Template(
+            f"{environment}-{file.removesuffix(SUFFIX)}", json.loads(text), protected=protected
+        )
+        for file, text in texts.items()
     ]
-    return Baseline("the golden templates", templates)
 
 
-def _golden_template(environment: str, file: str, text: str, *, protected: bool | None) -> Template:
-    name = f"{environment}-{file.removesuffix(SUFFIX)}"
-    return Template(name, json.loads(text), protected=protected)
-
-
-def _git(*arguments: str, folder: Path | None = None) -> str | None:
-    """Return what git says of a repository, None where it refuses or is not there."""
-    git = shutil.which("git")
-    if git is None:
+def git(*arguments: str, folder: Path | None = None) -> str | None:
+    """Return what git answers in a folder, None where it refuses or is not there."""
+    program = shutil.which("git")
+    if program is None:
         return None
     done = subprocess.run(
-        [git, "-C", str(folder or project_folder()), *arguments],
+        [program, "-C", str(folder or project_folder()), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +99,7 @@ def _git(*arguments: str, folder: Path | None = None) -> str | None:
 def _commit(revision: str, folder: Path | None = None) -> str | None:
     # `--` and `^{commit}`: a name that begins with a dash is no option, and a file no revision.
     wanted = f"{revision}^{{commit}}"
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
+    found = git("rev-parse", "--verify", "--quiet", "--end-of-options", wanted, folder=folder)
     return found.strip() if found else None
 
 
@@ -108,7 +109,7 @@ def _protected(commit: str, name: str) -> bool | None:
     Golden templates do not tell it: termination protection is a setting of a stack and stands in
     no template. None where the file is not there, or does not write the value plainly.
     """
-    text = _git("show", f"{commit}:./environments/{name}.py")
+    text = git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
     except SyntaxError:
@@ -136,18 +137,16 @@ def _revision(revision: str, subject: Subject) -> Baseline:
             f"--baseline {revision}: neither a file nor a revision of git; write golden, deployed, "
             "none, a path or a revision"
         )
-    listed = _git("ls-tree", "--name-only", commit, f"golden/{name}/") or ""
-    files = [line for line in listed.splitlines() if line.endswith(SUFFIX)]
-    if not files:
+    listed = (git("ls-tree", "--name-only", commit, f"golden/{name}/") or "").splitlines()
+    texts = {
+        Path(file).name: git("show", f"{commit}:./{file}") or "{}"
+        for file in listed
+        if file.endswith(SUFFIX)
+    }
+    if not texts:
         raise SubjectError(f"--baseline {revision}: it has no golden templates of {name}")
-    protected = _protected(commit, name)
-    templates = [
-        _golden_template(
-            name, Path(file).name, _git("show", f"{commit}:./{file}") or "{}", protected=protected
-        )
-        for file in files
-    ]
-    return Baseline(f"the golden templates of {revision} ({commit[:10]})", templates)
+    title = f"the golden templates of {revision} ({commit[:10]})"
+    return Baseline(title, _templates(name, texts, commit))
 
 
 def _revision_of_files(revision: str, subject: Subject) -> Baseline:
@@ -161,23 +160,15 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
                 f"--baseline {revision}: neither a file nor a revision of the git repository of "
                 f"{file}; write none, a path or a revision"
             )
-        text = _git("show", f"{commit}:./{file.name}", folder=file.parent)
+        text = git("show", f"{commit}:./{file.name}", folder=file.parent)
         if text is not None:
-            templates.append(Template(template.name, _parsed(revision, file, text)))
+            try:
+                templates.append(Template(template.name, parsed(file, text).body))
+            except UnreadableError as error:
+                raise SubjectError(f"--baseline {revision}: {error}") from None
     if not templates:
         raise SubjectError(f"--baseline {revision}: it has none of the given files")
     return Baseline(f"the same files of {revision}", templates)
-
-
-def _parsed(revision: str, file: Path, text: str) -> Mapping[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, file.name)
-        copy.write_text(text)
-        try:
-            return read(copy).body
-        except UnreadableError as error:
-            why = str(error).replace(str(copy), str(file))
-            raise SubjectError(f"--baseline {revision}: {why}") from None
 
 
 def _files(path: Path, subject: Subject) -> Baseline:
@@ -197,11 +188,7 @@ def _files(path: Path, subject: Subject) -> Baseline:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")
     wanted = [template.name for template in subject.templates]
-    found = {
-        template.name: _alike(template.stack_name or template.name, wanted)
-        for template in sources.templates
-    }
-    sources.rename(found)
+    sources.rename({t.name: _alike(t.stack_name or t.name, wanted) for t in sources.templates})
     return Baseline(str(path), sources.templates)
 
 

@@ -4,6 +4,7 @@ Nodes, file systems, NAT gateways, interface endpoints and Slurm. Not counted is
 tells: traffic, and how much lies in buckets, volumes and logs.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,9 +13,11 @@ from typing import Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
-from ultracluster.review.topology.contents import FileSystem, Nodes, Reservation, Scheduler
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Topology
+from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.services import Scheduler
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology
 
 GIB_PER_TIB: Final = 1024
 BLOCK: Final = "Capacity Block"
@@ -58,7 +61,7 @@ def sheet_of(topology: Topology) -> CostSheet | None:
 
 def uncounted(topology: Topology) -> list[str]:
     """Return what a topology buys of which it does not tell how much."""
-    found = [n.name for n in topology.nodes if n.count is not None and not _counted(n)]
+    found = [n.name for n in topology.nodes if n.count is not None and _count(n) is None]
     found += [
         f.name
         for f in topology.file_systems
@@ -68,7 +71,6 @@ def uncounted(topology: Topology) -> list[str]:
 
 
 def bill(topology: Topology) -> Iterator[Quantity]:
-    """Yield what a topology buys, nodes first."""
     yield from _nodes(topology)
     for file_system in topology.file_systems:
         yield from _file_system(file_system)
@@ -90,37 +92,28 @@ def _kept(item: Item, count: int | Decimal, purpose: str) -> Quantity:
     return Quantity(item, Decimal(count), Decimal(count), purpose)
 
 
-def _counted(nodes: Nodes) -> bool:
-    return (
-        isinstance(nodes.count, int)
-        and isinstance(nodes.type_name, str)
-        and " or " not in nodes.type_name
-    )
+def _count(nodes: Nodes) -> int | None:
+    """Return how many nodes of one type there are at most, None where that is not known."""
+    one_type = isinstance(nodes.type_name, str) and " or " not in nodes.type_name
+    return nodes.count if one_type and isinstance(nodes.count, int) else None
 
 
 def _nodes(topology: Topology) -> Iterator[Quantity]:
-    reserved: dict[str, Reservation] = {r.name: r for r in topology.idle_reservations}
-    inside: dict[str, int] = {}
+    inside: Counter[str] = Counter()
     for nodes in topology.nodes:
-        own = nodes.reservation
-        mine = isinstance(own, Reservation) and isinstance(own.count, int)
-        if not _counted(nodes) or not isinstance(nodes.count, int):
+        count, own = _count(nodes), nodes.reservation
+        if count is None:
             continue
-        if mine and isinstance(own, Reservation):
-            reserved[own.name] = own
-            inside[own.name] = inside.get(own.name, 0) + nodes.count
-            beyond = inside[own.name] - (own.count if isinstance(own.count, int) else 0)
+        if isinstance(own, Reservation) and isinstance(own.count, int):
+            inside[own.name] += count
+            beyond = min(inside[own.name] - own.count, count)
             if beyond > 0:
-                yield Quantity(
-                    _hour(nodes),
-                    Decimal(beyond),
-                    Decimal(0),
-                    f"{nodes.name} beyond their reservation",
-                )
+                purpose = f"{nodes.name} beyond their reservation"
+                yield Quantity(_hour(nodes), Decimal(beyond), Decimal(0), purpose)
             continue
-        least = nodes.count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
-        yield Quantity(_hour(nodes), Decimal(nodes.count), Decimal(least), f"nodes {nodes.name}")
-    for reservation in reserved.values():
+        least = count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
+        yield Quantity(_hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
+    for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
             yield _kept(item, reservation.count, f"reserved by {reservation.name}")

@@ -76,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Review, write the report, and say what is most dangerous."""
     formats = list(dict.fromkeys(arguments.format.split(",")))
     parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
     errors = list(_errors(arguments, formats))
@@ -126,16 +125,12 @@ def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]"
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
 
     given = arguments.subject
-    environment = given[0].endswith(".py") or not _exists(given[0])
-    if not environment:
+    first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
+    if not given[0].endswith(".py") and any(path.exists() for path in first):
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
     return synthesized(*find(given[0]))
-
-
-def _exists(name: str) -> bool:
-    return Path(name).exists() or Path(name.partition("=")[2] or name).exists()
 
 
 def _deployed(
@@ -168,21 +163,19 @@ def _deployed(
 
 
 def _template(stack: str, body: Any) -> Mapping[str, Any]:
-    """Return a template as the API gave it: JSON is a mapping already, YAML a text."""
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates import yaml_document  # noqa: PLC0415
-    from ultracluster.templates.document import UnreadableError  # noqa: PLC0415
+    from ultracluster.templates.document import UnreadableError, parsed  # noqa: PLC0415
 
+    # The API gives JSON as a mapping, and YAML as a text.
     if isinstance(body, Mapping):
         return json.loads(json.dumps(body))  # type: ignore[no-any-return]
     try:
-        return yaml_document.parse(Path(stack), str(body)).body
+        return parsed(Path(stack), str(body)).body
     except UnreadableError as error:
         raise SubjectError(f"--baseline deployed: {error}") from None
 
 
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every file of a report."""
     from ultracluster.review.page import machine, pages  # noqa: PLC0415
     from ultracluster.review.page.provenance import provenance  # noqa: PLC0415
     from ultracluster.review.report import file_name  # noqa: PLC0415

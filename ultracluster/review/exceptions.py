@@ -7,7 +7,7 @@ CDK writes `validation-report.json` beside the assemblies of an app (aws-cdk-lib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 REPORT: Final = "validation-report.json"
@@ -17,24 +17,15 @@ OWN: Final = "UltraCluster"
 
 @dataclass(frozen=True)
 class PackFinding:
-    """A finding of a rule pack."""
+    """A finding of a rule pack, open or acknowledged by somebody."""
 
     pack: str
     rule: str
     what: str
     severity: str
     construct: str
-
-
-@dataclass(frozen=True)
-class Excused:
-    """A finding that somebody acknowledged."""
-
-    pack: str
-    rule: str
-    what: str
-    construct: str
     reason: str
+    """Why it was acknowledged; empty where it is open."""
     at: str
     """Where the acknowledgement is written."""
 
@@ -45,7 +36,7 @@ class Packs:
 
     conclusions: dict[str, str]
     findings: Sequence[PackFinding]
-    excused: Sequence[Excused]
+    excused: Sequence[PackFinding]
 
 
 def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
@@ -62,49 +53,32 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
         plugins = json.loads(path.read_text())["pluginReports"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    known = {part for construct in constructs for part in _above(construct)}
-    mine = [plugin for plugin in plugins if isinstance(plugin, dict)]
+    # A pack may name a parent of the resource.
+    paths = [PurePosixPath(each) for each in constructs]
+    known = {str(above) for each in paths for above in (each, *each.parents)}
+    mine = {str(p.get("pluginName")): p for p in plugins if isinstance(p, dict)}
     return Packs(
-        {str(p.get("pluginName")): str(p.get("conclusion")) for p in mine},
+        {name: str(plugin.get("conclusion")) for name, plugin in mine.items()},
         [
-            PackFinding(str(p.get("pluginName")), rule, what, severity, construct)
-            for p in mine
-            if p.get("pluginName") != OWN
-            for rule, what, severity, construct, _ in _violations(p.get("violations"), known)
+            finding
+            for name, plugin in mine.items()
+            if name != OWN
+            for finding in _findings(name, plugin.get("violations"), known)
         ],
         [
-            Excused(
-                str(p.get("pluginName")),
-                rule,
-                what,
-                construct,
-                str(violation.get("reason", "")),
-                str(violation.get("acknowledgedAt", "")),
-            )
-            for p in mine
-            for rule, what, _, construct, violation in _violations(
-                p.get("suppressedViolations"), known
-            )
+            finding
+            for name, plugin in mine.items()
+            for finding in _findings(name, plugin.get("suppressedViolations"), known)
         ],
     )
 
 
-def _violations(found: Any, known: set[str]) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
+def _findings(pack: str, found: Any, known: set[str]) -> Iterator[PackFinding]:
+    names = ("ruleName", "description", "severity")
     for violation in found if isinstance(found, list) else []:
+        rule, what, severity = (str(violation.get(name, "")) for name in names)
+        reason, at = (str(violation.get(name, "")) for name in ("reason", "acknowledgedAt"))
         for construct in violation.get("violatingConstructs", []):
             path = str(construct.get("constructPath", ""))
             if path in known:
-                yield (
-                    str(violation.get("ruleName", "")),
-                    str(violation.get("description", "")),
-                    str(violation.get("severity", "")),
-                    path,
-                    violation,
-                )
-
-
-def _above(construct: str) -> Iterator[str]:
-    """Yield a path and all paths above it: a pack may name a parent of the resource."""
-    parts = construct.split("/")
-    for count in range(1, len(parts) + 1):
-        yield "/".join(parts[:count])
+                yield PackFinding(pack, rule, what, severity, path, reason, at)

@@ -1,22 +1,19 @@
 """One group of templates that are deployed together, as pictures and as a security matrix."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ultracluster.catalogue.lustre import PORTS
 from ultracluster.model.model import Model
 from ultracluster.model.traffic import Traffic
 from ultracluster.review.changes.change import Change, Danger
-from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.boxes import Context
-from ultracluster.review.drawing.mermaid import mermaid
-from ultracluster.review.drawing.picture import drawing
+from ultracluster.review.drawing.picture import Figure, blocks_around, network_blocks
 from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import Matrix, matrix
-from ultracluster.review.topology.contents import FileSystem, Nodes
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Topology
+from ultracluster.review.topology.nodes import Nodes
+from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import survey
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedGroup
@@ -24,21 +21,6 @@ from ultracluster.templates.resolved import ResolvedGroup
 LUSTRE: Final = tuple(Traffic("tcp", first, last) for first, last in PORTS)
 NFS: Final = (Traffic("tcp", 2049, 2049),)
 """Port of EFS and of FSx for OpenZFS and ONTAP (their user guides)."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Everything that is drawn of a group of templates."""
-
-    names: Sequence[str]
-    topology: Topology
-    svgs: Sequence[str]
-    """The picture in parts, for a page."""
-    svg: str
-    """The picture as a file of its own."""
-    mermaid: str
-    words: Item
-    matrix: Matrix
 
 
 def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
@@ -52,29 +34,14 @@ def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
 
 
 def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None = None) -> Figure:
-    """Return the figure of templates that belong together.
-
-    Args:
-        group: the templates.
-        number: of the figure in its page.
-        marks: changed resources, which are marked.
-    """
+    """Return the figure of templates that belong together."""
     variant = max(group.variants, key=lambda each: len(each.resources))
     called, model = Names(variant.resources), Model(variant)
-    names = [template.name for template in group.templates]
-    topology = survey(names, group.variants)
+    topology = survey([template.name for template in group.templates], group.variants)
     found = matrix(model, called)
     context = Context(topology.fabrics, lambda n, f: mount(found, n, f), called.key, marks or {})
-    drawn = drawing(topology, context)
-    return Figure(
-        names=names,
-        topology=topology,
-        svgs=drawn.svgs(number),
-        svg=drawn.svg(),
-        mermaid=mermaid(drawn.whole),
-        words=drawn.in_words(),
-        matrix=found,
-    )
+    network, around = network_blocks(topology, context), blocks_around(topology, context)
+    return Figure(topology, list(network), list(around), found, number)
 
 
 def mount(found: Matrix, nodes: Nodes, file_system: FileSystem) -> tuple[str, bool | None]:

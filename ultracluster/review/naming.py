@@ -17,21 +17,6 @@ PSEUDO: Final[Mapping[str, str]] = {
 }
 """What stands for the values of which a template knows only the name."""
 NOT_IN_TEMPLATES: Final = "(not in the templates)"
-SERVICES: Final[Mapping[str, str]] = {
-    "budgets.amazonaws.com": "AWS Budgets",
-    "ec2.amazonaws.com": "EC2 instances",
-    "lambda.amazonaws.com": "Lambda functions",
-    "sagemaker.amazonaws.com": "SageMaker",
-    "vpc-flow-logs.amazonaws.com": "VPC flow logs",
-    "ecs-tasks.amazonaws.com": "ECS tasks",
-    "states.amazonaws.com": "Step Functions",
-    "events.amazonaws.com": "EventBridge",
-    "logging.s3.amazonaws.com": "S3's access logs",
-    "logs.amazonaws.com": "CloudWatch Logs",
-    "pcs.amazonaws.com": "AWS PCS",
-    "s3.amazonaws.com": "S3",
-    "cloudformation.amazonaws.com": "CloudFormation",
-}
 REFERENCE: Final = re.compile(r"<([^<>]*)>")
 OPEN, CLOSE = "\ue010", "\ue011"
 """Around the name of a resource while a text is put together."""
@@ -75,6 +60,19 @@ def short(place: Place) -> str:
     return "/".join(own) or place.logical_id
 
 
+def named(resource: ResolvedResource) -> str:
+    """Return a resource as a sentence calls it: `the file system Lustre`."""
+    return f"the {noun(resource.resource_type)} {short(resource.place)}"
+
+
+def service_name(stated: str) -> str:
+    """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
+    parts = stated.split(".")
+    if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
+        return ".".join(parts[3:])
+    return stated.replace("\x00", "?") or "a service that is not known"
+
+
 class Names:
     """Names of the resources of a variant, and of whatever refers to them."""
 
@@ -93,10 +91,9 @@ class Names:
     def of(self, key: Key) -> str:
         """Return what a reference leads to with its noun: `the bucket Data`."""
         found = self._resources.get((key[0], key[-1].partition(".")[0]))
-        return f"the {noun(found.resource_type)} {short(found.place)}" if found else self.key(key)
+        return named(found) if found else self.key(key)
 
     def text(self, value: Any) -> str:
-        """Return a resolved value as a sentence has it."""
         return self.readable(token(value))
 
     def readable(self, marked: str) -> str:

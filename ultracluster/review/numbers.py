@@ -23,9 +23,11 @@ from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
-from ultracluster.review.topology.contents import Nodes, Reservation
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Subnet, Topology
+from ultracluster.review.topology.networks import Subnet
+from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology
 from ultracluster.spec.environment import EnvironmentSpec
 
 CAPACITY_BLOCK: Final = "Capacity Block"
@@ -50,7 +52,6 @@ class Numbers:
 
 
 def numbers(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> list[Numbers]:
-    """Return all numbers, of all groups of templates together."""
     found = [
         Numbers("Capacity", list(_capacity(topologies, spec))),
         Numbers("IP addresses at full size", list(_addresses(topologies, spec))),
@@ -64,76 +65,63 @@ def _capacity(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> I
     for topology in topologies:
         for nodes in topology.nodes:
             yield from _of_nodes(nodes)
-        yield from _reserved(topology)
+        for reservation in topology.reservations:
+            reserved = isinstance(reservation.count, int)
+            value = f"{reservation.count:,} instances" if reserved else "not known"
+            yield Row(f"Reserved: {reservation.name}", value, reservation.kind)
         for file_system in topology.file_systems:
-            tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
-            size = "grows by itself"
-            if isinstance(tib, NotKnown):
-                size = f"not known: {tib.because}"
-            elif tib is not None:
-                size = tebibytes(tib * GIB_PER_TIB)
-            yield Row(f"{file_system.kind} {file_system.name}", size)
-            if isinstance(rate, float | int):
-                each = _each(rate, topology)
-                yield Row(f"Throughput of {file_system.name}", f"{rate:,.2f} GB/s", each)
+            yield from _of_file_system(file_system, topology)
     if spec is not None and spec.sagemaker.instances:
         many = f"{spec.sagemaker.instances:,} instances"
         yield Row("SageMaker jobs", many, "from the environment; no template says it")
 
 
-def _each(rate: float, topology: Topology) -> str:
-    computing = [n for n in topology.nodes if n.instance is not None]
-    nodes = sum(n.count for n in computing if isinstance(n.count, int))
-    return f"{rate * 1000 / nodes:,.0f} MB/s for each of {nodes:,} nodes" if nodes else ""
+def _of_file_system(file_system: FileSystem, topology: Topology) -> Iterator[Row]:
+    tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
+    size = "grows by itself" if tib is None else ""
+    if isinstance(tib, NotKnown):
+        size = f"not known: {tib.because}"
+    elif tib is not None:
+        size = tebibytes(tib * GIB_PER_TIB)
+    yield Row(f"{file_system.kind} {file_system.name}", size)
+    if isinstance(rate, float | int):
+        many = sum(n.count for n in topology.nodes if n.instance and isinstance(n.count, int))
+        each = f"{rate * 1000 / many:,.0f} MB/s for each of {many:,} nodes" if many else ""
+        yield Row(f"Throughput of {file_system.name}", f"{rate:,.2f} GB/s", each)
 
 
 def _of_nodes(nodes: Nodes) -> Iterator[Row]:
-    name, count = nodes.name, nodes.count
-    type_name = nodes.type_name if isinstance(nodes.type_name, str) else "of a type not known"
+    name, count, instance = nodes.name, nodes.count, nodes.instance
+    note = f"{words(nodes.type_name, 'of a type not known')}, at most"
     if not isinstance(count, int):
-        because = (
-            count.because
-            if isinstance(count, NotKnown)
-            else "nothing in these templates launches them"
-        )
-        yield Row(f"Nodes {name}", "not known", f"{type_name}; {because}")
-    else:
-        yield Row(f"Nodes {name}", f"{count:,}", f"{type_name}, at most")
-    if nodes.instance is None:
+        because = count.because if count else "nothing in these templates launches them"
+        note = f"{words(nodes.type_name, 'of a type not known')}; {because}"
+    yield Row(f"Nodes {name}", words(count), note)
+    if instance is None:
         return
-    accelerator, cards = nodes.instance.accelerator, nodes.instance.network_cards
+    accelerator, cards = instance.accelerator, instance.network_cards
     if isinstance(count, int) and accelerator.count:
-        memory = accelerator.memory_mib * accelerator.count * count / 1024 / 1024
-        size = f"{memory:,.1f} TiB" if memory >= 1 else f"{memory * 1024:,.0f} GiB"
+        many = count * accelerator.count
         note = f"{accelerator.count} a node"
-        note += f"; {size} of memory on them" if memory else ""
-        yield Row(
-            f"{accelerator.plural} of {name}",
-            f"{count * accelerator.count:,} {accelerator.name}",
-            note,
-        )
-    stated = nodes.interfaces
-    fabric = [] if isinstance(stated, NotKnown) else [e for e in stated if e.carries_fabric]
-    used = len({e.card for e in fabric if isinstance(e.card, int)})
+        if gib := accelerator.memory_mib * many / 1024:
+            note += f"; {tebibytes(gib)} of memory on them"
+        yield Row(f"{accelerator.plural} of {name}", f"{many:,} {accelerator.name}", note)
+    stated = [] if isinstance(nodes.interfaces, NotKnown) else nodes.interfaces
+    fabric = [e.card for e in stated if e.carries_fabric]
+    used = len({card for card in fabric if isinstance(card, int)})
     note = f"{cards.count} network cards" + (f", EFA on {used}" if fabric else "")
     yield Row(f"Network of each {name} node", f"{cards.gbps:,.0f} Gbps", note)
-
-
-def _reserved(topology: Topology) -> Iterator[Row]:
-    found: dict[str, Reservation] = {r.name: r for r in topology.idle_reservations}
-    for nodes in topology.nodes:
-        if isinstance(nodes.reservation, Reservation):
-            found[nodes.reservation.name] = nodes.reservation
-    for reservation in found.values():
-        count = reservation.count
-        value = f"{count:,} instances" if isinstance(count, int) else "not known"
-        yield Row(f"Reserved: {reservation.name}", value, reservation.kind)
 
 
 def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:
     subnets = [s for t in topologies for vpc in t.vpcs for s in vpc.subnets]
     for subnet in subnets[:MOST_SUBNETS]:
-        yield _addresses_of(subnet)
+        unknown, name = subnet.addresses, f"Subnet {subnet.name}"
+        if isinstance(unknown, NotKnown):
+            yield Row(name, "not known", unknown.because)
+        else:
+            taken = f"{subnet.used:,} of {subnet.addresses:,}"
+            yield Row(name, taken, address_words(subnet))
     if len(subnets) > MOST_SUBNETS:
         yield Row("further subnets", f"{len(subnets) - MOST_SUBNETS:,}", "see the picture")
     if spec is not None:
@@ -145,13 +133,6 @@ def _addresses(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> 
             f"{used:,} used, {held - used:,} free",
             f"{parts}; from the environment",
         )
-
-
-def _addresses_of(subnet: Subnet) -> Row:
-    if isinstance(subnet.addresses, NotKnown):
-        return Row(f"Subnet {subnet.name}", "not known", subnet.addresses.because)
-    taken = f"{subnet.used:,} of {subnet.addresses:,}"
-    return Row(f"Subnet {subnet.name}", taken, address_words(subnet))
 
 
 def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Iterator[Row]:

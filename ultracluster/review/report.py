@@ -13,16 +13,16 @@ from ultracluster.review.bill import GIB_PER_TIB, Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes
+from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import OWN, Packs, read_packs
-from ultracluster.review.figure import Figure, changed, figure
+from ultracluster.review.figure import changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates, resources
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
-from ultracluster.review.topology.contents import FileSystem
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Topology
-from ultracluster.review.topology.survey import survey
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology, survey
 from ultracluster.rules.rule import Finding
 
 
@@ -59,7 +59,6 @@ class Review:
 
     @property
     def worst(self) -> Danger | None:
-        """The worst that any change does."""
         return worst(self.changes)
 
 
@@ -70,14 +69,7 @@ def review(
     parameters: Mapping[str, str],
     region: str | None,
 ) -> Review:
-    """Return the review of a subject.
-
-    Args:
-        subject: what is reviewed.
-        baseline: what it is compared with.
-        parameters: values of template parameters, as `ultracluster audit` takes them.
-        region: where templates go that do not say it.
-    """
+    """Return the review of a subject."""
     if region is None and subject.spec is not None:
         region = subject.spec.region
     after = of_sources(subject.sources, parameters, region)
@@ -124,11 +116,9 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
         and (template.name, name) not in given
     ]
     if missing:
-        several = len(missing) > 1
         yield (
-            f"{', '.join(missing)} {'are nested stacks' if several else 'is a nested stack'}: "
-            f"what is in {'them' if several else 'it'} stands in templates that were not given; "
-            "name their files beside this one."
+            f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
+            "files beside this one."
         )
 
 
@@ -141,7 +131,6 @@ def _excused(finding: Finding, packs: Packs | None) -> bool:
 
 
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:
-    """Return in one line what is built."""
     parts = list(_nodes(topologies))
     parts += [_file_system(system) for each in topologies for system in each.file_systems]
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
@@ -191,6 +180,5 @@ def _where(topologies: Sequence[Topology]) -> str:
 
 
 def file_name(title: str) -> str:
-    """Return a file name for a review."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(title).name)
     return kept.strip("-.")[:80] or "review"

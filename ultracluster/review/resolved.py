@@ -24,8 +24,11 @@ class ResolvedTemplates:
 
     @cached_property
     def templates(self) -> Mapping[str, Template]:
-        """Every template by its name, which is that of its stack."""
         return {t.name: t for group in self.groups for t in group.templates}
+
+    @cached_property
+    def bodies(self) -> Mapping[str, Mapping[str, Any]]:
+        return {name: template.body for name, template in self.templates.items()}
 
     @cached_property
     def variants(self) -> tuple[Variant, ...]:

@@ -21,7 +21,6 @@ FOREVER: Final = 10**6
 
 
 def days(number: int) -> str:
-    """Return a number of days as a sentence has it."""
     return "for ever" if number == FOREVER else f"{number:,} days"
 
 
@@ -52,7 +51,6 @@ class Amount(Setting):
     """`days`, or `nodes`, which are said with their type and what is in them."""
 
     def written(self, number: int) -> str:
-        """Return a number as the sentence has it."""
         return days(number) if self.unit == "days" else f"{number:,}"
 
 
@@ -69,9 +67,10 @@ class Switch(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class Part(Setting):
-    """A part that is dangerous to remove, and harmless to change."""
+    """A part that is dangerous to remove."""
 
     gone: Danger
+    changed: Danger = Danger.HARMLESS
     says_changed: str = "{path} of {name} is another one from now on"
 
 
@@ -151,19 +150,17 @@ SETTINGS: Final[Mapping[str, type[Setting]]] = {
     "members": Members,
     "note": Note,
 }
-DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "lost", "gained")
+DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "changed", "lost", "gained")
 
 
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
-    """Return every type of which something is known."""
     text = files("ultracluster.review").joinpath("resource_types.toml").read_text()
     return {name: _record(table) for name, table in tomllib.loads(text).items()}
 
 
 @cache
 def resource_type(name: str) -> ResourceType:
-    """Return what is known of a type."""
     unnamed = ResourceType(holds=HOLDS if name in stateful_types() else "")
     return resource_types().get(name, unnamed)
 
@@ -182,14 +179,10 @@ def _record(table: dict[str, Any]) -> ResourceType:
 
 def _setting(kind: type[Setting], entry: dict[str, Any]) -> Setting:
     entry["paths"] = tuple(entry.get("paths") or [entry.pop("path")])
-    entry["why"] = _cited(entry["why"])
+    entry["why"] = entry["why"].replace("{botocore}", BOTOCORE)
     for name in DANGERS:
         if name in entry:
             entry[name] = Danger(entry[name])
     if "dangerous" in entry:
         entry["dangerous"] = frozenset(value or None for value in entry["dangerous"])
     return kind(**entry)
-
-
-def _cited(text: str) -> str:
-    return text.replace("{botocore}", BOTOCORE)

@@ -4,10 +4,10 @@ Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts
 has them (2026-11-23); a test holds both equal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.templates.template import Template
 
@@ -38,12 +38,10 @@ class Size:
 
     @property
     def protection(self) -> str:
-        """Whether the stack has termination protection, in words."""
         return {True: "on", False: "off", None: "not in the template"}[self.protected]
 
     @property
     def near(self) -> Sequence[str]:
-        """What comes near a limit, or passes it."""
         return [
             f"{what} at {count / limit:.0%} of {limit:,}"
             for what, count, limit in (
@@ -63,15 +61,15 @@ def sizes(templates: Sequence[Template]) -> list[Size]:
             name=template.name,
             file=template.file or "",
             bytes=Path(template.file).stat().st_size if template.file else 0,
-            resources=_count(template, "Resources"),
-            parameters=_count(template, "Parameters"),
-            outputs=_count(template, "Outputs"),
+            resources=len(_section(template, "Resources")),
+            parameters=len(_section(template, "Parameters")),
+            outputs=len(_section(template, "Outputs")),
             protected=template.protected,
         )
         for template in templates
     ]
 
 
-def _count(template: Template, section: str) -> int:
-    found = template.body.get(section)
-    return len(found) if isinstance(found, dict) else 0
+def _section(template: Template, name: str) -> Mapping[str, Any]:
+    found = template.body.get(name)
+    return found if isinstance(found, dict) else {}

@@ -39,7 +39,6 @@ class Subject:
 
     @property
     def templates(self) -> Sequence[Template]:
-        """The templates."""
         return self.sources.templates
 
 

@@ -52,8 +52,17 @@ def read(path: Path) -> Document:
     Raises:
         UnreadableError: where the file is no template.
     """
+    document = parsed(path, text_of(path))
+    return replace(document, size=path.stat().st_size)
+
+
+def parsed(path: Path, text: str) -> Document:
+    """Return the template that a text is; the path names it, and by its suffix says YAML.
+
+    Raises:
+        UnreadableError: where it is no template.
+    """
     # Each is imported where it is needed: most audits are of one kind of file.
-    text = text_of(path)
     if text.lstrip()[:1] == "{" and path.suffix not in {".yaml", ".yml"}:
         from ultracluster.templates import json_document  # noqa: PLC0415
 
@@ -63,11 +72,7 @@ def read(path: Path) -> Document:
 
         document = yaml_document.parse(path, text)
     _check(path, document.body)
-    return replace(
-        document,
-        size=path.stat().st_size,
-        imports="ImportValue" in text or "GetStackOutput" in text,
-    )
+    return replace(document, imports="ImportValue" in text or "GetStackOutput" in text)
 
 
 def _check(path: Path, body: Any) -> None:

@@ -1,13 +1,19 @@
-"""Ways from what the templates allow to more."""
+"""Ways from what the templates allow to more; those that the field knows stand in a table.
 
+Ways of `escalation_paths.json` that are `published` are of pathfinding.cloud (Datadog), as
+cloudsplaining 0.9.1 lists them, read 2026-11-24. The others are this project's: the same way with a
+service that starts what a role is passed to, or with Systems Manager's shell.
+"""
+
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, listed, token
-from ultracluster.review.access.escalation_paths import OWN, Way, ways
 from ultracluster.review.access.grants import Claim, Cover, Grant, claim, pattern_matches, uncovered
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
@@ -15,6 +21,9 @@ from ultracluster.review.naming import Names, short
 from ultracluster.templates.reading import UndeterminedError, key, part
 from ultracluster.templates.resolved import ResolvedResource
 
+TABLE: Final = Path(__file__).with_name("escalation_paths.json")
+PUBLISHED: Final = "pathfinding.cloud/paths/{} (by cloudsplaining 0.9.1, read 2026-11-24)"
+OWN: Final = "this project: what one starts, or gets into, has the rights of its role"
 ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 """AWS's policies that allow more than a template shows."""
 PASSED_TO: Final = "iam:passedtoservice"
@@ -23,6 +32,34 @@ PROFILE: Final = "AWS::IAM::InstanceProfile"
 ANY_ROLE: Final = "any role of the account"
 UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
 Granted = Mapping[str, Sequence[Grant]]
+
+
+class Way(NamedTuple):
+    """Actions that together are more than they look."""
+
+    name: str
+    actions: tuple[str, ...]
+    says: str
+    source: str
+    service: str | None = None
+    """To whom a role is passed; None where no role is passed."""
+    target: str | None = None
+    """Type of the resources of which one gets the rights, None where that is not bound."""
+
+
+@cache
+def ways() -> tuple[Way, ...]:
+    return tuple(
+        Way(
+            entry["name"],
+            tuple(entry["actions"]),
+            entry["says"],
+            PUBLISHED.format(entry["published"]) if "published" in entry else OWN,
+            entry.get("service"),
+            entry.get("target"),
+        )
+        for entry in json.loads(TABLE.read_text())
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +192,6 @@ class Ways:
         return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
 
     def _running(self, target: str) -> Iterator[Rights]:
-        """Yield the roles that resources of a type run in."""
         by_key = {rights.key: rights for rights in self._all}
         for resource in self._model.of(target):
             for value in self._role_values(resource):

@@ -103,40 +103,14 @@ class Cover:
 
     def __contains__(self, grant: Grant) -> bool:
         """Whether everything that a grant says is said by one of the statements."""
-        found = self._bits("effect", grant.effect, lambda c: c.effect == grant.effect)
-        found &= self._bits(
-            "action",
-            grant.action,
-            lambda c: (
-                any(_pattern_covers(a.lower(), grant.action) for a in c.actions)
-                or _whole(c.actions).lower() == grant.action
-            ),
-        )
-        found &= self._bits(
-            "resource",
-            grant.resource,
-            lambda c: (
-                any(_pattern_covers(r, grant.resource) for r in c.resources)
-                or _whole(c.resources) == grant.resource
-            ),
-        )
-        found &= self._bits(
-            "principal",
-            grant.principal,
-            lambda c: any(_principal_covers(p, grant.principal) for p in c.principals),
-        )
-        found &= self._bits(
-            "conditions",
-            grant.conditions,
-            lambda c: all(_implied(condition, grant.conditions) for condition in c.conditions),
-        )
+        found = -1
+        for part, covers in COVERS.items():
+            value = getattr(grant, part)
+            if (part, value) not in self._known:
+                bits = (1 << i for i, c in enumerate(self._claims) if covers(c, value))
+                self._known[part, value] = sum(bits)
+            found &= self._known[part, value]
         return found != 0
-
-    def _bits(self, part: str, value: Any, covers: Callable[[Claim], bool]) -> int:
-        key = (part, value)
-        if key not in self._known:
-            self._known[key] = sum(1 << i for i, c in enumerate(self._claims) if covers(c))
-        return self._known[key]
 
 
 def uncovered(some: Iterable[Grant], by: Iterable[Claim]) -> tuple[Grant, ...]:
@@ -232,3 +206,21 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(
         "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
     )
+
+
+COVERS: Final[Mapping[str, Callable[[Claim, Any], bool]]] = {
+    "effect": lambda claim, effect: claim.effect == effect,
+    "action": lambda claim, action: (
+        any(_pattern_covers(each.lower(), action) for each in claim.actions)
+        or _whole(claim.actions).lower() == action
+    ),
+    "resource": lambda claim, resource: (
+        any(_pattern_covers(each, resource) for each in claim.resources)
+        or _whole(claim.resources) == resource
+    ),
+    "principal": lambda claim, principal: any(
+        _principal_covers(each, principal) for each in claim.principals
+    ),
+    "conditions": lambda claim, given: all(_implied(each, given) for each in claim.conditions),
+}
+"""When a statement covers a part of a grant."""

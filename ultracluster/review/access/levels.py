@@ -79,7 +79,6 @@ def scoped(pattern: str) -> bool:
 
 
 def by_level(patterns: Iterable[str]) -> tuple[tuple[Level, tuple[str, ...]], ...]:
-    """Return actions by level, what can do most first."""
     found: dict[Level, list[str]] = {}
     for pattern in patterns:
         found.setdefault(level(pattern), []).append(pattern)

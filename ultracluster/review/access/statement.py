@@ -67,7 +67,6 @@ class ExplainedStatement:
 
     @builtins.property
     def place(self) -> str:
-        """Path of the construct, or stack and logical id where there is none."""
         return self.construct_path or f"{self.stack}/{self.resource}"
 
 

@@ -7,18 +7,11 @@ from ultracluster.registry.schemas import any_schema, regions, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import data_removed, outlives
-from ultracluster.review.changes.rules import (
-    ANY,
-    Edit,
-    Effect,
-    effects,
-    when_added,
-    when_removed,
-)
+from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
 from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
 from ultracluster.review.changes.values import differs, known_text, linked
-from ultracluster.review.changes.wording import holdings, named
-from ultracluster.review.naming import noun
+from ultracluster.review.changes.wording import holdings
+from ultracluster.review.naming import named, noun
 from ultracluster.review.resource_types import resource_type
 
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
@@ -40,7 +33,6 @@ def unknown_type(edit: Edit) -> str | None:
 
 
 def added(edit: Edit) -> list[Effect]:
-    """Return what a new resource does."""
     found = [*_not_offered(edit), *effects("added", edit)]
     if not found and (because := unknown_type(edit)):
         return [Effect(Danger.CANNOT_TELL, f"{edit.name} is new: {because}", because)]
@@ -64,7 +56,6 @@ def billed(edit: Edit) -> Iterator[Effect]:
 
 
 def removed(edit: Edit) -> list[Effect]:
-    """Return what the removal of a resource does."""
     name = named(edit.resource)
     kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     if kept and not resource_type(edit.type).holds:

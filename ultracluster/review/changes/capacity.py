@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.money import hourly
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ORDER, RESERVED
-from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import at, count, known_text
+from ultracluster.review.changes.wording import hourly
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
 from ultracluster.templates.reading import UndeterminedError, key
 from ultracluster.templates.resolved import ResolvedResource
@@ -74,13 +74,15 @@ def reservation(edit: Edit) -> Iterator[Effect]:
     nodes, kind = count(own.get("InstanceCount")) or 1, own.get("InstanceType")
     if edit.new:
         says = f"{accelerators(kind, nodes)} are billed from the moment they are reserved"
-        yield Effect(Danger.COSTS_MORE, f"{says}{hourly(edit, kind, nodes)}, used or not", RESERVED)
+        yield Effect(
+            Danger.COSTS_MORE, f"{says}{hourly(edit.region, kind, nodes)}, used or not", RESERVED
+        )
     else:
         says = f"{accelerators(kind, nodes)} are no longer reserved; EC2 need not have them again"
         yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
-def instance_type(variant: VariantIndex, launcher: ResolvedResource | None) -> Any:
+def instance_type(variant: VariantModel, launcher: ResolvedResource | None) -> Any:
     """Return the instance type that something launches, None where it is not known."""
     own = launcher.properties if launcher else {}
     if "InstanceType" in own:
@@ -90,7 +92,7 @@ def instance_type(variant: VariantIndex, launcher: ResolvedResource | None) -> A
             return at(types[0], ("InstanceType",)) or types[0]
     for path in (("LaunchTemplate", "LaunchTemplateId"), ("CustomLaunchTemplate", "TemplateId")):
         try:
-            found = variant.resources.get(key(at(own, path)))  # type: ignore[arg-type]
+            found = variant.at(key(at(own, path)))
         except UndeterminedError:
             continue
         if found:
@@ -119,5 +121,5 @@ def group_added(edit: Edit) -> Iterator[Effect]:
     least = max(count(at(own, path)) or 0 for path in paths)
     if least:
         kind = instance_type(edit.pair.new, edit.new)
-        says = f"{accelerators(kind, least)} start at once{hourly(edit, kind, least)}"
+        says = f"{accelerators(kind, least)} start at once{hourly(edit.region, kind, least)}"
         yield Effect(Danger.COSTS_MORE, says, "they are billed from their start")

@@ -79,17 +79,14 @@ class Change:
 
     @builtins.property
     def worst(self) -> Danger:
-        """What decides how it is shown, and whether a pipeline goes on."""
         return self.dangers[0]
 
     @builtins.property
     def place(self) -> str:
-        """Path of the construct, or stack and logical id where there is none."""
         return self.construct_path or f"{self.stack}/{self.resource}"
 
 
 def worst(changes: Iterable[Change]) -> Danger | None:
-    """Return the worst that any change does; None where there is no change."""
     return min((change.worst for change in changes), key=lambda d: d.rank, default=None)
 
 

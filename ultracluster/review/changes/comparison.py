@@ -16,7 +16,7 @@ from ultracluster.review.changes.judgement import judged
 from ultracluster.review.changes.replacement import consequences
 from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
-from ultracluster.review.changes.update import Update, VariantPair, bodies, update
+from ultracluster.review.changes.update import Update, VariantPair, update
 from ultracluster.review.changes.values import Key, differs, missing
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.texts import identity
@@ -35,7 +35,7 @@ def changes(before: ResolvedTemplates, after: ResolvedTemplates) -> tuple[Change
         where nothing but the order of sets differs.
     """
     lines = list(of_sections(before, after))
-    if not same_text(bodies(before), bodies(after)):
+    if not same_text(before.bodies, after.bodies):
         lines += _Comparison(update(before, after)).changes()
     return tuple(sorted(lines, key=_order))
 
@@ -73,7 +73,6 @@ class _Comparison:
         self._replaced: dict[int, dict[Key, Difference]] = {}
 
     def changes(self) -> Iterator[Change]:
-        """Yield a line for each difference of a resource, and for what follows."""
         pairing = self._update.pairing
         for key in pairing.same:
             self._same(key)
@@ -97,7 +96,7 @@ class _Comparison:
         after = self._update.after.written(*key)
         units = list(of_resources(key, before, after))
         for pair in self._update.pairs:
-            old, new = pair.old.resources.get(key), pair.new.resources.get(key)
+            old, new = pair.old.at(key), pair.new.at(key)
             if old is None and new is None:
                 continue
             if old is None or new is None:
@@ -118,7 +117,7 @@ class _Comparison:
 
     def _condition(self, key: Key, pair: VariantPair, places: Mapping[Path, Difference]) -> None:
         """A resource that is made before or after alone, by its condition."""
-        was, now = (key in each.resources for each in (pair.old, pair.new))
+        was, now = (each.at(key) is not None for each in (pair.old, pair.new))
         edit = Edit(self._update, pair, key if was else None, key if now else None)
         effects = removed(edit) if was else added(edit)
         own = Difference(*key, "@Condition")
@@ -190,7 +189,7 @@ def _related(one: Path, other: Path) -> bool:
 
 def _origin(given: Update, stack: str) -> Difference:
     """Return where a value that is written as before gets its new value from."""
-    before, after = bodies(given.before), bodies(given.after)
+    before, after = given.before.bodies, given.after.bodies
     for section in ("Parameters", "Mappings", "Conditions"):
         if before.get(stack, {}).get(section) != after.get(stack, {}).get(section):
             return Difference(stack, section, "")

@@ -11,50 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.changes.change import Difference
+from ultracluster.review.changes.names import NAMES
 
 Path = tuple[str, ...]
 
-ATTRIBUTES: Final = (
-    "Type",
-    "Condition",
-    "DependsOn",
-    "DeletionPolicy",
-    "UpdateReplacePolicy",
-    "UpdatePolicy",
-    "CreationPolicy",
-    "Metadata",
-)
-"""What stands beside the properties of a resource."""
-
-POLICIES: Final = (
-    "PolicyDocument",
-    "AssumeRolePolicyDocument",
-    "KeyPolicy",
-    "ResourcePolicy",
-    "RepositoryPolicyText",
-    "FileSystemPolicy",
-)
-"""Policies, in which every list is a set."""
-
-SETS: Final = frozenset(
-    {
-        # EC2, FSx, Auto Scaling and IAM take these as sets: their Describe calls promise no order.
-        "DependsOn",
-        "Groups",
-        "GroupSet",
-        "ManagedPolicyArns",
-        "RouteTableIds",
-        "Roles",
-        "SecurityGroupEgress",
-        "SecurityGroupIds",
-        "SecurityGroupIngress",
-        "SecurityGroups",
-        "SubnetIds",
-        "TagSpecifications",
-        "Tags",
-        "VPCZoneIdentifier",
-    }
-)
+SETS: Final = frozenset(NAMES["sets"])
+POLICIES: Final = frozenset(NAMES["policies"])
 
 
 class Unit(NamedTuple):
@@ -72,7 +34,6 @@ def dotted(path: Path) -> str:
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value is an intrinsic function."""
     if not (isinstance(value, Mapping) and len(value) == 1):
         return False
     name = next(iter(value))
@@ -90,7 +51,7 @@ def of_resources(
     old, new = (body.get("Properties") or {} for body in (before, after))
     for path, was, now in between(old, new, schema):
         yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
-    for name in [*ATTRIBUTES, *_others(before, after)]:
+    for name in [*NAMES["attributes"], *_others(before, after)]:
         was, now = before.get(name), after.get(name)
         if canonical(was, name) != canonical(now, name):
             yield Unit(Difference(stack, logical_id, f"@{name}"), (f"@{name}",), was, now)
@@ -105,7 +66,7 @@ def same_text(before: Any, after: Any) -> bool:
 
 
 def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    known = {*ATTRIBUTES, "Properties"}
+    known = {*NAMES["attributes"], "Properties"}
     return sorted(key for key in {*before, *after} if key not in known)
 
 

@@ -1,14 +1,11 @@
 """All rules together: what one difference does."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from ultracluster.review.changes import (  # noqa: F401  (their rules register themselves)
     added_removed,
-    buckets,
     capacity,
-    hyperpod,
-    images,
+    clusters,
     lustre,
     nodes,
     permissions,
@@ -17,11 +14,12 @@ from ultracluster.review.changes import (  # noqa: F401  (their rules register t
     routes,
     security_group_rules,
     settings,
-    slurm,
+    stores,
 )
 from ultracluster.review.changes.added_removed import unknown_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import dotted
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.retention import replaced
 from ultracluster.review.changes.rules import Edit, Effect, effects
 from ultracluster.review.changes.sources import REGISTRY, TYPE
@@ -30,32 +28,6 @@ from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.texts import identity
 
 SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
-TEXTS: Final = frozenset({"Description", "GroupDescription", "DisplayName", "Comment"})
-LABELS: Final = frozenset({"Tags", "TagSpecifications", "ResourceTags", "FileSystemTags"})
-ATTRIBUTES: Final[Mapping[str, tuple[str, str]]] = {
-    "Metadata": (
-        "metadata of the resource changes",
-        "CloudFormation makes nothing of Metadata",
-    ),
-    "DependsOn": (
-        "the order in which resources are made and deleted changes",
-        "DependsOn changes nothing of what is there",
-    ),
-    "UpdatePolicy": (
-        "the next change of the launch template reaches running nodes in another way",
-        "UpdatePolicy acts when another property changes",
-    ),
-    "CreationPolicy": (
-        "what a creation waits for changes",
-        "CreationPolicy acts when the resource is made",
-    ),
-    "Condition": (
-        "it is made as before under every condition that was looked at",
-        "conditions resolved before and after",
-    ),
-}
-"""Attributes beside the properties of which every change is harmless, and why. Retention is judged
-in `retention.py`."""
 
 
 def judged(edit: Edit) -> list[Effect]:
@@ -65,7 +37,7 @@ def judged(edit: Edit) -> list[Effect]:
         why = "CloudFormation refuses a reference to what is in no template"
         advice = "remove the reference in the same deployment"
         return [Effect(Danger.FAILS, says, why, advice)]
-    if edit.path[0].startswith("@"):
+    if edit.beside:
         return effects("changed", edit) or _attribute(edit)
     if not edit.follows and identity(edit.was) is not None and not differs(edit.was, edit.now):
         says = f"{dotted(edit.path)} is written in another way"
@@ -77,8 +49,8 @@ def _attribute(edit: Edit) -> list[Effect]:
     name = edit.path[0].removeprefix("@")
     if name == "Type":
         return _type(edit)
-    if name in ATTRIBUTES:
-        return [Effect(Danger.HARMLESS, *ATTRIBUTES[name])]
+    if name in NAMES["harmless_attributes"]:
+        return [Effect(Danger.HARMLESS, *NAMES["harmless_attributes"][name])]
     says = f"{name} of {edit.name} changes"
     return [Effect(Danger.CANNOT_TELL, says, "no attribute of resources has that name")]
 
@@ -113,8 +85,9 @@ def _in_place(edit: Edit) -> Effect:
     if because is not None:
         return Effect(Danger.CANNOT_TELL, f"cannot tell what changes: {because}", because)
     why = f"{top} is updated in place: it is not create-only ({REGISTRY})"
-    if top in LABELS or edit.path[-1] in TEXTS:
-        says = f"{edit.name} has other {'labels' if top in LABELS else 'explanations'}"
+    labels = top in NAMES["labels"]
+    if labels or edit.path[-1] in NAMES["texts"]:
+        says = f"{edit.name} has other {'labels' if labels else 'explanations'}"
         return Effect(Danger.HARMLESS, says, why)
     says = f"{edit.name} is updated in place; whether that interrupts what uses it is not known"
     return Effect(Danger.CANNOT_TELL, says, f"{why}; a schema does not say more")

@@ -6,7 +6,6 @@ from typing import Any, Final
 from ultracluster.catalogue.lustre import problems
 from ultracluster.catalogue.prices import Item, lustre_storage
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.money import monthly
 from ultracluster.review.changes.retention import outlives
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import (
@@ -17,7 +16,7 @@ from ultracluster.review.changes.sources import (
     UNLINKED,
 )
 from ultracluster.review.changes.values import at, count, known_text
-from ultracluster.review.changes.wording import quoted, tebibytes
+from ultracluster.review.changes.wording import monthly, quoted, tebibytes
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -28,7 +27,7 @@ COPY: Final = "make a second file system beside the first, copy, switch over"
 @when_changed(FILE_SYSTEM)
 def refused(edit: Edit) -> Iterator[Effect]:
     """Judge a value that FSx takes for no file system, new or old."""
-    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+    if edit.beside or edit.old is None or edit.new is None:
         return
     kind = known_text(edit.new.properties.get("FileSystemType"))
     before = {problem.field for problem in problems(edit.old.properties)}
@@ -84,7 +83,7 @@ def capacity(edit: Edit) -> Iterator[Effect]:
         return
     says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
     yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
-    money = monthly(edit, _bought(edit), now - was)
+    money = monthly(edit.region, _bought(edit), now - was)
     more = f", {money} more" if money else ""
     yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
 

@@ -5,10 +5,12 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.review.changes.values import at, count, entries, known_text, true
-from ultracluster.review.changes.wording import named, quoted
+from ultracluster.review.changes.wording import quoted
+from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource
 
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
@@ -16,22 +18,6 @@ INSTANCE: Final = "AWS::EC2::Instance"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 LATER: Final = "only nodes that are launched from now on have it"
-SAME_ON_ALL: Final = frozenset(
-    {
-        "CapacityReservationSpecification",
-        "CpuOptions",
-        "EnclaveOptions",
-        "ImageId",
-        "InstanceMarketOptions",
-        "InstanceRequirements",
-        "InstanceType",
-        "LaunchTemplateData",
-        "NetworkInterfaces",
-        "Placement",
-        "UserData",
-    }
-)
-"""Parts of a launch template that a job over several nodes needs to be the same on all of them."""
 
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
@@ -64,12 +50,11 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
 
 @when_changed(TEMPLATE)
 def template_data(edit: Edit) -> Iterator[Effect]:
-    """Judge a new version of a launch template."""
     if edit.path[0] != "LaunchTemplateData":
         return
     part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
     danger, words, why = _rollout(edit, edit.resource)
-    if part not in SAME_ON_ALL and LATER in words:
+    if part not in NAMES["same_on_all_nodes"] and LATER in words:
         danger, words = Danger.HARMLESS, LATER
     yield Effect(danger, f"{part} of the nodes changes; {words}", why)
     yield from _security(edit, "LaunchTemplateData")
@@ -78,11 +63,7 @@ def template_data(edit: Edit) -> Iterator[Effect]:
 
 @when_changed(INSTANCE)
 def instance_changed(edit: Edit) -> Iterator[Effect]:
-    """Judge an instance of its own, such as a login node."""
     yield from _security(edit)
-    if edit.path[0] == "SecurityGroupIds":
-        says = f"{edit.name} is in other security groups: what reaches it is what they let pass"
-        yield Effect(Danger.CANNOT_TELL, says, "updated in place")
 
 
 def _security(edit: Edit, *above: str) -> Iterator[Effect]:
@@ -107,7 +88,6 @@ def _security(edit: Edit, *above: str) -> Iterator[Effect]:
 
 
 def _not_encrypted(mappings: Any) -> set[str]:
-    """Return the devices whose volumes are not encrypted."""
     return {
         quoted(mapping.get("DeviceName"))
         for mapping in entries(mappings)

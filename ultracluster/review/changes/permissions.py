@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ultracluster.model.policies import ATTACHED, IDENTITIES, MANAGED, Statement, statements_of
+from ultracluster.model.policies import (
+    ATTACHED,
+    IDENTITIES,
+    MANAGED,
+    ROLE,
+    Statement,
+    statements_of,
+)
 from ultracluster.review.access.grants import Cover, Grant, claim, grants
 from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
@@ -15,20 +22,23 @@ from ultracluster.review.changes.rules import (
     when_changed,
     when_removed,
 )
-from ultracluster.review.changes.sources import BOUNDARY, IAM, PROFILE, SESSION
-from ultracluster.review.changes.update import VariantIndex
-from ultracluster.review.changes.values import count, lost
-from ultracluster.review.changes.wording import named, quoted
-from ultracluster.review.naming import Names
+from ultracluster.review.changes.sources import IAM
+from ultracluster.review.changes.update import VariantModel
+from ultracluster.review.changes.values import lost
+from ultracluster.review.naming import Names, named
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedResource
 
+POLICIES: Final = (*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
 MOST_NAMED: Final = 4
 """Actions, resources or conditions that a sentence names."""
 
 
-def _at(edit: Edit, resource: ResolvedResource) -> list[Statement]:
+def _at(edit: Edit, resource: ResolvedResource | None) -> list[Statement]:
     """Return the statements of a resource that stand at, above or below the change."""
+    found = list(statements_of(resource)) if resource else []
+    if not edit.path:
+        return found
     here = ".".join(edit.path)
 
     def touched(path: str) -> bool:
@@ -36,7 +46,7 @@ def _at(edit: Edit, resource: ResolvedResource) -> list[Statement]:
         inside = here.startswith((f"{policy}.Statement", f"{policy}.Version"))
         return inside or path.startswith((f"{here}.", f"{here}["))
 
-    return [each for each in statements_of(resource) if touched(each.path)]
+    return [each for each in found if touched(each.path)]
 
 
 def _compared(edit: Edit, old: Sequence[Statement], new: Sequence[Statement]) -> Iterator[Effect]:
@@ -75,7 +85,7 @@ def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
 
 
 def _uncovered(
-    edit: Edit, variant: VariantIndex, some: Sequence[Statement], there: Sequence[Statement]
+    edit: Edit, variant: VariantModel, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
     """Return what statements say and a variant does not: of whoever has them, in any policy."""
     owners = _owners(edit) if any(each.kind == "identity" for each in some) else []
@@ -96,12 +106,11 @@ def _owners(edit: Edit) -> list[Key]:
     if edit.type in IDENTITIES:
         return [key]
     variants = (edit.pair.old, edit.pair.new)
-    found = [s for variant in variants for s in variant.model.statements if s.place.key == key]
+    found = [s for variant in variants for s in variant.statements if s.place.key == key]
     return list(dict.fromkeys(owner for statement in found for owner in statement.owners))
 
 
 def _who(edit: Edit, statements: Sequence[Statement]) -> str:
-    """Return whose rights a policy is about, or what it is the policy of."""
     kinds = {statement.kind for statement in statements}
     owners: list[Key] = []
     if kinds == {"identity"}:
@@ -109,13 +118,13 @@ def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     elif kinds == {"resource"}:
         owners = list(dict.fromkeys(o for statement in statements for o in statement.owners))
     variants = (edit.pair.new, edit.pair.old)
-    found = [variant.model.at(owner) for owner in owners for variant in variants]
+    found = [variant.at(owner) for owner in owners for variant in variants]
     names = dict.fromkeys(named(resource) for resource in found if resource)
     return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
 def _names(edit: Edit) -> Names:
-    return Names([*edit.pair.old.resolved.resources, *edit.pair.new.resolved.resources])
+    return Names([*edit.pair.old.resources, *edit.pair.new.resources])
 
 
 def _words(edit: Edit, some: Sequence[Grant]) -> str:
@@ -160,73 +169,33 @@ def _principal(names: Names, marked: str) -> str:
 
 
 @when_changed(ANY)
-def policy_changed(edit: Edit) -> Iterator[Effect]:
+@when_added(*POLICIES, ROLE)
+@when_removed(*POLICIES)
+def policy(edit: Edit) -> Iterator[Effect]:
     """Judge a policy, wherever it is, by what it allows before and after."""
-    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+    if edit.beside:
         return
     old, new = _at(edit, edit.old), _at(edit, edit.new)
-    if not old and not new:
-        return
     found = list(_compared(edit, old, new))
-    same = "what the policy allows stays the same"
-    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
-
-
-@when_added(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_added(edit: Edit) -> Iterator[Effect]:
-    found = list(_compared(edit, [], list(statements_of(edit.resource))))
-    same = "everything that it allows was allowed before"
-    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
-
-
-@when_added("AWS::IAM::Role")
-def role_added(edit: Edit) -> Iterator[Effect]:
-    yield from _compared(edit, [], list(statements_of(edit.resource)))
-
-
-@when_removed(*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
-def policy_removed(edit: Edit) -> Iterator[Effect]:
-    found = list(_compared(edit, list(statements_of(edit.resource)), []))
-    same = "everything that it allows is allowed elsewhere"
-    yield from found or [Effect(Danger.HARMLESS, same, IAM)]
+    yield from found
+    if not found and (edit.type in POLICIES if not edit.path else old or new):
+        says = "what the policy allows stays the same"
+        if edit.old is None or edit.new is None:
+            elsewhere = "was allowed before" if edit.new else "is allowed elsewhere"
+            says = f"everything that it allows {elsewhere}"
+        yield Effect(Danger.HARMLESS, says, IAM)
 
 
 @when_changed(*IDENTITIES, *ATTACHED)
 def attachments(edit: Edit) -> Iterator[Effect]:
-    """Judge which policies somebody has, and within which limits."""
     top = edit.path[0]
-    if top in (MANAGED, "Roles", "Users", "Groups"):
-        attached, detached = "is attached to", "is detached from"
-        if top != MANAGED:
-            attached, detached = "gets", "loses"
-        for danger, verb, values in (
-            (Danger.LOOSENS_SECURITY, attached, lost(edit.now, edit.was)),
-            (Danger.INTERRUPTS, detached, lost(edit.was, edit.now)),
-        ):
-            if values:
-                whom = ", ".join(map(_names(edit).text, values))
-                yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)
-    if top == "PermissionsBoundary":
-        gone = edit.now is None
-        danger = Danger.LOOSENS_SECURITY if gone else Danger.CANNOT_TELL
-        becomes = "is removed" if gone else f"becomes {quoted(edit.now)}"
-        yield Effect(danger, f"the permissions boundary of {edit.name} {becomes}", BOUNDARY)
-    if top == "MaxSessionDuration":
-        was, now = (count(v) or 3600 for v in (edit.was, edit.now))
-        danger = Danger.LOOSENS_SECURITY if now > was else Danger.INTERRUPTS
-        says = (
-            f"a session of {edit.name} lasts up to {now // 60:,} minutes instead of {was // 60:,}"
-        )
-        yield Effect(danger, says, SESSION)
-
-
-@when_changed("AWS::IAM::InstanceProfile")
-def profile(edit: Edit) -> Iterator[Effect]:
-    """Judge which role nodes have."""
-    if edit.path == ("Roles",):
-        says = (
-            f"nodes with {edit.name} have the rights of {quoted(edit.now)} instead of "
-            f"{quoted(edit.was)}"
-        )
-        yield Effect(Danger.INTERRUPTS, says, PROFILE)
-        yield Effect(Danger.LOOSENS_SECURITY, says, PROFILE)
+    if top not in (MANAGED, "Roles", "Users", "Groups"):
+        return
+    gets, loses = ("is attached to", "is detached from") if top == MANAGED else ("gets", "loses")
+    for danger, verb, values in (
+        (Danger.LOOSENS_SECURITY, gets, lost(edit.now, edit.was)),
+        (Danger.INTERRUPTS, loses, lost(edit.was, edit.now)),
+    ):
+        if values:
+            whom = ", ".join(map(_names(edit).text, values))
+            yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)

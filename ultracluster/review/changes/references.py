@@ -10,7 +10,7 @@ from ultracluster.templates.resolved import Encoded, Link, ResolvedResource, Tex
 
 OWN: Final[Mapping[str, frozenset[str]]] = {
     # Its identifier is called Id, and CDK and most templates write GroupId for the same value.
-    "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"}),
+    "AWS::EC2::SecurityGroup": frozenset({"GroupId", "Id"})
 }
 """Attributes that have the value of `Ref` though the schema has another name for its identifier."""
 BY_NAME: Final = "VpcId"

@@ -39,7 +39,7 @@ WORTH_A_LINE: Final = (
 def create_only(edit: Edit) -> Iterator[Effect]:
     """Judge a property that is part of what a resource is made as."""
     schema, known = edit.schema, resource_type(edit.type)
-    if schema is None or edit.old is None or edit.new is None or edit.path[0].startswith("@"):
+    if schema is None or edit.old is None or edit.new is None or edit.beside:
         return
     if known.passes_traffic:
         return
@@ -75,7 +75,6 @@ def _replacement(edit: Edit, because: str, path: Path, will: str = "will") -> It
 
 
 def what_ends(edit: Edit) -> Iterator[Effect]:
-    """Yield what stops with the old resource."""
     if says := resource_type(edit.type).ends:
         yield Effect(Danger.INTERRUPTS, says, PURPOSE)
 
@@ -106,7 +105,8 @@ def exported(edit: Edit) -> Iterator[Effect]:
 def twin(edit: Edit) -> Iterator[Effect]:
     """Some things cannot stand beside what they replace."""
     known = resource_type(edit.type)
-    if known.alone and not _moves(edit, known.alone_by):
+    follows = edit.follows and edit.path[0] in known.alone_by
+    if known.alone and not follows and not any(map(edit.differs, known.alone_by)):
         yield Effect(Danger.FAILS, f"the new one is refused: {known.alone}", ORDER)
     if edit.type == "AWS::EC2::VPCEndpoint" and all(map(true, edit.both("PrivateDnsEnabled"))):
         elsewhere = edit.follows and edit.path[0] == "VpcId"
@@ -116,20 +116,12 @@ def twin(edit: Edit) -> Iterator[Effect]:
             yield Effect(Danger.FAILS, says, ORDER, advice)
 
 
-def _moves(edit: Edit, names: tuple[str, ...]) -> bool:
-    """Whether the new one is at another place than the old one."""
-    return (edit.follows and edit.path[0] in names) or any(edit.differs(name) for name in names)
-
-
 def consequences(
     update: Update, pair: VariantPair, replaced: Mapping[Key, Difference]
 ) -> Iterator[Consequence]:
     """Yield everything that follows from replacements: whoever is made with the old one's id.
 
-    Args:
-        update: both sets of templates.
-        pair: one choice of open conditions.
-        replaced: new keys of what is replaced, each with the change that replaces it.
+    `replaced` has new keys of what is replaced, each with the change that replaces it.
     """
     seen = set(replaced)
     waiting = deque(replaced.items())
@@ -139,7 +131,7 @@ def consequences(
         for user in pair.new.users.get(target, ()):
             key = (user.place.stack, user.place.logical_id)
             # What is new itself, or was renamed, is another one anyhow.
-            if key not in pair.old.resources or key == target:
+            if pair.old.at(key) is None or key == target:
                 continue
             for path in _paths(user.properties, target):
                 edit = Edit(update, pair, key, key, path, follows=True)

@@ -6,8 +6,8 @@ from typing import Final
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
 from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
-from ultracluster.review.changes.wording import holdings, named
-from ultracluster.review.naming import noun
+from ultracluster.review.changes.wording import holdings
+from ultracluster.review.naming import named, noun
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
@@ -89,7 +89,6 @@ def _deleted(old: ResolvedResource) -> str:
 
 @when_removed(ANY)
 def data_removed(edit: Edit) -> Iterator[Effect]:
-    """Judge what the removal of something that holds data does to the data."""
     old = edit.old or edit.resource
     known = resource_type(old.resource_type)
     if not known.holds:
@@ -116,7 +115,6 @@ def data_removed(edit: Edit) -> Iterator[Effect]:
 
 @when_changed(ANY)
 def retention_policy(edit: Edit) -> Iterator[Effect]:
-    """Judge a change of DeletionPolicy or UpdateReplacePolicy."""
     name = edit.path[0].removeprefix("@")
     if name not in POLICIES or not (edit.old and edit.new):
         return

@@ -7,10 +7,12 @@ from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, ROUTES
-from ultracluster.review.changes.update import VariantIndex
+from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import known_text, lost
 from ultracluster.review.changes.wording import quoted
-from ultracluster.templates.resolved import ResolvedResource, Text
+from ultracluster.review.naming import service_name
+from ultracluster.templates.reading import written
+from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.texts import identity
 
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
@@ -20,18 +22,10 @@ BILLED: Final = f"billed by the hour and by the GB ({PRICES})"
 
 
 def _service(endpoint: ResolvedResource) -> str:
-    """Return the service of an endpoint in short: `s3`, `ecr.api`."""
-    name = endpoint.properties.get("ServiceName")
-    if isinstance(name, Text):
-        last = next((p for p in reversed(name.parts) if isinstance(p, str)), "")
-        return last.strip(".") or quoted(name)
-    written = known_text(name) or quoted(name)
-    parts = written.split(".")
-    return ".".join(parts[3:]) if written.startswith("com.amazonaws.") else written
+    return service_name(written(endpoint.properties.get("ServiceName")))
 
 
 def _without(edit: Edit) -> Iterator[Effect]:
-    """Yield what happens to calls that went through an endpoint."""
     name = _service(edit.resource)
     nat = any(
         known_text(route.properties.get("DestinationCidrBlock")) in ANYWHERE
@@ -102,7 +96,7 @@ def _destination(route: ResolvedResource) -> str:
     return quoted(next((route.properties[n] for n in names if n in route.properties), None))
 
 
-def _to_internet(variant: VariantIndex, route: ResolvedResource) -> bool:
+def _to_internet(variant: VariantModel, route: ResolvedResource) -> bool:
     target = route.properties.get("GatewayId")
     found = identity(target) or ""
     gateways = variant.of("AWS::EC2::InternetGateway")
@@ -113,7 +107,7 @@ def _to_internet(variant: VariantIndex, route: ResolvedResource) -> bool:
 
 @when_changed(ROUTE)
 def route_changed(edit: Edit) -> Iterator[Effect]:
-    if edit.old is None or edit.new is None or edit.path[0].startswith("@"):
+    if edit.old is None or edit.new is None or edit.beside:
         return
     says = f"traffic to {_destination(edit.old)} takes another way; connections that are open break"
     yield Effect(Danger.INTERRUPTS, says, f"the route changes {edit.path[0]} ({ROUTES})")

@@ -9,7 +9,7 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.update import Update, VariantPair
 from ultracluster.review.changes.values import Key, at, differs
-from ultracluster.review.changes.wording import named
+from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource
 
 ANY: Final = "*"
@@ -42,13 +42,11 @@ class Edit:
 
     @property
     def old(self) -> ResolvedResource | None:
-        """The resource before."""
-        return self.pair.old.resources.get(self.old_key) if self.old_key else None
+        return self.pair.old.at(self.old_key) if self.old_key else None
 
     @property
     def new(self) -> ResolvedResource | None:
-        """The resource after."""
-        return self.pair.new.resources.get(self.new_key) if self.new_key else None
+        return self.pair.new.at(self.new_key) if self.new_key else None
 
     @property
     def resource(self) -> ResolvedResource:
@@ -59,28 +57,24 @@ class Edit:
 
     @property
     def type(self) -> str:
-        """Type of the resource."""
         return self.resource.resource_type
 
     @property
     def name(self) -> str:
-        """What a sentence calls the resource."""
         return named(self.resource)
 
     @property
     def was(self) -> Any:
-        """The resolved value before, None where there is none."""
         return self.both(*self.path)[0]
 
     @property
     def now(self) -> Any:
-        """The resolved value after, None where there is none."""
         return self.both(*self.path)[1]
 
     @property
     def region(self) -> str | None:
         """Where the resource goes; None where that is not known."""
-        found = self.update.after.region or self.pair.new.resolved.region
+        found = self.update.after.region or self.pair.new.variant.region
         return found if isinstance(found, str) else None
 
     @property
@@ -88,6 +82,11 @@ class Edit:
         """What the registry says of the type, in the stack's Region where it is known."""
         found = schema(self.type, self.region) if self.region else None
         return found or any_schema(self.type)
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is an attribute beside the properties, such as `DeletionPolicy`."""
+        return bool(self.path) and self.path[0].startswith("@")
 
     def within(self, *path: str) -> bool:
         """Whether the change is at a path, or below it."""
@@ -136,6 +135,5 @@ when_removed = _registers("removed")
 
 
 def effects(when: When, edit: Edit) -> list[Effect]:
-    """Return what all rules say of a property that changed, or of a whole resource."""
     rules = [*_RULES.get((when, edit.type), ()), *_RULES.get((when, ANY), ())]
     return [effect for rule in rules for effect in rule(edit)]

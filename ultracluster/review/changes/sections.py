@@ -5,77 +5,52 @@ from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.references import types_of, value_alike
 from ultracluster.review.changes.rules import Effect
 from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
-from ultracluster.review.changes.update import bodies
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
-MACROS: Final = "a macro or transform rewrites the template at deployment"
 AT_RESOURCES: Final = "what that changes stands at the resources"
-SECTIONS: Final[Mapping[str, tuple[Danger, str, str]]] = {
-    "Description": (Danger.HARMLESS, "the description of the stack changes", "it is text"),
-    "AWSTemplateFormatVersion": (
-        Danger.HARMLESS,
-        "the version of the template format is written in another way",
-        "CloudFormation has one version",
-    ),
-    "Metadata": (Danger.HARMLESS, "metadata of the template changes", "nothing is made of it"),
-    "Rules": (
-        Danger.HARMLESS,
-        "the assertions about parameters change",
-        "an assertion stops a deployment before it begins",
-    ),
-    "Mappings": (Danger.HARMLESS, f"a mapping changes; {AT_RESOURCES}", "resolved where used"),
-    "Conditions": (Danger.HARMLESS, f"a condition changes; {AT_RESOURCES}", "resolved where used"),
-    "Hooks": (Danger.CANNOT_TELL, "a hook of the deployment changes", MACROS),
-    "Transform": (Danger.CANNOT_TELL, "a transform of the template changes", MACROS),
-}
 
 
 def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
     """Yield a line for each difference outside of resources."""
     exports = _Exports(before), _Exports(after)
     yield from _protection(before.templates, after.templates)
-    olds, news = bodies(before), bodies(after)
-    for stack in {**olds, **news}:
-        old, new = olds.get(stack, {}), news.get(stack, {})
+    for stack in {**before.bodies, **after.bodies}:
+        old, new = before.bodies.get(stack, {}), after.bodies.get(stack, {})
         for section in sorted({*old, *new} - {"Resources"}, key=str):
             was, now = old.get(section), new.get(section)
             entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
             if canonical(was) == canonical(now):
                 continue
             if section not in ("Outputs", "Parameters") or not entries:
-                yield _section(stack, str(section), was, now)
+                place = Difference(stack, str(section), "")
+                yield _line(place, was, now, _section(str(section)))
                 continue
             for name in sorted({*(was or {}), *(now or {})}, key=str):
                 values = (was or {}).get(name), (now or {}).get(name)
-                if canonical(values[0]) != canonical(values[1]):
-                    if section == "Outputs":
-                        yield _output(stack, str(name), *values, exports)
-                    else:
-                        yield from _parameter(stack, str(name), *values)
+                if canonical(values[0]) == canonical(values[1]):
+                    continue
+                if section == "Outputs":
+                    place = Difference(stack, "Outputs", dotted((str(name),)))
+                    yield _line(place, *values, _output(stack, str(name), *values, exports))
+                else:
+                    yield from _parameter(stack, str(name), *values)
 
 
-def _line(place: Difference, values: tuple[Any, Any], effect: Effect) -> Change:
-    return Change(
-        *place,
-        dangers=(effect.danger,),
-        what=effect.what,
-        why=effect.why,
-        instead=effect.instead,
-        before=values[0],
-        after=values[1],
-        covers=(place,),
-    )
+def _section(name: str) -> Effect:
+    unknown = (Danger.CANNOT_TELL, f"section {name} changes", "no section of that name is known")
+    danger, what, why = NAMES["sections"].get(name, unknown)
+    return Effect(Danger(danger), what, why)
 
 
-def _section(stack: str, section: str, was: Any, now: Any) -> Change:
-    unknown = (Danger.CANNOT_TELL, f"section {section} changes", "no section of that name is known")
-    says = SECTIONS.get(section, unknown)
-    return _line(Difference(stack, section, ""), (was, now), Effect(*says))
+def _line(place: Difference, was: Any, now: Any, effect: Effect) -> Change:
+    said = effect.what, effect.why, effect.instead
+    return Change(*place, (effect.danger,), *said, before=was, after=now, covers=(place,))
 
 
 def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -> Iterator[Change]:
@@ -84,15 +59,13 @@ def _protection(before: Mapping[str, Template], after: Mapping[str, Template]) -
         was, now = before[stack].protected, after[stack].protected
         if was is None or now is None or was is now:
             continue
-        place = Difference(stack, "TerminationProtection", "")
+        what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
+        instead = "keep termination_protection=True"
+        effect = Effect(Danger.LOOSENS_SECURITY, what, TERMINATION, instead)
         if now:
             what = f"CloudFormation refuses to delete the stack {stack} from now on"
-            yield _line(place, (was, now), Effect(Danger.HARMLESS, what, TERMINATION))
-        else:
-            what = f"anybody who may delete stacks can delete {stack}: it loses its protection"
-            instead = "keep termination_protection=True"
-            danger = Danger.LOOSENS_SECURITY
-            yield _line(place, (was, now), Effect(danger, what, TERMINATION, instead))
+            effect = Effect(Danger.HARMLESS, what, TERMINATION)
+        yield _line(Difference(stack, "TerminationProtection", ""), was, now, effect)
 
 
 class _Exports:
@@ -111,14 +84,12 @@ class _Exports:
                     self.importers.setdefault(key, set()).add(name)
 
     def name(self, stack: str, output: Any) -> str | None:
-        """Return the identity of the name under which an output is exported."""
         export = output.get("Export") if isinstance(output, Mapping) else None
         if not isinstance(export, Mapping) or stack not in self._scopes:
             return None
         return identity(self._value(export.get("Name"), self._scopes[stack]))
 
     def value(self, stack: str, output: Any) -> str | None:
-        """Return the identity of the value of an output."""
         if not isinstance(output, Mapping) or stack not in self._scopes:
             return None
         value = self._value(output.get("Value"), self._scopes[stack])
@@ -139,25 +110,21 @@ def _imports(body: Any) -> Iterator[Any]:
 
 def _output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
-) -> Change:
-    place = Difference(stack, "Outputs", dotted((name,)))
+) -> Effect:
     old, new = exports[0].name(stack, was), exports[1].name(stack, now)
     users = sorted(exports[0].importers.get(old or "", set()) - {stack})
-    names = ", ".join(users)
+    imports = f"the deployment fails: {', '.join(users)} imports the export {name}"
     if old and users and old != new:
-        what = f"the deployment fails: {names} imports the export {name} that is removed"
+        what = f"{imports} that is removed"
         if not any(user in exports[1].importers.get(old, ()) for user in users):
             what += ", until its own new template is deployed"
-        instead = f"deploy {names} without it first, and keep the export meanwhile "
-        instead += "(Stack.export_value)"
-        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
+        instead = f"deploy {', '.join(users)} without it first, and keep the export meanwhile "
+        return Effect(Danger.FAILS, what, EXPORTS, instead + "(Stack.export_value)")
     if old and users and exports[0].value(stack, was) != exports[1].value(stack, now):
-        what = f"the deployment fails: {names} imports the export {name}, whose value changes"
         instead = "export the new value under another name, move the importers over, then remove it"
-        return _line(place, (was, now), Effect(Danger.FAILS, what, EXPORTS, instead))
+        return Effect(Danger.FAILS, f"{imports}, whose value changes", EXPORTS, instead)
     why = "no given stack imports it; who reads outputs by hand is not known"
-    what = f"output {name} {_verb(was, now)}"
-    return _line(place, (was, now), Effect(Danger.HARMLESS, what, why))
+    return Effect(Danger.HARMLESS, f"output {name} {_verb(was, now)}", why)
 
 
 def _verb(was: Any, now: Any) -> str:
@@ -169,20 +136,16 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
         for path, old, new in between(was, now):
             place = Difference(stack, "Parameters", dotted((name, *path)))
             danger, what = _declared(path[0] if path else "", name, new)
-            yield _line(place, (old, new), Effect(danger, what, PARAMETERS))
+            yield _line(place, old, new, Effect(danger, what, PARAMETERS))
         return
-    place = Difference(stack, "Parameters", dotted((name,)))
+    effect = Effect(Danger.HARMLESS, f"parameter {name} {_verb(was, now)}", PARAMETERS)
     if isinstance(now, Mapping) and "Default" not in now:
         what = f"parameter {name} has no default: a deployment that does not give it fails"
-        instead = "give it a default, or pass it"
-        yield _line(place, (was, now), Effect(Danger.FAILS, what, PARAMETERS, instead))
-    else:
-        what = f"parameter {name} {_verb(was, now)}"
-        yield _line(place, (was, now), Effect(Danger.HARMLESS, what, PARAMETERS))
+        effect = Effect(Danger.FAILS, what, PARAMETERS, "give it a default, or pass it")
+    yield _line(Difference(stack, "Parameters", dotted((name,))), was, now, effect)
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
-    """Return what a change of a parameter's declaration does."""
     if part == "Default" and new is None:
         says = f"parameter {name} has no default any more: who never gave it must give it now"
         return Danger.FAILS, says

@@ -16,8 +16,8 @@ from ultracluster.model.traffic import ALL, ANYWHERE, Traffic
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
-from ultracluster.review.changes.update import VariantIndex
-from ultracluster.review.changes.wording import named
+from ultracluster.review.changes.update import VariantModel
+from ultracluster.review.naming import named
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
@@ -54,7 +54,7 @@ def _of_rule(rule: ResolvedResource | None) -> list[Flow]:
     return _flows([GroupRule(rule.place, SEPARATE[rule.resource_type], rule.properties)])
 
 
-def _of_group(variant: VariantIndex, group: Key | None) -> list[GroupRule]:
+def _of_group(variant: VariantModel, group: Key | None) -> list[GroupRule]:
     """Return all rules of a group, also those that are resources of their own."""
     if group is None:
         return []
@@ -62,7 +62,7 @@ def _of_group(variant: VariantIndex, group: Key | None) -> list[GroupRule]:
     return [*(found.rules if found else ()), *variant.groups.outside.get(group, ())]
 
 
-def _inline(variant: VariantIndex, group: Key | None, direction: str) -> list[GroupRule]:
+def _inline(variant: VariantModel, group: Key | None, direction: str) -> list[GroupRule]:
     rules = _of_group(variant, group)
     return [rule for rule in rules if rule.direction == direction and not rule.separate]
 
@@ -85,12 +85,12 @@ def _owner(rule: ResolvedResource | None) -> Key | None:
     return name[:2] if isinstance(name, tuple) else name
 
 
-def _words(flow: Flow, variant: VariantIndex) -> str:
+def _words(flow: Flow, variant: VariantModel) -> str:
     what = str(flow.traffic).replace(", all ports", " on all ports")
     return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(flow, variant)}"
 
 
-def _peer(flow: Flow, variant: VariantIndex) -> str:
+def _peer(flow: Flow, variant: VariantModel) -> str:
     if flow.peer is None:
         return "a peer that the templates do not tell"
     if flow.peer in ANYWHERE:
@@ -98,16 +98,13 @@ def _peer(flow: Flow, variant: VariantIndex) -> str:
     return _name(flow.peer, variant) or shown(flow.peer)
 
 
-def _name(group: Key | None, *variants: VariantIndex) -> str | None:
-    found = (variant.resources.get(group) for variant in variants)  # type: ignore[arg-type]
+def _name(group: Key | None, *variants: VariantModel) -> str | None:
+    found = (variant.at(group) for variant in variants if group is not None)
     return next((named(resource) for resource in found if resource), None)
 
 
 def _compared(
-    edit: Edit,
-    before: Sequence[Flow],
-    after: Sequence[Flow],
-    groups: tuple[Key | None, Key | None],
+    edit: Edit, before: Sequence[Flow], after: Sequence[Flow], groups: tuple[Key | None, Key | None]
 ) -> Iterator[Effect]:
     """Judge what rules let pass before and after, beside all other rules of their group."""
     old, new = groups
@@ -169,22 +166,18 @@ def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
 
 
 @when_changed(*SEPARATE)
-def rule_changed(edit: Edit) -> Iterator[Effect]:
-    if edit.path[0].startswith("@"):
+@when_added(*SEPARATE)
+def rule(edit: Edit) -> Iterator[Effect]:
+    """Judge a rule that is a resource of its own: what it lets pass, and in which group."""
+    if edit.beside:
         return
     old, new = _owner(edit.old), _owner(edit.new)
     before, after = _of_rule(edit.old), _of_rule(edit.new)
-    if old == new:
-        found = list(_compared(edit, before, after, (old, new)))
+    if edit.old is None or old == new:
+        found = list(_compared(edit, before, after, (new, new)))
     else:
         found = [*_compared(edit, before, [], (old, old)), *_compared(edit, [], after, (new, new))]
-    yield from _or_same(edit, found)
-
-
-@when_added(*SEPARATE)
-def rule_added(edit: Edit) -> Iterator[Effect]:
-    group = _owner(edit.new)
-    yield from _compared(edit, [], _of_rule(edit.new), (group, group))
+    yield from _or_same(edit, found) if edit.path else found
 
 
 @when_added(GROUP)

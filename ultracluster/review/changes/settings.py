@@ -6,10 +6,10 @@ from typing import Any, Final
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.money import hourly
+from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.values import at, count, known_text, lost, true
-from ultracluster.review.changes.wording import holdings, quoted
+from ultracluster.review.changes.wording import holdings, hourly, quoted
 from ultracluster.review.resource_types import (
     FOREVER,
     Amount,
@@ -21,27 +21,12 @@ from ultracluster.review.resource_types import (
     resource_type,
 )
 
-PROTECTIONS: Final = frozenset(
-    {
-        "DeletionProtection",
-        "DeletionProtectionEnabled",
-        "DisableApiStop",
-        "DisableApiTermination",
-        "EnableTerminationProtection",
-        "TerminationProtection",
-    }
-)
-ENCRYPTIONS: Final = frozenset(
-    {"Encrypted", "EncryptionAtRestOptions", "KmsKeyId", "KmsMasterKeyId", "SSESpecification"}
-    | {"StorageEncrypted", "EncryptionConfiguration"}
-)
-BACKUP_DAYS: Final = ("AutomaticBackupRetentionDays", "BackupRetentionPeriod")
-RESTORABLE: Final = ("PointInTimeRecoveryEnabled", "PointInTimeRecoverySpecification")
+FLAG: Final = ("PointInTimeRecoveryEnabled",)
+"""Of continuous backups, within their section."""
 
 
 @when_changed(ANY)
 def setting(edit: Edit) -> Iterator[Effect]:
-    """Judge what the record of the type says of a property."""
     if edit.old is None or edit.new is None:
         return
     for known in resource_type(edit.type).settings:
@@ -66,11 +51,10 @@ def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
         case Switch():
             yield from _switch(edit, known, path, values)
         case Part():
-            changed = known.says_changed.format_map(values)
-            gone = now is None or now == []
-            yield Effect(
-                known.gone if gone else Danger.HARMLESS, says if gone else changed, known.why
-            )
+            if now is None or now == []:
+                yield Effect(known.gone, says, known.why)
+            else:
+                yield Effect(known.changed, known.says_changed.format_map(values), known.why)
         case Members():
             for members, danger, said in (
                 (lost(was, now), known.lost, known.says_lost),
@@ -104,7 +88,7 @@ def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) ->
     if known.unit == "nodes":
         kind = instance_type(edit.pair.new, edit.new)
         written["now"] = accelerators(kind, new)
-        money = hourly(edit, kind, new - old) if new > old else ""
+        money = hourly(edit.region, kind, new - old) if new > old else ""
     says = known.says.format_map({**values, **written})
     says += f"; {new - old:,} more{money}" if money else ""
     if new < old:
@@ -121,22 +105,22 @@ def _not_known(known: Setting, path: Path, values: Mapping[str, Any]) -> Effect:
 def protection(edit: Edit) -> Iterator[Effect]:
     """Judge protection from deletion, encryption and backups by their names, of any type."""
     name = edit.path[-1]
-    if edit.path[0].startswith("@") or edit.old is None or edit.new is None:
+    if edit.beside or edit.old is None or edit.new is None:
         return
     data = resource_type(edit.type).holds
     why = f"{name} is {quoted(edit.now)}"
-    if name in PROTECTIONS:
+    if name in NAMES["protections"]:
         if known_text(edit.now) not in (None, "false", "none"):
             yield Effect(Danger.HARMLESS, f"{edit.name} is protected from deletion", why)
         else:
             danger = Danger.LOSES_DATA if data else Danger.LOOSENS_SECURITY
             more = f": {holdings(edit.new)} may be lost" if data else ""
             yield Effect(danger, f"{edit.name} is no longer protected from deletion{more}", why)
-    elif name in ENCRYPTIONS and edit.was is not None:
+    elif name in NAMES["encryptions"] and edit.was is not None:
         if edit.now is None or known_text(edit.now) == "false":
             says = f"{edit.name} is no longer encrypted by the key or in the way it was"
             yield Effect(Danger.LOOSENS_SECURITY, says, why)
-    elif name in BACKUP_DAYS:
+    elif name in NAMES["backup_days"]:
         was, now = (count(value) or 0 for value in (edit.was, edit.now))
         less = now < was
         says = f"automatic backups of {edit.name} are kept {now} days instead of {was}"
@@ -146,6 +130,6 @@ def protection(edit: Edit) -> Iterator[Effect]:
             f"{why}; whether backups that are there are deleted as well is taken for yes",
             "copy the backups that matter first" if less else "",
         )
-    elif name in RESTORABLE and not true(edit.now) and not true(at(edit.now, RESTORABLE[:1])):
+    elif name in NAMES["restorable"] and not true(edit.now) and not true(at(edit.now, FLAG)):
         says = f"{edit.name} can no longer be restored: its continuous backups are deleted"
         yield Effect(Danger.LOSES_DATA, says, why)

@@ -1,80 +1,79 @@
-"""Two sets of templates, compared variant by variant."""
+"""Two sets of templates: which resource of one is which of the other, variant by variant.
 
+CloudFormation knows a resource by its stack and logical id: under another of either it makes a new
+one and removes the old one, whatever else is equal.
+"""
+
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Statement
-from ultracluster.model.security_groups import SecurityGroups
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.changes.pairing import Pairing, paired
+from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
 from ultracluster.review.changes.values import Key, at, differs, linked
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.reading import Key as Reference
-from ultracluster.templates.resolved import ResolvedResource, Variant
+from ultracluster.templates.resolved import ResolvedResource
+
+ALIKE: Final = 0.6
+"""Share of equal properties from which two resources of one type are taken for one that was
+renamed, where nothing speaks for another."""
+MOST_COMPARED: Final = 40_000
+"""Pairs of resources that are compared property by property; of more, those of one construct are
+found alone."""
 
 
-@dataclass(frozen=True, eq=False)
-class VariantIndex:
-    """One variant of a set of templates, with what rules look up in it."""
+@dataclass(frozen=True)
+class Pairing:
+    """Every resource of both sets once."""
 
-    resolved: Variant
+    same: tuple[Key, ...]
+    renamed: tuple[tuple[Key, Key], ...]
+    removed: tuple[Key, ...]
+    added: tuple[Key, ...]
 
-    @cached_property
-    def resources(self) -> Mapping[Key, ResolvedResource]:
-        """Every resource that is made."""
-        return {r.place.key: r for r in self.resolved.resources}
 
-    @cached_property
-    def model(self) -> Model:
-        """What the templates define."""
-        return Model(self.resolved)
-
-    @property
-    def groups(self) -> SecurityGroups:
-        """Security groups and their rules."""
-        return self.model.groups
+class VariantModel(Model):
+    """What one variant of a set of templates defines, with what rules look up in it."""
 
     @cached_property
     def users(self) -> Mapping[Key, tuple[ResolvedResource, ...]]:
         """Resources by what they refer to."""
         found: dict[Key, dict[Key, ResolvedResource]] = {}
-        for key, resource in self.resources.items():
+        for resource in self.resources:
             for target in linked(resource.properties):
-                found.setdefault(target, {})[key] = resource
+                found.setdefault(target, {})[resource.place.key] = resource
         return {target: tuple(users.values()) for target, users in found.items()}
 
     @cached_property
     def identity_statements(self) -> Mapping[Reference, tuple[Statement, ...]]:
         """Statements of identity policies by the role, user or group that has them."""
         found: dict[Reference, list[Statement]] = {}
-        for statement in self.model.statements:
+        for statement in self.statements:
             if statement.kind == "identity":
                 for owner in statement.owners:
                     found.setdefault(owner, []).append(statement)
         return {owner: tuple(statements) for owner, statements in found.items()}
-
-    def of(self, *types: str) -> Iterator[ResolvedResource]:
-        """Yield the resources of some types."""
-        return (r for r in self.resolved.resources if r.resource_type in types)
 
 
 @dataclass(frozen=True, eq=False)
 class VariantPair:
     """Variants of both sets, whose choices agree as far as they can."""
 
-    old: VariantIndex
-    new: VariantIndex
+    old: VariantModel
+    new: VariantModel
 
     def replaces(self, key: Key, seen: frozenset[Key] = frozenset()) -> bool:
         """Whether a resource is another one afterwards.
 
         It is replaced by a create-only property, or by another resource to which one refers.
         """
-        old, new = self.old.resources.get(key), self.new.resources.get(key)
+        old, new = self.old.at(key), self.new.at(key)
         if key in seen:
             return False
         if old is None or new is None:
@@ -99,25 +98,111 @@ class Update:
     pairs: tuple[VariantPair, ...]
 
 
-def bodies(templates: ResolvedTemplates) -> Mapping[str, Mapping[str, Any]]:
-    """Return templates as they are written, by the name of their stack."""
-    return {name: template.body for name, template in templates.templates.items()}
-
-
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    old, new = ([VariantIndex(alike(v)) for v in each.variants] for each in (before, after))
+    old, new = ([VariantModel(alike(v)) for v in each.variants] for each in (before, after))
     pairs = [VariantPair(_nearest(each, old), each) for each in new]
     left = [each for each in old if all(each is not pair.old for pair in pairs)]
     pairs += [VariantPair(each, _nearest(each, new)) for each in left]
-    return Update(before, after, paired(bodies(before), bodies(after)), tuple(pairs))
+    return Update(before, after, paired(before.bodies, after.bodies), tuple(pairs))
 
 
-def _nearest(variant: VariantIndex, others: Sequence[VariantIndex]) -> VariantIndex:
+def _nearest(one: VariantModel, others: Sequence[VariantModel]) -> VariantModel:
     """Return the variant whose choices contradict those of another the least."""
 
-    def contradictions(other: VariantIndex) -> int:
-        mine, its = variant.resolved.choices, other.resolved.choices
-        return sum(1 for name in mine if name in its and mine[name] is not its[name])
+    def contradictions(other: VariantModel) -> int:
+        mine, its = one.variant.choices, other.variant.choices
+        return sum(name in its and mine[name] is not its[name] for name in mine)
 
     return min(others, key=contradictions)
+
+
+def paired(
+    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> Pairing:
+    old, new = _entries(before), _entries(after)
+    same = tuple(key for key in old if key in new)
+    gone = {key: body for key, body in old.items() if key not in new}
+    come = {key: body for key, body in new.items() if key not in old}
+    renamed = tuple(_renames(gone, come)) if gone and come else ()
+    left, right = {a for a, _ in renamed}, {b for _, b in renamed}
+    return Pairing(
+        same,
+        renamed,
+        tuple(key for key in gone if key not in left),
+        tuple(key for key in come if key not in right),
+    )
+
+
+def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:
+    found = {}
+    for stack, template in templates.items():
+        section = template.get("Resources")
+        for logical_id, body in (section if isinstance(section, Mapping) else {}).items():
+            found[stack, str(logical_id)] = body
+    return found
+
+
+def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, Key]]:
+    left, right = dict(gone), dict(come)
+    by_path = {_path(body): key for key, body in come.items() if _path(body)}
+    for old, body in gone.items():
+        new = by_path.pop(_path(body), None)
+        if new is not None:
+            del left[old], right[new]
+            yield old, new
+    # What refers to a resource that has another name now is the same reference.
+    names = {key[1]: f"\ue000{_type(body)}" for key, body in [*gone.items(), *come.items()]}
+    yield from _alike(left, right, names)
+
+
+def _alike(
+    left: dict[Key, Any], right: dict[Key, Any], names: Mapping[str, str]
+) -> Iterator[tuple[Key, Key]]:
+    """Yield pairs of one type whose properties are much the same, the most equal first."""
+    if len(left) * len(right) > MOST_COMPARED:
+        return
+    ours, theirs = (
+        {key: _leaves(body, names) for key, body in entries.items()} for entries in (left, right)
+    )
+    scored = sorted(
+        (-_likeness(ours[old], theirs[new]), old[0] != new[0], old, new)
+        for old in left
+        for new in right
+        if _type(left[old]) == _type(right[new])
+    )
+    for score, _, old, new in scored:
+        if -score >= ALIKE and old in left and new in right:
+            del left[old], right[new]
+            yield old, new
+
+
+def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
+def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
+    properties = body.get("Properties") if isinstance(body, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return frozenset()
+    return frozenset(
+        f"{name}={_masked(canonical(value, str(name)), names)}"
+        for name, value in properties.items()
+        if name != "Tags"
+    )
+
+
+def _masked(text: str, names: Mapping[str, str]) -> str:
+    for name, mask in names.items():
+        text = text.replace(json.dumps(name), json.dumps(mask))
+    return text
+
+
+def _path(body: Any) -> tuple[str, str] | None:
+    metadata = body.get("Metadata") if isinstance(body, Mapping) else None
+    path = metadata.get("aws:cdk:path") if isinstance(metadata, Mapping) else None
+    return (_type(body), path) if isinstance(path, str) else None
+
+
+def _type(body: Any) -> str:
+    return str(body.get("Type")) if isinstance(body, Mapping) else ""

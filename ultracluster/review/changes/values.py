@@ -12,7 +12,6 @@ Key = tuple[str, str]
 
 
 def linked(value: Any) -> set[Key]:
-    """Return what a resolved value refers to."""
     return {(link.stack, link.logical_id) for link in links(value)}
 
 
@@ -59,7 +58,6 @@ def missing(value: Any) -> str | None:
 
 
 def lost(was: Any, now: Any) -> list[Any]:
-    """Return the items of one list that another lacks."""
     kept = {identity(item) for item in _items(now)}
     return [item for item in _items(was) if identity(item) not in kept]
 
@@ -88,5 +86,4 @@ def known_text(value: Any) -> str | None:
 
 
 def true(value: Any) -> bool:
-    """Whether a value is known to be true."""
     return known_text(value) in ("true", "True")

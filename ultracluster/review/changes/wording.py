@@ -1,20 +1,15 @@
-"""How sentences name resources, values and amounts."""
+"""How sentences name resources, values, amounts and prices."""
 
 from typing import Any, Final
 
-from ultracluster.review.changes.values import count
-from ultracluster.review.naming import noun, short
+from ultracluster.catalogue.prices import Item, on_demand, price
+from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.reading import shown
 from ultracluster.templates.resolved import ResolvedResource
 
 GIB_IN_TIB: Final = 1024
 LONGEST: Final = 160
-
-
-def named(resource: ResolvedResource) -> str:
-    """Return a resource as a sentence calls it: `the file system Lustre`."""
-    return f"the {noun(resource.resource_type)} {short(resource.place)}"
 
 
 def tebibytes(gib: float) -> str:
@@ -42,3 +37,21 @@ def holdings(resource: ResolvedResource) -> str:
         if amount := count(resource.properties.get(name)):
             return says.format(size=tebibytes(amount), number=amount)
     return known.holds
+
+
+def hourly(region: str | None, instance_type: Any, count: int) -> str:
+    """Return what instances cost in an hour: ` (1,932.27 USD an hour)`; empty if not known."""
+    name = known_text(instance_type)
+    found = None if name is None else _price(region, on_demand(name))
+    return "" if found is None else f" ({found * count:,.2f} USD an hour, on demand)"
+
+
+def monthly(region: str | None, item: Item, count: float) -> str:
+    """Return what so much of something costs: `816 USD a month`; empty if not known."""
+    found = _price(region, item)
+    return "" if found is None else f"{found * count:,.0f} USD a month"
+
+
+def _price(region: str | None, item: Item) -> float | None:
+    found = price(item, region) if region else None
+    return None if found is None else float(found.usd)

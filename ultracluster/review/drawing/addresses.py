@@ -7,7 +7,7 @@ from typing import Final
 from ultracluster.review.drawing.blocks import Block, Item, Say
 from ultracluster.review.drawing.svg import SMALL, Canvas
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.model import Subnet
+from ultracluster.review.topology.networks import Subnet
 
 BAR: Final = 7.0
 SHADES: Final = ("use0", "use1", "use2", "use3")
@@ -51,7 +51,6 @@ class AddressBar:
 
 
 def address_words(subnet: Subnet) -> str:
-    """Return in words how much of a subnet is taken."""
     if isinstance(subnet.addresses, NotKnown):
         return f"Addresses not known: {subnet.addresses.because}"
     parts = [

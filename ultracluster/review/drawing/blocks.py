@@ -8,9 +8,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ultracluster.review.drawing.svg import LINE, NORMAL, SMALL, Canvas
-from ultracluster.review.drawing.text import width as width_of
-from ultracluster.review.drawing.text import wrapped
+from ultracluster.review.drawing.svg import LINE, NORMAL, SMALL, Canvas, wrapped
+from ultracluster.review.drawing.svg import width as width_of
 
 PAD: Final = 10.0
 GAP: Final = 10.0
@@ -141,7 +140,6 @@ class Columns:
             x += own + self.gap
 
     def words(self) -> Iterator[Item]:
-        """Yield one line: what stands in a row is read as one."""
         yield Item(" ".join(item.says for block in self.blocks for item in block.words()))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.bill import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.wording import tebibytes
@@ -22,16 +23,12 @@ from ultracluster.review.drawing.blocks import (
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
-from ultracluster.review.topology.contents import (
-    FileSystem,
-    JobInterfaces,
-    Nodes,
-    Placement,
-    Reservation,
-    Scheduler,
-)
+from ultracluster.review.naming import short
 from ultracluster.review.topology.known import NotKnown, words
-from ultracluster.review.topology.model import Fabric, Subnet
+from ultracluster.review.topology.networks import Subnet
+from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
+from ultracluster.review.topology.services import JobInterfaces, Scheduler
+from ultracluster.review.topology.storage import FileSystem
 from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import Place
 
@@ -43,7 +40,7 @@ MOST_QUEUES: Final = 10
 class Context:
     """What the drawing of a subnet must know of the rest."""
 
-    fabrics: Sequence[Fabric]
+    fabrics: Sequence[SecurityGroup]
     mounts: Callable[[Nodes, FileSystem], tuple[str, bool | None]]
     """What passes between nodes and a file system, and whether that is enough."""
     name: Callable[[Key], str]
@@ -58,7 +55,6 @@ class Context:
 
 
 def subnet_box(subnet: Subnet, context: Context) -> Block:
-    """Return a subnet with everything in it."""
     content: list[Block] = []
     if subnet.nats:
         chips = [(f"NAT gateway {name}", "way") for name in subnet.nats]
@@ -100,7 +96,6 @@ def _job(job: JobInterfaces) -> str:
 
 
 def small_subnet(subnet: Subnet, context: Context) -> Block:
-    """Return a subnet that holds nothing."""
     free = words(subnet.addresses, "addresses not known")
     said = f"{free} addresses free" if isinstance(subnet.addresses, int) else free
     block = words(subnet.block, "block not known")
@@ -128,7 +123,6 @@ def _placed_nodes(found: Sequence[Nodes], context: Context) -> list[Block]:
 
 
 def nodes_box(nodes: Nodes, context: Context) -> Block:
-    """Return nodes: one in detail, the rest as a count."""
     said, works = fabric_words(nodes, context)
     content: list[Block] = [NodeBox(nodes, said, works)]
     facts: list[tuple[str, str]] = []
@@ -149,20 +143,13 @@ def nodes_box(nodes: Nodes, context: Context) -> Block:
     return Frame(title, note, Stack(content), "nodes", key=nodes.name, change=change)
 
 
-def reservation_words(reservation: Reservation | NotKnown) -> str:
-    """Return reserved capacity for a reader."""
+def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
     if isinstance(reservation, NotKnown):
-        return f"reservation not known: {reservation.because}"
-    count = reservation.count
+        return f"reservation not known: {reservation.because}", "reserved"
+    count, change = reservation.count, context.change(reservation.place)
     many = "" if count is None else f"{words(count, 'an unknown number of')} reserved by "
     ends = f", {reservation.ends}" if reservation.ends else ""
-    return f"{many}{reservation.kind} {reservation.name}{ends}"
-
-
-def reservation_chip(reservation: Reservation | NotKnown, context: Context) -> tuple[str, str]:
-    """Return reserved capacity as a chip."""
-    said = reservation_words(reservation)
-    change = "" if isinstance(reservation, NotKnown) else context.change(reservation.place)
+    said = f"{many}{reservation.kind} {reservation.name}{ends}"
     if not change:
         return said, "reserved"
     mark, style = changed_chip(change)
@@ -173,7 +160,7 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
     """Return what the fabric's line says, and whether EFA can work over it."""
     if isinstance(nodes.groups, NotKnown):
         return f"security groups not known: {nodes.groups.because}", None
-    mine = [fabric.name for fabric in context.fabrics if fabric.key in nodes.groups]
+    mine = [short(fabric.place) for fabric in context.fabrics if fabric.key in nodes.groups]
     if mine:
         return f"{' and '.join(mine)}: its members exchange everything, in both directions", True
     known = [context.name(group) for group in nodes.groups]
@@ -183,7 +170,6 @@ def fabric_words(nodes: Nodes, context: Context) -> tuple[str, bool | None]:
 
 
 def file_system_box(file_system: FileSystem, context: Context) -> Block:
-    """Return a file system with its associations."""
     rows: list[Block] = []
     for each in file_system.associations:
         said = association_words(each.imports, each.exports)
@@ -200,7 +186,6 @@ def file_system_box(file_system: FileSystem, context: Context) -> Block:
 
 
 def size_words(file_system: FileSystem) -> str:
-    """Return capacity, throughput and fate of a file system."""
     tib, rate = file_system.tebibytes, file_system.gigabytes_per_second
     parts = []
     if isinstance(tib, NotKnown):
@@ -215,7 +200,6 @@ def size_words(file_system: FileSystem) -> str:
 
 
 def association_words(imports: str, exports: str) -> str:
-    """Return what goes which way between a directory and a bucket."""
     if imports and exports:
         return "imports and exports"
     if imports:
@@ -224,7 +208,6 @@ def association_words(imports: str, exports: str) -> str:
 
 
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
-    """Return a scheduler with its queues."""
     said = "run on" if scheduler.kubernetes else "starts jobs on"
     rows: list[Block] = []
     for name, groups in scheduler.queues:

@@ -30,7 +30,6 @@ LEFT_OUT: Final = ("Roles",)
 
 
 def mermaid(block: Block) -> str:
-    """Return a flowchart of a picture."""
     chart = _Chart()
     body = list(chart.lines(block, "  "))
     return "\n".join(["flowchart TB", *body, *chart.edges()])

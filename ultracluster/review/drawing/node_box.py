@@ -7,9 +7,9 @@ from typing import Final
 from ultracluster.catalogue.sizes import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
-from ultracluster.review.drawing.text import width as width_of
-from ultracluster.review.topology.contents import Interface, Nodes
+from ultracluster.review.drawing.svg import width as width_of
 from ultracluster.review.topology.known import NotKnown, words
+from ultracluster.review.topology.nodes import Interface, Nodes
 
 GPU: Final = 24.0
 MOST_WIDE: Final = 8
@@ -59,7 +59,6 @@ class NodeBox:
 
     @property
     def on_fabric(self) -> bool:
-        """Whether an interface has an EFA device."""
         return any(entry.carries_fabric for entry in self._stated)
 
     def _interfaces(self) -> Cards:
@@ -92,7 +91,6 @@ class NodeBox:
         return rows * (SMALL_CARD + SPACE) + LINE + 2
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        """Draw the node at the left, and the count of nodes at the right."""
         total = self.height(width)
         box = width - self._count_width
         if not self.nodes.alone:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from ultracluster.review.drawing.blocks import (
@@ -28,10 +29,16 @@ from ultracluster.review.drawing.boxes import (
     subnet_box,
 )
 from ultracluster.review.drawing.lines import Arrow, Wire, Wired
+from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
-from ultracluster.review.topology.contents import FileSystem, Nodes, Scheduler
+from ultracluster.review.security.matrix import Matrix
 from ultracluster.review.topology.known import NotKnown, words, zone_title
-from ultracluster.review.topology.model import Role, Topology, Vpc
+from ultracluster.review.topology.networks import Vpc
+from ultracluster.review.topology.nodes import Nodes
+from ultracluster.review.topology.roles import Role
+from ultracluster.review.topology.services import Scheduler
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.review.topology.survey import Topology
 from ultracluster.style_sheet import picture_style
 from ultracluster.templates.reading import Key
 
@@ -59,13 +66,20 @@ MEANINGS: Final = (
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A topology as blocks, from which the picture, its words and its chart are made."""
+class Figure:
+    """Templates that are deployed together: their picture, and who reaches whom on which port."""
 
     topology: Topology
     network: Sequence[Block]
     around: Sequence[Block]
     """What lies outside of the network, and roles."""
+    matrix: Matrix
+    number: int
+    """Of the figure in its page; ids begin with it."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.topology.names
 
     @property
     def _place(self) -> str:
@@ -73,32 +87,32 @@ class Drawing:
 
     @property
     def whole(self) -> Frame:
-        """The picture in one frame."""
-        names = ", ".join(self.topology.names)
-        return Frame(self._place, names, Stack((*self.network, *self.around), 14), "region", LARGE)
+        body = Stack((*self.network, *self.around), 14)
+        return Frame(self._place, ", ".join(self.names), body, "region", LARGE)
 
+    @cached_property
     def svg(self) -> str:
-        """Return the picture as a file of its own, which carries its own style."""
+        """The picture as a file of its own, which carries its own style."""
         style = f"<style>{picture_style()}</style>"
         return self._svg(self.whole, own="topology", style=style, side=MARGIN)
 
-    def svgs(self, number: int) -> list[str]:
-        """Return the picture in two parts that a page prints one by one.
-
-        Args:
-            number: of the picture in its page; ids begin with it.
-        """
-        names, body = ", ".join(self.topology.names), Stack(self.network, 14)
-        first = Frame(self._place, names, body, "region", LARGE)
-        parts = [self._svg(first, own=f"topology-{number}-1", side=MARGIN)] if self.network else []
+    @cached_property
+    def svgs(self) -> list[str]:
+        """The picture in two parts that a page prints one by one."""
+        first = Frame(self._place, ", ".join(self.names), Stack(self.network, 14), "region", LARGE)
+        own = f"topology-{self.number}"
+        parts = [self._svg(first, own=f"{own}-1", side=MARGIN)] if self.network else []
         if self.around:
-            own, rest = f"topology-{number}-2", Stack(self.around, 14)
-            topic = ": what lies outside of the network, and roles"
-            parts.append(self._svg(rest, own=own, side=MARGIN + PAD, topic=topic))
+            rest, topic = Stack(self.around, 14), ": what lies outside of the network, and roles"
+            parts.append(self._svg(rest, own=f"{own}-2", side=MARGIN + PAD, topic=topic))
         return parts
 
-    def in_words(self) -> Item:
-        """Return the picture in words."""
+    @cached_property
+    def mermaid(self) -> str:
+        return mermaid(self.whole)
+
+    @cached_property
+    def words(self) -> Item:
         (item,) = self.whole.words()
         return item
 
@@ -107,7 +121,7 @@ class Drawing:
         inner = WIDTH - 2 * side
         block.draw(canvas, side, MARGIN, inner)
         height = block.height(inner) + 2 * MARGIN
-        topic = f"Topology of {', '.join(self.topology.names)}{topic}"
+        topic = f"Topology of {', '.join(self.names)}{topic}"
         head = f"{own}-head"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
@@ -121,13 +135,7 @@ class Drawing:
         )
 
 
-def drawing(topology: Topology, context: Context) -> Drawing:
-    """Return the drawing of a topology."""
-    return Drawing(topology, list(_network(topology, context)), list(_around(topology, context)))
-
-
 def summary(topology: Topology) -> str:
-    """Return the picture in a sentence or two."""
     subnets = sum(len(vpc.subnets) for vpc in topology.vpcs)
     nodes = ", ".join(
         f"{words(n.count, 'an unknown number of')} {words(n.type_name, 'nodes of unknown type')}"
@@ -141,7 +149,7 @@ def summary(topology: Topology) -> str:
     )
 
 
-def _network(topology: Topology, context: Context) -> Iterator[Block]:
+def network_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.assumptions:
         said = f"Drawn with {', '.join(topology.assumptions)}; other conditions build other stacks."
         yield Say(said, "warn", SMALL, lines=3)
@@ -163,7 +171,7 @@ def _network(topology: Topology, context: Context) -> Iterator[Block]:
         yield Chips([*changed, *MEANINGS], LEGEND)
 
 
-def _around(topology: Topology, context: Context) -> Iterator[Block]:
+def blocks_around(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.stores:
         stores: list[Block] = [
             Frame(
@@ -189,7 +197,6 @@ def _around(topology: Topology, context: Context) -> Iterator[Block]:
 
 
 def vpc_box(vpc: Vpc, context: Context) -> Block:
-    """Return a VPC with its zones."""
     content: list[Block] = []
     for zone, subnets in vpc.zones().items():
         full = [s for s in subnets if not s.empty][:MOST_SUBNETS]

@@ -1,12 +1,13 @@
-"""SVG elements, collected as they are drawn."""
+"""SVG elements, collected as they are drawn, and how wide text is."""
 
 import re
-from collections.abc import Hashable, Iterator
+import tomllib
+import unicodedata
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from importlib.resources import files
 from typing import Final
-
-from ultracluster.review.drawing.text import fitted
 
 SMALL: Final = 12.0
 NORMAL: Final = 13.0
@@ -14,6 +15,16 @@ LARGE: Final = 15.0
 LINE: Final = 17.0
 """Height of a line of text."""
 
+ELLIPSIS: Final = "…"
+FIRST: Final = 32
+WIDTHS: Final[Mapping[str, Sequence[int]]] = tomllib.loads(
+    files("ultracluster.review").joinpath("font_widths.toml").read_text()
+)
+"""Of each character, in hundredths of the font size."""
+WIDE: Final = 100
+NARROW: Final = 70
+SAFETY: Final = 1.03
+"""For renderers that round each character to whole pixels."""
 _FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SIZES: Final = {SMALL: "s", NORMAL: "n", LARGE: "l"}
 """Classes of the style sheet."""
@@ -33,7 +44,6 @@ class Canvas:
         """Where lines between boxes begin and end, by what is there."""
 
     def body(self) -> str:
-        """Return all elements."""
         return "\n".join(self._parts)
 
     def rect(
@@ -80,3 +90,54 @@ class Canvas:
         self._parts.append(f"<g><title>{text_of(title)}</title>")
         yield
         self._parts.append("</g>")
+
+
+def width(text: str, size: float, *, bold: bool = False) -> float:
+    table = WIDTHS["bold" if bold else "regular"]
+    total = 0
+    for character in text:
+        index = ord(character) - FIRST
+        if 0 <= index < len(table):
+            total += table[index]
+        elif unicodedata.combining(character):
+            continue
+        elif unicodedata.east_asian_width(character) in "WF" or ord(character) > 0x2000:  # noqa: PLR2004
+            total += WIDE + 20 * (ord(character) > 0xFFFF)  # noqa: PLR2004  (emoji are wider still)
+        else:
+            total += NARROW + 10
+    return total * size / 100 * SAFETY
+
+
+def fitted(text: str, room: float, size: float, *, bold: bool = False) -> str:
+    """Return a text, or as much of its beginning and end as there is room for."""
+    if width(text, size, bold=bold) <= room:
+        return text
+    # The end of a name often tells it from others: a third of what is kept is the end.
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if width(_cut(text, middle), size, bold=bold) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return _cut(text, low) if low else ""
+
+
+def _cut(text: str, kept: int) -> str:
+    end = kept // 3
+    return f"{text[: kept - end].rstrip()}{ELLIPSIS}{text[len(text) - end :] if end else ''}"
+
+
+def wrapped(text: str, room: float, size: float, *, bold: bool = False, most: int = 3) -> list[str]:
+    """Return a text in lines; a word that is too long is cut, and so is what exceeds the lines."""
+    lines: list[str] = []
+    words = text.split()
+    while words:
+        line = words.pop(0)
+        while words and width(f"{line} {words[0]}", size, bold=bold) <= room:
+            line = f"{line} {words.pop(0)}"
+        if len(lines) == most - 1 and words:
+            line = " ".join([line, *words])
+            words = []
+        lines.append(fitted(line, room, size, bold=bold))
+    return lines

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
@@ -25,15 +25,14 @@ MOST_NAMES: Final = 12
 """Further ways that are named; the others are counted, and all of them stand in the JSON."""
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 def causes(changes: Sequence[Change]) -> list[Group]:
-    """Return changes of one cause together, the most dangerous first."""
     return sorted(grouped(changes), key=lambda group: group.danger.rank)
 
 
 def by_danger(changes: Sequence[Change]) -> list[tuple[Danger, list[Group]]]:
-    """Return the causes of changes by the worst that they do."""
     return [(danger, list(mine)) for danger, mine in groupby(causes(changes), lambda g: g.danger)]
 
 
@@ -52,20 +51,21 @@ def sentences(group: Group, name: str) -> list[str]:
 
 
 def by_holder(
-    statements: Sequence[ExplainedStatement],
+    found: Sequence[ExplainedStatement],
 ) -> dict[tuple[str, str], list[ExplainedStatement]]:
     """Return statements by the resource and the kind of the policy that they stand in."""
-    found: dict[tuple[str, str], list[ExplainedStatement]] = {}
-    for statement in statements:
-        found.setdefault((statement.place, statement.kind), []).append(statement)
-    return found
+    return _together(found, lambda statement: (statement.place, statement.kind))
 
 
 def ways(escalations: Sequence[Escalation]) -> dict[str, list[Escalation]]:
     """Return the ways to more rights by who has them; who may do everything has all of them."""
-    found: dict[str, list[Escalation]] = {}
-    for each in escalations:
-        found.setdefault(each.who, []).append(each)
+    return _together(escalations, lambda way: way.who)
+
+
+def _together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for each in items:
+        found.setdefault(key(each), []).append(each)
     return found
 
 
@@ -75,7 +75,6 @@ def shown(items: Sequence[T]) -> Sequence[T]:
 
 
 def names_of(others: Sequence[Escalation]) -> str:
-    """Return further ways by their names, as many as a reader takes in."""
     named = "; ".join(each.name for each in others[:MOST_NAMES])
     left = len(others) - MOST_NAMES
     return f"{named}; and {left} more, all of them in the JSON" if left > 0 else named
@@ -88,7 +87,6 @@ def pairs(matrix: Matrix) -> list[tuple[str, str, Cell]]:
 
 
 def verdict(review: Review) -> str:
-    """Return the most dangerous change in a sentence."""
     if review.baseline is None:
         return "Compared with nothing: there is no baseline."
     if not review.changes:
@@ -102,7 +100,6 @@ def verdict(review: Review) -> str:
 
 
 def cost(review: Review) -> str:
-    """Return what the templates buy, now and before."""
     money = review.money
     if money is None:
         return "not known: the templates do not say their Region; write --region"
@@ -115,12 +112,10 @@ def cost(review: Review) -> str:
 
 
 def place(found: Place) -> str:
-    """Return where a resource is written."""
     return found.construct_path or f"{found.stack}/{found.logical_id}"
 
 
 def plain(value: Any) -> str:
-    """Return a value of a template as it is written."""
     if value is None:
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -149,7 +144,6 @@ def sentence(text: str) -> str:
 
 
 def slug(text: str) -> str:
-    """Return a text as part of an id or a class."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ultracluster.review.bill import Money
-from ultracluster.review.figure import Figure
-from ultracluster.review.page.contents import causes
+from ultracluster.review.drawing.picture import Figure
+from ultracluster.review.page.contents import causes, pairs
 from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review
 
@@ -72,17 +72,16 @@ def _cost(money: Money | None) -> dict[str, Any] | None:
 
 
 def _security(figure: Figure) -> dict[str, Any]:
-    names = {p.key: p.name for p in (*figure.matrix.sources, *figure.matrix.targets)}
     return {
         "templates": list(figure.names),
         "passes": [
             {
-                "from": names[source],
-                "to": names[target],
+                "from": source,
+                "to": target,
                 "traffic": [str(each) for each in cell.passes],
                 "one_side_alone": [str(each) for each in cell.one_side],
             }
-            for (source, target), cell in figure.matrix.cells.items()
+            for source, target, cell in pairs(figure.matrix)
         ],
         "unknown": list(figure.matrix.unknown),
     }

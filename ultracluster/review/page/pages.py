@@ -37,7 +37,6 @@ def html(review: Review, made: Provenance | None = None) -> str:
 
 
 def markdown(review: Review, made: Provenance | None = None) -> str:
-    """Return the review in Markdown."""
     return _written("page.md", review, made, most=MOST_ROWS)
 
 

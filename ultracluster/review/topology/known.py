@@ -1,8 +1,10 @@
 """What the templates leave open is `NotKnown`, with its reason."""
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from importlib.resources import files
+from typing import Any, Final, TypeVar
 
 from ultracluster.templates.reading import Key, UndeterminedError, key, part
 
@@ -15,6 +17,10 @@ class NotKnown:
 
 
 T = TypeVar("T")
+DRAWN: Final[Mapping[str, Any]] = tomllib.loads(
+    files("ultracluster.review").joinpath("drawn_types.toml").read_text()
+)
+"""What the picture calls the types that it draws."""
 
 
 def read(function: Callable[..., T], *arguments: Any) -> T | NotKnown:

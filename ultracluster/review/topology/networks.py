@@ -2,53 +2,112 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import (
-    Endpoint,
-    FileSystem,
-    JobInterfaces,
-    Nodes,
-    Scheduler,
-)
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
-from ultracluster.review.topology.model import Subnet, Vpc
-from ultracluster.templates.reading import UNKNOWN, Key, UndeterminedError, key, known, text
+from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read, words
+from ultracluster.review.topology.nodes import Nodes
+from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
+from ultracluster.review.topology.storage import FileSystem
+from ultracluster.templates.reading import Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"
-WAYS: Final = {
-    "GatewayId": "internet gateway",
-    "NatGatewayId": "NAT",
-    "TransitGatewayId": "transit gateway",
-    "NetworkInterfaceId": "a network interface",
-    "InstanceId": "an instance",
-    "VpcPeeringConnectionId": "a peered VPC",
-    "EgressOnlyInternetGatewayId": "egress-only internet gateway",
-    "CoreNetworkArn": "a core network",
-    "VpcEndpointId": "an endpoint",
-}
-GATEWAYS: Final = {
-    "AWS::EC2::VPCGatewayAttachment": "internet gateway",
-    "AWS::EC2::EgressOnlyInternetGateway": "egress-only internet gateway",
-    "AWS::EC2::TransitGatewayAttachment": "transit gateway",
-    "AWS::EC2::VPCPeeringConnection": "peering",
-    "AWS::EC2::VPNGateway": "VPN gateway",
-}
 ELSEWHERE: Final = NotKnown("it is not in the given templates")
 
 Thing = TypeVar("Thing", Nodes, FileSystem, Scheduler, Endpoint, JobInterfaces)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What takes addresses of a subnet."""
+
+    what: str
+    count: int | None
+    """None where the templates do not tell."""
+    assumed: bool = False
+    """Whether the number rests on an assumption of this project's."""
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet with what lies in it."""
+
+    name: str
+    key: Key
+    place: Place
+    block: str | NotKnown
+    addresses: int | NotKnown
+    zone: str | NotKnown
+    way_out: str
+    """`internet gateway`, `NAT`, `closed`, `not known`, ..."""
+    vpc: Key | NotKnown
+    nat_subnet: Key | None = None
+    """The subnet of the NAT gateway that traffic leaves by."""
+    nodes: Sequence[Nodes] = ()
+    also: Sequence[Nodes] = ()
+    """Nodes that are drawn in another subnet and may be launched here as well."""
+    file_systems: Sequence[FileSystem] = ()
+    schedulers: Sequence[Scheduler] = ()
+    endpoints: Sequence[Endpoint] = ()
+    nats: Sequence[str] = ()
+    jobs: Sequence[JobInterfaces] = ()
+
+    @cached_property
+    def uses(self) -> Sequence[Use]:
+        nodes = [*self.nodes, *self.also]
+        found = [Use(n.name, _taken(n.subnets, n.count, n.addresses)) for n in nodes]
+        found += [
+            Use(f"{f.name} servers", _taken([], f.servers), f.assumed) for f in self.file_systems
+        ]
+        found += [Use(scheduler.name, None) for scheduler in self.schedulers]
+        ends = ("endpoints", self.endpoints), ("NAT", self.nats)
+        found += [Use(name, len(those)) for name, those in ends if those]
+        found += [Use(job.service, _taken(job.subnets, job.count, job.each)) for job in self.jobs]
+        return found
+
+    @property
+    def used(self) -> int:
+        return sum(use.count or 0 for use in self.uses)
+
+    @property
+    def empty(self) -> bool:
+        return not self.uses
+
+
+def _taken(
+    subnets: Sequence[Key] | NotKnown, count: int | NotKnown | None, each: int | None = 1
+) -> int | None:
+    """Return the addresses of a subnet that things take, None where they share it with others."""
+    shared = not isinstance(subnets, NotKnown) and len(set(subnets)) > 1
+    return None if shared or each is None or not isinstance(count, int) else count * each
+
+
+@dataclass(frozen=True)
+class Vpc:
+    """A network with its subnets; `key` is None for what lies in no VPC that is known."""
+
+    name: str
+    key: Key | None
+    block: str | NotKnown
+    subnets: Sequence[Subnet]
+    gateways: Sequence[str] = ()
+    """Internet gateways and other ways out, for a reader."""
+    gateway_endpoints: Sequence[Endpoint] = ()
+    outside: bool = False
+    """Whether it is named in the templates and not defined there."""
+
+    def zones(self) -> Mapping[str, Sequence[Subnet]]:
+        """Return the subnets by zone, in the order of the templates."""
+        found: dict[str, list[Subnet]] = {}
+        for subnet in self.subnets:
+            found.setdefault(words(subnet.zone, "zone not known"), []).append(subnet)
+        return found
 
 
 @dataclass
@@ -63,7 +122,6 @@ class Contents:
     nats: Mapping[Key, list[str]]
 
     def subnets(self) -> dict[Key, None]:
-        """Return every subnet that something names."""
         found: dict[Key, None] = dict.fromkeys(self.nats)
         for things in (self.nodes, self.file_systems, self.schedulers, self.endpoints, self.jobs):
             for thing in things:
@@ -90,7 +148,6 @@ def _within(things: Sequence[Thing], subnet: Key) -> list[Thing]:
 
 
 def read_nats(model: Model) -> Mapping[Key, list[str]]:
-    """Return the NAT gateways by subnet."""
     found: dict[Key, list[str]] = {}
     for nat in model.of(NAT):
         subnet = key_at(nat.properties, "SubnetId")
@@ -119,7 +176,7 @@ def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
             subnets=by_vpc.pop(own, []),
             gateways=tuple(
                 name
-                for kind, name in GATEWAYS.items()
+                for kind, name in DRAWN["gateways"].items()
                 for gateway in model.of(kind)
                 if at(key, gateway.properties, "VpcId") == own
             ),
@@ -161,11 +218,8 @@ def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
 
 def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     """Return a subnet that the templates name and do not define."""
-    title = names.key(name)
-    if isinstance(name, tuple) and name[0] == UNKNOWN:
-        title = name[1].rpartition("/")[2]
-    place, way_out = Place("", title), "not known"
-    inside = contents.within(name)
+    title = names.key(name) if known(name) else name[1].rpartition("/")[2]
+    place, way_out, inside = Place("", title), "not known", contents.within(name)
     return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
 
 
@@ -174,19 +228,18 @@ class _Routes:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
         self._tables = {
             at(key, each.properties, "SubnetId"): at(key, each.properties, "RouteTableId")
             for each in model.of("AWS::EC2::SubnetRouteTableAssociation")
         }
-        self._defaults: dict[Key, list[Mapping[str, Any]]] = {}
-        self._stray = False
-        for route in model.of("AWS::EC2::Route"):
-            table = at(key, route.properties, "RouteTableId")
-            if isinstance(table, NotKnown):
-                self._stray = True
-            elif _is_default(route.properties):
-                self._defaults.setdefault(table, []).append(route.properties)
-        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
+        routes = [route.properties for route in model.of("AWS::EC2::Route")]
+        tables = [at(key, route, "RouteTableId") for route in routes]
+        self._stray = any(isinstance(table, NotKnown) for table in tables)
+        self._defaults: dict[Key | NotKnown, list[Mapping[str, Any]]] = {}
+        for table, route in zip(tables, routes, strict=True):
+            if _is_default(route):
+                self._defaults.setdefault(table, []).append(route)
 
     def out(self, subnet: Key) -> str:
         table = self._tables.get(subnet)
@@ -197,7 +250,7 @@ class _Routes:
         found = {
             way
             for route in self._of(subnet)
-            for name, way in WAYS.items()
+            for name, way in DRAWN["ways_out"].items()
             if route.get(name) is not None
         }
         if found:

@@ -1,21 +1,15 @@
 """Nodes of the templates: EC2 by whatever launches it, and SageMaker HyperPod's groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.model.launchers import LAUNCHERS, Launcher, LauncherKind
+from ultracluster.model.launchers import LAUNCHERS, Launcher
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import Interface, Nodes, Placement, Reservation
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
+from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
@@ -27,20 +21,91 @@ from ultracluster.templates.reading import (
     part,
     text,
 )
-from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 
-LAUNCHER_WORDS: Final[Mapping[LauncherKind | None, str]] = {
-    "instance": "EC2 instance",
-    "fleet": "EC2 Fleet",
-    "group": "Auto Scaling group",
-    "batch": "AWS Batch",
-    "eks": "EKS node group",
-    "pcs": "PCS node group",
-    None: "launch template; nothing here launches it",
-}
+UNLAUNCHED: Final = "launch template; nothing here launches it"
 PLACEMENT: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface on a card of a node."""
+
+    card: int | NotKnown
+    device: int | NotKnown
+    kind: str | NotKnown
+    """`interface`, `efa` or `efa-only`."""
+
+    @property
+    def carries_fabric(self) -> bool:
+        return self.kind in ("efa", "efa-only")
+
+    @property
+    def addresses(self) -> int:
+        """Private IPv4 addresses that it takes; `efa-only` carries no IP."""
+        return 0 if self.kind == "efa-only" else 1
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Capacity that is reserved, or a Capacity Block that is named."""
+
+    name: str
+    kind: str
+    """`capacity reservation` or `Capacity Block`."""
+    count: int | NotKnown | None
+    """None where the templates only name it."""
+    ends: str = ""
+    type_name: str | NotKnown | None = None
+    place: Place | None = None
+    """None where it is not in the templates."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A placement group."""
+
+    name: str
+    strategy: str | NotKnown
+    key: Key | None = None
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Instances that are launched alike."""
+
+    name: str
+    place: Place
+    launcher: str
+    """What launches them, for a reader: `Auto Scaling group`, `PCS node group`."""
+    type_name: str | NotKnown
+    instance: InstanceType | None
+    """What the catalogue holds of the type; None where it does not hold it."""
+    count: int | NotKnown | None
+    """How many there are at most; None where nobody says."""
+    interfaces: Sequence[Interface] | NotKnown
+    subnets: Sequence[Key] | NotKnown
+    groups: Sequence[Key] | NotKnown
+    placement: Placement | NotKnown | None = None
+    reservation: Reservation | NotKnown | None = None
+    queues: Sequence[str] = ()
+    """Slurm queues that send jobs to them."""
+    market: str = ""
+    role: str = ""
+    """What they are for where the templates say it: `login nodes`."""
+    alone: bool = False
+    """Whether there is one and never more."""
+    template: Place | None = None
+    """Launch template that they are launched from, where it is in the templates."""
+
+    @property
+    def addresses(self) -> int | None:
+        """Addresses that each takes of its subnet; None where that is not known."""
+        if isinstance(self.interfaces, NotKnown):
+            return None
+        return sum(entry.addresses for entry in self.interfaces) if self.interfaces else 1
 
 
 def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
@@ -107,7 +172,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
     return Nodes(
         name=short(place),
         place=place,
-        launcher=LAUNCHER_WORDS[kind],
+        launcher=DRAWN["launchers"][kind] if kind else UNLAUNCHED,
         type_name=" or ".join(types) if isinstance(types, list) else types,
         instance=instance,
         count=_count(node, instance),
@@ -186,7 +251,6 @@ def _market(node: Node) -> str:
 
 
 def _queues(model: Model) -> Mapping[Key, list[str]]:
-    """Return the Slurm queues of each PCS node group."""
     found: dict[Key, list[str]] = {}
     for queue in model.of("AWS::PCS::Queue"):
         for group in queue_groups(queue.properties):

@@ -1,6 +1,7 @@
 """IAM roles: who may assume them, and what they may reach, in short."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.model.model import Model
@@ -9,12 +10,35 @@ from ultracluster.review.access.levels import level
 from ultracluster.review.access.sentences import EVERYTHING, principals, verb
 from ultracluster.review.access.statement import Level
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.model import Reach, Role
 from ultracluster.templates.reading import links
-from ultracluster.templates.resolved import Unknown
+from ultracluster.templates.resolved import Place, Unknown
 
 ARN_PARTS: Final = 5
 UNKNOWN: Final = "not known"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a role may do somewhere."""
+
+    what: str
+    how: str
+    everywhere: bool = False
+    """Whether it is every resource of the service."""
+    conditional: bool = False
+    """Whether conditions narrow it."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """An IAM role: who may take it, and what it may reach."""
+
+    name: str
+    place: Place
+    takers: Sequence[str]
+    reaches: Sequence[Reach]
+    outside: Sequence[str] = ()
+    """Managed policies whose statements the templates do not hold."""
 
 
 def read_roles(model: Model, names: Names) -> Iterator[Role]:

@@ -1,25 +1,77 @@
 """Slurm controllers, endpoints, and the interfaces that SageMaker's jobs put into subnets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
-from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import Endpoint, JobInterfaces, Scheduler
-from ultracluster.review.topology.known import NotKnown, at, or_none, read
+from ultracluster.review.naming import Names, service_name, short
+from ultracluster.review.topology.known import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.reading import Key, key, keys, links, text, written
+from ultracluster.templates.resolved import Place
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"
 CREATE_INTERFACE: Final = "ec2:createnetworkinterface"
 
 
+@dataclass(frozen=True)
+class Scheduler:
+    """A Slurm controller that AWS runs (PCS), or a Kubernetes control plane (EKS)."""
+
+    name: str
+    place: Place
+    version: str | NotKnown
+    size: str | NotKnown
+    subnets: Sequence[Key] | NotKnown
+    queues: Sequence[tuple[str, Sequence[str]]] = ()
+    """Each queue with the node groups that serve it."""
+    notes: Sequence[str] = ()
+    kubernetes: bool = False
+
+    @property
+    def title(self) -> str:
+        return "Kubernetes (Amazon EKS)" if self.kubernetes else "Slurm controller (AWS PCS)"
+
+    @property
+    def program(self) -> str:
+        return "Kubernetes" if self.kubernetes else "Slurm"
+
+    @property
+    def size_words(self) -> str:
+        """How large it is, for a reader; EKS has no sizes."""
+        return "" if self.kubernetes else words(self.size, "size not known")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A VPC endpoint of an AWS service."""
+
+    name: str
+    service: str
+    gateway: bool
+    subnets: Sequence[Key] | NotKnown
+    vpc: Key | NotKnown
+
+
+@dataclass(frozen=True)
+class JobInterfaces:
+    """Interfaces that jobs of a service put into subnets when they run."""
+
+    name: str
+    service: str
+    subnets: Sequence[Key] | NotKnown
+    count: int | NotKnown | None
+    """Instances of the jobs that the templates hold; None where jobs come later."""
+    each: int
+    """Addresses of each instance."""
+
+
 def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
-    """Yield the Slurm clusters of AWS PCS."""
     for cluster in model.of("AWS::PCS::Cluster"):
         own = cluster.properties
         accounting = at(text, own, "SlurmConfiguration", "Accounting", "Mode")
@@ -85,14 +137,6 @@ def read_endpoints(model: Model) -> Iterator[Endpoint]:
         )
 
 
-def service_name(stated: str) -> str:
-    """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
-    parts = stated.split(".")
-    if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
-        return ".".join(parts[3:])
-    return stated.replace("\x00", "?") or "a service that is not known"
-
-
 def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
     """Yield where SageMaker may put interfaces: of jobs in the templates, and of later ones."""
     each = SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
@@ -103,14 +147,11 @@ def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
             name = short(job.place)
             yield JobInterfaces(name, "SageMaker training job", subnets, count, each)
     for role in model.roles:
-        if any(service.startswith(SAGEMAKER) for service in or_none(read(_services, role)) or ()):
+        services = or_none(read(lambda role=role: [name for name, _ in role.trusted()])) or []
+        if any(service.startswith(SAGEMAKER) for service in services):
             subnets = list(dict.fromkeys(_subnets(model, role)))
             if subnets:
                 yield JobInterfaces(short(role.place), "SageMaker jobs", subnets, None, each)
-
-
-def _services(role: Identity) -> list[str]:
-    return [service for service, _ in role.trusted()]
 
 
 def _subnets(model: Model, role: Identity) -> Iterator[Key]:

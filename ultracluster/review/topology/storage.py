@@ -1,6 +1,7 @@
 """File systems, and what holds data outside of a VPC."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue.lustre_data import data
@@ -8,15 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import Association, FileSystem
-from ultracluster.review.topology.known import (
-    NotKnown,
-    at,
-    key_at,
-    or_none,
-    read,
-)
-from ultracluster.review.topology.model import Store
+from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.reading import (
@@ -31,21 +24,57 @@ from ultracluster.templates.reading import (
     text,
     written,
 )
-from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved import Place, ResolvedResource
 
 BUCKET: Final = "AWS::S3::Bucket"
-FSX: Final = {
-    "ONTAP": "FSx for NetApp ONTAP",
-    "OPENZFS": "FSx for OpenZFS",
-    "WINDOWS": "FSx for Windows File Server",
-}
-STORES: Final = {
-    BUCKET: "S3 bucket",
-    "AWS::ECR::Repository": "ECR repository",
-    "AWS::KMS::Key": "KMS key",
-    "AWS::DynamoDB::Table": "DynamoDB table",
-    "AWS::SecretsManager::Secret": "secret",
-}
+
+
+@dataclass(frozen=True)
+class Association:
+    """A directory of Lustre that stands for a prefix of a bucket."""
+
+    path: str
+    target: str
+    bucket: Key | None
+    imports: str
+    exports: str
+    place: Place | None = None
+    """None where it is written in the file system itself."""
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A file system with interfaces in a subnet."""
+
+    name: str
+    place: Place
+    kind: str
+    """`Lustre PERSISTENT_2`, `EFS`, ..."""
+    tebibytes: float | NotKnown | None
+    """None where it grows by itself."""
+    gigabytes_per_second: float | NotKnown | None
+    """None where nobody says."""
+    subnets: Sequence[Key] | NotKnown
+    groups: Sequence[Key] | NotKnown
+    associations: Sequence[Association] = ()
+    notes: Sequence[str] = ()
+    servers: int | NotKnown = 0
+    """Addresses that its servers take of each subnet."""
+    assumed: bool = True
+    """Whether that number is an assumption."""
+    storage_type: str = ""
+    tier: int | None = None
+    """MB/s bought for every TiB, where they are bought so."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """What lies outside of a VPC and holds something: a bucket, a registry, a key."""
+
+    name: str
+    kind: str
+    key: Key
+    notes: Sequence[str] = ()
 
 
 def read_all_file_systems(model: Model, names: Names) -> Iterator[FileSystem]:
@@ -107,7 +136,6 @@ def _gib(system: Lustre) -> int | None:
 
 
 def _throughput(system: Lustre) -> float | None:
-    """Return GB/s, None where nothing says it."""
     bought = number(system.configuration("ThroughputCapacity"))
     if bought is not None:
         return bought / 1000
@@ -175,7 +203,7 @@ def _other(resource: ResolvedResource) -> FileSystem:
     return FileSystem(
         name=short(resource.place),
         place=resource.place,
-        kind=FSX.get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
+        kind=DRAWN["fsx"].get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
         tebibytes=_tebibytes(at(number, own, "StorageCapacity")),
         gigabytes_per_second=None,
         subnets=at(keys, own, "SubnetIds"),
@@ -215,9 +243,8 @@ def _kept(resource: ResolvedResource) -> str:
 
 
 def read_stores(model: Model) -> list[Store]:
-    """Return what holds something outside of a VPC."""
     return [
         Store(short(resource.place), kind, resource.place.key, (_kept(resource),))
-        for resource_type, kind in STORES.items()
+        for resource_type, kind in DRAWN["stores"].items()
         for resource in model.of(resource_type)
     ]

@@ -1,79 +1,87 @@
 """A variant of resolved resources, read as a topology."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
-from ultracluster.model.policies import ROLE
-from ultracluster.model.security_groups import GROUP, SEPARATE
-from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.contents import (
-    Endpoint,
-    FileSystem,
-    Nodes,
-    Placement,
-    Reservation,
-    Scheduler,
-)
-from ultracluster.review.topology.known import NotKnown, or_none, read
-from ultracluster.review.topology.model import Fabric, Topology
-from ultracluster.review.topology.networks import GATEWAYS, NAT, VPC, Contents, read_nats, read_vpcs
+from ultracluster.model.security_groups import SecurityGroup
+from ultracluster.review.naming import Names
+from ultracluster.review.topology.known import DRAWN, NotKnown, or_none, read
+from ultracluster.review.topology.networks import Contents, Vpc, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
     RESERVATION,
+    Nodes,
+    Placement,
+    Reservation,
     placement,
     read_nodes,
     reservation,
 )
-from ultracluster.review.topology.roles import read_roles
+from ultracluster.review.topology.roles import Role, read_roles
 from ultracluster.review.topology.services import (
+    Endpoint,
+    Scheduler,
     read_control_planes,
     read_endpoints,
     read_job_interfaces,
     read_schedulers,
 )
-from ultracluster.review.topology.storage import STORES, read_all_file_systems, read_stores
+from ultracluster.review.topology.storage import (
+    FileSystem,
+    Store,
+    read_all_file_systems,
+    read_stores,
+)
 from ultracluster.templates.resolved import Unknown, Variant
 
-DRAWN: Final = frozenset(
-    {
-        *GATEWAYS,
-        *LAUNCHERS,
-        *SEPARATE,
-        *STORES,
-        GROUP,
-        NAT,
-        PLACEMENT,
-        RESERVATION,
-        ROLE,
-        VPC,
-        "AWS::EC2::EIP",
-        "AWS::EC2::InternetGateway",
-        "AWS::EC2::LaunchTemplate",
-        "AWS::EC2::Route",
-        "AWS::EC2::RouteTable",
-        "AWS::EC2::Subnet",
-        "AWS::EC2::SubnetRouteTableAssociation",
-        "AWS::EC2::VPCEndpoint",
-        "AWS::EFS::FileSystem",
-        "AWS::EFS::MountTarget",
-        "AWS::EKS::Cluster",
-        "AWS::FSx::DataRepositoryAssociation",
-        "AWS::FSx::FileSystem",
-        "AWS::IAM::InstanceProfile",
-        "AWS::IAM::ManagedPolicy",
-        "AWS::IAM::Policy",
-        "AWS::IAM::RolePolicy",
-        "AWS::PCS::Cluster",
-        "AWS::PCS::Queue",
-        "AWS::S3::BucketPolicy",
-        "AWS::SageMaker::Cluster",
-        "AWS::SageMaker::TrainingJob",
-    }
-)
+DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["stores"], *LAUNCHERS})
 """Types that have a place in the picture; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Everything that the templates place, in one variant."""
+
+    names: Sequence[str]
+    """The templates."""
+    region: str | NotKnown
+    vpcs: Sequence[Vpc] = ()
+    fabrics: Sequence[SecurityGroup] = ()
+    """Groups whose members let everything pass among themselves, both ways."""
+    homeless: Sequence[Nodes | FileSystem | Scheduler | Endpoint] = ()
+    """What lies in no subnet that is known."""
+    idle_reservations: Sequence[Reservation] = ()
+    idle_placements: Sequence[Placement] = ()
+    """Reservations and placement groups that no node names."""
+    stores: Sequence[Store] = ()
+    roles: Sequence[Role] = ()
+    others: Mapping[str, int] = field(default_factory=dict)
+    """Resources that are not drawn, by type."""
+    assumptions: Sequence[str] = ()
+    """What was assumed about open conditions."""
+
+    @property
+    def nodes(self) -> Sequence[Nodes]:
+        inside = [n for vpc in self.vpcs for subnet in vpc.subnets for n in subnet.nodes]
+        return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
+
+    @property
+    def reservations(self) -> Sequence[Reservation]:
+        """All reservations, each once, those that no node names first."""
+        named = [n.reservation for n in self.nodes if isinstance(n.reservation, Reservation)]
+        return list({each.name: each for each in (*self.idle_reservations, *named)}.values())
+
+    @property
+    def file_systems(self) -> Sequence[FileSystem]:
+        """All file systems, each once."""
+        inside = [f for vpc in self.vpcs for subnet in vpc.subnets for f in subnet.file_systems]
+        found = [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
+        # One with interfaces in several subnets is drawn in each of them.
+        return list({file_system.place: file_system for file_system in found}.values())
 
 
 def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
@@ -94,12 +102,12 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
         n.reservation.place for n in contents.nodes if isinstance(n.reservation, Reservation)
     }
     placed = {n.placement.key for n in contents.nodes if isinstance(n.placement, Placement)}
-    resources = [r for r in variant.resources if r.resource_type not in DRAWN]
+    resources = [r for r in variant.resources if r.resource_type not in DRAWN_TYPES]
     return Topology(
         names=names,
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
         vpcs=list(read_vpcs(model, called, contents)),
-        fabrics=list(_fabrics(model)),
+        fabrics=[group for group in model.security_groups if _is_fabric(model, group)],
         homeless=[thing for thing in _placed(contents) if not or_none(thing.subnets)],
         idle_reservations=[
             reservation(r) for r in model.of(RESERVATION) if r.place not in reserved
@@ -120,8 +128,6 @@ def _placed(contents: Contents) -> list[Nodes | FileSystem | Scheduler | Endpoin
     return [*contents.nodes, *contents.file_systems, *contents.schedulers, *interface_endpoints]
 
 
-def _fabrics(model: Model) -> Iterator[Fabric]:
+def _is_fabric(model: Model, group: SecurityGroup) -> bool:
     exchange = model.groups.members_exchange
-    for group in model.security_groups:
-        if all(read(exchange, [group.key], direction) is True for direction in ("in", "out")):
-            yield Fabric(short(group.place), group.key)
+    return all(read(exchange, [group.key], direction) is True for direction in ("in", "out"))
