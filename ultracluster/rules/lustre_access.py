@@ -1,13 +1,14 @@
 """LUSTRE rules about who reaches a file system."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import (
     Key,
@@ -24,6 +25,7 @@ GROUPS: Final = (
     "aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"
 )
 PORTS: Final = "aws-hpc-recipes#50; FSx guide, security groups, read 2026-11-23"
+access: Final = replace(file_systems, source=PORTS, check=GROUPS)
 ADDED_LATER: Final = range(1018, 1021)
 """Ports that templates of AWS's own leave out which open 988 and 1021-1023 (aws-hpc-recipes,
 storage/fsx_lustre, 2026-08-07); the guide of today names them."""
@@ -53,29 +55,22 @@ def ranges(closed: Sequence[int]) -> Iterator[str]:
             yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
 
 
-@rule(
+@access.error(
     "LUSTRE-13",
-    "error",
-    file_systems,
     what="The security group of a Lustre file system does not admit Lustre.",
     why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
     "with 988 alone clients mount and then hang.",
-    source=PORTS,
     fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
-    check=GROUPS,
 )
 def ports_open_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "in")
 
 
-@rule(
+@access.error(
     "LUSTRE-14",
-    "error",
-    file_systems,
     what="The security group of a Lustre file system does not let Lustre out.",
     why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
     "and 1018-1023 a mount hangs.",
-    source=PORTS,
     fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
     check=f"{GROUPS}Egress",
 )
@@ -83,16 +78,13 @@ def ports_open_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "out")
 
 
-@rule(
+@access.warning(
     "LUSTRE-24",
-    "warning",
-    file_systems,
     what="The security group of a Lustre file system opens only some of the ports of Lustre.",
     why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
     "and mount as a rule, until a connection takes one of the other ports.",
     source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
     fix="write 1018-1023 in place of 1021-1023, in both directions",
-    check=GROUPS,
 )
 def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
@@ -101,10 +93,8 @@ def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
             yield _fault(system, direction, closed)
 
 
-@rule(
+@access.warning(
     "LUSTRE-15",
-    "warning",
-    file_systems,
     what="A file system does not wait for the rules of its security group.",
     why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
     "Lustre: the create fails now and then.",
@@ -154,16 +144,13 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
                 yield admission
 
 
-@rule(
+@access.fatal(
     "LUSTRE-18",
-    "fatal",
-    file_systems,
     what="The security group of an EFA-enabled file system is closed to EFA.",
     why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
     "the create fails otherwise.",
     source="FSx guide, EFA-enabled file systems, read 2026-11-23",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check=GROUPS,
 )
 def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     if not system.over_efa():

@@ -8,10 +8,9 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued, described
 from ultracluster.model.security_groups import Direction
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.lustre_access import ADDED_LATER, GROUPS, PORTS, ranges
+from ultracluster.rules.lustre_access import ADDED_LATER, access, ranges
 from ultracluster.rules.lustre_file_systems import DESCRIBE
-from ultracluster.rules.rule import Fault, rule
-from ultracluster.rules.subjects import file_systems
+from ultracluster.rules.rule import Fault
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 
 WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
@@ -47,18 +46,14 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
     return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
-@rule(
+@access.error(
     "LUSTRE-16",
-    "error",
-    file_systems,
     what="Security groups keep nodes from the file system that they mount.",
     why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
     "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
     "node.",
-    source=PORTS,
     fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
     "system, and egress from theirs to it",
-    check=GROUPS,
 )
 def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
@@ -70,17 +65,13 @@ def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
             yield Fault(f"{described(node)} mounts it; {closed}")
 
 
-@rule(
+@access.warning(
     "LUSTRE-26",
-    "warning",
-    file_systems,
     what="A file system cannot connect to the nodes that mount it.",
     why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
     "and a client that they cannot reach is evicted.",
-    source=PORTS,
     fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
     "nodes, and ingress to theirs from it",
-    check=GROUPS,
 )
 def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
     for node in _clients(model, system):
@@ -92,10 +83,8 @@ def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
             yield Fault(f"{described(node)} mounts it; {closed}")
 
 
-@rule(
+@access.warning(
     "LUSTRE-17",
-    "warning",
-    file_systems,
     what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
     why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
     "asks for is paid for nothing.",
@@ -117,10 +106,8 @@ def clients_of_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
                 yield Fault(f"{described(node)} launches {name}")
 
 
-@rule(
+@access.warning(
     "LUSTRE-19",
-    "warning",
-    file_systems,
     what="A file system is in another zone than the nodes that mount it.",
     why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
     source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
