@@ -6,9 +6,9 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
+from ultracluster.partitions import partition, url_suffix
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes, resources
-from ultracluster.templates.pseudo_parameters import partition, url_suffix
 from ultracluster.templates.reading import (
     UndeterminedError,
     flag,
