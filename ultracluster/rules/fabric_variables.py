@@ -5,7 +5,7 @@ own environment. Where the plugin's version is stated the verdict is that versio
 not, the plugin is taken for one of today, and what only older ones have is left open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ultracluster.catalogue import job_environment
@@ -52,6 +52,11 @@ def _without(variable: Variable) -> bool:
     return bool(families) and families <= WITHOUT.get(variable.name, frozenset())
 
 
+def _of_neuron(variable: Variable) -> bool:
+    """Whether Neuron's own plugin reads it, which needs what NCCL's does not."""
+    return variable.environment.of_neuron and variable.name.startswith("FI_")
+
+
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
     """Yield what rows of one standing say of a variable.
 
@@ -86,9 +91,11 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
         raise left_open
 
 
-def _standing(standing: str) -> Judge[Variable]:
+def _standing(
+    standing: str, *, but_not: Callable[[Variable], bool] = lambda _: False
+) -> Judge[Variable]:
     """Return a judge that yields what rows of one standing say of a variable."""
-    return lambda _model, variable: _faults(variable, standing)
+    return lambda _model, variable: iter(()) if but_not(variable) else _faults(variable, standing)
 
 
 job_on_the_fabric = _of("off-fabric").warning(
@@ -111,17 +118,12 @@ no_libibverbs_variable = _of("verbs").warning(
 )(_standing("verbs"))
 
 
-@_of("obsolete").info(
+no_obsolete_variable = _of("obsolete").info(
     "FABRIC-24",
     what="A variable of the job's environment is obsolete for the plugin's version.",
     why="It does nothing, or pins what newer versions choose better.",
     fix="remove it",
-)
-def no_obsolete_variable(_model: Model, variable: Variable) -> Iterator[Fault]:
-    # Neuron's own plugin needs what NCCL's does not.
-    if variable.environment.of_neuron and variable.name.startswith("FI_"):
-        return
-    yield from _faults(variable, "obsolete")
+)(_standing("obsolete", but_not=_of_neuron))
 
 
 protocol_without_order = _of("corrupting").error(
@@ -148,7 +150,7 @@ free_protocol_and_algorithm = _of("forced").warning(
 )(_standing("forced"))
 
 
-@_of("overriding").warning(
+tuning_of_the_plugin = _of("overriding").warning(
     "FABRIC-28",
     what="A variable replaces what the plugin tunes for the instance type.",
     why="The plugin sets buffers, chunks and topology of each instance type itself, and leaves a "
@@ -156,15 +158,10 @@ free_protocol_and_algorithm = _of("forced").warning(
     source=f"aws-ofi-nccl src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)
-def tuning_of_the_plugin(_model: Model, variable: Variable) -> Iterator[Fault]:
-    # Values that differ from the plugin's, where it has any.
-    if _without(variable):
-        return
-    yield from _faults(variable, "overriding")
+)(_standing("overriding", but_not=_without))
 
 
-@_of("slowing").warning(
+direct_paths = _of("slowing").warning(
     "FABRIC-29",
     what="A variable closes a direct path between GPUs, or between GPU and network card.",
     why="Data goes through host memory instead of NVLink or GPUDirect RDMA, at a fraction of the "
@@ -173,11 +170,7 @@ def tuning_of_the_plugin(_model: Model, variable: Variable) -> Iterator[Fault]:
     "include/nccl_ofi_param.h and src/platform-aws.cpp, 2026-08-19",
     fix="remove it",
     check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
-)
-def direct_paths(_model: Model, variable: Variable) -> Iterator[Fault]:
-    if _without(variable):
-        return
-    yield from _faults(variable, "slowing")
+)(_standing("slowing", but_not=_without))
 
 
 variables_of_the_version = _of("unfit").error(

@@ -1,4 +1,4 @@
-"""LUSTRE rules about who reaches a file system."""
+"""LUSTRE rules about who reaches a file system, and about the nodes that mount it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -6,8 +6,10 @@ from typing import Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
+from ultracluster.model.nodes import catalogued, described
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
+from ultracluster.rules.lustre_file_systems import DESCRIBE
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import (
@@ -18,6 +20,8 @@ from ultracluster.templates.reading import (
     shown,
 )
 
+WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
+WORDS: Final = {"in": "admits", "out": "leads to"}
 DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
 LNET: Final = 988
 """Port that clients and servers begin with, and that FSx looks for in a group."""
@@ -32,13 +36,11 @@ storage/fsx_lustre, 2026-08-07); the guide of today names them."""
 
 
 def _closed(model: Model, system: FileSystem, direction: Direction) -> list[int]:
-    wanted = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
-    return model.groups.closed_ports(system.groups(), direction, wanted)
+    return model.groups.closed_ports(system.groups(), direction, WANTED)
 
 
 def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
-    words = " and ".join(ranges(closed))
-    return Fault(f"{shown(system.groups())} does not open TCP {words} {direction}")
+    return Fault(f"{shown(system.groups())} does not open TCP {_ranges(closed)} {direction}")
 
 
 def _missing_ports(model: Model, system: FileSystem, direction: Direction) -> Iterator[Fault]:
@@ -47,12 +49,42 @@ def _missing_ports(model: Model, system: FileSystem, direction: Direction) -> It
         yield _fault(system, direction, closed)
 
 
-def ranges(closed: Sequence[int]) -> Iterator[str]:
-    """Yield closed ports as Lustre's ranges; the first to the last where one has several."""
-    for first, last in lustre.PORTS:
-        within = [port for port in closed if first <= port <= last]
-        if within:
-            yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
+def _ranges(closed: Sequence[int]) -> str:
+    """Return closed ports as Lustre's ranges; the first to the last where one has several."""
+    found = ([p for p in closed if first <= p <= last] for first, last in lustre.PORTS)
+    return " and ".join(
+        f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
+        for within in found
+        if within
+    )
+
+
+def _kept_apart(
+    model: Model, system: FileSystem, at_servers: Direction, at_clients: Direction
+) -> Iterator[Fault]:
+    """Yield where groups of servers and of nodes that mount them let one direction not pass."""
+    for node in model.clients.get(system.key, ()):
+        clients, servers = node.groups(), system.groups()
+        pairs = ((servers, at_servers, clients), (clients, at_clients, servers))
+        for members, direction, peers in pairs:
+            named = {key(peer) for peer in peers}
+            closed = model.groups.closed_ports(members, direction, WANTED, named)
+            if not set(closed) <= set(ADDED_LATER):
+                yield Fault(
+                    f"{described(node)} mounts it; no rule of {shown(members)} {WORDS[direction]} "
+                    f"{shown(peers)} by TCP {_ranges(closed)}"
+                )
+
+
+def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tuple[str, str] | None:
+    """Return the zone of a file system and those of subnets, None where one of them is in it."""
+    if system.subnet() in subnets:
+        return None
+    every = model.networks.zones([system.subnet(), *subnets])
+    (own,) = model.networks.zones([system.subnet()])
+    if own in model.networks.zones(subnets):
+        return None
+    return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
 @access.error(
@@ -159,3 +191,65 @@ def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         if not model.groups.members_exchange(groups, direction):
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
+
+
+@access.error(
+    "LUSTRE-16",
+    what="Security groups keep nodes from the file system that they mount.",
+    why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
+    "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
+    "node.",
+    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
+    "system, and egress from theirs to it",
+)
+def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _kept_apart(model, system, "in", "out")
+
+
+@access.warning(
+    "LUSTRE-26",
+    what="A file system cannot connect to the nodes that mount it.",
+    why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
+    "and a client that they cannot reach is evicted.",
+    fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
+    "nodes, and ingress to theirs from it",
+)
+def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _kept_apart(model, system, "out", "in")
+
+
+@access.warning(
+    "LUSTRE-17",
+    what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
+    why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
+    "asks for is paid for nothing.",
+    source="FSx guide, EFA-enabled file systems; AWS facts sheet 0.5; read 2026-11-23",
+    fix="remove EfaEnabled; the nodes reach the file system over TCP",
+    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
+)
+def clients_of_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
+    if not system.over_efa():
+        return
+    for node in model.clients.get(system.key, ()):
+        for name in node.type_names():
+            instance = catalogued(name)
+            if instance is None:
+                continue
+            if instance.lustre_over_efa is None:
+                raise UndeterminedError(f"it is not known whether {name} can be a client over EFA")
+            if not instance.lustre_over_efa:
+                yield Fault(f"{described(node)} launches {name}")
+
+
+@access.warning(
+    "LUSTRE-19",
+    what="A file system is in another zone than the nodes that mount it.",
+    why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
+    source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
+    fix="write a subnet for the file system in the zone of the nodes",
+    check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
+)
+def clients_in_the_zone(model: Model, system: FileSystem) -> Iterator[Fault]:
+    for node in model.clients.get(system.key, ()):
+        if apart := zones_apart(model, system, node.subnets()):
+            yield Fault(f"it is in {apart[0]}, {described(node)} in {apart[1]}")

@@ -7,7 +7,7 @@ from ultracluster.catalogue.training_place import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.rules.fabric_groups import closed_to_members
-from ultracluster.rules.lustre_clients import zones_apart
+from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import choices

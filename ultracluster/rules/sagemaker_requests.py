@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.training_advice import ENCRYPTED, NO_CHECKPOINTS, advice
-from ultracluster.catalogue.training_judgement import alone
 from ultracluster.catalogue.training_resources import VOLUME_KEY
 from ultracluster.catalogue.training_rules import (
     NO_VPC,
@@ -13,6 +12,7 @@ from ultracluster.catalogue.training_rules import (
     TOO_MANY_IN_VPC,
     VARIABLE,
     WAIT_BELOW_RUN,
+    alone,
 )
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
