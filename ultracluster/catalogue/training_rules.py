@@ -15,23 +15,19 @@ from typing import Final
 
 from ultracluster.catalogue import job_environment
 from ultracluster.catalogue.training_channels import channel_problems
+from ultracluster.catalogue.training_codes import (
+    NO_VPC,
+    OUT_OF_RANGE,
+    TOO_MANY_IN_VPC,
+    VARIABLE,
+    WAIT_BELOW_RUN,
+)
 from ultracluster.catalogue.training_engines import engine_problems
 from ultracluster.catalogue.training_image import image_problems, region_problems
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.spec.problem import MISSING, Problem, choices
-
-TOO_MANY_IN_VPC: Final = "training-vpc-size"
-"""Code: more subnets or security groups than a job takes."""
-OUT_OF_RANGE: Final = "training-range"
-"""Code: a time or a number of attempts that SageMaker does not take."""
-WAIT_BELOW_RUN: Final = "training-wait"
-"""Code: MaxWaitTimeInSeconds, which holds the run as well, is below MaxRuntimeInSeconds."""
-NO_VPC: Final = "training-no-vpc"
-"""Code: a file system as input of a job that is in no VPC."""
-VARIABLE: Final = "training-variable"
-"""Code: a variable of NCCL, libfabric or the plugin, which rules over environments judge too."""
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY

@@ -16,7 +16,7 @@ from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
     key,
-    known,
+    not_given,
     shown,
 )
 
@@ -156,19 +156,11 @@ def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[F
         )
 
 
-def _in_the_templates(model: Model, group: Key) -> None:
-    if group not in model.groups.known:
-        raise UndeterminedError(
-            f"security group {shown(group)} is not in the given templates"
-            if known(group)
-            else group[-1]
-        )
-
-
 def _between_servers(model: Model, groups: set[Key], direction: Direction) -> Iterator[GroupRule]:
     """Yield the rules that let the servers' first connection pass, which FSx looks for."""
     for group in sorted(groups, key=str):
-        _in_the_templates(model, group)
+        if group not in model.groups.known:
+            raise not_given(group, "security group")
         for admission in model.groups.known[group].of(direction):
             if LNET not in admission.traffic.tcp_ports:
                 continue

@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.training_advice import ENCRYPTED, NO_CHECKPOINTS, advice
-from ultracluster.catalogue.training_resources import VOLUME_KEY
-from ultracluster.catalogue.training_rules import (
+from ultracluster.catalogue.training_codes import (
+    ENCRYPTED,
+    NO_CHECKPOINTS,
     NO_VPC,
     OUT_OF_RANGE,
     TOO_MANY_IN_VPC,
     VARIABLE,
+    VOLUME_KEY,
     WAIT_BELOW_RUN,
-    alone,
 )
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
@@ -28,6 +28,19 @@ OF_OTHER_RULES: Final = frozenset(
     | {VARIABLE}
 )
 """Codes that a rule of its own looks for; VARIABLE is of the FABRIC rules about environments."""
+
+
+def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
+    # Loaded for templates with a job alone: most have none.
+    from ultracluster.catalogue.training_rules import alone  # noqa: PLC0415
+
+    return alone(job.parsed, region)
+
+
+def _advice(job: TrainingJob) -> Iterator[Problem]:
+    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+
+    return advice(job.parsed)
 
 
 def _fault(problem: Problem) -> Fault:
@@ -47,7 +60,7 @@ def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
             settled(part(job.request, *field.split(".")))
         for entry in job.resources():
             settled(part(entry, "InstanceType"))
-        for problem in (*alone(job.parsed, None), *advice(job.parsed)):
+        for problem in (*_refused(job), *_advice(job)):
             if problem.code in codes:
                 yield _fault(problem)
 
@@ -169,7 +182,7 @@ checkpoints_on_spot = jobs.warning(
 )
 def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     region = model.variant.region
-    yield from _others(job, alone(job.parsed, region if isinstance(region, str) else None))
+    yield from _others(job, _refused(job, region if isinstance(region, str) else None))
 
 
 @jobs.warning(
@@ -181,4 +194,4 @@ def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     check="ultracluster train check <request.json>",
 )
 def deliberate_request(_model: Model, job: TrainingJob) -> Iterator[Fault]:
-    yield from _others(job, advice(job.parsed))
+    yield from _others(job, _advice(job))
