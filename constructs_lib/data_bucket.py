@@ -7,9 +7,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
-from constructs_lib.data_access import data_statements
 from constructs_lib.feature_flags import pin
-from constructs_lib.grants import grant
+from constructs_lib.permissions import data_statements, grant
 from constructs_lib.retention import removal_policy
 
 NOT_REPLICATED = (

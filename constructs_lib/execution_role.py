@@ -10,11 +10,17 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.data_access import EVERY_OBJECT, data_statements
-from constructs_lib.grants import grant
 from constructs_lib.image_repository import PULL_ACTIONS
-from constructs_lib.job_permissions import job_statements
+from constructs_lib.permissions import (
+    EVERY_OBJECT,
+    add_policy,
+    allow,
+    data_statements,
+    grant,
+    job_arn,
+    job_statements,
+    service_of_the_account,
+)
 
 METRIC_NAMESPACES = "/aws/sagemaker/*"
 
@@ -57,19 +63,11 @@ class ExecutionRole(Construct):
         self._subnets, self._security_groups = subnets, security_groups
         self._stack = stack = cdk.Stack.of(self)
 
-        # Confused deputy: SageMaker may assume the role for training jobs of this account only.
-        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
         self.role = iam.Role(
             self,
             "Resource",
             description="SageMaker training jobs",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": jobs},
-                },
-            ),
+            assumed_by=service_of_the_account(stack, "sagemaker.amazonaws.com", job_arn(self)),
         )
         """The role."""
         statements = [
@@ -77,23 +75,15 @@ class ExecutionRole(Construct):
             *self._images(repository),
             *self._network(vpc, subnets, security_groups),
             *self._observability(),
-            iam.PolicyStatement(
-                # IAM knows no resource for it, and one that is named would allow nothing. Who
-                # reaches a file system is decided by its security group.
-                sid="DescribeFileSystems",
-                actions=["fsx:DescribeFileSystems"],
-                resources=["*"],
-            ),
+            # IAM knows no resource for it, and one that is named would allow nothing. Who reaches a
+            # file system is decided by its security group.
+            allow("DescribeFileSystems", "fsx:DescribeFileSystems"),
         ]
-        policy = iam.ManagedPolicy(
+        add_policy(
             self,
             "Policy",
-            description="SageMaker training jobs",
-            roles=[self.role],
-            document=iam.PolicyDocument(minimize=True, statements=statements),
-        )
-        acknowledge_wildcards(
-            policy,
+            self.role,
+            statements,
             {
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
                 "*": (
@@ -108,6 +98,7 @@ class ExecutionRole(Construct):
                     "SageMaker names the log groups of its jobs itself, below this prefix."
                 ),
             },
+            description="SageMaker training jobs",
         )
 
     def grant_start_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -132,14 +123,8 @@ class ExecutionRole(Construct):
 
     def _images(self, repository: ecr.IRepository) -> list[iam.PolicyStatement]:
         return [
-            iam.PolicyStatement(
-                sid="PullImages",
-                actions=list(PULL_ACTIONS),
-                resources=[repository.repository_arn],
-            ),
-            iam.PolicyStatement(
-                sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
-            ),
+            allow("PullImages", *PULL_ACTIONS, on=repository.repository_arn),
+            allow("EnterRegistry", "ecr:GetAuthorizationToken"),
         ]
 
     def _network(
@@ -148,58 +133,51 @@ class ExecutionRole(Construct):
         subnets: Sequence[ec2.ISubnet],
         security_groups: Sequence[ec2.ISecurityGroup],
     ) -> list[iam.PolicyStatement]:
+        interfaces = self._arn("ec2", "network-interface/*")
         return [
-            iam.PolicyStatement(
-                sid="DescribeNetwork",
-                actions=[
-                    "ec2:DescribeDhcpOptions",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcs",
-                ],
-                resources=["*"],
+            allow(
+                "DescribeNetwork",
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
             ),
-            iam.PolicyStatement(
-                sid="CreateInterfaces",
-                actions=["ec2:CreateNetworkInterface"],
-                resources=[
-                    self._arn("ec2", "network-interface/*"),
+            allow(
+                "CreateInterfaces",
+                "ec2:CreateNetworkInterface",
+                on=[
+                    interfaces,
                     *(self._arn("ec2", f"subnet/{subnet.subnet_id}") for subnet in subnets),
                     *(
-                        self._arn("ec2", f"security-group/{g.security_group_id}")
-                        for g in security_groups
+                        self._arn("ec2", f"security-group/{group.security_group_id}")
+                        for group in security_groups
                     ),
                 ],
             ),
-            iam.PolicyStatement(
-                sid="UseInterfaces",
-                actions=[
-                    "ec2:CreateNetworkInterfacePermission",
-                    "ec2:DeleteNetworkInterface",
-                    "ec2:DeleteNetworkInterfacePermission",
-                ],
-                resources=[self._arn("ec2", "network-interface/*")],
-                conditions={"ArnEquals": {"ec2:Vpc": self._arn("ec2", f"vpc/{vpc.vpc_id}")}},
+            allow(
+                "UseInterfaces",
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+                on=interfaces,
+                where={"ArnEquals": {"ec2:Vpc": self._arn("ec2", f"vpc/{vpc.vpc_id}")}},
             ),
         ]
 
     def _observability(self) -> list[iam.PolicyStatement]:
         return [
-            iam.PolicyStatement(
-                sid="Logs",
-                actions=[
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
-                resources=[self._log_groups()],
+            allow(
+                "Logs",
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+                on=self._log_groups(),
             ),
-            iam.PolicyStatement(
-                sid="Metrics",
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
+            allow(
+                "Metrics",
+                "cloudwatch:PutMetricData",
+                where={"StringLike": {"cloudwatch:namespace": METRIC_NAMESPACES}},
             ),
         ]

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IConstruct
 
-from constructs_lib.grants import grant
+from constructs_lib.permissions import allow, grant
 
 PREFIX = "/ultracluster"
 
@@ -27,15 +27,10 @@ def read_parameters(construct: IConstruct, path: str) -> iam.PolicyStatement:
         construct: whatever has the policy.
         path: the path, as `parameter_path` returns it.
     """
-    return iam.PolicyStatement(
-        sid="ReadParameters",
-        actions=["ssm:GetParametersByPath"],
-        resources=[
-            cdk.Stack.of(construct).format_arn(
-                service="ssm", resource="parameter", resource_name=path.strip("/")
-            )
-        ],
+    arn = cdk.Stack.of(construct).format_arn(
+        service="ssm", resource="parameter", resource_name=path.strip("/")
     )
+    return allow("ReadParameters", "ssm:GetParametersByPath", on=arn)
 
 
 class JobParameters(Construct):

@@ -8,9 +8,8 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.job_parameters import read_parameters
-from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
+from constructs_lib.permissions import ANY_JOB, add_policy, allow, job_arn, job_statements
 from constructs_lib.unattended_training import UnattendedTraining
 
 
@@ -66,58 +65,31 @@ class LauncherRole(Construct):
                 subnets=subnets,
                 security_groups=security_groups,
             ),
-            iam.PolicyStatement(
-                sid="ListJobs", actions=["sagemaker:ListTrainingJobs"], resources=["*"]
-            ),
-            iam.PolicyStatement(
-                sid="ReadLogs",
-                actions=["logs:GetLogEvents", "logs:DescribeLogStreams", "logs:FilterLogEvents"],
-                resources=[streams],
+            allow("ListJobs", "sagemaker:ListTrainingJobs"),
+            allow(
+                "ReadLogs",
+                *("logs:GetLogEvents", "logs:DescribeLogStreams", "logs:FilterLogEvents"),
+                on=streams,
             ),
         ]
+        wildcards = {
+            "*": "Listing jobs and describing subnets and file systems have no resource.",
+            job_arn(self): ANY_JOB,
+            streams: "Every node of a job has a log stream of its own in this one group.",
+        }
         if parameter_path is not None:
             statements.append(read_parameters(self, parameter_path))
         if repository is not None:
-            statements += self._survey(repository)
+            # What lets a request be judged before it is sent: zones, addresses, tags.
+            statements += [
+                allow("DescribeSurroundings", "ec2:DescribeSubnets", "fsx:DescribeFileSystems"),
+                allow("ListImages", "ecr:ListImages", on=repository.repository_arn),
+            ]
         if unattended is not None:
             statements += unattended.start_statements()
-        policy = iam.ManagedPolicy(
-            self,
-            "Policy",
-            description="Starts, follows and stops SageMaker training jobs",
-            roles=[self.role],
-            document=iam.PolicyDocument(minimize=True, statements=statements),
-        )
-        acknowledge_wildcards(
-            policy,
-            {
-                "*": "Listing jobs and describing subnets and file systems have no resource.",
-                job_arn(self): ANY_JOB,
-                streams: "Every node of a job has a log stream of its own in this one group.",
-            },
-        )
-        if unattended is not None:
-            acknowledge_wildcards(
-                policy,
-                {
-                    unattended.executions_arn: (
-                        "An execution's name is chosen when it is started; all are of this "
-                        "environment's state machine."
-                    )
-                },
+            wildcards[unattended.executions_arn] = (
+                "An execution's name is chosen when it is started; all are of this "
+                "environment's state machine."
             )
-
-    def _survey(self, repository: ecr.IRepository) -> list[iam.PolicyStatement]:
-        """Return what lets a request be judged before it is sent: zones, addresses, tags."""
-        return [
-            iam.PolicyStatement(
-                sid="DescribeSurroundings",
-                actions=["ec2:DescribeSubnets", "fsx:DescribeFileSystems"],
-                resources=["*"],
-            ),
-            iam.PolicyStatement(
-                sid="ListImages",
-                actions=["ecr:ListImages"],
-                resources=[repository.repository_arn],
-            ),
-        ]
+        description = "Starts, follows and stops SageMaker training jobs"
+        add_policy(self, "Policy", self.role, statements, wildcards, description=description)

@@ -6,8 +6,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
-from constructs_lib.data_access import EVERY_OBJECT, data_statements
+from constructs_lib.permissions import EVERY_OBJECT, add_policy, allow, data_statements
 
 # What AmazonSSMManagedInstanceCore grants for registration and sessions, without its reading of
 # every parameter (Systems Manager User Guide, message API operations, copy read 2026-11-23).
@@ -63,26 +62,15 @@ class NodeRole(Construct):
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         )
         """The role."""
-        policy = iam.ManagedPolicy(
+        add_policy(
             self,
             "Policy",
-            description="Cluster nodes",
-            roles=[self.role],
-            document=iam.PolicyDocument(
-                minimize=True,
-                statements=[
-                    *data_statements(bucket, key),
-                    iam.PolicyStatement(
-                        sid="SystemsManager", actions=list(SESSION_ACTIONS), resources=["*"]
-                    ),
-                    iam.PolicyStatement(
-                        sid="EnterRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
-                    ),
-                ],
-            ),
-        )
-        acknowledge_wildcards(
-            policy,
+            self.role,
+            [
+                *data_statements(bucket, key),
+                allow("SystemsManager", *SESSION_ACTIONS),
+                allow("EnterRegistry", "ecr:GetAuthorizationToken"),
+            ],
             {
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
                 "*": (
@@ -90,6 +78,7 @@ class NodeRole(Construct):
                     "token has no resource; images are opened by each repository's own policy."
                 ),
             },
+            description="Cluster nodes",
         )
 
 

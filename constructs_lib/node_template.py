@@ -9,8 +9,6 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from constructs_lib.image import image_id
-
 Data = ec2.CfnLaunchTemplate
 
 
@@ -28,7 +26,7 @@ class _Image:
 
     def get_image(self, scope: Construct) -> ec2.MachineImageConfig:
         """Return the image's id."""
-        image = image_id(scope, self._name)
+        image = _image_id(scope, self._name)
         if self._role is not None:
             self.profile = iam.InstanceProfile(scope, "Profile", role=self._role)
         return ec2.MachineImageConfig(
@@ -124,3 +122,21 @@ class NodeTemplate(ec2.LaunchTemplate):
         """Write what the template holds, beside what all of them have in common."""
         self.resource.launch_template_data = Data.LaunchTemplateDataProperty(**self._common, **data)
         self.resource.tag_specifications = None
+
+
+def _image_id(scope: Construct, image: str) -> str:
+    """Return what a launch template's `ImageId` takes for an image.
+
+    Args:
+        scope: a construct of the stack that holds the template.
+        image: AMI id, or the name of an SSM parameter, also with a version or label.
+    """
+    if image.startswith("ami-"):
+        return image
+    if ":" in image:
+        # A version or label. CloudFormation's parameters take neither, and the library would
+        # drop it in silence; EC2 resolves it at every launch, to the image that it names.
+        return f"resolve:ssm:{image}"
+    # Resolved when the stack is deployed, so that all nodes of a version boot one image;
+    # `resolve:ssm:` in the template would resolve at every launch.
+    return ec2.MachineImage.from_ssm_parameter(image).get_image(scope).image_id

@@ -7,8 +7,7 @@ from aws_cdk import aws_pcs as pcs
 from constructs import Construct
 
 from constructs_lib.slurm_boot import PROLOG
-from constructs_lib.slurm_node_group import SlurmNodeGroup
-from constructs_lib.slurm_region import acknowledge_region
+from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 

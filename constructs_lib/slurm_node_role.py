@@ -7,8 +7,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.node_role import NodeRole
+from constructs_lib.permissions import add_policy, allow
 from ultracluster.catalogue.slurm import REGISTERING, ROLE_PATH
 
 REGISTRATION: Final = (
@@ -35,18 +35,13 @@ class SlurmNodeRole(Construct):
 
         self.role: iam.IRole = NodeRole(self, "Node", bucket=bucket, key=key, path=ROLE_PATH).role
         """The role."""
-        policy = iam.ManagedPolicy(
+        add_policy(
             self,
             "Registration",
+            self.role,
+            [allow("Register", REGISTERING)],
+            {"*": REGISTRATION},
             description="Registration with AWS PCS",
-            roles=[self.role],
-            document=iam.PolicyDocument(
-                minimize=True,
-                statements=[
-                    iam.PolicyStatement(sid="Register", actions=[REGISTERING], resources=["*"])
-                ],
-            ),
         )
-        acknowledge_wildcards(policy, {"*": REGISTRATION})
         self.instance_profile = iam.InstanceProfile(self, "Profile", role=self.role, path=ROLE_PATH)
         """The profile that a node group of PCS names."""

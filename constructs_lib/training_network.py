@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from constructs_lib.acknowledgement import acknowledge
+from constructs_lib.permissions import add_policy, allow, service_of_the_account
 from constructs_lib.retention import removal_policy
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 
@@ -150,41 +151,17 @@ class TrainingNetwork(Construct):
             removal_policy=removal_policy(keep=keep),
         )
         stack = cdk.Stack.of(self)
+        flow_logs = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
+        description = "Delivers VPC flow logs"
         role = iam.Role(
             self,
             "FlowLogRole",
-            description="Delivers VPC flow logs",
-            assumed_by=iam.ServicePrincipal(
-                "vpc-flow-logs.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {
-                        "aws:SourceArn": stack.format_arn(
-                            service="ec2", resource="vpc-flow-log", resource_name="*"
-                        )
-                    },
-                },
-            ),
+            description=description,
+            assumed_by=service_of_the_account(stack, "vpc-flow-logs.amazonaws.com", flow_logs),
         )
-        policy = iam.ManagedPolicy(
-            self,
-            "FlowLogPolicy",
-            description="Delivers VPC flow logs",
-            roles=[role],
-            document=iam.PolicyDocument(
-                minimize=True,
-                statements=[
-                    iam.PolicyStatement(
-                        actions=[
-                            "logs:CreateLogStream",
-                            "logs:DescribeLogStreams",
-                            "logs:PutLogEvents",
-                        ],
-                        resources=[group.log_group_arn],
-                    )
-                ],
-            ),
-        )
+        write = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+        statement = allow(None, *write, on=group.log_group_arn)
+        policy = add_policy(self, "FlowLogPolicy", role, [statement], description=description)
         # The L2 flow log gives its role an inline policy, which NIST 800-53 refuses.
         log = ec2.CfnFlowLog(
             self,

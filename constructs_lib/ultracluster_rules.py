@@ -10,11 +10,11 @@ from typing import Final
 
 import aws_cdk as cdk
 import jsii
+from constructs import IConstruct
 
-from constructs_lib.acknowledged import above_stacks
 from ultracluster.input_files import Sources
-from ultracluster.rules.acknowledgements import OBJECTIONS, objections
-from ultracluster.rules.assembly_metadata import NAMESPACE
+from ultracluster.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
+from ultracluster.rules.assembly_metadata import KIND, NAMESPACE, acknowledgements
 from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, judge
 
 MOST_LISTED: Final = 20
@@ -99,7 +99,7 @@ class _Assembly:
 
     def objections(self) -> Iterator[cdk.PolicyViolation]:
         """Yield what is wrong with the app's acknowledgements."""
-        acknowledged = [*above_stacks(self._app), *self._sources.acknowledged()]
+        acknowledged = [*_above_stacks(self._app), *self._sources.acknowledged()]
         places = [(f.rule, self._sources.construct_path(f.place)) for f in self._findings()]
         for objection in objections(acknowledged, places, RULES, FORBIDDEN):
             yield cdk.PolicyViolation(
@@ -123,3 +123,13 @@ class _Assembly:
         if len(unknown) > MOST_LISTED:
             unknown[MOST_LISTED:] = [f"and {len(unknown) - MOST_LISTED} more"]
         return {"left open": "; ".join(unknown)} if unknown else {}
+
+
+def _above_stacks(scope: IConstruct) -> Iterator[Acknowledgement]:
+    """Yield the acknowledgements at whatever holds stacks, which no assembly records."""
+    for entry in scope.node.metadata:
+        if entry.type == KIND:
+            yield from acknowledgements(scope.node.path, entry.data, above=True)
+    for child in scope.node.children:
+        if not cdk.Stack.is_stack(child):
+            yield from _above_stacks(child)

@@ -12,10 +12,16 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from constructs_lib.acknowledgement import acknowledge_wildcards
 from constructs_lib.capacity_retries import INTEGRATION, SUBSTITUTED, definition
-from constructs_lib.grants import grant
-from constructs_lib.job_permissions import ANY_JOB, job_arn, job_statements
+from constructs_lib.permissions import (
+    ANY_JOB,
+    add_policy,
+    allow,
+    grant,
+    job_arn,
+    job_statements,
+    service_of_the_account,
+)
 from constructs_lib.retention import removal_policy
 
 LOG_GROUP_PREFIX: Final = "/aws/vendedlogs/states/"
@@ -67,26 +73,19 @@ class UnattendedTraining(Construct):
             removal_policy=removal_policy(keep=keep),
         )
         role = self._role()
-        policy = iam.ManagedPolicy(
+        policy = add_policy(
             self,
             "Policy",
-            description="Runs training jobs unattended",
-            roles=[role],
-            document=iam.PolicyDocument(
-                minimize=True,
-                statements=[
-                    *job_statements(
-                        self,
-                        execution_role=execution_role,
-                        subnets=subnets,
-                        security_groups=security_groups,
-                    ),
-                    *self._own_statements(),
-                ],
-            ),
-        )
-        acknowledge_wildcards(
-            policy,
+            role,
+            [
+                *job_statements(
+                    self,
+                    execution_role=execution_role,
+                    subnets=subnets,
+                    security_groups=security_groups,
+                ),
+                *self._own_statements(),
+            ],
             {
                 job_arn(self): ANY_JOB,
                 "*": (
@@ -94,6 +93,7 @@ class UnattendedTraining(Construct):
                     "both write about this state machine only."
                 ),
             },
+            description="Runs training jobs unattended",
         )
         self.resource = sfn.CfnStateMachine(
             self,
@@ -131,17 +131,10 @@ class UnattendedTraining(Construct):
 
     def start_statements(self) -> list[iam.PolicyStatement]:
         """Return statements that start, follow and stop executions."""
+        follow = ("states:DescribeExecution", "states:StopExecution")
         return [
-            iam.PolicyStatement(
-                sid="StartUnattended",
-                actions=["states:StartExecution"],
-                resources=[self.resource.attr_arn],
-            ),
-            iam.PolicyStatement(
-                sid="FollowUnattended",
-                actions=["states:DescribeExecution", "states:StopExecution"],
-                resources=[self.executions_arn],
-            ),
+            allow("StartUnattended", "states:StartExecution", on=self.resource.attr_arn),
+            allow("FollowUnattended", *follow, on=self.executions_arn),
         ]
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -160,48 +153,33 @@ class UnattendedTraining(Construct):
             self,
             "Role",
             description="Runs training jobs unattended",
-            # Confused deputy: state machines of this account only.
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": machines},
-                },
-            ),
+            assumed_by=service_of_the_account(stack, "states.amazonaws.com", machines),
         )
 
     def _own_statements(self) -> list[iam.PolicyStatement]:
-        stack = cdk.Stack.of(self)
+        rule = cdk.Stack.of(self).format_arn(
+            service="events", resource="rule", resource_name=EVENTS_RULE
+        )
         return [
-            iam.PolicyStatement(
-                sid="HearOfEnd",
-                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[
-                    stack.format_arn(service="events", resource="rule", resource_name=EVENTS_RULE)
-                ],
+            allow(
+                "HearOfEnd", "events:DescribeRule", "events:PutRule", "events:PutTargets", on=rule
             ),
-            iam.PolicyStatement(
-                sid="DeliverLog",
-                actions=[
-                    "logs:CreateLogDelivery",
-                    "logs:DeleteLogDelivery",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeResourcePolicies",
-                    "logs:GetLogDelivery",
-                    "logs:ListLogDeliveries",
-                    "logs:PutResourcePolicy",
-                    "logs:UpdateLogDelivery",
-                ],
-                resources=["*"],
+            allow(
+                "DeliverLog",
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
             ),
-            iam.PolicyStatement(
-                sid="Trace",
-                actions=[
-                    "xray:GetSamplingRules",
-                    "xray:GetSamplingTargets",
-                    "xray:PutTelemetryRecords",
-                    "xray:PutTraceSegments",
-                ],
-                resources=["*"],
+            allow(
+                "Trace",
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
             ),
         ]

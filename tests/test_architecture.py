@@ -27,8 +27,12 @@ MAY_IMPORT = {
         "ultracluster.spec",
         "rich",
     },
-    "ultracluster/catalogue": {"ultracluster.catalogue", "ultracluster.spec.problem"},
-    "ultracluster/templates": {"ultracluster.templates", "yaml"},
+    "ultracluster/catalogue": {
+        "ultracluster.catalogue",
+        "ultracluster.partitions",
+        "ultracluster.spec.problem",
+    },
+    "ultracluster/templates": {"ultracluster.partitions", "ultracluster.templates", "yaml"},
     "ultracluster/job_files": {
         "ultracluster.job_files",
         "ultracluster.model",
@@ -45,6 +49,7 @@ MAY_IMPORT = {
         "ultracluster.model",
         "ultracluster.templates",
         "ultracluster.catalogue",
+        "ultracluster.partitions",
         "ultracluster.spec.problem",
         "ultracluster.suggestions",
     },
@@ -85,6 +90,7 @@ MAY_IMPORT = {
     },
     "ultracluster/emulator": {
         "ultracluster.emulator",
+        "ultracluster.partitions",
         "ultracluster.service_model",
         "ultracluster.registry",
         "ultracluster.spec.problem",

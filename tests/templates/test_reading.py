@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.files import in_file
-from ultracluster.templates import json_document, yaml_document
+from ultracluster.templates import document, yaml_document
 from ultracluster.templates.document import UnreadableError, read
 
 EVERY_TAG = """\
@@ -118,12 +118,12 @@ def test_json_is_read_as_python_reads_it_and_with_lines(sections, resources, ind
     """The second key of a name wins, as everywhere; each line is where the name stands."""
     body = {**sections, "Resources": resources}
     text = json.dumps(body, indent=indent, ensure_ascii=False)
-    document = json_document.parse(Path("t"), text)
+    found = document.parsed_json(Path("t"), text)
 
-    assert document.body == body
+    assert found.body == body
     if indent is not None:
         lines = text.split("\n")
-        for logical_id, line in document.lines.items():
+        for logical_id, line in found.lines.items():
             assert lines[line - 1].strip().startswith(json.dumps(logical_id, ensure_ascii=False))
 
 

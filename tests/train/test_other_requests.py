@@ -161,6 +161,10 @@ VALID = {
         f"442386744353.dkr.ecr-fips.us-gov-west-1.amazonaws.com/pytorch@sha256:{'a' * 64}",
         RoleArn="arn:aws-us-gov:iam::123456789012:role/x",
     ),
+    "an isolated Region": base(
+        "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/pytorch:2.3",
+        RoleArn="arn:aws-iso:iam::123456789012:role/x",
+    ),
     "an access point": base(
         OutputDataConfig={"S3OutputPath": "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/a/o"}
     ),

@@ -6,13 +6,12 @@ DescribeInstanceTypeOfferings dumps of moto 5.2.5, the price list by cfn-lint 1.
 """
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
+from ultracluster.catalogue.values import table
 from ultracluster.spec.problem import choices
 
 
@@ -20,7 +19,7 @@ class UnknownInstanceTypeError(LookupError):
     """An instance type that the catalogue does not hold; says why, and names the nearest."""
 
     def __init__(self, name: str) -> None:
-        data, self.lacks = _data(), None
+        data, self.lacks = table("instances"), None
         if name in data["no_efa"]:
             self.lacks = "efa"
         elif name in data["efa_without_accelerator"]:
@@ -111,33 +110,26 @@ class InstanceType:
         return None if region in self.price_list_regions else ()
 
 
-@cache
-def _data() -> dict[str, Any]:
-    text = files("ultracluster.catalogue").joinpath("instances.json").read_text()
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
 def names() -> tuple[str, ...]:
-    return tuple(_data()["instances"])
+    return tuple(table("instances")["instances"])
 
 
 def zones_by_region() -> Mapping[str, list[str]]:
     """Return the zone ids of every Region whose zones are known (AWS's commercial Regions)."""
-    zones: dict[str, list[str]] = _data()["zones"]
+    zones: dict[str, list[str]] = table("instances")["zones"]
     return zones
 
 
 def zone_id_prefix(region: str) -> str | None:
     """Return how the zone ids of a Region begin whose zones are not known, `usge1` for example."""
-    prefix: str | None = _data()["zone_id_prefixes"].get(region)
+    prefix: str | None = table("instances")["zone_id_prefixes"].get(region)
     return prefix
 
 
 @cache
 def regions() -> frozenset[str]:
     """Return every Region that sells some type of the catalogue or whose zones are known."""
-    sold = (entry["price_list_regions"] or () for entry in _data()["instances"].values())
+    sold = (entry["price_list_regions"] or () for entry in table("instances")["instances"].values())
     return frozenset(zones_by_region()).union(*sold)
 
 
@@ -148,7 +140,7 @@ def find(name: str) -> InstanceType:
     Raises:
         UnknownInstanceTypeError: with the reason, where the catalogue does not hold it.
     """
-    entry = _data()["instances"].get(name)
+    entry = table("instances")["instances"].get(name)
     if entry is None:
         raise UnknownInstanceTypeError(name)
     own = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

@@ -6,13 +6,13 @@ stand). The image carries nothing of the constructs and the constructs import no
 so the table is carried over as data; a test compares both copies and both readers.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
+
+from ultracluster.catalogue import values
 
 Version = tuple[int, ...]
 
@@ -60,17 +60,9 @@ class Row:
 
 
 @cache
-def _data() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(
-        (files("ultracluster.catalogue") / "job_environment.json").read_text()
-    )
-    return found
-
-
-@cache
 def table() -> tuple[Row, ...]:
     """Return every row, in the order in which they count."""
-    return tuple(Row(**row) for row in _data()["variables"])
+    return tuple(Row(**row) for row in values.table("job_environment")["variables"])
 
 
 def known(name: str) -> bool:
@@ -97,4 +89,4 @@ def missing(environment: Mapping[str, str], plugin: Version | None) -> Iterator[
 
 def plugin_of_installer(installer: str) -> Version | None:
     """Return the plugin that an EFA installer brings, None where that is not known."""
-    return version(_data()["installers"].get(installer))
+    return version(values.table("job_environment")["installers"].get(installer))

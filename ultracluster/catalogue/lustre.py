@@ -1,16 +1,15 @@
 """Which FSx for Lustre file systems and data repository associations AWS takes.
 
 The rules are stated over CloudFormation properties, so that specs, the rehearsal's emulator and
-any template are judged by the same lines.
+any template are judged by the same lines. What FSx sells is `lustre.json`, made of botocore's and
+the registry's property documentation, and of the FSx for Lustre User Guide (read 2026-11-23).
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.lustre_data import METADATA, data, texts
-from ultracluster.catalogue.lustre_metadata import metadata_problems
-from ultracluster.catalogue.values import written_number
+from ultracluster.catalogue.values import table, written_number
 from ultracluster.spec.problem import MISSING, Problem, choices
 
 MOST_BACKUP_DAYS: Final = 90
@@ -21,6 +20,7 @@ MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 """FSx WeeklyTime (botocore 1.43.106)."""
 
 STEP_FIELD: Final = "StorageCapacity"
+METADATA: Final = "LustreConfiguration.MetadataConfiguration"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
 
 
@@ -33,9 +33,9 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
     if not isinstance(deployment, str):
         return
-    rules = data()["deployment_types"].get(deployment)
+    rules = table("lustre")["deployment_types"].get(deployment)
     if rules is None:
-        known = choices(list(data()["deployment_types"]))
+        known = choices(list(table("lustre")["deployment_types"]))
         yield Problem("LustreConfiguration.DeploymentType", deployment, f"write {known}")
         return
     storage = properties.get("StorageType", "SSD")
@@ -53,7 +53,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     elif isinstance(storage, str):
         yield from _ssd(deployment, properties, configuration)
     yield from _misplaced(storage, configuration)
-    yield from metadata_problems(deployment, storage, configuration)
+    yield from _metadata(deployment, storage, configuration)
     yield from _protection(deployment, properties, configuration)
     yield from _efa(deployment, properties, configuration)
     yield from _version(deployment, properties, configuration)
@@ -83,17 +83,17 @@ def capacity_problems(
 def _ssd(
     deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    rules = data()["deployment_types"][deployment]
+    rules = table("lustre")["deployment_types"][deployment]
     tiers = rules.get("SSD", {}).get("per_unit_throughput")
     steps = rules.get("capacity_gib") or rules["SSD"]["capacity_gib"]
     given = written_number(configuration.get("PerUnitStorageThroughput"))
     if tiers is None and given is not None:
         yield Problem(THROUGHPUT, given, f"{deployment} has a fixed throughput; remove it")
     elif tiers is not None and given is None:
-        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(texts(tiers))}")
+        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(_texts(tiers))}")
     elif tiers is not None and isinstance(given, int) and given not in tiers:
         nearest = min(tiers, key=lambda tier: (abs(tier - given), tier))
-        fix = f"{deployment} is sold at {choices(texts(tiers))} MB/s per TiB; write {nearest}"
+        fix = f"{deployment} is sold at {choices(_texts(tiers))} MB/s per TiB; write {nearest}"
         yield Problem(THROUGHPUT, given, fix)
     allowed, step = steps["allowed"], steps["then_multiple_of"]
     efa_steps = rules.get("SSD", {}).get("efa_capacity_multiple_of_gib", {})
@@ -121,11 +121,11 @@ def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Pr
 
 
 def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Problem]:
-    rules = data()["deployment_types"]["PERSISTENT_1"]["HDD"]
+    rules = table("lustre")["deployment_types"]["PERSISTENT_1"]["HDD"]
     tiers = [int(tier) for tier in rules["per_unit_throughput"]]
     given = written_number(configuration.get("PerUnitStorageThroughput"))
     if given is None or (isinstance(given, int) and given not in tiers):
-        fix = f"PERSISTENT_1 HDD is sold at {choices(texts(tiers))} MB/s per TiB"
+        fix = f"PERSISTENT_1 HDD is sold at {choices(_texts(tiers))} MB/s per TiB"
         yield Problem(THROUGHPUT, MISSING if given is None else given, f"{fix}; write one of these")
     step = rules["per_unit_throughput"].get(str(given), {}).get("multiple_of")
     if properties.get(STEP_FIELD) is None:
@@ -145,7 +145,7 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
 def _intelligent_tiering(
     properties: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    rules = data()["deployment_types"]["PERSISTENT_2"]["INTELLIGENT_TIERING"]
+    rules = table("lustre")["deployment_types"]["PERSISTENT_2"]["INTELLIGENT_TIERING"]
     step, most = (
         rules["throughput_capacity_multiple_of_mbps"],
         rules["throughput_capacity_max_mbps"],
@@ -172,10 +172,48 @@ def _intelligent_tiering(
         yield Problem("LustreConfiguration.DataReadCacheConfiguration", MISSING, fix)
 
 
+def _metadata(
+    deployment: str, storage: object, configuration: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield what cannot be in a metadata configuration, or why one is needed."""
+    metadata = configuration.get("MetadataConfiguration")
+    if not isinstance(metadata, Mapping):
+        if storage == "INTELLIGENT_TIERING" and deployment == "PERSISTENT_2":
+            yield Problem(
+                METADATA, MISSING, "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
+            )
+        return
+    if deployment != "PERSISTENT_2":
+        yield Problem(METADATA, dict(metadata), "only PERSISTENT_2 takes it; remove it")
+        return
+    mode, iops = metadata.get("Mode"), written_number(metadata.get("Iops"))
+    tiering = storage == "INTELLIGENT_TIERING"
+    if mode == "AUTOMATIC" and tiering:
+        yield Problem(
+            f"{METADATA}.Mode", mode, "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
+        )
+    elif mode == "AUTOMATIC" and iops is not None:
+        yield Problem(f"{METADATA}.Iops", iops, "AUTOMATIC chooses it; remove it")
+    elif mode == "USER_PROVISIONED":
+        yield from _iops(iops, tiering=tiering)
+
+
+def _iops(iops: object, *, tiering: bool) -> Iterator[Problem]:
+    allowed = (6000, 12000) if tiering else (1500, 3000, 6000, *range(12000, 192001, 12000))
+    if iops is None:
+        yield Problem(f"{METADATA}.Iops", MISSING, f"USER_PROVISIONED needs it; write {allowed[0]}")
+    elif isinstance(iops, int) and iops not in allowed:
+        nearest = min(allowed, key=lambda value: (abs(value - iops), value))
+        words = (
+            choices(_texts(allowed)) if tiering else "1500, 3000, 6000 or 12000 to 192000 by 12000"
+        )
+        yield Problem(f"{METADATA}.Iops", iops, f"it is {words}; write {nearest}")
+
+
 def _protection(
     deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    rules = data()["deployment_types"][deployment]
+    rules = table("lustre")["deployment_types"][deployment]
     days = written_number(configuration.get("AutomaticBackupRetentionDays"))
     field = "LustreConfiguration.AutomaticBackupRetentionDays"
     if isinstance(days, int) and not 0 <= days <= MOST_BACKUP_DAYS:
@@ -242,3 +280,7 @@ def _placement(
         if not name.startswith(LOG_GROUP_PREFIX):
             fix = f"FSx writes only to log groups whose name begins with {LOG_GROUP_PREFIX}"
             yield Problem("LustreConfiguration.LogConfiguration.Destination", name, fix)
+
+
+def _texts(values: Sequence[int]) -> list[str]:
+    return [str(value) for value in values]

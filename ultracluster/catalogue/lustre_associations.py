@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.lustre_data import data
-from ultracluster.catalogue.values import written_number
+from ultracluster.catalogue.values import table, written_number
 from ultracluster.spec.problem import Problem
 
 # Codes of the problems here.
@@ -28,11 +27,12 @@ def association_problems(
     """
     if not associations:
         return
-    rules = data()["dra"]
+    most = table("lustre")["dra"]["max_per_filesystem"]
+    kinds = table("lustre")["deployment_types"]
     configuration: Mapping[str, Any] = file_system.get("LustreConfiguration") or {}
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
     days = written_number(configuration.get("AutomaticBackupRetentionDays"))
-    kind = data()["deployment_types"].get(deployment, {}) if isinstance(deployment, str) else {}
+    kind = kinds.get(deployment, {}) if isinstance(deployment, str) else {}
     if not kind.get("dra", True):
         yield Problem(
             "LustreConfiguration.DeploymentType",
@@ -50,11 +50,11 @@ def association_problems(
             "a file system with data repository associations has no automatic backups; write 0",
             code=ASSOCIATION_WITH_BACKUPS,
         )
-    if len(associations) > rules["max_per_filesystem"]:
+    if len(associations) > most:
         yield Problem(
             "DataRepositoryAssociations",
             len(associations),
-            f"a file system takes at most {rules['max_per_filesystem']}; remove some",
+            f"a file system takes at most {most}; remove some",
             code=TOO_MANY_ASSOCIATIONS,
         )
     yield from overlap_problems(

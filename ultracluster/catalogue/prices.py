@@ -8,16 +8,15 @@ nothing about another.
 """
 
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ultracluster.catalogue.instances import names
+from ultracluster.catalogue.values import table
 
 Confidence = Literal["A", "B", "C", "stated"]
 """A: read from the Price List API; B: from a table that AWS's own software carries; C: a third
@@ -176,24 +175,17 @@ def item(name: str) -> Item:
 
 
 @cache
-def _table() -> dict[str, Any]:
-    text = files("ultracluster.catalogue").joinpath("prices.json").read_text()
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
-@cache
 def regions() -> tuple[str, ...]:
-    return tuple(_table()["prices"])
+    return tuple(table("prices")["prices"])
 
 
 @cache
 def price(wanted: Item, region: str) -> Price | None:
     """Return what an item costs in a Region; None where no price is known."""
-    entry = _table()["prices"].get(region, {}).get(wanted.name)
+    entry = table("prices")["prices"].get(region, {}).get(wanted.name)
     if entry is None:
         return None
-    source = _table()["sources"].get(entry["source"], {})
+    source = table("prices")["sources"].get(entry["source"], {})
     return Price(
         item=wanted,
         region=region,
@@ -207,12 +199,12 @@ def price(wanted: Item, region: str) -> Price | None:
 
 def forget() -> None:
     """Read the table anew at the next use: its file has been written."""
-    for remembered in (_table, regions, price, known):
+    for remembered in (table, regions, price, known):
         remembered.cache_clear()
 
 
 @cache
 def known(region: str) -> tuple[Price, ...]:
     """Return every price of a Region, in the order of their items' names."""
-    found = (price(item(name), region) for name in _table()["prices"].get(region, {}))
+    found = (price(item(name), region) for name in table("prices")["prices"].get(region, {}))
     return tuple(sorted((p for p in found if p is not None), key=lambda p: p.item))

@@ -9,16 +9,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue import job_environment
+from ultracluster.catalogue.training_codes import ENCRYPTED, NO_CHECKPOINTS, VARIABLE
 from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
-from ultracluster.catalogue.training_rules import VARIABLE
 from ultracluster.catalogue.values import text
 from ultracluster.spec.problem import MISSING, Problem
-
-ENCRYPTED: Final = "training-encrypted"
-"""Code: traffic between containers is encrypted, on instances with several EFA cards."""
-NO_CHECKPOINTS: Final = "training-spot-checkpoints"
-"""Code: spot capacity without checkpoints."""
 
 SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
 ACCELERATED: Final = re.compile(r"ml\.(p|g|trn|inf)\d")

@@ -12,6 +12,7 @@ from typing import Final
 from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import part, text
+from ultracluster.partitions import partition, url_suffix
 from ultracluster.spec.problem import Problem
 
 REGISTRY: Final = re.compile(
@@ -20,12 +21,7 @@ REGISTRY: Final = re.compile(
     r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 IN_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):.*")
-DOMAINS: Final = {
-    "aws": "amazonaws.com",
-    "aws-us-gov": "amazonaws.com",
-    "aws-cn": "amazonaws.com.cn",
-}
-"""Of ECR's registries, by partition (botocore 1.43.106, endpoints.json)."""
+IN_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::.*")
 SMP: Final = "smdistributed-modelparallel"
 SMP_REGIONS: Final = frozenset(
     {
@@ -55,7 +51,7 @@ def image_problems(request: TrainingRequest) -> Iterator[Problem]:
         fix = "without a tag it is latest, which another push moves; write a tag or a digest"
         yield Problem(where, image, fix)
     # Regions that are isolated have domains of their own, which nobody here has seen.
-    domain = None if "-iso" in found["region"] else DOMAINS[partition(found["region"])]
+    domain = None if "-iso" in found["region"] else url_suffix(found["region"])
     if domain and found["domain"] != domain:
         fix = (
             f"registries of {found['region']} are below {domain}; "
@@ -111,14 +107,3 @@ def region_problems(request: TrainingRequest, region: str | None) -> Iterator[Pr
     if role and home and role["partition"] != partition(home):
         fix = f"{home} is in the partition {partition(home)}; write a role of an account there"
         yield Problem("RoleArn", request.role, fix)
-
-
-IN_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::.*")
-
-
-def partition(region: str) -> str:
-    """Return the partition of a Region (AWS General Reference, ARN format)."""
-    for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-        if region.startswith(prefix):
-            return name
-    return "aws"

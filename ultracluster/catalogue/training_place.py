@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import text
 from ultracluster.spec.problem import Problem, choices
 
-ADDRESSES_WITH_EFA: Final = 5
 ADDRESSES_WITHOUT: Final = 2
 
 

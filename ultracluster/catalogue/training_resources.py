@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.training_codes import VOLUME_KEY
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import number, part
 from ultracluster.spec.problem import MISSING, Problem
-
-VOLUME_KEY: Final = "training-volume-key"
-"""Code: a key for volumes that are local disks, which the hardware encrypts."""
 
 LOCAL_NVME: Final = frozenset(
     {

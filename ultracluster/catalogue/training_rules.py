@@ -15,21 +15,19 @@ from typing import Final
 
 from ultracluster.catalogue import job_environment
 from ultracluster.catalogue.training_channels import channel_problems
+from ultracluster.catalogue.training_codes import (
+    NO_VPC,
+    OUT_OF_RANGE,
+    TOO_MANY_IN_VPC,
+    VARIABLE,
+    WAIT_BELOW_RUN,
+)
+from ultracluster.catalogue.training_engines import engine_problems
+from ultracluster.catalogue.training_image import image_problems, region_problems
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.spec.problem import MISSING, Problem, choices
-
-TOO_MANY_IN_VPC: Final = "training-vpc-size"
-"""Code: more subnets or security groups than a job takes."""
-OUT_OF_RANGE: Final = "training-range"
-"""Code: a time or a number of attempts that SageMaker does not take."""
-WAIT_BELOW_RUN: Final = "training-wait"
-"""Code: MaxWaitTimeInSeconds, which holds the run as well, is below MaxRuntimeInSeconds."""
-NO_VPC: Final = "training-no-vpc"
-"""Code: a file system as input of a job that is in no VPC."""
-VARIABLE: Final = "training-variable"
-"""Code: a variable of NCCL, libfabric or the plugin, which rules over environments judge too."""
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY
@@ -46,8 +44,19 @@ EXPRESS: Final = "--x-s3"
 PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
 
 
-def problems(request: TrainingRequest) -> Iterator[Problem]:
-    """Yield what cannot be in a request, beyond what the service's model says of single fields."""
+def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
+    """Yield all that is wrong with a request, wherever it is to run; see `refused`."""
+    yield from refused(request, region)
+    yield from image_problems(request)
+
+
+def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
+    """Yield what SageMaker refuses, or what ends the job, beyond its model's single fields.
+
+    Args:
+        request: the request.
+        region: the job's Region; None takes the first one that the request names.
+    """
     for rule in (
         resource_problems,
         _ranges,
@@ -60,8 +69,10 @@ def problems(request: TrainingRequest) -> Iterator[Problem]:
         _tags,
         _environment,
         _profiler,
+        engine_problems,
     ):
         yield from rule(request)
+    yield from region_problems(request, region)
 
 
 def _ranges(request: TrainingRequest) -> Iterator[Problem]:

@@ -5,14 +5,11 @@ must be known of it, written by `facts/job_environment.py`; a test holds both eq
 """
 
 import difflib
-import json
 import math
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
-from ultracluster.catalogue.values import number, text
+from ultracluster.catalogue.values import number, table, text
 from ultracluster.spec.problem import MISSING, Problem, choices
 
 MAY_BE_ZERO: Final = frozenset(
@@ -27,17 +24,9 @@ OF_GROUPS: Final = ("parallel.partition_size", "parallel.tensor_parallel")
 """Sizes of groups, which are judged with the GPUs of the job, which say what fits."""
 
 
-@cache
-def _data() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(
-        (files("ultracluster.catalogue") / "training_settings.json").read_text()
-    )
-    return found
-
-
 def known_settings() -> Mapping[str, str | list[str]]:
     """Return what each setting holds by part.name: a kind of value, or the choices there are."""
-    found: Mapping[str, str | list[str]] = _data()["settings"]
+    found: Mapping[str, str | list[str]] = table("training_settings")["settings"]
     return found
 
 
@@ -46,7 +35,7 @@ def recipe_problems(where: str, name: object) -> Iterator[Problem]:
 
     Any name that is none of its own is the path of a file in the image.
     """
-    recipes: list[str] = _data()["recipes"]
+    recipes: list[str] = table("training_settings")["recipes"]
     if not name or not isinstance(name, str):
         fix = f"the training program starts from a recipe of its own; write {choices(recipes)}"
         yield Problem(where, MISSING if name is None else name, fix)

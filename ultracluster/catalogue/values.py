@@ -1,12 +1,23 @@
-"""Reading of plain values that somebody else wrote: what is not as expected is None or empty."""
+"""Reading of plain values that somebody else wrote: what is not as expected is None or empty.
+
+And of the catalogue's own tables, which are JSON files in this folder.
+"""
 
 import json
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 LARGEST_NUMBER: Final = 2**31 - 1
 LONGEST_NUMBER: Final = 20
 """Characters; Python itself refuses to read thousands of digits."""
+
+
+@cache
+def table(name: str) -> Any:
+    """Return what is in one of the catalogue's tables, `instances` for example."""
+    return json.loads((Path(__file__).parent / f"{name}.json").read_text())
 
 
 def part(value: object, *path: str) -> Any:

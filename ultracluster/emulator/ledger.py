@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from ultracluster.partitions import partition
+
 
 class Scope(NamedTuple):
     """The account and Region that a request addresses."""
@@ -13,16 +15,7 @@ class Scope(NamedTuple):
     region: str
 
     def arn(self, service: str, resource: str) -> str:
-        partition = partition_of(self.region)
-        return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
-
-
-def partition_of(region: str) -> str:
-    """Return the partition that a Region belongs to (AWS General Reference, ARN format)."""
-    for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-        if region.startswith(prefix):
-            return partition
-    return "aws"
+        return f"arn:{partition(self.region)}:{service}:{self.region}:{self.account}:{resource}"
 
 
 @dataclass

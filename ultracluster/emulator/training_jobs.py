@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ultracluster.catalogue.training_judgement import refused
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import refused
 from ultracluster.emulator import fsx, wire
 from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ledger import Ledger, Record, Scope

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.model.job_environments import JOB_DOCUMENT, LINES
-from ultracluster.templates import json_document, yaml_document
-from ultracluster.templates.document import Document
+from ultracluster.templates import yaml_document
+from ultracluster.templates.document import Document, parsed_json
 
 TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
 MARKS: Final = re.compile(
@@ -33,7 +33,7 @@ def document(path: Path, text: str) -> Document | None:
     if TEMPLATE.search(text) or not MARKS.search(text):
         return None
     if text.lstrip()[:1] == "{":
-        parts = [json_document.parse(path, text).body]
+        parts = [parsed_json(path, text).body]
     else:
         parts = yaml_document.documents(path, text)
     parts = [part for part in parts if isinstance(part, Mapping)]

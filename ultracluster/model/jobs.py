@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.catalogue.training_request import TrainingRequest, parsed
 from ultracluster.model.nodes import catalogued
 from ultracluster.model.storage import plain
 from ultracluster.templates.embedded_json import document
@@ -22,6 +21,9 @@ from ultracluster.templates.reading import (
 )
 from ultracluster.templates.resolved import Place, ResolvedResource
 
+if TYPE_CHECKING:
+    from ultracluster.catalogue.training_request import TrainingRequest
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -31,8 +33,11 @@ class TrainingJob:
     request: Mapping[str, Any]
 
     @cached_property
-    def parsed(self) -> TrainingRequest:
+    def parsed(self) -> "TrainingRequest":
         """The request as the catalogue judges it."""
+        # Loaded for templates with a job alone: most have none.
+        from ultracluster.catalogue.training_request import parsed  # noqa: PLC0415
+
         return parsed(plain(dict(self.request)))
 
     def at(self, *path: str) -> Any:

@@ -33,10 +33,9 @@ from ultracluster.templates.reading import (
     UndeterminedError,
     key,
     keys,
-    known,
     links,
+    not_given,
     part,
-    shown,
     texts_within,
 )
 from ultracluster.templates.resolved import Place, ResolvedResource, Variant
@@ -122,10 +121,7 @@ class Model:
         """
         resource = self.found(value, *kinds)
         if resource is None:
-            name = key(value)
-            raise UndeterminedError(
-                f"{shown(name)} is not in the given templates" if known(name) else name[-1]
-            )
+            raise not_given(key(value), "")
         return resource
 
     @cached_property

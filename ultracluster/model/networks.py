@@ -12,7 +12,7 @@ from ultracluster.templates.reading import (
     UndeterminedError,
     flag,
     key,
-    known,
+    not_given,
     same,
     shown,
     text,
@@ -117,10 +117,8 @@ class Networks:
             UndeterminedError: where it is somebody else's.
         """
         found = self.subnets.get(name)
-        if found is None and not known(name):
-            raise UndeterminedError(name[-1])
         if found is None:
-            raise UndeterminedError(f"subnet {shown(name)} is not in the given templates")
+            raise not_given(name, "subnet")
         return found
 
     def zones(self, names: Sequence[Key]) -> set[Zone]:

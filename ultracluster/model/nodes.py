@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
-from ultracluster.model.attached_interfaces import read_interfaces, with_attached
 from ultracluster.model.launchers import LAUNCHERS, Launcher
 from ultracluster.templates.reading import (
     Key,
@@ -13,15 +12,29 @@ from ultracluster.templates.reading import (
     items,
     key,
     keys,
+    not_given,
     part,
     settled,
     shown,
     text,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 
 EFA_TYPES: Final = ("efa", "efa-only")
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
+INTERFACE: Final = "AWS::EC2::NetworkInterface"
+CARRIED: Final = {
+    "InterfaceType": "InterfaceType",
+    "GroupSet": "Groups",
+    "SubnetId": "SubnetId",
+    "PrivateIpAddress": "PrivateIpAddress",
+    "PrivateIpAddresses": "PrivateIpAddresses",
+    "SecondaryPrivateIpAddressCount": "SecondaryPrivateIpAddressCount",
+    "Ipv6AddressCount": "Ipv6AddressCount",
+    "Ipv6Addresses": "Ipv6Addresses",
+}
+"""What an interface of its own says by which name, and how an entry of a node says it."""
+OPEN: Final = ("InterfaceType", "Groups", "SubnetId")
 
 
 @dataclass(frozen=True)
@@ -172,7 +185,7 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
     ]
     users: dict[Key, list[Launcher]] = {}
     nodes: list[Node] = []
-    made = read_interfaces(resources)
+    made = _interfaces(resources)
     templates = [r for r in resources if r.resource_type == TEMPLATE]
     given = {name for template in templates for name in _names(template)}
     for launcher in launchers:
@@ -180,14 +193,14 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
         for reference in references:
             users.setdefault(reference, []).append(launcher)
         if launcher.kind == "instance" and given.isdisjoint(references):
-            launch = with_attached(launcher.properties, made)
+            launch = _with_attached(launcher.properties, made)
             nodes.append(Node(launcher.place, launch, launcher))
     for template in templates:
         data = template.properties.get("LaunchTemplateData")
         mine = [user for name in _names(template) for user in users.get(name, [])]
         nobody: list[Launcher | None] = [None]
         for user in mine or nobody:
-            launch = with_attached(_launched(data, user), made)
+            launch = _with_attached(_launched(data, user), made)
             nodes.append(Node(template.place, launch, user))
     return tuple(nodes)
 
@@ -218,3 +231,38 @@ def _references(launcher: Launcher) -> list[Key]:
 def described(node: Node) -> str:
     """Return who launches a node, for a message."""
     return shown(node.launcher.place.logical_id) if node.launcher else shown(node.place.logical_id)
+
+
+def _interfaces(resources: Sequence[ResolvedResource]) -> dict[Key, Mapping[str, Any]]:
+    """Return the interfaces that templates make by themselves, in the words of a node's entry."""
+    return {
+        r.place.key: {
+            name: r.properties[own] for own, name in CARRIED.items() if own in r.properties
+        }
+        for r in resources
+        if r.resource_type == INTERFACE
+    }
+
+
+def _with_attached(launch: Any, made: Mapping[Key, Mapping[str, Any]]) -> Any:
+    """Return what is launched, with everything that is known of interfaces that it names by id."""
+    entries = launch.get("NetworkInterfaces") if isinstance(launch, Mapping) else None
+    if not isinstance(entries, list) or not any(_named(entry) for entry in entries):
+        return launch
+    whole = [{**_attached(e, made), **e} if _named(e) else e for e in entries]
+    return {**launch, "NetworkInterfaces": whole}
+
+
+def _named(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.get("NetworkInterfaceId") is not None
+
+
+def _attached(entry: Mapping[str, Any], made: Mapping[Key, Mapping[str, Any]]) -> Mapping[str, Any]:
+    try:
+        name = key(entry["NetworkInterfaceId"])
+    except UndeterminedError as error:
+        return dict.fromkeys(OPEN, Unknown(error.because))
+    if name in made:
+        return made[name]
+    because = not_given(name, "network interface").because
+    return dict.fromkeys(OPEN, Unknown(because))

@@ -18,6 +18,7 @@ from ultracluster.templates.reading import (
     UndeterminedError,
     items,
     key,
+    not_given,
     part,
     shown,
     text,
@@ -221,11 +222,7 @@ class SecurityGroups:
                 yield from group.of(direction)
             else:
                 yield from (r for r in self.outside.get(name, ()) if r.direction == direction)
-                unknown.append(
-                    f"security group {shown(name)} is not in the given templates"
-                    if is_known(name)
-                    else name[-1]
-                )
+                unknown.append(not_given(name, "security group").because)
         # Within its own stack a rule that belongs to one of the groups would refer to it.
         stacks = {name[0] for name in named if isinstance(name, tuple)}
         unknown.extend(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.catalogue.lustre_data import data
 from ultracluster.catalogue.prices import lustre_storage, price
+from ultracluster.catalogue.values import table
 
 GIB: Final = 2**30
 TIB: Final = 2**40
@@ -69,7 +69,7 @@ def file_system(
     longest = 2 * share**2 * mean_time_between_failures
     reading = tokens_per_second * BYTES_PER_TOKEN
     wanted = max(checkpoint_bytes / longest, reading / INPUT_SHARE)
-    rules = data()["deployment_types"][DEPLOYMENT]["SSD"]
+    rules = table("lustre")["deployment_types"][DEPLOYMENT]["SSD"]
     steps = rules["capacity_gib"]
     choices: list[tuple[float, Lustre]] = []
     for tier in rules["per_unit_throughput"]:

@@ -1,12 +1,13 @@
 """CAPACITY rules about Capacity Blocks."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import UndeterminedError, shown
 
@@ -15,12 +16,11 @@ BLOCK: Final = "capacity-block"
 BLOCK_GUIDE: Final = "EC2 User Guide, Capacity Blocks for ML; AWS PCS guide; read 2026-11-23"
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
 MIXED_UP: Final = "awsome-distributed-ai#1171, #1263; eksctl#8320; read 2026-11-23"
+in_blocks: Final = replace(nodes, source=f"{MIXED_UP}; {BLOCK_GUIDE}")
 
 
-@rule(
+@in_blocks.warning(
     "CAPACITY-8",
-    "warning",
-    nodes,
     what="A node is launched into a Capacity Block and into a placement group.",
     why="The block has a placement of its own; together they may find no capacity, and AWS's "
     "templates write a group for on-demand nodes only.",
@@ -34,13 +34,10 @@ def block_without_placement_group(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"MarketType {BLOCK} in placement group {shown(node.placement_group())}")
 
 
-@rule(
+@in_blocks.fatal(
     "CAPACITY-10",
-    "fatal",
-    nodes,
     what="Nodes are bought as a Capacity Block, and their launch template does not say so.",
     why="Without MarketType capacity-block the launch is an on-demand one, which a block refuses.",
-    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="write InstanceMarketOptions: {MarketType: capacity-block} in the launch template",
     check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
     "--versions '$Latest' --query "
@@ -54,13 +51,10 @@ def block_with_market_type(_model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-@rule(
+@in_blocks.fatal(
     "CAPACITY-11",
-    "fatal",
-    nodes,
     what="A launch from a Capacity Block does not name the block.",
     why="Market type capacity-block is refused without CapacityReservationId of the block.",
-    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="write CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId",
     check=DESCRIBE,
 )
@@ -74,10 +68,8 @@ def block_with_id(_model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError("the id of the block is an empty text")
 
 
-@rule(
+@in_blocks.error(
     "CAPACITY-12",
-    "error",
-    nodes,
     what="More nodes are requested than a Capacity Block holds.",
     why="A block has at most 64 instances: the 65th fails to launch.",
     source=BLOCK_GUIDE,
@@ -90,10 +82,8 @@ def block_of_enough_instances(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{described(node)} launches up to {most} nodes from one block")
 
 
-@rule(
+@in_blocks.error(
     "CAPACITY-17",
-    "error",
-    nodes,
     what="A Capacity Block is requested of a type that is not sold by block.",
     why="Only some accelerated types have the usage class capacity-block.",
     source="EC2 DescribeInstanceTypes, SupportedUsageClasses, read 2026-11-23",
@@ -113,14 +103,11 @@ def block_of_a_type_sold_so(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"{name} by Capacity Block")
 
 
-@rule(
+@in_blocks.fatal(
     "CAPACITY-21",
-    "fatal",
-    nodes,
     what="A launch from a Capacity Block names an on-demand reservation.",
     why="The two are not the same: market type capacity-block is refused for a reservation that "
     "was not bought as a block, and CloudFormation makes none that was.",
-    source=f"{MIXED_UP}; {BLOCK_GUIDE}",
     fix="remove InstanceMarketOptions, or write the id of a block that was bought",
     check=f"{DESCRIBE} --query 'CapacityReservations[].ReservationType'",
 )

@@ -6,7 +6,7 @@ from typing import Final
 from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched, nodes, of
 from ultracluster.templates.reading import (
     UndeterminedError,
@@ -40,10 +40,8 @@ def _group(model: Model, node: Node) -> ResolvedResource | None:
     return None if stated is None else model.given(stated, GROUP)
 
 
-@rule(
+@nodes.fatal(
     "CAPACITY-1",
-    "fatal",
-    nodes,
     what="Nodes of a cluster placement group are launched into several availability zones.",
     why="A cluster placement group lies in one zone: launches into every other one fail.",
     source=f"aws-parallelcluster PlacementGroup validators; {PLACEMENT_GUIDE}",
@@ -62,10 +60,8 @@ def cluster_group_in_one_zone(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{described(node)} launches into {names} in {group.place.logical_id}")
 
 
-@rule(
+@of(GROUP).fatal(
     "CAPACITY-2",
-    "fatal",
-    of(GROUP),
     what="GroupName is written for a placement group.",
     why="GroupName is read-only in CloudFormation: the stack is refused, or the name is dropped "
     "and whoever uses it finds no group; cfn-lint 1.58 passes it.",
@@ -81,10 +77,8 @@ def placement_group_without_name(_model: Model, group: ResolvedResource) -> Iter
             yield Fault(f"{name} is {shown(group.properties[name])}")
 
 
-@rule(
+@nodes.warning(
     "CAPACITY-3",
-    "warning",
-    nodes,
     what="Nodes with EFA are in a spread or partition placement group.",
     why="Spread and partition keep nodes apart, which is the opposite of what a training job "
     "needs; spread stops at 7 instances in a zone.",
@@ -98,10 +92,8 @@ def cluster_strategy_for_efa(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{group.place.logical_id} has Strategy {_strategy(group)}")
 
 
-@rule(
+@launched.warning(
     "CAPACITY-22",
-    "warning",
-    launched,
     what="Nodes of a cluster placement group may be of several instance types.",
     why="EC2 packs a cluster group for one type: with several a launch finds no room sooner, and "
     "the links between unequal nodes are as fast as the slowest.",
@@ -122,10 +114,8 @@ def cluster_group_of_one_type(model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@rule(
+@About(lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"]).warning(
     "CAPACITY-23",
-    "warning",
-    lambda model: [n for n in model.nodes if n.launcher and n.launcher.kind == "batch"],
     what="Nodes with EFA of a Batch environment are bought on Spot.",
     why="EFA is for jobs of several nodes, which Batch does not place on Spot: they stay RUNNABLE.",
     source="AWS Batch user guide, multi-node parallel jobs (facts sheet, 6), read 2026-11-23",
@@ -146,10 +136,8 @@ def _zoned(model: Model) -> Sequence[ResolvedResource]:
     return [r for r in model.of(*kinds) if "AvailabilityZone" in r.properties]
 
 
-@rule(
+@About(_zoned).info(
     "CAPACITY-4",
-    "info",
-    _zoned,
     what="A zone is given by its name instead of its id.",
     why="Names such as us-east-1a mean another zone in each account, so that capacity and a type "
     "that were found in one account are missing in the next; ids such as use1-az6 do not.",
@@ -185,10 +173,8 @@ def _sold(name: str, region: str | Unknown, zone: str | None) -> Iterator[Fault]
         )
 
 
-@rule(
+@nodes.error(
     "CAPACITY-5",
-    "error",
-    nodes,
     what="An instance type is not sold in the zone that its nodes are launched into.",
     why="Accelerated types are in a few zones of a Region; elsewhere every launch fails with "
     "Unsupported.",
@@ -211,10 +197,8 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
         yield from _sold(names[0], model.variant.region, found[0].name)
 
 
-@rule(
+@nodes.fatal(
     "CAPACITY-6",
-    "fatal",
-    nodes,
     what="CPU options are incomplete, or the instance type does not have them.",
     why="EC2 takes CoreCount and ThreadsPerCore only together, and only values of the type.",
     source="EC2 User Guide, CPU options; DescribeInstanceTypes dump, read 2026-11-23",
@@ -243,10 +227,8 @@ def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@rule(
+@of("AWS::AutoScaling::AutoScalingGroup").warning(
     "CAPACITY-7",
-    "warning",
-    of("AWS::AutoScaling::AutoScalingGroup"),
     what="New nodes are protected from scaling in.",
     why="CloudFormation sets the size to zero and waits when it deletes a group: protected nodes "
     "stay, are billed, and the deletion of the stack fails.",

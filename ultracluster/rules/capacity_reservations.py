@@ -6,7 +6,7 @@ from typing import Final
 from ultracluster.model.model import Model
 from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import nodes, of
 from ultracluster.templates.reading import (
     key,
@@ -38,10 +38,8 @@ def _reserved(model: Model, node: Node) -> ResolvedResource | None:
     return None if stated is None else model.given(stated, RESERVATION)
 
 
-@rule(
+@nodes.warning(
     "CAPACITY-9",
-    "warning",
-    nodes,
     what="A node names a reservation and a placement group that do not belong together.",
     why="The reserved machines are not near each other, and EC2 finds fewer than are reserved "
     "(InsufficientInstanceCapacity: 16 reserved, 11 got).",
@@ -68,10 +66,8 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
         )
 
 
-@rule(
+@nodes.fatal(
     "CAPACITY-13",
-    "fatal",
-    nodes,
     what="Both a preference and a target are written for reservations.",
     why="EC2 takes CapacityReservationPreference or CapacityReservationTarget and refuses both.",
     source="EC2 API reference, CapacityReservationSpecification, read 2026-11-23",
@@ -86,10 +82,8 @@ def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"CapacityReservationPreference {shown(preference)} beside a target")
 
 
-@rule(
+@nodes.fatal(
     "CAPACITY-14",
-    "fatal",
-    nodes,
     what="Nodes have another instance type than the reservation that they name.",
     why="A targeted reservation is used by its own type only: launches fail and the reservation "
     "is billed unused.",
@@ -110,10 +104,8 @@ def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@rule(
+@nodes.fatal(
     "CAPACITY-15",
-    "fatal",
-    nodes,
     what="Nodes are launched into another zone than the reservation that they name.",
     why="A reservation is in one zone: launches elsewhere fail and it is billed unused.",
     source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
@@ -132,10 +124,8 @@ def reservation_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"{shown(subnet)} is in {zone.name}, the reservation in {reserved.name}")
 
 
-@rule(
+@nodes.warning(
     "CAPACITY-16",
-    "warning",
-    nodes,
     what="More nodes are requested than the named reservation holds.",
     why="A launch that targets a reservation fails once it is full, whatever is free on demand.",
     source="aws-parallelcluster#3776; EC2 User Guide, capacity reservations; read 2026-11-23",
@@ -155,10 +145,8 @@ def reservation_large_enough(model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-@rule(
+@of(RESERVATION).fatal(
     "CAPACITY-18",
-    "fatal",
-    of(RESERVATION),
     what="A reservation asks for a number of instances that one request cannot have.",
     why="EC2 takes 1 to 1,000 instances for each reservation.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
@@ -171,10 +159,8 @@ def reservation_of_allowed_size(_model: Model, reservation: ResolvedResource) ->
         yield Fault(f"InstanceCount is {count}")
 
 
-@rule(
+@of(RESERVATION).fatal(
     "CAPACITY-19",
-    "fatal",
-    of(RESERVATION),
     what="EndDateType and EndDate of a reservation do not go together.",
     why="EndDateType limited needs EndDate, and EndDate needs limited; EC2 refuses anything else.",
     source="EC2 API reference, CreateCapacityReservation, read 2026-11-23",
@@ -188,10 +174,8 @@ def end_type_with_end_date(_model: Model, reservation: ResolvedResource) -> Iter
         yield Fault("EndDateType limited without EndDate" if limited else "EndDate without limited")
 
 
-@rule(
+@of(RESERVATION).info(
     "CAPACITY-20",
-    "info",
-    of(RESERVATION),
     what="Any instance of its type can use a reservation of accelerated instances.",
     why="InstanceMatchCriteria open lets any instance of that type in the account take a place, "
     "also one that nobody thought of, and the job that it was made for finds it full.",

@@ -1,12 +1,13 @@
 """FABRIC rules about the security groups of EFA interfaces."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, SecurityGroup
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes
 from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 
@@ -17,6 +18,7 @@ SELF: Final = (
 USUAL_GROUPS: Final = 5
 """Groups of an interface by default (quota L-2AFB9258)."""
 MOST_GROUPS: Final = 16
+fabric: Final = replace(nodes, source=SELF)
 
 
 def closed_to_members(model: Model, groups: Sequence[Any], *directions: Direction) -> Iterator[str]:
@@ -41,14 +43,11 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
         yield from (Fault(message) for message in closed_to_members(model, groups, direction))
 
 
-@rule(
+@fabric.fatal(
     "FABRIC-1",
-    "fatal",
-    nodes,
     what="The security group of EFA interfaces does not admit its own members.",
     why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
     "unless a group admits all traffic from a group of its members, by id; a CIDR does not count.",
-    source=SELF,
     fix="add AWS::EC2::SecurityGroupIngress with IpProtocol -1, whose GroupId and "
     "SourceSecurityGroupId are both the group",
     check="aws ec2 describe-security-groups --group-ids <group> "
@@ -58,14 +57,11 @@ def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "in")
 
 
-@rule(
+@fabric.fatal(
     "FABRIC-2",
-    "fatal",
-    nodes,
     what="The security group of EFA interfaces has no egress rule to its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
     "does, and without one the health checks of HyperPod fail and jobs hang.",
-    source=SELF,
     fix="add AWS::EC2::SecurityGroupEgress with IpProtocol -1, whose GroupId and "
     "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
     check="aws ec2 describe-security-groups --group-ids <group> "
@@ -75,10 +71,8 @@ def egress_to_members(model: Model, node: Node) -> Iterator[Fault]:
     yield from _closed(model, node, "out")
 
 
-@rule(
+@fabric.warning(
     "FABRIC-18",
-    "warning",
-    nodes,
     what="An interface has more security groups than the default quota allows.",
     why="The quota is 5 groups for each interface and can be raised to 16; beyond it launches "
     "fail.",
@@ -95,14 +89,11 @@ def few_groups_per_interface(_model: Model, node: Node) -> Iterator[Fault]:
             return
 
 
-@rule(
+@fabric.error(
     "FABRIC-34",
-    "error",
-    nodes,
     what="Some interfaces of a node name a security group, and others name none.",
     why="EC2 puts an interface without Groups into the VPC's default group, away from the others: "
     "nobody is heard on its card.",
-    source=SELF,
     fix="write the same Groups for every interface",
     check="aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values=<id> "
     "--query 'NetworkInterfaces[].[Attachment.NetworkCardIndex,Groups]'",
@@ -127,10 +118,8 @@ def _efa_groups(model: Model) -> Sequence[SecurityGroup]:
     return [group for group in model.security_groups if group.key in named]
 
 
-@rule(
+@About(_efa_groups).warning(
     "FABRIC-21",
-    "warning",
-    _efa_groups,
     what="A security group of EFA interfaces admits everything from the whole internet.",
     why="EFA needs no CIDR rule at all: this one opens every port of the nodes and helps no job.",
     source="awsome-distributed-ai#546; Security Hub EC2.19; read 2026-11-23",

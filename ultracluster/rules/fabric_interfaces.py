@@ -1,6 +1,6 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue import interfaces
@@ -8,7 +8,7 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
 
@@ -33,8 +33,11 @@ ADDRESSES: Final = (
 )
 
 
-def _with_interfaces(model: Model) -> Sequence[Node]:
-    return [node for node in model.nodes if "NetworkInterfaces" in _launch(node)]
+with_interfaces: Final = About[Node](
+    lambda model: [node for node in model.nodes if "NetworkInterfaces" in _launch(node)],
+    source=EFA_GUIDE,
+    check=DESCRIBE,
+)
 
 
 def _launch(node: Node) -> Mapping[str, Any]:
@@ -65,10 +68,8 @@ def _all_known(node: Node, *names: str) -> None:
             text(part(entry, name))
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-3",
-    "fatal",
-    _with_interfaces,
     what="An EFA interface is written for an instance type that has no EFA.",
     why="EC2 refuses the launch, after the group has been created.",
     source="aws-parallelcluster EfaValidator; EC2 DescribeInstanceTypes, read 2026-11-23",
@@ -89,58 +90,45 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-4",
-    "fatal",
-    _with_interfaces,
     what="EC2 has no such InterfaceType.",
     why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
     "EC2 refuses the launch.",
     source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
     fix="write interface, efa or efa-only",
-    check=DESCRIBE,
 )
 def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_SUCH_TYPE)
     _all_known(node, "InterfaceType")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-5",
-    "fatal",
-    _with_interfaces,
     what="No primary interface carries an address.",
     why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
     "there, EC2 refuses the launch.",
-    source=EFA_GUIDE,
     fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
-    check=DESCRIBE,
 )
 def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.NO_PRIMARY)
     _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-6",
-    "fatal",
-    _with_interfaces,
     what="Two interfaces have the same card and device.",
     why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
     "the launch.",
-    source=EFA_GUIDE,
     fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
-    check=DESCRIBE,
 )
 def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.SAME_PLACE)
     _all_known(node, "NetworkCardIndex", "DeviceIndex")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-7",
-    "fatal",
-    _with_interfaces,
     what="An interface is on a card that the instance type does not have, or that does not "
     "take it.",
     why="Cards, EFA per card and interfaces per card are fixed for a type; EC2 refuses the launch.",
@@ -155,31 +143,24 @@ def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-8",
-    "fatal",
-    _with_interfaces,
     what="A network card has two EFA devices.",
     why="A card takes one efa or efa-only; EC2 refuses the launch.",
-    source=EFA_GUIDE,
     fix="keep one efa or efa-only on each card",
-    check=DESCRIBE,
 )
 def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.TWO_EFA)
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-9",
-    "fatal",
-    _with_interfaces,
     what="A node with several interfaces asks for a public address.",
     why="EC2 gives a public address only to an instance with one interface and refuses the "
     "launch otherwise; cfn-lint 1.58 passes it.",
     source="aws-ofi-nccl#53; aws-efa-nccl-baseami-pipeline#1; botocore 1.44.5",
     fix="remove AssociatePublicIpAddress, and use a private subnet or an EIP",
-    check=DESCRIBE,
 )
 def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.PUBLIC_ADDRESS)
@@ -187,10 +168,8 @@ def no_public_address(_model: Model, node: Node) -> Iterator[Fault]:
         _all_known(node, "AssociatePublicIpAddress")
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-11",
-    "fatal",
-    _with_interfaces,
     what="Security groups are written both for the node and for its network interfaces.",
     why="With NetworkInterfaces the groups belong to each interface; EC2 refuses both together.",
     source="EC2 RunInstances reference, SecurityGroupId; aws-parallelcluster; read 2026-11-23",
@@ -206,10 +185,8 @@ def groups_on_interfaces_only(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"{name} is {shown(stated)}, beside NetworkInterfaces")
 
 
-@rule(
+@with_interfaces.warning(
     "FABRIC-13",
-    "warning",
-    _with_interfaces,
     what="Fewer cards have an EFA device than the instance type recommends.",
     why="NCCL uses the cards that it finds, so that a node silently has a part of its bandwidth.",
     source=f"sagemaker-hyperpod-cli#306; {EFA_GUIDE}",
@@ -232,10 +209,8 @@ def every_card_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@rule(
+@launched.warning(
     "FABRIC-14",
-    "warning",
-    launched,
     what="Nodes with several network cards are launched without any EFA interface.",
     why="NCCL falls back to TCP over one card without an error, and a job of many nodes is slow "
     "or hangs.",
@@ -257,15 +232,11 @@ def efa_on_several_cards(_model: Model, node: Node) -> Iterator[Fault]:
         )
 
 
-@rule(
+@with_interfaces.fatal(
     "FABRIC-19",
-    "fatal",
-    _with_interfaces,
     what="An efa-only interface is given an address.",
     why="An efa-only interface speaks the fabric's protocol alone; EC2 refuses addresses on it.",
-    source=EFA_GUIDE,
     fix="remove the address, or write InterfaceType efa",
-    check=DESCRIBE,
 )
 def no_address_on_efa_only(_model: Model, node: Node) -> Iterator[Fault]:
     yield from _problems(node, interfaces.EFA_ONLY_ADDRESS)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched, nodes, of
 from ultracluster.templates.reading import (
     Key,
@@ -31,10 +31,8 @@ def _efa_subnets(node: Node) -> list[Key]:
     return node.subnets() if node.efa_interfaces() else []
 
 
-@rule(
+@nodes.fatal(
     "FABRIC-10",
-    "fatal",
-    nodes,
     what="A node with several interfaces is launched into a subnet that assigns public addresses.",
     why="MapPublicIpOnLaunch asks for a public address, which EC2 gives only to an instance with "
     "one interface; the launch fails.",
@@ -58,10 +56,8 @@ def private_subnet(model: Model, node: Node) -> Iterator[Fault]:
             )
 
 
-@rule(
+@nodes.warning(
     "FABRIC-12",
-    "warning",
-    nodes,
     what="Nodes with EFA are launched into several availability zones.",
     why="EFA traffic is not routable and does not leave a zone; ranks in two zones fall back to "
     "TCP or hang.",
@@ -95,10 +91,8 @@ def _passes_fabric(entries: Sequence[Mapping[str, Any]], block: str) -> bool:
     return False
 
 
-@rule(
+@nodes.warning(
     "FABRIC-15",
-    "warning",
-    nodes,
     what="A network ACL between the subnets of EFA nodes does not let everything pass.",
     why="EFA has no ports that could be listed: an ACL that admits TCP alone cuts off nodes in the "
     "other subnets.",
@@ -132,10 +126,8 @@ def open_acl_between_nodes(model: Model, node: Node) -> Iterator[Fault]:
                     )
 
 
-@rule(
+@of("AWS::EC2::VPC").fatal(
     "FABRIC-16",
-    "fatal",
-    of("AWS::EC2::VPC"),
     what="DNS support or host names are off in a VPC that needs them.",
     why="Private DNS of interface endpoints and the DNS name of a Lustre file system need both "
     "attributes; endpoints are refused, mounts fail.",
@@ -178,10 +170,8 @@ def _need(node: Node) -> int | None:
     return most * (each if interfaces else 1)
 
 
-@rule(
+@launched.fatal(
     "FABRIC-17",
-    "fatal",
-    launched,
     what="The subnets have fewer addresses than the nodes take.",
     why="Every interface that is not efa-only takes an address, and AWS keeps 5 of each subnet: "
     "the last nodes of a fleet fail to launch (500 P4d with 4 addresses each need 2,005).",
@@ -217,10 +207,8 @@ def _private_registries(model: Model) -> Sequence[ResolvedResource]:
     ]
 
 
-@rule(
+@About(_private_registries).warning(
     "FABRIC-20",
-    "warning",
-    _private_registries,
     what="A closed VPC reaches the image registry but not the bucket with the image layers.",
     why="ECR serves layers from S3, so that pulls hang where there is an endpoint for ecr.dkr and "
     "neither one for S3 nor a way out.",
@@ -243,10 +231,8 @@ def registry_with_its_bucket(model: Model, endpoint: ResolvedResource) -> Iterat
         yield Fault(f"no endpoint for S3 and no default route in {shown(vpc)}")
 
 
-@rule(
+@launched.warning(
     "FABRIC-25",
-    "warning",
-    launched,
     what="Nodes of one group with EFA may be of several instance types.",
     why="EFA of P4d, P4de and DL1 does not interoperate with other types, and an interface layout "
     "fits one type.",

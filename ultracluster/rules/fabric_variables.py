@@ -11,10 +11,11 @@ from typing import Final
 from ultracluster.catalogue import job_environment
 from ultracluster.model.job_environments import JobEnvironment, Variable
 from ultracluster.model.model import Model
-from ultracluster.rules.rule import Fault, Judge, rule
+from ultracluster.rules.rule import About, Fault, Judge
 from ultracluster.templates.reading import UndeterminedError, text
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
+INSTALLED: Final = "cat /opt/amazon/efa_installed_packages (on a node)"
 NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
 GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
 WITHOUT: Final = {
@@ -29,9 +30,9 @@ manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
 
 
-def _of(*standings: str) -> Callable[[Model], Sequence[Variable]]:
-    """Return who finds the variables that some row of these standings is about."""
-    rows = [row for row in job_environment.table() if row.standing in standings]
+def _of(standing: str) -> About[Variable]:
+    """Return who makes rules about the variables that some row of a standing is about."""
+    rows = [row for row in job_environment.table() if row.standing == standing]
 
     def subjects(model: Model) -> Sequence[Variable]:
         return [
@@ -41,7 +42,7 @@ def _of(*standings: str) -> Callable[[Model], Sequence[Variable]]:
             if any(row.names(name) for row in rows) and not environment.without_efa
         ]
 
-    return subjects
+    return About(subjects, source=CHEATSHEET, check=INSTALLED)
 
 
 def _without(variable: Variable) -> bool:
@@ -49,6 +50,11 @@ def _without(variable: Variable) -> bool:
     names = variable.environment.instance_names()
     families = {name.removeprefix("ml.").split(".")[0] for name in names}
     return bool(families) and families <= WITHOUT.get(variable.name, frozenset())
+
+
+def _of_neuron(variable: Variable) -> bool:
+    """Whether Neuron's own plugin reads it, which needs what NCCL's does not."""
+    return variable.environment.of_neuron and variable.name.startswith("FI_")
 
 
 def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
@@ -85,15 +91,15 @@ def _faults(variable: Variable, standing: str) -> Iterator[Fault]:
         raise left_open
 
 
-def _standing(standing: str) -> Judge[Variable]:
+def _standing(
+    standing: str, *, but_not: Callable[[Variable], bool] = lambda _: False
+) -> Judge[Variable]:
     """Return a judge that yields what rows of one standing say of a variable."""
-    return lambda _model, variable: _faults(variable, standing)
+    return lambda _model, variable: iter(()) if but_not(variable) else _faults(variable, standing)
 
 
-job_on_the_fabric = rule(
+job_on_the_fabric = _of("off-fabric").warning(
     "FABRIC-22",
-    "warning",
-    _of("off-fabric"),
     what="A variable of the job's environment keeps it off EFA.",
     why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for.",
     source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
@@ -102,40 +108,26 @@ job_on_the_fabric = rule(
 )(_standing("off-fabric"))
 
 
-no_libibverbs_variable = rule(
+no_libibverbs_variable = _of("verbs").warning(
     "FABRIC-23",
-    "warning",
-    _of("verbs"),
     what="A variable of libibverbs is set for a job over EFA.",
     why="RDMAV_FORK_SAFE and RDMAV_HUGEPAGES_SAFE make registration of memory fail or crawl with "
     "EFA; fork is made safe by FI_EFA_USE_HUGE_PAGE=0.",
-    source=CHEATSHEET,
     fix="remove it, and write FI_EFA_USE_HUGE_PAGE=0 where the data loader forks",
     check="env | grep RDMAV_ (in the job)",
 )(_standing("verbs"))
 
 
-@rule(
+no_obsolete_variable = _of("obsolete").info(
     "FABRIC-24",
-    "info",
-    _of("obsolete"),
     what="A variable of the job's environment is obsolete for the plugin's version.",
     why="It does nothing, or pins what newer versions choose better.",
-    source=CHEATSHEET,
     fix="remove it",
-    check="cat /opt/amazon/efa_installed_packages (on a node)",
-)
-def no_obsolete_variable(_model: Model, variable: Variable) -> Iterator[Fault]:
-    # Neuron's own plugin needs what NCCL's does not.
-    if variable.environment.of_neuron and variable.name.startswith("FI_"):
-        return
-    yield from _faults(variable, "obsolete")
+)(_standing("obsolete", but_not=_of_neuron))
 
 
-protocol_without_order = rule(
+protocol_without_order = _of("corrupting").error(
     "FABRIC-26",
-    "error",
-    _of("corrupting"),
     what="NCCL is set to a protocol that needs bytes in order.",
     why="LL and LL128 read data as soon as a flag beside it has come, and over a card that does "
     "not keep order the data may not have: results are wrong without a word.",
@@ -146,10 +138,8 @@ protocol_without_order = rule(
 )(_standing("corrupting"))
 
 
-free_protocol_and_algorithm = rule(
+free_protocol_and_algorithm = _of("forced").warning(
     "FABRIC-27",
-    "warning",
-    _of("forced"),
     what="NCCL's protocol or algorithm is forced.",
     why="NCCL and the plugin's tuner choose both by size and by number of nodes, and one choice "
     "for everything is slow for most of it.",
@@ -160,28 +150,19 @@ free_protocol_and_algorithm = rule(
 )(_standing("forced"))
 
 
-@rule(
+tuning_of_the_plugin = _of("overriding").warning(
     "FABRIC-28",
-    "warning",
-    _of("overriding"),
     what="A variable replaces what the plugin tunes for the instance type.",
     why="The plugin sets buffers, chunks and topology of each instance type itself, and leaves a "
     "value of the job's own as it is.",
     source=f"aws-ofi-nccl src/platform-aws.cpp, 2026-08-19; {CHEATSHEET}",
     fix="remove it",
     check="all_reduce_perf -b 8 -e 2G -f 2 with and without it",
-)
-def tuning_of_the_plugin(_model: Model, variable: Variable) -> Iterator[Fault]:
-    # Values that differ from the plugin's, where it has any.
-    if _without(variable):
-        return
-    yield from _faults(variable, "overriding")
+)(_standing("overriding", but_not=_without))
 
 
-@rule(
+direct_paths = _of("slowing").warning(
     "FABRIC-29",
-    "warning",
-    _of("slowing"),
     what="A variable closes a direct path between GPUs, or between GPU and network card.",
     why="Data goes through host memory instead of NVLink or GPUDirect RDMA, at a fraction of the "
     "bandwidth.",
@@ -189,35 +170,28 @@ def tuning_of_the_plugin(_model: Model, variable: Variable) -> Iterator[Fault]:
     "include/nccl_ofi_param.h and src/platform-aws.cpp, 2026-08-19",
     fix="remove it",
     check="NCCL_DEBUG=INFO: look for 'via P2P' and 'GDRDMA'",
-)
-def direct_paths(_model: Model, variable: Variable) -> Iterator[Fault]:
-    if _without(variable):
-        return
-    yield from _faults(variable, "slowing")
+)(_standing("slowing", but_not=_without))
 
 
-variables_of_the_version = rule(
+variables_of_the_version = _of("unfit").error(
     "FABRIC-30",
-    "error",
-    _of("unfit"),
     what="A variable names something that this version of the plugin does not have.",
     why="NCCL finds no network of that name, or no library, and ends or falls back to TCP.",
     source="aws-ofi-nccl 7c014f0d (v1.13.0) and pull request 918 (v1.15.0, 2025-06-03)",
     fix="write what every version knows, or take a newer EFA installer",
-    check="cat /opt/amazon/efa_installed_packages (on a node)",
 )(_standing("unfit"))
 
 
-@rule(
-    "FABRIC-31",
-    "warning",
+@About[JobEnvironment](
     lambda model: [e for e in model.environments if e.plugin and not e.without_efa],
+    source=CHEATSHEET,
+    check=INSTALLED,
+).warning(
+    "FABRIC-31",
     what="A job with an old plugin lacks variables that this version needs.",
     why="Up to 1.5 the plugin takes any provider and leaves protocols on that EFA does not order, "
     "and before 1.7 RDMA is used only when it is asked for.",
-    source=CHEATSHEET,
     fix="take an EFA installer of today, whose plugin needs none of them",
-    check="cat /opt/amazon/efa_installed_packages (on a node)",
 )
 def needed_variables(_model: Model, environment: JobEnvironment) -> Iterator[Fault]:
     plugin = environment.plugin
@@ -229,10 +203,8 @@ def needed_variables(_model: Model, environment: JobEnvironment) -> Iterator[Fau
         )
 
 
-variables_that_exist = rule(
+variables_that_exist = _of("nameless").info(
     "FABRIC-32",
-    "info",
-    _of("nameless"),
     what="A variable has a name that neither NCCL nor the plugin reads.",
     why="Whoever wrote it believes that it does something.",
     source="NVIDIA/nccl src/graph/connect.cc, 2026-06-11; aws-ofi-nccl include/nccl_ofi_param.h, "
@@ -242,10 +214,8 @@ variables_that_exist = rule(
 )(_standing("nameless"))
 
 
-@rule(
+@About(lambda model: [e for e in model.environments if e.devices is False]).warning(
     "FABRIC-33",
-    "warning",
-    lambda model: [e for e in model.environments if e.devices is False],
     what="A container is set up for EFA but gets no EFA device.",
     why="Devices of the node are not those of its containers: libfabric finds no provider, and the "
     "job ends, or runs over TCP.",

@@ -1,22 +1,27 @@
-"""LUSTRE rules about who reaches a file system."""
+"""LUSTRE rules about who reaches a file system, and about the nodes that mount it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
+from ultracluster.model.nodes import catalogued, described
 from ultracluster.model.security_groups import Direction, GroupRule
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.lustre_file_systems import DESCRIBE
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import (
     Key,
     UndeterminedError,
     key,
-    known,
+    not_given,
     shown,
 )
 
+WANTED: Final = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
+WORDS: Final = {"in": "admits", "out": "leads to"}
 DIRECTIONS: Final[tuple[Direction, ...]] = ("in", "out")
 LNET: Final = 988
 """Port that clients and servers begin with, and that FSx looks for in a group."""
@@ -24,19 +29,18 @@ GROUPS: Final = (
     "aws ec2 describe-security-groups --group-ids <group> --query 'SecurityGroups[].IpPermissions'"
 )
 PORTS: Final = "aws-hpc-recipes#50; FSx guide, security groups, read 2026-11-23"
+access: Final = replace(file_systems, source=PORTS, check=GROUPS)
 ADDED_LATER: Final = range(1018, 1021)
 """Ports that templates of AWS's own leave out which open 988 and 1021-1023 (aws-hpc-recipes,
 storage/fsx_lustre, 2026-08-07); the guide of today names them."""
 
 
 def _closed(model: Model, system: FileSystem, direction: Direction) -> list[int]:
-    wanted = [port for first, last in lustre.PORTS for port in range(first, last + 1)]
-    return model.groups.closed_ports(system.groups(), direction, wanted)
+    return model.groups.closed_ports(system.groups(), direction, WANTED)
 
 
 def _fault(system: FileSystem, direction: Direction, closed: Sequence[int]) -> Fault:
-    words = " and ".join(ranges(closed))
-    return Fault(f"{shown(system.groups())} does not open TCP {words} {direction}")
+    return Fault(f"{shown(system.groups())} does not open TCP {_ranges(closed)} {direction}")
 
 
 def _missing_ports(model: Model, system: FileSystem, direction: Direction) -> Iterator[Fault]:
@@ -45,37 +49,60 @@ def _missing_ports(model: Model, system: FileSystem, direction: Direction) -> It
         yield _fault(system, direction, closed)
 
 
-def ranges(closed: Sequence[int]) -> Iterator[str]:
-    """Yield closed ports as Lustre's ranges; the first to the last where one has several."""
-    for first, last in lustre.PORTS:
-        within = [port for port in closed if first <= port <= last]
-        if within:
-            yield f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
+def _ranges(closed: Sequence[int]) -> str:
+    """Return closed ports as Lustre's ranges; the first to the last where one has several."""
+    found = ([p for p in closed if first <= p <= last] for first, last in lustre.PORTS)
+    return " and ".join(
+        f"{within[0]}" if len(within) == 1 else f"{within[0]}-{within[-1]}"
+        for within in found
+        if within
+    )
 
 
-@rule(
+def _kept_apart(
+    model: Model, system: FileSystem, at_servers: Direction, at_clients: Direction
+) -> Iterator[Fault]:
+    """Yield where groups of servers and of nodes that mount them let one direction not pass."""
+    for node in model.clients.get(system.key, ()):
+        clients, servers = node.groups(), system.groups()
+        pairs = ((servers, at_servers, clients), (clients, at_clients, servers))
+        for members, direction, peers in pairs:
+            named = {key(peer) for peer in peers}
+            closed = model.groups.closed_ports(members, direction, WANTED, named)
+            if not set(closed) <= set(ADDED_LATER):
+                yield Fault(
+                    f"{described(node)} mounts it; no rule of {shown(members)} {WORDS[direction]} "
+                    f"{shown(peers)} by TCP {_ranges(closed)}"
+                )
+
+
+def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tuple[str, str] | None:
+    """Return the zone of a file system and those of subnets, None where one of them is in it."""
+    if system.subnet() in subnets:
+        return None
+    every = model.networks.zones([system.subnet(), *subnets])
+    (own,) = model.networks.zones([system.subnet()])
+    if own in model.networks.zones(subnets):
+        return None
+    return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
+
+
+@access.error(
     "LUSTRE-13",
-    "error",
-    file_systems,
     what="The security group of a Lustre file system does not admit Lustre.",
     why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
     "with 988 alone clients mount and then hang.",
-    source=PORTS,
     fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
-    check=GROUPS,
 )
 def ports_open_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "in")
 
 
-@rule(
+@access.error(
     "LUSTRE-14",
-    "error",
-    file_systems,
     what="The security group of a Lustre file system does not let Lustre out.",
     why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
     "and 1018-1023 a mount hangs.",
-    source=PORTS,
     fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
     check=f"{GROUPS}Egress",
 )
@@ -83,16 +110,13 @@ def ports_open_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _missing_ports(model, system, "out")
 
 
-@rule(
+@access.warning(
     "LUSTRE-24",
-    "warning",
-    file_systems,
     what="The security group of a Lustre file system opens only some of the ports of Lustre.",
     why="The guide names 1018-1023; groups that open 988 and 1021-1023 alone are of an older day "
     "and mount as a rule, until a connection takes one of the other ports.",
     source=f"{PORTS}; aws-hpc-recipes storage/fsx_lustre, 2026-08-07",
     fix="write 1018-1023 in place of 1021-1023, in both directions",
-    check=GROUPS,
 )
 def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
@@ -101,10 +125,8 @@ def every_port_open(model: Model, system: FileSystem) -> Iterator[Fault]:
             yield _fault(system, direction, closed)
 
 
-@rule(
+@access.warning(
     "LUSTRE-15",
-    "warning",
-    file_systems,
     what="A file system does not wait for the rules of its security group.",
     why="CloudFormation makes both at once, and FSx refuses a group that does not yet admit "
     "Lustre: the create fails now and then.",
@@ -134,19 +156,11 @@ def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[F
         )
 
 
-def _in_the_templates(model: Model, group: Key) -> None:
-    if group not in model.groups.known:
-        raise UndeterminedError(
-            f"security group {shown(group)} is not in the given templates"
-            if known(group)
-            else group[-1]
-        )
-
-
 def _between_servers(model: Model, groups: set[Key], direction: Direction) -> Iterator[GroupRule]:
     """Yield the rules that let the servers' first connection pass, which FSx looks for."""
     for group in sorted(groups, key=str):
-        _in_the_templates(model, group)
+        if group not in model.groups.known:
+            raise not_given(group, "security group")
         for admission in model.groups.known[group].of(direction):
             if LNET not in admission.traffic.tcp_ports:
                 continue
@@ -154,16 +168,13 @@ def _between_servers(model: Model, groups: set[Key], direction: Direction) -> It
                 yield admission
 
 
-@rule(
+@access.fatal(
     "LUSTRE-18",
-    "fatal",
-    file_systems,
     what="The security group of an EFA-enabled file system is closed to EFA.",
     why="Servers speak EFA with each other: the group must admit all traffic from and to itself; "
     "the create fails otherwise.",
     source="FSx guide, EFA-enabled file systems, read 2026-11-23",
     fix="add ingress and egress with IpProtocol -1 between the group and itself",
-    check=GROUPS,
 )
 def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     if not system.over_efa():
@@ -172,3 +183,65 @@ def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     for direction in DIRECTIONS:
         if not model.groups.members_exchange(groups, direction):
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
+
+
+@access.error(
+    "LUSTRE-16",
+    what="Security groups keep nodes from the file system that they mount.",
+    why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
+    "group of the nodes, and theirs must let it out; otherwise the mount hangs at boot, on every "
+    "node.",
+    fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
+    "system, and egress from theirs to it",
+)
+def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _kept_apart(model, system, "in", "out")
+
+
+@access.warning(
+    "LUSTRE-26",
+    what="A file system cannot connect to the nodes that mount it.",
+    why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
+    "and a client that they cannot reach is evicted.",
+    fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
+    "nodes, and ingress to theirs from it",
+)
+def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _kept_apart(model, system, "out", "in")
+
+
+@access.warning(
+    "LUSTRE-17",
+    what="Nodes that mount an EFA-enabled file system cannot speak EFA to it.",
+    why="Clients need Nitro v4 or later, which P4d, P4de and Trn2 are not: the capacity that EFA "
+    "asks for is paid for nothing.",
+    source="FSx guide, EFA-enabled file systems; AWS facts sheet 0.5; read 2026-11-23",
+    fix="remove EfaEnabled; the nodes reach the file system over TCP",
+    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
+)
+def clients_of_nitro_4(model: Model, system: FileSystem) -> Iterator[Fault]:
+    if not system.over_efa():
+        return
+    for node in model.clients.get(system.key, ()):
+        for name in node.type_names():
+            instance = catalogued(name)
+            if instance is None:
+                continue
+            if instance.lustre_over_efa is None:
+                raise UndeterminedError(f"it is not known whether {name} can be a client over EFA")
+            if not instance.lustre_over_efa:
+                yield Fault(f"{described(node)} launches {name}")
+
+
+@access.warning(
+    "LUSTRE-19",
+    what="A file system is in another zone than the nodes that mount it.",
+    why="Every read crosses zones: it is slower, and each gigabyte is billed both ways.",
+    source="FSx guide, performance; EC2 data transfer; read 2026-11-23",
+    fix="write a subnet for the file system in the zone of the nodes",
+    check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
+)
+def clients_in_the_zone(model: Model, system: FileSystem) -> Iterator[Fault]:
+    for node in model.clients.get(system.key, ()):
+        if apart := zones_apart(model, system, node.subnets()):
+            yield Fault(f"it is in {apart[0]}, {described(node)} in {apart[1]}")

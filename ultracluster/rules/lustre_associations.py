@@ -1,13 +1,14 @@
 """LUSTRE rules about what a file system is linked to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem, plain
 from ultracluster.rules.lustre_file_systems import FSX_GUIDE
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.reading import shown, text
 from ultracluster.templates.resolved import Link, Text, Unknown
@@ -15,6 +16,7 @@ from ultracluster.templates.resolved import Link, Text, Unknown
 ASSOCIATIONS: Final = (
     "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
 )
+linked: Final = replace(file_systems, source=f"aws-cdk#34649; {FSX_GUIDE}", check=ASSOCIATIONS)
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
@@ -41,15 +43,12 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
 
 
-@rule(
+@linked.fatal(
     "LUSTRE-20",
-    "fatal",
-    file_systems,
     what="A file system has automatic backups and data repository associations.",
     why="FSx takes one or the other: the association fails, after the file system has been made.",
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
     fix="write AutomaticBackupRetentionDays 0",
-    check=ASSOCIATIONS,
 )
 def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
@@ -57,46 +56,35 @@ def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[
         text(system.configuration("AutomaticBackupRetentionDays"))
 
 
-@rule(
+@linked.fatal(
     "LUSTRE-21",
-    "fatal",
-    file_systems,
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
-    source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="merge prefixes until there are 8 associations",
-    check=ASSOCIATIONS,
 )
 def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
 
 
-@rule(
+@linked.fatal(
     "LUSTRE-22",
-    "fatal",
-    file_systems,
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
     "the second association fails.",
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
-    check=ASSOCIATIONS,
 )
 def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     # References are written so that equal ones are equal.
     yield from _association_faults(system, associations.ASSOCIATIONS_OVERLAP)
 
 
-@rule(
+@linked.fatal(
     "LUSTRE-23",
-    "fatal",
-    file_systems,
     what="A data repository association is on a file system that takes none.",
     why="SCRATCH_1, Intelligent-Tiering and Lustre before 2.12 take none, nor does one with import "
     "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
-    source=f"aws-cdk#34649; {FSX_GUIDE}",
     fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
-    check=ASSOCIATIONS,
 )
 def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
     yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)

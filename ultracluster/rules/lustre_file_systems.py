@@ -1,18 +1,20 @@
 """LUSTRE rules about a file system itself: what FSx sells, and what only creation can choose."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem
-from ultracluster.rules.rule import Fault, Judge, rule
+from ultracluster.rules.rule import Fault, Judge
 from ultracluster.rules.subjects import file_systems
 from ultracluster.spec.problem import MISSING
 from ultracluster.templates.reading import UndeterminedError, begins, settled, shown, text
 from ultracluster.templates.resolved import Link, Text
 
 FSX_GUIDE: Final = "FSx for Lustre User Guide and botocore 1.44.5, read 2026-11-23"
+of_fsx: Final = replace(file_systems, source=FSX_GUIDE)
 DESCRIBE: Final = "aws fsx describe-file-systems --file-system-ids <id>"
 SERVICE_KEY: Final = "aws/fsx"
 """Alias of the key that scratch file systems are encrypted with in any case."""
@@ -45,10 +47,8 @@ def _within(field: str, name: str) -> bool:
     return field == name or field.startswith(f"{name}.")
 
 
-capacity_that_is_sold = rule(
+capacity_that_is_sold = of_fsx.fatal(
     "LUSTRE-1",
-    "fatal",
-    file_systems,
     what="FSx does not sell this capacity of a Lustre file system.",
     why="FSx takes 1200, 2400 or steps that depend on the kind; cfn-lint 1.58 passes 1300 and the "
     "create fails.",
@@ -57,10 +57,8 @@ capacity_that_is_sold = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].StorageCapacity'",
 )(_about("StorageCapacity"))
 
-throughput_that_is_sold = rule(
+throughput_that_is_sold = of_fsx.fatal(
     "LUSTRE-2",
-    "fatal",
-    file_systems,
     what="FSx does not sell this throughput of a Lustre file system.",
     why="PERSISTENT_2 SSD has 125, 250, 500 and 1000 MB/s per TiB, other kinds have others; "
     "cfn-lint 1.58 passes 300 and the create fails.",
@@ -69,22 +67,17 @@ throughput_that_is_sold = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.PerUnitStorageThroughput'",
 )(_about("LustreConfiguration.PerUnitStorageThroughput"))
 
-storage_of_the_deployment_type = rule(
+storage_of_the_deployment_type = of_fsx.fatal(
     "LUSTRE-3",
-    "fatal",
-    file_systems,
     what="A deployment type does not exist, or does not take the storage type.",
     why="HDD goes with PERSISTENT_1 and INTELLIGENT_TIERING with PERSISTENT_2 only; the create "
     "fails.",
-    source=FSX_GUIDE,
     fix="write DeploymentType PERSISTENT_2 with StorageType SSD",
     check=f"{DESCRIBE} --query 'FileSystems[].[StorageType,LustreConfiguration.DeploymentType]'",
 )(_about("LustreConfiguration.DeploymentType", "StorageType"))
 
-allowed_metadata_configuration = rule(
+allowed_metadata_configuration = of_fsx.fatal(
     "LUSTRE-4",
-    "fatal",
-    file_systems,
     what="The file system does not take this metadata configuration.",
     why="Only PERSISTENT_2 has one, Iops come in steps, and AUTOMATIC takes none; the create "
     "fails.",
@@ -93,14 +86,11 @@ allowed_metadata_configuration = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.MetadataConfiguration'",
 )(_about("LustreConfiguration.MetadataConfiguration"))
 
-options_of_the_storage_type = rule(
+options_of_the_storage_type = of_fsx.fatal(
     "LUSTRE-5",
-    "fatal",
-    file_systems,
     what="An option belongs to another storage type, or is missing for this one.",
     why="DriveCacheType goes with HDD, ThroughputCapacity and DataReadCacheConfiguration with "
     "INTELLIGENT_TIERING; the create fails.",
-    source=FSX_GUIDE,
     fix="remove the option, or write the storage type that it belongs to",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration'",
 )(
@@ -111,10 +101,8 @@ options_of_the_storage_type = rule(
     )
 )
 
-associations_on_persistent_2 = rule(
+associations_on_persistent_2 = of_fsx.fatal(
     "LUSTRE-6",
-    "fatal",
-    file_systems,
     what="A PERSISTENT_2 file system has an import or export path.",
     why="Paths of the file system itself are of older deployment types; PERSISTENT_2 takes data "
     "repository associations, and the create fails.",
@@ -130,10 +118,8 @@ associations_on_persistent_2 = rule(
     )
 )
 
-efa_where_possible = rule(
+efa_where_possible = of_fsx.fatal(
     "LUSTRE-7",
-    "fatal",
-    file_systems,
     what="EFA is enabled on a file system that cannot have it.",
     why="It needs PERSISTENT_2, Lustre 2.15 and a metadata configuration, and can be chosen only "
     "at creation; the create fails.",
@@ -142,10 +128,8 @@ efa_where_possible = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.EfaEnabled'",
 )(_about("LustreConfiguration.EfaEnabled"))
 
-allowed_lustre_version = rule(
+allowed_lustre_version = of_fsx.fatal(
     "LUSTRE-25",
-    "fatal",
-    file_systems,
     what="The file system does not take this version of Lustre.",
     why="PERSISTENT_2 takes 2.12 or 2.15, and with a metadata configuration or EFA 2.15 only; the "
     "create fails.",
@@ -154,21 +138,16 @@ allowed_lustre_version = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].FileSystemTypeVersion'",
 )(_about("FileSystemTypeVersion"))
 
-allowed_backups = rule(
+allowed_backups = of_fsx.fatal(
     "LUSTRE-8",
-    "fatal",
-    file_systems,
     what="Backups are of a scratch file system, or kept for a time that FSx does not offer.",
     why="Scratch has no backups, and retention is 0 to 90 days; the create fails.",
-    source=FSX_GUIDE,
     fix="write AutomaticBackupRetentionDays 0 to 90, with a PERSISTENT type",
     check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.AutomaticBackupRetentionDays'",
 )(_about("LustreConfiguration.AutomaticBackupRetentionDays"))
 
-no_key_on_scratch = rule(
+no_key_on_scratch = of_fsx.error(
     "LUSTRE-9",
-    "error",
-    file_systems,
     what="A scratch file system is given a KMS key.",
     why="Scratch is encrypted with a key of the service: the one that is written is refused, or "
     "not used.",
@@ -177,22 +156,17 @@ no_key_on_scratch = rule(
     check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
 )(_about("KmsKeyId"))
 
-one_subnet = rule(
+one_subnet = of_fsx.fatal(
     "LUSTRE-10",
-    "fatal",
-    file_systems,
     what="A Lustre file system is given several subnets.",
     why="It lives in exactly one; the create fails.",
-    source=FSX_GUIDE,
     fix="write one subnet, in the zone of the nodes",
     check=f"{DESCRIBE} --query 'FileSystems[].SubnetIds'",
 )(_about("SubnetIds"))
 
 
-@rule(
+@of_fsx.fatal(
     "LUSTRE-11",
-    "fatal",
-    file_systems,
     what="The log group of a file system has a name that FSx does not write to.",
     why="FSx writes only to log groups that begin with /aws/fsx/; the create fails.",
     source=f"aws-parallelcluster FSx validators; {FSX_GUIDE}",
@@ -226,10 +200,8 @@ def _log_group_name(model: Model, destination: Any) -> Any:
     return group.properties.get("LogGroupName", f"{group.place.stack}-{group.place.logical_id}")
 
 
-@rule(
+@of_fsx.info(
     "LUSTRE-12",
-    "info",
-    file_systems,
     what="A PERSISTENT_2 SSD file system is made without a metadata configuration.",
     why="Metadata IOPS and EFA can be had only with one; a file system that was made "
     "without it has to be made anew, and its data moved.",

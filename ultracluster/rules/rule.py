@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, Required, TypedDict, TypeVar, Unpack
 
 from ultracluster.model.model import Model
 from ultracluster.templates.resolved import Place
@@ -45,7 +45,6 @@ class Fault:
     """Where, if not at the subject."""
 
 
-Subjects = Callable[[Model], Iterable[Something]]
 Judge = Callable[[Model, Something], Iterator[Fault]]
 
 
@@ -65,7 +64,7 @@ class Rule:
     """The value to write."""
     check: str
     """The command that confirms it, AWS's own in most cases."""
-    subjects: Subjects[Any] = field(repr=False, compare=False)
+    subjects: Callable[[Model], Iterable[Any]] = field(repr=False, compare=False)
     judge: Judge[Any] = field(repr=False, compare=False)
 
     @property
@@ -77,19 +76,44 @@ class Rule:
         return self.level != "fatal"
 
 
-def rule(
-    identifier: str,
-    level: Level,
-    subjects: Subjects[Something],
-    *,
-    what: str,
-    why: str,
-    source: str,
-    fix: str,
-    check: str,
-) -> Callable[[Judge[Something]], Rule]:
-    """Make a rule of a function that yields the faults of one subject."""
-    return lambda judge: Rule(identifier, level, what, why, source, fix, check, subjects, judge)
+class Texts(TypedDict, total=False):
+    """What a rule says of itself; see `Rule`."""
+
+    what: Required[str]
+    why: Required[str]
+    source: str
+    fix: Required[str]
+    check: str
+
+
+@dataclass(frozen=True)
+class About(Generic[Something]):
+    """Makes rules about one kind of subject, of functions that yield the faults of one of them."""
+
+    subjects: Callable[[Model], Iterable[Something]]
+    source: str = ""
+    """The source of rules that state none, as most rules of a module share one."""
+    check: str = ""
+
+    def _rule(
+        self, level: Level, identifier: str, texts: Texts
+    ) -> Callable[[Judge[Something]], Rule]:
+        stated: Texts = {"source": self.source, "check": self.check, **texts}
+        return lambda judge: Rule(identifier, level, **stated, subjects=self.subjects, judge=judge)
+
+    def fatal(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+        return self._rule("fatal", identifier, texts)
+
+    def error(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+        return self._rule("error", identifier, texts)
+
+    def warning(
+        self, identifier: str, **texts: Unpack[Texts]
+    ) -> Callable[[Judge[Something]], Rule]:
+        return self._rule("warning", identifier, texts)
+
+    def info(self, identifier: str, **texts: Unpack[Texts]) -> Callable[[Judge[Something]], Rule]:
+        return self._rule("info", identifier, texts)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ultracluster.model.storage import (
     keys_of,
     lost_when_replaced,
 )
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems, of
 from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown
 from ultracluster.templates.resolved import ResolvedResource
@@ -32,10 +32,8 @@ def _stateful(model: Model) -> Sequence[ResolvedResource]:
     return model.stateful
 
 
-@rule(
+@About(lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")]).warning(
     "SAFETY-1",
-    "warning",
-    lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")],
     what="No policy says what happens to the data of a file system.",
     why="Without DeletionPolicy and UpdateReplacePolicy a deletion, and an update that replaces "
     "(another subnet, group or key), delete the file system with its data.",
@@ -48,10 +46,8 @@ def decided_policies(_model: Model, system: ResolvedResource) -> Iterator[Fault]
         yield Fault("neither DeletionPolicy nor UpdateReplacePolicy is written")
 
 
-@rule(
+@About(lambda model: [r for r in model.stateful if lost_when_replaced(r)]).fatal(
     "SAFETY-2",
-    "fatal",
-    lambda model: [r for r in model.stateful if lost_when_replaced(r)],
     what="Data that outlives its stack does not outlive an update.",
     why="DeletionPolicy says nothing about updates: one that replaces the resource deletes the "
     "old one, and its data, unless UpdateReplacePolicy keeps it.",
@@ -67,10 +63,8 @@ def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[F
         )
 
 
-@rule(
+@About(_stateful).fatal(
     "SAFETY-3",
-    "fatal",
-    _stateful,
     what="Data is kept, but the key that decrypts it is not.",
     why="A deleted key makes everything that was encrypted with it unreadable, for good.",
     source=f"KMS developer guide, deleting keys; {DELETION_GUIDE}",
@@ -93,10 +87,8 @@ def keys_kept_with_data(model: Model, resource: ResolvedResource) -> Iterator[Fa
             )
 
 
-@rule(
+@file_systems.warning(
     "SAFETY-4",
-    "warning",
-    file_systems,
     what="A file system is kept, but its security group or subnet is not.",
     why="The file system's network interfaces stay: the deletion of the group and of the subnet "
     "fails, and the stack with it (DependencyViolation).",
@@ -114,10 +106,8 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
 
-@rule(
+@About(lambda model: model.stacks).fatal(
     "SAFETY-5",
-    "fatal",
-    lambda model: model.stacks,
     what="A template is larger than CloudFormation takes.",
     why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
     "template is refused.",
@@ -143,10 +133,8 @@ def _protectable(model: Model) -> Sequence[Stack]:
     return [s for s in model.stacks if s.template and s.template.protected is not None]
 
 
-@rule(
+@About(_protectable).info(
     "SAFETY-14",
-    "info",
-    _protectable,
     what="A stack that keeps data has no termination protection.",
     why="Without termination protection one command deletes everything around the data, and "
     "leaves what is retained to be found and imported by hand.",
@@ -173,10 +161,8 @@ def _is_kept_data(resource: ResolvedResource) -> bool:
     return holds_data(resource) and not beside and kept_at_deletion(resource)
 
 
-@rule(
+@of("AWS::Budgets::Budget").warning(
     "SAFETY-6",
-    "warning",
-    of("AWS::Budgets::Budget"),
     what="A budget notifies nobody of its spending.",
     why="Without a notification that has subscribers nothing happens when it is spent.",
     source="aws-parallelcluster#3205, #2104, read 2026-11-23",

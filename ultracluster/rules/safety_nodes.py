@@ -6,9 +6,9 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.partitions import partition, url_suffix
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes, resources
-from ultracluster.templates.pseudo_parameters import partition, url_suffix
 from ultracluster.templates.reading import (
     UndeterminedError,
     flag,
@@ -52,10 +52,8 @@ def _accelerated(model: Model) -> Sequence[Node]:
     return found
 
 
-@rule(
+@nodes.warning(
     "SAFETY-7",
-    "warning",
-    nodes,
     what="Nodes answer requests for credentials without a session token (IMDSv1).",
     why="Whoever makes a node request a URL for them gets the credentials of its role.",
     source="EC2 User Guide, IMDSv2; Security Hub EC2.8 and EC2.170; read 2026-11-23",
@@ -75,10 +73,8 @@ def imds_v2_only(_model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError("HttpTokens is not written, image and account decide it")
 
 
-@rule(
+@nodes.warning(
     "SAFETY-8",
-    "warning",
-    nodes,
     what="A volume of a node is not encrypted.",
     why="Datasets, weights and credentials lie on it unencrypted.",
     source="EC2 User Guide, EBS encryption; Security Hub EC2.3; read 2026-11-23",
@@ -99,10 +95,8 @@ def encrypted_volumes(_model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError("Encrypted is not written, the account's default decides it")
 
 
-@rule(
+@About(_accelerated).info(
     "SAFETY-9",
-    "info",
-    _accelerated,
     what="Nodes use whichever image is newest at deployment.",
     why="A deployment then changes kernel, driver, EFA installer and Lustre client together, "
     "which have to fit each other and the job's image.",
@@ -127,10 +121,8 @@ def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Ma
     return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(_script(node))))
 
 
-@rule(
+@About(_accelerated).warning(
     "SAFETY-10",
-    "warning",
-    _accelerated,
     what="Nodes download from the internet when they boot.",
     why="A site that is down, slow or changed, or a closed network, breaks every node of the "
     "cluster at once, while it is billed.",
@@ -144,10 +136,8 @@ def nothing_fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"user data fetches {next(g for g in found.groups() if g).strip()[:60]}")
 
 
-@rule(
+@About(_accelerated).warning(
     "SAFETY-11",
-    "warning",
-    _accelerated,
     what="Nodes upgrade their packages when they boot.",
     why="A new kernel has no Lustre client and no driver built for it: mounts and GPUs are gone "
     "after the next reboot.",
@@ -166,10 +156,8 @@ def _known_region(region: str | Unknown, of_one: str) -> str:
     return region
 
 
-@rule(
+@resources.warning(
     "SAFETY-12",
-    "warning",
-    resources,
     what="An ARN names another partition than the stack's own.",
     why="arn:aws: names nothing in China, GovCloud or an isolated Region: roles and policies that "
     "use it allow nothing.",
@@ -189,10 +177,8 @@ def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
 
 
-@rule(
+@resources.warning(
     "SAFETY-13",
-    "warning",
-    resources,
     what="A host name has the domain of another partition.",
     why="Hosts of China end in amazonaws.com.cn: an image or an endpoint that is written without "
     "it is not found.",

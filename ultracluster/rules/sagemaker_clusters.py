@@ -9,7 +9,7 @@ from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, Statement
 from ultracluster.rules.fabric_groups import closed_to_members
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import hyperpod_groups, of, roles
 from ultracluster.templates.reading import (
     begins,
@@ -37,10 +37,8 @@ ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
-@rule(
+@hyperpod_groups.fatal(
     "SAGEMAKER-12",
-    "fatal",
-    hyperpod_groups,
     what="The lifecycle scripts of a HyperPod group are in a bucket of the wrong name.",
     why="HyperPod reads scripts only from buckets whose name begins with sagemaker-; the cluster "
     "is refused.",
@@ -66,10 +64,8 @@ def scripts_in_a_sagemaker_bucket(model: Model, group: HyperPodGroup) -> Iterato
         yield Fault(f"SourceS3Uri is {shown(stated)}")
 
 
-@rule(
+@hyperpod_groups.fatal(
     "SAGEMAKER-13",
-    "fatal",
-    hyperpod_groups,
     what="The security groups of a HyperPod group with EFA do not admit each other.",
     why="The EFA health check of HyperPod fails for groups that are open to 0.0.0.0/0 and not, by "
     "id, to themselves; instances are replaced for ever.",
@@ -86,10 +82,8 @@ def cluster_members_exchange(model: Model, group: HyperPodGroup) -> Iterator[Fau
         yield Fault(f"{group.name()}: {message}")
 
 
-@rule(
+@hyperpod_groups.warning(
     "SAGEMAKER-14",
-    "warning",
-    hyperpod_groups,
     what="A HyperPod group with EFA has subnets in several zones.",
     why="EFA does not leave a zone; instances of one job may be spread over them.",
     source=f"EC2 User Guide, EFA limitations, text of 2026-08-01; {HYPERPOD_GUIDE}",
@@ -105,10 +99,8 @@ def cluster_in_one_zone(model: Model, group: HyperPodGroup) -> Iterator[Fault]:
         yield Fault(f"{group.name()} in {', '.join(sorted(zone.name for zone in zones))}")
 
 
-@rule(
+@hyperpod_groups.warning(
     "SAGEMAKER-19",
-    "warning",
-    hyperpod_groups,
     what="The subnets of a HyperPod group have fewer addresses than its instances take.",
     why="A P5 instance takes 32 addresses with Slurm and 81 with EKS, where pods have their own: "
     "instances beyond that are not added, and the cluster stays below its size.",
@@ -130,10 +122,8 @@ def cluster_with_addresses(model: Model, group: HyperPodGroup) -> Iterator[Fault
         yield Fault(f"{group.name()}: {count} instances take {count * each} addresses of {have}")
 
 
-@rule(
+@of("AWS::SageMaker::Cluster").fatal(
     "SAGEMAKER-15",
-    "fatal",
-    of("AWS::SageMaker::Cluster"),
     what="A HyperPod cluster is larger than SageMaker takes.",
     why="A group has at most 6,758 instances and a cluster 100 groups; the cluster is refused.",
     source=HYPERPOD_GUIDE,
@@ -150,10 +140,8 @@ def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[
             yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
 
 
-@rule(
+@roles.warning(
     "SAGEMAKER-16",
-    "warning",
-    roles,
     what="A role trusts SageMaker without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
     "another account (confused deputy).",
@@ -174,10 +162,8 @@ def _statements(model: Model) -> Sequence[Statement]:
     return [each for each in model.statements if each.kind == "identity"]
 
 
-@rule(
+@About(_statements).warning(
     "SAGEMAKER-17",
-    "warning",
-    _statements,
     what="A policy allows passing any role to any service.",
     why="Who may start a job may then start it with any role of the account, an administrator's "
     "too.",
@@ -196,10 +182,8 @@ def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
         yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
 
 
-@rule(
+@roles.warning(
     "SAGEMAKER-18",
-    "warning",
-    roles,
     what="A role of training jobs or nodes has administrator access.",
     why="Code of a job, and everything that it downloads, acts with that role.",
     source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",

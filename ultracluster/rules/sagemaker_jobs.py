@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ultracluster.catalogue.training_place import ADDRESSES_WITH_EFA
+from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
 from ultracluster.rules.fabric_groups import closed_to_members
-from ultracluster.rules.lustre_clients import zones_apart
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.lustre_access import zones_apart
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import choices
 from ultracluster.templates.reading import (
@@ -26,10 +26,8 @@ VPC_GUIDE: Final = "SageMaker developer guide, train-vpc, read 2026-11-23"
 DESCRIBE: Final = "aws sagemaker describe-training-job --training-job-name <job>"
 
 
-@rule(
+@jobs.fatal(
     "SAGEMAKER-3",
-    "fatal",
-    jobs,
     what="The security groups of a job with EFA do not admit each other.",
     why="Instances with EFA talk to each other only through groups that admit all traffic from "
     "and to themselves; the job hangs in NCCL's initialisation, or is refused.",
@@ -46,10 +44,8 @@ def job_members_exchange(model: Model, job: TrainingJob) -> Iterator[Fault]:
         yield Fault(message)
 
 
-@rule(
+@jobs.fatal(
     "SAGEMAKER-4",
-    "fatal",
-    jobs,
     what="The subnets of a job have fewer addresses than its instances take.",
     why="SageMaker takes 5 addresses for each instance with EFA, so that 500 need 2,500; the job "
     "fails after it has waited for capacity.",
@@ -68,10 +64,8 @@ def job_with_addresses(model: Model, job: TrainingJob) -> Iterator[Fault]:
         yield Fault(f"{job.count()} instances take {need} addresses of {have}")
 
 
-@rule(
+@jobs.fatal(
     "SAGEMAKER-6",
-    "fatal",
-    jobs,
     what="The path of a Lustre input does not begin with the file system's mount name.",
     why="DirectoryPath is /<mount name>/..., and the job is refused for any other.",
     source="SageMaker API reference, FileSystemDataSource, read 2026-11-23",
@@ -95,10 +89,8 @@ def path_with_mount_name(model: Model, job: TrainingJob) -> Iterator[Fault]:
             yield Fault(f"channel {channel}: DirectoryPath is {shown(stated or 'nothing')}")
 
 
-@rule(
+@jobs.error(
     "SAGEMAKER-7",
-    "error",
-    jobs,
     what="A job is in no subnet of the zone that its file system is in.",
     why="SageMaker mounts a file system from a subnet of its zone only; the job is refused.",
     source=f"{VPC_GUIDE}; read 2026-11-23",
@@ -128,10 +120,8 @@ def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
     return [*model.training_jobs, *model.hyperpod_groups]
 
 
-@rule(
+@About(_of_sagemaker).fatal(
     "SAGEMAKER-11",
-    "fatal",
-    _of_sagemaker,
     what="An instance type of a job or of a HyperPod group does not begin with ml.",
     why="SageMaker's types begin with ml.; the job is refused for p4d.24xlarge.",
     source=MODEL,

@@ -4,19 +4,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.training_advice import ENCRYPTED, NO_CHECKPOINTS, advice
-from ultracluster.catalogue.training_judgement import alone
-from ultracluster.catalogue.training_resources import VOLUME_KEY
-from ultracluster.catalogue.training_rules import (
+from ultracluster.catalogue.training_codes import (
+    ENCRYPTED,
+    NO_CHECKPOINTS,
     NO_VPC,
     OUT_OF_RANGE,
     TOO_MANY_IN_VPC,
     VARIABLE,
+    VOLUME_KEY,
     WAIT_BELOW_RUN,
 )
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
-from ultracluster.rules.rule import Fault, Judge, rule
+from ultracluster.rules.rule import Fault, Judge
 from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE
 from ultracluster.rules.subjects import jobs
 from ultracluster.spec.problem import Problem
@@ -28,6 +28,19 @@ OF_OTHER_RULES: Final = frozenset(
     | {VARIABLE}
 )
 """Codes that a rule of its own looks for; VARIABLE is of the FABRIC rules about environments."""
+
+
+def _refused(job: TrainingJob, region: str | None = None) -> Iterator[Problem]:
+    # Loaded for templates with a job alone: most have none.
+    from ultracluster.catalogue.training_rules import alone  # noqa: PLC0415
+
+    return alone(job.parsed, region)
+
+
+def _advice(job: TrainingJob) -> Iterator[Problem]:
+    from ultracluster.catalogue.training_advice import advice  # noqa: PLC0415
+
+    return advice(job.parsed)
 
 
 def _fault(problem: Problem) -> Fault:
@@ -47,7 +60,7 @@ def _judge(codes: Iterable[str], fields: Iterable[str]) -> Judge[TrainingJob]:
             settled(part(job.request, *field.split(".")))
         for entry in job.resources():
             settled(part(entry, "InstanceType"))
-        for problem in (*alone(job.parsed, None), *advice(job.parsed)):
+        for problem in (*_refused(job), *_advice(job)):
             if problem.code in codes:
                 yield _fault(problem)
 
@@ -80,10 +93,8 @@ def _is_reference(request: Any, field: str) -> bool:
     return any(isinstance(value, Link | Text) for value in values)
 
 
-sized_vpc_config = rule(
+sized_vpc_config = jobs.fatal(
     "SAGEMAKER-1",
-    "fatal",
-    jobs,
     what="A training job names more subnets or security groups than SageMaker takes.",
     why="VpcConfig takes 16 subnets and 5 security groups; the job is refused.",
     source=MODEL,
@@ -91,10 +102,8 @@ sized_vpc_config = rule(
     check=f"{DESCRIBE} --query VpcConfig",
 )(_judge({TOO_MANY_IN_VPC}, ("VpcConfig.Subnets", "VpcConfig.SecurityGroupIds")))
 
-no_key_for_local_disks = rule(
+no_key_for_local_disks = jobs.fatal(
     "SAGEMAKER-2",
-    "fatal",
-    jobs,
     what="A key is given for volumes of an instance type with local NVMe.",
     why="Local disks are encrypted by the hardware and take no key: SageMaker refuses "
     "VolumeKmsKeyId on ml.p4d and its like.",
@@ -103,10 +112,8 @@ no_key_for_local_disks = rule(
     check=f"{DESCRIBE} --query ResourceConfig.VolumeKmsKeyId",
 )(_judge({VOLUME_KEY}, ("ResourceConfig.VolumeKmsKeyId",)))
 
-vpc_for_file_systems = rule(
+vpc_for_file_systems = jobs.fatal(
     "SAGEMAKER-5",
-    "fatal",
-    jobs,
     what="A job reads a Lustre file system without being in a VPC.",
     why="The file system is reached through the VPC only; the job is refused.",
     source=f"{VPC_GUIDE}; SageMaker API reference, FileSystemDataSource",
@@ -114,10 +121,8 @@ vpc_for_file_systems = rule(
     check=f"{DESCRIBE} --query '[VpcConfig,InputDataConfig]'",
 )(_judge({NO_VPC}, ("VpcConfig", "InputDataConfig")))
 
-times_in_range = rule(
+times_in_range = jobs.fatal(
     "SAGEMAKER-8",
-    "fatal",
-    jobs,
     what="A time or a number of attempts of a job is outside of what SageMaker takes.",
     why="A job runs 28 days at most with all its retries, is retried 1 to 30 times, and its "
     "instances are kept for 21,600 s; anything else is refused at the start of the job.",
@@ -136,10 +141,8 @@ times_in_range = rule(
     )
 )
 
-unencrypted_fabric = rule(
+unencrypted_fabric = jobs.warning(
     "SAGEMAKER-9",
-    "warning",
-    jobs,
     what="Traffic between containers is encrypted on instances with EFA.",
     why="It asks for IPsec between hosts, which slows distributed training and costs more, while "
     "EFA's traffic does not pass through the kernel that would encrypt it.",
@@ -148,10 +151,8 @@ unencrypted_fabric = rule(
     check=f"{DESCRIBE} --query EnableInterContainerTrafficEncryption",
 )(_judge({ENCRYPTED}, ("EnableInterContainerTrafficEncryption",)))
 
-checkpoints_on_spot = rule(
+checkpoints_on_spot = jobs.warning(
     "SAGEMAKER-10",
-    "warning",
-    jobs,
     what="A job on spot capacity has no checkpoints, or waits for less than it runs.",
     why="SageMaker starts an interrupted job from nothing, and refuses a MaxWaitTimeInSeconds "
     "below MaxRuntimeInSeconds.",
@@ -170,10 +171,8 @@ checkpoints_on_spot = rule(
 )
 
 
-@rule(
+@jobs.error(
     "SAGEMAKER-20",
-    "error",
-    jobs,
     what="A training request holds values that SageMaker refuses, or that end the job.",
     why="Fields that are right one by one may not go together: the request is refused, or the job "
     "fails after it has waited for capacity.",
@@ -183,13 +182,11 @@ checkpoints_on_spot = rule(
 )
 def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     region = model.variant.region
-    yield from _others(job, alone(job.parsed, region if isinstance(region, str) else None))
+    yield from _others(job, _refused(job, region if isinstance(region, str) else None))
 
 
-@rule(
+@jobs.warning(
     "SAGEMAKER-21",
-    "warning",
-    jobs,
     what="A training request holds values that SageMaker takes and hardly anybody means.",
     why="They cost money, disclose a secret, or do nothing.",
     source="SageMaker developer guide, managed spot training; training facts c.1, c.3 and c.5",
@@ -197,4 +194,4 @@ def sound_request(model: Model, job: TrainingJob) -> Iterator[Fault]:
     check="ultracluster train check <request.json>",
 )
 def deliberate_request(_model: Model, job: TrainingJob) -> Iterator[Fault]:
-    yield from _others(job, advice(job.parsed))
+    yield from _others(job, _advice(job))

@@ -1,6 +1,7 @@
 """SLURM rules: AWS PCS clusters, their node groups and queues."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue.slurm import (
@@ -14,7 +15,7 @@ from ultracluster.catalogue.slurm import (
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
-from ultracluster.rules.rule import Fault, rule
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import of
 from ultracluster.templates.reading import (
     UndeterminedError,
@@ -39,6 +40,7 @@ GROUPS: Final = (
     "aws pcs get-compute-node-group --cluster-identifier <cluster> "
     "--compute-node-group-identifier <group>"
 )
+clusters: Final = replace(of("AWS::PCS::Cluster"), source=PCS_GUIDE)
 
 
 def _nodes(model: Model) -> Sequence[Node]:
@@ -50,14 +52,11 @@ def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedReso
     return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), own)]
 
 
-@rule(
+@clusters.fatal(
     "SLURM-1",
-    "fatal",
-    of("AWS::PCS::Cluster"),
     what="A PCS cluster is too small for its node groups.",
     why="A SMALL cluster manages 32 instances, MEDIUM 512, LARGE 2,048; Size is create-only, so "
     "that growing later replaces the cluster.",
-    source=PCS_GUIDE,
     fix="write a Size that holds the sum of MaxInstanceCount and the login nodes",
     check=f"{DESCRIBE} --query cluster.size",
 )
@@ -94,10 +93,8 @@ def _is_for_pcs(name: object, path: object) -> bool:
     return (name is not None and begins(name, "AWSPCS")) or ROLE_PATH in (text(path) or "/")
 
 
-@rule(
+@of("AWS::PCS::ComputeNodeGroup").fatal(
     "SLURM-2",
-    "fatal",
-    of("AWS::PCS::ComputeNodeGroup"),
     what="The role of a PCS node group's instance profile has a name that PCS does not take.",
     why="The role must have a name that begins with AWSPCS, or the path /aws-pcs/; the node group "
     "is refused otherwise, whatever the profile itself is called.",
@@ -111,10 +108,8 @@ def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fa
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
-@rule(
+@About(_nodes).error(
     "SLURM-3",
-    "error",
-    _nodes,
     what="A PCS node has efa-only interfaces.",
     why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
     "nodes with efa-only do not register.",
@@ -129,10 +124,8 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"{described(node)} launches {count} efa-only interfaces")
 
 
-@rule(
+@of("AWS::PCS::ComputeNodeGroup").fatal(
     "SLURM-4",
-    "fatal",
-    of("AWS::PCS::ComputeNodeGroup"),
     what="Nodes of a PCS node group may not register themselves.",
     why="Without pcs:RegisterComputeNodeGroupInstance a node starts, is billed, and is replaced "
     "before Slurm sees it.",
@@ -163,10 +156,8 @@ def _own(arn: object) -> bool:
     return isinstance(arn, Link)
 
 
-@rule(
+@clusters.fatal(
     "SLURM-5",
-    "fatal",
-    of("AWS::PCS::Cluster"),
     what="A PCS cluster has more node groups or queues than it takes.",
     why="10 node groups and 10 queues are fixed limits of a cluster.",
     source=f"service quotas of PCS; {PCS_GUIDE}",
@@ -182,13 +173,10 @@ def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[F
             yield Fault(f"{count} {words}")
 
 
-@rule(
+@clusters.fatal(
     "SLURM-6",
-    "fatal",
-    of("AWS::PCS::Cluster"),
     what="PCS does not take this retention of accounting records.",
     why="DefaultPurgeTimeInDays is -1, or 1 to 10,000; 0 is refused.",
-    source=PCS_GUIDE,
     fix="write DefaultPurgeTimeInDays -1 (never), or a number of days",
     check=f"{DESCRIBE} --query cluster.slurmConfiguration.accounting",
 )
@@ -199,10 +187,8 @@ def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fau
         yield Fault(f"DefaultPurgeTimeInDays is {days}")
 
 
-@rule(
+@About(_nodes).info(
     "SLURM-7",
-    "info",
-    _nodes,
     what="The user data of a PCS node is not a MIME multipart document.",
     why="PCS adds its own part to the user data, and merges only with multipart: a plain script "
     "is not run.",
@@ -222,13 +208,10 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"user data begins with {begun.splitlines()[0][:40]}")
 
 
-@rule(
+@clusters.fatal(
     "SLURM-8",
-    "fatal",
-    of("AWS::PCS::Cluster"),
     what="The controller of a PCS cluster is not in exactly one subnet.",
     why="PCS puts its interface into one subnet; the cluster is refused for none or several.",
-    source=PCS_GUIDE,
     fix="write one subnet in Networking.SubnetIds; node groups may have others",
     check=f"{DESCRIBE} --query cluster.networking",
 )
@@ -238,13 +221,10 @@ def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterat
         yield Fault(f"{len(stated)} subnets")
 
 
-@rule(
+@clusters.error(
     "SLURM-9",
-    "error",
-    of("AWS::PCS::Cluster"),
     what="The security group of a PCS controller does not admit the nodes.",
     why="slurmd calls slurmctld at TCP 6817: without it nodes start and never become idle.",
-    source=PCS_GUIDE,
     fix="add ingress with IpProtocol -1 from the group itself, and put the nodes into it",
     check="aws ec2 describe-security-groups --group-ids <group>",
 )
@@ -254,13 +234,10 @@ def controller_admits_nodes(model: Model, cluster: ResolvedResource) -> Iterator
         yield Fault(f"{shown(groups)} does not open TCP {SLURMCTLD_PORT}")
 
 
-@rule(
+@clusters.warning(
     "SLURM-10",
-    "warning",
-    of("AWS::PCS::Cluster"),
     what="PCS no longer makes clusters of this version of Slurm.",
     why="New clusters are refused for versions out of support, and old ones get no repairs.",
-    source=PCS_GUIDE,
     fix=f"write Scheduler.Version {VERSIONS[-1]}",
     check=f"{DESCRIBE} --query cluster.scheduler",
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ultracluster.catalogue import lustre
 from ultracluster.catalogue.lustre_associations import association_problems
-from ultracluster.catalogue.lustre_data import data
+from ultracluster.catalogue.values import table
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import MISSING, Problem
 
@@ -156,7 +156,7 @@ class LustreSpec(Spec):
             return self.throughput_capacity_mbps / 1000
         tier = self.per_unit_storage_throughput
         if tier is None:
-            tier = data()["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
+            tier = table("lustre")["deployment_types"]["SCRATCH_2"]["baseline_mbps_per_tib"]
         return tier * (self.tebibytes or 0) / 1000
 
     def properties(self) -> dict[str, Any]:

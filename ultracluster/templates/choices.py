@@ -9,13 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from ultracluster.templates.pseudo_parameters import (
-    PARTITION,
-    REGION,
-    URL_SUFFIX,
-    partition,
-    url_suffix,
-)
+from ultracluster.partitions import partition, url_suffix
+
+REGION: Final = "AWS::Region"
+PARTITION: Final = "AWS::Partition"
+URL_SUFFIX: Final = "AWS::URLSuffix"
 
 DERIVED: Final = {PARTITION: partition, URL_SUFFIX: url_suffix}
 """Values that follow from the Region."""

@@ -1,5 +1,7 @@
-"""What every way to read a template gives, and how it fails."""
+"""Reading a template, and how that fails; JSON here, YAML in `yaml_document`."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +12,10 @@ LARGEST_BYTES: Final = 20_000_000
 
 DEEPEST: Final = 300
 """Levels of nesting beyond which a file is refused; templates have some 20."""
+
+
+_TOKEN: Final = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"\s*(:?)|[{}\[\]]')
+"""A text, with the colon that makes it a key, or a bracket."""
 
 
 class UnreadableError(ValueError):
@@ -62,12 +68,10 @@ def parsed(path: Path, text: str) -> Document:
     Raises:
         UnreadableError: where it is no template.
     """
-    # Each is imported where it is needed: most audits are of one kind of file.
     if text.lstrip()[:1] == "{" and path.suffix not in {".yaml", ".yml"}:
-        from ultracluster.templates import json_document  # noqa: PLC0415
-
-        document = json_document.parse(path, text)
+        document = parsed_json(path, text)
     else:
+        # Imported where it is needed: many audits are of JSON alone.
         from ultracluster.templates import yaml_document  # noqa: PLC0415
 
         document = yaml_document.parse(path, text)
@@ -86,3 +90,57 @@ def _kind(body: object) -> str:
     if body is None:
         return "empty"
     return "a list" if isinstance(body, list) else "a single value"
+
+
+def parsed_json(path: Path, text: str) -> Document:
+    """Return the template of a text that begins with a brace.
+
+    Raises:
+        UnreadableError: where the text is no JSON.
+    """
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UnreadableError(
+            f"{path}:{error.lineno}: it is no JSON: {error.msg} (column {error.colno})"
+        ) from None
+    except RecursionError:
+        raise UnreadableError(f"{path}: it is nested too deeply") from None
+    if _deeper_than(DEEPEST, body):
+        raise UnreadableError(f"{path}: it is nested too deeply")
+    return Document(body, _lines(text))
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _lines(text: str) -> Mapping[str, int]:
+    """Return the line of each key of Resources."""
+    found: dict[str, int] = {}
+    depth, within = 0, False
+    line, counted = 1, 0
+    for token in _TOKEN.finditer(text):
+        bracket = token[0][0]
+        if bracket in "{[":
+            depth += 1
+        elif bracket in "}]":
+            depth -= 1
+        elif token[2] and depth == 1:
+            within = token[1] == "Resources"
+        elif token[2] and within and depth == len(("body", "Resources")):
+            line += text.count("\n", counted, token.start())
+            counted = token.start()
+            found[json.loads(f'"{token[1]}"')] = line
+    return found

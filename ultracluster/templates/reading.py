@@ -19,21 +19,9 @@ Key = tuple[str, ...] | str
 UNKNOWN: Final = "?"
 OWN: Final = frozenset(
     {
-        None,
-        "Arn",
-        "CapacityReservationId",
-        "FileSystemId",
-        "GroupId",
-        "GroupName",
-        "Id",
-        "KeyId",
-        "LaunchTemplateId",
-        "NetworkAclId",
-        "ResourceARN",
-        "RoleId",
-        "RouteTableId",
-        "SubnetId",
-        "VpcId",
+        *(None, "Arn", "CapacityReservationId", "FileSystemId", "GroupId", "GroupName", "Id"),
+        *("KeyId", "LaunchTemplateId", "NetworkAclId", "ResourceARN", "RoleId", "RouteTableId"),
+        *("SubnetId", "VpcId"),
     }
 )
 """Attributes that name the resource itself; any other names something that it made or has."""
@@ -158,6 +146,13 @@ def key(value: Any) -> Key:
 def known(name: Key) -> bool:
     """Whether it is known what a key stands for."""
     return not (isinstance(name, tuple) and name[0] == UNKNOWN)
+
+
+def not_given(name: Key, what: str) -> UndeterminedError:
+    """Return that no given template has what a key stands for, or why that is not known."""
+    if not known(name):
+        return UndeterminedError(name[-1])
+    return UndeterminedError(f"{what} {shown(name)} is not in the given templates".lstrip())
 
 
 def same(one: Any, other: Any) -> bool:

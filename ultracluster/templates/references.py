@@ -6,26 +6,23 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ultracluster.templates.choices import DERIVED, REGION
 from ultracluster.templates.functions import PURE, find_in_map, malformed, unsettled
-from ultracluster.templates.pseudo_parameters import (
-    ACCOUNT,
-    NO_VALUE,
-    NOTIFICATIONS,
-    PARTITION,
-    PSEUDO_PARAMETERS,
-    REGION,
-    STACK_ID,
-    STACK_NAME,
-    URL_SUFFIX,
-    partition,
-    url_suffix,
-)
 from ultracluster.templates.resolved import Link, Unknown
 from ultracluster.templates.scope import Scope, section, typed
 from ultracluster.templates.texts import identity, joined, parts_of, scalar
 
 if TYPE_CHECKING:
     from ultracluster.templates.evaluation import Evaluation
+
+ACCOUNT: Final = "AWS::AccountId"
+NO_VALUE: Final = "AWS::NoValue"
+STACK_NAME: Final = "AWS::StackName"
+STACK_ID: Final = "AWS::StackId"
+NOTIFICATIONS: Final = "AWS::NotificationARNs"
+PSEUDO_PARAMETERS: Final = frozenset(
+    {*DERIVED, REGION, ACCOUNT, NO_VALUE, STACK_NAME, STACK_ID, NOTIFICATIONS}
+)
 
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _OUTPUTS: Final = "Outputs."
@@ -86,8 +83,7 @@ def _pseudo(evaluation: "Evaluation", name: str, scope: Scope) -> Any:
     template, region = scope.template, scope.region
     given: Mapping[str, str | None] = {
         REGION: region,
-        PARTITION: None if region is None else partition(region),
-        URL_SUFFIX: None if region is None else url_suffix(region),
+        **{name: region and follows(region) for name, follows in DERIVED.items()},
         ACCOUNT: template.account,
         STACK_NAME: template.stack_name,
     }

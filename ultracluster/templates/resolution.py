@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ultracluster.templates.choices import Atom, Spread
+from ultracluster.templates.choices import REGION, Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
 from ultracluster.templates.loops import Entry
-from ultracluster.templates.pseudo_parameters import REGION
 from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
 from ultracluster.templates.scope import Scope

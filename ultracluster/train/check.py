@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from ultracluster import service_model
-from ultracluster.catalogue.training_judgement import alone
 from ultracluster.catalogue.training_place import Place, place_problems
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.catalogue.training_rules import alone
 from ultracluster.spec.problem import Problem
 
 

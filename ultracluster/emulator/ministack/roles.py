@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ultracluster.emulator.ledger import partition_of
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order
+from ultracluster.partitions import partition
 
 
 def complete(name: str, order: Order) -> Mapping[str, Any]:
@@ -15,6 +15,6 @@ def complete(name: str, order: Order) -> Mapping[str, Any]:
     """
     del order
     role = internals.iam._roles[name]
-    partition = partition_of(internals.current_scope().region)
-    role["Arn"] = role["Arn"].replace("arn:aws:", f"arn:{partition}:", 1)
+    own = partition(internals.current_scope().region)
+    role["Arn"] = role["Arn"].replace("arn:aws:", f"arn:{own}:", 1)
     return {"Arn": role["Arn"]}

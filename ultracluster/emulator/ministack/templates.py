@@ -9,8 +9,8 @@ wrong. Here every value in a condition is resolved as in a resource. Its partiti
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ultracluster.emulator.ledger import partition_of
 from ultracluster.emulator.ministack import internals
+from ultracluster.partitions import partition, url_suffix
 
 LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
 
@@ -29,10 +29,10 @@ def _install_partitions() -> None:
 
     def resolve(value: Any, *rest: Any) -> Any:
         if isinstance(value, Mapping):
-            partition = partition_of(internals.current_scope().region)
+            region = internals.current_scope().region
             names = {
-                "AWS::Partition": partition,
-                "AWS::URLSuffix": f"amazonaws.com{'.cn' if partition == 'aws-cn' else ''}",
+                "AWS::Partition": partition(region),
+                "AWS::URLSuffix": url_suffix(region),
             }
             if value.get("Ref") in PARTITIONED:
                 return names[value["Ref"]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.lustre_data import data
+from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
@@ -141,7 +141,7 @@ def _throughput(system: Lustre) -> float | None:
         return bought / 1000
     gib, tier = _gib(system), _tier(system)
     if tier is None:
-        of_type = data()["deployment_types"].get(_deployment(system), {})
+        of_type = table("lustre")["deployment_types"].get(_deployment(system), {})
         tier = of_type.get("baseline_mbps_per_tib")
     return None if gib is None or tier is None else tier * gib / GIB_PER_TIB / 1000
 

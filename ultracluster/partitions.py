@@ -1,31 +1,9 @@
-"""What follows from the name of a Region.
+"""What follows from the name of a Region: its partition, and the domain of its hosts.
 
 Source: botocore's `partitions.json`, read 2026-11-23.
 """
 
 from typing import Final
-
-REGION: Final = "AWS::Region"
-PARTITION: Final = "AWS::Partition"
-URL_SUFFIX: Final = "AWS::URLSuffix"
-ACCOUNT: Final = "AWS::AccountId"
-NO_VALUE: Final = "AWS::NoValue"
-STACK_NAME: Final = "AWS::StackName"
-STACK_ID: Final = "AWS::StackId"
-NOTIFICATIONS: Final = "AWS::NotificationARNs"
-
-PSEUDO_PARAMETERS: Final = frozenset(
-    {
-        REGION,
-        PARTITION,
-        URL_SUFFIX,
-        ACCOUNT,
-        NO_VALUE,
-        STACK_NAME,
-        STACK_ID,
-        NOTIFICATIONS,
-    }
-)
 
 # The longer beginnings come first: `us-isob-` begins with `us-iso`, not with `us-iso-`.
 _PARTITIONS: Final = (
