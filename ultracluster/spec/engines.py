@@ -183,7 +183,7 @@ class ScriptSpec(Spec):
     @rule
     def _source_is_an_archive(self) -> Iterator[Problem]:
         if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
-            yield Problem("source", self.source, "write s3://<bucket>/<path>/sourcedir.tar.gz")
+            yield self.problem_of("source", "write s3://<bucket>/<path>/sourcedir.tar.gz")
 
 
 class ModelParallelEngine(Engine):

@@ -23,9 +23,8 @@ def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An EFA-enabled file system that no client reaches over EFA only costs money."""
     instance = environment.nodes.instance
     if environment.storage.efa_enabled and instance.lustre_over_efa is False:
-        yield Problem(
+        yield environment.problem_of(
             "storage.efa_enabled",
-            environment.storage.efa_enabled,
             f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 "
             "cannot); write efa_enabled=False, clients reach the file system over TCP",
         )

@@ -27,9 +27,8 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     parts = f"{environment.nodes.count:,} nodes + {login} login nodes"
     if fitting is None:
         most = max(slurm.SIZES.values())
-        yield Problem(
+        yield environment.problem_of(
             "nodes.count",
-            environment.nodes.count,
             f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
             f"{most - login} and a second environment",
         )
@@ -46,19 +45,16 @@ def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Probl
     """Nodes that always run are some of the nodes."""
     most = environment.nodes.count
     if environment.slurm is not None and environment.slurm.least_nodes > most:
-        yield Problem(
-            "slurm.least_nodes",
-            environment.slurm.least_nodes,
-            f"the cluster has {most} nodes; write at most {most}",
+        yield environment.problem_of(
+            "slurm.least_nodes", f"the cluster has {most} nodes; write at most {most}"
         )
 
 
 def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Problem]:
     """PCS registers nodes over interfaces of type efa."""
     if environment.slurm is not None and environment.nodes.interface_layout != "address-per-card":
-        yield Problem(
+        yield environment.problem_of(
             "nodes.interface_layout",
-            environment.nodes.interface_layout,
             'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
         )
 
@@ -66,9 +62,8 @@ def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Pro
 def nodes_have_its_agent(environment: EnvironmentSpec) -> Iterator[Problem]:
     """A node without Slurm starts, is billed, and never becomes idle."""
     if environment.slurm is not None and environment.nodes.image == DEEP_LEARNING_AMI:
-        yield Problem(
+        yield environment.problem_of(
             "nodes.image",
-            environment.nodes.image,
             "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
             "ultracluster.spec.slurm, or an image of yours that has both",
         )
@@ -78,9 +73,8 @@ def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Probl
     """Another device would be a second volume."""
     images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
     if environment.nodes.image in images and environment.nodes.root_device_name != "/dev/sda1":
-        yield Problem(
+        yield environment.problem_of(
             "nodes.root_device_name",
-            environment.nodes.root_device_name,
             'that image is Ubuntu, which boots from another; write "/dev/sda1"',
         )
 
@@ -95,7 +89,7 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
         architecture = "arm64" if arm else "x86_64"
         fix = f"it is {architecture} and its image is not; write "
         fix += "m6i.xlarge" if arm else "m7g.xlarge"
-        yield Problem("slurm.login_instance_type", environment.slurm.login_instance_type, fix)
+        yield environment.problem_of("slurm.login_instance_type", fix)
 
 
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
