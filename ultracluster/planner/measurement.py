@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step

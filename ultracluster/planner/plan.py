@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from ultracluster.planner.candidate import partitions
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
+from ultracluster.planner.layout import Setup, partitions
 from ultracluster.planner.measurement import FASTEST, SLOWEST
-from ultracluster.planner.notes import notes
-from ultracluster.planner.outcome import Outcome, Plan, Point
+from ultracluster.planner.outcome import Outcome, Plan, Point, notes, runners_up
 from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
-from ultracluster.planner.runners_up import runners_up
 from ultracluster.planner.search import Only, Search
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import Step

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from ultracluster.planner.communication import Communication, communicate
 from ultracluster.planner.compute import Compute, compute
-from ultracluster.planner.layout import Layout
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.memory import Memory, memory
-from ultracluster.planner.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)
