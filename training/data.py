@@ -69,7 +69,6 @@ class TokenFolder:
     """A folder of memory-mapped tokens, seen as sequences of a fixed length."""
 
     shards: tuple[npt.NDArray[Any], ...]
-    """The token arrays."""
     sequence: int
     """Tokens of a sequence; one more is read, which the last has to predict."""
     ends: npt.NDArray[np.int64]
@@ -149,7 +148,6 @@ class Order:
     """Which sequence comes at which place of an endless, reshuffled stream."""
 
     size: int
-    """Sequences there are."""
     seed: int | None
     """Which order; None keeps them as they lie on disk."""
 
@@ -171,17 +169,13 @@ class Batches:
     """The micro-batches of one data rank."""
 
     folder: TokenFolder
-    """Tokens."""
     order: Order
-    """Order of its sequences."""
     global_batch: int
     """Sequences in a step over all ranks."""
     micro_batch: int
     """Sequences of this rank in a micro-step."""
     rank: int
-    """Index among data ranks."""
     ranks: int
-    """Number of data ranks."""
 
     def numbers(self, step: int, micro_step: int) -> npt.NDArray[np.int64]:
         """Return the sequences of one micro-step of this rank."""

@@ -26,13 +26,9 @@ class Launch:
     """What the launcher said about this process."""
 
     rank: int = 0
-    """Index of this process among all."""
     world: int = 1
-    """Number of processes, one per GPU."""
     local_rank: int = 0
-    """Index of this process on its node."""
     local_world: int = 1
-    """Processes on this node."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Launch":
@@ -221,7 +217,6 @@ class Grid:
     """The process groups of a layout."""
 
     layout: Layout
-    """The sizes."""
     blocks: DeviceMesh
     """Mesh (replica, shard) over which a block's weights are held."""
     outer: DeviceMesh
@@ -232,7 +227,6 @@ class Grid:
     partition: dist.ProcessGroup
     """Group of the ranks that hold one copy of the model state."""
     data_index: int
-    """Which sequences this rank works on."""
     tensor_index: int
     """Which slice of each layer this rank holds."""
 

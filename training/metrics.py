@@ -117,7 +117,6 @@ class Metrics:
             self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
-        """Record what this run is."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         n = parameter_count(self.model)
         self.event(
@@ -200,5 +199,4 @@ class Metrics:
 
 
 def _number(value: float) -> float | None:
-    """Return a number that JSON has, or None."""
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124

@@ -52,7 +52,6 @@ class ModelSettings:
     """Learned positions cost nothing per layer; rotary ones move 4 bytes per value of q and k."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         low = list(below("model", self, layers=1, width=1, heads=1, vocabulary=1, sequence=1))
         if low:
             yield from low
@@ -92,7 +91,6 @@ class DataSettings:
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         yield from below("data", self, global_batch=1, micro_batch=1, validation_sequences=1)
         if self.validation_every and not self.validation_path:
             yield Problem(
@@ -146,7 +144,6 @@ class NumericsSettings:
     """Have GPU kernels that add in a fixed order, so that a resumed run repeats every bit."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         yield from below("numerics", self, checkpoint_every=0, loss_chunks=1)
 
 
@@ -166,7 +163,6 @@ class OptimizerSettings:
     """Largest norm of the gradient; 0 never clips."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if len(self.betas) != 2:  # noqa: PLR2004 - of the mean and of the square
             yield Problem(
                 "optimizer.betas", self.betas, "are two decay factors", "write two, as in 0.9,0.95"
@@ -205,7 +201,6 @@ class CheckpointSettings:
     """Read every file against its checksum before resuming from it."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if self.every and not self.path:
             yield Problem(
                 "checkpoint.every",
@@ -237,7 +232,6 @@ class RunSettings:
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         yield from below("run", self, steps=1, print_every=1, seed=0, peak_tflops=0)
         if self.seed > LARGEST_SEED:
             yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
@@ -262,12 +256,10 @@ class Settings:
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if error := UserError.of(self.problems()):
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the problems of every part."""
         for part in fields(self):
             yield from getattr(self, part.name).problems()
         ways = max(self.parallel.tensor_parallel, 1)
@@ -281,7 +273,6 @@ class Settings:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
         return asdict(self)
 
     def override(self, changes: Mapping[str, str]) -> Self:

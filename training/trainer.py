@@ -36,7 +36,6 @@ class Report:
     done: Mark
     """When the step was finished and `values` was on the host."""
     rate: float
-    """Learning rate."""
     waited: float
     """Seconds that the step waited for data."""
 
@@ -208,7 +207,6 @@ class Trainer:
         return DONE
 
     def _step(self, feed: Prefetch) -> Report:
-        """Enqueue one optimizer step."""
         loss = torch.zeros((), device=self.device)
         waited = 0.0
         for micro_step in range(self.micro_steps):

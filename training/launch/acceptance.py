@@ -74,13 +74,11 @@ class Verdict:
     """What a log shows."""
 
     status: int
-    """Exit status."""
     lines: tuple[str, ...]
     """A sentence for each thing that was looked at."""
 
 
 def measured(log: str) -> list[Measured]:
-    """Return every size of a log."""
     width = 8 if PER_ITERATION in log else 4
     found = []
     for line in log.splitlines():

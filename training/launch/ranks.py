@@ -37,13 +37,10 @@ class Place:
     """Where this node stands among the nodes of a job."""
 
     node: int
-    """Its number."""
     nodes: int
-    """How many there are."""
     ranks: int
     """Processes on each of them."""
     master: str
-    """Host of rank 0."""
     port: int
     """Port that rank 0 listens on."""
 

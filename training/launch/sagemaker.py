@@ -51,7 +51,6 @@ PATIENCE_SECONDS: Final = 600.0
 def environment(
     cluster: Cluster, given: Mapping[str, str], machine: Machine, *, fabric: bool
 ) -> dict[str, str]:
-    """Return what the ranks inherit."""
     own = dict(given)
     if cluster.interface:
         # SageMaker names the interface; a value of the job's own wins.

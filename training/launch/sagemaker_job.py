@@ -19,7 +19,6 @@ class Cluster:
     """The hosts of one job."""
 
     host: str
-    """This one."""
     hosts: tuple[str, ...]
     """All of them in the order of their numbers."""
     instance_type: str | None
@@ -60,7 +59,6 @@ class Cluster:
 
     @property
     def number(self) -> int:
-        """Index of this host."""
         return self.hosts.index(self.host)
 
 

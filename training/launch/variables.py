@@ -28,7 +28,6 @@ class Row:
     name: str
     """Its name; `*` at the end stands for any ending."""
     standing: Standing
-    """What setting it means."""
     why: str
     """What happens, as the rest of "NAME=VALUE: ..."."""
     fix: str
@@ -43,13 +42,11 @@ class Row:
     """First plugin version that this is no longer true of; empty for none."""
 
     def names(self, name: str) -> bool:
-        """Whether a variable is meant."""
         if self.name.endswith("*"):
             return name.startswith(self.name[:-1])
         return name == self.name
 
     def means(self, value: str) -> bool:
-        """Whether a value is meant."""
         return not self.value or re.fullmatch(self.value, value, re.IGNORECASE) is not None
 
     def holds(self, plugin: Version | None) -> bool | None:

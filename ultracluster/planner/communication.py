@@ -37,7 +37,6 @@ class Ring:
 
     @property
     def nodes(self) -> int:
-        """Nodes that the group reaches over."""
         return self.ranks // self.inside
 
 

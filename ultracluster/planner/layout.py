@@ -84,10 +84,8 @@ class Candidate(NamedTuple):
     """A layout that fits."""
 
     rate: float
-    """Sequences per second."""
     kind: Kind
     accumulation: int
-    """Passes of a step."""
     partition: int
     """Data-parallel ranks that share one copy of the model state."""
 

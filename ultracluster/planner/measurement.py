@@ -43,9 +43,7 @@ class NetworkMeasurement:
     collective: str
     """`all_reduce`, `all_gather` or `reduce_scatter`."""
     nodes: int
-    """Hosts that took part."""
     ranks: int
-    """GPUs that took part."""
     size: int
     """Bytes of the largest collective."""
     algorithm_bandwidth: float

@@ -24,13 +24,9 @@ class Outcome:
     """What so many nodes achieve."""
 
     nodes: int
-    """That train."""
     step: Step
-    """The layout that is used, and its step."""
     goodput: Goodput
-    """What failures leave."""
     lustre: Lustre
-    """The file system."""
     days: float
     """Until the last token."""
 
@@ -84,7 +80,6 @@ class Plan:
     smallest_groups: dict[int, int | None]
     """Fewest GPUs that hold one copy of the model, by tensor-parallel degree; None: none do."""
     notes: tuple[str, ...]
-    """What must be known to read the plan."""
 
     @property
     def bill(self) -> Bill:

@@ -35,11 +35,9 @@ class Only:
     group: int | None = None
     """GPUs that hold one copy of the model state."""
     tensor: int | None = None
-    """Degree of tensor parallelism."""
     micro_batch: int | None = None
     """Sequences of one pass."""
     checkpointing: bool | None = None
-    """Whether activations are recomputed."""
 
 
 @dataclass(slots=True)

@@ -30,7 +30,6 @@ class ModelShape:
     hidden: int
     """Width of the residual stream."""
     heads: int
-    """Query heads."""
     vocabulary: int = 50_304
     """Rows of the embedding."""
     sequence: int = 2_048
@@ -73,7 +72,6 @@ class ModelShape:
 
     @cached_property
     def parameters(self) -> int:
-        """All parameters."""
         return self.layers * self.block_parameters + self.embedding_parameters
 
     @property

@@ -19,7 +19,6 @@ class Step:
     sending: Communication
     """Of one pass, and the second hop."""
     holding: Memory
-    """Memory."""
     micro: float
     """Seconds of one pass, overlap and shortage of memory counted."""
     last: float

@@ -34,7 +34,6 @@ class Doubt:
     """One thing that is not known."""
 
     name: str
-    """In a word."""
     good: float
     """Days if it is as good as it may be, all else as planned."""
     bad: float
