@@ -81,13 +81,7 @@ def check(
     )
     if over_efa:
         if name is not None and kind is None and fabric == "efa" and "." in name:
-            found.append(
-                Finding(
-                    "warning",
-                    f"{name} is not among the instance types with EFA that this image knows, so "
-                    "its devices are not counted",
-                )
-            )
+            found.append(findings.finding("type-unknown", name=name))
         wanted = cards if cards is not None else kind.cards if kind else 1
         found += findings.devices(machine, wanted, name)
         found += findings.provider(machine)
