@@ -25,10 +25,6 @@ def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
     Args:
         action: What to do.
         by_all: Whether every rank does it; False where only rank 0 does anything.
-
-    Raises:
-        NodeError: If ranks differ, with what each of them found.
-        UserError: If all ranks that did it found something wrong.
     """
     result: Any = None
     wrong: tuple[str, str] | None = None

@@ -76,11 +76,7 @@ class TokenFolder:
 
     @classmethod
     def open(cls, path: str, *, sequence: int, vocabulary: int) -> "TokenFolder":
-        """Map the tokens of a folder.
-
-        Raises:
-            UserError: If the folder is incomplete or does not suit the model.
-        """
+        """Map the tokens of a folder."""
         folder = Path(path)
         if not (folder / INDEX).is_file():
             raise UserError(

@@ -37,11 +37,7 @@ def committed(path: Path) -> list[int]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a manifest.
-
-    Raises:
-        ValueError: If it is missing or is not what was written.
-    """
+    """Return a manifest."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         wanted = manifest.pop("seal")

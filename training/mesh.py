@@ -32,11 +32,7 @@ class Launch:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Launch":
-        """Return what torchrun or srun left in the environment; one process where neither did.
-
-        Raises:
-            UserError: If the launcher's words contradict each other.
-        """
+        """Return what torchrun or srun left in the environment; one process where neither did."""
         torchrun = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         slurm = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
         if "RANK" in environment:
@@ -183,11 +179,7 @@ class Layout:
         return self.world // self.tensor
 
     def accumulation(self, global_batch: int, micro_batch: int) -> int:
-        """Return the micro-steps in one optimizer step.
-
-        Raises:
-            UserError: If the batch cannot be divided among the ranks.
-        """
+        """Return the micro-steps in one optimizer step."""
         at_once = self.data_ranks * micro_batch
         if global_batch % at_once:
             lower = global_batch // at_once * at_once

@@ -65,11 +65,7 @@ def environment(
 
 
 def asked_fabric(given: Mapping[str, str]) -> Fabric:
-    """Return what the job says of its fabric.
-
-    Raises:
-        JobError: If that is no choice.
-    """
+    """Return what the job says of its fabric."""
     stated = given.get(VARIABLE, "auto")
     for fabric in FABRICS:
         if fabric == stated:
@@ -78,11 +74,7 @@ def asked_fabric(given: Mapping[str, str]) -> Fabric:
 
 
 def await_name(host: str, patience: float) -> None:
-    """Wait until a host's name is known.
-
-    Raises:
-        JobError: If it is not in time.
-    """
+    """Wait until a host's name is known."""
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -39,11 +39,7 @@ class WrittenEnvironment:
 
 
 def environment_of(plan: Plan, path: Path) -> WrittenEnvironment:
-    """Return a plan as the file that is to be written.
-
-    Raises:
-        PlanError: where the file exists, or the plan cannot be an environment.
-    """
+    """Return a plan as the file that is to be written."""
     printed = str(path) == STANDARD_OUTPUT
     if path.suffix != ".py" and not printed:
         raise PlanError(f"--write: got {path}; an environment is a Python file; write {path}.py")
@@ -73,11 +69,7 @@ def environment_of(plan: Plan, path: Path) -> WrittenEnvironment:
 
 
 def _loaded(source: str) -> EnvironmentSpec:
-    """Load a file's text as anybody would.
-
-    Raises:
-        PlanError: where it is no environment, with the first reason.
-    """
+    """Load a file's text as anybody would."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "environment.py"
         path.write_text(source, encoding="utf-8")

@@ -121,11 +121,7 @@ class Planner:
         )
 
     def solved(self) -> Outcome:
-        """Return the outcome that answers the question.
-
-        Raises:
-            PlanError: where none does.
-        """
+        """Return the outcome that answers the question."""
         question = self.question
         if question.nodes is not None:
             found = self.outcome(question.nodes)
@@ -137,11 +133,7 @@ class Planner:
         return self.fewest(question.days or DEFAULT_DAYS)
 
     def fewest(self, days: float) -> Outcome:
-        """Return the fewest nodes that need no more than so many days.
-
-        Raises:
-            PlanError: where even the most nodes need longer, or none hold the model.
-        """
+        """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
         for nodes in range(1, MOST_NODES + 1):
             found = self.outcome(nodes)

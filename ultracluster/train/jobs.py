@@ -54,11 +54,7 @@ class Jobs:
         return str(answer["executionArn"])
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return a job as SageMaker describes it.
-
-        Raises:
-            NoSuchJobError: where there is none of that name.
-        """
+        """Return a job as SageMaker describes it."""
         try:
             return self.cloud.ask("sagemaker", "describe_training_job", TrainingJobName=name)
         except CloudError as error:
@@ -82,11 +78,7 @@ class Jobs:
             raise
 
     def stop(self, name: str) -> None:
-        """Stop a job: SageMaker sends SIGTERM and waits 120 s.
-
-        Raises:
-            NoSuchJobError: where there is none of that name that could be stopped.
-        """
+        """Stop a job: SageMaker sends SIGTERM and waits 120 s."""
         status = self.describe(name)["TrainingJobStatus"]
         if status in OVER:
             raise NoSuchJobError(f"{name}: it has ended ({status}); there is nothing to stop")
@@ -117,11 +109,7 @@ class Jobs:
         ]
 
     def newest(self) -> str:
-        """Return the name of the environment's newest job.
-
-        Raises:
-            NoSuchJobError: where it has none.
-        """
+        """Return the name of the environment's newest job."""
         for row in self.rows():
             return str(row["TrainingJobName"])
         raise NoSuchJobError(
