@@ -44,11 +44,6 @@ def permute(positions: Indices, size: int, key: int) -> Indices:
 
     A Feistel network over the next even power of two, walked until it lands inside: no table, so a
     shuffle of a billion sequences takes no memory.
-
-    Args:
-        positions: Numbers in [0, size).
-        size: Length of the permuted range.
-        key: Which permutation.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask, shift = np.uint64((1 << half) - 1), np.uint64(half)
@@ -192,11 +187,6 @@ class Prefetch:
 
     A thread and not a process: a fork would take EFA's registered memory with it, which is
     undefined with huge pages (FI_EFA_USE_HUGE_PAGE), and reading releases the interpreter's lock.
-
-    Args:
-        source: Micro-batches.
-        device: Where they are wanted.
-        depth: How many are kept ready.
     """
 
     def __init__(self, source: Iterator[Tokens], device: torch.device, depth: int = 4) -> None:

@@ -69,11 +69,7 @@ class Launch:
         return torch.device("cpu")
 
     def join(self, timeout_minutes: float = 10.0) -> None:
-        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's.
-
-        Args:
-            timeout_minutes: How long a collective may hang before the job fails.
-        """
+        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's."""
         device = self.device()
         if device.type == "cuda":
             torch.cuda.set_device(device)

@@ -74,17 +74,7 @@ class Mark:
 
 @dataclass
 class Metrics:
-    """The record of a run on one rank; ranks other than 0 write nothing.
-
-    Args:
-        model: Shape, for the FLOPs.
-        gpus: Ranks of the run.
-        device: This rank's.
-        peak: TFLOP/s of one GPU, or None if unknown: then there is no MFU.
-        path: Folder of metrics.jsonl, or None.
-        print_every: Steps between printed lines.
-        speaks: Whether this rank writes.
-    """
+    """The record of a run on one rank; ranks other than 0 write nothing."""
 
     model: ModelSettings
     gpus: int

@@ -79,12 +79,6 @@ def write(
     """Write documents as shards and return the index.
 
     The index is written last: a folder without it was never finished.
-
-    Args:
-        out: Folder, new or empty.
-        documents: Ids of each document.
-        vocabulary: Every id is below it.
-        shard_tokens: Tokens in a shard; the last one has fewer.
     """
     if shard_tokens < 1:
         raise UserError(f"--shard-tokens {shard_tokens}: a shard holds tokens; write 1 or more")

@@ -43,10 +43,6 @@ class Report:
 class Trainer:
     """One rank of a run. The process group exists already.
 
-    Args:
-        settings: The run.
-        launch: What the launcher said.
-
     Raises:
         UserError: If settings, launch, tokens and checkpoints do not fit each other.
     """
@@ -66,7 +62,7 @@ class Trainer:
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.optimizer = MasterAdamW(
-            self.sharded.named_parameters(),
+            self.sharded.parameters,
             settings.optimizer,
             self.grid.partition,
             compiled=settings.numerics.compile,

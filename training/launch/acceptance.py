@@ -139,13 +139,7 @@ class UnjudgeableError(Exception):
 
 
 def judge(log: str, instance_type: str, nodes: int) -> Verdict:
-    """Return what a log shows.
-
-    Args:
-        log: Output of all_reduce_perf.
-        instance_type: EC2 or SageMaker name.
-        nodes: Nodes that the run was on.
-    """
+    """Return what a log shows."""
     try:
         kind, wanted = _wanted(instance_type, nodes)
         rows = measured(log)

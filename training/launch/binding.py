@@ -72,11 +72,6 @@ def visible(gpus: Sequence[Device], environment: Mapping[str, str]) -> list[Devi
 def binding(topology: Topology, environment: Mapping[str, str], allowed: frozenset[int]) -> Binding:
     """Return where a rank is to run.
 
-    Args:
-        topology: The machine.
-        environment: What launcher and user have set.
-        allowed: CPUs that the scheduler gave this process.
-
     Raises:
         RankError: If no launcher said which rank this is.
     """

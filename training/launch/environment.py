@@ -43,13 +43,7 @@ GIVEN: Final = tuple(Setting(**row) for row in TABLES["given"])
 
 
 def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> tuple[Setting, ...]:
-    """Return what a job is given.
-
-    Args:
-        plugin: Version of aws-ofi-nccl; None where it is not known, and then taken for a new one.
-        instance: EC2 instance type, None where it is not known.
-        fabric: Whether the job is to run over EFA and over nothing else.
-    """
+    """Return what a job is given; a plugin of unknown version is taken for a new one."""
     possible = (setting for setting in GIVEN if fabric or not setting.over_efa)
     return tuple(setting for setting in possible if setting.needed(plugin, instance or ""))
 
@@ -57,13 +51,9 @@ def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> t
 def chosen(
     environment: Mapping[str, str], *, plugin: Version | None, instance: str | None, fabric: bool
 ) -> dict[str, str]:
-    """Return the environment that the ranks get: the job's own, and what it lacks.
+    """Return the environment that the ranks get: the job's own, which wins, and what it lacks.
 
-    Args:
-        environment: The job's own variables; they win, but for those that keep it on EFA.
-        plugin: Version of aws-ofi-nccl, None where it is not known.
-        instance: EC2 instance type, None where it is not known.
-        fabric: Whether the job is to run over EFA and over nothing else.
+    Only what keeps the job on EFA wins over a value of its own.
     """
     whole = dict(environment)
     for setting in settings(plugin=plugin, instance=instance, fabric=fabric):

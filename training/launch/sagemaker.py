@@ -100,13 +100,7 @@ def fail(root: Path, text: str, status: int) -> int:
 
 
 def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECONDS) -> int:
-    """Check this host, start its ranks, and return the exit status.
-
-    Args:
-        root: SageMaker's folder, /opt/ml.
-        given: Environment of the container.
-        patience: Seconds that the first host's name may take to be known.
-    """
+    """Check this host, start its ranks, and return the exit status."""
     try:
         cluster = Cluster.read(root)
         values = plain(read_json(root / "input" / "config" / "hyperparameters.json"))

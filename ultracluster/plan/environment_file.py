@@ -12,7 +12,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from ultracluster.command_line import STANDARD_OUTPUT
-from ultracluster.plan.quotas import quotas
+from ultracluster.plan.document import quotas
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, other_region
 from ultracluster.planner.question import PlanError
@@ -74,7 +74,7 @@ def _loaded(source: str) -> EnvironmentSpec:
         path = Path(folder) / "environment.py"
         path.write_text(source, encoding="utf-8")
         try:
-            (environment,) = load(path)
+            (environment,) = load(path, EnvironmentSpec)
         except SpecError as error:
             why = f"no environment can be this: {error.problems[0]}"
             raise PlanError(f"--write: {why}; write other --nodes or --purchase") from error

@@ -1,11 +1,11 @@
 """What is trained on what, how it is laid out over GPUs, and which layout is chosen."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
+from ultracluster.catalogue.sharding import divisors
 from ultracluster.planner.devices import Gpu, Network
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack
@@ -111,6 +111,4 @@ def choose(candidates: Sequence[Candidate]) -> Candidate | None:
 @cache
 def partitions(ranks: int, per_node: int) -> tuple[int, ...]:
     """Return the partition sizes of so many ranks: parts of a node, or whole nodes."""
-    found = [d for d in range(1, math.isqrt(ranks) + 1) if ranks % d == 0]
-    every = sorted({*found, *(ranks // d for d in found)})
-    return tuple(p for p in every if p % per_node == 0 or per_node % p == 0)
+    return tuple(p for p in divisors(ranks) if p % per_node == 0 or per_node % p == 0)

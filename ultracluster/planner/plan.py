@@ -25,9 +25,6 @@ MOST_EFFICIENT: Final = 1.05
 class Planner:
     """Answers one question; keeps what several of its numbers of nodes have in common.
 
-    Args:
-        question: What is asked; its problems were looked at before.
-
     Raises:
         PlanError: where the question has problems.
     """

@@ -14,12 +14,11 @@ from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
-from ultracluster.spec.lustre_rules import LUSTRE_RULES
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.part_rules import PART_RULES
 from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import SlurmSpec
-from ultracluster.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
@@ -176,7 +175,7 @@ class EnvironmentSpec(Spec):
 
     @rule
     def _parts_fit_together(self) -> Iterator[Problem]:
-        for fits in (*LUSTRE_RULES, *SLURM_RULES):
+        for fits in PART_RULES:
             try:
                 yield from list(fits(self))
             except UndeterminedError:

@@ -184,11 +184,8 @@ class ExistingSubnetSpec(Spec):
 
     @rule
     def _ids_are_ids(self) -> Iterator[Problem]:
-        yield from _id_problems("subnet_id", self.subnet_id, "subnet")
-
-    @rule
-    def _route_table_is_an_id(self) -> Iterator[Problem]:
-        yield from _id_problems("route_table_id", self.route_table_id, "rtb")
+        for field, prefix in (("subnet_id", "subnet"), ("route_table_id", "rtb")):
+            yield from _id_problems(field, vars(self).get(field), prefix)
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:

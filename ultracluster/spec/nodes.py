@@ -27,7 +27,18 @@ IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
 PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
 
 
-class CapacityReservationSpec(Spec):
+class _Reservation(Spec):
+    """Capacity that an id may name."""
+
+    @rule
+    def _id_is_one(self) -> Iterator[Problem]:
+        given = vars(self).get("capacity_reservation_id")
+        if given is not None and not RESERVATION_ID.fullmatch(given):
+            fix = 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
+            yield self.problem_of("capacity_reservation_id", fix)
+
+
+class CapacityReservationSpec(_Reservation):
     """An on-demand capacity reservation that the nodes are targeted at.
 
     Without an id, one of the nodes' number is made inside the cluster placement group: capacity
@@ -37,29 +48,12 @@ class CapacityReservationSpec(Spec):
     capacity_reservation_id: str | None = None
     """An existing reservation, `cr-...`."""
 
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        yield from _reservation_id(self.capacity_reservation_id)
 
-
-class CapacityBlockSpec(Spec):
+class CapacityBlockSpec(_Reservation):
     """A Capacity Block for ML that was bought beforehand."""
 
     capacity_reservation_id: str
     """The id of the block's reservation, `cr-...`."""
-
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        yield from _reservation_id(self.capacity_reservation_id)
-
-
-def _reservation_id(given: str | None) -> Iterator[Problem]:
-    if given is not None and not RESERVATION_ID.fullmatch(given):
-        yield Problem(
-            "capacity_reservation_id",
-            given,
-            'write the id as AWS shows it, for example "cr-0123456789abcdef0"',
-        )
 
 
 class NodesSpec(Spec):

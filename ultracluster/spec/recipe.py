@@ -25,7 +25,6 @@ from ultracluster.spec.engines import (
     SmpV1Engine,
     SmpV2Engine,
     TorchrunEngine,
-    Work,
 )
 from ultracluster.spec.environment import LONGEST_NAME, NAME
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
@@ -121,32 +120,25 @@ class RecipeSpec(Spec):
             raise UndeterminedError("instance_type")
         return Cluster(self.nodes, count)
 
-    def work(self, run: str) -> Work:
-        """Return what the engine is to do.
+    @property
+    def accumulation_steps(self) -> int:
+        at_once = self.data.micro_batch * self.cluster.world // self.tensor_parallel
+        return self.data.global_batch // at_once
+
+    def hyperparameters(self, run: str) -> dict[str, str]:
+        """Return the job's hyperparameters.
 
         Args:
             run: name of the run, which its checkpoints are found by; a job that is submitted with
                 the name of an earlier run goes on where that one ended.
         """
-        return Work(
-            cluster=self.cluster,
-            instance_type=self.instance_type,
-            partition_size=self.partition_size,
-            tensor_parallel=self.tensor_parallel,
-            global_batch=self.data.global_batch,
-            micro_batch=self.data.micro_batch,
-            settings=self._settings(run),
-        )
-
-    def hyperparameters(self, run: str) -> dict[str, str]:
-        """Return the job's hyperparameters; see `work` for `run`."""
-        return self.engine.hyperparameters(self.work(run))
+        return self.engine.hyperparameters(self, run)
 
     def checkpoint_path(self, run: str) -> str:
         root = f"{MOUNT}/checkpoints" if self.checkpoint.place == "lustre" else LOCAL_CHECKPOINTS
         return f"{root}/{run}"
 
-    def _settings(self, run: str) -> dict[str, str]:
+    def settings(self, run: str) -> dict[str, str]:
         """Return the recipe in the words of the training program (training/settings.py)."""
         model, data = self.model, self.data
         values: dict[str, object] = {
@@ -237,7 +229,7 @@ class RecipeSpec(Spec):
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:
         if self.cluster.world % self.tensor_parallel == 0:
-            yield from self.engine.work_problems(self.work(self.name))
+            yield from self.engine.job_problems(self)
 
     @rule
     def _settings_are_not_too_long(self) -> Iterator[Problem]:

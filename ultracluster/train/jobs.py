@@ -89,12 +89,7 @@ class Jobs:
         self.cloud.ask("stepfunctions", "stop_execution", executionArn=execution["executionArn"])
 
     def rows(self, *, everything: bool = False, status: str | None = None) -> list[dict[str, Any]]:
-        """Return summaries of jobs, newest first.
-
-        Args:
-            everything: also those whose names do not begin with the environment's.
-            status: only those of that status.
-        """
+        """Return summaries of jobs, newest first."""
         prefix = f"{self.deployed.name}-"
         given: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending"}
         if not everything:
@@ -118,12 +113,7 @@ class Jobs:
         )
 
     def lines(self, name: str, since: datetime | None = None) -> Iterator[Line]:
-        """Yield what all hosts of a job wrote, in the order of time, each line once.
-
-        Args:
-            name: the job's.
-            since: the earliest line; None takes all.
-        """
+        """Yield what all hosts of a job wrote, in the order of time, each line once."""
         given: dict[str, Any] = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": f"{name}/"}
         if since is not None:
             given["startTime"] = int(since.timestamp() * 1000)
