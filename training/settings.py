@@ -240,8 +240,8 @@ class Settings:
                 elif value < lowest:
                     why = f"must be at least {lowest}"
                     yield Problem(f"{part}.{name}", value, why, f"write {lowest} or more")
-        for part in (self.model, self.data, self.optimizer, self.checkpoint, self.run):
-            yield from part.problems()
+        for each in (self.model, self.data, self.optimizer, self.checkpoint, self.run):
+            yield from each.problems()
         ways = max(self.parallel.tensor_parallel, 1)
         for name in ("heads", "sequence"):
             if getattr(self.model, name) % ways:

@@ -162,8 +162,12 @@ def _nccl(machine: Machine, plugin: Version, name: str | None) -> Iterator[Findi
         yield finding("nccl-old", **versions, least=written(least), name=name or "this machine")
     mine, theirs = machine.interfaces(machine.plugin), machine.interfaces(machine.nccl)
     if mine and theirs and not mine & theirs:
-        ranges = {"mine": (min(mine), max(mine)), "theirs": (min(theirs), max(theirs))}
-        yield finding("nccl-other", **versions, **ranges)
+        yield finding(
+            "nccl-other",
+            **versions,
+            mine=(min(mine), max(mine)),
+            theirs=(min(theirs), max(theirs)),
+        )
 
 
 def memory(machine: Machine) -> Iterator[Finding]:
