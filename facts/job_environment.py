@@ -10,8 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from training.launch.installers import INSTALLERS
-from training.launch.variables import as_data
+from training.launch.variables import INSTALLERS, as_data
 from training.recipes import RECIPES
 from training.settings import Settings
 
@@ -59,7 +58,7 @@ def registries() -> dict[str, Any]:
 def variables() -> dict[str, Any]:
     """Return what the audit needs to know of each variable."""
     return {
-        "_sources": "training/launch/variables.py; each row carries its own",
+        "_sources": "training/launch/variables.toml; each row carries its own",
         "installers": INSTALLERS,
         "variables": as_data(),
     }

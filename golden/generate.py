@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import app
-from ultracluster.cost.limits import limits
-from ultracluster.cost.page import markdown
+from ultracluster.cost.page import limits, markdown
 from ultracluster.environments import registered
 from ultracluster.spec.environment import EnvironmentSpec
 

@@ -22,13 +22,7 @@ class NodeError(UserError):
 def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
     """Do something on every rank; what is wrong on any of them is raised on all of them.
 
-    Args:
-        action: What to do.
-        by_all: Whether every rank does it; False where only rank 0 does anything.
-
-    Raises:
-        NodeError: If ranks differ, with what each of them found.
-        UserError: If all ranks that did it found something wrong.
+    Where it is not done `by_all`, only rank 0 does anything.
     """
     result: Any = None
     wrong: tuple[str, str] | None = None

@@ -109,13 +109,7 @@ class Checkpoints:
         )
 
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Begin to write the state of a step; training may go on, `settle` permitting.
-
-        Args:
-            step: Steps done.
-            state: Tensors by name; DTensors where ranks hold parts.
-            facts: What else a resumed run needs to know; plain values.
-        """
+        """Begin to write the state of a step; training may go on, `settle` permitting."""
         if self.thread and self.thread.is_alive():
             self.say(
                 "checkpoint-slow",

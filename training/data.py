@@ -44,11 +44,6 @@ def permute(positions: Indices, size: int, key: int) -> Indices:
 
     A Feistel network over the next even power of two, walked until it lands inside: no table, so a
     shuffle of a billion sequences takes no memory.
-
-    Args:
-        positions: Numbers in [0, size).
-        size: Length of the permuted range.
-        key: Which permutation.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask, shift = np.uint64((1 << half) - 1), np.uint64(half)
@@ -69,7 +64,6 @@ class TokenFolder:
     """A folder of memory-mapped tokens, seen as sequences of a fixed length."""
 
     shards: tuple[npt.NDArray[Any], ...]
-    """The token arrays."""
     sequence: int
     """Tokens of a sequence; one more is read, which the last has to predict."""
     ends: npt.NDArray[np.int64]
@@ -77,11 +71,7 @@ class TokenFolder:
 
     @classmethod
     def open(cls, path: str, *, sequence: int, vocabulary: int) -> "TokenFolder":
-        """Map the tokens of a folder.
-
-        Raises:
-            UserError: If the folder is incomplete or does not suit the model.
-        """
+        """Map the tokens of a folder."""
         folder = Path(path)
         if not (folder / INDEX).is_file():
             raise UserError(
@@ -149,7 +139,6 @@ class Order:
     """Which sequence comes at which place of an endless, reshuffled stream."""
 
     size: int
-    """Sequences there are."""
     seed: int | None
     """Which order; None keeps them as they lie on disk."""
 
@@ -171,17 +160,13 @@ class Batches:
     """The micro-batches of one data rank."""
 
     folder: TokenFolder
-    """Tokens."""
     order: Order
-    """Order of its sequences."""
     global_batch: int
     """Sequences in a step over all ranks."""
     micro_batch: int
     """Sequences of this rank in a micro-step."""
     rank: int
-    """Index among data ranks."""
     ranks: int
-    """Number of data ranks."""
 
     def numbers(self, step: int, micro_step: int) -> npt.NDArray[np.int64]:
         """Return the sequences of one micro-step of this rank."""
@@ -202,11 +187,6 @@ class Prefetch:
 
     A thread and not a process: a fork would take EFA's registered memory with it, which is
     undefined with huge pages (FI_EFA_USE_HUGE_PAGE), and reading releases the interpreter's lock.
-
-    Args:
-        source: Micro-batches.
-        device: Where they are wanted.
-        depth: How many are kept ready.
     """
 
     def __init__(self, source: Iterator[Tokens], device: torch.device, depth: int = 4) -> None:

@@ -37,11 +37,7 @@ def committed(path: Path) -> list[int]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a manifest.
-
-    Raises:
-        ValueError: If it is missing or is not what was written.
-    """
+    """Return a manifest."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         wanted = manifest.pop("seal")
@@ -53,13 +49,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: bool) -> list[str]:
-    """Return what is wrong with the files of a checkpoint.
-
-    Args:
-        folder: The checkpoint.
-        files: Names, and their sizes and digests from the manifest.
-        full: Whether to read them, rather than only to ask for their sizes.
-    """
+    """Return what is wrong with the files of a checkpoint; `full` reads them all."""
     wrong = []
     for name, wanted in files:
         file = folder / name

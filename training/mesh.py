@@ -26,21 +26,13 @@ class Launch:
     """What the launcher said about this process."""
 
     rank: int = 0
-    """Index of this process among all."""
     world: int = 1
-    """Number of processes, one per GPU."""
     local_rank: int = 0
-    """Index of this process on its node."""
     local_world: int = 1
-    """Processes on this node."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Launch":
-        """Return what torchrun or srun left in the environment; one process where neither did.
-
-        Raises:
-            UserError: If the launcher's words contradict each other.
-        """
+        """Return what torchrun or srun left in the environment; one process where neither did."""
         torchrun = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         slurm = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
         if "RANK" in environment:
@@ -77,11 +69,7 @@ class Launch:
         return torch.device("cpu")
 
     def join(self, timeout_minutes: float = 10.0) -> None:
-        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's.
-
-        Args:
-            timeout_minutes: How long a collective may hang before the job fails.
-        """
+        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's."""
         device = self.device()
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -187,11 +175,7 @@ class Layout:
         return self.world // self.tensor
 
     def accumulation(self, global_batch: int, micro_batch: int) -> int:
-        """Return the micro-steps in one optimizer step.
-
-        Raises:
-            UserError: If the batch cannot be divided among the ranks.
-        """
+        """Return the micro-steps in one optimizer step."""
         at_once = self.data_ranks * micro_batch
         if global_batch % at_once:
             lower = global_batch // at_once * at_once
@@ -221,7 +205,6 @@ class Grid:
     """The process groups of a layout."""
 
     layout: Layout
-    """The sizes."""
     blocks: DeviceMesh
     """Mesh (replica, shard) over which a block's weights are held."""
     outer: DeviceMesh
@@ -232,7 +215,6 @@ class Grid:
     partition: dist.ProcessGroup
     """Group of the ranks that hold one copy of the model state."""
     data_index: int
-    """Which sequences this rank works on."""
     tensor_index: int
     """Which slice of each layer this rank holds."""
 

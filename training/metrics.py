@@ -74,17 +74,7 @@ class Mark:
 
 @dataclass
 class Metrics:
-    """The record of a run on one rank; ranks other than 0 write nothing.
-
-    Args:
-        model: Shape, for the FLOPs.
-        gpus: Ranks of the run.
-        device: This rank's.
-        peak: TFLOP/s of one GPU, or None if unknown: then there is no MFU.
-        path: Folder of metrics.jsonl, or None.
-        print_every: Steps between printed lines.
-        speaks: Whether this rank writes.
-    """
+    """The record of a run on one rank; ranks other than 0 write nothing."""
 
     model: ModelSettings
     gpus: int
@@ -117,7 +107,6 @@ class Metrics:
             self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
-        """Record what this run is."""
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         n = parameter_count(self.model)
         self.event(
@@ -200,5 +189,4 @@ class Metrics:
 
 
 def _number(value: float) -> float | None:
-    """Return a number that JSON has, or None."""
     return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124

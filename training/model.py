@@ -25,11 +25,7 @@ ROTARY_BASE = 10_000.0
 
 
 class Split:
-    """Weights and activations of one tensor-parallel group, or plain ones for `mesh` None.
-
-    Args:
-        mesh: One-dimensional mesh of the group.
-    """
+    """Weights and activations of one tensor-parallel group, or plain ones for `mesh` None."""
 
     def __init__(self, mesh: DeviceMesh | None) -> None:
         self.mesh = mesh
@@ -91,10 +87,7 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
 class Block(nn.Module):
     """Attention and MLP, each behind a norm and added to the stream.
 
-    Args:
-        settings: Shape of the model.
-        split: Tensor-parallel group.
-        recompute: Keep only the input for the backward pass, and compute the rest again.
+    With `recompute` only the input is kept for the backward pass, and the rest computed again.
     """
 
     def __init__(self, settings: ModelSettings, split: Split, *, recompute: bool) -> None:
@@ -151,14 +144,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The whole model. Its output layer is its embedding.
-
-    Args:
-        settings: Shape of the model.
-        tensor: Mesh of the tensor-parallel group, or None.
-        checkpoint_every: Recompute every n-th block in the backward pass; 0 for none.
-        loss_chunks: Parts in which the logits are made.
-    """
+    """The whole model. Its output layer is its embedding."""
 
     def __init__(
         self,

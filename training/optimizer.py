@@ -68,14 +68,7 @@ def adamw(  # noqa: PLR0917 - compiled: tensors by position
 
 
 class MasterAdamW:
-    """The optimizer of one rank.
-
-    Args:
-        parameters: Sharded parameters by name.
-        settings: Rates and decay.
-        partition: Ranks that together hold one copy of the model state.
-        compiled: Whether to compile the update.
-    """
+    """The optimizer of one rank."""
 
     def __init__(
         self,
@@ -110,9 +103,6 @@ class MasterAdamW:
         """Update the parameters from their gradients, and forget the gradients.
 
         A gradient that is not finite leaves everything as it was: the caller sees the norm.
-
-        Args:
-            rate: Learning rate of this step.
 
         Returns:
             The norm of the whole gradient before clipping, a scalar on the device.

@@ -16,11 +16,7 @@ Whole = TypeVar("Whole", bound="Settings")
 
 
 def overridden(settings: Whole, changes: Mapping[str, str]) -> Whole:
-    """Return settings with `part.name` replaced by the value its text stands for.
-
-    Raises:
-        UserError: If a name does not exist or a text is not of its type.
-    """
+    """Return settings with `part.name` replaced by the value its text stands for."""
     parts: dict[str, dict[str, object]] = {}
     for name, text in changes.items():
         part, _, leaf = name.partition(".")
@@ -45,11 +41,7 @@ def overridden(settings: Whole, changes: Mapping[str, str]) -> Whole:
 
 
 def parse(name: str, text: str, kind: Any) -> object:
-    """Return the value of the given type that a text stands for.
-
-    Raises:
-        UserError: If it stands for none.
-    """
+    """Return the value of the given type that a text stands for."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         if text in arguments:

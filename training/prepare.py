@@ -47,11 +47,7 @@ def sample() -> Iterator[npt.NDArray[np.int64]]:
 
 
 def read_text(path: Path) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        UserError: If there is no such file.
-    """
+    """Return the bytes of a file."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -61,11 +57,7 @@ def read_text(path: Path) -> bytes:
 
 
 def read_ids(path: Path) -> npt.NDArray[np.int64]:
-    """Return the ids of one `.npy` file.
-
-    Raises:
-        UserError: If it holds anything but a list of whole numbers.
-    """
+    """Return the ids of one `.npy` file."""
     try:
         ids: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
@@ -87,15 +79,6 @@ def write(
     """Write documents as shards and return the index.
 
     The index is written last: a folder without it was never finished.
-
-    Args:
-        out: Folder, new or empty.
-        documents: Ids of each document.
-        vocabulary: Every id is below it.
-        shard_tokens: Tokens in a shard; the last one has fewer.
-
-    Raises:
-        UserError: If the folder is in use, an id is too large, or there is nothing to write.
     """
     if shard_tokens < 1:
         raise UserError(f"--shard-tokens {shard_tokens}: a shard holds tokens; write 1 or more")

@@ -22,7 +22,6 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Return the sentence that the user reads."""
         return f"{self.field} = {self.got!r}: {self.why}; {self.fix}"
 
 

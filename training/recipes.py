@@ -90,11 +90,7 @@ RECIPES = {
 
 
 def find(name: str) -> Settings:
-    """Return the recipe of that name, or `RECIPE` of the Python file of that name.
-
-    Raises:
-        UserError: If there is neither.
-    """
+    """Return the recipe of that name, or `RECIPE` of the Python file of that name."""
     if name in RECIPES:
         return RECIPES[name]
     if not Path(name).is_file():

@@ -39,9 +39,6 @@ def restored(
 
     Returns:
         The manifest of the checkpoint, or None where there is none.
-
-    Raises:
-        UserError: If checkpoints exist but none is whole, or it is of another model.
     """
     steps: list[Any] = [committed(path) if dist.get_rank(group) == 0 else None]
     dist.broadcast_object_list(steps, src=0, group=group)

@@ -8,28 +8,24 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, Self
 
 from training.overrides import overridden
 from training.problems import Problem, UserError, choices, divisors
 
-
-def below(part: str, values: object, **least: int) -> Iterator[Problem]:
-    """Yield each value of a part that is below the least one that it may have."""
-    for name, lowest in least.items():
-        if getattr(values, name) < lowest:
-            yield Problem(
-                f"{part}.{name}",
-                getattr(values, name),
-                f"must be at least {lowest}",
-                f"write {lowest} or more",
-            )
-
-
-MULTIPLE_FOR_TENSOR_CORES = 8
-"""Matrix sizes in bf16 that are no multiple of this miss the tensor cores (16 bytes; NVIDIA's
-matrix multiplication guide, read 2026-11)."""
+LEAST: Final[Mapping[str, Mapping[str, int]]] = {
+    "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
+    "data": dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
+    "parallel": {"partition_size": 1, "tensor_parallel": 1, "gpus_per_node": 0},
+    "numerics": {"checkpoint_every": 0, "loss_chunks": 1},
+    "optimizer": dict.fromkeys(
+        ("learning_rate", "final_fraction", "epsilon", "weight_decay", "clip_norm", "warmup_steps"),
+        0,
+    ),
+    "run": {"steps": 1, "print_every": 1, "seed": 0, "peak_tflops": 0},
+}
+"""The least that a value may be, by its part and its name."""
 LARGEST_SEED = 2**32 - 1
 """Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
 
@@ -52,10 +48,7 @@ class ModelSettings:
     """Learned positions cost nothing per layer; rotary ones move 4 bytes per value of q and k."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
-        low = list(below("model", self, layers=1, width=1, heads=1, vocabulary=1, sequence=1))
-        if low:
-            yield from low
+        if self.width < 1 or self.heads < 1:
             return
         if self.width % self.heads:
             near = [n for n in divisors(self.width) if n <= 2 * self.heads]
@@ -92,8 +85,6 @@ class DataSettings:
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
-        yield from below("data", self, global_batch=1, micro_batch=1, validation_sequences=1)
         if self.validation_every and not self.validation_path:
             yield Problem(
                 "data.validation_every",
@@ -121,10 +112,6 @@ class ParallelSettings:
     """False keeps gathered weights until the backward pass: one gather less for 2 bytes (bf16)
     per parameter of memory."""
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be; what needs the world size is in `training.mesh`."""
-        yield from below("parallel", self, partition_size=1, tensor_parallel=1, gpus_per_node=0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class NumericsSettings:
@@ -145,10 +132,6 @@ class NumericsSettings:
     deterministic: bool = False
     """Have GPU kernels that add in a fixed order, so that a resumed run repeats every bit."""
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
-        yield from below("numerics", self, checkpoint_every=0, loss_chunks=1)
-
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
@@ -166,7 +149,6 @@ class OptimizerSettings:
     """Largest norm of the gradient; 0 never clips."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if len(self.betas) != 2:  # noqa: PLR2004 - of the mean and of the square
             yield Problem(
                 "optimizer.betas", self.betas, "are two decay factors", "write two, as in 0.9,0.95"
@@ -176,19 +158,6 @@ class OptimizerSettings:
                 yield Problem(
                     f"optimizer.betas[{index}]", beta, "is a decay factor", "write 0 <= beta < 1"
                 )
-        for name in (
-            "learning_rate",
-            "final_fraction",
-            "epsilon",
-            "weight_decay",
-            "clip_norm",
-            "warmup_steps",
-        ):
-            value = getattr(self, name)
-            if not math.isfinite(value):
-                yield Problem(f"optimizer.{name}", value, "is no finite number", "write 0 or more")
-            elif value < 0:
-                yield Problem(f"optimizer.{name}", value, "cannot be negative", "write 0+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +174,6 @@ class CheckpointSettings:
     """Read every file against its checksum before resuming from it."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
         if self.every and not self.path:
             yield Problem(
                 "checkpoint.every",
@@ -237,12 +205,8 @@ class RunSettings:
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield every value that cannot be."""
-        yield from below("run", self, steps=1, print_every=1, seed=0, peak_tflops=0)
         if self.seed > LARGEST_SEED:
             yield Problem("run.seed", self.seed, "has 32 bits", f"write {LARGEST_SEED} or less")
-        if not math.isfinite(self.peak_tflops):
-            yield Problem("run.peak_tflops", self.peak_tflops, "is no finite number", "write 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,14 +226,22 @@ class Settings:
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if error := UserError.of(self.problems()):
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the problems of every part."""
-        for part in fields(self):
-            yield from getattr(self, part.name).problems()
+        for part, least in LEAST.items():
+            for name, lowest in least.items():
+                value = getattr(getattr(self, part), name)
+                if not math.isfinite(value):
+                    yield Problem(
+                        f"{part}.{name}", value, "is no finite number", f"write {lowest} or more"
+                    )
+                elif value < lowest:
+                    why = f"must be at least {lowest}"
+                    yield Problem(f"{part}.{name}", value, why, f"write {lowest} or more")
+        for each in (self.model, self.data, self.optimizer, self.checkpoint, self.run):
+            yield from each.problems()
         ways = max(self.parallel.tensor_parallel, 1)
         for name in ("heads", "sequence"):
             if getattr(self.model, name) % ways:
@@ -281,7 +253,6 @@ class Settings:
                 )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
         return asdict(self)
 
     def override(self, changes: Mapping[str, str]) -> Self:

@@ -40,13 +40,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
 
 
 class Sharded:
-    """A transformer laid out over the grid, its weights drawn from the seed.
-
-    Args:
-        settings: The run.
-        grid: Process groups.
-        device: Where this rank computes.
-    """
+    """A transformer laid out over the grid, its weights drawn from the seed."""
 
     def __init__(self, settings: Settings, grid: Grid, device: torch.device) -> None:
         numerics = settings.numerics
@@ -69,11 +63,12 @@ class Sharded:
         if not lonely:
             self._shard(settings, grid)
         self.module.to_empty(device=device)
-        self.parameters = (
+        self.parameters: dict[str, DTensor] = (
             alone(self.module, grid.outer)
             if lonely
             else {name: _sharded(value) for name, value in self.module.named_parameters()}
         )
+        """By name; each knows its mesh and holds this rank's part."""
         self._draw(settings, device)
 
     def _shard(self, settings: Settings, grid: Grid) -> None:
@@ -103,10 +98,6 @@ class Sharded:
         if isinstance(self.module, FSDPModule):
             self.module.set_requires_all_reduce(reached)
 
-    def named_parameters(self) -> dict[str, DTensor]:
-        """Return the parameters by name; each knows its mesh and holds this rank's part."""
-        return self.parameters
-
     @torch.no_grad()
     def _draw(self, settings: Settings, device: torch.device) -> None:
         """Fill every weight from the seed, the same on any number of GPUs of one kind.
@@ -114,7 +105,7 @@ class Sharded:
         Each rank draws each whole tensor and keeps its part: one tensor at a time in memory,
         and about ten seconds for 10^12 values at the GPU's 10^11 per second.
         """
-        for index, (name, parameter) in enumerate(self.named_parameters().items()):
+        for index, (name, parameter) in enumerate(self.parameters.items()):
             local = parameter.to_local()
             spread = deviation(name, settings.model)
             if not spread:

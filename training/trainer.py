@@ -36,17 +36,12 @@ class Report:
     done: Mark
     """When the step was finished and `values` was on the host."""
     rate: float
-    """Learning rate."""
     waited: float
     """Seconds that the step waited for data."""
 
 
 class Trainer:
     """One rank of a run. The process group exists already.
-
-    Args:
-        settings: The run.
-        launch: What the launcher said.
 
     Raises:
         UserError: If settings, launch, tokens and checkpoints do not fit each other.
@@ -67,7 +62,7 @@ class Trainer:
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.optimizer = MasterAdamW(
-            self.sharded.named_parameters(),
+            self.sharded.parameters,
             settings.optimizer,
             self.grid.partition,
             compiled=settings.numerics.compile,
@@ -208,7 +203,6 @@ class Trainer:
         return DONE
 
     def _step(self, feed: Prefetch) -> Report:
-        """Enqueue one optimizer step."""
         loss = torch.zeros((), device=self.device)
         waited = 0.0
         for micro_step in range(self.micro_steps):

@@ -58,9 +58,10 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     path = find_path(name)
     if path is None:
         return (find_registered(name),), None
+    from ultracluster.spec.environment import EnvironmentSpec  # noqa: PLC0415
     from ultracluster.spec.loading import load  # noqa: PLC0415
 
-    return load(path, project=project_folder()), path
+    return load(path, EnvironmentSpec, project=project_folder()), path
 
 
 def find_path(name: str) -> Path | None:

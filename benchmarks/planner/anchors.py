@@ -9,11 +9,10 @@ from typing import Final
 
 from ultracluster.catalogue.instances import find
 from ultracluster.planner.devices import BY_ROW, EFA_HOP, NCCL_HOP, Network, gpu_of, network_of
-from ultracluster.planner.layout import Layout
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.memory import Memory, memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import Question
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.software import EFFICIENCY_2022, network_for, stack_for
 from ultracluster.planner.step import Step, step

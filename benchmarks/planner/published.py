@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack
 from ultracluster.planner.step import Step, step

@@ -216,7 +216,7 @@ def worker(case: Case, nodes: int, tokens: str, steps: int, out: Path) -> int:
     for part in trainer.sharded.module.modules():
         if isinstance(part, FSDPModule):
             part.set_custom_reduce_scatter(RingReduceScatter())  # type: ignore[arg-type] # the base is private
-    parameters = trainer.sharded.named_parameters()
+    parameters = trainer.sharded.parameters
     sizes = {name: value.numel() * value.element_size() for name, value in parameters.items()}
     feed = Prefetch(trainer.batches.from_step(0), trainer.device)
     trainer._step(feed)  # noqa: SLF001 - connections are made in the first step

@@ -28,7 +28,9 @@ from ultracluster.cost.quantities import bill, node_quantities, slurm_quantities
 from ultracluster.cost.sheet import cost_sheet
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.problem import Problem
+from ultracluster.spec.slurm import SlurmSpec
 
 JOBS = "sagemaker/ml.p4d.24xlarge/training"
 """Its price is known of us-west-2 alone."""
@@ -253,18 +255,9 @@ def test_a_network_is_billed_for_what_it_makes():
 
 def test_slurm_is_paid_for_while_no_job_runs():
     """Controller, accounting and login nodes never scale to zero; PCS's fee follows instances."""
-    found = {
-        q.item.name: (int(q.full), int(q.idle))
-        for q in slurm_quantities(
-            size="MEDIUM",
-            instances=16,
-            least_nodes=3,
-            accounting=True,
-            login_instance_type="m6i.xlarge",
-            login_nodes=2,
-            login_volume_gib=100,
-        )
-    }
+    slurm = SlurmSpec(size="MEDIUM", least_nodes=3, accounting_days=30, login_nodes=2)
+    nodes = NodesSpec(instance_type="p4d.24xlarge", count=16, root_volume_gib=100)
+    found = {q.item.name: (int(q.full), int(q.idle)) for q in slurm_quantities(slurm, nodes)}
 
     assert found == {
         "pcs/MEDIUM/controller": (1, 1),

@@ -16,6 +16,7 @@ from ultracluster.cost import price_table
 from ultracluster.cost.display import show
 from ultracluster.cost.estimate import Estimate
 from ultracluster.rehearse.substitutes import environment_file
+from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +191,7 @@ def test_what_is_not_there_is_one_line(name: str, capsys: pytest.CaptureFixture[
 
 def test_a_stand_in_file_holds_budget_and_prices(tmp_path: Path):
     """A rehearsal writes an environment down and reads it again, its stated prices included."""
-    assert load(environment_file(P4D, tmp_path)) == (P4D,)
+    assert load(environment_file(P4D, tmp_path), EnvironmentSpec) == (P4D,)
 
 
 def test_refresh_writes_the_table_and_shows_what_changed(

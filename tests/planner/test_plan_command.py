@@ -333,7 +333,7 @@ def test_the_environment_that_is_written_works(words, tmp_path, capsys):
     assert main([*words, "--write", str(path)]) == 0
     out = capsys.readouterr().out
 
-    (environment,) = load(path)
+    (environment,) = load(path, EnvironmentSpec)
     assert isinstance(environment, EnvironmentSpec)
     assert environment.name == "my-model"
     assert "quota to ask for" in out

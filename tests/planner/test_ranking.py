@@ -8,8 +8,7 @@ import pytest
 
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import BY_ROW, Network
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import find
 

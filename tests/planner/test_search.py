@@ -12,15 +12,13 @@ from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
 from ultracluster.plan.environment_file import environment_of
 from ultracluster.planner import price
-from ultracluster.planner.candidate import partitions
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
-from ultracluster.planner.layout import Layout
+from ultracluster.planner.layout import Layout, Setup, partitions
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
 from ultracluster.planner.search import Search
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.shape import ModelShape, of_size
 from ultracluster.planner.stack import find
 from ultracluster.planner.step import step
@@ -271,7 +269,7 @@ def test_a_plan_counts_what_its_environment_counts(tmp_path):
     found = plan(question(of_size(50e9)))
     path = tmp_path / "mine.py"
     path.write_text(environment_of(found, path).text)
-    (environment,) = load(tmp_path / "mine.py")
+    (environment,) = load(tmp_path / "mine.py", EnvironmentSpec)
     assert isinstance(environment, EnvironmentSpec)
     sheet = cost_sheet(environment_bill(environment), environment.region)
 

@@ -111,7 +111,7 @@ def test_independent_faults_are_as_many_problems_each_with_path_and_line(write, 
     assert len(expected) == count
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
 
     assert {(p.field, p.source) for p in caught.value.problems} == expected
     assert len(caught.value.problems) == count
@@ -127,7 +127,7 @@ def test_environments_of_a_file_are_returned_in_their_order(write):
         + "AGAIN = A\n"
     )
 
-    assert [environment.name for environment in load(path)] == ["b", "a"]
+    assert [environment.name for environment in load(path, EnvironmentSpec)] == ["b", "a"]
 
 
 def test_a_fault_in_a_shared_spec_is_one_problem(write):
@@ -139,7 +139,7 @@ def test_a_fault_in_a_shared_spec_is_one_problem(write):
     )
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert [p.field for p in caught.value.problems] == ["a.storage.capacity_gib"]
 
 
@@ -152,7 +152,7 @@ def test_a_name_used_twice_is_one_problem(write):
     )
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert [str(p) for p in caught.value.problems] == [
         'same.name: got "same"; another environment has that name; give each a name of its own'
     ]
@@ -167,7 +167,7 @@ def test_a_name_used_twice_hides_no_other_fault(write):
     )
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert [p.field for p in caught.value.problems] == ["same.region", "same.name"]
 
 
@@ -176,7 +176,7 @@ def test_an_environment_that_is_not_assigned_is_judged_as_well(write):
     path = write(SOUND + 'EnvironmentSpec(name="Bad", **PLACE, **REST) and None\n')
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert [p.field for p in caught.value.problems] == ["EnvironmentSpec.name"]
 
 
@@ -198,7 +198,7 @@ def test_a_file_that_holds_no_environment_is_one_line(write, text, says):
     path = write(text)
 
     with pytest.raises(EnvironmentFileError, match=rf"^{re.escape(str(path))}{says}") as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -208,7 +208,7 @@ def test_a_missing_file_is_one_line(tmp_path, name):
     path = tmp_path / name
 
     with pytest.raises(EnvironmentFileError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert str(caught.value) == f"{path}: no such file; write the path of a Python file"
 
 
@@ -222,14 +222,14 @@ def test_faults_explain_why_a_file_did_not_run(write):
     )
 
     with pytest.raises(SpecError) as caught:
-        load(path)
+        load(path, EnvironmentSpec)
     assert [p.field for p in caught.value.problems] == ["NodesSpec.instance_type"]
 
 
 def test_specs_raise_again_after_a_file_was_loaded(write):
     """Problems are gathered only while a file is read."""
     with pytest.raises(SpecError):
-        load(write(EIGHT_FAULTS))
+        load(write(EIGHT_FAULTS), EnvironmentSpec)
     with pytest.raises(SpecError):
         exec(f"{IMPORTS}\nSageMakerSpec(instances=-1)", {})  # noqa: S102
 
@@ -257,7 +257,7 @@ NetworkSpec(training_subnet_cidrs=["10.0.0.0/20"], public_subnet_cidr="10.0.0.0/
 """
     )
     with pytest.raises(SpecError) as refused:
-        load(path)
+        load(path, EnvironmentSpec)
 
     fields = sorted(problem.field.partition(".")[2] for problem in refused.value.problems)
     assert fields == [
@@ -283,7 +283,7 @@ def test_environments_in_a_collection_are_found(write, collection):
     """A family of environments is written as a comprehension; it was "no environment"."""
     path = write(f"{SOUND}\n{collection}\nAGAIN = [ALL]\n")
 
-    assert [environment.name for environment in load(path)] == ["n0", "n1"]
+    assert [environment.name for environment in load(path, EnvironmentSpec)] == ["n0", "n1"]
 
 
 def test_what_a_file_imports_is_not_its_own(write, tmp_path):
@@ -296,7 +296,7 @@ def test_what_a_file_imports_is_not_its_own(write, tmp_path):
         "FAMILY = [*ALL, shared.ONE, ONE.model_copy(update={'name': 'two'})]\n"
     )
 
-    assert [environment.name for environment in load(path)] == ["two"]
+    assert [environment.name for environment in load(path, EnvironmentSpec)] == ["two"]
 
 
 @pytest.fixture

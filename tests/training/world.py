@@ -101,9 +101,7 @@ class Wire(TorchDispatchMode):
 
 def whole(trainer: Trainer) -> dict[str, torch.Tensor]:
     """Return every weight, gathered."""
-    return {
-        n: p.full_tensor().detach().clone() for n, p in trainer.sharded.named_parameters().items()
-    }
+    return {n: p.full_tensor().detach().clone() for n, p in trainer.sharded.parameters.items()}
 
 
 def steps(trainer: Trainer, count: int) -> list[float]:
@@ -176,7 +174,7 @@ class World:
         path = self.work / "refused"
         trainer = self.trainer(checkpoint__path=str(path), run__path=str(self.work / "refused-run"))
         before = whole(trainer)
-        for parameter in trainer.sharded.named_parameters().values():
+        for parameter in trainer.sharded.parameters.values():
             parameter.grad = torch.full_like(parameter, torch.nan)
         norm = trainer.optimizer.step(1.0)
         self.seen["not finite"] = {
@@ -210,7 +208,7 @@ class World:
             "difference": difference(whole(trainer), self.wanted),
             "micro_steps": trainer.micro_steps,
             "wire": sorted([*key, count] for key, count in wire.seen.items()),
-            "shapes": {n: list(p.shape) for n, p in trainer.sharded.named_parameters().items()},
+            "shapes": {n: list(p.shape) for n, p in trainer.sharded.parameters.items()},
             "layout": asdict(trainer.layout),
         }
 

@@ -60,11 +60,7 @@ class Repository:
 
     @classmethod
     def of(cls, uri: str) -> "Repository":
-        """Return the repository of a URI.
-
-        Raises:
-            BuildError: If it is none of ECR.
-        """
+        """Return the repository of a URI."""
         found = REPOSITORY.fullmatch(uri)
         if found is None:
             raise BuildError(
@@ -80,11 +76,7 @@ def lock() -> dict[str, Any]:
 
 
 def private_registry(region: str) -> str:
-    """Return the private registry of the Deep Learning Containers in a Region.
-
-    Raises:
-        BuildError: If none is known.
-    """
+    """Return the private registry of the Deep Learning Containers in a Region."""
     data: Mapping[str, Any] = json.loads(REGISTRIES.read_text())
     account = data["accounts"].get(region)
     if account is None:

@@ -45,22 +45,17 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
     one.add_argument("--cards", type=int, help="EFA devices that the job takes; all by default")
     one.add_argument("--json", action="store_true", help="for programs")
-    one.set_defaults(run=_check)
     two = commands.add_parser("rank", help="bind one rank and run its command")
     two.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
-    two.set_defaults(run=_rank)
     three = commands.add_parser("sagemaker", help="entry point of a SageMaker training job")
     three.add_argument("--root", type=Path, default=Path("/opt/ml"), help=argparse.SUPPRESS)
-    three.set_defaults(run=_sagemaker)
     four = commands.add_parser("acceptance", help="judge the log of an nccl-tests run")
     four.add_argument("log", help="its file, or - for standard input")
     four.add_argument("--instance", required=True, help="EC2 or SageMaker name")
     four.add_argument("--nodes", type=int, required=True)
     four.add_argument("--json", action="store_true", help="for programs")
-    four.set_defaults(run=_acceptance)
     five = commands.add_parser("inventory", help="say whether an image holds what its lock says")
     five.add_argument("lock", type=Path)
-    five.set_defaults(run=_inventory)
     return root
 
 
@@ -113,28 +108,24 @@ def _rank(given: argparse.Namespace) -> int:
         return MISTAKEN
 
 
-def _sagemaker(given: argparse.Namespace) -> int:
-    from training.launch.sagemaker import run  # noqa: PLC0415
-
-    return run(given.root, dict(os.environ))
-
-
-def _acceptance(given: argparse.Namespace) -> int:
-    from training.launch.acceptance import main  # noqa: PLC0415
-
-    return main(given.log, given.instance, given.nodes, as_json=given.json)
-
-
-def _inventory(given: argparse.Namespace) -> int:
-    from training.launch.inventory import main  # noqa: PLC0415
-
-    return main(given.lock)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; each loads what it needs alone."""
     given = parser().parse_args(arguments)
-    status: int = given.run(given)
-    return status
+    if given.command == "check":
+        return _check(given)
+    if given.command == "rank":
+        return _rank(given)
+    if given.command == "sagemaker":
+        from training.launch import sagemaker  # noqa: PLC0415
+
+        return sagemaker.run(given.root, dict(os.environ))
+    if given.command == "acceptance":
+        from training.launch import acceptance  # noqa: PLC0415
+
+        return acceptance.main(given.log, given.instance, given.nodes, as_json=given.json)
+    from training.launch import inventory  # noqa: PLC0415
+
+    return inventory.main(given.lock)
 
 
 if __name__ == "__main__":

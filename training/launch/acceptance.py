@@ -74,13 +74,11 @@ class Verdict:
     """What a log shows."""
 
     status: int
-    """Exit status."""
     lines: tuple[str, ...]
     """A sentence for each thing that was looked at."""
 
 
 def measured(log: str) -> list[Measured]:
-    """Return every size of a log."""
     width = 8 if PER_ITERATION in log else 4
     found = []
     for line in log.splitlines():
@@ -141,13 +139,7 @@ class UnjudgeableError(Exception):
 
 
 def judge(log: str, instance_type: str, nodes: int) -> Verdict:
-    """Return what a log shows.
-
-    Args:
-        log: Output of all_reduce_perf.
-        instance_type: EC2 or SageMaker name.
-        nodes: Nodes that the run was on.
-    """
+    """Return what a log shows."""
     try:
         kind, wanted = _wanted(instance_type, nodes)
         rows = measured(log)

@@ -31,24 +31,19 @@ class Binding:
 
     local_rank: int
     """Its index on the node."""
-    gpu: Device | None
-    """Its GPU, None where there is none."""
-    cpus: frozenset[int]
-    """CPUs it is to run on; empty to leave what it has."""
-    numa_node: int | None
-    """NUMA node that its memory is to come from, None to leave that to Linux."""
-    cards: tuple[str, ...]
-    """Names of the network cards near to the GPU."""
     said: str
     """All of it, for a log."""
+    gpu: Device | None = None
+    cpus: frozenset[int] = frozenset()
+    """CPUs it is to run on; empty to leave what it has."""
+    numa_node: int | None = None
+    """NUMA node that its memory is to come from, None to leave that to Linux."""
+    cards: tuple[str, ...] = ()
+    """Names of the network cards near to the GPU."""
 
 
 def local_rank(environment: Mapping[str, str]) -> int:
-    """Return the rank's index on its node.
-
-    Raises:
-        RankError: If no launcher said it.
-    """
+    """Return the rank's index on its node."""
     for name in RANK_VARIABLES:
         if environment.get(name, "").isdigit():
             return int(environment[name])
@@ -77,45 +72,25 @@ def visible(gpus: Sequence[Device], environment: Mapping[str, str]) -> list[Devi
 def binding(topology: Topology, environment: Mapping[str, str], allowed: frozenset[int]) -> Binding:
     """Return where a rank is to run.
 
-    Args:
-        topology: The machine.
-        environment: What launcher and user have set.
-        allowed: CPUs that the scheduler gave this process.
-
     Raises:
         RankError: If no launcher said which rank this is.
     """
     rank = local_rank(environment)
     shown = visible(topology.gpus, environment)
     if shown is None:
-        return Binding(
-            rank,
-            None,
-            frozenset(),
-            None,
-            (),
-            f"local rank {rank}: CUDA_VISIBLE_DEVICES names GPUs by UUID, so it is not bound",
-        )
-    if not shown:
-        return Binding(
-            rank,
-            None,
-            frozenset(),
-            None,
-            (),
-            f"local rank {rank}: no GPU is visible, so it is not bound",
-        )
-    # A scheduler that gives every rank one GPU leaves it at index 0.
-    gpu = shown[rank if len(shown) > 1 else 0] if rank < len(shown) or len(shown) == 1 else None
-    if gpu is None:
-        return Binding(
-            rank,
-            None,
-            frozenset(),
-            None,
-            (),
-            f"local rank {rank}: there are {len(shown)} GPUs, so it is not bound",
-        )
+        why_not = "CUDA_VISIBLE_DEVICES names GPUs by UUID"
+    elif not shown:
+        why_not = "no GPU is visible"
+    elif len(shown) > 1 and rank >= len(shown):
+        why_not = f"there are {len(shown)} GPUs"
+    else:
+        # A scheduler that gives every rank one GPU leaves it at index 0.
+        gpu = shown[rank if len(shown) > 1 else 0]
+        return _near(topology, gpu, rank, allowed)
+    return Binding(rank, f"local rank {rank}: {why_not}, so it is not bound")
+
+
+def _near(topology: Topology, gpu: Device, rank: int, allowed: frozenset[int]) -> Binding:
     near, why = topology.cards_of(gpu)
     names = tuple(card.name for card in near)
     network = f"{', '.join(names)} ({why})" if names else f"no card ({why})"
@@ -131,7 +106,7 @@ def binding(topology: Topology, environment: Mapping[str, str], allowed: frozens
     else:
         parts.append(f"NUMA node {gpu.numa_node}, CPUs {listed(wanted)}")
     parts.append(network)
-    return Binding(rank, gpu, wanted, gpu.numa_node if wanted else None, names, "; ".join(parts))
+    return Binding(rank, "; ".join(parts), gpu, wanted, gpu.numa_node if wanted else None, names)
 
 
 def prefer_memory(numa_node: int) -> bool:
@@ -151,11 +126,7 @@ def prefer_memory(numa_node: int) -> bool:
 
 
 def run(command: Sequence[str], topology: Topology | None = None) -> int:
-    """Bind this process and become the command; returns only where that cannot be.
-
-    Raises:
-        RankError: If no launcher said which rank this is, or there is no command.
-    """
+    """Bind this process and become the command; returns only where that cannot be."""
     if not command:
         raise RankError("there is no command; write python -m training.launch rank -- COMMAND")
     environment = dict(os.environ)

@@ -63,16 +63,7 @@ def check(
     gpus: int | None = None,
     cards: int | None = None,
 ) -> Report:
-    """Return what does not fit.
-
-    Args:
-        machine: The node, seen from inside the job's container.
-        fabric: Whether the job is to run over EFA; `auto` for several nodes of a type that has it.
-        instance_type: EC2 or SageMaker name, None for what the machine's firmware says.
-        nodes: Nodes of the job.
-        gpus: GPUs that the job takes here, None for all that the type has.
-        cards: EFA devices that the job takes here, None for all that AWS's layouts give the type.
-    """
+    """Return what does not fit; None takes what firmware, type and AWS's layouts say."""
     name = (instance_type or machine.instance_type or "").removeprefix("ml.") or None
     kind = instance(name)
     over_efa = asked(fabric, kind, nodes, machine)
@@ -81,13 +72,7 @@ def check(
     )
     if over_efa:
         if name is not None and kind is None and fabric == "efa" and "." in name:
-            found.append(
-                Finding(
-                    "warning",
-                    f"{name} is not among the instance types with EFA that this image knows, so "
-                    "its devices are not counted",
-                )
-            )
+            found.append(findings.finding("type-unknown", name=name))
         wanted = cards if cards is not None else kind.cards if kind else 1
         found += findings.devices(machine, wanted, name)
         found += findings.provider(machine)

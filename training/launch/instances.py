@@ -18,7 +18,6 @@ class Instance:
     name: str
     """Its name, without `ml.`."""
     gpus: int
-    """NVIDIA GPUs in it."""
     cards: int
     """EFA devices that AWS's layouts give it."""
     gbps: float

@@ -48,7 +48,6 @@ class Machine:
     """One node, seen from inside the job's container."""
 
     environment: Mapping[str, str]
-    """Variables of the job."""
     root: Path = Path("/")
     """Where its file system begins; `/` but for tests."""
 

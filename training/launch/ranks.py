@@ -37,13 +37,10 @@ class Place:
     """Where this node stands among the nodes of a job."""
 
     node: int
-    """Its number."""
     nodes: int
-    """How many there are."""
     ranks: int
     """Processes on each of them."""
     master: str
-    """Host of rank 0."""
     port: int
     """Port that rank 0 listens on."""
 
@@ -99,13 +96,7 @@ class Rank:
 
 
 def run(command: Sequence[str], place: Place, environment: Mapping[str, str]) -> End:
-    """Start the ranks of this node, forward SIGTERM and SIGINT to them, and wait for all.
-
-    Args:
-        command: What every rank runs.
-        place: This node among the others.
-        environment: What the ranks inherit.
-    """
+    """Start the ranks of this node, forward SIGTERM and SIGINT to them, and wait for all."""
     told: list[int] = []
 
     def tell(number: int, _frame: FrameType | None) -> None:

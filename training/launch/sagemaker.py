@@ -51,7 +51,6 @@ PATIENCE_SECONDS: Final = 600.0
 def environment(
     cluster: Cluster, given: Mapping[str, str], machine: Machine, *, fabric: bool
 ) -> dict[str, str]:
-    """Return what the ranks inherit."""
     own = dict(given)
     if cluster.interface:
         # SageMaker names the interface; a value of the job's own wins.
@@ -66,11 +65,7 @@ def environment(
 
 
 def asked_fabric(given: Mapping[str, str]) -> Fabric:
-    """Return what the job says of its fabric.
-
-    Raises:
-        JobError: If that is no choice.
-    """
+    """Return what the job says of its fabric."""
     stated = given.get(VARIABLE, "auto")
     for fabric in FABRICS:
         if fabric == stated:
@@ -79,11 +74,7 @@ def asked_fabric(given: Mapping[str, str]) -> Fabric:
 
 
 def await_name(host: str, patience: float) -> None:
-    """Wait until a host's name is known.
-
-    Raises:
-        JobError: If it is not in time.
-    """
+    """Wait until a host's name is known."""
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -109,13 +100,7 @@ def fail(root: Path, text: str, status: int) -> int:
 
 
 def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECONDS) -> int:
-    """Check this host, start its ranks, and return the exit status.
-
-    Args:
-        root: SageMaker's folder, /opt/ml.
-        given: Environment of the container.
-        patience: Seconds that the first host's name may take to be known.
-    """
+    """Check this host, start its ranks, and return the exit status."""
     try:
         cluster = Cluster.read(root)
         values = plain(read_json(root / "input" / "config" / "hyperparameters.json"))

@@ -19,7 +19,6 @@ class Cluster:
     """The hosts of one job."""
 
     host: str
-    """This one."""
     hosts: tuple[str, ...]
     """All of them in the order of their numbers."""
     instance_type: str | None
@@ -29,11 +28,7 @@ class Cluster:
 
     @classmethod
     def read(cls, root: Path) -> "Cluster":
-        """Return what SageMaker wrote into input/config/resourceconfig.json.
-
-        Raises:
-            JobError: If it is not there, or makes no sense.
-        """
+        """Return what SageMaker wrote into input/config/resourceconfig.json."""
         found = read_json(root / "input" / "config" / "resourceconfig.json")
         try:
             host, hosts = str(found["current_host"]), [str(name) for name in found["hosts"]]
@@ -60,7 +55,6 @@ class Cluster:
 
     @property
     def number(self) -> int:
-        """Index of this host."""
         return self.hosts.index(self.host)
 
 
@@ -71,11 +65,7 @@ def numbered(name: str) -> tuple[str, int]:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises:
-        JobError: If there is none.
-    """
+    """Return what a JSON file holds."""
     try:
         return json.loads(path.read_text())
     except OSError as error:
@@ -113,11 +103,7 @@ def _parsed(values: Mapping[str, str], name: str, kind: type, example: str) -> A
 
 
 def setting(name: str, value: Any) -> str:
-    """Return one setting as `--set` takes it.
-
-    Raises:
-        JobError: If the value has no such text.
-    """
+    """Return one setting as `--set` takes it."""
     if isinstance(value, bool):
         return f"{name}={str(value).lower()}"
     if value is None:
@@ -132,11 +118,7 @@ def setting(name: str, value: Any) -> str:
 
 
 def command(values: Mapping[str, str], root: Path) -> list[str]:
-    """Return what each rank is to run.
-
-    Raises:
-        JobError: If the hyperparameters do not say it.
-    """
+    """Return what each rank is to run."""
     engine = values.get("engine")
     if engine is None:
         raise JobError(

@@ -114,7 +114,6 @@ class Topology:
 
     @cached_property
     def numa_nodes(self) -> tuple[int, ...]:
-        """NUMA nodes of the machine."""
         folder = self.root / "sys" / "devices" / "system" / "node"
         names = [path.name for path in self._children(folder)]
         return tuple(sorted(int(n[4:]) for n in names if re.fullmatch(r"node\d+", n)))

@@ -1,7 +1,7 @@
 """What variables of a job's environment do to a job over EFA, by version of aws-ofi-nccl.
 
 The data is `job_environment.json`, written by `facts/job_environment.py` from the table with which
-the training image chooses its own environment (`training/launch/variables.py`, where the sources
+the training image chooses its own environment (`training/launch/variables.toml`, where the sources
 stand). The image carries nothing of the constructs and the constructs import nothing of the image,
 so the table is carried over as data; a test compares both copies and both readers.
 """

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ultracluster.cost.estimate import Estimate
-from ultracluster.cost.limits import limits
-from ultracluster.cost.page import Page, Row, page
+from ultracluster.cost.page import Page, Row, limits, page
 from ultracluster.cost.quantities import NOT_COUNTED
 from ultracluster.cost.sheet import Amount, Line
 

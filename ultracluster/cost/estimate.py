@@ -47,7 +47,7 @@ def estimates(path: Path) -> tuple[Estimate, ...]:
         EnvironmentFileError: where the file holds none.
         SpecError: with every problem, where one cannot work for another reason.
     """
-    specs, problems = read(path, project=project_folder())
+    specs, problems = read(path, EnvironmentSpec, project=project_folder())
     of_money = {f"{vars(s).get('name')}.{field}" for s in specs for field in FIELDS}
     if any(problem.field not in of_money for problem in problems):
         raise SpecError(list(problems))

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
 from ultracluster.catalogue.prices import HOURS_PER_MONTH, Price, Unit
 from ultracluster.cost.quantities import NOT_COUNTED
 from ultracluster.cost.sheet import Amount, CostSheet, Line, Quantity
+
+if TYPE_CHECKING:
+    from ultracluster.spec.budget import BudgetSpec
 
 CENT: Final = Decimal("0.01")
 TENTH: Final = Decimal("0.1")
@@ -133,6 +137,29 @@ def _source(price: Price, region: str) -> str:
     return "; ".join(parts)
 
 
+def limits(sheet: CostSheet, budget: "BudgetSpec") -> Iterator[str]:
+    """Yield what is said of a sheet's ceiling and of the budget that watches it."""
+    ceiling = Decimal(budget.ceiling_usd_per_day)
+    left = ceiling - sheet.full.per_day
+    if left >= 0:
+        room = f"{money(left)} are left, {percent(left / ceiling)} of it"
+    else:
+        room = f"the sum is {money(-left)} above it"
+    yield f"Ceiling: {ceiling:,} USD a day at full size; {room}."
+    if not offered(sheet.region):
+        yield (
+            f"Nobody is told: CloudFormation has no AWS Budgets in USD in {sheet.region}. A "
+            "`CostBudget` in a stack of another Region of the account watches this one as well."
+        )
+        return
+    alerts = ", ".join(f"{alert} %" for alert in sorted(budget.alerts_percent))
+    yield (
+        f"AWS Budgets: {budget.ceiling_usd_per_month:,} USD a month; alerts when {alerts} are "
+        f"spent, and when the forecast passes {budget.forecast_percent} %. It counts nothing until "
+        f"`{ENVIRONMENT_TAG}` is active as a cost allocation tag."
+    )
+
+
 INTRODUCTION: Final = f"""\
 Written by `make golden`; write nothing here by hand. USD, without taxes and discounts; a month has
 {HOURS_PER_MONTH} hours. Full size is every node and every SageMaker instance at the same time.
@@ -144,12 +171,12 @@ TITLES: Final = (
 )
 
 
-def markdown(name: str, sheet: CostSheet, limits: Sequence[str]) -> str:
+def markdown(name: str, sheet: CostSheet, sentences: Sequence[str]) -> str:
     """Return the sheet of an environment as a page, with sentences about its ceiling."""
-    return "\n".join(_lines(name, sheet, limits)) + "\n"
+    return "\n".join(_lines(name, sheet, sentences)) + "\n"
 
 
-def _lines(name: str, sheet: CostSheet, limits: Sequence[str]) -> Iterator[str]:
+def _lines(name: str, sheet: CostSheet, sentences: Sequence[str]) -> Iterator[str]:
     found = page(sheet)
     yield f"# What {name} costs in {sheet.region}"
     yield f"\n{INTRODUCTION}"
@@ -161,7 +188,7 @@ def _lines(name: str, sheet: CostSheet, limits: Sequence[str]) -> Iterator[str]:
     full = " | ".join(f"**{text}**" for text in found.full)
     yield f"| **at full size** | | | | {full} | | **{found.idle[1]}** | |"
     yield f"| idle | | | | {' | '.join(found.idle)} | | | |\n"
-    yield from (f"{limit}\n" for limit in limits)
+    yield from (f"{limit}\n" for limit in sentences)
     yield "Sources:\n"
     yield from (f"{index}. {text}" for index, text in enumerate(found.sources, start=1))
     for title, texts in found.lists:

@@ -63,7 +63,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     busy = nodes.count + jobs
     return (
         *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
-        *(() if slurm is None else _slurm_of(slurm, nodes)),
+        *(() if slurm is None else slurm_quantities(slurm, nodes)),
         *sagemaker_quantities(nodes, jobs),
         *lustre_quantities(environment.storage),
         *bucket_quantities(environment.storage),
@@ -73,12 +73,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
 
 
 def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quantity]:
-    """Yield the nodes by the way they are paid for, and their root volumes.
-
-    Args:
-        nodes: the nodes.
-        least_nodes: how many of them run without a job.
-    """
+    """Yield the nodes by the way they are paid for, and their root volumes."""
     count, least = Decimal(nodes.count), Decimal(least_nodes)
     if nodes.capacity_block is not None:
         yield Quantity(
@@ -197,56 +192,28 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
         )
 
 
-def slurm_quantities(
-    *,
-    size: str,
-    instances: int,
-    least_nodes: int,
-    accounting: bool,
-    login_instance_type: str | None,
-    login_nodes: int,
-    login_volume_gib: int,
-) -> Iterator[Quantity]:
+def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
     """Yield what AWS PCS and login nodes add to the compute nodes.
 
     What PCS charges for (controller, managed instances, accounting) is known; its prices are not
     (2026-11-24), so that an environment with Slurm states them.
-
-    Args:
-        size: of the PCS cluster, `SMALL`, `MEDIUM` or `LARGE`.
-        instances: compute nodes at full size.
-        least_nodes: how many of them run without a job.
-        accounting: whether PCS keeps the accounting database.
-        login_instance_type: EC2 type of the login nodes.
-        login_nodes: how many of them run all the time.
-        login_volume_gib: root volume of each.
     """
+    size, login = slurm.cluster_size(nodes.count), slurm.login_instances
+    login_type = slurm.sound_login_type
     yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    managed, always = Decimal(instances + login_nodes), Decimal(least_nodes + login_nodes)
+    managed, always = Decimal(nodes.count + login), Decimal(_always(slurm, nodes) + login)
     yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
-    if accounting:
+    if slurm.accounting_days is not None:
         yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
-    if login_instance_type is not None and login_nodes:
-        yield _kept(prices.on_demand(login_instance_type), login_nodes, "login nodes")
-        volumes = login_nodes * login_volume_gib
+    if login_type is not None and login:
+        yield _kept(prices.on_demand(login_type), login, "login nodes")
+        volumes = login * nodes.root_volume_gib
         yield _kept(prices.GP3_STORAGE, volumes, "root volumes of login nodes")
 
 
 def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
     """Return how many nodes run without a job; a spec that asks for more than all is refused."""
     return 0 if slurm is None else min(slurm.least_nodes, nodes.count)
-
-
-def _slurm_of(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
-    return slurm_quantities(
-        size=slurm.cluster_size(nodes.count),
-        instances=nodes.count,
-        least_nodes=_always(slurm, nodes),
-        accounting=slurm.accounting_days is not None,
-        login_instance_type=slurm.sound_login_type,
-        login_nodes=slurm.login_instances,
-        login_volume_gib=nodes.root_volume_gib,
-    )
 
 
 def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:

@@ -37,7 +37,6 @@ class Quantity:
     """How the quantity was arrived at, where no field of a spec says it."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if not NOTHING <= self.idle <= self.full:
             raise ValueError(
                 f"{self.item.name}: got {self.full} at full size and {self.idle} idle; quantities "

@@ -134,11 +134,7 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
 
 
 def _printed(arguments: argparse.Namespace) -> list[str]:
-    """Return the option whose document goes to standard output in place of the tables.
-
-    Raises:
-        UsageError: where two would.
-    """
+    """Return the option whose document goes to standard output in place of the tables."""
     files = {"--html -": arguments.html, "--write -": arguments.write}
     options = [option for option, path in files.items() if str(path) == STANDARD_OUTPUT]
     options += ["--format json"] if arguments.json else []

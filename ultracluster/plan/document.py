@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Final
 
-from ultracluster.plan.quotas import quotas
 from ultracluster.planner.devices import GIB
 from ultracluster.planner.memory import memory
 from ultracluster.planner.outcome import Alternative, Plan
-from ultracluster.planner.price import SAGEMAKER, Bill, price_of_nodes
+from ultracluster.planner.price import ON_DEMAND, SAGEMAKER, Bill, price_of_nodes
 from ultracluster.planner.step import Step
+from ultracluster.planner.storage import DEFAULT_QUOTA_GIB
 from ultracluster.planner.uncertainty import Uncertainty
 
 HOUR = 3600
+P_INSTANCES: Final = "L-417A185B"
+LUSTRE_CAPACITY: Final = "L-8F1B9C74"
+NETWORK_INTERFACES: Final = "L-DF5E4CA3"
+DEFAULT_INTERFACES: Final = 5_000
+"""Network interfaces of a Region by default; an account's own quota goes first."""
 
 
 def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]) -> dict[str, Any]:
@@ -87,6 +92,29 @@ def _quotas(plan: Plan) -> Iterator[str]:
     if plan.question.purchase == SAGEMAKER:
         return quotas(plan, nodes=1, jobs=everything)
     return quotas(plan, nodes=everything, jobs=0)
+
+
+def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
+    """Yield the quotas that the account must have, by the names and codes of facts/quotas.json."""
+    question, instance = plan.question, plan.question.instance
+    if question.purchase == ON_DEMAND or jobs:
+        yield (
+            f"EC2, Running On-Demand P instances ({P_INSTANCES}): {nodes * instance.vcpus:,} vCPU "
+            f"({nodes:,} x {instance.vcpus})"
+        )
+    if jobs:
+        yield f"SageMaker, {instance.sagemaker_training_type} for training job usage: {jobs:,}"
+    interfaces = nodes * len(instance.network_cards.efa_recommended)
+    if interfaces > DEFAULT_INTERFACES:
+        yield f"VPC, network interfaces per Region ({NETWORK_INTERFACES}): {interfaces:,}"
+    capacity = plan.outcome.lustre.capacity_gib
+    default = f"{DEFAULT_QUOTA_GIB:,} by default"
+    if plan.outcome.lustre.above_quota:
+        yield (
+            f"FSx, Persistent_2 storage capacity ({LUSTRE_CAPACITY}): {capacity:,} GiB ({default})"
+        )
+    else:
+        yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"
 
 
 def layout(step: Step) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.planner.devices import Network
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 
 ACTIVATION_BYTES = 2
 """Of a value that tensor-parallel ranks add up: bf16."""
@@ -38,7 +37,6 @@ class Ring:
 
     @property
     def nodes(self) -> int:
-        """Nodes that the group reaches over."""
         return self.ranks // self.inside
 
 

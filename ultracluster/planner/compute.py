@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 
 ATTENTION_TILE = 128
 """Rows of a tile of flash attention: causal work is done in whole tiles."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step
@@ -44,9 +43,7 @@ class NetworkMeasurement:
     collective: str
     """`all_reduce`, `all_gather` or `reduce_scatter`."""
     nodes: int
-    """Hosts that took part."""
     ranks: int
-    """GPUs that took part."""
     size: int
     """Bytes of the largest collective."""
     algorithm_bandwidth: float
@@ -158,11 +155,7 @@ class RunMeasurement:
 
 
 def metrics(text: str) -> RunMeasurement:
-    """Read a metrics file of the training program (training/metrics.py).
-
-    Raises:
-        MeasurementError: where it holds no run, no finished steps or no model.
-    """
+    """Read a metrics file of the training program (training/metrics.py)."""
     start: Mapping[str, Any] | None = None
     rates: list[float] = []
     memory = 0.0
@@ -190,11 +183,7 @@ def metrics(text: str) -> RunMeasurement:
 
 
 def _records(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the objects of a file with their lines; one that a killed run left unfinished ends it.
-
-    Raises:
-        MeasurementError: where another line is no object.
-    """
+    """Yield the objects of a file with their lines; a line that a killed run cut ends them."""
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     for number, line in lines:
         try:
@@ -209,11 +198,7 @@ def _records(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> int:
-    """Return a whole number from 1 to what fits a file of settings.
-
-    Raises:
-        MeasurementError: where it is none.
-    """
+    """Return a whole number from 1 to what fits a file of settings."""
     found = values[name] if default is None else values.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= LARGEST_SETTING:
         raise MeasurementError(f"its settings have {name} = {found!s:.60}, which is no such number")

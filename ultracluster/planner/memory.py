@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from ultracluster.planner.layout import Layout
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.layout import Layout, Setup
 
 MASTER_AND_MOMENTS = 12
 """Bytes per parameter: fp32 master weight and Adam's two moments."""

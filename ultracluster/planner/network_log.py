@@ -43,9 +43,6 @@ def nccl_tests(text: str) -> NetworkMeasurement:
     """Read the output of nccl-tests' all_reduce_perf, all_gather_perf or reduce_scatter_perf.
 
     Of several tests in one file the last one counts.
-
-    Raises:
-        MeasurementError: where it holds no result, names no ranks, or is of something else.
     """
     block, before = _last_test(text)
     rows = list(_rows(block))

@@ -1,15 +1,22 @@
-"""What a planner finds: outcomes, and the plan that they make."""
+"""What a planner finds: outcomes, layouts that were not chosen, and what a reader must know."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
-from ultracluster.planner.devices import Gpu
+from ultracluster.planner.devices import BY_ROW, Gpu
 from ultracluster.planner.goodput import Goodput
+from ultracluster.planner.layout import INDIFFERENCE, Candidate, Layout, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
-from ultracluster.planner.runners_up import RunnerUp
-from ultracluster.planner.setup import Setup
+from ultracluster.planner.search import Search
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import Lustre
+
+NEAR: Final = 8
+"""Nodes fewer, or that part of them, among which a number that divides better is looked for."""
+MUCH: Final = 0.4
+"""Share of a step that waits for the network above which other plans are named."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +24,9 @@ class Outcome:
     """What so many nodes achieve."""
 
     nodes: int
-    """That train."""
     step: Step
-    """The layout that is used, and its step."""
     goodput: Goodput
-    """What failures leave."""
     lustre: Lustre
-    """The file system."""
     days: float
     """Until the last token."""
 
@@ -55,6 +58,14 @@ class Alternative:
     """Why there is no outcome."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """A layout that was not chosen."""
+
+    step: Step
+    why: str
+
+
 @dataclass(frozen=True)
 class Plan:
     """A plan."""
@@ -69,8 +80,164 @@ class Plan:
     smallest_groups: dict[int, int | None]
     """Fewest GPUs that hold one copy of the model, by tensor-parallel degree; None: none do."""
     notes: tuple[str, ...]
-    """What must be known to read the plan."""
 
     @property
     def bill(self) -> Bill:
         return self.bills[0]
+
+
+def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
+    """Return what else could be done, each in its best form, and why it is not.
+
+    The partition groups next to the chosen one, the fastest of all others, each other tensor
+    degree, the other way to treat activations, and the same layout with another batch.
+    """
+    mine = chosen.layout
+    ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
+    alike = [each for each in ranked if each.kind.tensor == mine.tensor]
+    groups = sorted({each.group for each in alike})
+    below = [group for group in groups if group < mine.group][-1:]
+    above = [group for group in groups if group > mine.group][:2]
+    found: list[Candidate] = []
+    for group in (*below, *above):
+        found += [each for each in alike if each.group == group][:1]
+    found += [each for each in alike if each.group != mine.group][:1]
+    for degree in sorted({each.kind.tensor for each in ranked} - {mine.tensor}):
+        found += [each for each in ranked if each.kind.tensor == degree][:1]
+    found += [each for each in alike if each.kind.checkpointing != mine.checkpointing][:1]
+    steps = {search.step(mine.gpus, each).layout: each for each in found}
+    same = (search.step(mine.gpus, each) for each in alike if _mine_but_for_batch(each, mine))
+    others = [search.step(mine.gpus, each) for each in steps.values()]
+    others += [step for step in same if step.layout not in {mine, *steps}][:1]
+    best = sorted(others, key=lambda step: -step.tokens_per_second)
+    return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
+
+
+def _mine_but_for_batch(each: Candidate, mine: Layout) -> bool:
+    return (each.partition, each.kind.checkpointing) == (mine.partition, mine.checkpointing)
+
+
+def _same_but_for_batch(one: Layout, other: Layout) -> bool:
+    return (one.partition, one.tensor, one.checkpointing) == (
+        other.partition,
+        other.tensor,
+        other.checkpointing,
+    )
+
+
+def _why(chosen: Step, other: Step) -> str:
+    """Say in words what costs another layout its place."""
+    gain = other.tokens_per_second / chosen.tokens_per_second - 1
+    near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
+    if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
+        return f"{near}needs a program with tensor parallelism"
+    if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
+        return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
+    if abs(gain) <= INDIFFERENCE and _same_but_for_batch(other.layout, chosen.layout):
+        return f"{near}the same but for the batch"
+    tokens = chosen.layout.sequences / other.layout.sequences
+    waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
+    hops = other.sending.second_hop * tokens - chosen.sending.second_hop
+    sent = _sent(other) * tokens - _sent(chosen)
+    costs = {
+        "recomputation" if other.layout.checkpointing else "computation": (
+            other.computed * tokens - chosen.computed
+        ),
+        "tensor-parallel all-reduces": (
+            other.sending.tensor * other.layout.accumulation * tokens
+            - chosen.sending.tensor * chosen.layout.accumulation
+        ),
+        "scarce memory": other.shortage * tokens - chosen.shortage,
+        "the second hop between groups" if hops > sent else "gathers and reduce-scatters": waiting,
+        "the optimizer": other.optimizer * tokens - chosen.optimizer,
+    }
+    name, seconds = max(costs.items(), key=lambda item: item[1])
+    return f"{-gain:.1%} slower: {name} cost {seconds:.2f} s more a step"
+
+
+def _tensor(step: Step) -> float:
+    return step.sending.tensor * step.layout.accumulation
+
+
+def _sent(step: Step) -> float:
+    return (step.sending.gather + step.sending.reduce_scatter) * step.layout.accumulation
+
+
+def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
+    shape, gpu = question.shape, search.setup.gpu
+    held = outcome.step.layout.sequences * shape.sequence
+    if held > question.batch_tokens * 1.01:
+        yield (
+            f"a step holds {held:,} tokens, not {question.batch_tokens:,}: every GPU works on "
+            f"at least one sequence, and all on as many{_kept(question, search, outcome)}"
+        )
+    yield from _fewer(search, outcome)
+    if not gpu.measured:
+        yield (
+            f"no published run on {gpu.name} was at hand: constants of "
+            f"{gpu.calibrated_by.replace('_', ' ')} with the data sheet's rates"
+        )
+    pure = search.smallest_group(outcome.nodes, tensor=1)
+    if pure is None:
+        least = search.least(outcome.nodes, tensor=1)
+        yield (
+            f"sharded data parallelism alone cannot train this model here: three layers in "
+            f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "
+            f"{least.needed / 2**30:,.0f} GiB in all of {least.capacity / 2**30:,.1f}; it "
+            "takes tensor parallelism, or offloading, which is not planned for"
+        )
+        bigger = next((g for g in _with_more_memory(gpu)), None)
+        if bigger is not None:
+            roomier = Search(replace(search.setup, gpu=bigger), search.batch)
+            fits = roomier.smallest_group(outcome.nodes, tensor=1)
+            yield (
+                f"on {bigger.name} it can, with partition groups of {fits:,} GPUs or more"
+                if fits
+                else f"nor can it on {bigger.name}"
+            )
+    waiting = outcome.step.exposed / outcome.step.seconds
+    if shape.parameters > 2e11:  # noqa: PLR2004 - where Megatron began to use many stages
+        yield (
+            "pipeline parallelism is not planned for; runs of this size used it (Megatron: 64 "
+            "stages for 1 T) and were several times faster on such networks"
+        )
+    elif waiting > MUCH:
+        yield (
+            f"{waiting:.0%} of a step waits for the network: a larger --batch-tokens, fewer nodes "
+            "or faster cards shorten that; so does pipeline parallelism, which is not planned for"
+        )
+
+
+def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Say where some nodes less would train faster, because their number divides better."""
+    nodes = outcome.nodes
+    rates = {}
+    for count in range(max(1, nodes - max(NEAR, nodes // NEAR)), nodes):
+        step = search.best(count)
+        if step is not None:
+            rates[count] = step.tokens_per_second
+    best = max(rates, key=lambda count: rates[count], default=None)
+    if best is None:
+        return
+    gain = rates[best] / outcome.step.tokens_per_second - 1
+    if gain > INDIFFERENCE:
+        yield (
+            f"{nodes:,} nodes divide badly into groups and batches: {best:,} train {gain:.0%} "
+            f"faster, write --nodes {best}; the others would be spares"
+        )
+
+
+def _kept(question: Question, search: Search, outcome: Outcome) -> str:
+    """Say which tensor-parallel degree would keep the batch that was asked for, if one does."""
+    gpus, sequences = outcome.step.layout.gpus, outcome.step.layout.sequences
+    for degree in search.degrees():
+        ranks = gpus // degree
+        if degree > outcome.step.layout.tensor and ranks <= question.batch < sequences:
+            return f"; --tensor {degree} keeps the batch, at its own cost"
+    return ""
+
+
+def _with_more_memory(gpu: Gpu) -> Iterator[Gpu]:
+    for other in sorted(BY_ROW.values(), key=lambda each: each.memory):
+        if other.memory > gpu.memory * 1.2:
+            yield other

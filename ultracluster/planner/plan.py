@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from ultracluster.planner.candidate import partitions
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
+from ultracluster.planner.layout import Setup, partitions
 from ultracluster.planner.measurement import FASTEST, SLOWEST
-from ultracluster.planner.notes import notes
-from ultracluster.planner.outcome import Outcome, Plan, Point
+from ultracluster.planner.outcome import Outcome, Plan, Point, notes, runners_up
 from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
-from ultracluster.planner.runners_up import runners_up
 from ultracluster.planner.search import Only, Search
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import Step
@@ -27,9 +24,6 @@ MOST_EFFICIENT: Final = 1.05
 
 class Planner:
     """Answers one question; keeps what several of its numbers of nodes have in common.
-
-    Args:
-        question: What is asked; its problems were looked at before.
 
     Raises:
         PlanError: where the question has problems.
@@ -124,11 +118,7 @@ class Planner:
         )
 
     def solved(self) -> Outcome:
-        """Return the outcome that answers the question.
-
-        Raises:
-            PlanError: where none does.
-        """
+        """Return the outcome that answers the question."""
         question = self.question
         if question.nodes is not None:
             found = self.outcome(question.nodes)
@@ -140,11 +130,7 @@ class Planner:
         return self.fewest(question.days or DEFAULT_DAYS)
 
     def fewest(self, days: float) -> Outcome:
-        """Return the fewest nodes that need no more than so many days.
-
-        Raises:
-            PlanError: where even the most nodes need longer, or none hold the model.
-        """
+        """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
         for nodes in range(1, MOST_NODES + 1):
             found = self.outcome(nodes)

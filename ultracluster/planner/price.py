@@ -28,7 +28,6 @@ class Bill:
     option: str
     """`on-demand`, `capacity-block` or `sagemaker`."""
     sheet: CostSheet
-    """Lines and what has no price."""
     days: float
 
     @property

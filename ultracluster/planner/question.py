@@ -60,7 +60,6 @@ class Question:
     checkpoint_share: float = 0.02
     purchase: str = ON_DEMAND
     only: Only = Only()  # noqa: RUF009 - it is frozen
-    """What the layout must be like."""
     network: NetworkMeasurement | None = None
     """Measured by nccl-tests, or None."""
     run: RunMeasurement | None = None

@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from ultracluster.planner.candidate import INDIFFERENCE, Candidate, Kind, choose, partitions
 from ultracluster.planner.communication import inside, second_hop
 from ultracluster.planner.compute import compute
-from ultracluster.planner.layout import Layout
+from ultracluster.planner.layout import (
+    INDIFFERENCE,
+    Candidate,
+    Kind,
+    Layout,
+    Setup,
+    choose,
+    partitions,
+)
 from ultracluster.planner.memory import Memory, memory
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.step import Step, optimizing, passes, step
 
 TENSOR: Final = (1, 2, 4, 8)
@@ -29,11 +35,9 @@ class Only:
     group: int | None = None
     """GPUs that hold one copy of the model state."""
     tensor: int | None = None
-    """Degree of tensor parallelism."""
     micro_batch: int | None = None
     """Sequences of one pass."""
     checkpointing: bool | None = None
-    """Whether activations are recomputed."""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from ultracluster.catalogue.sharding import divisors
 from ultracluster.spec.problem import Problem
 
 HEAD_SIZE: Final = 128
@@ -30,7 +31,6 @@ class ModelShape:
     hidden: int
     """Width of the residual stream."""
     heads: int
-    """Query heads."""
     vocabulary: int = 50_304
     """Rows of the embedding."""
     sequence: int = 2_048
@@ -73,7 +73,6 @@ class ModelShape:
 
     @cached_property
     def parameters(self) -> int:
-        """All parameters."""
         return self.layers * self.block_parameters + self.embedding_parameters
 
     @property
@@ -95,7 +94,7 @@ class ModelShape:
                 yield Problem(f"--{field}", value, f"write a whole number from 1 to {LONGEST:,}")
                 return
         if self.hidden % self.heads:
-            near = _nearest_divisor(self.hidden, self.heads)
+            near = min(divisors(self.hidden), key=lambda d: abs(d - self.heads))
             fix = f"the width {self.hidden} must be a multiple of the heads; write {near}"
             yield Problem("--heads", self.heads, fix)
         if not 0 <= self.feed_forward <= LONGEST:
@@ -132,10 +131,3 @@ def of_size(parameters: float, *, vocabulary: int = 50_304, sequence: int = 2_04
 def _strangeness(shape: ModelShape, parameters: float) -> float:
     number = abs(math.log(shape.parameters / parameters))
     return number + 0.02 * abs(math.log(shape.hidden / shape.layers / ASPECT))
-
-
-def _nearest_divisor(value: int, wanted: int) -> int:
-    limit = math.isqrt(value) + 1
-    small = [d for d in range(1, limit) if value % d == 0]
-    divisors = {*small, *(value // d for d in small)}
-    return min(divisors, key=lambda d: (abs(d - wanted), d))

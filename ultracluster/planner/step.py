@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from ultracluster.planner.communication import Communication, communicate
 from ultracluster.planner.compute import Compute, compute
-from ultracluster.planner.layout import Layout
+from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.memory import Memory, memory
-from ultracluster.planner.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,6 @@ class Step:
     sending: Communication
     """Of one pass, and the second hop."""
     holding: Memory
-    """Memory."""
     micro: float
     """Seconds of one pass, overlap and shortage of memory counted."""
     last: float

@@ -7,9 +7,9 @@ from typing import Final
 
 from ultracluster.planner.devices import EFA_EFFICIENCY_RANGE, NCCL_HOP
 from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
+from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.search import Search
-from ultracluster.planner.setup import Setup
 from ultracluster.planner.software import compiled_factor
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import step
@@ -34,7 +34,6 @@ class Doubt:
     """One thing that is not known."""
 
     name: str
-    """In a word."""
     good: float
     """Days if it is as good as it may be, all else as planned."""
     bad: float

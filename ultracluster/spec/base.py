@@ -4,6 +4,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
 
@@ -117,6 +118,10 @@ class Spec(BaseModel):
             given = {name: getattr(self, name) for name in self.model_fields_set}
             return type(self)(**{**given, **update})
         return super().model_copy(deep=deep)
+
+    def problem_of(self, field: str, fix: str) -> Problem:
+        """Return that the value of a field cannot be; `part.field` is one of a part."""
+        return Problem(field, attrgetter(field)(self), fix)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with this spec beyond the type and range of single fields."""

@@ -50,7 +50,7 @@ class PriceSpec(Spec):
         try:
             price_table.item(self.item)
         except price_table.UnknownItemError as error:
-            yield Problem("item", self.item, str(error))
+            yield self.problem_of("item", str(error))
 
 
 class BudgetSpec(Spec):
@@ -144,4 +144,4 @@ class BudgetSpec(Spec):
                 (NEAREST_PRICES, *(r for r in price_table.regions() if r != NEAREST_PRICES))
             )
             fix = f"no price is known of it; write {known}"
-            yield Problem("price_region", self.price_region, fix)
+            yield self.problem_of("price_region", fix)

@@ -5,13 +5,12 @@ c.1 (read 2026-11-23). What they must fulfil is judged by `catalogue.training_en
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.sharding import Cluster, hierarchical_problems
+from ultracluster.catalogue.sharding import hierarchical_problems
 from ultracluster.catalogue.training_engines import (
     ARGUMENTS,
     DATA_PARALLEL,
@@ -33,30 +32,14 @@ from ultracluster.catalogue.training_settings import recipe_problems, setting_pr
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.problem import Problem
 
+if TYPE_CHECKING:
+    from ultracluster.spec.recipe import RecipeSpec
+
 ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
 """Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
 other variables on a job (training facts, c.2); an entry point of one's own passes them by."""
 
 LOG_LEVEL: Final = "20"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What an engine is to spread over the GPUs of a job."""
-
-    cluster: Cluster
-    instance_type: str
-    """EC2's name."""
-    partition_size: int
-    tensor_parallel: int
-    global_batch: int
-    micro_batch: int
-    settings: Mapping[str, str]
-    """What the recipe says, in the words of the training program's settings."""
-
-    @property
-    def accumulation_steps(self) -> int:
-        return self.global_batch // (self.micro_batch * self.cluster.world // self.tensor_parallel)
 
 
 def compact(value: object) -> str:
@@ -72,13 +55,13 @@ class Engine(Spec):
         """The command that the container runs; none where the image starts itself."""
         return ENTRYPOINT
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
-        """Return what the program reads."""
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+        """Return what the program reads; a run is the name that checkpoints are found by."""
         raise NotImplementedError
 
-    def work_problems(self, work: Work) -> Iterator[Problem]:
-        """Yield why this engine cannot do that work, beyond what holds for all of them."""
-        del work
+    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        """Yield why this engine cannot do that job, beyond what holds for all of them."""
+        del recipe
         yield from ()
 
 
@@ -88,10 +71,10 @@ class OwnEngine(Engine):
     hierarchical_gather: bool = False
     """Whether weights are gathered between nodes first, inside each node second."""
 
-    def work_problems(self, work: Work) -> Iterator[Problem]:
+    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         if self.hierarchical_gather:
             field = "engine.hierarchical_gather"
-            yield from hierarchical_problems(field, work.partition_size, work.cluster)
+            yield from hierarchical_problems(field, recipe.partition_size, recipe.cluster)
 
 
 class TorchrunEngine(OwnEngine):
@@ -107,9 +90,9 @@ class TorchrunEngine(OwnEngine):
     """More settings of the training program as (part.name, value), for example
     ("optimizer.learning_rate", "2e-4")."""
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         settings = {
-            **work.settings,
+            **recipe.settings(run),
             "parallel.hierarchical_gather": str(self.hierarchical_gather).lower(),
             **dict(self.settings),
         }
@@ -139,33 +122,34 @@ class DeepSpeedEngine(OwnEngine):
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient."""
 
-    def configuration(self, work: Work) -> dict[str, Any]:
+    def configuration(self, recipe: "RecipeSpec") -> dict[str, Any]:
         return {
-            "train_batch_size": work.global_batch,
-            "train_micro_batch_size_per_gpu": work.micro_batch,
-            "gradient_accumulation_steps": work.accumulation_steps,
+            "train_batch_size": recipe.data.global_batch,
+            "train_micro_batch_size_per_gpu": recipe.data.micro_batch,
+            "gradient_accumulation_steps": recipe.accumulation_steps,
             "gradient_clipping": self.gradient_clipping,
             "bf16": {"enabled": True},
             "zero_optimization": {
                 "stage": 3,
-                "mics_shard_size": work.partition_size,
+                "mics_shard_size": recipe.partition_size,
                 "mics_hierarchical_params_gather": self.hierarchical_gather,
             },
         }
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+        del run
         return {
             ENGINE: self.kind,
             PROGRAM: self.program,
             ARGUMENTS: compact(list(self.arguments)),
-            DEEPSPEED_CONFIG: compact(self.configuration(work)),
+            DEEPSPEED_CONFIG: compact(self.configuration(recipe)),
         }
 
-    def work_problems(self, work: Work) -> Iterator[Problem]:
-        if work.tensor_parallel != 1:
+    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        if recipe.tensor_parallel != 1:
             fix = "DeepSpeed's MiCS shares no layers; write 1, or use TorchrunEngine"
-            yield Problem("tensor_parallel", work.tensor_parallel, fix)
-        yield from super().work_problems(work)
+            yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
+        yield from super().job_problems(recipe)
 
 
 class ScriptSpec(Spec):
@@ -183,7 +167,7 @@ class ScriptSpec(Spec):
     @rule
     def _source_is_an_archive(self) -> Iterator[Problem]:
         if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
-            yield Problem("source", self.source, "write s3://<bucket>/<path>/sourcedir.tar.gz")
+            yield self.problem_of("source", "write s3://<bucket>/<path>/sourcedir.tar.gz")
 
 
 class ModelParallelEngine(Engine):
@@ -196,24 +180,25 @@ class ModelParallelEngine(Engine):
     def entrypoint(self) -> tuple[str, ...]:
         return ()
 
-    def parameters(self, work: Work) -> dict[str, Any]:
+    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
         """Return `mp_parameters`."""
         raise NotImplementedError
 
-    def launcher(self, work: Work) -> dict[str, str]:
+    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
         """Return how the toolkit starts the processes."""
         raise NotImplementedError
 
-    def hyperparameters(self, work: Work) -> dict[str, str]:
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         """Return what SDK 2.257.1 writes; the toolkit takes every value as JSON."""
+        del run
         return {
             **{name: compact(value) for name, value in self.script.arguments},
             "sagemaker_program": compact(self.script.program),
             "sagemaker_submit_directory": compact(self.script.source),
             "sagemaker_container_log_level": LOG_LEVEL,
-            **self.launcher(work),
-            MODEL_PARALLEL: json.dumps(self.parameters(work)),
-            INSTANCE_TYPE: compact(f"ml.{work.instance_type}"),
+            **self.launcher(recipe),
+            MODEL_PARALLEL: json.dumps(self.parameters(recipe)),
+            INSTANCE_TYPE: compact(f"ml.{recipe.instance_type}"),
             DATA_PARALLEL: "false",
         }
 
@@ -233,17 +218,17 @@ class SmpV2Engine(ModelParallelEngine):
     activation_loading_horizon: Annotated[int, Field(ge=1)] = 2
     """Layers that are loaded ahead of the backward pass, where activations are offloaded."""
 
-    def parameters(self, work: Work) -> dict[str, Any]:
-        found: dict[str, Any] = {HYBRID: work.partition_size // work.tensor_parallel}
-        if work.tensor_parallel > 1:
-            found["tensor_parallel_degree"] = work.tensor_parallel
+    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
+        found: dict[str, Any] = {HYBRID: recipe.partition_size // recipe.tensor_parallel}
+        if recipe.tensor_parallel > 1:
+            found["tensor_parallel_degree"] = recipe.tensor_parallel
         if self.activation_offloading:
             found["sm_activation_offloading"] = True
             found["activation_loading_horizon"] = self.activation_loading_horizon
         return found
 
-    def launcher(self, work: Work) -> dict[str, str]:
-        del work
+    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
+        del recipe
         return {TORCH_DISTRIBUTED: "true"}
 
 
@@ -265,11 +250,11 @@ class SmpV1Engine(ModelParallelEngine):
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient (`sdp_gradient_clipping`)."""
 
-    def parameters(self, work: Work) -> dict[str, Any]:
+    def parameters(self, recipe: "RecipeSpec") -> dict[str, Any]:
         # The library's documented defaults are written out.
         return {
             "ddp": True,
-            SHARDED: work.partition_size,
+            SHARDED: recipe.partition_size,
             "sdp_reduce_bucket_size": 500_000_000,
             "sdp_param_persistence_threshold": 1_000_000,
             "sdp_max_live_parameters": 1_000_000_000,
@@ -278,17 +263,17 @@ class SmpV1Engine(ModelParallelEngine):
             "bf16": True,
         }
 
-    def launcher(self, work: Work) -> dict[str, str]:
+    def launcher(self, recipe: "RecipeSpec") -> dict[str, str]:
         return {
             MPI: "true",
-            MPI_PROCESSES: str(work.cluster.gpus_per_node),
+            MPI_PROCESSES: str(recipe.cluster.gpus_per_node),
             "sagemaker_mpi_custom_mpi_options": compact("-verbose -x NCCL_DEBUG=VERSION"),
         }
 
-    def work_problems(self, work: Work) -> Iterator[Problem]:
-        if work.tensor_parallel != 1:
+    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        if recipe.tensor_parallel != 1:
             fix = "sharded data parallelism shares no layers; write 1"
-            yield Problem("tensor_parallel", work.tensor_parallel, fix)
+            yield Problem("tensor_parallel", recipe.tensor_parallel, fix)
 
     @rule
     def _archived_is_acknowledged(self) -> Iterator[Problem]:

@@ -14,12 +14,11 @@ from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
-from ultracluster.spec.lustre_rules import LUSTRE_RULES
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.part_rules import PART_RULES
 from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import SlurmSpec
-from ultracluster.spec.slurm_rules import SLURM_RULES
 
 LONGEST_NAME: Final = 24
 NAME: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
@@ -102,9 +101,8 @@ class EnvironmentSpec(Spec):
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
             clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
             clean = clean[:LONGEST_NAME].rstrip("-") or "dev"
-            yield Problem(
+            yield self.problem_of(
                 "name",
-                self.name,
                 "CloudFormation stack names take letters, digits and single hyphens, here at most "
                 f'{LONGEST_NAME} in lower case; write "{clean}"',
             )
@@ -121,12 +119,12 @@ class EnvironmentSpec(Spec):
         known = sorted(instances.regions())
         selling = [region for region in known if self._sold(region) != ()]
         if self.region not in known:
-            yield Problem("region", self.region, _nearest_region(self.region, selling or known))
+            yield self.problem_of("region", _nearest_region(self.region, selling or known))
         elif self.region in selling:
             yield from self._zone_problems()
         else:
             fix = f"{self.nodes.instance_type} is not sold there; it is in {choices(selling)}"
-            yield Problem("region", self.region, fix)
+            yield self.problem_of("region", fix)
 
     def _zone_problems(self) -> Iterator[Problem]:
         region, zone, field = self.region, self.availability_zone_id, "availability_zone_id"
@@ -152,10 +150,8 @@ class EnvironmentSpec(Spec):
     def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
         instance = self.nodes.instance
         if self.sagemaker.instances and instance.sagemaker_training_type is None:
-            yield Problem(
-                "sagemaker.instances",
-                self.sagemaker.instances,
-                f"SageMaker training does not offer {instance.name}; write 0",
+            yield self.problem_of(
+                "sagemaker.instances", f"SageMaker training does not offer {instance.name}; write 0"
             )
 
     @rule
@@ -179,7 +175,7 @@ class EnvironmentSpec(Spec):
 
     @rule
     def _parts_fit_together(self) -> Iterator[Problem]:
-        for fits in (*LUSTRE_RULES, *SLURM_RULES):
+        for fits in PART_RULES:
             try:
                 yield from list(fits(self))
             except UndeterminedError:
@@ -228,9 +224,8 @@ class EnvironmentSpec(Spec):
     @rule
     def _kept_data_is_protected(self) -> Iterator[Problem]:
         if self.termination_protection and not self.storage.keep_data:
-            yield Problem(
+            yield self.problem_of(
                 "termination_protection",
-                self.termination_protection,
                 "nothing here outlives its stack, so there is nothing to protect; write "
                 "storage.keep_data=True, or termination_protection=False",
             )

@@ -40,4 +40,4 @@ class LimitsSpec(Spec):
     def _waiting_holds_running(self) -> Iterator[Problem]:
         if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
             fix = f"it is the time to wait and to run; write {self.max_runtime_seconds} or more"
-            yield Problem("max_wait_seconds", self.max_wait_seconds, fix)
+            yield self.problem_of("max_wait_seconds", fix)

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any, Final, TypeVar
 
 from ultracluster.spec.base import Spec
-from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.problem import (
     Collection,
     EnvironmentFileError,
@@ -21,7 +20,7 @@ from ultracluster.spec.problem import (
     collecting,
 )
 
-__all__ = ["EnvironmentFileError", "load", "load_folder", "load_kind", "read"]
+__all__ = ["EnvironmentFileError", "load", "load_folder", "read"]
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
@@ -34,44 +33,34 @@ PACKAGES: Final = ("environments.", "recipes.")
 """How modules are called that files of a project import from one another."""
 
 
-def load(path: Path, *, project: Path | None = None) -> tuple[EnvironmentSpec, ...]:
-    """Return the environments that a Python file defines.
+def load(path: Path, kind: type[SpecT], *, project: Path | None = None) -> tuple[SpecT, ...]:
+    """Return what a Python file defines.
 
     Args:
-        path: a file that gives them names of its own, alone or in lists, tuples, sets and
+        path: a file that gives specs names of its own, alone or in lists, tuples, sets and
             dictionaries. It runs as Python does; what it imports from other files is not its own.
+        kind: the class of what is looked for.
         project: a folder whose modules the file may import, besides those beside it.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or defines none.
         SpecError: with every problem of those that it defines.
     """
-    return load_kind(path, EnvironmentSpec, project)
-
-
-def load_kind(path: Path, kind: type[SpecT], project: Path | None) -> tuple[SpecT, ...]:
-    """Return what a Python file defines, as `load` does; `kind` is the class of it."""
-    specs, problems = _read(path, kind, project)
+    specs, problems = read(path, kind, project=project)
     if problems:
         raise SpecError(list(problems))
     return specs
 
 
 def read(
-    path: Path, *, project: Path | None = None
-) -> tuple[tuple[EnvironmentSpec, ...], tuple[Problem, ...]]:
-    """Return the environments that a Python file defines, and every problem of them.
+    path: Path, kind: type[SpecT], *, project: Path | None = None
+) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
+    """Return what a Python file defines, as `load` does, and every problem of it.
 
     Raises:
         EnvironmentFileError: where the file is missing, does not run, or defines none.
         SpecError: where its problems stopped it from running.
     """
-    return _read(path, EnvironmentSpec, project)
-
-
-def _read(
-    path: Path, kind: type[SpecT], project: Path | None
-) -> tuple[tuple[SpecT, ...], tuple[Problem, ...]]:
     with collecting() as collection, _importing(path.parent, project):
         found = _own(_run(path, collection), path, kind)
         if not found and not collection.found:

@@ -68,18 +68,18 @@ class DataRepositorySpec(Spec):
     def _path_is_a_directory(self) -> Iterator[Problem]:
         if not re.fullmatch(r"/[^\0\x85\u2028\u2029\r\n]{0,4095}", self.file_system_path):
             fix = "write a path that begins with a slash, such as /data"
-            yield Problem("file_system_path", self.file_system_path, fix)
+            yield self.problem_of("file_system_path", fix)
         elif {".", ".."} & set(self.file_system_path.split("/")):
             clean = posixpath.normpath(self.file_system_path)
             fix = f'it names the directory by a detour; write "{clean}"'
-            yield Problem("file_system_path", self.file_system_path, fix)
+            yield self.problem_of("file_system_path", fix)
 
     @rule
     def _prefix_is_one(self) -> Iterator[Problem]:
         if self.prefix.startswith(("/", "s3:")):
             clean = re.sub(r"^(s3://[^/]*)?/*", "", self.prefix)
             fix = f'write the prefix alone, without bucket and leading slash: "{clean}"'
-            yield Problem("prefix", self.prefix, fix)
+            yield self.problem_of("prefix", fix)
 
     @rule
     def _bucket_has_a_name(self) -> Iterator[Problem]:

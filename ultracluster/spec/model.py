@@ -41,7 +41,7 @@ class ModelSpec(Spec):
         if self.width % self.heads:
             near = nearest(self.heads, divisors(self.width))
             fix = f"they share a width of {self.width}; write {near}"
-            yield Problem("heads", self.heads, fix)
+            yield self.problem_of("heads", fix)
 
 
 class DataSpec(Spec):
@@ -60,4 +60,4 @@ class DataSpec(Spec):
     def _directory_is_relative(self) -> Iterator[Problem]:
         if not FOLDER.fullmatch(self.directory) or ".." in self.directory.split("/"):
             fix = "write a path below the file system's root, without a slash at its ends"
-            yield Problem("directory", self.directory, fix)
+            yield self.problem_of("directory", fix)

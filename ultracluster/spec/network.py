@@ -123,7 +123,7 @@ class NetworkSpec(_Network):
         if reason is None:
             yield from cidr_problems("cidr", self.cidr)
         else:
-            yield Problem("cidr", self.cidr, f"{reason}; write {DEFAULT_VPC}")
+            yield self.problem_of("cidr", f"{reason}; write {DEFAULT_VPC}")
 
     @rule
     def _subnets_are_blocks(self) -> Iterator[Problem]:
@@ -150,10 +150,10 @@ class NetworkSpec(_Network):
         room = "the NAT gateway needs a subnet of its own"
         if "training_subnet_cidrs" in given:
             fix = f"{room}, a /{SMALLEST_PREFIX}, and they leave none; write smaller ones"
-            yield Problem("training_subnet_cidrs", self.training_subnet_cidrs, fix)
+            yield self.problem_of("training_subnet_cidrs", fix)
         else:
             larger = network(self.cidr).supernet()
-            yield Problem("cidr", self.cidr, f"{room}, and it holds one; write {larger}")
+            yield self.problem_of("cidr", f"{room}, and it holds one; write {larger}")
 
     @rule
     def _closed_network_reaches_what_it_needs(self) -> Iterator[Problem]:
@@ -161,9 +161,8 @@ class NetworkSpec(_Network):
             return
         missing = [name for name in INTERFACE_ENDPOINTS if name not in self.interface_endpoints]
         if missing:
-            yield Problem(
+            yield self.problem_of(
                 "interface_endpoints",
-                self.interface_endpoints,
                 f"a network without NAT reaches AWS only by endpoints; add {', '.join(missing)}",
             )
 
@@ -185,11 +184,8 @@ class ExistingSubnetSpec(Spec):
 
     @rule
     def _ids_are_ids(self) -> Iterator[Problem]:
-        yield from _id_problems("subnet_id", self.subnet_id, "subnet")
-
-    @rule
-    def _route_table_is_an_id(self) -> Iterator[Problem]:
-        yield from _id_problems("route_table_id", self.route_table_id, "rtb")
+        for field, prefix in (("subnet_id", "subnet"), ("route_table_id", "rtb")):
+            yield from _id_problems(field, vars(self).get(field), prefix)
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:

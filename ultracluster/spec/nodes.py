@@ -27,7 +27,18 @@ IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
 PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
 
 
-class CapacityReservationSpec(Spec):
+class _Reservation(Spec):
+    """Capacity that an id may name."""
+
+    @rule
+    def _id_is_one(self) -> Iterator[Problem]:
+        given = vars(self).get("capacity_reservation_id")
+        if given is not None and not RESERVATION_ID.fullmatch(given):
+            fix = 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
+            yield self.problem_of("capacity_reservation_id", fix)
+
+
+class CapacityReservationSpec(_Reservation):
     """An on-demand capacity reservation that the nodes are targeted at.
 
     Without an id, one of the nodes' number is made inside the cluster placement group: capacity
@@ -37,29 +48,12 @@ class CapacityReservationSpec(Spec):
     capacity_reservation_id: str | None = None
     """An existing reservation, `cr-...`."""
 
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        yield from _reservation_id(self.capacity_reservation_id)
 
-
-class CapacityBlockSpec(Spec):
+class CapacityBlockSpec(_Reservation):
     """A Capacity Block for ML that was bought beforehand."""
 
     capacity_reservation_id: str
     """The id of the block's reservation, `cr-...`."""
-
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        yield from _reservation_id(self.capacity_reservation_id)
-
-
-def _reservation_id(given: str | None) -> Iterator[Problem]:
-    if given is not None and not RESERVATION_ID.fullmatch(given):
-        yield Problem(
-            "capacity_reservation_id",
-            given,
-            'write the id as AWS shows it, for example "cr-0123456789abcdef0"',
-        )
 
 
 class NodesSpec(Spec):
@@ -123,7 +117,7 @@ class NodesSpec(Spec):
         try:
             find(self.instance_type)
         except UnknownInstanceTypeError as error:
-            yield Problem("instance_type", self.instance_type, str(error))
+            yield self.problem_of("instance_type", str(error))
 
     @rule
     def _type_is_sold_that_way(self) -> Iterator[Problem]:
@@ -134,9 +128,8 @@ class NodesSpec(Spec):
                 "that type is not sold by Capacity Block; remove it, or use capacity_reservation",
             )
         if self.capacity_block is None and not self.instance.on_demand:
-            yield Problem(
+            yield self.problem_of(
                 "instance_type",
-                self.instance_type,
                 "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)",
             )
 
@@ -152,9 +145,8 @@ class NodesSpec(Spec):
     @rule
     def _block_is_small_enough(self) -> Iterator[Problem]:
         if self.capacity_block is not None and self.count > MOST_INSTANCES_PER_CAPACITY_BLOCK:
-            yield Problem(
+            yield self.problem_of(
                 "count",
-                self.count,
                 f"a Capacity Block holds at most {MOST_INSTANCES_PER_CAPACITY_BLOCK} instances; "
                 f"write {MOST_INSTANCES_PER_CAPACITY_BLOCK}, or use capacity_reservation",
             )
@@ -162,9 +154,8 @@ class NodesSpec(Spec):
     @rule
     def _block_has_no_group(self) -> Iterator[Problem]:
         if self.capacity_block is not None and self.placement_group:
-            yield Problem(
+            yield self.problem_of(
                 "placement_group",
-                self.placement_group,
                 "a Capacity Block is placed close together by itself; write placement_group=False",
             )
 
@@ -174,9 +165,8 @@ class NodesSpec(Spec):
         if reservation is None:
             return
         if reservation.capacity_reservation_id is not None and self.placement_group:
-            yield Problem(
+            yield self.problem_of(
                 "placement_group",
-                self.placement_group,
                 "an existing reservation cannot be moved into a new placement group, and nodes in "
                 "the group would not find it; write placement_group=False",
             )
@@ -184,9 +174,8 @@ class NodesSpec(Spec):
     @rule
     def _reservation_is_small_enough(self) -> Iterator[Problem]:
         if self.makes_reservation and self.count > MOST_INSTANCES_PER_RESERVATION:
-            yield Problem(
+            yield self.problem_of(
                 "count",
-                self.count,
                 f"one reservation holds at most {MOST_INSTANCES_PER_RESERVATION} instances; "
                 f"write {MOST_INSTANCES_PER_RESERVATION} and a second environment",
             )
@@ -196,18 +185,16 @@ class NodesSpec(Spec):
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
             words = choices([str(value) for value in offered]) if offered else "no such option"
-            yield Problem(
+            yield self.problem_of(
                 "threads_per_core",
-                self.threads_per_core,
                 f"{self.instance_type} offers {words}; write None for its default",
             )
 
     @rule
     def _image_is_named(self) -> Iterator[Problem]:
         if not IMAGE_ID.fullmatch(self.image) and not PARAMETER_NAME.fullmatch(self.image):
-            yield Problem(
+            yield self.problem_of(
                 "image",
-                self.image,
                 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins '
                 "with a slash",
             )
@@ -216,9 +203,8 @@ class NodesSpec(Spec):
     def _image_is_of_the_architecture(self) -> Iterator[Problem]:
         other = {"x86_64": "arm64", "arm64": "x86_64"}[self.instance.architecture]
         if f"/{other}/" in self.image:
-            yield Problem(
+            yield self.problem_of(
                 "image",
-                self.image,
                 f"{self.instance_type} is {self.instance.architecture}; write "
                 f"{self.image.replace(other, self.instance.architecture)}",
             )
@@ -227,9 +213,8 @@ class NodesSpec(Spec):
     def _image_has_the_driver(self) -> Iterator[Problem]:
         maker = self.instance.accelerator.manufacturer
         if "nvidia" in self.image and maker != "NVIDIA":
-            yield Problem(
+            yield self.problem_of(
                 "image",
-                self.image,
                 f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
                 f"{maker or 'another maker'}; write the id or parameter of an image with their "
                 "driver",

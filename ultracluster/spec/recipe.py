@@ -25,7 +25,6 @@ from ultracluster.spec.engines import (
     SmpV1Engine,
     SmpV2Engine,
     TorchrunEngine,
-    Work,
 )
 from ultracluster.spec.environment import LONGEST_NAME, NAME
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
@@ -121,32 +120,25 @@ class RecipeSpec(Spec):
             raise UndeterminedError("instance_type")
         return Cluster(self.nodes, count)
 
-    def work(self, run: str) -> Work:
-        """Return what the engine is to do.
+    @property
+    def accumulation_steps(self) -> int:
+        at_once = self.data.micro_batch * self.cluster.world // self.tensor_parallel
+        return self.data.global_batch // at_once
+
+    def hyperparameters(self, run: str) -> dict[str, str]:
+        """Return the job's hyperparameters.
 
         Args:
             run: name of the run, which its checkpoints are found by; a job that is submitted with
                 the name of an earlier run goes on where that one ended.
         """
-        return Work(
-            cluster=self.cluster,
-            instance_type=self.instance_type,
-            partition_size=self.partition_size,
-            tensor_parallel=self.tensor_parallel,
-            global_batch=self.data.global_batch,
-            micro_batch=self.data.micro_batch,
-            settings=self._settings(run),
-        )
-
-    def hyperparameters(self, run: str) -> dict[str, str]:
-        """Return the job's hyperparameters; see `work` for `run`."""
-        return self.engine.hyperparameters(self.work(run))
+        return self.engine.hyperparameters(self, run)
 
     def checkpoint_path(self, run: str) -> str:
         root = f"{MOUNT}/checkpoints" if self.checkpoint.place == "lustre" else LOCAL_CHECKPOINTS
         return f"{root}/{run}"
 
-    def _settings(self, run: str) -> dict[str, str]:
+    def settings(self, run: str) -> dict[str, str]:
         """Return the recipe in the words of the training program (training/settings.py)."""
         model, data = self.model, self.data
         values: dict[str, object] = {
@@ -179,24 +171,24 @@ class RecipeSpec(Spec):
             fix = (
                 f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
             )
-            yield Problem("name", self.name, f'{fix}; write "{clean}"')
+            yield self.problem_of("name", f'{fix}; write "{clean}"')
 
     @rule
     def _type_is_known(self) -> Iterator[Problem]:
         try:
             found = instances.find(self.instance_type)
         except instances.UnknownInstanceTypeError as error:
-            yield Problem("instance_type", self.instance_type, str(error))
+            yield self.problem_of("instance_type", str(error))
             return
         if found.sagemaker_training_type is None:
             fix = "SageMaker training does not offer it; write p4d.24xlarge"
-            yield Problem("instance_type", self.instance_type, fix)
+            yield self.problem_of("instance_type", fix)
         elif found.accelerator.manufacturer != NVIDIA:
             fix = "every engine here trains on NVIDIA GPUs, and it has none; write p4d.24xlarge"
-            yield Problem("instance_type", self.instance_type, fix)
+            yield self.problem_of("instance_type", fix)
         elif not found.accelerator.count:
             fix = "how many accelerators it has is not known; write another type"
-            yield Problem("instance_type", self.instance_type, fix)
+            yield self.problem_of("instance_type", fix)
 
     @rule
     def _groups_fit_the_cluster(self) -> Iterator[Problem]:
@@ -210,7 +202,7 @@ class RecipeSpec(Spec):
         for name, value in (("heads", self.model.heads), ("sequence", self.model.sequence)):
             if value % self.tensor_parallel:
                 fix = f"it does not divide model.{name}, {value}; write one that does"
-                yield Problem("tensor_parallel", self.tensor_parallel, fix)
+                yield self.problem_of("tensor_parallel", fix)
 
     @rule
     def _state_fits_into_memory(self) -> Iterator[Problem]:
@@ -232,12 +224,12 @@ class RecipeSpec(Spec):
             lower = self.data.global_batch // at_once * at_once
             near = [str(n) for n in (lower, lower + at_once) if n]
             fix = f"{ranks} ranks take {self.data.micro_batch} each; write {choices(near)}"
-            yield Problem("data.global_batch", self.data.global_batch, fix)
+            yield self.problem_of("data.global_batch", fix)
 
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:
         if self.cluster.world % self.tensor_parallel == 0:
-            yield from self.engine.work_problems(self.work(self.name))
+            yield from self.engine.job_problems(self)
 
     @rule
     def _settings_are_not_too_long(self) -> Iterator[Problem]:
@@ -250,7 +242,7 @@ class RecipeSpec(Spec):
     def _local_checkpoints_are_of_one_node(self) -> Iterator[Problem]:
         if self.checkpoint.place == "local" and self.nodes > 1:
             fix = "all nodes write a checkpoint together, into one folder; write lustre"
-            yield Problem("checkpoint.place", self.checkpoint.place, fix)
+            yield self.problem_of("checkpoint.place", fix)
 
     @rule
     def _spot_is_waited_for(self) -> Iterator[Problem]:
@@ -259,13 +251,13 @@ class RecipeSpec(Spec):
             yield Problem("limits.max_wait_seconds", None, fix)
         if not self.spot and self.limits.max_wait_seconds is not None:
             fix = "it is for spot capacity; write spot=True, or max_pending_seconds"
-            yield Problem("limits.max_wait_seconds", self.limits.max_wait_seconds, fix)
+            yield self.problem_of("limits.max_wait_seconds", fix)
 
     @rule
     def _spot_keeps_no_pool(self) -> Iterator[Problem]:
         if self.spot and self.warm_pool_seconds:
             fix = "spot instances are not kept after their job; write 0, or spot=False"
-            yield Problem("warm_pool_seconds", self.warm_pool_seconds, fix)
+            yield self.problem_of("warm_pool_seconds", fix)
 
     @rule
     def _names_are_given_once(self) -> Iterator[Problem]:

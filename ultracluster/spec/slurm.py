@@ -90,9 +90,8 @@ class SlurmSpec(Spec):
     def _queue_is_a_name(self) -> Iterator[Problem]:
         if not QUEUE_NAME.fullmatch(self.queue):
             clean = re.sub(r"[^A-Za-z0-9-]+", "-", self.queue).lstrip("-0123456789")[:25]
-            yield Problem(
+            yield self.problem_of(
                 "queue",
-                self.queue,
                 "PCS takes 3 to 25 letters, digits and hyphens, a letter first; write "
                 f'"{clean if len(clean) > 2 else "train"}"',  # noqa: PLR2004
             )
@@ -100,9 +99,8 @@ class SlurmSpec(Spec):
     @rule
     def _accounting_is_kept_for_days(self) -> Iterator[Problem]:
         if self.accounting_days == 0:
-            yield Problem(
+            yield self.problem_of(
                 "accounting_days",
-                self.accounting_days,
                 "PCS takes -1 (for ever) or 1 to 10,000 days; write None for no accounting",
             )
 

@@ -49,7 +49,6 @@ def recipes(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
-    """Judge a request that somebody wrote."""
     request = read_request(arguments.request)
     place, unknown = None, []
     if arguments.environment:
@@ -73,7 +72,6 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def submit(arguments: argparse.Namespace, console: Console) -> int:
-    """Send a recipe to an environment."""
     recipe = find_recipe(arguments.recipe)
     if arguments.image:
         recipe = recipe.model_copy(update={"image": arguments.image})

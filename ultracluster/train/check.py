@@ -10,12 +10,7 @@ from ultracluster.spec.problem import Problem
 
 
 def request_problems(request: object, place: Place | None = None) -> list[Problem]:
-    """Return everything that is wrong with a CreateTrainingJob request.
-
-    Args:
-        request: the request, in the API's own names.
-        place: the environment that it is to run in; None judges the request alone.
-    """
+    """Return everything that is wrong with a CreateTrainingJob request."""
     found = list(service_model.problems("sagemaker", "CreateTrainingJob", request))
     if not isinstance(request, Mapping):
         return found

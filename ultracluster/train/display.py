@@ -85,13 +85,7 @@ def duration(seconds: float) -> str:
 
 
 def job_view(job: Mapping[str, Any], now: datetime, *, moving: bool = False) -> RenderableType:
-    """Return a job: where it is, how long each part took, and its metrics.
-
-    Args:
-        job: as SageMaker describes it.
-        now: the time that the part it is in has taken until.
-        moving: whether it is shown again and again, so that something may turn.
-    """
+    """Return a job: where it is, how long each part took, and its metrics."""
     status = str(job["TrainingJobStatus"])
     head = Table(show_header=False, box=None, pad_edge=False)
     secondary = str(job.get("SecondaryStatus", ""))

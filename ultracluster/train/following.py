@@ -54,11 +54,7 @@ class Following:
             self.sleep(self.every)
 
     def until_execution_over(self, name: str, *, quiet: bool = False) -> dict[str, Any]:
-        """Wait until an unattended run has ended, and return it as it was described last.
-
-        Raises:
-            NoSuchJobError: where there is no such run.
-        """
+        """Wait until an unattended run has ended, and return it as it was described last."""
         began, last = datetime.now(UTC), ""
         while True:
             execution = self.jobs.execution(name)

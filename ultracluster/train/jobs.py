@@ -54,11 +54,7 @@ class Jobs:
         return str(answer["executionArn"])
 
     def describe(self, name: str) -> dict[str, Any]:
-        """Return a job as SageMaker describes it.
-
-        Raises:
-            NoSuchJobError: where there is none of that name.
-        """
+        """Return a job as SageMaker describes it."""
         try:
             return self.cloud.ask("sagemaker", "describe_training_job", TrainingJobName=name)
         except CloudError as error:
@@ -82,11 +78,7 @@ class Jobs:
             raise
 
     def stop(self, name: str) -> None:
-        """Stop a job: SageMaker sends SIGTERM and waits 120 s.
-
-        Raises:
-            NoSuchJobError: where there is none of that name that could be stopped.
-        """
+        """Stop a job: SageMaker sends SIGTERM and waits 120 s."""
         status = self.describe(name)["TrainingJobStatus"]
         if status in OVER:
             raise NoSuchJobError(f"{name}: it has ended ({status}); there is nothing to stop")
@@ -97,12 +89,7 @@ class Jobs:
         self.cloud.ask("stepfunctions", "stop_execution", executionArn=execution["executionArn"])
 
     def rows(self, *, everything: bool = False, status: str | None = None) -> list[dict[str, Any]]:
-        """Return summaries of jobs, newest first.
-
-        Args:
-            everything: also those whose names do not begin with the environment's.
-            status: only those of that status.
-        """
+        """Return summaries of jobs, newest first."""
         prefix = f"{self.deployed.name}-"
         given: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending"}
         if not everything:
@@ -117,11 +104,7 @@ class Jobs:
         ]
 
     def newest(self) -> str:
-        """Return the name of the environment's newest job.
-
-        Raises:
-            NoSuchJobError: where it has none.
-        """
+        """Return the name of the environment's newest job."""
         for row in self.rows():
             return str(row["TrainingJobName"])
         raise NoSuchJobError(
@@ -130,12 +113,7 @@ class Jobs:
         )
 
     def lines(self, name: str, since: datetime | None = None) -> Iterator[Line]:
-        """Yield what all hosts of a job wrote, in the order of time, each line once.
-
-        Args:
-            name: the job's.
-            since: the earliest line; None takes all.
-        """
+        """Yield what all hosts of a job wrote, in the order of time, each line once."""
         given: dict[str, Any] = {"logGroupName": LOG_GROUP, "logStreamNamePrefix": f"{name}/"}
         if since is not None:
             given["startTime"] = int(since.timestamp() * 1000)

@@ -4,7 +4,7 @@ from typing import Final
 
 from ultracluster.environments import find_path, project_folder
 from ultracluster.exit_status import UsageError
-from ultracluster.spec.loading import load_folder, load_kind
+from ultracluster.spec.loading import load, load_folder
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.suggestions import did_you_mean
 
@@ -26,7 +26,7 @@ def find_recipe(name: str) -> RecipeSpec:
     """
     path = find_path(name)
     if path is not None:
-        found = load_kind(path, RecipeSpec, project_folder())
+        found = load(path, RecipeSpec, project=project_folder())
         if len(found) == 1:
             return found[0]
         held = ", ".join(recipe.name for recipe in found)

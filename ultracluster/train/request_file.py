@@ -18,11 +18,7 @@ class RequestFileError(CommandError):
 
 
 def read(name: str) -> Any:
-    """Return what a JSON file holds; `-` is standard input.
-
-    Raises:
-        RequestFileError: where it is missing, is no JSON, or says a name twice.
-    """
+    """Return what a JSON file holds; `-` is standard input."""
     try:
         text = sys.stdin.read() if name == STANDARD_INPUT else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

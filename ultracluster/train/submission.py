@@ -38,15 +38,7 @@ def prepare(
     run: str | None = None,
     name: str | None = None,
 ) -> Prepared:
-    """Return the request of a recipe in an environment, with everything that is wrong with it.
-
-    Args:
-        recipe: what is to run.
-        jobs: the environment's jobs.
-        now: the time that the job is named by.
-        run: the name that checkpoints are found by; None takes the recipe's.
-        name: the job's; None makes one of environment, run and time.
-    """
+    """Return the request of a recipe in an environment, with everything that is wrong with it."""
     deployed = jobs.deployed
     called = run or recipe.name
     request = build(recipe, deployed, name=name or job_name(deployed.name, called, now), run=called)

@@ -1,19 +1,56 @@
-"""What an environment with Slurm must be, beyond what a SlurmSpec can know of itself."""
+"""What an environment must be for its file system and for Slurm, beyond what these can know."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import instances, slurm
-from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.cidr import network
+from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI
 from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import GRAVITON, PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 if TYPE_CHECKING:
+    import ipaddress
     from collections.abc import Callable, Iterator
 
     from ultracluster.spec.environment import EnvironmentSpec
+
+BLOCK_OVER_EFA: Final = 16
+"""Prefix of the block that an EFA-enabled file system shares with its clients (FSx for Lustre User
+Guide, EFA-enabled file systems, copy read 2026-11-23)."""
+
+
+def has_clients_over_efa(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An EFA-enabled file system that no client reaches over EFA only costs money."""
+    instance = environment.nodes.instance
+    if environment.storage.efa_enabled and instance.lustre_over_efa is False:
+        yield environment.problem_of(
+            "storage.efa_enabled",
+            f"{instance.name} cannot be a client over EFA (Nitro v4 and later can, Trn2 "
+            "cannot); write efa_enabled=False, clients reach the file system over TCP",
+        )
+
+
+def shares_a_block_with_its_clients(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """A VPC that is there already may have subnets of several blocks; one of ours has one /16."""
+    spec = environment.network
+    if not environment.storage.efa_enabled or not isinstance(spec, ExistingNetworkSpec):
+        return
+    home = _block(spec.training_subnets[0].cidr)
+    for index, subnet in enumerate(spec.training_subnets):
+        if _block(subnet.cidr) != home:
+            yield Problem(
+                f"network.training_subnets[{index}].cidr",
+                subnet.cidr,
+                f"the file system lies in {home}, and clients over EFA must be in the same "
+                f"/{BLOCK_OVER_EFA}; use a subnet of {home}, or storage without EFA",
+            )
+
+
+def _block(cidr: str) -> ipaddress.IPv4Network:
+    return network(cidr).supernet(new_prefix=BLOCK_OVER_EFA)
 
 
 def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -27,9 +64,8 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     parts = f"{environment.nodes.count:,} nodes + {login} login nodes"
     if fitting is None:
         most = max(slurm.SIZES.values())
-        yield Problem(
+        yield environment.problem_of(
             "nodes.count",
-            environment.nodes.count,
             f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
             f"{most - login} and a second environment",
         )
@@ -46,19 +82,16 @@ def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Probl
     """Nodes that always run are some of the nodes."""
     most = environment.nodes.count
     if environment.slurm is not None and environment.slurm.least_nodes > most:
-        yield Problem(
-            "slurm.least_nodes",
-            environment.slurm.least_nodes,
-            f"the cluster has {most} nodes; write at most {most}",
+        yield environment.problem_of(
+            "slurm.least_nodes", f"the cluster has {most} nodes; write at most {most}"
         )
 
 
 def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Problem]:
     """PCS registers nodes over interfaces of type efa."""
     if environment.slurm is not None and environment.nodes.interface_layout != "address-per-card":
-        yield Problem(
+        yield environment.problem_of(
             "nodes.interface_layout",
-            environment.nodes.interface_layout,
             'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
         )
 
@@ -66,9 +99,8 @@ def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Pro
 def nodes_have_its_agent(environment: EnvironmentSpec) -> Iterator[Problem]:
     """A node without Slurm starts, is billed, and never becomes idle."""
     if environment.slurm is not None and environment.nodes.image == DEEP_LEARNING_AMI:
-        yield Problem(
+        yield environment.problem_of(
             "nodes.image",
-            environment.nodes.image,
             "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
             "ultracluster.spec.slurm, or an image of yours that has both",
         )
@@ -78,9 +110,8 @@ def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Probl
     """Another device would be a second volume."""
     images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
     if environment.nodes.image in images and environment.nodes.root_device_name != "/dev/sda1":
-        yield Problem(
+        yield environment.problem_of(
             "nodes.root_device_name",
-            environment.nodes.root_device_name,
             'that image is Ubuntu, which boots from another; write "/dev/sda1"',
         )
 
@@ -95,7 +126,7 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
         architecture = "arm64" if arm else "x86_64"
         fix = f"it is {architecture} and its image is not; write "
         fix += "m6i.xlarge" if arm else "m7g.xlarge"
-        yield Problem("slurm.login_instance_type", environment.slurm.login_instance_type, fix)
+        yield environment.problem_of("slurm.login_instance_type", fix)
 
 
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -110,19 +141,21 @@ def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[Problem]:
     """Nodes call the service before Slurm knows them."""
-    network = environment.network
-    if environment.slurm is None or not isinstance(network, NetworkSpec):
+    given = environment.network
+    if environment.slurm is None or not isinstance(given, NetworkSpec):
         return
-    if network.public_subnet_cidr is None and "pcs" not in network.interface_endpoints:
+    if given.public_subnet_cidr is None and "pcs" not in given.interface_endpoints:
         yield Problem(
             "network.interface_endpoints",
-            network.interface_endpoints,
+            given.interface_endpoints,
             "nodes register with PCS, and a network without NAT reaches AWS only by "
             'endpoints; add "pcs"',
         )
 
 
-SLURM_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
+PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
+    has_clients_over_efa,
+    shares_a_block_with_its_clients,
     is_large_enough,
     keeps_no_more_than_there_are,
     nodes_have_an_address_per_card,
