@@ -1,5 +1,7 @@
 """Write what reviews compare: the template of each stack and the cost sheet of each environment.
 
+Logical ids of new environments are frozen as well; those that are frozen are never rewritten.
+
 python -m golden.generate
 """
 
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import app
+from golden.stateful import freeze
 from ultracluster.cost.page import limits, markdown
 from ultracluster.environments import registered
 from ultracluster.spec.environment import EnvironmentSpec
@@ -53,13 +56,15 @@ def main() -> None:
     """Rewrite every golden file, and remove those of environments that are gone."""
     with tempfile.TemporaryDirectory() as directory:
         app.build(ENVIRONMENTS, outdir=directory).synth()
-        found = {**templates(Path(directory), ENVIRONMENTS), **sheets(ENVIRONMENTS)}
+        made = templates(Path(directory), ENVIRONMENTS)
+    found = {**made, **sheets(ENVIRONMENTS)}
     for old in GOLDEN.glob("*/"):
         shutil.rmtree(old)
     for name, text in found.items():
         path = GOLDEN / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
+    freeze(made)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,11 @@
 """What is reviewed is what is deployed."""
 
-import json
 from pathlib import Path
 
 import app
 from golden.generate import GOLDEN, sheets, templates
+from golden.stateful import extended, frozen, stateful
 from tests.repository import ENVIRONMENTS
-
-KEPT = Path(__file__).parent / "stateful_logical_ids.json"
-
-STATEFUL = {
-    "AWS::EC2::CapacityReservation",
-    "AWS::EC2::PlacementGroup",
-    "AWS::EC2::SecurityGroup",
-    "AWS::EC2::Subnet",
-    "AWS::EC2::VPC",
-    "AWS::ECR::Repository",
-    "AWS::FSx::DataRepositoryAssociation",
-    "AWS::FSx::FileSystem",
-    "AWS::KMS::Key",
-    "AWS::Logs::LogGroup",
-    "AWS::PCS::Cluster",
-    "AWS::S3::Bucket",
-}
 
 
 def committed() -> dict[str, bytes]:
@@ -68,15 +51,22 @@ def test_order_and_number_of_environments_change_no_template(assembly: Path, tmp
 def test_logical_ids_of_stateful_resources_are_frozen():
     """A renamed construct is a new resource: the file system with its data would be replaced.
 
-    The frozen file is changed by hand, with a "Replaces resources" entry in the changelog.
+    `make golden` freezes the ids of new environments. Others are changed by hand in
+    `golden/stateful_logical_ids.json`, with a "Replaces resources" entry in the changelog.
     """
+    assert stateful(committed()) == frozen()
+
+
+def test_only_ids_of_new_environments_are_frozen_by_themselves():
+    """Otherwise `make golden` would hide that a file system is replaced."""
+    before = {"dev/Storage.template.json": {"Lustre": "AWS::FSx::FileSystem"}, "old/A": {"B": "C"}}
     found = {
-        name: {
-            logical_id: resource["Type"]
-            for logical_id, resource in json.loads(text)["Resources"].items()
-            if resource["Type"] in STATEFUL
-        }
-        for name, text in committed().items()
+        "dev/Storage.template.json": {"Renamed": "AWS::FSx::FileSystem"},
+        "dev/Network.template.json": {"Vpc": "AWS::EC2::VPC"},
+        "qa/Network.template.json": {"Vpc": "AWS::EC2::VPC"},
     }
 
-    assert {name: ids for name, ids in found.items() if ids} == json.loads(KEPT.read_text())
+    assert extended(before, found) == {
+        "dev/Storage.template.json": {"Lustre": "AWS::FSx::FileSystem"},
+        "qa/Network.template.json": {"Vpc": "AWS::EC2::VPC"},
+    }

@@ -12,6 +12,7 @@ from ultracluster.cost.quantities import bill as environment_bill
 from ultracluster.cost.sheet import cost_sheet
 from ultracluster.plan.environment_file import environment_of
 from ultracluster.planner import price
+from ultracluster.planner.alternatives import alternatives
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.layout import Layout, Setup, partitions
@@ -155,6 +156,15 @@ def test_runners_up_say_why_they_lose():
     assert "tensor parallelism" in why
     groups = {each.step.layout.group for each in found.runners_up}
     assert min(groups) < found.outcome.step.layout.group < max(groups)
+
+
+def test_a_plan_is_compared_with_every_other_type_of_eight_known_gpus():
+    """A type that enters the catalogue is compared without being listed anywhere."""
+    compared = {each.instance_type for each in alternatives(question(SEVEN), days=1000)}
+
+    assert {"p4de.24xlarge", "p5en.48xlarge", "p6-b300.48xlarge"} <= compared
+    # The plan's own type, a part of a node, and half of a node.
+    assert compared.isdisjoint({"p4d.24xlarge", "p5.4xlarge", "p6e-gb200.36xlarge"})
 
 
 def test_partition_sizes_are_parts_of_a_node_or_whole_nodes():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import app
+from environments.ultracluster import ULTRACLUSTER
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
@@ -170,4 +171,4 @@ def deployed(request: pytest.FixtureRequest, deployer: Deployer) -> Deployed:
 @pytest.fixture
 def ultracluster(deployer: Deployer) -> Deployed:
     """Return an `ultracluster` that a test may spoil."""
-    return deployer.deploy(ENVIRONMENTS[-1])
+    return deployer.deploy(ULTRACLUSTER)

@@ -1,10 +1,10 @@
 """What is left after destroy is what is meant to be left."""
 
+from environments.dev import DEV
+from environments.staging import STAGING
 from tests.rehearse.conftest import settled
-from tests.repository import ENVIRONMENTS
 from ultracluster.rehearse.leftovers import FINDERS, REASONS, leftovers
 
-DEV, *KEEPING = ENVIRONMENTS
 PARTS_OF_OTHERS = {
     "AWS::CDK::Metadata",
     "AWS::EC2::Route",
@@ -53,7 +53,7 @@ def test_dev_leaves_nothing(deployer):
 
 def test_kept_data_is_left_with_what_it_needs(deployer):
     """The file system, and everything its deletion would otherwise hang on, with a reason."""
-    deployed = deployer.deploy(KEEPING[0])
+    deployed = deployer.deploy(STAGING)
     resources = deployed.deployment.resources
     destroy(deployed)
 
@@ -66,7 +66,7 @@ def test_kept_data_is_left_with_what_it_needs(deployer):
 
 def test_data_that_is_gone_although_it_was_to_be_kept_is_a_fault(deployer):
     """Losing data is worse than leaving something behind."""
-    deployed = deployer.deploy(KEEPING[0])
+    deployed = deployer.deploy(STAGING)
     resources = deployed.deployment.resources
     destroy(deployed)
     ids = [r.physical_id for r in resources if r.resource_type == "AWS::FSx::FileSystem"]

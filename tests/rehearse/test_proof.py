@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.repository import ENVIRONMENTS
+from environments.dev import DEV
 from ultracluster.rehearse.proof import Evidence, prove
 from ultracluster.rehearse.rehearsal import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
@@ -333,7 +333,7 @@ def test_a_proof_fails_where_something_is_not_as_asked(ultracluster, spoil, area
 )
 def test_a_proof_fails_where_scaled_nodes_are_not_as_asked(deployer, spoil, area, words):
     """Without Slurm an Auto Scaling group launches the nodes."""
-    dev = deployer.deploy(ENVIRONMENTS[0])
+    dev = deployer.deploy(DEV)
     spoil(dev)
 
     *_, failed = proof_of(dev)

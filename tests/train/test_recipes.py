@@ -176,7 +176,7 @@ def test_problems_of_a_file_are_told_together(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
-        ("gpt-9t", UsageError, "write gpt-1b, gpt-13b, gpt-50b-mics"),
+        ("gpt-9t", UsageError, f"write {', '.join(each.name for each in RECIPES)} or the path"),
         ("gone.py", EnvironmentFileError, "no such file"),
     ],
 )

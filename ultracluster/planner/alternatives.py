@@ -2,31 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
 from ultracluster.catalogue import instances
-from ultracluster.planner.devices import Gpu, gpu_of
+from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.question import MOST_NODES, Question
 from ultracluster.planner.search import Only
 from ultracluster.planner.software import known_on
 
-NEWER_AND_SMALLER: Final = (
-    "p4d.24xlarge",
-    "p4de.24xlarge",
-    "p5.48xlarge",
-    "p5e.48xlarge",
-    "p5en.48xlarge",
-    "p6-b200.48xlarge",
-    "p6-b300.48xlarge",
-)
-"""Types that a plan is compared with."""
-
 
 def alternatives(question: Question, days: float) -> Iterator[Alternative]:
     """Yield what other instance types would give in as many days or fewer."""
-    for name in NEWER_AND_SMALLER:
+    for name in comparable_types():
         gpu = gpu_of(instances.find(name))
         if name == question.instance_type or gpu is None:
             continue

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.catalogue.instances import InstanceType
+from ultracluster.catalogue.instances import InstanceType, find, names
 
 GIB: Final = 2**30
 MIB: Final = 2**20
@@ -53,6 +53,9 @@ GPUS: Final[Mapping[tuple[str, int], Gpu]] = {
     ("B300", 275040): _B300,
 }
 """GPUs that are planned for, by the catalogue's name and MiB of memory."""
+
+WHOLE_NODE: Final = 8
+"""GPUs of the instance types that plans are compared for."""
 
 BY_ROW: Final[Mapping[str, Gpu]] = {
     "a100_40gb": _A100_40,
@@ -103,6 +106,15 @@ def gpu_of(instance: InstanceType) -> Gpu | None:
     """Return the GPU of an instance type, or None where nothing is known of how fast it trains."""
     accelerator = instance.accelerator
     return GPUS.get((accelerator.name, accelerator.memory_mib))
+
+
+def comparable_types() -> tuple[str, ...]:
+    """Return the instance types with eight GPUs of which it is known how fast they train."""
+    return tuple(
+        name
+        for name in names()
+        if gpu_of(instance := find(name)) and instance.accelerator.count == WHOLE_NODE
+    )
 
 
 def network_of(instance: InstanceType) -> Network:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
-from ultracluster.planner.devices import GPUS, gpu_of
+from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, node_item
@@ -28,7 +28,6 @@ LONGEST_DAYS = 36_500.0
 LARGEST_BUDGET = 1e12
 DAY_MINUTES = 1440.0
 LEAST_FAILURES = 1e-6
-GPUS_KNOWN = ("p4d.24xlarge", "p4de.24xlarge", "p5.48xlarge", "p5e.48xlarge", "p5en.48xlarge")
 
 
 class PlanError(ValueError):
@@ -110,14 +109,14 @@ class Question:
         except UnknownInstanceTypeError as error:
             # The catalogue's own list is of all that has EFA, most of which no plan is made for.
             words, _, rest = str(error).partition("write one of ")
-            fix = f"{words}write {choices(GPUS_KNOWN)}" if rest else words
+            fix = f"{words}write {choices(comparable_types())}" if rest else words
             yield Problem("--instance", self.instance_type, fix)
             return
         if gpu_of(instance) is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
             fix = (
                 f"how fast {instance.accelerator.name} trains is not known here, only "
-                f"{known}; write {choices(GPUS_KNOWN)}"
+                f"{known}; write {choices(comparable_types())}"
             )
             yield Problem("--instance", self.instance_type, fix)
         regions = _regions(instance)
