@@ -90,20 +90,6 @@ def test_interfaces_that_no_p4d_has_are_refused(cloud):
     assert "a card takes one EFA device" in stack.reasons()
 
 
-def test_launch_templates_made_by_the_api_keep_their_cards(cloud):
-    """Other tools make launch templates without CloudFormation."""
-    data = template()["Properties"]["LaunchTemplateData"]
-    ec2 = cloud.client("ec2")
-
-    made = ec2.create_launch_template(LaunchTemplateName="by-api", LaunchTemplateData=data)
-
-    found = ec2.describe_launch_template_versions(
-        LaunchTemplateId=made["LaunchTemplate"]["LaunchTemplateId"], Versions=["$Latest"]
-    )
-    interfaces = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["NetworkInterfaces"]
-    assert interfaces[4]["NetworkCardIndex"] == 3
-
-
 def test_a_reservation_says_where_and_how_much(cloud):
     """Preflight and status read reservations by zone, state and group."""
     resources = {"Group": GROUP, "Reserved": reservation(PlacementGroupArn=IN_GROUP)}
@@ -211,20 +197,3 @@ def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vp
 
     group["Properties"]["Tags"] = [{"Key": "of", "Value": "template"}]
     assert "PropagateAtLaunch" in cloud.deploy(resources).reasons()
-
-
-def test_an_auto_scaling_group_needs_a_template_that_exists(cloud, vpc):
-    """An id that is silently dropped costs an evening (eksctl#8320)."""
-    group = {
-        "Type": "AWS::AutoScaling::AutoScalingGroup",
-        "Properties": {
-            "MinSize": "0",
-            "MaxSize": "1",
-            "VPCZoneIdentifier": [{"Ref": "Subnet"}],
-            "LaunchTemplate": {"LaunchTemplateId": "lt-0123456789abcdef0", "Version": "1"},
-        },
-    }
-
-    stack = cloud.deploy({**vpc, "Nodes": group})
-
-    assert "lt-0123456789abcdef0" in stack.reasons()

@@ -16,20 +16,18 @@ from ultracluster.emulator.schemas import Schema
 
 def completed(
     schema: Schema, order: Order, physical_id: str, known: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the attributes with every read-only one present, and the names that were invented."""
+) -> dict[str, Any]:
+    """Return the attributes with every read-only one present."""
     attributes = dict(known)
-    invented: list[str] = []
     for name in schema.read_only:
         # A member of a property that the template does not give has no value on AWS either.
         if name in attributes or ("." in name and name.split(".")[0] not in order.properties):
             continue
-        if name in schema.primary_identifier and len(schema.primary_identifier) == 1:
+        if schema.primary_identifier == (name,):
             attributes[name] = physical_id
-            continue
-        attributes[name] = plausible(schema, name, order, physical_id)
-        invented.append(name)
-    return attributes, invented
+        else:
+            attributes[name] = plausible(schema, name, order, physical_id)
+    return attributes
 
 
 def plausible(schema: Schema, name: str, order: Order, physical_id: str) -> Any:

@@ -16,21 +16,8 @@ Row = Mapping[str, Any]
 OTHER_NAMES: Final = {
     "state": ("State", "FlowLogStatus"),
     "group-id": ("GroupId", "Groups.GroupId", "SecurityGroups.GroupId"),
-    "availability-zone": ("AvailabilityZone",),
-    "zone-name": ("ZoneName",),
     "cidr": ("CidrBlock",),
     "cidrBlock": ("CidrBlock",),
-    "cidr-block": ("CidrBlock",),
-    "default-for-az": ("DefaultForAz",),
-    "ip-permission.group-id": ("IpPermissions.UserIdGroupPairs.GroupId",),
-    "egress.ip-permission.group-id": ("IpPermissionsEgress.UserIdGroupPairs.GroupId",),
-    "ip-permission.cidr": ("IpPermissions.IpRanges.CidrIp",),
-    "attachment.instance-id": ("Attachment.InstanceId",),
-    "association.allocation-id": ("Association.AllocationId",),
-    "private-ip-address": ("PrivateIpAddress",),
-    "capacity-reservation-arn": ("CapacityReservationArn",),
-    "placement-group-arn": ("PlacementGroupArn",),
-    "is-default": ("IsDefault",),
 }
 
 

@@ -136,7 +136,6 @@ class Api:
             "DescribeFileSystems": self.describe_file_systems,
             "DescribeDataRepositoryAssociations": self.describe_associations,
             "DeleteFileSystem": self.delete_file_system,
-            "ListTagsForResource": self.list_tags,
         }
 
     def describe_file_systems(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
@@ -172,12 +171,6 @@ class Api:
         order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
         self.file_systems.delete(file_system_id, order)
         return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
-
-    def list_tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        resource_id = str(arguments["ResourceARN"]).rsplit("/", 1)[-1]
-        kind = ASSOCIATION if resource_id.startswith("dra-") else FILE_SYSTEM
-        record = _required(self.ledger, scope, kind, resource_id)
-        return {"Tags": tags_of(record.properties)}
 
 
 def _file_system(record: Record) -> dict[str, Any]:
@@ -227,15 +220,8 @@ def _association(record: Record) -> dict[str, Any]:
 def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Record:
     record = ledger.find(scope, kind, physical_id)
     if record is None:
-        noun, code = (
-            ("File system", "FileSystemNotFound")
-            if kind == FILE_SYSTEM
-            else (
-                "Data repository association",
-                "DataRepositoryAssociationNotFound",
-            )
-        )
-        raise ServiceError("Fsx", code, f"{noun} '{physical_id}' does not exist.")
+        code = f"{kind.rpartition('::')[2]}NotFound"
+        raise ServiceError("Fsx", code, f"'{physical_id}' does not exist.")
     return record
 
 

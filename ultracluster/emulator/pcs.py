@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
 from ultracluster.emulator import wire
-from ultracluster.emulator.casing import camel
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
 from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
@@ -37,7 +36,7 @@ class Clusters:
         given = dict(order.properties)
         name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
         _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
-        request = {key: value for key, value in camel(given).items() if key != "name"}
+        request = {key: value for key, value in wire.camel(given).items() if key != "name"}
         wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
         subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
@@ -192,7 +191,7 @@ def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
     for subnet_id in given["SubnetIds"]:
         required_subnet(network, "Pcs", str(subnet_id))
     template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
-    if template is not None and network.launch_template(str(template)) is None:
+    if template is not None and network.find("launch template", str(template)) is None:
         raise ServiceError(
             "Pcs",
             "InvalidLaunchTemplateId.NotFound",
@@ -208,13 +207,13 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
     AWSPCS, or its path is /aws-pcs/.
     """
     name = profile_arn.rsplit("/", 1)[-1]
-    profile = network.instance_profile(name)
+    profile = network.find("instance profile", name)
     if profile is None or profile.get("Arn") != profile_arn:
         raise _refused(f"The instance profile {profile_arn} does not exist")
-    roles = [role for each in profile.get("Roles") or () if (role := network.role(str(each)))]
-    if not roles:
+    roles = [network.find("role", str(each)) for each in profile.get("Roles") or ()]
+    if not any(roles):
         raise _refused(f"The instance profile {name} has no role")
-    for role in roles:
+    for role in filter(None, roles):
         if not str(role["RoleName"]).startswith(ROLE_NAME) and role.get("Path") != ROLE_PATH:
             raise _refused(
                 f"The role {role['RoleName']} of instance profile {name} must have a name that "
@@ -227,7 +226,7 @@ def _refused(message: str) -> ServiceError:
 
 
 def description(record: Record) -> dict[str, Any]:
-    shown: dict[str, Any] = camel(record.properties)
+    shown: dict[str, Any] = wire.camel(record.properties)
     template = record.properties.get("CustomLaunchTemplate")
     if template:
         shown["customLaunchTemplate"] = {

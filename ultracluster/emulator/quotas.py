@@ -63,7 +63,6 @@ class ServiceQuotas:
             "ListServiceQuotas": self.list_applied,
             "ListAWSDefaultServiceQuotas": self.list_defaults,
             "GetServiceQuota": self.get_applied,
-            "GetAWSDefaultServiceQuota": self.get_default,
             "RequestServiceQuotaIncrease": self.increase,
         }
 
@@ -77,10 +76,6 @@ class ServiceQuotas:
 
     def get_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         return {"Quota": self._row(scope, _one(arguments))}
-
-    def get_default(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        quota = _one(arguments)
-        return {"Quota": _row(scope, quota, DEFAULTS.get(quota.code, 0))}
 
     def increase(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer RequestServiceQuotaIncrease, and grant it."""

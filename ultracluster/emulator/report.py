@@ -1,7 +1,7 @@
 """How honest a rehearsal was: for each resource type, what stood behind it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -30,8 +30,6 @@ class Report:
     """By CloudFormation type, for each type of which something was created."""
     problems: tuple[str, ...] = ()
     """API calls that failed inside the emulator or that it does not have."""
-    invented_attributes: tuple[str, ...] = ()
-    """`Type.Attribute` whose value has the right form and no meaning."""
 
     @property
     def schema_only(self) -> tuple[str, ...]:
@@ -55,7 +53,6 @@ class Report:
                 name: Realisation(value) for name, value in sorted(data["realisations"].items())
             },
             problems=tuple(data["problems"]),
-            invented_attributes=tuple(data["invented_attributes"]),
         )
 
 
@@ -66,7 +63,6 @@ class Journal:
         self._lock = Lock()
         self._realisations: dict[str, Realisation] = {}
         self._problems: dict[str, None] = {}
-        self._invented: set[str] = set()
 
     def created(self, type_name: str, realisation: Realisation) -> None:
         """Note that a resource of a type was created, and what stands behind it."""
@@ -78,16 +74,6 @@ class Journal:
         with self._lock:
             self._problems[text] = None
 
-    def invented(self, type_name: str, attributes: Iterable[str]) -> None:
-        """Note attributes that no service computed; they matter only if a template reads them."""
-        with self._lock:
-            for attribute in attributes:
-                self._invented.add(f"{type_name}.{attribute}")
-
     def report(self) -> Report:
         with self._lock:
-            return Report(
-                dict(sorted(self._realisations.items())),
-                tuple(self._problems),
-                tuple(sorted(self._invented)),
-            )
+            return Report(dict(sorted(self._realisations.items())), tuple(self._problems))

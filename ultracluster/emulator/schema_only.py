@@ -29,7 +29,7 @@ class SchemaOnly:
                 f"Resource type {order.type_name} is not available in {order.scope.region}"
             )
         physical_id = _physical_id(schema, order)
-        attributes, _ = completed(schema, order, physical_id, {})
+        attributes = completed(schema, order, physical_id, {})
         record = Record(
             order.type_name, physical_id, order.scope, dict(order.properties), attributes
         )

@@ -1,18 +1,19 @@
 """Puts this project's services, types and checks into MiniStack."""
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, images, pcs, wire, zones
+from ultracluster.emulator import fsx, pcs, wire, zones
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ledger import Ledger
+from ultracluster.emulator.ledger import Ledger, partition_of
 from ultracluster.emulator.ministack import (
-    auto_scaling,
     buckets,
     describes,
+    drift,
     internals,
     launch_templates,
-    roles,
     security_groups,
     stacks,
     state_machines,
@@ -35,13 +36,21 @@ from ultracluster.emulator.ministack.security_groups import (
     require_new_group,
 )
 from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
-from ultracluster.emulator.provisioning import Provisioner, ServiceError
+from ultracluster.emulator.provisioning import Order, Provisioner, ServiceError
 from ultracluster.emulator.quotas import ServiceQuotas
 from ultracluster.emulator.report import Journal, Realisation
 from ultracluster.emulator.reservations import RESERVATION, Reservations
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
 
+PUBLIC_IMAGES: Final = re.compile(
+    r"^/aws/service/("
+    r"ami-amazon-linux-latest/[\w.-]+"
+    r"|canonical/ubuntu/[\w./-]+/ami-id"
+    r"|(deeplearning|pcs)/ami/[\w./-]+/ami-id"
+    r"|(ecs|eks)/optimized-ami/[\w./-]+/image_id"
+    r")$"
+)
 AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
 
 
@@ -60,7 +69,7 @@ class Adapter:
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
         describes.offer_all()
-        launch_templates.install()
+        offer("DescribeLaunchTemplateVersions", launch_templates.versions)
         vpc.guard_deletes()
         security_groups.install()
         buckets.install()
@@ -76,6 +85,7 @@ class Adapter:
             **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
             **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
         }
+        drift.install(self._ledger)
         stacks.install()
         templates.install()
         Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
@@ -113,9 +123,7 @@ class Adapter:
                 existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
             ),
             "AWS::AutoScaling::AutoScalingGroup": Wrapped(
-                existing("AWS::AutoScaling::AutoScalingGroup"),
-                check=auto_scaling.require_sound,
-                addition=auto_scaling.complete,
+                existing("AWS::AutoScaling::AutoScalingGroup"), addition=vpc_subnets.group_zones
             ),
             "AWS::S3::Bucket": Wrapped(
                 existing("AWS::S3::Bucket"),
@@ -126,7 +134,7 @@ class Adapter:
                 existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
             ),
             "AWS::Budgets::Budget": Budget(),
-            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
+            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=_role_arn),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 existing("AWS::IAM::InstanceProfile"), _profile_arn
             ),
@@ -185,10 +193,16 @@ class Adapter:
 
 
 class PublicParameters(dict[str, str]):
-    """MiniStack's table of public AMI parameters, computed instead of listed."""
+    """AWS's public parameters that name machine images, computed instead of listed.
+
+    Each has a fixed, made-up id that differs from Region to Region; there is no image behind it.
+    """
 
     def get(self, name: str, default: Any = None) -> Any:
-        return images.image_id(name or "", internals.current_scope().region) or default
+        if not PUBLIC_IMAGES.match(name or ""):
+            return default
+        region = internals.current_scope().region
+        return f"ami-{hashlib.sha256(f'{region}:{name}'.encode()).hexdigest()[:17]}"
 
     def __contains__(self, name: object) -> bool:
         return self.get(str(name)) is not None
@@ -200,6 +214,16 @@ def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[s
 
 def _zone_name(zone_id: str) -> str | None:
     return zones.zone_name(internals.current_scope().region, zone_id)
+
+
+def _role_arn(name: str, order: Order) -> Mapping[str, Any]:
+    """Give a role the ARN that it has in China or in GovCloud; MiniStack's are always in `aws`.
+
+    Services refuse a role of another partition, so that one in `aws` could start nothing there.
+    """
+    role = internals.iam._roles[name]
+    role["Arn"] = role["Arn"].replace("arn:aws:", f"arn:{partition_of(order.scope.region)}:", 1)
+    return {"Arn": role["Arn"]}
 
 
 def _profile_arn(name: str) -> str:

@@ -12,7 +12,7 @@ from ultracluster.emulator import zones
 from ultracluster.emulator.filters import chosen
 from ultracluster.emulator.ministack import internals, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
-from ultracluster.emulator.ministack.vpc import free_addresses
+from ultracluster.emulator.ministack.vpc import free_addresses, group_references
 
 Row = dict[str, Any]
 
@@ -87,16 +87,12 @@ def _zones() -> Iterator[Row]:
 def _endpoints() -> Iterator[Row]:
     for row in _stored("_vpc_endpoints", "VpcEndpointId")():
         policy = row.get("PolicyDocument")
-        groups = internals.ec2._security_groups
         yield {
             **row,
             "PolicyDocument": policy
             if isinstance(policy, str) or not policy
             else json.dumps(policy),
-            "Groups": [
-                {"GroupId": each, "GroupName": (groups.get(each) or {}).get("GroupName", each)}
-                for each in row.get("SecurityGroupIds", ())
-            ],
+            "Groups": group_references(row.get("SecurityGroupIds", ())),
             "DnsEntries": [
                 {"DnsName": entry.split(":", 1)[-1]} for entry in row.get("DnsEntries", ())
             ],

@@ -73,7 +73,7 @@ class Table:
             self._check(order, "create")
             resource = entry.provisioner.create(order)
             self._journal.created(type_name, entry.realisation)
-            return self._answer(order, resource, entry)
+            return _answer(order, resource)
 
         def update(
             physical_id: str,
@@ -84,14 +84,14 @@ class Table:
         ) -> Answer:
             order = _order(type_name, logical_id or physical_id, new, stack_name)
             self._check(order, "update")
-            if self._replaces(order, old, entry):
+            if _replaces(order, old, entry):
                 answer: Answer = internals.provisioners._replace_resource(
                     type_name, physical_id, old, new, stack_name, logical_id
                 )
                 return answer
             previous = schemas.coerced(type_name, old, order.scope.region)
             resource = entry.provisioner.update(physical_id, order, previous)
-            return self._answer(order, resource, entry)
+            return _answer(order, resource)
 
         def delete(physical_id: str, properties: Properties, logical_id: str | None = None) -> None:
             order = _order(type_name, logical_id or physical_id, properties, "")
@@ -115,27 +115,6 @@ class Table:
                 f"Properties validation failed for resource {order.logical_id} with message: "
                 + "; ".join(problems)
             )
-
-    def _answer(self, order: Order, resource: Resource, entry: Entry) -> Answer:
-        schema = schemas.schema(order.type_name, order.scope.region)
-        attributes = dict(resource.attributes)
-        for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
-            if name in order.properties:
-                attributes.setdefault(name, order.properties[name])
-        if schema is not None:
-            attributes, invented = completed(schema, order, resource.physical_id, attributes)
-            if invented and entry.realisation is not Realisation.SCHEMA_ONLY:
-                self._journal.invented(order.type_name, invented)
-        return resource.physical_id, attributes
-
-    def _replaces(self, order: Order, old: Properties, entry: Entry) -> bool:
-        """Whether a nested create-only property changed; the engine itself sees only outer ones."""
-        if isinstance(entry.provisioner, Existing):
-            return False
-        previous = schemas.coerced(order.type_name, old, order.scope.region)
-        return bool(
-            schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
-        )
 
 
 class Existing:
@@ -162,6 +141,27 @@ class Existing:
         if self._handler.get("delete_with_logical_id"):
             arguments.append(order.logical_id)
         self._handler["delete"](*arguments)
+
+
+def _answer(order: Order, resource: Resource) -> Answer:
+    schema = schemas.schema(order.type_name, order.scope.region)
+    attributes = dict(resource.attributes)
+    for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
+        if name in order.properties:
+            attributes.setdefault(name, order.properties[name])
+    if schema is not None:
+        attributes = completed(schema, order, resource.physical_id, attributes)
+    return resource.physical_id, attributes
+
+
+def _replaces(order: Order, old: Properties, entry: Entry) -> bool:
+    """Whether a nested create-only property changed; the engine itself sees only outer ones."""
+    if isinstance(entry.provisioner, Existing):
+        return False
+    previous = schemas.coerced(order.type_name, old, order.scope.region)
+    return bool(
+        schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
+    )
 
 
 def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:

@@ -1,37 +1,18 @@
-"""Launch templates with every member, in both directions."""
+"""Launch templates with every member, as EC2 describes their versions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ultracluster.emulator import semantics, wire
+from ultracluster.emulator import semantics
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import offer
 from ultracluster.emulator.provisioning import Order, ServiceError
-
-
-def install() -> None:
-    """Read and answer launch template data by EC2's model instead of member by member."""
-    internals.ec2._parse_lt_data = _parsed
-    internals.ec2._lt_data_xml = _answered
-    offer("DescribeLaunchTemplateVersions", _versions)
 
 
 def require_sound(order: Order) -> None:
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
 
 
-def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
-    del prefix
-    data: dict[str, Any] = wire.ec2_arguments(flat["Action"][0], flat).get("LaunchTemplateData", {})
-    return data
-
-
-def _answered(data: Mapping[str, Any]) -> str:
-    shape = wire.model("ec2").shape_for("ResponseLaunchTemplateData")
-    return wire.ec2_fragment(shape, data)
-
-
-def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {**version, "CreatedBy": internals.current_scope().account}
         for template in _templates(arguments)

@@ -79,6 +79,16 @@ def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
     }
 
 
+def group_zones(name: str, order: Order) -> dict[str, Any]:
+    """Put an Auto Scaling group into the zones of its subnets."""
+    subnets = [
+        internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
+    ]
+    zones_of_group = sorted({subnet["AvailabilityZone"] for subnet in subnets})
+    internals.autoscaling._asgs[name]["AvailabilityZones"] = zones_of_group
+    return {}
+
+
 class EndpointInterfaces:
     """The interfaces that an interface endpoint puts into its subnets."""
 

@@ -1,29 +1,31 @@
 """The network that services live in, and what refuses to be deleted while something uses it."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import guard
-from ultracluster.emulator.network import addresses
+from ultracluster.emulator.network import Kind, addresses, required_subnet
 from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, ServiceError, hexadecimal
 
 RESERVED_AT_START: Final = 4
 """Network, router, DNS and one kept address (VPC User Guide, "Subnet sizing")."""
+STORES: Final[Mapping[Kind, Callable[[], Any]]] = {
+    "subnet": lambda: internals.ec2._subnets,
+    "group": lambda: internals.ec2._security_groups,
+    "launch template": lambda: internals.ec2._launch_templates,
+    "instance profile": lambda: internals.iam._instance_profiles,
+    "role": lambda: internals.iam._roles,
+}
 
 
 class Ec2Network:
     """MiniStack's VPC as `ultracluster.emulator.network.Network`."""
 
-    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.ec2._subnets.get(subnet_id)
-        return found
-
-    def group(self, group_id: str) -> Mapping[str, Any] | None:
-        groups = internals.ec2._security_groups
-        found: Mapping[str, Any] | None = groups.get(group_id)
+    def find(self, kind: Kind, identifier: str) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = STORES[kind]().get(identifier)
         return found
 
     def default_group(self, vpc_id: str) -> str:
@@ -37,27 +39,11 @@ class Ec2Network:
                 return found
         return None
 
-    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.ec2._launch_templates.get(template_id)
-        return found
-
-    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.iam._instance_profiles.get(name)
-        return found
-
-    def role(self, name: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.iam._roles.get(name)
-        return found
-
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:
         """Put a service's interface into a subnet, with the next free address."""
-        subnet = self.subnet(subnet_id)
-        if subnet is None:
-            raise ServiceError(
-                "Ec2", "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
-            )
+        subnet = required_subnet(self, "Ec2", subnet_id)
         interface_id = f"eni-{hexadecimal()}"
         interfaces = internals.ec2._network_interfaces
         interfaces[interface_id] = {
@@ -74,10 +60,7 @@ class Ec2Network:
             "InterfaceType": "interface",
             "SourceDestCheck": True,
             "MacAddress": ":".join(("0e", *(hexadecimal(2) for _ in range(5)))),
-            "Groups": [
-                {"GroupId": each, "GroupName": (self.group(each) or {}).get("GroupName", each)}
-                for each in group_ids
-            ],
+            "Groups": group_references(group_ids),
             "Attachment": None,
         }
         return interface_id
@@ -85,6 +68,14 @@ class Ec2Network:
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
         for interface_id in interface_ids:
             internals.ec2._network_interfaces.pop(interface_id, None)
+
+
+def group_references(group_ids: Sequence[str]) -> list[dict[str, str]]:
+    groups = internals.ec2._security_groups
+    return [
+        {"GroupId": each, "GroupName": (groups.get(each) or {}).get("GroupName", each)}
+        for each in group_ids
+    ]
 
 
 def interfaces_in(subnet_id: str) -> list[Mapping[str, Any]]:
