@@ -29,16 +29,16 @@ from ultracluster.emulator.ministack.ec2_types import (
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.handlers import Entry, Table
+from ultracluster.emulator.ministack.handlers import Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
-    VpcWithDefaultGroup,
+    open_default_group,
     require_new_group,
 )
 from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
 from ultracluster.emulator.provisioning import Order, Provisioner, ServiceError
 from ultracluster.emulator.quotas import ServiceQuotas
-from ultracluster.emulator.report import Journal, Realisation
+from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
@@ -81,14 +81,12 @@ class Adapter:
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        entries = {
-            **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
-            **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
-        }
         drift.install(self._ledger)
         stacks.install()
         templates.install()
-        Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
+        Table(self._faults, self._journal).install(
+            {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
+        )
 
     def _services(self) -> Mapping[str, Provisioner]:
         endpoints = vpc_subnets.EndpointInterfaces(self._network)
@@ -112,7 +110,8 @@ class Adapter:
                 addition=vpc_subnets.subnet_attributes,
             ),
             "AWS::EC2::VPC": Wrapped(
-                VpcWithDefaultGroup(existing("AWS::EC2::VPC")),
+                existing("AWS::EC2::VPC"),
+                created=open_default_group,
                 guard=vpc.require_vpc_free,
                 addition=vpc_subnets.vpc_attributes,
             ),

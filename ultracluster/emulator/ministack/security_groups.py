@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, ec2, offer, tags
-from ultracluster.emulator.provisioning import Order, Provisioner, Resource, ServiceError
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError
 
 EVERYTHING: Final = "-1"
 PEERS: Final = {
@@ -64,24 +64,11 @@ class SecurityGroupRule:
                 raise
 
 
-class VpcWithDefaultGroup:
-    """`AWS::EC2::VPC`, whose default group lets its members talk, as every VPC's does."""
-
-    def __init__(self, inner: Provisioner) -> None:
-        self._inner = inner
-
-    def create(self, order: Order) -> Resource:
-        resource = self._inner.create(order)
-        group_id = resource.attributes["DefaultSecurityGroup"]
-        permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
-        ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[permission])
-        return resource
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        return self._inner.update(physical_id, order, previous)
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        self._inner.delete(physical_id, order)
+def open_default_group(resource: Resource) -> None:
+    """Let members of a new VPC's default group talk, as they may in every VPC."""
+    group_id = resource.attributes["DefaultSecurityGroup"]
+    permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
+    ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[permission])
 
 
 def require_new_group(order: Order) -> None:

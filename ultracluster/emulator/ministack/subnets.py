@@ -41,7 +41,6 @@ def _require_range(cidr: str, vpc_cidr: str) -> None:
 
 def require_free_range(order: Order) -> None:
     """Refuse a new subnet that overlaps another one of its VPC."""
-    require_subnet(order)
     if not order.properties.get("CidrBlock"):
         return
     network = ipaddress.IPv4Network(str(order.properties["CidrBlock"]))
