@@ -90,6 +90,20 @@ def test_interfaces_that_no_p4d_has_are_refused(cloud):
     assert "a card takes one EFA device" in stack.reasons()
 
 
+def test_launch_templates_made_by_the_api_keep_their_cards(cloud):
+    """Other tools make launch templates without CloudFormation."""
+    data = template()["Properties"]["LaunchTemplateData"]
+    ec2 = cloud.client("ec2")
+
+    made = ec2.create_launch_template(LaunchTemplateName="by-api", LaunchTemplateData=data)
+
+    found = ec2.describe_launch_template_versions(
+        LaunchTemplateId=made["LaunchTemplate"]["LaunchTemplateId"], Versions=["$Latest"]
+    )
+    interfaces = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["NetworkInterfaces"]
+    assert interfaces[4]["NetworkCardIndex"] == 3
+
+
 def test_a_reservation_says_where_and_how_much(cloud):
     """Preflight and status read reservations by zone, state and group."""
     resources = {"Group": GROUP, "Reserved": reservation(PlacementGroupArn=IN_GROUP)}

@@ -18,12 +18,12 @@ FOLDER = Path(internals.__file__).parent
 STORES = r'(?<!get\()"(_[a-z_]+)"'
 """Stores of EC2 that are named in a table and read by `getattr`."""
 REPLACED = [(name, "_evaluate_conditions") for name in ("changesets", "handlers", "stacks")]
-"""What `templates` puts its own in the place of, module by module."""
+"""What `stacks` puts its own in the place of, module by module."""
 
 
 def used_names() -> dict[tuple[str, str], list[str]]:
     """Return every name of MiniStack that we use, with the files that use it."""
-    found = {name: ["templates.py"] for name in REPLACED}
+    found = {name: ["stacks.py"] for name in REPLACED}
     for path in sorted(FOLDER.glob("*.py")):
         text = path.read_text()
         names = re.findall(r"internals\.(\w+)\.(\w+)", text)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.question import question
+from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.spec.problem import choices
 

@@ -17,7 +17,7 @@ from ultracluster.preflight.finding import (
     passed,
     skipped,
 )
-from ultracluster.preflight.question import question
+from ultracluster.preflight.inquiry import question
 
 REGIONS: Final = question(
     "ssm",

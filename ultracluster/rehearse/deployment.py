@@ -105,13 +105,16 @@ class Deployment:
             if resource.resource_type == resource_type and stack in (None, resource.stack)
         ]
 
-    def id_at(self, stack: str, path: str) -> str:
-        """Return the physical id of the resource at a construct path.
+    def at(self, stack: str, path: str) -> Resource:
+        """Return the resource at a construct path.
 
         Raises:
             LookupError: where the templates have none there, or CloudFormation made none.
         """
         for resource in self.resources:
             if (resource.stack, resource.path) == (stack, path) and resource.physical_id:
-                return resource.physical_id
+                return resource
         raise LookupError(f"{stack}/{path}")
+
+    def id_at(self, stack: str, path: str) -> str:
+        return str(self.at(stack, path).physical_id)

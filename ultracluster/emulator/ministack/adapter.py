@@ -17,18 +17,17 @@ from ultracluster.emulator.ministack import (
     security_groups,
     stacks,
     state_machines,
-    templates,
     vpc,
 )
 from ultracluster.emulator.ministack import subnets as vpc_subnets
-from ultracluster.emulator.ministack.budget_types import Budget
-from ultracluster.emulator.ministack.calls import guard, offer
-from ultracluster.emulator.ministack.ec2_types import (
+from ultracluster.emulator.ministack.added_types import (
+    Budget,
     ElasticIp,
     FlowLog,
     NatGateway,
     PlacementGroup,
 )
+from ultracluster.emulator.ministack.calls import guard, offer
 from ultracluster.emulator.ministack.handlers import Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
@@ -69,7 +68,7 @@ class Adapter:
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
         describes.offer_all()
-        offer("DescribeLaunchTemplateVersions", launch_templates.versions)
+        launch_templates.install()
         vpc.guard_deletes()
         security_groups.install()
         buckets.install()
@@ -83,7 +82,6 @@ class Adapter:
         self._offer("service-quotas", ServiceQuotas().operations)
         drift.install(self._ledger)
         stacks.install()
-        templates.install()
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
         )

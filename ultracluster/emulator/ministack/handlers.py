@@ -10,12 +10,11 @@ from functools import cache
 from typing import Any, Final
 
 from ultracluster.emulator import schemas
-from ultracluster.emulator.attributes import completed
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
 from ultracluster.emulator.report import Journal
-from ultracluster.emulator.schema_only import SchemaOnly
+from ultracluster.emulator.schema_only import SchemaOnly, completed
 
 Properties = Mapping[str, Any]
 Answer = tuple[str, dict[str, Any]]

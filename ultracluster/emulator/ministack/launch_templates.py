@@ -3,16 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ultracluster.emulator import semantics
+from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.calls import offer
 from ultracluster.emulator.provisioning import Order, ServiceError
+
+
+def install() -> None:
+    """Read launch template data by EC2's model instead of member by member."""
+    internals.ec2._parse_lt_data = _parsed
+    offer("DescribeLaunchTemplateVersions", _versions)
 
 
 def require_sound(order: Order) -> None:
     semantics.require_launch_template(order.properties.get("LaunchTemplateData") or {})
 
 
-def versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _parsed(flat: wire.Flat, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
+    del prefix
+    data: dict[str, Any] = wire.ec2_arguments(flat["Action"][0], flat).get("LaunchTemplateData", {})
+    return data
+
+
+def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {**version, "CreatedBy": internals.current_scope().account}
         for template in _templates(arguments)
