@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import ec2_refusal
 
 Row = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def chosen(
     wanted = list(arguments.get(ids) or ())
     unknown = sorted(set(wanted) - {row[key] for row in rows})
     if unknown and missing:
-        raise ServiceError("Ec2", missing, f"The ID '{', '.join(unknown)}' does not exist")
+        raise ec2_refusal(missing, f"The ID '{', '.join(unknown)}' does not exist")
     return [
         row
         for row in rows

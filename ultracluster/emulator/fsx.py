@@ -13,7 +13,12 @@ from typing import Any, Final
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ledger import Ledger, Record, Scope, tags_of
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Order,
+    Resource,
+    fsx_refusal,
+    hexadecimal,
+)
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -71,8 +76,7 @@ class FileSystems:
         semantics.require_file_system(given)
         before, after = previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
-            raise ServiceError(
-                "Fsx",
+            raise fsx_refusal(
                 "BadRequest",
                 f"The requested storage capacity {after} GiB must be greater than the current "
                 f"{before} GiB",
@@ -221,7 +225,7 @@ def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Reco
     record = ledger.find(scope, kind, physical_id)
     if record is None:
         code = f"{kind.rpartition('::')[2]}NotFound"
-        raise ServiceError("Fsx", code, f"'{physical_id}' does not exist.")
+        raise fsx_refusal(code, f"'{physical_id}' does not exist.")
     return record
 
 
@@ -229,6 +233,4 @@ def _require_unchanged_fabric(previous: Mapping[str, Any], given: Mapping[str, A
     """Refuse what UpdateFileSystem has no member for and CloudFormation does not replace for."""
     before, after = (each.get("LustreConfiguration") or {} for each in (previous, given))
     if before.get("EfaEnabled", False) != after.get("EfaEnabled", False):
-        raise ServiceError(
-            "Fsx", "BadRequest", "EfaEnabled cannot be changed once a file system exists"
-        )
+        raise fsx_refusal("BadRequest", "EfaEnabled cannot be changed once a file system exists")

@@ -43,11 +43,7 @@ def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[s
 def required_groups(
     network: Network, service: str, group_ids: Sequence[str], vpc_id: str
 ) -> list[Mapping[str, Any]]:
-    """Return the groups that a service is told to use; the VPC's default group where none is.
-
-    Raises:
-        ServiceError: where one does not exist or belongs to another VPC.
-    """
+    """Return the groups that a service is told to use; the VPC's default group where none is."""
     found = []
     for group_id in group_ids or [network.default_group(vpc_id)]:
         group = network.find("group", group_id)

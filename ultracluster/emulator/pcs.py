@@ -13,7 +13,13 @@ from ultracluster.catalogue.slurm import ROLE_PATH
 from ultracluster.emulator import wire
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Order,
+    Resource,
+    ServiceError,
+    hexadecimal,
+    pcs_refusal,
+)
 
 CLUSTER: Final = "AWS::PCS::Cluster"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
@@ -78,8 +84,7 @@ class Clusters:
             _children(self.ledger, order.scope, kind, record.state["id"])
             for kind in (NODE_GROUP, QUEUE)
         ):
-            raise ServiceError(
-                "Pcs",
+            raise pcs_refusal(
                 "ConflictException",
                 f"Cluster {record.state['id']} still has compute node groups or queues",
             )
@@ -102,8 +107,7 @@ class Children:
         siblings = _children(self.ledger, order.scope, self.kind, cluster.state["id"])
         _require_new_name(self.ledger, order.scope, self.kind, name, cluster.state["id"])
         if len(siblings) >= MOST_CHILDREN:
-            raise ServiceError(
-                "Pcs",
+            raise pcs_refusal(
                 "ServiceQuotaExceededException",
                 f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
             )
@@ -133,8 +137,7 @@ class Children:
         for queue in self.ledger.of_type(order.scope, QUEUE):
             users = queue.properties.get("ComputeNodeGroupConfigurations") or ()
             if any(each.get("ComputeNodeGroupId") == record.state["id"] for each in users):
-                raise ServiceError(
-                    "Pcs",
+                raise pcs_refusal(
                     "ConflictException",
                     f"Compute node group {record.state['id']} is used by a queue",
                 )
@@ -192,8 +195,7 @@ def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
         required_subnet(network, "Pcs", str(subnet_id))
     template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
     if template is not None and network.find("launch template", str(template)) is None:
-        raise ServiceError(
-            "Pcs",
+        raise pcs_refusal(
             "InvalidLaunchTemplateId.NotFound",
             f"The specified launch template, with template ID {template}, does not exist",
         )
@@ -222,7 +224,7 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
 
 
 def _refused(message: str) -> ServiceError:
-    return ServiceError("Pcs", "ValidationException", message)
+    return pcs_refusal("ValidationException", message)
 
 
 def description(record: Record) -> dict[str, Any]:
@@ -260,9 +262,7 @@ def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
 
 
 def _not_found(noun: str, identifier: str) -> ServiceError:
-    return ServiceError(
-        "Pcs", "ResourceNotFoundException", f"The {noun} {identifier} was not found"
-    )
+    return pcs_refusal("ResourceNotFoundException", f"The {noun} {identifier} was not found")
 
 
 def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
@@ -274,9 +274,7 @@ def _require_new_name(ledger: Ledger, scope: Scope, kind: str, name: str, cluste
     for record in ledger.of_type(scope, kind):
         same_parent = kind == CLUSTER or record.properties["ClusterId"] == cluster_id
         if record.properties["Name"] == name and same_parent:
-            raise ServiceError(
-                "Pcs", "ConflictException", f"A {NOUNS[kind]} named {name} already exists"
-            )
+            raise pcs_refusal("ConflictException", f"A {NOUNS[kind]} named {name} already exists")
 
 
 def _updated(ledger: Ledger, physical_id: str, order: Order) -> Resource:

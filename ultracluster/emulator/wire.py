@@ -19,7 +19,7 @@ import botocore.serialize
 import botocore.session
 
 from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import ServiceError, ec2_refusal
 from ultracluster.service_model import problems
 
 Arguments = Mapping[str, Any]
@@ -112,7 +112,7 @@ def ec2_result(operation: str, status: int, body: bytes) -> dict[str, Any]:
         {"body": body, "headers": {}, "status_code": status}, shape
     )
     if "Error" in parsed:
-        raise ServiceError("Ec2", parsed["Error"]["Code"], parsed["Error"]["Message"])
+        raise ec2_refusal(parsed["Error"]["Code"], parsed["Error"]["Message"])
     return parsed
 
 

@@ -19,7 +19,6 @@ from ultracluster.emulator.ministack import (
     state_machines,
     vpc,
 )
-from ultracluster.emulator.ministack import subnets as vpc_subnets
 from ultracluster.emulator.ministack.added_types import (
     Budget,
     ElasticIp,
@@ -34,8 +33,8 @@ from ultracluster.emulator.ministack.security_groups import (
     open_default_group,
     require_new_group,
 )
-from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
-from ultracluster.emulator.provisioning import Order, Provisioner, ServiceError
+from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped
+from ultracluster.emulator.provisioning import Order, Provisioner, ec2_refusal
 from ultracluster.emulator.quotas import ServiceQuotas
 from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
@@ -60,9 +59,8 @@ class Adapter:
         self._faults = faults
         self._journal = journal
         self._ledger = Ledger()
-        self._network = vpc.Ec2Network()
-        self._reservations = Reservations(self._ledger, self._network)
-        self._file_systems = fsx.FileSystems(self._ledger, self._network)
+        self._reservations = Reservations(self._ledger, vpc.NETWORK)
+        self._file_systems = fsx.FileSystems(self._ledger, vpc.NETWORK)
 
     def install(self) -> None:
         internals.ec2._zone_name_for_az_id = _zone_name
@@ -76,7 +74,7 @@ class Adapter:
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs.Api(self._ledger).operations)
-        jobs = TrainingJobs(self._ledger, self._network, self._faults)
+        jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
@@ -87,53 +85,47 @@ class Adapter:
         )
 
     def _services(self) -> Mapping[str, Provisioner]:
-        endpoints = vpc_subnets.EndpointInterfaces(self._network)
-        return {
-            "AWS::EC2::EIP": ElasticIp(),
-            "AWS::EC2::NatGateway": NatGateway(self._network),
-            "AWS::EC2::FlowLog": FlowLog(),
-            "AWS::EC2::PlacementGroup": PlacementGroup(self._network, self._require_empty),
-            "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
-            "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
-            "AWS::EC2::SecurityGroup": Wrapped(
-                existing("AWS::EC2::SecurityGroup"),
-                check=require_new_group,
-                guard=vpc.require_group_free,
+        wrapped = (
+            Wrapped(
+                "AWS::EC2::SecurityGroup", check=require_new_group, guard=vpc.require_group_free
             ),
-            "AWS::EC2::Subnet": Wrapped(
-                existing("AWS::EC2::Subnet"),
-                check=vpc_subnets.require_subnet,
-                create_check=vpc_subnets.require_free_range,
+            Wrapped(
+                "AWS::EC2::Subnet",
+                check=vpc.require_subnet,
+                create_check=vpc.require_free_range,
                 guard=vpc.require_subnet_free,
-                addition=vpc_subnets.subnet_attributes,
+                addition=vpc.subnet_attributes,
             ),
-            "AWS::EC2::VPC": Wrapped(
-                existing("AWS::EC2::VPC"),
+            Wrapped(
+                "AWS::EC2::VPC",
                 created=open_default_group,
                 guard=vpc.require_vpc_free,
-                addition=vpc_subnets.vpc_attributes,
+                addition=vpc.vpc_attributes,
             ),
-            "AWS::EC2::VPCEndpoint": Wrapped(
-                existing("AWS::EC2::VPCEndpoint"), guard=endpoints.remove, addition=endpoints.put
+            Wrapped(
+                "AWS::EC2::VPCEndpoint",
+                guard=vpc.remove_endpoint_interfaces,
+                addition=vpc.put_endpoint_interfaces,
             ),
-            "AWS::EC2::LaunchTemplate": Wrapped(
-                existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
+            Wrapped("AWS::EC2::LaunchTemplate", check=launch_templates.require_sound),
+            Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),
+            Wrapped(
+                "AWS::S3::Bucket", guard=buckets.require_empty, addition=buckets.apply_settings
             ),
-            "AWS::AutoScaling::AutoScalingGroup": Wrapped(
-                existing("AWS::AutoScaling::AutoScalingGroup"), addition=vpc_subnets.group_zones
-            ),
-            "AWS::S3::Bucket": Wrapped(
-                existing("AWS::S3::Bucket"),
-                guard=buckets.require_empty,
-                addition=buckets.apply_settings,
-            ),
-            "AWS::StepFunctions::StateMachine": Wrapped(
-                existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
-            ),
+            Wrapped("AWS::StepFunctions::StateMachine", addition=state_machines.complete),
+            Wrapped("AWS::IAM::Role", addition=_role_arn),
+        )
+        return {
+            **{each.type_name: each for each in wrapped},
+            "AWS::EC2::EIP": ElasticIp(),
+            "AWS::EC2::NatGateway": NatGateway(),
+            "AWS::EC2::FlowLog": FlowLog(),
+            "AWS::EC2::PlacementGroup": PlacementGroup(self._require_empty),
+            "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
+            "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
             "AWS::Budgets::Budget": Budget(),
-            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=_role_arn),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
-                existing("AWS::IAM::InstanceProfile"), _profile_arn
+                "AWS::IAM::InstanceProfile", _profile_arn
             ),
         }
 
@@ -142,9 +134,9 @@ class Adapter:
             RESERVATION: self._reservations,
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger),
-            pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
-            pcs.NODE_GROUP: pcs.Children(self._ledger, self._network, pcs.NODE_GROUP),
-            pcs.QUEUE: pcs.Children(self._ledger, self._network, pcs.QUEUE),
+            pcs.CLUSTER: pcs.Clusters(self._ledger, vpc.NETWORK),
+            pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, pcs.NODE_GROUP),
+            pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, pcs.QUEUE),
         }
 
     def _offer_reservations(self) -> None:
@@ -157,12 +149,11 @@ class Adapter:
             offer(name, _in_scope(answer))
 
     def _require_empty(self, name: str) -> None:
-        group = self._network.placement_group(name)
+        group = vpc.NETWORK.placement_group(name)
         if group is None:
             return
         if self._reservations.active_in(internals.current_scope(), group):
-            raise ServiceError(
-                "Ec2",
+            raise ec2_refusal(
                 "InvalidPlacementGroup.InUse",
                 f"The placement group '{group['GroupName']}' is in use and may not be deleted.",
             )
@@ -181,12 +172,7 @@ class Adapter:
             return status, dict(AMZ_JSON), text
 
         prefix = wire.model(service).metadata["targetPrefix"]
-        internals.app.SERVICE_REGISTRY[service] = {"module": "account"}
-        internals.app.SERVICE_HANDLERS[service] = answer
-        internals.router.SERVICE_PATTERNS[service] = {
-            "target_prefixes": [f"{prefix}."],
-            "host_patterns": [],
-        }
+        internals.route(service, prefix, answer)
 
 
 class PublicParameters(dict[str, str]):

@@ -51,12 +51,7 @@ def install(folder: Path) -> None:
         (clients / package).mkdir()
         (clients / package / "index.js").write_text(_client(service, name))
     os.environ["NODE_PATH"] = str(node)
-    internals.app.SERVICE_REGISTRY[TARGET] = {"module": "account"}
-    internals.app.SERVICE_HANDLERS[TARGET] = _answer
-    internals.router.SERVICE_PATTERNS[TARGET] = {
-        "target_prefixes": [f"{TARGET}."],
-        "host_patterns": [],
-    }
+    internals.route(TARGET, TARGET, _answer)
 
 
 def _client(service: str, name: str) -> str:

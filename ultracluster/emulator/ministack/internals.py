@@ -4,7 +4,7 @@ They are private and untyped. `tests/emulator/test_contract.py` reads which of t
 folder uses, and says which of them an upgrade removed and where it is used.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from ministack import app
 from ministack.core import responses, router
@@ -42,6 +42,7 @@ __all__ = [
     "handlers",
     "iam",
     "provisioners",
+    "route",
     "router",
     "s3",
     "ssm",
@@ -50,6 +51,14 @@ __all__ = [
 ]
 
 VERSION: Final = "1.5.33"
+
+
+def route(service: str, target_prefix: str, answer: Any) -> None:
+    """Let requests whose target begins with a prefix be answered by a coroutine."""
+    app.SERVICE_REGISTRY[service] = {"module": "account"}
+    app.SERVICE_HANDLERS[service] = answer
+    patterns = {"target_prefixes": [f"{target_prefix}."], "host_patterns": []}
+    router.SERVICE_PATTERNS[service] = patterns
 
 
 def current_scope() -> Scope:

@@ -6,7 +6,7 @@ from typing import Any
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import offer
-from ultracluster.emulator.provisioning import Order, ServiceError
+from ultracluster.emulator.provisioning import Order, ec2_refusal
 
 
 def install() -> None:
@@ -43,8 +43,7 @@ def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         and (name is None or template["LaunchTemplateName"] == name)
     ]
     if not found and (template_id or name):
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             "InvalidLaunchTemplateId.NotFound"
             if template_id
             else "InvalidLaunchTemplateName.NotFoundException",

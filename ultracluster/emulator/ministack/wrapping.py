@@ -6,7 +6,7 @@ from typing import Any
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.handlers import Existing
-from ultracluster.emulator.provisioning import Order, Provisioner, Resource
+from ultracluster.emulator.provisioning import Order, Resource
 
 Check = Callable[[Order], None]
 Addition = Callable[[str, Order], Mapping[str, Any]]
@@ -18,9 +18,9 @@ def existing(type_name: str) -> Existing:
 
 @dataclass
 class Wrapped:
-    """A provisioner with checks before it and additions after it."""
+    """MiniStack's own provisioner of a type, with checks before it and additions after it."""
 
-    inner: Provisioner
+    type_name: str
     _: KW_ONLY
     check: Check = lambda _: None
     """Refuses what the service would refuse, before create and update."""
@@ -31,6 +31,9 @@ class Wrapped:
     """Refuses a delete while something depends on the resource."""
     addition: Addition = lambda _, __: {}
     """Completes the resource after create and update, and returns attributes."""
+
+    def __post_init__(self) -> None:
+        self.inner = existing(self.type_name)
 
     def create(self, order: Order) -> Resource:
         self.check(order)
@@ -55,8 +58,8 @@ class Wrapped:
 class NamedByAttribute:
     """A provisioner whose `Ref` is a name although MiniStack's is the ARN."""
 
-    def __init__(self, inner: Provisioner, arn_of: Callable[[str], str]) -> None:
-        self._inner = inner
+    def __init__(self, type_name: str, arn_of: Callable[[str], str]) -> None:
+        self._inner = existing(type_name)
         self._arn_of = arn_of
 
     def create(self, order: Order) -> Resource:
