@@ -13,7 +13,6 @@ from ultracluster.emulator.ministack import (
     describes,
     drift,
     internals,
-    launch_templates,
     security_groups,
     stacks,
     state_machines,
@@ -65,8 +64,7 @@ class Adapter:
     def install(self) -> None:
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
-        describes.offer_all()
-        launch_templates.install()
+        describes.install()
         vpc.guard_deletes()
         security_groups.install()
         buckets.install()
@@ -107,7 +105,7 @@ class Adapter:
                 guard=vpc.remove_endpoint_interfaces,
                 addition=vpc.put_endpoint_interfaces,
             ),
-            Wrapped("AWS::EC2::LaunchTemplate", check=launch_templates.require_sound),
+            Wrapped("AWS::EC2::LaunchTemplate", check=describes.require_launch_template),
             Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),
             Wrapped(
                 "AWS::S3::Bucket", guard=buckets.require_empty, addition=buckets.apply_settings
