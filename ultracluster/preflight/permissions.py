@@ -12,14 +12,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
 from ultracluster.preflight.bootstrap import QUALIFIER
-from ultracluster.preflight.finding import (
-    Check,
-    Finding,
-    Situation,
-    failed,
-    passed,
-    skipped,
-)
+from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.spec.network import NetworkSpec
 

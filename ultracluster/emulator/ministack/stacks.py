@@ -14,14 +14,8 @@ from ultracluster.emulator.ledger import partition_of
 from ultracluster.emulator.ministack import internals
 
 LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
-
-
-RESOLVING: Final = (
-    internals.engine,
-    internals.stacks,
-    internals.handlers,
-    internals.changesets,
-)
+RESOLVING: Final = (internals.engine, internals.stacks, internals.handlers, internals.changesets)
+"""Modules that have the functions for values and conditions under names of their own."""
 PARTITIONED: Final = ("AWS::Partition", "AWS::URLSuffix")
 
 

@@ -9,12 +9,7 @@ from ultracluster.emulator import zones
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import guard
 from ultracluster.emulator.network import Kind, addresses, required_subnet
-from ultracluster.emulator.provisioning import (
-    DEPENDENCY_VIOLATION,
-    Order,
-    ec2_refusal,
-    hexadecimal,
-)
+from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, Order, ec2_refusal, hexadecimal
 
 
 def require_subnet(order: Order) -> None:
