@@ -211,20 +211,3 @@ def test_tags_of_a_stack_reach_an_auto_scaling_group_and_its_instances(cloud, vp
 
     group["Properties"]["Tags"] = [{"Key": "of", "Value": "template"}]
     assert "PropagateAtLaunch" in cloud.deploy(resources).reasons()
-
-
-def test_an_auto_scaling_group_needs_a_template_that_exists(cloud, vpc):
-    """An id that is silently dropped costs an evening (eksctl#8320)."""
-    group = {
-        "Type": "AWS::AutoScaling::AutoScalingGroup",
-        "Properties": {
-            "MinSize": "0",
-            "MaxSize": "1",
-            "VPCZoneIdentifier": [{"Ref": "Subnet"}],
-            "LaunchTemplate": {"LaunchTemplateId": "lt-0123456789abcdef0", "Version": "1"},
-        },
-    }
-
-    stack = cloud.deploy({**vpc, "Nodes": group})
-
-    assert "lt-0123456789abcdef0" in stack.reasons()

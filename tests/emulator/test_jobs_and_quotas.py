@@ -70,7 +70,7 @@ def test_a_volume_key_is_refused_where_storage_is_local(cloud):
     wrong = request("keyed")
     wrong["ResourceConfig"] = {**wrong["ResourceConfig"], "VolumeKmsKeyId": "key"}
 
-    with pytest.raises(ClientError, match="VolumeKmsKeyId is not supported"):
+    with pytest.raises(ClientError, match="remove VolumeKmsKeyId"):
         cloud.client("sagemaker").create_training_job(**wrong)
 
 
@@ -118,7 +118,8 @@ def test_quotas_have_defaults_and_can_be_raised(cloud):
     client.request_service_quota_increase(**wanted, DesiredValue=48000.0)
 
     assert client.get_service_quota(**wanted)["Quota"]["Value"] == 48000
-    assert client.get_aws_default_service_quota(**wanted)["Quota"]["Value"] == 0
+    defaults = client.list_aws_default_service_quotas(ServiceCode="ec2")["Quotas"]
+    assert {row["QuotaCode"]: row["Value"] for row in defaults}["L-417A185B"] == 0
     names = {row["QuotaName"] for row in client.list_service_quotas(ServiceCode="ec2")["Quotas"]}
     assert "Running On-Demand P instances" in names
     here = cloud.client("service-quotas").get_service_quota(**wanted)["Quota"]

@@ -178,3 +178,45 @@ def test_a_template_parameter_can_name_a_public_image(cloud):
     ]
     assert values[0].startswith("ami-")
     assert len(set(values)) == 1
+
+
+def test_a_rule_added_to_a_group_is_found_as_drift(cloud, vpc):
+    """A port opened by hand is the change that matters most."""
+    group = {
+        "Type": "AWS::EC2::SecurityGroup",
+        "Properties": {
+            "GroupDescription": "nodes",
+            "VpcId": {"Ref": "Vpc"},
+            "SecurityGroupEgress": [
+                {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"}
+            ],
+        },
+    }
+    itself = {
+        "Type": "AWS::EC2::SecurityGroupEgress",
+        "Properties": {
+            "GroupId": {"Ref": "Group"},
+            "IpProtocol": "-1",
+            "DestinationSecurityGroupId": {"Ref": "Group"},
+        },
+    }
+    stack = cloud.deploy({**vpc, "Group": group, "Itself": itself})
+    assert drifted(cloud, stack) == set()
+
+    cloud.client("ec2").authorize_security_group_egress(
+        GroupId=stack.physical_id("Group"),
+        IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+    )
+
+    assert drifted(cloud, stack) == {"Group"}
+
+
+def drifted(cloud, stack):
+    client = cloud.client("cloudformation")
+    client.detect_stack_drift(StackName=stack.name)
+    found = client.describe_stack_resource_drifts(StackName=stack.name)["StackResourceDrifts"]
+    return {
+        row["LogicalResourceId"]
+        for row in found
+        if row["StackResourceDriftStatus"] not in ("IN_SYNC", "NOT_CHECKED")
+    }

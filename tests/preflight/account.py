@@ -8,7 +8,7 @@ from typing import Any
 from tests.preflight.specs import ACCOUNT, IMAGE, KEY, MADE, RESERVATION, ROLE, SUBNETS, VPC
 from ultracluster.aws import CloudError
 from ultracluster.emulator.quotas import QUOTAS
-from ultracluster.preflight.question import Question
+from ultracluster.preflight.inquiry import Question
 
 PCS_IMAGE = "ami-0123456789abcdef1"
 OTHER_VCPUS = {"p3.16xlarge": 64, "m6i.xlarge": 4, "p3.2xlarge": 8}

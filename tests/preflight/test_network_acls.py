@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.preflight.account import rule
-from ultracluster.preflight.network_acls import ANSWERS, HTTPS, Traffic, admits
+from ultracluster.preflight.network_acls import ANSWERS, EVERY_PORT, HTTPS, Traffic, admits
 
 OUT = Traffic("HTTPS", egress=True, protocol="6", ports=HTTPS, peer="0.0.0.0/0")
 BACK = Traffic("answers", egress=False, protocol="6", ports=ANSWERS, peer="0.0.0.0/0")
-FABRIC = Traffic("fabric", egress=True, protocol="-1", ports=(0, 65535), peer="10.0.1.0/24")
+FABRIC = Traffic("fabric", egress=True, protocol="-1", ports=EVERY_PORT, peer="10.0.1.0/24")
 
 
 def tcp(first: int, last: int, **changes: Any) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from botocore import xform_name
 
 from tests.preflight.account import Answering, always
 from tests.preflight.specs import GIVEN, MADE, NOW
-from ultracluster.preflight import grants
+from ultracluster.preflight import permissions
 from ultracluster.preflight.bootstrap import OLDEST_VERSION, QUALIFIER
 from ultracluster.preflight.finding import Caller, Situation
-from ultracluster.preflight.inquiry import Inquiry
+from ultracluster.preflight.inquiry import Inquiry, Question, option, question
 from ultracluster.preflight.preflight import preflight
-from ultracluster.preflight.question import Question, option, question
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -114,7 +113,7 @@ def test_actions_to_deploy_are_operations_of_their_services(spec):
     """A misspelt action would be denied to everybody."""
     situation = Situation(spec, Inquiry(Answering()), Caller("1", "arn:aws:iam::1:user/me"), NOW)
     session = botocore.session.Session()
-    for actions in grants.needed(situation).values():
+    for actions in permissions.needed(situation).values():
         for action in actions:
             service, name = action.split(":")
             # IAM and botocore have a name of their own for Step Functions.

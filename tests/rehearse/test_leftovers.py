@@ -3,7 +3,8 @@
 from environments.dev import DEV
 from environments.staging import STAGING
 from tests.rehearse.conftest import settled
-from ultracluster.rehearse.leftovers import FINDERS, REASONS, leftovers
+from ultracluster.rehearse.leftovers import leftovers
+from ultracluster.rehearse.services import CALLS, REASONS
 
 PARTS_OF_OTHERS = {
     "AWS::CDK::Metadata",
@@ -38,7 +39,7 @@ def test_every_type_that_is_deployed_is_looked_for(deployed):
     """A type nobody asks for could be left behind unseen."""
     types = {resource.resource_type for resource in deployed.deployment.resources}
 
-    assert types - set(FINDERS) <= PARTS_OF_OTHERS
+    assert types - set(CALLS) <= PARTS_OF_OTHERS
 
 
 def test_dev_leaves_nothing(deployer):

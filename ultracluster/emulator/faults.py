@@ -74,8 +74,7 @@ class Faults:
     def _rules(self) -> list[dict[str, Any]]:
         if self._path is None or not self._path.exists():
             return []
-        rules: list[dict[str, Any]] = json.loads(self._path.read_text() or "[]")
-        return rules
+        return read(self._path)
 
 
 def _matches(rule: dict[str, Any], type_name: str, operation: str, logical_id: str) -> bool:

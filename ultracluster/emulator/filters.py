@@ -9,28 +9,15 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import ec2_refusal
 
 Row = Mapping[str, Any]
 
 OTHER_NAMES: Final = {
     "state": ("State", "FlowLogStatus"),
     "group-id": ("GroupId", "Groups.GroupId", "SecurityGroups.GroupId"),
-    "availability-zone": ("AvailabilityZone",),
-    "zone-name": ("ZoneName",),
     "cidr": ("CidrBlock",),
     "cidrBlock": ("CidrBlock",),
-    "cidr-block": ("CidrBlock",),
-    "default-for-az": ("DefaultForAz",),
-    "ip-permission.group-id": ("IpPermissions.UserIdGroupPairs.GroupId",),
-    "egress.ip-permission.group-id": ("IpPermissionsEgress.UserIdGroupPairs.GroupId",),
-    "ip-permission.cidr": ("IpPermissions.IpRanges.CidrIp",),
-    "attachment.instance-id": ("Attachment.InstanceId",),
-    "association.allocation-id": ("Association.AllocationId",),
-    "private-ip-address": ("PrivateIpAddress",),
-    "capacity-reservation-arn": ("CapacityReservationArn",),
-    "placement-group-arn": ("PlacementGroupArn",),
-    "is-default": ("IsDefault",),
 }
 
 
@@ -52,7 +39,7 @@ def chosen(
     wanted = list(arguments.get(ids) or ())
     unknown = sorted(set(wanted) - {row[key] for row in rows})
     if unknown and missing:
-        raise ServiceError("Ec2", missing, f"The ID '{', '.join(unknown)}' does not exist")
+        raise ec2_refusal(missing, f"The ID '{', '.join(unknown)}' does not exist")
     return [
         row
         for row in rows

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.ledger import Ledger, Record, Scope, tags_of
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+from ultracluster.emulator.provisioning import Order, Resource, fsx_refusal, hexadecimal
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -71,8 +71,7 @@ class FileSystems:
         semantics.require_file_system(given)
         before, after = previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
-            raise ServiceError(
-                "Fsx",
+            raise fsx_refusal(
                 "BadRequest",
                 f"The requested storage capacity {after} GiB must be greater than the current "
                 f"{before} GiB",
@@ -136,7 +135,6 @@ class Api:
             "DescribeFileSystems": self.describe_file_systems,
             "DescribeDataRepositoryAssociations": self.describe_associations,
             "DeleteFileSystem": self.delete_file_system,
-            "ListTagsForResource": self.list_tags,
         }
 
     def describe_file_systems(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
@@ -172,12 +170,6 @@ class Api:
         order = Order(FILE_SYSTEM, scope, "", file_system_id, record.properties)
         self.file_systems.delete(file_system_id, order)
         return {"FileSystemId": file_system_id, "Lifecycle": "DELETING"}
-
-    def list_tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        resource_id = str(arguments["ResourceARN"]).rsplit("/", 1)[-1]
-        kind = ASSOCIATION if resource_id.startswith("dra-") else FILE_SYSTEM
-        record = _required(self.ledger, scope, kind, resource_id)
-        return {"Tags": tags_of(record.properties)}
 
 
 def _file_system(record: Record) -> dict[str, Any]:
@@ -227,15 +219,8 @@ def _association(record: Record) -> dict[str, Any]:
 def _required(ledger: Ledger, scope: Scope, kind: str, physical_id: str) -> Record:
     record = ledger.find(scope, kind, physical_id)
     if record is None:
-        noun, code = (
-            ("File system", "FileSystemNotFound")
-            if kind == FILE_SYSTEM
-            else (
-                "Data repository association",
-                "DataRepositoryAssociationNotFound",
-            )
-        )
-        raise ServiceError("Fsx", code, f"{noun} '{physical_id}' does not exist.")
+        code = f"{kind.rpartition('::')[2]}NotFound"
+        raise fsx_refusal(code, f"'{physical_id}' does not exist.")
     return record
 
 
@@ -243,6 +228,4 @@ def _require_unchanged_fabric(previous: Mapping[str, Any], given: Mapping[str, A
     """Refuse what UpdateFileSystem has no member for and CloudFormation does not replace for."""
     before, after = (each.get("LustreConfiguration") or {} for each in (previous, given))
     if before.get("EfaEnabled", False) != after.get("EfaEnabled", False):
-        raise ServiceError(
-            "Fsx", "BadRequest", "EfaEnabled cannot be changed once a file system exists"
-        )
+        raise fsx_refusal("BadRequest", "EfaEnabled cannot be changed once a file system exists")

@@ -2,27 +2,21 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ultracluster.emulator.provisioning import ServiceError
+
+Kind = Literal["subnet", "group", "launch template", "instance profile", "role"]
 
 
 class Network(Protocol):
     """The VPC side of the emulated account, in the account and Region of the current request."""
 
-    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None: ...
-
-    def group(self, group_id: str) -> Mapping[str, Any] | None: ...
+    def find(self, kind: Kind, identifier: str) -> Mapping[str, Any] | None: ...
 
     def default_group(self, vpc_id: str) -> str: ...
 
     def placement_group(self, name_or_arn: str) -> Mapping[str, Any] | None: ...
-
-    def launch_template(self, template_id: str) -> Mapping[str, Any] | None: ...
-
-    def instance_profile(self, name: str) -> Mapping[str, Any] | None: ...
-
-    def role(self, name: str) -> Mapping[str, Any] | None: ...
 
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
@@ -38,7 +32,7 @@ def addresses(cidr: str) -> int:
 
 def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[str, Any]:
     """Return a subnet that a service is told to use."""
-    subnet = network.subnet(subnet_id)
+    subnet = network.find("subnet", subnet_id)
     if subnet is None:
         raise ServiceError(
             service, "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
@@ -49,14 +43,10 @@ def required_subnet(network: Network, service: str, subnet_id: str) -> Mapping[s
 def required_groups(
     network: Network, service: str, group_ids: Sequence[str], vpc_id: str
 ) -> list[Mapping[str, Any]]:
-    """Return the groups that a service is told to use; the VPC's default group where none is.
-
-    Raises:
-        ServiceError: where one does not exist or belongs to another VPC.
-    """
+    """Return the groups that a service is told to use; the VPC's default group where none is."""
     found = []
     for group_id in group_ids or [network.default_group(vpc_id)]:
-        group = network.group(group_id)
+        group = network.find("group", group_id)
         if group is None or group["VpcId"] != vpc_id:
             raise ServiceError(
                 service,

@@ -11,10 +11,15 @@ from typing import Any, Final
 
 from ultracluster.catalogue.slurm import ROLE_PATH
 from ultracluster.emulator import wire
-from ultracluster.emulator.casing import camel
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+from ultracluster.emulator.provisioning import (
+    Order,
+    Resource,
+    ServiceError,
+    hexadecimal,
+    pcs_refusal,
+)
 
 CLUSTER: Final = "AWS::PCS::Cluster"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
@@ -37,7 +42,7 @@ class Clusters:
         given = dict(order.properties)
         name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
         _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
-        request = {key: value for key, value in camel(given).items() if key != "name"}
+        request = {key: value for key, value in wire.camel(given).items() if key != "name"}
         wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
         subnet = required_subnet(self.network, "Pcs", str(networking["SubnetIds"][0]))
@@ -79,8 +84,7 @@ class Clusters:
             _children(self.ledger, order.scope, kind, record.state["id"])
             for kind in (NODE_GROUP, QUEUE)
         ):
-            raise ServiceError(
-                "Pcs",
+            raise pcs_refusal(
                 "ConflictException",
                 f"Cluster {record.state['id']} still has compute node groups or queues",
             )
@@ -103,8 +107,7 @@ class Children:
         siblings = _children(self.ledger, order.scope, self.kind, cluster.state["id"])
         _require_new_name(self.ledger, order.scope, self.kind, name, cluster.state["id"])
         if len(siblings) >= MOST_CHILDREN:
-            raise ServiceError(
-                "Pcs",
+            raise pcs_refusal(
                 "ServiceQuotaExceededException",
                 f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
             )
@@ -134,8 +137,7 @@ class Children:
         for queue in self.ledger.of_type(order.scope, QUEUE):
             users = queue.properties.get("ComputeNodeGroupConfigurations") or ()
             if any(each.get("ComputeNodeGroupId") == record.state["id"] for each in users):
-                raise ServiceError(
-                    "Pcs",
+                raise pcs_refusal(
                     "ConflictException",
                     f"Compute node group {record.state['id']} is used by a queue",
                 )
@@ -192,9 +194,8 @@ def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:
     for subnet_id in given["SubnetIds"]:
         required_subnet(network, "Pcs", str(subnet_id))
     template = (given.get("CustomLaunchTemplate") or {}).get("TemplateId")
-    if template is not None and network.launch_template(str(template)) is None:
-        raise ServiceError(
-            "Pcs",
+    if template is not None and network.find("launch template", str(template)) is None:
+        raise pcs_refusal(
             "InvalidLaunchTemplateId.NotFound",
             f"The specified launch template, with template ID {template}, does not exist",
         )
@@ -208,13 +209,13 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
     AWSPCS, or its path is /aws-pcs/.
     """
     name = profile_arn.rsplit("/", 1)[-1]
-    profile = network.instance_profile(name)
+    profile = network.find("instance profile", name)
     if profile is None or profile.get("Arn") != profile_arn:
         raise _refused(f"The instance profile {profile_arn} does not exist")
-    roles = [role for each in profile.get("Roles") or () if (role := network.role(str(each)))]
-    if not roles:
+    roles = [network.find("role", str(each)) for each in profile.get("Roles") or ()]
+    if not any(roles):
         raise _refused(f"The instance profile {name} has no role")
-    for role in roles:
+    for role in filter(None, roles):
         if not str(role["RoleName"]).startswith(ROLE_NAME) and role.get("Path") != ROLE_PATH:
             raise _refused(
                 f"The role {role['RoleName']} of instance profile {name} must have a name that "
@@ -223,11 +224,11 @@ def _require_role_for_pcs(network: Network, profile_arn: str) -> None:
 
 
 def _refused(message: str) -> ServiceError:
-    return ServiceError("Pcs", "ValidationException", message)
+    return pcs_refusal("ValidationException", message)
 
 
 def description(record: Record) -> dict[str, Any]:
-    shown: dict[str, Any] = camel(record.properties)
+    shown: dict[str, Any] = wire.camel(record.properties)
     template = record.properties.get("CustomLaunchTemplate")
     if template:
         shown["customLaunchTemplate"] = {
@@ -261,9 +262,7 @@ def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
 
 
 def _not_found(noun: str, identifier: str) -> ServiceError:
-    return ServiceError(
-        "Pcs", "ResourceNotFoundException", f"The {noun} {identifier} was not found"
-    )
+    return pcs_refusal("ResourceNotFoundException", f"The {noun} {identifier} was not found")
 
 
 def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
@@ -275,9 +274,7 @@ def _require_new_name(ledger: Ledger, scope: Scope, kind: str, name: str, cluste
     for record in ledger.of_type(scope, kind):
         same_parent = kind == CLUSTER or record.properties["ClusterId"] == cluster_id
         if record.properties["Name"] == name and same_parent:
-            raise ServiceError(
-                "Pcs", "ConflictException", f"A {NOUNS[kind]} named {name} already exists"
-            )
+            raise pcs_refusal("ConflictException", f"A {NOUNS[kind]} named {name} already exists")
 
 
 def _updated(ledger: Ledger, physical_id: str, order: Order) -> Resource:

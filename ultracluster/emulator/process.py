@@ -11,7 +11,6 @@ import time
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from ultracluster.emulator.report import REPORT_PATH, Report
@@ -60,12 +59,7 @@ class Emulator:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def environment(self) -> dict[str, str]:

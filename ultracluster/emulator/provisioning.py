@@ -4,7 +4,8 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 from ultracluster.emulator.ledger import Scope
 
@@ -67,6 +68,11 @@ class ServiceError(ValueError):
             f'Status Code: 400, Request ID: {uuid.uuid4()}, Error Code: {self.code})" '
             f"(RequestToken: {uuid.uuid4()}, HandlerErrorCode: {_handler_code(self.code)})"
         )
+
+
+ec2_refusal: Final = partial(ServiceError, "Ec2")
+fsx_refusal: Final = partial(ServiceError, "Fsx")
+pcs_refusal: Final = partial(ServiceError, "Pcs")
 
 
 def _handler_code(code: str) -> str:

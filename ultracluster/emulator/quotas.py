@@ -63,28 +63,22 @@ class ServiceQuotas:
             "ListServiceQuotas": self.list_applied,
             "ListAWSDefaultServiceQuotas": self.list_defaults,
             "GetServiceQuota": self.get_applied,
-            "GetAWSDefaultServiceQuota": self.get_default,
             "RequestServiceQuotaIncrease": self.increase,
         }
 
     def list_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {"Quotas": [self._row(scope, quota) for quota in _of(arguments)]}
+        return {"Quotas": [self._row(scope, quota) for quota in _asked(arguments)]}
 
     def list_defaults(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {
-            "Quotas": [_row(scope, quota, DEFAULTS.get(quota.code, 0)) for quota in _of(arguments)]
-        }
+        found = _asked(arguments)
+        return {"Quotas": [_row(scope, each, DEFAULTS.get(each.code, 0)) for each in found]}
 
     def get_applied(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        return {"Quota": self._row(scope, _one(arguments))}
-
-    def get_default(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        quota = _one(arguments)
-        return {"Quota": _row(scope, quota, DEFAULTS.get(quota.code, 0))}
+        return {"Quota": self._row(scope, _asked(arguments)[0])}
 
     def increase(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         """Answer RequestServiceQuotaIncrease, and grant it."""
-        quota = _one(arguments)
+        quota = _asked(arguments)[0]
         value = float(arguments["DesiredValue"])
         self.granted[scope, quota.code] = value
         request = {
@@ -97,31 +91,22 @@ class ServiceQuotas:
         return {"RequestedQuota": request}
 
     def _row(self, scope: Scope, quota: Quota) -> dict[str, Any]:
-        return _row(
-            scope, quota, self.granted.get((scope, quota.code), DEFAULTS.get(quota.code, 0))
-        )
+        default = DEFAULTS.get(quota.code, 0)
+        return _row(scope, quota, self.granted.get((scope, quota.code), default))
 
 
-def _of(arguments: wire.Arguments) -> list[Quota]:
-    found = [quota for quota in QUOTAS if quota.service == arguments["ServiceCode"]]
+def _asked(arguments: wire.Arguments) -> list[Quota]:
+    """Return the quotas of a service, or the one that a code names."""
+    code = arguments.get("QuotaCode")
+    found = [
+        quota
+        for quota in QUOTAS
+        if quota.service == arguments["ServiceCode"] and code in (None, quota.code)
+    ]
     if not found:
-        raise _missing()
+        words = "The request failed because the specified service or quota does not exist."
+        raise ServiceError(SERVICE, "NoSuchResourceException", words)
     return found
-
-
-def _one(arguments: wire.Arguments) -> Quota:
-    for quota in _of(arguments):
-        if quota.code == arguments["QuotaCode"]:
-            return quota
-    raise _missing()
-
-
-def _missing() -> ServiceError:
-    return ServiceError(
-        SERVICE,
-        "NoSuchResourceException",
-        "The request failed because the specified service or quota does not exist.",
-    )
 
 
 def _row(scope: Scope, quota: Quota, value: float) -> dict[str, Any]:

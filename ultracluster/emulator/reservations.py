@@ -12,7 +12,7 @@ from typing import Any, Final
 from ultracluster.emulator import filters, semantics, zones
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, hexadecimal
+from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal, hexadecimal
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_INSTANCES: Final = 1000
@@ -56,8 +56,7 @@ class Reservations:
         )
         group = given.get("PlacementGroupArn")
         if group and self.network.placement_group(str(group)) is None:
-            raise ServiceError(
-                "Ec2",
+            raise ec2_refusal(
                 "InvalidPlacementGroup.Unknown",
                 f"The Placement Group '{str(group).rsplit('/', 1)[-1]}' is unknown.",
             )
@@ -70,8 +69,7 @@ class Reservations:
         """Return a reservation."""
         record = self.ledger.find(scope, RESERVATION, reservation_id)
         if record is None:
-            raise ServiceError(
-                "Ec2",
+            raise ec2_refusal(
                 "InvalidCapacityReservationId.NotFound",
                 f"The capacity reservation '{reservation_id}' does not exist.",
             )
@@ -106,7 +104,7 @@ class Reservations:
 
 
 def row(record: Record) -> dict[str, Any]:
-    given = record.properties
+    given, state = record.properties, record.state["state"]
     tags = [
         tag
         for each in given.get("TagSpecifications") or ()
@@ -116,17 +114,19 @@ def row(record: Record) -> dict[str, Any]:
     return {
         "CapacityReservationId": record.physical_id,
         "OwnerId": record.scope.account,
-        "CapacityReservationArn": _arn(record),
+        "CapacityReservationArn": record.scope.arn(
+            "ec2", f"capacity-reservation/{record.physical_id}"
+        ),
         "AvailabilityZoneId": given["AvailabilityZoneId"],
         "AvailabilityZone": given["AvailabilityZone"],
         "InstanceType": given["InstanceType"],
         "InstancePlatform": given["InstancePlatform"],
         "Tenancy": given.get("Tenancy", "default"),
         "TotalInstanceCount": given["InstanceCount"],
-        "AvailableInstanceCount": _available(record),
+        "AvailableInstanceCount": given["InstanceCount"] if state == "active" else 0,
         "EbsOptimized": given.get("EbsOptimized", False),
         "EphemeralStorage": given.get("EphemeralStorage", False),
-        "State": record.state["state"],
+        "State": state,
         "StartDate": record.created,
         "EndDate": given.get("EndDate"),
         "EndDateType": given.get("EndDateType", NEVER_ENDING),
@@ -139,40 +139,22 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def _attributes(record: Record) -> dict[str, Any]:
-    timestamp = record.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        **row(record),
-        "Id": record.physical_id,
-        "StartDate": timestamp,
-        "CreateDate": timestamp,
-        "CapacityAllocationSet": [],
-        "CapacityReservationFleetId": "",
-        "DeliveryPreference": "",
-    }
-
-
-def _arn(record: Record) -> str:
-    return record.scope.arn("ec2", f"capacity-reservation/{record.physical_id}")
-
-
-def _available(record: Record) -> int:
-    active = record.state["state"] == "active"
-    return int(record.properties["InstanceCount"]) if active else 0
+    dates = dict.fromkeys(("StartDate", "CreateDate"), f"{record.created:%Y-%m-%dT%H:%M:%SZ}")
+    return {**row(record), **dates, "Id": record.physical_id}
 
 
 def _zone(scope: Scope, given: Mapping[str, Any]) -> dict[str, str]:
     name, zone_id = given.get("AvailabilityZone"), given.get("AvailabilityZoneId")
     if not name and not zone_id:
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             "MissingParameter",
             "The request must contain the parameter AvailabilityZone or AvailabilityZoneId",
         )
     found_id = str(zone_id) if zone_id else zones.zone_id(scope.region, str(name))
     found_name = zones.zone_name(scope.region, found_id or "")
     if found_id is None or found_name is None:
-        raise ServiceError(
-            "Ec2", "InvalidParameterValue", f"Invalid availability zone: [{zone_id or name}]"
+        raise ec2_refusal(
+            "InvalidParameterValue", f"Invalid availability zone: [{zone_id or name}]"
         )
     return {"AvailabilityZone": found_name, "AvailabilityZoneId": found_id}
 
@@ -180,12 +162,11 @@ def _zone(scope: Scope, given: Mapping[str, Any]) -> dict[str, str]:
 def _require_count(given: Mapping[str, Any]) -> None:
     count = int(given["InstanceCount"])
     if not 1 <= count <= MOST_INSTANCES:
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             "InvalidParameterValue",
             f"Value ({count}) for parameter instanceCount is invalid. "
             f"It must be between 1 and {MOST_INSTANCES}.",
         )
     ends = given.get("EndDate")
     if ends and datetime.fromisoformat(str(ends)).astimezone(UTC) < datetime.now(UTC):
-        raise ServiceError("Ec2", "InvalidParameterValue", "EndDate must be in the future.")
+        raise ec2_refusal("InvalidParameterValue", "EndDate must be in the future.")

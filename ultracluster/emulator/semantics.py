@@ -16,7 +16,7 @@ from ultracluster.catalogue import instances, interfaces, lustre
 from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
 from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import ServiceError, ec2_refusal, fsx_refusal
 from ultracluster.spec.problem import Problem
 
 Rule = Mapping[str, Any]
@@ -35,11 +35,7 @@ def require_file_system(properties: Mapping[str, Any]) -> None:
 def require_associations(
     file_system: Mapping[str, Any], associations: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Refuse data repository associations that cannot be together on a file system.
-
-    Raises:
-        ServiceError: with every problem.
-    """
+    """Refuse data repository associations that cannot be together on a file system."""
     _refuse("Fsx", "BadRequest", association_problems(file_system, associations))
 
 
@@ -50,16 +46,12 @@ def require_lustre_traffic(groups: Sequence[Mapping[str, Any]], subnet_cidr: str
     everybody in the subnet (FSx for Lustre User Guide, "File system access control with Amazon
     VPC"; the wording from aws-parallelcluster#1198). Which peers exactly FSx accepts is not
     documented.
-
-    Raises:
-        ServiceError: with FSx's wording.
     """
     members = {str(group["GroupId"]) for group in groups}
     for direction in ("IpPermissions", "IpPermissionsEgress"):
         rules = [rule for group in groups for rule in group.get(direction, ())]
         if not any(_opens_lnet(rule, members, subnet_cidr) for rule in rules):
-            raise ServiceError(
-                "Fsx",
+            raise fsx_refusal(
                 "InvalidNetworkSettings",
                 "The file system cannot be created because the default security group in the "
                 "subnet provided or the provided security groups do not permit Lustre LNET "
@@ -72,9 +64,6 @@ def require_launch_template(data: Mapping[str, Any]) -> None:
 
     EC2 itself takes such a template and fails the launch. Here nothing is launched, so the
     template is refused.
-
-    Raises:
-        ServiceError: with every problem.
     """
     instance_type = data.get("InstanceType")
     if not isinstance(instance_type, str):
@@ -93,8 +82,7 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
     except instances.UnknownInstanceTypeError:
         if instance_type in _sold(scope.region):
             return
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             "InvalidInstanceType",
             f"The instance type '{instance_type}' is invalid or not offered in {scope.region}.",
         ) from None
@@ -105,8 +93,7 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
         return
     names = ", ".join(str(zones.zone_name(scope.region, seller)) for seller in sellers)
     retry = f" or choosing {names}" if names else ""
-    raise ServiceError(
-        "Ec2",
+    raise ec2_refusal(
         "Unsupported",
         f"Your requested instance type ({instance_type}) is not supported in your requested "
         f"Availability Zone ({zones.zone_name(scope.region, zone_id)}). Please retry your request "

@@ -155,7 +155,7 @@ class TrainingJobs:
     def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
         """Yield why a job's file systems cannot be mounted (SageMaker guide, "FSx for Lustre")."""
         zones = {
-            (self.network.subnet(subnet_id) or {}).get("AvailabilityZone")
+            (self.network.find("subnet", subnet_id) or {}).get("AvailabilityZone")
             for subnet_id in (arguments.get("VpcConfig") or {}).get("Subnets") or ()
         }
         for channel in arguments.get("InputDataConfig") or ():
@@ -173,7 +173,7 @@ class TrainingJobs:
                     f"ClientError: DirectoryPath {source['DirectoryPath']} of {identifier} must "
                     f"begin with its mount name {mount}."
                 )
-            home = self.network.subnet(record.properties["SubnetIds"][0]) or {}
+            home = self.network.find("subnet", record.properties["SubnetIds"][0]) or {}
             if home.get("AvailabilityZone") not in zones:
                 yield (
                     f"ClientError: File system {identifier} is in {home.get('AvailabilityZone')}; "

@@ -19,7 +19,7 @@ import botocore.serialize
 import botocore.session
 
 from ultracluster.emulator.ledger import Scope
-from ultracluster.emulator.provisioning import ServiceError
+from ultracluster.emulator.provisioning import ServiceError, ec2_refusal
 from ultracluster.service_model import problems
 
 Arguments = Mapping[str, Any]
@@ -92,13 +92,6 @@ def ec2_error(error: ServiceError) -> bytes:
     return text
 
 
-def ec2_fragment(shape: Any, value: Mapping[str, Any]) -> str:
-    """Return the members of a structure as XML, without an element around them."""
-    root = Element("fragment")
-    _fill(root, shape, value)
-    return "".join(tostring(child, encoding="unicode") for child in root)
-
-
 def ec2_request(operation: str, arguments: Arguments) -> dict[str, list[str]]:
     """Return the query parameters of an EC2 call, as boto3 would send them."""
     serializer = botocore.serialize.create_serializer("ec2", include_validation=False)
@@ -119,7 +112,7 @@ def ec2_result(operation: str, status: int, body: bytes) -> dict[str, Any]:
         {"body": body, "headers": {}, "status_code": status}, shape
     )
     if "Error" in parsed:
-        raise ServiceError("Ec2", parsed["Error"]["Code"], parsed["Error"]["Message"])
+        raise ec2_refusal(parsed["Error"]["Code"], parsed["Error"]["Message"])
     return parsed
 
 
@@ -129,6 +122,19 @@ def xml_request(service: str, operation: str, arguments: Arguments) -> bytes:
     request = serializer.serialize_to_request(arguments, model(service).operation_model(operation))
     body: bytes = request["body"]
     return body
+
+
+def camel(value: Any) -> Any:
+    """Return a value with member names as the newer JSON APIs have them, `likeThis`.
+
+    CloudFormation names the same members `LikeThis`; names of tags stay as they are.
+    """
+    if isinstance(value, Mapping):
+        return {
+            key[:1].lower() + key[1:]: item if key in ("Tags", "ResourceTags") else camel(item)
+            for key, item in value.items()
+        }
+    return [camel(item) for item in value] if isinstance(value, list) else value
 
 
 def require_sound(service: str, operation: str, arguments: Arguments) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import question
+from ultracluster.preflight.inquiry import UnansweredError, question
 
 QUALIFIER: Final = "hnb659fds"
 """CDK's default qualifier, which the app does not change."""

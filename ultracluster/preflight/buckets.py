@@ -1,14 +1,110 @@
-"""Existing buckets that the file system is linked to: their Region, and the key of their data."""
+"""Existing buckets that the file system is linked to: their Region, and the key of their data.
+
+FSx reads and writes a bucket as a service-linked role whose name ends with the file system's id.
+The role has no KMS permission of its own, so that a statement for the account alone ("root") does
+not admit it (FSx for Lustre User Guide, "Working with server-side encrypted Amazon S3 buckets",
+2026-11-23).
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.key_policy import Use, admits
-from ultracluster.preflight.question import question
+from ultracluster.model.policies import conditions_of, listed, principals_of
+from ultracluster.preflight.finding import (
+    Caller,
+    Check,
+    Finding,
+    Situation,
+    failed,
+    passed,
+    skipped,
+)
+from ultracluster.preflight.inquiry import UnansweredError, question
 from ultracluster.spec.lustre import DataRepositorySpec
+
+ROLE: Final = (
+    "role/aws-service-role/s3.data-source.lustre.fsx.amazonaws.com/AWSServiceRoleForFSxS3Access_"
+)
+NEW_FILE_SYSTEM: Final = "fs-0123456789abcdef0"
+POSITIVE: Final = ("stringequals", "stringlike", "arnequals", "arnlike", "stringequalsignorecase")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What FSx does with the key, for a file system that is not there yet."""
+
+    caller: Caller
+    region: str
+    bucket: str
+    exports: bool
+
+    @property
+    def role(self) -> str:
+        """The role's name up to the file system's id."""
+        return f"arn:{self.caller.partition}:iam::{self.caller.account}:{ROLE}"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What it calls: reading what is imported, and writing what is exported."""
+        return ("kms:Decrypt", "kms:GenerateDataKey") if self.exports else ("kms:Decrypt",)
+
+    def facts(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the condition keys whose values are known beforehand."""
+        domain = "amazonaws.com.cn" if self.caller.partition == "aws-cn" else "amazonaws.com"
+        bucket = f"arn:{self.caller.partition}:s3:::{self.bucket}"
+        return {
+            "aws:principalarn": (f"{self.role}{NEW_FILE_SYSTEM}",),
+            "aws:principalaccount": (self.caller.account,),
+            "kms:calleraccount": (self.caller.account,),
+            "kms:viaservice": (f"s3.{self.region}.{domain}",),
+            # The object's name, or with S3 Bucket Keys the bucket's.
+            "kms:encryptioncontext:aws:s3:arn": (f"{bucket}/object", bucket),
+        }
+
+
+def admits(statements: Any, use: Use) -> bool | None:
+    """Return whether a policy's statements admit a use; None where conditions leave it open."""
+    verdicts = [_one(listed(statements), action, use) for action in use.actions]
+    if all(verdicts):
+        return True
+    return False if False in verdicts else None
+
+
+def _one(rows: Sequence[Mapping[str, Any]], action: str, use: Use) -> bool | None:
+    """Return whether one action is admitted: an explicit denial wins, as in IAM."""
+    # A policy takes no wildcard inside a name: the role of one file system is not the next one's.
+    fitting = [
+        (row["Effect"], _conditions_hold(row, use))
+        for row in rows
+        if any(fnmatchcase(action.lower(), each.lower()) for each in listed(row.get("Action")))
+        and ("AWS", "*") in principals_of(row)
+    ]
+    if ("Deny", True) in fitting:
+        return False
+    # What these leave out is for a reader to judge.
+    fitting += [(row["Effect"], None) for row in rows if {"NotPrincipal", "NotAction"} & set(row)]
+    allowed = [holds for effect, holds in fitting if effect == "Allow"]
+    if True in allowed and ("Deny", None) not in fitting:
+        return True
+    return None if None in allowed or True in allowed else False
+
+
+def _conditions_hold(row: Mapping[str, Any], use: Use) -> bool | None:
+    verdicts = [_holds(*condition, use) for condition in conditions_of(row)]
+    if False in verdicts:
+        return False
+    return None if None in verdicts else True
+
+
+def _holds(operator: str, key: str, wanted: list[str], use: Use) -> bool | None:
+    facts = use.facts()
+    if operator.removesuffix("ifexists") not in POSITIVE or key not in facts:
+        return None
+    return any(fnmatchcase(value, pattern) for value in facts[key] for pattern in wanted)
+
 
 NONE_GIVEN: Final = "the file system is linked to no bucket that is there already"
 NO_BUCKET: Final = ("NoSuchBucket", "404")

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
 UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")

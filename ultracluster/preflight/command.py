@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     found = _look(arguments)
     if arguments.json:
-        _print_json(console, as_json(found))
+        text = as_json(found)
+        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
     else:
         show(found, console)
     return found.exit_status
@@ -89,15 +90,4 @@ def _look(arguments: argparse.Namespace) -> "Preflight":
         return judged(sources, {}, spec.region, "error")
 
     with Synthesis(spec, path, seconds=seconds) as synthesis, progress("asking AWS"):
-        return preflight(
-            spec,
-            account,
-            now,
-            only=arguments.only,
-            templates=report,
-            recipes=recipes,
-        )
-
-
-def _print_json(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        return preflight(spec, account, now, only=arguments.only, templates=report, recipes=recipes)

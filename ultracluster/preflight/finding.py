@@ -8,8 +8,7 @@ from typing import Any
 
 from ultracluster.audit.report import Report
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.preflight.inquiry import Answer, Inquiry, UnansweredError
-from ultracluster.preflight.question import Question
+from ultracluster.preflight.inquiry import Answer, Inquiry, Question, UnansweredError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.spec.slurm import GRAVITON
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")

@@ -114,10 +114,6 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     )
 
 
-def _why_no_vpc(situation: Situation) -> str:
-    return "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC
-
-
 def _why_no_nat(situation: Situation) -> str:
     network = situation.spec.network
     if not isinstance(network, NetworkSpec):
@@ -131,10 +127,6 @@ def _why_no_gateway_endpoint(situation: Situation) -> str:
     if isinstance(network, NetworkSpec) or any(s.route_table_id for s in network.training_subnets):
         return ""
     return f"{GIVEN_VPC}, and no route table of it is to have an S3 endpoint"
-
-
-def _why_no_slurm(situation: Situation) -> str:
-    return NO_SLURM if situation.spec.slurm is None else ""
 
 
 def _one(
@@ -229,7 +221,12 @@ def _no_recipe(situation: Situation, subject: str, what: str) -> Finding:
     return skipped(subject, "no recipe was named; --recipe NAME asks for what its job takes")
 
 
-_vpcs = _one(quotas.VPCS_PER_REGION, "the VPC", usage.others(usage.VPCS, "Vpcs"), _why_no_vpc)
+_vpcs = _one(
+    quotas.VPCS_PER_REGION,
+    "the VPC",
+    usage.others(usage.VPCS, "Vpcs"),
+    lambda situation: "" if isinstance(situation.spec.network, NetworkSpec) else GIVEN_VPC,
+)
 _addresses = _one(
     quotas.ELASTIC_IPS,
     "the NAT gateway's address",
@@ -238,7 +235,12 @@ _addresses = _one(
 )
 _nats = _one(quotas.NATS_PER_ZONE, "the NAT gateway", usage.nat_gateways_of_the_zone, _why_no_nat)
 _gateways = _one(quotas.GATEWAY_ENDPOINTS, "S3", usage.gateway_endpoints, _why_no_gateway_endpoint)
-_clusters = _one(quotas.PCS_CLUSTERS, "the cluster", clusters_of_others, _why_no_slurm)
+_clusters = _one(
+    quotas.PCS_CLUSTERS,
+    "the cluster",
+    clusters_of_others,
+    lambda s: NO_SLURM if s.spec.slurm is None else "",
+)
 
 NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),

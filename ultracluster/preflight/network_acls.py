@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
-from ultracluster.preflight.given_network import EVERYWHERE, network_check, of_vpc, route_table
-from ultracluster.preflight.question import Question
+from ultracluster.preflight.inquiry import Question
+from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
 from ultracluster.spec.network import ExistingNetworkSpec
 
 TCP: Final = "6"
 EVERY_PROTOCOL: Final = "-1"
-EVERY_PORT: Final = (0, 65535)
-HTTPS: Final = (443, 443)
-ANSWERS: Final = (32768, 60999)
+EVERY_PORT: Final = range(65536)
+HTTPS: Final = range(443, 444)
+ANSWERS: Final = range(32768, 61000)
 """Ports that Linux takes for outgoing connections (ip_local_port_range; kernel's default)."""
 
 
@@ -29,21 +29,19 @@ class Traffic:
     words: str
     egress: bool
     protocol: str
-    ports: tuple[int, int]
+    ports: range
     peer: str
 
 
 def _acls(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    good = passed("network ACLs", "admit what the environment needs", _question(network))
-    yield from or_passed(_blocking(situation, network), good)
+    asked = of_vpc("describe_network_acls", network)
+    good = passed("network ACLs", "admit what the environment needs", asked)
+    yield from or_passed(_blocking(situation, network, asked), good)
 
 
-def _question(network: ExistingNetworkSpec) -> Question:
-    return of_vpc("describe_network_acls", network)
-
-
-def _blocking(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    asked = _question(network)
+def _blocking(
+    situation: Situation, network: ExistingNetworkSpec, asked: Question
+) -> Iterator[Finding]:
     acls = situation.ask(asked)["NetworkAcls"]
     tables = situation.ask(of_vpc("describe_route_tables", network))["RouteTables"]
     for subnet in network.training_subnets:
@@ -87,50 +85,35 @@ def admits(entries: Sequence[dict[str, Any]], traffic: Traffic) -> bool | None:
 
     Rules are read by their numbers, and the first that speaks of a packet decides.
     """
-    peer = ipaddress.ip_network(traffic.peer)
-    left = [traffic.ports]
-    partly = False
+    peer, left, partly = ipaddress.IPv4Network(traffic.peer), set(traffic.ports), False
     for entry in sorted(entries, key=lambda each: int(each["RuleNumber"])):
         if entry["Egress"] != traffic.egress or not entry.get("CidrBlock"):
             continue
         protocol = str(entry["Protocol"])
-        block = ipaddress.ip_network(entry["CidrBlock"], strict=False)
-        if protocol not in (EVERY_PROTOCOL, traffic.protocol) and (
-            traffic.protocol != EVERY_PROTOCOL
-        ):
+        whole_protocol = protocol in (EVERY_PROTOCOL, traffic.protocol)
+        if not whole_protocol and traffic.protocol != EVERY_PROTOCOL:
             continue
-        first, last = _ports(entry)
-        if not block.overlaps(peer) or not any(a <= last and first <= b for a, b in left):
+        block = ipaddress.IPv4Network(entry["CidrBlock"], strict=False)
+        spoken_of = left & set(_ports(entry))
+        if not block.overlaps(peer) or not spoken_of:
             continue
-        covers = (
-            peer.subnet_of(block)  # type: ignore[arg-type] # both are IPv4
-            and protocol in (EVERY_PROTOCOL, traffic.protocol)
-        )
+        whole = peer.subnet_of(block) and whole_protocol
         if entry["RuleAction"] == "deny":
-            if covers:
-                return None if partly else False
-            return None
-        if not covers:
+            return False if whole and not partly else None
+        if not whole:
             partly = True
             continue
-        left = [rest for span in left for rest in _without(span, (first, last))]
+        left -= spoken_of
         if not left:
             return True
     return None if partly else False
 
 
-def _ports(entry: dict[str, Any]) -> tuple[int, int]:
+def _ports(entry: dict[str, Any]) -> range:
     given = entry.get("PortRange")
     if not given or str(entry["Protocol"]) == EVERY_PROTOCOL:
         return EVERY_PORT
-    return int(given["From"]), int(given["To"])
-
-
-def _without(span: tuple[int, int], taken: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    if span[0] < taken[0]:
-        yield span[0], min(span[1], taken[0] - 1)
-    if span[1] > taken[1]:
-        yield max(span[0], taken[1] + 1), span[1]
+    return range(int(given["From"]), int(given["To"]) + 1)
 
 
 def _acl_of(acls: Sequence[dict[str, Any]], subnet_id: str) -> dict[str, Any] | None:

@@ -1,10 +1,18 @@
 """What the zone sells: the nodes' instance type, and the endpoint services of the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.question import question
+from ultracluster.preflight.finding import (
+    Check,
+    Finding,
+    Situation,
+    failed,
+    or_passed,
+    passed,
+    skipped,
+)
+from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.spec.problem import choices
 
@@ -63,29 +71,22 @@ def _endpoint_services(situation: Situation) -> Iterator[Finding]:
     for row in situation.ask(SERVICES)["ServiceDetails"]:
         name = row["ServiceName"].partition(marker)[2]
         zones.setdefault(name, []).extend(row.get("AvailabilityZoneIds") or ())
-    missing = [name for name in wanted if name not in zones]
-    # Zone ids came to this answer late; where a row has none, nothing is known of its zones.
-    elsewhere = [
-        name for name in wanted if zones.get(name) and spec.availability_zone_id not in zones[name]
-    ]
-    for name in missing:
-        yield failed(
-            subject,
-            f"the Region has no endpoint service {name}",
-            name,
-            f'take "{name}" out of network.interface_endpoints',
-            question=SERVICES,
-        )
-    for name in elsewhere:
-        yield failed(
-            subject,
-            f"{name} has endpoints in {', '.join(sorted(set(zones[name])))}",
-            spec.availability_zone_id,
-            f'take "{name}" out of network.interface_endpoints, or use another zone',
-            question=SERVICES,
-        )
-    if not missing and not elsewhere:
-        yield passed(subject, f"all {len(wanted)} that the network asks for", SERVICES)
+    good = passed(subject, f"all {len(wanted)} that the network asks for", SERVICES)
+    yield from or_passed(_not_offered(wanted, zones, subject, spec.availability_zone_id), good)
+
+
+def _not_offered(
+    wanted: Iterable[str], zones: dict[str, list[str]], subject: str, zone: str
+) -> Iterator[Finding]:
+    for name in wanted:
+        fix = f'take "{name}" out of network.interface_endpoints'
+        if name not in zones:
+            found = f"the Region has no endpoint service {name}"
+            yield failed(subject, found, name, fix, question=SERVICES)
+        # Zone ids came to this answer late; where a row has none, nothing is known of its zones.
+        elif zones[name] and zone not in zones[name]:
+            found = f"{name} has endpoints in {', '.join(sorted(set(zones[name])))}"
+            yield failed(subject, found, zone, f"{fix}, or use another zone", question=SERVICES)
 
 
 def _persistent_2(situation: Situation) -> Iterator[Finding]:

@@ -15,8 +15,7 @@ from ultracluster.preflight.finding import (
     skipped,
     unanswered,
 )
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.inquiry import Question, UnansweredError, question
 from ultracluster.preflight.usage import Usage
 
 NO_SERVICE: Final = "NoSuchResourceException"

@@ -14,10 +14,11 @@ from ultracluster.preflight.finding import (
     Finding,
     Situation,
     failed,
+    or_passed,
     passed,
     skipped,
 )
-from ultracluster.preflight.question import question
+from ultracluster.preflight.inquiry import question
 
 REGIONS: Final = question(
     "ssm",
@@ -61,20 +62,20 @@ def _name(situation: Situation) -> Iterator[Finding]:
         yield skipped("PCS cluster", NO_SLURM)
         return
     name = _planned_name(situation)
-    rows = _rows(situation)
-    taken = [row for row in rows if row["name"] == name and not _is_own(situation, row)]
-    for row in taken:
-        fix = "delete that cluster, or give the environment another name"
-        yield failed(name, f"{row['id']} has the name", "free", fix, question=CLUSTERS)
-    # botocore 1.43.106, CreateCluster: a second one is refused while one is being created.
-    busy = [
-        row["name"] for row in rows if row["status"] == CREATING and not _is_own(situation, row)
-    ]
-    for other in busy:
-        fix = f"wait until {other} is ACTIVE; a Region creates one cluster at a time"
-        yield failed("clusters being created", other, "none", fix, question=CLUSTERS)
-    if not taken and not busy:
-        yield passed(name, "the name is free or the environment's, and none is created", CLUSTERS)
+    words = "the name is free or the environment's, and none is created"
+    yield from or_passed(_in_the_way(situation, name), passed(name, words, CLUSTERS))
+
+
+def _in_the_way(situation: Situation, name: str) -> Iterator[Finding]:
+    others = [row for row in _rows(situation) if not _is_own(situation, row)]
+    for row in others:
+        if row["name"] == name:
+            fix = "delete that cluster, or give the environment another name"
+            yield failed(name, f"{row['id']} has the name", "free", fix, question=CLUSTERS)
+        # botocore 1.43.106, CreateCluster: a second one is refused while one is being created.
+        if row["status"] == CREATING:
+            fix = f"wait until {row['name']} is ACTIVE; a Region creates one cluster at a time"
+            yield failed("clusters being created", row["name"], "none", fix, question=CLUSTERS)
 
 
 def _planned_name(situation: Situation) -> str:

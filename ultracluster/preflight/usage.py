@@ -7,8 +7,7 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.catalogue.quotas import LustreQuotas, family
 from ultracluster.preflight.finding import Situation
-from ultracluster.preflight.inquiry import Answer
-from ultracluster.preflight.question import Question, question
+from ultracluster.preflight.inquiry import Answer, Question, question
 
 Usage = Callable[[Situation], int]
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
-from ultracluster.preflight.given_network import EVERYWHERE, network_check, of_vpc, route_table
-from ultracluster.preflight.inquiry import UnansweredError
-from ultracluster.preflight.question import question
+from ultracluster.preflight.inquiry import UnansweredError, question
+from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec
 
 NO_VPC: Final = "InvalidVpcID"

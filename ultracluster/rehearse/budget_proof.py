@@ -14,10 +14,9 @@ def budget(evidence: Evidence) -> Iterator[Check]:
     yield equal("budgets", wanted, len(deployment.of_type("AWS::Budgets::Budget", "Network")))
     if not wanted:
         return
+    found = evidence.described("Network", "Budget/Resource")
     account = evidence.cloud.ask("sts", "get_caller_identity")["Account"]
-    name = evidence.id_at("Network", "Budget/Resource")
-    which = {"AccountId": account, "BudgetName": name}
-    found = evidence.cloud.ask("budgets", "describe_budget", **which)["Budget"]
+    which = {"AccountId": account, "BudgetName": found["BudgetName"]}
     limit = found["BudgetLimit"]
     money = f"{float(limit['Amount']):.0f} {limit['Unit']} {found['TimeUnit']}"
     yield equal("limit of the budget", f"{spec.budget.ceiling_usd_per_month} USD MONTHLY", money)

@@ -16,14 +16,14 @@ def template_path(spec: EnvironmentSpec) -> str:
 
 
 def template_data(evidence: Evidence) -> dict[str, Any]:
-    newest = evidence.first(
+    template = evidence.id_at("Cluster", template_path(evidence.spec))
+    answer = evidence.cloud.ask(
         "ec2",
         "describe_launch_template_versions",
-        "LaunchTemplateVersions",
-        LaunchTemplateId=evidence.id_at("Cluster", template_path(evidence.spec)),
+        LaunchTemplateId=template,
         Versions=["$Latest"],
     )
-    data: dict[str, Any] = newest["LaunchTemplateData"]
+    data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     return data
 
 
@@ -76,20 +76,15 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
 
 def placement(evidence: Evidence) -> Iterator[Check]:
     """The group clusters, and capacity is reserved in it, and nodes are launched onto both."""
-    spec, cloud, data = evidence.spec, evidence.cloud, template_data(evidence)
+    spec, data = evidence.spec, template_data(evidence)
     group = None
     if spec.nodes.placement_group:
-        group = evidence.id_at("Cluster", "Placement/Group")
-        found = cloud.ask("ec2", "describe_placement_groups", GroupNames=[group])
-        yield equal(
-            "strategy of the placement group", "cluster", found["PlacementGroups"][0]["Strategy"]
-        )
+        found = evidence.described("Cluster", "Placement/Group")
+        group = found["GroupName"]
+        yield equal("strategy of the placement group", "cluster", found["Strategy"])
     yield equal("placement group of the nodes", group, data.get("Placement", {}).get("GroupName"))
-    target = (
-        data.get("CapacityReservationSpecification", {})
-        .get("CapacityReservationTarget", {})
-        .get("CapacityReservationId")
-    )
+    stated = data.get("CapacityReservationSpecification", {})
+    target = stated.get("CapacityReservationTarget", {}).get("CapacityReservationId")
     if spec.nodes.makes_reservation:
         yield from reservation(evidence, target)
     elif spec.nodes.capacity_block is not None:
@@ -97,24 +92,17 @@ def placement(evidence: Evidence) -> Iterator[Check]:
         yield equal("Capacity Block of the nodes", block, target)
         market = data.get("InstanceMarketOptions", {}).get("MarketType")
         yield equal("market type", "capacity-block", market)
-    elif spec.nodes.capacity_reservation is not None:
-        given = spec.nodes.capacity_reservation.capacity_reservation_id
-        yield equal("reservation of the nodes", given, target)
     else:
-        yield equal("reservation of the nodes", None, target)
+        reserved = spec.nodes.capacity_reservation
+        given = None if reserved is None else reserved.capacity_reservation_id
+        yield equal("reservation of the nodes", given, target)
 
 
 def reservation(evidence: Evidence, target: str | None) -> Iterator[Check]:
     """The reservation holds every node, in the group and the zone, for these nodes alone."""
     spec = evidence.spec
-    reservation_id = evidence.id_at("Cluster", "Placement/Reservation")
-    found = evidence.first(
-        "ec2",
-        "describe_capacity_reservations",
-        "CapacityReservations",
-        CapacityReservationIds=[reservation_id],
-    )
-    yield equal("reservation of the nodes", reservation_id, target)
+    found = evidence.described("Cluster", "Placement/Reservation")
+    yield equal("reservation of the nodes", found["CapacityReservationId"], target)
     yield from members(
         found,
         ("reserved instances", spec.nodes.count, "TotalInstanceCount"),
@@ -143,13 +131,7 @@ def node_group(evidence: Evidence) -> Iterator[Check]:
 
 def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
     """Nodes scale between zero and full size, in the training subnets."""
-    name = evidence.id_at("Cluster", "Nodes/Resource")
-    found = evidence.first(
-        "autoscaling",
-        "describe_auto_scaling_groups",
-        "AutoScalingGroups",
-        AutoScalingGroupNames=[name],
-    )
+    found = evidence.described("Cluster", "Nodes/Resource")
     yield from members(
         found,
         ("fewest nodes", 0, "MinSize"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.aws import Cloud
+from ultracluster.templates.assembly import stacks
 
 PATH_METADATA: Final = "aws:cdk:path"
 KEEPING: Final = ("Retain", "RetainExceptOnCreate")
@@ -55,17 +56,14 @@ def stack_templates(assembly: Path, environment: str) -> tuple[StackTemplate, ..
         assembly: the directory that `cdk synth` wrote.
         environment: the name of the stage.
     """
-    nested = assembly / f"assembly-{environment}"
-    artifacts = json.loads((nested / "manifest.json").read_text())["artifacts"]
     return tuple(
         StackTemplate(
-            name=artifact["properties"].get("stackName", key),
-            construct_id=artifact["displayName"].rpartition("/")[2].split(" ")[0],
-            template=json.loads((nested / artifact["properties"]["templateFile"]).read_text()),
-            termination_protection=artifact["properties"].get("terminationProtection", False),
+            name=str(artifact.stack_name),
+            construct_id=str(artifact.stack_name).removeprefix(f"{environment}-"),
+            template=json.loads(artifact.template.read_text()),
+            termination_protection=artifact.protected,
         )
-        for key, artifact in artifacts.items()
-        if artifact["type"] == "aws:cloudformation:stack"
+        for artifact in stacks(assembly / f"assembly-{environment}")
     )
 
 
@@ -105,13 +103,16 @@ class Deployment:
             if resource.resource_type == resource_type and stack in (None, resource.stack)
         ]
 
-    def id_at(self, stack: str, path: str) -> str:
-        """Return the physical id of the resource at a construct path.
+    def at(self, stack: str, path: str) -> Resource:
+        """Return the resource at a construct path.
 
         Raises:
             LookupError: where the templates have none there, or CloudFormation made none.
         """
         for resource in self.resources:
             if (resource.stack, resource.path) == (stack, path) and resource.physical_id:
-                return resource.physical_id
+                return resource
         raise LookupError(f"{stack}/{path}")
+
+    def id_at(self, stack: str, path: str) -> str:
+        return str(self.at(stack, path).physical_id)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -62,11 +63,8 @@ class Display:
         step.seconds = time.monotonic() - started
         self.steps.append(step)
         result = f"  {step.result}" if step.result else ""
-        self.console.print(
-            f"[green]✓[/green] {step.name:<28} {step.seconds:6.1f} s{result}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        line = f"[green]✓[/green] {step.name:<28} {step.seconds:6.1f} s{result}"
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     def listen(self, line: str) -> None:
         """Move the bar of the stack that a line of the CDK CLI tells of."""
@@ -75,9 +73,8 @@ class Display:
             return
         total = event.total or None
         if event.stack not in self._bars:
-            self._bars[event.stack] = self._progress.add_task(
-                f"  {event.stack}", total=total, detail=""
-            )
+            bar = self._progress.add_task(f"  {event.stack}", total=total, detail="")
+            self._bars[event.stack] = bar
         self._progress.update(
             self._bars[event.stack],
             completed=event.done,
@@ -87,10 +84,7 @@ class Display:
 
     def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
         self.console.print()
-        table = Table(title="Proved by API calls (emulated AWS)", title_justify="left")
-        table.add_column("area")
-        table.add_column("checks", justify="right")
-        table.add_column("result")
+        table = _table("Proved by API calls (emulated AWS)", "area", "checks>", "result")
         for area, checks in results.items():
             failed = [check for check in checks if not check.ok]
             verdict = f"[red]{len(failed)} failed[/red]" if failed else "[green]all true[/green]"
@@ -113,11 +107,8 @@ class Display:
         demand = sum(spec.address_demand().values())
         reserved = facts.get("reserved")
         self.console.print()
-        table = Table(
-            title=f"{spec.name}: what was built (emulated)", title_justify="left", show_header=False
-        )
-        table.add_column("")
-        table.add_column("", justify="right")
+        table = _table(f"{spec.name}: what was built (emulated)", "", ">")
+        table.show_header = False
         for name, value in (
             ("nodes", f"{nodes:,} x {spec.nodes.instance_type}"),
             (instance.accelerator.plural, instance.accelerator.total(nodes)),
@@ -137,9 +128,7 @@ class Display:
         if not there:
             self.console.print("Nothing is left of the environment.")
         else:
-            table = Table(title="Left after destroy, on purpose", title_justify="left")
-            for column in ("type", "id", "why"):
-                table.add_column(column, overflow="fold")
+            table = _table("Left after destroy, on purpose", "type", "id", "why")
             for entry in there:
                 if entry.expected:
                     resource = entry.resource
@@ -151,9 +140,7 @@ class Display:
                 self.fault(f"{entry.resource.resource_type} {entry.resource.physical_id} {state}")
 
     def times(self) -> None:
-        table = Table(title="Time of each step", title_justify="left")
-        table.add_column("step")
-        table.add_column("s", justify="right")
+        table = _table("Time of each step", "step", "s>")
         for step in self.steps:
             table.add_row(step.name, f"{step.seconds:.1f}")
         table.add_row("total", f"{sum(step.seconds for step in self.steps):.1f}", style="bold")
@@ -164,3 +151,13 @@ class Display:
 
     def fault(self, text: str) -> None:
         self.console.print(f"✗ {text}", style="red", highlight=False, soft_wrap=True, markup=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Return a table; a column whose name ends with `>` is set to the right."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        right = name.endswith(">")
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(name.removesuffix(">"), justify=justify, overflow="fold")
+    return table

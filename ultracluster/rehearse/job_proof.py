@@ -5,7 +5,7 @@ every rule takes, that the API takes it as it is, and that the job is found agai
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ TAG: Final = "rehearsal"
 SOON: Final = 0.05
 MOST_SECONDS: Final = 60.0
 NOT_DESCRIBED: Final = ("Tags",)
+
+Answer = dict[str, Any]
 
 
 def rehearsal_recipe(spec: EnvironmentSpec) -> RecipeSpec | None:
@@ -89,7 +91,8 @@ def _direct(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     again = prepare(recipe, jobs, datetime.now(UTC), run="direct")
     fields = [problem.field for problem in again.problems]
     yield equal("what refuses a second job of the same run", ["--run"], fields)
-    yield equal("how the job ended", "Completed", _ended(jobs, name)["TrainingJobStatus"])
+    ended = _settled(lambda: jobs.describe(name), is_over)
+    yield equal("how the job ended", "Completed", ended["TrainingJobStatus"])
 
 
 def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
@@ -97,11 +100,9 @@ def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
     yield equal("problems of the second request", [], [str(each) for each in prepared.problems])
     name = str(prepared.request["TrainingJobName"])
     jobs.start(prepared.request)
-    deadline = time.monotonic() + MOST_SECONDS
-    execution = jobs.execution(name) or {}
-    while execution.get("status") not in EXECUTION_OVER and time.monotonic() < deadline:
-        time.sleep(SOON)
-        execution = jobs.execution(name) or {}
+    execution = _settled(
+        lambda: jobs.execution(name) or {}, lambda found: found.get("status") in EXECUTION_OVER
+    )
     yield equal("how the unattended run ended", "SUCCEEDED", execution.get("status"))
     yield from _same(prepared.request, jobs.describe(name))
 
@@ -112,10 +113,9 @@ def _same(request: dict[str, Any], described: dict[str, Any]) -> Iterator[Check]
             yield equal(f"{name} of the job", wanted, described.get(name))
 
 
-def _ended(jobs: Jobs, name: str) -> dict[str, Any]:
+def _settled(look: Callable[[], Answer], over: Callable[[Answer], bool]) -> Answer:
+    """Return what is seen when it is over, or after a minute."""
     deadline = time.monotonic() + MOST_SECONDS
-    job = jobs.describe(name)
-    while not is_over(job) and time.monotonic() < deadline:
+    while not over(found := look()) and time.monotonic() < deadline:
         time.sleep(SOON)
-        job = jobs.describe(name)
-    return job
+    return found

@@ -5,10 +5,12 @@ from typing import Any
 
 from ultracluster.catalogue.lustre import PORTS
 from ultracluster.rehearse.proof import Check, Evidence, equal, present
+from ultracluster.rehearse.services import described
 from ultracluster.spec.network import NetworkSpec
 
 EVERYWHERE = "0.0.0.0/0"
 NOBODY = "255.255.255.255/32"
+"""Stands in for EC2's default of everybody."""
 
 
 def vpc_id(evidence: Evidence) -> str:
@@ -33,23 +35,26 @@ def training_subnets(evidence: Evidence) -> list[dict[str, Any]]:
     return [by_id[subnet_id] for subnet_id in ids]
 
 
+def filtered(evidence: Evidence, operation: str, key: str, **filters: str) -> list[dict[str, Any]]:
+    """Return what EC2 shows of something by filters, `vpc_id` for `vpc-id`."""
+    given = [{"Name": n.replace("_", "-"), "Values": [value]} for n, value in filters.items()]
+    rows: list[dict[str, Any]] = evidence.cloud.ask("ec2", operation, Filters=given)[key]
+    return rows
+
+
 def network(evidence: Evidence) -> Iterator[Check]:
     """DNS, subnets in the zone, routes, endpoints, flow log and a closed default group."""
     cloud, spec = evidence.cloud, evidence.spec
     vpc = vpc_id(evidence)
-    for attribute, key in (
-        ("enableDnsSupport", "EnableDnsSupport"),
-        ("enableDnsHostnames", "EnableDnsHostnames"),
-    ):
+    for attribute in ("enableDnsSupport", "enableDnsHostnames"):
         answer = cloud.ask("ec2", "describe_vpc_attribute", VpcId=vpc, Attribute=attribute)
+        key = attribute[:1].upper() + attribute[1:]
         yield equal(f"{attribute} of the VPC", True, answer[key]["Value"])
     yield from subnets(evidence)
     if isinstance(spec.network, NetworkSpec):
         yield from routes(evidence, spec.network)
         yield from default_group(evidence, vpc)
-        logs = cloud.ask(
-            "ec2", "describe_flow_logs", Filters=[{"Name": "resource-id", "Values": [vpc]}]
-        )["FlowLogs"]
+        logs = filtered(evidence, "describe_flow_logs", "FlowLogs", resource_id=vpc)
         yield equal("flow logs of the VPC", 1, len(logs))
     yield from endpoints(evidence, vpc)
 
@@ -80,11 +85,8 @@ def subnets(evidence: Evidence) -> Iterator[Check]:
 def routes(evidence: Evidence, network: NetworkSpec) -> Iterator[Check]:
     """Training subnets reach out by NAT, or not at all, and S3 by its gateway endpoint."""
     for subnet in training_subnets(evidence):
-        tables = evidence.cloud.ask(
-            "ec2",
-            "describe_route_tables",
-            Filters=[{"Name": "association.subnet-id", "Values": [subnet["SubnetId"]]}],
-        )["RouteTables"]
+        of_subnet = {"association.subnet-id": subnet["SubnetId"]}
+        tables = filtered(evidence, "describe_route_tables", "RouteTables", **of_subnet)
         found = [route for table in tables for route in table["Routes"]]
         default = [r for r in found if r.get("DestinationCidrBlock") == EVERYWHERE]
         kinds = sorted(
@@ -97,14 +99,9 @@ def routes(evidence: Evidence, network: NetworkSpec) -> Iterator[Check]:
 
 def default_group(evidence: Evidence, vpc: str) -> Iterator[Check]:
     """The VPC's default group admits nobody."""
-    groups = evidence.cloud.ask(
-        "ec2",
-        "describe_security_groups",
-        Filters=[
-            {"Name": "vpc-id", "Values": [vpc]},
-            {"Name": "group-name", "Values": ["default"]},
-        ],
-    )["SecurityGroups"]
+    groups = filtered(
+        evidence, "describe_security_groups", "SecurityGroups", vpc_id=vpc, group_name="default"
+    )
     rules = [r for g in groups for r in (*g["IpPermissions"], *g["IpPermissionsEgress"])]
     yield equal("rules of the default security group", 0, len(rules))
 
@@ -112,9 +109,7 @@ def default_group(evidence: Evidence, vpc: str) -> Iterator[Check]:
 def endpoints(evidence: Evidence, vpc: str) -> Iterator[Check]:
     """Each service of the spec has an endpoint of its own with private DNS."""
     spec = evidence.spec
-    found = evidence.cloud.ask(
-        "ec2", "describe_vpc_endpoints", Filters=[{"Name": "vpc-id", "Values": [vpc]}]
-    )["VpcEndpoints"]
+    found = filtered(evidence, "describe_vpc_endpoints", "VpcEndpoints", vpc_id=vpc)
     prefix = f".{spec.region}."
     services = {
         endpoint["ServiceName"].partition(prefix)[2]: endpoint
@@ -137,9 +132,7 @@ def endpoints(evidence: Evidence, vpc: str) -> Iterator[Check]:
 
 def rules_of(evidence: Evidence, group_id: str) -> set[tuple[bool, str, int, int, str]]:
     """Return the rules of a group as (egress, protocol, first port, last port, peer)."""
-    answer = evidence.first(
-        "ec2", "describe_security_groups", "SecurityGroups", GroupIds=[group_id]
-    )
+    (answer,) = described(evidence.cloud, "AWS::EC2::SecurityGroup", group_id)
     rules = set()
     for egress, key in ((False, "IpPermissions"), (True, "IpPermissionsEgress")):
         for permission in answer[key]:
@@ -162,7 +155,6 @@ def groups(evidence: Evidence) -> Iterator[Check]:
         itself = (egress, "-1", -1, -1, fabric)
         words = f"fabric group's rule for itself, all protocols, {direction}"
         yield present(words, there=itself in of_fabric)
-    # 255.255.255.255/32 is nobody: it stands in for EC2's default of everybody.
     peers = {rule[4] for rule in of_fabric} - {NOBODY}
     yield equal("peers of the fabric group", {fabric}, peers)
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.rehearse.deployment import Deployment, Resource
+from ultracluster.rehearse.services import described
 from ultracluster.spec.environment import EnvironmentSpec
 
 LISTED_LIMIT: Final = 3
@@ -55,14 +56,14 @@ class Evidence:
     def id_at(self, stack: str, path: str) -> str:
         return self.deployment.id_at(stack, path)
 
-    def first(self, service: str, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
-        """Return the first row of an answer."""
-        rows: list[dict[str, Any]] = self.cloud.ask(service, operation, **parameters)[key]
-        return rows[0]
+    def described(self, stack: str, path: str) -> dict[str, Any]:
+        """Return the resource at a construct path as its service describes it."""
+        resource = self.deployment.at(stack, path)
+        return described(self.cloud, resource.resource_type, str(resource.physical_id))[0]
 
     def policy_statements(self, arn: str) -> list[dict[str, Any]]:
         """Return the statements of a managed policy's default version."""
-        version = self.cloud.ask("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        version = described(self.cloud, "AWS::IAM::ManagedPolicy", arn)[0]["DefaultVersionId"]
         answer = self.cloud.ask("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
         statements: list[dict[str, Any]] = document(answer["PolicyVersion"]["Document"])[
             "Statement"

@@ -1,11 +1,8 @@
 """The steps of a rehearsal, from synthesis to what is left after destroy."""
 
 import shlex
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
@@ -58,6 +55,7 @@ PROOFS: Final[dict[str, Proof]] = {
 Results = dict[str, list[Check]]
 """Checks by area."""
 
+EVENTS: Final = ("--progress", "events")
 NO_CHANGE: Final = "(no changes)"
 
 
@@ -88,7 +86,10 @@ class Rehearsal:
             keep: leave the deployed environment up until the process is interrupted, instead of
                 destroying it.
         """
-        with _workplace() as directory:
+        with tempfile.TemporaryDirectory(
+            prefix="ultracluster-", ignore_cleanup_errors=True
+        ) as workplace:
+            directory = Path(workplace)
             with self._display.step("Start the emulated AWS") as step:
                 emulator = Emulator(region=self._spec.region, faults=self._faults)
                 emulator.__enter__()
@@ -124,7 +125,8 @@ class Rehearsal:
         cloud = Account(self._spec.region, emulator.environment())
         deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
         self._bootstrap(cdk, emulator, assembly)
-        self._deploy(cdk, assembly)
+        with self._display.step("cdk deploy"):
+            self._deploy(cdk, assembly)
         evidence = Evidence(self._spec, deployment, cloud)
         results = self._prove(evidence) | self._train(evidence)
         self._display.proof(results)
@@ -159,27 +161,14 @@ class Rehearsal:
     def _bootstrap(self, cdk: Cdk, emulator: Emulator, assembly: Path) -> None:
         with self._display.step("cdk bootstrap"):
             target = f"aws://{emulator.account}/{self._spec.region}"
-            cdk.run(
-                ["bootstrap", target, "--app", str(assembly), "--ci", "--progress", "events"],
-                self._display.listen,
-            )
+            self._cdk(cdk, assembly, "bootstrap", target, *EVENTS)
 
     def _deploy(self, cdk: Cdk, assembly: Path) -> list[str]:
-        with self._display.step("cdk deploy"):
-            return cdk.run(self._deployment(assembly), self._display.listen)
+        approved = ("--require-approval", "never")
+        return self._cdk(cdk, assembly, "deploy", self._pattern, *approved, *EVENTS)
 
-    def _deployment(self, assembly: Path) -> list[str]:
-        return [
-            "deploy",
-            self._pattern,
-            "--app",
-            str(assembly),
-            "--require-approval",
-            "never",
-            "--progress",
-            "events",
-            "--ci",
-        ]
+    def _cdk(self, cdk: Cdk, assembly: Path, *arguments: str) -> list[str]:
+        return cdk.run([*arguments, "--app", str(assembly), "--ci"], self._display.listen)
 
     def _prove(self, evidence: Evidence) -> Results:
         with self._display.step("Prove by API calls") as step:
@@ -213,7 +202,7 @@ class Rehearsal:
 
     def _deploy_again(self, cdk: Cdk, assembly: Path) -> None:
         with self._display.step("cdk deploy, again") as step:
-            lines = cdk.run(self._deployment(assembly), self._display.listen)
+            lines = self._deploy(cdk, assembly)
             unchanged = sum(NO_CHANGE in line for line in lines)
             stacks = len(stack_templates(assembly, self._spec.name))
             if unchanged != stacks:
@@ -227,10 +216,7 @@ class Rehearsal:
         resources = deployment.resources  # read now: deleted stacks list nothing
         self._lift_protection(cloud, deployment)
         with self._display.step("cdk destroy"):
-            cdk.run(
-                ["destroy", self._pattern, "--app", str(assembly), "--force", "--ci"],
-                self._display.listen,
-            )
+            self._cdk(cdk, assembly, "destroy", self._pattern, "--force")
         with self._display.step("Look at what is left") as step:
             found = list(leftovers(cloud, resources))
             step.result = f"{sum(entry.there for entry in found)} of {len(found)} resources"
@@ -266,13 +252,3 @@ class Rehearsal:
         self._display.note("")
         while True:
             time.sleep(3600)
-
-
-@contextmanager
-def _workplace() -> Iterator[Path]:
-    """Give a directory for what is written on the way, and remove it."""
-    directory = Path(tempfile.mkdtemp(prefix="ultracluster-"))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)

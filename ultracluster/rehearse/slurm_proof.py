@@ -13,6 +13,7 @@ from ultracluster.catalogue.slurm import (
 )
 from ultracluster.rehearse.network_proof import rules_of, training_subnets
 from ultracluster.rehearse.proof import Check, Evidence, equal, present
+from ultracluster.rehearse.services import described
 from ultracluster.spec.slurm import SlurmSpec
 
 PROLOG_PARAMETER = "Prolog"
@@ -67,9 +68,7 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     yield equal("purchase option of the nodes", bought, group["purchaseOption"])
     template = evidence.id_at("Cluster", "Slurm/LaunchTemplate/Resource")
     yield equal("launch template of the nodes", template, group["customLaunchTemplate"]["id"])
-    newest = evidence.first(
-        "ec2", "describe_launch_templates", "LaunchTemplates", LaunchTemplateIds=[template]
-    )["LatestVersionNumber"]
+    newest = evidence.described("Cluster", "Slurm/LaunchTemplate/Resource")["LatestVersionNumber"]
     version = group["customLaunchTemplate"]["version"]
     yield equal("version of that template", str(newest), str(version))
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
@@ -82,25 +81,20 @@ def _name(instance_type: str) -> str:
 
 
 def _cluster(evidence: Evidence) -> dict[str, Any]:
-    identifier = evidence.id_at("Cluster", "Slurm/Cluster/Resource").rsplit("/", 1)[-1]
-    found: dict[str, Any] = evidence.cloud.ask("pcs", "get_cluster", clusterIdentifier=identifier)[
-        "cluster"
-    ]
-    return found
+    return evidence.described("Cluster", "Slurm/Cluster/Resource")
 
 
-def _groups(evidence: Evidence) -> dict[str, dict[str, Any]]:
+def _listed(evidence: Evidence, operation: str, key: str, resource_type: str) -> dict[str, Any]:
+    """Return the parts of the cluster, by name, as PCS describes each."""
     cluster = _cluster(evidence)["id"]
-    listed = evidence.cloud.ask("pcs", "list_compute_node_groups", clusterIdentifier=cluster)
-    return {
-        each["name"]: evidence.cloud.ask(
-            "pcs",
-            "get_compute_node_group",
-            clusterIdentifier=cluster,
-            computeNodeGroupIdentifier=each["id"],
-        )["computeNodeGroup"]
-        for each in listed["computeNodeGroups"]
-    }
+    rows = evidence.cloud.ask("pcs", operation, clusterIdentifier=cluster)[key]
+    return {row["name"]: described(evidence.cloud, resource_type, row["arn"])[0] for row in rows}
+
+
+def _groups(evidence: Evidence) -> dict[str, Any]:
+    return _listed(
+        evidence, "list_compute_node_groups", "computeNodeGroups", "AWS::PCS::ComputeNodeGroup"
+    )
 
 
 def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
@@ -116,26 +110,19 @@ def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
     yield equal("peers that the Slurm group admits", {group}, admitted)
 
 
-def _queue(
-    evidence: Evidence, spec: SlurmSpec, groups: dict[str, dict[str, Any]]
-) -> Iterator[Check]:
+def _queue(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iterator[Check]:
     """The queue has the nodes that train, and no login node."""
-    cluster = _cluster(evidence)["id"]
-    listed = evidence.cloud.ask("pcs", "list_queues", clusterIdentifier=cluster)["queues"]
-    yield equal("queues", [spec.queue], [queue["name"] for queue in listed])
-    queue = evidence.cloud.ask(
-        "pcs", "get_queue", clusterIdentifier=cluster, queueIdentifier=listed[0]["id"]
-    )["queue"]
-    used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
+    queues = _listed(evidence, "list_queues", "queues", "AWS::PCS::Queue")
+    yield equal("queues", [spec.queue], list(queues))
+    configurations = queues[spec.queue]["computeNodeGroupConfigurations"]
+    used = [each["computeNodeGroupId"] for each in configurations]
     nodes = groups[_name(evidence.spec.nodes.instance_type)]["id"]
     yield equal("node groups of the queue", [nodes], used)
 
 
-def _profile(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[Check]:
+def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:
     """Every group has a profile that PCS takes, of a role that may register its nodes."""
-    cloud = evidence.cloud
-    name = evidence.id_at("Cluster", "Slurm/NodeRole/Profile/Resource")
-    profile = cloud.ask("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+    profile = evidence.described("Cluster", "Slurm/NodeRole/Profile/Resource")
     used = {group["iamInstanceProfileArn"] for group in groups.values()}
     yield equal("instance profile of every node group", {profile["Arn"]}, used)
     (role,) = profile["Roles"]

@@ -12,10 +12,7 @@ from ultracluster.spec.lustre import DataRepositorySpec
 def lustre(evidence: Evidence) -> Iterator[Check]:
     """The file system is what the spec buys, in the first training subnet."""
     spec = evidence.spec.storage
-    file_system_id = evidence.id_at("Storage", "Lustre/Resource")
-    found = evidence.first(
-        "fsx", "describe_file_systems", "FileSystems", FileSystemIds=[file_system_id]
-    )
+    found = evidence.described("Storage", "Lustre/Resource")
     asked = spec.properties()
     yield equal("state of the file system", "AVAILABLE", found.get("Lifecycle"))
     for key in ("StorageCapacity", "StorageType", "FileSystemTypeVersion"):
@@ -37,7 +34,7 @@ def lustre(evidence: Evidence) -> Iterator[Check]:
         destination,
         ok=":log-group:/aws/fsx/" in destination,
     )
-    yield from _associations(evidence, file_system_id)
+    yield from _associations(evidence, found["FileSystemId"])
 
 
 def _setting(key: str, wanted: Any, found: Any) -> Iterator[Check]:

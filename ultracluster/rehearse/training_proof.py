@@ -35,18 +35,14 @@ def roles(evidence: Evidence) -> Iterator[Check]:
 
 
 def _execution_role(evidence: Evidence) -> dict[str, Any]:
-    name = evidence.id_at("Training", "ExecutionRole/Resource/Resource")
-    role: dict[str, Any] = evidence.cloud.ask("iam", "get_role", RoleName=name)["Role"]
-    return role
+    return evidence.described("Training", "ExecutionRole/Resource/Resource")
 
 
 def unattended(evidence: Evidence) -> Iterator[Check]:
     """The state machine starts training jobs, again while there is no capacity, and no others."""
-    cloud, deployment = evidence.cloud, evidence.deployment
-    arn = deployment.id_at("Training", "Unattended/Resource")
-    machine = cloud.ask("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+    machine = evidence.described("Training", "Unattended/Resource")
     yield equal("state of the state machine", "ACTIVE", machine["status"])
-    role = deployment.id_at("Training", "Unattended/Role/Resource")
+    role = evidence.id_at("Training", "Unattended/Role/Resource")
     yield equal("role of the state machine", role, machine["roleArn"].rpartition("/")[2])
     states = json.loads(machine["definition"])["States"]
     train = states["Train"]
@@ -63,14 +59,8 @@ def unattended(evidence: Evidence) -> Iterator[Check]:
     yield equal("what follows a job that failed", ["NoCapacity"], caught)
     log = machine.get("loggingConfiguration", {})
     yield equal("log level of the state machine", "ALL", log.get("level"))
-    group = deployment.id_at("Training", "Unattended/LogGroup/Resource")
-    found = cloud.ask("logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
-    yield Check(
-        "key of the state machine's log group",
-        "a key",
-        [row.get("kmsKeyId") for row in found],
-        ok=bool(found) and all(row.get("kmsKeyId") for row in found),
-    )
+    key = evidence.described("Training", "Unattended/LogGroup/Resource").get("kmsKeyId")
+    yield Check("key of the state machine's log group", "a key", key, ok=bool(key))
     statements = evidence.role_statements(role)
     execution = _execution_role(evidence)["Arn"]
     yield equal("roles that the state machine may pass", [execution], _passed_roles(statements))
@@ -91,8 +81,7 @@ def _passed_roles(statements: list[dict[str, Any]]) -> list[str]:
 
 def images(evidence: Evidence) -> Iterator[Check]:
     """Tags never move and images are scanned."""
-    name = evidence.id_at("Training", "Images/Resource/Resource")
-    found = evidence.first("ecr", "describe_repositories", "repositories", repositoryNames=[name])
+    found = evidence.described("Training", "Images/Resource/Resource")
     yield from members(found, ("image tags", "IMMUTABLE", "imageTagMutability"))
     yield from members(
         found.get("imageScanningConfiguration", {}), ("scan on push", True, "scanOnPush")

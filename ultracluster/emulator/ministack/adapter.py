@@ -1,47 +1,54 @@
 """Puts this project's services, types and checks into MiniStack."""
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, images, pcs, wire, zones
+from ultracluster.emulator import fsx, pcs, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
-    auto_scaling,
     buckets,
     describes,
+    drift,
     internals,
-    launch_templates,
-    roles,
     security_groups,
     stacks,
     state_machines,
-    templates,
     vpc,
 )
-from ultracluster.emulator.ministack import subnets as vpc_subnets
-from ultracluster.emulator.ministack.budget_types import Budget
-from ultracluster.emulator.ministack.calls import guard, offer
-from ultracluster.emulator.ministack.ec2_types import (
+from ultracluster.emulator.ministack.added_types import (
+    Budget,
     ElasticIp,
     FlowLog,
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.handlers import Entry, Table
+from ultracluster.emulator.ministack.calls import guard, offer
+from ultracluster.emulator.ministack.handlers import Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
-    VpcWithDefaultGroup,
+    open_default_group,
     require_new_group,
 )
-from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped, existing
-from ultracluster.emulator.provisioning import Provisioner, ServiceError
+from ultracluster.emulator.ministack.wrapping import NamedByAttribute, Wrapped
+from ultracluster.emulator.provisioning import Order, Provisioner, ec2_refusal
 from ultracluster.emulator.quotas import ServiceQuotas
-from ultracluster.emulator.report import Journal, Realisation
+from ultracluster.emulator.report import Journal
 from ultracluster.emulator.reservations import RESERVATION, Reservations
 from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
+from ultracluster.partitions import partition
 
+PUBLIC_IMAGES: Final = re.compile(
+    r"^/aws/service/("
+    r"ami-amazon-linux-latest/[\w.-]+"
+    r"|canonical/ubuntu/[\w./-]+/ami-id"
+    r"|(deeplearning|pcs)/ami/[\w./-]+/ami-id"
+    r"|(ecs|eks)/optimized-ami/[\w./-]+/image_id"
+    r")$"
+)
 AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
 
 
@@ -52,15 +59,13 @@ class Adapter:
         self._faults = faults
         self._journal = journal
         self._ledger = Ledger()
-        self._network = vpc.Ec2Network()
-        self._reservations = Reservations(self._ledger, self._network)
-        self._file_systems = fsx.FileSystems(self._ledger, self._network)
+        self._reservations = Reservations(self._ledger, vpc.NETWORK)
+        self._file_systems = fsx.FileSystems(self._ledger, vpc.NETWORK)
 
     def install(self) -> None:
         internals.ec2._zone_name_for_az_id = _zone_name
         internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
-        describes.offer_all()
-        launch_templates.install()
+        describes.install()
         vpc.guard_deletes()
         security_groups.install()
         buckets.install()
@@ -68,67 +73,58 @@ class Adapter:
         guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs.Api(self._ledger).operations)
-        jobs = TrainingJobs(self._ledger, self._network, self._faults)
+        jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        entries = {
-            **{name: Entry(each, Realisation.SERVICE) for name, each in self._services().items()},
-            **{name: Entry(each, Realisation.MODELLED) for name, each in self._modelled().items()},
-        }
+        drift.install(self._ledger)
         stacks.install()
-        templates.install()
-        Table(self._faults, self._journal).install(entries, SchemaOnly(self._ledger))
+        Table(self._faults, self._journal).install(
+            {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
+        )
 
     def _services(self) -> Mapping[str, Provisioner]:
-        endpoints = vpc_subnets.EndpointInterfaces(self._network)
+        wrapped = (
+            Wrapped(
+                "AWS::EC2::SecurityGroup", check=require_new_group, guard=vpc.require_group_free
+            ),
+            Wrapped(
+                "AWS::EC2::Subnet",
+                check=vpc.require_subnet,
+                create_check=vpc.require_free_range,
+                guard=vpc.require_subnet_free,
+                addition=vpc.subnet_attributes,
+            ),
+            Wrapped(
+                "AWS::EC2::VPC",
+                created=open_default_group,
+                guard=vpc.require_vpc_free,
+                addition=vpc.vpc_attributes,
+            ),
+            Wrapped(
+                "AWS::EC2::VPCEndpoint",
+                guard=vpc.remove_endpoint_interfaces,
+                addition=vpc.put_endpoint_interfaces,
+            ),
+            Wrapped("AWS::EC2::LaunchTemplate", check=describes.require_launch_template),
+            Wrapped("AWS::AutoScaling::AutoScalingGroup", addition=vpc.group_zones),
+            Wrapped(
+                "AWS::S3::Bucket", guard=buckets.require_empty, addition=buckets.apply_settings
+            ),
+            Wrapped("AWS::StepFunctions::StateMachine", addition=state_machines.complete),
+            Wrapped("AWS::IAM::Role", addition=_role_arn),
+        )
         return {
+            **{each.type_name: each for each in wrapped},
             "AWS::EC2::EIP": ElasticIp(),
-            "AWS::EC2::NatGateway": NatGateway(self._network),
+            "AWS::EC2::NatGateway": NatGateway(),
             "AWS::EC2::FlowLog": FlowLog(),
-            "AWS::EC2::PlacementGroup": PlacementGroup(self._network, self._require_empty),
+            "AWS::EC2::PlacementGroup": PlacementGroup(self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
-            "AWS::EC2::SecurityGroup": Wrapped(
-                existing("AWS::EC2::SecurityGroup"),
-                check=require_new_group,
-                guard=vpc.require_group_free,
-            ),
-            "AWS::EC2::Subnet": Wrapped(
-                existing("AWS::EC2::Subnet"),
-                check=vpc_subnets.require_subnet,
-                create_check=vpc_subnets.require_free_range,
-                guard=vpc.require_subnet_free,
-                addition=vpc_subnets.subnet_attributes,
-            ),
-            "AWS::EC2::VPC": Wrapped(
-                VpcWithDefaultGroup(existing("AWS::EC2::VPC")),
-                guard=vpc.require_vpc_free,
-                addition=vpc_subnets.vpc_attributes,
-            ),
-            "AWS::EC2::VPCEndpoint": Wrapped(
-                existing("AWS::EC2::VPCEndpoint"), guard=endpoints.remove, addition=endpoints.put
-            ),
-            "AWS::EC2::LaunchTemplate": Wrapped(
-                existing("AWS::EC2::LaunchTemplate"), check=launch_templates.require_sound
-            ),
-            "AWS::AutoScaling::AutoScalingGroup": Wrapped(
-                existing("AWS::AutoScaling::AutoScalingGroup"),
-                check=auto_scaling.require_sound,
-                addition=auto_scaling.complete,
-            ),
-            "AWS::S3::Bucket": Wrapped(
-                existing("AWS::S3::Bucket"),
-                guard=buckets.require_empty,
-                addition=buckets.apply_settings,
-            ),
-            "AWS::StepFunctions::StateMachine": Wrapped(
-                existing("AWS::StepFunctions::StateMachine"), addition=state_machines.complete
-            ),
             "AWS::Budgets::Budget": Budget(),
-            "AWS::IAM::Role": Wrapped(existing("AWS::IAM::Role"), addition=roles.complete),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
-                existing("AWS::IAM::InstanceProfile"), _profile_arn
+                "AWS::IAM::InstanceProfile", _profile_arn
             ),
         }
 
@@ -137,9 +133,9 @@ class Adapter:
             RESERVATION: self._reservations,
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger),
-            pcs.CLUSTER: pcs.Clusters(self._ledger, self._network),
-            pcs.NODE_GROUP: pcs.Children(self._ledger, self._network, pcs.NODE_GROUP),
-            pcs.QUEUE: pcs.Children(self._ledger, self._network, pcs.QUEUE),
+            pcs.CLUSTER: pcs.Clusters(self._ledger, vpc.NETWORK),
+            pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, pcs.NODE_GROUP),
+            pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, pcs.QUEUE),
         }
 
     def _offer_reservations(self) -> None:
@@ -152,12 +148,11 @@ class Adapter:
             offer(name, _in_scope(answer))
 
     def _require_empty(self, name: str) -> None:
-        group = self._network.placement_group(name)
+        group = vpc.NETWORK.placement_group(name)
         if group is None:
             return
         if self._reservations.active_in(internals.current_scope(), group):
-            raise ServiceError(
-                "Ec2",
+            raise ec2_refusal(
                 "InvalidPlacementGroup.InUse",
                 f"The placement group '{group['GroupName']}' is in use and may not be deleted.",
             )
@@ -176,19 +171,20 @@ class Adapter:
             return status, dict(AMZ_JSON), text
 
         prefix = wire.model(service).metadata["targetPrefix"]
-        internals.app.SERVICE_REGISTRY[service] = {"module": "account"}
-        internals.app.SERVICE_HANDLERS[service] = answer
-        internals.router.SERVICE_PATTERNS[service] = {
-            "target_prefixes": [f"{prefix}."],
-            "host_patterns": [],
-        }
+        internals.route(service, prefix, answer)
 
 
 class PublicParameters(dict[str, str]):
-    """MiniStack's table of public AMI parameters, computed instead of listed."""
+    """AWS's public parameters that name machine images, computed instead of listed.
+
+    Each has a fixed, made-up id that differs from Region to Region; there is no image behind it.
+    """
 
     def get(self, name: str, default: Any = None) -> Any:
-        return images.image_id(name or "", internals.current_scope().region) or default
+        if not PUBLIC_IMAGES.match(name or ""):
+            return default
+        region = internals.current_scope().region
+        return f"ami-{hashlib.sha256(f'{region}:{name}'.encode()).hexdigest()[:17]}"
 
     def __contains__(self, name: object) -> bool:
         return self.get(str(name)) is not None
@@ -200,6 +196,16 @@ def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[s
 
 def _zone_name(zone_id: str) -> str | None:
     return zones.zone_name(internals.current_scope().region, zone_id)
+
+
+def _role_arn(name: str, order: Order) -> Mapping[str, Any]:
+    """Give a role the ARN that it has in China or in GovCloud; MiniStack's are always in `aws`.
+
+    Services refuse a role of another partition, so that one in `aws` could start nothing there.
+    """
+    role = internals.iam._roles[name]
+    role["Arn"] = role["Arn"].replace("arn:aws:", f"arn:{partition(order.scope.region)}:", 1)
+    return {"Arn": role["Arn"]}
 
 
 def _profile_arn(name: str) -> str:

@@ -7,6 +7,7 @@ A streamed answer (an S3 object's body) arrives as text.
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.ministack import internals
 
 TARGET: Final = "EmulatorSdk"
+"""Prefix of the requests that `sdk.js` sends."""
 
 CLIENTS: Final = {
     # package, botocore's name, class: those that aws-cdk-lib 2.275.0's own functions import.
@@ -36,51 +38,7 @@ CLIENTS: Final = {
     "client-cloudwatch-logs": ("logs", "CloudWatchLogs"),
 }
 
-SDK_JS: Final = """\
-const http = require("http");
-module.exports = (service, name, operations) => {
-  const call = (operation, input) => new Promise((resolve, reject) => {
-    const env = process.env;
-    const to = new URL(env.AWS_ENDPOINT_URL);
-    const scope = [env.AWS_ACCESS_KEY_ID, "20260101", env.AWS_REGION, service, "aws4_request"];
-    const body = JSON.stringify(input || {});
-    const request = http.request({
-      hostname: to.hostname, port: to.port, method: "POST", path: "/",
-      headers: {
-        "content-type": "application/x-amz-json-1.1",
-        "content-length": Buffer.byteLength(body),
-        "x-amz-target": `TARGET.${service}:${operation}`,
-        ...(env.AWS_SESSION_TOKEN && { "x-amz-security-token": env.AWS_SESSION_TOKEN }),
-        authorization: `AWS4-HMAC-SHA256 Credential=${scope.join("/")}, ` +
-          "SignedHeaders=host, Signature=emulated",
-      },
-    }, (response) => {
-      const chunks = [];
-      response.on("data", (chunk) => chunks.push(chunk));
-      response.on("end", () => {
-        const answer = JSON.parse(Buffer.concat(chunks).toString() || "{}");
-        if (response.statusCode < 400) return resolve(answer);
-        const error = new Error(answer.message);
-        error.name = error.code = error.Code = answer.__type;
-        reject(error);
-      });
-    });
-    request.on("error", reject);
-    request.end(body);
-  });
-  class Client { constructor() { this.config = {}; } send(command) { return command.run(); } }
-  const exported = { __esModule: true, [name]: class extends Client {}, [`${name}Client`]: Client };
-  for (const operation of operations) {
-    exported[`${operation}Command`] = class {
-      constructor(input) { this.input = input; }
-      run() { return call(operation, this.input); }
-    };
-    exported[name].prototype[operation[0].toLowerCase() + operation.slice(1)] =
-      (input) => call(operation, input);
-  }
-  return exported;
-};
-""".replace("TARGET", TARGET)
+SDK: Final = Path(__file__).with_name("sdk.js")
 
 
 def install(folder: Path) -> None:
@@ -88,17 +46,12 @@ def install(folder: Path) -> None:
     node = folder / "node_modules"
     clients = node / "@aws-sdk"
     clients.mkdir(parents=True)
-    (node / "emulator-sdk.js").write_text(SDK_JS)
+    shutil.copy(SDK, node / "emulator-sdk.js")
     for package, (service, name) in CLIENTS.items():
         (clients / package).mkdir()
         (clients / package / "index.js").write_text(_client(service, name))
     os.environ["NODE_PATH"] = str(node)
-    internals.app.SERVICE_REGISTRY[TARGET] = {"module": "account"}
-    internals.app.SERVICE_HANDLERS[TARGET] = _answer
-    internals.router.SERVICE_PATTERNS[TARGET] = {
-        "target_prefixes": [f"{TARGET}."],
-        "host_patterns": [],
-    }
+    internals.route(TARGET, TARGET, _answer)
 
 
 def _client(service: str, name: str) -> str:

@@ -6,16 +6,15 @@ journal what stands behind the type.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 from ultracluster.emulator import schemas
-from ultracluster.emulator.attributes import completed
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
-from ultracluster.emulator.report import Journal, Realisation
+from ultracluster.emulator.report import Journal
+from ultracluster.emulator.schema_only import SchemaOnly, completed
 
 Properties = Mapping[str, Any]
 Answer = tuple[str, dict[str, Any]]
@@ -32,14 +31,6 @@ SAME_NAMED_ATTRIBUTES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What stands behind a type."""
-
-    provisioner: Provisioner
-    realisation: Realisation
-
-
 class Table:
     """Builds CloudFormation's table of resource types."""
 
@@ -47,33 +38,34 @@ class Table:
         self._faults = faults
         self._journal = journal
 
-    def install(self, entries: Mapping[str, Entry], otherwise: Provisioner) -> None:
+    def install(self, entries: Mapping[str, Provisioner], otherwise: SchemaOnly) -> None:
         """Put our entries, MiniStack's and the schema-only ones under the same checks."""
         table = internals.provisioners._RESOURCE_HANDLERS
         for type_name in schemas.all_types() - set(table) - set(entries):
             # Reading 1,500 schemas takes seconds: such a type is registered when first created.
-            table[type_name] = self._checked(type_name, Entry(otherwise, Realisation.SCHEMA_ONLY))
+            table[type_name] = self._checked(type_name, otherwise)
         for type_name, entry in entries.items():
             table[type_name] = self._checked(type_name, entry)
             register(type_name)
         for type_name, handler in list(table.items()):
             if type_name in entries or not _has_own_handler(type_name, handler):
                 continue
-            checked = self._checked(type_name, Entry(Existing(handler), Realisation.SERVICE))
+            checked = self._checked(type_name, Existing(handler))
             if "update" not in handler:
                 # MiniStack then creates anew, except where nothing but tags changed.
                 del checked["update"], checked["update_with_logical_id"]
             table[type_name] = {**handler, **checked}
 
-    def _checked(self, type_name: str, entry: Entry) -> dict[str, Any]:
+    def _checked(self, type_name: str, entry: Provisioner) -> dict[str, Any]:
         def create(logical_id: str, properties: Properties, stack_name: str) -> Answer:
             order = _order(type_name, logical_id, properties, stack_name)
-            if entry.realisation is Realisation.SCHEMA_ONLY:
+            if isinstance(entry, SchemaOnly):
                 register(type_name)
             self._check(order, "create")
-            resource = entry.provisioner.create(order)
-            self._journal.created(type_name, entry.realisation)
-            return self._answer(order, resource, entry)
+            resource = entry.create(order)
+            if isinstance(entry, SchemaOnly):
+                self._journal.schema_only[type_name] = None
+            return _answer(order, resource)
 
         def update(
             physical_id: str,
@@ -84,19 +76,19 @@ class Table:
         ) -> Answer:
             order = _order(type_name, logical_id or physical_id, new, stack_name)
             self._check(order, "update")
-            if self._replaces(order, old, entry):
+            if _replaces(order, old, entry):
                 answer: Answer = internals.provisioners._replace_resource(
                     type_name, physical_id, old, new, stack_name, logical_id
                 )
                 return answer
             previous = schemas.coerced(type_name, old, order.scope.region)
-            resource = entry.provisioner.update(physical_id, order, previous)
-            return self._answer(order, resource, entry)
+            resource = entry.update(physical_id, order, previous)
+            return _answer(order, resource)
 
         def delete(physical_id: str, properties: Properties, logical_id: str | None = None) -> None:
             order = _order(type_name, logical_id or physical_id, properties, "")
             self._faults.check(type_name, "delete", order.logical_id)
-            entry.provisioner.delete(physical_id, order)
+            entry.delete(physical_id, order)
 
         return {
             "create": create,
@@ -115,27 +107,6 @@ class Table:
                 f"Properties validation failed for resource {order.logical_id} with message: "
                 + "; ".join(problems)
             )
-
-    def _answer(self, order: Order, resource: Resource, entry: Entry) -> Answer:
-        schema = schemas.schema(order.type_name, order.scope.region)
-        attributes = dict(resource.attributes)
-        for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
-            if name in order.properties:
-                attributes.setdefault(name, order.properties[name])
-        if schema is not None:
-            attributes, invented = completed(schema, order, resource.physical_id, attributes)
-            if invented and entry.realisation is not Realisation.SCHEMA_ONLY:
-                self._journal.invented(order.type_name, invented)
-        return resource.physical_id, attributes
-
-    def _replaces(self, order: Order, old: Properties, entry: Entry) -> bool:
-        """Whether a nested create-only property changed; the engine itself sees only outer ones."""
-        if isinstance(entry.provisioner, Existing):
-            return False
-        previous = schemas.coerced(order.type_name, old, order.scope.region)
-        return bool(
-            schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
-        )
 
 
 class Existing:
@@ -162,6 +133,27 @@ class Existing:
         if self._handler.get("delete_with_logical_id"):
             arguments.append(order.logical_id)
         self._handler["delete"](*arguments)
+
+
+def _answer(order: Order, resource: Resource) -> Answer:
+    schema = schemas.schema(order.type_name, order.scope.region)
+    attributes = dict(resource.attributes)
+    for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
+        if name in order.properties:
+            attributes.setdefault(name, order.properties[name])
+    if schema is not None:
+        attributes = completed(schema, order, resource.physical_id, attributes)
+    return resource.physical_id, attributes
+
+
+def _replaces(order: Order, old: Properties, entry: Provisioner) -> bool:
+    """Whether a nested create-only property changed; the engine itself sees only outer ones."""
+    if isinstance(entry, Existing):
+        return False
+    previous = schemas.coerced(order.type_name, old, order.scope.region)
+    return bool(
+        schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
+    )
 
 
 def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, ec2, offer, tags
-from ultracluster.emulator.provisioning import Order, Provisioner, Resource, ServiceError
+from ultracluster.emulator.provisioning import Order, Resource, ServiceError, ec2_refusal
 
 EVERYTHING: Final = "-1"
 PEERS: Final = {
@@ -64,31 +64,18 @@ class SecurityGroupRule:
                 raise
 
 
-class VpcWithDefaultGroup:
-    """`AWS::EC2::VPC`, whose default group lets its members talk, as every VPC's does."""
-
-    def __init__(self, inner: Provisioner) -> None:
-        self._inner = inner
-
-    def create(self, order: Order) -> Resource:
-        resource = self._inner.create(order)
-        group_id = resource.attributes["DefaultSecurityGroup"]
-        permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
-        ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[permission])
-        return resource
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        return self._inner.update(physical_id, order, previous)
-
-    def delete(self, physical_id: str, order: Order) -> None:
-        self._inner.delete(physical_id, order)
+def open_default_group(resource: Resource) -> None:
+    """Let members of a new VPC's default group talk, as they may in every VPC."""
+    group_id = resource.attributes["DefaultSecurityGroup"]
+    permission = {"IpProtocol": EVERYTHING, "UserIdGroupPairs": [{"GroupId": group_id}]}
+    ec2("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[permission])
 
 
 def require_new_group(order: Order) -> None:
     """Refuse a group in a VPC that does not exist."""
     vpc_id = order.properties.get("VpcId")
     if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
-        raise ServiceError("Ec2", "InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
+        raise ec2_refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
 
 
 def rows() -> Iterator[Rule]:
@@ -139,7 +126,7 @@ def _authorizing(direction: str) -> Any:
         for rule in wanted:
             _require_peer(rule)
             if _identity(rule) in present:
-                raise ServiceError("Ec2", "InvalidPermission.Duplicate", _duplicate(rule))
+                raise ec2_refusal("InvalidPermission.Duplicate", _duplicate(rule))
         for rule in wanted:
             rule["SecurityGroupRuleId"] = internals.ec2._sg_rule_id(
                 group["GroupId"], direction == "Egress", rule
@@ -177,7 +164,7 @@ def _revoking(direction: str) -> Any:
             code = "InvalidSecurityGroupRuleId" if unknown else "InvalidPermission"
             what = f"The security group rule ID '{', '.join(sorted(unknown))}' does not exist"
             text = what if unknown else "The specified rule does not exist in this security group."
-            raise ServiceError("Ec2", f"{code}.NotFound", text)
+            raise ec2_refusal(f"{code}.NotFound", text)
         group[STORES[direction]] = [
             rule
             for rule in singles
@@ -191,8 +178,8 @@ def _revoking(direction: str) -> Any:
 def _group(group_id: Any) -> Any:
     group = internals.ec2._security_groups.get(group_id)
     if group is None:
-        raise ServiceError(
-            "Ec2", "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
+        raise ec2_refusal(
+            "InvalidGroup.NotFound", f"The security group '{group_id}' does not exist"
         )
     return group
 

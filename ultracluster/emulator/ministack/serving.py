@@ -39,7 +39,7 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
 def _with_report(journal: Journal) -> Any:
     async def application(scope: Message, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == REPORT_PATH:
-            await _answer(send, journal.report().to_json().encode())
+            await _answer(send, journal.to_json().encode())
             return
         await internals.app.app(scope, receive, _watched(scope, send, journal))
 
@@ -57,7 +57,8 @@ def _watched(scope: Message, send: Send, journal: Journal) -> Send:
         elif failing and message.get("body"):
             text = bytes(message["body"]).decode(errors="replace")
             if any(sign in text for sign in NOT_EMULATED):
-                journal.problem(f"{scope['method']} {scope['path']}: {text[:LONGEST_PROBLEM]}")
+                call = f"{scope['method']} {scope['path']}"
+                journal.problems[f"{call}: {text[:LONGEST_PROBLEM]}"] = None
         await send(message)
 
     return watched

@@ -4,7 +4,6 @@ import json
 from typing import Any, Final
 
 from ultracluster.emulator import wire
-from ultracluster.emulator.casing import camel
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, ServiceError
 from ultracluster.emulator.training_jobs import TrainingJobs
@@ -33,7 +32,7 @@ def install(jobs: TrainingJobs) -> None:
 def complete(arn: str, order: Order) -> dict[str, Any]:
     """Keep a state machine's log settings in the names that DescribeStateMachine has."""
     stated = order.properties.get("LoggingConfiguration") or {"Level": "OFF"}
-    internals.stepfunctions._state_machines[arn]["loggingConfiguration"] = camel(stated)
+    internals.stepfunctions._state_machines[arn]["loggingConfiguration"] = wire.camel(stated)
     return {}
 
 

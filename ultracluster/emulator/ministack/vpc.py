@@ -1,29 +1,141 @@
-"""The network that services live in, and what refuses to be deleted while something uses it."""
+"""The VPC that services live in: zones, ranges, interfaces, and what refuses to be deleted."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from ultracluster.emulator import zones
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import guard
-from ultracluster.emulator.network import addresses
-from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, ServiceError, hexadecimal
+from ultracluster.emulator.network import Kind, addresses, required_subnet
+from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, Order, ec2_refusal, hexadecimal
+
+
+def require_subnet(order: Order) -> None:
+    """Refuse a subnet in a zone or a range that cannot be."""
+    given, region = order.properties, order.scope.region
+    vpc = internals.ec2._vpcs.get(given.get("VpcId"))
+    if vpc is None:
+        raise ec2_refusal(
+            "InvalidVpcID.NotFound", f"The vpc ID '{given.get('VpcId')}' does not exist"
+        )
+    name, zone_id = given.get("AvailabilityZone"), given.get("AvailabilityZoneId")
+    wrong_id = zone_id and zones.zone_name(region, zone_id) is None
+    if wrong_id or (name and zones.zone_id(region, name) is None):
+        member = "availabilityZoneId" if zone_id else "availabilityZone"
+        known = zones.zones(region)
+        choice = ", ".join(known if zone_id else known.values())
+        raise ec2_refusal(
+            "InvalidParameterValue",
+            f"Value ({zone_id or name}) for parameter {member} is invalid. Subnets can currently "
+            f"only be created in the following availability zones: {choice}.",
+        )
+    if given.get("CidrBlock"):
+        _require_range(str(given["CidrBlock"]), str(vpc["CidrBlock"]))
+
+
+def _require_range(cidr: str, vpc_cidr: str) -> None:
+    network, whole = ipaddress.IPv4Network(cidr), ipaddress.IPv4Network(vpc_cidr)
+    if not network.subnet_of(whole):
+        raise ec2_refusal("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
+
+
+def require_free_range(order: Order) -> None:
+    """Refuse a new subnet that overlaps another one of its VPC."""
+    if not order.properties.get("CidrBlock"):
+        return
+    network = ipaddress.IPv4Network(str(order.properties["CidrBlock"]))
+    for subnet in internals.ec2._subnets.values():
+        other = ipaddress.IPv4Network(subnet["CidrBlock"])
+        if subnet["VpcId"] == order.properties["VpcId"] and network.overlaps(other):
+            raise ec2_refusal(
+                "InvalidSubnet.Conflict", f"The CIDR '{network}' conflicts with another subnet"
+            )
+
+
+def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
+    del order
+    subnet = internals.ec2._subnets[subnet_id]
+    return {
+        "AvailabilityZone": subnet["AvailabilityZone"],
+        "AvailabilityZoneId": subnet["AvailabilityZoneId"],
+        "NetworkAclAssociationId": f"aclassoc-{subnet_id.removeprefix('subnet-')}",
+        "Ipv6CidrBlocks": [],
+        "CidrBlock": subnet["CidrBlock"],
+        "VpcId": subnet["VpcId"],
+    }
+
+
+def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
+    del order
+    vpc = internals.ec2._vpcs[vpc_id]
+    association = f"vpc-cidr-assoc-{vpc_id.removeprefix('vpc-')}"
+    return {
+        "CidrBlock": vpc["CidrBlock"],
+        "CidrBlockAssociations": [association],
+        "Ipv6CidrBlocks": [],
+    }
+
+
+def group_zones(name: str, order: Order) -> dict[str, Any]:
+    """Put an Auto Scaling group into the zones of its subnets."""
+    subnets = [
+        internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
+    ]
+    zones_of_group = sorted({subnet["AvailabilityZone"] for subnet in subnets})
+    internals.autoscaling._asgs[name]["AvailabilityZones"] = zones_of_group
+    return {}
+
+
+def put_endpoint_interfaces(endpoint_id: str, order: Order) -> dict[str, Any]:
+    """Give an endpoint an interface in each of its subnets, and its DNS names."""
+    record = internals.ec2._vpc_endpoints[endpoint_id]
+    remove_endpoint_interfaces(endpoint_id)
+    if record["VpcEndpointType"] != "Interface":
+        return {"NetworkInterfaceIds": [], "DnsEntries": []}
+    groups = record["SecurityGroupIds"] or [NETWORK.default_group(record["VpcId"])]
+    record["SecurityGroupIds"] = list(groups)
+    record["NetworkInterfaceIds"] = [
+        NETWORK.add_interface(
+            subnet_id, groups, f"VPC Endpoint Interface {endpoint_id}", "amazon-vpce"
+        )
+        for subnet_id in record["SubnetIds"]
+    ]
+    service = str(record["ServiceName"]).removeprefix(f"com.amazonaws.{order.scope.region}.")
+    host = f"{service}.{order.scope.region}.vpce.amazonaws.com"
+    record.setdefault("DnsEntries", [])[:] = [
+        f"Z{hexadecimal(13).upper()}:{endpoint_id}-{hexadecimal(8)}.{host}"
+    ]
+    return {
+        "NetworkInterfaceIds": list(record["NetworkInterfaceIds"]),
+        "DnsEntries": list(record["DnsEntries"]),
+    }
+
+
+def remove_endpoint_interfaces(endpoint_id: str) -> None:
+    record = internals.ec2._vpc_endpoints.get(endpoint_id)
+    if record is not None:
+        NETWORK.remove_interfaces(record.get("NetworkInterfaceIds") or ())
+        record["NetworkInterfaceIds"] = []
+
 
 RESERVED_AT_START: Final = 4
 """Network, router, DNS and one kept address (VPC User Guide, "Subnet sizing")."""
+STORES: Final[Mapping[Kind, Callable[[], Any]]] = {
+    "subnet": lambda: internals.ec2._subnets,
+    "group": lambda: internals.ec2._security_groups,
+    "launch template": lambda: internals.ec2._launch_templates,
+    "instance profile": lambda: internals.iam._instance_profiles,
+    "role": lambda: internals.iam._roles,
+}
 
 
 class Ec2Network:
     """MiniStack's VPC as `ultracluster.emulator.network.Network`."""
 
-    def subnet(self, subnet_id: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.ec2._subnets.get(subnet_id)
-        return found
-
-    def group(self, group_id: str) -> Mapping[str, Any] | None:
-        groups = internals.ec2._security_groups
-        found: Mapping[str, Any] | None = groups.get(group_id)
+    def find(self, kind: Kind, identifier: str) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = STORES[kind]().get(identifier)
         return found
 
     def default_group(self, vpc_id: str) -> str:
@@ -37,27 +149,11 @@ class Ec2Network:
                 return found
         return None
 
-    def launch_template(self, template_id: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.ec2._launch_templates.get(template_id)
-        return found
-
-    def instance_profile(self, name: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.iam._instance_profiles.get(name)
-        return found
-
-    def role(self, name: str) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = internals.iam._roles.get(name)
-        return found
-
     def add_interface(
         self, subnet_id: str, group_ids: Sequence[str], description: str, requester: str
     ) -> str:
         """Put a service's interface into a subnet, with the next free address."""
-        subnet = self.subnet(subnet_id)
-        if subnet is None:
-            raise ServiceError(
-                "Ec2", "InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist"
-            )
+        subnet = required_subnet(self, "Ec2", subnet_id)
         interface_id = f"eni-{hexadecimal()}"
         interfaces = internals.ec2._network_interfaces
         interfaces[interface_id] = {
@@ -74,10 +170,7 @@ class Ec2Network:
             "InterfaceType": "interface",
             "SourceDestCheck": True,
             "MacAddress": ":".join(("0e", *(hexadecimal(2) for _ in range(5)))),
-            "Groups": [
-                {"GroupId": each, "GroupName": (self.group(each) or {}).get("GroupName", each)}
-                for each in group_ids
-            ],
+            "Groups": group_references(group_ids),
             "Attachment": None,
         }
         return interface_id
@@ -85,6 +178,17 @@ class Ec2Network:
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
         for interface_id in interface_ids:
             internals.ec2._network_interfaces.pop(interface_id, None)
+
+
+NETWORK: Final = Ec2Network()
+
+
+def group_references(group_ids: Sequence[str]) -> list[dict[str, str]]:
+    groups = internals.ec2._security_groups
+    return [
+        {"GroupId": each, "GroupName": (groups.get(each) or {}).get("GroupName", each)}
+        for each in group_ids
+    ]
 
 
 def interfaces_in(subnet_id: str) -> list[Mapping[str, Any]]:
@@ -103,8 +207,7 @@ def free_address(subnet: Mapping[str, Any]) -> str:
     for address in islice(network, RESERVED_AT_START, network.num_addresses - 1):
         if str(address) not in taken:
             return str(address)
-    raise ServiceError(
-        "Ec2",
+    raise ec2_refusal(
         "InsufficientFreeAddressesInSubnet",
         f"The specified subnet '{subnet['SubnetId']}' does not have enough free addresses.",
     )
@@ -115,16 +218,13 @@ def require_group_free(group_id: str) -> None:
     every = internals.ec2._network_interfaces.values()
     worn = any(group["GroupId"] == group_id for interface in every for group in interface["Groups"])
     if worn or group_id in _groups_named_by_others(group_id):
-        raise ServiceError(
-            "Ec2", DEPENDENCY_VIOLATION, f"resource {group_id} has a dependent object"
-        )
+        raise ec2_refusal(DEPENDENCY_VIOLATION, f"resource {group_id} has a dependent object")
 
 
 def require_subnet_free(subnet_id: str) -> None:
     """Refuse to delete a subnet with interfaces."""
     if interfaces_in(subnet_id):
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             DEPENDENCY_VIOLATION,
             f"The subnet '{subnet_id}' has dependencies and cannot be deleted.",
         )
@@ -133,10 +233,8 @@ def require_subnet_free(subnet_id: str) -> None:
 def require_vpc_free(vpc_id: str) -> None:
     """Refuse to delete a VPC with anything in it but its defaults."""
     if any(True for _ in _contents(vpc_id)):
-        raise ServiceError(
-            "Ec2",
-            DEPENDENCY_VIOLATION,
-            f"The vpc '{vpc_id}' has dependencies and cannot be deleted.",
+        raise ec2_refusal(
+            DEPENDENCY_VIOLATION, f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         )
 
 

@@ -1,14 +1,14 @@
 """MiniStack's own provisioners, with what they leave out put around them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.handlers import Existing
-from ultracluster.emulator.provisioning import Order, Provisioner, Resource
+from ultracluster.emulator.provisioning import Order, Resource
 
 Check = Callable[[Order], None]
-Guard = Callable[[str], None]
 Addition = Callable[[str, Order], Mapping[str, Any]]
 
 
@@ -16,54 +16,50 @@ def existing(type_name: str) -> Existing:
     return Existing(internals.provisioners._RESOURCE_HANDLERS[type_name])
 
 
+@dataclass
 class Wrapped:
-    """A provisioner with checks before it and additions after it."""
+    """MiniStack's own provisioner of a type, with checks before it and additions after it."""
 
-    def __init__(
-        self,
-        inner: Provisioner,
-        *,
-        check: Check | None = None,
-        create_check: Check | None = None,
-        guard: Guard | None = None,
-        addition: Addition | None = None,
-    ) -> None:
-        """Wrap a provisioner.
+    type_name: str
+    _: KW_ONLY
+    check: Check = lambda _: None
+    """Refuses what the service would refuse, before create and update."""
+    create_check: Check = lambda _: None
+    """The same, before create alone."""
+    created: Callable[[Resource], None] = lambda _: None
+    guard: Callable[[str], None] = lambda _: None
+    """Refuses a delete while something depends on the resource."""
+    addition: Addition = lambda _, __: {}
+    """Completes the resource after create and update, and returns attributes."""
 
-        Args:
-            inner: does the work.
-            check: refuses what the service would refuse, before create and update.
-            create_check: the same before create, instead of `check`.
-            guard: refuses a delete while something depends on the resource.
-            addition: completes the resource after create and update, and returns attributes.
-        """
-        self._inner = inner
-        self._check = check
-        self._create_check = create_check or check
-        self._guard = guard
-        self._addition = addition
+    def __post_init__(self) -> None:
+        self.inner = existing(self.type_name)
 
     def create(self, order: Order) -> Resource:
-        if self._create_check:
-            self._create_check(order)
-        return _completed(self._inner.create(order), order, self._addition)
+        self.check(order)
+        self.create_check(order)
+        resource = self.inner.create(order)
+        self.created(resource)
+        return self._completed(resource, order)
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        if self._check:
-            self._check(order)
-        return _completed(self._inner.update(physical_id, order, previous), order, self._addition)
+        self.check(order)
+        return self._completed(self.inner.update(physical_id, order, previous), order)
 
     def delete(self, physical_id: str, order: Order) -> None:
-        if self._guard:
-            self._guard(physical_id)
-        self._inner.delete(physical_id, order)
+        self.guard(physical_id)
+        self.inner.delete(physical_id, order)
+
+    def _completed(self, resource: Resource, order: Order) -> Resource:
+        more = self.addition(resource.physical_id, order)
+        return Resource(resource.physical_id, {**resource.attributes, **more})
 
 
 class NamedByAttribute:
     """A provisioner whose `Ref` is a name although MiniStack's is the ARN."""
 
-    def __init__(self, inner: Provisioner, arn_of: Callable[[str], str]) -> None:
-        self._inner = inner
+    def __init__(self, type_name: str, arn_of: Callable[[str], str]) -> None:
+        self._inner = existing(type_name)
         self._arn_of = arn_of
 
     def create(self, order: Order) -> Resource:
@@ -78,10 +74,3 @@ class NamedByAttribute:
 
 def _named(resource: Resource) -> Resource:
     return Resource(resource.physical_id.rsplit("/", 1)[-1], resource.attributes)
-
-
-def _completed(resource: Resource, order: Order, addition: Addition | None) -> Resource:
-    if addition is None:
-        return resource
-    more = addition(resource.physical_id, order)
-    return Resource(resource.physical_id, {**resource.attributes, **more})

@@ -1,12 +1,59 @@
-"""EC2 types whose API MiniStack has and whose CloudFormation it lacks."""
+"""Types whose API MiniStack has and whose CloudFormation it lacks."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, ec2
-from ultracluster.emulator.network import Network, required_subnet
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, tag_specifications
+from ultracluster.emulator.ministack.vpc import NETWORK
+from ultracluster.emulator.network import required_subnet
+from ultracluster.emulator.provisioning import (
+    Order,
+    Resource,
+    ServiceError,
+    ec2_refusal,
+    tag_specifications,
+)
+
+
+class Budget:
+    """A budget with its notifications: `Ref` is the name."""
+
+    def create(self, order: Order) -> Resource:
+        given = order.properties
+        budget = dict(given["Budget"])
+        budget.setdefault("BudgetName", order.generated_name)
+        _call(
+            "CreateBudget",
+            order.scope.account,
+            Budget=budget,
+            NotificationsWithSubscribers=given.get("NotificationsWithSubscribers") or [],
+        )
+        return Resource(str(budget["BudgetName"]), {"Id": budget["BudgetName"]})
+
+    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+        """Change the budget; its notifications are create-only in the registry."""
+        del previous
+        budget = {**order.properties["Budget"], "BudgetName": physical_id}
+        _call("UpdateBudget", order.scope.account, NewBudget=budget)
+        return Resource(physical_id, {"Id": physical_id})
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        try:
+            _call("DeleteBudget", order.scope.account, BudgetName=physical_id)
+        except ServiceError as error:
+            if "NotFound" not in error.code:
+                raise
+
+
+def _call(operation: str, account: str, **arguments: Any) -> None:
+    request = {"AccountId": account, **arguments}
+    status, _, body = internals.budgets._DISPATCH[operation](request)
+    if status >= 400:  # noqa: PLR2004 - an HTTP error
+        answer = json.loads(body or b"{}")
+        code = str(answer.get("__type", "ClientException"))
+        raise ServiceError("Budgets", code, str(answer.get("message") or answer.get("Message")))
 
 
 class ElasticIp:
@@ -30,10 +77,8 @@ class ElasticIp:
         del order
         address = _address(physical_id)
         if address.get("AssociationId"):
-            raise ServiceError(
-                "Ec2",
-                "InvalidIPAddress.InUse",
-                f"Address {address['AllocationId']} is in use.",
+            raise ec2_refusal(
+                "InvalidIPAddress.InUse", f"Address {address['AllocationId']} is in use."
             )
         if address:
             ec2("ReleaseAddress", AllocationId=address["AllocationId"])
@@ -42,13 +87,10 @@ class ElasticIp:
 class NatGateway:
     """`AWS::EC2::NatGateway`, with its interface and its address."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
     def create(self, order: Order) -> Resource:
         properties = order.properties
         subnet_id = str(properties.get("SubnetId"))
-        required_subnet(self._network, "Ec2", subnet_id)
+        required_subnet(NETWORK, "Ec2", subnet_id)
         allocation_id = properties.get("AllocationId")
         address = _allocation(allocation_id) if allocation_id else None
         answer = ec2(
@@ -59,7 +101,7 @@ class NatGateway:
             TagSpecifications=tag_specifications(properties, "natgateway") or None,
         )
         gateway_id = answer["NatGateway"]["NatGatewayId"]
-        interface_id = self._network.add_interface(
+        interface_id = NETWORK.add_interface(
             subnet_id, [], f"Interface for NAT Gateway {gateway_id}", "amazon-nat"
         )
         record = internals.ec2._nat_gateways[gateway_id]
@@ -90,7 +132,7 @@ class NatGateway:
             return
         ec2("DeleteNatGateway", NatGatewayId=physical_id)
         for each in record.get("NatGatewayAddresses", ()):
-            self._network.remove_interfaces([each["NetworkInterfaceId"]])
+            NETWORK.remove_interfaces([each["NetworkInterfaceId"]])
             address = internals.ec2._addresses.get(each["AllocationId"])
             if address is not None:
                 address["AssociationId"] = address["NetworkInterfaceId"] = None
@@ -131,8 +173,7 @@ class FlowLog:
 class PlacementGroup:
     """`AWS::EC2::PlacementGroup`: `Ref` is the generated name."""
 
-    def __init__(self, network: Network, require_free: Callable[[str], None]) -> None:
-        self._network = network
+    def __init__(self, require_free: Callable[[str], None]) -> None:
         self._require_free = require_free
 
     def create(self, order: Order) -> Resource:
@@ -144,21 +185,21 @@ class PlacementGroup:
             PartitionCount=given.get("PartitionCount"),
             TagSpecifications=tag_specifications(given, "placement-group") or None,
         )
-        group = self._network.placement_group(order.generated_name) or {}
+        group = NETWORK.placement_group(order.generated_name) or {}
         attributes = {"GroupName": order.generated_name, "GroupId": group.get("GroupId")}
         return Resource(order.generated_name, attributes)
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
         """Nothing of a group can be changed in place."""
         del previous
-        group = self._network.placement_group(physical_id)
+        group = NETWORK.placement_group(physical_id)
         if group is None:
             return self.create(order)
         return Resource(physical_id, {"GroupName": physical_id, "GroupId": group["GroupId"]})
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order
-        if self._network.placement_group(physical_id) is not None:
+        if NETWORK.placement_group(physical_id) is not None:
             self._require_free(physical_id)
             ec2("DeletePlacementGroup", GroupName=physical_id)
 
@@ -174,14 +215,11 @@ def _address(public_ip: str) -> dict[str, Any]:
 def _allocation(allocation_id: str) -> dict[str, Any]:
     found: dict[str, Any] | None = internals.ec2._addresses.get(allocation_id)
     if found is None:
-        raise ServiceError(
-            "Ec2",
-            "InvalidAllocationID.NotFound",
-            f"The allocation ID '{allocation_id}' does not exist",
+        raise ec2_refusal(
+            "InvalidAllocationID.NotFound", f"The allocation ID '{allocation_id}' does not exist"
         )
     if found.get("AssociationId"):
-        raise ServiceError(
-            "Ec2",
+        raise ec2_refusal(
             "Resource.AlreadyAssociated",
             f"Elastic IP address [{allocation_id}] is already associated",
         )

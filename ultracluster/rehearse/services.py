@@ -1,0 +1,33 @@
+"""What a service shows of a resource, by the one call of `services.toml` for its type."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.aws import Cloud
+
+_TABLES: Final = tomllib.loads(Path(__file__).with_name("services.toml").read_text())
+CALLS: Final[dict[str, tuple[str, str, str, str]]] = _TABLES["calls"]
+REASONS: Final[dict[str, str]] = _TABLES["kept"]
+
+
+def described(cloud: Cloud, resource_type: str, physical_id: str) -> list[dict[str, Any]]:
+    """Return what a service answers of a resource; empty where it shows none.
+
+    Raises:
+        CloudError: where the service refuses, which most do for what does not exist.
+    """
+    service, operation, parameter, key = CALLS[resource_type]
+    given: dict[str, Any] = {parameter: physical_id}
+    if parameter.endswith("s"):
+        given = {parameter: [physical_id]}
+    elif service == "pcs":
+        # An ARN ends in `cluster/<id>`, and that of a part in `cluster/<id>/<kind>/<id>`.
+        _, cluster, *part = physical_id.split("/")
+        given = {"clusterIdentifier": cluster, parameter: part[-1] if part else cluster}
+    elif service == "budgets":
+        given["AccountId"] = cloud.ask("sts", "get_caller_identity")["Account"]
+    answer = cloud.ask(service, operation, **given)
+    found = answer[key] if key else answer
+    rows: list[dict[str, Any]] = found if isinstance(found, list) else [found]
+    return [row for row in rows if row.get("logGroupName", physical_id) == physical_id]
