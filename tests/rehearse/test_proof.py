@@ -139,6 +139,16 @@ def suspend_versions(deployed):
     )
 
 
+def deny_one_action_without_tls(deployed):
+    """Leave a refusal of requests without TLS that refuses reading alone."""
+    name = deployed.deployment.id_at("Storage", "Data/Resource/Resource")
+    policy = json.loads(deployed.cloud.ask("s3", "get_bucket_policy", Bucket=name)["Policy"])
+    for statement in policy["Statement"]:
+        if "aws:SecureTransport" in str(statement):
+            statement["Action"] = "s3:GetObject"
+    deployed.cloud.ask("s3", "put_bucket_policy", Bucket=name, Policy=json.dumps(policy))
+
+
 def lose_a_parameter(deployed):
     """Delete the parameter that names the file system."""
     deployed.cloud.ask("ssm", "delete_parameter", Name="/ultracluster/ultracluster/file-system-id")
@@ -297,6 +307,7 @@ def tell_somebody_else(deployed):
         (forbid_registration, "nodes, policies", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
+        (deny_one_action_without_tls, "data bucket", "refusal of requests without TLS"),
         (raise_the_limit, "budget", "limit of the budget"),
         (silence_the_forecast, "budget", "alerts of the budget"),
         (tell_somebody_else, "budget", "who is notified at 80 %"),

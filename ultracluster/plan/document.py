@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
+from ultracluster.catalogue.quotas import LUSTRE, NETWORK_INTERFACES, of_training, on_demand
 from ultracluster.planner.devices import GIB
 from ultracluster.planner.memory import memory
 from ultracluster.planner.outcome import Alternative, Plan
@@ -13,9 +14,8 @@ from ultracluster.planner.storage import DEFAULT_QUOTA_GIB
 from ultracluster.planner.uncertainty import Uncertainty
 
 HOUR = 3600
-P_INSTANCES: Final = "L-417A185B"
-LUSTRE_CAPACITY: Final = "L-8F1B9C74"
-NETWORK_INTERFACES: Final = "L-DF5E4CA3"
+PLANNED: Final = "PERSISTENT_2"
+"""Deployment type of the file system that is planned."""
 DEFAULT_INTERFACES: Final = 5_000
 """Network interfaces of a Region by default; an account's own quota goes first."""
 
@@ -95,24 +95,24 @@ def _quotas(plan: Plan) -> Iterator[str]:
 
 
 def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
-    """Yield the quotas that the account must have, by the names and codes of facts/quotas.json."""
+    """Yield the quotas that the account must have, by their names and codes."""
     question, instance = plan.question, plan.question.instance
     if question.purchase == ON_DEMAND or jobs:
+        _, vcpus = on_demand(instance.name)
         yield (
-            f"EC2, Running On-Demand P instances ({P_INSTANCES}): {nodes * instance.vcpus:,} vCPU "
+            f"EC2, {vcpus.name} ({vcpus.code}): {nodes * instance.vcpus:,} vCPU "
             f"({nodes:,} x {instance.vcpus})"
         )
     if jobs:
-        yield f"SageMaker, {instance.sagemaker_training_type} for training job usage: {jobs:,}"
+        yield f"SageMaker, {of_training(str(instance.sagemaker_training_type)).name}: {jobs:,}"
     interfaces = nodes * len(instance.network_cards.efa_recommended)
     if interfaces > DEFAULT_INTERFACES:
-        yield f"VPC, network interfaces per Region ({NETWORK_INTERFACES}): {interfaces:,}"
+        yield f"VPC, network interfaces per Region ({NETWORK_INTERFACES.code}): {interfaces:,}"
     capacity = plan.outcome.lustre.capacity_gib
     default = f"{DEFAULT_QUOTA_GIB:,} by default"
     if plan.outcome.lustre.above_quota:
-        yield (
-            f"FSx, Persistent_2 storage capacity ({LUSTRE_CAPACITY}): {capacity:,} GiB ({default})"
-        )
+        (quota,) = (each.capacity for each in LUSTRE if PLANNED in each.deployment_types)
+        yield f"FSx, Persistent_2 storage capacity ({quota.code}): {capacity:,} GiB ({default})"
     else:
         yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"
 

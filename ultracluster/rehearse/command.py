@@ -5,13 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ultracluster.command_line import EXTRAS, add_environment, need
+from ultracluster.command_line import EXTRAS, add_environment, add_format, need, print_json
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
+    add_format(parser)
     parser.add_argument(
         "--keep", action="store_true", help="leave it up until Ctrl-C, to look at with any SDK"
     )
@@ -38,18 +39,22 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         except ValueError as error:
             raise UsageError(str(error)) from error
     Cdk({})  # refuses before anything is started, where the CDK CLI is not installed
-    display = Display(console)
+    # A document stands alone on standard output; what happens meanwhile is shown beside it.
+    display = Display(Console(stderr=True) if arguments.json else console)
     rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
+    code = ALL_WELL
     try:
-        good = rehearsal.run(keep=arguments.keep)
+        if rehearsal.run(keep=arguments.keep):
+            display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
+        else:
+            display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
+            code = SOME_FAIL
     except EmulatorError as error:
         display.fault(str(error))
-        return COULD_NOT_RUN
+        code = COULD_NOT_RUN
     except (CdkError, RehearsalError, CloudError) as error:
         display.fault(str(error))
-        return SOME_FAIL
-    if not good:
-        display.fault(f"{spec.name}: not all that was asked for is as it must be; see above")
-        return SOME_FAIL
-    display.note(f"{spec.name}: everything that was asked for was there (emulated AWS).")
-    return ALL_WELL
+        code = SOME_FAIL
+    if arguments.json:
+        print_json(display.document(spec, good=code == ALL_WELL))
+    return code

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -33,6 +33,8 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.steps: list[Step] = []
+        self.record: dict[str, Any] = {"checks": {}, "left": [], "notes": [], "faults": []}
+        """What was shown, for programs."""
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
 
@@ -82,7 +84,18 @@ class Display:
             detail=f"{event.done}{f'/{total}' if total else ''} {event.resource_type}",
         )
 
+    def document(self, spec: EnvironmentSpec, *, good: bool) -> dict[str, Any]:
+        """Return the rehearsal as one JSON document."""
+        steps = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in self.steps]
+        return {"environment": spec.name, "emulated": True, "good": good, "steps": steps} | (
+            self.record
+        )
+
     def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
+        self.record["checks"] = {
+            area: [{"check": str(check), "ok": check.ok} for check in checks]
+            for area, checks in results.items()
+        }
         self.console.print()
         table = _table("Proved by API calls (emulated AWS)", "area", "checks>", "result")
         for area, checks in results.items():
@@ -125,6 +138,15 @@ class Display:
     def left(self, found: Sequence[Leftover]) -> None:
         """Show what is left, and why; then what should not be as it is."""
         there = [entry for entry in found if entry.there]
+        self.record["left"] = [
+            {
+                "type": entry.resource.resource_type,
+                "id": entry.resource.physical_id,
+                "expected": entry.expected,
+                "reason": entry.reason,
+            }
+            for entry in there
+        ]
         if not there:
             self.console.print("Nothing is left of the environment.")
         else:
@@ -147,9 +169,11 @@ class Display:
         self.console.print(table)
 
     def note(self, text: str) -> None:
+        self.record["notes"].append(text.strip())
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def fault(self, text: str) -> None:
+        self.record["faults"].append(text)
         self.console.print(f"✗ {text}", style="red", highlight=False, soft_wrap=True, markup=False)
 
 

@@ -88,11 +88,23 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
     settings = block["PublicAccessBlockConfiguration"]
     yield equal("public access to the data bucket", {True}, set(settings.values()))
     policy = json.loads(cloud.ask("s3", "get_bucket_policy", Bucket=name)["Policy"])
-    refused = [
-        statement
-        for statement in policy["Statement"]
-        if statement["Effect"] == "Deny"
-        and statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-        in ("false", False)
-    ]
+    refused = [statement for statement in policy["Statement"] if _refuses_plain(statement, name)]
     yield present("refusal of requests without TLS", there=bool(refused))
+
+
+def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
+    """Whether a statement denies everybody everything in a bucket where there is no TLS."""
+    resources = {str(each).rpartition(":")[2] for each in _listed(statement.get("Resource"))}
+    condition = statement.get("Condition")
+    return (
+        statement["Effect"] == "Deny"
+        and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+        and _listed(statement.get("Action")) in (["s3:*"], ["*"])
+        and {bucket_name, f"{bucket_name}/*"} <= resources
+        # Another condition beside it would let some requests through.
+        and condition in [{"Bool": {"aws:SecureTransport": given}} for given in ("false", False)]
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
