@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 STANDARD_LIBRARY = __import__("sys").stdlib_module_names
 
 MAY_IMPORT = {
+    "ultracluster/problem.py": set(),
     "ultracluster/spec": {
+        "ultracluster.problem",
         "pydantic",
         "pydantic_core",
         "ultracluster.spec",
@@ -24,13 +26,14 @@ MAY_IMPORT = {
         "ultracluster.command_line",
         "ultracluster.environments",
         "ultracluster.exit_status",
+        "ultracluster.problem",
         "ultracluster.spec",
         "rich",
     },
     "ultracluster/catalogue": {
         "ultracluster.catalogue",
         "ultracluster.partitions",
-        "ultracluster.spec.problem",
+        "ultracluster.problem",
     },
     "ultracluster/templates": {"ultracluster.partitions", "ultracluster.templates", "yaml"},
     "ultracluster/job_files": {
@@ -50,7 +53,7 @@ MAY_IMPORT = {
         "ultracluster.templates",
         "ultracluster.catalogue",
         "ultracluster.partitions",
-        "ultracluster.spec.problem",
+        "ultracluster.problem",
         "ultracluster.suggestions",
     },
     "environments": {"ultracluster.spec", "environments"},
@@ -93,7 +96,7 @@ MAY_IMPORT = {
         "ultracluster.partitions",
         "ultracluster.service_model",
         "ultracluster.registry",
-        "ultracluster.spec.problem",
+        "ultracluster.problem",
         "ultracluster.catalogue",
         "boto3",
         "botocore",
@@ -115,7 +118,7 @@ MAY_IMPORT = {
         "ultracluster.catalogue",
         "ultracluster.cost.quantities",
         "ultracluster.cost.sheet",
-        "ultracluster.spec.problem",
+        "ultracluster.problem",
     },
     # The environment file that it writes is a template.
     "ultracluster/plan": {"ultracluster", "jinja2", "rich"},
@@ -147,6 +150,7 @@ PURE = (
     "stacks",
     "environments",
     "recipes",
+    "ultracluster/problem.py",
     "ultracluster/spec",
     "ultracluster/catalogue",
     "ultracluster/planner",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from ultracluster.spec.problem import EnvironmentFileError, Problem, SpecError
+from ultracluster.problem import EnvironmentFileError, Problem, SpecError
 
 ALL_WELL: Final = 0
 SOME_FAIL: Final = 1

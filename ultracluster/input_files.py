@@ -9,7 +9,7 @@ from ultracluster.job_files import reading as job_files
 from ultracluster.rules.acknowledgements import Acknowledgement
 from ultracluster.rules.assembly_metadata import paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
-from ultracluster.templates.document import Document, UnreadableError, read
+from ultracluster.templates.file_reading import Document, UnreadableError, read
 from ultracluster.templates.resolution import connected, resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
 from ultracluster.templates.scope import as_text, is_list

@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from ultracluster.spec.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, choices
 
 MOST_CHOICES: Final = 6
 JAVA_CLASSES: Final = {

@@ -26,10 +26,10 @@ from tests.spec.strategies import environments
 from ultracluster.catalogue import prices
 from ultracluster.cost.quantities import bill, node_quantities, slurm_quantities
 from ultracluster.cost.sheet import cost_sheet
+from ultracluster.problem import Problem
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.problem import Problem
 from ultracluster.spec.slurm import SlurmSpec
 
 JOBS = "sagemaker/ml.p4d.24xlarge/training"

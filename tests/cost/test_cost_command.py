@@ -14,7 +14,7 @@ from tests.spec.samples import P4D
 from ultracluster.cli import main
 from ultracluster.cost import price_table
 from ultracluster.cost.display import show
-from ultracluster.cost.estimate import Estimate
+from ultracluster.cost.priced_environments import Estimate
 from ultracluster.rehearse.substitutes import environment_file
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import load

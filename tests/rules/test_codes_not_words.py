@@ -5,7 +5,7 @@ import pytest
 from tests.rules.rule_cases import Case, said, verdict
 from tests.rules.test_rules_both_ways import CASES, named
 from ultracluster.catalogue.instances import UnknownInstanceTypeError
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 
 @pytest.fixture

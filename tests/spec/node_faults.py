@@ -12,12 +12,12 @@ from tests.spec.samples import (
     RESERVED,
     SCRATCH,
 )
+from ultracluster.problem import MISSING
 from ultracluster.spec.nodes import (
     DEEP_LEARNING_AMI,
     CapacityBlockSpec,
     CapacityReservationSpec,
 )
-from ultracluster.spec.problem import MISSING
 
 AMI = "ami-0123456789abcdef0"
 ARM_IMAGE = DEEP_LEARNING_AMI.replace("x86_64", "arm64")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tests.spec.budgets import AMPLE
+from ultracluster.problem import Problem, SpecError, collecting
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import (
@@ -15,7 +16,6 @@ from ultracluster.spec.network import (
     NetworkSpec,
 )
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from ultracluster.spec.problem import Problem, SpecError, collecting
 from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 LEFT_OUT: Final = object()

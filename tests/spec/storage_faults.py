@@ -12,8 +12,8 @@ from tests.spec.samples import (
     changed,
     repositories,
 )
+from ultracluster.problem import MISSING
 from ultracluster.spec.lustre import DataRepositorySpec
-from ultracluster.spec.problem import MISSING
 
 CAPACITY = "storage.capacity_gib"
 THROUGHPUT = "storage.per_unit_storage_throughput"

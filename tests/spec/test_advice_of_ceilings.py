@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.spec.samples import LEFT_OUT, P4D, changed, found
 from tests.spec.strategies import environments
+from ultracluster.problem import Problem
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.problem import Problem
 
 FRANKFURT = {"region": "eu-central-1", "availability_zone_id": "euc1-az1"}
 NAMES = {"BudgetSpec": BudgetSpec, "PriceSpec": PriceSpec}

@@ -15,10 +15,10 @@ from tests.spec.strategies import (
     slurm_addresses,
     smallest_prefix,
 )
+from ultracluster.problem import Problem, collecting
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import NetworkSpec
-from ultracluster.spec.problem import Problem, collecting
 
 FIRST_BLOCK = "network.training_subnet_cidrs"
 unhurried = settings(deadline=None, max_examples=150)

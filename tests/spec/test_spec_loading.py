@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ultracluster.problem import SpecError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import EnvironmentFileError, load, load_folder
-from ultracluster.spec.problem import SpecError
 
 IMPORTS = """\
 from ultracluster.spec.budget import BudgetSpec

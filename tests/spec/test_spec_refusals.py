@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.spec import network_faults, node_faults, slurm_faults, storage_faults
 from tests.spec.faults import Fault
 from tests.spec.samples import P4D, changed, found
+from ultracluster.problem import Problem
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.problem import Problem
 
 FAULTS = [
     *node_faults.FAULTS,

@@ -4,11 +4,11 @@ import pydantic
 import pytest
 
 from tests.spec.samples import BLOCK, P4D, RESERVED, SCRATCH, changed, found, refused
+from ultracluster.problem import MISSING, Problem, SpecError
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.problem import MISSING, Problem, SpecError
 
 SPECS = [EnvironmentSpec, LustreSpec, DataRepositorySpec, NetworkSpec, NodesSpec, SageMakerSpec]
 

@@ -12,6 +12,7 @@ from training.recipes import find
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_settings import MAY_BE_ZERO, known_settings
+from ultracluster.problem import SpecError
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
     ScriptSpec,
@@ -19,7 +20,6 @@ from ultracluster.spec.engines import (
     SmpV2Engine,
     TorchrunEngine,
 )
-from ultracluster.spec.problem import SpecError
 from ultracluster.train.check import request_problems
 
 SMP = "658645717510.dkr.ecr.us-east-1.amazonaws.com/smdistributed-modelparallel"

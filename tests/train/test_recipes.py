@@ -17,13 +17,13 @@ from training.problems import UserError
 from training.recipes import find
 from ultracluster.catalogue import instances
 from ultracluster.exit_status import UsageError
+from ultracluster.problem import SpecError
 from ultracluster.rehearse.job_proof import rehearsal_recipe
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import SageMakerSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.loading import EnvironmentFileError
 from ultracluster.spec.model import DataSpec, ModelSpec
-from ultracluster.spec.problem import SpecError
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.train.check import request_problems
 from ultracluster.train.recipe_files import find_recipe

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from ultracluster.catalogue.values import table
-from ultracluster.spec.problem import choices
+from ultracluster.problem import choices
 
 
 class UnknownInstanceTypeError(LookupError):

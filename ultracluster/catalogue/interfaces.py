@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from ultracluster.catalogue.instances import InstanceType, find
 from ultracluster.catalogue.values import written_number
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 InterfaceLayout = Literal["one-address", "address-per-card"]
 """`one-address`: an ordinary interface on card 0 and `efa-only` on every card, 1 address a node.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table, written_number
-from ultracluster.spec.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, choices
 
 MOST_BACKUP_DAYS: Final = 90
 PORTS: Final = ((988, 988), (1018, 1023))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.values import table, written_number
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 # Codes of the problems here.
 ASSOCIATION_NOT_TAKEN: Final = "association-not-taken"

@@ -7,7 +7,7 @@ A partition group is a run of consecutive ranks that holds one copy of the model
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ultracluster.spec.problem import Problem, choices
+from ultracluster.problem import Problem, choices
 
 STATE_BYTES = 16
 """For each parameter: bf16 weight and gradient, fp32 master and two moments (training facts, b)."""

@@ -13,7 +13,7 @@ from ultracluster.catalogue.training_codes import ENCRYPTED, NO_CHECKPOINTS, VAR
 from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
 from ultracluster.catalogue.values import text
-from ultracluster.spec.problem import MISSING, Problem
+from ultracluster.problem import MISSING, Problem
 
 SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
 ACCELERATED: Final = re.compile(r"ml\.(p|g|trn|inf)\d")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.training_request import Channel, TrainingRequest
 from ultracluster.catalogue.values import text
-from ultracluster.spec.problem import Problem, choices
+from ultracluster.problem import Problem, choices
 
 DIRECTORY: Final = "training-directory"
 """Code: the directory of a file system is no full path."""

@@ -22,7 +22,7 @@ from ultracluster.catalogue.training_settings import (
     setting_problems,
 )
 from ultracluster.catalogue.values import document, number, part, text
-from ultracluster.spec.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
 OWN: Final = "training"

@@ -13,7 +13,7 @@ from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import part, text
 from ultracluster.partitions import partition, url_suffix
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 REGISTRY: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)"

@@ -13,7 +13,7 @@ from ultracluster.catalogue import instances
 from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import text
-from ultracluster.spec.problem import Problem, choices
+from ultracluster.problem import Problem, choices
 
 ADDRESSES_WITHOUT: Final = 2
 

@@ -12,7 +12,7 @@ from ultracluster.catalogue import instances
 from ultracluster.catalogue.training_codes import VOLUME_KEY
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.values import number, part
-from ultracluster.spec.problem import MISSING, Problem
+from ultracluster.problem import MISSING, Problem
 
 LOCAL_NVME: Final = frozenset(
     {

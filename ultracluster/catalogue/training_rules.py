@@ -27,7 +27,7 @@ from ultracluster.catalogue.training_image import image_problems, region_problem
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
-from ultracluster.spec.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, choices
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.values import number, table, text
-from ultracluster.spec.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, choices
 
 MAY_BE_ZERO: Final = frozenset(
     {

@@ -17,7 +17,7 @@ from ultracluster.environments import find_path, find_registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
 if TYPE_CHECKING:
-    from ultracluster.cost.estimate import Estimate
+    from ultracluster.cost.priced_environments import Estimate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _estimates(name: str) -> "tuple[Estimate, ...]":
-    from ultracluster.cost.estimate import Estimate, estimates  # noqa: PLC0415
+    from ultracluster.cost.priced_environments import Estimate, estimates  # noqa: PLC0415
 
     path = find_path(name)
     if path is None:

@@ -7,8 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ultracluster.cost.estimate import Estimate
 from ultracluster.cost.page import Page, Row, limits, page
+from ultracluster.cost.priced_environments import Estimate
 from ultracluster.cost.quantities import NOT_COUNTED
 from ultracluster.cost.sheet import Amount, Line
 

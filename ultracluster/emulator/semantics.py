@@ -17,7 +17,7 @@ from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.emulator import zones
 from ultracluster.emulator.ledger import Scope
 from ultracluster.emulator.provisioning import ServiceError, ec2_refusal, fsx_refusal
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 Rule = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ultracluster.model.job_environments import JOB_DOCUMENT, LINES
 from ultracluster.templates import yaml_document
-from ultracluster.templates.document import Document, parsed_json
+from ultracluster.templates.file_reading import Document, parsed_json
 
 TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
 MARKS: Final = re.compile(

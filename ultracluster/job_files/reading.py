@@ -13,7 +13,7 @@ from typing import Any, Final
 from ultracluster.job_files import dockerfile, job_documents
 from ultracluster.model.job_environments import JOB_FILE
 from ultracluster.model.shell_variables import Assignment, assignments, file_assignments
-from ultracluster.templates.document import Document, UnreadableError, text_of
+from ultracluster.templates.file_reading import Document, UnreadableError, text_of
 
 LARGEST_BYTES: Final = 2_000_000
 """Scripts and manifests have kilobytes; more is data."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.model.shell_variables import Assignment, commanded_by
-from ultracluster.templates.reading import written
 from ultracluster.templates.resolved import Unknown
+from ultracluster.templates.resolved_values import written
 
 LISTS: Final = frozenset({"Environment", "Env", "env", "environment"})
 COMMANDS: Final = ("EntryPoint", "entryPoint", "Command", "command", "Args", "args")

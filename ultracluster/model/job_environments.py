@@ -13,8 +13,14 @@ from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.nodes import Node
 from ultracluster.model.shell_variables import Assignment, assignments
 from ultracluster.templates.embedded_json import document
-from ultracluster.templates.reading import UndeterminedError, part, script, text, texts_within
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    part,
+    script,
+    text,
+    texts_within,
+)
 
 JOB_FILE: Final = "UltraCluster::JobFile"
 """Type of the resource that stands for a script, a Dockerfile or a file of variables."""

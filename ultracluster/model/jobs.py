@@ -9,7 +9,8 @@ from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.nodes import catalogued
 from ultracluster.model.storage import plain
 from ultracluster.templates.embedded_json import document
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     items,
@@ -19,7 +20,6 @@ from ultracluster.templates.reading import (
     text,
     written,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource
 
 if TYPE_CHECKING:
     from ultracluster.catalogue.training_request import TrainingRequest

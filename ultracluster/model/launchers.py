@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ultracluster.templates.reading import items, number, part
 from ultracluster.templates.resolved import Place
+from ultracluster.templates.resolved_values import items, number, part
 
 LauncherKind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
 

@@ -28,7 +28,8 @@ from ultracluster.model.policies import (
 )
 from ultracluster.model.security_groups import SecurityGroup, SecurityGroups, read_groups
 from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource, Variant
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     key,
@@ -38,7 +39,6 @@ from ultracluster.templates.reading import (
     part,
     texts_within,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Variant
 from ultracluster.templates.template import Template
 
 T = TypeVar("T")

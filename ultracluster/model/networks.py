@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ultracluster.model.resource import ModelResource
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     flag,
@@ -17,7 +18,6 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 RESERVED: Final = 5
 """Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""

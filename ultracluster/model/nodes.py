@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.model.launchers import LAUNCHERS, Launcher
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     items,
@@ -18,7 +19,6 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 
 EFA_TYPES: Final = ("efa", "efa-only")
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"

@@ -7,8 +7,16 @@ from typing import Any, Final, Literal
 
 from ultracluster.model.resource import ModelResource
 from ultracluster.templates.embedded_json import document
-from ultracluster.templates.reading import Key, UndeterminedError, items, key, part, text, written
 from ultracluster.templates.resolved import Encoded, Link, Place, ResolvedResource, Text, Unknown
+from ultracluster.templates.resolved_values import (
+    Key,
+    UndeterminedError,
+    items,
+    key,
+    part,
+    text,
+    written,
+)
 from ultracluster.templates.texts import identity, scalar
 
 PolicyKind = Literal["identity", "trust", "resource"]

@@ -13,7 +13,8 @@ from ultracluster.model.traffic import (
     block_within,
     traffic,
 )
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     items,
@@ -23,8 +24,7 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.reading import known as is_known
-from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import known as is_known
 
 Direction = Literal["in", "out"]
 PeerKind = Literal["group", "cidr", "prefix list", "unknown"]

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.model.resource import ModelResource
-from ultracluster.templates.reading import Key, UndeterminedError, key, part, settled, shown, text
 from ultracluster.templates.resolved import ResolvedResource, Text
+from ultracluster.templates.resolved_values import (
+    Key,
+    UndeterminedError,
+    key,
+    part,
+    settled,
+    shown,
+    text,
+)
 
 STATEFUL: Final = {
     "AWS::FSx::FileSystem": "file system",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.templates.reading import UndeterminedError, number, part, text
+from ultracluster.templates.resolved_values import UndeterminedError, number, part, text
 
 EVERY_PROTOCOL: Final = "-1"
 ALL: Final = "all"

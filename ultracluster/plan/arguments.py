@@ -22,7 +22,7 @@ from ultracluster.planner.shape import (
     ModelShape,
     of_size,
 )
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2

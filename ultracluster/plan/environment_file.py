@@ -16,10 +16,10 @@ from ultracluster.plan.document import quotas
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.price import CAPACITY_BLOCK, SAGEMAKER, other_region
 from ultracluster.planner.question import PlanError
+from ultracluster.problem import EnvironmentFileError, SpecError
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.environment import LONGEST_NAME, EnvironmentSpec
 from ultracluster.spec.loading import load
-from ultracluster.spec.problem import EnvironmentFileError, SpecError
 
 WIDTH: Final = 100
 MARGIN: Final = Decimal("1.05")

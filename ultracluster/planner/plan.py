@@ -16,7 +16,7 @@ from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import Stack, faster
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
-from ultracluster.spec.problem import choices
+from ultracluster.problem import choices
 
 MOST_EFFICIENT: Final = 1.05
 """Share of the line rate above which a log is of other network cards."""

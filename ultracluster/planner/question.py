@@ -12,7 +12,7 @@ from ultracluster.planner.price import ON_DEMAND, OPTIONS, node_item
 from ultracluster.planner.search import Only
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.software import SOFTWARE, known_on
-from ultracluster.spec.problem import Problem, choices
+from ultracluster.problem import Problem, choices
 
 MOST_NODES = 1024
 """Nodes that a search goes up to; 8,192 GPUs of p4d."""

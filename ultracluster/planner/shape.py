@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from ultracluster.catalogue.sharding import divisors
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 HEAD_SIZE: Final = 128
 """Size of a head where none is given: that of GPT-3 175B, PaLM, Llama and MPT."""

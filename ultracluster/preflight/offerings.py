@@ -14,7 +14,7 @@ from ultracluster.preflight.finding import (
 )
 from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
-from ultracluster.spec.problem import choices
+from ultracluster.problem import choices
 
 PERSISTENT_2: Final = "PERSISTENT_2"
 SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)

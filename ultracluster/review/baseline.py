@@ -13,7 +13,7 @@ from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.document import UnreadableError, parsed, read
+from ultracluster.templates.file_reading import UnreadableError, parsed, read
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"

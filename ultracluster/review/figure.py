@@ -15,8 +15,8 @@ from ultracluster.review.topology.known import NotKnown
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import survey
-from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedGroup
+from ultracluster.templates.resolved_values import Key
 
 LUSTRE: Final = tuple(Traffic("tcp", first, last) for first, last in PORTS)
 NFS: Final = (Traffic("tcp", 2049, 2049),)

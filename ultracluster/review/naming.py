@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ultracluster.model.policies import UNKNOWN_VALUE, token
 from ultracluster.review.resource_types import resource_types
-from ultracluster.templates.reading import OWN, Key, known
 from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved_values import OWN, Key, known
 
 PSEUDO: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",

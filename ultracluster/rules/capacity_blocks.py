@@ -9,7 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import nodes
-from ultracluster.templates.reading import UndeterminedError, shown
+from ultracluster.templates.resolved_values import UndeterminedError, shown
 
 MOST_IN_A_BLOCK: Final = 64
 BLOCK: Final = "capacity-block"

@@ -8,7 +8,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched, nodes, of
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
     number,
@@ -17,7 +18,6 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 GROUP: Final = "AWS::EC2::PlacementGroup"
 PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"

@@ -8,7 +8,8 @@ from ultracluster.model.networks import apart, zone_of
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import nodes, of
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Link, ResolvedResource
+from ultracluster.templates.resolved_values import (
     key,
     number,
     part,
@@ -17,7 +18,6 @@ from ultracluster.templates.reading import (
     shown,
     text,
 )
-from ultracluster.templates.resolved import Link, ResolvedResource
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_RESERVED: Final = 1000

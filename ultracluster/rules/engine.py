@@ -25,8 +25,8 @@ from ultracluster.rules import (
     slurm,
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
-from ultracluster.templates.reading import UndeterminedError
 from ultracluster.templates.resolved import Variant
+from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 

@@ -9,7 +9,7 @@ from ultracluster.model.nodes import Node
 from ultracluster.model.security_groups import Direction, SecurityGroup
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes
-from ultracluster.templates.reading import Key, UndeterminedError, key, shown
+from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
 
 SELF: Final = (
     "awsome-distributed-ai#546; gardener-extension-provider-aws#1832; aws-cdk#38558; "

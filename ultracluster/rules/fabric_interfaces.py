@@ -10,7 +10,14 @@ from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched
-from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown, text
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    items,
+    part,
+    settled,
+    shown,
+    text,
+)
 
 MOST_CARDS: Final = "p5.48xlarge"
 """A type with every card that a template may name, for rules that hold whatever the type."""

@@ -8,7 +8,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched, nodes, of
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     flag,
@@ -20,7 +21,6 @@ from ultracluster.templates.reading import (
     text,
     written,
 )
-from ultracluster.templates.resolved import ResolvedResource
 
 NOT_ROUTABLE: Final = "EC2 User Guide, EFA limitations, text of 2026-08-01"
 DIRECTIONS: Final = ((False, "in"), (True, "out"))

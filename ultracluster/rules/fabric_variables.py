@@ -12,7 +12,7 @@ from ultracluster.catalogue import job_environment
 from ultracluster.model.job_environments import JobEnvironment, Variable
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import About, Fault, Judge
-from ultracluster.templates.reading import UndeterminedError, text
+from ultracluster.templates.resolved_values import UndeterminedError, text
 
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
 INSTALLED: Final = "cat /opt/amazon/efa_installed_packages (on a node)"

@@ -12,7 +12,7 @@ from ultracluster.model.storage import FileSystem
 from ultracluster.rules.lustre_file_systems import DESCRIBE
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     key,

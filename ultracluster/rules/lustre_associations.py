@@ -10,8 +10,8 @@ from ultracluster.model.storage import FileSystem, plain
 from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
-from ultracluster.templates.reading import shown, text
 from ultracluster.templates.resolved import Link, Text, Unknown
+from ultracluster.templates.resolved_values import shown, text
 
 ASSOCIATIONS: Final = (
     "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"

@@ -7,11 +7,11 @@ from typing import Any, Final
 from ultracluster.catalogue import lustre
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem
+from ultracluster.problem import MISSING
 from ultracluster.rules.rule import Fault, Judge
 from ultracluster.rules.subjects import file_systems
-from ultracluster.spec.problem import MISSING
-from ultracluster.templates.reading import UndeterminedError, begins, settled, shown, text
 from ultracluster.templates.resolved import Link, Text
+from ultracluster.templates.resolved_values import UndeterminedError, begins, settled, shown, text
 
 FSX_GUIDE: Final = "FSx for Lustre User Guide and botocore 1.44.5, read 2026-11-23"
 of_fsx: Final = replace(file_systems, source=FSX_GUIDE)

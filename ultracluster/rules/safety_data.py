@@ -16,8 +16,8 @@ from ultracluster.model.storage import (
 )
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems, of
-from ultracluster.templates.reading import UndeterminedError, items, part, settled, shown
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import UndeterminedError, items, part, settled, shown
 
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
 POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"

@@ -9,7 +9,8 @@ from ultracluster.model.nodes import Node
 from ultracluster.partitions import partition, url_suffix
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes, resources
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
     items,
@@ -17,7 +18,6 @@ from ultracluster.templates.reading import (
     script,
     text,
 )
-from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
 """Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""

@@ -11,7 +11,8 @@ from ultracluster.model.policies import Identity, Statement
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import hyperpod_groups, of, roles
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import (
     begins,
     items,
     keys,
@@ -21,7 +22,6 @@ from ultracluster.templates.reading import (
     shown,
     written,
 )
-from ultracluster.templates.resolved import ResolvedResource
 
 HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schema of 2026-10-20"
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"

@@ -6,12 +6,12 @@ from typing import Any, Final
 from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
+from ultracluster.problem import choices
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import jobs
-from ultracluster.spec.problem import choices
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved_values import (
     UndeterminedError,
     beginning,
     items,

@@ -16,12 +16,18 @@ from ultracluster.catalogue.training_codes import (
 )
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.model import Model
+from ultracluster.problem import Problem
 from ultracluster.rules.rule import Fault, Judge
 from ultracluster.rules.sagemaker_jobs import DESCRIBE, MODEL, VPC_GUIDE
 from ultracluster.rules.subjects import jobs
-from ultracluster.spec.problem import Problem
-from ultracluster.templates.reading import UndeterminedError, part, settled, shown, unknown_within
 from ultracluster.templates.resolved import Link, Text
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    part,
+    settled,
+    shown,
+    unknown_within,
+)
 
 OF_OTHER_RULES: Final = frozenset(
     {TOO_MANY_IN_VPC, VOLUME_KEY, NO_VPC, OUT_OF_RANGE, WAIT_BELOW_RUN, ENCRYPTED, NO_CHECKPOINTS}

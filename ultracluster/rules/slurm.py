@@ -17,7 +17,8 @@ from ultracluster.model.nodes import Node, described
 from ultracluster.model.policies import Identity
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import of
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Link, ResolvedResource
+from ultracluster.templates.resolved_values import (
     UndeterminedError,
     begins,
     items,
@@ -31,7 +32,6 @@ from ultracluster.templates.reading import (
     text,
     written,
 )
-from ultracluster.templates.resolved import Link, ResolvedResource
 
 MOST_PARTS: Final = 10
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"

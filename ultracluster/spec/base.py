@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ultracluster.spec.problem import MISSING, Problem, choices, report, shown, source_line
+from ultracluster.problem import MISSING, Problem, choices, report, shown, source_line
 
 HERE: Final = Path(__file__).parent
 

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import prices as price_table
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-from ultracluster.spec.problem import Problem, choices
 
 E_MAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")

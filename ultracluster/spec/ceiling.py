@@ -9,8 +9,8 @@ from decimal import ROUND_CEILING, Decimal
 
 from ultracluster.catalogue import prices
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.problem import MISSING, Problem, choices
 from ultracluster.spec.budget import NEAREST_PRICES, BudgetSpec
-from ultracluster.spec.problem import MISSING, Problem, choices
 
 
 def unstated(bill: Sequence[Quantity], region: str) -> Iterator[Problem]:

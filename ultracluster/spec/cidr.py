@@ -4,8 +4,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ultracluster.problem import Problem
 from ultracluster.spec.base import UndeterminedError
-from ultracluster.spec.problem import Problem
 
 RESERVED_ADDRESSES: Final = 5
 """Addresses that AWS keeps of every subnet (VPC User Guide, 2023-06)."""

@@ -29,8 +29,8 @@ from ultracluster.catalogue.training_engines import (
 )
 from ultracluster.catalogue.training_request import MODEL_PARALLEL
 from ultracluster.catalogue.training_settings import recipe_problems, setting_problems
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.problem import Problem
 
 if TYPE_CHECKING:
     from ultracluster.spec.recipe import RecipeSpec

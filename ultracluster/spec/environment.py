@@ -9,6 +9,7 @@ from pydantic import Field
 from ultracluster.catalogue import instances
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
+from ultracluster.problem import Problem, choices
 from ultracluster.spec import ceiling
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.budget import BudgetSpec
@@ -17,7 +18,6 @@ from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.part_rules import PART_RULES
-from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import SlurmSpec
 
 LONGEST_NAME: Final = 24

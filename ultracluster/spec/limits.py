@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ultracluster.catalogue.training_rules import MOST_SECONDS
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.problem import Problem
 
 
 class CheckpointSpec(Spec):

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from ultracluster.spec.base import Spec
-from ultracluster.spec.problem import (
+from ultracluster.problem import (
     Collection,
     EnvironmentFileError,
     Problem,
     SpecError,
     collecting,
 )
+from ultracluster.spec.base import Spec
 
 __all__ = ["EnvironmentFileError", "load", "load_folder", "read"]
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from ultracluster.catalogue import lustre
 from ultracluster.catalogue.lustre_associations import association_problems
 from ultracluster.catalogue.values import table
+from ultracluster.problem import MISSING, Problem
 from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.problem import MISSING, Problem
 
 GIB_PER_TIB: Final = 1024
 

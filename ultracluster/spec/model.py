@@ -7,8 +7,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue.sharding import divisors, nearest
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.problem import Problem
 
 FOLDER: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import endpoints
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.cidr import (
     DEFAULT_VPC,
@@ -20,7 +21,6 @@ from ultracluster.spec.cidr import (
     training_subnets_of,
     usable_addresses,
 )
-from ultracluster.spec.problem import Problem, choices
 
 INTERFACE_ENDPOINTS: Final = endpoints.INTERFACE_ENDPOINTS
 ENDPOINT_SERVICE: Final = re.compile(r"[a-z0-9]+([.\-][a-z0-9]+)*")

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-from ultracluster.spec.problem import Problem, choices
 
 DEEP_LEARNING_AMI: Final = (
     "/aws/service/deeplearning/ami/x86_64/"

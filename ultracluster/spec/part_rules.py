@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import instances, slurm
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI
-from ultracluster.spec.problem import Problem, choices
 from ultracluster.spec.slurm import GRAVITON, PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from ultracluster.catalogue.sharding import (
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
@@ -29,7 +30,6 @@ from ultracluster.spec.engines import (
 from ultracluster.spec.environment import LONGEST_NAME, NAME
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec
-from ultracluster.spec.problem import Problem, choices
 
 CHANNEL: Final = "lustre"
 MOUNT: Final = f"/opt/ml/input/data/{CHANNEL}"

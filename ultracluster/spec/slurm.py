@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-from ultracluster.spec.problem import Problem
 
 PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
 """Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.templates.document import UnreadableError, text_of
+from ultracluster.templates.file_reading import UnreadableError, text_of
 
 MANIFEST: Final = "manifest.json"
 _STACK: Final = "aws:cloudformation:stack"

@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ultracluster.templates.document import DEEPEST, Document, UnreadableError
+from ultracluster.templates.file_reading import DEEPEST, Document, UnreadableError
 
 try:
     from yaml import CSafeLoader as _Loader

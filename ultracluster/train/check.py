@@ -6,7 +6,7 @@ from ultracluster import service_model
 from ultracluster.catalogue.training_place import Place, place_problems
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import alone
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 
 
 def request_problems(request: object, place: Place | None = None) -> list[Problem]:

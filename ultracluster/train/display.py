@@ -9,7 +9,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ultracluster.spec.problem import Problem
+from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
 from ultracluster.train.jobs import OVER, Line, is_over

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
+from ultracluster.problem import Problem
 from ultracluster.spec.environment import LONGEST_NAME
-from ultracluster.spec.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import Deployed, survey

@@ -18,8 +18,8 @@ from ultracluster.review.access.grants import Claim, Cover, Grant, claim, patter
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
 from ultracluster.review.naming import Names, short
-from ultracluster.templates.reading import UndeterminedError, key, part
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import UndeterminedError, key, part
 
 TABLE: Final = Path(__file__).with_name("escalation_paths.json")
 PUBLISHED: Final = "pathfinding.cloud/paths/{} (by cloudsplaining 0.9.1, read 2026-11-24)"

@@ -11,8 +11,8 @@ from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import at, count, known_text
 from ultracluster.review.changes.wording import hourly
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
-from ultracluster.templates.reading import UndeterminedError, key
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import UndeterminedError, key
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUPS: Final = tuple(name for name, known in resource_types().items() if known.nodes)

@@ -11,7 +11,7 @@ from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import at, count, differs, entries, known_text, lost
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import named
-from ultracluster.templates.reading import UndeterminedError, key
+from ultracluster.templates.resolved_values import UndeterminedError, key
 
 
 @when_changed("AWS::PCS::Cluster")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import canonical
-from ultracluster.templates.reading import shown
+from ultracluster.templates.resolved_values import shown
 
 LONGEST: Final = 60
 """Characters of a value that a cause quotes; of a longer one it says only that it changes."""

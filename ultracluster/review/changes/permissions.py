@@ -26,8 +26,8 @@ from ultracluster.review.changes.sources import IAM
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import lost
 from ultracluster.review.naming import Names, named
-from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import Key
 
 POLICIES: Final = (*ATTACHED, "AWS::S3::BucketPolicy", "AWS::Lambda::Permission")
 MOST_NAMED: Final = 4

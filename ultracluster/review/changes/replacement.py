@@ -8,7 +8,7 @@ from ultracluster.registry.schemas import Schema
 from ultracluster.review.changes.capacity import RESERVATION, second_reservation
 from ultracluster.review.changes.change import Danger, Difference
 from ultracluster.review.changes.difference import Path, dotted
-from ultracluster.review.changes.nodes import TEMPLATE, template_data
+from ultracluster.review.changes.launch_templates import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
 from ultracluster.review.changes.sources import (

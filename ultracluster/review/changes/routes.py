@@ -11,8 +11,8 @@ from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import known_text, lost
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import service_name
-from ultracluster.templates.reading import written
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import written
 from ultracluster.templates.texts import identity
 
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"

@@ -18,8 +18,8 @@ from ultracluster.review.changes.rules import Edit, Effect, when_added, when_cha
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
 from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.naming import named
-from ultracluster.templates.reading import Key, UndeterminedError, key, shown
 from ultracluster.templates.resolved import ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
 
 
 def _flow(rule: GroupRule) -> Flow | None:

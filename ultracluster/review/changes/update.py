@@ -17,8 +17,8 @@ from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
 from ultracluster.review.changes.values import Key, at, differs, linked
 from ultracluster.review.resolved import ResolvedTemplates
-from ultracluster.templates.reading import Key as Reference
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import Key as Reference
 
 ALIKE: Final = 0.6
 """Share of equal properties from which two resources of one type are taken for one that was

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ultracluster.templates.reading import UndeterminedError, items, links, number, text
 from ultracluster.templates.resolved import Encoded, Text, Unknown
+from ultracluster.templates.resolved_values import UndeterminedError, items, links, number, text
 from ultracluster.templates.texts import identity
 
 Key = tuple[str, str]

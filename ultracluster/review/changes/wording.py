@@ -5,8 +5,8 @@ from typing import Any, Final
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.resource_types import resource_type
-from ultracluster.templates.reading import shown
 from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import shown
 
 GIB_IN_TIB: Final = 1024
 LONGEST: Final = 160

@@ -29,8 +29,8 @@ from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
-from ultracluster.templates.reading import Key
 from ultracluster.templates.resolved import Place
+from ultracluster.templates.resolved_values import Key
 
 MOST_ASSOCIATIONS: Final = 8
 MOST_QUEUES: Final = 10

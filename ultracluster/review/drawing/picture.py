@@ -40,7 +40,7 @@ from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 from ultracluster.style_sheet import picture_style
-from ultracluster.templates.reading import Key
+from ultracluster.templates.resolved_values import Key
 
 WIDTH: Final = 960.0
 MARGIN: Final = 1.0

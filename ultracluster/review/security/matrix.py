@@ -12,7 +12,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.security_groups import GROUP, Direction, Flow, SecurityGroup
 from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
 from ultracluster.review.naming import Names, short
-from ultracluster.templates.reading import Key, UndeterminedError, known, text
+from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
 Flows = Sequence[tuple[Key, Flow]]
 """Groups with what their rules let pass."""

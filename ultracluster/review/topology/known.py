@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
-from ultracluster.templates.reading import Key, UndeterminedError, key, part
+from ultracluster.templates.resolved_values import Key, UndeterminedError, key, part
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_n
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
-from ultracluster.templates.reading import Key, UndeterminedError, key, known, text
 from ultracluster.templates.resolved import Place
+from ultracluster.templates.resolved_values import Key, UndeterminedError, key, known, text
 
 VPC: Final = "AWS::EC2::VPC"
 NAT: Final = "AWS::EC2::NatGateway"

@@ -10,7 +10,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
 from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     items,
@@ -21,7 +22,6 @@ from ultracluster.templates.reading import (
     part,
     text,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 
 UNLAUNCHED: Final = "launch template; nothing here launches it"
 PLACEMENT: Final = "AWS::EC2::PlacementGroup"

@@ -10,8 +10,8 @@ from ultracluster.review.access.levels import level
 from ultracluster.review.access.sentences import EVERYTHING, principals, verb
 from ultracluster.review.access.statement import Level
 from ultracluster.review.naming import Names, short
-from ultracluster.templates.reading import links
 from ultracluster.templates.resolved import Place, Unknown
+from ultracluster.templates.resolved_values import links
 
 ARN_PARTS: Final = 5
 UNKNOWN: Final = "not known"

@@ -11,8 +11,8 @@ from ultracluster.review.naming import Names, service_name, short
 from ultracluster.review.topology.known import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
-from ultracluster.templates.reading import Key, key, keys, links, text, written
 from ultracluster.templates.resolved import Place
+from ultracluster.templates.resolved_values import Key, key, keys, links, text, written
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"

@@ -12,7 +12,8 @@ from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.spec.lustre import GIB_PER_TIB
-from ultracluster.templates.reading import (
+from ultracluster.templates.resolved import Place, ResolvedResource
+from ultracluster.templates.resolved_values import (
     OWN,
     Key,
     UndeterminedError,
@@ -24,7 +25,6 @@ from ultracluster.templates.reading import (
     text,
     written,
 )
-from ultracluster.templates.resolved import Place, ResolvedResource
 
 BUCKET: Final = "AWS::S3::Bucket"
 

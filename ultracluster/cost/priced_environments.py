@@ -7,9 +7,9 @@ from typing import Final
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
 from ultracluster.environments import project_folder
+from ultracluster.problem import Problem, SpecError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.loading import read
-from ultracluster.spec.problem import Problem, SpecError
 
 MONEY: Final = ("ceiling_usd_per_day", "prices", "price_region")
 FIELDS: Final = ("budget", *(f"budget.{name}" for name in MONEY))
