@@ -57,6 +57,7 @@ class Slurm(Construct):
             # No role: PCS takes the profile with the node group.
             user_data=node_boot(
                 nodes=spec.nodes,
+                slurm_version=slurm.version,
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
             ),
@@ -111,7 +112,12 @@ class Slurm(Construct):
             root_device_name=nodes.root_device_name,
             root_volume_gib=nodes.root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
-            user_data=node_boot(nodes=None, dns_name=lustre.dns_name, mount_name=lustre.mount_name),
+            user_data=node_boot(
+                nodes=None,
+                slurm_version=self._slurm.version,
+                dns_name=lustre.dns_name,
+                mount_name=lustre.mount_name,
+            ),
         )
         # No queue has this group: its nodes run no jobs.
         SlurmNodeGroup(
