@@ -1,6 +1,6 @@
 """Launch template of EFA nodes: every network card, derived from the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
@@ -35,6 +35,7 @@ class EfaLaunchTemplate(NodeTemplate):
         placement: ClusterPlacement | None = None,
         role: iam.IRole | None = None,
         user_data: ec2.UserData | None = None,
+        instance_tags: Mapping[str, str] | None = None,
     ) -> None:
         """Define the launch template.
 
@@ -46,6 +47,8 @@ class EfaLaunchTemplate(NodeTemplate):
             placement: placement group and capacity; without it nodes are placed anywhere.
             role: role of the instances.
             user_data: what a node does at its first boot.
+            instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS
+                hands on no tags of its own, so that a budget sees nodes by these alone.
 
         Raises:
             ValueError: without a security group, or where the spec asks for capacity that no
@@ -64,6 +67,7 @@ class EfaLaunchTemplate(NodeTemplate):
             metadata_hops=2,
             user_data=user_data,
             role=role,
+            instance_tags=instance_tags,
         )
         self._holds(
             network_interfaces=self._interfaces(spec),

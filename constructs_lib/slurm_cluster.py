@@ -87,6 +87,7 @@ class SlurmQueue(Construct):
         cluster_id: str,
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
+        default: bool = False,
     ) -> None:
         """Define the queue.
 
@@ -97,6 +98,9 @@ class SlurmQueue(Construct):
             name: 3 to 25 letters, digits and hyphens.
             node_groups: what its jobs run on. The references make CloudFormation delete the
                 queue first: PCS refuses to delete a group that a queue uses.
+            default: whether jobs that name no partition go to this queue. PCS makes no queue the
+                default by itself, and `sbatch` without `--partition` is refused (AWS PCS user
+                guide, custom settings for queues, read 2026-11-27).
         """
         super().__init__(scope, construct_id)
 
@@ -111,6 +115,17 @@ class SlurmQueue(Construct):
                 )
                 for group in node_groups
             ],
+            slurm_configuration=(
+                pcs.CfnQueue.SlurmConfigurationProperty(
+                    slurm_custom_settings=[
+                        pcs.CfnQueue.SlurmCustomSettingProperty(
+                            parameter_name="Default", parameter_value="YES"
+                        )
+                    ]
+                )
+                if default
+                else None
+            ),
         )
         """The L1 resource."""
         acknowledge_region(self.resource)

@@ -11,6 +11,7 @@ from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -54,6 +55,7 @@ class Slurm(Construct):
             spec=spec.nodes,
             security_groups=[*network.security_groups, self._group],
             placement=placement,
+            instance_tags={ENVIRONMENT_TAG: spec.name},
             # No role: PCS takes the profile with the node group.
             user_data=node_boot(
                 nodes=spec.nodes,
@@ -92,6 +94,7 @@ class Slurm(Construct):
             cluster_id=self._cluster.cluster_id,
             name=slurm.queue,
             node_groups=[nodes],
+            default=True,
         )
         if slurm.login_instance_type is not None:
             self._login_nodes(f"{size.title()}LoginNodes", slurm.login_instance_type)
@@ -112,6 +115,7 @@ class Slurm(Construct):
             root_device_name=nodes.root_device_name,
             root_volume_gib=nodes.root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
+            instance_tags={ENVIRONMENT_TAG: self._spec.name},
             user_data=node_boot(
                 nodes=None,
                 slurm_version=self._slurm.version,

@@ -126,6 +126,9 @@ def _queue(
     queue = evidence.cloud.ask(
         "pcs", "get_queue", clusterIdentifier=cluster, queueIdentifier=listed[0]["id"]
     )["queue"]
+    custom = queue.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
+    default = {each["parameterName"]: each["parameterValue"] for each in custom}.get("Default")
+    yield equal("whether jobs without --partition go to the queue", "YES", default)
     used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
     nodes = groups[_name(evidence.spec.nodes.instance_type)]["id"]
     yield equal("node groups of the queue", [nodes], used)
