@@ -71,6 +71,8 @@ class SlurmCluster(Construct):
             ),
         )
         """The L1 resource."""
+        # Rules are resources of their own: the controller is made once its group has them.
+        self.resource.node.add_dependency(*security_groups)
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
         """The cluster's id, as node groups and queues name it."""

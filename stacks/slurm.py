@@ -45,7 +45,9 @@ class Slurm(Construct):
         super().__init__(scope, construct_id)
 
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
-        node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
+        self._role = node_role = SlurmNodeRole(
+            self, "NodeRole", bucket=storage.bucket, key=storage.key
+        )
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
@@ -56,6 +58,7 @@ class Slurm(Construct):
             security_groups=[*network.security_groups, self._group],
             placement=placement,
             instance_tags={ENVIRONMENT_TAG: spec.name},
+            subnet=network.training_subnets[0] if len(network.training_subnets) == 1 else None,
             # No role: PCS takes the profile with the node group.
             user_data=node_boot(
                 nodes=spec.nodes,
@@ -88,6 +91,8 @@ class Slurm(Construct):
             most=spec.nodes.count,
             purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
+        # Its policies are attached by resources of their own.
+        nodes.node.add_dependency(self._role)
         SlurmQueue(
             self,
             f"{size.title()}Queue",
@@ -124,7 +129,7 @@ class Slurm(Construct):
             ),
         )
         # No queue has this group: its nodes run no jobs.
-        SlurmNodeGroup(
+        login_nodes = SlurmNodeGroup(
             self,
             construct_id,
             cluster_id=self._cluster.cluster_id,
@@ -136,3 +141,4 @@ class Slurm(Construct):
             least=self._slurm.login_nodes,
             most=self._slurm.login_nodes,
         )
+        login_nodes.node.add_dependency(self._role)
