@@ -58,6 +58,8 @@ def job_statements(
             actions=[
                 "sagemaker:AddTags",
                 "sagemaker:DescribeTrainingJob",
+                # Step Functions asks it of a job that it waits for (as CDK's own task grants it).
+                "sagemaker:ListTags",
                 "sagemaker:StopTrainingJob",
             ],
             resources=[jobs],
