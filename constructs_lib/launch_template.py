@@ -1,6 +1,6 @@
 """Launch template of EFA nodes: every network card, derived from the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
@@ -35,6 +35,8 @@ class EfaLaunchTemplate(NodeTemplate):
         placement: ClusterPlacement | None = None,
         role: iam.IRole | None = None,
         user_data: ec2.UserData | None = None,
+        instance_tags: Mapping[str, str] | None = None,
+        subnet: ec2.ISubnet | None = None,
     ) -> None:
         """Define the launch template.
 
@@ -46,6 +48,10 @@ class EfaLaunchTemplate(NodeTemplate):
             placement: placement group and capacity; without it nodes are placed anywhere.
             role: role of the instances.
             user_data: what a node does at its first boot.
+            instance_tags: tags of what is launched: instances, volumes, network interfaces. PCS
+                hands on no tags of its own, so that a budget sees nodes by these alone.
+            subnet: of every interface, as AWS's templates for PCS have it; None where whoever
+                launches names it (Auto Scaling, a fleet, or PCS with several subnets).
 
         Raises:
             ValueError: without a security group, or where the spec asks for capacity that no
@@ -64,9 +70,10 @@ class EfaLaunchTemplate(NodeTemplate):
             metadata_hops=2,
             user_data=user_data,
             role=role,
+            instance_tags=instance_tags,
         )
         self._holds(
-            network_interfaces=self._interfaces(spec),
+            network_interfaces=self._interfaces(spec, subnet),
             placement=self._placement(placement),
             capacity_reservation_specification=self._capacity(placement),
             instance_market_options=(
@@ -79,10 +86,11 @@ class EfaLaunchTemplate(NodeTemplate):
         if spec.image in IMAGES_OF_AWS:
             acknowledge(self.resource, {"UltraCluster::SAFETY-9": AWS_HAS_NO_OTHER_NAME})
 
-    def _interfaces(self, spec: NodesSpec) -> list[ec2.CfnLaunchTemplate.NetworkInterfaceProperty]:
+    def _interfaces(
+        self, spec: NodesSpec, subnet: ec2.ISubnet | None
+    ) -> list[ec2.CfnLaunchTemplate.NetworkInterfaceProperty]:
         """Return the interfaces of the layout.
 
-        No subnet: whoever launches (Auto Scaling, a fleet, a scheduler) names it for all of them.
         No `AssociatePublicIpAddress`: EC2 takes it for a single interface only.
         """
         return [
@@ -91,6 +99,7 @@ class EfaLaunchTemplate(NodeTemplate):
                 device_index=interface.device_index,
                 interface_type=interface.interface_type,
                 groups=self._group_ids,
+                subnet_id=None if subnet is None else subnet.subnet_id,
                 delete_on_termination=True,
             )
             for interface in layout(spec.instance, spec.interface_layout)

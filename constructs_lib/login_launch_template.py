@@ -1,6 +1,6 @@
 """Launch template of login nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -25,6 +25,7 @@ class LoginLaunchTemplate(NodeTemplate):
         root_volume_gib: int,
         security_groups: Sequence[ec2.ISecurityGroup],
         user_data: ec2.UserData,
+        instance_tags: Mapping[str, str] | None = None,
     ) -> None:
         """Define the launch template.
 
@@ -37,6 +38,7 @@ class LoginLaunchTemplate(NodeTemplate):
             root_volume_gib: size of the encrypted root volume.
             security_groups: groups of the interface.
             user_data: what the node does at boot, as MIME multipart.
+            instance_tags: tags of instances, volumes and network interfaces.
         """
         super().__init__(
             scope,
@@ -48,5 +50,6 @@ class LoginLaunchTemplate(NodeTemplate):
             security_groups=security_groups,
             metadata_hops=1,
             user_data=user_data,
+            instance_tags=instance_tags,
         )
         self._holds(security_group_ids=self._group_ids)

@@ -102,8 +102,14 @@ class LustreStorage(LustreFileSystem):
         """The name that clients mount from."""
         for rule in rules:
             self.file_system.add_resource_dependency(rule)
+        before: list[Association] = []
         for index, repository in enumerate(spec.data_repositories):
-            self._association(index, repository, bucket)
+            association = self._association(index, repository, bucket)
+            # One after the other: FSx times out with several at once (aws-parallelcluster pull
+            # request 6649).
+            for each in before[-1:]:
+                association.add_resource_dependency(each)
+            before.append(association)
 
     @staticmethod
     def from_lustre_storage_attributes(
@@ -165,14 +171,14 @@ class LustreStorage(LustreFileSystem):
 
     def _association(
         self, index: int, repository: DataRepositorySpec, bucket: s3.IBucket | None
-    ) -> None:
+    ) -> Association:
         name = repository.bucket_name or (bucket.bucket_name if bucket is not None else None)
         if name is None:
             raise ValueError(
                 f"bucket: got nothing, and data_repositories[{index}] names none; pass one"
             )
         imported, exported = repository.auto_import, repository.auto_export
-        Association(
+        return Association(
             self,
             f"Repository{index}",
             file_system_id=self.file_system_id,

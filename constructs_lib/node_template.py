@@ -1,6 +1,6 @@
 """What the launch templates of this library have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -57,6 +57,7 @@ class NodeTemplate(ec2.LaunchTemplate):
         metadata_hops: int,
         user_data: ec2.UserData | None,
         role: iam.IRole | None = None,
+        instance_tags: Mapping[str, str] | None = None,
     ) -> None:
         made = _Image(image, role)
         super().__init__(
@@ -107,7 +108,10 @@ class NodeTemplate(ec2.LaunchTemplate):
             "tag_specifications": [
                 Data.TagSpecificationProperty(
                     resource_type=resource,
-                    tags=[cdk.CfnTag(key="Name", value=self.node.path)],
+                    tags=[
+                        cdk.CfnTag(key=key, value=value)
+                        for key, value in {"Name": self.node.path, **(instance_tags or {})}.items()
+                    ],
                 )
                 for resource in ("instance", "volume", "network-interface")
             ],

@@ -151,7 +151,9 @@ def job_statements(
     # A list that is absent satisfies ForAllValues, so absence is refused by itself.
     in_network = {"ForAllValues:StringEquals": network, "Null": dict.fromkeys(network, "false")}
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    follow = ("sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob")
+    # Step Functions lists the tags of a job that it waits for, as CDK's own task lets it.
+    verbs = ("AddTags", "DescribeTrainingJob", "ListTags", "StopTrainingJob")
+    follow = [f"sagemaker:{verb}" for verb in verbs]
     return [
         allow("StartJobs", "sagemaker:CreateTrainingJob", on=jobs, where=in_network),
         allow("FollowJobs", *follow, on=jobs),

@@ -1,6 +1,7 @@
 """What a Slurm node does at boot: Lustre, scratch, limits, a still image, and the prolog."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
@@ -19,8 +20,35 @@ MOST_USER_DATA_BYTES: Final = 16_384
 """EC2 User Guide, user data: 16 KB before it is encoded (read 2026-11-23). PCS adds a part."""
 
 
+STILL: Final = (
+    "apt-daily.timer",
+    "apt-daily.service",
+    "apt-daily-upgrade.timer",
+    "apt-daily-upgrade.service",
+    "unattended-upgrades.service",
+    "dnf-automatic.timer",
+    "dnf-automatic-install.timer",
+)
+"""Units that change a node by themselves. Ubuntu's Deep Learning AMIs keep unattended upgrades on
+(DLAMI release notes, read 2026-11-26)."""
+
+
+def slurm_binaries(version: str) -> str:
+    """Return where PCS-ready images have the commands of one version of Slurm.
+
+    They carry several versions, and an older command ends at a newer slurm.conf (AWS PCS user
+    guide, PCS-ready DLAMIs and agent versions, read 2026-11-26).
+    """
+    return f"/opt/aws/pcs/scheduler/slurm-{version}/bin"
+
+
 def node_boot(
-    *, nodes: NodesSpec | None, dns_name: str, mount_name: str, directory: str = LUSTRE
+    *,
+    nodes: NodesSpec | None,
+    slurm_version: str,
+    dns_name: str,
+    mount_name: str,
+    directory: str = LUSTRE,
 ) -> ec2.MultipartUserData:
     """Return the user data of a PCS node, which fetches nothing.
 
@@ -30,12 +58,13 @@ def node_boot(
 
     Args:
         nodes: what the prolog is to find; None on a login node, which runs no jobs.
+        slurm_version: version of the cluster's Slurm, `25.11` for example.
         dns_name: the file system's DNS name.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
     """
     data = ec2.MultipartUserData()
-    conf = _conf(nodes, f"{dns_name}@tcp:/{mount_name}", directory)
+    conf = _conf(nodes, slurm_version, f"{dns_name}@tcp:/{mount_name}", directory)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"', body=_cloud_config(conf)
@@ -50,23 +79,27 @@ def node_boot(
     return data
 
 
-def _conf(nodes: NodesSpec | None, source: str, directory: str) -> str:
+def _conf(nodes: NodesSpec | None, slurm_version: str, source: str, directory: str) -> str:
     """Return what setup and prolog read: what this node has."""
-    gpus = fabric = 0
+    gpus = fabric = manager = 0
     scratch = ""
     if nodes is not None:
         instance = nodes.instance
         # nvidia-smi counts NVIDIA's alone.
         gpus = instance.accelerator.count if instance.accelerator.manufacturer == "NVIDIA" else 0
+        manager = int(instance.has_nvswitch)
         fabric = sum(each.carries_fabric for each in layout(instance, nodes.interface_layout))
         scratch = SCRATCH if instance.local_nvme_gb else ""
     return "\n".join(
         (
+            f"SLURM_BIN={slurm_binaries(slurm_version)}",
             f"GPUS={gpus}",
+            f"FABRIC_MANAGER={manager}",
             f"EFA_DEVICES={fabric}",
             f"LUSTRE={directory}",
             f"LUSTRE_SOURCE={source}",
             f"SCRATCH={scratch}",
+            f"STILL='{' '.join(STILL)}'",
         )
     )
 
@@ -75,8 +108,8 @@ def _cloud_config(conf: str) -> str:
     boot = files("constructs_lib") / "boot"
     written = (
         (f"{FOLDER}/node.conf", "0644", conf),
-        (f"{FOLDER}/setup.sh", "0755", (boot / "setup.sh").read_text()),
-        (PROLOG, "0755", (boot / "prolog.sh").read_text()),
+        (f"{FOLDER}/setup.sh", "0755", _script(boot / "setup.sh")),
+        (PROLOG, "0755", _script(boot / "prolog.sh")),
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
         (EVERY_BOOT, "0755", f"#!/bin/bash\nexec {FOLDER}/setup.sh"),
     )
@@ -86,9 +119,20 @@ def _cloud_config(conf: str) -> str:
         "package_update: false",
         "package_upgrade: false",
         "package_reboot_if_required: false",
+        # Before anything that timers start: they are persistent, and fire while a node boots.
+        "bootcmd:",
+        f"- systemctl mask --now {' '.join(STILL)}",
         "write_files:",
     ]
     for path, permissions, content in written:
         lines += [f"- path: {path}", f"  permissions: '{permissions}'", "  content: |"]
         lines += [f"    {line}".rstrip() for line in content.rstrip("\n").split("\n")]
     return "\n".join(lines) + "\n"
+
+
+def _script(file: Traversable) -> str:
+    """Return a script without its comments: user data has 16 KB, and the repository has both."""
+    lines = file.read_text().splitlines(keepends=True)
+    return "".join(
+        line for line in lines if line.startswith("#!") or not line.lstrip().startswith("#")
+    )

@@ -70,6 +70,8 @@ class SlurmCluster(Construct):
             ),
         )
         """The L1 resource."""
+        # Rules are resources of their own: the controller is made once its group has them.
+        self.resource.node.add_dependency(*security_groups)
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
         """The cluster's id, as node groups and queues name it."""
@@ -86,6 +88,7 @@ class SlurmQueue(Construct):
         cluster_id: str,
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
+        default: bool = False,
     ) -> None:
         """Define the queue.
 
@@ -96,6 +99,9 @@ class SlurmQueue(Construct):
             name: 3 to 25 letters, digits and hyphens.
             node_groups: what its jobs run on. The references make CloudFormation delete the
                 queue first: PCS refuses to delete a group that a queue uses.
+            default: whether jobs that name no partition go to this queue. PCS makes no queue the
+                default by itself, and `sbatch` without `--partition` is refused (AWS PCS user
+                guide, custom settings for queues, read 2026-11-27).
         """
         super().__init__(scope, construct_id)
 
@@ -110,6 +116,17 @@ class SlurmQueue(Construct):
                 )
                 for group in node_groups
             ],
+            slurm_configuration=(
+                pcs.CfnQueue.SlurmConfigurationProperty(
+                    slurm_custom_settings=[
+                        pcs.CfnQueue.SlurmCustomSettingProperty(
+                            parameter_name="Default", parameter_value="YES"
+                        )
+                    ]
+                )
+                if default
+                else None
+            ),
         )
         """The L1 resource."""
         acknowledge_region(self.resource)

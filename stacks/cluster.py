@@ -70,6 +70,7 @@ class ClusterStack(cdk.Stack):
             security_groups=network.security_groups,
             placement=self.placement,
             role=self.node_role,
+            instance_tags={ENVIRONMENT_TAG: spec.name},
             user_data=mount_lustre(
                 dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
             ),

@@ -11,6 +11,7 @@ from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
 from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -44,7 +45,9 @@ class Slurm(Construct):
         super().__init__(scope, construct_id)
 
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
-        node_role = SlurmNodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key)
+        self._role = node_role = SlurmNodeRole(
+            self, "NodeRole", bucket=storage.bucket, key=storage.key
+        )
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
@@ -54,9 +57,12 @@ class Slurm(Construct):
             spec=spec.nodes,
             security_groups=[*network.security_groups, self._group],
             placement=placement,
+            instance_tags={ENVIRONMENT_TAG: spec.name},
+            subnet=network.training_subnets[0] if len(network.training_subnets) == 1 else None,
             # No role: PCS takes the profile with the node group.
             user_data=node_boot(
                 nodes=spec.nodes,
+                slurm_version=slurm.version,
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
             ),
@@ -85,12 +91,15 @@ class Slurm(Construct):
             most=spec.nodes.count,
             purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
+        # Its policies are attached by resources of their own.
+        nodes.node.add_dependency(self._role)
         SlurmQueue(
             self,
             f"{size.title()}Queue",
             cluster_id=self._cluster.cluster_id,
             name=slurm.queue,
             node_groups=[nodes],
+            default=True,
         )
         if slurm.login_instance_type is not None:
             self._login_nodes(f"{size.title()}LoginNodes", slurm.login_instance_type)
@@ -111,10 +120,16 @@ class Slurm(Construct):
             root_device_name=nodes.root_device_name,
             root_volume_gib=nodes.root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
-            user_data=node_boot(nodes=None, dns_name=lustre.dns_name, mount_name=lustre.mount_name),
+            instance_tags={ENVIRONMENT_TAG: self._spec.name},
+            user_data=node_boot(
+                nodes=None,
+                slurm_version=self._slurm.version,
+                dns_name=lustre.dns_name,
+                mount_name=lustre.mount_name,
+            ),
         )
         # No queue has this group: its nodes run no jobs.
-        SlurmNodeGroup(
+        login_nodes = SlurmNodeGroup(
             self,
             construct_id,
             cluster_id=self._cluster.cluster_id,
@@ -126,3 +141,4 @@ class Slurm(Construct):
             least=self._slurm.login_nodes,
             most=self._slurm.login_nodes,
         )
+        login_nodes.node.add_dependency(self._role)

@@ -9,21 +9,35 @@ TRIES=${TRIES:-6}
 
 say() { echo "ultracluster setup: $*" | tee "$ROOT/dev/console" >&2; }
 
-# A kernel that changes by itself leaves the Lustre client and the accelerators' driver behind.
+# A kernel that changes by itself leaves the Lustre client and the accelerators' driver behind, and a
+# library that is replaced has needrestart restart slurmd under a job. Timers are persistent: they run
+# at boot, so that what they start is masked as well (cloud-config's bootcmd does it before they run).
 stay_as_the_image_is() {
-  local unit
-  for unit in apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service \
-    dnf-automatic.timer dnf-automatic-install.timer; do
-    systemctl disable --now "$unit" >/dev/null 2>&1
-    systemctl mask "$unit" >/dev/null 2>&1
-  done
+  # shellcheck disable=SC2086  # several units
+  systemctl disable --now $STILL >/dev/null 2>&1
+  # shellcheck disable=SC2086
+  systemctl mask $STILL >/dev/null 2>&1
   if command -v apt-mark >/dev/null; then
     dpkg-query --show --showformat '${Package}\n' 'linux-image*' 'linux-headers*' 'linux-modules*' \
       'lustre-client*' 2>/dev/null | xargs --no-run-if-empty apt-mark hold >/dev/null
+    mkdir -p "$ROOT/etc/needrestart/conf.d"
+    # shellcheck disable=SC2016  # the dollar is needrestart's
+    echo '$nrconf{override_rc}{qr(^slurm)} = 0;' >"$ROOT/etc/needrestart/conf.d/ultracluster.conf"
   fi
   if [[ -f $ROOT/etc/dnf/dnf.conf ]] && ! grep -q '^excludepkgs=' "$ROOT/etc/dnf/dnf.conf"; then
     echo 'excludepkgs=kernel*,lustre-client*,*nvidia*' >>"$ROOT/etc/dnf/dnf.conf"
   fi
+}
+
+# Without persistence mode the driver starts anew for each question: 25 to 30 s on eight A100
+# (Azure/AgentBaker#2829). Without the fabric manager CUDA ends with error 802.
+ready_gpus() {
+  [[ $GPUS -gt 0 ]] || return 0
+  systemctl enable --now nvidia-persistenced >/dev/null 2>&1 ||
+    timeout 120 nvidia-smi --persistence-mode=1 >/dev/null 2>&1 ||
+    say "persistence mode of the GPUs could not be switched on"
+  [[ $FABRIC_MANAGER -eq 0 ]] || systemctl enable --now nvidia-fabricmanager >/dev/null 2>&1 ||
+    say "nvidia-fabricmanager could not be started"
 }
 
 # EFA registers memory, and data loaders open files, far beyond the defaults. Slurm hands the limits
@@ -33,7 +47,6 @@ raise_limits() {
   cat >"$ROOT/etc/security/limits.d/90-ultracluster.conf" <<'END'
 * - memlock unlimited
 * - nofile 1048576
-* - stack unlimited
 root - memlock unlimited
 root - nofile 1048576
 END
@@ -41,7 +54,6 @@ END
 [Service]
 LimitMEMLOCK=infinity
 LimitNOFILE=1048576
-LimitSTACK=infinity
 END
   systemctl daemon-reload
 }
@@ -59,7 +71,8 @@ build_scratch() {
     return 1
   fi
   mkdir -p "$ROOT$SCRATCH"
-  # Deep Learning AMIs may have mounted the disks already: use what they made.
+  # Deep Learning AMIs mount the disks by a service of their own: wait for it, and use what it made.
+  systemctl start dlami-nvme.service >/dev/null 2>&1
   used=$(lsblk --noheadings --output MOUNTPOINT "${disks[@]}" | awk 'NF { print $1; exit }')
   if [[ -n $used ]]; then
     mount --bind "$used" "$SCRATCH"
@@ -74,9 +87,39 @@ build_scratch() {
     if [[ -z $(blkid --output value --match-tag TYPE "$disk") ]]; then
       mkfs.xfs -q -f "$disk" || return 1
     fi
-    mount -t xfs -o noatime,discard "$disk" "$SCRATCH" || return 1
+    mount -t xfs -o noatime "$disk" "$SCRATCH" || return 1
   fi
   chmod 1777 "$ROOT$SCRATCH"
+}
+
+# What FSx advises for clients of more than 64 vCPU and 64 GiB (FSx for Lustre guide, performance tips,
+# read 2026-11-26). Module options hold only if they are there before the client is first loaded.
+tune_before_mount() {
+  [[ $(nproc) -gt 64 ]] || return 0
+  mkdir -p "$ROOT/etc/modprobe.d"
+  cat >"$ROOT/etc/modprobe.d/ultracluster-lustre.conf" <<'END'
+options ptlrpc ptlrpcd_per_cpt_max=32
+options ksocklnd credits=2560
+END
+}
+
+tune_after_mount() {
+  [[ $(nproc) -gt 64 ]] || return 0
+  lctl set_param 'osc.*OST*.max_rpcs_in_flight=32' 'mdc.*.max_rpcs_in_flight=64' \
+    'mdc.*.max_mod_rpcs_in_flight=50' 'ldlm.namespaces.*.lru_max_age=600000' \
+    "ldlm.namespaces.*.lru_size=$((100 * $(nproc)))" >/dev/null 2>&1 ||
+    say "$LUSTRE is mounted, and could not be tuned"
+}
+
+# FSx makes the root of a new file system root's, with mode 755: nobody could write a checkpoint. As
+# in /tmp, everybody may make folders there and remove their own.
+open_lustre() {
+  local folder
+  for folder in "$LUSTRE" "$LUSTRE/checkpoints"; do
+    if [[ $(stat --format %U:%a "$ROOT$folder" 2>/dev/null) == root:755 ]]; then
+      chmod 1777 "$ROOT$folder"
+    fi
+  done
 }
 
 mount_lustre() {
@@ -86,22 +129,39 @@ mount_lustre() {
     echo "$LUSTRE_SOURCE $LUSTRE lustre _netdev,noatime,flock,x-systemd.requires=network-online.target 0 0" \
       >>"$ROOT/etc/fstab"
   fi
-  mounted "$LUSTRE" && return
-  if ! modprobe lustre; then
-    say "this image has no Lustre client for its kernel; $LUSTRE is not mounted"
-    return 1
+  if ! mounted "$LUSTRE"; then
+    tune_before_mount
+    if ! modprobe lustre; then
+      say "this image has no Lustre client for its kernel; $LUSTRE is not mounted"
+      return 1
+    fi
+    for ((try = 0; try < TRIES; try++)); do
+      timeout 60 mount "$LUSTRE" && break
+      sleep "${PAUSE:-10}"
+    done
+    if ((try == TRIES)); then
+      say "$LUSTRE could not be mounted"
+      return 1
+    fi
   fi
-  for ((try = 0; try < TRIES; try++)); do
-    timeout 60 mount "$LUSTRE" && return
-    sleep "${PAUSE:-10}"
+  tune_after_mount
+  open_lustre
+}
+
+# Sessions of Systems Manager are no login shells, and Slurm is on the PATH of those alone.
+put_slurm_on_the_path() {
+  [[ -n $SLURM_BIN ]] || return 0
+  local command
+  for command in sbatch squeue srun salloc scancel scontrol sinfo sacct sacctmgr; do
+    ln -sfn "$SLURM_BIN/$command" "$ROOT/usr/local/bin/$command"
   done
-  say "$LUSTRE could not be mounted"
-  return 1
 }
 
 status=0
 stay_as_the_image_is
 raise_limits
+ready_gpus
+put_slurm_on_the_path
 [[ -z $SCRATCH ]] || build_scratch || status=1
 [[ -z $LUSTRE ]] || mount_lustre || status=1
 exit "$status"

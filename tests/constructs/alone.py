@@ -100,7 +100,9 @@ def _login(stack: cdk.Stack, around: Surroundings) -> LoginLaunchTemplate:
         root_device_name="/dev/sda1",
         root_volume_gib=100,
         security_groups=around.groups,
-        user_data=node_boot(nodes=None, dns_name="fs.fsx.internal", mount_name="abcdefgh"),
+        user_data=node_boot(
+            nodes=None, slurm_version="25.11", dns_name="fs.fsx.internal", mount_name="abcdefgh"
+        ),
     )
 
 

@@ -221,6 +221,16 @@ def test_associations_import_and_export_what_the_spec_says():
     ]
 
 
+def test_associations_are_made_one_after_the_other():
+    """FSx times out with several at once (aws-parallelcluster pull request 6649)."""
+    stack = defined("scratch", data_repositories=(DATA, RESULTS))
+
+    found = resources(stack, "AWS::FSx::DataRepositoryAssociation")
+    first, second = found
+    assert "DependsOn" not in found[first]
+    assert found[second]["DependsOn"] == [first]
+
+
 def test_an_association_without_events_has_no_policy():
     """FSx refuses an empty list of events."""
     plain = DataRepositorySpec(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, node_boot
+from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, STILL, node_boot
 from ultracluster.spec.nodes import NodesSpec
 
 ROOM_FOR_PCS = 4096
@@ -24,6 +24,7 @@ def rendered(nodes: NodesSpec | None) -> str:
     """Return the user data of a node, with names as long as AWS makes them."""
     return node_boot(
         nodes=nodes,
+        slurm_version="25.11",
         dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
         mount_name="abcdefgh",
     ).render()
@@ -58,17 +59,38 @@ def test_what_is_written_is_what_is_in_the_repository():
     """Indentation in YAML must not change a script."""
     files = written(P4D)
 
-    assert files[PROLOG] == (BOOT / "prolog.sh").read_text()
-    assert files[f"{FOLDER}/setup.sh"] == (BOOT / "setup.sh").read_text()
+    for path, name in ((PROLOG, "prolog.sh"), (f"{FOLDER}/setup.sh", "setup.sh")):
+        first, *lines = (BOOT / name).read_text().splitlines()
+        kept = [line for line in lines if not line.lstrip().startswith("#")]
+        assert files[path].splitlines() == [first, *kept]
+
+
+def test_timers_are_stopped_before_they_fire():
+    """They are persistent, so that a node that boots would update itself (DLAMI release notes)."""
+    message = email.message_from_string(rendered(P4D))
+    parts: Any = message.get_payload()
+    (command,) = yaml.safe_load(parts[0].get_payload())["bootcmd"]
+
+    assert command.startswith("systemctl mask --now ")
+    assert {"apt-daily.service", "apt-daily-upgrade.timer"} <= set(command.split())
 
 
 @pytest.mark.parametrize(
     ("instance_type", "image", "words"),
     [
-        ("p4d.24xlarge", None, {"GPUS=8", "EFA_DEVICES=4", "SCRATCH=/scratch"}),
-        ("p5.48xlarge", None, {"GPUS=8", "EFA_DEVICES=32", "SCRATCH=/scratch"}),
+        (
+            "p4d.24xlarge",
+            None,
+            {
+                "SLURM_BIN=/opt/aws/pcs/scheduler/slurm-25.11/bin",
+                *("GPUS=8", "FABRIC_MANAGER=1", "EFA_DEVICES=4", "SCRATCH=/scratch"),
+            },
+        ),
+        ("p5.48xlarge", None, {"GPUS=8", "FABRIC_MANAGER=1", "EFA_DEVICES=32"}),
+        # One GPU has no switch between GPUs.
+        ("p5.4xlarge", None, {"GPUS=1", "FABRIC_MANAGER=0", "EFA_DEVICES=1"}),
         # nvidia-smi does not count Trainium.
-        ("trn1.32xlarge", "ami-0123456789abcdef0", {"GPUS=0", "EFA_DEVICES=8"}),
+        ("trn1.32xlarge", "ami-0123456789abcdef0", {"GPUS=0", "FABRIC_MANAGER=0", "EFA_DEVICES=8"}),
     ],
 )
 def test_the_prolog_looks_for_what_the_type_has(instance_type, image, words):
@@ -108,8 +130,17 @@ class Node:
         (self.root / "etc/fstab").write_text("")
         (self.root / "etc/dnf/dnf.conf").write_text("[main]\n")
         self.mounts("")
-        conf = "LUSTRE=/fsx LUSTRE_SOURCE=fs-1@tcp:/abc SCRATCH=/scratch\n"
+        conf = (
+            "SLURM_BIN=/opt/slurm-25.11/bin GPUS=8 FABRIC_MANAGER=1\n"
+            "LUSTRE=/fsx LUSTRE_SOURCE=fs-1@tcp:/abc SCRATCH=/scratch\n"
+            f"STILL='{' '.join(STILL)}'\n"
+        )
         (folder / "node.conf").write_text(conf)
+        (self.root / "usr/local/bin").mkdir(parents=True)
+        self.command("nproc", "echo 96")
+        for name in ("lctl", "chmod", "nvidia-smi"):
+            self.command(name)
+        self.owner("root:755")
         for name in ("systemctl", "mount", "modprobe", "mkfs.xfs", "apt-mark", "dpkg-query"):
             self.command(name)
         self.command("mdadm", f'[[ $1 != --create ]] || touch "{self.root}$2"')
@@ -122,6 +153,10 @@ class Node:
         file = self.bin / name
         file.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.log}\n{does}\n')
         file.chmod(0o755)
+
+    def owner(self, text: str) -> None:
+        """Say whose the root of the file system is, and its mode."""
+        self.command("stat", f"echo {text}")
 
     def disks(self, text: str, mounted: str = "") -> None:
         """Say what lsblk says."""
@@ -247,9 +282,10 @@ def test_the_image_stays_as_it_is(node: Node):
 
     _, called = node.boot()
 
-    for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service"):
-        assert f"systemctl disable --now {unit}" in called
-        assert f"systemctl mask {unit}" in called
+    assert f"systemctl mask {' '.join(STILL)}" in called
+    assert f"systemctl disable --now {' '.join(STILL)}" in called
+    restart = (node.root / "etc/needrestart/conf.d/ultracluster.conf").read_text()
+    assert restart == "$nrconf{override_rc}{qr(^slurm)} = 0;\n"
     assert "apt-mark hold linux-image-6.8.0-aws" in called
     assert "excludepkgs=kernel*" in (node.root / "etc/dnf/dnf.conf").read_text()
 
@@ -263,3 +299,87 @@ def test_limits_are_those_that_efa_needs(node: Node):
     assert "* - nofile 1048576" in limits
     unit = (node.root / "etc/systemd/system/slurmd.service.d/ultracluster.conf").read_text()
     assert "LimitMEMLOCK=infinity" in unit
+    # An unlimited stack changes where threads get theirs, and EFA does not ask for it.
+    assert "stack" not in limits
+    assert "LimitSTACK" not in unit
+
+
+def test_users_may_write_to_a_new_file_system(node: Node):
+    """FSx makes its root root's, with mode 755; the documented job writes below it."""
+    _, called = node.boot()
+
+    assert f"chmod 1777 {node.root}/fsx" in called
+    assert f"chmod 1777 {node.root}/fsx/checkpoints" in called
+
+
+@pytest.mark.parametrize("owner", ["root:1777", "root:750", "alice:755"])
+def test_what_an_administrator_has_decided_stays(node: Node, owner: str):
+    node.owner(owner)
+
+    _, called = node.boot()
+
+    assert not [call for call in called if call.startswith(f"chmod 1777 {node.root}/fsx")]
+
+
+def test_gpus_keep_their_driver_loaded_and_their_switches_set_up(node: Node):
+    """A check before a job has seconds; a driver that starts anew takes half a minute."""
+    _, called = node.boot()
+
+    assert "systemctl enable --now nvidia-persistenced" in called
+    assert "systemctl enable --now nvidia-fabricmanager" in called
+    assert not [call for call in called if call.startswith("nvidia-smi")]
+
+
+def test_persistence_mode_without_its_daemon(node: Node):
+    """Images without nvidia-persistenced take nvidia-smi's own switch."""
+    node.command("systemctl", "[[ $* != *persistenced* ]]")
+
+    _, called = node.boot()
+
+    assert "nvidia-smi --persistence-mode=1" in called
+
+
+def test_a_login_node_has_no_gpus_to_make_ready(node: Node):
+    conf = node.bin.parent / "node.conf"
+    conf.write_text(conf.read_text().replace("GPUS=8 FABRIC_MANAGER=1", "GPUS=0 FABRIC_MANAGER=0"))
+
+    _, called = node.boot()
+
+    assert not [call for call in called if "nvidia" in call]
+
+
+def test_the_image_s_own_mount_of_the_disks_is_waited_for(node: Node):
+    """Both would build an array of the same disks otherwise."""
+    _, called = node.boot()
+
+    waited = called.index("systemctl start dlami-nvme.service")
+    assert waited < next(n for n, call in enumerate(called) if call.startswith("mdadm"))
+
+
+def test_a_large_client_is_tuned_as_fsx_advises(node: Node):
+    """Module options before the client is loaded, the others once it is mounted."""
+    _, called = node.boot()
+
+    options = (node.root / "etc/modprobe.d/ultracluster-lustre.conf").read_text()
+    assert options == "options ptlrpc ptlrpcd_per_cpt_max=32\noptions ksocklnd credits=2560\n"
+    (tuned,) = [call for call in called if call.startswith("lctl set_param")]
+    assert "osc.*OST*.max_rpcs_in_flight=32" in tuned
+    assert "ldlm.namespaces.*.lru_size=9600" in tuned
+    assert called.index("mount /fsx") < called.index(tuned)
+
+
+def test_a_small_client_stays_as_it_is(node: Node):
+    node.command("nproc", "echo 4")
+
+    _, called = node.boot()
+
+    assert not (node.root / "etc/modprobe.d").exists()
+    assert not [call for call in called if call.startswith("lctl")]
+
+
+def test_slurm_is_found_in_every_kind_of_session(node: Node):
+    """Systems Manager starts a shell that is no login shell."""
+    node.boot()
+
+    link = node.root / "usr/local/bin/sbatch"
+    assert str(link.readlink()) == "/opt/slurm-25.11/bin/sbatch"

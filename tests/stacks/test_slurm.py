@@ -145,3 +145,55 @@ def test_jobs_find_the_queue(synthesis: Made):
 
     assert {"slurm-cluster-id", "slurm-queue", "launch-template-id"} <= names
     assert "node-group-name" not in names
+
+
+def test_the_controller_waits_for_the_rules_of_its_group(synthesis: Made):
+    """CreateCluster fails now and then where the group has no outbound rule yet."""
+    made = synthesis("slurm")
+
+    (cluster,) = made.resources("AWS::PCS::Cluster")
+    (group,) = cluster["Properties"]["Networking"]["SecurityGroupIds"]
+    rules = {
+        name
+        for name, resource in made.templates["Cluster"]["Resources"].items()
+        if resource["Type"].startswith("AWS::EC2::SecurityGroup")
+        and resource["Properties"].get("GroupId") == group
+    }
+    assert len(rules) == 4
+    assert rules <= set(cluster["DependsOn"])
+
+
+def test_nodes_wait_for_what_their_role_may_do(synthesis: Made):
+    """A node that may not register yet is terminated, and paid for."""
+    made = synthesis("slurm")
+    policies = {
+        name
+        for name, resource in made.templates["Cluster"]["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and "NodeRole" in name
+    }
+
+    assert policies
+    for group in made.resources("AWS::PCS::ComputeNodeGroup"):
+        assert policies <= set(group["DependsOn"])
+
+
+def test_each_interface_names_the_only_subnet(synthesis: Made):
+    """As in the launch template of AWS's guide (PCS user guide, EFA, read 2026-11-27)."""
+    made = synthesis("slurm")
+
+    (group,) = [g for n, g in groups(made).items() if n == "p4d-24xlarge"]
+    (subnet,) = group["SubnetIds"]
+    (interfaces,) = [
+        template["Properties"]["LaunchTemplateData"]["NetworkInterfaces"]
+        for template in made.resources("AWS::EC2::LaunchTemplate")
+        if "NetworkInterfaces" in template["Properties"]["LaunchTemplateData"]
+    ]
+    assert [each["SubnetId"] for each in interfaces] == [subnet] * 4
+
+
+def test_jobs_that_name_no_partition_have_a_queue(synthesis: Made):
+    """`sbatch train.sbatch` of the README is refused otherwise."""
+    (queue,) = synthesis("slurm").resources("AWS::PCS::Queue")
+
+    settings = queue["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
+    assert settings == [{"ParameterName": "Default", "ParameterValue": "YES"}]

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from ultracluster.catalogue.values import table
 from ultracluster.problem import choices
@@ -28,6 +28,10 @@ class UnknownInstanceTypeError(LookupError):
 
     lacks: Literal["efa", "accelerator"] | None
     """What EC2's type of that name does not have; None where no such type is known."""
+
+
+GPUS_OF_A_BOARD: Final = 8
+WITH_NVSWITCH: Final = ("A100", "H100", "H200", "B200", "B300")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,14 @@ class InstanceType:
     """Zone ids that offer it, by Region, for the Regions whose zones are known; None where no dump
     of offerings has the type, so that it may be sold anywhere."""
     price_list_regions: tuple[str, ...]
+
+    @property
+    def has_nvswitch(self) -> bool:
+        """Whether its GPUs are joined by NVSwitches, which the fabric manager must have set up.
+
+        So it is on boards of eight such GPUs (NVIDIA Fabric Manager user guide, HGX systems).
+        """
+        return self.accelerator.count == GPUS_OF_A_BOARD and self.accelerator.name in WITH_NVSWITCH
 
     @property
     def on_demand(self) -> bool:

@@ -1,13 +1,16 @@
 """Proof of the cluster: launch template, placement, capacity and the group of nodes."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
 from ultracluster.rehearse import slurm_proof
 from ultracluster.rehearse.network_proof import training_subnets
 from ultracluster.rehearse.proof import Check, Evidence, equal, members
 from ultracluster.spec.environment import EnvironmentSpec
+
+LAUNCHED: Final = {"instance", "volume", "network-interface"}
 
 
 def template_path(spec: EnvironmentSpec) -> str:
@@ -66,6 +69,13 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
     public = [i for i in interfaces if i.get("AssociatePublicIpAddress")]
     yield equal("interfaces with a public address", 0, len(public))
     yield equal("IMDSv2", "required", data.get("MetadataOptions", {}).get("HttpTokens"))
+    # PCS hands no tag of a node group on to what it launches: a budget sees nodes by these alone.
+    tagged = {
+        each.get("ResourceType")
+        for each in data.get("TagSpecifications", [])
+        if {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name} in each.get("Tags", [])
+    }
+    yield equal("what is launched with the environment's tag", LAUNCHED, tagged)
     volumes = [mapping.get("Ebs", {}) for mapping in data.get("BlockDeviceMappings", [])]
     yield equal("encryption of the root volume", [True], [v.get("Encrypted") for v in volumes])
     image = str(data.get("ImageId"))

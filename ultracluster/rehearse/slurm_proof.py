@@ -114,8 +114,11 @@ def _queue(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Itera
     """The queue has the nodes that train, and no login node."""
     queues = _listed(evidence, "list_queues", "queues", "AWS::PCS::Queue")
     yield equal("queues", [spec.queue], list(queues))
-    configurations = queues[spec.queue]["computeNodeGroupConfigurations"]
-    used = [each["computeNodeGroupId"] for each in configurations]
+    queue = queues[spec.queue]
+    custom = queue.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
+    default = {each["parameterName"]: each["parameterValue"] for each in custom}.get("Default")
+    yield equal("whether jobs without --partition go to the queue", "YES", default)
+    used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
     nodes = groups[_name(evidence.spec.nodes.instance_type)]["id"]
     yield equal("node groups of the queue", [nodes], used)
 

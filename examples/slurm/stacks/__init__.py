@@ -61,7 +61,10 @@ class SlurmStack(cdk.Stack):
                 self, "Placement", spec=nodes, availability_zone_id="use1-az6"
             ),
             user_data=node_boot(
-                nodes=nodes, dns_name=lustre.dns_name, mount_name=lustre.mount_name
+                nodes=nodes,
+                slurm_version=slurm.version,
+                dns_name=lustre.dns_name,
+                mount_name=lustre.mount_name,
             ),
         )
         cluster = SlurmCluster(

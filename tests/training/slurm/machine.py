@@ -17,9 +17,20 @@ case "$*" in
 esac
 """
 CONF = """
-PATH={folder}/bin:$PATH
-GPUS={gpus} EFA_DEVICES={cards} LUSTRE=/fsx SCRATCH=/scratch SECONDS_EACH=1
+SLURM_BIN={folder}/bin
+GPUS={gpus} FABRIC_MANAGER=1 EFA_DEVICES={cards} LUSTRE=/fsx SCRATCH=/scratch
+SECONDS_EACH=1 GPU_SECONDS=2
 SYSFS={folder}/$SLURMD_NODENAME/sys PROCFS={folder}/$SLURMD_NODENAME/proc
+"""
+SYSTEMCTL = """#!/bin/bash
+# systemctl is-active nvidia-fabricmanager
+[[ ! -e {folder}/$SLURMD_NODENAME/no-fabric ]] || {{ echo failed; exit 3; }}
+echo active
+"""
+DF = """#!/bin/bash
+# df --output=avail --block-size=1M FOLDER
+echo Avail
+cat "{folder}/$SLURMD_NODENAME/room" 2>/dev/null || echo 50000
 """
 
 
@@ -33,6 +44,8 @@ class Machine:
         (folder / "boot" / "node.conf").write_text(conf)
         (folder / "bin").mkdir()
         self.command("nvidia-smi", NVIDIA_SMI.format(folder=folder))
+        self.command("systemctl", SYSTEMCTL.format(folder=folder))
+        self.command("df", DF.format(folder=folder))
         self.command(
             "stat", f"#!/bin/bash\n[[ ! -e {folder}/$SLURMD_NODENAME/stuck ]] || exec sleep 600\n"
         )

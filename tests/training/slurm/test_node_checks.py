@@ -95,6 +95,10 @@ def jobs(session: Slurm, tmp_path_factory) -> Iterator[dict[str, Checked]]:
             "unfit": job("unfit", unfit="n2").submit(deep, 4),
             "slow disk": job("disk").submit(deep, 1, least="99999999"),
         }
+        without = job("without")
+        (without.folder / "bin" / "all_reduce_perf").unlink()
+        made["no program"] = without.submit(acceptance, 1)
+        made["cannot run"] = job("cannot").say(crash_0=126).submit(acceptance, 1)
         bare = job("bare")
         (bare.folder / "bin" / "dcgmi").unlink()
         made["unknown"] = bare.submit(deep, 1)
@@ -132,6 +136,21 @@ def test_a_run_that_does_not_get_to_its_figures_is_repeated(jobs: Jobs):
 
     assert job.end() == ("COMPLETED", "0:0", "1"), job.output()
     assert "the run ended with 3 before its end; requeued" in job.output()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no program", "all_reduce_perf is not on this node; build nccl-tests"),
+        ("cannot run", "all_reduce_perf could not be started (status 126)"),
+    ],
+)
+def test_a_program_that_is_not_there_ends_the_job_at_once(jobs: Jobs, name: str, words: str):
+    """Three starts of 512 nodes would find the same."""
+    job = jobs[name]
+
+    assert job.end() == ("FAILED", "2:0", "0"), job.output()
+    assert words in job.output()
 
 
 def test_fit_nodes_are_sound_in_all_respects(jobs: Jobs):

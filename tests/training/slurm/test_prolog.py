@@ -58,6 +58,16 @@ def miscount(here: Path) -> None:
     (here / "gpus").write_text("".join(f"{n}, {7 if n in {2, 5} else 0}\n" for n in range(8)))
 
 
+def needs_a_reset(here: Path) -> None:
+    gpus = ["[GPU requires reset]" if n == 3 else "0" for n in range(8)]
+    (here / "gpus").write_text("".join(f"{n}, {found}\n" for n, found in enumerate(gpus)))
+
+
+def fell_off_the_bus(here: Path) -> None:
+    gpus = ["[Unknown Error]" if n == 3 else "0" for n in range(8)]
+    (here / "gpus").write_text("".join(f"{n}, {found}\n" for n, found in enumerate(gpus)))
+
+
 def remap(here: Path) -> None:
     (here / "remapped").write_text("0000:10:1c.0, 0, 0\n0000:20:1c.0, 1, 0\n")
 
@@ -94,7 +104,15 @@ def lose_scratch(here: Path) -> None:
         (remap, "GPU 0000:20:1c.0 has rows to remap; reset it, or reboot"),
         (wear_out, "GPU 0000:20:1c.0 has no rows left to remap; replace the node"),
         (lambda here: (here / "fails").touch(), "nvidia-smi failed with status 15: Unable to"),
-        (lambda here: (here / "hangs").touch(), "nvidia-smi did not answer within 1 s"),
+        (lambda here: (here / "hangs").touch(), "nvidia-smi did not answer within 2 s"),
+        (needs_a_reset, "GPU 3 does not tell its ECC errors; reset it, or reboot"),
+        (fell_off_the_bus, "GPU 3 does not tell its ECC errors; reset it, or reboot"),
+        (
+            lambda here: (here / "no-fabric").touch(),
+            "nvidia-fabricmanager is failed: CUDA fails with error 802",
+        ),
+        (lambda here: (here / "room").write_text("12"), "12 MiB are free on /, 1024 are needed"),
+        (lambda here: (here / "room").write_text("?"), "unknown MiB are free on /"),
         (shut_a_port, "3 active EFA devices instead of 4"),
         (lose_the_cards, "0 active EFA devices instead of 4"),
         (unmount_lustre, "Lustre is not mounted at /fsx"),
@@ -123,3 +141,74 @@ def test_a_job_that_cannot_be_requeued_is_stopped(node: Node):
     (node.folder / "not-requeued").touch()
 
     assert node.start() == 1
+
+
+def test_a_gpu_without_ecc_is_fit(node: Node):
+    """nvidia-smi says so of a GPU whose ECC is switched off, and of none that is broken."""
+    (node.here / "gpus").write_text("".join(f"{n}, [N/A]\n" for n in range(8)))
+
+    assert node.start() == 0
+    assert node.asked() == []
+
+
+def test_an_image_with_several_slurms_has_the_prolog_use_its_own(node: Node):
+    """PCS-ready images carry the three newest versions, and one of them is the cluster's.
+
+    A PATH made of all of them named no folder at all: the node was found unfit, nothing drained
+    it, and the job ran.
+    """
+    pcs = node.folder / "opt" / "aws" / "pcs" / "scheduler"
+    for version in ("24.11", "25.05", "25.11"):
+        binaries = pcs / f"slurm-{version}" / "bin"
+        binaries.mkdir(parents=True)
+        for name in ("scontrol", "squeue"):
+            wrong = f"#!/bin/bash\necho {version} >>{node.folder}/wrong\nexit 1\n"
+            (binaries / name).write_text(wrong)
+            (binaries / name).chmod(0o755)
+    own = pcs / "slurm-25.11" / "bin"
+    for file in (node.folder / "bin").iterdir():
+        (own / file.name).write_text(file.read_text())
+        (own / file.name).chmod(0o755)
+    conf = node.folder / "boot" / "node.conf"
+    conf.write_text(conf.read_text().replace(f"SLURM_BIN={node.folder}/bin", f"SLURM_BIN={own}"))
+    lose_a_gpu(node.here)
+
+    assert node.start() == 0
+
+    assert [line.split()[0] for line in node.asked()] == ["update", "requeue"]
+    assert not (node.folder / "wrong").exists()
+
+
+@pytest.mark.parametrize("command", ["scontrol", "squeue"])
+@pytest.mark.parametrize("does", ["exit 1", "exec sleep 600"])
+def test_a_controller_that_does_not_answer_starts_no_job_on_an_unfit_node(
+    node: Node, command: str, does: str
+):
+    """The prolog fails, and slurmd drains the node by itself."""
+    lose_a_gpu(node.here)
+    node.command(command, f"#!/bin/bash\n{does}\n")
+
+    assert node.start() == 1
+
+
+@pytest.mark.parametrize("command", ["scontrol", "squeue"])
+def test_a_node_without_slurms_commands_is_unfit(node: Node, command: str):
+    lose_a_gpu(node.here)
+    (node.folder / "bin" / command).unlink()
+
+    assert node.start() == 1
+
+
+@pytest.mark.parametrize("missing", ["SLURM_BIN", "GPUS", "FABRIC_MANAGER", "EFA_DEVICES"])
+def test_a_node_that_does_not_know_what_it_must_have_is_unfit(node: Node, missing: str):
+    """What cannot be checked is not sound."""
+    conf = node.folder / "boot" / "node.conf"
+    conf.write_text("\n".join(w for w in conf.read_text().split() if not w.startswith(missing)))
+
+    assert node.start() != 0
+
+
+def test_a_node_without_its_description_is_unfit(node: Node):
+    (node.folder / "boot" / "node.conf").unlink()
+
+    assert node.start() != 0
