@@ -1,8 +1,16 @@
 """The gates that an app's synthesis passes through."""
 
+from functools import cache
+
 import aws_cdk as cdk
 
 from constructs_lib.ultracluster_rules import UltraClusterRules
+
+
+@cache
+def _template_validation() -> cdk.CloudFormationValidatePlugin:
+    """Return CDK's own validator: Node compiles it for most of a second, and keeps each one."""
+    return cdk.CloudFormationValidatePlugin()
 
 
 def add_gates(app: cdk.App) -> None:
@@ -19,7 +27,7 @@ def add_gates(app: cdk.App) -> None:
     from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks  # noqa: PLC0415
 
     cdk.Validations.of(app).add_plugins(
-        cdk.CloudFormationValidatePlugin(),
+        _template_validation(),
         AwsSolutionsChecks(app),
         NIST80053R5Checks(app),
         UltraClusterRules(),
