@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
-from constructs import Construct
+from constructs import Construct, Dependable
 
 from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
@@ -70,8 +70,12 @@ class SlurmCluster(Construct):
             ),
         )
         """The L1 resource."""
-        # Rules are resources of their own: the controller is made once its group has them.
-        self.resource.node.add_dependency(*security_groups)
+        # Rules are resources of their own: the controller is made once its groups have them.
+        for group in security_groups:
+            for root in Dependable.of(group).dependency_roots:
+                for part in root.node.find_all():
+                    if isinstance(part, ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgress):
+                        self.resource.add_resource_dependency(part)
         acknowledge_region(self.resource)
         self.cluster_id = self.resource.attr_id
         """The cluster's id, as node groups and queues name it."""

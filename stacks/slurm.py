@@ -1,5 +1,6 @@
 """Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
 
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.job_parameters import JobParameters
@@ -91,8 +92,7 @@ class Slurm(Construct):
             most=spec.nodes.count,
             purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
-        # Its policies are attached by resources of their own.
-        nodes.node.add_dependency(self._role)
+        self._await_policies(nodes)
         SlurmQueue(
             self,
             f"{size.title()}Queue",
@@ -141,4 +141,10 @@ class Slurm(Construct):
             least=self._slurm.login_nodes,
             most=self._slurm.login_nodes,
         )
-        login_nodes.node.add_dependency(self._role)
+        self._await_policies(login_nodes)
+
+    def _await_policies(self, group: SlurmNodeGroup) -> None:
+        """Make a node group after the policies of its role, which attach themselves to it."""
+        for part in self._role.node.find_all():
+            if isinstance(part, iam.CfnManagedPolicy):
+                group.resource.add_resource_dependency(part)
