@@ -48,6 +48,8 @@ TOGETHER: Final = ("training/slurm", "training")
 
 
 def pytest_configure(config: pytest.Config):
+    # Workers of pytest-xdist are given the width of a terminal that they do not have.
+    os.environ.pop("COLUMNS", None)
     config.addinivalue_line("markers", "needs(program): runs where the program is installed")
 
 
