@@ -12,7 +12,7 @@ from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.file_reading import Document, UnreadableError, read
 from ultracluster.templates.resolution import connected, resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
-from ultracluster.templates.scope import as_text, is_list
+from ultracluster.templates.scope import as_text, is_list, mapping, section
 from ultracluster.templates.template import Template
 
 _NESTED: Final = "AWS::CloudFormation::Stack"
@@ -184,7 +184,7 @@ class Sources:
         remote: dict[Path, list[tuple[str, str]]] = {}
         for source in files.values():
             for logical_id, body in _nested_stacks(source.template.body):
-                url = _mapping(body.get("Properties")).get("TemplateURL")
+                url = section(body, "Properties").get("TemplateURL")
                 own = (source.template.name, logical_id)
                 named = by_name.get(_file_name(url), [])
                 if isinstance(url, str) and "://" not in url:
@@ -220,10 +220,6 @@ def _nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
             yield logical_id, resource
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def parameter_errors(given: Mapping[str, str], templates: Sequence[Template]) -> Iterator[str]:
     """Yield what is wrong with values of `--parameter`: names that nothing has, values refused."""
     for name, value in given.items():
@@ -231,12 +227,12 @@ def parameter_errors(given: Mapping[str, str], templates: Sequence[Template]) ->
             parameters[bare]
             for template in templates
             for bare in [name.removeprefix(f"{template.name}:")]
-            if bare in (parameters := _mapping(template.body.get("Parameters")))
+            if bare in (parameters := section(template.body, "Parameters"))
         ]
         if not declared:
             yield f"--parameter {name}: no given template has a parameter of that name"
         for one in declared:
-            allowed = _mapping(one).get("AllowedValues")
+            allowed = mapping(one).get("AllowedValues")
             if isinstance(allowed, list) and allowed and not is_list(str(one.get("Type"))):
                 texts = [as_text(text) for text in allowed]
                 if value not in texts:

@@ -4,11 +4,12 @@ Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts
 has them (2026-11-23); a test holds both equal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template
 
 BYTES: Final = 1_048_576
@@ -61,15 +62,10 @@ def sizes(templates: Sequence[Template]) -> list[Size]:
             name=template.name,
             file=template.file or "",
             bytes=Path(template.file).stat().st_size if template.file else 0,
-            resources=len(_section(template, "Resources")),
-            parameters=len(_section(template, "Parameters")),
-            outputs=len(_section(template, "Outputs")),
+            resources=len(section(template.body, "Resources")),
+            parameters=len(section(template.body, "Parameters")),
+            outputs=len(section(template.body, "Outputs")),
             protected=template.protected,
         )
         for template in templates
     ]
-
-
-def _section(template: Template, name: str) -> Mapping[str, Any]:
-    found = template.body.get(name)
-    return found if isinstance(found, dict) else {}

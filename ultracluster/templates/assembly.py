@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.templates.file_reading import UnreadableError, text_of
+from ultracluster.templates.scope import mapping
 
 MANIFEST: Final = "manifest.json"
 _STACK: Final = "aws:cloudformation:stack"
@@ -45,14 +46,14 @@ class StackArtifact:
 
         The CDK CLI has its path written into metadata; else the list of assets has it.
         """
-        asset = _mapping(resource.get("Metadata")).get("aws:asset:path")
+        asset = mapping(resource.get("Metadata")).get("aws:asset:path")
         if asset is None:
-            url = json.dumps(_mapping(resource.get("Properties")).get("TemplateURL"))
+            url = json.dumps(mapping(resource.get("Properties")).get("TemplateURL"))
             found = _ASSET.search(url)
             assets = _read(self.assembly / f"{self.name}.assets.json")
-            files = _mapping(_mapping(assets).get("files"))
-            source = _mapping(files.get(found[1]) if found else None).get("source")
-            asset = _mapping(source).get("path")
+            files = mapping(mapping(assets).get("files"))
+            source = mapping(files.get(found[1]) if found else None).get("source")
+            asset = mapping(source).get("path")
         return self.assembly / asset if isinstance(asset, str) and asset[-5:] == ".json" else None
 
 
@@ -74,12 +75,12 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
         raise UnreadableError(f"{manifest}: it is no manifest of a cloud assembly") from None
     for name, artifact in artifacts:
-        properties = _mapping(_mapping(artifact).get("properties"))
-        kind = _mapping(artifact).get("type")
+        properties = mapping(mapping(artifact).get("properties"))
+        kind = mapping(artifact).get("type")
         if kind == _ASSEMBLY and isinstance(inner := properties.get("directoryName"), str):
             yield from stacks(directory / inner, depth + 1)
         elif kind == _STACK and isinstance(file := properties.get("templateFile"), str):
-            account, region = _environment(_mapping(artifact).get("environment"))
+            account, region = _environment(mapping(artifact).get("environment"))
             stack_name = properties.get("stackName", name)
             yield StackArtifact(
                 name=name,
@@ -111,7 +112,7 @@ def _metadata(directory: Path, artifact: Mapping[str, Any]) -> Metadata:
     further = _read(directory / file) if isinstance(file, str) else None
     return {
         path: [entry for entry in entries if isinstance(entry, dict)]
-        for path, entries in (_mapping(artifact.get("metadata")) | _mapping(further)).items()
+        for path, entries in (mapping(artifact.get("metadata")) | mapping(further)).items()
         if isinstance(entries, list)
     }
 
@@ -122,7 +123,3 @@ def _read(file: Path) -> Any:
         return json.loads(text_of(file))
     except (UnreadableError, ValueError, RecursionError):
         return None
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

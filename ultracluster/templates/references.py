@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ultracluster.templates.choices import DERIVED, REGION
 from ultracluster.templates.functions import PURE, find_in_map, malformed, unsettled
 from ultracluster.templates.resolved import Link, Unknown
-from ultracluster.templates.scope import Scope, section, typed
+from ultracluster.templates.scope import Scope, mapping, section, typed
 from ultracluster.templates.texts import identity, joined, parts_of, scalar
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _own_property(evaluation: "Evaluation", link: Link, name: str, depth: int) -
     """Return a property that GetAtt gives back as it was written, else the link."""
     scope = evaluation.scopes[link.stack]
     body = scope.resources[link.logical_id].value
-    properties = section(body if isinstance(body, dict) else {}, "Properties")
+    properties = section(mapping(body), "Properties")
     if link.attribute != name or name not in properties:
         return link
     with evaluation.once("property", link.stack, link.logical_id) as first:

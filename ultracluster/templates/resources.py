@@ -7,7 +7,7 @@ from ultracluster.templates.evaluation import Evaluation
 from ultracluster.templates.loops import Entry
 from ultracluster.templates.references import ABSENT
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
-from ultracluster.templates.scope import Scope, section
+from ultracluster.templates.scope import Scope, mapping, section
 
 _POLICIES: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 
@@ -35,7 +35,7 @@ class Veiled(Mapping[str, Any]):
 
 def resource_of(scope: Scope, entry: Entry, evaluation: Evaluation) -> ResolvedResource | None:
     """Return one resource, resolved; None where its condition does not hold."""
-    body = entry.value if isinstance(entry.value, dict) else {}
+    body = mapping(entry.value)
     condition = body.get("Condition")
     if isinstance(condition, str) and not evaluation.truth(scope, condition):
         return None

@@ -72,10 +72,14 @@ class Scope:
                 yield self.symbol(name), tuple(as_text(value) for value in values)
 
 
-def section(body: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a value that should be a mapping; an empty one where it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def section(body: Mapping[str, Any], title: str) -> dict[str, Any]:
     """Return a section of a template, empty where it is absent or malformed."""
-    found = body.get(title)
-    return found if isinstance(found, dict) else {}
+    return mapping(body.get(title))
 
 
 def is_list(declared_type: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
 from ultracluster.templates.evaluation import Evaluation
-from ultracluster.templates.scope import Scope, section
+from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
@@ -88,7 +88,7 @@ class Stacks:
 
 def _exported(scope: Scope) -> Iterator[tuple[str, Any]]:
     for output, entry in scope.outputs.items():
-        export = section(entry.value if isinstance(entry.value, dict) else {}, "Export")
+        export = section(mapping(entry.value), "Export")
         if "Name" in export:
             yield output, export["Name"]
 
