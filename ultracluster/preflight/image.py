@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
-from ultracluster.spec.slurm import GRAVITON
+from ultracluster.spec.node_groups import is_arm
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
@@ -139,7 +139,7 @@ def _login(situation: Situation) -> Iterator[Finding]:
         fix = "write a parameter or an image of this Region in slurm.login_image, or None"
         yield failed(found.image_id, found.missing, "there", fix, question=found.question)
         return
-    wanted = "arm64" if GRAVITON.match(name) else "x86_64"
+    wanted = "arm64" if is_arm(name) else "x86_64"
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
     if architecture == wanted:
         yield passed(subject, f"{wanted}, of {name}", found.question)
