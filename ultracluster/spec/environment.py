@@ -98,6 +98,12 @@ class EnvironmentSpec(Spec):
             if isinstance(group, NodesSpec)
         }
 
+    def images(self) -> set[str]:
+        """Return every image that nodes boot."""
+        slurm = self.slurm
+        plain = () if slurm is None else (slurm.login_image, *(each.image for each in slurm.cpu))
+        return {nodes.image for nodes in self.fabrics().values()} | {i for i in plain if i}
+
     def cost_sheet(self) -> CostSheet:
         return cost_sheet(
             bill(self),
