@@ -44,7 +44,7 @@ user() {
 }
 
 ask account account >/dev/null || exit 1
-while read -r kind name value limit; do
+while read -r kind name value limit || [[ -n $kind ]]; do
   case $kind in
     account) account "$name" "$value" "$limit" ;;
     user) user "$name" "$value" ;;

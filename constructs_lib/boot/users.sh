@@ -31,7 +31,7 @@ user() {
   usermod --groups "${3-}" "$1" || say "user $1 is not in $3"
 }
 
-while read -r kind name id groups; do
+while read -r kind name id groups || [[ -n $kind ]]; do
   case $kind in
     group) group "$name" "$id" ;;
     user) user "$name" "$id" "$groups" ;;
