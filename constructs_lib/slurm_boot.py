@@ -6,14 +6,17 @@ from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 
+from constructs_lib.slurm_users import UNIT
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.users import UsersSpec
 
 FOLDER: Final = "/opt/ultracluster"
 PROLOG: Final = f"{FOLDER}/prolog.sh"
 """Where nodes have the prolog; the cluster's `Prolog` setting names it."""
 LUSTRE: Final = "/fsx"
 SCRATCH: Final = "/scratch"
+ACCOUNTS: Final = "ultracluster-accounts.service"
 EVERY_BOOT: Final = "/var/lib/cloud/scripts/per-boot/ultracluster.sh"
 
 MOST_USER_DATA_BYTES: Final = 16_384
@@ -50,6 +53,8 @@ def node_boot(
     mount_name: str,
     directory: str = LUSTRE,
     has_disks: bool = False,
+    users: UsersSpec | None = None,
+    makes_accounts: bool = False,
 ) -> ec2.MultipartUserData:
     """Return the user data of a PCS node, which fetches nothing.
 
@@ -64,19 +69,23 @@ def node_boot(
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
         has_disks: whether nodes without EFA have disks of their own, which become /scratch.
+        users: Unix users that the node has.
+        makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
+                it runs no jobs.
     """
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
-            content_type='text/cloud-config; charset="utf-8"', body=_cloud_config(conf)
+            content_type='text/cloud-config; charset="utf-8"',
+            body=_cloud_config(conf, users, makes_accounts=makes_accounts),
         )
     )
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/x-shellscript; charset="utf-8"',
-            body=f"#!/bin/bash\nexec {FOLDER}/setup.sh\n",
+            body=_at_boot(users, makes_accounts=makes_accounts) + "\n",
         )
     )
     return data
@@ -109,15 +118,34 @@ def _conf(
     )
 
 
-def _cloud_config(conf: str) -> str:
+def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:
+    """Return what runs at every boot; users come after what their homes are on."""
+    if users is None:
+        return f"#!/bin/bash\nexec {FOLDER}/setup.sh"
+    commands = [f"{FOLDER}/setup.sh", "status=$?", f"{FOLDER}/users.sh || status=1"]
+    if makes_accounts:
+        commands.append(f"systemctl enable --now --no-block {ACCOUNTS}")
+    return "\n".join(("#!/bin/bash", *commands, "exit $status"))
+
+
+def _cloud_config(conf: str, users: UsersSpec | None, *, makes_accounts: bool) -> str:
     boot = files("constructs_lib") / "boot"
-    written = (
+    written = [
         (f"{FOLDER}/node.conf", "0644", conf),
         (f"{FOLDER}/setup.sh", "0755", _script(boot / "setup.sh")),
-        (PROLOG, "0755", _script(boot / "prolog.sh")),
+        # A node that makes accounts runs no jobs: it has nothing to check, and needs the room.
+        (PROLOG, "0755", "#!/bin/bash" if makes_accounts else _script(boot / "prolog.sh")),
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
-        (EVERY_BOOT, "0755", f"#!/bin/bash\nexec {FOLDER}/setup.sh"),
-    )
+        (EVERY_BOOT, "0755", _at_boot(users, makes_accounts=makes_accounts)),
+    ]
+    if users is not None:
+        written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
+        written.append((f"{FOLDER}/users.sh", "0755", _script(boot / "users.sh")))
+    if users is not None and makes_accounts:
+        script = f"{FOLDER}/accounts.sh"
+        written.append((f"{FOLDER}/accounts", "0644", users.account_lines()))
+        written.append((script, "0755", _script(boot / "accounts.sh")))
+        written.append((f"/etc/systemd/system/{ACCOUNTS}", "0644", UNIT.format(script=script)))
     lines = [
         "#cloud-config",
         # The kernel, its Lustre client and the accelerators' driver belong together.

@@ -8,6 +8,7 @@ from constructs import Construct, Dependable
 
 from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
+from constructs_lib.slurm_users import enforced
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -64,8 +65,9 @@ class SlurmCluster(Construct):
                 scale_down_idle_time_in_seconds=spec.idle_seconds,
                 slurm_custom_settings=[
                     pcs.CfnCluster.SlurmCustomSettingProperty(
-                        parameter_name="Prolog", parameter_value=PROLOG
+                        parameter_name=setting, parameter_value=value
                     )
+                    for setting, value in ({"Prolog": PROLOG} | enforced(spec)).items()
                 ],
             ),
         )

@@ -1,27 +1,35 @@
-"""The users of a Slurm cluster, as files that nodes have from their user data."""
+"""The users of a Slurm cluster: what nodes have of them, and what the controller asks of jobs."""
 
 from typing import Final
 
-from ultracluster.spec.users import UsersSpec
+from ultracluster.spec.slurm import SlurmSpec
 
-ENFORCED: Final = "associations,limits"
-"""What Slurm demands of a job where there are accounts: one of its user's, within its limits
-(`AccountingStorageEnforce`; slurm.conf, and AWS PCS user guide, accounting, read 2026-11-27)."""
-NO_LIMIT: Final = -1
+UNIT: Final = """[Unit]
+Description=Slurm accounts of this cluster
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={script}
+Restart=on-failure
+RestartSec=60
+
+[Install]
+WantedBy=multi-user.target"""
+"""Slurm's commands answer only after slurmd has started, which the boot does not wait for; and what
+a user loses goes once the last job of it has ended: it is tried again until then."""
 
 
-def user_lines(users: UsersSpec) -> str:
-    """Return what `boot/users.sh` reads: groups, then users."""
-    groups = [f"group {group.name} {group.gid}" for group in users.groups]
-    people = [f"user {each.name} {each.uid} {','.join(each.groups)}" for each in users.users]
-    return "\n".join(line.rstrip() for line in (*groups, *people))
+def enforced(slurm: SlurmSpec) -> dict[str, str]:
+    """Return the settings of a cluster by which a job that may not run is refused at once.
 
-
-def account_lines(users: UsersSpec) -> str:
-    """Return what `boot/accounts.sh` reads: accounts, then who may charge them."""
-    accounts = [
-        f"account {each.name} {each.parent} {each.most_nodes or NO_LIMIT}"
-        for each in users.accounts
-    ]
-    people = [f"user {each.name} {','.join(each.accounts)}" for each in users.users]
-    return "\n".join((*accounts, *people))
+    Without EnforcePartLimits Slurm takes a job that its queue does not, and lets it wait for ever;
+    without AccountingStorageEnforce anybody may submit (slurm.conf, and AWS PCS user guide,
+    accounting, read 2026-11-27).
+    """
+    limits = any(queue.custom_settings() for queue in slurm.queues)
+    accounts = slurm.users is not None and bool(slurm.users.accounts)
+    return ({"EnforcePartLimits": "ALL"} if limits else {}) | (
+        {"AccountingStorageEnforce": "associations,limits"} if accounts else {}
+    )

@@ -109,15 +109,21 @@ class Slurm(Construct):
         )
 
     def _boot(
-        self, nodes: NodesSpec | None = None, *, has_disks: bool = False
+        self,
+        nodes: NodesSpec | None = None,
+        *,
+        has_disks: bool = False,
+        makes_accounts: bool = False,
     ) -> ec2.MultipartUserData:
-        lustre = self._storage.lustre
+        lustre, users = self._storage.lustre, self._slurm.users
         return node_boot(
             nodes=nodes,
             slurm_version=self._slurm.version,
             dns_name=lustre.dns_name,
             mount_name=lustre.mount_name,
             has_disks=has_disks,
+            users=users,
+            makes_accounts=makes_accounts and users is not None and bool(users.accounts),
         )
 
     def _node_group(
@@ -238,7 +244,7 @@ class Slurm(Construct):
             instance_type=instance_type,
             image=slurm.login_image or nodes.image,
             root_volume_gib=nodes.root_volume_gib,
-            user_data=self._boot(),
+            user_data=self._boot(makes_accounts=True),
         )
         self._node_group(
             "LoginNodes",

@@ -11,6 +11,7 @@ import yaml
 
 from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, STILL, node_boot
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.users import MOST_BYTES, AccountSpec, UserSpec, UsersSpec
 
 ROOM_FOR_PCS = 4096
 BOOT = Path(__file__).parents[2] / "constructs_lib" / "boot"
@@ -53,6 +54,44 @@ def test_user_data_is_what_pcs_takes(nodes: NodesSpec | None):
     assert parts == ["text/cloud-config", "text/x-shellscript"]
     assert len(text.encode()) < MOST_USER_DATA_BYTES - ROOM_FOR_PCS
     assert text.isascii()
+
+
+CROWD = UsersSpec(
+    users=tuple(
+        UserSpec(name=f"person{number}", uid=2000 + number, accounts=("research",))
+        for number in range(1, 95)
+    ),
+    accounts=(AccountSpec(name="research"),),
+)
+
+
+@pytest.mark.parametrize("makes_accounts", [False, True])
+def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
+    """EC2 refuses more than 16 KB, and PCS adds a part of its own."""
+    boot = node_boot(
+        nodes=None if makes_accounts else P4D,
+        slurm_version="25.11",
+        dns_name="fs-0123456789abcdef0.fsx.ap-northeast-1.amazonaws.com",
+        mount_name="abcdefgh",
+        users=CROWD,
+        makes_accounts=makes_accounts,
+    )
+
+    assert len(CROWD.unix_lines() + CROWD.account_lines()) > 0.8 * MOST_BYTES
+    assert len(boot.render().encode()) < MOST_USER_DATA_BYTES - 2048
+
+
+def test_users_come_after_what_their_homes_are_on():
+    """And are made again at each boot, also where Lustre could not be mounted."""
+    boot = node_boot(
+        nodes=None, slurm_version="25.11", dns_name="fs-1", mount_name="abc", users=CROWD
+    )
+    message = email.message_from_string(boot.render())
+    parts: Any = message.get_payload()
+    lines = parts[1].get_payload().splitlines()
+
+    setup, users = f"{FOLDER}/setup.sh", f"{FOLDER}/users.sh || status=1"
+    assert lines.index(setup) < lines.index(users) < lines.index("exit $status")
 
 
 def test_what_is_written_is_what_is_in_the_repository():

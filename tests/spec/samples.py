@@ -23,6 +23,7 @@ from ultracluster.spec.slurm import (
     QueueSpec,
     SlurmSpec,
 )
+from ultracluster.spec.users import AccountSpec, GroupSpec, UserSpec, UsersSpec
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
@@ -193,6 +194,23 @@ QUEUES: Final = changed(
     },
 )
 """With further node groups and queues."""
+
+USERS: Final = changed(
+    SLURM,
+    {
+        "slurm.accounting_days": 30,
+        "slurm.users": UsersSpec(
+            users=(
+                UserSpec(name="alice", uid=2001, groups=("vision",), accounts=("research",)),
+                UserSpec(name="bob", uid=2002, accounts=("teaching", "research")),
+            ),
+            groups=(GroupSpec(name="vision", gid=3001),),
+            accounts=(AccountSpec(name="research", most_nodes=2), AccountSpec(name="teaching")),
+        ),
+        "slurm.queues": (QueueSpec(allow_accounts=("research",)),),
+    },
+)
+"""With users who have accounts."""
 
 CLOSED: Final = changed(
     P4D,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.spec import network_faults, node_faults, slurm_faults, storage_faults
+from tests.spec import network_faults, node_faults, slurm_faults, storage_faults, user_faults
 from tests.spec.faults import Fault
 from tests.spec.samples import P4D, changed, found
 from ultracluster.problem import Problem
@@ -21,6 +21,7 @@ FAULTS = [
     *network_faults.FAULTS,
     *storage_faults.FAULTS,
     *slurm_faults.FAULTS,
+    *user_faults.FAULTS,
 ]
 each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 

@@ -19,6 +19,7 @@ from ultracluster.spec.slurm import (
     QueueSpec,
     SlurmSpec,
 )
+from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -148,6 +149,10 @@ VARIANTS: Final = {
             nodes=FOR_SLURM,
             slurm=SlurmSpec(
                 accounting_days=30,
+                users=UsersSpec(
+                    users=(UserSpec(name="alice", uid=2001, accounts=("research",)),),
+                    accounts=(AccountSpec(name="research", most_nodes=2),),
+                ),
                 node_groups=(
                     AcceleratedGroupSpec(
                         name="h100",

@@ -306,3 +306,28 @@ def test_queues_may_change_places(synthesis: Made):
 
     assert "Queuedebug" in ids["debug"]
     assert "Queueprepare" in ids["prepare"]
+
+
+def test_every_node_has_the_users_and_login_nodes_make_their_accounts(synthesis: Made):
+    """With other numbers a node would run alice's job as somebody else, or not at all."""
+    made = synthesis("slurm-queues")
+    boots = {name: json.dumps(template_of(made, name)["UserData"]) for name in groups(made)}
+
+    assert len(boots) == 4
+    assert all("user alice 2001" in boot for boot in boots.values())
+    makers = [name for name, boot in boots.items() if "account research root 2" in boot]
+    assert makers == ["login-m6i-xlarge"]
+
+
+def test_jobs_without_an_account_are_refused_where_there_are_accounts(synthesis: Made):
+    """And those that their queue does not take, instead of waiting for ever."""
+
+    def settings(name: str) -> dict[str, str]:
+        (cluster,) = synthesis(name).resources("AWS::PCS::Cluster")
+        rows = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
+        return {row["ParameterName"]: row["ParameterValue"] for row in rows}
+
+    found = settings("slurm-queues")
+    assert found["AccountingStorageEnforce"] == "associations,limits"
+    assert found["EnforcePartLimits"] == "ALL"
+    assert not {"AccountingStorageEnforce", "EnforcePartLimits"} & set(settings("slurm"))

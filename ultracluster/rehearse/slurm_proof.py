@@ -44,8 +44,12 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield equal("seconds until an idle node is stopped", spec.idle_seconds, idle)
     mode = "NONE" if spec.accounting_days is None else "STANDARD"
     yield equal("accounting", mode, settings.get("accounting", {}).get("mode"))
-    custom = {s["parameterName"] for s in settings.get("slurmCustomSettings", [])}
+    rows = settings.get("slurmCustomSettings", [])
+    custom = {each["parameterName"]: each["parameterValue"] for each in rows}
     yield present("a prolog", there=PROLOG_PARAMETER in custom)
+    accounts = spec.users is not None and spec.users.accounts
+    wanted = "associations,limits" if accounts else None
+    yield equal("what Slurm demands of jobs", wanted, custom.get("AccountingStorageEnforce"))
     first = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)

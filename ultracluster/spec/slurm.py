@@ -16,6 +16,7 @@ from ultracluster.spec.node_groups import (
     CpuGroupSpec,
 )
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
+from ultracluster.spec.users import UsersSpec
 
 __all__ = [
     "PCS_READY_AMI",
@@ -59,6 +60,9 @@ class SlurmSpec(Spec):
 
     accounting_days: Annotated[int, Field(ge=-1, le=10000)] | None = None
     """Days for which job records are kept, -1 for ever. None keeps none: accounting is billed."""
+
+    users: UsersSpec | None = None
+    """Who works on it; without it there are the users that the image has."""
 
     login_instance_type: str | None = "m6i.xlarge"
     """Instance type of the login nodes; None has none."""
@@ -178,6 +182,33 @@ class SlurmSpec(Spec):
                     "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
                     "number of days",
                 )
+
+    @rule
+    def _accounts_of_queues_are_there(self) -> Iterator[Problem]:
+        if self.users is None:
+            return
+        known = [account.name for account in self.users.accounts]
+        for index, queue in enumerate(self.queues):
+            for field in ("allow_accounts", "deny_accounts"):
+                for place, name in enumerate(getattr(queue, field)):
+                    if name not in known:
+                        fix = f"write {choices(known)}" if known else "add it to users.accounts"
+                        yield Problem(
+                            f"queues[{index}].{field}[{place}]",
+                            name,
+                            f"users.accounts has no such account; {fix}",
+                        )
+
+    @rule
+    def _accounts_can_be_made(self) -> Iterator[Problem]:
+        if self.users is None or not self.users.accounts:
+            return
+        if self.accounting_days is None:
+            fix = "accounts are in Slurm's accounting; write accounting_days=-1 or a number of days"
+            yield Problem("accounting_days", None, fix)
+        if self.login_instance_type is None:
+            fix = "login nodes make the accounts; write m6i.xlarge"
+            yield Problem("login_instance_type", None, fix)
 
     @rule
     def _accounting_is_kept_for_days(self) -> Iterator[Problem]:

@@ -21,6 +21,9 @@ LOWEST_ID: Final = 2000
 HIGHEST_ID: Final = 59999
 """Beside what images take: 1000 and 1001 for people, below that for services; login.defs(5) ends at
 60000."""
+MOST_BYTES: Final = 4096
+"""Of the 16 KB of user data (EC2 User Guide); the scripts and PCS's own part take the rest."""
+NO_LIMIT: Final = -1
 
 Id = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
 
@@ -89,6 +92,32 @@ class UsersSpec(Spec):
     accounts: tuple[AccountSpec, ...] = ()
     """Slurm's accounts. With them a job needs one that its user may charge."""
 
+    def unix_lines(self) -> str:
+        """Return groups and users, one a line, as nodes read them (`boot/users.sh`)."""
+        groups = [f"group {group.name} {group.gid}" for group in self.groups]
+        people = [f"user {each.name} {each.uid} {','.join(each.groups)}" for each in self.users]
+        return "\n".join(line.rstrip() for line in (*groups, *people))
+
+    def account_lines(self) -> str:
+        """Return accounts and who may charge them, one a line (`boot/accounts.sh`)."""
+        accounts = [
+            f"account {each.name} {each.parent} {each.most_nodes or NO_LIMIT}"
+            for each in self.accounts
+        ]
+        people = [f"user {each.name} {','.join(each.accounts)}" for each in self.users]
+        return "\n".join((*accounts, *people))
+
+    @rule
+    def _user_data_holds_them(self) -> Iterator[Problem]:
+        taken = len(self.unix_lines()) + len(self.account_lines())
+        if taken > MOST_BYTES:
+            yield Problem(
+                "users",
+                f"{len(self.users)} users of {taken:,} bytes",
+                f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
+                "fewer, or let nodes look them up in a directory (docs/users.md)",
+            )
+
     @rule
     def _names_and_numbers_are_given_once(self) -> Iterator[Problem]:
         places = [(f"users[{i}]", vars(user)) for i, user in enumerate(self.users)]
@@ -148,9 +177,7 @@ def _twice(given: Sequence[tuple[str, object]]) -> Iterator[Problem]:
         seen.add(value)
 
 
-def _unknown(
-    field: str, names: Sequence[str], known: Sequence[str], where: str
-) -> Iterator[Problem]:
+def _unknown(field: str, names: Sequence[str], known: list[str], where: str) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name not in known:
             fix = f"write {choices(known)}" if known else "remove it"

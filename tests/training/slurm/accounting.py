@@ -4,6 +4,7 @@ import os
 import pwd
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -25,7 +26,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={database}
 AccountingStoragePass={folder}/munge/socket
-AccountingStorageEnforce={enforce}
+{settings}
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1
 PartitionName=train Nodes=n1 Default=YES AllowAccounts=research
 PartitionName=prepare Nodes=n1
@@ -50,9 +51,9 @@ StorageLoc=slurm
 class Accounting(Slurm):
     """The controller, its database, and the folder that a login node has; all ends with it."""
 
-    def __init__(self, folder: Path, enforce: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         super().__init__(folder, prolog=Path("/bin/true"))
-        self.enforce = enforce
+        self.settings = settings
 
     def __enter__(self) -> Self:
         """Start them, and wait until accounting answers."""
@@ -66,7 +67,7 @@ class Accounting(Slurm):
             "controller": controller,
             "database": database,
             "mariadb": mariadb,
-            "enforce": self.enforce,
+            "settings": "\n".join(f"{name}={value}" for name, value in self.settings.items()),
         }
         self.conf.write_text(CONF.format(**known))
         dbd = self.conf.with_name("slurmdbd.conf")

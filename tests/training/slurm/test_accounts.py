@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from constructs_lib.slurm_users import ENFORCED, account_lines
+from constructs_lib.slurm_users import enforced
 from tests.training.slurm.accounting import Accounting
 from tests.training.slurm.cluster import located, until
+from ultracluster.spec.slurm import QueueSpec, SlurmSpec
 from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
 
 SCRIPT = Path(__file__).parents[3] / "constructs_lib" / "boot" / "accounts.sh"
@@ -26,7 +27,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Iterator[Accounting]:
     """One cluster, which enforces what an environment's does."""
-    with Accounting(tmp_path_factory.mktemp("accounting"), ENFORCED) as running:
+    slurm = SlurmSpec(
+        accounting_days=-1,
+        users=users(("research",), ("teaching",)),
+        queues=(QueueSpec(allow_accounts=("research",)),),
+    )
+    with Accounting(tmp_path_factory.mktemp("accounting"), enforced(slurm)) as running:
         yield running
 
 
@@ -60,7 +66,7 @@ def run(slurm: Accounting, spec: UsersSpec, *, ends_with: int = 0) -> None:
     here = slurm.folder / "here"
     here.mkdir(exist_ok=True)
     (here / "node.conf").write_text("SLURM_BIN=/usr/bin\n")
-    lines = account_lines(spec).replace("alice", ALICE).replace("bob", BOB)
+    lines = spec.account_lines().replace("alice", ALICE).replace("bob", BOB)
     (here / "accounts").write_text(lines)
     done = subprocess.run(
         [SCRIPT], env=slurm.environment(HERE=str(here)), text=True, capture_output=True, check=False
