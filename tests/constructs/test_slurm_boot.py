@@ -59,7 +59,7 @@ def test_user_data_is_what_pcs_takes(nodes: NodesSpec | None):
 CROWD = UsersSpec(
     users=tuple(
         UserSpec(name=f"person{number}", uid=2000 + number, accounts=("research",))
-        for number in range(1, 95)
+        for number in range(1, 60)
     ),
     accounts=(AccountSpec(name="research"),),
 )

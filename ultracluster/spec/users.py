@@ -21,7 +21,7 @@ LOWEST_ID: Final = 2000
 HIGHEST_ID: Final = 59999
 """Beside what images take: 1000 and 1001 for people, below that for services; login.defs(5) ends at
 60000."""
-MOST_BYTES: Final = 4096
+MOST_BYTES: Final = 2560
 """Of the 16 KB of user data (EC2 User Guide); the scripts and PCS's own part take the rest."""
 NO_LIMIT: Final = -1
 
