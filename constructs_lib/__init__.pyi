@@ -64,4 +64,15 @@ from ultracluster.spec.nodes import (
     CapacityReservationSpec as CapacityReservationSpec,
     NodesSpec as NodesSpec,
 )
-from ultracluster.spec.slurm import SlurmSpec as SlurmSpec
+from ultracluster.spec.slurm import (
+    AcceleratedGroupSpec as AcceleratedGroupSpec,
+    CpuGroupSpec as CpuGroupSpec,
+    QueueSpec as QueueSpec,
+    SlurmSpec as SlurmSpec,
+)
+from ultracluster.spec.users import (
+    AccountSpec as AccountSpec,
+    GroupSpec as GroupSpec,
+    UsersSpec as UsersSpec,
+    UserSpec as UserSpec,
+)

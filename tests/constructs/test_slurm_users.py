@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make us
 def node(tmp_path: Path) -> Path:
     """A node's root, with the users of a fresh image, and the system's own programs for it."""
     (tmp_path / "etc").mkdir()
-    (tmp_path / "home").mkdir()
+    (tmp_path / "fsx").mkdir()
     (tmp_path / "bin").mkdir()
     (tmp_path / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
     (tmp_path / "etc" / "group").write_text("root:x:0:\n")
@@ -34,6 +34,7 @@ def node(tmp_path: Path) -> Path:
     for name in ("useradd", "groupadd", "usermod"):
         program(tmp_path, name, f'exec /usr/sbin/{name} --prefix {tmp_path} "$@"')
     program(tmp_path, "getent", f'grep "^$2:" {tmp_path}/etc/$1')
+    program(tmp_path, "mountpoint", f"[[ $2 == {tmp_path}/fsx ]]")
     return tmp_path
 
 
@@ -48,7 +49,7 @@ def run(node: Path, users: UsersSpec = USERS) -> subprocess.CompletedProcess[str
     """Run the script as a node does at boot."""
     (node / "users").write_text(users.unix_lines())
     path = f"{node / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"
-    environment = {"PATH": path, "HERE": str(node)}
+    environment = {"PATH": path, "HERE": str(node), "ROOT": str(node)}
     return subprocess.run([SCRIPT], env=environment, text=True, capture_output=True, check=False)
 
 
@@ -64,25 +65,25 @@ def test_users_have_the_same_numbers_on_every_node(node: Path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert lines(node, "passwd") == {
-        "alice:x:2001:2001::/home/alice:/bin/bash",
-        "bob:x:2002:2002::/home/bob:/bin/bash",
+        "alice:x:2001:2001::/fsx/home/alice:/bin/bash",
+        "bob:x:2002:2002::/fsx/home/bob:/bin/bash",
     }
     assert lines(node, "group") == {"alice:x:2001:", "bob:x:2002:", "vision:x:3001:alice"}
-    home = (node / "home" / "alice").stat()
-    assert (home.st_uid, home.st_gid) == (2001, 2001)
+    home = (node / "fsx" / "home" / "alice").stat()
+    assert (home.st_uid, home.st_gid, oct(home.st_mode)) == (2001, 2001, "0o40700")
 
 
 def test_a_second_boot_changes_nothing(node: Path):
     """Homes on shared storage are there already when a node is new."""
     run(node)
-    (node / "home" / "alice" / "notes").write_text("mine")
+    (node / "fsx" / "home" / "alice" / "notes").write_text("mine")
     before = {name: lines(node, name) for name in ("passwd", "group")}
 
     done = run(node)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert before == {name: lines(node, name) for name in ("passwd", "group")}
-    assert (node / "home" / "alice" / "notes").read_text() == "mine"
+    assert (node / "fsx" / "home" / "alice" / "notes").read_text() == "mine"
 
 
 def test_a_group_that_a_user_leaves_is_left(node: Path):
@@ -117,3 +118,28 @@ def test_a_number_that_somebody_has_is_said(node: Path):
 
     assert done.returncode == 1
     assert "user bob has number none instead of 2002" in done.stderr
+
+
+def test_no_home_is_made_where_the_shared_file_system_is_not_mounted(node: Path):
+    """It would hide below the mount, and the user would look for her files."""
+    program(node, "mountpoint", "false")
+
+    done = run(node)
+
+    assert done.returncode == 1
+    assert "/fsx is not mounted; no home is made" in done.stderr
+    assert not (node / "fsx" / "home").exists()
+    assert any(line.startswith("alice:x:2001:") for line in lines(node, "passwd"))
+
+    program(node, "mountpoint", "true")
+    assert run(node).returncode == 0
+    assert (node / "fsx" / "home" / "alice" / ".profile").exists()
+
+
+def test_homes_of_a_nodes_own_need_no_mount(node: Path):
+    """Where nothing is shared each node has its own."""
+    program(node, "mountpoint", "false")
+
+    assert run(node, USERS.model_copy(update={"homes": "/home"})).returncode == 0
+
+    assert (node / "home" / "bob").stat().st_uid == 2002

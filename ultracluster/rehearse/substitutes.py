@@ -13,6 +13,7 @@ from ultracluster.spec.lustre import *
 from ultracluster.spec.network import *
 from ultracluster.spec.nodes import *
 from ultracluster.spec.slurm import *
+from ultracluster.spec.users import *
 """
 
 SUBSTITUTE_IMAGE: Final = "ami-0123456789abcdef0"

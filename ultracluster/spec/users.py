@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -89,14 +89,18 @@ class UsersSpec(Spec):
     groups: tuple[GroupSpec, ...] = ()
     """Groups beside those of single users."""
 
+    homes: Literal["/fsx/home", "/home"] = "/fsx/home"
+    """Folder that homes are in: on the file system that all nodes share, or on each node's own
+    disk, which ends with the node."""
+
     accounts: tuple[AccountSpec, ...] = ()
     """Slurm's accounts. With them a job needs one that its user may charge."""
 
     def unix_lines(self) -> str:
-        """Return groups and users, one a line, as nodes read them (`boot/users.sh`)."""
+        """Return homes, groups and users, one a line, as nodes read them (`boot/users.sh`)."""
         groups = [f"group {group.name} {group.gid}" for group in self.groups]
         people = [f"user {each.name} {each.uid} {','.join(each.groups)}" for each in self.users]
-        return "\n".join(line.rstrip() for line in (*groups, *people))
+        return "\n".join(line.rstrip() for line in (f"homes {self.homes}", *groups, *people))
 
     def account_lines(self) -> str:
         """Return accounts and who may charge them, one a line (`boot/accounts.sh`)."""
