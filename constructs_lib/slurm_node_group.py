@@ -38,6 +38,7 @@ class SlurmNodeGroup(Construct):
         least: int,
         most: int,
         purchase_option: str = "ONDEMAND",
+        feature: str | None = None,
     ) -> None:
         """Define the group.
 
@@ -54,6 +55,7 @@ class SlurmNodeGroup(Construct):
             most: instances at full size.
             purchase_option: `ONDEMAND`, also for a targeted capacity reservation, or
                 `CAPACITY_BLOCK`.
+            feature: what a job asks for with `sbatch --constraint` to run on this group alone.
         """
         super().__init__(scope, construct_id)
 
@@ -75,6 +77,17 @@ class SlurmNodeGroup(Construct):
                 min_instance_count=least, max_instance_count=most
             ),
             subnet_ids=[subnet.subnet_id for subnet in subnets],
+            slurm_configuration=(
+                pcs.CfnComputeNodeGroup.SlurmConfigurationProperty(
+                    slurm_custom_settings=[
+                        pcs.CfnComputeNodeGroup.SlurmCustomSettingProperty(
+                            parameter_name="Features", parameter_value=feature
+                        )
+                    ]
+                )
+                if feature is not None
+                else None
+            ),
         )
         """The L1 resource."""
         acknowledge_region(self.resource)

@@ -137,6 +137,7 @@ class Slurm(Construct):
         most: int,
         subnets: Sequence[ec2.ISubnet] | None = None,
         is_block: bool = False,
+        feature: str | None = None,
     ) -> SlurmNodeGroup:
         group = SlurmNodeGroup(
             self,
@@ -150,6 +151,7 @@ class Slurm(Construct):
             least=least,
             most=most,
             purchase_option="CAPACITY_BLOCK" if is_block else "ONDEMAND",
+            feature=feature,
         )
         self._await_policies(group)
         return group
@@ -163,6 +165,7 @@ class Slurm(Construct):
             least=self._slurm.least_nodes,
             most=nodes.count,
             is_block=nodes.capacity_block is not None,
+            feature=ENVIRONMENTS_NODES if self._slurm.node_groups else None,
         )
 
     def _accelerated(self, group: AcceleratedGroupSpec) -> SlurmNodeGroup:
@@ -182,6 +185,7 @@ class Slurm(Construct):
             least=group.least_nodes,
             most=group.count,
             is_block=group.capacity_block is not None,
+            feature=group.name,
         )
 
     def _cpu(self, group: CpuGroupSpec) -> SlurmNodeGroup:
@@ -199,6 +203,7 @@ class Slurm(Construct):
             instance_type=group.instance_type,
             least=group.least_nodes,
             most=group.count,
+            feature=group.name,
         )
 
     def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:

@@ -285,6 +285,21 @@ def test_a_cpu_group_has_no_fabric_and_the_same_boot(synthesis: Made):
     assert group["ScalingConfiguration"] == {"MinInstanceCount": 1, "MaxInstanceCount": 4}
 
 
+def test_a_job_can_ask_for_one_group_of_its_queue(synthesis: Made):
+    """Its nodes would otherwise be of two types, and of two placement groups."""
+    found = {
+        name: group.get("SlurmConfiguration", {}).get("SlurmCustomSettings")
+        for name, group in groups(synthesis("slurm-queues")).items()
+    }
+
+    assert found == {
+        "p4d-24xlarge": [{"ParameterName": "Features", "ParameterValue": "nodes"}],
+        "h100-p5-48xlarge": [{"ParameterName": "Features", "ParameterValue": "h100"}],
+        "cpu-c6id-8xlarge": [{"ParameterName": "Features", "ParameterValue": "cpu"}],
+        "login-m6i-xlarge": None,
+    }
+
+
 def test_the_size_class_and_the_subnet_count_every_group():
     """A class too small refuses the last group; a full subnet leaves nodes that never start."""
     spec = VARIANTS["slurm-queues"]

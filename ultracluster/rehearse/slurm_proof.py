@@ -72,6 +72,10 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     yield equal("node groups, and their fewest and most nodes", wanted, found)
     evidence.facts["nodes"] = groups[own]["scalingConfiguration"]["maxInstanceCount"]
     yield from _node_group(evidence, groups[own], nodes, "LaunchTemplate", "nodes")
+    names = {each.group_name: each.name for each in spec.node_groups}
+    features = names | {own: ENVIRONMENTS_NODES} if names else {}
+    found_features = {name: f for name, group in groups.items() if (f := _feature(group))}
+    yield equal("what jobs ask for to have one node group", features, found_features)
     for each in spec.node_groups:
         template, what = f"LaunchTemplate-{each.name}", f"nodes of group {each.name}"
         yield from _node_group(evidence, groups[each.group_name], each, template, what)
@@ -98,6 +102,11 @@ def _node_group(
     yield equal(f"version of the template of the {what}", str(newest), str(named["version"]))
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
     yield equal(f"subnets of the {what}", subnets, set(group["subnetIds"]))
+
+
+def _feature(group: dict[str, Any]) -> str | None:
+    rows = group.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
+    return {row["parameterName"]: row["parameterValue"] for row in rows}.get("Features")
 
 
 def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
