@@ -40,11 +40,16 @@ def grown(count: int, *subnets: str) -> EnvironmentSpec:
     return STAGING.model_copy(update={"nodes": nodes, "network": network, "budget": budget})
 
 
-def deployer(emulator: Emulator, spec: EnvironmentSpec, directory: Path) -> Deployer:
-    """Return what deploys one environment, synthesized into a directory of its own."""
+def deployer(
+    emulator: Emulator, spec: EnvironmentSpec, directory: Path, accounts: int = 900
+) -> Deployer:
+    """Return what deploys one environment, synthesized into a directory of its own.
+
+    The account that it deploys to comes after `accounts`; each file here has its own.
+    """
     assembly = directory / str(spec.nodes.count)
     app.build([spec], outdir=str(assembly)).synth()
-    return Deployer(emulator, assembly, accounts=900)
+    return Deployer(emulator, assembly, accounts)
 
 
 def failures(deployed: Deployed) -> list[str]:
