@@ -42,7 +42,7 @@ rehearse: $(VENV)/rehearsal.stamp
 
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint
-	pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev.stamp
 	ruff check .
