@@ -107,6 +107,7 @@ MAY_IMPORT = {
     },
     "ultracluster/audit": {
         "ultracluster.audit",
+        "ultracluster.command_line",
         "ultracluster.exit_status",
         "ultracluster.input_files",
         "ultracluster.rules",
