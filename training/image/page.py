@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from training.image.build import HERE, lock
+from training.launch import variables
 from training.launch.acceptance import GIB, MIB, ceiling, floors
 from training.launch.environment import settings
 from training.launch.instances import instance
-from training.launch.variables import TABLE, Row
-from training.launch.versions import version
+from training.launch.variables import Row
+from training.launch.variables.versions import version
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "training" / "image.md"
 NAMES: Final = {
@@ -75,7 +76,7 @@ def page() -> str:
 
 
 def _ordered() -> list[Row]:
-    return [row for row in TABLE if row.standing != "needed"]
+    return [row for row in variables.table() if row.standing != "needed"]
 
 
 def _variable(row: Row) -> tuple[str, ...]:
