@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, print_json, progress
-from ultracluster.environments import find_path, find_registered
+from ultracluster.environments import find_path, named, registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
 
     path = find_path(name)
     if path is None:
-        return (Estimate(find_registered(name), ()),)
+        return (Estimate(named(name, registered()), ()),)
     return estimates(path)
 
 

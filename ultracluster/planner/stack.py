@@ -81,11 +81,6 @@ def find(name: str) -> SoftwareStack:
     return SoftwareStack(**{key: value for key, value in values.items() if key in known})
 
 
-def basis(name: str) -> str:
-    words: str = _data()["stacks"][name]["basis"]
-    return words
-
-
 def faster(stack: SoftwareStack, factor: float) -> SoftwareStack:
     """Return a stack whose whole computation takes `factor` of the time."""
     return replace(
