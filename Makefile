@@ -54,6 +54,7 @@ lint: $(VENV)/dev.stamp
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
 	python -m golden.samples
+	python -m golden.image_page
 
 # What the environment builds and what it changes against the golden templates, in build/review.
 review: $(VENV)/rehearsal.stamp
