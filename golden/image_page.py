@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
-
+from golden.pages import rendered
 from training.image.build import lock
 from training.launch.acceptance import ceiling, floors
 from training.launch.environment import settings
 from training.launch.instances import known
 from training.launch.variables import table, version
 
-SOURCE: Final = Path(__file__).with_name("image.md.jinja")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "training" / "image.md"
 INSTANCE: Final = "p4d.24xlarge"
 NODES: Final = (1, 2, 4, 16, 64, 512)
@@ -35,11 +33,8 @@ NAMES: Final = {
 def page() -> str:
     pins = lock()["pins"]
     plugin = version(pins["aws_ofi_nccl"]["version"])
-    # Markdown, not HTML: nothing is escaped.
-    templates = Environment(  # noqa: S701
-        trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
-    )
-    return templates.from_string(SOURCE.read_text()).render(
+    return rendered(
+        "image.md.jinja",
         base=lock()["base"],
         pins=pins,
         names=NAMES,
