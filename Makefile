@@ -66,7 +66,7 @@ review-samples: $(VENV)/dev.stamp
 	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
 
 rules: $(VENV)/rehearsal.stamp
-	python -m ultracluster.rules.page
+	python -m golden.rules_page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
