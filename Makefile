@@ -42,7 +42,7 @@ rehearse: $(VENV)/rehearsal.stamp
 
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint
-	pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev.stamp
 	ruff check .
@@ -54,6 +54,7 @@ lint: $(VENV)/dev.stamp
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
 	python -m golden.samples
+	python -m golden.image_page
 
 # What the environment builds and what it changes against the golden templates, in build/review.
 review: $(VENV)/rehearsal.stamp
@@ -65,7 +66,7 @@ review-samples: $(VENV)/dev.stamp
 	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
 
 rules: $(VENV)/rehearsal.stamp
-	python -m ultracluster.rules.page
+	python -m golden.rules_page
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

@@ -3,14 +3,14 @@
 python facts/job_environment.py
 
 The image holds `training` alone and the constructs do not import it, so each side has a copy of
-what it needs of the other; a test says when a copy is old.
+what it needs of the other; a test says when a copy is old. The table of variables needs no copy: a
+link brings it.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from training.launch.variables import INSTALLERS, as_data
 from training.recipes import RECIPES
 from training.settings import Settings
 
@@ -19,7 +19,6 @@ CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
 INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
 CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
 REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
-VARIABLES: Final = ROOT / "ultracluster" / "catalogue" / "job_environment.json"
 SETTINGS: Final = ROOT / "ultracluster" / "catalogue" / "training_settings.json"
 KINDS: Final = {int: "whole number", float: "number", bool: "flag"}
 
@@ -55,15 +54,6 @@ def registries() -> dict[str, Any]:
     }
 
 
-def variables() -> dict[str, Any]:
-    """Return what the audit needs to know of each variable."""
-    return {
-        "_sources": "training/launch/variables.toml; each row carries its own",
-        "installers": INSTALLERS,
-        "variables": as_data(),
-    }
-
-
 def settings() -> dict[str, Any]:
     """Return what a check of requests needs to know of the training program's settings."""
     return {
@@ -87,5 +77,4 @@ def text(data: object) -> str:
 if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
     REGISTRIES.write_text(text(registries()))
-    VARIABLES.write_text(text(variables()))
     SETTINGS.write_text(text(settings()))

@@ -107,6 +107,7 @@ MAY_IMPORT = {
     },
     "ultracluster/audit": {
         "ultracluster.audit",
+        "ultracluster.command_line",
         "ultracluster.exit_status",
         "ultracluster.input_files",
         "ultracluster.rules",
@@ -126,6 +127,7 @@ MAY_IMPORT = {
     "ultracluster/synthesis.py": {"ultracluster", "constructs_lib", "aws_cdk"},
     "ultracluster": {"ultracluster", "argcomplete", "rich", "boto3", "botocore"},
     # What starts a job, and what checks a node, must end before PyTorch would have loaded.
+    "training/launch/variables": {""},  # the command has it by a link
     "training/launch": {"training.launch"},
     "training/image": {"training.image", "training.launch"},
     "training": {"training", "torch", "numpy"},

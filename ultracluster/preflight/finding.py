@@ -83,6 +83,19 @@ class Situation:
         """
         return self.inquiry.ask(question)
 
+    def ask_unless(self, question: Question, *codes: str) -> Answer | None:
+        """Return the account's answer; None where its error's code begins with one of some codes.
+
+        Raises:
+            UnansweredError: where there is none for another reason.
+        """
+        try:
+            return self.ask(question)
+        except UnansweredError as error:
+            if not error.code.startswith(codes):
+                raise
+            return None
+
     def of_environment(self, row: dict[str, Any]) -> bool:
         """Whether a resource belongs to the environment, which is then deployed already."""
         tags = row.get("Tags") or row.get("TagSet") or ()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.spec.slurm import GRAVITON
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
@@ -31,19 +31,13 @@ def image(situation: Situation, name: str = "") -> Image:
     image_id = name
     if not name.startswith("ami-"):
         parameter = question("ssm", "get_parameter", Name=name)
-        try:
-            image_id = situation.ask(parameter)["Parameter"]["Value"]
-        except UnansweredError as error:
-            if not error.code.startswith(NO_PARAMETER):
-                raise
+        answer = situation.ask_unless(parameter, *NO_PARAMETER)
+        if answer is None:
             return Image(name, None, parameter, "no such SSM parameter")
+        image_id = answer["Parameter"]["Value"]
     asked = question("ec2", "describe_images", ImageIds=[image_id])
-    try:
-        rows = situation.ask(asked)["Images"]
-    except UnansweredError as error:
-        if error.code not in NO_IMAGE:
-            raise
-        rows = []
+    answer = situation.ask_unless(asked, *NO_IMAGE)
+    rows = answer["Images"] if answer else []
     return Image(image_id, rows[0] if rows else None, asked, "" if rows else "no such image here")
 
 

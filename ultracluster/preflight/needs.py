@@ -6,6 +6,7 @@ from typing import Final
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
+from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
@@ -30,7 +31,7 @@ def _nodes(situation: Situation) -> Iterator[Need | Finding]:
     if nodes.makes_reservation:
         words += ", from the moment they are reserved"
     amount = count * each
-    if slurm is not None and quotas.family(slurm.login_instance_type or "") in families:
+    if slurm is not None and letters(slurm.login_instance_type or "") in families:
         login, how = _login_vcpus(situation)
         amount, words = amount + login, f"{words} + {how}"
     yield Need(quota, amount, words, usage.on_demand_vcpus(families))
@@ -74,7 +75,7 @@ def _login_nodes(situation: Situation) -> Iterator[Need | Finding]:
     if not families:
         yield skipped(f"vCPUs of {name}", "which quota its family counts against is not known")
         return
-    if quotas.family(nodes.instance_type) in families and nodes.capacity_block is None:
+    if letters(nodes.instance_type) in families and nodes.capacity_block is None:
         yield skipped(quota.name, "one quota holds nodes and login nodes; see quota-vcpus")
         return
     amount, words = _login_vcpus(situation)

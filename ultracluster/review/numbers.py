@@ -15,10 +15,9 @@ from ultracluster.catalogue.quotas import (
     ON_DEMAND,
     VPCS_PER_REGION,
     Quota,
-    family,
     of_training,
 )
-from ultracluster.catalogue.sizes import vcpus_by_size
+from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
@@ -167,7 +166,7 @@ def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
     counted = [n for n in found if _on_demand(n) and isinstance(n.type_name, str)]
     for families, quota in ON_DEMAND:
         amount, by_size, unknown = 0, [], []
-        for nodes in (n for n in counted if family(str(n.type_name)) in families):
+        for nodes in (n for n in counted if letters(str(n.type_name)) in families):
             name, count = str(nodes.type_name), nodes.count
             each = nodes.instance.vcpus if nodes.instance else vcpus_by_size(name)
             if each is None or not isinstance(count, int):

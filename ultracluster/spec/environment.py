@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
@@ -27,12 +28,6 @@ ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
 """SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
-
-GIB_PER_LUSTRE_INTERFACE: Final = 1200
-LUSTRE_METADATA_INTERFACES: Final = 2
-"""FSx puts a network interface of each file server into the subnet. How many there are is not
-documented; one for each 1,200 GiB and two for metadata is this project's cautious assumption,
-UNVERIFIED (2026-11-23)."""
 
 
 class SageMakerSpec(Spec):
@@ -79,7 +74,7 @@ class EnvironmentSpec(Spec):
         return {
             "nodes": self.nodes.count * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
-            "file system": self._lustre_interfaces(),
+            "file system": server_addresses(self.storage.capacity_gib or 0),
             "endpoints": len(self.network.interface_endpoints),
             **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
         }
@@ -91,10 +86,6 @@ class EnvironmentSpec(Spec):
             stated=self.budget.stated(self.region),
             other_region=self.budget.price_region,
         )
-
-    def _lustre_interfaces(self) -> int:
-        gib = self.storage.capacity_gib or 0
-        return -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
 
     @rule
     def _name_is_one(self) -> Iterator[Problem]:

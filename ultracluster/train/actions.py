@@ -12,8 +12,8 @@ from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.command_line import print_json
-from ultracluster.environments import UsageError, find
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import read, survey
 from ultracluster.train.display import job_view, jobs_table, recipe_table, recipes_table, row

@@ -11,7 +11,6 @@ from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
     buckets,
     describes,
-    drift,
     internals,
     security_groups,
     stacks,
@@ -77,7 +76,6 @@ class Adapter:
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        drift.install(self._ledger)
         stacks.install()
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)

@@ -20,7 +20,6 @@ from ministack.services import (
 )
 from ministack.services.cloudformation import (
     changesets,
-    drift,
     engine,
     handlers,
     provisioners,
@@ -36,7 +35,6 @@ __all__ = [
     "changesets",
     "cloudformation",
     "current_scope",
-    "drift",
     "ec2",
     "engine",
     "handlers",

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
 from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
-from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
@@ -101,7 +101,7 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
         notes.append("servers speak EFA")
     servers: int | NotKnown = NotKnown("its capacity is not known")
     if isinstance(gib, int):
-        servers = -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
+        servers = server_addresses(gib)
     return FileSystem(
         name=short(system.place),
         place=system.place,

@@ -1,16 +1,31 @@
 """What each variable of a job's environment does to a job over EFA, by version of aws-ofi-nccl.
 
-The table itself, with its sources, is `variables.toml`.
+The table itself, with its sources, is `table.toml`. The image reads this folder as it is, and the
+command as `ultracluster.catalogue.job_environment`, which is a link to it (decision 0009): it
+imports nothing but the standard library.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from importlib.resources import files
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
-from training.launch.versions import Version, version
+from .versions import Version, version
+
+__all__ = [
+    "Row",
+    "Version",
+    "known",
+    "missing",
+    "plugin_of_installer",
+    "rows",
+    "table",
+    "tables",
+    "version",
+]
 
 Standing = Literal[
     "off-fabric", "verbs", "obsolete", "corrupting", "forced", "overriding", "slowing", "unfit",
@@ -61,24 +76,28 @@ class Row:
         return (since is None or plugin >= since) and (before is None or plugin < before)
 
 
-def _tables() -> dict[str, Any]:
-    """Return the tables, each source by its whole name."""
-    tables = tomllib.loads((files("training.launch") / "variables.toml").read_text("utf-8"))
-    for entry in (*tables["given"], *tables["row"]):
-        entry["source"] = "; ".join(tables["sources"].get(s, s) for s in entry["source"])
-    return tables
+@cache
+def tables() -> Mapping[str, Any]:
+    """Return what is in the file, each source by its whole name."""
+    found = tomllib.loads(Path(__file__).with_name("table.toml").read_text("utf-8"))
+    for entry in (*found["given"], *found["row"]):
+        entry["source"] = "; ".join(found["sources"].get(s, s) for s in entry["source"])
+    return found
 
 
-TABLES: Final = _tables()
-INSTALLERS: Final[Mapping[str, str]] = TABLES["installers"]
-"""Version of aws-ofi-nccl by version of the EFA installer."""
-TABLE: Final = tuple(Row(**row) for row in TABLES["row"])
-"""Rows are asked in this order; every row of a variable that holds is true."""
+@cache
+def table() -> tuple[Row, ...]:
+    """Return every row, in the order in which they are asked; all that hold are true."""
+    return tuple(Row(**row) for row in tables()["row"])
+
+
+def known(name: str) -> bool:
+    return any(row.names(name) for row in table())
 
 
 def rows(name: str, value: str, plugin: Version | None) -> Iterator[tuple[Row, bool | None]]:
     """Yield what is true of a variable, and what depends on the plugin's version (None)."""
-    for row in TABLE:
+    for row in table():
         if row.names(name) and row.means(value):
             held = row.holds(plugin)
             if held is not False:
@@ -87,13 +106,13 @@ def rows(name: str, value: str, plugin: Version | None) -> Iterator[tuple[Row, b
 
 def missing(environment: Mapping[str, str], plugin: Version | None) -> Iterator[Row]:
     """Yield what this version of the plugin needs and the environment lacks."""
-    for row in TABLE:
+    for row in table():
         if row.standing == "needed" and plugin is not None and row.holds(plugin):
             given = environment.get(row.name)
             if given is None or not row.means(given):
                 yield row
 
 
-def as_data() -> list[dict[str, Any]]:
-    """Return the table as plain values, for the audit's copy of it."""
-    return [asdict(row) for row in TABLE]
+def plugin_of_installer(installer: str) -> Version | None:
+    """Return the plugin that an EFA installer brings, None where that is not known."""
+    return version(tables()["installers"].get(installer))
