@@ -17,13 +17,14 @@ from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import OWN, Packs, read_packs
 from ultracluster.review.figure import changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
-from ultracluster.review.resolved import of_sources, of_templates, resources
+from ultracluster.review.resolved import of_sources, of_templates
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
 from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
 from ultracluster.rules.rule import Finding
+from ultracluster.templates.scope import mapping, section
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,8 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
     missing = [
         str(name)
         for template in subject.templates
-        for name, found in resources(template.body).items()
-        if isinstance(found, dict)
-        and found.get("Type") == "AWS::CloudFormation::Stack"
+        for name, found in section(template.body, "Resources").items()
+        if mapping(found).get("Type") == "AWS::CloudFormation::Stack"
         and (template.name, name) not in given
     ]
     if missing:
@@ -136,7 +136,7 @@ def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
     together = f" ({', '.join(gpus)} together)" if gpus else ""
     built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
-    count = sum(len(resources(template.body)) for template in subject.templates)
+    count = sum(len(section(template.body, "Resources")) for template in subject.templates)
     where = _where(topologies)
     many = len(subject.templates)
     stacks = f"{many} stack{'' if many == 1 else 's'}"

@@ -4,16 +4,15 @@ The records stand in `resource_types.toml`. A type without a record is judged by
 alone, and by cfn-lint's list of types that hold data.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from ultracluster.registry.schemas import stateful_types
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.sources import BOTOCORE
+from ultracluster.review.tables import table
 
 HOLDS: Final = "everything in it"
 FOREVER: Final = 10**6
@@ -155,8 +154,7 @@ DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "changed", "los
 
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
-    text = files("ultracluster.review").joinpath("resource_types.toml").read_text()
-    return {name: _record(table) for name, table in tomllib.loads(text).items()}
+    return {name: _record(written) for name, written in table("resource_types").items()}
 
 
 @cache
@@ -165,16 +163,16 @@ def resource_type(name: str) -> ResourceType:
     return resource_types().get(name, unnamed)
 
 
-def _record(table: dict[str, Any]) -> ResourceType:
+def _record(written: dict[str, Any]) -> ResourceType:
     settings = tuple(
-        _setting(SETTINGS[kind], entry) for kind in SETTINGS for entry in table.pop(kind, ())
+        _setting(SETTINGS[kind], entry) for kind in SETTINGS for entry in written.pop(kind, ())
     )
-    if "nodes" in table:
-        table["nodes"] = NodeCounts(**table["nodes"])
+    if "nodes" in written:
+        written["nodes"] = NodeCounts(**written["nodes"])
     for name in ("holds_amount", "alone_by"):
-        table[name] = tuple(table.get(name, ()))
-    table["updated_in_place"] = frozenset(table.get("updated_in_place", ()))
-    return ResourceType(**table, settings=settings)
+        written[name] = tuple(written.get(name, ()))
+    written["updated_in_place"] = frozenset(written.get("updated_in_place", ()))
+    return ResourceType(**written, settings=settings)
 
 
 def _setting(kind: type[Setting], entry: dict[str, Any]) -> Setting:

@@ -126,4 +126,4 @@ def _elsewhere(edit: Edit) -> bool:
     was, now = edit.both(within) if within else (None, None)
     if not within:
         return False
-    return differs(was, now) or any(edit.pair.replaces(key) for key in linked(now))
+    return differs(was, now) or bool(linked(now) & edit.pair.replaced.keys())

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.changes.change import Difference
-from ultracluster.review.changes.names import NAMES
+from ultracluster.review.tables import NAMES
 
 Path = tuple[str, ...]
 
@@ -59,10 +59,7 @@ def of_resources(
 
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
-    try:
-        return json.dumps(before, default=str) == json.dumps(after, default=str)
-    except RecursionError:
-        return False
+    return json.dumps(before, default=str) == json.dumps(after, default=str)
 
 
 def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.catalogue.instances import find
+from ultracluster.model.nodes import EFA_TYPES, catalogued
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
-from ultracluster.review.changes.values import at, count, entries, known_text, true
+from ultracluster.review.changes.values import count, entries, known_text, true
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import named
+from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import ResolvedResource
 
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
@@ -22,7 +24,7 @@ LATER: Final = "only nodes that are launched from now on have it"
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = edit.pair.new.users.get((template.place.stack, template.place.logical_id), ())
+    users = edit.pair.new.users.get(template.place.key, ())
     for user in users:
         found = _replaced_by_policy(edit, user)
         if found is not None:
@@ -35,7 +37,7 @@ def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
 
 def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
     """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
-    written = edit.update.after.written(group.place.stack, group.place.logical_id)
+    written = edit.update.after.written(*group.place.key)
     policy = written.get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
@@ -128,9 +130,8 @@ def _placement_group(edit: Edit, *path: str) -> Iterator[Effect]:
 
 def _figures(instance_type: str) -> tuple[int, int, float]:
     """Return accelerators, their memory and Gbps of a node, zeros where they are not known."""
-    try:
-        found = find(instance_type)
-    except UnknownInstanceTypeError:
+    found = catalogued(instance_type)
+    if found is None:
         return 0, 0, 0
     accelerators = found.accelerator.count or 0
     memory = (found.accelerator.memory_mib or 0) * accelerators
@@ -155,9 +156,7 @@ def _inside(instance_type: str) -> str:
 
 
 def _efa_devices(interfaces: Any) -> int:
-    return sum(
-        known_text(e.get("InterfaceType")) in ("efa", "efa-only") for e in entries(interfaces)
-    )
+    return sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(interfaces))
 
 
 @when_changed(GROUP, NODE_GROUP)

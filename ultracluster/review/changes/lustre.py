@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.lustre import problems
 from ultracluster.catalogue.prices import Item, lustre_storage
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.retention import outlives
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
@@ -15,7 +16,7 @@ from ultracluster.review.changes.sources import (
     LUSTRE_UPDATE,
     UNLINKED,
 )
-from ultracluster.review.changes.values import at, count, known_text
+from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.changes.wording import monthly, quoted, tebibytes
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ultracluster.model.model import Model
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, ROUTES
-from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.changes.values import known_text, lost
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import service_name
@@ -96,7 +96,7 @@ def _destination(route: ResolvedResource) -> str:
     return quoted(next((route.properties[n] for n in names if n in route.properties), None))
 
 
-def _to_internet(variant: VariantModel, route: ResolvedResource) -> bool:
+def _to_internet(variant: Model, route: ResolvedResource) -> bool:
     target = route.properties.get("GatewayId")
     found = identity(target) or ""
     gateways = variant.of("AWS::EC2::InternetGateway")

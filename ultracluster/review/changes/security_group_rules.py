@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ultracluster.model.model import Model
 from ultracluster.model.security_groups import (
     DEFAULT_EGRESS,
     GROUP,
@@ -16,7 +17,6 @@ from ultracluster.model.traffic import ALL, ANYWHERE, Traffic
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
-from ultracluster.review.changes.update import VariantModel
 from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
@@ -54,7 +54,7 @@ def _of_rule(rule: ResolvedResource | None) -> list[Flow]:
     return _flows([GroupRule(rule.place, SEPARATE[rule.resource_type], rule.properties)])
 
 
-def _of_group(variant: VariantModel, group: Key | None) -> list[GroupRule]:
+def _of_group(variant: Model, group: Key | None) -> list[GroupRule]:
     """Return all rules of a group, also those that are resources of their own."""
     if group is None:
         return []
@@ -62,7 +62,7 @@ def _of_group(variant: VariantModel, group: Key | None) -> list[GroupRule]:
     return [*(found.rules if found else ()), *variant.groups.outside.get(group, ())]
 
 
-def _inline(variant: VariantModel, group: Key | None, direction: str) -> list[GroupRule]:
+def _inline(variant: Model, group: Key | None, direction: str) -> list[GroupRule]:
     rules = _of_group(variant, group)
     return [rule for rule in rules if rule.direction == direction and not rule.separate]
 
@@ -85,12 +85,12 @@ def _owner(rule: ResolvedResource | None) -> Key | None:
     return name[:2] if isinstance(name, tuple) else name
 
 
-def _words(flow: Flow, variant: VariantModel) -> str:
+def _words(flow: Flow, variant: Model) -> str:
     what = str(flow.traffic).replace(", all ports", " on all ports")
     return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(flow, variant)}"
 
 
-def _peer(flow: Flow, variant: VariantModel) -> str:
+def _peer(flow: Flow, variant: Model) -> str:
     if flow.peer is None:
         return "a peer that the templates do not tell"
     if flow.peer in ANYWHERE:
@@ -98,7 +98,7 @@ def _peer(flow: Flow, variant: VariantModel) -> str:
     return _name(flow.peer, variant) or shown(flow.peer)
 
 
-def _name(group: Key | None, *variants: VariantModel) -> str | None:
+def _name(group: Key | None, *variants: Model) -> str | None:
     found = (variant.at(group) for variant in variants if group is not None)
     return next((named(resource) for resource in found if resource), None)
 

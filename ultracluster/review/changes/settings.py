@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.changes.values import at, count, known_text, lost, true
+from ultracluster.review.changes.values import count, known_text, lost, true
 from ultracluster.review.changes.wording import holdings, hourly, quoted
 from ultracluster.review.resource_types import (
     FOREVER,
@@ -20,6 +20,7 @@ from ultracluster.review.resource_types import (
     Switch,
     resource_type,
 )
+from ultracluster.review.tables import NAMES
 
 FLAG: Final = ("PointInTimeRecoveryEnabled",)
 """Of continuous backups, within their section."""

@@ -1,10 +1,11 @@
 """Reading of resolved values by rules: nothing here raises for what is not known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from ultracluster.review.topology.known import NotKnown, or_none, read
 from ultracluster.templates.resolved import Encoded, Text, Unknown
-from ultracluster.templates.resolved_values import UndeterminedError, items, links, number, text
+from ultracluster.templates.resolved_values import items, links, number, text
 from ultracluster.templates.texts import identity
 
 Key = tuple[str, str]
@@ -12,17 +13,7 @@ Key = tuple[str, str]
 
 
 def linked(value: Any) -> set[Key]:
-    return {(link.stack, link.logical_id) for link in links(value)}
-
-
-def at(value: Any, path: Sequence[str]) -> Any:
-    """Return what lies at a path of a resolved value, for `*` of every item of a list."""
-    for index, part in enumerate(path):
-        if part == "*":
-            rest = path[index + 1 :]
-            return [at(item, rest) for item in value] if isinstance(value, list) else None
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+    return {link.key for link in links(value)}
 
 
 def differs(one: Any, other: Any) -> bool:
@@ -33,10 +24,7 @@ def differs(one: Any, other: Any) -> bool:
 
 def entries(value: Any) -> list[Mapping[str, Any]]:
     """Return the mappings of a list, none where it is not known."""
-    try:
-        return [item for item in items(value) if isinstance(item, Mapping)]
-    except LookupError:
-        return []
+    return [item for item in or_none(read(items, value)) or () if isinstance(item, Mapping)]
 
 
 def missing(value: Any) -> str | None:
@@ -63,26 +51,18 @@ def lost(was: Any, now: Any) -> list[Any]:
 
 
 def _items(value: Any) -> list[Any]:
-    try:
-        return items(value)
-    except LookupError:
-        return [value]
+    found = read(items, value)
+    return [value] if isinstance(found, NotKnown) else found
 
 
 def count(value: Any) -> int | None:
     """Return a resolved value as a whole number, None where it is none or is not known."""
-    try:
-        return number(value)
-    except UndeterminedError:
-        return None
+    return or_none(read(number, value))
 
 
 def known_text(value: Any) -> str | None:
     """Return a resolved value as text, None where it is none or is not known."""
-    try:
-        return text(value)
-    except UndeterminedError:
-        return None
+    return or_none(read(text, value))
 
 
 def true(value: Any) -> bool:

@@ -49,7 +49,7 @@ class Context:
 
     def change(self, *parts: Key | Place | None) -> str:
         """Return the worst that is done to any of the resources that a box stands for."""
-        keys = [(p.stack, p.logical_id) if isinstance(p, Place) else p for p in parts if p]
+        keys = [p.key if isinstance(p, Place) else p for p in parts if p]
         found = [self.changed[key] for key in keys if key in self.changed]
         return min(found, key=lambda danger: danger.rank).value if found else ""
 

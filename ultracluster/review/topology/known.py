@@ -1,10 +1,8 @@
 """What the templates leave open is `NotKnown`, with its reason."""
 
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ultracluster.templates.resolved_values import Key, UndeterminedError, key, part
 
@@ -17,10 +15,6 @@ class NotKnown:
 
 
 T = TypeVar("T")
-DRAWN: Final[Mapping[str, Any]] = tomllib.loads(
-    files("ultracluster.review").joinpath("drawn_types.toml").read_text()
-)
-"""What the picture calls the types that it draws."""
 
 
 def read(function: Callable[..., T], *arguments: Any) -> T | NotKnown:

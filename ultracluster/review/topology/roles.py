@@ -100,7 +100,7 @@ def _target(value: Any, service: str, names: Names) -> tuple[str, bool]:
         return ("every service" if service == "*" else f"all of {service}"), True
     linked = next(links(value), None)
     if linked is not None:
-        return names.key((linked.stack, linked.logical_id)), False
+        return names.key(linked.key), False
     if isinstance(value, Unknown):
         return f"{service}: not known", False
     arn = names.text(value).split(":", ARN_PARTS)

@@ -103,8 +103,7 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
         groups += [
             short(pod.place)
             for pod in model.of("AWS::SageMaker::Cluster")
-            if cluster.place.key
-            in {(to.stack, to.logical_id) for to in links(pod.properties.get("Orchestrator"))}
+            if cluster.place.key in {to.key for to in links(pod.properties.get("Orchestrator"))}
         ]
         public = at(text, own, NETWORK, "EndpointPublicAccess")
         yield Scheduler(

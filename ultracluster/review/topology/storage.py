@@ -9,7 +9,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.storage import FileSystem as Lustre
 from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
+from ultracluster.review.tables import DRAWN
+from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
 from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.resolved import Place, ResolvedResource
@@ -191,7 +192,7 @@ def _linked(piece: Any, names: Names) -> str:
 def _bucket(model: Model, target: Any) -> Key | None:
     for link in links(target):
         if link.attribute in OWN or link.attribute == "BucketName":
-            found = model.at((link.stack, link.logical_id))
+            found = model.at(link.key)
             if found is not None and found.resource_type == BUCKET:
                 return found.place.key
     return None
