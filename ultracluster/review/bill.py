@@ -13,13 +13,12 @@ from typing import Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
+from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.topology.known import NotKnown
 from ultracluster.review.topology.nodes import Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
-from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 
-GIB_PER_TIB: Final = 1024
 BLOCK: Final = "Capacity Block"
 NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
 
@@ -65,7 +64,7 @@ def uncounted(topology: Topology) -> list[str]:
     found += [
         f.name
         for f in topology.file_systems
-        if not (f.kind.startswith("Lustre") and isinstance(f.tebibytes, float))
+        if f.sold_as is None or not isinstance(f.tebibytes, float)
     ]
     return found
 
@@ -73,7 +72,9 @@ def uncounted(topology: Topology) -> list[str]:
 def bill(topology: Topology) -> Iterator[Quantity]:
     yield from _nodes(topology)
     for file_system in topology.file_systems:
-        yield from _file_system(file_system)
+        if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
+            gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
+            yield _kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
     subnets = [subnet for vpc in topology.vpcs for subnet in vpc.subnets]
     gateways = sum(len(subnet.nats) for subnet in subnets)
     if gateways:
@@ -130,16 +131,6 @@ def _hour(nodes: Nodes) -> Item:
     if block or nodes.market == "capacity-block":
         return prices.capacity_block(name)
     return prices.on_demand(name)
-
-
-def _file_system(file_system: FileSystem) -> Iterator[Quantity]:
-    tib = file_system.tebibytes
-    if not file_system.kind.startswith("Lustre ") or not isinstance(tib, float):
-        return
-    item = prices.lustre_storage(
-        file_system.kind.removeprefix("Lustre "), file_system.storage_type, file_system.tier
-    )
-    yield _kept(item, Decimal(str(tib)) * GIB_PER_TIB, f"Lustre {file_system.name}")
 
 
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:

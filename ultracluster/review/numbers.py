@@ -20,7 +20,8 @@ from ultracluster.catalogue.quotas import (
 )
 from ultracluster.catalogue.sizes import vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
+from ultracluster.model.storage import GIB_PER_TIB
+from ultracluster.review.bill import NOT_TOLD, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
 from ultracluster.review.topology.known import NotKnown, words

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ultracluster.audit.judgement import judged_groups
 from ultracluster.audit.report import Report as Audit
+from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import escalations, statements
 from ultracluster.review.baseline import Baseline
-from ultracluster.review.bill import GIB_PER_TIB, Money, money
+from ultracluster.review.bill import Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes

@@ -1,10 +1,10 @@
 """Lustre file systems: what an update in place does, and what FSx refuses."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.catalogue.lustre import problems
-from ultracluster.catalogue.prices import Item, lustre_storage
+from ultracluster.model.storage import FileSystem
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.retention import outlives
@@ -18,6 +18,7 @@ from ultracluster.review.changes.sources import (
 )
 from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.changes.wording import monthly, quoted, tebibytes
+from ultracluster.review.topology.known import or_none, read
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -44,8 +45,9 @@ def throughput(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] != CONFIGURATION or not name.endswith(("Throughput", "ThroughputCapacity")):
         return
     was, now = count(edit.was), count(edit.now)
-    rates = [_bandwidth(each.properties) for each in (edit.old, edit.new) if each]
-    rated = f" ({' to '.join(map(str, rates))})" if all(rates) else ""
+    systems = (FileSystem(each, ()) for each in (edit.old, edit.new) if each)
+    rates = [or_none(read(system.throughput)) for system in systems]
+    rated = f" ({' to '.join(f'{rate:,.1f} GB/s' for rate in rates)})" if all(rates) else ""
     unit = "MB/s per TiB" if name.startswith("Per") else "MB/s"
     yield Effect(
         Danger.INTERRUPTS,
@@ -59,12 +61,6 @@ def throughput(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
     if was is None or now is None or now < was:
         yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
-
-
-def _bandwidth(properties: Any) -> str | None:
-    gib = count(at(properties, ("StorageCapacity",)))
-    tier = count(at(properties, (CONFIGURATION, "PerUnitStorageThroughput")))
-    return f"{gib / 1024 * tier / 1000:,.1f} GB/s" if gib and tier else None
 
 
 @when_changed(FILE_SYSTEM)
@@ -84,20 +80,10 @@ def capacity(edit: Edit) -> Iterator[Effect]:
         return
     says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
     yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
-    money = monthly(edit.region, _bought(edit), now - was)
+    sold_as = or_none(read(FileSystem(edit.resource, ()).sold_as))
+    money = monthly(edit.region, sold_as, now - was)
     more = f", {money} more" if money else ""
     yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
-
-
-def _bought(edit: Edit) -> Item:
-    """Return what a GB-month of the new file system is sold as."""
-    own = edit.resource.properties
-    configuration = own.get(CONFIGURATION)
-    return lustre_storage(
-        known_text(at(configuration, ("DeploymentType",))) or "SCRATCH_1",
-        known_text(own.get("StorageType")) or "SSD",
-        count(at(configuration, ("PerUnitStorageThroughput",))),
-    )
 
 
 @when_changed(FILE_SYSTEM)

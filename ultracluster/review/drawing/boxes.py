@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.model.security_groups import SecurityGroup
-from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import AddressBar

@@ -4,20 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.values import table
+from ultracluster.catalogue.prices import Item
 from ultracluster.model.model import Model
+from ultracluster.model.storage import GIB_PER_TIB, kept_at_deletion
 from ultracluster.model.storage import FileSystem as Lustre
-from ultracluster.model.storage import kept_at_deletion
 from ultracluster.review.naming import Names, short
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
-from ultracluster.spec.lustre import GIB_PER_TIB
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     OWN,
     Key,
-    UndeterminedError,
     items,
     key,
     keys,
@@ -63,9 +61,8 @@ class FileSystem:
     """Addresses that its servers take of each subnet."""
     assumed: bool = True
     """Whether that number is an assumption."""
-    storage_type: str = ""
-    tier: int | None = None
-    """MB/s bought for every TiB, where they are bought so."""
+    sold_as: Item | None = None
+    """A GB-month of it; None where its price is not of this project."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,7 @@ def _tebibytes(gib: int | NotKnown | None) -> float | NotKnown | None:
 
 
 def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
-    storage = at(text, system.properties, "StorageType") or "SSD"
-    gib = read(_gib, system)
+    storage, gib = read(system.storage_type), read(system.gibibytes)
     notes = [storage] if isinstance(storage, str) and storage != "SSD" else []
     if read(system.over_efa) is True:
         notes.append("servers speak EFA")
@@ -106,45 +102,16 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
     return FileSystem(
         name=short(system.place),
         place=system.place,
-        kind=f"Lustre {or_none(read(_deployment, system)) or 'of a type that is not known'}",
+        kind=f"Lustre {or_none(read(system.deployment_type)) or 'of a type that is not known'}",
         tebibytes=_tebibytes(gib),
-        gigabytes_per_second=read(_throughput, system),
+        gigabytes_per_second=read(system.throughput),
         subnets=read(lambda: [system.subnet()]),
         groups=read(lambda: keys(system.groups())),
         associations=tuple(_associations(model, system, names)),
         notes=(*notes, _kept(system.resource)),
         servers=servers,
-        storage_type=or_none(storage) or "",
-        tier=or_none(read(_tier, system)),
+        sold_as=or_none(read(system.sold_as)),
     )
-
-
-def _deployment(system: Lustre) -> str:
-    return text(system.configuration("DeploymentType")) or "SCRATCH_1"
-
-
-def _tier(system: Lustre) -> int | None:
-    return number(system.configuration("PerUnitStorageThroughput"))
-
-
-def _gib(system: Lustre) -> int | None:
-    gib = number(system.properties.get("StorageCapacity"))
-    if gib is None and system.from_backup():
-        raise UndeterminedError("it is restored from a backup")
-    if gib is None and text(system.properties.get("StorageType")) != "INTELLIGENT_TIERING":
-        raise UndeterminedError("no capacity is written for it")
-    return gib
-
-
-def _throughput(system: Lustre) -> float | None:
-    bought = number(system.configuration("ThroughputCapacity"))
-    if bought is not None:
-        return bought / 1000
-    gib, tier = _gib(system), _tier(system)
-    if tier is None:
-        of_type = table("lustre")["deployment_types"].get(_deployment(system), {})
-        tier = of_type.get("baseline_mbps_per_tib")
-    return None if gib is None or tier is None else tier * gib / GIB_PER_TIB / 1000
 
 
 def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Association]:
