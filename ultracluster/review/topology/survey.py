@@ -22,7 +22,6 @@ from ultracluster.review.topology.nodes import (
     read_nodes,
     reservation,
 )
-from ultracluster.review.topology.roles import Role, read_roles
 from ultracluster.review.topology.services import (
     Endpoint,
     Scheduler,
@@ -59,7 +58,6 @@ class Topology:
     idle_placements: Sequence[Placement] = ()
     """Reservations and placement groups that no node names."""
     stores: Sequence[Store] = ()
-    roles: Sequence[Role] = ()
     others: Mapping[str, int] = field(default_factory=dict)
     """Resources that are not drawn, by type."""
     assumptions: Sequence[str] = ()
@@ -115,7 +113,6 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
         ],
         idle_placements=[placement(r) for r in model.of(PLACEMENT) if r.place.key not in placed],
         stores=read_stores(model),
-        roles=list(read_roles(model, called)),
         others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
             f"{name.rpartition('/')[2]} is {str(held).lower()}"
