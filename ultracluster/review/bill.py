@@ -15,11 +15,10 @@ from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.survey import Topology
 
-BLOCK: Final = "Capacity Block"
 NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
 
 
@@ -110,17 +109,17 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
             beyond = min(inside[own.name] - own.count, count)
             if beyond > 0:
                 purpose = f"{nodes.name} beyond their reservation"
-                yield Quantity(_hour(nodes), Decimal(beyond), Decimal(0), purpose)
+                yield Quantity(hour(nodes), Decimal(beyond), Decimal(0), purpose)
             continue
         least = count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
-        yield Quantity(_hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
+        yield Quantity(hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
     for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
             yield _kept(item, reservation.count, f"reserved by {reservation.name}")
 
 
-def _hour(nodes: Nodes) -> Item:
+def hour(nodes: Nodes) -> Item:
     """Return an hour of a node; HyperPod's and Spot's are items of which no price is known."""
     name = str(nodes.type_name)
     if nodes.launcher.startswith("HyperPod"):

@@ -15,7 +15,7 @@ from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.picture import Figure
-from ultracluster.review.exceptions import OWN, Packs, read_packs
+from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.figure import changed, figure
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates
@@ -24,7 +24,6 @@ from ultracluster.review.subject import Subject
 from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
-from ultracluster.rules.rule import Finding
 from ultracluster.templates.scope import mapping, section
 
 
@@ -50,8 +49,6 @@ class Review:
     changes: Sequence[Change]
     """The most dangerous first."""
     audit: Audit
-    findings: Sequence[Finding]
-    """Findings of the audit that nobody excused."""
     packs: Packs | None
     access: Access
     numbers: Sequence[Numbers]
@@ -97,7 +94,6 @@ def review(
         baseline=None if baseline is None else baseline.title,
         changes=found,
         audit=audit,
-        findings=[f for f in audit.findings if not _excused(f, packs)],
         packs=packs,
         access=Access(statements(after.variants), escalations(after.variants)),
         numbers=numbers(topologies, subject.spec),
@@ -121,14 +117,6 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
             f"The templates of nested stacks were not given: {', '.join(missing)}; name their "
             "files beside this one."
         )
-
-
-def _excused(finding: Finding, packs: Packs | None) -> bool:
-    path = finding.place.construct_path or ""
-    return packs is not None and any(
-        excused.pack == OWN and excused.rule == finding.rule and excused.construct == path
-        for excused in packs.excused
-    )
 
 
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:

@@ -39,7 +39,7 @@ def document(review: Review, made: Provenance | None = None) -> str:
                 "place": asdict(finding.place),
                 "only_if": dict(finding.choices),
             }
-            for finding in review.findings
+            for finding in review.audit.findings
         ],
         "packs": None if review.packs is None else asdict(review.packs),
         "cannot_tell": [

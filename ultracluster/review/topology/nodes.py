@@ -24,6 +24,7 @@ from ultracluster.templates.resolved_values import (
 )
 
 UNLAUNCHED: Final = "launch template; nothing here launches it"
+BLOCK: Final = "Capacity Block"
 PLACEMENT: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 
@@ -203,7 +204,7 @@ def placement(found: ResolvedResource) -> Placement:
 
 def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
     block = node.in_a_block()
-    kind = "Capacity Block" if block else "capacity reservation"
+    kind = BLOCK if block else "capacity reservation"
     stated = node.reservation()
     if stated is not None:
         found = model.found(stated, RESERVATION)
