@@ -13,7 +13,6 @@ from ultracluster.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
     LUSTRE_THROUGHPUT,
-    LUSTRE_UPDATE,
     UNLINKED,
 )
 from ultracluster.review.changes.values import count, known_text
@@ -84,24 +83,6 @@ def capacity(edit: Edit) -> Iterator[Effect]:
     money = monthly(edit.region, sold_as, now - was)
     more = f", {money} more" if money else ""
     yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
-
-
-@when_changed(FILE_SYSTEM)
-def metadata(edit: Edit) -> Iterator[Effect]:
-    path = (CONFIGURATION, "MetadataConfiguration")
-    if not edit.within(*path):
-        return
-    was, now = (count(value) for value in edit.both(*path, "Iops"))
-    modes = edit.both(*path, "Mode")
-    says = f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now or modes[1])}"
-    if was and now and now < was:
-        why = f"a value must be at least the current one ({LUSTRE_UPDATE})"
-        yield Effect(Danger.FAILS, f"FSx refuses that {says}", why)
-    elif known_text(modes[1]) == "USER_PROVISIONED":
-        yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
-    else:
-        refuses = "FSx refuses it where they are above what it would choose"
-        yield Effect(Danger.CANNOT_TELL, f"{says}; {refuses}", LUSTRE_UPDATE)
 
 
 @when_removed(ASSOCIATION)

@@ -8,7 +8,7 @@ from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, ROUTES
-from ultracluster.review.changes.values import known_text, lost
+from ultracluster.review.changes.values import known_text
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import service_name
 from ultracluster.templates.resolved import ResolvedResource
@@ -77,18 +77,6 @@ def endpoint_changed(edit: Edit) -> Iterator[Effect]:
             yield from _without(edit)
         else:
             yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
-    if edit.path[0] not in ("SubnetIds", "RouteTableIds", "SecurityGroupIds"):
-        return
-    gone, come = lost(edit.was, edit.now), lost(edit.now, edit.was)
-    billed = bool(come) and edit.path[0] == "SubnetIds"
-    if gone:
-        says = f"the endpoint for {name} leaves {', '.join(map(quoted, gone))}"
-        yield Effect(Danger.INTERRUPTS, says, f"open connections through it break ({ENDPOINTS})")
-    if billed:
-        says = f"the endpoint for {name} is in {len(come)} more subnets"
-        yield Effect(Danger.COSTS_MORE, says, f"interface endpoints are {BILLED} in each zone")
-    if not gone and not billed:
-        yield Effect(Danger.HARMLESS, f"the endpoint for {name} serves more", ENDPOINTS)
 
 
 def _destination(route: ResolvedResource) -> str:

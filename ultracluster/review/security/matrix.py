@@ -50,14 +50,6 @@ class Matrix:
     unknown: Sequence[str] = ()
     """Rules of which something is not known, and why."""
 
-    def passes(self, sources: Sequence[Key], targets: Sequence[Key], asked: Traffic) -> bool:
-        return any(
-            each.covers(asked)
-            for source in sources
-            for target in targets
-            for each in self.cells.get((source, target), Cell(())).passes
-        )
-
 
 def matrix(model: Model, names: Names) -> Matrix:
     unknown: list[str] = []
