@@ -133,9 +133,9 @@ def hour(nodes: Nodes) -> Item:
 
 
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
-    if scheduler.kubernetes:
+    if scheduler.size is None:
         yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {scheduler.name}")
-    if isinstance(scheduler.size, NotKnown):
+    if scheduler.size is None or isinstance(scheduler.size, NotKnown):
         return
     yield _kept(prices.slurm_controller(scheduler.size), 1, f"Slurm controller {scheduler.name}")
     managed = sum(

@@ -112,7 +112,7 @@ def _same_name(edit: Edit) -> Iterator[Effect]:
 def _elsewhere(edit: Edit) -> bool:
     """Whether the new resource stands within another one, where its name is free."""
     within = resource_type(edit.type).named_within
-    was, now = edit.both(within) if within else (None, None)
     if not within:
         return False
+    was, now = edit.both(within)
     return differs(was, now) or bool(linked(now) & edit.pair.replaced.keys())

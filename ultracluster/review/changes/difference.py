@@ -51,7 +51,7 @@ def of_resources(
     old, new = (body.get("Properties") or {} for body in (before, after))
     for path, was, now in between(old, new, schema):
         yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
-    for name in [*NAMES["attributes"], *_others(before, after)]:
+    for name in dict.fromkeys([*NAMES["attributes"], *sorted({*before, *after} - {"Properties"})]):
         was, now = before.get(name), after.get(name)
         if canonical(was, name) != canonical(now, name):
             yield Unit(Difference(stack, logical_id, f"@{name}"), (f"@{name}",), was, now)
@@ -60,11 +60,6 @@ def of_resources(
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
     return json.dumps(before, default=str) == json.dumps(after, default=str)
-
-
-def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    known = {*NAMES["attributes"], "Properties"}
-    return sorted(key for key in {*before, *after} if key not in known)
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:

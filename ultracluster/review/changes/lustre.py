@@ -8,7 +8,7 @@ from ultracluster.model.storage import FileSystem
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.retention import outlives
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
+from ultracluster.review.changes.rules import Edit, Effect, when_changed, when_removed
 from ultracluster.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
@@ -16,7 +16,7 @@ from ultracluster.review.changes.sources import (
     UNLINKED,
 )
 from ultracluster.review.changes.values import count, known_text
-from ultracluster.review.changes.wording import monthly, quoted, tebibytes
+from ultracluster.review.changes.wording import holdings, monthly, quoted, tebibytes
 from ultracluster.review.topology.known import or_none, read
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
@@ -95,20 +95,9 @@ def association_removed(edit: Edit) -> Iterator[Effect]:
     yield Effect(Danger.INTERRUPTS, says, UNLINKED)
 
 
-@when_added(FILE_SYSTEM)
-def file_system_added(edit: Edit) -> Iterator[Effect]:
-    says = f"{_size(edit)} is billed from its creation on"
-    yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
-
-
 @when_removed(FILE_SYSTEM)
 def file_system_removed(edit: Edit) -> Iterator[Effect]:
     kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     stays = "; its files stay in the account, which goes on paying for them" if kept else ""
-    says = f"the environment has {_size(edit)} less{stays}"
+    says = f"the environment has {holdings(edit.resource)} less{stays}"
     yield Effect(Danger.REDUCES_CAPACITY, says, "it is in the old template and not in the new one")
-
-
-def _size(edit: Edit) -> str:
-    gib = count(edit.resource.properties.get("StorageCapacity"))
-    return tebibytes(gib) if gib else "one file system"

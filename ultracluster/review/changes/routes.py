@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.model.model import Model
+from ultracluster.model.networks import DESTINATIONS
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
@@ -11,6 +12,7 @@ from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, RO
 from ultracluster.review.changes.values import known_text
 from ultracluster.review.changes.wording import quoted
 from ultracluster.review.naming import service_name
+from ultracluster.review.topology.known import or_none, read
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import written
 from ultracluster.templates.texts import identity
@@ -80,17 +82,14 @@ def endpoint_changed(edit: Edit) -> Iterator[Effect]:
 
 
 def _destination(route: ResolvedResource) -> str:
-    names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+    names = (*DESTINATIONS, "DestinationPrefixListId")
     return quoted(next((route.properties[n] for n in names if n in route.properties), None))
 
 
-def _to_internet(variant: Model, route: ResolvedResource) -> bool:
+def _to_internet(model: Model, route: ResolvedResource) -> bool:
     target = route.properties.get("GatewayId")
-    found = identity(target) or ""
-    gateways = variant.of("AWS::EC2::InternetGateway")
-    return str(target).startswith("igw-") or any(
-        found.startswith(f"@{g.place.stack}/{g.place.logical_id}/") for g in gateways
-    )
+    gateway = or_none(read(model.found, target, "AWS::EC2::InternetGateway"))
+    return gateway is not None or str(target).startswith("igw-")
 
 
 @when_changed(ROUTE)

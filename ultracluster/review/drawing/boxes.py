@@ -208,15 +208,13 @@ def association_words(imports: str, exports: str) -> str:
 
 
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
-    said = "run on" if scheduler.kubernetes else "starts jobs on"
     rows: list[Block] = []
-    for name, groups in scheduler.queues:
-        queue = name if scheduler.kubernetes else f"queue {name}"
+    for queue, groups in scheduler.queues:
         edges = [Edge(scheduler.place, group, queue) for group in groups]
         into = ", ".join(groups) or "no node group"
-        rows.append(Flow(queue, said, into, True, False, "job", edges))
-    version = f"{scheduler.program} {words(scheduler.version, 'version not known')}"
-    note = " · ".join(filter(None, [version, scheduler.size_words, *scheduler.notes]))
+        rows.append(Flow(queue, scheduler.starts, into, True, False, "job", edges))
+    size = "" if scheduler.size is None else words(scheduler.size, "size not known")
+    note = " · ".join(filter(None, [scheduler.version, size, *scheduler.notes]))
     title, own = f"{scheduler.title} {scheduler.name}", scheduler.place
     change = context.change(own)
     body = Stack(at_most(MOST_QUEUES, rows, "queues"), 4)

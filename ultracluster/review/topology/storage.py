@@ -49,16 +49,16 @@ class FileSystem:
     place: Place
     kind: str
     """`Lustre PERSISTENT_2`, `EFS`, ..."""
-    tebibytes: float | NotKnown | None
-    """None where it grows by itself."""
-    gigabytes_per_second: float | NotKnown | None
-    """None where nobody says."""
     subnets: Sequence[Key] | NotKnown
     groups: Sequence[Key] | NotKnown
-    associations: Sequence[Association] = ()
-    notes: Sequence[str] = ()
-    servers: int | NotKnown = 0
+    notes: Sequence[str]
+    servers: int | NotKnown
     """Addresses that its servers take of each subnet."""
+    tebibytes: float | NotKnown | None = None
+    """None where it grows by itself."""
+    gigabytes_per_second: float | NotKnown | None = None
+    """None where nobody says."""
+    associations: Sequence[Association] = ()
     assumed: bool = True
     """Whether that number is an assumption."""
     sold_as: Item | None = None
@@ -173,7 +173,6 @@ def _other(resource: ResolvedResource) -> FileSystem:
         place=resource.place,
         kind=DRAWN["fsx"].get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
         tebibytes=_tebibytes(at(number, own, "StorageCapacity")),
-        gigabytes_per_second=None,
         subnets=at(keys, own, "SubnetIds"),
         groups=at(keys, own, "SecurityGroupIds"),
         notes=(_kept(resource),),
@@ -193,8 +192,6 @@ def _efs(model: Model, resource: ResolvedResource) -> FileSystem:
         name=short(resource.place),
         place=resource.place,
         kind="EFS",
-        tebibytes=None,
-        gigabytes_per_second=None,
         subnets=subnets or NotKnown("no mount target of it is in the given templates"),
         groups=list(dict.fromkeys(groups)),
         notes=(_kept(resource),),
