@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ultracluster.audit.judgement import judged_groups
 from ultracluster.audit.report import Report as Audit
+from ultracluster.input_files import nested_stacks
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import escalations, statements
@@ -24,15 +25,7 @@ from ultracluster.review.subject import Subject
 from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
-from ultracluster.templates.scope import mapping, section
-
-
-@dataclass(frozen=True)
-class Access:
-    """What all policies allow and deny."""
-
-    statements: Sequence[ExplainedStatement] = ()
-    escalations: Sequence[Escalation] = ()
+from ultracluster.templates.scope import section
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,9 @@ class Review:
     """The most dangerous first."""
     audit: Audit
     packs: Packs | None
-    access: Access
+    statements: Sequence[ExplainedStatement]
+    """What all policies allow and deny."""
+    escalations: Sequence[Escalation]
     numbers: Sequence[Numbers]
     money: Money | None
     """What is bought now and before; None where the Region is not known."""
@@ -95,7 +90,8 @@ def review(
         changes=found,
         audit=audit,
         packs=packs,
-        access=Access(statements(after.variants), escalations(after.variants)),
+        statements=statements(after.variants),
+        escalations=escalations(after.variants),
         numbers=numbers(topologies, subject.spec),
         money=money(topologies, was),
         sizes=sizes(subject.templates),
@@ -106,11 +102,10 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
     """Yield a note where nested stacks are in none of the given templates."""
     given = {template.nested_in for template in subject.templates}
     missing = [
-        str(name)
+        name
         for template in subject.templates
-        for name, found in section(template.body, "Resources").items()
-        if mapping(found).get("Type") == "AWS::CloudFormation::Stack"
-        and (template.name, name) not in given
+        for name, _ in nested_stacks(template.body)
+        if (template.name, name) not in given
     ]
     if missing:
         yield (
@@ -155,17 +150,11 @@ def _file_system(system: FileSystem) -> str:
 
 def _where(topologies: Sequence[Topology]) -> str:
     regions = {t.region for t in topologies if not isinstance(t.region, NotKnown)}
-    zones = {
-        str(subnet.zone)
-        for t in topologies
-        for vpc in t.vpcs
-        for subnet in vpc.subnets
-        if not isinstance(subnet.zone, NotKnown) and not subnet.empty
-    }
-    said = " and ".join(sorted(zones)) if len(zones) <= 3 else f"{len(zones)} zones"  # noqa: PLR2004
-    if zones and regions:
-        return f" in {said} of {', '.join(sorted(regions))}"
-    return f" in {said or ', '.join(sorted(regions))}" if zones or regions else ""
+    subnets = [subnet for t in topologies for vpc in t.vpcs for subnet in vpc.subnets]
+    zones = {s.zone for s in subnets if not isinstance(s.zone, NotKnown) and not s.empty}
+    found = " and ".join(sorted(zones)), ", ".join(sorted(regions))
+    where = " of ".join(filter(None, found))
+    return f" in {where}" if where else ""
 
 
 def file_name(title: str) -> str:

@@ -1,7 +1,7 @@
 """What changes outside of resources: outputs and exports, parameters, conditions and the rest."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
@@ -14,8 +14,6 @@ from ultracluster.templates.scope import mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
-
-AT_RESOURCES: Final = "what that changes stands at the resources"
 
 
 def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
@@ -132,15 +130,11 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
+    """Return what it does that a part of a parameter's declaration changes."""
     if part == "Default" and new is None:
         says = f"parameter {name} has no default any more: who never gave it must give it now"
         return Danger.FAILS, says
-    if part == "Default":
-        says = f"the default of {name} changes, where a deployment does not keep the previous value"
-        return Danger.HARMLESS, f"{says}; {AT_RESOURCES}"
-    if part == "NoEcho" and str(new).lower() != "true":
-        says = f"the value of {name} can be read by whoever may describe the stack"
-        return Danger.LOOSENS_SECURITY, says
-    if part in ("Type", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"):
-        return Danger.CANNOT_TELL, f"parameter {name} takes other values: one in use may be refused"
-    return Danger.HARMLESS, f"parameter {name} has another explanation"
+    hidden = part == "NoEcho" and str(new).lower() == "true"
+    parts = NAMES["parameters"]
+    danger, says = parts["others"] if hidden else parts.get(part, parts["others"])
+    return Danger(danger), says.format(name=name)
