@@ -9,9 +9,9 @@ from ultracluster.model.security_groups import SecurityGroups
 from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.drawing.boxes import Context
 from ultracluster.review.drawing.picture import Figure, blocks_around, network_blocks
+from ultracluster.review.known import NotKnown, read
 from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import matrix
-from ultracluster.review.topology.known import NotKnown, read
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import survey

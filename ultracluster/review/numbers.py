@@ -25,7 +25,7 @@ from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
-from ultracluster.review.topology.known import NotKnown, words
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem

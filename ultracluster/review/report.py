@@ -18,11 +18,11 @@ from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.figure import changed, figure
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
-from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
 from ultracluster.templates.scope import section

@@ -9,7 +9,7 @@ from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import outlives, replaced
 from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
 from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
-from ultracluster.review.changes.values import differs, known_text, linked
+from ultracluster.review.known import differs, known_text, linked
 from ultracluster.review.naming import named
 from ultracluster.review.resource_types import resource_type
 

@@ -9,10 +9,9 @@ from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ORDER, RESERVED
-from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.changes.wording import hourly
+from ultracluster.review.known import count, known_text, or_none, read
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
-from ultracluster.review.topology.known import or_none, read
 from ultracluster.templates.resolved import ResolvedResource
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"

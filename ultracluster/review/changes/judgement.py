@@ -22,7 +22,7 @@ from ultracluster.review.changes.difference import dotted
 from ultracluster.review.changes.retention import replaced
 from ultracluster.review.changes.rules import Edit, Effect, effects
 from ultracluster.review.changes.sources import REGISTRY, TYPE
-from ultracluster.review.changes.values import differs, missing
+from ultracluster.review.known import differs, missing
 from ultracluster.review.resource_types import resource_type
 from ultracluster.review.tables import NAMES
 from ultracluster.templates.texts import identity

@@ -15,9 +15,8 @@ from ultracluster.review.changes.sources import (
     LUSTRE_THROUGHPUT,
     UNLINKED,
 )
-from ultracluster.review.changes.values import count, known_text
 from ultracluster.review.changes.wording import holdings, monthly, quoted, tebibytes
-from ultracluster.review.topology.known import or_none, read
+from ultracluster.review.known import count, known_text, or_none, read
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"

@@ -24,7 +24,7 @@ from ultracluster.review.changes.rules import (
     when_removed,
 )
 from ultracluster.review.changes.sources import IAM
-from ultracluster.review.changes.values import lost
+from ultracluster.review.known import lost
 from ultracluster.review.naming import Names, named
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key

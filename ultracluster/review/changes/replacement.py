@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.registry.schemas import Schema, at
 from ultracluster.review.changes.capacity import RESERVATION, second_reservation
-from ultracluster.review.changes.change import Danger, Difference
+from ultracluster.review.changes.change import Danger, Difference, Key
 from ultracluster.review.changes.difference import Path, dotted
 from ultracluster.review.changes.launch_templates import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
@@ -20,7 +20,7 @@ from ultracluster.review.changes.sources import (
     REGISTRY,
 )
 from ultracluster.review.changes.update import Update, VariantPair
-from ultracluster.review.changes.values import Key, differs, known_text, linked, true
+from ultracluster.review.known import differs, known_text, linked, true
 from ultracluster.review.resource_types import resource_type
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]

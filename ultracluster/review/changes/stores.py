@@ -7,7 +7,7 @@ from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import AUTO_DELETE, BUCKETS, LIFECYCLE
-from ultracluster.review.changes.values import count, entries, known_text, linked
+from ultracluster.review.known import count, entries, known_text, linked
 from ultracluster.review.resource_types import FOREVER, days
 
 BUCKET: Final = "AWS::S3::Bucket"

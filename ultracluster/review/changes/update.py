@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.model.model import Model
-from ultracluster.review.changes.change import Difference
+from ultracluster.review.changes.change import Difference, Key
 from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
-from ultracluster.review.changes.values import Key
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.scope import mapping, section
 

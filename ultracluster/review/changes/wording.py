@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.model.storage import GIB_PER_TIB
-from ultracluster.review.changes.values import count, known_text
+from ultracluster.review.known import count, known_text
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import shown

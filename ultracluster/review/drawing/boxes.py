@@ -23,8 +23,8 @@ from ultracluster.review.drawing.blocks import (
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.naming import short
-from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import JobInterfaces, Scheduler

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
+from ultracluster.review.known import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.naming import Names, short
 from ultracluster.review.tables import DRAWN
-from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem

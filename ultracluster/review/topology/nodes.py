@@ -7,9 +7,9 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
+from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
 from ultracluster.review.tables import DRAWN
-from ultracluster.review.topology.known import NotKnown, at, key_at, or_none, read
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
