@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ultracluster.prove.leftovers import Leftover
+from ultracluster.prove.proof import Check
 from ultracluster.rehearse.cdk import Event
-from ultracluster.rehearse.leftovers import Leftover
-from ultracluster.rehearse.proof import Check
 from ultracluster.spec.environment import EnvironmentSpec
 
 MOST_LISTED = 12

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.rehearse.deployment import Resource
-from ultracluster.rehearse.proof import Check, Evidence, all_there
-from ultracluster.rehearse.services import CALLS, REASONS, described
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.proof import Check, Evidence, all_there
+from ultracluster.prove.services import CALLS, REASONS, described
 
 GONE_STATES: Final = ("cancelled", "deleted", "deleting", "expired", "pendingdeletion")
 STATES: Final = ("State", "Status", "KeyState", "Lifecycle", "status")

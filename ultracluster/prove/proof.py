@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.rehearse.deployment import Deployment, Resource
-from ultracluster.rehearse.services import described
+from ultracluster.prove.deployment import Deployment, Resource
+from ultracluster.prove.services import described
 from ultracluster.spec.environment import EnvironmentSpec
 
 LISTED_LIMIT: Final = 3

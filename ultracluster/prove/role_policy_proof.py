@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ultracluster.rehearse.deployment import Resource
-from ultracluster.rehearse.proof import Check, Evidence, as_list, equal
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.proof import Check, Evidence, as_list, equal
 
 Allowance = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """Effect, actions, keys of the conditions and number of resources of a statement."""
