@@ -11,7 +11,7 @@ from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.prove.leftovers import leftovers
-from ultracluster.prove.proof import Check, Evidence, prove
+from ultracluster.prove.proof import Evidence, Results, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.rehearse.display import Display
@@ -24,9 +24,6 @@ from ultracluster.rehearse.substitutes import (
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import synthesize_command
-
-Results = dict[str, list[Check]]
-"""Checks by area."""
 
 EVENTS: Final = ("--progress", "events")
 NO_CHANGE: Final = "(no changes)"
