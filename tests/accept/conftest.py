@@ -49,7 +49,7 @@ class Door(Front):
             return
         super().answer(request)
 
-    def own(self, name: str) -> bytes | None:
+    def own(self, name: str, target: str) -> bytes | None:
         """Return the answer to a call that is not passed on."""
         self.before(name)
         if name == "RebootInstances":
@@ -57,7 +57,7 @@ class Door(Front):
         if name == "ListCostAllocationTags":
             row = {"TagKey": "ultracluster:environment", "Type": "UserDefined"}
             return json.dumps({"CostAllocationTags": [row | {"Status": self.tag_status}]}).encode()
-        if name == "DescribeImages":
+        if name == "DescribeImages" and not target:
             return IMAGE.format(root=self.root_device).encode()
         return None
 
@@ -131,7 +131,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deploye
     shutil.copytree(folder / "root", folder / "clean")
     app.build((STAGING,), outdir=str(assembly)).synth()
     with (
-        Emulator(nodes=runner) as emulator,
+        Emulator(nodes=runner, faults=folder / "faults.json") as emulator,
         Door(emulator.endpoint_url, "", folder=folder) as door,
     ):
         yield Deployer(emulator, assembly, accounts=700), door, folder
@@ -193,7 +193,7 @@ def world(staged: World, tmp_path: Path) -> World:
     door.behave()
     door.silent, door.tag_status, door.root_device = False, "Active", "/dev/sda1"
     door.before = lambda _: None
-    for name in ("broken.json", "slurm.json", "rebooted"):
+    for name in ("broken.json", "faults.json", "slurm.json", "rebooted"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "root")
     shutil.copytree(folder / "clean", folder / "root")

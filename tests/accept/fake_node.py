@@ -1,7 +1,7 @@
 """Nodes of a Slurm cluster for the emulated AWS: scripts are run by bash, the programs are faked.
 
     fake_node.py FOLDER INSTANCE    runs the script on standard input, as Run Command would
-    NAME ARGUMENT ...               is what a script calls: each faked program is a link to this
+    FAKE_PROGRAM=NAME fake_node.py ARGUMENT ...    is one of the programs that a script calls
 
 Paths of a node lie below FOLDER/root. FOLDER/broken.json says what fails: a program's name and how
 it then ends, or `import` and `export` of the file system's associations.
@@ -64,7 +64,7 @@ def slurm() -> Iterator[dict[str, Any]]:
     path = HERE / "slurm.json"
     with (HERE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        empty = {"nodes": {}, "jobs": {}}
+        empty: dict[str, Any] = {"nodes": {}, "jobs": {}}
         state = json.loads(path.read_text()) if path.exists() else empty
         yield state
         path.write_text(json.dumps(state))
@@ -72,8 +72,8 @@ def slurm() -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     """Be a node, or one of its programs."""
-    name = Path(sys.argv[0]).name
-    if name == "fake_node.py":
+    name = os.environ.pop("FAKE_PROGRAM", "")
+    if not name:
         return run_script(sys.stdin.read())
     if name in broken():
         status, text = broken()[name]
@@ -417,14 +417,10 @@ def install(folder: Path, python: str) -> Path:
     here = shlex.join([python, __file__])
     for name in NAMES:
         program = folder / "bin" / name
-        code = (
-            f"import runpy, sys; sys.argv[0] = {name!r}; "
-            f"runpy.run_path({__file__!r}, run_name='__main__')"
-        )
-        program.write_text(f'#!/bin/sh\nexec {python} -c {shlex.quote(code)} "$@"\n')
+        program.write_text(f'#!{BASH}\nFAKE_PROGRAM={name} exec {here} "$@"\n')
         program.chmod(0o755)
     runner = folder / "node"
-    runner.write_text(f'#!/bin/sh\nexec {here} {shlex.quote(str(folder))} "$@"\n')
+    runner.write_text(f'#!{BASH}\nexec {here} {shlex.quote(str(folder))} "$@"\n')
     runner.chmod(0o755)
     return runner
 

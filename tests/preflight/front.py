@@ -111,7 +111,7 @@ class Front:
         if fault:
             _fail(request, fault, name)
             return
-        own = self.own(name)
+        own = self.own(name, request.headers.get("X-Amz-Target", ""))
         if own is not None:
             _send(request, 200, [], own)
             return
@@ -124,12 +124,14 @@ class Front:
         _send(request, reply.status, kept, self.changed(name, content))
         connection.close()
 
-    def own(self, _: str) -> bytes | None:
+    def own(self, name: str, target: str) -> bytes | None:
         """Return the answer to a call that is not passed on, None for every other."""
+        del name, target
         return None
 
-    def changed(self, _: str, content: bytes) -> bytes:
+    def changed(self, name: str, content: bytes) -> bytes:
         """Return an answer as it is to be."""
+        del name
         return content
 
 

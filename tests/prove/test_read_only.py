@@ -27,7 +27,7 @@ def written() -> Iterator[tuple[str, str]]:
     for path in ROOM.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
-                words = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                words = [str(each.value) for each in node.args if isinstance(each, ast.Constant)]
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 if name == "ask" and len(words) > 1:
                     yield words[0], words[1]

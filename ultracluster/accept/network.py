@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN
 from ultracluster.preflight.finding import Verdict
 from ultracluster.preflight.preflight import preflight
+from ultracluster.prove.command import exit_status
 from ultracluster.prove.display import failures
 from ultracluster.prove.proof import prove
 from ultracluster.prove.proofs import PROOFS
@@ -25,9 +27,10 @@ IMAGE_CHECKS: Final = ("image-exists", "image-architecture", "image-root-device"
 def _proofs(scene: Scene) -> Found:
     results = prove(PROOFS, scene.evidence)
     scene.commands.append(f"ultracluster prove {scene.spec.name}")
-    wrong = list(failures(results))
-    count = sum(map(len, results.values()))
-    return Found(f"{count} checks true", "; ".join(wrong[:3]) or f"{count} checks true", not wrong)
+    status, count = exit_status(results), sum(map(len, results.values()))
+    wrong = "; ".join(failures(results))
+    ok = {ALL_WELL: True, COULD_NOT_RUN: None}.get(status, False)
+    return Found(f"{count} checks true", wrong or f"{count} checks true", ok)
 
 
 def _drift(scene: Scene) -> Found:

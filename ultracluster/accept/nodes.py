@@ -110,8 +110,9 @@ def _free(scene: Scene) -> None:
 
 def _workplace(scene: Scene) -> str:
     """Return the start of a command that works in a folder of this run's, beside the program."""
-    folder = f"{scene.program}/{scene.run}"
-    scene.journal.will_make("shell", instance="", command=f"rm -rf {shlex.quote(folder)}")
+    folder = shlex.quote(f"{scene.program}/{scene.run}")
+    # Logs of the job files lie beside it.
+    scene.journal.will_make("shell", instance="", command=f"rm -rf {folder} {folder}-*")
     program = shlex.quote(scene.program)
     # docs/training/slurm.md: the variables that say where Python and nccl-tests are.
     return (

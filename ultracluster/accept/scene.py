@@ -33,7 +33,8 @@ class Found:
 
     wanted: str
     measured: str
-    ok: bool
+    ok: bool | None
+    """None where the caller may not see it."""
 
 
 def equal(wanted: object, measured: object) -> Found:

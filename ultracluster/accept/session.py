@@ -24,6 +24,7 @@ PASS: Final = "pass"  # noqa: S105  (no password)
 FAIL: Final = "FAIL"
 NOT_SHOWN: Final = "not shown"
 NO_ANSWER: Final = "no answer"
+VERDICTS: Final = {True: PASS, False: FAIL, None: NOT_SHOWN}
 STOPPING: Final = (FAIL, NO_ANSWER)
 
 Say = Callable[[str], None]
@@ -99,7 +100,7 @@ class Session:
         try:
             found = step.look(scene)
             wanted, measured = found.wanted, found.measured
-            verdict = PASS if found.ok else FAIL
+            verdict = VERDICTS[found.ok]
         except CloudError as error:
             wanted, measured = "an answer", str(error)
             verdict = FAIL if error.answered else NO_ANSWER
