@@ -64,11 +64,9 @@ class RunCommand:
             Parameters={"commands": [shlex.join(words)], "executionTimeout": [str(SECONDS)]},
         )
         answer = self._answer(sent["Command"]["CommandId"])
-        return Said(
-            int(answer.get("ResponseCode", -1)),
-            str(answer.get("StandardOutputContent") or ""),
-            str(answer.get("StandardErrorContent") or "") or str(answer["Status"]),
-        )
+        status = int(answer.get("ResponseCode", -1))
+        why = answer.get("StandardErrorContent") or (str(answer["Status"]) if status else "")
+        return Said(status, str(answer.get("StandardOutputContent") or ""), str(why))
 
     def _answer(self, command_id: str) -> dict[str, Any]:
         named = {"CommandId": command_id, "InstanceId": self.instance_id}

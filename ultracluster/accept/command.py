@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ultracluster.command_line import add_environment, add_format, print_json, write_output
 from ultracluster.environments import find
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +80,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         stages = [each for each in STAGES if arguments.stage in (ALL, each.name)]
         try:
             session.run(stages)
+        except KeyboardInterrupt:
+            if not session.left:
+                raise
+            return INTERRUPTED
         finally:
             _write(session, scene.journal.path.parent, say, as_json=arguments.json)
     return session.status

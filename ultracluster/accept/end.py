@@ -1,22 +1,42 @@
 """The last stage: a deployment changes nothing, and nothing that was started is left."""
 
+import json
 from typing import Any, Final
 
 from ultracluster.accept.journal import clean_up
 from ultracluster.accept.scene import Found, Scene, Stage, Step, equal
+from ultracluster.prove.deployment import StackTemplate
 
 CHANGE_SET_SECONDS: Final = 300
 SCALE_DOWN_SECONDS: Final = 900
 """On top of the time after which Slurm stops an idle node."""
+METADATA: Final = "CDKMetadata"
+"""Names the version of CDK, which changes nothing."""
 NOTHING: Final = ("didn't contain changes", "No updates are to be performed")
 """How CloudFormation says it (AWS CloudFormation API, DescribeChangeSet, StatusReason)."""
 
 
 def _redeploy(scene: Scene) -> Found:
     """Ask CloudFormation what the same templates would change; no change is made."""
-    found = {stack.construct_id: _changes(scene, stack.name) for stack in scene.deployment.stacks}
+    found = {
+        stack.construct_id: _differs(scene, stack) or _changes(scene, stack.name)
+        for stack in scene.deployment.stacks
+    }
     wrong = [f"{name}: {words}" for name, words in found.items() if words]
     return equal("no changes", "; ".join(wrong) or "no changes")
+
+
+def _differs(scene: Scene, stack: StackTemplate) -> str:
+    """Return which resources the deployed template has otherwise than the environment's."""
+    body = scene.ask("cloudformation", "get_template", StackName=stack.name)["TemplateBody"]
+    deployed = (json.loads(body) if isinstance(body, str) else body)["Resources"]
+    wanted = stack.template["Resources"]
+    names = [
+        name
+        for name in sorted({*wanted, *deployed})
+        if wanted.get(name) != deployed.get(name) and name != METADATA
+    ]
+    return f"another template: {', '.join(names)}" if names else ""
 
 
 def _changes(scene: Scene, stack: str) -> str:

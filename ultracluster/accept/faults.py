@@ -71,6 +71,11 @@ def _planted(fault: Fault, scene: Scene) -> Found:
         scene.ask("ec2", fault.call, InstanceIds=[before])
     said = [_drained(scene, node)] if drains else []
     said.append("requeued" if _requeued(scene, job) else "NOT requeued")
+    wanted = [*(["drained"] if drains else []), "requeued", "back"]
+    wanted += ["replaced"] if fault.replaced else []
+    if any("NOT" in words for words in said):
+        # It would be waited for in vain; what was planted is undone by the journal.
+        return Found(", ".join(wanted), ", ".join(said), ok=False)
     if drains:
         scene.root(fault.undo, before)
         scene.root(_resume(node))
@@ -79,8 +84,6 @@ def _planted(fault: Fault, scene: Scene) -> Found:
     if fault.replaced:
         after = instance_of(scene, node).get("InstanceId")
         said.append("replaced" if after not in (None, before) else "NOT replaced")
-    wanted = [*(["drained"] if drains else []), "requeued", "back"]
-    wanted += ["replaced"] if fault.replaced else []
     ok = not any("NOT" in words for words in said)
     return Found(", ".join(wanted), ", ".join(said), ok)
 

@@ -67,6 +67,8 @@ class Session:
             self._note("interrupted; what was made is being taken away")
             raise
         finally:
+            # Whoever interrupts this as well is told what there is.
+            self.left = list(self.scene.journal.entries)
             self.left = clean_up(self.scene, self.say)
 
     def _stage(self, stage: Stage) -> bool:
