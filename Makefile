@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -17,6 +17,7 @@ help:
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
 	@echo "make rules              rewrite the page of the fabric rules"
+	@echo "make unverified         rewrite the page of what only an account can tell"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
 $(VENV)/bin/python:
@@ -67,6 +68,9 @@ review-samples: $(VENV)/dev.stamp
 
 rules: $(VENV)/rehearsal.stamp
 	python -m golden.rules_page
+
+unverified: $(VENV)/rehearsal.stamp
+	python -m ultracluster.accept.facts
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py

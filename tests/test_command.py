@@ -100,6 +100,8 @@ def test_the_app_says_the_same(broken: Path):
         ("check",),
         ("cost",),
         ("preflight",),
+        ("prove",),
+        ("accept",),
         ("rehearse",),
         ("review",),
         ("train", "status"),
@@ -121,7 +123,16 @@ def test_a_faulty_file_has_one_exit_code(
 
 @pytest.mark.parametrize(
     "words",
-    [("check",), ("cost",), ("preflight",), ("rehearse",), ("review",), ("train", "status")],
+    [
+        ("check",),
+        ("cost",),
+        ("preflight",),
+        ("prove",),
+        ("accept",),
+        ("rehearse",),
+        ("review",),
+        ("train", "status"),
+    ],
 )
 def test_a_file_that_does_not_run_has_one_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]

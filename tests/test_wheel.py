@@ -156,6 +156,8 @@ def test_what_needs_an_optional_package_says_in_one_line_which(
     [
         (("check",), "name the file of an environment"),
         (("preflight", "{}/mine.py"), "aws sso login"),
+        (("prove", "{}/mine.py"), "aws sso login"),
+        (("accept", "{}/mine.py"), "aws sso login"),
         (("preflight", "dev"), "write the path of a Python file"),
         (("rehearse", "{}/mine.py"), "npm install -g aws-cdk"),
         (("train", "recipes"), "name the file of a recipe"),

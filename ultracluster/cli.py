@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "check": "say whether environments can work, and what they hold",
     "cost": "say what an environment costs, full and idle",
     "preflight": "say what the account lacks for an environment; changes nothing",
+    "prove": "say whether what is deployed is what was asked for; changes nothing",
+    "accept": "the first hour on a real account: starts little, measures, takes it down",
     "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",
     "audit": "judge any CloudFormation template by the fabric rules",
     "review": "what is built, what changes and what it risks, on one page",

@@ -15,7 +15,7 @@ from environments.ultracluster import ULTRACLUSTER
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse.deployment import Deployment, StackTemplate, stack_templates
+from ultracluster.prove.deployment import Deployment, StackTemplate, stack_templates
 from ultracluster.spec.environment import EnvironmentSpec
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"

@@ -10,8 +10,8 @@ from tests.rehearse.conftest import Deployed, Deployer, UpdateFailedError
 from tests.repository import ENVIRONMENTS
 from ultracluster.catalogue.slurm import SIZES
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse.proof import Evidence, prove
-from ultracluster.rehearse.rehearsal import PROOFS
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import NetworkSpec

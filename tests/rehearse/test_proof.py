@@ -5,8 +5,8 @@ import json
 import pytest
 
 from environments.dev import DEV
-from ultracluster.rehearse.proof import Evidence, prove
-from ultracluster.rehearse.rehearsal import PROOFS
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 

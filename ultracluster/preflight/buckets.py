@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from ultracluster.aws import Caller
 from ultracluster.model.policies import conditions_of, listed, principals_of
 from ultracluster.preflight.finding import (
-    Caller,
     Check,
     Finding,
     Situation,

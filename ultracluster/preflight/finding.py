@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ultracluster.audit.report import Report
+from ultracluster.aws import Caller
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.preflight.inquiry import Answer, Inquiry, Question, UnansweredError
 from ultracluster.spec.environment import EnvironmentSpec
@@ -46,19 +47,6 @@ class Finding:
 
     unanswered: bool = False
     """Whether AWS gave no answer for another reason than a missing permission."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks."""
-
-    account: str
-    arn: str
-
-    @property
-    def partition(self) -> str:
-        """`aws`, `aws-cn` or `aws-us-gov`."""
-        return self.arn.split(":")[1]
 
 
 @dataclass(frozen=True)

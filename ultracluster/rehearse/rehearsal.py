@@ -9,21 +9,13 @@ from typing import Final, NoReturn
 
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse import (
-    budget_proof,
-    cluster_proof,
-    network_proof,
-    role_policy_proof,
-    slurm_proof,
-    storage_proof,
-    training_proof,
-)
+from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.prove.leftovers import leftovers
+from ultracluster.prove.proof import Evidence, Results, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.rehearse.cdk import Cdk
-from ultracluster.rehearse.deployment import Deployment, stack_templates
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
-from ultracluster.rehearse.leftovers import leftovers, shown_by_services
-from ultracluster.rehearse.proof import Check, Evidence, Proof, every_resource, prove
 from ultracluster.rehearse.substitutes import (
     environment_file,
     substitute_image_parameter,
@@ -32,28 +24,6 @@ from ultracluster.rehearse.substitutes import (
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import synthesize_command
-
-PROOFS: Final[dict[str, Proof]] = {
-    "every resource of every stack": every_resource,
-    "every service": shown_by_services,
-    "network": network_proof.network,
-    "security groups": network_proof.groups,
-    "launch template": cluster_proof.launch_template,
-    "placement and capacity": cluster_proof.placement,
-    "nodes": cluster_proof.node_group,
-    "Slurm": slurm_proof.slurm,
-    "Lustre": storage_proof.lustre,
-    "data bucket": storage_proof.bucket,
-    "roles": training_proof.roles,
-    "policies": role_policy_proof.policies,
-    "image repository": training_proof.images,
-    "job parameters": training_proof.parameters,
-    "unattended training": training_proof.unattended,
-    "budget": budget_proof.budget,
-}
-
-Results = dict[str, list[Check]]
-"""Checks by area."""
 
 EVENTS: Final = ("--progress", "events")
 NO_CHANGE: Final = "(no changes)"

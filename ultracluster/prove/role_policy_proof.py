@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ultracluster.rehearse.deployment import Resource
-from ultracluster.rehearse.proof import Check, Evidence, as_list, equal
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.proof import Check, Evidence, as_list, equal, present
 
 Allowance = tuple[str, tuple[str, ...], tuple[str, ...], int]
 """Effect, actions, keys of the conditions and number of resources of a statement."""
@@ -18,6 +18,9 @@ def policies(evidence: Evidence) -> Iterator[Check]:
         for role in evidence.deployment.of_type("AWS::IAM::Role")
     }
     for policy in evidence.deployment.of_type("AWS::IAM::ManagedPolicy"):
+        if policy.physical_id is None:
+            yield present(f"policy {policy.path}", there=False)
+            continue
         wanted = Counter(map(_allowance, policy.properties["PolicyDocument"]["Statement"]))
         found = Counter(map(_allowance, evidence.policy_statements(str(policy.physical_id))))
         yield Check(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.rehearse.deployment import Resource
-from ultracluster.rehearse.proof import Check, Evidence, all_there
-from ultracluster.rehearse.services import CALLS, REASONS, described
+from ultracluster.prove.deployment import Resource
+from ultracluster.prove.proof import Check, Evidence, all_there, unanswered
+from ultracluster.prove.services import CALLS, REASONS, described
 
 GONE_STATES: Final = ("cancelled", "deleted", "deleting", "expired", "pendingdeletion")
 STATES: Final = ("State", "Status", "KeyState", "Lifecycle", "status")
@@ -39,6 +39,9 @@ def leftovers(cloud: Cloud, resources: Iterable[Resource]) -> Iterator[Leftover]
     Args:
         cloud: the account.
         resources: what was deployed, as it was read before the stacks were deleted.
+
+    Raises:
+        CloudError: where the caller may not ask, or nobody answers.
     """
     for resource in resources:
         if resource.resource_type in CALLS and resource.physical_id is not None:
@@ -52,18 +55,29 @@ def shown_by_services(evidence: Evidence) -> Iterator[Check]:
     CloudFormation's own list is not enough: an answer that shows nothing now would also be taken
     for an empty account after destroy.
     """
-    found = list(leftovers(evidence.cloud, evidence.deployment.resources))
+    found: list[Leftover] = []
+    hidden: dict[str, Check] = {}
+    for resource in evidence.deployment.resources:
+        try:
+            found += leftovers(evidence.cloud, [resource])
+        except CloudError as error:
+            if not error.answered:
+                raise
+            hidden[error.action] = unanswered(f"every {resource.resource_type}", error)
     yield all_there(
         "resources that their services show",
         len(found),
         [entry.resource for entry in found if not entry.there],
     )
+    yield from hidden.values()
 
 
 def _there(cloud: Cloud, resource_type: str, physical_id: str) -> bool:
     try:
         rows = described(cloud, resource_type, physical_id)
-    except CloudError:
+    except CloudError as error:
+        if error.refused or not error.answered:
+            raise
         return False  # "does not exist" has a different code in every service
     states = [[str(row.get(name)).lower() for name in STATES] for row in rows]
     return any(not set(each) & set(GONE_STATES) for each in states)

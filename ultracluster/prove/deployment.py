@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.aws import Cloud
+from ultracluster.aws import Cloud, CloudError
 from ultracluster.templates.assembly import stacks
 
 PATH_METADATA: Final = "aws:cdk:path"
@@ -80,8 +80,7 @@ class Deployment:
         return tuple(resource for stack in self.stacks for resource in self._resources_of(stack))
 
     def _resources_of(self, stack: StackTemplate) -> Iterator[Resource]:
-        answer = self._cloud.ask("cloudformation", "list_stack_resources", StackName=stack.name)
-        listed = {entry["LogicalResourceId"]: entry for entry in answer["StackResourceSummaries"]}
+        listed = self._listed(stack.name)
         for logical_id, wanted in stack.template["Resources"].items():
             entry = listed.get(logical_id, {})
             path = wanted.get("Metadata", {}).get(PATH_METADATA, logical_id)
@@ -95,6 +94,16 @@ class Deployment:
                 physical_id=entry.get("PhysicalResourceId"),
                 status=entry.get("ResourceStatus"),
             )
+
+    def _listed(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return what CloudFormation lists of a stack, by logical id; nothing if there is none."""
+        try:
+            answer = self._cloud.ask("cloudformation", "list_stack_resources", StackName=name)
+        except CloudError as error:
+            if "does not exist" not in error.message:
+                raise
+            return {}
+        return {entry["LogicalResourceId"]: entry for entry in answer["StackResourceSummaries"]}
 
     def of_type(self, resource_type: str, stack: str | None = None) -> list[Resource]:
         return [

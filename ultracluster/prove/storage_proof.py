@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ultracluster.rehearse.network_proof import training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal, present
+from ultracluster.prove.network_proof import training_subnets
+from ultracluster.prove.proof import Check, Evidence, equal, present
 from ultracluster.spec.lustre import DataRepositorySpec
 
 

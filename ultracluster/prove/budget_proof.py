@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.prove.proof import Check, Evidence, equal
 
 
 def budget(evidence: Evidence) -> Iterator[Check]:

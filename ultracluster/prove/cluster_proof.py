@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
-from ultracluster.rehearse import slurm_proof
-from ultracluster.rehearse.network_proof import training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal, members
+from ultracluster.prove import slurm_proof
+from ultracluster.prove.network_proof import training_subnets
+from ultracluster.prove.proof import Check, Evidence, equal, members
 from ultracluster.spec.environment import EnvironmentSpec
 
 LAUNCHED: Final = {"instance", "volume", "network-interface"}

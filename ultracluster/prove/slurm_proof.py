@@ -11,9 +11,9 @@ from ultracluster.catalogue.slurm import (
     SLURMDBD_PORT,
     SRUN_PORTS,
 )
-from ultracluster.rehearse.network_proof import rules_of, training_subnets
-from ultracluster.rehearse.proof import Check, Evidence, equal, present
-from ultracluster.rehearse.services import described
+from ultracluster.prove.network_proof import rules_of, training_subnets
+from ultracluster.prove.proof import Check, Evidence, equal, present
+from ultracluster.prove.services import described
 from ultracluster.spec.slurm import SlurmSpec
 
 PROLOG_PARAMETER = "Prolog"

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ultracluster.rehearse.cluster_proof import template_path
-from ultracluster.rehearse.proof import Check, Evidence, as_list, document, equal, members, present
+from ultracluster.prove.cluster_proof import template_path
+from ultracluster.prove.proof import Check, Evidence, as_list, document, equal, members, present
 from ultracluster.spec.environment import EnvironmentSpec
 
 SERVICE = "sagemaker.amazonaws.com"

@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.rehearse.deployment import Deployment, Resource
-from ultracluster.rehearse.services import described
+from ultracluster.prove.deployment import Deployment, Resource
+from ultracluster.prove.services import described
 from ultracluster.spec.environment import EnvironmentSpec
 
 LISTED_LIMIT: Final = 3
@@ -22,8 +22,12 @@ class Check:
     wanted: object
     found: object
     ok: bool
+    lacks: str = ""
+    """The IAM action that the caller lacks: then nothing is known, and `ok` is false."""
 
     def __str__(self) -> str:
+        if self.lacks:
+            return f"{self.subject}: not shown; the caller may not {self.lacks}"
         verdict = "is" if self.ok else "should be"
         line = f"{self.subject} {verdict} {self.wanted}"
         return line if self.ok else f"{line}, and is {self.found}"
@@ -37,6 +41,13 @@ def members(answer: Mapping[str, Any], *rows: tuple[str, object, str]) -> Iterat
     """Yield a comparison for each subject, wanted value, and member of an answer."""
     for subject, wanted, key in rows:
         yield equal(subject, wanted, answer.get(key))
+
+
+def unanswered(subject: str, error: CloudError) -> Check:
+    """Return that AWS refused to answer, or answered by an error."""
+    if error.refused:
+        return Check(subject, "shown", "not shown", ok=False, lacks=error.action)
+    return Check("the answer of AWS", "an answer", str(error), ok=False)
 
 
 def present(subject: str, *, there: bool) -> Check:
@@ -88,22 +99,30 @@ def as_list(value: Any) -> list[Any]:
 
 
 Proof = Callable[[Evidence], Iterator[Check]]
+Results = dict[str, list[Check]]
+"""Checks by area."""
 
 
-def prove(proofs: dict[str, Proof], evidence: Evidence) -> dict[str, list[Check]]:
+def prove(proofs: dict[str, Proof], evidence: Evidence) -> Results:
     """Return the checks of each area.
 
-    A call that is refused or an answer that lacks what is looked for is a failed check, never an
-    exception: the other areas are still proved.
+    An error of AWS's or an answer that lacks what is looked for is a failed check, never an
+    exception: the other areas are still proved. Where the caller may not ask, the rest of the area
+    is not shown.
+
+    Raises:
+        CloudError: where nobody answers.
     """
-    results: dict[str, list[Check]] = {}
+    results: Results = {}
     for area, proof in proofs.items():
         results[area] = []
         try:
             for check in proof(evidence):
                 results[area].append(check)
         except CloudError as error:
-            results[area].append(Check("the answer of AWS", "an answer", str(error), ok=False))
+            if not error.answered:
+                raise
+            results[area].append(unanswered("this and what follows", error))
         except LookupError as error:
             results[area].append(
                 Check(f"{error} in the answer of AWS", "there", "missing", ok=False)
