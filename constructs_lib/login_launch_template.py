@@ -1,4 +1,4 @@
-"""Launch template of login nodes."""
+"""Launch template of nodes without EFA: login nodes, and CPU nodes of Slurm."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from constructs_lib.node_template import NodeTemplate
 
 
 class LoginLaunchTemplate(NodeTemplate):
-    """Define how a login node is launched: one interface, no public address, no key pair.
+    """Define how a node without EFA is launched: one interface, no public address, no key pair.
 
     People come in by Systems Manager sessions, which need no open port.
     """

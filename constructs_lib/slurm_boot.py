@@ -49,6 +49,7 @@ def node_boot(
     dns_name: str,
     mount_name: str,
     directory: str = LUSTRE,
+    has_disks: bool = False,
 ) -> ec2.MultipartUserData:
     """Return the user data of a PCS node, which fetches nothing.
 
@@ -57,14 +58,16 @@ def node_boot(
     working with EC2 user data, read 2026-11-24).
 
     Args:
-        nodes: what the prolog is to find; None on a login node, which runs no jobs.
+        nodes: what the prolog is to find; None on nodes without EFA, as login nodes are.
         slurm_version: version of the cluster's Slurm, `25.11` for example.
         dns_name: the file system's DNS name.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
+        has_disks: whether nodes without EFA have disks of their own, which become /scratch.
     """
     data = ec2.MultipartUserData()
-    conf = _conf(nodes, slurm_version, f"{dns_name}@tcp:/{mount_name}", directory)
+    source = f"{dns_name}@tcp:/{mount_name}"
+    conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"', body=_cloud_config(conf)
@@ -79,10 +82,12 @@ def node_boot(
     return data
 
 
-def _conf(nodes: NodesSpec | None, slurm_version: str, source: str, directory: str) -> str:
+def _conf(
+    nodes: NodesSpec | None, slurm_version: str, source: str, directory: str, *, has_disks: bool
+) -> str:
     """Return what setup and prolog read: what this node has."""
     gpus = fabric = manager = 0
-    scratch = ""
+    scratch = SCRATCH if has_disks else ""
     if nodes is not None:
         instance = nodes.instance
         # nvidia-smi counts NVIDIA's alone.

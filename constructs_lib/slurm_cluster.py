@@ -1,6 +1,6 @@
 """A Slurm controller that AWS manages, and its queues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -93,6 +93,7 @@ class SlurmQueue(Construct):
         name: str,
         node_groups: Sequence[SlurmNodeGroup],
         default: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Define the queue.
 
@@ -106,9 +107,12 @@ class SlurmQueue(Construct):
             default: whether jobs that name no partition go to this queue. PCS makes no queue the
                 default by itself, and `sbatch` without `--partition` is refused (AWS PCS user
                 guide, custom settings for queues, read 2026-11-27).
+            settings: limits and priority of its jobs, by Slurm's names, such as `MaxTime`
+                (`QueueSpec.custom_settings`).
         """
         super().__init__(scope, construct_id)
 
+        stated = ({"Default": "YES"} if default else {}) | dict(settings or {})
         self.resource = pcs.CfnQueue(
             self,
             "Resource",
@@ -120,15 +124,17 @@ class SlurmQueue(Construct):
                 )
                 for group in node_groups
             ],
+            # PCS refuses an empty list.
             slurm_configuration=(
                 pcs.CfnQueue.SlurmConfigurationProperty(
                     slurm_custom_settings=[
                         pcs.CfnQueue.SlurmCustomSettingProperty(
-                            parameter_name="Default", parameter_value="YES"
+                            parameter_name=setting, parameter_value=value
                         )
+                        for setting, value in stated.items()
                     ]
                 )
-                if default
+                if stated
                 else None
             ),
         )

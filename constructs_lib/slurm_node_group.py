@@ -82,11 +82,6 @@ class SlurmNodeGroup(Construct):
         """The group's id, as a queue names it."""
 
 
-def group_name(instance_type: str, before: str = "") -> str:
-    """Return the name of a group of an instance type, as PCS takes it."""
-    return f"{before}{instance_type.replace('.', '-')}"
-
-
 def acknowledge_region(resource: cdk.CfnResource) -> None:
     """Acknowledge that the validator does not know a resource of PCS in its stack's Region."""
     if cdk.Stack.of(resource).region in UNKNOWN_TO_CDK:

@@ -5,7 +5,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import PCS_READY_AMI, CpuGroupSpec, QueueSpec, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
@@ -27,7 +27,16 @@ STAGING = EnvironmentSpec(
         image=PCS_READY_AMI,
         root_device_name="/dev/sda1",
     ),
-    slurm=SlurmSpec(),
+    slurm=SlurmSpec(
+        node_groups=(CpuGroupSpec(name="cpu", instance_type="c7i.8xlarge", count=4),),
+        queues=(
+            QueueSpec(),
+            # Looked at before training: half an hour on the same nodes.
+            QueueSpec(name="debug", max_time="30", priority_tier=2),
+            # Tokens are prepared without accelerators.
+            QueueSpec(name="prepare", node_groups=("cpu",)),
+        ),
+    ),
     # A checkpoint of 50 billion parameters is 0.7 TB (14 bytes each); 9.4 TiB holds a dozen
     # beside the data, and writes one in 5 minutes at 2.3 GB/s.
     storage=LustreSpec(
@@ -45,7 +54,7 @@ STAGING = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
-    # 18,220 USD a day with nodes and jobs at full size, 78 idle.
+    # 18,512 USD a day with nodes, CPU nodes and jobs at full size, 113 idle.
     budget=BudgetSpec(
         ceiling_usd_per_day=20_000,
         price_region="us-west-2",

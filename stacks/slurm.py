@@ -1,27 +1,39 @@
 """Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
+from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
-from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
+from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import group_name
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.node_groups import AcceleratedGroupSpec, CpuGroupSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 from ultracluster.spec.slurm import SlurmSpec
 
 from .network import NetworkStack
 from .storage import StorageStack
 
+FIRST_QUEUE: Final = "train"
+"""The queue whose construct id holds no name: environments had it before they had others."""
+
 
 class Slurm(Construct):
-    """The PCS cluster, its nodes on the environment's capacity, login nodes and the queue.
+    """The PCS cluster, nodes on the environment's capacity, further groups, login nodes, queues.
 
     A part of the cluster stack and no stack of its own: a node group names the version of its
     launch template, and a version that another stack imports could never change (decision 0007).
@@ -52,57 +64,27 @@ class Slurm(Construct):
         self.node_role, self._profile = node_role.role, node_role.instance_profile
         """The role of all nodes."""
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
-        self.launch_template = EfaLaunchTemplate(
-            self,
-            "LaunchTemplate",
-            spec=spec.nodes,
-            security_groups=[*network.security_groups, self._group],
-            placement=placement,
-            instance_tags={ENVIRONMENT_TAG: spec.name},
-            subnet=network.training_subnets[0] if len(network.training_subnets) == 1 else None,
-            # No role: PCS takes the profile with the node group.
-            user_data=node_boot(
-                nodes=spec.nodes,
-                slurm_version=slurm.version,
-                dns_name=storage.lustre.dns_name,
-                mount_name=storage.lustre.mount_name,
-            ),
-        )
+        self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)
         """How a training node is launched."""
-        size = slurm.cluster_size(spec.nodes.count)
+        self._size = slurm.cluster_size(spec.nodes.count).title()
         self._cluster = SlurmCluster(
             self,
             "Cluster",
             spec=slurm,
             name=spec.name,
-            size=size,
+            size=self._size.upper(),
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
-        nodes = SlurmNodeGroup(
-            self,
-            f"{size.title()}Nodes",
-            cluster_id=self._cluster.cluster_id,
-            name=group_name(spec.nodes.instance_type),
-            instance_type=spec.nodes.instance_type,
-            launch_template=self.launch_template,
-            instance_profile=self._profile,
-            subnets=network.training_subnets,
-            least=slurm.least_nodes,
-            most=spec.nodes.count,
-            purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
-        )
-        self._await_policies(nodes)
-        SlurmQueue(
-            self,
-            f"{size.title()}Queue",
-            cluster_id=self._cluster.cluster_id,
-            name=slurm.queue,
-            node_groups=[nodes],
-            default=True,
-        )
+        groups = {ENVIRONMENTS_NODES: self._nodes(spec.nodes)}
+        for group in slurm.accelerated:
+            groups[group.name] = self._accelerated(group)
+        for each in slurm.cpu:
+            groups[each.name] = self._cpu(each)
+        for queue in slurm.queues:
+            self._queue(queue, groups)
         if slurm.login_instance_type is not None:
-            self._login_nodes(f"{size.title()}LoginNodes", slurm.login_instance_type)
+            self._login_nodes(slurm.login_instance_type)
         JobParameters(
             self,
             "Parameters",
@@ -110,38 +92,163 @@ class Slurm(Construct):
             values={"slurm-cluster-id": self._cluster.cluster_id, "slurm-queue": slurm.queue},
         )
 
-    def _login_nodes(self, construct_id: str, instance_type: str) -> None:
-        nodes, lustre = self._spec.nodes, self._storage.lustre
-        template = LoginLaunchTemplate(
-            self,
-            "LoginTemplate",
-            instance_type=instance_type,
-            image=self._slurm.login_image or nodes.image,
-            root_device_name=nodes.root_device_name,
-            root_volume_gib=nodes.root_volume_gib,
-            security_groups=[self._network.node_security_group, self._group],
-            instance_tags={ENVIRONMENT_TAG: self._spec.name},
-            user_data=node_boot(
-                nodes=None,
-                slurm_version=self._slurm.version,
-                dns_name=lustre.dns_name,
-                mount_name=lustre.mount_name,
-            ),
-        )
-        # No queue has this group: its nodes run no jobs.
-        login_nodes = SlurmNodeGroup(
+    def _fabric_template(
+        self, construct_id: str, nodes: NodesSpec, placement: ClusterPlacement
+    ) -> EfaLaunchTemplate:
+        network = self._network
+        return EfaLaunchTemplate(
             self,
             construct_id,
+            spec=nodes,
+            security_groups=[*network.security_groups, self._group],
+            placement=placement,
+            instance_tags={ENVIRONMENT_TAG: self._spec.name},
+            subnet=network.training_subnets[0] if len(network.training_subnets) == 1 else None,
+            # No role: PCS takes the profile with the node group.
+            user_data=self._boot(nodes),
+        )
+
+    def _boot(
+        self, nodes: NodesSpec | None = None, *, has_disks: bool = False
+    ) -> ec2.MultipartUserData:
+        lustre = self._storage.lustre
+        return node_boot(
+            nodes=nodes,
+            slurm_version=self._slurm.version,
+            dns_name=lustre.dns_name,
+            mount_name=lustre.mount_name,
+            has_disks=has_disks,
+        )
+
+    def _node_group(
+        self,
+        construct_id: str,
+        template: NodeTemplate,
+        *,
+        name: str,
+        instance_type: str,
+        least: int,
+        most: int,
+        subnets: Sequence[ec2.ISubnet] | None = None,
+        is_block: bool = False,
+    ) -> SlurmNodeGroup:
+        group = SlurmNodeGroup(
+            self,
+            f"{self._size}{construct_id}",
             cluster_id=self._cluster.cluster_id,
-            name=group_name(instance_type, "login-"),
+            name=name,
             instance_type=instance_type,
             launch_template=template,
             instance_profile=self._profile,
-            subnets=self._network.training_subnets[:1],
-            least=self._slurm.login_nodes,
-            most=self._slurm.login_nodes,
+            subnets=subnets or self._network.training_subnets,
+            least=least,
+            most=most,
+            purchase_option="CAPACITY_BLOCK" if is_block else "ONDEMAND",
         )
-        self._await_policies(login_nodes)
+        self._await_policies(group)
+        return group
+
+    def _nodes(self, nodes: NodesSpec) -> SlurmNodeGroup:
+        return self._node_group(
+            "Nodes",
+            self.launch_template,
+            name=group_name(nodes.instance_type),
+            instance_type=nodes.instance_type,
+            least=self._slurm.least_nodes,
+            most=nodes.count,
+            is_block=nodes.capacity_block is not None,
+        )
+
+    def _accelerated(self, group: AcceleratedGroupSpec) -> SlurmNodeGroup:
+        """Define a group that is a fabric of its own: EFA does not join different placements."""
+        placement = ClusterPlacement(
+            self,
+            f"Placement-{group.name}",
+            spec=group,
+            availability_zone_id=self._spec.availability_zone_id,
+            reservation_tags={ENVIRONMENT_TAG: self._spec.name},
+        )
+        return self._node_group(
+            f"Nodes-{group.name}",
+            self._fabric_template(f"LaunchTemplate-{group.name}", group, placement),
+            name=group.group_name,
+            instance_type=group.instance_type,
+            least=group.least_nodes,
+            most=group.count,
+            is_block=group.capacity_block is not None,
+        )
+
+    def _cpu(self, group: CpuGroupSpec) -> SlurmNodeGroup:
+        template = self._plain_template(
+            f"LaunchTemplate-{group.name}",
+            instance_type=group.instance_type,
+            image=group.image or self._spec.nodes.image,
+            root_volume_gib=group.root_volume_gib,
+            user_data=self._boot(has_disks=group.has_disks),
+        )
+        return self._node_group(
+            f"Nodes-{group.name}",
+            template,
+            name=group.group_name,
+            instance_type=group.instance_type,
+            least=group.least_nodes,
+            most=group.count,
+        )
+
+    def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:
+        # By its name, so that queues may change places.
+        own = "" if queue.name == FIRST_QUEUE else f"-{queue.name}"
+        SlurmQueue(
+            self,
+            f"{self._size}Queue{own}",
+            cluster_id=self._cluster.cluster_id,
+            name=queue.name,
+            node_groups=[groups[name] for name in queue.node_groups],
+            default=queue.name == self._slurm.queue,
+            settings=queue.custom_settings(),
+        )
+
+    def _plain_template(
+        self,
+        construct_id: str,
+        *,
+        instance_type: str,
+        image: str,
+        root_volume_gib: int,
+        user_data: ec2.MultipartUserData,
+    ) -> LoginLaunchTemplate:
+        """Define how a node without EFA is launched."""
+        return LoginLaunchTemplate(
+            self,
+            construct_id,
+            instance_type=instance_type,
+            image=image,
+            root_device_name=self._spec.nodes.root_device_name,
+            root_volume_gib=root_volume_gib,
+            security_groups=[self._network.node_security_group, self._group],
+            instance_tags={ENVIRONMENT_TAG: self._spec.name},
+            user_data=user_data,
+        )
+
+    def _login_nodes(self, instance_type: str) -> None:
+        """Define login nodes. No queue has their group: they run no jobs."""
+        nodes, slurm = self._spec.nodes, self._slurm
+        template = self._plain_template(
+            "LoginTemplate",
+            instance_type=instance_type,
+            image=slurm.login_image or nodes.image,
+            root_volume_gib=nodes.root_volume_gib,
+            user_data=self._boot(),
+        )
+        self._node_group(
+            "LoginNodes",
+            template,
+            name=group_name(instance_type, "login-"),
+            instance_type=instance_type,
+            least=slurm.login_nodes,
+            most=slurm.login_nodes,
+            subnets=self._network.training_subnets[:1],
+        )
 
     def _await_policies(self, group: SlurmNodeGroup) -> None:
         """Make a node group after the policies of its role, which attach themselves to it."""

@@ -34,6 +34,10 @@ PROGRAMS: Final = {
     "slurm": Program(
         (("munged",), ("slurmctld",), ("slurmd",), ("sbatch",)), "slurmctld slurmd slurm-client"
     ),
+    "slurmdbd": Program(
+        (("munged",), ("slurmctld",), ("sacctmgr",), ("slurmdbd",), ("mariadbd",)),
+        "slurmctld slurm-client slurmdbd mariadb-server",
+    ),
 }
 """By the name in a mark."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"

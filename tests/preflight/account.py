@@ -11,7 +11,7 @@ from ultracluster.emulator.quotas import QUOTAS
 from ultracluster.preflight.inquiry import Question
 
 PCS_IMAGE = "ami-0123456789abcdef1"
-OTHER_VCPUS = {"p3.16xlarge": 64, "m6i.xlarge": 4, "p3.2xlarge": 8}
+OTHER_VCPUS = {"p3.16xlarge": 64, "m6i.xlarge": 4, "p3.2xlarge": 8, "c7i.8xlarge": 32}
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 

@@ -19,8 +19,8 @@ from ultracluster.preflight.permissions import needed
 from ultracluster.preflight.preflight import preflight
 from ultracluster.spec.budget import PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.nodes import CapacityBlockSpec
-from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec
+from ultracluster.spec.slurm import AcceleratedGroupSpec, CpuGroupSpec, QueueSpec, SlurmSpec
 
 OF_SLURM = {"quota-slurm-clusters": ("L-00000002", 1), "quota-login-vcpus": ("L-1216C47A", 2 * 4)}
 """The quota of each check, and what the environment `queued` adds to it."""
@@ -348,3 +348,66 @@ def test_an_image_of_one_s_own_is_not_said_to_have_slurm():
     amazons = image(ImageOwnerAlias="amazon", Name="Deep Learning AMI (PCS-ready) Ubuntu 24.04")
     cloud.change("ec2", "describe_images", always(Images=[amazons]))
     assert finding("image-pcs-ready", cloud, own).verdict is Verdict.PASS
+
+
+def with_groups(**changes: Any) -> EnvironmentSpec:
+    """Return the environment with an accelerated group and a CPU group beside its nodes."""
+    return with_slurm(
+        node_groups=(
+            AcceleratedGroupSpec(
+                **{"name": "h100", "instance_type": "p5.48xlarge", "count": 2, **changes}
+            ),
+            CpuGroupSpec(name="cpu", instance_type="m6i.xlarge", count=4),
+        ),
+        queues=(QueueSpec(node_groups=("nodes", "h100", "cpu")),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "code", "demand"),
+    [
+        ("quota-vcpus", P_VCPUS, 4 * 96 + 2 * 192),
+        ("quota-login-vcpus", "L-1216C47A", (2 + 4) * 4),
+        # Cards of p4d and p5, login and CPU nodes, jobs, file system, endpoints, controller, NAT.
+        ("quota-network-interfaces", "L-DF5E4CA3", 4 * 4 + 2 * 32 + 2 + 4 + 20 + 4 + 11 + 1 + 1),
+    ],
+)
+def test_every_group_counts_against_its_quota(check: str, code: str, demand: int):
+    """A queue whose nodes cannot start holds its jobs for ever."""
+    cloud, spec = empty(), with_groups()
+    cloud.quotas[code] = demand
+    assert finding(check, cloud, spec).verdict is Verdict.PASS
+
+    cloud.quotas[code] = demand - 1
+    assert finding(check, cloud, spec).verdict is Verdict.FAIL
+
+
+def test_a_group_on_a_reservation_that_is_not_there_fails_in_its_own_field():
+    """What is written wrongly is the group, and not the environment's nodes."""
+    reserved = CapacityReservationSpec(capacity_reservation_id="cr-0fedcba9876543210")
+    spec = with_groups(capacity_reservation=reserved, placement_group=False)
+    cloud = empty()
+    cloud.change(
+        "ec2", "describe_capacity_reservations", error("InvalidCapacityReservationId.NotFound")
+    )
+
+    found = [f for c, f in preflight(spec, cloud, NOW).having(Verdict.FAIL)]
+
+    assert [f.subject for f in found] == ["cr-0fedcba9876543210, slurm.node_groups[0]"]
+
+
+def test_a_group_whose_type_the_account_has_not_in_the_zone_fails():
+    """Its jobs would wait for capacity that can never come."""
+    cloud = empty()
+    before = cloud.answers["ec2", "describe_instance_type_offerings"]
+
+    def offered(parameters):
+        rows = before(parameters)["InstanceTypeOfferings"]
+        return {"InstanceTypeOfferings": [r for r in rows if r["InstanceType"] != "p5.48xlarge"]}
+
+    cloud.change("ec2", "describe_instance_type_offerings", offered)
+
+    found = [f for c, f in preflight(with_groups(), cloud, NOW).having(Verdict.FAIL)]
+
+    assert [f.subject for f in found] == ["p5.48xlarge in use1-az6, slurm.node_groups[0]"]
+    assert "slurm.node_groups[0].instance_type" in found[0].fix

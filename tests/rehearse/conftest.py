@@ -20,6 +20,9 @@ from ultracluster.spec.environment import EnvironmentSpec
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
 
+MOST_BYTES_OF_A_BODY = 51_200
+"""CloudFormation API, TemplateBody (botocore 1.44.8)."""
+
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -71,7 +74,7 @@ class Deployer:
         self._assets(cloud, account, spec)
         stacks = stack_templates(self._assembly, spec.name)
         for stack in stacks:
-            self._create(cloud, stack)
+            self._create(cloud, stack, spec.region)
         return Deployed(spec, cloud, stacks)
 
     def update(self, deployed: Deployed, spec: EnvironmentSpec) -> Deployed:
@@ -84,7 +87,7 @@ class Deployer:
                 "cloudformation",
                 "update_stack",
                 StackName=stack.name,
-                TemplateBody=json.dumps(stack.template),
+                **template_of(deployed.cloud, stack, spec.region),
                 Capabilities=["CAPABILITY_NAMED_IAM"],
             )
             status = settled(deployed.cloud, stack.name)
@@ -112,18 +115,30 @@ class Deployer:
                             Body=zipped(source),
                         )
 
-    def _create(self, cloud: Account, stack: StackTemplate) -> None:
+    def _create(self, cloud: Account, stack: StackTemplate, region: str) -> None:
         cloud.ask(
             "cloudformation",
             "create_stack",
             StackName=stack.name,
-            TemplateBody=json.dumps(stack.template),
+            **template_of(cloud, stack, region),
             Capabilities=["CAPABILITY_NAMED_IAM"],
             EnableTerminationProtection=stack.termination_protection,
         )
         status = settled(cloud, stack.name)
         why = reasons(cloud, stack.name)
         assert status == "CREATE_COMPLETE", f"{stack.name} is {status}: {why}"
+
+
+def template_of(cloud: Account, stack: StackTemplate, region: str) -> dict[str, str]:
+    """Return a template as a request holds it: one of more than 51,200 bytes lies in S3."""
+    body = json.dumps(stack.template)
+    if len(body) <= MOST_BYTES_OF_A_BODY:
+        return {"TemplateBody": body}
+    account = cloud.ask("sts", "get_caller_identity")["Account"]
+    bucket = f"cdk-hnb659fds-assets-{account}-{region}"
+    key = f"{stack.name}.template.json"
+    cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=body.encode())
+    return {"TemplateURL": f"https://s3.{region}.amazonaws.com/{bucket}/{key}"}
 
 
 def settled(cloud: Account, name: str) -> str:

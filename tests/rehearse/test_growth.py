@@ -16,6 +16,7 @@ from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import NetworkSpec
 
+QUEUES = ["train", "debug", "prepare"]
 STAGING = next(spec for spec in ENVIRONMENTS if spec.name == "staging")
 
 
@@ -78,15 +79,15 @@ def test_an_environment_grows_past_the_size_classes(emulator: Emulator, tmp_path
     deployed = deployer(emulator, small, tmp_path).deploy(small)
     assert failures(deployed) == []
     # What users write after --partition stays.
-    assert clusters(deployed) == {"staging-small": ["train"]}
+    assert clusters(deployed) == {"staging-small": QUEUES}
 
     deployed = deployer(emulator, medium, tmp_path).update(deployed, medium)
     assert failures(deployed) == []
-    assert clusters(deployed) == {"staging-medium": ["train"]}
+    assert clusters(deployed) == {"staging-medium": QUEUES}
 
     deployed = deployer(emulator, large, tmp_path).update(deployed, large)
     assert failures(deployed) == []
-    assert clusters(deployed) == {"staging-large": ["train"]}
+    assert clusters(deployed) == {"staging-large": QUEUES}
 
 
 def test_a_growth_that_fails_leaves_the_cluster_that_was(tmp_path: Path):
@@ -100,4 +101,4 @@ def test_a_growth_that_fails_leaves_the_cluster_that_was(tmp_path: Path):
         with pytest.raises(UpdateFailedError, match=r"UPDATE_ROLLBACK_COMPLETE.*No capacity"):
             deployer(emulator, medium, tmp_path).update(deployed, medium)
 
-        assert clusters(deployed) == {"staging-small": ["train"]}
+        assert clusters(deployed) == {"staging-small": QUEUES}

@@ -8,7 +8,9 @@ from environments.dev import DEV
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.spec.slurm import QueueSpec, SlurmSpec
+
+OTHER = (QueueSpec(name="other"),)
 
 
 def proof_of(deployed, spec: EnvironmentSpec | None = None):
@@ -359,7 +361,7 @@ def test_another_wish_for_slurm_than_what_is_there_fails(deployed):
     if slurm is None:
         wish = deployed.spec.model_construct(**{**vars(deployed.spec), "slurm": SlurmSpec()})
     else:
-        changes = {"version": "24.11", "idle_seconds": 61, "queue": "other", "least_nodes": 1}
+        changes = {"version": "24.11", "idle_seconds": 61, "queues": OTHER, "node_groups": ()}
         wish = deployed.spec.model_copy(update={"slurm": slurm.model_copy(update=changes)})
 
     *_, failed = proof_of(deployed, wish)

@@ -8,6 +8,9 @@ from ultracluster.spec.budget import NEAREST_PRICES, BudgetSpec, PriceSpec
 LOGIN_TYPES: Final = ("m6i.xlarge", "m7g.2xlarge", "c8gn.metal-24xl", "t3.medium", "r8i.96xlarge")
 """Instance types that samples log in to."""
 
+PLAIN_TYPES: Final = ("m7g.xlarge", "c7gn.xlarge", "c6id.8xlarge")
+"""Further types without EFA that samples name."""
+
 
 def _unknown() -> list[str]:
     types = [instances.find(name) for name in instances.names()]
@@ -17,7 +20,7 @@ def _unknown() -> list[str]:
             for size in slurm.SIZES
             for part in (prices.slurm_controller, prices.slurm_node, prices.slurm_accounting)
         ),
-        *(prices.on_demand(name) for name in (*LOGIN_TYPES, "m7g.xlarge", "c7gn.xlarge")),
+        *(prices.on_demand(name) for name in (*LOGIN_TYPES, *PLAIN_TYPES)),
         prices.LUSTRE_BACKUP,
         prices.LUSTRE_HDD_CACHE,
         prices.LUSTRE_READ_CACHE,

@@ -16,7 +16,13 @@ from ultracluster.spec.network import (
     NetworkSpec,
 )
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import (
+    PCS_READY_AMI,
+    AcceleratedGroupSpec,
+    CpuGroupSpec,
+    QueueSpec,
+    SlurmSpec,
+)
 
 LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
@@ -171,6 +177,22 @@ SLURM: Final = changed(
     },
 )
 """With Slurm and a login node."""
+
+QUEUES: Final = changed(
+    SLURM,
+    {
+        "slurm.node_groups": (
+            AcceleratedGroupSpec(name="h100", instance_type="p5.48xlarge", count=2),
+            CpuGroupSpec(name="cpu", instance_type="c7i.8xlarge", count=4),
+        ),
+        "slurm.queues": (
+            QueueSpec(),
+            QueueSpec(name="debug", node_groups=("nodes", "h100"), max_time="2:00:00"),
+            QueueSpec(name="prepare", node_groups=("cpu",)),
+        ),
+    },
+)
+"""With further node groups and queues."""
 
 CLOSED: Final = changed(
     P4D,

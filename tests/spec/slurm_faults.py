@@ -1,11 +1,18 @@
 """Single faults of Slurm: its own values, and nodes, image, Region and network that do not fit."""
 
 from tests.spec.faults import Fault, fault
-from tests.spec.samples import SLURM, changed
+from tests.spec.samples import QUEUES, RESERVATION, SLURM, changed
 from ultracluster.spec.network import INTERFACE_ENDPOINTS
-from ultracluster.spec.nodes import DEEP_LEARNING_AMI
-from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64, SlurmSpec
+from ultracluster.spec.nodes import DEEP_LEARNING_AMI, CapacityBlockSpec
+from ultracluster.spec.slurm import (
+    PCS_READY_AMI,
+    PCS_READY_AMI_ARM64,
+    CpuGroupSpec,
+    QueueSpec,
+    SlurmSpec,
+)
 
+QUEUE = "slurm.queues[0].name"
 LOGIN = "slurm.login_instance_type"
 ROOM = {"network.training_subnet_cidrs": ("10.0.0.0/17",)}
 LARGEST = changed(SLURM, {**ROOM, "nodes.count": 2047, "sagemaker.instances": 0})
@@ -16,12 +23,18 @@ CLOSED = changed(
         "network.interface_endpoints": (*INTERFACE_ENDPOINTS, "pcs"),
     },
 )
+GROUP = "slurm.node_groups[1].name"
+TYPE = "slurm.node_groups[1].instance_type"
+KEPT = "slurm.node_groups[1].least_nodes"
+TEN = tuple(CpuGroupSpec(name=f"cpu-{n}", instance_type="c7i.large", count=1) for n in range(10))
+NAMES = tuple(group.name for group in TEN)
+BLOCK = CapacityBlockSpec(capacity_reservation_id=RESERVATION)
 
 FAULTS = [
-    fault("queue with an underscore", SLURM, "slurm.queue", "my_queue", '"my-queue"', "my-queue"),
-    fault("queue of two letters", SLURM, "slurm.queue", "qq", 'write "train"', "train"),
-    fault("queue that begins as PCS ids do", SLURM, "slurm.queue", "pcs_1", '"pcs-1"', "pcs-1"),
-    fault("queue too long", SLURM, "slurm.queue", "q" * 26, "q" * 25, "q" * 25),
+    fault("queue with an underscore", SLURM, QUEUE, "my_queue", '"my-queue"', "my-queue"),
+    fault("queue of two letters", SLURM, QUEUE, "qq", 'write "train"', "train"),
+    fault("queue that begins as PCS ids do", SLURM, QUEUE, "pcs_1", '"pcs-1"', "pcs-1"),
+    fault("queue too long", SLURM, QUEUE, "q" * 26, "q" * 25, "q" * 25),
     fault("version that PCS lacks", SLURM, "slurm.version", "23.11", "choose '24.11'", "25.05"),
     fault("size that PCS lacks", SLURM, "slurm.size", "HUGE", "'LARGE'", "LARGE"),
     fault(
@@ -113,6 +126,157 @@ FAULTS = [
         INTERFACE_ENDPOINTS,
         'add "pcs"',
         (*INTERFACE_ENDPOINTS, "pcs"),
+    ),
+    fault("no queue", SLURM, "slurm.queues", (), "at least 1", (QueueSpec(),)),
+    fault(
+        "queue of a group that is not there",
+        QUEUES,
+        "slurm.queues[2].node_groups[0]",
+        "gpu",
+        "write nodes, h100 or cpu",
+        "cpu",
+        also={"slurm.queues[0].node_groups": ("nodes", "cpu")},
+    ),
+    Fault(
+        "queue that lists a group twice",
+        QUEUES,
+        {"slurm.queues[1].node_groups": ("nodes", "h100", "nodes")},
+        "slurm.queues[1].node_groups[2]",
+        "nodes",
+        "remove one",
+        {"slurm.queues[1].node_groups": ("nodes", "h100")},
+    ),
+    fault("two queues of a name", QUEUES, "slurm.queues[1].name", "train", "another", "debug"),
+    fault("two groups of a name", QUEUES, "slurm.node_groups[1].name", "h100", "another", "cpu"),
+    Fault(
+        "group in no queue",
+        QUEUES,
+        {"slurm.queues[2].node_groups": ("nodes",)},
+        "slurm.node_groups[1].name",
+        "cpu",
+        "no queue has that group",
+        {"slurm.queues[2].node_groups": ("nodes", "cpu")},
+    ),
+    Fault(
+        "nodes in no queue",
+        QUEUES,
+        {"slurm.queues[0].node_groups": ("h100",), "slurm.queues[1].node_groups": ("h100",)},
+        "slurm.queues",
+        "nodes",
+        "add 'nodes'",
+        {"slurm.queues[0].node_groups": ("nodes",)},
+    ),
+    fault("group called nodes", QUEUES, GROUP, "nodes", 'write "cpu"', "cpu"),
+    fault("group in capitals", QUEUES, GROUP, "My CPU", '"my-cpu"', "cpu"),
+    fault("group of a long name", QUEUES, GROUP, "c" * 15, "at most 13", "cpu"),
+    fault("limit that is no time", QUEUES, "slurm.queues[1].max_time", "2h", "2:00:00", "2:00:00"),
+    fault(
+        "default time beyond the limit",
+        QUEUES,
+        "slurm.queues[1].default_time",
+        "1-0",
+        "2:00:00",
+        "30",
+    ),
+    fault(
+        "tier beyond Slurm's", QUEUES, "slurm.queues[1].priority_tier", 70000, "at most 65533", 10
+    ),
+    Fault(
+        "accounts without accounting",
+        QUEUES,
+        {"slurm.queues[1].allow_accounts": ("research",)},
+        "slurm.queues[1]",
+        "accounts or qualities of service of queue debug",
+        "accounting_days=-1",
+        {"slurm.accounting_days": -1},
+    ),
+    fault(
+        "accounts allowed and denied",
+        QUEUES,
+        "slurm.queues[1].deny_accounts",
+        ("teaching",),
+        "remove one",
+        (),
+        also={"slurm.queues[1].allow_accounts": ("research",), "slurm.accounting_days": 30},
+    ),
+    Fault(
+        "setting that PCS does not take",
+        QUEUES,
+        {"slurm.queues[1].settings": (("LLN", "YES"),)},
+        "slurm.queues[1].settings[0]",
+        "LLN",
+        "ExclusiveUser, GraceTime",
+        {"slurm.queues[1].settings": (("OverSubscribe", "EXCLUSIVE"),)},
+    ),
+    Fault(
+        "setting that has a field",
+        QUEUES,
+        {"slurm.queues[1].settings": (("QOS", "normal"),)},
+        "slurm.queues[1].settings[0]",
+        "QOS",
+        "write it in qos",
+        {"slurm.queues[1].settings": ()},
+    ),
+    fault("more nodes kept than the group has", QUEUES, KEPT, 9, "at most 4", 4),
+    fault("CPU type that is none", QUEUES, TYPE, "c7i.9xlarge", "write c7i.", "c7i.8xlarge"),
+    fault(
+        "accelerated type among CPU types",
+        QUEUES,
+        TYPE,
+        "p5.48xlarge",
+        "AcceleratedGroupSpec",
+        "c7i.8xlarge",
+    ),
+    fault("arm64 type with an x86 image", QUEUES, TYPE, "m7g.xlarge", "m6i.xlarge", "m6i.xlarge"),
+    fault(
+        "group whose type the zone does not sell",
+        QUEUES,
+        "slurm.node_groups[0].instance_type",
+        "p6-b200.48xlarge",
+        "write another",
+        "p5.48xlarge",
+        also={"availability_zone_id": "use1-az1"},
+    ),
+    fault(
+        "group without an address on every card",
+        QUEUES,
+        "slurm.node_groups[0].interface_layout",
+        "one-address",
+        'write interface_layout="address-per-card"',
+        "address-per-card",
+    ),
+    Fault(
+        "block of a group in a placement group",
+        QUEUES,
+        {
+            "slurm.node_groups[0].capacity_block": CapacityBlockSpec(
+                capacity_reservation_id=RESERVATION
+            )
+        },
+        "slurm.node_groups[0].placement_group",
+        True,
+        "placement_group=False",
+        {"slurm.node_groups[0].placement_group": False},
+    ),
+    Fault(
+        "twelve groups",
+        QUEUES,
+        {"slurm.node_groups": TEN, "slurm.queues": (QueueSpec(node_groups=("nodes", *NAMES)),)},
+        "slurm.node_groups",
+        "10 groups",
+        "at most 8",
+        {
+            "slurm.node_groups": TEN[:8],
+            "slurm.queues": (QueueSpec(node_groups=("nodes", *NAMES[:8])),),
+        },
+    ),
+    fault(
+        "size too small by its groups",
+        changed(QUEUES, {**ROOM, "slurm.node_groups[1].count": 40}),
+        "slurm.size",
+        "SMALL",
+        "4 nodes + 2 of group h100 + 40 of group cpu + 1 login nodes are 47",
+        None,
     ),
     fault("a size where Slurm belongs", SLURM, "slurm", "SMALL", "SlurmSpec", SlurmSpec()),
 ]

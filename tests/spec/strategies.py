@@ -24,7 +24,7 @@ from ultracluster.spec.nodes import (
     CapacityReservationSpec,
     NodesSpec,
 )
-from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.spec.slurm import QueueSpec, SlurmSpec
 
 ON_DEMAND_TYPES: Final = tuple(
     name
@@ -202,7 +202,7 @@ def slurms(draw: st.DrawFn, nodes: int) -> SlurmSpec:
     return SlurmSpec(
         version=draw(st.sampled_from(["24.11", "25.05", "25.11", "26.05"])),
         size=draw(st.sampled_from([None, *fitting])),
-        queue=draw(st.from_regex(r"[a-z][a-z0-9-]{2,24}", fullmatch=True)),
+        queues=(QueueSpec(name=draw(st.from_regex(r"[a-z][a-z0-9-]{2,24}", fullmatch=True))),),
         least_nodes=draw(st.integers(0, nodes)),
         idle_seconds=draw(st.integers(60, 86400)),
         accounting_days=draw(st.none() | st.just(-1) | st.integers(1, 10000)),

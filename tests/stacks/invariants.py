@@ -32,12 +32,12 @@ def every_interface_is_in_the_fabric(made: Synthesis) -> None:
         for output in made.templates["Network"]["Outputs"].values()
     }
     group = {"Fn::ImportValue": exports[json.dumps({"Fn::GetAtt": [fabric, "GroupId"]})]}
-    # A login node has one interface and no part in the fabric.
-    (interfaces,) = (
-        data["NetworkInterfaces"]
+    # A login node has one interface and no part in the fabric; nor has a CPU node.
+    interfaces = [
+        interface
         for template in made.resources("AWS::EC2::LaunchTemplate")
-        if "NetworkInterfaces" in (data := template["Properties"]["LaunchTemplateData"])
-    )
+        for interface in template["Properties"]["LaunchTemplateData"].get("NetworkInterfaces", ())
+    ]
     assert interfaces
     assert all(group in interface["Groups"] for interface in interfaces)
 

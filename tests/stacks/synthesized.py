@@ -12,7 +12,13 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import (
+    PCS_READY_AMI,
+    AcceleratedGroupSpec,
+    CpuGroupSpec,
+    QueueSpec,
+    SlurmSpec,
+)
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -136,6 +142,27 @@ VARIANTS: Final = {
                 }
             ),
             slurm=SlurmSpec(size="MEDIUM", least_nodes=1, login_nodes=2),
+        ),
+        variant(
+            "slurm-queues",
+            nodes=FOR_SLURM,
+            slurm=SlurmSpec(
+                accounting_days=30,
+                node_groups=(
+                    AcceleratedGroupSpec(
+                        name="h100",
+                        instance_type="p5.48xlarge",
+                        count=2,
+                        capacity_reservation=CapacityReservationSpec(),
+                    ),
+                    CpuGroupSpec(name="cpu", instance_type="c6id.8xlarge", count=4, least_nodes=1),
+                ),
+                queues=(
+                    QueueSpec(default_time="1-0", priority_tier=2, allow_accounts=("research",)),
+                    QueueSpec(name="debug", node_groups=("nodes", "h100"), max_time="30"),
+                    QueueSpec(name="prepare", node_groups=("cpu",)),
+                ),
+            ),
         ),
         # Where PCS is newer than CDK's own validator.
         variant(

@@ -197,3 +197,112 @@ def test_jobs_that_name_no_partition_have_a_queue(synthesis: Made):
 
     settings = queue["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
     assert settings == [{"ParameterName": "Default", "ParameterValue": "YES"}]
+
+
+def queues(made: Synthesis) -> dict[str, dict[str, str]]:
+    """Return the settings of the queues, by name."""
+    return {
+        queue["Properties"]["Name"]: {
+            each["ParameterName"]: each["ParameterValue"]
+            for each in queue["Properties"]
+            .get("SlurmConfiguration", {})
+            .get("SlurmCustomSettings", ())
+        }
+        for queue in made.resources("AWS::PCS::Queue")
+    }
+
+
+def test_each_queue_has_its_limits_and_the_first_is_the_default(synthesis: Made):
+    """A debug queue without a limit is a second queue for training; two defaults are none."""
+    assert queues(synthesis("slurm-queues")) == {
+        "train": {
+            "Default": "YES",
+            "DefaultTime": "1-0",
+            "PriorityTier": "2",
+            "AllowAccounts": "research",
+        },
+        "debug": {"MaxTime": "30"},
+        "prepare": {},
+    }
+
+
+def test_each_queue_has_its_node_groups(synthesis: Made):
+    """By reference, so that CloudFormation deletes the queue before the group."""
+    made = synthesis("slurm-queues")
+    resources = made.templates["Cluster"]["Resources"]
+    found = {
+        queue["Properties"]["Name"]: [
+            resources[each["ComputeNodeGroupId"]["Fn::GetAtt"][0]]["Properties"]["Name"]
+            for each in queue["Properties"]["ComputeNodeGroupConfigurations"]
+        ]
+        for queue in made.resources("AWS::PCS::Queue")
+    }
+
+    assert found == {
+        "train": ["p4d-24xlarge"],
+        "debug": ["p4d-24xlarge", "h100-p5-48xlarge"],
+        "prepare": ["cpu-c6id-8xlarge"],
+    }
+
+
+def template_of(made: Synthesis, group: str) -> dict[str, Any]:
+    """Return the data of a node group's launch template."""
+    name = groups(made)[group]["CustomLaunchTemplate"]["TemplateId"]["Ref"]
+    data: dict[str, Any] = made.templates["Cluster"]["Resources"][name]["Properties"]
+    return dict(data["LaunchTemplateData"])
+
+
+def test_an_accelerated_group_is_a_fabric_of_its_own(synthesis: Made):
+    """EFA on each of its own cards, in a placement group and on a reservation of its own."""
+    made = synthesis("slurm-queues")
+    own, nodes = (template_of(made, name) for name in ("h100-p5-48xlarge", "p4d-24xlarge"))
+
+    assert [each["InterfaceType"] for each in own["NetworkInterfaces"]] == ["efa"] * 32
+    assert own["Placement"]["GroupName"] != nodes["Placement"]["GroupName"]
+    target = own["CapacityReservationSpecification"]["CapacityReservationTarget"]
+    (reservation,) = made.resources("AWS::EC2::CapacityReservation")
+    assert reservation["Properties"]["InstanceType"] == "p5.48xlarge"
+    assert reservation["Properties"]["InstanceCount"] == 2
+    assert "CapacityReservationSpecification" not in nodes
+    assert target["CapacityReservationId"]["Ref"] in made.templates["Cluster"]["Resources"]
+    assert "EFA_DEVICES=32" in json.dumps(own["UserData"])
+
+
+def test_a_cpu_group_has_no_fabric_and_the_same_boot(synthesis: Made):
+    """It prepares data: file system and local disks, one interface, the environment's tag."""
+    made = synthesis("slurm-queues")
+    data = template_of(made, "cpu-c6id-8xlarge")
+    boot = json.dumps(data["UserData"])
+
+    assert "NetworkInterfaces" not in data
+    assert "Placement" not in data
+    assert "EFA_DEVICES=0" in boot
+    assert "SCRATCH=/scratch" in boot
+    assert "LUSTRE=/fsx" in boot
+    tags = {spec["ResourceType"]: spec["Tags"] for spec in data["TagSpecifications"]}
+    assert {"Key": "ultracluster:environment", "Value": "slurm-queues"} in tags["instance"]
+    group = groups(made)["cpu-c6id-8xlarge"]
+    assert group["ScalingConfiguration"] == {"MinInstanceCount": 1, "MaxInstanceCount": 4}
+
+
+def test_the_size_class_and_the_subnet_count_every_group():
+    """A class too small refuses the last group; a full subnet leaves nodes that never start."""
+    spec = VARIANTS["slurm-queues"]
+    assert spec.slurm is not None
+
+    assert spec.slurm.instances(spec.nodes.count) == 2 + 2 + 4 + 1
+    assert spec.address_demand()["further node groups"] == 2 * 32 + 4
+
+
+def test_queues_may_change_places(synthesis: Made):
+    """A queue that another takes the place of would be made anew under a name that is taken."""
+    made = synthesis("slurm-queues")
+    resources = made.templates["Cluster"]["Resources"]
+    ids = {
+        resource["Properties"]["Name"]: name
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::PCS::Queue"
+    }
+
+    assert "Queuedebug" in ids["debug"]
+    assert "Queueprepare" in ids["prepare"]

@@ -5,6 +5,9 @@ from typing import Final
 ENVIRONMENT_TAG: Final = "ultracluster:environment"
 """Tag of everything that belongs to an environment; its value is the environment's name."""
 
+LAUNCHED: Final = frozenset({"instance", "volume", "network-interface"})
+"""What a launch template tags: PCS hands no tags of a node group on to what it launches."""
+
 REGIONS_WITHOUT: Final = frozenset(
     {
         *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-3", "ap-south-2"),

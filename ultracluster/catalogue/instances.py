@@ -128,6 +128,11 @@ def names() -> tuple[str, ...]:
     return tuple(table("instances")["instances"])
 
 
+def without_fabric() -> tuple[str, ...]:
+    """Return the known instance types that are not in the catalogue: no EFA, or no accelerator."""
+    return (*table("instances")["no_efa"], *table("instances")["efa_without_accelerator"])
+
+
 def zones_by_region() -> Mapping[str, list[str]]:
     """Return the zone ids of every Region whose zones are known (AWS's commercial Regions)."""
     zones: dict[str, list[str]] = table("instances")["zones"]

@@ -9,6 +9,20 @@ SIZES: Final = {"SMALL": 32, "MEDIUM": 512, "LARGE": 2048}
 VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
 """Versions of Slurm that new clusters take (AWS PCS user guide, read 2026-11-23)."""
 
+MOST_PARTS: Final = 10
+"""Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
+
+QUEUE_SETTINGS: Final = frozenset(
+    {
+        *("AllowAccounts", "AllowQos", "Default", "DefaultTime", "DenyAccounts", "DenyQos"),
+        *("ExclusiveUser", "GraceTime", "MaxTime", "OverSubscribe", "OverTimeLimit"),
+        *("PowerDownOnIdle", "PreemptMode", "PriorityJobFactor", "PriorityTier", "QOS"),
+        "TRESBillingWeights",
+    }
+)
+"""Slurm's settings that PCS takes for a queue (AWS PCS user guide, custom settings for queues, read
+2026-11-27)."""
+
 REGIONS: Final = frozenset(
     {
         *("af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
@@ -40,6 +54,11 @@ REGISTERING: Final = "pcs:RegisterComputeNodeGroupInstance"
 CONTROLLER_ADDRESSES: Final = 1
 """Addresses that a controller's network interface takes from its subnet (PCS takes one subnet,
 registry schema of 2026-10-20)."""
+
+
+def group_name(instance_type: str, before: str = "") -> str:
+    """Return the name of a node group of an instance type, as PCS takes it."""
+    return f"{before}{instance_type.replace('.', '-')}"
 
 
 def cluster_name(environment: str, size: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
     from ultracluster.spec.lustre import LustreSpec
     from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
+    from ultracluster.spec.node_groups import AcceleratedGroupSpec, CpuGroupSpec
     from ultracluster.spec.nodes import NodesSpec
     from ultracluster.spec.slurm import SlurmSpec
 
@@ -60,9 +61,11 @@ NOT_COUNTED: Final = (
 def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     """Return the bill of quantities of an environment, nodes first."""
     nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
-    busy = nodes.count + jobs
+    groups = () if slurm is None else slurm.node_groups
+    busy = nodes.count + sum(group.count for group in groups) + jobs
     return (
         *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
+        *(quantity for group in groups for quantity in group_quantities(group)),
         *(() if slurm is None else slurm_quantities(slurm, nodes)),
         *sagemaker_quantities(nodes, jobs),
         *lustre_quantities(environment.storage),
@@ -72,15 +75,17 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     )
 
 
-def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quantity]:
-    """Yield the nodes by the way they are paid for, and their root volumes."""
-    count, least = Decimal(nodes.count), Decimal(least_nodes)
+def node_quantities(
+    nodes: NodesSpec, *, least_nodes: int = 0, name: str = "nodes"
+) -> Iterator[Quantity]:
+    """Yield nodes by the way they are paid for, and their root volumes."""
+    count = Decimal(nodes.count)
     if nodes.capacity_block is not None:
         yield Quantity(
             prices.capacity_block(nodes.instance_type),
             count,
             count,
-            "nodes",
+            name,
             "a Capacity Block is paid in advance, used or not",
         )
     elif nodes.capacity_reservation is not None:
@@ -88,14 +93,36 @@ def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quant
             prices.on_demand(nodes.instance_type),
             count,
             count,
-            "nodes, reserved",
+            f"{name}, reserved",
             "a capacity reservation is charged as if its instances ran, used or not",
         )
     else:
-        item = prices.on_demand(nodes.instance_type)
-        yield Quantity(item, count, least, "nodes", f"idle: scaled to {least_nodes or 'zero'}")
-    volumes, kept = (number * nodes.root_volume_gib for number in (count, least))
-    yield Quantity(prices.GP3_STORAGE, volumes, kept, "root volumes", "they end with their nodes")
+        yield _on_demand(nodes.instance_type, nodes.count, least_nodes, name)
+    yield _root_volumes(nodes.root_volume_gib, nodes.count, least_nodes, name)
+
+
+def group_quantities(group: AcceleratedGroupSpec | CpuGroupSpec) -> Iterator[Quantity]:
+    """Yield the nodes of one of Slurm's further groups."""
+    # Imported here, as everything that needs pydantic.
+    from ultracluster.spec.node_groups import CpuGroupSpec  # noqa: PLC0415
+
+    name, least = f"nodes of group {group.name}", min(group.least_nodes, group.count)
+    if isinstance(group, CpuGroupSpec):
+        yield _on_demand(group.instance_type, group.count, least, name)
+        yield _root_volumes(group.root_volume_gib, group.count, least, name)
+    else:
+        yield from node_quantities(group, least_nodes=least, name=name)
+
+
+def _on_demand(instance_type: str, count: int, least: int, name: str) -> Quantity:
+    idle = f"idle: scaled to {least or 'zero'}"
+    return Quantity(prices.on_demand(instance_type), Decimal(count), Decimal(least), name, idle)
+
+
+def _root_volumes(gib: int, count: int, least: int, name: str) -> Quantity:
+    purpose = "root volumes" if name == "nodes" else f"root volumes of {name}"
+    ends = "they end with their nodes"
+    return Quantity(prices.GP3_STORAGE, Decimal(count * gib), Decimal(least * gib), purpose, ends)
 
 
 def sagemaker_quantities(nodes: NodesSpec, instances: int) -> Iterator[Quantity]:
@@ -201,8 +228,10 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
     size, login = slurm.cluster_size(nodes.count), slurm.login_instances
     login_type = slurm.sound_login_type
     yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    managed, always = Decimal(nodes.count + login), Decimal(_always(slurm, nodes) + login)
-    yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
+    kept = sum(min(group.least_nodes, group.count) for group in slurm.node_groups)
+    managed, always = slurm.instances(nodes.count), _always(slurm, nodes) + kept + login
+    purpose = "instances that PCS manages"
+    yield Quantity(prices.slurm_node(size), Decimal(managed), Decimal(always), purpose)
     if slurm.accounting_days is not None:
         yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
     if login_type is not None and login:

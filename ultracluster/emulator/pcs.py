@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.slurm import ROLE_PATH
+from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH
 from ultracluster.emulator import wire
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
@@ -24,8 +24,6 @@ from ultracluster.emulator.provisioning import (
 CLUSTER: Final = "AWS::PCS::Cluster"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 QUEUE: Final = "AWS::PCS::Queue"
-MOST_CHILDREN: Final = 10
-"""Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
 ROLE_NAME: Final = "AWSPCS"
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
@@ -106,10 +104,10 @@ class Children:
         name = str(given.get("Name") or order.generated_name[-25:].lstrip("-0123456789"))
         siblings = _children(self.ledger, order.scope, self.kind, cluster.state["id"])
         _require_new_name(self.ledger, order.scope, self.kind, name, cluster.state["id"])
-        if len(siblings) >= MOST_CHILDREN:
+        if len(siblings) >= MOST_PARTS:
             raise pcs_refusal(
                 "ServiceQuotaExceededException",
-                f"A cluster takes at most {MOST_CHILDREN} of {NOUNS[self.kind]}",
+                f"A cluster takes at most {MOST_PARTS} of {NOUNS[self.kind]}",
             )
         if self.kind == NODE_GROUP:
             _require_node_group(self.network, given)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
+from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
 UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed")
@@ -150,5 +151,9 @@ def _moment(value: datetime) -> str:
 
 
 CHECKS: Final = (
-    Check("capacity-reservation", "The reservation or Capacity Block fits", _reservation),
+    Check(
+        "capacity-reservation",
+        "The reservation or Capacity Block fits",
+        of_each_fabric(_reservation),
+    ),
 )

@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
-from ultracluster.spec.slurm import GRAVITON
+from ultracluster.preflight.slurm import PlainNodes, of_each_fabric, plain_nodes
+from ultracluster.spec.node_groups import is_arm
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
@@ -71,7 +72,7 @@ def _image_check(
         else:
             yield judge(situation, found, found.row)
 
-    return Check(name, what, examine)
+    return Check(name, what, of_each_fabric(examine))
 
 
 def _architecture(situation: Situation, found: Image, row: Row) -> Finding:
@@ -118,28 +119,30 @@ def _root_device(situation: Situation, found: Image, row: Row) -> Finding:
     return failed(subject, f"{size} GiB", wanted, fix, question=found.question)
 
 
-def _login(situation: Situation) -> Iterator[Finding]:
-    """Login nodes may be of another architecture, with an image of their own."""
-    slurm = situation.spec.slurm
-    if slurm is None or slurm.login_instance_type is None:
+def _plain(situation: Situation) -> Iterator[Finding]:
+    """Login nodes and CPU groups may be of another architecture, with an image of their own."""
+    every = list(plain_nodes(situation.spec))
+    if not every:
         yield skipped("login image", "the environment has no login nodes")
-        return
-    name, given = slurm.login_instance_type, slurm.login_image
-    found = image(situation, given or "")
+    for each in every:
+        yield _bootable(situation, each)
+
+
+def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
+    found = image(situation, nodes.image or "")
     if found.row is None:
-        if given is None:
-            yield skipped("login image", f"{found.missing}; see image-exists")
-            return
-        fix = "write a parameter or an image of this Region in slurm.login_image, or None"
-        yield failed(found.image_id, found.missing, "there", fix, question=found.question)
-        return
-    wanted = "arm64" if GRAVITON.match(name) else "x86_64"
+        if nodes.image is None:
+            return skipped(f"image of {nodes.what}", f"{found.missing}; see image-exists")
+        fix = f"write a parameter or an image of this Region in {nodes.image_field}, or None"
+        return failed(found.image_id, found.missing, "there", fix, question=found.question)
+    wanted = "arm64" if is_arm(nodes.instance_type) else "x86_64"
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
+    words = f"{wanted}, of {nodes.instance_type}"
     if architecture == wanted:
-        yield passed(subject, f"{wanted}, of {name}", found.question)
-        return
-    fix = f"write an image of {wanted} in slurm.login_image, or another login_instance_type"
-    yield failed(subject, architecture, f"{wanted}, of {name}", fix, question=found.question)
+        return passed(subject, words, found.question)
+    own = nodes.type_field.rpartition(".")[2]
+    fix = f"write an image of {wanted} in {nodes.image_field}, or another {own}"
+    return failed(subject, architecture, words, fix, question=found.question)
 
 
 def _pcs_ready(situation: Situation) -> Iterator[Finding]:
@@ -148,9 +151,7 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
     if slurm is None:
         yield skipped("Slurm on the image", "the environment has no Slurm")
         return
-    for name in dict.fromkeys((situation.spec.nodes.image, slurm.login_image)):
-        if name is None:
-            continue
+    for name in sorted(situation.spec.images()):
         found = image(situation, name)
         if found.row is None:
             yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
@@ -172,7 +173,7 @@ def _is_amazons_for_pcs(row: Row) -> bool:
 
 
 CHECKS: Final = (
-    Check("image-exists", "The image of the nodes exists", _exists),
+    Check("image-exists", "The image of the nodes exists", of_each_fabric(_exists)),
     _image_check(
         "image-architecture",
         "The image has the type's architecture",
@@ -183,6 +184,6 @@ CHECKS: Final = (
     _image_check(
         "image-root-device", "The root volume is the image's own", "root device", _root_device
     ),
-    Check("login-image", "Login nodes boot their image", _login),
+    Check("login-image", "Nodes without EFA, as login nodes, boot their image", _plain),
     Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
 )

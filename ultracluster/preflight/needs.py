@@ -1,7 +1,7 @@
 """The quotas that an environment counts against: for each, what it adds and what is in use."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.interfaces import layout
@@ -11,35 +11,75 @@ from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.quotas import Need, Needs, quota_check
-from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
+from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others, plain_nodes
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 NO_TYPE: Final = "InvalidInstanceType"
 GIVEN_VPC: Final = "the environment uses a VPC that is there already"
 
 
+class Vcpus(NamedTuple):
+    """vCPUs that nodes of one type take on demand, and how they come about."""
+
+    instance_type: str
+    amount: int
+    words: str
+
+
+def _on_demand(situation: Situation) -> Iterator[Vcpus]:
+    """Yield what is launched on demand or reserved: nodes, Slurm's groups, login nodes."""
+    for nodes in situation.spec.fabrics().values():
+        if nodes.capacity_block is not None:
+            continue
+        count, each = nodes.count - _reserved_already(situation, nodes), nodes.instance.vcpus
+        words = f"{count:,} x {nodes.instance_type} of {each:,} vCPU"
+        if nodes.makes_reservation:
+            words += ", from the moment they are reserved"
+        yield Vcpus(nodes.instance_type, count * each, words)
+    for plain in plain_nodes(situation.spec):
+        each = _vcpus_of(situation, plain.instance_type)
+        words = f"{plain.count:,} x {plain.instance_type} of {each:,} vCPU"
+        yield Vcpus(plain.instance_type, plain.count * each, words)
+
+
+def _vcpus_of(situation: Situation, instance_type: str) -> int:
+    """Return the vCPUs of an instance type; 0 for one that EC2 does not know here."""
+    try:
+        return usage.vcpus_of(situation, [instance_type]).get(instance_type, 0)
+    except UnansweredError as error:
+        if error.code != NO_TYPE:
+            raise
+        return 0
+
+
 def _nodes(situation: Situation) -> Iterator[Need | Finding]:
-    nodes, slurm = situation.spec.nodes, situation.spec.slurm
+    """Count what shares the quota of the environment's nodes."""
+    nodes = situation.spec.nodes
     families, quota = quotas.on_demand(nodes.instance_type)
     if nodes.capacity_block is not None:
         yield skipped(quota.name, "the nodes run in a Capacity Block, not on demand")
         return
-    count = nodes.count - _reserved_already(situation)
-    each = nodes.instance.vcpus
-    words = f"{count:,} x {nodes.instance_type} of {each:,} vCPU"
-    if nodes.makes_reservation:
-        words += ", from the moment they are reserved"
-    amount = count * each
-    if slurm is not None and letters(slurm.login_instance_type or "") in families:
-        login, how = _login_vcpus(situation)
-        amount, words = amount + login, f"{words} + {how}"
-    yield Need(quota, amount, words, usage.on_demand_vcpus(families))
+    parts = [each for each in _on_demand(situation) if _shares(nodes, each)]
+    yield _vcpu_need(families, quota, parts)
 
 
-def _reserved_already(situation: Situation) -> int:
+def _shares(nodes: NodesSpec, part: Vcpus) -> bool:
+    """Whether something counts against the quota that the nodes count against."""
+    if nodes.capacity_block is not None:
+        return False
+    families, _ = quotas.on_demand(nodes.instance_type)
+    return part.instance_type == nodes.instance_type or (letters(part.instance_type) in families)
+
+
+def _vcpu_need(families: tuple[str, ...], quota: Quota, parts: Sequence[Vcpus]) -> Need:
+    words = " + ".join(part.words for part in parts)
+    return Need(quota, sum(p.amount for p in parts), words, usage.on_demand_vcpus(families))
+
+
+def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
     """Return how many nodes count already, as unused places of the reservation they will use."""
-    nodes = situation.spec.nodes
     reservation = nodes.capacity_reservation
     if reservation is None or reservation.capacity_reservation_id is None:
         return 0
@@ -64,39 +104,28 @@ def _spot(situation: Situation) -> Iterator[Need | Finding]:
     yield Need(quota, 0, words, usage.spot_vcpus(families))
 
 
-def _login_nodes(situation: Situation) -> Iterator[Need | Finding]:
-    """Login nodes run on demand, whatever the nodes run in."""
-    slurm, nodes = situation.spec.slurm, situation.spec.nodes
-    if slurm is None or slurm.login_instance_type is None:
-        yield skipped("login nodes", "the environment has none")
-        return
-    name = slurm.login_instance_type
-    families, quota = quotas.on_demand(name)
-    if not families:
-        yield skipped(f"vCPUs of {name}", "which quota its family counts against is not known")
-        return
-    if letters(nodes.instance_type) in families and nodes.capacity_block is None:
-        yield skipped(quota.name, "one quota holds nodes and login nodes; see quota-vcpus")
-        return
-    amount, words = _login_vcpus(situation)
-    if not amount:
-        yield skipped(f"vCPUs of {name}", "EC2 knows no such type here; see login-offering")
-        return
-    yield Need(quota, amount, words, usage.on_demand_vcpus(families))
-
-
-def _login_vcpus(situation: Situation) -> tuple[int, str]:
-    """Return the vCPUs of all login nodes, and how they come about; 0 for an unknown type."""
-    slurm = situation.spec.slurm
-    name = "" if slurm is None else slurm.login_instance_type or ""
-    try:
-        each = usage.vcpus_of(situation, [name]).get(name, 0)
-    except UnansweredError as error:
-        if error.code != NO_TYPE:
-            raise
-        each = 0
-    count = 0 if slurm is None else slurm.login_instances
-    return count * each, f"{count:,} x {name} of {each:,} vCPU"
+def _others(situation: Situation) -> Iterator[Need | Finding]:
+    """Count what has a quota of its own: login nodes, CPU groups, groups of another family."""
+    nodes = situation.spec.nodes
+    every = list(_on_demand(situation))
+    others = [each for each in every if not _shares(nodes, each)]
+    if not others:
+        _, quota = quotas.on_demand(nodes.instance_type)
+        shared = skipped(quota.name, "one quota holds nodes and login nodes; see quota-vcpus")
+        yield shared if len(every) > 1 else skipped("login nodes", "the environment has none")
+    known: dict[tuple[str, ...], list[Vcpus]] = {}
+    for each in others:
+        families, _ = quotas.on_demand(each.instance_type)
+        subject = f"vCPUs of {each.instance_type}"
+        if not families:
+            yield skipped(subject, "which quota its family counts against is not known")
+        elif not each.amount:
+            yield skipped(subject, "EC2 knows no such type here; see login-offering")
+        else:
+            known.setdefault(families, []).append(each)
+    for families, parts in known.items():
+        _, quota = quotas.on_demand(parts[0].instance_type)
+        yield _vcpu_need(families, quota, parts)
 
 
 def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
@@ -246,7 +275,10 @@ _clusters = _one(
 NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-vcpus": ("On-demand vCPUs of the nodes, running or reserved", _nodes),
     "quota-spot-vcpus": ("Spot vCPUs of the nodes' family; nothing is added", _spot),
-    "quota-login-vcpus": ("On-demand vCPUs of Slurm's login nodes", _login_nodes),
+    "quota-login-vcpus": (
+        "On-demand vCPUs of other families, as login nodes are",
+        _others,
+    ),
     "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
     "quota-vpcs": ("VPCs of the Region", _vpcs),
     "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),

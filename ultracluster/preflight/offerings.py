@@ -13,6 +13,7 @@ from ultracluster.preflight.finding import (
     skipped,
 )
 from ultracluster.preflight.inquiry import question
+from ultracluster.preflight.slurm import of_each_fabric, plain_nodes
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices
 
@@ -24,12 +25,12 @@ def _instance_type(situation: Situation) -> Iterator[Finding]:
     yield from _offered(situation, situation.spec.nodes.instance_type, "nodes.instance_type")
 
 
-def _login_type(situation: Situation) -> Iterator[Finding]:
-    slurm = situation.spec.slurm
-    if slurm is None or slurm.login_instance_type is None:
+def _plain_types(situation: Situation) -> Iterator[Finding]:
+    found = list(plain_nodes(situation.spec))
+    if not found:
         yield skipped("login nodes", "the environment has none")
-        return
-    yield from _offered(situation, slurm.login_instance_type, "slurm.login_instance_type")
+    for each in found:
+        yield from _offered(situation, each.instance_type, each.type_field)
 
 
 def _offered(situation: Situation, name: str, field: str) -> Iterator[Finding]:
@@ -108,8 +109,10 @@ def _persistent_2(situation: Situation) -> Iterator[Finding]:
 
 
 CHECKS: Final = (
-    Check("zone-offering", "The instance type is offered in the zone", _instance_type),
-    Check("login-offering", "The login nodes' type is offered in the zone", _login_type),
+    Check(
+        "zone-offering", "The instance type is offered in the zone", of_each_fabric(_instance_type)
+    ),
+    Check("login-offering", "Types without EFA, as of login nodes, are offered", _plain_types),
     Check("endpoint-services", "Endpoint services are offered in the zone", _endpoint_services),
     Check("lustre-persistent-2", "PERSISTENT_2 is offered in the Region", _persistent_2),
 )

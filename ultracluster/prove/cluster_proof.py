@@ -1,16 +1,15 @@
 """Proof of the cluster: launch template, placement, capacity and the group of nodes."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.interfaces import FABRIC_TYPES, layout
 from ultracluster.prove import slurm_proof
 from ultracluster.prove.network_proof import training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, members
 from ultracluster.spec.environment import EnvironmentSpec
-
-LAUNCHED: Final = {"instance", "volume", "network-interface"}
+from ultracluster.spec.nodes import NodesSpec
 
 
 def template_path(spec: EnvironmentSpec) -> str:
@@ -18,21 +17,44 @@ def template_path(spec: EnvironmentSpec) -> str:
     return "LaunchTemplate/Resource" if spec.slurm is None else "Slurm/LaunchTemplate/Resource"
 
 
-def template_data(evidence: Evidence) -> dict[str, Any]:
-    template = evidence.id_at("Cluster", template_path(evidence.spec))
-    answer = evidence.cloud.ask(
-        "ec2",
-        "describe_launch_template_versions",
-        LaunchTemplateId=template,
-        Versions=["$Latest"],
-    )
-    data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    return data
+@dataclass(frozen=True)
+class Fabric:
+    """Accelerated nodes with a placement of their own: the environment's, or a group of Slurm's."""
+
+    nodes: NodesSpec
+    template: str
+    """Path of the launch template in the cluster stack."""
+    placement: str
+    """Path of placement group and reservation."""
+    name: str = ""
+    """What queues call the group; empty for the environment's own nodes."""
+
+
+def fabrics(spec: EnvironmentSpec) -> Iterator[Fabric]:
+    """Yield the environment's nodes, and the accelerated groups beside them."""
+    yield Fabric(spec.nodes, template_path(spec), "Placement")
+    for group in () if spec.slurm is None else spec.slurm.accelerated:
+        template = f"Slurm/LaunchTemplate-{group.name}/Resource"
+        yield Fabric(group, template, f"Slurm/Placement-{group.name}", group.name)
+
+
+def _of_each(
+    evidence: Evidence, proof: Callable[[Evidence, Fabric], Iterator[Check]]
+) -> Iterator[Check]:
+    """Yield the checks of every fabric; those of further groups name it."""
+    for fabric in fabrics(evidence.spec):
+        for check in proof(evidence, fabric):
+            words = f"{check.subject}, group {fabric.name}" if fabric.name else check.subject
+            yield replace(check, subject=words)
 
 
 def launch_template(evidence: Evidence) -> Iterator[Check]:
     """Every card has its interface, with both groups and no public address."""
-    nodes, data = evidence.spec.nodes, template_data(evidence)
+    yield from _of_each(evidence, _launch_template)
+
+
+def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
+    nodes, data = fabric.nodes, evidence.launch_template(fabric.template)
     yield equal("instance type", nodes.instance_type, data.get("InstanceType"))
     wanted = [
         interface.properties() for interface in layout(nodes.instance, nodes.interface_layout)
@@ -48,7 +70,7 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
     cards = {
         i.get("NetworkCardIndex") for i in interfaces if i.get("InterfaceType") in FABRIC_TYPES
     }
-    evidence.facts["cards"] = len(cards)
+    evidence.facts.setdefault("cards", len(cards))
     yield Check(
         f"interfaces, layout {nodes.interface_layout}",
         f"{len(wanted)} on {nodes.instance.network_cards.count} cards",
@@ -86,46 +108,50 @@ def launch_template(evidence: Evidence) -> Iterator[Check]:
 
 def placement(evidence: Evidence) -> Iterator[Check]:
     """The group clusters, and capacity is reserved in it, and nodes are launched onto both."""
-    spec, data = evidence.spec, template_data(evidence)
+    yield from _of_each(evidence, _placement)
+
+
+def _placement(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
+    nodes, data = fabric.nodes, evidence.launch_template(fabric.template)
     group = None
-    if spec.nodes.placement_group:
-        found = evidence.described("Cluster", "Placement/Group")
+    if nodes.placement_group:
+        found = evidence.described("Cluster", f"{fabric.placement}/Group")
         group = found["GroupName"]
         yield equal("strategy of the placement group", "cluster", found["Strategy"])
     yield equal("placement group of the nodes", group, data.get("Placement", {}).get("GroupName"))
     stated = data.get("CapacityReservationSpecification", {})
     target = stated.get("CapacityReservationTarget", {}).get("CapacityReservationId")
-    if spec.nodes.makes_reservation:
-        yield from reservation(evidence, target)
-    elif spec.nodes.capacity_block is not None:
-        block = spec.nodes.capacity_block.capacity_reservation_id
+    if nodes.makes_reservation:
+        yield from _reservation(evidence, fabric, target)
+    elif nodes.capacity_block is not None:
+        block = nodes.capacity_block.capacity_reservation_id
         yield equal("Capacity Block of the nodes", block, target)
         market = data.get("InstanceMarketOptions", {}).get("MarketType")
         yield equal("market type", "capacity-block", market)
     else:
-        reserved = spec.nodes.capacity_reservation
+        reserved = nodes.capacity_reservation
         given = None if reserved is None else reserved.capacity_reservation_id
         yield equal("reservation of the nodes", given, target)
 
 
-def reservation(evidence: Evidence, target: str | None) -> Iterator[Check]:
+def _reservation(evidence: Evidence, fabric: Fabric, target: str | None) -> Iterator[Check]:
     """The reservation holds every node, in the group and the zone, for these nodes alone."""
-    spec = evidence.spec
-    found = evidence.described("Cluster", "Placement/Reservation")
+    found = evidence.described("Cluster", f"{fabric.placement}/Reservation")
     yield equal("reservation of the nodes", found["CapacityReservationId"], target)
     yield from members(
         found,
-        ("reserved instances", spec.nodes.count, "TotalInstanceCount"),
-        ("reserved type", spec.nodes.instance_type, "InstanceType"),
-        ("zone of the reservation", spec.availability_zone_id, "AvailabilityZoneId"),
+        ("reserved instances", fabric.nodes.count, "TotalInstanceCount"),
+        ("reserved type", fabric.nodes.instance_type, "InstanceType"),
+        ("zone of the reservation", evidence.spec.availability_zone_id, "AvailabilityZoneId"),
         ("match criteria of the reservation", "targeted", "InstanceMatchCriteria"),
         ("state of the reservation", "active", "State"),
     )
-    if spec.nodes.placement_group:
-        group = evidence.id_at("Cluster", "Placement/Group")
+    if fabric.nodes.placement_group:
+        group = evidence.id_at("Cluster", f"{fabric.placement}/Group")
         arn = str(found.get("PlacementGroupArn"))
         yield Check("placement group of the reservation", group, arn, ok=arn.endswith(f"/{group}"))
-    evidence.facts["reserved"] = found.get("TotalInstanceCount")
+    if not fabric.name:
+        evidence.facts["reserved"] = found.get("TotalInstanceCount")
 
 
 def node_group(evidence: Evidence) -> Iterator[Check]:

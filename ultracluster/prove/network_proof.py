@@ -6,6 +6,7 @@ from typing import Any
 from ultracluster.catalogue.lustre import PORTS
 from ultracluster.prove.proof import Check, Evidence, equal, present
 from ultracluster.prove.services import described
+from ultracluster.spec.environment import GROUPS
 from ultracluster.spec.network import NetworkSpec
 
 EVERYWHERE = "0.0.0.0/0"
@@ -78,7 +79,7 @@ def subnets(evidence: Evidence) -> Iterator[Check]:
         free += subnet["AvailableIpAddressCount"]
     evidence.facts["free addresses"] = free
     demand = spec.address_demand()
-    needed = demand["nodes"] + demand["SageMaker"]
+    needed = demand["nodes"] + demand["SageMaker"] + demand.get(GROUPS, 0)
     yield Check("free addresses", f"at least {needed:,}", f"{free:,}", ok=free >= needed)
 
 

@@ -72,6 +72,17 @@ class Evidence:
         resource = self.deployment.at(stack, path)
         return described(self.cloud, resource.resource_type, str(resource.physical_id))[0]
 
+    def launch_template(self, path: str) -> dict[str, Any]:
+        """Return the data of the newest version of a launch template of the cluster stack."""
+        answer = self.cloud.ask(
+            "ec2",
+            "describe_launch_template_versions",
+            LaunchTemplateId=self.id_at("Cluster", path),
+            Versions=["$Latest"],
+        )
+        data: dict[str, Any] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        return data
+
     def policy_statements(self, arn: str) -> list[dict[str, Any]]:
         """Return the statements of a managed policy's default version."""
         version = described(self.cloud, "AWS::IAM::ManagedPolicy", arn)[0]["DefaultVersionId"]

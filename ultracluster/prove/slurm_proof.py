@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.slurm import (
     REGISTERING,
     ROLE_PATH,
@@ -10,11 +11,14 @@ from ultracluster.catalogue.slurm import (
     SLURMCTLD_PORT,
     SLURMDBD_PORT,
     SRUN_PORTS,
+    group_name,
 )
 from ultracluster.prove.network_proof import rules_of, training_subnets
 from ultracluster.prove.proof import Check, Evidence, equal, present
 from ultracluster.prove.services import described
-from ultracluster.spec.slurm import SlurmSpec
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.queues import ENVIRONMENTS_NODES
+from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
 
 PROLOG_PARAMETER = "Prolog"
 
@@ -45,39 +49,70 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     first = training_subnets(evidence)[0]["SubnetId"]
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)
-    yield from _queue(evidence, spec, groups)
+    yield from _queues(evidence, spec, groups)
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
-    """Nodes between the least and full size on the environment's template, and login nodes."""
+    """Nodes between the least and full size on their template, of every group; login nodes."""
     groups, nodes = _groups(evidence), evidence.spec.nodes
-    wanted = {_name(nodes.instance_type): (spec.least_nodes, nodes.count)}
+    own = group_name(nodes.instance_type)
+    wanted = {own: (spec.least_nodes, nodes.count)}
+    wanted |= {each.group_name: (each.least_nodes, each.count) for each in spec.node_groups}
     if spec.login_instance_type is not None:
-        login = f"login-{_name(spec.login_instance_type)}"
+        login = group_name(spec.login_instance_type, "login-")
         wanted[login] = (spec.login_nodes, spec.login_nodes)
     found = {
         name: tuple(group["scalingConfiguration"][f"{end}InstanceCount"] for end in ("min", "max"))
         for name, group in groups.items()
     }
     yield equal("node groups, and their fewest and most nodes", wanted, found)
-    group = groups[_name(nodes.instance_type)]
-    evidence.facts["nodes"] = group["scalingConfiguration"]["maxInstanceCount"]
-    types = [each["instanceType"] for each in group["instanceConfigs"]]
-    yield equal("type of the nodes", [nodes.instance_type], types)
-    bought = "ONDEMAND" if nodes.capacity_block is None else "CAPACITY_BLOCK"
-    yield equal("purchase option of the nodes", bought, group["purchaseOption"])
-    template = evidence.id_at("Cluster", "Slurm/LaunchTemplate/Resource")
-    yield equal("launch template of the nodes", template, group["customLaunchTemplate"]["id"])
-    newest = evidence.described("Cluster", "Slurm/LaunchTemplate/Resource")["LatestVersionNumber"]
-    version = group["customLaunchTemplate"]["version"]
-    yield equal("version of that template", str(newest), str(version))
-    subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
-    yield equal("subnets of the nodes", subnets, set(group["subnetIds"]))
+    evidence.facts["nodes"] = groups[own]["scalingConfiguration"]["maxInstanceCount"]
+    yield from _node_group(evidence, groups[own], nodes, "LaunchTemplate", "nodes")
+    for each in spec.node_groups:
+        template, what = f"LaunchTemplate-{each.name}", f"nodes of group {each.name}"
+        yield from _node_group(evidence, groups[each.group_name], each, template, what)
+    for cpu in spec.cpu:
+        yield from _without_fabric(evidence, cpu)
     yield from _profile(evidence, groups)
 
 
-def _name(instance_type: str) -> str:
-    return instance_type.replace(".", "-")
+def _node_group(
+    evidence: Evidence,
+    group: dict[str, Any],
+    wanted: NodesSpec | CpuGroupSpec,
+    template: str,
+    what: str,
+) -> Iterator[Check]:
+    types = [each["instanceType"] for each in group["instanceConfigs"]]
+    yield equal(f"type of the {what}", [wanted.instance_type], types)
+    is_block = isinstance(wanted, NodesSpec) and wanted.capacity_block is not None
+    bought = "CAPACITY_BLOCK" if is_block else "ONDEMAND"
+    yield equal(f"purchase option of the {what}", bought, group["purchaseOption"])
+    named, path = group["customLaunchTemplate"], f"Slurm/{template}/Resource"
+    yield equal(f"launch template of the {what}", evidence.id_at("Cluster", path), named["id"])
+    newest = evidence.described("Cluster", path)["LatestVersionNumber"]
+    yield equal(f"version of the template of the {what}", str(newest), str(named["version"]))
+    subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}
+    yield equal(f"subnets of the {what}", subnets, set(group["subnetIds"]))
+
+
+def _without_fabric(evidence: Evidence, group: CpuGroupSpec) -> Iterator[Check]:
+    """A CPU node has one interface, in the groups of ordinary traffic and of Slurm."""
+    data = evidence.launch_template(f"Slurm/LaunchTemplate-{group.name}/Resource")
+    what = f"nodes of group {group.name}"
+    yield equal(f"instance type of the {what}", group.instance_type, data.get("InstanceType"))
+    yield equal(f"EFA interfaces of the {what}", [], data.get("NetworkInterfaces", []))
+    wanted = {
+        evidence.id_at("Network", "Nodes/Resource/Resource"),
+        evidence.id_at("Cluster", "Slurm/Group/Resource/Resource"),
+    }
+    yield equal(f"security groups of the {what}", wanted, set(data.get("SecurityGroupIds", [])))
+    tagged = {
+        each.get("ResourceType")
+        for each in data.get("TagSpecifications", [])
+        if {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name} in each.get("Tags", [])
+    }
+    yield equal(f"what the {what} launch with the environment's tag", LAUNCHED, tagged)
 
 
 def _cluster(evidence: Evidence) -> dict[str, Any]:
@@ -110,17 +145,24 @@ def _ports(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
     yield equal("peers that the Slurm group admits", {group}, admitted)
 
 
-def _queue(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iterator[Check]:
-    """The queue has the nodes that train, and no login node."""
+def _queues(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iterator[Check]:
+    """Each queue has its groups and its limits, none has login nodes, and one is the default."""
     queues = _listed(evidence, "list_queues", "queues", "AWS::PCS::Queue")
-    yield equal("queues", [spec.queue], list(queues))
-    queue = queues[spec.queue]
-    custom = queue.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
-    default = {each["parameterName"]: each["parameterValue"] for each in custom}.get("Default")
-    yield equal("whether jobs without --partition go to the queue", "YES", default)
-    used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
-    nodes = groups[_name(evidence.spec.nodes.instance_type)]["id"]
-    yield equal("node groups of the queue", [nodes], used)
+    yield equal("queues", {queue.name for queue in spec.queues}, set(queues))
+    ids = {group["id"]: name for name, group in groups.items()}
+    names = {each.name: each.group_name for each in spec.node_groups}
+    names[ENVIRONMENTS_NODES] = group_name(evidence.spec.nodes.instance_type)
+    for wanted in spec.queues:
+        queue = queues[wanted.name]
+        rows = queue.get("slurmConfiguration", {}).get("slurmCustomSettings", [])
+        found = {each["parameterName"]: each["parameterValue"] for each in rows}
+        default = "YES" if wanted.name == spec.queue else None
+        words = f"whether jobs without --partition go to the queue {wanted.name}"
+        yield equal(words, default, found.pop("Default", None))
+        yield equal(f"settings of the queue {wanted.name}", wanted.custom_settings(), found)
+        used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
+        own = {names[name] for name in wanted.node_groups}
+        yield equal(f"node groups of the queue {wanted.name}", own, {ids.get(i, i) for i in used})
 
 
 def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:

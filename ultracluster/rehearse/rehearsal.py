@@ -75,8 +75,7 @@ class Rehearsal:
     def _substitute(self, emulator: Emulator, directory: Path) -> None:
         """Make what the environment takes from the account: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
-        slurm = self._spec.slurm
-        for image in {self._spec.nodes.image, (slurm and slurm.login_image) or ""}:
+        for image in self._spec.images():
             if name := substitute_image_parameter(account, image):
                 self._display.note(
                     f"  {name}: a parameter of your account; here it holds a made-up AMI id"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from ultracluster.catalogue.slurm import (
+    MOST_PARTS,
     REGISTERING,
     ROLE_PATH,
     SIZES,
@@ -33,7 +34,6 @@ from ultracluster.templates.resolved_values import (
     written,
 )
 
-MOST_PARTS: Final = 10
 PCS_GUIDE: Final = "AWS PCS user guide and registry schema of 2026-10-20, read 2026-11-23"
 DESCRIBE: Final = "aws pcs get-cluster --cluster-identifier <cluster>"
 GROUPS: Final = (

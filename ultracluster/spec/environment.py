@@ -29,6 +29,9 @@ ZONE_NAME: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
 """SageMaker Developer Guide, train-vpc (2023): at least five private addresses an instance."""
 
+GROUPS: Final = "further node groups"
+"""What address demand calls them."""
+
 
 class SageMakerSpec(Spec):
     """SageMaker training jobs that run in the environment's subnets."""
@@ -71,13 +74,30 @@ class EnvironmentSpec(Spec):
     """Whether stacks that hold state refuse to be deleted."""
 
     def address_demand(self) -> dict[str, int]:
+        groups = 0 if self.slurm is None else self.slurm.addresses_of_groups
         return {
             "nodes": self.nodes.count * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
             "file system": server_addresses(self.storage.capacity_gib or 0),
             "endpoints": len(self.network.interface_endpoints),
             **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
+            **({GROUPS: groups} if groups else {}),
         }
+
+    def fabrics(self) -> dict[str, NodesSpec]:
+        """Return the accelerated nodes by their fields: those of a name form one EFA fabric."""
+        groups = enumerate(self.slurm.node_groups if self.slurm is not None else ())
+        return {"nodes": self.nodes} | {
+            f"slurm.node_groups[{index}]": group
+            for index, group in groups
+            if isinstance(group, NodesSpec)
+        }
+
+    def images(self) -> set[str]:
+        """Return every image that nodes boot."""
+        slurm = self.slurm
+        plain = () if slurm is None else (slurm.login_image, *(each.image for each in slurm.cpu))
+        return {nodes.image for nodes in self.fabrics().values()} | {i for i in plain if i}
 
     def cost_sheet(self) -> CostSheet:
         return cost_sheet(
@@ -136,6 +156,17 @@ class EnvironmentSpec(Spec):
         elif sold is not None and zone not in sold:
             fix = f"{self.nodes.instance_type} is not sold in that zone; write {choices(sold)}"
             yield Problem(field, zone, fix)
+
+    @rule
+    def _zone_sells_the_types_of_groups(self) -> Iterator[Problem]:
+        if any(self._place_sells_the_type()):
+            return
+        for place, group in self.fabrics().items():
+            sold = group.instance.zones(self.region)
+            if sold is not None and self.availability_zone_id not in sold:
+                where = f"{choices(sold)} of {self.region} sell it" if sold else "no zone sells it"
+                fix = f"{where}, and all nodes are in {self.availability_zone_id}; write another"
+                yield Problem(f"{place}.instance_type", group.instance_type, fix)
 
     @rule
     def _sagemaker_sells_the_type(self) -> Iterator[Problem]:
@@ -238,11 +269,13 @@ class EnvironmentSpec(Spec):
     def _is_not_sold(self) -> bool:
         """Whether what lacks a price is reported already, as something that cannot be bought."""
         place = [problem.field for problem in self._place_sells_the_type()]
+        groups = () if self.slurm is None else self.slurm.node_groups
         return (
             any(field != "availability_zone_id" for field in place)
             or any(self._sagemaker_sells_the_type())
             or any(self.storage.problems())
             or any(self.nodes.problems())
+            or any(p for group in groups for p in group.problems())
         )
 
 

@@ -8,14 +8,17 @@ from ultracluster.catalogue import instances, slurm
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
+from ultracluster.spec.node_groups import CpuGroupSpec, is_arm
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI
-from ultracluster.spec.slurm import GRAVITON, PCS_READY_AMI, PCS_READY_AMI_ARM64
+from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 if TYPE_CHECKING:
     import ipaddress
     from collections.abc import Callable, Iterator
 
     from ultracluster.spec.environment import EnvironmentSpec
+    from ultracluster.spec.nodes import NodesSpec
+    from ultracluster.spec.slurm import SlurmSpec
 
 BLOCK_OVER_EFA: Final = 16
 """Prefix of the block that an EFA-enabled file system shares with its clients (FSx for Lustre User
@@ -57,17 +60,17 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     """The controller manages nodes and login nodes."""
     if environment.slurm is None:
         return
-    login = environment.slurm.login_instances
-    needed = environment.nodes.count + login
+    needed = environment.slurm.instances(environment.nodes.count)
+    others = needed - environment.nodes.count
     fitting = slurm.size_for(needed)
     given = environment.slurm.size
-    parts = f"{environment.nodes.count:,} nodes + {login} login nodes"
+    parts = _parts(environment, environment.slurm)
     if fitting is None:
         most = max(slurm.SIZES.values())
         yield environment.problem_of(
             "nodes.count",
             f"{parts} are more than the {most:,} instances of the largest PCS cluster; write "
-            f"{most - login} and a second environment",
+            f"{max(most - others, 1)} and a second environment",
         )
     elif given is not None and slurm.SIZES[given] < needed:
         yield Problem(
@@ -76,6 +79,12 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
             f"{given} manages {slurm.SIZES[given]:,} instances, and {parts} are {needed:,}; "
             f'write "{fitting}", or None',
         )
+
+
+def _parts(environment: EnvironmentSpec, given: SlurmSpec) -> str:
+    groups = [f"{group.count:,} of group {group.name}" for group in given.node_groups]
+    login = f"{given.login_instances} login nodes"
+    return " + ".join((f"{environment.nodes.count:,} nodes", *groups, login))
 
 
 def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -89,43 +98,73 @@ def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Probl
 
 def nodes_have_an_address_per_card(environment: EnvironmentSpec) -> Iterator[Problem]:
     """PCS registers nodes over interfaces of type efa."""
-    if environment.slurm is not None and environment.nodes.interface_layout != "address-per-card":
-        yield environment.problem_of(
-            "nodes.interface_layout",
-            'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
-        )
+    for field, nodes in _under_slurm(environment):
+        if nodes.interface_layout != "address-per-card":
+            yield Problem(
+                f"{field}.interface_layout",
+                nodes.interface_layout,
+                'PCS does not take efa-only interfaces; write interface_layout="address-per-card"',
+            )
 
 
 def nodes_have_its_agent(environment: EnvironmentSpec) -> Iterator[Problem]:
     """A node without Slurm starts, is billed, and never becomes idle."""
-    if environment.slurm is not None and environment.nodes.image == DEEP_LEARNING_AMI:
-        yield environment.problem_of(
-            "nodes.image",
-            "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
-            "ultracluster.spec.slurm, or an image of yours that has both",
-        )
+    for field, nodes in _under_slurm(environment):
+        if nodes.image == DEEP_LEARNING_AMI:
+            yield Problem(
+                f"{field}.image",
+                nodes.image,
+                "that image has neither Slurm nor the PCS agent; write image=PCS_READY_AMI of "
+                "ultracluster.spec.slurm, or an image of yours that has both",
+            )
 
 
 def boots_from_the_images_device(environment: EnvironmentSpec) -> Iterator[Problem]:
     """Another device would be a second volume."""
-    images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
-    if environment.nodes.image in images and environment.nodes.root_device_name != "/dev/sda1":
-        yield environment.problem_of(
-            "nodes.root_device_name",
-            'that image is Ubuntu, which boots from another; write "/dev/sda1"',
-        )
+    for field, nodes in environment.fabrics().items():
+        images = (PCS_READY_AMI, PCS_READY_AMI_ARM64)
+        if nodes.image in images and nodes.root_device_name != "/dev/sda1":
+            yield Problem(
+                f"{field}.root_device_name",
+                nodes.root_device_name,
+                'that image is Ubuntu, which boots from another; write "/dev/sda1"',
+            )
+
+
+def _under_slurm(environment: EnvironmentSpec) -> Iterator[tuple[str, NodesSpec]]:
+    if environment.slurm is not None:
+        yield from environment.fabrics().items()
+
+
+def cpu_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An instance does not boot an image of another architecture."""
+    for index, group in enumerate(environment.slurm.node_groups if environment.slurm else ()):
+        if isinstance(group, CpuGroupSpec) and _is_of_another(
+            group.instance_type, group.image or environment.nodes.image
+        ):
+            arm = is_arm(group.instance_type)
+            yield Problem(
+                f"slurm.node_groups[{index}].instance_type",
+                group.instance_type,
+                f"it is {'arm64' if arm else 'x86_64'} and its image is not; give it an image of "
+                f"its own, or write {'m6i.xlarge' if arm else 'm7g.xlarge'}",
+            )
+
+
+def _is_of_another(instance_type: str, image: str) -> bool:
+    """Whether an image tells by its name that it is not of a type's architecture."""
+    return ("x86_64" if is_arm(instance_type) else "arm64") in image
 
 
 def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An instance does not boot an image of another architecture."""
     if environment.slurm is None or environment.slurm.login_instance_type is None:
         return
-    arm = GRAVITON.match(environment.slurm.login_instance_type) is not None
-    image = environment.slurm.login_image or environment.nodes.image
-    if (arm and "x86_64" in image) or (not arm and "arm64" in image):
-        architecture = "arm64" if arm else "x86_64"
+    given = environment.slurm.login_instance_type
+    if _is_of_another(given, environment.slurm.login_image or environment.nodes.image):
+        architecture = "arm64" if is_arm(given) else "x86_64"
         fix = f"it is {architecture} and its image is not; write "
-        fix += "m6i.xlarge" if arm else "m7g.xlarge"
+        fix += "m6i.xlarge" if is_arm(given) else "m7g.xlarge"
         yield environment.problem_of("slurm.login_instance_type", fix)
 
 
@@ -162,6 +201,7 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     nodes_have_its_agent,
     boots_from_the_images_device,
     login_nodes_boot_their_image,
+    cpu_nodes_boot_their_image,
     is_sold_there,
     is_reached_from_a_closed_network,
 )

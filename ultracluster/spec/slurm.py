@@ -1,25 +1,31 @@
 """Slurm on the cluster's nodes, managed by AWS Parallel Computing Service (PCS)."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
-from ultracluster.problem import Problem
+from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
+from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.node_groups import (
+    INSTANCE_TYPE,
+    PCS_READY_AMI,
+    PCS_READY_AMI_ARM64,
+    AcceleratedGroupSpec,
+    CpuGroupSpec,
+)
+from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 
-PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
-"""Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
-the PCS agent (named by aws-samples/aws-hpc-recipes, 2026-08-07)."""
-PCS_READY_AMI_ARM64: Final = PCS_READY_AMI.replace("x86_64", "arm64")
+__all__ = [
+    "PCS_READY_AMI",
+    "PCS_READY_AMI_ARM64",
+    "AcceleratedGroupSpec",
+    "CpuGroupSpec",
+    "QueueSpec",
+    "SlurmSpec",
+]
 
-QUEUE_NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
-"""AWS PCS API, `QueueName` (botocore 1.43.106)."""
-INSTANCE_TYPE: Final = re.compile(r"[a-z][a-z0-9-]*\.(metal(-\d+xl)?|\d*x?large|medium|small)")
-GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*\.")
-"""Families of arm64 instances have a g behind the generation: m7g, c8gn (EC2, naming)."""
 LONGEST_NAME: Final = 25 - len("login-")
 
 
@@ -37,8 +43,13 @@ class SlurmSpec(Spec):
     """What the controller is sized for: 32, 512 or 2,048 instances. None takes the smallest that
     holds nodes and login nodes; a larger one leaves room, as a change replaces the cluster."""
 
-    queue: str = "train"
-    """Name of the queue, which is the partition that users write after `sbatch --partition`."""
+    queues: Annotated[tuple[QueueSpec, ...], Field(min_length=1, max_length=MOST_PARTS)] = (
+        QueueSpec(),
+    )
+    """Queues. The first one takes jobs that name none."""
+
+    node_groups: tuple[AcceleratedGroupSpec | CpuGroupSpec, ...] = ()
+    """Node groups beside the environment's own nodes: of other types, other capacity or none."""
 
     least_nodes: Annotated[int, Field(ge=0)] = 0
     """Nodes that are kept running without a job; each of them is billed."""
@@ -71,9 +82,32 @@ class SlurmSpec(Spec):
         return given
 
     @property
+    def queue(self) -> str:
+        """Name of the queue that takes jobs which name none."""
+        return self.queues[0].name
+
+    @property
+    def accelerated(self) -> tuple[AcceleratedGroupSpec, ...]:
+        return tuple(g for g in self.node_groups if isinstance(g, AcceleratedGroupSpec))
+
+    @property
+    def cpu(self) -> tuple[CpuGroupSpec, ...]:
+        return tuple(g for g in self.node_groups if isinstance(g, CpuGroupSpec))
+
+    @property
     def addresses(self) -> int:
-        """Private IPv4 addresses of all but the nodes: controller and login nodes."""
+        """Private IPv4 addresses of controller and login nodes."""
         return CONTROLLER_ADDRESSES + self.login_instances
+
+    @property
+    def addresses_of_groups(self) -> int:
+        """Private IPv4 addresses of the further node groups, at full size."""
+        fabric = sum(group.count * group.addresses_per_node for group in self.accelerated)
+        return fabric + sum(group.count for group in self.cpu)
+
+    def instances(self, nodes: int) -> int:
+        """Return how many instances PCS manages at full size, with so many nodes."""
+        return nodes + sum(group.count for group in self.node_groups) + self.login_instances
 
     def cluster_size(self, nodes: int) -> str:
         """Return the Size of the cluster with so many nodes.
@@ -81,20 +115,69 @@ class SlurmSpec(Spec):
         Raises:
             UndeterminedError: where no size manages them.
         """
-        size = self.size or size_for(nodes + self.login_instances)
+        size = self.size or size_for(self.instances(nodes))
         if size is None:
             raise UndeterminedError("size")
         return size
 
     @rule
-    def _queue_is_a_name(self) -> Iterator[Problem]:
-        if not QUEUE_NAME.fullmatch(self.queue):
-            clean = re.sub(r"[^A-Za-z0-9-]+", "-", self.queue).lstrip("-0123456789")[:25]
-            yield self.problem_of(
-                "queue",
-                "PCS takes 3 to 25 letters, digits and hyphens, a letter first; write "
-                f'"{clean if len(clean) > 2 else "train"}"',  # noqa: PLR2004
+    def _names_are_written_once(self) -> Iterator[Problem]:
+        yield from _twice("queues", [vars(queue).get("name") for queue in self.queues])
+        yield from _twice("node_groups", [vars(group).get("name") for group in self.node_groups])
+
+    def _sound_names(self) -> list[str]:
+        """Return the names of the groups, where each is one that a queue can name."""
+        names = [group.name for group in self.node_groups]
+        faulty = [p for group in self.node_groups for p in group.problems() if p.field == "name"]
+        if faulty or any(_twice("node_groups", names)):
+            raise UndeterminedError("node_groups")
+        return names
+
+    @rule
+    def _queues_have_groups_that_are_there(self) -> Iterator[Problem]:
+        known = [ENVIRONMENTS_NODES, *self._sound_names()]
+        for index, queue in enumerate(self.queues):
+            for place, name in enumerate(queue.node_groups):
+                field = f"queues[{index}].node_groups[{place}]"
+                if name not in known:
+                    yield Problem(
+                        field, name, f"there is no such node group; write {choices(known)}"
+                    )
+                elif name in queue.node_groups[:place]:
+                    yield Problem(field, name, "it is listed twice; remove one")
+
+    @rule
+    def _groups_have_a_queue(self) -> Iterator[Problem]:
+        used = {name for queue in self.queues for name in queue.node_groups}
+        names = enumerate(self._sound_names())
+        places = {ENVIRONMENTS_NODES: "queues"} | {
+            name: f"node_groups[{index}].name" for index, name in names
+        }
+        for name in places.keys() - used:
+            fix = f"no queue has that group, so that no job runs on it; add {name!r} to a queue's "
+            yield Problem(places[name], name, f"{fix}node_groups")
+
+    @rule
+    def _not_more_groups_than_pcs_takes(self) -> Iterator[Problem]:
+        own = 1 + (self.login_instance_type is not None)
+        if len(self.node_groups) > MOST_PARTS - own:
+            yield Problem(
+                "node_groups",
+                f"{len(self.node_groups)} groups",
+                f"a PCS cluster takes {MOST_PARTS} node groups, and {own} of them are nodes and "
+                f"login nodes; write at most {MOST_PARTS - own}",
             )
+
+    @rule
+    def _accounts_are_known(self) -> Iterator[Problem]:
+        for index, queue in enumerate(self.queues):
+            if queue.needs_accounting and self.accounting_days is None:
+                yield Problem(
+                    f"queues[{index}]",
+                    f"accounts or qualities of service of queue {queue.name}",
+                    "Slurm knows them by its accounting alone; write accounting_days=-1 or a "
+                    "number of days",
+                )
 
     @rule
     def _accounting_is_kept_for_days(self) -> Iterator[Problem]:
@@ -117,3 +200,11 @@ class SlurmSpec(Spec):
                 "the node group is named after it, and names end at 25 characters; write m6i.xlarge"
             )
             yield Problem("login_instance_type", given, fix)
+
+
+def _twice(field: str, names: Sequence[str | None]) -> Iterator[Problem]:
+    """Yield names that are written twice."""
+    for index, name in enumerate(names):
+        if name is not None and name in names[:index]:
+            fix = "it is there already, and names are unique in a cluster; write another"
+            yield Problem(f"{field}[{index}].name", name, fix)

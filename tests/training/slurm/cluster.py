@@ -116,16 +116,8 @@ class Slurm:
             folder=self.folder, prolog=self.prolog, host=host, user=user, ports=ports
         )
         self.conf.write_text(text)
-        munge = self.folder / "munge"
-        munge.mkdir(mode=0o700)
-        (munge / "key").write_bytes(os.urandom(1024))
-        (munge / "key").chmod(0o600)
-        files = ("socket", "key-file", "pid-file", "log-file", "seed-file")
-        options = [f"--{name}={munge / name.removesuffix('-file')}" for name in files]
         try:
-            # --force: it would have everybody reach the socket, and only we should.
-            self._start("munged", "munged", "--foreground", "--force", *options)
-            until("munge", (munge / "socket").exists)
+            self.start_munge()
             self._start("slurmctld", "slurmctld", "-D")
             for node in (*NODES, *SPARE):
                 self.power_on(node)
@@ -134,6 +126,18 @@ class Slurm:
             self.stop()
             raise
         return self
+
+    def start_munge(self) -> None:
+        """Start what tells the daemons who asks, with a key of this cluster's own."""
+        munge = self.folder / "munge"
+        munge.mkdir(mode=0o700)
+        (munge / "key").write_bytes(os.urandom(1024))
+        (munge / "key").chmod(0o600)
+        files = ("socket", "key-file", "pid-file", "log-file", "seed-file")
+        options = [f"--{name}={munge / name.removesuffix('-file')}" for name in files]
+        # --force: it would have everybody reach the socket, and only we should.
+        self._start("munged", "munged", "--foreground", "--force", *options)
+        until("munge", (munge / "socket").exists)
 
     def __exit__(self, *_: object) -> None:
         """Stop everything."""

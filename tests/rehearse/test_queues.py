@@ -1,0 +1,72 @@
+"""An environment with several queues and node groups, deployed and proved."""
+
+import pytest
+
+import app
+from tests.rehearse.conftest import Deployed, Deployer
+from tests.stacks.synthesized import VARIANTS
+from ultracluster.emulator.process import Emulator
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
+from ultracluster.spec.environment import EnvironmentSpec
+
+
+@pytest.fixture(scope="module")
+def deployed(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """Return it, deployed and left alone."""
+    spec = VARIANTS["slurm-queues"]
+    assembly = tmp_path_factory.mktemp("queues")
+    app.build([spec], outdir=str(assembly)).synth()
+    return Deployer(emulator, assembly, accounts=800).deploy(spec)
+
+
+def failures(deployed: Deployed, spec: EnvironmentSpec) -> list[str]:
+    """Return what the proofs of a rehearsal say against an environment."""
+    results = prove(PROOFS, Evidence(spec, deployed.deployment, deployed.cloud))
+    return [str(check) for checks in results.values() for check in checks if not check.ok]
+
+
+def test_every_group_and_queue_is_proved(deployed: Deployed):
+    """What further groups and queues ask for is there."""
+    assert failures(deployed, deployed.spec) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: {"queues": (queue(s, 0, priority_tier=3), *s.queues[1:])}, "of the queue train"),
+        (lambda s: {"queues": (s.queues[1], s.queues[0], s.queues[2])}, "without --partition"),
+        (
+            lambda s: {
+                "queues": (s.queues[0], s.queues[1], queue(s, 2, node_groups=("nodes", "cpu")))
+            },
+            "node groups of the queue prepare",
+        ),
+        (lambda s: {"node_groups": (group(s, 0, count=1), s.node_groups[1])}, "group h100"),
+        (
+            lambda s: {"node_groups": (group(s, 0, placement_group=False), s.node_groups[1])},
+            "placement group of the nodes, group h100",
+        ),
+        (lambda s: {"node_groups": (s.node_groups[0], group(s, 1, least_nodes=0))}, "node groups"),
+    ],
+)
+def test_another_wish_than_what_is_there_fails(deployed: Deployed, change, words):
+    """A proof that nothing can fail proves nothing."""
+    slurm = deployed.spec.slurm
+    assert slurm is not None
+    other = slurm.model_copy(update=change(slurm))
+    wish = deployed.spec.model_copy(update={"slurm": other})
+
+    found = failures(deployed, wish)
+
+    assert any(words in line for line in found), found
+
+
+def queue(slurm, index, **changes):
+    """Return a queue of Slurm with other values."""
+    return slurm.queues[index].model_copy(update=changes)
+
+
+def group(slurm, index, **changes):
+    """Return a node group of Slurm with other values."""
+    return slurm.node_groups[index].model_copy(update=changes)

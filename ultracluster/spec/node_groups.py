@@ -1,0 +1,126 @@
+"""Node groups of a Slurm cluster beside the environment's own nodes."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from ultracluster.catalogue import instances
+from ultracluster.catalogue.interfaces import InterfaceLayout
+from ultracluster.catalogue.slurm import group_name
+from ultracluster.problem import Problem
+from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.nodes import IMAGE_ID, PARAMETER_NAME, NodesSpec
+from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
+
+PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
+"""Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
+the PCS agent (named by aws-samples/aws-hpc-recipes, 2026-08-07)."""
+PCS_READY_AMI_ARM64: Final = PCS_READY_AMI.replace("x86_64", "arm64")
+
+INSTANCE_TYPE: Final = re.compile(r"[a-z][a-z0-9-]*\.(metal(-\d+xl)?|\d*x?large|medium|small)")
+GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*\.")
+"""Families of arm64 instances have a g behind the generation: m7g, c8gn (EC2, naming)."""
+GROUP: Final = re.compile(r"[a-z]([a-z0-9]|-(?=[a-z0-9]))*")
+TAKEN: Final = (ENVIRONMENTS_NODES, "login")
+"""Names of groups that every environment has."""
+WITH_DISKS: Final = re.compile(r"((i|im|is|d|h)\d|[a-z]+\d+[a-z]*d)[a-z0-9-]*\.")
+"""Families whose instances have disks of their own: those with a d behind the generation, and the
+storage families (EC2, naming of instance types, read 2026-11-27)."""
+
+
+class _Group(Spec):
+    """What node groups beside the environment's own have in common."""
+
+    name: str
+    """What queues call it, in lower case. PCS knows it by this name and the instance type."""
+
+    least_nodes: Annotated[int, Field(ge=0)] = 0
+    """Nodes that are kept running without a job; each of them is billed."""
+
+    @property
+    def group_name(self) -> str:
+        """The name that PCS knows it by: with another type it is another group."""
+        return group_name(str(vars(self).get("instance_type")), f"{self.name}-")
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not GROUP.fullmatch(self.name):
+            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-0123456789") or "cpu"
+            fix = f'write lower-case letters, digits and single hyphens: "{clean}"'
+            yield self.problem_of("name", fix)
+        elif self.name in TAKEN or self.name.startswith("login-"):
+            yield self.problem_of("name", 'every environment has a group of that name; write "cpu"')
+        elif "instance_type" in vars(self) and not NAME.fullmatch(self.group_name):
+            room = 25 - len(group_name(vars(self)["instance_type"], "-"))
+            fix = f"with the instance type behind it, it is {self.group_name}, and PCS takes 25 "
+            yield self.problem_of("name", f"{fix}characters; write at most {max(room, 1)}")
+
+    @rule
+    def _keeps_no_more_than_there_are(self) -> Iterator[Problem]:
+        count = vars(self).get("count")
+        if count is not None and self.least_nodes > count:
+            fix = f"the group has {count} nodes; write at most {count}"
+            yield self.problem_of("least_nodes", fix)
+
+
+class AcceleratedGroupSpec(_Group, NodesSpec):
+    """Accelerated nodes of another type or capacity, with a placement group of their own."""
+
+    interface_layout: InterfaceLayout = "address-per-card"
+    """PCS takes no other layout."""
+
+    image: str = PCS_READY_AMI
+    """AMI id, or the name of an SSM parameter that holds one, with Slurm and the PCS agent."""
+
+    root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/sda1"
+    """Device that the image boots from."""
+
+
+class CpuGroupSpec(_Group):
+    """Nodes without EFA: for preparing data, for tests."""
+
+    instance_type: str
+    """EC2 instance type, for example `c7i.8xlarge`."""
+
+    count: Annotated[int, Field(ge=1)]
+    """Nodes at full size; they are launched on demand."""
+
+    image: str | None = None
+    """AMI id or SSM parameter; None takes the environment's nodes' own."""
+
+    root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
+    """Size of the encrypted gp3 root volume, in GiB."""
+
+    @property
+    def has_disks(self) -> bool:
+        """Whether the type has disks of its own, which become /scratch."""
+        return WITH_DISKS.match(self.instance_type) is not None
+
+    @rule
+    def _type_is_known(self) -> Iterator[Problem]:
+        try:
+            instances.find(self.instance_type)
+        except instances.UnknownInstanceTypeError as error:
+            if error.lacks is None:
+                near = difflib.get_close_matches(self.instance_type, instances.without_fabric(), 1)
+                fix = f"no such instance type is known; write {(near or ['c7i.8xlarge'])[0]}"
+                yield self.problem_of("instance_type", fix)
+        else:
+            fix = "that type has accelerators and EFA; write AcceleratedGroupSpec for it"
+            yield self.problem_of("instance_type", fix)
+
+    @rule
+    def _image_is_named(self) -> Iterator[Problem]:
+        image = self.image
+        if image and not IMAGE_ID.fullmatch(image) and not PARAMETER_NAME.fullmatch(image):
+            yield self.problem_of(
+                "image", 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name'
+            )
+
+
+def is_arm(instance_type: str) -> bool:
+    """Whether instances of a type are arm64."""
+    return GRAVITON.match(instance_type) is not None

@@ -1,0 +1,156 @@
+"""Queues of a Slurm cluster: which nodes their jobs run on, and within which limits."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from ultracluster.catalogue.slurm import QUEUE_SETTINGS
+from ultracluster.problem import Problem, choices
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+
+NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
+"""AWS PCS API, `QueueName` and `ComputeNodeGroupName` (botocore 1.43.106)."""
+ENVIRONMENTS_NODES: Final = "nodes"
+"""What a queue calls the environment's own nodes."""
+TIME: Final = re.compile(r"(?:(\d+)-)?(\d+)(?::([0-5]?\d))?(?::([0-5]?\d))?")
+NO_LIMIT: Final = frozenset({"UNLIMITED", "INFINITE"})
+HIGHEST_TIER: Final = 65533
+"""slurm.conf, `PriorityTier` and `PriorityJobFactor` (Slurm 25.11, read 2026-11-27)."""
+
+FIELDS: Final = {
+    "MaxTime": "max_time",
+    "DefaultTime": "default_time",
+    "PriorityTier": "priority_tier",
+    "AllowAccounts": "allow_accounts",
+    "DenyAccounts": "deny_accounts",
+    "AllowQos": "allow_qos",
+    "QOS": "qos",
+}
+"""Settings that have a field of their own."""
+
+
+def seconds(given: str) -> float:
+    """Return a time limit in seconds, in Slurm's notation.
+
+    `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`, `days-hours:minutes`,
+    `days-hours:minutes:seconds` or `UNLIMITED` (slurm.conf, MaxTime, read 2026-11-27).
+
+    Raises:
+        UndeterminedError: where it is none.
+    """
+    if given in NO_LIMIT:
+        return float("inf")
+    match = TIME.fullmatch(given)
+    if match is None:
+        raise UndeterminedError(given)
+    days, *parts = match.groups()
+    numbers = [int(part) for part in parts if part is not None]
+    # With days the first number is hours. Without, one or two numbers begin with minutes.
+    weights = (3600, 60, 1) if days or len(numbers) == 3 else (60, 1)  # noqa: PLR2004
+    return int(days or 0) * 86400 + sum(n * w for n, w in zip(numbers, weights, strict=False))
+
+
+class QueueSpec(Spec):
+    """A queue, which is a partition in Slurm's words, with the limits of its jobs."""
+
+    name: str = "train"
+    """Its name, which users write after `sbatch --partition`."""
+
+    node_groups: Annotated[tuple[str, ...], Field(min_length=1)] = (ENVIRONMENTS_NODES,)
+    """Names of the node groups that its jobs run on; `nodes` are the environment's own. Several
+    groups have no network in common beyond the zone's: a job should stay in one of them."""
+
+    max_time: str | None = None
+    """Longest time limit of a job, in Slurm's notation (`2:00:00`, `1-0` for a day); None has no
+    limit."""
+
+    default_time: str | None = None
+    """Time limit of jobs that state none; None takes `max_time`."""
+
+    priority_tier: Annotated[int, Field(ge=0, le=HIGHEST_TIER)] | None = None
+    """Jobs of a queue with a higher tier are looked at first; Slurm's own default is 1."""
+
+    allow_accounts: tuple[str, ...] = ()
+    """Accounts that may submit; without any, all may."""
+
+    deny_accounts: tuple[str, ...] = ()
+    """Accounts that may not submit."""
+
+    allow_qos: tuple[str, ...] = ()
+    """Qualities of service that jobs may have. Each must exist in the accounting database before
+    the queue names it: Slurm's controller ends at an unknown one (docs/users.md)."""
+
+    qos: str | None = None
+    """Quality of service whose limits hold for all jobs of the queue; it must exist as well."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    """Further settings that PCS takes for a queue, as pairs of name and value."""
+
+    @property
+    def needs_accounting(self) -> bool:
+        return bool(self.allow_accounts or self.deny_accounts or self.allow_qos or self.qos)
+
+    def custom_settings(self) -> dict[str, str]:
+        """Return what is asked for in Slurm's words, by the name of the setting."""
+        stated = {name: getattr(self, field) for name, field in FIELDS.items()}
+        texts = {
+            name: ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in stated.items()
+            if value is not None and value != ()
+        }
+        return texts | dict(self.settings)
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not NAME.fullmatch(self.name):
+            clean = re.sub(r"[^A-Za-z0-9-]+", "-", self.name).lstrip("-0123456789")[:25]
+            yield self.problem_of(
+                "name",
+                "PCS takes 3 to 25 letters, digits and hyphens, a letter first; write "
+                f'"{clean if len(clean) > 2 else "train"}"',  # noqa: PLR2004
+            )
+
+    @rule
+    def _times_are_slurms(self) -> Iterator[Problem]:
+        for field in ("max_time", "default_time"):
+            given = vars(self).get(field)
+            if given is not None and given not in NO_LIMIT and not TIME.fullmatch(given):
+                yield self.problem_of(
+                    field,
+                    'Slurm takes minutes, hours:minutes:seconds or days-hours; write "60", '
+                    '"2:00:00" or "1-0", or UNLIMITED',
+                )
+
+    @rule
+    def _default_is_within_the_limit(self) -> Iterator[Problem]:
+        if self.default_time is None or self.max_time is None:
+            return
+        if seconds(self.default_time) > seconds(self.max_time):
+            yield self.problem_of(
+                "default_time",
+                "jobs that state no time would ask for more than max_time, and never start; write "
+                f'"{self.max_time}" or less',
+            )
+
+    @rule
+    def _accounts_are_allowed_or_denied(self) -> Iterator[Problem]:
+        if self.allow_accounts and self.deny_accounts:
+            yield self.problem_of(
+                "deny_accounts", "Slurm does not look at it beside allow_accounts; remove one"
+            )
+
+    @rule
+    def _settings_are_what_pcs_takes(self) -> Iterator[Problem]:
+        for index, (name, _) in enumerate(self.settings):
+            field = f"settings[{index}]"
+            if name in FIELDS:
+                yield Problem(field, name, f"write it in {FIELDS[name]}")
+            elif name == "Default":
+                yield Problem(field, name, "put the default queue first in queues, and remove it")
+            elif name not in QUEUE_SETTINGS:
+                known = choices(sorted(QUEUE_SETTINGS - FIELDS.keys() - {"Default"}))
+                yield Problem(field, name, f"PCS takes no such setting of a queue; write {known}")
+            elif name in [each for each, _ in self.settings[:index]]:
+                yield Problem(field, name, "it is set twice; remove one")

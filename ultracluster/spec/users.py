@@ -1,0 +1,157 @@
+"""Who works on a Slurm cluster: Unix users with the same ids on every node, and their accounts."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from ultracluster.problem import Problem, choices
+from ultracluster.spec.base import Spec, rule
+
+NAME: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+"""useradd(8) of Debian and Amazon Linux."""
+ACCOUNT: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""slurmdbd keeps names in lower case (sacctmgr(1), Slurm 25.11)."""
+OF_IMAGES: Final = frozenset({"root", "ubuntu", "ec2-user", "ssm-user", "slurm", "munge", "nobody"})
+"""Users that images have."""
+ROOT: Final = "root"
+"""The account that every other one is below."""
+LOWEST_ID: Final = 2000
+HIGHEST_ID: Final = 59999
+"""Beside what images take: 1000 and 1001 for people, below that for services; login.defs(5) ends at
+60000."""
+
+Id = Annotated[int, Field(ge=LOWEST_ID, le=HIGHEST_ID)]
+
+
+class AccountSpec(Spec):
+    """An account that jobs are charged to, in Slurm's accounting."""
+
+    name: str
+    """Its name, which users write after `sbatch --account`."""
+
+    parent: str = ROOT
+    """The account that it is part of."""
+
+    most_nodes: Annotated[int, Field(ge=1)] | None = None
+    """Nodes that all of its jobs together may have at a time; None has no limit."""
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        if not ACCOUNT.fullmatch(self.name) or self.name == ROOT:
+            yield self.problem_of("name", 'write lower-case letters and digits: "research"')
+
+
+class GroupSpec(Spec):
+    """A Unix group, with the same id on every node."""
+
+    name: str
+    """Its name."""
+
+    gid: Id
+    """Its number, 2000 to 59999."""
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        yield from _name_problems(self.name)
+
+
+class UserSpec(Spec):
+    """A Unix user, with the same id on every node, and a group of the same name and number."""
+
+    name: str
+    """The name of the user."""
+
+    uid: Id
+    """The number of the user, 2000 to 59999. It never goes to somebody else: files keep it."""
+
+    groups: tuple[str, ...] = ()
+    """Further groups."""
+
+    accounts: tuple[str, ...] = ()
+    """Accounts that the user's jobs may be charged to; the first is taken where none is named."""
+
+    @rule
+    def _name_is_one(self) -> Iterator[Problem]:
+        yield from _name_problems(self.name)
+
+
+class UsersSpec(Spec):
+    """The users of a cluster; login nodes and all other nodes have them."""
+
+    users: Annotated[tuple[UserSpec, ...], Field(min_length=1)]
+    """The users."""
+
+    groups: tuple[GroupSpec, ...] = ()
+    """Groups beside those of single users."""
+
+    accounts: tuple[AccountSpec, ...] = ()
+    """Slurm's accounts. With them a job needs one that its user may charge."""
+
+    @rule
+    def _names_and_numbers_are_given_once(self) -> Iterator[Problem]:
+        places = [(f"users[{i}]", vars(user)) for i, user in enumerate(self.users)]
+        places += [(f"groups[{i}]", vars(group)) for i, group in enumerate(self.groups)]
+        names = [(f"{place}.name", given.get("name")) for place, given in places]
+        # A user's own group has the user's number.
+        ids = [
+            (f"{place}.{key}", given.get(key))
+            for place, given in places
+            for key in ("uid", "gid")
+            if key in given
+        ]
+        accounts = [(f"accounts[{i}].name", a.name) for i, a in enumerate(self.accounts)]
+        for taken in (names, ids, accounts):
+            yield from _twice(taken)
+
+    @rule
+    def _groups_are_there(self) -> Iterator[Problem]:
+        known = [group.name for group in self.groups]
+        for index, user in enumerate(self.users):
+            yield from _unknown(f"users[{index}].groups", user.groups, known, "groups")
+
+    @rule
+    def _accounts_are_there(self) -> Iterator[Problem]:
+        known = [account.name for account in self.accounts]
+        for index, user in enumerate(self.users):
+            yield from _unknown(f"users[{index}].accounts", user.accounts, known, "accounts")
+            if known and not user.accounts:
+                fix = f"no job of {user.name} would be taken; write accounts=({known[0]!r},)"
+                yield Problem(f"users[{index}].accounts", user.accounts, fix)
+
+    @rule
+    def _parents_come_first(self) -> Iterator[Problem]:
+        """An account is made below one that is there already."""
+        known = [ROOT]
+        for index, account in enumerate(self.accounts):
+            if account.parent not in known:
+                fix = f"no such account comes before it; write {choices(known)}"
+                yield Problem(f"accounts[{index}].parent", account.parent, fix)
+            known.append(account.name)
+
+
+def _name_problems(name: str) -> Iterator[Problem]:
+    if name in OF_IMAGES:
+        yield Problem("name", name, "images have a user of that name; write another")
+    elif not NAME.fullmatch(name):
+        clean = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-0123456789")[:32] or "alice"
+        fix = f'Unix takes lower-case letters, digits, _ and -, a letter first; write "{clean}"'
+        yield Problem("name", name, fix)
+
+
+def _twice(given: Sequence[tuple[str, object]]) -> Iterator[Problem]:
+    seen: set[object] = set()
+    for place, value in given:
+        if value is not None and value in seen:
+            yield Problem(place, value, "somebody else has it already; write another")
+        seen.add(value)
+
+
+def _unknown(
+    field: str, names: Sequence[str], known: list[str] | tuple[str, ...], where: str
+) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name not in known:
+            fix = f"write {choices(known)}" if known else "remove it"
+            yield Problem(f"{field}[{index}]", name, f"{where} has no such name; {fix}")
