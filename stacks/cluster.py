@@ -1,12 +1,17 @@
 """The EC2 nodes: their placement, capacity and launch template, and who launches them."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
+from constructs_lib.image_repository import PULL_ACTIONS
+from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_role import NodeRole, mount_lustre
+from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
@@ -15,6 +20,7 @@ from ultracluster.spec.slurm import SlurmSpec
 from .network import NetworkStack
 from .slurm import Slurm
 from .storage import StorageStack
+from .training import TrainingStack
 
 
 class ClusterStack(cdk.Stack):
@@ -22,6 +28,9 @@ class ClusterStack(cdk.Stack):
 
     Nodes are launched by one of two and never by both, as each would count on all of the capacity:
     by an Auto Scaling group, or by Slurm where the environment has it (decision 0007).
+
+    A reservation is charged from the moment it is made, so that everything that can be made, and
+    can fail, without it comes first (decision 0010). A stack that makes one refuses its deletion.
     """
 
     node_role: iam.IRole
@@ -37,12 +46,14 @@ class ClusterStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         storage: StorageStack,
+        training: TrainingStack,
         env: cdk.Environment,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             env=env,
+            termination_protection=spec.nodes.makes_reservation,
             description=f"Cluster of the {spec.name} training environment",
         )
 
@@ -54,14 +65,37 @@ class ClusterStack(cdk.Stack):
             reservation_tags={ENVIRONMENT_TAG: spec.name},
         )
         """Placement group and capacity."""
-        self.job_parameters: dict[str, str] = {}
-        """What jobs have to know of the nodes, by name."""
         if spec.slurm is None:
-            self._scaled(spec, network, storage)
+            on_capacity, known = self._scaled(spec, network, storage)
         else:
-            self._launched_by_slurm(spec.slurm, spec, network, storage)
+            on_capacity, known = self._launched_by_slurm(spec.slurm, spec, network, storage)
+        add_policy(
+            self,
+            "Images",
+            self.node_role,
+            [allow("PullImages", *PULL_ACTIONS, on=training.images.repository_arn)],
+            description="Training images on cluster nodes",
+        )
+        template = {"launch-template-id": self.launch_template.resource.ref}
+        parameters = JobParameters(
+            self, "Parameters", environment_name=spec.name, values=template | known
+        )
+        self._reserve_last([self.placement, *on_capacity, parameters])
 
-    def _scaled(self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack) -> None:
+    def _reserve_last(self, on_capacity: Sequence[IConstruct]) -> None:
+        """Let the reservation wait for all that is not launched on it."""
+        reservation = self.placement.reservation
+        if reservation is None:
+            return
+        later = {part.node.path for each in on_capacity for part in each.node.find_all()}
+        for part in self.node.find_all():
+            if isinstance(part, cdk.CfnResource) and part.node.path not in later:
+                reservation.add_resource_dependency(part)
+
+    def _scaled(
+        self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack
+    ) -> tuple[list[IConstruct], dict[str, str]]:
+        """Return what is launched on the capacity, and what jobs have to know of it."""
         self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(
             self,
@@ -82,7 +116,7 @@ class ClusterStack(cdk.Stack):
             subnets=network.training_subnets,
             count=spec.nodes.count,
         )
-        self.job_parameters["node-group-name"] = nodes.resource.ref
+        return [self.launch_template, nodes], {"node-group-name": nodes.resource.ref}
 
     def _launched_by_slurm(
         self,
@@ -90,7 +124,7 @@ class ClusterStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         storage: StorageStack,
-    ) -> None:
+    ) -> tuple[list[IConstruct], dict[str, str]]:
         nodes = Slurm(
             self,
             "Slurm",
@@ -101,3 +135,4 @@ class ClusterStack(cdk.Stack):
             placement=self.placement,
         )
         self.node_role, self.launch_template = nodes.node_role, nodes.launch_template
+        return nodes.on_capacity, {}

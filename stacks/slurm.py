@@ -1,7 +1,7 @@
 """Slurm on the environment's nodes: which launches them for jobs, and stops idle ones."""
 
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
@@ -93,7 +93,7 @@ class Slurm(Construct):
             purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
         self._await_policies(nodes)
-        SlurmQueue(
+        queue = SlurmQueue(
             self,
             f"{size.title()}Queue",
             cluster_id=self._cluster.cluster_id,
@@ -101,6 +101,8 @@ class Slurm(Construct):
             node_groups=[nodes],
             default=True,
         )
+        self.on_capacity: list[IConstruct] = [self.launch_template, nodes, queue]
+        """What is launched on the capacity; everything else is made before it is paid for."""
         if slurm.login_instance_type is not None:
             self._login_nodes(f"{size.title()}LoginNodes", slurm.login_instance_type)
         JobParameters(

@@ -199,9 +199,7 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "efa-launch-template": _template,
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
-    "image-repository": lambda s, a: ImageRepository(
-        s, "It", key=a.key, keep=True, readers=[a.role]
-    ),
+    "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
     "job-parameters": lambda s, _: JobParameters(
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
     ),

@@ -68,6 +68,23 @@ def test_reservation_is_for_the_nodes_alone():
     assert stack.resolve(placement.capacity_reservation_id) == {"Ref": logical_id}
 
 
+def test_capacity_outlives_its_stack_but_not_a_creation_that_failed():
+    """512 nodes that were given up may not be got again; those of a failed creation are billed."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec())
+
+    for kind in ("PlacementGroup", "CapacityReservation"):
+        found = only(stack, f"AWS::EC2::{kind}")
+        assert found["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert found["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_group_without_a_reservation_goes_with_its_stack():
+    """Nothing is lost with it."""
+    stack, _ = placed()
+
+    assert "DeletionPolicy" not in only(stack, "AWS::EC2::PlacementGroup")
+
+
 def test_reservation_without_a_group_names_none():
     """The nodes are then placed anywhere in the zone, and so is their capacity."""
     stack, _ = placed(capacity_reservation=CapacityReservationSpec(), placement_group=False)

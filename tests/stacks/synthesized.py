@@ -14,7 +14,7 @@ from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, N
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
-STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+STACKS: Final = ("Network", "Storage", "Training", "Cluster")
 RESERVATION: Final = "cr-0123456789abcdef0"
 
 SCRATCH: Final = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
@@ -136,6 +136,11 @@ VARIANTS: Final = {
                 }
             ),
             slurm=SlurmSpec(size="MEDIUM", least_nodes=1, login_nodes=2),
+        ),
+        variant(
+            "slurm-reserved",
+            nodes=FOR_SLURM.model_copy(update={"capacity_reservation": CapacityReservationSpec()}),
+            slurm=SlurmSpec(),
         ),
         # Where PCS is newer than CDK's own validator.
         variant(
