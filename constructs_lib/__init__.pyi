@@ -12,6 +12,7 @@ from constructs_lib.fabric import (
     NodeSecurityGroup as NodeSecurityGroup,
 )
 from constructs_lib.gates import add_gates as add_gates
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm as IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository as ImageRepository
 from constructs_lib.job_parameters import (
     JobParameters as JobParameters,

@@ -110,7 +110,7 @@ class ClusterPlacement(Construct):
             self,
             "Reservation",
             instance_type=spec.instance_type,
-            instance_count=spec.count,
+            instance_count=spec.total,
             instance_platform="Linux/UNIX",
             availability_zone_id=zone_id,
             placement_group_arn=group_arn,

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
@@ -80,7 +81,18 @@ class ClusterStack(cdk.Stack):
         parameters = JobParameters(
             self, "Parameters", environment_name=spec.name, values=template | known
         )
-        self._reserve_last([self.placement, *on_capacity, parameters])
+        reservation, watched = self.placement.capacity_reservation_id, list(on_capacity)
+        if spec.nodes.capacity_reservation is not None and reservation is not None:
+            alarm = IdleCapacityAlarm(
+                self,
+                "IdleCapacity",
+                capacity_reservation_id=reservation,
+                notify=spec.budget.notify,
+                key=network.log_key,
+                least_used_percent=spec.nodes.capacity_reservation.least_used_percent,
+            )
+            watched.append(alarm.resource)
+        self._reserve_last([self.placement, *watched, parameters])
 
     def _reserve_last(self, on_capacity: Sequence[IConstruct]) -> None:
         """Let the reservation wait for all that is not launched on it."""
@@ -114,7 +126,7 @@ class ClusterStack(cdk.Stack):
             "Nodes",
             launch_template=self.launch_template,
             subnets=network.training_subnets,
-            count=spec.nodes.count,
+            count=spec.nodes.total,
         )
         return [self.launch_template, nodes], {"node-group-name": nodes.resource.ref}
 

@@ -69,7 +69,7 @@ class Slurm(Construct):
             ),
         )
         """How a training node is launched."""
-        size = slurm.cluster_size(spec.nodes.count)
+        size = slurm.cluster_size(spec.nodes.total)
         self._cluster = SlurmCluster(
             self,
             "Cluster",
@@ -88,8 +88,8 @@ class Slurm(Construct):
             launch_template=self.launch_template,
             instance_profile=self._profile,
             subnets=network.training_subnets,
-            least=slurm.least_nodes,
-            most=spec.nodes.count,
+            least=slurm.always_running(spec.nodes),
+            most=spec.nodes.total,
             purchase_option="ONDEMAND" if spec.nodes.capacity_block is None else "CAPACITY_BLOCK",
         )
         self._await_policies(nodes)

@@ -11,6 +11,7 @@ from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.keys import DataKey, LogKey
@@ -200,6 +201,14 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
     "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
+    "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
+        s,
+        "It",
+        capacity_reservation_id="cr-0123456789abcdef0",
+        notify=("team@example.com",),
+        key=a.key,
+        least_used_percent=90,
+    ),
     "job-parameters": lambda s, _: JobParameters(
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
     ),

@@ -85,6 +85,13 @@ def test_a_group_without_a_reservation_goes_with_its_stack():
     assert "DeletionPolicy" not in only(stack, "AWS::EC2::PlacementGroup")
 
 
+def test_capacity_is_reserved_for_spare_nodes_too():
+    """A node that takes a drained one's place must find a place to run."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec(), spare_nodes=4)
+
+    assert only(stack, "AWS::EC2::CapacityReservation")["Properties"]["InstanceCount"] == 516
+
+
 def test_reservation_without_a_group_names_none():
     """The nodes are then placed anywhere in the zone, and so is their capacity."""
     stack, _ = placed(capacity_reservation=CapacityReservationSpec(), placement_group=False)

@@ -107,7 +107,7 @@ def test_what_is_paid_for_is_counted(campaign: Campaign):
     (paid,) = judged(campaign, queue, "AWS::PCS::Queue")
 
     assert not paid.active
-    assert paid.instances == ULTRACLUSTER.nodes.count
+    assert paid.instances == ULTRACLUSTER.nodes.total
     assert paid.node_minutes == pytest.approx(paid.instances * paid.seconds / 60)
     assert paid.seconds > 0
     assert {types[name] for name in paid.later} <= set(ON_THE_RESERVATION)

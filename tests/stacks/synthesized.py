@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from tests.spec.budgets import AMPLE
+from tests.spec.budgets import AMPLE, TOLD
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
@@ -99,7 +99,7 @@ def variant(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
-        budget=AMPLE,
+        budget=TOLD if nodes.pays_for_all else AMPLE,
         slurm=slurm,
         termination_protection=storage.keep_data,
     )
@@ -139,7 +139,9 @@ VARIANTS: Final = {
         ),
         variant(
             "slurm-reserved",
-            nodes=FOR_SLURM.model_copy(update={"capacity_reservation": CapacityReservationSpec()}),
+            nodes=FOR_SLURM.model_copy(
+                update={"capacity_reservation": CapacityReservationSpec(), "spare_nodes": 1}
+            ),
             slurm=SlurmSpec(),
         ),
         # Where PCS is newer than CDK's own validator.

@@ -56,6 +56,9 @@ def test_a_reservation_is_guarded_and_comes_last(synthesis: Made, name: str):
     resources = made.templates["Cluster"]["Resources"]
     (reservation,) = made.resources("AWS::EC2::CapacityReservation")
     (group,) = made.resources("AWS::EC2::PlacementGroup")
+    assert "cloudwatch.amazonaws.com" in json.dumps(made.templates["Network"])
+    (alarm,) = made.resources("AWS::CloudWatch::Alarm")
+    assert alarm["Properties"]["AlarmActions"]
     for each in (reservation, group):
         assert each["DeletionPolicy"] == "RetainExceptOnCreate"
         assert each["UpdateReplacePolicy"] == "Retain"

@@ -60,7 +60,7 @@ NOT_COUNTED: Final = (
 def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     """Return the bill of quantities of an environment, nodes first."""
     nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
-    busy = nodes.count + jobs
+    busy = nodes.total + jobs
     return (
         *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
         *(() if slurm is None else slurm_quantities(slurm, nodes)),
@@ -74,7 +74,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
 
 def node_quantities(nodes: NodesSpec, *, least_nodes: int = 0) -> Iterator[Quantity]:
     """Yield the nodes by the way they are paid for, and their root volumes."""
-    count, least = Decimal(nodes.count), Decimal(least_nodes)
+    count, least = Decimal(nodes.total), Decimal(least_nodes)
     if nodes.capacity_block is not None:
         yield Quantity(
             prices.capacity_block(nodes.instance_type),
@@ -156,9 +156,22 @@ def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
     if linked and storage.capacity_gib is not None:
         assumption = "as much as the file system holds, which is linked to it"
         yield _kept(prices.S3_STORAGE, storage.capacity_gib, "data bucket", assumption)
+        if any(each.auto_export for each in storage.data_repositories if not each.bucket_name):
+            yield old_versions(storage)
     else:
         assumption = f"{DATA_GB_WITHOUT_LINK} GB of job outputs assumed"
         yield _kept(prices.S3_STORAGE, DATA_GB_WITHOUT_LINK, "data bucket", assumption)
+
+
+def old_versions(storage: LustreSpec) -> Quantity:
+    """Return what exports have overwritten or deleted, and the versioned bucket still holds."""
+    given, days = storage.exported_gb_per_day, storage.noncurrent_days
+    a_day = (storage.capacity_gib or 0) if given is None else given
+    how = f"{a_day:,} GB a day written and superseded, kept {days} days"
+    if given is None:
+        how += "; the file system's capacity once a day assumed"
+    purpose = "old versions in the data bucket"
+    return Quantity(prices.S3_STORAGE, Decimal(a_day * days), NONE, purpose, how)
 
 
 def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
@@ -198,10 +211,10 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
     What PCS charges for (controller, managed instances, accounting) is known; its prices are not
     (2026-11-24), so that an environment with Slurm states them.
     """
-    size, login = slurm.cluster_size(nodes.count), slurm.login_instances
+    size, login = slurm.cluster_size(nodes.total), slurm.login_instances
     login_type = slurm.sound_login_type
     yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    managed, always = Decimal(nodes.count + login), Decimal(_always(slurm, nodes) + login)
+    managed, always = Decimal(nodes.total + login), Decimal(_always(slurm, nodes) + login)
     yield Quantity(prices.slurm_node(size), managed, always, "instances that PCS manages")
     if slurm.accounting_days is not None:
         yield _kept(prices.slurm_accounting(size), 1, "Slurm accounting")
@@ -213,7 +226,7 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
 
 def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
     """Return how many nodes run without a job; a spec that asks for more than all is refused."""
-    return 0 if slurm is None else min(slurm.least_nodes, nodes.count)
+    return 0 if slurm is None else min(slurm.always_running(nodes), nodes.total)
 
 
 def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:

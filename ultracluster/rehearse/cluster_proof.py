@@ -115,7 +115,7 @@ def reservation(evidence: Evidence, target: str | None) -> Iterator[Check]:
     yield equal("reservation of the nodes", found["CapacityReservationId"], target)
     yield from members(
         found,
-        ("reserved instances", spec.nodes.count, "TotalInstanceCount"),
+        ("reserved instances", spec.nodes.count + spec.nodes.spare_nodes, "TotalInstanceCount"),
         ("reserved type", spec.nodes.instance_type, "InstanceType"),
         ("zone of the reservation", spec.availability_zone_id, "AvailabilityZoneId"),
         ("match criteria of the reservation", "targeted", "InstanceMatchCriteria"),
@@ -145,7 +145,7 @@ def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
     yield from members(
         found,
         ("fewest nodes", 0, "MinSize"),
-        ("most nodes", evidence.spec.nodes.count, "MaxSize"),
+        ("most nodes", evidence.spec.nodes.total, "MaxSize"),
         ("nodes after deployment", 0, "DesiredCapacity"),
     )
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}

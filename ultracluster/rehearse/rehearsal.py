@@ -51,6 +51,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "job parameters": training_proof.parameters,
     "unattended training": training_proof.unattended,
     "budget": budget_proof.budget,
+    "idle capacity": budget_proof.idle_capacity,
 }
 
 Results = dict[str, list[Check]]

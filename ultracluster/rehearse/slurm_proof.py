@@ -29,7 +29,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     cluster = _cluster(evidence)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
     yield equal(
-        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.count), cluster["size"]
+        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.total), cluster["size"]
     )
     groups = _groups(evidence)
     most = sum(group["scalingConfiguration"]["maxInstanceCount"] for group in groups.values())
@@ -51,7 +51,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     """Nodes between the least and full size on the environment's template, and login nodes."""
     groups, nodes = _groups(evidence), evidence.spec.nodes
-    wanted = {_name(nodes.instance_type): (spec.least_nodes, nodes.count)}
+    wanted = {_name(nodes.instance_type): (spec.always_running(nodes), nodes.total)}
     if spec.login_instance_type is not None:
         login = f"login-{_name(spec.login_instance_type)}"
         wanted[login] = (spec.login_nodes, spec.login_nodes)

@@ -77,7 +77,7 @@ class EnvironmentSpec(Spec):
 
     def address_demand(self) -> dict[str, int]:
         return {
-            "nodes": self.nodes.count * self.nodes.addresses_per_node,
+            "nodes": self.nodes.total * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
             "file system": self._lustre_interfaces(),
             "endpoints": len(self.network.interface_endpoints),
@@ -233,7 +233,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region)
+            yield from ceiling.unstated(bill(self), self.region, notify=self.nodes.pays_for_all)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

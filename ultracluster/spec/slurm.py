@@ -9,6 +9,7 @@ from pydantic import Field
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.nodes import NodesSpec
 
 PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
 """Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
@@ -40,8 +41,9 @@ class SlurmSpec(Spec):
     queue: str = "train"
     """Name of the queue, which is the partition that users write after `sbatch --partition`."""
 
-    least_nodes: Annotated[int, Field(ge=0)] = 0
-    """Nodes that are kept running without a job; each of them is billed."""
+    least_nodes: Annotated[int, Field(ge=0)] | None = None
+    """Nodes that are kept running without a job; each of them is billed. None keeps all of them
+    where they are paid for anyway, in a reservation or a block, and otherwise none."""
 
     idle_seconds: Annotated[int, Field(ge=60, le=86400)] = 600
     """Time without a job after which a node is stopped."""
@@ -74,6 +76,12 @@ class SlurmSpec(Spec):
     def addresses(self) -> int:
         """Private IPv4 addresses of all but the nodes: controller and login nodes."""
         return CONTROLLER_ADDRESSES + self.login_instances
+
+    def always_running(self, nodes: NodesSpec) -> int:
+        """Return how many nodes run without a job."""
+        if self.least_nodes is None:
+            return nodes.total if nodes.pays_for_all else 0
+        return self.least_nodes
 
     def cluster_size(self, nodes: int) -> str:
         """Return the Size of the cluster with so many nodes.
