@@ -32,6 +32,7 @@ from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
 )
+from constructs_lib.slurm_logs import SlurmLogs as SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup as SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole as SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup as SlurmSecurityGroup

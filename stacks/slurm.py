@@ -9,6 +9,7 @@ from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
@@ -78,6 +79,13 @@ class Slurm(Construct):
             size=size,
             subnet=network.training_subnets[0],
             security_groups=[self._group],
+        )
+        SlurmLogs(
+            self,
+            "Logs",
+            cluster=self._cluster,
+            log_key=network.log_key,
+            keep=spec.storage.keep_data,
         )
         nodes = SlurmNodeGroup(
             self,

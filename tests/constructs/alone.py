@@ -24,6 +24,7 @@ from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
@@ -221,6 +222,9 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
     "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
     "slurm-cluster": slurm_cluster,
+    "slurm-logs": lambda s, a: SlurmLogs(
+        s, "It", cluster=slurm_cluster(s, a), log_key=a.key, keep=True
+    ),
     "slurm-node-role": _slurm_role,
     "slurm-queue": slurm_queue,
     "slurm-security-group": lambda s, a: SlurmSecurityGroup(s, "It", vpc=a.vpc),

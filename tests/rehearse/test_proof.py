@@ -102,6 +102,12 @@ def close_slurm(deployed):
     deployed.cloud.ask("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=rules)
 
 
+def stop_a_log(deployed):
+    """End the delivery of one of the cluster's logs."""
+    delivery = deployed.deployment.id_at("Cluster", "Slurm/Logs/ScalingDelivery")
+    deployed.cloud.ask("logs", "delete_delivery", id=delivery)
+
+
 def forbid_registration(deployed):
     """Take the leave to register from the nodes' role."""
     role = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Node/Resource/Resource")
@@ -336,6 +342,7 @@ def tell_somebody_else(deployed):
         (raise_the_limit, "budget", "limit of the budget"),
         (silence_the_forecast, "budget", "alerts of the budget"),
         (tell_somebody_else, "budget", "who is notified at 80 %"),
+        (stop_a_log, "Slurm", "logs of the cluster that are delivered"),
         (silence_the_alarm, "idle capacity", "who is told of idle capacity"),
         (lose_a_parameter, "job parameters", "file-system-id"),
         (forget_the_file_system, "policies", "without fsx:DescribeFileSystems"),

@@ -42,6 +42,10 @@ CONTROLLER_ADDRESSES: Final = 1
 registry schema of 2026-10-20)."""
 
 
+LOG_TYPES: Final = ("PCS_SCHEDULER_LOGS", "PCS_JOBCOMP_LOGS", "PCS_SCALING_LOGS")
+"""Logs of a cluster: of its daemons, a record for each finished job, and one for each node that is
+launched, replaced or ended, or that could not be (AWS PCS user guide, logs, read 2026-11-26)."""
+
 _PRIORITIES: Final = ("Age", "Assoc", "Fairshare", "JobSize", "Partition", "QOS", "TRES")
 SETTINGS: Final = {
     "AWS::PCS::Cluster": frozenset(

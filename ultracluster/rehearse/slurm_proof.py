@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ultracluster.catalogue.slurm import (
+    LOG_TYPES,
     REGISTERING,
     ROLE_PATH,
     SIZES,
@@ -46,6 +47,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)
     yield from _queue(evidence, spec, groups)
+    yield from _logs(evidence, cluster)
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
@@ -121,6 +123,24 @@ def _queue(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Itera
     used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
     nodes = groups[_name(evidence.spec.nodes.instance_type)]["id"]
     yield equal("node groups of the queue", [nodes], used)
+
+
+def _logs(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
+    """Every log of the cluster is delivered to a group of the environment's key."""
+    ask = evidence.cloud.ask
+    sources = {
+        each["name"]: each["logType"]
+        for each in ask("logs", "describe_delivery_sources")["deliverySources"]
+        if cluster["arn"] in each["resourceArns"]
+    }
+    delivered = ask("logs", "describe_deliveries")["deliveries"]
+    found = {sources.get(each["deliverySourceName"]) for each in delivered} - {None}
+    yield equal("logs of the cluster that are delivered", set(LOG_TYPES), found)
+    key = evidence.described("Network", "LogKey/Resource/Resource")["Arn"]
+    named = f"/pcs/{cluster['id']}/"
+    groups = ask("logs", "describe_log_groups", logGroupNamePrefix="/aws/vendedlogs/pcs/")
+    keys = [g.get("kmsKeyId") for g in groups["logGroups"] if named in g["logGroupName"]]
+    yield equal("keys of the logs of the cluster", [key] * len(LOG_TYPES), keys)
 
 
 def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from ultracluster.emulator.ministack import (
     describes,
     drift,
     internals,
+    log_delivery,
     security_groups,
     stacks,
     state_machines,
@@ -122,6 +123,7 @@ class Adapter:
             "AWS::EC2::PlacementGroup": PlacementGroup(self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
+            **log_delivery.types(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 "AWS::IAM::InstanceProfile", _profile_arn
