@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse review review-samples rehearse-faults test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
@@ -40,6 +40,10 @@ setup: $(VENV)/rehearsal.stamp
 
 rehearse: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) $(if $(KEEP),--keep)
+
+# A fault at each resource of the stack that reserves capacity: what was charged, and what is left.
+rehearse-faults: $(VENV)/dev.stamp
+	python -m tests.rehearse.test_paid_capacity
 
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint

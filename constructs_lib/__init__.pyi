@@ -12,6 +12,7 @@ from constructs_lib.fabric import (
     NodeSecurityGroup as NodeSecurityGroup,
 )
 from constructs_lib.gates import add_gates as add_gates
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm as IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository as ImageRepository
 from constructs_lib.job_parameters import (
     JobParameters as JobParameters,
@@ -31,6 +32,7 @@ from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
 )
+from constructs_lib.slurm_logs import SlurmLogs as SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup as SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole as SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup as SlurmSecurityGroup

@@ -30,8 +30,7 @@ SESSION_ACTIONS = (
 class NodeRole(Construct):
     """Define what a node may do: be managed, read and write the data, enter the image registry.
 
-    Which images it may pull is said by the repository (`ImageRepository(readers=...)`), which is
-    defined after the nodes.
+    Which images it may pull is said beside the repository, which it need not know.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class NodeRole(Construct):
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
                 "*": (
                     "The agent's own actions act on the calling instance, and asking ECR for a "
-                    "token has no resource; images are opened by each repository's own policy."
+                    "token has no resource; images are opened repository by repository."
                 ),
             },
             description="Cluster nodes",

@@ -1,6 +1,7 @@
 """A Slurm controller that AWS manages, and its queues."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -10,6 +11,19 @@ from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
+
+SETTINGS: Final = {
+    "Prolog": PROLOG,
+    # The prolog's check drains an unfit node without a job as well: at slurmd's start, and every
+    # five minutes on idle nodes, since a job may fill the scratch disk of its own (slurm.conf, read
+    # 2026-11-27). PCS's own choice is at a start or reboot only.
+    "HealthCheckProgram": PROLOG,
+    "HealthCheckInterval": "300",
+    "HealthCheckNodeState": "IDLE",
+    # A rank of 8 GPUs that writes a checkpoint ends late; with Slurm's 60 s its node is drained.
+    "UnkillableStepTimeout": "180",
+}
+"""Parameters of Slurm that PCS takes for a cluster (`ultracluster.catalogue.slurm.SETTINGS`)."""
 
 
 class SlurmCluster(Construct):
@@ -64,8 +78,9 @@ class SlurmCluster(Construct):
                 scale_down_idle_time_in_seconds=spec.idle_seconds,
                 slurm_custom_settings=[
                     pcs.CfnCluster.SlurmCustomSettingProperty(
-                        parameter_name="Prolog", parameter_value=PROLOG
+                        parameter_name=name, parameter_value=value
                     )
+                    for name, value in SETTINGS.items()
                 ],
             ),
         )

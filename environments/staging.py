@@ -51,6 +51,8 @@ STAGING = EnvironmentSpec(
                 file_system_path="/checkpoints", prefix="checkpoints/", auto_import=()
             ),
         ),
+        # A checkpoint every hour; the bucket keeps those of three days once they are deleted.
+        exported_gb_per_day=700 * 24,
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
@@ -58,6 +60,8 @@ STAGING = EnvironmentSpec(
     budget=BudgetSpec(
         ceiling_usd_per_day=20_000,
         price_region="us-west-2",
+        # Who is told. Preflight refuses this domain, which nobody reads: write your own address.
+        notify=("staging@example.com",),
         prices=(
             PriceSpec(item="pcs/SMALL/controller", usd=1, source=ASSUMED),
             PriceSpec(item="pcs/SMALL/node", usd=0.25, source=ASSUMED),

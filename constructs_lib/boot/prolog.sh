@@ -58,6 +58,8 @@ unfit() {
   echo "ultracluster prolog: $node is unfit: $*" >&2
   within "$SECONDS_EACH" scontrol update NodeName="$node" State=DRAIN \
     Reason="ultracluster prolog: $*" || exit 1
+  # Slurm's health check runs this without a job (HealthCheckProgram): then there is none to requeue.
+  [[ -n ${SLURM_JOB_ID:-} ]] || exit 0
   # A prolog that fails has its job held until an operator releases it. The job is at no fault:
   # send it back to the queue, and it starts on other nodes. Slurm starts nothing here once the job
   # is no longer running; where it still is (it may not be requeued), failing is what stops it.

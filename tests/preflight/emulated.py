@@ -89,7 +89,7 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
             keep_data=False,
         ),
         sagemaker=SageMakerSpec(instances=2),
-        budget=AMPLE,
+        budget=AMPLE.model_copy(update={"notify": ("gpus@our-team.dev",)}),
     )
     deployer = settings | _roles(owner, account)
     return Prepared(spec, owner, deployer, vpc_id)

@@ -54,7 +54,7 @@ GIVEN = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
-    budget=AMPLE,
+    budget=AMPLE.model_copy(update={"notify": ("gpus@our-team.dev",)}),
 )
 """Everything that can be there already is there already."""
 

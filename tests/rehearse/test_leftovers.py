@@ -14,6 +14,7 @@ PARTS_OF_OTHERS = {
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "Custom::S3AutoDeleteObjects",
     "Custom::VpcRestrictDefaultSG",

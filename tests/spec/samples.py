@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tests.spec.budgets import AMPLE
+from tests.spec.budgets import TOLD
 from ultracluster.problem import Problem, SpecError, collecting
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
@@ -102,7 +102,7 @@ P4D: Final = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
-    budget=AMPLE,
+    budget=TOLD,
 )
 """Four nodes on demand with a PERSISTENT_2 file system."""
 

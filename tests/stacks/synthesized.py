@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from tests.spec.budgets import AMPLE
+from tests.spec.budgets import AMPLE, TOLD
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
@@ -20,7 +20,7 @@ from ultracluster.spec.slurm import (
     SlurmSpec,
 )
 
-STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+STACKS: Final = ("Network", "Storage", "Training", "Cluster")
 RESERVATION: Final = "cr-0123456789abcdef0"
 
 SCRATCH: Final = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
@@ -105,7 +105,7 @@ def variant(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
-        budget=AMPLE,
+        budget=TOLD if nodes.pays_for_all else AMPLE,
         slurm=slurm,
         termination_protection=storage.keep_data,
     )
@@ -163,6 +163,13 @@ VARIANTS: Final = {
                     QueueSpec(name="prepare", node_groups=("cpu",)),
                 ),
             ),
+        ),
+        variant(
+            "slurm-reserved",
+            nodes=FOR_SLURM.model_copy(
+                update={"capacity_reservation": CapacityReservationSpec(), "spare_nodes": 1}
+            ),
+            slurm=SlurmSpec(),
         ),
         # Where PCS is newer than CDK's own validator.
         variant(

@@ -9,13 +9,17 @@ import pytest
 from tests.stacks.synthesized import RESERVATION, VARIANTS, Synthesis
 
 Made = Callable[[str], Synthesis]
-SLURM = ("slurm", "slurm-gov", "slurm-block")
+SLURM = ("slurm", "slurm-gov", "slurm-block", "slurm-reserved")
 
 
 def groups(made: Synthesis) -> dict[str, dict[str, Any]]:
     """Return the properties of the node groups, by name."""
     found = made.resources("AWS::PCS::ComputeNodeGroup")
     return {group["Properties"]["Name"]: group["Properties"] for group in found}
+
+
+WANTED_LEAST = {"slurm-block": 1, "slurm-reserved": 3}
+"""Nodes that run without a job: what is asked for, or all that are paid for."""
 
 
 @pytest.mark.parametrize("name", SLURM)
@@ -28,8 +32,8 @@ def test_nodes_are_launched_between_none_and_all(synthesis: Made, name: str):
 
     assert group["InstanceConfigs"] == [{"InstanceType": "p4d.24xlarge"}]
     assert group["ScalingConfiguration"] == {
-        "MinInstanceCount": spec.slurm.least_nodes,
-        "MaxInstanceCount": spec.nodes.count,
+        "MinInstanceCount": WANTED_LEAST.get(name, 0),
+        "MaxInstanceCount": spec.nodes.count + spec.nodes.spare_nodes,
     }
 
 

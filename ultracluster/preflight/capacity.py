@@ -110,9 +110,10 @@ def _time(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
-    wanted, total = situation.spec.nodes.count, int(row["TotalInstanceCount"])
+    nodes, total = situation.spec.nodes, int(row["TotalInstanceCount"])
+    wanted, spare = nodes.total, nodes.spare_nodes
     if total < wanted:
-        fix = f"write nodes.count={total}, or use a reservation of {wanted:,}"
+        fix = f"write nodes.count={total - spare}, or use a reservation of {wanted:,}"
         yield Fault("size", f"{total:,} instances", f"{wanted:,}", fix)
         return
     # A block that has not begun shows no free places yet.
@@ -120,7 +121,7 @@ def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
         return
     free = int(row["AvailableInstanceCount"])
     if free < wanted and free + _own_nodes(situation, row["CapacityReservationId"]) < wanted:
-        fix = f"end the instances that use it, or write nodes.count={free}"
+        fix = f"end the instances that use it, or write nodes.count={free - spare}"
         yield Fault("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
 
 

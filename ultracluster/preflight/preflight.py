@@ -17,6 +17,7 @@ from ultracluster.preflight import (
     image,
     needs,
     network_acls,
+    notices,
     offerings,
     permissions,
     slurm,
@@ -29,6 +30,7 @@ from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 CHECKS: Final[tuple[Check, ...]] = (
+    *notices.CHECKS,
     *needs.CHECKS,
     *offerings.CHECKS,
     *slurm.CHECKS,

@@ -140,7 +140,7 @@ def _reservation(evidence: Evidence, fabric: Fabric, target: str | None) -> Iter
     yield equal("reservation of the nodes", found["CapacityReservationId"], target)
     yield from members(
         found,
-        ("reserved instances", fabric.nodes.count, "TotalInstanceCount"),
+        ("reserved instances", fabric.nodes.count + fabric.nodes.spare_nodes, "TotalInstanceCount"),
         ("reserved type", fabric.nodes.instance_type, "InstanceType"),
         ("zone of the reservation", evidence.spec.availability_zone_id, "AvailabilityZoneId"),
         ("match criteria of the reservation", "targeted", "InstanceMatchCriteria"),
@@ -171,7 +171,7 @@ def auto_scaling_group(evidence: Evidence) -> Iterator[Check]:
     yield from members(
         found,
         ("fewest nodes", 0, "MinSize"),
-        ("most nodes", evidence.spec.nodes.count, "MaxSize"),
+        ("most nodes", evidence.spec.nodes.total, "MaxSize"),
         ("nodes after deployment", 0, "DesiredCapacity"),
     )
     subnets = {subnet["SubnetId"] for subnet in training_subnets(evidence)}

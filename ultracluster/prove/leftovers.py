@@ -29,7 +29,8 @@ class Leftover:
     def reason(self) -> str:
         """Why it is there, or should be."""
         if self.resource.kept:
-            return REASONS.get(self.resource.resource_type, "its deletion policy keeps it")
+            why = REASONS.get(self.resource.resource_type, "its deletion policy keeps it")
+            return why.format(id=self.resource.physical_id)
         return "nothing keeps it: it should be gone"
 
 

@@ -31,4 +31,5 @@ PROOFS: Final[dict[str, Proof]] = {
     "job parameters": training_proof.parameters,
     "unattended training": training_proof.unattended,
     "budget": budget_proof.budget,
+    "idle capacity": budget_proof.idle_capacity,
 }

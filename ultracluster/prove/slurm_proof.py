@@ -5,6 +5,7 @@ from typing import Any
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.slurm import (
+    LOG_TYPES,
     REGISTERING,
     ROLE_PATH,
     SIZES,
@@ -33,7 +34,7 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     cluster = _cluster(evidence)
     yield equal("version of Slurm", spec.version, cluster["scheduler"]["version"])
     yield equal(
-        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.count), cluster["size"]
+        "size of the Slurm cluster", spec.cluster_size(evidence.spec.nodes.total), cluster["size"]
     )
     groups = _groups(evidence)
     most = sum(group["scalingConfiguration"]["maxInstanceCount"] for group in groups.values())
@@ -50,14 +51,15 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)
     yield from _queues(evidence, spec, groups)
+    yield from _logs(evidence, cluster)
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     """Nodes between the least and full size on their template, of every group; login nodes."""
     groups, nodes = _groups(evidence), evidence.spec.nodes
     own = group_name(nodes.instance_type)
-    wanted = {own: (spec.least_nodes, nodes.count)}
-    wanted |= {each.group_name: (each.least_nodes, each.count) for each in spec.node_groups}
+    wanted = {own: (spec.always_running(nodes), nodes.total)}
+    wanted |= {each.group_name: (each.least_nodes, each.total) for each in spec.node_groups}
     if spec.login_instance_type is not None:
         login = group_name(spec.login_instance_type, "login-")
         wanted[login] = (spec.login_nodes, spec.login_nodes)
@@ -163,6 +165,24 @@ def _queues(evidence: Evidence, spec: SlurmSpec, groups: dict[str, Any]) -> Iter
         used = [each["computeNodeGroupId"] for each in queue["computeNodeGroupConfigurations"]]
         own = {names[name] for name in wanted.node_groups}
         yield equal(f"node groups of the queue {wanted.name}", own, {ids.get(i, i) for i in used})
+
+
+def _logs(evidence: Evidence, cluster: dict[str, Any]) -> Iterator[Check]:
+    """Every log of the cluster is delivered to a group of the environment's key."""
+    ask = evidence.cloud.ask
+    sources = {
+        each["name"]: each["logType"]
+        for each in ask("logs", "describe_delivery_sources")["deliverySources"]
+        if cluster["arn"] in each["resourceArns"]
+    }
+    delivered = ask("logs", "describe_deliveries")["deliveries"]
+    found = {sources.get(each["deliverySourceName"]) for each in delivered} - {None}
+    yield equal("logs of the cluster that are delivered", set(LOG_TYPES), found)
+    key = evidence.described("Network", "LogKey/Resource/Resource")["Arn"]
+    named = f"/pcs/{cluster['id']}/"
+    groups = ask("logs", "describe_log_groups", logGroupNamePrefix="/aws/vendedlogs/pcs/")
+    keys = [g.get("kmsKeyId") for g in groups["logGroups"] if named in g["logGroupName"]]
+    yield equal("keys of the logs of the cluster", [key] * len(LOG_TYPES), keys)
 
 
 def _profile(evidence: Evidence, groups: dict[str, Any]) -> Iterator[Check]:

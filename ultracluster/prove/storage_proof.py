@@ -76,7 +76,7 @@ def _link(
 
 def bucket(evidence: Evidence) -> Iterator[Check]:
     """The data bucket is versioned, encrypted by the environment's key, and TLS only."""
-    cloud = evidence.cloud
+    cloud, spec = evidence.cloud, evidence.spec.storage
     name = evidence.id_at("Storage", "Data/Resource/Resource")
     versioning = cloud.ask("s3", "get_bucket_versioning", Bucket=name)
     yield equal("versioning of the data bucket", "Enabled", versioning.get("Status"))
@@ -87,6 +87,9 @@ def bucket(evidence: Evidence) -> Iterator[Check]:
     block = cloud.ask("s3", "get_public_access_block", Bucket=name)
     settings = block["PublicAccessBlockConfiguration"]
     yield equal("public access to the data bucket", {True}, set(settings.values()))
+    rules = cloud.ask("s3", "get_bucket_lifecycle_configuration", Bucket=name)["Rules"]
+    days = [int(r["NoncurrentVersionExpiration"]["NoncurrentDays"]) for r in rules]
+    yield equal("days of old versions, as the sheet has it", [spec.noncurrent_days], days)
     policy = json.loads(cloud.ask("s3", "get_bucket_policy", Bucket=name)["Policy"])
     refused = [statement for statement in policy["Statement"] if _refuses_plain(statement, name)]
     yield present("refusal of requests without TLS", there=bool(refused))

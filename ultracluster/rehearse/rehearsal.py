@@ -16,6 +16,7 @@ from ultracluster.prove.proofs import PROOFS
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
+from ultracluster.rehearse.paid_capacity import paid_capacity
 from ultracluster.rehearse.substitutes import (
     environment_file,
     substitute_image_parameter,
@@ -94,8 +95,11 @@ class Rehearsal:
         cloud = Account(self._spec.region, emulator.environment())
         deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
         self._bootstrap(cdk, emulator, assembly)
-        with self._display.step("cdk deploy"):
-            self._deploy(cdk, assembly)
+        try:
+            with self._display.step("cdk deploy"):
+                self._deploy(cdk, assembly)
+        finally:
+            self._paid(cloud, deployment)
         evidence = Evidence(self._spec, deployment, cloud)
         results = self._prove(evidence) | self._train(evidence)
         self._display.proof(results)
@@ -168,6 +172,19 @@ class Rehearsal:
             )
         for problem in report.problems:
             self._display.note(f"The emulated AWS noted: {problem}")
+
+    def _paid(self, cloud: Cloud, deployment: Deployment) -> None:
+        """Say what reserved capacity was charged, also where the deployment failed."""
+        if not self._spec.nodes.makes_reservation:
+            return
+        try:
+            found = [p for s in deployment.stacks for p in paid_capacity(cloud, s.name)]
+        except CloudError:
+            found = []  # a stack that was never begun has no events
+        for paid in found:
+            self._display.note(f"  Paid capacity, by the emulated clock: {paid}")
+        if not found:
+            self._display.note("  Paid capacity: no reservation was made")
 
     def _deploy_again(self, cdk: Cdk, assembly: Path) -> None:
         with self._display.step("cdk deploy, again") as step:

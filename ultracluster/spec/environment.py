@@ -76,7 +76,7 @@ class EnvironmentSpec(Spec):
     def address_demand(self) -> dict[str, int]:
         groups = 0 if self.slurm is None else self.slurm.addresses_of_groups
         return {
-            "nodes": self.nodes.count * self.nodes.addresses_per_node,
+            "nodes": self.nodes.total * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
             "file system": server_addresses(self.storage.capacity_gib or 0),
             "endpoints": len(self.network.interface_endpoints),
@@ -255,7 +255,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region)
+            yield from ceiling.unstated(bill(self), self.region, notify=self.nodes.pays_for_all)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

@@ -95,6 +95,11 @@ class CpuGroupSpec(_Group):
     """Size of the encrypted gp3 root volume, in GiB."""
 
     @property
+    def total(self) -> int:
+        """Nodes at full size; none is spare."""
+        return self.count
+
+    @property
     def has_disks(self) -> bool:
         """Whether the type has disks of its own, which become /scratch."""
         return WITH_DISKS.match(self.instance_type) is not None

@@ -56,11 +56,21 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
     return network(cidr).supernet(new_prefix=BLOCK_OVER_EFA)
 
 
+def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
+    if environment.nodes.pays_for_all and not environment.budget.notify:
+        yield environment.problem_of(
+            "budget.notify",
+            "nodes are paid for whether they run or not, and nobody is told; write "
+            'notify=("team@your-company.com",), or the ARN of an SNS topic',
+        )
+
+
 def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     """The controller manages nodes and login nodes."""
     if environment.slurm is None:
         return
-    needed = environment.slurm.instances(environment.nodes.count)
+    needed = environment.slurm.instances(environment.nodes.total)
     others = needed - environment.nodes.count
     fitting = slurm.size_for(needed)
     given = environment.slurm.size
@@ -82,15 +92,15 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 
 def _parts(environment: EnvironmentSpec, given: SlurmSpec) -> str:
-    groups = [f"{group.count:,} of group {group.name}" for group in given.node_groups]
+    groups = [f"{group.total:,} of group {group.name}" for group in given.node_groups]
     login = f"{given.login_instances} login nodes"
-    return " + ".join((f"{environment.nodes.count:,} nodes", *groups, login))
+    return " + ".join((f"{environment.nodes.total:,} nodes", *groups, login))
 
 
 def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
     """Nodes that always run are some of the nodes."""
-    most = environment.nodes.count
-    if environment.slurm is not None and environment.slurm.least_nodes > most:
+    most = environment.nodes.total
+    if environment.slurm is not None and (environment.slurm.least_nodes or 0) > most:
         yield environment.problem_of(
             "slurm.least_nodes", f"the cluster has {most} nodes; write at most {most}"
         )
@@ -195,6 +205,7 @@ def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[P
 PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
     has_clients_over_efa,
     shares_a_block_with_its_clients,
+    tells_of_what_is_paid_for,
     is_large_enough,
     keeps_no_more_than_there_are,
     nodes_have_an_address_per_card,

@@ -15,6 +15,7 @@ from ultracluster.spec.node_groups import (
     AcceleratedGroupSpec,
     CpuGroupSpec,
 )
+from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 
 __all__ = [
@@ -51,8 +52,9 @@ class SlurmSpec(Spec):
     node_groups: tuple[AcceleratedGroupSpec | CpuGroupSpec, ...] = ()
     """Node groups beside the environment's own nodes: of other types, other capacity or none."""
 
-    least_nodes: Annotated[int, Field(ge=0)] = 0
-    """Nodes that are kept running without a job; each of them is billed."""
+    least_nodes: Annotated[int, Field(ge=0)] | None = None
+    """Nodes that are kept running without a job; each of them is billed. None keeps all of them
+    where they are paid for anyway, in a reservation or a block, and otherwise none."""
 
     idle_seconds: Annotated[int, Field(ge=60, le=86400)] = 600
     """Time without a job after which a node is stopped."""
@@ -102,12 +104,18 @@ class SlurmSpec(Spec):
     @property
     def addresses_of_groups(self) -> int:
         """Private IPv4 addresses of the further node groups, at full size."""
-        fabric = sum(group.count * group.addresses_per_node for group in self.accelerated)
-        return fabric + sum(group.count for group in self.cpu)
+        fabric = sum(group.total * group.addresses_per_node for group in self.accelerated)
+        return fabric + sum(group.total for group in self.cpu)
+
+    def always_running(self, nodes: NodesSpec) -> int:
+        """Return how many nodes run without a job."""
+        if self.least_nodes is None:
+            return nodes.total if nodes.pays_for_all else 0
+        return self.least_nodes
 
     def instances(self, nodes: int) -> int:
         """Return how many instances PCS manages at full size, with so many nodes."""
-        return nodes + sum(group.count for group in self.node_groups) + self.login_instances
+        return nodes + sum(group.total for group in self.node_groups) + self.login_instances
 
     def cluster_size(self, nodes: int) -> str:
         """Return the Size of the cluster with so many nodes.

@@ -28,9 +28,10 @@ class Node(Machine):
         self.command("scontrol", SCONTROL.format(folder=folder))
         self.command("squeue", SQUEUE.format(folder=folder))
 
-    def start(self) -> int:
+    def start(self, **job: str) -> int:
         """Run the prolog as slurmd does, and return its status."""
-        environment = {"SLURMD_NODENAME": NODE, "SLURM_JOB_ID": "41", "PATH": "/usr/bin:/bin"}
+        environment = {"SLURMD_NODENAME": NODE, "PATH": "/usr/bin:/bin"}
+        environment |= job or {"SLURM_JOB_ID": "41"}
         return subprocess.run([self.prolog], env=environment, timeout=60, check=False).returncode
 
     def asked(self) -> list[str]:
@@ -48,6 +49,16 @@ def node(tmp_path: Path) -> Node:
 def test_a_fit_node_is_left_alone(node: Node):
     assert node.start() == 0
     assert node.asked() == []
+
+
+def test_a_health_check_drains_an_idle_node(node: Node):
+    """Slurm runs it without a job: no job can be requeued, and none has to fail first."""
+    lose_a_gpu(node.here)
+
+    assert node.start(SLURM_CONF="/etc/slurm.conf") == 0
+
+    (drained,) = node.asked()
+    assert drained.startswith(f"update NodeName={NODE} State=DRAIN")
 
 
 def lose_a_gpu(here: Path) -> None:

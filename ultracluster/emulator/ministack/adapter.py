@@ -12,6 +12,7 @@ from ultracluster.emulator.ministack import (
     buckets,
     describes,
     internals,
+    log_delivery,
     security_groups,
     stacks,
     state_machines,
@@ -120,6 +121,7 @@ class Adapter:
             "AWS::EC2::PlacementGroup": PlacementGroup(self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
+            **log_delivery.types(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 "AWS::IAM::InstanceProfile", _profile_arn
