@@ -5,7 +5,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
@@ -24,10 +24,13 @@ STAGING = EnvironmentSpec(
         instance_type="p4d.24xlarge",
         count=NODES,
         interface_layout="address-per-card",
-        image=PCS_READY_AMI,
+        # An example that no account has: `ultracluster image staging --write` puts today's id here.
+        image="ami-0123456789abcdef0",
         root_device_name="/dev/sda1",
     ),
-    slurm=SlurmSpec(),
+    # An image of its own, so that a new one for the nodes does not replace the login node; also an
+    # example: `ultracluster image staging --login --write`.
+    slurm=SlurmSpec(login_image="ami-0123456789abcdef0"),
     # A checkpoint of 50 billion parameters is 0.7 TB (14 bytes each); 9.4 TiB holds a dozen
     # beside the data, and writes one in 5 minutes at 2.3 GB/s.
     storage=LustreSpec(

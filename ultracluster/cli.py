@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "check": "say whether environments can work, and what they hold",
     "cost": "say what an environment costs, full and idle",
     "preflight": "say what the account lacks for an environment; changes nothing",
+    "image": "say what today's machine image changes, and write its id into the environment",
     "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",
     "audit": "judge any CloudFormation template by the fabric rules",
     "review": "what is built, what changes and what it risks, on one page",

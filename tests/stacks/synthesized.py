@@ -12,7 +12,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 STACKS: Final = ("Network", "Storage", "Cluster", "Training")
 RESERVATION: Final = "cr-0123456789abcdef0"
@@ -52,11 +52,10 @@ HDD: Final = LustreSpec(
     automatic_backup_retention_days=7,
     keep_data=True,
 )
-P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2)
+P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2, image="ami-0123456789abcdef0")
 FOR_SLURM: Final = P4D.model_copy(
     update={
         "interface_layout": "address-per-card",
-        "image": PCS_READY_AMI,
         "root_device_name": "/dev/sda1",
     }
 )

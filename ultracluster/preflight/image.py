@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from ultracluster.catalogue.images import differences
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, UnansweredError, question
-from ultracluster.spec.slurm import GRAVITON
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
@@ -54,7 +54,8 @@ def _exists(situation: Situation) -> Iterator[Finding]:
             "write the name of a parameter of this Region in nodes.image, such as "
             "/aws/service/deeplearning/ami/..."
             if found.missing.endswith("parameter")
-            else "write an image of this Region that is shared with this account in nodes.image"
+            else "write an image of this Region that is shared with this account in nodes.image; "
+            f"ultracluster image {situation.spec.name} --write writes today's"
         )
         yield failed(found.image_id, found.missing, "there", fix, question=found.question)
     elif found.row.get("State", "available") != "available":
@@ -63,6 +64,36 @@ def _exists(situation: Situation) -> Iterator[Finding]:
     else:
         words = f"{found.image_id}: {found.row.get('Name', 'no name')}"
         yield passed(name, words, found.question)
+
+
+def _today(situation: Situation) -> Iterator[Finding]:
+    """A pinned image grows old in silence: its successor has fixes of driver, EFA and kernel."""
+    slurm, nodes = situation.spec.slurm, situation.spec.nodes
+    pinned = {"nodes.image": (nodes.image, False)}
+    if slurm is not None and slurm.login_image is not None:
+        pinned["slurm.login_image"] = (slurm.login_image, True)
+    for field, (name, login) in pinned.items():
+        parameter = situation.spec.image_parameter(login=login)
+        if not name.startswith("ami-"):
+            yield skipped(field, "it is no id; a deployment takes the parameter's image")
+        elif parameter is None:
+            yield skipped(field, "no parameter is known that would name a newer one")
+        else:
+            yield _beside_todays(situation, field, image(situation, name), parameter)
+
+
+def _beside_todays(situation: Situation, field: str, found: Image, parameter: str) -> Finding:
+    today = image(situation, parameter)
+    if today.row is None:
+        return skipped(field, f"{parameter}: {today.missing}", question=today.question)
+    if found.row is None:
+        words = f"{found.missing}; today's is {today.image_id}: {today.row.get('Name', 'no name')}"
+        return skipped(field, words, question=today.question)
+    changes = "; ".join(
+        f"{each.what}: {each.pinned} -> {each.today}" for each in differences(found.row, today.row)
+    )
+    words = f"{found.image_id} is not today's: {changes}" if changes else "it is today's image"
+    return passed(field, words, today.question)
 
 
 def _image_check(
@@ -136,10 +167,13 @@ def _login(situation: Situation) -> Iterator[Finding]:
         if given is None:
             yield skipped("login image", f"{found.missing}; see image-exists")
             return
-        fix = "write a parameter or an image of this Region in slurm.login_image, or None"
+        fix = (
+            "write a parameter or an image of this Region in slurm.login_image, or None; "
+            f"ultracluster image {situation.spec.name} --login --write writes today's"
+        )
         yield failed(found.image_id, found.missing, "there", fix, question=found.question)
         return
-    wanted = "arm64" if GRAVITON.match(name) else "x86_64"
+    wanted = slurm.login_architecture
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
     if architecture == wanted:
         yield passed(subject, f"{wanted}, of {name}", found.question)
@@ -189,6 +223,7 @@ CHECKS: Final = (
     _image_check(
         "image-root-device", "The root volume is the image's own", "root device", _root_device
     ),
+    Check("image-today", "What today's image changes against the pinned one", _today),
     Check("login-image", "Login nodes boot their image", _login),
     Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
 )

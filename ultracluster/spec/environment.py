@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.images import public_parameter
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
@@ -83,6 +84,22 @@ class EnvironmentSpec(Spec):
             "endpoints": len(self.network.interface_endpoints),
             **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
         }
+
+    def image_parameter(self, *, login: bool = False) -> str | None:
+        """Return the SSM parameter that names today's image; None where none is known to.
+
+        Args:
+            login: whether it is the login nodes' image.
+        """
+        if login:
+            if self.slurm is None or self.slurm.login_instance_type is None:
+                return None
+            return public_parameter(architecture=self.slurm.login_architecture, slurm=True)
+        return public_parameter(
+            architecture=self.nodes.instance.architecture,
+            slurm=self.slurm is not None,
+            nvidia=self.nodes.instance.accelerator.manufacturer == "NVIDIA",
+        )
 
     def cost_sheet(self) -> CostSheet:
         return cost_sheet(

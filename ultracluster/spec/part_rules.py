@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import instances, slurm
+from ultracluster.catalogue.images import (
+    DEEP_LEARNING_AMI,
+    EXAMPLE_IMAGE,
+    PCS_READY_AMI,
+    is_pinned,
+)
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
-from ultracluster.spec.nodes import DEEP_LEARNING_AMI
-from ultracluster.spec.slurm import GRAVITON, PCS_READY_AMI, PCS_READY_AMI_ARM64
+from ultracluster.spec.slurm import PCS_READY_AMI_ARM64
 
 if TYPE_CHECKING:
     import ipaddress
@@ -120,13 +125,34 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
     """An instance does not boot an image of another architecture."""
     if environment.slurm is None or environment.slurm.login_instance_type is None:
         return
-    arm = GRAVITON.match(environment.slurm.login_instance_type) is not None
+    architecture = environment.slurm.login_architecture
+    arm = architecture == "arm64"
     image = environment.slurm.login_image or environment.nodes.image
     if (arm and "x86_64" in image) or (not arm and "arm64" in image):
-        architecture = "arm64" if arm else "x86_64"
         fix = f"it is {architecture} and its image is not; write "
         fix += "m6i.xlarge" if arm else "m7g.xlarge"
         yield environment.problem_of("slurm.login_instance_type", fix)
+
+
+def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An SSM parameter is resolved at each deployment, and a new image replaces every node."""
+    nodes, slurm_spec = environment.nodes, environment.slurm
+    reserves = nodes.capacity_reservation is not None or nodes.capacity_block is not None
+    if not (environment.storage.keep_data or reserves):
+        return
+    why = "keeps data" if environment.storage.keep_data else "reserves capacity"
+    fields = [("nodes.image", nodes.image, "")]
+    if slurm_spec is not None and slurm_spec.login_instance_type is not None:
+        fields.append(("slurm.login_image", slurm_spec.login_image or nodes.image, " --login"))
+    for field, image, option in fields:
+        if not is_pinned(image) and not (option and image == nodes.image):
+            yield Problem(
+                field,
+                image,
+                f"any deployment may find another image there and replace every node, and this "
+                f'environment {why}; write "{EXAMPLE_IMAGE}", and today\'s id in its place: '
+                f"ultracluster image {environment.name}{option} --write",
+            )
 
 
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -162,6 +188,7 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     nodes_have_its_agent,
     boots_from_the_images_device,
     login_nodes_boot_their_image,
+    images_are_pinned,
     is_sold_there,
     is_reached_from_a_closed_network,
 )

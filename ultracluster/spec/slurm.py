@@ -6,13 +6,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue.images import PCS_READY_AMI as PCS_READY_AMI
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 
-PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
-"""Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
-the PCS agent (named by aws-samples/aws-hpc-recipes, 2026-08-07)."""
 PCS_READY_AMI_ARM64: Final = PCS_READY_AMI.replace("x86_64", "arm64")
 
 QUEUE_NAME: Final = re.compile(r"(?!pcs_)[A-Za-z][A-Za-z0-9-]{2,24}")
@@ -56,7 +54,14 @@ class SlurmSpec(Spec):
     """Login nodes, reached by Systems Manager sessions; they always run."""
 
     login_image: str | None = None
-    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image."""
+    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image. With one of
+    their own they stay as they are when the nodes' changes: PCS replaces login nodes at every
+    update of their group, with all sessions on them."""
+
+    @property
+    def login_architecture(self) -> str:
+        """Architecture of the login nodes' instance type."""
+        return "arm64" if GRAVITON.match(self.login_instance_type or "") else "x86_64"
 
     @property
     def login_instances(self) -> int:
