@@ -24,7 +24,7 @@ STAGING = EnvironmentSpec(
         instance_type="p4d.24xlarge",
         count=NODES,
         interface_layout="address-per-card",
-        # An example that no account has: `ultracluster image staging --write` puts today's id here.
+        # An example that no account has; today's: `ultracluster image staging --write`.
         image="ami-0123456789abcdef0",
         root_device_name="/dev/sda1",
     ),

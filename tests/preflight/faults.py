@@ -212,7 +212,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         "vpce-1 is there",
     ),
     "no image parameter": (
-        no_parameter("/aws/service"),
+        no_parameter("/team"),
         "image-exists",
         GIVEN.nodes.image,
         "no such SSM parameter",

@@ -41,6 +41,7 @@ GIVEN = EnvironmentSpec(
     nodes=NodesSpec(
         instance_type="p4d.24xlarge",
         count=4,
+        image="/team/nodes:3",
         placement_group=False,
         capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),
     ),

@@ -18,8 +18,8 @@ PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest
 """Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
 the PCS agent (AWS PCS user guide, PCS-ready DLAMI, read 2026-11-26)."""
 
-PINNED: Final = re.compile(r"ami-.*|.+:\d+")
-"""An id, or one version of an SSM parameter: a label or a parameter's newest version moves."""
+ONE_VERSION: Final = re.compile(r":\d+$")
+"""End of a parameter's name with a version: its newest one moves, and so does a label."""
 
 SEPARATORS: Final = re.compile(r"[,;|]\s*|\.\s+")
 
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 def is_pinned(image: str) -> bool:
     """Whether an image is the same one at every deployment."""
-    return PINNED.fullmatch(image) is not None
+    return not image.startswith("/") or ONE_VERSION.search(image) is not None
 
 
 def public_parameter(*, architecture: str, slurm: bool, nvidia: bool = True) -> str | None:

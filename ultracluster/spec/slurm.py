@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.images import PCS_READY_AMI as PCS_READY_AMI
+from ultracluster.catalogue.images import PCS_READY_AMI as PCS_READY_AMI  # noqa: PLC0414 - for environments
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, size_for
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule

@@ -96,7 +96,7 @@ def _public(image_id: str, parameter: str, created: str) -> Row:
         "CreationDate": created,
         "DeprecationTime": DEPRECATED[created],
         "ImageOwnerAlias": "amazon",
-        "OwnerId": "898082745236",
+        "OwnerId": "amazon",
         "Public": True,
         "State": "available",
         "Architecture": "arm64" if "arm64" in parameter else "x86_64",
