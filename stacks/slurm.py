@@ -13,6 +13,7 @@ from constructs_lib.slurm_node_group import SlurmNodeGroup, group_name
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -120,7 +121,7 @@ class Slurm(Construct):
             root_device_name=nodes.root_device_name,
             root_volume_gib=nodes.root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
-            instance_tags={ENVIRONMENT_TAG: self._spec.name},
+            instance_tags={ENVIRONMENT_TAG: self._spec.name, ROLE_TAG: LOGIN},
             user_data=node_boot(
                 nodes=None,
                 slurm_version=self._slurm.version,

@@ -63,7 +63,7 @@ MADE = GIVEN.model_copy(
     update={
         "name": "made",
         "network": NetworkSpec(training_subnet_cidrs=("10.0.0.0/24",)),
-        "nodes": NodesSpec(instance_type="p4d.24xlarge", count=4),
+        "nodes": NodesSpec(instance_type="p4d.24xlarge", count=4, image="/team/nodes:3"),
     }
 )
 """Everything is made for it."""
@@ -75,7 +75,7 @@ QUEUED = MADE.model_copy(
             instance_type="p4d.24xlarge",
             count=4,
             interface_layout="address-per-card",
-            image=PCS_READY_AMI,
+            image=f"{PCS_READY_AMI}:1",
             root_device_name="/dev/sda1",
         ),
         "slurm": SlurmSpec(login_nodes=2),

@@ -115,7 +115,7 @@ VARIANTS: Final = {
         variant("china", region="cn-northwest-1", zone="cnnw1-az1"),
         variant(
             "over-efa",
-            nodes=NodesSpec(instance_type="p5.48xlarge", count=2),
+            nodes=NodesSpec(instance_type="p5.48xlarge", count=2, image="ami-0123456789abcdef0"),
             storage=OVER_EFA,
         ),
         variant("slurm", nodes=FOR_SLURM, slurm=SlurmSpec()),
@@ -151,6 +151,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=4,
+                image="ami-0123456789abcdef0",
                 capacity_reservation=CapacityReservationSpec(),
             ),
         ),
@@ -159,6 +160,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 placement_group=False,
                 capacity_block=CapacityBlockSpec(capacity_reservation_id=RESERVATION),
             ),
@@ -168,6 +170,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 interface_layout="address-per-card",
                 placement_group=False,
                 capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),

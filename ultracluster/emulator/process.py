@@ -39,12 +39,23 @@ class Emulator:
         region: str = "us-east-1",
         account: str = "123456789012",
         faults: Path | None = None,
+        login_shell: Path | None = None,
     ) -> None:
+        """Say what there is to be emulated.
+
+        Args:
+            region: the Region that answers.
+            account: the account of whoever asks without naming one.
+            faults: file of faults to be injected.
+            login_shell: program that runs what Run Command sends to an instance, on this machine;
+                without one no instance takes commands.
+        """
         self.region = region
         self.account = account
         self.endpoint_url = ""
         self.log_path = Path()
         self._faults = faults
+        self._login_shell = login_shell
         self._process: subprocess.Popen[bytes] | None = None
         self._state = Path()
         self._port = 0
@@ -160,6 +171,8 @@ class Emulator:
         }
         if self._faults is not None:
             own["EMULATOR_FAULTS"] = str(self._faults.resolve())
+        if self._login_shell is not None:
+            own["EMULATOR_LOGIN_SHELL"] = str(self._login_shell.resolve())
         return {**inherited, **own}
 
     def _failure(self, what: str) -> str:

@@ -37,9 +37,7 @@ def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
 
 
 def submit(arguments: argparse.Namespace, console: Console) -> int:
-    for option in SAGEMAKER_ALONE:
-        if getattr(arguments, option):
-            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
+    _refuse_options_of_sagemaker(arguments)
     recipe, jobs = find_recipe(arguments.recipe), slurm_jobs(arguments)
     run = arguments.run_name or recipe.name
     problems = [*run_problems(run, jobs.deployed.name), *jobs.problems(recipe)]
@@ -52,7 +50,9 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
         return _refused(arguments, [sent])
     number = str(sent)
     if not arguments.json:
-        console.out(f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}", highlight=False)
+        console.out(
+            f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}", highlight=False
+        )
     ended = None
     if arguments.wait:
         try:
@@ -64,6 +64,12 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     elif ended is None:
         console.out(f"  ultracluster train logs {arguments.environment} {number}", highlight=False)
     return SOME_FAIL if ended is not None and ended["JobState"] != "COMPLETED" else ALL_WELL
+
+
+def _refuse_options_of_sagemaker(arguments: argparse.Namespace) -> None:
+    for option in SAGEMAKER_ALONE:
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
 
 
 def _refused(arguments: argparse.Namespace, problems: list[Problem]) -> int:

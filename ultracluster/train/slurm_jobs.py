@@ -5,9 +5,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from importlib.resources import files
+from typing import Final
 
-from ultracluster.catalogue.training_engines import OWN, RECIPE, SETTINGS
+from ultracluster.catalogue.training_engines import RECIPE, SETTINGS
 from ultracluster.problem import Problem
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
@@ -25,49 +26,8 @@ OVER: Final = frozenset(
 """States after which a job runs no more (Slurm, squeue, job state codes)."""
 BUSY: Final = 3
 BLOCK: Final = 15_000
-"""Bytes of one answer: Run Command gives back 24,000 characters, and base64 takes four for three."""
+"""Bytes of an answer: Run Command gives back 24,000 characters, and base64 takes 4 for 3 bytes."""
 FIELD: Final = re.compile(r"(?:^|\s)([A-Z][A-Za-z:/]*)=(\S*)")
-
-SUBMIT: Final = """
-set -euo pipefail
-mount=$1 folder=$2 name=$3; shift 3
-for home in "$mount/ultracluster" /opt/ultracluster/training ''; do
-  [[ -f $home/slurm/train.sbatch ]] && break
-done
-if [[ -z $home ]]; then
-  echo "no $mount/ultracluster/slurm/train.sbatch: run training/slurm/prepare once" >&2
-  exit 2
-fi
-busy=$(squeue --noheader --name="$name" --format=%A)
-if [[ -n $busy ]]; then
-  echo "$busy" | head -n 1 >&2
-  exit 3
-fi
-mkdir -p "$folder"
-export ULTRACLUSTER_PYTHON="$home/venv/bin/python"
-[[ ! -x $home/bin/all_reduce_perf ]] || export ULTRACLUSTER_ALL_REDUCE_PERF="$home/bin/all_reduce_perf"
-while [[ $1 != -- ]]; do export "$1"; shift; done; shift
-options=()
-while [[ $1 != -- ]]; do options+=("$1"); shift; done; shift
-exec sbatch --parsable --chdir="$folder" --job-name="$name" --output="$folder/$name-%j.out" \\
-  "${options[@]}" "$home/slurm/train.sbatch" "$@"
-"""
-STATE: Final = """
-scontrol show job "$1" 2>/dev/null && exit
-sacct --noheader --parsable2 --allocations --jobs "$1" --format=JobID,JobName,State,ExitCode,NNodes \\
-  2>/dev/null | sed -n '1s/^\\([^|]*\\)|\\([^|]*\\)|\\([^| ]*\\)[^|]*|\\([^|]*\\)|\\(.*\\)$/JobId=\\1 JobName=\\2 JobState=\\3 ExitCode=\\4 NumNodes=\\5/p'
-"""
-LIST: Final = 'squeue --noheader --states=all --format="JobId=%A JobName=%j JobState=%T NumNodes=%D UserId=%u"'
-OUTPUT: Final = """
-file=$(scontrol show job "$2" 2>/dev/null | sed -n 's/^ *StdOut=//p')
-file=${file//%j/$2}
-if [[ -z $file ]]; then
-  for file in "$1"/*/runs/*/*-"$2".out; do :; done
-fi
-[[ -f $file ]] || exit 0
-tail --bytes="+$(($3 + 1))" "$file" | head --bytes="$4" | base64 --wrap=0
-"""
-CANCEL: Final = 'scancel "$1"'
 
 Job = dict[str, str]
 """A job in Slurm's own words, as `scontrol show job` has them."""
@@ -82,8 +42,12 @@ class SlurmJobs:
     mount: str
     """Where nodes mount the environment's file system."""
 
+    def _ask(self, *words: str) -> str:
+        """Run a part of slurm.sh on the login node, and return what it says."""
+        return self.node.run((files("ultracluster.train") / "slurm.sh").read_text("utf-8"), *words)
+
     def command(self, recipe: RecipeSpec, run: str) -> list[str]:
-        """Return the arguments of SUBMIT: a recipe as options and arguments of a job file."""
+        """Return a recipe as words of slurm.sh: variables, options and arguments of a job file."""
         given = recipe.engine.hyperparameters(recipe, run)
         settings: Mapping[str, str] = json.loads(given[SETTINGS])
         folder = f"{self.mount}/{self.node.user}"
@@ -95,7 +59,7 @@ class SlurmJobs:
         }
         minutes = -(-recipe.limits.max_runtime_seconds // 60)
         return [
-            *(self.mount, f"{folder}/runs/{run}", base_name(self.deployed.name, run)),
+            *("submit", self.mount, f"{folder}/runs/{run}", base_name(self.deployed.name, run)),
             *(f"{name}={value}" for name, value in recipe.environment),
             "--",
             f"--partition={self.deployed['slurm-queue']}",
@@ -110,7 +74,7 @@ class SlurmJobs:
     def problems(self, recipe: RecipeSpec) -> Iterator[Problem]:
         """Yield why a recipe cannot be a Slurm job of the environment."""
         if not isinstance(recipe.engine, TorchrunEngine):
-            fix = f"the job file starts the program {OWN} alone; write TorchrunEngine, or no --slurm"
+            fix = "the job file starts this project's program alone; write TorchrunEngine"
             yield Problem("engine", recipe.engine.kind, fix)
         if recipe.instance_type != self.deployed["instance-type"]:
             fix = f"the environment's nodes are {self.deployed['instance-type']}; write that"
@@ -119,7 +83,7 @@ class SlurmJobs:
     def submit(self, recipe: RecipeSpec, run: str) -> int | Problem:
         """Submit a recipe, and return the job's number, or that its run is running already."""
         try:
-            said = self.node.run(SUBMIT, *self.command(recipe, run))
+            said = self._ask(*self.command(recipe, run))
         except LoginNodeError as error:
             if error.status != BUSY:
                 raise
@@ -135,18 +99,18 @@ class SlurmJobs:
         Raises:
             NoSuchJobError: where Slurm knows it not, or no longer.
         """
-        found = dict(FIELD.findall(self.node.run(STATE, number)))
+        found = dict(FIELD.findall(self._ask("state", number)))
         if "JobState" not in found:
             raise NoSuchJobError(
-                f"{number}: Slurm of {self.deployed.name} has no such job; without accounting it "
-                f"forgets a job minutes after its end (ultracluster train logs {self.deployed.name} "
-                f"{number} finds its output)"
+                f"{number}: Slurm of {self.deployed.name} knows no such job; without accounting it "
+                "forgets one minutes after its end, and its output stays: ultracluster train logs "
+                f"{self.deployed.name} {number}"
             )
         return found
 
     def rows(self, *, everything: bool = False) -> list[Job]:
         """Return the jobs that the controller knows, newest first."""
-        found = [dict(FIELD.findall(line)) for line in self.node.run(LIST).splitlines()]
+        found = [dict(FIELD.findall(line)) for line in self._ask("list").splitlines()]
         own = [
             row
             for row in found
@@ -165,11 +129,11 @@ class SlurmJobs:
     def output(self, number: str, offset: int) -> bytes:
         """Return what a job has written from a byte on, as much as one answer holds."""
         words = (self.mount, number, str(offset), str(BLOCK))
-        return base64.b64decode(self.node.run(OUTPUT, *words))
+        return base64.b64decode(self._ask("output", *words))
 
     def cancel(self, number: str) -> None:
         """Cancel a job: its tasks get SIGTERM, and after Slurm's KillWait SIGKILL."""
         state = self.describe(number)["JobState"]
         if state in OVER:
             raise NoSuchJobError(f"{number}: it has ended ({state}); there is nothing to stop")
-        self.node.run(CANCEL, number)
+        self._ask("cancel", number)

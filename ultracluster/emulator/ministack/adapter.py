@@ -12,6 +12,7 @@ from ultracluster.emulator.ministack import (
     drift,
     images,
     internals,
+    run_command,
     security_groups,
     stacks,
     state_machines,
@@ -56,6 +57,7 @@ class Adapter:
     def install(self) -> None:
         internals.ec2._zone_name_for_az_id = _zone_name
         images.install()
+        run_command.install()
         describes.install()
         vpc.guard_deletes()
         security_groups.install()
