@@ -11,7 +11,7 @@ from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-IMAGE = "ami-0123456789abcdef0"
+IMAGE = "ami-0123456789abcdef2"
 RESERVATION = "cr-0123456789abcdef0"
 VPC = "vpc-0123456789abcdef0"
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")

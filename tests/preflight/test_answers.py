@@ -82,7 +82,7 @@ def test_each_check_passes_somewhere():
     clean = Report(RULES, (), "error")
     passing = {
         check.name
-        for spec in (GIVEN, MADE, QUEUED)
+        for spec in (GIVEN, MADE, QUEUED, STAGING)
         for check, _ in preflight(
             spec, Answering(), NOW, templates=lambda: clean, recipes=[WARM, SPOT]
         ).having(Verdict.PASS)

@@ -48,7 +48,7 @@ def test_an_example_id_fails_with_the_command_that_replaces_it():
     assert "ultracluster image made --write" in missing.fix
     today = finding("image-today", account(has_it=False), pinned())
     assert today.verdict is Verdict.SKIP
-    assert "today's is ami-0123456789abcdef0" in today.found
+    assert "today's is ami-0123456789abcdef2" in today.found
 
 
 def test_an_image_by_parameter_is_today_s_at_every_deployment():

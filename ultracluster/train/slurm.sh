@@ -11,7 +11,7 @@ set -euo pipefail
 
 readonly NOTHING=2 BUSY=3
 
-# Where training/slurm/prepare, or an image of one's own, has put job files and interpreter.
+# Where training/slurm/prepare.sh, or an image of one's own, has put job files and interpreter.
 home_of() {
   local home
   for home in "$1/ultracluster" /opt/ultracluster/training; do
@@ -20,7 +20,7 @@ home_of() {
       return
     fi
   done
-  echo "there is no $1/ultracluster/slurm/train.sbatch; run training/slurm/prepare once" >&2
+  echo "there is no $1/ultracluster/slurm/train.sbatch; run training/slurm/prepare.sh once" >&2
   return "$NOTHING"
 }
 

@@ -222,7 +222,7 @@ def test_what_slurm_refuses_is_said_in_its_words(road: Road):
         (["--user", "-x"], {}, "expected one argument", 2),
         ([], {"instance_type": "g5.12xlarge"}, "the environment's nodes are", 1),
         ([], {"engine": 'DeepSpeedEngine(program="x.py")'}, "write TorchrunEngine", 1),
-        (["--mount", "/nowhere"], {}, "run training/slurm/prepare once", 2),
+        (["--mount", "/nowhere"], {}, "run training/slurm/prepare.sh once", 2),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_sent(
