@@ -51,6 +51,11 @@ def public_parameter(*, architecture: str, slurm: bool, nvidia: bool = True) -> 
     return name.replace("x86_64", architecture)
 
 
+def node_image_parameter(environment: str) -> str:
+    """Return the SSM parameter that an environment's own pipeline writes its newest image to."""
+    return f"/ultracluster/{environment}/node-image-id"
+
+
 def differences(pinned: Mapping[str, Any], today: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield what differs between two images, as EC2 describes them.
 

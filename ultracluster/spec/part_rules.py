@@ -155,6 +155,16 @@ def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
             )
 
 
+def own_image_is_of_slurm_nodes(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """What the pipeline makes has Slurm, and is held against the cluster's version."""
+    if environment.node_image is not None and environment.slurm is None:
+        yield Problem(
+            "node_image",
+            "a pipeline without slurm",
+            "it makes images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None",
+        )
+
+
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
     """PCS is not in every Region."""
     known = environment.region in instances.regions() or environment.region in slurm.REGIONS
@@ -189,6 +199,7 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     boots_from_the_images_device,
     login_nodes_boot_their_image,
     images_are_pinned,
+    own_image_is_of_slurm_nodes,
     is_sold_there,
     is_reached_from_a_closed_network,
 )
