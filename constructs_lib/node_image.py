@@ -48,7 +48,9 @@ class NodeImage(Construct):
     writes it into the environment (`ultracluster image ENVIRONMENT --write`).
 
     What a component or a recipe holds is create-only: their version is a digest of it, so that
-    another lock, script or base is another version, and the same ones are the same.
+    another lock, script or base is another version, and the same ones are the same. Their construct
+    ids hold it as well: another version is another resource, as CloudFormation does not replace
+    one that keeps its custom name.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class NodeImage(Construct):
             )
         return imagebuilder.CfnComponent(
             self,
-            "Component",
+            f"Component{_number(version(data))}",
             name=self._name,
             description="Holds the base against the lock, and adds PyTorch and nccl-tests",
             platform="Linux",
@@ -134,12 +136,12 @@ class NodeImage(Construct):
         spec = self._spec
         parent = spec.base if spec.base.startswith("ami-") else f"ssm:{spec.base}"
         components = [component.attr_arn, *spec.components]
-        content = (parent, spec.volume_gib, component.version, spec.components)
+        own = version(repr((parent, spec.volume_gib, component.version, spec.components)))
         return imagebuilder.CfnImageRecipe(
             self,
-            "Recipe",
+            f"Recipe{_number(own)}",
             name=self._name,
-            version=version(repr(content)),
+            version=own,
             parent_image=parent,
             components=[
                 imagebuilder.CfnImageRecipe.ComponentConfigurationProperty(component_arn=arn)
@@ -193,9 +195,8 @@ class NodeImage(Construct):
 
     def _distribution(self) -> imagebuilder.CfnDistributionConfiguration:
         kind = imagebuilder.CfnDistributionConfiguration
-        image = kind.AmiDistributionConfigurationProperty(
-            name=f"{self._name}-{{{{ imagebuilder:buildDate }}}}"
-        )
+        # CDK writes this member as it is given: its struct would end in names of small letters.
+        image = {"Name": f"{self._name}-{{{{ imagebuilder:buildDate }}}}"}
         parameter = kind.SsmParameterConfigurationProperty(
             parameter_name=self.parameter_name, data_type="aws:ec2:image"
         )
@@ -249,6 +250,10 @@ def version(content: str) -> str:
     Each of the three numbers is below 2^30 (EC2 Image Builder user guide, semantic versioning).
     """
     return f"1.0.{int(hashlib.sha256(content.encode()).hexdigest()[:7], 16)}"
+
+
+def _number(of: str) -> str:
+    return of.rpartition(".")[2]
 
 
 def document(spec: NodeImageSpec, slurm_version: str) -> dict[str, Any]:

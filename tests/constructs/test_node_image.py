@@ -161,7 +161,9 @@ class Builder:
 
     def run(self, phase: str, *, only_step: str = "") -> subprocess.CompletedProcess[str]:
         """Run the steps of a phase, below this folder, until one fails."""
-        there = json.dumps(document(self.spec, "25.11")).replace("$ROOT/opt/ultracluster", "/opt/ultracluster")
+        there = json.dumps(document(self.spec, "25.11")).replace(
+            "$ROOT/opt/ultracluster", "/opt/ultracluster"
+        )
         moved = json.loads(there.replace("/opt/ultracluster", f"{self.folder}/opt/ultracluster"))
         done = subprocess.CompletedProcess([], 0, "", "")
         (steps,) = (each["steps"] for each in moved["phases"] if each["name"] == phase)
