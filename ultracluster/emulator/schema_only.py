@@ -18,7 +18,6 @@ from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.provisioning import Order, Resource, hexadecimal
 from ultracluster.emulator.schemas import Schema
 
-
 VERSIONED: Final = {
     "AWS::ImageBuilder::Component": "/{}/1",
     "AWS::ImageBuilder::ImageRecipe": "/{}",
