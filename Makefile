@@ -79,7 +79,7 @@ unverified: $(VENV)/rehearsal.stamp
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
 	python facts/replacements.py
-	python facts/job_environment.py
+	python -m facts.job_environment
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py

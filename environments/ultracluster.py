@@ -5,7 +5,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
+from ultracluster.spec.slurm import SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 4096 // GPUS_PER_NODE
@@ -29,13 +29,15 @@ ULTRACLUSTER = EnvironmentSpec(
         # Enough on 99 of 100 days: 0.002 failures a node and day, each away for a day (planner).
         spare_nodes=4,
         interface_layout="address-per-card",
-        image=PCS_READY_AMI,
+        # An example that no account has; today's: `ultracluster image ultracluster --write`.
+        image="ami-0123456789abcdef0",
         root_device_name="/dev/sda1",
         capacity_reservation=CapacityReservationSpec(),
     ),
     # Nodes and a login node: LARGE. All nodes are paid for and kept running; job records stay for a
-    # year.
-    slurm=SlurmSpec(accounting_days=365),
+    # year. The login node has an image of its own, so that a new one for the nodes does not replace
+    # it; also an example: `ultracluster image ultracluster --login --write`.
+    slurm=SlurmSpec(accounting_days=365, login_image="ami-0123456789abcdef0"),
     # A checkpoint of a trillion parameters is 14 TB (14 bytes each). 98.4 TiB, the default quota
     # of PERSISTENT_2 capacity, holds six of them beside the data, and at 1,000 MB/s per TiB
     # (98.4 GB/s) one is written in 143 s: under 2 % of a checkpoint interval of 2.5 hours.

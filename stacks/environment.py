@@ -1,4 +1,4 @@
-"""One environment: its four stacks, composed here and nowhere else."""
+"""One environment: its stacks, composed here and nowhere else."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -8,6 +8,7 @@ from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 
 from .cluster import ClusterStack
+from .image import ImageStack
 from .network import NetworkStack
 from .providers import drop_redundant_dependencies
 from .storage import StorageStack
@@ -74,6 +75,16 @@ class TrainingEnvironment(cdk.Stage):
             env=env,
             termination_protection=spec.termination_protection,
         )
+        if spec.node_image is not None and spec.slurm is not None:
+            ImageStack(
+                self,
+                "Image",
+                spec=spec,
+                image=spec.node_image,
+                slurm=spec.slurm,
+                network=self.network,
+                env=env,
+            )
         self.storage = StorageStack(
             self,
             "Storage",

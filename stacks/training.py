@@ -68,6 +68,7 @@ class TrainingStack(cdk.Stack):
             parameter_path=parameter_path(spec.name),
             repository=images,
             unattended=unattended,
+            login_nodes_of=None if spec.slurm is None else spec.name,
         ).role
         topic = network.budget.topic if network.budget is not None else None
         JobParameters(

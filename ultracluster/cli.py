@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "preflight": "say what the account lacks for an environment; changes nothing",
     "prove": "say whether what is deployed is what was asked for; changes nothing",
     "accept": "the first hour on a real account: starts little, measures, takes it down",
+    "image": "say what today's machine image changes, and write its id into the environment",
     "rehearse": "deploy to an emulated AWS by the real CDK CLI, prove it, destroy it",
     "audit": "judge any CloudFormation template by the fabric rules",
     "review": "what is built, what changes and what it risks, on one page",

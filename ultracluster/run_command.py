@@ -1,5 +1,6 @@
 """Shell commands on the nodes of an environment, by Systems Manager's Run Command."""
 
+import base64
 import shlex
 import time
 from collections.abc import Callable
@@ -7,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
+from ultracluster.catalogue.slurm import RUN_COMMAND_DOCUMENT
 
-DOCUMENT: Final = "AWS-RunShellScript"
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 NOT_YET: Final = "InvocationDoesNotExist"
 GONE: Final = "InvalidInstanceId"
@@ -49,19 +50,23 @@ class RunCommand:
     def run(self, command: str, user: str = ROOT) -> Said:
         """Run a bash command as a user, with that user's login shell, and wait for its end.
 
+        Neither the shell of Run Command nor Systems Manager's own `{{ }}` sees the text: it travels
+        in base64. Whoever may send commands is root on the node: the user is who the command runs
+        as, not what the caller may do.
+
         Raises:
             CloudError: where AWS refuses, or does not reach the instance.
         """
-        words = ["bash", "-c", command]
-        if user != ROOT:
-            words = ["runuser", "--login", user, "--command", shlex.join(words)]
+        text = base64.b64encode(shlex.join(["bash", "-c", command]).encode()).decode()
+        whole = f'"$(echo {text} | base64 --decode)"'
+        shell = "bash -c" if user == ROOT else f"runuser --login {shlex.quote(user)} --command"
         sent = self.cloud.ask(
             "ssm",
             "send_command",
-            DocumentName=DOCUMENT,
+            DocumentName=RUN_COMMAND_DOCUMENT,
             InstanceIds=[self.instance_id],
             TimeoutSeconds=DELIVERY_SECONDS,
-            Parameters={"commands": [shlex.join(words)], "executionTimeout": [str(SECONDS)]},
+            Parameters={"commands": [f"{shell} {whole}"], "executionTimeout": [str(SECONDS)]},
         )
         answer = self._answer(sent["Command"]["CommandId"])
         status = int(answer.get("ResponseCode", -1))

@@ -20,6 +20,7 @@ from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
+from constructs_lib.node_image import NodeImage
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
@@ -34,6 +35,7 @@ from tests.constructs.bare import ZONES, Surroundings
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
@@ -219,6 +221,16 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "lustre": _lustre(LUSTRE),
     "lustre-over-efa": _lustre(LUSTRE_OVER_EFA),
     "node-group": _node_group,
+    "node-image": lambda s, a: NodeImage(
+        s,
+        "It",
+        spec=NodeImageSpec(),
+        environment_name="dev",
+        slurm_version="25.11",
+        subnet=a.subnets[0],
+        security_groups=a.groups,
+        log_key=a.key,
+    ),
     "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
     "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
     "slurm-cluster": slurm_cluster,

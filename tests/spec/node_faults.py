@@ -170,7 +170,9 @@ NODES = [
     ),
     fault("image by its name", P4D, "nodes.image", "my-image", "write an AMI id", AMI),
     fault("image parameter without slash", P4D, "nodes.image", "my/image", "with a slash", AMI),
-    fault("image of arm64", P4D, "nodes.image", ARM_IMAGE, DEEP_LEARNING_AMI, DEEP_LEARNING_AMI),
+    fault(
+        "image of arm64", SCRATCH, "nodes.image", ARM_IMAGE, DEEP_LEARNING_AMI, DEEP_LEARNING_AMI
+    ),
 ]
 
 CAPACITY = [

@@ -17,7 +17,6 @@ from ultracluster.spec.network import (
 )
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import (
-    PCS_READY_AMI,
     AcceleratedGroupSpec,
     CpuGroupSpec,
     QueueSpec,
@@ -28,6 +27,7 @@ LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
 
 RESERVATION: Final = "cr-0123456789abcdef0"
+IMAGE: Final = "ami-0123456789abcdef0"
 SUBNET: Final = "subnet-0123456789abcdef{:x}"
 
 
@@ -93,7 +93,7 @@ P4D: Final = EnvironmentSpec(
         training_subnet_cidrs=("10.0.0.0/24",),
         public_subnet_cidr="10.0.240.0/28",
     ),
-    nodes=NodesSpec(instance_type="p4d.24xlarge", count=4),
+    nodes=NodesSpec(instance_type="p4d.24xlarge", count=4, image=IMAGE),
     storage=LustreSpec(
         deployment_type="PERSISTENT_2",
         capacity_gib=2400,
@@ -172,7 +172,6 @@ SLURM: Final = changed(
     {
         "slurm": SlurmSpec(),
         "nodes.interface_layout": "address-per-card",
-        "nodes.image": PCS_READY_AMI,
         "nodes.root_device_name": "/dev/sda1",
     },
 )

@@ -19,7 +19,6 @@ from ultracluster.spec.network import (
     NetworkSpec,
 )
 from ultracluster.spec.nodes import (
-    DEEP_LEARNING_AMI,
     CapacityBlockSpec,
     CapacityReservationSpec,
     NodesSpec,
@@ -78,12 +77,7 @@ def nodes(draw: st.DrawFn, instance_type: str | None = None) -> NodesSpec:
         instance_type=name,
         count=draw(st.integers(1, 64 if kind == "block" else MOST_NODES)),
         interface_layout=draw(st.sampled_from(["one-address", "address-per-card"])),
-        # The default image drives NVIDIA GPUs; other accelerators need another.
-        image=(
-            DEEP_LEARNING_AMI
-            if instance.accelerator.manufacturer == "NVIDIA"
-            else f"ami-{draw(ids)}"
-        ),
+        image=f"ami-{draw(ids)}",
         threads_per_core=draw(st.sampled_from([None, *instance.threads_per_core])),
         root_volume_gib=draw(st.integers(50, 16384)),
         placement_group=kind == "made" or (kind == "on demand" and draw(st.booleans())),

@@ -13,7 +13,6 @@ from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import (
-    PCS_READY_AMI,
     AcceleratedGroupSpec,
     CpuGroupSpec,
     QueueSpec,
@@ -58,11 +57,10 @@ HDD: Final = LustreSpec(
     automatic_backup_retention_days=7,
     keep_data=True,
 )
-P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2)
+P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2, image="ami-0123456789abcdef0")
 FOR_SLURM: Final = P4D.model_copy(
     update={
         "interface_layout": "address-per-card",
-        "image": PCS_READY_AMI,
         "root_device_name": "/dev/sda1",
     }
 )
@@ -122,7 +120,7 @@ VARIANTS: Final = {
         variant("china", region="cn-northwest-1", zone="cnnw1-az1"),
         variant(
             "over-efa",
-            nodes=NodesSpec(instance_type="p5.48xlarge", count=2),
+            nodes=NodesSpec(instance_type="p5.48xlarge", count=2, image="ami-0123456789abcdef0"),
             storage=OVER_EFA,
         ),
         variant("slurm", nodes=FOR_SLURM, slurm=SlurmSpec()),
@@ -186,6 +184,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=4,
+                image="ami-0123456789abcdef0",
                 capacity_reservation=CapacityReservationSpec(),
             ),
         ),
@@ -194,6 +193,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 placement_group=False,
                 capacity_block=CapacityBlockSpec(capacity_reservation_id=RESERVATION),
             ),
@@ -203,6 +203,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 interface_layout="address-per-card",
                 placement_group=False,
                 capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),

@@ -51,6 +51,13 @@ ROLE_PATH: Final = "/aws-pcs/"
 REGISTERING: Final = "pcs:RegisterComputeNodeGroupInstance"
 """What a node's role must be allowed, for the node to become one (the same)."""
 
+ROLE_TAG: Final = "ultracluster:role"
+LOGIN: Final = "login"
+"""Tag of the login nodes' instances and its value, by which commands find them."""
+
+RUN_COMMAND_DOCUMENT: Final = "AWS-RunShellScript"
+"""AWS's own document of Systems Manager, by which a job is sent to a login node."""
+
 CONTROLLER_ADDRESSES: Final = 1
 """Addresses that a controller's network interface takes from its subnet (PCS takes one subnet,
 registry schema of 2026-10-20)."""

@@ -52,6 +52,7 @@ NOT_COUNTED: Final = (
     "requests to S3, KMS and ECR; ECR image storage; rotated key material",
     "CloudWatch metrics, and logs other than flow logs",
     "SageMaker's own storage volumes",
+    "builds of an image of one's own: an instance for an hour each, and the image's snapshot",
     "what no charge is known of: AWS Budgets, gateway endpoints, placement groups, EFA",
     "taxes, support plans, discounts and free tiers",
 )

@@ -76,7 +76,7 @@ class Rehearsal:
     def _substitute(self, emulator: Emulator, directory: Path) -> None:
         """Make what the environment takes from the account: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
-        for image in self._spec.images():
+        for image in set(self._spec.images().values()):
             if name := substitute_image_parameter(account, image):
                 self._display.note(
                     f"  {name}: a parameter of your account; here it holds a made-up AMI id"

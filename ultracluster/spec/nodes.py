@@ -6,16 +6,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue.images import DEEP_LEARNING_AMI as DEEP_LEARNING_AMI  # noqa: PLC0414 - a field's default
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-
-DEEP_LEARNING_AMI: Final = (
-    "/aws/service/deeplearning/ami/x86_64/"
-    "base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
-)
-"""Public SSM parameter of the Deep Learning Base AMI: driver, CUDA, EFA (seen 2026-09-27)."""
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
@@ -77,7 +72,9 @@ class NodesSpec(Spec):
     """`one-address` takes one private address a node, `address-per-card` one for each card."""
 
     image: str = DEEP_LEARNING_AMI
-    """AMI id, or the name of an SSM parameter that holds one."""
+    """AMI id, or the name of an SSM parameter that holds one. An environment that keeps data or
+    reserves capacity names an id: a parameter is resolved at each deployment, and may then replace
+    every node."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""

@@ -5,15 +5,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
-    PCS_READY_AMI,
-    PCS_READY_AMI_ARM64,
     AcceleratedGroupSpec,
     CpuGroupSpec,
+    is_arm,
 )
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
@@ -69,7 +69,14 @@ class SlurmSpec(Spec):
     """Login nodes, reached by Systems Manager sessions; they always run."""
 
     login_image: str | None = None
-    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image."""
+    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image. With one of
+    their own they stay as they are when the nodes' changes: PCS replaces login nodes at every
+    update of their group, with all sessions on them."""
+
+    @property
+    def login_architecture(self) -> str:
+        """Architecture of the login nodes' instance type."""
+        return "arm64" if is_arm(self.login_instance_type or "") else "x86_64"
 
     @property
     def login_instances(self) -> int:

@@ -152,7 +152,7 @@ def test_every_setting_has_its_source():
 
 
 def test_both_sides_of_the_wall_have_the_same_tables():
-    """`python facts/job_environment.py` writes them; neither side imports the other."""
+    """`python -m facts.job_environment` writes them; neither side imports the other."""
     for path, data in (
         (carried.INSTANCES, carried.instances()),
         (carried.REGISTRIES, carried.registries()),
