@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, STILL, node_boot
+from constructs_lib.slurm_boot import (
+    EVERY_BOOT,
+    FOLDER,
+    MOST_USER_DATA_BYTES,
+    PROLOG,
+    STILL,
+    node_boot,
+)
 from ultracluster.spec.nodes import NodesSpec
 
 ROOM_FOR_PCS = 4096
@@ -32,7 +39,12 @@ def rendered(nodes: NodesSpec | None) -> str:
 
 def written(nodes: NodesSpec | None) -> dict[str, str]:
     """Return the files that cloud-init writes, by path."""
-    message = email.message_from_string(rendered(nodes))
+    return files_of(rendered(nodes))
+
+
+def files_of(user_data: str) -> dict[str, str]:
+    """Return the files that user data writes, by path."""
+    message = email.message_from_string(user_data)
     parts: Any = message.get_payload()
     config, _ = parts
     document = yaml.safe_load(config.get_payload())
@@ -107,6 +119,16 @@ def test_a_login_node_has_lustre_and_nothing_to_check():
     conf = written(None)[f"{FOLDER}/node.conf"].splitlines()
 
     assert {"GPUS=0", "EFA_DEVICES=0", "LUSTRE=/fsx", "SCRATCH="} <= set(conf)
+
+
+def test_a_node_that_slurm_does_not_launch_is_set_up_as_one_that_it_does():
+    """A mount does not outlive a reboot, and may need more than one try (FSx guide, mounting)."""
+    boot = node_boot(nodes=P4D, slurm_version=None, dns_name="fs-1.fsx.example", mount_name="abc")
+    files = files_of(boot.render())
+
+    assert set(files) == {f"{FOLDER}/node.conf", f"{FOLDER}/setup.sh", EVERY_BOOT}
+    conf = files[f"{FOLDER}/node.conf"].splitlines()
+    assert {"SLURM_BIN=", "GPUS=8", "LUSTRE_SOURCE=fs-1.fsx.example@tcp:/abc"} <= set(conf)
 
 
 def test_nothing_is_fetched():
