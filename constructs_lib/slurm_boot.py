@@ -52,9 +52,10 @@ def node_boot(
 ) -> ec2.MultipartUserData:
     """Return the user data of a node, which fetches nothing.
 
-    What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with its own, and therefore takes MIME multipart alone. Its cloud-config part runs
-    before a node registers, its script after that and before Slurm starts (AWS PCS user guide,
-    working with EC2 user data, read 2026-11-24).
+    What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
+    its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
+    registers, its script after that and before Slurm starts (AWS PCS user guide, working with EC2
+    user data, read 2026-11-24).
 
     Args:
         nodes: what the node has; None on a login node, which runs no jobs.
@@ -68,7 +69,8 @@ def node_boot(
     conf = _conf(nodes, slurm_version, f"{dns_name}@tcp:/{mount_name}", directory)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
-            content_type='text/cloud-config; charset="utf-8"', body=_cloud_config(conf, prolog=slurm_version is not None)
+            content_type='text/cloud-config; charset="utf-8"',
+            body=_cloud_config(conf, prolog=slurm_version is not None),
         )
     )
     data.add_part(

@@ -37,6 +37,10 @@ PROGRAMS: Final = {
     "slurm": Program(
         (("munged",), ("slurmctld",), ("slurmd",), ("sbatch",)), "slurmctld slurmd slurm-client"
     ),
+    "qemu": Program(
+        (("qemu-system-x86_64",), ("mmdebstrap",), ("mke2fs",), ("debugfs",)),
+        "qemu-system-x86 mmdebstrap e2fsprogs",
+    ),
 }
 """By the name in a mark."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"

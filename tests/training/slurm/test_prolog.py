@@ -195,7 +195,9 @@ def test_a_controller_that_does_not_answer_starts_no_job_on_an_unfit_node(
 
 def test_a_node_whose_scontrol_ends_at_its_configuration_is_unfit(node: Node):
     """Nothing else may be wrong with it; but it could not be drained, nor a job be requeued."""
-    node.command("scontrol", "#!/bin/bash\necho 'fatal: Unable to process configuration file'; exit 1")
+    node.command(
+        "scontrol", "#!/bin/bash\necho 'fatal: Unable to process configuration file'; exit 1"
+    )
 
     assert node.start() == 1
 

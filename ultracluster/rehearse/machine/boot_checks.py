@@ -31,6 +31,7 @@ EVERY: Final = (
         f"{CONF} systemctl is-enabled $STILL | sort -u; systemctl is-active $STILL | sort -u",
         "masked\ninactive",
     ),
+    BootCheck("the kernel is held", "apt-mark showhold | grep -cx linux-image-amd64", "1"),
     BootCheck(
         "a new session may lock memory",
         # As PAM does it for whoever logs in.

@@ -31,7 +31,7 @@ PACKAGES: Final = (
     # Lustre.
     "linux-image-amd64",
     # cloud-init's resizefs fails without e2fsprogs.
-    *("e2fsprogs", "mdadm", "xfsprogs", "nvme-cli", "iproute2", "netbase", "adjtimex"),
+    *("e2fsprogs", "mdadm", "xfsprogs", "iproute2", "netbase", "adjtimex"),
     *("slurmd", "slurmctld", "slurm-client", "qemu-guest-agent", "unattended-upgrades"),
 )
 UNUSED: Final = (
@@ -134,11 +134,15 @@ def _build(folder: Path) -> None:
         "--quiet",
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
+        # Whatever is lost with the power is built again.
+        "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNUSED),
         # Before packages: the kernel's initial file system is made by what the tree says.
         f"--essential-hook=tar-in {folder}/tree.tar /",
         '--customize-hook=chroot "$1" systemctl enable stand-in systemd-networkd',
-        '--customize-hook=chroot "$1" systemctl disable slurmd slurmctld munge',
+        '--customize-hook=chroot "$1" systemctl disable slurmd slurmctld munge e2scrub_reap',
+        # Nothing has been updated since, so that the first boot has nothing to make anew.
+        '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
         '--customize-hook=echo "/dev/vda / ext4 defaults 0 1" >"$1/etc/fstab"',
         "",
         str(archive),

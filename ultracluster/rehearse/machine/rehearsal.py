@@ -33,7 +33,7 @@ def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iter
         yield from _booted(room, slurm=slurm)
         if slurm:
             room.start_slurm()
-            yield _job_runs(room, "a healthy node takes a job")
+            yield job_runs(room, "a healthy node takes a job")
             if booted.login is not None:
                 yield _user_submits(room)
             for fault in faults:
@@ -62,7 +62,7 @@ def _rebooted(room: Room, *, slurm: bool) -> Iterator[Finding]:
         yield from boot_findings(machine, training=training, slurm=slurm, when="after a reboot")
     if slurm:
         room.until("all nodes are back", lambda: set(room.states().values()) == {"idle"})
-        yield _job_runs(room, "a healthy node takes a job after a reboot")
+        yield job_runs(room, "a healthy node takes a job after a reboot")
 
 
 def _ended(room: Room, number: int) -> dict[str, str]:
@@ -80,7 +80,8 @@ def _output(room: Room, job: int) -> str:
     return room.controller.run(f"cat /fsx/slurm-{job}.out").said
 
 
-def _job_runs(room: Room, what: str) -> Finding:
+def job_runs(room: Room, what: str) -> Finding:
+    """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
     started = time.monotonic()
     job = _ended(room, room.submit(JOB))
     said = _output(room, int(job["JobId"]))
@@ -129,6 +130,4 @@ def unfit(room: Room, fault: Fault) -> Finding:
     room.controller.run(f"scancel {job['JobId']}")
     room.controller.run(f"scontrol update NodeName={node.name} State=RESUME")
     room.until("all nodes are idle", lambda: set(room.states().values()) == {"idle"})
-    return Finding(
-        node.name, f"unfit: {fault.name}", ok, f"{state}: {reason}; {where}", seconds
-    )
+    return Finding(node.name, f"unfit: {fault.name}", ok, f"{state}: {reason}; {where}", seconds)

@@ -10,7 +10,10 @@ from ultracluster.tables import Column, Rows
 
 STAND_INS: Final = (
     ("EC2's hardware", "QEMU, two NVMe disks, one processor"),
-    ("the PCS-ready image", "Debian's kernel, systemd, cloud-init and Slurm 24.11 at the path of the cluster's version"),
+    (
+        "the PCS-ready image",
+        "Debian's kernel, systemd, cloud-init and Slurm 24.11 at the path of the cluster's version",
+    ),
     ("PCS", "Debian's slurmctld with PCS's settings, on the login node"),
     ("GPUs and their driver", "device files, and an nvidia-smi and units that are scripts"),
     ("EFA", "RDMA over Ethernet (rdma_rxe), four devices"),

@@ -36,21 +36,25 @@ class Room:
     ) -> None:
         self._image, self._booted = image, booted
         names = (*(("login",) if login else ()), *nodes)
-        self._addresses = {
-            name: f"10.77.0.{number}" for number, name in enumerate(names, start=1)
-        }
+        self._addresses = {name: f"10.77.0.{number}" for number, name in enumerate(names, start=1)}
         self._names, self._node_names = names, tuple(nodes)
         self.machines: dict[str, Machine] = {}
         """By name."""
+        self.shared = Path()
+        """The folder of this machine that is `/fsx` on all of them."""
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ultracluster-fsx-"))
-            self._shared, self._port = Path(folder), random.choice(PORTS)  # noqa: S311
+            self.shared, self._port = Path(folder), random.choice(PORTS)  # noqa: S311
+            # As FSx makes the root of a file system.
+            self.shared.chmod(0o755)
             self._key = slurm.key()
             for name in self._names:
-                self.machines[name] = stack.enter_context(Machine(self._image, self._hardware(name)))
+                self.machines[name] = stack.enter_context(
+                    Machine(self._image, self._hardware(name))
+                )
             self._stack = stack.pop_all()
         return self
 
@@ -83,7 +87,7 @@ class Room:
             user_data=(self._booted.login or "") if login else self._booted.node,
             address=f"{self._addresses[name]}/24",
             port=self._port,
-            shared=self._shared,
+            shared=self.shared,
             disks=0 if login else 2,
             files=files,
         )

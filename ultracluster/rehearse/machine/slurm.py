@@ -38,9 +38,7 @@ PartitionName=train Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def files(
-    host: str, nodes: Mapping[str, str], settings: Mapping[str, str]
-) -> Mapping[str, str]:
+def files(host: str, nodes: Mapping[str, str], settings: Mapping[str, str]) -> Mapping[str, str]:
     """Return the controller's files, by path.
 
     Args:
