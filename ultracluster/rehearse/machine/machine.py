@@ -22,6 +22,8 @@ BOOT_SECONDS: Final = 900.0
 PROBE_SECONDS: Final = 20.0
 DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
+PROCESSORS: Final = {"kvm": "host", "tcg": "Nehalem"}
+"""By accelerator: wide vectors, which newer ones have, are slow where they are emulated."""
 
 
 class MachineError(CommandError):
@@ -128,7 +130,8 @@ class Machine:
     def _command(self) -> list[str]:
         machine = self.hardware
         mac = f"52:54:00:00:00:{int(machine.address.partition('/')[0].rpartition('.')[2]):02x}"
-        command = ["qemu-system-x86_64", "-accel", accelerator(self._image), "-cpu", "max"]
+        accelerated = accelerator(self._image)
+        command = ["qemu-system-x86_64", "-accel", accelerated, "-cpu", PROCESSORS[accelerated]]
         command += ["-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults", "-no-user-config"]
         command += ["-display", "none", "-kernel", str(self._image.kernel)]
         command += ["-initrd", str(self._image.initrd), "-append", COMMAND_LINE]
