@@ -1,6 +1,7 @@
 """A Slurm controller that AWS manages, and its queues."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -10,6 +11,12 @@ from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
+
+SETTINGS: Final = {"Prolog": PROLOG, "SchedulerParameters": "nohold_on_prolog_fail"}
+"""What slurm.conf is told. A node that cannot even say that it is unfit fails the prolog: Slurm
+drains it, and by default holds the job until an operator releases it (slurm.conf 24.11,
+nohold_on_prolog_fail). Both names are on PCS's list (AWS PCS user guide, custom settings, read
+2026-11-26)."""
 
 
 class SlurmCluster(Construct):
@@ -64,8 +71,9 @@ class SlurmCluster(Construct):
                 scale_down_idle_time_in_seconds=spec.idle_seconds,
                 slurm_custom_settings=[
                     pcs.CfnCluster.SlurmCustomSettingProperty(
-                        parameter_name="Prolog", parameter_value=PROLOG
+                        parameter_name=name, parameter_value=value
                     )
+                    for name, value in SETTINGS.items()
                 ],
             ),
         )
