@@ -8,7 +8,6 @@ from rich.console import Console
 from ultracluster.command_line import EXTRAS, add_environment, add_format, need, print_json
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
-from ultracluster.rehearse.machine import command as nodes
 from ultracluster.rehearse.machine.faults import NAMES
 
 
@@ -39,6 +38,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
     spec, path = find(arguments.environment)
     if arguments.nodes:
+        from ultracluster.rehearse.machine import command as nodes  # noqa: PLC0415
+
         names = tuple(arguments.node_fault or NAMES)
         return nodes.run(spec, path, console, names=names, as_json=arguments.json)
     need(EXTRAS["rehearse"])

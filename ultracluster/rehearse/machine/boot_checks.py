@@ -63,7 +63,7 @@ SLURMD: Final = (
     BootCheck(
         "slurmd may lock memory",
         "systemctl show slurmd --property=LimitMEMLOCK,LimitNOFILE --value",
-        "infinity\n1048576",
+        "1048576\ninfinity",
     ),
 )
 

@@ -18,7 +18,7 @@ from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import Image, located
 
 BOOT_SECONDS: Final = 900.0
-"""A boot takes one to three minutes where QEMU emulates every instruction; more on a busy machine."""
+"""A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
 PROBE_SECONDS: Final = 20.0
 DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
@@ -97,9 +97,8 @@ class Machine:
         """Copy the image's root and write into it what this machine alone has."""
         root = self._folder / "root.img"
         # Sparse, as the image is.
-        subprocess.run(
-            ["cp", "--sparse=always", "--reflink=auto", self._image.root, root], check=True
-        )
+        copy = ["/bin/cp", "--sparse=always", "--reflink=auto", self._image.root, root]
+        subprocess.run(copy, check=True)
         seed = "/var/lib/cloud/seed/nocloud"
         name = self.name
         files = {
