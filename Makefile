@@ -9,10 +9,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples rehearse-faults test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-faults review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
+	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
 	@echo "make test               every test, linter and type check"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
@@ -41,6 +42,10 @@ setup: $(VENV)/rehearsal.stamp
 rehearse: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) $(if $(KEEP),--keep)
 
+# QEMU and mmdebstrap are Debian's packages; where they are missing it says what to install.
+rehearse-node: $(VENV)/rehearsal.stamp
+	@ultracluster rehearse $(ENV) --nodes $(if $(FAULT),--node-fault $(FAULT))
+
 # A fault at each resource of the stack that reserves capacity: what was charged, and what is left.
 rehearse-faults: $(VENV)/dev.stamp
 	python -m tests.rehearse.test_paid_capacity
@@ -54,7 +59,8 @@ lint: $(VENV)/dev.stamp
 	ruff format --check .
 	mypy
 	hadolint training/image/Dockerfile
-	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch')
+	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch') \
+		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f)
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate

@@ -1,4 +1,4 @@
-"""What a Slurm node does at boot: Lustre, scratch, limits, a still image, and the prolog."""
+"""What a node does at boot: Lustre, scratch, limits, a still image, and Slurm's prolog."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -45,21 +45,23 @@ def slurm_binaries(version: str) -> str:
 def node_boot(
     *,
     nodes: NodesSpec | None,
-    slurm_version: str,
+    slurm_version: str | None,
     dns_name: str,
     mount_name: str,
     directory: str = LUSTRE,
     has_disks: bool = False,
 ) -> ec2.MultipartUserData:
-    """Return the user data of a PCS node, which fetches nothing.
+    """Return the user data of a node, which fetches nothing.
 
-    PCS merges it with its own, and therefore takes MIME multipart alone. Its cloud-config part runs
-    before a node registers, its script after that and before Slurm starts (AWS PCS user guide,
-    working with EC2 user data, read 2026-11-24).
+    What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
+    its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
+    registers, its script after that and before Slurm starts (AWS PCS user guide, working with EC2
+    user data, read 2026-11-24).
 
     Args:
         nodes: what the prolog is to find; None on nodes without EFA, as login nodes are.
-        slurm_version: version of the cluster's Slurm, `25.11` for example.
+        slurm_version: version of the cluster's Slurm, `25.11` for example; None where Slurm does
+            not launch the node.
         dns_name: the file system's DNS name.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
@@ -70,7 +72,8 @@ def node_boot(
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
-            content_type='text/cloud-config; charset="utf-8"', body=_cloud_config(conf)
+            content_type='text/cloud-config; charset="utf-8"',
+            body=_cloud_config(conf, prolog=slurm_version is not None),
         )
     )
     data.add_part(
@@ -83,7 +86,12 @@ def node_boot(
 
 
 def _conf(
-    nodes: NodesSpec | None, slurm_version: str, source: str, directory: str, *, has_disks: bool
+    nodes: NodesSpec | None,
+    slurm_version: str | None,
+    source: str,
+    directory: str,
+    *,
+    has_disks: bool,
 ) -> str:
     """Return what setup and prolog read: what this node has."""
     gpus = fabric = manager = 0
@@ -97,7 +105,7 @@ def _conf(
         scratch = SCRATCH if instance.local_nvme_gb else ""
     return "\n".join(
         (
-            f"SLURM_BIN={slurm_binaries(slurm_version)}",
+            f"SLURM_BIN={slurm_binaries(slurm_version) if slurm_version else ''}",
             f"GPUS={gpus}",
             f"FABRIC_MANAGER={manager}",
             f"EFA_DEVICES={fabric}",
@@ -109,15 +117,16 @@ def _conf(
     )
 
 
-def _cloud_config(conf: str) -> str:
+def _cloud_config(conf: str, *, prolog: bool) -> str:
     boot = files("constructs_lib") / "boot"
-    written = (
+    written = [
         (f"{FOLDER}/node.conf", "0644", conf),
         (f"{FOLDER}/setup.sh", "0755", _script(boot / "setup.sh")),
-        (PROLOG, "0755", _script(boot / "prolog.sh")),
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
         (EVERY_BOOT, "0755", f"#!/bin/bash\nexec {FOLDER}/setup.sh"),
-    )
+    ]
+    if prolog:
+        written.append((PROLOG, "0755", _script(boot / "prolog.sh")))
     lines = [
         "#cloud-config",
         # The kernel, its Lustre client and the accelerators' driver belong together.

@@ -14,6 +14,9 @@ from ultracluster.spec.slurm import SlurmSpec
 
 SETTINGS: Final = {
     "Prolog": PROLOG,
+    # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
+    # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).
+    "SchedulerParameters": "nohold_on_prolog_fail",
     # The prolog's check drains an unfit node without a job as well: at slurmd's start, and every
     # five minutes on idle nodes, since a job may fill the scratch disk of its own (slurm.conf, read
     # 2026-11-27). PCS's own choice is at a start or reboot only.

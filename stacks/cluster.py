@@ -11,9 +11,10 @@ from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
-from constructs_lib.node_role import NodeRole, mount_lustre
+from constructs_lib.node_role import NodeRole
 from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_boot import node_boot
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES
@@ -127,8 +128,11 @@ class ClusterStack(cdk.Stack):
             placement=self.placement,
             role=self.node_role,
             instance_tags={ENVIRONMENT_TAG: spec.name},
-            user_data=mount_lustre(
-                dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
+            user_data=node_boot(
+                nodes=spec.nodes,
+                slurm_version=None,
+                dns_name=storage.lustre.dns_name,
+                mount_name=storage.lustre.mount_name,
             ),
         )
         nodes = NodeGroup(

@@ -38,6 +38,10 @@ PROGRAMS: Final = {
         (("munged",), ("slurmctld",), ("sacctmgr",), ("slurmdbd",), ("mariadbd",)),
         "slurmctld slurm-client slurmdbd mariadb-server",
     ),
+    "qemu": Program(
+        (("qemu-system-x86_64",), ("mmdebstrap",), ("mke2fs",), ("debugfs",)),
+        "qemu-system-x86 mmdebstrap e2fsprogs",
+    ),
 }
 """By the name in a mark."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"

@@ -151,6 +151,7 @@ VARIANTS: Final = {
                         name="h100",
                         instance_type="p5.48xlarge",
                         count=2,
+                        image="ami-0123456789abcdef0",
                         capacity_reservation=CapacityReservationSpec(),
                     ),
                     CpuGroupSpec(name="cpu", instance_type="c6id.8xlarge", count=4, least_nodes=1),

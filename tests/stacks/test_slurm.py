@@ -117,11 +117,13 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     made = synthesis("slurm")
 
     (cluster,) = made.resources("AWS::PCS::Cluster")
-    (setting,) = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
-    assert setting["ParameterName"] == "Prolog"
+    settings = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
+    told = {setting["ParameterName"]: setting["ParameterValue"] for setting in settings}
+    # A job whose prolog fails would otherwise wait for an operator.
+    assert told["SchedulerParameters"] == "nohold_on_prolog_fail"
     for template in made.resources("AWS::EC2::LaunchTemplate"):
         user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-        assert f"- path: {setting['ParameterValue']}\\n" in user_data
+        assert f"- path: {told['Prolog']}\\n" in user_data
 
 
 def test_profiles_have_the_path_that_pcs_takes(synthesis: Made):

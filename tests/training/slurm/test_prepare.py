@@ -90,11 +90,13 @@ class Place:
             check=False,
         )
 
-    def prepare(self, script: Path = PREPARE, **settings: str) -> subprocess.CompletedProcess[str]:
-        return self.run("bash", script, self.home, **settings)
+    def prepare(
+        self, settings: dict[str, str] | None = None, script: Path = PREPARE
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run("bash", script, self.home, **(settings or {}))
 
     def prepared(self, **settings: str) -> str:
-        done = self.prepare(**settings)
+        done = self.prepare(settings)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -169,7 +171,7 @@ def test_without_a_checkout_the_program_is_installed_from_what_is_named(place: P
     jobs = {"training/slurm/train.sbatch": "#!/bin/bash\n"}
     wheel(place.folder / "index", "training", "0.1.0", **jobs)
     settings = {"ULTRACLUSTER_LOCK": str(LOCK), "ULTRACLUSTER_PROGRAM": "training==0.1.0"}
-    done = place.prepare(alone / "prepare.sh", **settings)
+    done = place.prepare(settings, alone / "prepare.sh")
 
     assert done.returncode == 0, done.stderr
     assert (place.home / "slurm" / "train.sbatch").is_file()
@@ -184,7 +186,7 @@ def test_without_a_checkout_the_program_is_installed_from_what_is_named(place: P
     ],
 )
 def test_a_mistake_is_one_line(place: Place, settings: dict[str, str], words: str):
-    done = place.prepare(**settings)
+    done = place.prepare(settings)
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

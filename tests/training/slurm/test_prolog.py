@@ -10,6 +10,7 @@ from tests.training.slurm.machine import Machine
 
 NODE = "n7"
 SCONTROL = """#!/bin/bash
+[[ $1 != show ]] || exit 0
 printf '%s\\n' "$*" >>{folder}/asked
 [[ $1 != requeue || ! -e {folder}/not-requeued ]]
 """
@@ -130,6 +131,7 @@ def lose_scratch(here: Path) -> None:
         (put_something_else_there, "Lustre is not mounted at /fsx"),
         (lambda here: (here / "stuck").touch(), "Lustre at /fsx did not answer within 1 s"),
         (lose_scratch, "no NVMe scratch at /scratch"),
+        (lambda here: (here / "no-time").touch(), "the clock is not synchronized"),
     ],
 )
 def test_an_unfit_node_is_drained_with_the_reason(
@@ -198,6 +200,15 @@ def test_a_controller_that_does_not_answer_starts_no_job_on_an_unfit_node(
     """The prolog fails, and slurmd drains the node by itself."""
     lose_a_gpu(node.here)
     node.command(command, f"#!/bin/bash\n{does}\n")
+
+    assert node.start() == 1
+
+
+def test_a_node_whose_scontrol_ends_at_its_configuration_is_unfit(node: Node):
+    """Nothing else may be wrong with it; but it could not be drained, nor a job be requeued."""
+    node.command(
+        "scontrol", "#!/bin/bash\necho 'fatal: Unable to process configuration file'; exit 1"
+    )
 
     assert node.start() == 1
 
