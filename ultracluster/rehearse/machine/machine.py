@@ -97,7 +97,8 @@ class Machine:
         """Copy the image's root and write into it what this machine alone has."""
         root = self._folder / "root.img"
         # Sparse, as the image is.
-        copy: list[str | Path] = [
+        root_image = self._image.root
+        copy: list[str | Path] = ["/bin/cp", "--sparse=always", "--reflink=auto", root_image, root]
             "/bin/cp",
             "--sparse=always",
             "--reflink=auto",
