@@ -99,12 +99,6 @@ class Machine:
         # Sparse, as the image is.
         root_image = self._image.root
         copy: list[str | Path] = ["/bin/cp", "--sparse=always", "--reflink=auto", root_image, root]
-            "/bin/cp",
-            "--sparse=always",
-            "--reflink=auto",
-            self._image.root,
-            root,
-        ]
         subprocess.run(copy, check=True)
         seed = "/var/lib/cloud/seed/nocloud"
         name = self.name
