@@ -9,14 +9,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse review review-samples test lint golden rules catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-faults review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
+	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
 	@echo "make test               every test, linter and type check"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
 	@echo "make rules              rewrite the page of the fabric rules"
+	@echo "make unverified         rewrite the page of what only an account can tell"
 	@echo "make bench              measure synthesis against an empty CDK app"
 
 $(VENV)/bin/python:
@@ -40,20 +42,30 @@ setup: $(VENV)/rehearsal.stamp
 rehearse: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) $(if $(KEEP),--keep)
 
+# QEMU and mmdebstrap are Debian's packages; where they are missing it says what to install.
+rehearse-node: $(VENV)/rehearsal.stamp
+	@ultracluster rehearse $(ENV) --nodes $(if $(FAULT),--node-fault $(FAULT))
+
+# A fault at each resource of the stack that reserves capacity: what was charged, and what is left.
+rehearse-faults: $(VENV)/dev.stamp
+	python -m tests.rehearse.test_paid_capacity
+
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint
-	pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev.stamp
 	ruff check .
 	ruff format --check .
 	mypy
 	hadolint training/image/Dockerfile
-	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch')
+	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch') \
+		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f)
 
 golden: $(VENV)/dev.stamp
 	python -m golden.generate
 	python -m golden.samples
+	python -m golden.image_page
 
 # What the environment builds and what it changes against the golden templates, in build/review.
 review: $(VENV)/rehearsal.stamp
@@ -65,12 +77,15 @@ review-samples: $(VENV)/dev.stamp
 	if command -v chromium > /dev/null; then python -m tests.review.screenshot; fi
 
 rules: $(VENV)/rehearsal.stamp
-	python -m ultracluster.rules.page
+	python -m golden.rules_page
+
+unverified: $(VENV)/rehearsal.stamp
+	python -m ultracluster.accept.facts
 
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
 	python facts/replacements.py
-	python facts/job_environment.py
+	python -m facts.job_environment
 
 bench: $(VENV)/dev.stamp
 	python benchmarks/synthesis.py

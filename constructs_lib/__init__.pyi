@@ -12,6 +12,7 @@ from constructs_lib.fabric import (
     NodeSecurityGroup as NodeSecurityGroup,
 )
 from constructs_lib.gates import add_gates as add_gates
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm as IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository as ImageRepository
 from constructs_lib.job_parameters import (
     JobParameters as JobParameters,
@@ -25,12 +26,14 @@ from constructs_lib.lustre_file_system import LustreFileSystem as LustreFileSyst
 from constructs_lib.lustre_storage import LustreStorage as LustreStorage
 from constructs_lib.slurm_boot import node_boot as node_boot
 from constructs_lib.node_group import NodeGroup as NodeGroup
-from constructs_lib.node_role import NodeRole as NodeRole, mount_lustre as mount_lustre
+from constructs_lib.node_image import NodeImage as NodeImage
+from constructs_lib.node_role import NodeRole as NodeRole
 from constructs_lib.placement import ClusterPlacement as ClusterPlacement
 from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
     SlurmQueue as SlurmQueue,
 )
+from constructs_lib.slurm_logs import SlurmLogs as SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup as SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole as SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup as SlurmSecurityGroup
@@ -59,6 +62,7 @@ from ultracluster.spec.network import (
     ExistingSubnetSpec as ExistingSubnetSpec,
     NetworkSpec as NetworkSpec,
 )
+from ultracluster.spec.node_image import NodeImageSpec as NodeImageSpec
 from ultracluster.spec.nodes import (
     CapacityBlockSpec as CapacityBlockSpec,
     CapacityReservationSpec as CapacityReservationSpec,

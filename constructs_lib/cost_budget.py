@@ -2,11 +2,10 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from constructs_lib.notice_topic import notice_topic
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.budget import TOPIC_ARN, BudgetSpec
 
@@ -49,7 +48,11 @@ class CostBudget(Construct):
                 "made; pass a key, or an address in notify"
             )
 
-        self.topic = self._topic(key) if not spec.notify and key is not None else None
+        self.topic = (
+            notice_topic(self, "Topic", key=key, service="budgets.amazonaws.com")
+            if not spec.notify and key is not None
+            else None
+        )
         """The topic that is told; None where the spec names who is."""
         own = (self.topic.topic_arn,) if self.topic is not None else ()
         subscribers = [_subscriber(address) for address in (*spec.notify, *own)]
@@ -78,29 +81,6 @@ class CostBudget(Construct):
         if policy is not None:
             # A topic that does not admit AWS Budgets yet could be refused as a subscriber.
             self.resource.node.add_dependency(policy)
-
-    def _topic(self, key: kms.IKey) -> sns.Topic:
-        topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
-        stack = cdk.Stack.of(self)
-        # AWS Cost Management User Guide, "Creating an Amazon SNS topic for budget notifications":
-        # the account in the conditions keeps budgets of others out.
-        budgets_service = iam.ServicePrincipal(
-            "budgets.amazonaws.com",
-            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-        )
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[budgets_service], actions=["sns:Publish"], resources=[topic.topic_arn]
-            )
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[budgets_service],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-            )
-        )
-        return topic
 
 
 def _alert(

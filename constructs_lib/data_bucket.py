@@ -10,6 +10,7 @@ from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.feature_flags import pin
 from constructs_lib.permissions import data_statements, grant
 from constructs_lib.retention import removal_policy
+from ultracluster.spec.lustre import NONCURRENT_DAYS
 
 NOT_REPLICATED = (
     "Data sets have an origin and checkpoints are superseded within hours; a copy in a second "
@@ -20,7 +21,15 @@ NOT_REPLICATED = (
 class DataBucket(Construct):
     """Define an encrypted, versioned bucket that only TLS reaches, and a bucket for its log."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey, keep: bool) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: kms.IKey,
+        keep: bool,
+        noncurrent_days: int = NONCURRENT_DAYS,
+    ) -> None:
         """Define the buckets.
 
         Args:
@@ -28,6 +37,7 @@ class DataBucket(Construct):
             construct_id: the id in that scope.
             key: the key that objects are encrypted with.
             keep: whether the buckets outlive their stack; if not they are emptied and deleted.
+            noncurrent_days: days for which a version that was overwritten or deleted is kept.
         """
         super().__init__(scope, construct_id)
         pin(self)
@@ -66,8 +76,9 @@ class DataBucket(Construct):
             server_access_logs_bucket=access_log,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    # Auto-export overwrites checkpoints; their old versions would be paid for.
-                    noncurrent_version_expiration=cdk.Duration.days(7),
+                    # Auto-export overwrites and deletes checkpoints, and each old version is
+                    # paid for: of 14 TB every 2.5 hours a week's are nearly a petabyte.
+                    noncurrent_version_expiration=cdk.Duration.days(noncurrent_days),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )
             ],

@@ -1,7 +1,5 @@
 """The ECR repository of training images."""
 
-from collections.abc import Sequence
-
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -28,7 +26,6 @@ class ImageRepository(Construct):
         *,
         key: kms.IKey,
         keep: bool,
-        readers: Sequence[iam.IRole] = (),
     ) -> None:
         """Define the repository.
 
@@ -37,8 +34,6 @@ class ImageRepository(Construct):
             construct_id: the id in that scope.
             key: the key that images are encrypted with.
             keep: whether repository and images outlive their stack.
-            readers: roles that the repository itself admits to pull. It is for roles of stacks
-                that this one depends on, whose own policies cannot name the repository.
         """
         super().__init__(scope, construct_id)
 
@@ -67,14 +62,6 @@ class ImageRepository(Construct):
             empty_on_delete=not keep,
         )
         """The repository."""
-        if readers:
-            self.repository.add_to_resource_policy(
-                iam.PolicyStatement(
-                    sid="PullImages",
-                    principals=[iam.ArnPrincipal(role.role_arn) for role in readers],
-                    actions=list(PULL_ACTIONS),
-                )
-            )
 
     def grant_pull(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role pull images, and enter the registry that they are in."""

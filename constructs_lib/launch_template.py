@@ -10,9 +10,10 @@ from constructs import Construct
 from constructs_lib.acknowledgement import acknowledge
 from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
+from ultracluster.catalogue.images import DEEP_LEARNING_AMI, PCS_READY_AMI
 from ultracluster.catalogue.interfaces import layout
-from ultracluster.spec.nodes import DEEP_LEARNING_AMI, NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
+from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.slurm import PCS_READY_AMI_ARM64
 
 IMAGES_OF_AWS: Final = (DEEP_LEARNING_AMI, PCS_READY_AMI, PCS_READY_AMI_ARM64)
 AWS_HAS_NO_OTHER_NAME: Final = (

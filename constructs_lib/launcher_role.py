@@ -11,6 +11,8 @@ from constructs import Construct
 from constructs_lib.job_parameters import read_parameters
 from constructs_lib.permissions import ANY_JOB, add_policy, allow, job_arn, job_statements
 from constructs_lib.unattended_training import UnattendedTraining
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, RUN_COMMAND_DOCUMENT
 
 
 class LauncherRole(Construct):
@@ -28,6 +30,7 @@ class LauncherRole(Construct):
         parameter_path: str | None = None,
         repository: ecr.IRepository | None = None,
         unattended: UnattendedTraining | None = None,
+        login_nodes_of: str | None = None,
     ) -> None:
         """Define the role.
 
@@ -42,6 +45,8 @@ class LauncherRole(Construct):
                 are read by GetParametersByPath with just this path.
             repository: the training images, whose tags it may list before it starts a job.
             unattended: the state machine that it may start, follow and stop.
+            login_nodes_of: the environment to whose login nodes it may send Slurm jobs. Who sends
+                commands to a node by Systems Manager is root there.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -73,7 +78,7 @@ class LauncherRole(Construct):
             ),
         ]
         wildcards = {
-            "*": "Listing jobs and describing subnets and file systems have no resource.",
+            "*": "Listing jobs, describing what there is and reading answers have no resource.",
             job_arn(self): ANY_JOB,
             streams: "Every node of a job has a log stream of its own in this one group.",
         }
@@ -91,5 +96,33 @@ class LauncherRole(Construct):
                 "An execution's name is chosen when it is started; all are of this "
                 "environment's state machine."
             )
+        if login_nodes_of is not None:
+            statements += _command_statements(stack, login_nodes_of)
+            wildcards[_instances(stack)] = (
+                "PCS replaces login nodes; the condition takes those of this environment alone, by "
+                "the tags of their launch template."
+            )
         description = "Starts, follows and stops SageMaker training jobs"
         add_policy(self, "Policy", self.role, statements, wildcards, description=description)
+
+
+def _instances(stack: cdk.Stack) -> str:
+    return stack.format_arn(service="ec2", resource="instance", resource_name="*")
+
+
+def _command_statements(stack: cdk.Stack, environment: str) -> list[iam.PolicyStatement]:
+    """Return what sends commands to login nodes of an environment, and reads what came of them."""
+    document = stack.format_arn(
+        service="ssm", account="", resource="document", resource_name=RUN_COMMAND_DOCUMENT
+    )
+    own = {f"aws:ResourceTag/{ENVIRONMENT_TAG}": environment, f"aws:ResourceTag/{ROLE_TAG}": LOGIN}
+    return [
+        allow("UseRunCommand", "ssm:SendCommand", on=document),
+        allow(
+            "SendToLoginNodes",
+            "ssm:SendCommand",
+            on=_instances(stack),
+            where={"StringEquals": own},
+        ),
+        allow("FollowCommands", "ec2:DescribeInstances", "ssm:GetCommandInvocation"),
+    ]

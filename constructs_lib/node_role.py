@@ -1,6 +1,5 @@
-"""The role of EC2 nodes, and what a node does at its first boot."""
+"""The role of EC2 nodes."""
 
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -30,8 +29,7 @@ SESSION_ACTIONS = (
 class NodeRole(Construct):
     """Define what a node may do: be managed, read and write the data, enter the image registry.
 
-    Which images it may pull is said by the repository (`ImageRepository(readers=...)`), which is
-    defined after the nodes.
+    Which images it may pull is said beside the repository, which it need not know.
     """
 
     def __init__(
@@ -75,35 +73,8 @@ class NodeRole(Construct):
                 bucket.arn_for_objects("*"): EVERY_OBJECT,
                 "*": (
                     "The agent's own actions act on the calling instance, and asking ECR for a "
-                    "token has no resource; images are opened by each repository's own policy."
+                    "token has no resource; images are opened repository by repository."
                 ),
             },
             description="Cluster nodes",
         )
-
-
-def mount_lustre(*, dns_name: str, mount_name: str, directory: str = "/fsx") -> ec2.UserData:
-    """Return user data that mounts a Lustre file system at boot, and fetches nothing.
-
-    The image must hold a Lustre client for its kernel; where it does not, the node says so on
-    its console and stays without the mount.
-
-    Args:
-        dns_name: the file system's DNS name.
-        mount_name: the file system's mount name.
-        directory: where it is mounted.
-    """
-    source = f"{dns_name}@tcp:/{mount_name}"
-    options = (
-        "defaults,noatime,flock,_netdev,x-systemd.automount,x-systemd.requires=network.service"
-    )
-    script = ec2.UserData.for_linux()
-    script.add_commands(
-        "modprobe lustre || { echo 'This image has no Lustre client; "
-        f"{directory} is not mounted.' > /dev/console; exit 1; }}",
-        f"mkdir -p {directory}",
-        f"echo '{source} {directory} lustre {options} 0 0' >> /etc/fstab",
-        "systemctl daemon-reload",
-        f"mount {directory}",
-    )
-    return script

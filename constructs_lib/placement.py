@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from constructs_lib.retention import removal_policy
 from ultracluster.spec.nodes import NodesSpec
 
 
@@ -15,6 +16,9 @@ class ClusterPlacement(Construct):
     A reservation is made in the group: instances launched into a group do not find capacity that
     was reserved outside of it (eksctl#7949). It holds a reference to the group, so that it is
     cancelled before the group is deleted, which EC2 refuses while a reservation is in it.
+
+    Reservation and group outlive their stack, and a change that replaces them: capacity is given up
+    by a person alone, with `aws ec2 cancel-capacity-reservation` (docs/retention.md).
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class ClusterPlacement(Construct):
         """The group; None where the nodes want none."""
         self.capacity_reservation_id: str | None = None
         """The reservation or Capacity Block the nodes are targeted at; None on demand."""
+        self.reservation: ec2.CfnCapacityReservation | None = None
+        """The L1 of the reservation that is defined; None where none is."""
 
         if spec.placement_group:
             # No name is given: GroupName is read-only, and a name would be dropped in silence.
@@ -54,11 +60,15 @@ class ClusterPlacement(Construct):
             self.placement_group.add_property_deletion_override("Tags")
         if spec.capacity_block is not None:
             self.capacity_reservation_id = spec.capacity_block.capacity_reservation_id
+        elif spec.makes_reservation:
+            self.reservation = self._reservation(spec, availability_zone_id, reservation_tags or {})
+            self.capacity_reservation_id = self.reservation.ref
+            # Capacity that was given up may not be got again. A creation that is rolled back
+            # gives it up all the same (`KEEP`).
+            for part in filter(None, (self.placement_group, self.reservation)):
+                part.apply_removal_policy(removal_policy(keep=True))
         elif spec.capacity_reservation is not None:
-            self.capacity_reservation_id = (
-                spec.capacity_reservation.capacity_reservation_id
-                or self._reservation(spec, availability_zone_id, reservation_tags or {}).ref
-            )
+            self.capacity_reservation_id = spec.capacity_reservation.capacity_reservation_id
 
     @staticmethod
     def from_cluster_placement_attributes(
@@ -80,7 +90,7 @@ class ClusterPlacement(Construct):
         class Import(ClusterPlacement):
             def __init__(self) -> None:
                 Construct.__init__(self, scope, construct_id)
-                self.placement_group = None
+                self.placement_group = self.reservation = None
                 self.placement_group_name = placement_group_name
                 self.capacity_reservation_id = capacity_reservation_id
 
@@ -100,7 +110,7 @@ class ClusterPlacement(Construct):
             self,
             "Reservation",
             instance_type=spec.instance_type,
-            instance_count=spec.count,
+            instance_count=spec.total,
             instance_platform="Linux/UNIX",
             availability_zone_id=zone_id,
             placement_group_arn=group_arn,

@@ -1,4 +1,4 @@
-"""What a Slurm node does at boot: Lustre, scratch, limits, a still image, and the prolog."""
+"""What a node does at boot: Lustre, scratch, limits, a still image, and Slurm's prolog."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -48,7 +48,7 @@ def slurm_binaries(version: str) -> str:
 def node_boot(
     *,
     nodes: NodesSpec | None,
-    slurm_version: str,
+    slurm_version: str | None,
     dns_name: str,
     mount_name: str,
     directory: str = LUSTRE,
@@ -56,15 +56,17 @@ def node_boot(
     users: UsersSpec | None = None,
     makes_accounts: bool = False,
 ) -> ec2.MultipartUserData:
-    """Return the user data of a PCS node, which fetches nothing.
+    """Return the user data of a node, which fetches nothing.
 
-    PCS merges it with its own, and therefore takes MIME multipart alone. Its cloud-config part runs
-    before a node registers, its script after that and before Slurm starts (AWS PCS user guide,
-    working with EC2 user data, read 2026-11-24).
+    What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
+    its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
+    registers, its script after that and before Slurm starts (AWS PCS user guide, working with EC2
+    user data, read 2026-11-24).
 
     Args:
         nodes: what the prolog is to find; None on nodes without EFA, as login nodes are.
-        slurm_version: version of the cluster's Slurm, `25.11` for example.
+        slurm_version: version of the cluster's Slurm, `25.11` for example; None where Slurm does
+            not launch the node.
         dns_name: the file system's DNS name.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
@@ -79,7 +81,12 @@ def node_boot(
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"',
-            body=_cloud_config(conf, users, makes_accounts=makes_accounts),
+            body=_cloud_config(
+                conf,
+                users,
+                prolog=slurm_version is not None,
+                makes_accounts=makes_accounts,
+            ),
         )
     )
     data.add_part(
@@ -92,7 +99,12 @@ def node_boot(
 
 
 def _conf(
-    nodes: NodesSpec | None, slurm_version: str, source: str, directory: str, *, has_disks: bool
+    nodes: NodesSpec | None,
+    slurm_version: str | None,
+    source: str,
+    directory: str,
+    *,
+    has_disks: bool,
 ) -> str:
     """Return what setup and prolog read: what this node has."""
     gpus = fabric = manager = 0
@@ -106,7 +118,7 @@ def _conf(
         scratch = SCRATCH if instance.local_nvme_gb else ""
     return "\n".join(
         (
-            f"SLURM_BIN={slurm_binaries(slurm_version)}",
+            f"SLURM_BIN={slurm_binaries(slurm_version) if slurm_version else ''}",
             f"GPUS={gpus}",
             f"FABRIC_MANAGER={manager}",
             f"EFA_DEVICES={fabric}",
@@ -128,16 +140,18 @@ def _at_boot(users: UsersSpec | None, *, makes_accounts: bool) -> str:
     return "\n".join(("#!/bin/bash", *commands, "exit $status"))
 
 
-def _cloud_config(conf: str, users: UsersSpec | None, *, makes_accounts: bool) -> str:
+def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_accounts: bool) -> str:
     boot = files("constructs_lib") / "boot"
     written = [
         (f"{FOLDER}/node.conf", "0644", conf),
         (f"{FOLDER}/setup.sh", "0755", _script(boot / "setup.sh")),
-        # A node that makes accounts runs no jobs: it has nothing to check, and needs the room.
-        (PROLOG, "0755", "#!/bin/bash" if makes_accounts else _script(boot / "prolog.sh")),
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
         (EVERY_BOOT, "0755", _at_boot(users, makes_accounts=makes_accounts)),
     ]
+    if prolog:
+        # A node that makes accounts runs no jobs: it has nothing to check, and needs the room.
+        check = "#!/bin/bash" if makes_accounts else _script(boot / "prolog.sh")
+        written.append((PROLOG, "0755", check))
     if users is not None:
         written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
         written.append((f"{FOLDER}/users.sh", "0755", _script(boot / "users.sh")))

@@ -1,6 +1,7 @@
 """A Slurm controller that AWS manages, and its queues."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
@@ -11,6 +12,22 @@ from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
 from constructs_lib.slurm_users import enforced
 from ultracluster.catalogue.slurm import cluster_name
 from ultracluster.spec.slurm import SlurmSpec
+
+SETTINGS: Final = {
+    "Prolog": PROLOG,
+    # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
+    # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).
+    "SchedulerParameters": "nohold_on_prolog_fail",
+    # The prolog's check drains an unfit node without a job as well: at slurmd's start, and every
+    # five minutes on idle nodes, since a job may fill the scratch disk of its own (slurm.conf, read
+    # 2026-11-27). PCS's own choice is at a start or reboot only.
+    "HealthCheckProgram": PROLOG,
+    "HealthCheckInterval": "300",
+    "HealthCheckNodeState": "IDLE",
+    # A rank of 8 GPUs that writes a checkpoint ends late; with Slurm's 60 s its node is drained.
+    "UnkillableStepTimeout": "180",
+}
+"""Parameters of Slurm that PCS takes for a cluster (`ultracluster.catalogue.slurm.SETTINGS`)."""
 
 
 class SlurmCluster(Construct):
@@ -67,7 +84,7 @@ class SlurmCluster(Construct):
                     pcs.CfnCluster.SlurmCustomSettingProperty(
                         parameter_name=setting, parameter_value=value
                     )
-                    for setting, value in ({"Prolog": PROLOG} | enforced(spec)).items()
+                    for setting, value in (SETTINGS | enforced(spec)).items()
                 ],
             ),
         )

@@ -5,7 +5,7 @@ from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.nodes import NodesSpec
-from ultracluster.spec.slurm import PCS_READY_AMI, CpuGroupSpec, QueueSpec, SlurmSpec
+from ultracluster.spec.slurm import CpuGroupSpec, QueueSpec, SlurmSpec
 
 GPUS_PER_NODE = 8
 NODES = 128 // GPUS_PER_NODE
@@ -24,10 +24,14 @@ STAGING = EnvironmentSpec(
         instance_type="p4d.24xlarge",
         count=NODES,
         interface_layout="address-per-card",
-        image=PCS_READY_AMI,
+        # An example that no account has; today's: `ultracluster image staging --write`.
+        image="ami-0123456789abcdef0",
         root_device_name="/dev/sda1",
     ),
     slurm=SlurmSpec(
+        # An image of its own, so that a new one for the nodes does not replace the login node; also
+        # an example: `ultracluster image staging --login --write`.
+        login_image="ami-0123456789abcdef0",
         node_groups=(CpuGroupSpec(name="cpu", instance_type="c7i.8xlarge", count=4),),
         queues=(
             QueueSpec(),
@@ -51,6 +55,8 @@ STAGING = EnvironmentSpec(
                 file_system_path="/checkpoints", prefix="checkpoints/", auto_import=()
             ),
         ),
+        # A checkpoint every hour; the bucket keeps those of three days once they are deleted.
+        exported_gb_per_day=700 * 24,
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
@@ -58,6 +64,8 @@ STAGING = EnvironmentSpec(
     budget=BudgetSpec(
         ceiling_usd_per_day=20_000,
         price_region="us-west-2",
+        # Who is told. Preflight refuses this domain, which nobody reads: write your own address.
+        notify=("staging@example.com",),
         prices=(
             PriceSpec(item="pcs/SMALL/controller", usd=1, source=ASSUMED),
             PriceSpec(item="pcs/SMALL/node", usd=0.25, source=ASSUMED),

@@ -1,16 +1,16 @@
 """Carry tables over the wall between the constructs and the training image.
 
-python facts/job_environment.py
+python -m facts.job_environment
 
 The image holds `training` alone and the constructs do not import it, so each side has a copy of
-what it needs of the other; a test says when a copy is old.
+what it needs of the other; a test says when a copy is old. The table of variables needs no copy: a
+link brings it.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from training.launch.variables import INSTALLERS, as_data
 from training.recipes import RECIPES
 from training.settings import Settings
 
@@ -19,7 +19,11 @@ CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
 INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
 CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
 REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
-VARIABLES: Final = ROOT / "ultracluster" / "catalogue" / "job_environment.json"
+LOCK: Final = ROOT / "training" / "image" / "image.lock.json"
+PREPARE: Final = ROOT / "training" / "slurm" / "prepare.sh"
+NODE_IMAGE: Final = ROOT / "constructs_lib" / "image"
+OF_NODES: Final = ("pytorch", "nccl_tests")
+"""Pins of the training image that the nodes' image is made with as well."""
 SETTINGS: Final = ROOT / "ultracluster" / "catalogue" / "training_settings.json"
 KINDS: Final = {int: "whole number", float: "number", bool: "flag"}
 
@@ -55,15 +59,6 @@ def registries() -> dict[str, Any]:
     }
 
 
-def variables() -> dict[str, Any]:
-    """Return what the audit needs to know of each variable."""
-    return {
-        "_sources": "training/launch/variables.toml; each row carries its own",
-        "installers": INSTALLERS,
-        "variables": as_data(),
-    }
-
-
 def settings() -> dict[str, Any]:
     """Return what a check of requests needs to know of the training program's settings."""
     return {
@@ -79,6 +74,22 @@ def settings() -> dict[str, Any]:
     }
 
 
+def node_image() -> dict[str, Any]:
+    """Return what an image of nodes is held against and made with; the sources stay in the lock."""
+    lock = json.loads(LOCK.read_text())
+
+    def bare(pins: dict[str, Any]) -> dict[str, Any]:
+        return {name: {k: v for k, v in pin.items() if k != "source"} for name, pin in pins.items()}
+
+    pins = {name: lock["pins"][name] for name in OF_NODES}
+    return {"pins": bare(pins), "nodes": bare(lock["nodes"])}
+
+
+def node_image_files() -> dict[str, str]:
+    """Return the files beside the construct of that image, by name."""
+    return {"prepare.sh": PREPARE.read_text(), "image.lock.json": text(node_image())}
+
+
 def text(data: object) -> str:
     """Return a table as it is written."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -87,5 +98,6 @@ def text(data: object) -> str:
 if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
     REGISTRIES.write_text(text(registries()))
-    VARIABLES.write_text(text(variables()))
     SETTINGS.write_text(text(settings()))
+    for name, content in node_image_files().items():
+        (NODE_IMAGE / name).write_text(content)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import app
+from golden.pages import rendered
 from golden.stateful import freeze
-from ultracluster.cost.page import limits, markdown
+from ultracluster.catalogue.prices import HOURS_PER_MONTH
+from ultracluster.cost.page import limits, page
 from ultracluster.environments import registered
 from ultracluster.spec.environment import EnvironmentSpec
 
@@ -42,14 +44,19 @@ def templates(assembly: Path, environments: tuple[EnvironmentSpec, ...]) -> dict
 
 def sheets(environments: tuple[EnvironmentSpec, ...]) -> dict[str, bytes]:
     """Return the cost sheets by their golden path, `dev/cost.md`."""
-    return {
-        f"{environment.name}/cost.md": markdown(
-            environment.name,
-            environment.cost_sheet(),
-            tuple(limits(environment.cost_sheet(), environment.budget)),
-        ).encode()
-        for environment in environments
-    }
+    found: dict[str, bytes] = {}
+    for environment in environments:
+        sheet = environment.cost_sheet()
+        text = rendered(
+            "cost.md.jinja",
+            name=environment.name,
+            region=sheet.region,
+            hours=HOURS_PER_MONTH,
+            sheet=page(sheet),
+            limits=limits(sheet, environment.budget),
+        )
+        found[f"{environment.name}/cost.md"] = text.encode()
+    return found
 
 
 def main() -> None:

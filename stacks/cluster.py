@@ -1,20 +1,29 @@
 """The EC2 nodes: their placement, capacity and launch template, and who launches them."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
+from constructs_lib.image_repository import PULL_ACTIONS
+from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
-from constructs_lib.node_role import NodeRole, mount_lustre
+from constructs_lib.node_role import NodeRole
+from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
+from constructs_lib.slurm_boot import node_boot
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import SlurmSpec
 
 from .network import NetworkStack
 from .slurm import Slurm
 from .storage import StorageStack
+from .training import TrainingStack
 
 
 class ClusterStack(cdk.Stack):
@@ -22,6 +31,9 @@ class ClusterStack(cdk.Stack):
 
     Nodes are launched by one of two and never by both, as each would count on all of the capacity:
     by an Auto Scaling group, or by Slurm where the environment has it (decision 0007).
+
+    A reservation is charged from the moment it is made, so that everything that can be made, and
+    can fail, without it comes first (decision 0010). A stack that makes one refuses its deletion.
     """
 
     node_role: iam.IRole
@@ -37,12 +49,14 @@ class ClusterStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         storage: StorageStack,
+        training: TrainingStack,
         env: cdk.Environment,
     ) -> None:
         super().__init__(
             scope,
             construct_id,
             env=env,
+            termination_protection=any(n.makes_reservation for n in spec.fabrics().values()),
             description=f"Cluster of the {spec.name} training environment",
         )
 
@@ -54,14 +68,57 @@ class ClusterStack(cdk.Stack):
             reservation_tags={ENVIRONMENT_TAG: spec.name},
         )
         """Placement group and capacity."""
-        self.job_parameters: dict[str, str] = {}
-        """What jobs have to know of the nodes, by name."""
+        self._placements = {ENVIRONMENTS_NODES: self.placement}
         if spec.slurm is None:
-            self._scaled(spec, network, storage)
+            on_capacity, known = self._scaled(spec, network, storage)
         else:
-            self._launched_by_slurm(spec.slurm, spec, network, storage)
+            on_capacity, known = self._launched_by_slurm(spec.slurm, spec, network, storage)
+        add_policy(
+            self,
+            "Images",
+            self.node_role,
+            [allow("PullImages", *PULL_ACTIONS, on=training.images.repository_arn)],
+            description="Training images on cluster nodes",
+        )
+        template = {"launch-template-id": self.launch_template.resource.ref}
+        parameters = JobParameters(
+            self, "Parameters", environment_name=spec.name, values=template | known
+        )
+        alarms = self._idle_capacity_alarms(spec, network)
+        self._reserve_last([*self._placements.values(), *on_capacity, *alarms, parameters])
 
-    def _scaled(self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack) -> None:
+    def _idle_capacity_alarms(
+        self, spec: EnvironmentSpec, network: NetworkStack
+    ) -> list[IConstruct]:
+        groups = () if spec.slurm is None else spec.slurm.accelerated
+        fabrics = zip(self._placements.items(), (spec.nodes, *groups), strict=True)
+        return [
+            IdleCapacityAlarm(
+                self,
+                "IdleCapacity" if name == ENVIRONMENTS_NODES else f"IdleCapacity-{name}",
+                capacity_reservation_id=placement.capacity_reservation_id,
+                notify=spec.budget.notify,
+                key=network.log_key,
+                least_used_percent=nodes.capacity_reservation.least_used_percent,
+            ).resource
+            for (name, placement), nodes in fabrics
+            if nodes.capacity_reservation and placement.capacity_reservation_id
+        ]
+
+    def _reserve_last(self, on_capacity: Sequence[IConstruct]) -> None:
+        """Let the reservations wait for all that is not launched on them."""
+        later = {part.node.path for each in on_capacity for part in each.node.find_all()}
+        for placement in self._placements.values():
+            if placement.reservation is None:
+                continue
+            for part in self.node.find_all():
+                if isinstance(part, cdk.CfnResource) and part.node.path not in later:
+                    placement.reservation.add_resource_dependency(part)
+
+    def _scaled(
+        self, spec: EnvironmentSpec, network: NetworkStack, storage: StorageStack
+    ) -> tuple[list[IConstruct], dict[str, str]]:
+        """Return what is launched on the capacity, and what jobs have to know of it."""
         self.node_role = NodeRole(self, "NodeRole", bucket=storage.bucket, key=storage.key).role
         self.launch_template = EfaLaunchTemplate(
             self,
@@ -71,8 +128,11 @@ class ClusterStack(cdk.Stack):
             placement=self.placement,
             role=self.node_role,
             instance_tags={ENVIRONMENT_TAG: spec.name},
-            user_data=mount_lustre(
-                dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
+            user_data=node_boot(
+                nodes=spec.nodes,
+                slurm_version=None,
+                dns_name=storage.lustre.dns_name,
+                mount_name=storage.lustre.mount_name,
             ),
         )
         nodes = NodeGroup(
@@ -80,9 +140,9 @@ class ClusterStack(cdk.Stack):
             "Nodes",
             launch_template=self.launch_template,
             subnets=network.training_subnets,
-            count=spec.nodes.count,
+            count=spec.nodes.total,
         )
-        self.job_parameters["node-group-name"] = nodes.resource.ref
+        return [self.launch_template, nodes], {"node-group-name": nodes.resource.ref}
 
     def _launched_by_slurm(
         self,
@@ -90,7 +150,7 @@ class ClusterStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         storage: StorageStack,
-    ) -> None:
+    ) -> tuple[list[IConstruct], dict[str, str]]:
         nodes = Slurm(
             self,
             "Slurm",
@@ -101,3 +161,5 @@ class ClusterStack(cdk.Stack):
             placement=self.placement,
         )
         self.node_role, self.launch_template = nodes.node_role, nodes.launch_template
+        self._placements = nodes.placements
+        return nodes.on_capacity, {}

@@ -1,4 +1,4 @@
-"""One environment: its four stacks, composed here and nowhere else."""
+"""One environment: its stacks, composed here and nowhere else."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -8,6 +8,7 @@ from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.spec.environment import EnvironmentSpec
 
 from .cluster import ClusterStack
+from .image import ImageStack
 from .network import NetworkStack
 from .providers import drop_redundant_dependencies
 from .storage import StorageStack
@@ -15,7 +16,9 @@ from .training import TrainingStack
 
 
 class TrainingEnvironment(cdk.Stage):
-    """Network, Storage, Cluster and Training of one environment; references run one way.
+    """Network, Storage, Training and Cluster of one environment; references run one way.
+
+    The cluster is the last: it is what is paid for most, and nothing after it can fail.
 
     The Region is the environment's. Without an account it is whoever deploys, and the assembly
     needs neither look-ups nor credentials.
@@ -25,10 +28,10 @@ class TrainingEnvironment(cdk.Stage):
     """VPC, groups and budget."""
     storage: StorageStack
     """Keys, data bucket and file system."""
-    cluster: ClusterStack
-    """Placement, capacity and how nodes are launched."""
     training: TrainingStack
     """Roles, images and parameters of jobs."""
+    cluster: ClusterStack
+    """Placement, capacity and how nodes are launched."""
 
     def __init__(
         self,
@@ -72,6 +75,16 @@ class TrainingEnvironment(cdk.Stage):
             env=env,
             termination_protection=spec.termination_protection,
         )
+        if spec.node_image is not None and spec.slurm is not None:
+            ImageStack(
+                self,
+                "Image",
+                spec=spec,
+                image=spec.node_image,
+                slurm=spec.slurm,
+                network=self.network,
+                env=env,
+            )
         self.storage = StorageStack(
             self,
             "Storage",
@@ -80,21 +93,21 @@ class TrainingEnvironment(cdk.Stage):
             env=env,
             termination_protection=spec.termination_protection,
         )
-        self.cluster = ClusterStack(
-            self,
-            "Cluster",
-            spec=spec,
-            network=self.network,
-            storage=self.storage,
-            env=env,
-        )
         self.training = TrainingStack(
             self,
             "Training",
             spec=spec,
             network=self.network,
             storage=self.storage,
-            cluster=self.cluster,
+            env=env,
+        )
+        self.cluster = ClusterStack(
+            self,
+            "Cluster",
+            spec=spec,
+            network=self.network,
+            storage=self.storage,
+            training=self.training,
             env=env,
         )
         for stack in (self.network, self.storage):

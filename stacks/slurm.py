@@ -5,7 +5,7 @@ from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
@@ -14,6 +14,7 @@ from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
@@ -66,7 +67,7 @@ class Slurm(Construct):
         self._group = SlurmSecurityGroup(self, "Group", vpc=network.vpc)
         self.launch_template = self._fabric_template("LaunchTemplate", spec.nodes, placement)
         """How a training node is launched."""
-        self._size = slurm.cluster_size(spec.nodes.count).title()
+        self._size = slurm.cluster_size(spec.nodes.total).title()
         self._cluster = SlurmCluster(
             self,
             "Cluster",
@@ -76,9 +77,21 @@ class Slurm(Construct):
             subnet=network.training_subnets[0],
             security_groups=[self._group],
         )
+        SlurmLogs(
+            self,
+            "Logs",
+            cluster=self._cluster,
+            log_key=network.log_key,
+            keep=spec.storage.keep_data,
+        )
+        self.placements = {ENVIRONMENTS_NODES: placement}
+        """Placement and capacity of each EFA fabric, by the name of its node group."""
+        self.on_capacity: list[IConstruct] = [self.launch_template]
+        """What is launched on the capacity; everything else is made before it is paid for."""
         groups = {ENVIRONMENTS_NODES: self._nodes(spec.nodes)}
         for group in slurm.accelerated:
             groups[group.name] = self._accelerated(group)
+        self.on_capacity += groups.values()
         for each in slurm.cpu:
             groups[each.name] = self._cpu(each)
         for queue in slurm.queues:
@@ -162,8 +175,8 @@ class Slurm(Construct):
             self.launch_template,
             name=group_name(nodes.instance_type),
             instance_type=nodes.instance_type,
-            least=self._slurm.least_nodes,
-            most=nodes.count,
+            least=self._slurm.always_running(nodes),
+            most=nodes.total,
             is_block=nodes.capacity_block is not None,
             feature=ENVIRONMENTS_NODES if self._slurm.node_groups else None,
         )
@@ -177,13 +190,16 @@ class Slurm(Construct):
             availability_zone_id=self._spec.availability_zone_id,
             reservation_tags={ENVIRONMENT_TAG: self._spec.name},
         )
+        template = self._fabric_template(f"LaunchTemplate-{group.name}", group, placement)
+        self.placements[group.name] = placement
+        self.on_capacity.append(template)
         return self._node_group(
             f"Nodes-{group.name}",
-            self._fabric_template(f"LaunchTemplate-{group.name}", group, placement),
+            template,
             name=group.group_name,
             instance_type=group.instance_type,
             least=group.least_nodes,
-            most=group.count,
+            most=group.total,
             is_block=group.capacity_block is not None,
             feature=group.name,
         )
@@ -209,7 +225,7 @@ class Slurm(Construct):
     def _queue(self, queue: QueueSpec, groups: Mapping[str, SlurmNodeGroup]) -> None:
         # By its name, so that queues may change places.
         own = "" if queue.name == FIRST_QUEUE else f"-{queue.name}"
-        SlurmQueue(
+        made = SlurmQueue(
             self,
             f"{self._size}Queue{own}",
             cluster_id=self._cluster.cluster_id,
@@ -218,6 +234,8 @@ class Slurm(Construct):
             default=queue.name == self._slurm.queue,
             settings=queue.custom_settings(),
         )
+        if any(name in self.placements for name in queue.node_groups):
+            self.on_capacity.append(made)
 
     def _plain_template(
         self,

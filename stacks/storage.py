@@ -35,7 +35,13 @@ class StorageStack(cdk.Stack):
         keep = spec.storage.keep_data
         self.key = DataKey(self, "Key", keep=keep).key
         """The key of bucket, file system and images."""
-        self.bucket = DataBucket(self, "Data", key=self.key, keep=keep).bucket
+        self.bucket = DataBucket(
+            self,
+            "Data",
+            key=self.key,
+            keep=keep,
+            noncurrent_days=spec.storage.noncurrent_days,
+        ).bucket
         """The bucket of data and checkpoints."""
         self.lustre = LustreStorage(
             self,

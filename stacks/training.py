@@ -1,4 +1,4 @@
-"""What a training job needs beyond network, data and nodes."""
+"""What a training job needs beyond network and data."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -11,7 +11,6 @@ from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.unattended_training import UnattendedTraining
 from ultracluster.spec.environment import EnvironmentSpec
 
-from .cluster import ClusterStack
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -27,7 +26,6 @@ class TrainingStack(cdk.Stack):
         spec: EnvironmentSpec,
         network: NetworkStack,
         storage: StorageStack,
-        cluster: ClusterStack,
         env: cdk.Environment,
     ) -> None:
         super().__init__(
@@ -37,13 +35,10 @@ class TrainingStack(cdk.Stack):
             description=f"Training in the {spec.name} training environment",
         )
 
-        images = ImageRepository(
-            self,
-            "Images",
-            key=storage.key,
-            keep=spec.storage.keep_data,
-            readers=[cluster.node_role],
+        self.images = images = ImageRepository(
+            self, "Images", key=storage.key, keep=spec.storage.keep_data
         ).repository
+        """The repository of training images."""
         execution = ExecutionRole(
             self,
             "ExecutionRole",
@@ -73,6 +68,7 @@ class TrainingStack(cdk.Stack):
             parameter_path=parameter_path(spec.name),
             repository=images,
             unattended=unattended,
+            login_nodes_of=None if spec.slurm is None else spec.name,
         ).role
         topic = network.budget.topic if network.budget is not None else None
         JobParameters(
@@ -88,12 +84,10 @@ class TrainingStack(cdk.Stack):
                 "file-system-id": storage.lustre.file_system_id,
                 "image-repository-uri": images.repository_uri,
                 "instance-type": spec.nodes.instance_type,
-                "launch-template-id": cluster.launch_template.resource.ref,
                 "launcher-role-arn": launcher.role_arn,
                 "lustre-dns-name": storage.lustre.dns_name,
                 "lustre-mount-name": storage.lustre.mount_name,
                 "sagemaker-instances": str(spec.sagemaker.instances),
-                **cluster.job_parameters,
                 "security-group-ids": [g.security_group_id for g in network.security_groups],
                 "state-machine-arn": unattended.resource.attr_arn,
                 "subnet-ids": [subnet.subnet_id for subnet in network.training_subnets],

@@ -9,12 +9,9 @@ import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
-
-HERE: Final = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,10 @@ PROGRAMS: Final = {
         (("munged",), ("slurmctld",), ("sacctmgr",), ("slurmdbd",), ("mariadbd",)),
         "slurmctld slurm-client slurmdbd mariadb-server",
     ),
+    "qemu": Program(
+        (("qemu-system-x86_64",), ("mmdebstrap",), ("mke2fs",), ("debugfs",)),
+        "qemu-system-x86 mmdebstrap e2fsprogs",
+    ),
 }
 """By the name in a mark."""
 ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
@@ -57,13 +58,22 @@ def pytest_configure(config: pytest.Config):
     config.addinivalue_line("markers", "needs(program): runs where the program is installed")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """Hand a file to one of several processes as a whole: its tests share what they set up."""
-    for item in items:
-        place = item.path.relative_to(HERE)
-        folder = place.parent.as_posix()
-        group = folder if folder in TOGETHER else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Hand a file to one of several processes as a whole: its tests share what they set up.
+
+    By marks (`--dist loadgroup`) it cannot be: pytest 9.2 no longer has the attribute that
+    pytest-xdist 3.8 writes a test's group into.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  (only where it is asked for)
+
+    class Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0].removeprefix("tests/")
+            folder = file.rpartition("/")[0]
+            return folder if folder in TOGETHER else file
+
+    return Files(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item):
@@ -83,7 +93,7 @@ def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.stats.get("skipped", ()):
         found = BRINGS.match(str(report.longrepr[-1]))
         if found:
-            missing[found["packages"]].append(report.nodeid.partition("@")[0])
+            missing[found["packages"]].append(report.nodeid)
     if not missing:
         return
     count = sum(map(len, missing.values()))

@@ -100,6 +100,8 @@ def test_the_app_says_the_same(broken: Path):
         ("check",),
         ("cost",),
         ("preflight",),
+        ("prove",),
+        ("accept",),
         ("rehearse",),
         ("review",),
         ("train", "status"),
@@ -121,7 +123,16 @@ def test_a_faulty_file_has_one_exit_code(
 
 @pytest.mark.parametrize(
     "words",
-    [("check",), ("cost",), ("preflight",), ("rehearse",), ("review",), ("train", "status")],
+    [
+        ("check",),
+        ("cost",),
+        ("preflight",),
+        ("prove",),
+        ("accept",),
+        ("rehearse",),
+        ("review",),
+        ("train", "status"),
+    ],
 )
 def test_a_file_that_does_not_run_has_one_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
@@ -330,3 +341,28 @@ def test_the_command_answers_at_once(given: list[str]):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+@pytest.mark.parametrize(
+    "words", [("audit", "golden/dev/Network.template.json"), ("cost", "dev", "--refresh")]
+)
+def test_what_takes_time_is_shown_to_a_person_and_not_in_the_output(words):
+    terminal, child = os.openpty()
+    # Nobody answers at that address: the attempt is what is shown.
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    credentials = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ultracluster.cli", *words],
+        cwd=ROOT,
+        env={**os.environ, **nowhere, **credentials, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=child,
+        text=True,
+        check=False,
+    )
+    os.close(child)
+    shown = os.read(terminal, 2**16).decode()
+    os.close(terminal)
+    assert ("judging" if words[0] == "audit" else "asking AWS") in shown
+    assert "judging" not in done.stdout
+    assert "asking" not in done.stdout

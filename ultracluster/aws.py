@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import boto3
@@ -39,6 +40,22 @@ REFUSED: Final = (
 )
 """How error codes begin that say that the caller may not ask; each service has its own."""
 
+BUSY: Final = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable")
+"""How error codes begin that say nothing of what was asked, after every attempt."""
+IAM_PREFIXES: Final = {"service-quotas": "servicequotas", "stepfunctions": "states"}
+OPERATIONS: Final = {"list_aws_default_service_quotas": "ListAWSDefaultServiceQuotas"}
+"""Operations whose names are not the words of the method."""
+ACTIONS: Final = {
+    ("s3", "get_bucket_encryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "get_public_access_block"): "s3:GetBucketPublicAccessBlock",
+    ("s3", "head_bucket"): "s3:ListBucket",
+    ("budgets", "describe_budget"): "budgets:ViewBudget",
+    ("budgets", "describe_notifications_for_budget"): "budgets:ViewBudget",
+    ("budgets", "describe_subscribers_for_notification"): "budgets:ViewBudget",
+}
+"""Calls that another action permits than the one of their name (S3 User Guide, 2026-11-23; service
+authorization reference, read 2026-11-27)."""
+
 
 NO_CREDENTIALS: Final = (
     "; sign in with `aws sso login` or `aws configure`, or name a profile in AWS_PROFILE"
@@ -71,7 +88,11 @@ class Cloud(Protocol):
 class CloudError(CommandError):
     """A call that AWS refused, with its code and message."""
 
-    def __init__(self, service: str, operation: str, code: str, message: str) -> None:
+    def __init__(
+        self, service: str, operation: str, code: str, message: str, *, answered: bool = True
+    ) -> None:
+        self.answered = answered and not code.startswith(BUSY)
+        """Whether AWS said anything of what was asked."""
         self.service = service
         self.operation = operation
         self.code = code
@@ -83,6 +104,61 @@ class CloudError(CommandError):
     def refused(self) -> bool:
         """Whether the caller lacks the permission to ask."""
         return self.code.startswith(REFUSED)
+
+    @property
+    def action(self) -> str:
+        """The IAM action that the call needs."""
+        return iam_action(self.service, self.operation)
+
+
+def iam_action(service: str, operation: str) -> str:
+    """Return the IAM action that permits a call, `ec2:DescribeVpcs` for example."""
+    words = operation.split("_")
+    name = OPERATIONS.get(operation, "".join(word.capitalize() for word in words))
+    prefix = IAM_PREFIXES.get(service, service)
+    return ACTIONS.get((service, operation), f"{prefix}:{name}")
+
+
+class NoAccountError(CommandError):
+    """There is no account to look at: no credentials, no endpoint, or an unusable Region."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and whom."""
+
+    account: str
+    arn: str
+    region: str = ""
+    endpoint: str = ""
+    """What answers in AWS's place; empty where it is AWS."""
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn` or `aws-us-gov`."""
+        return self.arn.split(":")[1]
+
+    @property
+    def place(self) -> str:
+        """The account and Region, and whether AWS itself answers."""
+        where = f"account {self.account}, {self.region}"
+        return f"{where} (emulated: {self.endpoint})" if self.endpoint else where
+
+
+def caller_of(cloud: Cloud, region: str) -> Caller:
+    """Return who asks.
+
+    Raises:
+        NoAccountError: where nobody says which account it is.
+    """
+    try:
+        who = cloud.ask("sts", "get_caller_identity")
+    except CloudError as error:
+        raise NoAccountError(
+            f"{error}; give credentials and a Region that the account has enabled "
+            f"(aws sts get-caller-identity --region {region})"
+        ) from error
+    return Caller(who["Account"], who["Arn"], region, os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
 class Account:
@@ -128,7 +204,8 @@ class Account:
                 service, operation, detail.get("Code", "Unknown"), detail.get("Message", "")
             ) from error
         except BotoCoreError as error:
-            raise CloudError(service, operation, type(error).__name__, str(error)) from error
+            name = type(error).__name__
+            raise CloudError(service, operation, name, str(error), answered=False) from error
         return answer
 
     def _client(self, service: str) -> Any:

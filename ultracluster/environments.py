@@ -11,8 +11,6 @@ from ultracluster.suggestions import did_you_mean
 if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
 
-__all__ = ["UsageError", "find", "find_all", "find_path", "find_registered", "registered"]
-
 FOLDER: Final = "environments"
 
 
@@ -57,7 +55,7 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
     """
     path = find_path(name)
     if path is None:
-        return (find_registered(name),), None
+        return (named(name, registered()),), None
     from ultracluster.spec.environment import EnvironmentSpec  # noqa: PLC0415
     from ultracluster.spec.loading import load  # noqa: PLC0415
 
@@ -67,16 +65,6 @@ def find_all(name: str) -> tuple[tuple["EnvironmentSpec", ...], Path | None]:
 def find_path(name: str) -> Path | None:
     """Return the file that is meant, or None for the name of an environment."""
     return Path(name) if name.endswith(".py") or "/" in name else None
-
-
-def find_registered(name: str) -> "EnvironmentSpec":
-    """Return an environment of this project by its name.
-
-    Raises:
-        UsageError: where there is no such environment.
-        SpecError: where one of the project cannot work.
-    """
-    return named(name, registered())
 
 
 def named(name: str, environments: Iterable["EnvironmentSpec"]) -> "EnvironmentSpec":

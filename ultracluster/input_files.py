@@ -137,7 +137,7 @@ class Sources:
 
     def _add_nested(self, outer: Template, artifact: StackArtifact) -> None:
         """Add the templates that a stack of an assembly nests."""
-        for logical_id, body in _nested_stacks(outer.body):
+        for logical_id, body in nested_stacks(outer.body):
             path = artifact.nested_template(body)
             known = {source.path for source in self._sources}
             if path is None or path in known or not path.is_file():
@@ -183,7 +183,7 @@ class Sources:
         uses: dict[Path, list[tuple[str, str]]] = {}
         remote: dict[Path, list[tuple[str, str]]] = {}
         for source in files.values():
-            for logical_id, body in _nested_stacks(source.template.body):
+            for logical_id, body in nested_stacks(source.template.body):
                 url = section(body, "Properties").get("TemplateURL")
                 own = (source.template.name, logical_id)
                 named = by_name.get(_file_name(url), [])
@@ -214,7 +214,7 @@ def _file_name(url: Any) -> str:
     return "" if "$" in name else name
 
 
-def _nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def nested_stacks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for logical_id, resource in body["Resources"].items():
         if isinstance(resource, dict) and resource.get("Type") == _NESTED:
             yield logical_id, resource

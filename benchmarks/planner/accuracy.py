@@ -19,10 +19,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.planner.anchors import SHIPPED, anchors, bloomberg  # noqa: E402
 from benchmarks.planner.published import MPT, ROWS, Run, published  # noqa: E402
 from ultracluster.planner import stack as stacks  # noqa: E402
-from ultracluster.planner.stack import Stack  # noqa: E402
+from ultracluster.planner.stack import SoftwareStack  # noqa: E402
 
 PAGE = ROOT / "docs" / "planner-accuracy.md"
-Stacks = Callable[[str], Stack]
+Stacks = Callable[[str], SoftwareStack]
 
 KINDS: tuple[tuple[str, Callable[[Run], bool]], ...] = (
     ("one node, fitted to", lambda run: run.fitted),

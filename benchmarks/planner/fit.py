@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.planner.published import Run, published  # noqa: E402
-from ultracluster.planner.stack import Stack  # noqa: E402
+from ultracluster.planner.stack import SoftwareStack  # noqa: E402
 
 SCALE = 0.02
 PER_GPU = {
@@ -44,7 +44,7 @@ ASSUMED: dict[str, dict[str, Any]] = {
     "a100_80gb": {"reduce_bytes": 4},
     "h100_80gb": {"reduce_bytes": 4},
 }
-FIRST = Stack(
+FIRST = SoftwareStack(
     gemm=0.7,
     gemm_ramp=0,
     attention=0.5,
@@ -60,7 +60,7 @@ FIRST = Stack(
 STACKS = tuple(ASSUMED)
 
 
-def unpack(values: Sequence[float]) -> dict[str, Stack]:
+def unpack(values: Sequence[float]) -> dict[str, SoftwareStack]:
     """Return the stacks that a vector of constants stands for."""
     shared = dict(zip(SHARED, values[-len(SHARED) :], strict=True))
     found = {}
@@ -74,7 +74,7 @@ def unpack(values: Sequence[float]) -> dict[str, Stack]:
 EXPECTED = [*PER_GPU.values()] * len(STACKS) + [*SHARED.values()]
 
 
-def pack(stacks: Mapping[str, Stack]) -> list[float]:
+def pack(stacks: Mapping[str, SoftwareStack]) -> list[float]:
     """Return the vector of constants of some stacks."""
     own = [getattr(stacks[name], constant) for name in STACKS for constant in PER_GPU]
     return own + [getattr(stacks[STACKS[0]], constant) for constant in SHARED]
@@ -87,7 +87,7 @@ def loss(runs: Sequence[Run], values: Sequence[float]) -> float:
     return sum(2 * (math.sqrt(1 + part**2) - 1) for part in (*missed, *doubts))
 
 
-def residuals(runs: Sequence[Run], stacks: dict[str, Stack]) -> list[float]:
+def residuals(runs: Sequence[Run], stacks: dict[str, SoftwareStack]) -> list[float]:
     """Return the logarithms of predicted over published, in units of `SCALE`."""
     return [math.log1p(run.error(stacks[run.stack])) / SCALE for run in runs]
 
@@ -109,14 +109,14 @@ def solve(
     return [e * math.exp(x) for x, (e, _) in zip(found.x, expected, strict=True)]
 
 
-def fit(runs: Sequence[Run]) -> dict[str, Stack]:
+def fit(runs: Sequence[Run]) -> dict[str, SoftwareStack]:
     """Return the constants of every stack, fitted to some runs and to no others."""
     mixed = [run for run in runs if run.stack in STACKS]
     stacks = unpack(solve(EXPECTED, lambda values: residuals(mixed, unpack(values))))
     eight = [run for run in runs if run.stack == "h100_80gb_fp8"]
     half = stacks["h100_80gb"]
 
-    def in_fp8(values: Sequence[float]) -> Stack:
+    def in_fp8(values: Sequence[float]) -> SoftwareStack:
         return replace(half, gemm=values[0], fp8=True)
 
     # In fp8 only the products change: one constant, of the bf16 peak, from four rows.

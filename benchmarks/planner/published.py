@@ -14,7 +14,7 @@ from typing import Final
 from ultracluster.planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
 from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.stack import SoftwareStack
 from ultracluster.planner.step import Step, step
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -84,11 +84,11 @@ class Run:
         """Whether constants may be fitted to it."""
         return self.one_node and self.digest % 2 == 0
 
-    def predicted(self, stack: Stack) -> Step:
+    def predicted(self, stack: SoftwareStack) -> Step:
         """Return the step that the model predicts."""
         return step(Setup(self.shape, self.gpu, self.network, stack), self.layout)
 
-    def error(self, stack: Stack) -> float:
+    def error(self, stack: SoftwareStack) -> float:
         """Return predicted over published tokens per second, less one."""
         rate = self.predicted(stack).tokens_per_second / self.layout.gpus
         return rate / self.tokens_per_second_per_gpu - 1

@@ -20,6 +20,7 @@ SECONDS_EACH=${SECONDS_EACH:-8}
 # (Azure/AgentBaker#2829, Azure/aks-gpu#105). The boot switches it on; this is for when that failed.
 GPU_SECONDS=${GPU_SECONDS:-45}
 LEAST_MIB=1024
+CLOCK_TRIES=${CLOCK_TRIES:-5}
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -58,6 +59,8 @@ unfit() {
   echo "ultracluster prolog: $node is unfit: $*" >&2
   within "$SECONDS_EACH" scontrol update NodeName="$node" State=DRAIN \
     Reason="ultracluster prolog: $*" || exit 1
+  # Slurm's health check runs this without a job (HealthCheckProgram): then there is none to requeue.
+  [[ -n ${SLURM_JOB_ID:-} ]] || exit 0
   # A prolog that fails has its job held until an operator releases it. The job is at no fault:
   # send it back to the queue, and it starts on other nodes. Slurm starts nothing here once the job
   # is no longer running; where it still is (it may not be requeued), failing is what stops it.
@@ -67,6 +70,23 @@ unfit() {
     PENDING* | COMPLETING* | REQUEUE*) exit 0 ;;
     *) exit 1 ;;
   esac
+}
+
+# Ends at a slurm.conf of another version, and asks no controller.
+slurm() {
+  asked scontrol "$SECONDS_EACH" scontrol show hostnames localhost
+}
+
+# Slurm's credentials and AWS's hold for minutes. A clock that was set by hand, or that no time
+# service corrects, is one that the kernel calls unsynchronized; a young node has a moment.
+clock() {
+  local try
+  for ((try = 0; try < CLOCK_TRIES; try++)); do
+    asked timedatectl "$SECONDS_EACH" timedatectl show --property=NTPSynchronized --value
+    [[ $(<"$work/said") != yes ]] || return 0
+    sleep 3
+  done
+  unfit "the clock is not synchronized; look at its time service (chrony)"
 }
 
 gpus() {
@@ -128,6 +148,8 @@ room() {
   [[ ${left:-0} -ge $LEAST_MIB ]] || unfit "${left:-unknown} MiB are free on $1, $LEAST_MIB are needed"
 }
 
+slurm
+clock
 [[ $GPUS -eq 0 ]] || gpus
 [[ $FABRIC_MANAGER -eq 0 ]] || fabric_manager
 [[ $EFA_DEVICES -eq 0 ]] || efa

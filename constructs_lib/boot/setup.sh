@@ -17,9 +17,12 @@ stay_as_the_image_is() {
   systemctl disable --now $STILL >/dev/null 2>&1
   # shellcheck disable=SC2086
   systemctl mask $STILL >/dev/null 2>&1
-  if command -v apt-mark >/dev/null; then
-    dpkg-query --show --showformat '${Package}\n' 'linux-image*' 'linux-headers*' 'linux-modules*' \
-      'lustre-client*' 2>/dev/null | xargs --no-run-if-empty apt-mark hold >/dev/null
+  if command -v dpkg-query >/dev/null; then
+    # Names that others only mention are listed as well, and would have nothing held at all.
+    # shellcheck disable=SC2016  # the dollars are dpkg's and awk's
+    dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' 'linux-image*' \
+      'linux-headers*' 'linux-modules*' 'lustre-client*' 2>/dev/null |
+      awk '$1 == "installed" { print $2, "hold" }' | dpkg --set-selections
     mkdir -p "$ROOT/etc/needrestart/conf.d"
     # shellcheck disable=SC2016  # the dollar is needrestart's
     echo '$nrconf{override_rc}{qr(^slurm)} = 0;' >"$ROOT/etc/needrestart/conf.d/ultracluster.conf"

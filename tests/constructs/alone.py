@@ -11,6 +11,7 @@ from constructs_lib.cost_budget import CostBudget
 from constructs_lib.data_bucket import DataBucket
 from constructs_lib.execution_role import ExecutionRole
 from constructs_lib.fabric import FabricSecurityGroup, NodeSecurityGroup
+from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
 from constructs_lib.image_repository import ImageRepository
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.keys import DataKey, LogKey
@@ -19,10 +20,12 @@ from constructs_lib.launcher_role import LauncherRole
 from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
+from constructs_lib.node_image import NodeImage
 from constructs_lib.node_role import NodeRole
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
+from constructs_lib.slurm_logs import SlurmLogs
 from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
@@ -32,6 +35,7 @@ from tests.constructs.bare import ZONES, Surroundings
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
@@ -199,8 +203,14 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "efa-launch-template": _template,
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
-    "image-repository": lambda s, a: ImageRepository(
-        s, "It", key=a.key, keep=True, readers=[a.role]
+    "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
+    "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
+        s,
+        "It",
+        capacity_reservation_id="cr-0123456789abcdef0",
+        notify=("team@example.com",),
+        key=a.key,
+        least_used_percent=90,
     ),
     "job-parameters": lambda s, _: JobParameters(
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
@@ -211,9 +221,22 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "lustre": _lustre(LUSTRE),
     "lustre-over-efa": _lustre(LUSTRE_OVER_EFA),
     "node-group": _node_group,
+    "node-image": lambda s, a: NodeImage(
+        s,
+        "It",
+        spec=NodeImageSpec(),
+        environment_name="dev",
+        slurm_version="25.11",
+        subnet=a.subnets[0],
+        security_groups=a.groups,
+        log_key=a.key,
+    ),
     "node-role": lambda s, a: NodeRole(s, "It", bucket=a.bucket, key=a.key),
     "node-security-group": lambda s, a: NodeSecurityGroup(s, "It", vpc=a.vpc),
     "slurm-cluster": slurm_cluster,
+    "slurm-logs": lambda s, a: SlurmLogs(
+        s, "It", cluster=slurm_cluster(s, a), log_key=a.key, keep=True
+    ),
     "slurm-node-role": _slurm_role,
     "slurm-queue": slurm_queue,
     "slurm-security-group": lambda s, a: SlurmSecurityGroup(s, "It", vpc=a.vpc),

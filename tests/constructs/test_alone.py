@@ -21,6 +21,7 @@ EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
 # Service principals, which are the same in every partition (aws-cdk-lib, standardized names).
 PRINCIPALS = {
     "budgets.amazonaws.com",
+    "cloudwatch.amazonaws.com",
     "ec2.amazonaws.com",
     "lambda.amazonaws.com",
     "logging.s3.amazonaws.com",

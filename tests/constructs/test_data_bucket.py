@@ -66,11 +66,11 @@ def test_every_bucket_refuses_what_is_not_tls(kept: cdk.Stack):
     assert refused == set(resources(kept, "AWS::S3::Bucket"))
 
 
-def test_old_versions_and_torn_uploads_are_paid_for_a_week(kept: cdk.Stack):
+def test_old_versions_and_torn_uploads_are_paid_for_some_days(kept: cdk.Stack):
     """Auto-export overwrites checkpoints of terabytes each."""
     (rule,) = data_bucket(kept)["Properties"]["LifecycleConfiguration"]["Rules"]
 
-    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 3}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert "ExpirationInDays" not in rule
 

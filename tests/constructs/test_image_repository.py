@@ -9,12 +9,10 @@ from constructs_lib.image_repository import IMAGES_KEPT, ImageRepository
 from tests.constructs.bare import Surroundings, bare_stack, only, text
 
 
-def repository(*, keep: bool = True, reader: bool = False) -> dict[str, Any]:
+def repository(*, keep: bool = True) -> dict[str, Any]:
     stack = bare_stack()
     around = Surroundings(stack)
-    ImageRepository(
-        stack, "Images", key=around.key, keep=keep, readers=[around.role] if reader else []
-    )
+    ImageRepository(stack, "Images", key=around.key, keep=keep)
     return only(stack, "AWS::ECR::Repository")
 
 
@@ -56,19 +54,6 @@ def test_images_are_kept_or_go_with_the_stack(*, keep: bool, policy: str):
     assert found["Properties"]["EmptyOnDelete"] is not keep
 
 
-def test_readers_may_pull_and_no_more():
-    """Nodes are defined before the repository; it admits them, and cannot be pushed to by them."""
-    policy = repository(reader=True)["Properties"]["RepositoryPolicyText"]
-
-    (statement,) = policy["Statement"]
-    assert set(statement["Action"]) == {
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:BatchGetImage",
-        "ecr:GetDownloadUrlForLayer",
-    }
-    assert text(statement["Principal"]["AWS"]).endswith(':123456789012:role/Somebodys"]]}')
-
-
-def test_without_readers_there_is_no_policy(properties: dict[str, Any]):
-    """Roles of the account are then admitted by their own policies alone."""
+def test_there_is_no_policy(properties: dict[str, Any]):
+    """Roles of the account are admitted by their own policies alone."""
     assert "RepositoryPolicyText" not in properties

@@ -138,3 +138,35 @@ def test_it_may_start_follow_and_stop_one_state_machine():
     assert found["StartUnattended"]["Resource"] == {"Fn::GetAtt": [machine, "Arn"]}
     assert {"Fn::GetAtt": [machine, "Name"]} in found["FollowUnattended"]["Resource"]["Fn::Join"][1]
     assert "*" not in listed(found["ListImages"]["Resource"])
+
+
+def test_commands_go_to_login_nodes_of_the_environment_alone():
+    """Who sends a command to a node is root there; a tag of our own template says which nodes."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    LauncherRole(
+        stack,
+        "Launcher",
+        execution_role=around.role,
+        subnets=around.subnets,
+        security_groups=around.groups,
+        assumed_by=iam.AccountRootPrincipal(),
+        login_nodes_of="staging",
+    )
+    found = statements(stack)
+    sending = [s for s in found.values() if "ssm:SendCommand" in listed(s["Action"])]
+
+    assert len(sending) == 2
+    assert "document/AWS-RunShellScript" in text(found["UseRunCommand"]["Resource"])
+    assert "instance/*" in text(found["SendToLoginNodes"]["Resource"])
+    assert found["SendToLoginNodes"]["Condition"] == {
+        "StringEquals": {
+            "aws:ResourceTag/ultracluster:environment": "staging",
+            "aws:ResourceTag/ultracluster:role": "login",
+        }
+    }
+
+
+def test_without_slurm_no_command_is_sent(role: cdk.Stack):
+    """An environment of SageMaker jobs alone has nothing to send commands to."""
+    assert not [s for s in statements(role).values() if "ssm:SendCommand" in listed(s["Action"])]

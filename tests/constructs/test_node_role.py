@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 import pytest
 
-from constructs_lib.node_role import NodeRole, mount_lustre
+from constructs_lib.node_role import NodeRole
 from tests.constructs.bare import Surroundings, bare_stack, listed, only, statements
 
 
@@ -45,23 +45,3 @@ def test_only_ec2_assumes_the_role(role: cdk.Stack):
         "Statement"
     ]
     assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
-
-
-def test_mounting_fetches_nothing():
-    """A boot that waits for the internet fails in a closed network."""
-    script = mount_lustre(dns_name="fs-1.fsx.example", mount_name="abcdef").render()
-
-    assert "fs-1.fsx.example@tcp:/abcdef /fsx lustre" in script
-    assert "_netdev" in script
-    for word in ("curl", "wget", "yum", "dnf", "apt", "pip", "http"):
-        assert word not in script
-
-
-def test_a_missing_client_is_said_on_the_console():
-    """An image without Lustre client would else look like a network fault."""
-    lines = mount_lustre(dns_name="d", mount_name="m", directory="/data").render().splitlines()
-
-    assert lines[1].startswith("modprobe lustre || {")
-    assert "/data is not mounted" in lines[1]
-    assert "/dev/console" in lines[1]
-    assert lines[-1] == "mount /data"

@@ -68,6 +68,30 @@ def test_reservation_is_for_the_nodes_alone():
     assert stack.resolve(placement.capacity_reservation_id) == {"Ref": logical_id}
 
 
+def test_capacity_outlives_its_stack_but_not_a_creation_that_failed():
+    """512 nodes that were given up may not be got again; those of a failed creation are billed."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec())
+
+    for kind in ("PlacementGroup", "CapacityReservation"):
+        found = only(stack, f"AWS::EC2::{kind}")
+        assert found["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert found["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_group_without_a_reservation_goes_with_its_stack():
+    """Nothing is lost with it."""
+    stack, _ = placed()
+
+    assert "DeletionPolicy" not in only(stack, "AWS::EC2::PlacementGroup")
+
+
+def test_capacity_is_reserved_for_spare_nodes_too():
+    """A node that takes a drained one's place must find a place to run."""
+    stack, _ = placed(capacity_reservation=CapacityReservationSpec(), spare_nodes=4)
+
+    assert only(stack, "AWS::EC2::CapacityReservation")["Properties"]["InstanceCount"] == 516
+
+
 def test_reservation_without_a_group_names_none():
     """The nodes are then placed anywhere in the zone, and so is their capacity."""
     stack, _ = placed(capacity_reservation=CapacityReservationSpec(), placement_group=False)

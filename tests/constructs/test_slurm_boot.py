@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from constructs_lib.slurm_boot import FOLDER, MOST_USER_DATA_BYTES, PROLOG, STILL, node_boot
+from constructs_lib.slurm_boot import (
+    EVERY_BOOT,
+    FOLDER,
+    MOST_USER_DATA_BYTES,
+    PROLOG,
+    STILL,
+    node_boot,
+)
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import MOST_BYTES, AccountSpec, UserSpec, UsersSpec
 
@@ -33,7 +40,12 @@ def rendered(nodes: NodesSpec | None) -> str:
 
 def written(nodes: NodesSpec | None) -> dict[str, str]:
     """Return the files that cloud-init writes, by path."""
-    message = email.message_from_string(rendered(nodes))
+    return files_of(rendered(nodes))
+
+
+def files_of(user_data: str) -> dict[str, str]:
+    """Return the files that user data writes, by path."""
+    message = email.message_from_string(user_data)
     parts: Any = message.get_payload()
     config, _ = parts
     document = yaml.safe_load(config.get_payload())
@@ -148,6 +160,16 @@ def test_a_login_node_has_lustre_and_nothing_to_check():
     assert {"GPUS=0", "EFA_DEVICES=0", "LUSTRE=/fsx", "SCRATCH="} <= set(conf)
 
 
+def test_a_node_that_slurm_does_not_launch_is_set_up_as_one_that_it_does():
+    """A mount does not outlive a reboot, and may need more than one try (FSx guide, mounting)."""
+    boot = node_boot(nodes=P4D, slurm_version=None, dns_name="fs-1.fsx.example", mount_name="abc")
+    files = files_of(boot.render())
+
+    assert set(files) == {f"{FOLDER}/node.conf", f"{FOLDER}/setup.sh", EVERY_BOOT}
+    conf = files[f"{FOLDER}/node.conf"].splitlines()
+    assert {"SLURM_BIN=", "GPUS=8", "LUSTRE_SOURCE=fs-1.fsx.example@tcp:/abc"} <= set(conf)
+
+
 def test_nothing_is_fetched():
     """awsome-distributed-ai#186: a bootstrap that reaches for the internet breaks the cluster."""
     text = rendered(P4D)
@@ -180,7 +202,7 @@ class Node:
         for name in ("lctl", "chmod", "nvidia-smi"):
             self.command(name)
         self.owner("root:755")
-        for name in ("systemctl", "mount", "modprobe", "mkfs.xfs", "apt-mark", "dpkg-query"):
+        for name in ("systemctl", "mount", "modprobe", "mkfs.xfs", "dpkg", "dpkg-query"):
             self.command(name)
         self.command("mdadm", f'[[ $1 != --create ]] || touch "{self.root}$2"')
         self.command("blkid", "exit 2")
@@ -317,7 +339,10 @@ def test_lustre_is_tried_again(node: Node):
 
 def test_the_image_stays_as_it_is(node: Node):
     """aws-parallelcluster#2095: a new kernel, and the Lustre client no longer loads."""
-    node.command("dpkg-query", "echo linux-image-6.8.0-aws")
+    node.command(
+        "dpkg-query", "echo installed linux-image-6.8.0-aws; echo not-installed linux-image"
+    )
+    node.command("dpkg", f"cat >{node.bin.parent}/selections")
 
     _, called = node.boot()
 
@@ -325,7 +350,7 @@ def test_the_image_stays_as_it_is(node: Node):
     assert f"systemctl disable --now {' '.join(STILL)}" in called
     restart = (node.root / "etc/needrestart/conf.d/ultracluster.conf").read_text()
     assert restart == "$nrconf{override_rc}{qr(^slurm)} = 0;\n"
-    assert "apt-mark hold linux-image-6.8.0-aws" in called
+    assert (node.bin.parent / "selections").read_text() == "linux-image-6.8.0-aws hold\n"
     assert "excludepkgs=kernel*" in (node.root / "etc/dnf/dnf.conf").read_text()
 
 

@@ -1,6 +1,7 @@
 """The registry: what AWS's own schemas say about a type, in each Region."""
 
 from ultracluster.emulator import schemas
+from ultracluster.registry import schemas as registry
 
 
 def test_an_unknown_property_is_named_in_cloudformations_words():
@@ -63,12 +64,12 @@ def test_a_changed_create_only_property_replaces_the_resource():
     """Moving a file system to another subnet loses it; the review must say so."""
     old, new = {"SubnetIds": ["subnet-1"]}, {"SubnetIds": ["subnet-2"], "StorageCapacity": 2400}
 
-    assert schemas.replaced_by("AWS::FSx::FileSystem", old, new, "us-east-1") == ["SubnetIds"]
+    assert registry.replaced_by("AWS::FSx::FileSystem", old, new, "us-east-1") == ["SubnetIds"]
 
 
 def test_regions_differ_in_the_types_they_have():
     """Parallel Computing Service is not sold everywhere."""
-    without = [r for r in schemas.regions() if "AWS::PCS::Cluster" not in schemas.types(r)]
+    without = [r for r in registry.regions() if "AWS::PCS::Cluster" not in registry.types(r)]
 
     assert "us-east-1" not in without
     assert "ca-west-1" in without

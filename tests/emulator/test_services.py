@@ -329,6 +329,46 @@ def test_pcs_refuses_a_launch_template_that_is_not_there(cloud, slurm):
     assert "lt-0123456789abcdef0, does not exist" in stack.reasons()
 
 
+def test_pcs_refuses_a_controller_that_reaches_nothing(cloud, slurm):
+    """Rules are resources of their own: a cluster that is made first has groups without any."""
+    nothing = {"CidrIp": "255.255.255.255/32", "IpProtocol": "icmp", "FromPort": 252, "ToPort": 86}
+    slurm["Group"]["Properties"]["SecurityGroupEgress"] = [nothing]
+    slurm["Out"] = {
+        "Type": "AWS::EC2::SecurityGroupEgress",
+        "Properties": {
+            "GroupId": {"Ref": "Group"},
+            "IpProtocol": "tcp",
+            "FromPort": 6817,
+            "ToPort": 6819,
+            "DestinationSecurityGroupId": {"Ref": "Group"},
+        },
+        "DependsOn": "Cluster",
+    }
+    assert "must have outbound rules" in cloud.deploy(slurm).reasons()
+
+    del slurm["Out"]["DependsOn"]
+    slurm["Cluster"]["DependsOn"] = "Out"
+    assert cloud.deploy(slurm).status == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "words"),
+    [
+        ("Cluster", "SuspendTime", "SuspendTime is not a custom setting that PCS takes"),
+        ("Cluster", "MetricsType", "is only supported for Slurm version 25.11 or later"),
+        ("Nodes", "Prolog", "Prolog is not a custom setting that PCS takes"),
+        ("Nodes", "Sockets", "is only supported for Slurm version 25.11 or later"),
+        ("Queue", "MaxNodes", "MaxNodes is not a custom setting that PCS takes"),
+    ],
+)
+def test_pcs_takes_the_settings_of_its_list_alone(cloud, slurm, resource, name, words):
+    """Slurm has hundreds of parameters; PCS owns most of them, and an older Slurm lacks some."""
+    settings = [{"ParameterName": name, "ParameterValue": "1"}]
+    slurm[resource]["Properties"]["SlurmConfiguration"] = {"SlurmCustomSettings": settings}
+
+    assert words in cloud.deploy(slurm).reasons()
+
+
 def test_pcs_deletes_queues_before_groups_and_groups_before_the_cluster(cloud, slurm):
     """aws-parallelcluster#6329: the other way round a teardown stops half way."""
     stack = cloud.deploy(slurm)

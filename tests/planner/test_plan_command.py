@@ -359,7 +359,12 @@ def test_the_page_is_one_file_with_its_pictures(tmp_path, capsys):
     assert "prefers-color-scheme:dark" in text
     assert not re.search(r"(src|href)=|@import|url\(|<script", text)
     pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(pictures) == 5
+    assert len(pictures) == 3
+    bars = [
+        float(width) for width in re.findall(r'<td class=bar><span style="width:([\d.]+)%"', text)
+    ]
+    assert len(bars) > 20
+    assert all(0 <= width <= 100 for width in bars)
     for picture in pictures:
         root = ET.fromstring(picture)  # noqa: S314 - our own page
         assert root.get("aria-label")

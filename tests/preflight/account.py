@@ -7,10 +7,12 @@ from typing import Any
 
 from tests.preflight.specs import ACCOUNT, IMAGE, KEY, MADE, RESERVATION, ROLE, SUBNETS, VPC
 from ultracluster.aws import CloudError
+from ultracluster.catalogue.images import EXAMPLE_IMAGE
 from ultracluster.emulator.quotas import QUOTAS
 from ultracluster.preflight.inquiry import Question
 
 PCS_IMAGE = "ami-0123456789abcdef1"
+UBUNTU = (PCS_IMAGE, EXAMPLE_IMAGE)
 OTHER_VCPUS = {"p3.16xlarge": 64, "m6i.xlarge": 4, "p3.2xlarge": 8, "c7i.8xlarge": 32}
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -131,7 +133,7 @@ def good() -> dict[tuple[str, str], Answer]:
             "Images": [
                 image(
                     ImageId=given["ImageIds"][0],
-                    RootDeviceName="/dev/sda1" if given["ImageIds"] == [PCS_IMAGE] else "/dev/xvda",
+                    RootDeviceName="/dev/sda1" if given["ImageIds"][0] in UBUNTU else "/dev/xvda",
                 )
             ]
         },

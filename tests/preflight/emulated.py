@@ -74,7 +74,7 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
         nodes=NodesSpec(
             instance_type="p4d.24xlarge",
             count=2,
-            image=IMAGE,
+            image=f"{IMAGE}:1",
             placement_group=False,
             capacity_reservation=CapacityReservationSpec(
                 capacity_reservation_id=reserve(owner, ZONE)
@@ -89,7 +89,7 @@ def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> 
             keep_data=False,
         ),
         sagemaker=SageMakerSpec(instances=2),
-        budget=AMPLE,
+        budget=AMPLE.model_copy(update={"notify": ("gpus@our-team.dev",)}),
     )
     deployer = settings | _roles(owner, account)
     return Prepared(spec, owner, deployer, vpc_id)

@@ -212,7 +212,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         "vpce-1 is there",
     ),
     "no image parameter": (
-        no_parameter("/aws/service"),
+        no_parameter("/team"),
         "image-exists",
         GIVEN.nodes.image,
         "no such SSM parameter",
@@ -220,25 +220,25 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     "no image": (
         raised("describe_images", "InvalidAMIID.NotFound"),
         "image-exists",
-        "ami-0123456789abcdef0",
+        "ami-0123456789abcdef2",
         "no such image here",
     ),
     "image of arm64": (
         altered("ec2", "describe_images", Architecture="arm64"),
         "image-architecture",
-        "architecture of ami-0123456789abcdef0",
+        "architecture of ami-0123456789abcdef2",
         "arm64",
     ),
     "UEFI alone": (
         altered("ec2", "describe_images", BootMode="uefi"),
         "image-boot-mode",
-        "boot mode of ami-0123456789abcdef0",
+        "boot mode of ami-0123456789abcdef2",
         "uefi",
     ),
     "root device": (
         altered("ec2", "describe_images", RootDeviceName="/dev/sda1"),
         "image-root-device",
-        "root device of ami-0123456789abcdef0",
+        "root device of ami-0123456789abcdef2",
         "/dev/sda1",
     ),
     "root volume": (
@@ -248,7 +248,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
             BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 500}}],
         ),
         "image-root-device",
-        "root device of ami-0123456789abcdef0",
+        "root device of ami-0123456789abcdef2",
         "500 GiB",
     ),
     "bucket elsewhere": (

@@ -11,7 +11,7 @@ from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-IMAGE = "ami-0123456789abcdef0"
+IMAGE = "ami-0123456789abcdef2"
 RESERVATION = "cr-0123456789abcdef0"
 VPC = "vpc-0123456789abcdef0"
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
@@ -41,6 +41,7 @@ GIVEN = EnvironmentSpec(
     nodes=NodesSpec(
         instance_type="p4d.24xlarge",
         count=4,
+        image="/team/nodes:3",
         placement_group=False,
         capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),
     ),
@@ -54,7 +55,7 @@ GIVEN = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
-    budget=AMPLE,
+    budget=AMPLE.model_copy(update={"notify": ("gpus@our-team.dev",)}),
 )
 """Everything that can be there already is there already."""
 
@@ -62,7 +63,7 @@ MADE = GIVEN.model_copy(
     update={
         "name": "made",
         "network": NetworkSpec(training_subnet_cidrs=("10.0.0.0/24",)),
-        "nodes": NodesSpec(instance_type="p4d.24xlarge", count=4),
+        "nodes": NodesSpec(instance_type="p4d.24xlarge", count=4, image="/team/nodes:3"),
     }
 )
 """Everything is made for it."""
@@ -74,7 +75,7 @@ QUEUED = MADE.model_copy(
             instance_type="p4d.24xlarge",
             count=4,
             interface_layout="address-per-card",
-            image=PCS_READY_AMI,
+            image=f"{PCS_READY_AMI}:1",
             root_device_name="/dev/sda1",
         ),
         "slurm": SlurmSpec(login_nodes=2),

@@ -46,6 +46,7 @@ IN_A_BLOCK = GIVEN.model_copy(
         "nodes": NodesSpec(
             instance_type="p4d.24xlarge",
             count=4,
+            image="/team/nodes:3",
             placement_group=False,
             capacity_block=CapacityBlockSpec(capacity_reservation_id=RESERVATION),
         )
@@ -81,7 +82,7 @@ def test_each_check_passes_somewhere():
     clean = Report(RULES, (), "error")
     passing = {
         check.name
-        for spec in (GIVEN, MADE, QUEUED)
+        for spec in (GIVEN, MADE, QUEUED, STAGING)
         for check, _ in preflight(
             spec, Answering(), NOW, templates=lambda: clean, recipes=[WARM, SPOT]
         ).having(Verdict.PASS)
@@ -245,6 +246,7 @@ def test_a_reservation_of_the_stack_is_no_reservation_of_others():
             "nodes": NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=4,
+                image="/team/nodes:3",
                 capacity_reservation=CapacityReservationSpec(),
             )
         }

@@ -64,7 +64,10 @@ def test_every_quota_check_is_held():
 def test_a_reservation_counts_from_the_moment_it_is_made():
     """512 P4d take 49,152 vCPU before a node has started."""
     nodes = NodesSpec(
-        instance_type="p4d.24xlarge", count=512, capacity_reservation=CapacityReservationSpec()
+        instance_type="p4d.24xlarge",
+        count=512,
+        image="/team/nodes:3",
+        capacity_reservation=CapacityReservationSpec(),
     )
     network = NetworkSpec(training_subnet_cidrs=("10.0.0.0/20",))
     spec = MADE.model_copy(update={"nodes": nodes, "network": network})
@@ -81,6 +84,7 @@ def test_a_block_needs_no_on_demand_quota():
     nodes = NodesSpec(
         instance_type="p5.48xlarge",
         count=8,
+        image="/team/nodes:3",
         placement_group=False,
         capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0"),
     )
@@ -91,7 +95,9 @@ def test_a_block_needs_no_on_demand_quota():
 
 def test_g_instances_have_a_quota_of_their_own():
     """They do not fit into the quota of P instances."""
-    spec = MADE.model_copy(update={"nodes": NodesSpec(instance_type="g6e.48xlarge", count=1)})
+    spec = MADE.model_copy(
+        update={"nodes": NodesSpec(instance_type="g6e.48xlarge", count=1, image="/team/nodes:3")}
+    )
     cloud = empty()
     cloud.quotas["L-DB2E81BA"] = 0
 
@@ -117,7 +123,10 @@ def test_interfaces_follow_the_layout():
     network = NetworkSpec(training_subnet_cidrs=("10.0.0.0/20",))
     changes = {"network": network, "sagemaker": SageMakerSpec(instances=0)}
     small, large = (
-        MADE.model_copy(update=changes | {"nodes": NodesSpec(instance_type=name, count=500)})
+        MADE.model_copy(
+            update=changes
+            | {"nodes": NodesSpec(instance_type=name, count=500, image="/team/nodes:3")}
+        )
         for name in ("p4d.24xlarge", "p5.48xlarge")
     )
 

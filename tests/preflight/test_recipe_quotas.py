@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.preflight.account import Answering, always
-from tests.preflight.jobs import OF_RECIPES, SPOT, WARM
+from tests.preflight.jobs import DAY, OF_RECIPES, SPOT, WARM
 from tests.preflight.one import empty, in_use
 from tests.preflight.specs import MADE, NOW
 from ultracluster.preflight.finding import Verdict
@@ -35,6 +35,22 @@ def test_the_last_instance_is_enough_and_one_less_is_not(check: str):
     found = finding(check, cloud, WARM, SPOT)
     assert found.verdict is Verdict.FAIL
     assert f"--quota-code {code} --desired-value {demand} " in found.fix_command
+
+
+def test_a_run_longer_than_the_account_allows_is_a_fail():
+    """28 days are the API's limit; an account has 5 until somebody asks for more."""
+    month = WARM.limits.model_copy(update={"max_runtime_seconds": 28 * DAY})
+    long = WARM.model_copy(update={"limits": month})
+    cloud = empty()
+    cloud.quotas["L-00000003"] = 5 * DAY
+
+    found = finding("quota-training-run-time", cloud, long, SPOT)
+    assert found.verdict is Verdict.FAIL
+    assert f"--quota-code L-00000003 --desired-value {28 * DAY} " in found.fix_command
+    assert "--recipe" in finding("quota-training-run-time", cloud).found
+
+    cloud.quotas["L-00000003"] = 28 * DAY
+    assert finding("quota-training-run-time", cloud, long, SPOT).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("check", OF_RECIPES)

@@ -12,7 +12,8 @@ from tests.preflight.changes import simulating
 from tests.preflight.one import P_VCPUS, empty, finding, in_use
 from tests.preflight.specs import ACCOUNT, GIVEN, MADE, NOW, QUEUED, SUBNETS
 from tests.repository import ENVIRONMENTS
-from ultracluster.preflight.finding import Caller, Situation, Verdict
+from ultracluster.aws import Caller
+from ultracluster.preflight.finding import Situation, Verdict
 from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.preflight.permissions import needed
 from ultracluster.preflight.preflight import preflight

@@ -15,7 +15,7 @@ from environments.ultracluster import ULTRACLUSTER
 from tests.repository import ENVIRONMENTS
 from ultracluster.aws import Account
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse.deployment import Deployment, StackTemplate, stack_templates
+from ultracluster.prove.deployment import Deployment, StackTemplate, stack_templates
 from ultracluster.spec.environment import EnvironmentSpec
 
 BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
@@ -65,8 +65,8 @@ class Deployer:
         self._assembly = assembly
         self._accounts = accounts
 
-    def deploy(self, spec: EnvironmentSpec) -> Deployed:
-        """Deploy into an account that no other test looks at."""
+    def deploy(self, spec: EnvironmentSpec, *, but: str = "") -> Deployed:
+        """Deploy into an account that no other test looks at, all stacks but one."""
         self._accounts += 1
         account = f"{self._accounts:012d}"
         settings = self._emulator.environment() | {"AWS_ACCESS_KEY_ID": account}
@@ -74,7 +74,8 @@ class Deployer:
         self._assets(cloud, account, spec)
         stacks = stack_templates(self._assembly, spec.name)
         for stack in stacks:
-            self._create(cloud, stack, spec.region)
+            if stack.construct_id != but:
+                self._create(cloud, stack, spec.region)
         return Deployed(spec, cloud, stacks)
 
     def update(self, deployed: Deployed, spec: EnvironmentSpec) -> Deployed:

@@ -10,8 +10,8 @@ from tests.rehearse.conftest import Deployed, Deployer, UpdateFailedError
 from tests.repository import ENVIRONMENTS
 from ultracluster.catalogue.slurm import SIZES
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse.proof import Evidence, prove
-from ultracluster.rehearse.rehearsal import PROOFS
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import NetworkSpec
@@ -41,11 +41,16 @@ def grown(count: int, *subnets: str) -> EnvironmentSpec:
     return STAGING.model_copy(update={"nodes": nodes, "network": network, "budget": budget})
 
 
-def deployer(emulator: Emulator, spec: EnvironmentSpec, directory: Path) -> Deployer:
-    """Return what deploys one environment, synthesized into a directory of its own."""
+def deployer(
+    emulator: Emulator, spec: EnvironmentSpec, directory: Path, accounts: int = 900
+) -> Deployer:
+    """Return what deploys one environment, synthesized into a directory of its own.
+
+    The account that it deploys to comes after `accounts`; each file here has its own.
+    """
     assembly = directory / str(spec.nodes.count)
     app.build([spec], outdir=str(assembly)).synth()
-    return Deployer(emulator, assembly, accounts=900)
+    return Deployer(emulator, assembly, accounts)
 
 
 def failures(deployed: Deployed) -> list[str]:

@@ -3,8 +3,8 @@
 from environments.dev import DEV
 from environments.staging import STAGING
 from tests.rehearse.conftest import settled
-from ultracluster.rehearse.leftovers import leftovers
-from ultracluster.rehearse.services import CALLS, REASONS
+from ultracluster.prove.leftovers import leftovers
+from ultracluster.prove.services import CALLS, REASONS
 
 PARTS_OF_OTHERS = {
     "AWS::CDK::Metadata",
@@ -14,6 +14,7 @@ PARTS_OF_OTHERS = {
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "Custom::S3AutoDeleteObjects",
     "Custom::VpcRestrictDefaultSG",

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from environments.dev import DEV
-from ultracluster.rehearse.proof import Evidence, prove
-from ultracluster.rehearse.rehearsal import PROOFS
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import QueueSpec, SlurmSpec
 
@@ -104,6 +104,12 @@ def close_slurm(deployed):
     deployed.cloud.ask("ec2", "revoke_security_group_ingress", GroupId=group, IpPermissions=rules)
 
 
+def stop_a_log(deployed):
+    """End the delivery of one of the cluster's logs."""
+    delivery = deployed.deployment.id_at("Cluster", "Slurm/Logs/ScalingDelivery")
+    deployed.cloud.ask("logs", "delete_delivery", id=delivery)
+
+
 def forbid_registration(deployed):
     """Take the leave to register from the nodes' role."""
     role = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Node/Resource/Resource")
@@ -141,6 +147,22 @@ def suspend_versions(deployed):
     )
 
 
+def keep_versions_for_a_year(deployed):
+    """Let the data bucket keep what the sheet does not count."""
+    rule = {
+        "ID": "old",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 365},
+    }
+    deployed.cloud.ask(
+        "s3",
+        "put_bucket_lifecycle_configuration",
+        Bucket=deployed.deployment.id_at("Storage", "Data/Resource/Resource"),
+        LifecycleConfiguration={"Rules": [rule]},
+    )
+
+
 def deny_one_action_without_tls(deployed):
     """Leave a refusal of requests without TLS that refuses reading alone."""
     name = deployed.deployment.id_at("Storage", "Data/Resource/Resource")
@@ -160,6 +182,14 @@ def cancel_reservation(deployed):
     """Give the reserved capacity back."""
     reservation = deployed.deployment.id_at("Cluster", "Placement/Reservation")
     deployed.cloud.ask("ec2", "cancel_capacity_reservation", CapacityReservationId=reservation)
+
+
+def silence_the_alarm(deployed):
+    """Take the one subscriber of idle capacity away."""
+    topic = deployed.deployment.id_at("Cluster", "IdleCapacity/Topic/Resource")
+    answer = deployed.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=topic)
+    for each in answer["Subscriptions"]:
+        deployed.cloud.ask("sns", "unsubscribe", SubscriptionArn=each["SubscriptionArn"])
 
 
 def lift_protection(deployed):
@@ -309,10 +339,13 @@ def tell_somebody_else(deployed):
         (forbid_registration, "nodes, policies", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
+        (keep_versions_for_a_year, "data bucket", "days of old versions"),
         (deny_one_action_without_tls, "data bucket", "refusal of requests without TLS"),
         (raise_the_limit, "budget", "limit of the budget"),
         (silence_the_forecast, "budget", "alerts of the budget"),
         (tell_somebody_else, "budget", "who is notified at 80 %"),
+        (stop_a_log, "Slurm", "logs of the cluster that are delivered"),
+        (silence_the_alarm, "idle capacity", "who is told of idle capacity"),
         (lose_a_parameter, "job parameters", "file-system-id"),
         (forget_the_file_system, "policies", "without fsx:DescribeFileSystems"),
         (allow_more, "policies", "with secretsmanager:GetSecretValue"),

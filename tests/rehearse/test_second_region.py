@@ -6,8 +6,8 @@ import app
 from tests.rehearse.conftest import Deployer
 from tests.repository import ENVIRONMENTS
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse.proof import Evidence, prove
-from ultracluster.rehearse.rehearsal import PROOFS
+from ultracluster.prove.proof import Evidence, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.budget import PriceSpec
 
 DEV = next(spec for spec in ENVIRONMENTS if spec.name == "dev")

@@ -1,8 +1,8 @@
 """The rule catalogue that people read."""
 
-from ultracluster.rules.page import PAGE, page
+from golden.rules_page import PAGE, page
 
 
 def test_the_committed_page_is_the_generated_one():
     """A rule that changed without its page would be explained wrongly."""
-    assert PAGE.read_text() == page(), "run python -m ultracluster.rules.page"
+    assert PAGE.read_text() == page(), "run python -m golden.rules_page"

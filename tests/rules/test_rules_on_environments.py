@@ -22,7 +22,7 @@ from ultracluster.templates.resolution import Template, resolve
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden"
 ENVIRONMENTS: Final = ("dev", "staging", "ultracluster")
-STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+STACKS: Final = ("Network", "Storage", "Training", "Cluster")
 NEWEST_IMAGE: Final = "SAFETY-9"
 """Info: an environment that names a parameter, and no image, asks for the newest."""
 DATA: Final = "Template.LaunchTemplateData"

@@ -43,3 +43,6 @@ AMPLE: Final = BudgetSpec(
     prices=tuple(PriceSpec(item=name, usd=100) for name in _unknown()),
 )
 """Everything has a price."""
+
+TOLD: Final = AMPLE.model_copy(update={"notify": ("team@example.com",)})
+"""Capacity that is paid for, used or not, must be told of."""

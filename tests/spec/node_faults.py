@@ -170,7 +170,9 @@ NODES = [
     ),
     fault("image by its name", P4D, "nodes.image", "my-image", "write an AMI id", AMI),
     fault("image parameter without slash", P4D, "nodes.image", "my/image", "with a slash", AMI),
-    fault("image of arm64", P4D, "nodes.image", ARM_IMAGE, DEEP_LEARNING_AMI, DEEP_LEARNING_AMI),
+    fault(
+        "image of arm64", SCRATCH, "nodes.image", ARM_IMAGE, DEEP_LEARNING_AMI, DEEP_LEARNING_AMI
+    ),
 ]
 
 CAPACITY = [
@@ -201,6 +203,23 @@ CAPACITY = [
         {"nodes.capacity_block": None},
     ),
     fault("Capacity Block of 65", BLOCK, "nodes.count", 65, "write 64", 64),
+    fault(
+        "reservation of 1,000 and spare nodes",
+        RESERVED,
+        "nodes.count",
+        1000,
+        "write 996",
+        996,
+        also={**ROOM, "nodes.spare_nodes": 4},
+    ),
+    fault(
+        "reservation of which nobody is told",
+        RESERVED,
+        "budget.notify",
+        (),
+        "nobody is told; write notify=",
+        ("team@example.com",),
+    ),
     fault("reservation of 1,001", RESERVED, "nodes.count", 1001, "write 1000", 1000, also=ROOM),
     fault(
         "existing reservation with a placement group",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from tests.spec.budgets import AMPLE
+from tests.spec.budgets import TOLD
 from ultracluster.problem import Problem, SpecError, collecting
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
@@ -17,7 +17,6 @@ from ultracluster.spec.network import (
 )
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import (
-    PCS_READY_AMI,
     AcceleratedGroupSpec,
     CpuGroupSpec,
     QueueSpec,
@@ -29,6 +28,7 @@ LEFT_OUT: Final = object()
 """As a changed value: the field is not given at all."""
 
 RESERVATION: Final = "cr-0123456789abcdef0"
+IMAGE: Final = "ami-0123456789abcdef0"
 SUBNET: Final = "subnet-0123456789abcdef{:x}"
 
 
@@ -94,7 +94,7 @@ P4D: Final = EnvironmentSpec(
         training_subnet_cidrs=("10.0.0.0/24",),
         public_subnet_cidr="10.0.240.0/28",
     ),
-    nodes=NodesSpec(instance_type="p4d.24xlarge", count=4),
+    nodes=NodesSpec(instance_type="p4d.24xlarge", count=4, image=IMAGE),
     storage=LustreSpec(
         deployment_type="PERSISTENT_2",
         capacity_gib=2400,
@@ -103,7 +103,7 @@ P4D: Final = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
-    budget=AMPLE,
+    budget=TOLD,
 )
 """Four nodes on demand with a PERSISTENT_2 file system."""
 
@@ -173,7 +173,6 @@ SLURM: Final = changed(
     {
         "slurm": SlurmSpec(),
         "nodes.interface_layout": "address-per-card",
-        "nodes.image": PCS_READY_AMI,
         "nodes.root_device_name": "/dev/sda1",
     },
 )
@@ -183,7 +182,9 @@ QUEUES: Final = changed(
     SLURM,
     {
         "slurm.node_groups": (
-            AcceleratedGroupSpec(name="h100", instance_type="p5.48xlarge", count=2),
+            AcceleratedGroupSpec(
+                name="h100", instance_type="p5.48xlarge", count=2, image=P4D.nodes.image
+            ),
             CpuGroupSpec(name="cpu", instance_type="c7i.8xlarge", count=4),
         ),
         "slurm.queues": (

@@ -1,7 +1,7 @@
 """Single faults of Slurm: its own values, and nodes, image, Region and network that do not fit."""
 
 from tests.spec.faults import Fault, fault
-from tests.spec.samples import QUEUES, RESERVATION, SLURM, changed
+from tests.spec.samples import IMAGE, P4D, QUEUES, RESERVATION, RESERVED, SCRATCH, SLURM, changed
 from ultracluster.spec.network import INTERFACE_ENDPOINTS
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI, CapacityBlockSpec
 from ultracluster.spec.slurm import (
@@ -16,6 +16,7 @@ QUEUE = "slurm.queues[0].name"
 LOGIN = "slurm.login_instance_type"
 ROOM = {"network.training_subnet_cidrs": ("10.0.0.0/17",)}
 LARGEST = changed(SLURM, {**ROOM, "nodes.count": 2047, "sagemaker.instances": 0})
+UNPINNED = changed(SLURM, {"storage": SCRATCH.storage, "nodes.image": PCS_READY_AMI})
 CLOSED = changed(
     SLURM,
     {
@@ -63,11 +64,16 @@ FAULTS = [
     fault("no login node of a type", SLURM, "slurm.login_nodes", 0, "at least 1", 1),
     fault("login type that is none", SLURM, LOGIN, "large", "m6i.xlarge", "m6i.xlarge"),
     fault(
-        "login type of another architecture", SLURM, LOGIN, "m7g.xlarge", "m6i.xlarge", "m6i.xlarge"
+        "login type of another architecture",
+        UNPINNED,
+        LOGIN,
+        "m7g.xlarge",
+        "m6i.xlarge",
+        "m6i.xlarge",
     ),
     fault(
         "login image of another architecture",
-        changed(SLURM, {"slurm.login_image": PCS_READY_AMI}),
+        changed(UNPINNED, {"slurm.login_image": PCS_READY_AMI}),
         LOGIN,
         "c7gn.xlarge",
         "write m6i.xlarge",
@@ -75,11 +81,43 @@ FAULTS = [
     ),
     fault(
         "login type of x86 with an arm64 image",
-        changed(SLURM, {"slurm.login_image": PCS_READY_AMI_ARM64, LOGIN: "m7g.xlarge"}),
+        changed(UNPINNED, {"slurm.login_image": PCS_READY_AMI_ARM64, LOGIN: "m7g.xlarge"}),
         LOGIN,
         "m6i.xlarge",
         "write m7g.xlarge",
         "m7g.xlarge",
+    ),
+    fault(
+        "image that moves under data",
+        SLURM,
+        "nodes.image",
+        PCS_READY_AMI,
+        "ultracluster image sample --write",
+        IMAGE,
+    ),
+    fault(
+        "label of a parameter under data",
+        P4D,
+        "nodes.image",
+        "/team/nodes:tested",
+        "this environment keeps data",
+        "/team/nodes:7",
+    ),
+    fault(
+        "image that moves under reserved capacity",
+        changed(RESERVED, {"storage": SCRATCH.storage}),
+        "nodes.image",
+        DEEP_LEARNING_AMI,
+        "this environment reserves capacity",
+        IMAGE,
+    ),
+    fault(
+        "login image that moves under data",
+        SLURM,
+        "slurm.login_image",
+        PCS_READY_AMI,
+        "ultracluster image sample --login --write",
+        None,
     ),
     fault(
         "interfaces without an address under Slurm",
@@ -91,7 +129,7 @@ FAULTS = [
     ),
     fault(
         "image without Slurm",
-        SLURM,
+        UNPINNED,
         "nodes.image",
         DEEP_LEARNING_AMI,
         "PCS_READY_AMI",
@@ -99,7 +137,7 @@ FAULTS = [
     ),
     fault(
         "root device of another distribution",
-        SLURM,
+        UNPINNED,
         "nodes.root_device_name",
         "/dev/xvda",
         "/dev/sda1",

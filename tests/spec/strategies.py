@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from hypothesis import strategies as st
 
-from tests.spec.budgets import AMPLE, LOGIN_TYPES
+from tests.spec.budgets import LOGIN_TYPES, TOLD
 from ultracluster.catalogue import instances
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import EVERY_EVENT, DataRepositorySpec, LustreSpec
@@ -19,7 +19,6 @@ from ultracluster.spec.network import (
     NetworkSpec,
 )
 from ultracluster.spec.nodes import (
-    DEEP_LEARNING_AMI,
     CapacityBlockSpec,
     CapacityReservationSpec,
     NodesSpec,
@@ -78,12 +77,7 @@ def nodes(draw: st.DrawFn, instance_type: str | None = None) -> NodesSpec:
         instance_type=name,
         count=draw(st.integers(1, 64 if kind == "block" else MOST_NODES)),
         interface_layout=draw(st.sampled_from(["one-address", "address-per-card"])),
-        # The default image drives NVIDIA GPUs; other accelerators need another.
-        image=(
-            DEEP_LEARNING_AMI
-            if instance.accelerator.manufacturer == "NVIDIA"
-            else f"ami-{draw(ids)}"
-        ),
+        image=f"ami-{draw(ids)}",
         threads_per_core=draw(st.sampled_from([None, *instance.threads_per_core])),
         root_volume_gib=draw(st.integers(50, 16384)),
         placement_group=kind == "made" or (kind == "on demand" and draw(st.booleans())),
@@ -203,7 +197,7 @@ def slurms(draw: st.DrawFn, nodes: int) -> SlurmSpec:
         version=draw(st.sampled_from(["24.11", "25.05", "25.11", "26.05"])),
         size=draw(st.sampled_from([None, *fitting])),
         queues=(QueueSpec(name=draw(st.from_regex(r"[a-z][a-z0-9-]{2,24}", fullmatch=True))),),
-        least_nodes=draw(st.integers(0, nodes)),
+        least_nodes=draw(st.none() | st.integers(0, nodes)),
         idle_seconds=draw(st.integers(60, 86400)),
         accounting_days=draw(st.none() | st.just(-1) | st.integers(1, 10000)),
         login_instance_type=draw(st.sampled_from(LOGIN_TYPES)) if login else None,
@@ -277,7 +271,7 @@ def environments(draw: st.DrawFn, instance_type: str | None = None) -> Environme
         nodes=spec,
         storage=storage,
         sagemaker=SageMakerSpec(instances=jobs),
-        budget=AMPLE,
+        budget=TOLD,
         slurm=slurm,
         termination_protection=storage.keep_data and draw(st.booleans()),
     )

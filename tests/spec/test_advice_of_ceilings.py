@@ -32,6 +32,10 @@ def followed(problem: Problem, budget: BudgetSpec | None) -> dict[str, object]:
         ceiling = re.search(r"write at least (\d+)", problem.fix)
         assert ceiling, problem
         return {"ceiling_usd_per_day": int(ceiling[1])}
+    if problem.field == "budget.notify":
+        told = re.search(r"write notify=(\([^)]*\)),", problem.fix)
+        assert told, problem
+        return {"notify": evaluated(told[1])}
     assert problem.field == "budget.prices", problem
     fields: dict[str, object] = {}
     if region := re.search(r'write price_region="([a-z0-9-]+)"', problem.fix):

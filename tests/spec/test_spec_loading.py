@@ -62,7 +62,7 @@ EIGHT = EnvironmentSpec(  # broken: eight.availability_zone_id
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=-1),  # broken: eight.sagemaker.instances
-    budget=BudgetSpec(ceiling_usd_per_day=10**6),
+    budget=BudgetSpec(ceiling_usd_per_day=10**6, notify=("team@example.com",)),
 )
 """
 

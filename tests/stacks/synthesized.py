@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from tests.spec.budgets import AMPLE
+from tests.spec.budgets import AMPLE, TOLD
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec, NodesSpec
 from ultracluster.spec.slurm import (
-    PCS_READY_AMI,
     AcceleratedGroupSpec,
     CpuGroupSpec,
     QueueSpec,
@@ -21,7 +20,7 @@ from ultracluster.spec.slurm import (
 )
 from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
 
-STACKS: Final = ("Network", "Storage", "Cluster", "Training")
+STACKS: Final = ("Network", "Storage", "Training", "Cluster")
 RESERVATION: Final = "cr-0123456789abcdef0"
 
 SCRATCH: Final = LustreSpec(deployment_type="SCRATCH_2", capacity_gib=1200, keep_data=False)
@@ -59,11 +58,10 @@ HDD: Final = LustreSpec(
     automatic_backup_retention_days=7,
     keep_data=True,
 )
-P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2)
+P4D: Final = NodesSpec(instance_type="p4d.24xlarge", count=2, image="ami-0123456789abcdef0")
 FOR_SLURM: Final = P4D.model_copy(
     update={
         "interface_layout": "address-per-card",
-        "image": PCS_READY_AMI,
         "root_device_name": "/dev/sda1",
     }
 )
@@ -106,7 +104,7 @@ def variant(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
-        budget=AMPLE,
+        budget=TOLD if nodes.pays_for_all else AMPLE,
         slurm=slurm,
         termination_protection=storage.keep_data,
     )
@@ -123,7 +121,7 @@ VARIANTS: Final = {
         variant("china", region="cn-northwest-1", zone="cnnw1-az1"),
         variant(
             "over-efa",
-            nodes=NodesSpec(instance_type="p5.48xlarge", count=2),
+            nodes=NodesSpec(instance_type="p5.48xlarge", count=2, image="ami-0123456789abcdef0"),
             storage=OVER_EFA,
         ),
         variant("slurm", nodes=FOR_SLURM, slurm=SlurmSpec()),
@@ -158,6 +156,7 @@ VARIANTS: Final = {
                         name="h100",
                         instance_type="p5.48xlarge",
                         count=2,
+                        image="ami-0123456789abcdef0",
                         capacity_reservation=CapacityReservationSpec(),
                     ),
                     CpuGroupSpec(name="cpu", instance_type="c6id.8xlarge", count=4, least_nodes=1),
@@ -168,6 +167,13 @@ VARIANTS: Final = {
                     QueueSpec(name="prepare", node_groups=("cpu",)),
                 ),
             ),
+        ),
+        variant(
+            "slurm-reserved",
+            nodes=FOR_SLURM.model_copy(
+                update={"capacity_reservation": CapacityReservationSpec(), "spare_nodes": 1}
+            ),
+            slurm=SlurmSpec(),
         ),
         # Where PCS is newer than CDK's own validator.
         variant(
@@ -184,6 +190,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=4,
+                image="ami-0123456789abcdef0",
                 capacity_reservation=CapacityReservationSpec(),
             ),
         ),
@@ -192,6 +199,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 placement_group=False,
                 capacity_block=CapacityBlockSpec(capacity_reservation_id=RESERVATION),
             ),
@@ -201,6 +209,7 @@ VARIANTS: Final = {
             nodes=NodesSpec(
                 instance_type="p4d.24xlarge",
                 count=2,
+                image="ami-0123456789abcdef0",
                 interface_layout="address-per-card",
                 placement_group=False,
                 capacity_reservation=CapacityReservationSpec(capacity_reservation_id=RESERVATION),

@@ -24,10 +24,10 @@ def test_what_always_holds(synthesis: Made, name: str, invariant: Callable[[Synt
 
 @pytest.mark.parametrize("name", ["small", "existing", "reserved", "slurm"])
 def test_stacks_depend_on_each_other_one_way(name: str):
-    """Network, Storage, Cluster, Training: each is deleted before those that it uses."""
+    """Network, Storage, Training, Cluster: each is deleted before those that it uses."""
     stage = TrainingEnvironment(cdk.App(), spec=VARIANTS[name])
     stage.synth()
-    made = [stage.network, stage.storage, stage.cluster, stage.training]
+    made = [stage.network, stage.storage, stage.training, stage.cluster]
 
     assert [stack.node.id for stack in made] == list(STACKS)
     for position, stack in enumerate(made):
@@ -45,6 +45,41 @@ def test_only_what_holds_state_refuses_deletion(name: str, *, protected: bool):
     assert stage.storage.termination_protection is protected
     assert not stage.cluster.termination_protection
     assert not stage.training.termination_protection
+
+
+@pytest.mark.parametrize("name", ["reserved", "slurm-reserved"])
+def test_a_reservation_is_guarded_and_comes_last(synthesis: Made, name: str):
+    """512 p4d are 187 USD a minute, and may never come back once they are given up."""
+    made = synthesis(name)
+    stage = TrainingEnvironment(cdk.App(), spec=VARIANTS[name])
+    assert stage.cluster.termination_protection
+    resources = made.templates["Cluster"]["Resources"]
+    (reservation,) = made.resources("AWS::EC2::CapacityReservation")
+    (group,) = made.resources("AWS::EC2::PlacementGroup")
+    assert "cloudwatch.amazonaws.com" in json.dumps(made.templates["Network"])
+    (alarm,) = made.resources("AWS::CloudWatch::Alarm")
+    assert alarm["Properties"]["AlarmActions"]
+    for each in (reservation, group):
+        assert each["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert each["UpdateReplacePolicy"] == "Retain"
+    later = {
+        each["Type"]
+        for logical_id, each in resources.items()
+        if logical_id not in reservation["DependsOn"]
+    }
+    assert later <= {
+        "AWS::EC2::PlacementGroup",
+        "AWS::EC2::CapacityReservation",
+        "AWS::CloudWatch::Alarm",
+        # What is launched on it, its profile, and the parameter that names it.
+        "AWS::IAM::InstanceProfile",
+        "AWS::EC2::LaunchTemplate",
+        "AWS::AutoScaling::AutoScalingGroup",
+        "AWS::PCS::ComputeNodeGroup",
+        "AWS::PCS::Queue",
+        "AWS::SSM::Parameter",
+        "AWS::CDK::Metadata",
+    }
 
 
 @pytest.mark.parametrize("name", ["govcloud", "china", "slurm-gov"])
@@ -93,12 +128,21 @@ def test_nodes_mount_the_file_system_and_may_reach_it(synthesis: Made):
 
 
 def test_nodes_may_pull_the_training_images(synthesis: Made):
-    """The repository comes after the nodes, and admits their role by itself."""
-    made = synthesis("small")
+    """Nodes come after the repository, and their policy opens it alone."""
+    statements = [
+        statement
+        for policy in synthesis("small").resources("AWS::IAM::ManagedPolicy")
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if "NodeRole" in json.dumps(policy["Properties"]["Roles"])
+    ]
 
-    (repository,) = made.resources("AWS::ECR::Repository")
-    (statement,) = repository["Properties"]["RepositoryPolicyText"]["Statement"]
-    assert "small-Cluster:ExportsOutputFnGetAttNodeRole" in json.dumps(statement["Principal"])
+    (pull,) = (s for s in statements if "ecr:BatchGetImage" in s["Action"])
+    assert pull["Action"] == [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+    ]
+    assert "small-Training:ExportsOutputFnGetAttImages" in json.dumps(pull["Resource"])
 
 
 def test_jobs_find_everything_below_one_path(synthesis: Made):

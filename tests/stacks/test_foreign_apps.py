@@ -121,7 +121,7 @@ def test_the_names_of_the_stacks_begin_with_the_stage_s_id():
     TrainingEnvironment(app, "Blue", spec=VARIANTS["small"])
 
     assert set(templates(app)) == {
-        f"Blue-{stack}" for stack in ("Network", "Storage", "Cluster", "Training")
+        f"Blue-{stack}" for stack in ("Network", "Storage", "Training", "Cluster")
     }
 
 

@@ -9,13 +9,17 @@ import pytest
 from tests.stacks.synthesized import RESERVATION, VARIANTS, Synthesis
 
 Made = Callable[[str], Synthesis]
-SLURM = ("slurm", "slurm-gov", "slurm-block")
+SLURM = ("slurm", "slurm-gov", "slurm-block", "slurm-reserved")
 
 
 def groups(made: Synthesis) -> dict[str, dict[str, Any]]:
     """Return the properties of the node groups, by name."""
     found = made.resources("AWS::PCS::ComputeNodeGroup")
     return {group["Properties"]["Name"]: group["Properties"] for group in found}
+
+
+WANTED_LEAST = {"slurm-block": 1, "slurm-reserved": 3}
+"""Nodes that run without a job: what is asked for, or all that are paid for."""
 
 
 @pytest.mark.parametrize("name", SLURM)
@@ -28,8 +32,8 @@ def test_nodes_are_launched_between_none_and_all(synthesis: Made, name: str):
 
     assert group["InstanceConfigs"] == [{"InstanceType": "p4d.24xlarge"}]
     assert group["ScalingConfiguration"] == {
-        "MinInstanceCount": spec.slurm.least_nodes,
-        "MaxInstanceCount": spec.nodes.count,
+        "MinInstanceCount": WANTED_LEAST.get(name, 0),
+        "MaxInstanceCount": spec.nodes.count + spec.nodes.spare_nodes,
     }
 
 
@@ -113,11 +117,13 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     made = synthesis("slurm")
 
     (cluster,) = made.resources("AWS::PCS::Cluster")
-    (setting,) = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
-    assert setting["ParameterName"] == "Prolog"
+    settings = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
+    told = {setting["ParameterName"]: setting["ParameterValue"] for setting in settings}
+    # A job whose prolog fails would otherwise wait for an operator.
+    assert told["SchedulerParameters"] == "nohold_on_prolog_fail"
     for template in made.resources("AWS::EC2::LaunchTemplate"):
         user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-        assert f"- path: {setting['ParameterValue']}\\n" in user_data
+        assert f"- path: {told['Prolog']}\\n" in user_data
 
 
 def test_profiles_have_the_path_that_pcs_takes(synthesis: Made):

@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from ultracluster.catalogue.training_place import FileSystem, Place, Subnet
+from ultracluster.catalogue.training_place import OfferedFileSystem, OfferedSubnet, Place
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec
@@ -56,9 +56,9 @@ def place(**changes: Any) -> Place:
         "most_instances": 64,
         "role_arn": VALUES["execution-role-arn"],
         "bucket": "training-data",
-        "subnets": {"subnet-0123456789abcdef0": Subnet("use1-az6", 400)},
+        "subnets": {"subnet-0123456789abcdef0": OfferedSubnet("use1-az6", 400)},
         "security_groups": ("sg-0123456789abcdef0", "sg-0123456789abcdef1"),
-        "file_systems": {"fs-0123456789abcdef0": FileSystem("use1-az6", "abcd1234")},
+        "file_systems": {"fs-0123456789abcdef0": OfferedFileSystem("use1-az6", "abcd1234")},
         "image_repository": f"{REGISTRY}/training",
         "image_tags": frozenset({"v1"}),
     }

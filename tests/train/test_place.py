@@ -3,7 +3,7 @@
 import pytest
 
 from tests.train.requests import REGISTRY, VALUES, changed, place, request
-from ultracluster.catalogue.training_place import FileSystem, Subnet
+from ultracluster.catalogue.training_place import OfferedFileSystem, OfferedSubnet
 from ultracluster.train.check import request_problems
 
 HERE = "subnet-0123456789abcdef0"
@@ -21,14 +21,17 @@ def said(found: dict[str, object], **changes: object) -> list[str]:
     [
         ({"most_instances": 8}, "use 8 at a time"),
         ({"most_instances": 0}, "use 0 at a time"),
-        ({"subnets": {HERE: Subnet("use1-az6", 79)}}, "80 in all, and the subnets have 79 free"),
-        ({"subnets": {HERE: Subnet("use1-az1", 400)}}, "EFA does not leave use1-az6"),
         (
-            {"file_systems": {SYSTEM: FileSystem("use1-az1", "abcd1234")}},
+            {"subnets": {HERE: OfferedSubnet("use1-az6", 79)}},
+            "80 in all, and the subnets have 79 free",
+        ),
+        ({"subnets": {HERE: OfferedSubnet("use1-az1", 400)}}, "EFA does not leave use1-az6"),
+        (
+            {"file_systems": {SYSTEM: OfferedFileSystem("use1-az1", "abcd1234")}},
             "SageMaker mounts it from its own zone only",
         ),
-        ({"file_systems": {SYSTEM: FileSystem("use1-az6", "wxyz")}}, "write /wxyz/"),
-        ({"file_systems": {"fs-0": FileSystem("use1-az6", "a")}}, "not of this environment"),
+        ({"file_systems": {SYSTEM: OfferedFileSystem("use1-az6", "wxyz")}}, "write /wxyz/"),
+        ({"file_systems": {"fs-0": OfferedFileSystem("use1-az6", "a")}}, "not of this environment"),
         ({"instance_type": "p5.48xlarge"}, "is made for ml.p5.48xlarge"),
         ({"zone_id": "use1-az3", "subnets": {}}, "not sold in use1-az3"),
         ({"region": "us-west-1", "zone_id": None, "subnets": {}}, "not sold in us-west-1"),
@@ -74,5 +77,5 @@ def test_what_is_not_known_is_not_judged():
 
 def test_exactly_the_free_addresses_are_enough():
     """Five for each instance: 16 instances take 80."""
-    assert said(request(), subnets={HERE: Subnet("use1-az6", 80)}) == []
+    assert said(request(), subnets={HERE: OfferedSubnet("use1-az6", 80)}) == []
     assert VALUES["sagemaker-instances"] == "64"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from training.launch.variables import TABLES
-from training.launch.versions import Version, version
+from training.launch.variables import tables
+from training.launch.variables.versions import Version, version
 
 OLDEST: Final[Version] = (1, 6, 0)
 """Before it a job has to force NCCL_PROTO=simple (aws-ofi-nccl doc/efa-env-var.md), which this
@@ -39,7 +39,7 @@ class Setting:
         return plugin is not None and end is not None and plugin < end
 
 
-GIVEN: Final = tuple(Setting(**row) for row in TABLES["given"])
+GIVEN: Final = tuple(Setting(**row) for row in tables()["given"])
 
 
 def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> tuple[Setting, ...]:

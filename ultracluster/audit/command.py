@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from ultracluster.command_line import progress
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             parameters[name] = value
         else:
             errors.append(f"--parameter {written}: write NAME=VALUE")
-    sources = Sources(arguments.file)
+    with progress("reading files"):
+        sources = Sources(arguments.file)
     errors.extend(sources.errors)
     if not sources.errors:
         errors.extend(parameter_errors(parameters, sources.templates))
@@ -88,7 +90,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     from ultracluster.audit.judgement import judged  # noqa: PLC0415
 
-    report = judged(sources, parameters, arguments.region, arguments.fail_on)
+    with progress("judging"):
+        report = judged(sources, parameters, arguments.region, arguments.fail_on)
     try:
         if arguments.output == "-":
             _write(arguments, report, console)

@@ -6,10 +6,10 @@ DescribeInstanceTypeOfferings dumps of moto 5.2.5, the price list by cfn-lint 1.
 """
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from ultracluster.catalogue.values import table
 from ultracluster.problem import choices
@@ -29,6 +29,8 @@ class UnknownInstanceTypeError(LookupError):
     lacks: Literal["efa", "accelerator"] | None
     """What EC2's type of that name does not have; None where no such type is known."""
 
+
+T = TypeVar("T")
 
 GPUS_OF_A_BOARD: Final = 8
 WITH_NVSWITCH: Final = ("A100", "H100", "H200", "B200", "B300")
@@ -160,31 +162,25 @@ def find(name: str) -> InstanceType:
     entry = table("instances")["instances"].get(name)
     if entry is None:
         raise UnknownInstanceTypeError(name)
-    own = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    accelerator, cards = entry["accelerator"], entry["network_cards"]
-    zones = entry["availability_zone_ids"]
-    return InstanceType(
-        **own
-        | {
-            "name": name,
-            "accelerator": Accelerator(
-                name=accelerator["name"] or "accelerator",
-                manufacturer=accelerator["manufacturer"] or "",
-                count=accelerator["count"],
-                memory_mib=accelerator["memory_mib"],
-            ),
-            "network_cards": NetworkCards(
-                count=cards["count"],
-                efa_capable=tuple(cards["efa_capable"]),
-                efa_recommended=tuple(cards["efa_recommended"]),
-                interfaces_per_card=cards["interfaces_per_card"],
-                addresses_per_interface=cards["addresses_per_interface"],
-                gbps=cards["gbps"],
-            ),
-            "availability_zone_ids": zones and {r: tuple(ids) for r, ids in zones.items()},
-            "price_list_regions": tuple(entry["price_list_regions"] or ()),
-        }
-    )
+    accelerator, zones = entry["accelerator"], entry["availability_zone_ids"]
+    named = {
+        "name": accelerator["name"] or "accelerator",
+        "manufacturer": accelerator["manufacturer"] or "",
+    }
+    more = {
+        "name": name,
+        "accelerator": Accelerator(**accelerator | named),
+        "network_cards": _made(NetworkCards, entry["network_cards"]),
+        "availability_zone_ids": zones and {r: tuple(ids) for r, ids in zones.items()},
+        "price_list_regions": entry["price_list_regions"] or (),
+    }
+    return _made(InstanceType, entry | more)
+
+
+def _made(kind: Callable[..., T], entry: Mapping[str, Any]) -> T:
+    """Return a dataclass of those values of an entry that it has a field for; lists are tuples."""
+    own = {field.name: entry[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in own.items()})
 
 
 def _why_unknown(name: str, lacks: str | None) -> str:

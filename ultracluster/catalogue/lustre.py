@@ -16,6 +16,8 @@ MOST_BACKUP_DAYS: Final = 90
 PORTS: Final = ((988, 988), (1018, 1023))
 """TCP port ranges between clients and file servers, both ways (FSx guide, 2026-11-23)."""
 LOG_GROUP_PREFIX: Final = "/aws/fsx/"
+GIB_PER_SERVER: Final = 1200
+METADATA_SERVERS: Final = 2
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 """FSx WeeklyTime (botocore 1.43.106)."""
 
@@ -62,6 +64,16 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(window, str) and not MAINTENANCE_WINDOW.fullmatch(window):
         fix = 'write day (1 = Monday to 7) and time as d:HH:MM, for example "7:03:00"'
         yield Problem("LustreConfiguration.WeeklyMaintenanceStartTime", window, fix)
+
+
+def server_addresses(gib: int) -> int:
+    """Return how many addresses of a subnet the servers of a file system take.
+
+    FSx puts a network interface of each into the subnet. How many there are is not documented; one
+    for each 1,200 GiB and two for metadata is this project's cautious assumption, UNVERIFIED
+    (2026-11-23).
+    """
+    return -(-gib // GIB_PER_SERVER) + METADATA_SERVERS
 
 
 def capacity_problems(

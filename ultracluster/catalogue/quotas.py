@@ -5,10 +5,11 @@ Service Quotas lists, by its code or its name; SageMaker's by name alone, as the
 one form, and a code that is wrong by a digit would name another type.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from ultracluster.catalogue.sizes import letters
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ LUSTRE_TIERING: Final = Quota(
 )
 
 INSTANCES_OF_A_JOB: Final = Quota("sagemaker", "Maximum number of instances per training job")
+LONGEST_RUN: Final = Quota("sagemaker", "Longest run time for a training job")
+"""Seconds; 5 days by default, as it is said, against the API's 28. The name is UNVERIFIED
+(2026-11-27), so that another name is a SKIP."""
 INSTANCES_OF_ALL_JOBS: Final = Quota("sagemaker", "Number of instances across all training jobs")
 
 PCS_CLUSTERS: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region",))
@@ -116,16 +120,10 @@ def of_training(instance_type: str, use: str = "training job") -> Quota:
     return Quota("sagemaker", f"{instance_type} for {use} usage")
 
 
-def family(instance_type: str) -> str:
-    """Return the letters that decide which quota an instance type counts against."""
-    match = re.match(r"[a-z]+", instance_type)
-    return match[0] if match else ""
-
-
 def on_demand(instance_type: str) -> tuple[tuple[str, ...], Quota]:
     """Return the families that count against a type's quota, and the quota; none if unknown."""
     unknown = ((), Quota("ec2", f"vCPUs of {instance_type}"))
-    return next((each for each in ON_DEMAND if family(instance_type) in each[0]), unknown)
+    return next((each for each in ON_DEMAND if letters(instance_type) in each[0]), unknown)
 
 
 def lustre(deployment_type: str) -> LustreQuotas:

@@ -74,6 +74,23 @@ def tensor_problems(
         yield Problem(field, ways, fix)
 
 
+def batch_problems(
+    field: str, whole: int, micro: int, ways: int, cluster: Cluster
+) -> Iterator[Problem]:
+    """Yield why a batch does not divide among the ranks, each of `ways` GPUs."""
+    if cluster.world % ways:
+        return  # that is reported already
+    ranks = cluster.world // ways
+    at_once = micro * ranks
+    if whole % at_once:
+        lower = whole // at_once * at_once
+        fix = (
+            f"{ranks} ranks take {micro} sequences each, so that a step has a multiple of "
+            f"{at_once}; write {choices([str(n) for n in (lower, lower + at_once) if n])}"
+        )
+        yield Problem(field, whole, fix)
+
+
 def hierarchical_problems(field: str, size: int, cluster: Cluster) -> Iterator[Problem]:
     """Yield why the weights of a partition group cannot be gathered between nodes first.
 

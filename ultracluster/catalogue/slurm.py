@@ -51,6 +51,13 @@ ROLE_PATH: Final = "/aws-pcs/"
 REGISTERING: Final = "pcs:RegisterComputeNodeGroupInstance"
 """What a node's role must be allowed, for the node to become one (the same)."""
 
+ROLE_TAG: Final = "ultracluster:role"
+LOGIN: Final = "login"
+"""Tag of the login nodes' instances and its value, by which commands find them."""
+
+RUN_COMMAND_DOCUMENT: Final = "AWS-RunShellScript"
+"""AWS's own document of Systems Manager, by which a job is sent to a login node."""
+
 CONTROLLER_ADDRESSES: Final = 1
 """Addresses that a controller's network interface takes from its subnet (PCS takes one subnet,
 registry schema of 2026-10-20)."""
@@ -59,6 +66,68 @@ registry schema of 2026-10-20)."""
 def group_name(instance_type: str, before: str = "") -> str:
     """Return the name of a node group of an instance type, as PCS takes it."""
     return f"{before}{instance_type.replace('.', '-')}"
+
+
+LOG_TYPES: Final = ("PCS_SCHEDULER_LOGS", "PCS_JOBCOMP_LOGS", "PCS_SCALING_LOGS")
+"""Logs of a cluster: of its daemons, a record for each finished job, and one for each node that is
+launched, replaced or ended, or that could not be (AWS PCS user guide, logs, read 2026-11-26)."""
+
+_PRIORITIES: Final = ("Age", "Assoc", "Fairshare", "JobSize", "Partition", "QOS", "TRES")
+SETTINGS: Final = {
+    "AWS::PCS::Cluster": frozenset(
+        {
+            *("AccountingStorageEnforce", "AccountingStorageTRES", "AccountingStoreFlags"),
+            *("AuthAltParameters", "CliFilterParameters", "CliFilterPlugins"),
+            *("CommunicationParameters", "DefMemPerCPU", "EnforcePartLimits", "Epilog"),
+            *("FairShareDampeningFactor", "FirstJobId", "HealthCheckInterval"),
+            *("HealthCheckNodeState", "HealthCheckProgram", "JobRequeue", "LaunchParameters"),
+            *("Licenses", "MetricsType", "MinJobAge", "OverTimeLimit", "PreemptExemptTime"),
+            *("PreemptMode", "PreemptParameters", "PreemptType", "PriorityCalcPeriod"),
+            *("PriorityDecayHalfLife", "PriorityFavorSmall", "PriorityFlags", "PriorityMaxAge"),
+            *("PriorityUsageResetPeriod", "PrivateData", "Prolog", "PrologFlags", "RequeueExit"),
+            *("RequeueExitHold", "SchedulerParameters", "SelectTypeParameters"),
+            *("SlurmctldParameters", "SrunPortRange", "TaskEpilog", "TaskPluginParam"),
+            *("TaskProlog", "TrackWCKey", "UnkillableStepProgram", "UnkillableStepTimeout"),
+            *(f"PriorityWeight{part}" for part in _PRIORITIES),
+        }
+    ),
+    "AWS::PCS::ComputeNodeGroup": frozenset(
+        {
+            *("CpuSpecList", "Features", "Gres", "MemSpecLimit", "Parameters", "RealMemory"),
+            *("Sockets", "Weight"),
+        }
+    ),
+    "AWS::PCS::Queue": frozenset(
+        {
+            *("AllowAccounts", "AllowQos", "Default", "DefaultTime", "DenyAccounts", "DenyQos"),
+            *("ExclusiveUser", "GraceTime", "MaxTime", "OverSubscribe", "OverTimeLimit"),
+            *("PowerDownOnIdle", "PreemptMode", "PriorityJobFactor", "PriorityTier", "QOS"),
+            "TRESBillingWeights",
+        }
+    ),
+}
+"""Parameters of Slurm that PCS takes, by the resource that takes them; case does not matter here
+(AWS PCS user guide, custom Slurm settings, copy of October 2026)."""
+SETTINGS_SINCE: Final = {"MetricsType": "25.11", "Parameters": "25.11", "Sockets": "25.11"}
+"""Those that an older Slurm does not have (the same)."""
+
+
+def untaken_setting(resource_type: str, name: str, version: str | None) -> str:
+    """Return why PCS does not take a setting; empty where it does.
+
+    Args:
+        resource_type: `AWS::PCS::Cluster`, `...::ComputeNodeGroup` or `...::Queue`.
+        name: the Slurm parameter.
+        version: the cluster's Slurm; None where it is not known.
+    """
+    taken = {each.lower(): each for each in SETTINGS[resource_type]}
+    known = taken.get(name.lower())
+    if known is None:
+        return f"{name} is not a custom setting that PCS takes here"
+    since = SETTINGS_SINCE.get(known)
+    if since is not None and version is not None and version < since:
+        return f"{name} is only supported for Slurm version {since} or later"
+    return ""
 
 
 def cluster_name(environment: str, size: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.sharding import (
     Cluster,
+    batch_problems,
     hierarchical_problems,
     partition_problems,
     tensor_problems,
@@ -129,23 +130,11 @@ def _own(
     if partition and _true(settings.get("parallel.hierarchical_gather")):
         where = f"{_at(SETTINGS)}.parallel.hierarchical_gather"
         yield from hierarchical_problems(where, partition, cluster)
-    yield from _batch(settings, ways or 1, cluster)
-
-
-def _batch(settings: Mapping[str, Any], ways: int, cluster: Cluster) -> Iterator[Problem]:
     whole = number(settings.get("data.global_batch"))
     micro = number(settings.get("data.micro_batch"))
-    if not whole or not micro or cluster.world % ways:
-        return
-    at_once = micro * (cluster.world // ways)
-    if whole % at_once:
-        lower = whole // at_once * at_once
-        fix = (
-            f"{cluster.world // ways} ranks take {micro} sequences each, so that a step has a "
-            f"multiple of {at_once}; "
-            f"write {choices([str(n) for n in (lower, lower + at_once) if n])}"
-        )
-        yield Problem(f"{_at(SETTINGS)}.data.global_batch", whole, fix)
+    if whole and micro:
+        where = f"{_at(SETTINGS)}.data.global_batch"
+        yield from batch_problems(where, whole, micro, ways or 1, cluster)
 
 
 def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ ADDRESSES_WITHOUT: Final = 2
 
 
 @dataclass(frozen=True)
-class Subnet:
+class OfferedSubnet:
     """A subnet as EC2 describes it."""
 
     zone_id: str
@@ -27,7 +27,7 @@ class Subnet:
 
 
 @dataclass(frozen=True)
-class FileSystem:
+class OfferedFileSystem:
     """A Lustre file system as FSx describes it."""
 
     zone_id: str | None
@@ -48,10 +48,10 @@ class Place:
     """Most instances that the environment's jobs use at a time."""
     role_arn: str | None = None
     bucket: str | None = None
-    subnets: Mapping[str, Subnet | None] = field(default_factory=dict)
+    subnets: Mapping[str, OfferedSubnet | None] = field(default_factory=dict)
     """The environment's subnets; None where EC2 was not asked."""
     security_groups: tuple[str, ...] = ()
-    file_systems: Mapping[str, FileSystem] = field(default_factory=dict)
+    file_systems: Mapping[str, OfferedFileSystem] = field(default_factory=dict)
     image_repository: str | None = None
     image_tags: frozenset[str] | None = None
     """Tags in that repository; None where ECR was not asked."""

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         rows.add(
             spec.name,
             spec.availability_zone_id,
-            f"{spec.nodes.count:,}",
+            f"{held['nodes']:,}" + (f" + {held['spare_nodes']}" if held["spare_nodes"] else ""),
             held["accelerators"],
             f"{held['gbps_per_node']:,.0f}",
             "elastic" if tib is None else f"{tib:,.1f}",
@@ -88,6 +88,7 @@ def _described(spec: "EnvironmentSpec") -> dict[str, Any]:
         "region": spec.region,
         "availability_zone_id": spec.availability_zone_id,
         "nodes": spec.nodes.count,
+        "spare_nodes": spec.nodes.spare_nodes,
         "instance_type": spec.nodes.instance_type,
         "accelerators": spec.nodes.instance.accelerator.total(spec.nodes.count),
         "gbps_per_node": spec.nodes.instance.network_cards.gbps,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ultracluster.command_line import add_environment, add_format, print_json
-from ultracluster.environments import find_path, find_registered
+from ultracluster.command_line import add_environment, add_format, print_json, progress
+from ultracluster.environments import find_path, named, registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
 
     path = find_path(name)
     if path is None:
-        return (Estimate(find_registered(name), ()),)
+        return (Estimate(named(name, registered()), ()),)
     return estimates(path)
 
 
@@ -75,7 +75,8 @@ def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> 
             for quantity in estimate.quantities
         }
         try:
-            answers = tuple(prices_of(sorted(items), region, Account(region_to_ask(region))))
+            with progress(f"asking AWS for prices of {region}"):
+                answers = tuple(prices_of(sorted(items), region, Account(region_to_ask(region))))
         except CloudError as error:
             faults.print(f"ERROR {error}; the table is as it was", markup=False)
             return False

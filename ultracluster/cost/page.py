@@ -1,4 +1,4 @@
-"""A cost sheet as text: rows for a table, and a page that is reviewed beside the templates."""
+"""A cost sheet as text, for the terminal and for the page that is reviewed beside the templates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
-from ultracluster.catalogue.prices import HOURS_PER_MONTH, Price, Unit
+from ultracluster.catalogue.prices import Price, Unit
 from ultracluster.cost.quantities import NOT_COUNTED
 from ultracluster.cost.sheet import Amount, CostSheet, Line, Quantity
 
@@ -158,39 +158,3 @@ def limits(sheet: CostSheet, budget: "BudgetSpec") -> Iterator[str]:
         f"spent, and when the forecast passes {budget.forecast_percent} %. It counts nothing until "
         f"`{ENVIRONMENT_TAG}` is active as a cost allocation tag."
     )
-
-
-INTRODUCTION: Final = f"""\
-Written by `make golden`; write nothing here by hand. USD, without taxes and discounts; a month has
-{HOURS_PER_MONTH} hours. Full size is every node and every SageMaker instance at the same time.
-Confidence: A the Price List API, B a table of AWS's own software, C a third party's copy.
-"""
-TITLES: Final = (
-    *("what for", "item", "quantity", "price of one"),
-    *("USD/hour", "USD/day", "USD/month", "share", "idle USD/day", "source"),
-)
-
-
-def markdown(name: str, sheet: CostSheet, sentences: Sequence[str]) -> str:
-    """Return the sheet of an environment as a page, with sentences about its ceiling."""
-    return "\n".join(_lines(name, sheet, sentences)) + "\n"
-
-
-def _lines(name: str, sheet: CostSheet, sentences: Sequence[str]) -> Iterator[str]:
-    found = page(sheet)
-    yield f"# What {name} costs in {sheet.region}"
-    yield f"\n{INTRODUCTION}"
-    yield f"| {' | '.join(TITLES)} |"
-    yield f"| --- | --- |{' ---: |' * (len(TITLES) - 2)}"
-    for row in found.rows:
-        cells = (row.purpose, f"`{row.item}`", row.quantity, row.unit_price, *row.full)
-        yield f"| {' | '.join((*cells, row.share, row.idle_per_day, row.source))} |"
-    full = " | ".join(f"**{text}**" for text in found.full)
-    yield f"| **at full size** | | | | {full} | | **{found.idle[1]}** | |"
-    yield f"| idle | | | | {' | '.join(found.idle)} | | | |\n"
-    yield from (f"{limit}\n" for limit in sentences)
-    yield "Sources:\n"
-    yield from (f"{index}. {text}" for index, text in enumerate(found.sources, start=1))
-    for title, texts in found.lists:
-        yield f"\n{title}:\n"
-        yield from (f"- {text}" for text in texts)

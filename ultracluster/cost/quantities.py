@@ -52,6 +52,7 @@ NOT_COUNTED: Final = (
     "requests to S3, KMS and ECR; ECR image storage; rotated key material",
     "CloudWatch metrics, and logs other than flow logs",
     "SageMaker's own storage volumes",
+    "builds of an image of one's own: an instance for an hour each, and the image's snapshot",
     "what no charge is known of: AWS Budgets, gateway endpoints, placement groups, EFA",
     "taxes, support plans, discounts and free tiers",
 )
@@ -62,7 +63,7 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
     """Return the bill of quantities of an environment, nodes first."""
     nodes, jobs, slurm = environment.nodes, environment.sagemaker.instances, environment.slurm
     groups = () if slurm is None else slurm.node_groups
-    busy = nodes.count + sum(group.count for group in groups) + jobs
+    busy = nodes.total + sum(group.total for group in groups) + jobs
     return (
         *node_quantities(nodes, least_nodes=_always(slurm, nodes)),
         *(quantity for group in groups for quantity in group_quantities(group)),
@@ -79,7 +80,7 @@ def node_quantities(
     nodes: NodesSpec, *, least_nodes: int = 0, name: str = "nodes"
 ) -> Iterator[Quantity]:
     """Yield nodes by the way they are paid for, and their root volumes."""
-    count = Decimal(nodes.count)
+    count = Decimal(nodes.total)
     if nodes.capacity_block is not None:
         yield Quantity(
             prices.capacity_block(nodes.instance_type),
@@ -97,8 +98,8 @@ def node_quantities(
             "a capacity reservation is charged as if its instances ran, used or not",
         )
     else:
-        yield _on_demand(nodes.instance_type, nodes.count, least_nodes, name)
-    yield _root_volumes(nodes.root_volume_gib, nodes.count, least_nodes, name)
+        yield _on_demand(nodes.instance_type, nodes.total, least_nodes, name)
+    yield _root_volumes(nodes.root_volume_gib, nodes.total, least_nodes, name)
 
 
 def group_quantities(group: AcceleratedGroupSpec | CpuGroupSpec) -> Iterator[Quantity]:
@@ -106,10 +107,10 @@ def group_quantities(group: AcceleratedGroupSpec | CpuGroupSpec) -> Iterator[Qua
     # Imported here, as everything that needs pydantic.
     from ultracluster.spec.node_groups import CpuGroupSpec  # noqa: PLC0415
 
-    name, least = f"nodes of group {group.name}", min(group.least_nodes, group.count)
+    name, least = f"nodes of group {group.name}", min(group.least_nodes, group.total)
     if isinstance(group, CpuGroupSpec):
-        yield _on_demand(group.instance_type, group.count, least, name)
-        yield _root_volumes(group.root_volume_gib, group.count, least, name)
+        yield _on_demand(group.instance_type, group.total, least, name)
+        yield _root_volumes(group.root_volume_gib, group.total, least, name)
     else:
         yield from node_quantities(group, least_nodes=least, name=name)
 
@@ -183,9 +184,22 @@ def bucket_quantities(storage: LustreSpec) -> Iterator[Quantity]:
     if linked and storage.capacity_gib is not None:
         assumption = "as much as the file system holds, which is linked to it"
         yield _kept(prices.S3_STORAGE, storage.capacity_gib, "data bucket", assumption)
+        if any(each.auto_export for each in storage.data_repositories if not each.bucket_name):
+            yield old_versions(storage)
     else:
         assumption = f"{DATA_GB_WITHOUT_LINK} GB of job outputs assumed"
         yield _kept(prices.S3_STORAGE, DATA_GB_WITHOUT_LINK, "data bucket", assumption)
+
+
+def old_versions(storage: LustreSpec) -> Quantity:
+    """Return what exports have overwritten or deleted, and the versioned bucket still holds."""
+    given, days = storage.exported_gb_per_day, storage.noncurrent_days
+    a_day = (storage.capacity_gib or 0) if given is None else given
+    how = f"{a_day:,} GB a day written and superseded, kept {days} days"
+    if given is None:
+        how += "; the file system's capacity once a day assumed"
+    purpose = "old versions in the data bucket"
+    return Quantity(prices.S3_STORAGE, Decimal(a_day * days), NONE, purpose, how)
 
 
 def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) -> Iterator[Quantity]:
@@ -225,11 +239,11 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
     What PCS charges for (controller, managed instances, accounting) is known; its prices are not
     (2026-11-24), so that an environment with Slurm states them.
     """
-    size, login = slurm.cluster_size(nodes.count), slurm.login_instances
+    size, login = slurm.cluster_size(nodes.total), slurm.login_instances
     login_type = slurm.sound_login_type
     yield _kept(prices.slurm_controller(size), 1, "Slurm controller")
-    kept = sum(min(group.least_nodes, group.count) for group in slurm.node_groups)
-    managed, always = slurm.instances(nodes.count), _always(slurm, nodes) + kept + login
+    kept = sum(min(group.least_nodes, group.total) for group in slurm.node_groups)
+    managed, always = slurm.instances(nodes.total), _always(slurm, nodes) + kept + login
     purpose = "instances that PCS manages"
     yield Quantity(prices.slurm_node(size), Decimal(managed), Decimal(always), purpose)
     if slurm.accounting_days is not None:
@@ -242,7 +256,7 @@ def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
 
 def _always(slurm: SlurmSpec | None, nodes: NodesSpec) -> int:
     """Return how many nodes run without a job; a spec that asks for more than all is refused."""
-    return 0 if slurm is None else min(slurm.least_nodes, nodes.count)
+    return 0 if slurm is None else min(slurm.always_running(nodes), nodes.total)
 
 
 def _traffic(item: prices.Item, busy: int, each: int, purpose: str) -> Quantity:

@@ -5,11 +5,11 @@ interface in the cluster's subnet, the order of deletion, get and list calls. No
 scheduler and its nodes; an `ACTIVE` group has no instances.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH
+from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
 from ultracluster.emulator import wire
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
@@ -25,6 +25,9 @@ CLUSTER: Final = "AWS::PCS::Cluster"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 QUEUE: Final = "AWS::PCS::Queue"
 ROLE_NAME: Final = "AWSPCS"
+NOWHERE: Final = "255.255.255.255/32"
+"""Where the rule leads by which CDK replaces EC2's default rule; taken for no rule here, which is
+UNVERIFIED (2026-11-27)."""
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
@@ -50,6 +53,8 @@ class Clusters:
             [str(each) for each in networking.get("SecurityGroupIds") or ()],
             str(subnet["VpcId"]),
         )
+        _require_outbound(groups)
+        _require_settings(CLUSTER, given, str(given["Scheduler"]["Version"]))
         cluster_id = f"pcs_{hexadecimal(10)}"
         interface = self.network.add_interface(
             str(subnet["SubnetId"]),
@@ -72,6 +77,8 @@ class Clusters:
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
         del previous
+        version = str(order.properties["Scheduler"]["Version"])
+        _require_settings(CLUSTER, order.properties, version)
         return _updated(self.ledger, physical_id, order)
 
     def delete(self, physical_id: str, order: Order) -> None:
@@ -111,6 +118,7 @@ class Children:
             )
         if self.kind == NODE_GROUP:
             _require_node_group(self.network, given)
+        _require_settings(self.kind, given, str(cluster.properties["Scheduler"]["Version"]))
         for each in given.get("ComputeNodeGroupConfigurations") or ():
             found(self.ledger, order.scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
         child_id = f"pcs_{hexadecimal(10)}"
@@ -186,6 +194,30 @@ class Api:
             if record is not None:
                 return {"tags": dict(record.properties.get("Tags") or {})}
         raise _not_found("resource", str(arguments["resourceArn"]))
+
+
+def _require_outbound(groups: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse groups none of which lets anything out, as CreateCluster does.
+
+    The controller reaches the nodes by its groups: the message is what users of a public Terraform
+    module for PCS report (read 2026-11-26).
+    """
+    rules = [rule for group in groups for rule in group.get("IpPermissionsEgress") or ()]
+    if all(NOWHERE in [each["CidrIp"] for each in rule.get("IpRanges", ())] for rule in rules):
+        raise _refused("At least one security group must have outbound rules")
+
+
+def _require_settings(kind: str, given: Mapping[str, Any], version: str) -> None:
+    """Refuse what is not on the allow-list of Slurm's parameters, and an empty list."""
+    settings = (given.get("SlurmConfiguration") or {}).get("SlurmCustomSettings")
+    if settings is None:
+        return
+    if not settings:
+        raise _refused("slurmCustomSettings must have at least one member")
+    for each in settings:
+        why = untaken_setting(kind, str(each["ParameterName"]), version)
+        if why:
+            raise _refused(f"Slurm custom settings parameter {why}")
 
 
 def _require_node_group(network: Network, given: Mapping[str, Any]) -> None:

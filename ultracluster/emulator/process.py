@@ -39,12 +39,23 @@ class Emulator:
         region: str = "us-east-1",
         account: str = "123456789012",
         faults: Path | None = None,
+        nodes: Path | None = None,
     ) -> None:
+        """Prepare it.
+
+        Args:
+            region: the Region that is asked by default.
+            account: the account that is asked by default.
+            faults: JSON file of failures on purpose.
+            nodes: program that runs the commands of Run Command, in place of instances: it is
+                given an instance's id, and the shell script on standard input.
+        """
         self.region = region
         self.account = account
         self.endpoint_url = ""
         self.log_path = Path()
         self._faults = faults
+        self._nodes = nodes
         self._process: subprocess.Popen[bytes] | None = None
         self._state = Path()
         self._port = 0
@@ -160,6 +171,8 @@ class Emulator:
         }
         if self._faults is not None:
             own["EMULATOR_FAULTS"] = str(self._faults.resolve())
+        if self._nodes is not None:
+            own["EMULATOR_NODES"] = str(self._nodes.resolve())
         return {**inherited, **own}
 
     def _failure(self, what: str) -> str:

@@ -26,6 +26,7 @@ DEFAULTS: Final = {
     **{kind.count.code: 100 for kind in quotas.LUSTRE},
     **{kind.capacity.code: 100_800 for kind in quotas.LUSTRE},
     "L-622CFD70": 20,
+    "L-00000003": 5 * 86_400,
 }
 
 
@@ -44,6 +45,7 @@ def _known() -> Iterator[Quota]:
         (quotas.INSTANCES_OF_A_JOB, "L-622CFD70"),
         (quotas.INSTANCES_OF_ALL_JOBS, "L-00C91CB5"),
         (quotas.PCS_CLUSTERS, "L-00000002"),
+        (quotas.LONGEST_RUN, "L-00000003"),
     ):
         yield replace(quota, code=code)
 

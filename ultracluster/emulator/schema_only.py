@@ -11,12 +11,19 @@ template instead ("Unrecognized resource types"), as the emulator does for a typ
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from ultracluster.emulator import schemas
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.provisioning import Order, Resource, hexadecimal
-from ultracluster.emulator.schemas import Schema
+from ultracluster.registry import schemas
+from ultracluster.registry.schemas import Schema
+
+VERSIONED: Final = {
+    "AWS::ImageBuilder::Component": "/{}/1",
+    "AWS::ImageBuilder::ImageRecipe": "/{}",
+}
+"""Types whose ARN ends with their version: others name them by it (EC2 Image Builder user guide,
+semantic versioning, read 2026-11-27)."""
 
 
 def completed(
@@ -99,17 +106,18 @@ class SchemaOnly:
         self._ledger.forget(order.scope, order.type_name, physical_id)
 
 
-def _physical_id(schema: schemas.Schema, order: Order) -> str:
+def _physical_id(schema: Schema, order: Order) -> str:
     parts = [_part(schema, name, order) for name in schema.primary_identifier]
     return "|".join(parts) or order.generated_name
 
 
-def _part(schema: schemas.Schema, name: str, order: Order) -> str:
+def _part(schema: Schema, name: str, order: Order) -> str:
     if name in order.properties:
         return str(order.properties[name])
     if name.lower().endswith("arn"):
         named = schema.custom_name and order.properties.get(schema.custom_name)
-        return arn(order.type_name, order.scope, str(named or order.generated_name))
+        ending = VERSIONED.get(order.type_name, "").format(order.properties.get("Version"))
+        return arn(order.type_name, order.scope, f"{named or order.generated_name}{ending}")
     if name.endswith("Id"):
         return f"{order.type_name.split('::')[-1].lower()}-{hexadecimal()}"
     return order.generated_name

@@ -11,27 +11,7 @@ from typing import Any, Final
 from jsonschema import Draft7Validator, ValidationError
 from jsonschema.validators import extend
 
-from ultracluster.registry.schemas import (
-    Schema,
-    all_types,
-    any_schema,
-    regions,
-    replaced_by,
-    schema,
-    types,
-)
-
-__all__ = [
-    "Schema",
-    "all_types",
-    "any_schema",
-    "coerced",
-    "problems",
-    "regions",
-    "replaced_by",
-    "schema",
-    "types",
-]
+from ultracluster.registry.schemas import Schema, schema
 
 LONGEST_MESSAGE: Final = 200
 

@@ -17,11 +17,13 @@ from ultracluster.model.jobs import (
     read_training_jobs,
 )
 from ultracluster.model.networks import Networks, Subnet, read_networks
-from ultracluster.model.nodes import Node, read_nodes
+from ultracluster.model.nodes import Node, read_nodes, read_nodes_without_template
 from ultracluster.model.policies import (
     ROLE,
     Identity,
+    Owned,
     Statement,
+    by_owner,
     read_identities,
     read_statements,
     statements_of,
@@ -49,7 +51,7 @@ PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 def named(node: Node) -> set[Key]:
     """Return what a node's user data refers to, nothing where it is not known."""
     try:
-        return {(to.stack, to.logical_id) for to in links(part(node.launch, "UserData"))}
+        return {to.key for to in links(part(node.launch, "UserData"))}
     except UndeterminedError:
         return set()
 
@@ -139,6 +141,11 @@ class Model:
         return read_nodes(self.resources)
 
     @cached_property
+    def nodes_without_template(self) -> Sequence[Node]:
+        """What is launched from no launch template of the templates; rules cannot judge it."""
+        return tuple(read_nodes_without_template(self.resources, self.nodes))
+
+    @cached_property
     def networks(self) -> Networks:
         """VPCs and what is in them."""
         return read_networks(self.resources)
@@ -177,9 +184,14 @@ class Model:
         return tuple(read_statements(self.resources, of_resource))
 
     @cached_property
+    def statements_by_owner(self) -> Owned:
+        """The same by their kind and who has them."""
+        return by_owner(self.statements)
+
+    @cached_property
     def identities(self) -> Sequence[Identity]:
         """Roles, users and groups with the statements of their policies."""
-        return read_identities(self.resources, self.statements)
+        return read_identities(self.resources, self.statements_by_owner)
 
     @property
     def roles(self) -> Sequence[Identity]:
@@ -239,8 +251,17 @@ class Model:
             except UndeterminedError:
                 continue
         for job in self.of("AWS::Batch::JobDefinition"):
-            found.update((link.stack, link.logical_id) for link in links(job.properties))
+            found.update(link.key for link in links(job.properties))
         return frozenset(found)
+
+    @cached_property
+    def users(self) -> Mapping[tuple[str, str], Sequence[ResolvedResource]]:
+        """Resources by what they refer to."""
+        found: dict[tuple[str, str], dict[Key, ResolvedResource]] = {}
+        for resource in self.resources:
+            for link in links(resource.properties):
+                found.setdefault(link.key, {})[resource.place.key] = resource
+        return {target: tuple(users.values()) for target, users in found.items()}
 
     def dependencies(self, name: Key) -> set[Key]:
         """Return everything of its own stack that a resource waits for, directly or not."""

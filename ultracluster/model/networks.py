@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ultracluster.model.resource import ModelResource
+from ultracluster.model.traffic import ANYWHERE
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     Key,
@@ -21,6 +22,7 @@ from ultracluster.templates.resolved_values import (
 
 RESERVED: Final = 5
 """Addresses of every subnet that AWS keeps (VPC guide, subnet sizing; 2026-11-23)."""
+DESTINATIONS: Final = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")
 CHOSEN: Final = re.compile(r"Fn::Select (\d+) of (Fn::GetAZs .+)")
 """Symbol of one zone out of the list of a Region's (`!Select [0, !GetAZs ""]`)."""
 
@@ -159,10 +161,36 @@ class Networks:
         if not tables:
             raise UndeterminedError(f"no route table of {shown(vpc)} is in the given templates")
         return any(
-            key(route.properties.get("RouteTableId")) in tables
-            and text(route.properties.get("DestinationCidrBlock")) == "0.0.0.0/0"
-            for route in self.of("AWS::EC2::Route")
+            text(route.properties.get("DestinationCidrBlock")) == ANYWHERE[0]
+            for table in tables
+            for route in self.default_routes(table)
         )
+
+    def route_table(self, subnet: Key) -> Key | None:
+        """Return the route table of a subnet, None where its VPC's main one decides.
+
+        Raises:
+            UndeterminedError: where it is not in the templates.
+        """
+        for association in self.of("AWS::EC2::SubnetRouteTableAssociation"):
+            if key(association.properties.get("SubnetId")) == subnet:
+                name = key(association.properties.get("RouteTableId"))
+                if all(table.place.key != name for table in self.of("AWS::EC2::RouteTable")):
+                    raise not_given(name, "route table")
+                return name
+        return None
+
+    def default_routes(self, table: Key) -> Iterator[ResolvedResource]:
+        """Yield the routes of a table that everything takes which no other route takes.
+
+        Raises:
+            UndeterminedError: where it is not known whose a route is.
+        """
+        for route in self.of("AWS::EC2::Route"):
+            if key(route.properties.get("RouteTableId")) == table and any(
+                text(route.properties.get(name)) in ANYWHERE for name in DESTINATIONS
+            ):
+                yield route
 
 
 def read_networks(resources: Sequence[ResolvedResource]) -> Networks:

@@ -1,6 +1,6 @@
 """EC2 nodes: launch templates and instances, and who launches them, where and how many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ CARRIED: Final = {
 }
 """What an interface of its own says by which name, and how an entry of a node says it."""
 OPEN: Final = ("InterfaceType", "Groups", "SubnetId")
+ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,24 @@ def read_nodes(resources: Sequence[ResolvedResource]) -> tuple[Node, ...]:
             launch = _with_attached(_launched(data, user), made)
             nodes.append(Node(template.place, launch, user))
     return tuple(nodes)
+
+
+def read_nodes_without_template(
+    resources: Sequence[ResolvedResource], nodes: Sequence[Node]
+) -> Iterator[Node]:
+    """Yield what is launched from no launch template of the templates."""
+    launched = {node.launcher.place for node in nodes if node.launcher}
+    for resource in resources:
+        kind = LAUNCHERS.get(resource.resource_type)
+        if kind is None or resource.place in launched:
+            continue
+        launcher = Launcher(resource.place, kind, resource.properties)
+        try:
+            elsewhere = any(True for _ in launcher.templates())
+        except UndeterminedError:
+            elsewhere = True
+        elsewhere = elsewhere or "LaunchConfigurationName" in resource.properties
+        yield Node(resource.place, ELSEWHERE if elsewhere else {}, launcher)
 
 
 def _names(template: ResolvedResource) -> list[Key]:

@@ -1,6 +1,6 @@
 """Policies, wherever a template carries them, and the roles, users and groups that have them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -85,6 +85,10 @@ class Statement:
         return {name for _, name, _ in conditions_of(self.body)}
 
 
+Owned = Mapping[tuple[PolicyKind, Key], Sequence[Statement]]
+"""Statements by their kind and who has them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Identity(ModelResource):
     """A role, user or group with the statements of its policies that the templates hold."""
@@ -157,13 +161,15 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
                 yield Statement(resource.place, kind, f"{where}.Statement[{index}]", body, owners)
 
 
-def read_identities(
-    resources: Sequence[ResolvedResource], statements: Sequence[Statement]
-) -> tuple[Identity, ...]:
+def by_owner(statements: Iterable[Statement]) -> Owned:
     owned: dict[tuple[PolicyKind, Key], list[Statement]] = {}
     for statement in statements:
         for owner in statement.owners:
             owned.setdefault((statement.kind, owner), []).append(statement)
+    return owned
+
+
+def read_identities(resources: Sequence[ResolvedResource], owned: Owned) -> tuple[Identity, ...]:
     return tuple(
         Identity(
             resource,

@@ -115,8 +115,9 @@ class Flow:
         """Whether everything of another flow is in this one."""
         if self.direction != other.direction or self.peer is None or other.peer is None:
             return False
-        same_peer = self.peer == other.peer or block_within(other.peer, self.peer)
-        return same_peer and self.traffic.covers(other.traffic)
+        # The reason why a peer is not known is no part of it.
+        mine, its = (f.peer[:2] if isinstance(f.peer, tuple) else f.peer for f in (self, other))
+        return (mine == its or block_within(its, mine)) and self.traffic.covers(other.traffic)
 
 
 @dataclass(frozen=True)

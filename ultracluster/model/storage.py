@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ultracluster.catalogue.prices import Item, lustre_storage
+from ultracluster.catalogue.values import table
 from ultracluster.model.resource import ModelResource
 from ultracluster.templates.resolved import ResolvedResource, Text
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     key,
+    number,
     part,
     settled,
     shown,
@@ -26,6 +29,7 @@ STATEFUL: Final = {
     "AWS::RDS::DBCluster": "database",
 }
 KEPT: Final = ("Retain", "RetainExceptOnCreate")
+GIB_PER_TIB: Final = 1024
 BOOLEANS: Final = ("EfaEnabled", "CopyTagsToBackups")
 
 
@@ -57,6 +61,46 @@ class FileSystem(ModelResource):
             if configuration.get(name) in ("true", "false"):
                 configuration[name] = configuration[name] == "true"
         return made
+
+    def deployment_type(self) -> str:
+        """Return its deployment type; FSx takes SCRATCH_1 where none is written."""
+        return text(self.configuration("DeploymentType")) or "SCRATCH_1"
+
+    def storage_type(self) -> str:
+        """Return its storage type; FSx takes SSD where none is written."""
+        return text(self.properties.get("StorageType")) or "SSD"
+
+    def gibibytes(self) -> int | None:
+        """Return its capacity in GiB, None where it grows by itself.
+
+        Raises:
+            UndeterminedError: where it is not known.
+        """
+        gib = number(self.properties.get("StorageCapacity"))
+        if gib is None and self.from_backup():
+            raise UndeterminedError("it is restored from a backup")
+        if gib is None and self.storage_type() != "INTELLIGENT_TIERING":
+            raise UndeterminedError("no capacity is written for it")
+        return gib
+
+    def tier(self) -> int | None:
+        """Return the MB/s bought for every TiB, None where they are not bought so."""
+        return number(self.configuration("PerUnitStorageThroughput"))
+
+    def throughput(self) -> float | None:
+        """Return its GB/s, None where nobody says."""
+        bought = number(self.configuration("ThroughputCapacity"))
+        if bought is not None:
+            return bought / 1000
+        gib, tier = self.gibibytes(), self.tier()
+        if tier is None:
+            of_type = table("lustre")["deployment_types"].get(self.deployment_type(), {})
+            tier = of_type.get("baseline_mbps_per_tib")
+        return None if gib is None or tier is None else tier * gib / GIB_PER_TIB / 1000
+
+    def sold_as(self) -> Item:
+        """Return what a GB-month of it is sold as."""
+        return lustre_storage(self.deployment_type(), self.storage_type(), self.tier())
 
     def from_backup(self) -> bool:
         """Whether it is restored from a backup, which says how large and fast it is."""

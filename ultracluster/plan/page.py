@@ -35,20 +35,21 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _table(section: Section) -> str:
-    """Return the rows without their bars: the picture above them has these."""
-    shown = [(i, column) for i, column in enumerate(section.columns) if column.kind != "bar"]
-
-    def cell(tag: str, column: Column, content: str) -> str:
-        return f"<{tag}{' class=n' * (column.kind == 'number')}>{content}</{tag}>"
-
-    def named(column: Column, value: Cell) -> str:
-        # On a narrow screen the head of the table is not shown.
-        return f"<span class=narrow>{escape(column.title)}: </span>{escape(str(value))}"
-
-    head = "".join(cell("th", column, escape(column.title)) for _, column in shown)
-    rows = ("".join(cell("td", c, named(c, row[i])) for i, c in shown) for row in section.rows)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    columns = section.columns
+    head = "".join(f"<th{_class(column)}>{escape(column.title)}</th>" for column in columns)
+    rows = (map(_cell, columns, row) for row in section.rows)
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
     return _card(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _cell(column: Column, value: Cell) -> str:
+    if column.kind == "bar":
+        return f'<td class=bar><span style="width:{float(value):.1%}"></span></td>'
+    return f"<td{_class(column)}>{escape(str(value))}</td>"
+
+
+def _class(column: Column) -> str:
+    return " class=n" if column.kind == "number" else ""
 
 
 def _card(body: str) -> str:

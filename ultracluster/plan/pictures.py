@@ -10,8 +10,6 @@ COLOURS: Final = 9
 """Colours of the page, `--c0` to `--c8`."""
 ROOM: Final = 90
 """Room that a number beside a bar takes: none is written across the line of the limit."""
-LEAST: Final = 0.002
-"""Share of the whole below which a part is not drawn."""
 
 
 def _svg(height: float, label: str, body: Sequence[str]) -> str:
@@ -25,17 +23,17 @@ def _text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = 
 
 
 def stacked(
-    rows: Sequence[tuple[str, Mapping[str, float]]], *, limit: float | None, unit: str, label: str
+    rows: Sequence[tuple[str, Mapping[str, float]]], *, limit: float, unit: str, label: str
 ) -> str:
     """Draw parts of a whole beside each other, one bar to a row, one colour to a part.
 
     Args:
         rows: Name and parts of each bar; all have parts of the same names.
-        limit: Where a line stands, such as the memory that there is; None for no line.
+        limit: Where a line stands, such as the memory that there is.
         unit: Of the values.
         label: What a reader who sees no picture is told.
     """
-    whole = max(*(sum(parts.values()) for _, parts in rows), limit or 0.0)
+    whole = max(*(sum(parts.values()) for _, parts in rows), limit)
     left, right = 170.0, 90.0
     scale = (WIDTH - left - right) / (whole or 1.0)
     body: list[str] = []
@@ -51,18 +49,14 @@ def stacked(
                 f'style="fill:var(--c{index % COLOURS})">{title}</rect>'
             )
             x += width
-        if limit is not None and -ROOM < left + limit * scale - x < ROOM:
+        if -ROOM < left + limit * scale - x < ROOM:
             x = max(x, left + limit * scale)
         body.append(_text(x + 8, y + 20, f"{sum(parts.values()):,.1f} {unit}", kind="strong"))
         y += 42
-    if limit is not None:
-        x = left + limit * scale
-        body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{y - 4:.1f}" class="limit"/>')
-        body.append(
-            _text(x, y + 12, f"{limit:,.1f} {unit} available", anchor="middle", kind="muted")
-        )
-        y += 22
-    y += 8
+    x = left + limit * scale
+    body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{y - 4:.1f}" class="limit"/>')
+    body.append(_text(x, y + 12, f"{limit:,.1f} {unit} available", anchor="middle", kind="muted"))
+    y += 30
     x = left
     names = list(rows[0][1].items())
     for index, (part, value) in enumerate(names):
@@ -77,22 +71,6 @@ def stacked(
         body.append(_text(x + 16, y + 10, words, kind="small"))
         x += wide
     return _svg(y + 20, label, body)
-
-
-def bars(rows: Sequence[tuple[str, float]], *, unit: str, label: str) -> str:
-    """Draw one bar to a row, as long as its value."""
-    most = max((value for _, value in rows), default=1.0) or 1.0
-    left, right = 200.0, 160.0
-    body: list[str] = []
-    for index, (name, value) in enumerate(rows):
-        y = 6 + 28.0 * index
-        width = max(1.0, (WIDTH - left - right) * value / most)
-        body.append(_text(left - 10, y + 15, name, anchor="end"))
-        body.append(
-            f'<rect x="{left}" y="{y:.1f}" width="{width:.1f}" height="20" style="fill:var(--c0)"/>'
-        )
-        body.append(_text(left + width + 8, y + 15, f"{value:,.0f} {unit}", kind="strong"))
-    return _svg(6 + 28 * len(rows) + 4, label, body)
 
 
 def curve(points: Sequence[Mapping[str, Any]]) -> str:
@@ -177,11 +155,3 @@ def _short(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.0f}"
-
-
-def shares(parts: Mapping[str, float]) -> dict[str, float]:
-    """Return the parts that are large enough to be seen, the others as one."""
-    whole = sum(parts.values()) or 1.0
-    seen = {name: value for name, value in parts.items() if value / whole >= LEAST}
-    rest = sum(parts.values()) - sum(seen.values())
-    return {**seen, "other": rest} if rest / whole >= LEAST else seen

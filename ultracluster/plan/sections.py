@@ -133,9 +133,6 @@ def _step(step: Document) -> Iterator[Section]:
         f"One step, {whole:,.2f} s",
         (Column("spent on"), Column("s", "number"), Column("", "bar")),
         [(n, f"{s:,.2f}", s / whole) for n, s in spent.items() if s > LEAST * whole],
-        picture=lambda: pictures.stacked(
-            [("one step", pictures.shares(spent))], limit=None, unit="s", label="a step by part"
-        ),
     )
     sent = [(name, f"{s:,.2f}") for name, s in step["sent_seconds"].items() if s > 0]
     if sent:
@@ -215,7 +212,6 @@ def _cost(plan: Document) -> Section:
                 f"node price of {other['nodes_price_region']}" if known else "",
             )
         )
-    largest = sorted(first["items"], key=lambda item: -item["usd"])[:8]
     return Section(
         f"Cost in {region}, {duration(first['days'])} with spare nodes",
         (
@@ -229,9 +225,6 @@ def _cost(plan: Document) -> Section:
         ),
         rows,
         [f"no price known: {each['purpose']}, {each['item']}" for each in lacking],
-        picture=lambda: pictures.bars(
-            [(each["purpose"], each["usd"]) for each in largest], unit="USD", label="cost by item"
-        ),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ultracluster.catalogue.sharding import divisors
 from ultracluster.planner.devices import Gpu, Network
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack
+from ultracluster.planner.stack import SoftwareStack
 
 INDIFFERENCE: Final = 0.05
 """Layouts this close to the fastest count as equal, for the model cannot tell them apart
@@ -24,7 +24,7 @@ class Setup:
     shape: ModelShape
     gpu: Gpu
     network: Network
-    stack: Stack
+    stack: SoftwareStack
 
 
 @dataclass(frozen=True, slots=True)

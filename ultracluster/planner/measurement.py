@@ -14,7 +14,7 @@ from typing import Any, Final
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
 from ultracluster.planner.layout import Layout, Setup
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack, faster
+from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import step
 
 WARM_UP: Final = 10
@@ -126,7 +126,7 @@ class RunMeasurement:
     steps: int
     """Steps that the median is of."""
 
-    def factor(self, gpu: Gpu, network: Network, stack: Stack) -> float:
+    def factor(self, gpu: Gpu, network: Network, stack: SoftwareStack) -> float:
         """Return how many times longer than assumed the software computes."""
         wanted = self.layout.sequences * self.shape.sequence / self.tokens_per_second
         # What ran had the memory that it needed, whatever is said of it here.

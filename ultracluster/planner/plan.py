@@ -13,7 +13,7 @@ from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
 from ultracluster.planner.search import Only, Search
 from ultracluster.planner.software import network_for, stack_for
-from ultracluster.planner.stack import Stack, faster
+from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 from ultracluster.problem import choices
@@ -55,7 +55,7 @@ class Planner:
         self.setup = Setup(question.shape, gpu, measured, self._stack(gpu, measured))
         self.search = Search(self.setup, question.batch, question.only)
 
-    def _stack(self, gpu: Gpu, network: Network) -> Stack:
+    def _stack(self, gpu: Gpu, network: Network) -> SoftwareStack:
         question = self.question
         stack = stack_for(gpu, question.software)
         if question.run is None:

@@ -7,7 +7,7 @@ from ultracluster.planner.devices import BY_ROW, EFA_HOP, Gpu, Network
 from ultracluster.planner.layout import Layout
 from ultracluster.planner.measurement import RunMeasurement
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.stack import Stack, faster, find
+from ultracluster.planner.stack import SoftwareStack, faster, find
 
 EFFICIENCY_2022: Final = 0.53
 """Middle of the 46 to 61 % of the line rate that p4d reached in 2022 (NVIDIA/nccl#527)."""
@@ -36,7 +36,7 @@ def known_on(gpu: Gpu, software: str) -> bool:
     return software != "compiled" or gpu.calibrated_by.startswith("h100")
 
 
-def stack_for(gpu: Gpu, software: str) -> Stack:
+def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
     found = find(gpu.calibrated_by)
     if software == "2022":
         return replace(found, flash=False, early_stop=False)

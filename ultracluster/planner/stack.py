@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class SoftwareStack:
     """How fast one software stack is on one GPU.
 
     The first group is fitted to measured rows (`calibration.json` here, `make planner-fit`).
@@ -74,19 +74,14 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def find(name: str) -> Stack:
+def find(name: str) -> SoftwareStack:
     """Return a calibrated stack by its name, for example `a100_40gb`."""
     values = _data()["stacks"][name]["constants"]
-    known = {field.name for field in fields(Stack)}
-    return Stack(**{key: value for key, value in values.items() if key in known})
+    known = {field.name for field in fields(SoftwareStack)}
+    return SoftwareStack(**{key: value for key, value in values.items() if key in known})
 
 
-def basis(name: str) -> str:
-    words: str = _data()["stacks"][name]["basis"]
-    return words
-
-
-def faster(stack: Stack, factor: float) -> Stack:
+def faster(stack: SoftwareStack, factor: float) -> SoftwareStack:
     """Return a stack whose whole computation takes `factor` of the time."""
     return replace(
         stack,

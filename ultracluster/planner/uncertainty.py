@@ -11,7 +11,7 @@ from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.search import Search
 from ultracluster.planner.software import compiled_factor
-from ultracluster.planner.stack import Stack, faster
+from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import step
 
 MODEL_ERROR: Final = 0.05
@@ -198,7 +198,7 @@ def _merged(planned: Setup, so_far: Setup, change: Setup) -> Setup:
     """Return a setup with one more change; no two change the same value."""
     changed = {
         name: getattr(change.stack, name)
-        for name in Stack.__dataclass_fields__
+        for name in SoftwareStack.__dataclass_fields__
         if getattr(change.stack, name) != getattr(planned.stack, name)
     }
     network = change.network if change.network != planned.network else so_far.network

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed
-from ultracluster.preflight.inquiry import UnansweredError, question
+from ultracluster.preflight.inquiry import question
 
 QUALIFIER: Final = "hnb659fds"
 """CDK's default qualifier, which the app does not change."""
@@ -17,32 +17,21 @@ def _version(situation: Situation) -> Iterator[Finding]:
     name = f"/cdk-bootstrap/{QUALIFIER}/version"
     asked = question("ssm", "get_parameter", Name=name)
     where = f"aws://{situation.caller.account}/{situation.spec.region}"
-    command = f"npx cdk bootstrap {where}"
-    try:
-        version = int(situation.ask(asked)["Parameter"]["Value"])
-    except UnansweredError as error:
-        if error.code != "ParameterNotFound":
-            raise
-        yield failed(
-            f"bootstrap stack of {where}",
-            "none",
-            f"version {OLDEST_VERSION} or later",
-            "bootstrap the account in this Region once",
-            question=asked,
-            fix_command=command,
-        )
+    subject = f"bootstrap stack of {where}"
+    answer = situation.ask_unless(asked, "ParameterNotFound")
+    version = int(answer["Parameter"]["Value"]) if answer else 0
+    if version >= OLDEST_VERSION:
+        yield passed(subject, f"version {version}", asked)
         return
-    if version < OLDEST_VERSION:
-        yield failed(
-            f"bootstrap stack of {where}",
-            f"version {version}",
-            f"version {OLDEST_VERSION} or later",
-            "bootstrap again, by the CDK CLI of the lock file",
-            question=asked,
-            fix_command=command,
-        )
-    else:
-        yield passed(f"bootstrap stack of {where}", f"version {version}", asked)
+    again = "bootstrap again, by the CDK CLI of the lock file"
+    yield failed(
+        subject,
+        f"version {version}" if version else "none",
+        f"version {OLDEST_VERSION} or later",
+        again if version else "bootstrap the account in this Region once",
+        question=asked,
+        fix_command=f"npx cdk bootstrap {where}",
+    )
 
 
 CHECKS: Final = (Check("bootstrap-version", "The bootstrap stack is recent enough", _version),)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from ultracluster.aws import Caller
 from ultracluster.model.policies import conditions_of, listed, principals_of
 from ultracluster.preflight.finding import (
-    Caller,
     Check,
     Finding,
     Situation,
@@ -22,7 +22,7 @@ from ultracluster.preflight.finding import (
     passed,
     skipped,
 )
-from ultracluster.preflight.inquiry import UnansweredError, question
+from ultracluster.preflight.inquiry import question
 from ultracluster.spec.lustre import DataRepositorySpec
 
 ROLE: Final = (
@@ -121,14 +121,12 @@ def _region(situation: Situation) -> Iterator[Finding]:
         yield skipped("linked buckets", NONE_GIVEN)
     for name, entries in repositories.items():
         asked = question("s3", "get_bucket_location", Bucket=name)
-        try:
-            location = situation.ask(asked).get("LocationConstraint")
-        except UnansweredError as error:
-            if error.code not in NO_BUCKET:
-                raise
+        answer = situation.ask_unless(asked, *NO_BUCKET)
+        if answer is None:
             fix = "write the name of a bucket that exists in bucket_name, or leave it out"
             yield failed(name, "no such bucket", "there", fix, question=asked)
             continue
+        location = answer.get("LocationConstraint")
         region = OLD_NAMES.get(location, str(location))
         if region == situation.spec.region:
             yield passed(f"Region of {name}", region, asked)
@@ -149,15 +147,11 @@ def _key_policy(situation: Situation) -> Iterator[Finding]:
         yield skipped("keys of linked buckets", NONE_GIVEN)
     for name, entries in repositories.items():
         asked = question("s3", "get_bucket_encryption", Bucket=name)
-        try:
-            rules = situation.ask(asked)["ServerSideEncryptionConfiguration"]["Rules"]
-        except UnansweredError as error:
-            if error.code not in (*NO_BUCKET, NO_ENCRYPTION):
-                raise
-            why = "none" if error.code == NO_ENCRYPTION else "no such bucket; see bucket-region"
-            yield skipped(f"key of {name}", why)
+        answer = situation.ask_unless(asked, *NO_BUCKET, NO_ENCRYPTION)
+        if answer is None:
+            yield skipped(f"key of {name}", "it has none, or is no bucket; see bucket-region")
             continue
-        key = _customer_key(rules)
+        key = _customer_key(answer["ServerSideEncryptionConfiguration"]["Rules"])
         if key is None:
             yield passed(f"key of {name}", "S3's own, which FSx may use", asked)
         else:
@@ -173,14 +167,12 @@ def _judged(situation: Situation, bucket: str, key: str, *, exports: bool) -> It
         yield skipped(subject, why)
         return
     described = question("kms", "describe_key", KeyId=key)
-    try:
-        metadata = situation.ask(described)["KeyMetadata"]
-    except UnansweredError as error:
-        if error.code != NO_KEY:
-            raise
+    answer = situation.ask_unless(described, NO_KEY)
+    if answer is None:
         fix = "encrypt the bucket by a key that exists"
         yield failed(subject, f"no such key: {key}", "there", fix, question=described)
         return
+    metadata = answer["KeyMetadata"]
     if metadata.get("KeyManager") == "AWS":
         yield passed(subject, "S3's own, which FSx may use", described)
         return

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import CAPACITY_BLOCK, instances
 
@@ -35,17 +35,12 @@ def _reservation(situation: Situation) -> Iterator[Finding]:
         return
     name = asked_for.capacity_reservation_id
     asked = question("ec2", "describe_capacity_reservations", CapacityReservationIds=[name])
-    try:
-        rows = situation.ask(asked)["CapacityReservations"]
-    except UnansweredError as error:
-        if error.code not in UNKNOWN:
-            raise
-        rows = []
-    if not rows:
+    answer = situation.ask_unless(asked, *UNKNOWN)
+    if not answer or not answer["CapacityReservations"]:
         fix = "write the id of one of this account and Region, or have it shared with this account"
         yield failed(name, "no such reservation here", "a reservation", fix, question=asked)
         return
-    yield from _judged(situation, rows[0], asked)
+    yield from _judged(situation, answer["CapacityReservations"][0], asked)
 
 
 def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Iterator[Finding]:
@@ -115,9 +110,10 @@ def _time(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
-    wanted, total = situation.spec.nodes.count, int(row["TotalInstanceCount"])
+    nodes, total = situation.spec.nodes, int(row["TotalInstanceCount"])
+    wanted, spare = nodes.total, nodes.spare_nodes
     if total < wanted:
-        fix = f"write nodes.count={total}, or use a reservation of {wanted:,}"
+        fix = f"write nodes.count={total - spare}, or use a reservation of {wanted:,}"
         yield Fault("size", f"{total:,} instances", f"{wanted:,}", fix)
         return
     # A block that has not begun shows no free places yet.
@@ -125,7 +121,7 @@ def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
         return
     free = int(row["AvailableInstanceCount"])
     if free < wanted and free + _own_nodes(situation, row["CapacityReservationId"]) < wanted:
-        fix = f"end the instances that use it, or write nodes.count={free}"
+        fix = f"end the instances that use it, or write nodes.count={free - spare}"
         yield Fault("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
 
 

@@ -6,7 +6,6 @@ that it cannot tell is dropped.
 """
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ultracluster.audit.report import Report
@@ -14,26 +13,24 @@ from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, p
 from ultracluster.synthesis import SynthesisError
 from ultracluster.templates.resolved import Place
 
-ANSWERED_BY: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "FABRIC-10": "subnet-public-addresses",
-        "FABRIC-12": "subnet-place",
-        "FABRIC-15": "vpc-network-acls",
-        "FABRIC-16": "vpc-dns",
-        "FABRIC-17": "subnet-addresses",
-        "FABRIC-20": "vpc-routes",
-        "CAPACITY-1": "subnet-place",
-        "CAPACITY-5": "zone-offering",
-        "CAPACITY-9": "capacity-reservation",
-        "CAPACITY-12": "capacity-reservation",
-        "CAPACITY-14": "capacity-reservation",
-        "CAPACITY-15": "capacity-reservation",
-        "CAPACITY-16": "capacity-reservation",
-        "LUSTRE-19": "subnet-place",
-        "SAGEMAKER-4": "subnet-addresses",
-        "SAGEMAKER-7": "subnet-place",
-    }
-)
+ANSWERED_BY: Final[Mapping[str, str]] = {
+    "FABRIC-10": "subnet-public-addresses",
+    "FABRIC-12": "subnet-place",
+    "FABRIC-15": "vpc-network-acls",
+    "FABRIC-16": "vpc-dns",
+    "FABRIC-17": "subnet-addresses",
+    "FABRIC-20": "vpc-routes",
+    "CAPACITY-1": "subnet-place",
+    "CAPACITY-5": "zone-offering",
+    "CAPACITY-9": "capacity-reservation",
+    "CAPACITY-12": "capacity-reservation",
+    "CAPACITY-14": "capacity-reservation",
+    "CAPACITY-15": "capacity-reservation",
+    "CAPACITY-16": "capacity-reservation",
+    "LUSTRE-19": "subnet-place",
+    "SAGEMAKER-4": "subnet-addresses",
+    "SAGEMAKER-7": "subnet-place",
+}
 """The check that finds out by asking the account what a rule cannot tell from a template."""
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ultracluster.audit.report import Report
+from ultracluster.aws import Caller
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.preflight.inquiry import Answer, Inquiry, Question, UnansweredError
 from ultracluster.spec.environment import EnvironmentSpec
@@ -49,19 +50,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Who asks."""
-
-    account: str
-    arn: str
-
-    @property
-    def partition(self) -> str:
-        """`aws`, `aws-cn` or `aws-us-gov`."""
-        return self.arn.split(":")[1]
-
-
-@dataclass(frozen=True)
 class Situation:
     """An environment, and the account that it is meant for."""
 
@@ -82,6 +70,19 @@ class Situation:
             UnansweredError: where there is none.
         """
         return self.inquiry.ask(question)
+
+    def ask_unless(self, question: Question, *codes: str) -> Answer | None:
+        """Return the account's answer; None where its error's code begins with one of some codes.
+
+        Raises:
+            UnansweredError: where there is none for another reason.
+        """
+        try:
+            return self.ask(question)
+        except UnansweredError as error:
+            if not error.code.startswith(codes):
+                raise
+            return None
 
     def of_environment(self, row: dict[str, Any]) -> bool:
         """Whether a resource belongs to the environment, which is then deployed already."""

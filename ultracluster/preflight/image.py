@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from ultracluster.catalogue.images import differences
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
-from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import PlainNodes, of_each_fabric, plain_nodes
 from ultracluster.spec.node_groups import is_arm
 
@@ -32,19 +33,13 @@ def image(situation: Situation, name: str = "") -> Image:
     image_id = name
     if not name.startswith("ami-"):
         parameter = question("ssm", "get_parameter", Name=name)
-        try:
-            image_id = situation.ask(parameter)["Parameter"]["Value"]
-        except UnansweredError as error:
-            if not error.code.startswith(NO_PARAMETER):
-                raise
+        answer = situation.ask_unless(parameter, *NO_PARAMETER)
+        if answer is None:
             return Image(name, None, parameter, "no such SSM parameter")
+        image_id = answer["Parameter"]["Value"]
     asked = question("ec2", "describe_images", ImageIds=[image_id])
-    try:
-        rows = situation.ask(asked)["Images"]
-    except UnansweredError as error:
-        if error.code not in NO_IMAGE:
-            raise
-        rows = []
+    answer = situation.ask_unless(asked, *NO_IMAGE)
+    rows = answer["Images"] if answer else []
     return Image(image_id, rows[0] if rows else None, asked, "" if rows else "no such image here")
 
 
@@ -55,7 +50,8 @@ def _exists(situation: Situation) -> Iterator[Finding]:
             "write the name of a parameter of this Region in nodes.image, such as "
             "/aws/service/deeplearning/ami/..."
             if found.missing.endswith("parameter")
-            else "write an image of this Region that is shared with this account in nodes.image"
+            else "write an image of this Region that is shared with this account in nodes.image; "
+            f"ultracluster image {situation.spec.name} --write writes today's"
         )
         yield failed(found.image_id, found.missing, "there", fix, question=found.question)
     elif found.row.get("State", "available") != "available":
@@ -64,6 +60,36 @@ def _exists(situation: Situation) -> Iterator[Finding]:
     else:
         words = f"{found.image_id}: {found.row.get('Name', 'no name')}"
         yield passed(name, words, found.question)
+
+
+def _today(situation: Situation) -> Iterator[Finding]:
+    """A pinned image grows old in silence: its successor has fixes of driver, EFA and kernel."""
+    slurm, nodes = situation.spec.slurm, situation.spec.nodes
+    pinned = {"nodes.image": (nodes.image, False)}
+    if slurm is not None and slurm.login_image is not None:
+        pinned["slurm.login_image"] = (slurm.login_image, True)
+    for field, (name, login) in pinned.items():
+        parameter = situation.spec.image_parameter(login=login)
+        if not name.startswith("ami-"):
+            yield skipped(field, "it is no id; a deployment takes the parameter's image")
+        elif parameter is None:
+            yield skipped(field, "no parameter is known that would name a newer one")
+        else:
+            yield _beside_todays(situation, field, image(situation, name), parameter)
+
+
+def _beside_todays(situation: Situation, field: str, found: Image, parameter: str) -> Finding:
+    today = image(situation, parameter)
+    if today.row is None:
+        return skipped(field, f"{parameter}: {today.missing}", question=today.question)
+    if found.row is None:
+        words = f"{found.missing}; today's is {today.image_id}: {today.row.get('Name', 'no name')}"
+        return skipped(field, words, question=today.question)
+    changes = "; ".join(
+        f"{each.what}: {each.pinned} -> {each.today}" for each in differences(found.row, today.row)
+    )
+    words = f"{found.image_id} is not today's: {changes}" if changes else "it is today's image"
+    return passed(field, words, today.question)
 
 
 def _image_check(
@@ -140,6 +166,8 @@ def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
         if nodes.image is None:
             return skipped(f"image of {nodes.what}", f"{found.missing}; see image-exists")
         fix = f"write a parameter or an image of this Region in {nodes.image_field}, or None"
+        if nodes.image_field == "slurm.login_image":
+            fix += f"; ultracluster image {situation.spec.name} --login --write writes today's"
         return failed(found.image_id, found.missing, "there", fix, question=found.question)
     wanted = "arm64" if is_arm(nodes.instance_type) else "x86_64"
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
@@ -157,7 +185,7 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
     if slurm is None:
         yield skipped("Slurm on the image", "the environment has no Slurm")
         return
-    for name in sorted(situation.spec.images()):
+    for name in sorted(set(situation.spec.images().values())):
         found = image(situation, name)
         if found.row is None:
             yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")
@@ -190,6 +218,7 @@ CHECKS: Final = (
     _image_check(
         "image-root-device", "The root volume is the image's own", "root device", _root_device
     ),
+    Check("image-today", "What today's image changes against the pinned one", _today),
     Check("login-image", "Nodes without EFA, as login nodes, boot their image", _plain),
     Check("image-pcs-ready", "The images have Slurm and the PCS agent", _pcs_ready),
 )

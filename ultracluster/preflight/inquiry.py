@@ -12,14 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ultracluster.aws import Cloud, CloudError
+from ultracluster.aws import Cloud, CloudError, iam_action
 
 CLI_SERVICES: Final = {"s3": "s3api"}
-IAM_PREFIXES: Final = {"service-quotas": "servicequotas"}
-OPERATIONS: Final = {"list_aws_default_service_quotas": "ListAWSDefaultServiceQuotas"}
-"""Operations whose names are not the words of the method."""
-ACTIONS: Final = {("s3", "get_bucket_encryption"): "s3:GetEncryptionConfiguration"}
-"""Calls that another action permits than the one of their name (S3 User Guide, 2026-11-23)."""
 PAGES: Final = ("MaxResults",)
 """What concerns paging alone, which the CLI does by itself."""
 
@@ -39,10 +34,7 @@ class Question:
 
     @property
     def action(self) -> str:
-        words = self.operation.split("_")
-        name = OPERATIONS.get(self.operation, "".join(word.capitalize() for word in words))
-        prefix = IAM_PREFIXES.get(self.service, self.service)
-        return ACTIONS.get((self.service, self.operation), f"{prefix}:{name}")
+        return iam_action(self.service, self.operation)
 
     def command(self, region: str) -> str:
         words = [

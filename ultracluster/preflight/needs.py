@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from ultracluster.catalogue import quotas
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.quotas import Quota
+from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
@@ -32,7 +33,7 @@ def _on_demand(situation: Situation) -> Iterator[Vcpus]:
     for nodes in situation.spec.fabrics().values():
         if nodes.capacity_block is not None:
             continue
-        count, each = nodes.count - _reserved_already(situation, nodes), nodes.instance.vcpus
+        count, each = nodes.total - _reserved_already(situation, nodes), nodes.instance.vcpus
         words = f"{count:,} x {nodes.instance_type} of {each:,} vCPU"
         if nodes.makes_reservation:
             words += ", from the moment they are reserved"
@@ -69,9 +70,7 @@ def _shares(nodes: NodesSpec, part: Vcpus) -> bool:
     if nodes.capacity_block is not None:
         return False
     families, _ = quotas.on_demand(nodes.instance_type)
-    return part.instance_type == nodes.instance_type or (
-        quotas.family(part.instance_type) in families
-    )
+    return part.instance_type == nodes.instance_type or (letters(part.instance_type) in families)
 
 
 def _vcpu_need(families: tuple[str, ...], quota: Quota, parts: Sequence[Vcpus]) -> Need:
@@ -91,7 +90,7 @@ def _reserved_already(situation: Situation, nodes: NodesSpec) -> int:
         and row.get("OwnerId") == situation.caller.account
         and row["InstanceType"] == nodes.instance_type
     )
-    return min(sum(free), nodes.count)
+    return min(sum(free), nodes.total)
 
 
 def _spot(situation: Situation) -> Iterator[Need | Finding]:
@@ -135,7 +134,7 @@ def _interfaces(situation: Situation) -> Iterator[Need | Finding]:
     nat = isinstance(spec.network, NetworkSpec) and spec.network.public_subnet_cidr is not None
     # Everything but a node has as many interfaces as addresses.
     others = {name: n for name, n in spec.address_demand().items() if name != "nodes"}
-    parts = {"nodes": spec.nodes.count * per_node, **others, "NAT": int(nat)}
+    parts = {"nodes": spec.nodes.total * per_node, **others, "NAT": int(nat)}
     words = " + ".join(f"{count:,} {name}" for name, count in parts.items() if count)
     yield Need(
         quotas.NETWORK_INTERFACES,
@@ -236,6 +235,17 @@ def _warm_pools(situation: Situation) -> Iterator[Need | Finding]:
         yield Need(quota, amount, words, usage.warm_pools(name))
 
 
+def _run_time(situation: Situation) -> Iterator[Need | Finding]:
+    recipes = situation.recipes
+    if not recipes:
+        yield _no_recipe(situation, "longest run time", "max_runtime_seconds")
+        return
+    longest = max(recipes, key=lambda each: each.limits.max_runtime_seconds)
+    seconds = longest.limits.max_runtime_seconds
+    words = f"seconds of {longest.name}, all attempts together"
+    yield Need(quotas.LONGEST_RUN, seconds, words, lambda _: 0)
+
+
 def _by_type(recipes: list[RecipeSpec]) -> Iterator[tuple[str, int, str]]:
     """Yield each instance type of recipes with how many they take, and how that comes about."""
     names = {each.instance.sagemaker_training_type or "" for each in recipes}
@@ -290,6 +300,7 @@ NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-training-instances": ("SageMaker training instances of the type", _training_instances),
     "quota-training-spot-instances": ("SageMaker spot instances of recipes", _spot_training),
     "quota-training-warm-pools": ("SageMaker warm pools of recipes", _warm_pools),
+    "quota-training-run-time": ("SageMaker's longest run, against that of recipes", _run_time),
     "quota-training-job-instances": ("SageMaker instances of one job", _instances_of_a_job),
     "quota-training-instances-in-all": ("SageMaker instances of all jobs", _instances_of_all_jobs),
     "quota-slurm-clusters": ("PCS clusters of the Region", _clusters),

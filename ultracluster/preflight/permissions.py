@@ -143,11 +143,7 @@ def _service_roles(situation: Situation) -> Iterator[Finding]:
     launching = AUTO_SCALING if situation.spec.slurm is None else PCS
     for service, name in (launching, FSX):
         asked = question("iam", "get_role", RoleName=name)
-        try:
-            situation.ask(asked)
-        except UnansweredError as error:
-            if error.code != NO_ROLE:
-                raise
+        if situation.ask_unless(asked, NO_ROLE) is None:
             yield from _missing_role(situation, service, name)
         else:
             yield passed(name, "there", asked)
@@ -159,15 +155,12 @@ def _missing_role(situation: Situation, service: str, name: str) -> Iterator[Fin
     arn = situation.role_arn(f"aws-service-role/{service}/{name}")
     asked = _simulation(maker, ["iam:CreateServiceLinkedRole"], [arn])
     command = f"aws iam create-service-linked-role --aws-service-name {service}"
-    try:
-        rows = situation.ask(asked)["EvaluationResults"]
-    except UnansweredError as error:
-        if error.code != NO_ROLE:
-            raise
+    answer = situation.ask_unless(asked, NO_ROLE)
+    if answer is None:
         why = "not there; made at the service's first use by whoever bootstraps and deploys"
         yield skipped(name, why, question=asked)
         return
-    if all(row["EvalDecision"] == "allowed" or _open(row) for row in rows):
+    if all(r["EvalDecision"] == "allowed" or _open(r) for r in answer["EvaluationResults"]):
         yield passed(name, "not there; the service makes it at its first use", asked)
     else:
         fix = f"make it once by hand, or allow iam:CreateServiceLinkedRole to {maker}"

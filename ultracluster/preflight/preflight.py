@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from ultracluster.audit.report import Report
-from ultracluster.aws import Cloud, CloudError
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
+from ultracluster.aws import Caller, Cloud, caller_of
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
 from ultracluster.preflight import (
     bootstrap,
     buckets,
@@ -17,18 +17,20 @@ from ultracluster.preflight import (
     image,
     needs,
     network_acls,
+    notices,
     offerings,
     permissions,
     slurm,
     subnets,
     vpc,
 )
-from ultracluster.preflight.finding import Caller, Check, Finding, Situation, Verdict
+from ultracluster.preflight.finding import Check, Finding, Situation, Verdict
 from ultracluster.preflight.inquiry import Inquiry
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.recipe import RecipeSpec
 
 CHECKS: Final[tuple[Check, ...]] = (
+    *notices.CHECKS,
     *needs.CHECKS,
     *offerings.CHECKS,
     *slurm.CHECKS,
@@ -46,10 +48,6 @@ NAMES: Final = tuple(check.name for check in CHECKS)
 
 SIDE_BY_SIDE: Final = 16
 """Checks that run at a time: most of them wait for one or two answers."""
-
-
-class CannotRunError(CommandError):
-    """There is no account to look at: no credentials, no endpoint, or an unusable Region."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +105,9 @@ def preflight(
         recipes: jobs that are to run on it.
 
     Raises:
-        CannotRunError: where nobody says which account it is.
+        NoAccountError: where nobody says which account it is.
     """
-    try:
-        who = cloud.ask("sts", "get_caller_identity")
-    except CloudError as error:
-        raise CannotRunError(
-            f"{error}; give credentials and a Region that the account has enabled "
-            f"(aws sts get-caller-identity --region {spec.region})"
-        ) from error
-    caller = Caller(who["Account"], who["Arn"])
+    caller = caller_of(cloud, spec.region)
     situation = Situation(spec, Inquiry(cloud), caller, now, templates, tuple(recipes))
     checks = [check for check in CHECKS if not only or check.name in only]
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)

@@ -98,13 +98,8 @@ def limit(situation: Situation, quota: Quota) -> dict[str, Any] | None:
     ListServiceQuotas leaves out what has no applied value (Service Quotas API reference).
     """
     for each in (listing(quota), listing(quota, "list_aws_default_service_quotas")):
-        try:
-            rows = situation.ask(each)["Quotas"]
-        except UnansweredError as error:
-            if error.code != NO_SERVICE:
-                raise
-            return None
-        for row in rows:
+        answer = situation.ask_unless(each, NO_SERVICE)
+        for row in answer["Quotas"] if answer else ():
             if quota.is_row(row):
                 found: dict[str, Any] = row
                 return found

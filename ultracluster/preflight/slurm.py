@@ -134,7 +134,7 @@ def _in_the_way(situation: Situation, name: str) -> Iterator[Finding]:
 
 def _planned_name(situation: Situation) -> str:
     spec = situation.spec
-    size = "" if spec.slurm is None else spec.slurm.cluster_size(spec.nodes.count)
+    size = "" if spec.slurm is None else spec.slurm.cluster_size(spec.nodes.total)
     return cluster_name(spec.name, size)
 
 

@@ -13,11 +13,10 @@ from ultracluster.preflight.finding import (
     passed,
     skipped,
 )
-from ultracluster.preflight.inquiry import Question, UnansweredError, question
+from ultracluster.preflight.inquiry import Question, question
 from ultracluster.spec.cidr import prefix_for
 from ultracluster.spec.network import ExistingNetworkSpec
 
-UNKNOWN: Final = ("InvalidSubnetID.NotFound", "InvalidSubnetId.Malformed")
 EVERYWHERE: Final = "0.0.0.0/0"
 
 Examination = Callable[[Situation, ExistingNetworkSpec], Iterator[Finding]]
@@ -52,13 +51,7 @@ def of_subnets(network: ExistingNetworkSpec) -> Question:
 
 def subnets(situation: Situation, network: ExistingNetworkSpec) -> dict[str, dict[str, Any]]:
     """Return the given subnets that there are, by id."""
-    try:
-        found = situation.ask(of_subnets(network))["Subnets"]
-    except UnansweredError as error:
-        if error.code not in UNKNOWN:
-            raise
-        found = []
-    return {row["SubnetId"]: row for row in found}
+    return {row["SubnetId"]: row for row in situation.ask(of_subnets(network))["Subnets"]}
 
 
 def route_table(tables: list[dict[str, Any]], subnet_id: str) -> dict[str, Any] | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
-from ultracluster.catalogue.quotas import LustreQuotas, family
+from ultracluster.catalogue.quotas import LustreQuotas
+from ultracluster.catalogue.sizes import letters
 from ultracluster.preflight.finding import Situation
 from ultracluster.preflight.inquiry import Answer, Question, question
 
@@ -83,7 +84,7 @@ def spot_vcpus(families: tuple[str, ...]) -> Usage:
 
 
 def _sum_of_vcpus(situation: Situation, counts: Counter[str], families: tuple[str, ...]) -> int:
-    counting = {name: n for name, n in counts.items() if n and family(name) in families}
+    counting = {name: n for name, n in counts.items() if n and letters(name) in families}
     return sum(vcpus * counting[name] for name, vcpus in vcpus_of(situation, counting).items())
 
 

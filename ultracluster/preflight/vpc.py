@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.preflight.finding import Finding, Situation, failed, or_passed, passed, skipped
-from ultracluster.preflight.inquiry import UnansweredError, question
+from ultracluster.preflight.inquiry import question
 from ultracluster.preflight.subnets import EVERYWHERE, network_check, of_vpc, route_table
 from ultracluster.spec.network import INTERFACE_ENDPOINTS, ExistingNetworkSpec
 
@@ -43,12 +43,10 @@ def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding
     attribute = ATTRIBUTES[-1][0]
     asked = question("ec2", "describe_vpc_attribute", VpcId=network.vpc_id, Attribute=attribute)
     good = passed(subject, "resolution and host names are on", asked)
-    try:
-        yield from or_passed(_switched_off(situation, network), good)
-    except UnansweredError as error:
-        if not error.code.startswith(NO_VPC):
-            raise
+    if situation.ask_unless(asked, NO_VPC) is None:
         yield skipped(subject, "no such VPC; see vpc-shape")
+    else:
+        yield from or_passed(_switched_off(situation, network), good)
 
 
 def _switched_off(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ one by one, because all of them take seconds.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -179,13 +179,14 @@ def replaced_by(
     """Return the dotted paths of the create-only properties that differ."""
     found = schema(type_name, region)
     paths = found.create_only if found else ()
-    return [".".join(path) for path in paths if _at(old, path) != _at(new, path)]
+    return [".".join(path) for path in paths if at(old, path) != at(new, path)]
 
 
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for part in path:
+def at(value: Any, path: Sequence[str]) -> Any:
+    """Return what lies at a path of a value, for `*` of every item of a list."""
+    for index, part in enumerate(path):
         if part == "*":
-            rest = path[path.index("*") + 1 :]
-            return [_at(item, rest) for item in value] if isinstance(value, list) else None
+            rest = path[index + 1 :]
+            return [at(item, rest) for item in value] if isinstance(value, list) else None
         value = value.get(part) if isinstance(value, Mapping) else None
     return value

@@ -8,6 +8,7 @@ from rich.console import Console
 from ultracluster.command_line import EXTRAS, add_environment, add_format, need, print_json
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
+from ultracluster.rehearse.machine.faults import NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
     )
+    parser.add_argument(
+        "--nodes",
+        action="store_true",
+        help="boot the nodes' user data in virtual machines instead, and plant faults in them",
+    )
+    parser.add_argument(
+        "--node-fault",
+        action="append",
+        choices=("none", *NAMES),
+        metavar="FAULT",
+        help=f"of --nodes: plant this fault alone, or none (all by default): {', '.join(NAMES)}",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
     spec, path = find(arguments.environment)
+    if arguments.nodes:
+        from ultracluster.rehearse.machine import command as nodes  # noqa: PLC0415
+
+        names = tuple(arguments.node_fault or NAMES)
+        return nodes.run(spec, path, console, names=names, as_json=arguments.json)
     need(EXTRAS["rehearse"])
     # Imported here: what only deploys to AWS needs none of it installed.
     from ultracluster.aws import CloudError  # noqa: PLC0415

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ultracluster.prove.display import as_document, failures, table_of
+from ultracluster.prove.leftovers import Leftover
+from ultracluster.prove.proof import Results
 from ultracluster.rehearse.cdk import Event
-from ultracluster.rehearse.leftovers import Leftover
-from ultracluster.rehearse.proof import Check
 from ultracluster.spec.environment import EnvironmentSpec
 
 MOST_LISTED = 12
@@ -91,22 +92,12 @@ class Display:
             self.record
         )
 
-    def proof(self, results: Mapping[str, Sequence[Check]]) -> None:
-        self.record["checks"] = {
-            area: [{"check": str(check), "ok": check.ok} for check in checks]
-            for area, checks in results.items()
-        }
+    def proof(self, results: Results) -> None:
+        self.record["checks"] = as_document(results)
         self.console.print()
-        table = _table("Proved by API calls (emulated AWS)", "area", "checks>", "result")
-        for area, checks in results.items():
-            failed = [check for check in checks if not check.ok]
-            verdict = f"[red]{len(failed)} failed[/red]" if failed else "[green]all true[/green]"
-            table.add_row(area, str(len(checks)), verdict)
-        self.console.print(table)
-        for area, checks in results.items():
-            for check in checks:
-                if not check.ok:
-                    self.fault(f"{area}: {check}")
+        self.console.print(table_of(results, "Proved by API calls (emulated AWS)"))
+        for line in failures(results):
+            self.fault(line)
 
     def summary(self, spec: EnvironmentSpec, facts: Mapping[str, object]) -> None:
         """Show what was built, from what the API answered and the catalogue knows of the type."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ultracluster.rehearse.proof import Check, Evidence, equal
+from ultracluster.prove.proof import Check, Evidence, equal
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec

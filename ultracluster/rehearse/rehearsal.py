@@ -9,21 +9,14 @@ from typing import Final, NoReturn
 
 from ultracluster.aws import Account, Cloud, CloudError
 from ultracluster.emulator.process import Emulator
-from ultracluster.rehearse import (
-    budget_proof,
-    cluster_proof,
-    network_proof,
-    role_policy_proof,
-    slurm_proof,
-    storage_proof,
-    training_proof,
-)
+from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.prove.leftovers import leftovers
+from ultracluster.prove.proof import Evidence, Results, prove
+from ultracluster.prove.proofs import PROOFS
 from ultracluster.rehearse.cdk import Cdk
-from ultracluster.rehearse.deployment import Deployment, stack_templates
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
-from ultracluster.rehearse.leftovers import leftovers, shown_by_services
-from ultracluster.rehearse.proof import Check, Evidence, Proof, every_resource, prove
+from ultracluster.rehearse.paid_capacity import paid_capacity
 from ultracluster.rehearse.substitutes import (
     environment_file,
     substitute_image_parameter,
@@ -32,28 +25,6 @@ from ultracluster.rehearse.substitutes import (
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import synthesize_command
-
-PROOFS: Final[dict[str, Proof]] = {
-    "every resource of every stack": every_resource,
-    "every service": shown_by_services,
-    "network": network_proof.network,
-    "security groups": network_proof.groups,
-    "launch template": cluster_proof.launch_template,
-    "placement and capacity": cluster_proof.placement,
-    "nodes": cluster_proof.node_group,
-    "Slurm": slurm_proof.slurm,
-    "Lustre": storage_proof.lustre,
-    "data bucket": storage_proof.bucket,
-    "roles": training_proof.roles,
-    "policies": role_policy_proof.policies,
-    "image repository": training_proof.images,
-    "job parameters": training_proof.parameters,
-    "unattended training": training_proof.unattended,
-    "budget": budget_proof.budget,
-}
-
-Results = dict[str, list[Check]]
-"""Checks by area."""
 
 EVENTS: Final = ("--progress", "events")
 NO_CHANGE: Final = "(no changes)"
@@ -105,7 +76,7 @@ class Rehearsal:
     def _substitute(self, emulator: Emulator, directory: Path) -> None:
         """Make what the environment takes from the account: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
-        for image in self._spec.images():
+        for image in set(self._spec.images().values()):
             if name := substitute_image_parameter(account, image):
                 self._display.note(
                     f"  {name}: a parameter of your account; here it holds a made-up AMI id"
@@ -124,8 +95,11 @@ class Rehearsal:
         cloud = Account(self._spec.region, emulator.environment())
         deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
         self._bootstrap(cdk, emulator, assembly)
-        with self._display.step("cdk deploy"):
-            self._deploy(cdk, assembly)
+        try:
+            with self._display.step("cdk deploy"):
+                self._deploy(cdk, assembly)
+        finally:
+            self._paid(cloud, deployment)
         evidence = Evidence(self._spec, deployment, cloud)
         results = self._prove(evidence) | self._train(evidence)
         self._display.proof(results)
@@ -198,6 +172,19 @@ class Rehearsal:
             )
         for problem in report.problems:
             self._display.note(f"The emulated AWS noted: {problem}")
+
+    def _paid(self, cloud: Cloud, deployment: Deployment) -> None:
+        """Say what reserved capacity was charged, also where the deployment failed."""
+        if not self._spec.nodes.makes_reservation:
+            return
+        try:
+            found = [p for s in deployment.stacks for p in paid_capacity(cloud, s.name)]
+        except CloudError:
+            found = []  # a stack that was never begun has no events
+        for paid in found:
+            self._display.note(f"  Paid capacity, by the emulated clock: {paid}")
+        if not found:
+            self._display.note("  Paid capacity: no reservation was made")
 
     def _deploy_again(self, cdk: Cdk, assembly: Path) -> None:
         with self._display.step("cdk deploy, again") as step:

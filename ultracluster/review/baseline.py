@@ -13,7 +13,7 @@ from ultracluster.environments import project_folder
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.file_reading import UnreadableError, parsed, read
+from ultracluster.templates.file_reading import UnreadableError, parsed
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
@@ -172,23 +172,18 @@ def _revision_of_files(revision: str, subject: Subject) -> Baseline:
 
 
 def _files(path: Path, subject: Subject) -> Baseline:
-    if path.is_file():
-        if len(subject.templates) != 1:
-            raise SubjectError(
-                f"--baseline {path}: one file cannot stand for {len(subject.templates)} templates; "
-                "write a directory"
-            )
-        try:
-            body = read(path).body
-        except UnreadableError as error:
-            raise SubjectError(f"--baseline {error}") from None
-        return Baseline(str(path), [Template(subject.templates[0].name, body)])
+    wanted = [template.name for template in subject.templates]
+    if path.is_file() and len(wanted) != 1:
+        raise SubjectError(
+            f"--baseline {path}: one file cannot stand for {len(wanted)} templates; "
+            "write a directory"
+        )
     sources = Sources(expanded([str(path)]))
     if sources.errors or not sources.templates:
         why = "; ".join(sources.errors) or "it holds no templates"
         raise SubjectError(f"--baseline {path}: {why}")
-    wanted = [template.name for template in subject.templates]
-    sources.rename({t.name: _alike(t.stack_name or t.name, wanted) for t in sources.templates})
+    names = {t.name: _alike(t.stack_name or t.name, wanted) for t in sources.templates}
+    sources.rename(dict.fromkeys(names, wanted[0]) if path.is_file() else names)
     return Baseline(str(path), sources.templates)
 
 

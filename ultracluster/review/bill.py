@@ -13,14 +13,12 @@ from typing import Final
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
-from ultracluster.review.topology.known import NotKnown
-from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.model.storage import GIB_PER_TIB
+from ultracluster.review.known import NotKnown
+from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
-from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 
-GIB_PER_TIB: Final = 1024
-BLOCK: Final = "Capacity Block"
 NOT_TOLD: Final = "traffic, and what lies in buckets, volumes and logs, is in no template"
 
 
@@ -65,7 +63,7 @@ def uncounted(topology: Topology) -> list[str]:
     found += [
         f.name
         for f in topology.file_systems
-        if not (f.kind.startswith("Lustre") and isinstance(f.tebibytes, float))
+        if f.sold_as is None or not isinstance(f.tebibytes, float)
     ]
     return found
 
@@ -73,7 +71,9 @@ def uncounted(topology: Topology) -> list[str]:
 def bill(topology: Topology) -> Iterator[Quantity]:
     yield from _nodes(topology)
     for file_system in topology.file_systems:
-        yield from _file_system(file_system)
+        if file_system.sold_as is not None and isinstance(file_system.tebibytes, float):
+            gib = Decimal(str(file_system.tebibytes)) * GIB_PER_TIB
+            yield _kept(file_system.sold_as, gib, f"Lustre {file_system.name}")
     subnets = [subnet for vpc in topology.vpcs for subnet in vpc.subnets]
     gateways = sum(len(subnet.nats) for subnet in subnets)
     if gateways:
@@ -109,17 +109,17 @@ def _nodes(topology: Topology) -> Iterator[Quantity]:
             beyond = min(inside[own.name] - own.count, count)
             if beyond > 0:
                 purpose = f"{nodes.name} beyond their reservation"
-                yield Quantity(_hour(nodes), Decimal(beyond), Decimal(0), purpose)
+                yield Quantity(hour(nodes), Decimal(beyond), Decimal(0), purpose)
             continue
         least = count if nodes.alone or nodes.launcher.startswith("HyperPod") else 0
-        yield Quantity(_hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
+        yield Quantity(hour(nodes), Decimal(count), Decimal(least), f"nodes {nodes.name}")
     for reservation in topology.reservations:
         if isinstance(reservation.count, int) and isinstance(reservation.type_name, str):
             item = prices.on_demand(reservation.type_name)
             yield _kept(item, reservation.count, f"reserved by {reservation.name}")
 
 
-def _hour(nodes: Nodes) -> Item:
+def hour(nodes: Nodes) -> Item:
     """Return an hour of a node; HyperPod's and Spot's are items of which no price is known."""
     name = str(nodes.type_name)
     if nodes.launcher.startswith("HyperPod"):
@@ -132,20 +132,10 @@ def _hour(nodes: Nodes) -> Item:
     return prices.on_demand(name)
 
 
-def _file_system(file_system: FileSystem) -> Iterator[Quantity]:
-    tib = file_system.tebibytes
-    if not file_system.kind.startswith("Lustre ") or not isinstance(tib, float):
-        return
-    item = prices.lustre_storage(
-        file_system.kind.removeprefix("Lustre "), file_system.storage_type, file_system.tier
-    )
-    yield _kept(item, Decimal(str(tib)) * GIB_PER_TIB, f"Lustre {file_system.name}")
-
-
 def _slurm(scheduler: Scheduler, nodes: Sequence[Nodes]) -> Iterator[Quantity]:
-    if scheduler.kubernetes:
+    if scheduler.size is None:
         yield _kept(Item("eks/cluster", Unit.HOUR), 1, f"Kubernetes {scheduler.name}")
-    if isinstance(scheduler.size, NotKnown):
+    if scheduler.size is None or isinstance(scheduler.size, NotKnown):
         return
     yield _kept(prices.slurm_controller(scheduler.size), 1, f"Slurm controller {scheduler.name}")
     managed = sum(

@@ -57,19 +57,16 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
     paths = [PurePosixPath(each) for each in constructs]
     known = {str(above) for each in paths for above in (each, *each.parents)}
     mine = {str(p.get("pluginName")): p for p in plugins if isinstance(p, dict)}
+
+    def said(kind: str) -> list[PackFinding]:
+        return [
+            f for name, plugin in mine.items() for f in _findings(name, plugin.get(kind), known)
+        ]
+
     return Packs(
         {name: str(plugin.get("conclusion")) for name, plugin in mine.items()},
-        [
-            finding
-            for name, plugin in mine.items()
-            if name != OWN
-            for finding in _findings(name, plugin.get("violations"), known)
-        ],
-        [
-            finding
-            for name, plugin in mine.items()
-            for finding in _findings(name, plugin.get("suppressedViolations"), known)
-        ],
+        [finding for finding in said("violations") if finding.pack != OWN],
+        said("suppressedViolations"),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ultracluster.catalogue.prices import on_demand
 from ultracluster.catalogue.quotas import (
     ELASTIC_IPS,
     GATEWAY_ENDPOINTS,
@@ -15,22 +16,21 @@ from ultracluster.catalogue.quotas import (
     ON_DEMAND,
     VPCS_PER_REGION,
     Quota,
-    family,
     of_training,
 )
-from ultracluster.catalogue.sizes import vcpus_by_size
+from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
-from ultracluster.review.bill import GIB_PER_TIB, NOT_TOLD, sheet_of, uncounted
+from ultracluster.model.storage import GIB_PER_TIB
+from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
-from ultracluster.review.topology.known import NotKnown, words
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
-from ultracluster.review.topology.nodes import Nodes, Reservation
+from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
 from ultracluster.spec.environment import EnvironmentSpec
 
-CAPACITY_BLOCK: Final = "Capacity Block"
 MOST_SUBNETS: Final = 40
 
 
@@ -164,10 +164,11 @@ def _quotas(topologies: Sequence[Topology], spec: EnvironmentSpec | None) -> Ite
 
 def _vcpus(found: Sequence[Nodes]) -> Iterator[Row]:
     """Yield the vCPU that count against each quota of On-Demand instances."""
-    counted = [n for n in found if _on_demand(n) and isinstance(n.type_name, str)]
+    stated = [n for n in found if isinstance(n.type_name, str)]
+    counted = [n for n in stated if hour(n) == on_demand(str(n.type_name))]
     for families, quota in ON_DEMAND:
         amount, by_size, unknown = 0, [], []
-        for nodes in (n for n in counted if family(str(n.type_name)) in families):
+        for nodes in (n for n in counted if letters(str(n.type_name)) in families):
             name, count = str(nodes.type_name), nodes.count
             each = nodes.instance.vcpus if nodes.instance else vcpus_by_size(name)
             if each is None or not isinstance(count, int):
@@ -190,12 +191,6 @@ def _interfaces(found: Sequence[Nodes], subnets: Sequence[Subnet]) -> int:
         if isinstance(nodes.count, int) and not isinstance(nodes.interfaces, NotKnown):
             count += nodes.count * max(len(nodes.interfaces), 1)
     return count
-
-
-def _on_demand(nodes: Nodes) -> bool:
-    blocks = isinstance(nodes.reservation, Reservation) and nodes.reservation.kind == CAPACITY_BLOCK
-    spot = nodes.market in ("spot", "capacity-block")
-    return not blocks and not spot and not nodes.launcher.startswith("HyperPod")
 
 
 def _lustre_quotas(topologies: Sequence[Topology]) -> Iterator[Row]:

@@ -6,32 +6,26 @@ from pathlib import Path
 
 from ultracluster.audit.judgement import judged_groups
 from ultracluster.audit.report import Report as Audit
+from ultracluster.input_files import nested_stacks
+from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.access.statements import escalations, statements
 from ultracluster.review.baseline import Baseline
-from ultracluster.review.bill import GIB_PER_TIB, Money, money
+from ultracluster.review.bill import Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.picture import Figure
-from ultracluster.review.exceptions import OWN, Packs, read_packs
+from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.figure import changed, figure
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
-from ultracluster.review.resolved import of_sources, of_templates, resources
+from ultracluster.review.resolved import of_sources, of_templates
 from ultracluster.review.sizes import Size, sizes
 from ultracluster.review.subject import Subject
-from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology, survey
-from ultracluster.rules.rule import Finding
-
-
-@dataclass(frozen=True)
-class Access:
-    """What all policies allow and deny."""
-
-    statements: Sequence[ExplainedStatement] = ()
-    escalations: Sequence[Escalation] = ()
+from ultracluster.templates.scope import section
 
 
 @dataclass(frozen=True)
@@ -48,10 +42,10 @@ class Review:
     changes: Sequence[Change]
     """The most dangerous first."""
     audit: Audit
-    findings: Sequence[Finding]
-    """Findings of the audit that nobody excused."""
     packs: Packs | None
-    access: Access
+    statements: Sequence[ExplainedStatement]
+    """What all policies allow and deny."""
+    escalations: Sequence[Escalation]
     numbers: Sequence[Numbers]
     money: Money | None
     """What is bought now and before; None where the Region is not known."""
@@ -95,9 +89,9 @@ def review(
         baseline=None if baseline is None else baseline.title,
         changes=found,
         audit=audit,
-        findings=[f for f in audit.findings if not _excused(f, packs)],
         packs=packs,
-        access=Access(statements(after.variants), escalations(after.variants)),
+        statements=statements(after.variants),
+        escalations=escalations(after.variants),
         numbers=numbers(topologies, subject.spec),
         money=money(topologies, was),
         sizes=sizes(subject.templates),
@@ -108,12 +102,10 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
     """Yield a note where nested stacks are in none of the given templates."""
     given = {template.nested_in for template in subject.templates}
     missing = [
-        str(name)
+        name
         for template in subject.templates
-        for name, found in resources(template.body).items()
-        if isinstance(found, dict)
-        and found.get("Type") == "AWS::CloudFormation::Stack"
-        and (template.name, name) not in given
+        for name, _ in nested_stacks(template.body)
+        if (template.name, name) not in given
     ]
     if missing:
         yield (
@@ -122,21 +114,13 @@ def _missing_stacks(subject: Subject) -> Iterator[str]:
         )
 
 
-def _excused(finding: Finding, packs: Packs | None) -> bool:
-    path = finding.place.construct_path or ""
-    return packs is not None and any(
-        excused.pack == OWN and excused.rule == finding.rule and excused.construct == path
-        for excused in packs.excused
-    )
-
-
 def headline(topologies: Sequence[Topology], subject: Subject) -> str:
     parts = list(_nodes(topologies))
     parts += [_file_system(system) for each in topologies for system in each.file_systems]
     gpus = [f"{many:,} {name}" for name, many in total_accelerators(topologies).items()]
     together = f" ({', '.join(gpus)} together)" if gpus else ""
     built = f"{', '.join(parts)}{together}" if parts else "No nodes and no file systems"
-    count = sum(len(resources(template.body)) for template in subject.templates)
+    count = sum(len(section(template.body, "Resources")) for template in subject.templates)
     where = _where(topologies)
     many = len(subject.templates)
     stacks = f"{many} stack{'' if many == 1 else 's'}"
@@ -166,17 +150,11 @@ def _file_system(system: FileSystem) -> str:
 
 def _where(topologies: Sequence[Topology]) -> str:
     regions = {t.region for t in topologies if not isinstance(t.region, NotKnown)}
-    zones = {
-        str(subnet.zone)
-        for t in topologies
-        for vpc in t.vpcs
-        for subnet in vpc.subnets
-        if not isinstance(subnet.zone, NotKnown) and not subnet.empty
-    }
-    said = " and ".join(sorted(zones)) if len(zones) <= 3 else f"{len(zones)} zones"  # noqa: PLR2004
-    if zones and regions:
-        return f" in {said} of {', '.join(sorted(regions))}"
-    return f" in {said or ', '.join(sorted(regions))}" if zones or regions else ""
+    subnets = [subnet for t in topologies for vpc in t.vpcs for subnet in vpc.subnets]
+    zones = {s.zone for s in subnets if not isinstance(s.zone, NotKnown) and not s.empty}
+    found = " and ".join(sorted(zones)), ", ".join(sorted(regions))
+    where = " of ".join(filter(None, found))
+    return f" in {where}" if where else ""
 
 
 def file_name(title: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ultracluster.input_files import Sources
 from ultracluster.templates.resolution import connected, resolved_group
 from ultracluster.templates.resolved import ResolvedGroup, Unknown, Variant
+from ultracluster.templates.scope import section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 
@@ -52,8 +53,7 @@ class ResolvedTemplates:
     def written(self, stack: str, logical_id: str) -> Mapping[str, Any]:
         """Return a resource as it is written, empty where there is none."""
         template = self.templates.get(stack)
-        found = resources(template.body).get(logical_id) if template else None
-        return found if isinstance(found, Mapping) else {}
+        return section(section(template.body, "Resources"), logical_id) if template else {}
 
 
 NO_REGION = Unknown("the Region is not given")
@@ -73,12 +73,6 @@ def of_templates(
     groups = connected(templates, parameters=parameters, region=region)
     resolved = tuple(resolved_group(group, parameters, region) for group in groups)
     return ResolvedTemplates(resolved, parameters, region)
-
-
-def resources(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the resources of a template, none where it has no such section."""
-    found = body.get("Resources")
-    return found if isinstance(found, Mapping) else {}
 
 
 def _joined(variants: Sequence[Variant]) -> Variant:

@@ -4,16 +4,15 @@ The records stand in `resource_types.toml`. A type without a record is judged by
 alone, and by cfn-lint's list of types that hold data.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from ultracluster.registry.schemas import stateful_types
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.sources import BOTOCORE
+from ultracluster.review.tables import table
 
 HOLDS: Final = "everything in it"
 FOREVER: Final = 10**6
@@ -26,69 +25,31 @@ def days(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a change of some properties does; the classes below say by which values."""
+    """What a change of some properties does, one way and the other."""
 
+    kind: str
+    """`amount` for a number, which falls or rises; `switch` for values of which some are dangerous;
+    `part` for what goes or changes; `members` for a list of which each item counts by itself;
+    `note` where every change does the same."""
     paths: tuple[str, ...]
     """Dotted."""
-    says: str = ""
-    """A sentence with `{name}` of the resource, and `{path}`, `{was}` and `{now}`."""
+    danger: Danger
+    says: str
+    """A sentence with `{name}` of the resource, and `{path}`, `{was}` and `{now}`; of members also
+    `{members}`, those that come or go."""
+    otherwise: Danger
+    says_otherwise: str
     why: str
     instead: str = ""
     """What to do in its place, where it is dangerous."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Amount(Setting):
-    """A number: what it means that it falls, and that it rises."""
-
-    less: Danger
-    more: Danger
+    dangerous: frozenset[str | None] = frozenset()
+    """Values of a switch."""
     unset: int | None = None
-    """What is true where nothing is written; None where that is not known."""
+    """The amount where nothing is written; None where that is not known."""
     endless: int | None = None
     """The number that stands for one without end."""
     unit: str = ""
     """`days`, or `nodes`, which are said with their type and what is in them."""
-
-    def written(self, number: int) -> str:
-        return days(number) if self.unit == "days" else f"{number:,}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Switch(Setting):
-    """A setting that is dangerous with some of its values."""
-
-    dangerous: frozenset[str | None]
-    danger: Danger
-    otherwise: Danger = Danger.HARMLESS
-    """What it does to leave the dangerous values."""
-    says_otherwise: str = "{path} of {name} is no longer {was}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part(Setting):
-    """A part that is dangerous to remove."""
-
-    gone: Danger
-    changed: Danger = Danger.HARMLESS
-    says_changed: str = "{path} of {name} is another one from now on"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Members(Setting):
-    """A list of which each item counts by itself; `{members}` are those that come or go."""
-
-    lost: Danger
-    says_lost: str
-    gained: Danger
-    says_gained: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Note(Setting):
-    """Properties of which every change does the same."""
-
-    danger: Danger
 
 
 @dataclass(frozen=True)
@@ -143,20 +104,20 @@ class ResourceType:
     settings: tuple[Setting, ...] = ()
 
 
-SETTINGS: Final[Mapping[str, type[Setting]]] = {
-    "amount": Amount,
-    "switch": Switch,
-    "part": Part,
-    "members": Members,
-    "note": Note,
+KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "amount": ("less", "more", ""),
+    "switch": ("danger", "otherwise", "{path} of {name} is no longer {was}"),
+    "part": ("gone", "changed", "{path} of {name} is another one from now on"),
+    "members": ("lost", "gained", ""),
+    "note": ("danger", "otherwise", ""),
 }
-DANGERS: Final = ("less", "more", "danger", "otherwise", "gone", "changed", "lost", "gained")
+"""How the table calls what a change does one way and the other, and what is said of the other way
+where nothing is written."""
 
 
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
-    text = files("ultracluster.review").joinpath("resource_types.toml").read_text()
-    return {name: _record(table) for name, table in tomllib.loads(text).items()}
+    return {name: _record(written) for name, written in table("resource_types").items()}
 
 
 @cache
@@ -165,24 +126,22 @@ def resource_type(name: str) -> ResourceType:
     return resource_types().get(name, unnamed)
 
 
-def _record(table: dict[str, Any]) -> ResourceType:
-    settings = tuple(
-        _setting(SETTINGS[kind], entry) for kind in SETTINGS for entry in table.pop(kind, ())
-    )
-    if "nodes" in table:
-        table["nodes"] = NodeCounts(**table["nodes"])
+def _record(written: dict[str, Any]) -> ResourceType:
+    settings = tuple(_setting(kind, entry) for kind in KINDS for entry in written.pop(kind, ()))
+    if "nodes" in written:
+        written["nodes"] = NodeCounts(**written["nodes"])
     for name in ("holds_amount", "alone_by"):
-        table[name] = tuple(table.get(name, ()))
-    table["updated_in_place"] = frozenset(table.get("updated_in_place", ()))
-    return ResourceType(**table, settings=settings)
+        written[name] = tuple(written.get(name, ()))
+    written["updated_in_place"] = frozenset(written.get("updated_in_place", ()))
+    return ResourceType(**written, settings=settings)
 
 
-def _setting(kind: type[Setting], entry: dict[str, Any]) -> Setting:
+def _setting(kind: str, entry: dict[str, Any]) -> Setting:
+    one_way, other_way, says = KINDS[kind]
     entry["paths"] = tuple(entry.get("paths") or [entry.pop("path")])
     entry["why"] = entry["why"].replace("{botocore}", BOTOCORE)
-    for name in DANGERS:
-        if name in entry:
-            entry[name] = Danger(entry[name])
-    if "dangerous" in entry:
-        entry["dangerous"] = frozenset(value or None for value in entry["dangerous"])
-    return kind(**entry)
+    entry["dangerous"] = frozenset(value or None for value in entry.get("dangerous", ()))
+    entry["danger"] = Danger(entry.pop(one_way))
+    entry["otherwise"] = Danger(entry.pop(other_way, Danger.HARMLESS))
+    entry.setdefault("says_otherwise", says)
+    return Setting(kind=kind, **entry)

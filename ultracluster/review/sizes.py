@@ -1,24 +1,13 @@
-"""Templates against CloudFormation's limits.
-
-Limits: CloudFormation User Guide, "Understand CloudFormation quotas", as `facts/cfn_limits.json`
-has them (2026-11-23); a test holds both equal.
-"""
+"""Templates against CloudFormation's limits, which a fabric rule holds as well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from ultracluster.rules.safety_data import MOST_BYTES, MOST_OF_A_SECTION, MOST_RESOURCES
 from ultracluster.templates.scope import section
 from ultracluster.templates.template import Template
 
-BYTES: Final = 1_048_576
-"""Of a template that lies in S3, as CDK deploys it."""
-BODY: Final = 51_200
-"""Of a template that a call carries in itself."""
-RESOURCES: Final = 500
-PARAMETERS: Final = 200
-OUTPUTS: Final = 200
 NEAR: Final = 0.8
 """Share of a limit from which a reviewer should know."""
 
@@ -46,10 +35,10 @@ class Size:
         return [
             f"{what} at {count / limit:.0%} of {limit:,}"
             for what, count, limit in (
-                ("bytes", self.bytes, BYTES),
-                ("resources", self.resources, RESOURCES),
-                ("parameters", self.parameters, PARAMETERS),
-                ("outputs", self.outputs, OUTPUTS),
+                ("bytes", self.bytes, MOST_BYTES),
+                ("resources", self.resources, MOST_RESOURCES),
+                ("parameters", self.parameters, MOST_OF_A_SECTION),
+                ("outputs", self.outputs, MOST_OF_A_SECTION),
             )
             if count >= NEAR * limit
         ]
@@ -61,7 +50,7 @@ def sizes(templates: Sequence[Template]) -> list[Size]:
         Size(
             name=template.name,
             file=template.file or "",
-            bytes=Path(template.file).stat().st_size if template.file else 0,
+            bytes=template.size or 0,
             resources=len(section(template.body, "Resources")),
             parameters=len(section(template.body, "Parameters")),
             outputs=len(section(template.body, "Outputs")),

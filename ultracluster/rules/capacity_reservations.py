@@ -187,9 +187,8 @@ def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterato
     # One that some node names: naming it is of no use to the others.
     if (text(reservation.properties.get("InstanceMatchCriteria")) or "open") != "open":
         return
-    own = (reservation.place.stack, reservation.place.logical_id)
     for node in model.nodes:
         stated = node.reservation()
-        if stated is not None and key(stated) == own:
+        if stated is not None and key(stated) == reservation.place.key:
             yield Fault("InstanceMatchCriteria is open")
             return

@@ -148,7 +148,7 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
     ]
     if not off:
         return
-    own = (vpc.place.stack, vpc.place.logical_id)
+    own = vpc.place.key
     for endpoint in model.networks.in_vpc("AWS::EC2::VPCEndpoint", own):
         if flag(endpoint.properties.get("PrivateDnsEnabled")):
             yield Fault(f"{' and '.join(off)} off, with endpoint {endpoint.place.logical_id}")

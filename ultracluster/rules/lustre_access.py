@@ -143,7 +143,7 @@ def rules_before_the_file_system(model: Model, system: FileSystem) -> Iterator[F
         late: list[str] = []
         for admission in _between_servers(model, groups, direction):
             place = admission.place
-            if not admission.separate or (place.stack, place.logical_id) in waited:
+            if not admission.separate or place.key in waited:
                 # This one is there in time, and is enough.
                 break
             if place.stack == system.place.stack:

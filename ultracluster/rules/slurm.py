@@ -48,8 +48,7 @@ def _nodes(model: Model) -> Sequence[Node]:
 
 
 def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
-    own = (cluster.place.stack, cluster.place.logical_id)
-    return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), own)]
+    return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), cluster.place.key)]
 
 
 @clusters.fatal(

@@ -13,13 +13,21 @@ from ultracluster.problem import MISSING, Problem, choices
 from ultracluster.spec.budget import NEAREST_PRICES, BudgetSpec
 
 
-def unstated(bill: Sequence[Quantity], region: str) -> Iterator[Problem]:
-    """Yield that a ceiling is missing, with a budget that would hold."""
+def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator[Problem]:
+    """Yield that a ceiling is missing, with a budget that would hold.
+
+    Args:
+        bill: what is bought.
+        region: where.
+        notify: whether the budget has to name somebody.
+    """
     sheet = cost_sheet(bill, region, other_region=NEAREST_PRICES)
     names = [quantity.item.name for quantity in sheet.unpriced]
     budget = [f"ceiling_usd_per_day={_whole(sheet)}"]
     if any(line.price.region != region for line in sheet.lines):
         budget.append(f'price_region="{NEAREST_PRICES}"')
+    if notify:
+        budget.append('notify=("team@your-company.com",)')
     if names:
         budget.append(_stated(names))
     paid = ", with what you pay for each unit, which the ceiling has to hold too" if names else ""

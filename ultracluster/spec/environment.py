@@ -7,6 +7,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.images import node_image_parameter, public_parameter
+from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
@@ -16,6 +18,7 @@ from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
+from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.part_rules import PART_RULES
 from ultracluster.spec.slurm import SlurmSpec
@@ -30,12 +33,6 @@ SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE: Final = 5
 
 GROUPS: Final = "further node groups"
 """What address demand calls them."""
-
-GIB_PER_LUSTRE_INTERFACE: Final = 1200
-LUSTRE_METADATA_INTERFACES: Final = 2
-"""FSx puts a network interface of each file server into the subnet. How many there are is not
-documented; one for each 1,200 GiB and two for metadata is this project's cautious assumption,
-UNVERIFIED (2026-11-23)."""
 
 
 class SageMakerSpec(Spec):
@@ -72,6 +69,9 @@ class EnvironmentSpec(Spec):
     budget: BudgetSpec
     """What a day of it may cost."""
 
+    node_image: NodeImageSpec | None = None
+    """A pipeline for an image of the Slurm nodes; None takes images that are there already."""
+
     slurm: SlurmSpec | None = None
     """Slurm on the nodes; without it they are started by an Auto Scaling group from zero."""
 
@@ -81,9 +81,9 @@ class EnvironmentSpec(Spec):
     def address_demand(self) -> dict[str, int]:
         groups = 0 if self.slurm is None else self.slurm.addresses_of_groups
         return {
-            "nodes": self.nodes.count * self.nodes.addresses_per_node,
+            "nodes": self.nodes.total * self.nodes.addresses_per_node,
             "SageMaker": self.sagemaker.instances * SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE,
-            "file system": self._lustre_interfaces(),
+            "file system": server_addresses(self.storage.capacity_gib or 0),
             "endpoints": len(self.network.interface_endpoints),
             **({} if self.slurm is None else {"Slurm": self.slurm.addresses}),
             **({GROUPS: groups} if groups else {}),
@@ -98,11 +98,42 @@ class EnvironmentSpec(Spec):
             if isinstance(group, NodesSpec)
         }
 
-    def images(self) -> set[str]:
-        """Return every image that nodes boot."""
+    def images(self) -> dict[str, str]:
+        """Return every image that nodes boot, by its field."""
         slurm = self.slurm
-        plain = () if slurm is None else (slurm.login_image, *(each.image for each in slurm.cpu))
-        return {nodes.image for nodes in self.fabrics().values()} | {i for i in plain if i}
+        found = {f"{field}.image": nodes.image for field, nodes in self.fabrics().items()}
+        if slurm is None:
+            return found
+        if slurm.login_instance_type is not None and slurm.login_image is not None:
+            found["slurm.login_image"] = slurm.login_image
+        return found | {
+            f"slurm.node_groups[{index}].image": group.image
+            for index, group in enumerate(slurm.node_groups)
+            if group.image is not None
+        }
+
+    def image_parameter(self, *, login: bool = False) -> str | None:
+        """Return the SSM parameter that names today's image; None where none is known to.
+
+        Args:
+            login: whether it is the login nodes' image.
+        """
+        if login:
+            if self.slurm is None or self.slurm.login_instance_type is None:
+                return None
+            if self._has_own_image(self.slurm.login_architecture):
+                return node_image_parameter(self.name)
+            return public_parameter(architecture=self.slurm.login_architecture, slurm=True)
+        if self._has_own_image(self.nodes.instance.architecture):
+            return node_image_parameter(self.name)
+        return public_parameter(
+            architecture=self.nodes.instance.architecture,
+            slurm=self.slurm is not None,
+            nvidia=self.nodes.instance.accelerator.manufacturer == "NVIDIA",
+        )
+
+    def _has_own_image(self, architecture: str) -> bool:
+        return self.node_image is not None and architecture == self.nodes.instance.architecture
 
     def cost_sheet(self) -> CostSheet:
         return cost_sheet(
@@ -111,10 +142,6 @@ class EnvironmentSpec(Spec):
             stated=self.budget.stated(self.region),
             other_region=self.budget.price_region,
         )
-
-    def _lustre_interfaces(self) -> int:
-        gib = self.storage.capacity_gib or 0
-        return -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
 
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
@@ -264,7 +291,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region)
+            yield from ceiling.unstated(bill(self), self.region, notify=self.nodes.pays_for_all)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

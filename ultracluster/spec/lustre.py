@@ -15,6 +15,9 @@ from ultracluster.spec.base import Spec, rule
 
 GIB_PER_TIB: Final = 1024
 
+NONCURRENT_DAYS: Final = 3
+"""Long enough for a weekend in which nobody looks."""
+
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
@@ -140,6 +143,14 @@ class LustreSpec(Spec):
 
     data_repositories: tuple[DataRepositorySpec, ...] = ()
     """Directories that are linked to S3, at most 8."""
+
+    exported_gb_per_day: Annotated[int, Field(ge=0, le=10**7)] | None = None
+    """GB that jobs write a day into exported directories: size of a checkpoint times checkpoints a
+    day. None counts the file system's capacity once a day. It is for the cost sheet alone."""
+
+    noncurrent_days: Annotated[int, Field(ge=1, le=365)] = NONCURRENT_DAYS
+    """Days for which the data bucket keeps a version that was overwritten or deleted, as exports
+    do with checkpoints. Each is charged like an object."""
 
     keep_data: bool
     """Whether file system, bucket and key outlive the stack."""

@@ -8,17 +8,13 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import instances
+from ultracluster.catalogue.images import PCS_READY_AMI
 from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.nodes import IMAGE_ID, PARAMETER_NAME, NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
-
-PCS_READY_AMI: Final = "/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id"
-"""Public SSM parameter of the PCS-ready Deep Learning AMI, Ubuntu 24.04: driver, EFA, Slurm and
-the PCS agent (named by aws-samples/aws-hpc-recipes, 2026-08-07)."""
-PCS_READY_AMI_ARM64: Final = PCS_READY_AMI.replace("x86_64", "arm64")
 
 INSTANCE_TYPE: Final = re.compile(r"[a-z][a-z0-9-]*\.(metal(-\d+xl)?|\d*x?large|medium|small)")
 GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*\.")
@@ -93,6 +89,11 @@ class CpuGroupSpec(_Group):
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""
+
+    @property
+    def total(self) -> int:
+        """Nodes at full size; none is spare."""
+        return self.count
 
     @property
     def has_disks(self) -> bool:

@@ -6,16 +6,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue.images import DEEP_LEARNING_AMI as DEEP_LEARNING_AMI  # noqa: PLC0414 - a field's default
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
-
-DEEP_LEARNING_AMI: Final = (
-    "/aws/service/deeplearning/ami/x86_64/"
-    "base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
-)
-"""Public SSM parameter of the Deep Learning Base AMI: driver, CUDA, EFA (seen 2026-09-27)."""
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
@@ -48,6 +43,10 @@ class CapacityReservationSpec(_Reservation):
     capacity_reservation_id: str | None = None
     """An existing reservation, `cr-...`."""
 
+    least_used_percent: Annotated[int, Field(ge=1, le=100)] = 90
+    """Share of the reserved instances that must run: with fewer for ten minutes an alarm goes off,
+    since all are paid for."""
+
 
 class CapacityBlockSpec(_Reservation):
     """A Capacity Block for ML that was bought beforehand."""
@@ -63,13 +62,19 @@ class NodesSpec(Spec):
     """EC2 instance type, for example `p4d.24xlarge`."""
 
     count: Annotated[int, Field(ge=1)]
-    """Nodes at full size. They are launched on demand and scale to zero."""
+    """Nodes that one job may use. They are launched on demand and scale to zero."""
+
+    spare_nodes: Annotated[int, Field(ge=0)] = 0
+    """Nodes beyond them, which take the place of drained ones: with none, one drained node stops a
+    job of all nodes. Capacity is reserved for them as well."""
 
     interface_layout: InterfaceLayout = "one-address"
     """`one-address` takes one private address a node, `address-per-card` one for each card."""
 
     image: str = DEEP_LEARNING_AMI
-    """AMI id, or the name of an SSM parameter that holds one."""
+    """AMI id, or the name of an SSM parameter that holds one. An environment that keeps data or
+    reserves capacity names an id: a parameter is resolved at each deployment, and may then replace
+    every node."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
     """Size of the encrypted gp3 root volume, in GiB."""
@@ -102,9 +107,19 @@ class NodesSpec(Spec):
         return self.count * self.instance.accelerator.count
 
     @property
+    def total(self) -> int:
+        """All nodes that can run at a time, spare ones included."""
+        return self.count + self.spare_nodes
+
+    @property
     def addresses_per_node(self) -> int:
         """Private IPv4 addresses that a node takes from its subnet."""
         return addresses(self.instance, self.interface_layout)
+
+    @property
+    def pays_for_all(self) -> bool:
+        """Whether all nodes are paid for, running or not."""
+        return self.capacity_reservation is not None or self.capacity_block is not None
 
     @property
     def makes_reservation(self) -> bool:
@@ -144,11 +159,12 @@ class NodesSpec(Spec):
 
     @rule
     def _block_is_small_enough(self) -> Iterator[Problem]:
-        if self.capacity_block is not None and self.count > MOST_INSTANCES_PER_CAPACITY_BLOCK:
+        if self.capacity_block is not None and self.total > MOST_INSTANCES_PER_CAPACITY_BLOCK:
             yield self.problem_of(
                 "count",
                 f"a Capacity Block holds at most {MOST_INSTANCES_PER_CAPACITY_BLOCK} instances; "
-                f"write {MOST_INSTANCES_PER_CAPACITY_BLOCK}, or use capacity_reservation",
+                f"write {max(MOST_INSTANCES_PER_CAPACITY_BLOCK - self.spare_nodes, 1)}, or use "
+                "capacity_reservation",
             )
 
     @rule
@@ -173,11 +189,12 @@ class NodesSpec(Spec):
 
     @rule
     def _reservation_is_small_enough(self) -> Iterator[Problem]:
-        if self.makes_reservation and self.count > MOST_INSTANCES_PER_RESERVATION:
+        if self.makes_reservation and self.total > MOST_INSTANCES_PER_RESERVATION:
             yield self.problem_of(
                 "count",
                 f"one reservation holds at most {MOST_INSTANCES_PER_RESERVATION} instances; "
-                f"write {MOST_INSTANCES_PER_RESERVATION} and a second environment",
+                f"write {max(MOST_INSTANCES_PER_RESERVATION - self.spare_nodes, 1)} and a second "
+                "environment",
             )
 
     @rule

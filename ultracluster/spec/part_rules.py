@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ultracluster.catalogue import instances, slurm
+from ultracluster.catalogue.images import (
+    DEEP_LEARNING_AMI,
+    EXAMPLE_IMAGE,
+    PCS_READY_AMI,
+    PCS_READY_AMI_ARM64,
+    is_pinned,
+)
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.node_groups import CpuGroupSpec, is_arm
-from ultracluster.spec.nodes import DEEP_LEARNING_AMI
-from ultracluster.spec.slurm import PCS_READY_AMI, PCS_READY_AMI_ARM64
 
 if TYPE_CHECKING:
     import ipaddress
@@ -56,11 +61,21 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
     return network(cidr).supernet(new_prefix=BLOCK_OVER_EFA)
 
 
+def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
+    if environment.nodes.pays_for_all and not environment.budget.notify:
+        yield environment.problem_of(
+            "budget.notify",
+            "nodes are paid for whether they run or not, and nobody is told; write "
+            'notify=("team@your-company.com",), or the ARN of an SNS topic',
+        )
+
+
 def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
     """The controller manages nodes and login nodes."""
     if environment.slurm is None:
         return
-    needed = environment.slurm.instances(environment.nodes.count)
+    needed = environment.slurm.instances(environment.nodes.total)
     others = needed - environment.nodes.count
     fitting = slurm.size_for(needed)
     given = environment.slurm.size
@@ -82,15 +97,15 @@ def is_large_enough(environment: EnvironmentSpec) -> Iterator[Problem]:
 
 
 def _parts(environment: EnvironmentSpec, given: SlurmSpec) -> str:
-    groups = [f"{group.count:,} of group {group.name}" for group in given.node_groups]
+    groups = [f"{group.total:,} of group {group.name}" for group in given.node_groups]
     login = f"{given.login_instances} login nodes"
-    return " + ".join((f"{environment.nodes.count:,} nodes", *groups, login))
+    return " + ".join((f"{environment.nodes.total:,} nodes", *groups, login))
 
 
 def keeps_no_more_than_there_are(environment: EnvironmentSpec) -> Iterator[Problem]:
     """Nodes that always run are some of the nodes."""
-    most = environment.nodes.count
-    if environment.slurm is not None and environment.slurm.least_nodes > most:
+    most = environment.nodes.total
+    if environment.slurm is not None and (environment.slurm.least_nodes or 0) > most:
         yield environment.problem_of(
             "slurm.least_nodes", f"the cluster has {most} nodes; write at most {most}"
         )
@@ -168,6 +183,40 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
         yield environment.problem_of("slurm.login_instance_type", fix)
 
 
+def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An SSM parameter is resolved at each deployment, and a new image replaces every node."""
+    keeps = environment.storage.keep_data
+    if not keeps and not any(n.pays_for_all for n in environment.fabrics().values()):
+        return
+    why = "keeps data" if keeps else "reserves capacity"
+    for field, image in environment.images().items():
+        if is_pinned(image):
+            continue
+        option = {"nodes.image": "", "slurm.login_image": " --login"}.get(field)
+        command = f"ultracluster image {environment.name}{option} --write"
+        way = (
+            "write an image's id"
+            if option is None
+            else (f'write "{EXAMPLE_IMAGE}", and today\'s id in its place: {command}')
+        )
+        yield Problem(
+            field,
+            image,
+            "any deployment may find another image there and replace every node, and this "
+            f"environment {why}; {way}",
+        )
+
+
+def own_image_is_of_slurm_nodes(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """What the pipeline makes has Slurm, and is held against the cluster's version."""
+    if environment.node_image is not None and environment.slurm is None:
+        yield Problem(
+            "node_image",
+            "a pipeline without slurm",
+            "it makes images of Slurm nodes; write slurm=SlurmSpec(...), or node_image=None",
+        )
+
+
 def is_sold_there(environment: EnvironmentSpec) -> Iterator[Problem]:
     """PCS is not in every Region."""
     known = environment.region in instances.regions() or environment.region in slurm.REGIONS
@@ -195,6 +244,7 @@ def is_reached_from_a_closed_network(environment: EnvironmentSpec) -> Iterator[P
 PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = (
     has_clients_over_efa,
     shares_a_block_with_its_clients,
+    tells_of_what_is_paid_for,
     is_large_enough,
     keeps_no_more_than_there_are,
     nodes_have_an_address_per_card,
@@ -202,6 +252,8 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     boots_from_the_images_device,
     login_nodes_boot_their_image,
     cpu_nodes_boot_their_image,
+    images_are_pinned,
+    own_image_is_of_slurm_nodes,
     is_sold_there,
     is_reached_from_a_closed_network,
 )

@@ -13,13 +13,14 @@ from pydantic import Field
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.sharding import (
     Cluster,
+    batch_problems,
     memory_problems,
     partition_problems,
     tensor_problems,
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
@@ -216,15 +217,9 @@ class RecipeSpec(Spec):
 
     @rule
     def _batch_is_whole(self) -> Iterator[Problem]:
-        if self.cluster.world % self.tensor_parallel:
-            return
-        ranks = self.cluster.world // self.tensor_parallel
-        at_once = self.data.micro_batch * ranks
-        if self.data.global_batch % at_once:
-            lower = self.data.global_batch // at_once * at_once
-            near = [str(n) for n in (lower, lower + at_once) if n]
-            fix = f"{ranks} ranks take {self.data.micro_batch} each; write {choices(near)}"
-            yield self.problem_of("data.global_batch", fix)
+        whole, micro = self.data.global_batch, self.data.micro_batch
+        field, ways = "data.global_batch", self.tensor_parallel
+        yield from batch_problems(field, whole, micro, ways, self.cluster)
 
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:

@@ -5,16 +5,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
-    PCS_READY_AMI,
-    PCS_READY_AMI_ARM64,
     AcceleratedGroupSpec,
     CpuGroupSpec,
+    is_arm,
 )
+from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
 from ultracluster.spec.users import UsersSpec
 
@@ -52,8 +53,9 @@ class SlurmSpec(Spec):
     node_groups: tuple[AcceleratedGroupSpec | CpuGroupSpec, ...] = ()
     """Node groups beside the environment's own nodes: of other types, other capacity or none."""
 
-    least_nodes: Annotated[int, Field(ge=0)] = 0
-    """Nodes that are kept running without a job; each of them is billed."""
+    least_nodes: Annotated[int, Field(ge=0)] | None = None
+    """Nodes that are kept running without a job; each of them is billed. None keeps all of them
+    where they are paid for anyway, in a reservation or a block, and otherwise none."""
 
     idle_seconds: Annotated[int, Field(ge=60, le=86400)] = 600
     """Time without a job after which a node is stopped."""
@@ -71,7 +73,14 @@ class SlurmSpec(Spec):
     """Login nodes, reached by Systems Manager sessions; they always run."""
 
     login_image: str | None = None
-    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image."""
+    """AMI id or SSM parameter of the login nodes; None takes the nodes' own image. With one of
+    their own they stay as they are when the nodes' changes: PCS replaces login nodes at every
+    update of their group, with all sessions on them."""
+
+    @property
+    def login_architecture(self) -> str:
+        """Architecture of the login nodes' instance type."""
+        return "arm64" if is_arm(self.login_instance_type or "") else "x86_64"
 
     @property
     def login_instances(self) -> int:
@@ -106,12 +115,18 @@ class SlurmSpec(Spec):
     @property
     def addresses_of_groups(self) -> int:
         """Private IPv4 addresses of the further node groups, at full size."""
-        fabric = sum(group.count * group.addresses_per_node for group in self.accelerated)
-        return fabric + sum(group.count for group in self.cpu)
+        fabric = sum(group.total * group.addresses_per_node for group in self.accelerated)
+        return fabric + sum(group.total for group in self.cpu)
+
+    def always_running(self, nodes: NodesSpec) -> int:
+        """Return how many nodes run without a job."""
+        if self.least_nodes is None:
+            return nodes.total if nodes.pays_for_all else 0
+        return self.least_nodes
 
     def instances(self, nodes: int) -> int:
         """Return how many instances PCS manages at full size, with so many nodes."""
-        return nodes + sum(group.count for group in self.node_groups) + self.login_instances
+        return nodes + sum(group.total for group in self.node_groups) + self.login_instances
 
     def cluster_size(self, nodes: int) -> str:
         """Return the Size of the cluster with so many nodes.

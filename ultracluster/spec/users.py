@@ -181,7 +181,9 @@ def _twice(given: Sequence[tuple[str, object]]) -> Iterator[Problem]:
         seen.add(value)
 
 
-def _unknown(field: str, names: Sequence[str], known: list[str], where: str) -> Iterator[Problem]:
+def _unknown(
+    field: str, names: Sequence[str], known: list[str] | tuple[str, ...], where: str
+) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name not in known:
             fix = f"write {choices(known)}" if known else "remove it"

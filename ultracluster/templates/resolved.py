@@ -37,6 +37,11 @@ class Link:
     attribute: str | None = None
     """Attribute of GetAtt, None for Ref."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The resource that it leads to (`Place.key`)."""
+        return (self.stack, self.logical_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:

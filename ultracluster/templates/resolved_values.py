@@ -135,7 +135,7 @@ def key(value: Any) -> Key:
         value = within[0] if len(within) == 1 else value
     if isinstance(value, Link):
         if value.attribute in OWN:
-            return (value.stack, value.logical_id)
+            return value.key
         return (value.stack, f"{value.logical_id}.{value.attribute}")
     name = text(value)
     if not name:

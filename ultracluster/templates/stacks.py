@@ -10,7 +10,8 @@ from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
 
-_SHARING: Final = ("Fn::ImportValue", "Fn::GetStackOutput")
+IMPORT: Final = "Fn::ImportValue"
+_SHARING: Final = (IMPORT, "Fn::GetStackOutput")
 
 
 class Stacks:
@@ -72,9 +73,9 @@ class Stacks:
         parent = scope.template.nested_in
         if parent is not None and parent[0] in self.scopes:
             yield parent[0]
-        for function, argument in _sharing(scope.template.body):
+        for function, argument in sharing(scope.template.body):
             found = self._first.value(argument, scope)
-            if function == "Fn::ImportValue":
+            if function == IMPORT:
                 key = identity(found)
                 yield from (name for name, _ in self._exports.get(key or "", []))
             elif isinstance(found, dict):
@@ -93,7 +94,7 @@ def _exported(scope: Scope) -> Iterator[tuple[str, Any]]:
             yield output, export["Name"]
 
 
-def _sharing(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def sharing(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield each use of a function that takes a value of another stack."""
     # Not recursive: a template may be nested deeper than Python calls. What YAML anchors once is
     # one object, however often it is used.

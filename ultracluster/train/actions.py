@@ -12,11 +12,18 @@ from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_place import Place
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.command_line import print_json
-from ultracluster.environments import UsageError, find
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.train.check import request_problems
 from ultracluster.train.deployed import read, survey
-from ultracluster.train.display import job_view, jobs_table, recipe_table, recipes_table, row
+from ultracluster.train.display import (
+    job_view,
+    jobs_table,
+    recipe_table,
+    recipes_table,
+    row,
+    say_problem,
+)
 from ultracluster.train.following import Following, left_running
 from ultracluster.train.jobs import Jobs, NoSuchJobError
 from ultracluster.train.recipe_files import find_recipe, registered
@@ -233,11 +240,10 @@ def _verdict(judged: Prepared) -> dict[str, Any]:
 
 
 def _say(console: Console, judged: Prepared) -> None:
-    faults = Console(stderr=True, soft_wrap=True, highlight=False)
     for problem in judged.problems:
-        faults.print(f"ERROR {problem}", markup=False)
+        say_problem(problem)
     for hint in judged.advice:
-        faults.print(f"WARNING {hint}", markup=False)
+        say_problem(hint, "WARNING")
     for reason in judged.unknown:
         console.out(f"  {reason}", style="yellow", highlight=False)
 

@@ -8,6 +8,9 @@ ultracluster train logs ENVIRONMENT [JOB] [--follow]
 ultracluster train stop ENVIRONMENT [JOB]
 ultracluster train list ENVIRONMENT [--all]
 
+With --slurm, and for a job that is a number, these are jobs of the environment's Slurm, reached on
+a login node by Systems Manager.
+
 Exit code 1 also where a job has failed, 130 where Ctrl-C ended the display; the job goes on.
 """
 
@@ -55,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_environment(each)
     for each in (status, logs, stop):
         each.add_argument("job", nargs="?", help="the newest of the environment's")
+    for each in (submit, status, logs, stop, jobs):
+        each.add_argument("--slurm", action="store_true", help="jobs of the environment's Slurm")
+        each.add_argument("--user", default="ubuntu", help="Unix user on the login node (ubuntu)")
+        each.add_argument("--mount", default="/fsx", help="where nodes mount Lustre (/fsx)")
     for each in (check, submit, status, logs, stop, jobs):
         each.add_argument("--region", help="where it is, for an environment that has no file here")
     for each in (recipes, check, submit, status, stop, jobs):
@@ -63,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line imports this module, and boto3 takes its time.
-    from ultracluster.train.actions import ACTIONS  # noqa: PLC0415
+    from ultracluster.train import actions, slurm_actions  # noqa: PLC0415
 
-    return ACTIONS[arguments.verb](arguments, console)
+    of_slurm = getattr(arguments, "slurm", False) or _is_number(getattr(arguments, "job", None))
+    road = slurm_actions.ACTIONS if of_slurm else actions.ACTIONS
+    return road[arguments.verb](arguments, console)
+
+
+def _is_number(job: str | None) -> bool:
+    """Whether a job is one of Slurm's: names of SageMaker's begin with their environment's."""
+    return job is not None and job.isascii() and job.isdigit()

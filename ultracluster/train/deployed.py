@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.catalogue.training_place import FileSystem, Place, Subnet
+from ultracluster.catalogue.training_place import OfferedFileSystem, OfferedSubnet, Place
 from ultracluster.exit_status import CommandError
 
 NEEDED: Final = (
@@ -89,7 +89,7 @@ def survey(cloud: Cloud, deployed: Deployed) -> Survey:
 
     subnets = asked("zones and free addresses of the subnets", lambda: _subnets(cloud, deployed))
     systems = asked("the file system's zone", lambda: _file_systems(cloud, deployed, subnets or {}))
-    mount = FileSystem(deployed["availability-zone-id"], deployed["lustre-mount-name"])
+    mount = OfferedFileSystem(deployed["availability-zone-id"], deployed["lustre-mount-name"])
     place = Place(
         region=deployed.region,
         name=deployed.name,
@@ -107,29 +107,31 @@ def survey(cloud: Cloud, deployed: Deployed) -> Survey:
     return Survey(place, unknown)
 
 
-def _subnets(cloud: Cloud, deployed: Deployed) -> dict[str, Subnet]:
+def _subnets(cloud: Cloud, deployed: Deployed) -> dict[str, OfferedSubnet]:
     names = list(deployed.listed("subnet-ids"))
     rows = cloud.ask("ec2", "describe_subnets", SubnetIds=names)["Subnets"]
     return {
-        row["SubnetId"]: Subnet(row["AvailabilityZoneId"], int(row["AvailableIpAddressCount"]))
+        row["SubnetId"]: OfferedSubnet(
+            row["AvailabilityZoneId"], int(row["AvailableIpAddressCount"])
+        )
         for row in rows
     }
 
 
 def _file_systems(
-    cloud: Cloud, deployed: Deployed, subnets: dict[str, Subnet]
-) -> dict[str, FileSystem]:
+    cloud: Cloud, deployed: Deployed, subnets: dict[str, OfferedSubnet]
+) -> dict[str, OfferedFileSystem]:
     identifier = deployed["file-system-id"]
     rows = cloud.ask("fsx", "describe_file_systems", FileSystemIds=[identifier])["FileSystems"]
     return {
-        row["FileSystemId"]: FileSystem(
+        row["FileSystemId"]: OfferedFileSystem(
             next(_zones(row, subnets), None), row["LustreConfiguration"]["MountName"]
         )
         for row in rows
     }
 
 
-def _zones(row: dict[str, Any], subnets: dict[str, Subnet]) -> Iterator[str]:
+def _zones(row: dict[str, Any], subnets: dict[str, OfferedSubnet]) -> Iterator[str]:
     for name in row["SubnetIds"]:
         if name in subnets:
             yield subnets[name].zone_id

@@ -29,6 +29,12 @@ def row(problem: Problem) -> dict[str, object]:
     return {"field": problem.field, "got": problem.got, "fix": problem.fix}
 
 
+def say_problem(problem: Problem, word: str = "ERROR") -> None:
+    """Write a problem, or advice, to standard error: one line."""
+    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    faults.print(f"{word} {problem}", markup=False)
+
+
 def recipe_table(recipe: RecipeSpec, request: Mapping[str, Any]) -> Table:
     groups = recipe.cluster.world // recipe.partition_size
     table = Table(show_header=False, box=None, pad_edge=False)

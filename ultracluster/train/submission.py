@@ -43,7 +43,7 @@ def prepare(
     called = run or recipe.name
     request = build(recipe, deployed, name=name or job_name(deployed.name, called, now), run=called)
     # What is wrong with its name is wrong with job, tags and paths, too: it is said once.
-    if unfit := list(_run_problems(called, deployed.name)):
+    if unfit := list(run_problems(called, deployed.name)):
         return Prepared(request, unfit)
     surveyed = survey(jobs.cloud, deployed)
     found = request_problems(request, surveyed.place)
@@ -51,7 +51,8 @@ def prepare(
     return Prepared(request, found, list(advice(parsed(request))), surveyed.unknown)
 
 
-def _run_problems(run: str, environment: str) -> Iterator[Problem]:
+def run_problems(run: str, environment: str) -> Iterator[Problem]:
+    """Yield why nothing can be named after a run."""
     # What is longer is cut in the names of jobs, where two runs would then be one.
     longest = max(LONGEST_NAME, LONGEST_BASE - len(environment) - 1)
     if RUN.fullmatch(run) and len(run) <= longest:

@@ -14,7 +14,7 @@ from constructs_lib import (
     LogKey,
     LustreSpec,
     LustreStorage,
-    mount_lustre,
+    node_boot,
 )
 
 
@@ -61,8 +61,11 @@ class ReaderStack(cdk.Stack):
             machine_image=ec2.MachineImage.latest_amazon_linux2023(),
             role=role,
             require_imdsv2=True,
-            user_data=mount_lustre(
-                dns_name=storage.lustre.dns_name, mount_name=storage.lustre.mount_name
+            user_data=node_boot(
+                nodes=None,
+                slurm_version=None,
+                dns_name=storage.lustre.dns_name,
+                mount_name=storage.lustre.mount_name,
             ),
         )
         storage.lustre.add_client(reader)

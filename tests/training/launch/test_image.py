@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from golden.image_page import page
 from tests.training.launch.conftest import Place
 from training.image import build
-from training.image.page import page
 from training.launch.inventory import differences, main
 
 ROOT = Path(__file__).parents[3]
@@ -182,7 +182,7 @@ def test_a_lock_that_is_none_is_a_mistake(tmp_path, capsys):
 
 
 def test_the_page_shows_the_lock():
-    """`python -m training.image.page` writes it."""
+    """`python -m golden.image_page` writes it."""
     assert (ROOT / "docs" / "training" / "image.md").read_text() == page()
 
 

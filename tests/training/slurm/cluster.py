@@ -202,8 +202,9 @@ class Slurm:
         **variables: str,
     ) -> int:
         """Submit a script from a folder, as a user does, and return the job's number."""
+        here = ("--parsable", "--output=%x-%j.out")
         done = subprocess.run(
-            [located("sbatch"), "--parsable", *options, str(script), *arguments],
+            [located("sbatch"), *here, *options, str(script), *arguments],
             cwd=work,
             env=self.environment(**variables),
             text=True,

@@ -19,13 +19,17 @@ esac
 CONF = """
 SLURM_BIN={folder}/bin
 GPUS={gpus} FABRIC_MANAGER=1 EFA_DEVICES={cards} LUSTRE=/fsx SCRATCH=/scratch
-SECONDS_EACH=1 GPU_SECONDS=2
+SECONDS_EACH=1 GPU_SECONDS=2 CLOCK_TRIES=1
 SYSFS={folder}/$SLURMD_NODENAME/sys PROCFS={folder}/$SLURMD_NODENAME/proc
 """
 SYSTEMCTL = """#!/bin/bash
 # systemctl is-active nvidia-fabricmanager
 [[ ! -e {folder}/$SLURMD_NODENAME/no-fabric ]] || {{ echo failed; exit 3; }}
 echo active
+"""
+TIMEDATECTL = """#!/bin/bash
+# timedatectl show --property=NTPSynchronized --value
+if [[ -e {folder}/$SLURMD_NODENAME/no-time ]]; then echo no; else echo yes; fi
 """
 DF = """#!/bin/bash
 # df --output=avail --block-size=1M FOLDER
@@ -45,6 +49,7 @@ class Machine:
         (folder / "bin").mkdir()
         self.command("nvidia-smi", NVIDIA_SMI.format(folder=folder))
         self.command("systemctl", SYSTEMCTL.format(folder=folder))
+        self.command("timedatectl", TIMEDATECTL.format(folder=folder))
         self.command("df", DF.format(folder=folder))
         self.command(
             "stat", f"#!/bin/bash\n[[ ! -e {folder}/$SLURMD_NODENAME/stuck ]] || exec sleep 600\n"

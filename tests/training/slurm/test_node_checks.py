@@ -61,6 +61,7 @@ class Checked:
             PATH=path,
             ULTRACLUSTER_PYTHON=str(self.folder / "bin" / "python"),
             ULTRACLUSTER_MPI="none",
+            ULTRACLUSTER_LOGS=".",
             ULTRACLUSTER_FOLDERS=str(self.folder),
             ULTRACLUSTER_TEST_MIB="16",
             ULTRACLUSTER_LEAST_MB_S=variables.get("least", "1"),
@@ -113,7 +114,7 @@ def test_a_sound_network_is_accepted_at_once(jobs: Jobs):
 
     assert job.end() == ("COMPLETED", "0:0", "0"), job.output()
     log = f"nccl-acceptance-{job.number}-0.log"
-    assert f"judged {log} --instance p4d.24xlarge --nodes 2" in job.output()
+    assert f"judged ./{log} --instance p4d.24xlarge --nodes 2" in job.output()
     # 16 GiB and its copies do not fit the 40 GB of an A100.
     assert (job.folder / log).read_text() == "all_reduce_perf -b 8 -e 2G -f 2 -g 1\n" * 2
 
@@ -141,7 +142,7 @@ def test_a_run_that_does_not_get_to_its_figures_is_repeated(jobs: Jobs):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("no program", "all_reduce_perf is not on this node; build nccl-tests"),
+        ("no program", "all_reduce_perf is not on this node; run training/slurm/prepare.sh"),
         ("cannot run", "all_reduce_perf could not be started (status 126)"),
     ],
 )

@@ -10,6 +10,7 @@ from tests.training.slurm.machine import Machine
 
 NODE = "n7"
 SCONTROL = """#!/bin/bash
+[[ $1 != show ]] || exit 0
 printf '%s\\n' "$*" >>{folder}/asked
 [[ $1 != requeue || ! -e {folder}/not-requeued ]]
 """
@@ -28,9 +29,10 @@ class Node(Machine):
         self.command("scontrol", SCONTROL.format(folder=folder))
         self.command("squeue", SQUEUE.format(folder=folder))
 
-    def start(self) -> int:
+    def start(self, **job: str) -> int:
         """Run the prolog as slurmd does, and return its status."""
-        environment = {"SLURMD_NODENAME": NODE, "SLURM_JOB_ID": "41", "PATH": "/usr/bin:/bin"}
+        environment = {"SLURMD_NODENAME": NODE, "PATH": "/usr/bin:/bin"}
+        environment |= job or {"SLURM_JOB_ID": "41"}
         return subprocess.run([self.prolog], env=environment, timeout=60, check=False).returncode
 
     def asked(self) -> list[str]:
@@ -48,6 +50,16 @@ def node(tmp_path: Path) -> Node:
 def test_a_fit_node_is_left_alone(node: Node):
     assert node.start() == 0
     assert node.asked() == []
+
+
+def test_a_health_check_drains_an_idle_node(node: Node):
+    """Slurm runs it without a job: no job can be requeued, and none has to fail first."""
+    lose_a_gpu(node.here)
+
+    assert node.start(SLURM_CONF="/etc/slurm.conf") == 0
+
+    (drained,) = node.asked()
+    assert drained.startswith(f"update NodeName={NODE} State=DRAIN")
 
 
 def lose_a_gpu(here: Path) -> None:
@@ -119,6 +131,7 @@ def lose_scratch(here: Path) -> None:
         (put_something_else_there, "Lustre is not mounted at /fsx"),
         (lambda here: (here / "stuck").touch(), "Lustre at /fsx did not answer within 1 s"),
         (lose_scratch, "no NVMe scratch at /scratch"),
+        (lambda here: (here / "no-time").touch(), "the clock is not synchronized"),
     ],
 )
 def test_an_unfit_node_is_drained_with_the_reason(
@@ -187,6 +200,15 @@ def test_a_controller_that_does_not_answer_starts_no_job_on_an_unfit_node(
     """The prolog fails, and slurmd drains the node by itself."""
     lose_a_gpu(node.here)
     node.command(command, f"#!/bin/bash\n{does}\n")
+
+    assert node.start() == 1
+
+
+def test_a_node_whose_scontrol_ends_at_its_configuration_is_unfit(node: Node):
+    """Nothing else may be wrong with it; but it could not be drained, nor a job be requeued."""
+    node.command(
+        "scontrol", "#!/bin/bash\necho 'fatal: Unable to process configuration file'; exit 1"
+    )
 
     assert node.start() == 1
 

@@ -1,7 +1,5 @@
 """Puts this project's services, types and checks into MiniStack."""
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,8 +9,9 @@ from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
     buckets,
     describes,
-    drift,
+    images,
     internals,
+    log_delivery,
     security_groups,
     stacks,
     state_machines,
@@ -41,14 +40,6 @@ from ultracluster.emulator.schema_only import SchemaOnly
 from ultracluster.emulator.training_jobs import TrainingJobs
 from ultracluster.partitions import partition
 
-PUBLIC_IMAGES: Final = re.compile(
-    r"^/aws/service/("
-    r"ami-amazon-linux-latest/[\w.-]+"
-    r"|canonical/ubuntu/[\w./-]+/ami-id"
-    r"|(deeplearning|pcs)/ami/[\w./-]+/ami-id"
-    r"|(ecs|eks)/optimized-ami/[\w./-]+/image_id"
-    r")$"
-)
 AMZ_JSON: Final = {"Content-Type": "application/x-amz-json-1.1"}
 
 
@@ -64,7 +55,7 @@ class Adapter:
 
     def install(self) -> None:
         internals.ec2._zone_name_for_az_id = _zone_name
-        internals.ssm._PUBLIC_AMI_PARAMETERS = PublicParameters()
+        images.install()
         describes.install()
         vpc.guard_deletes()
         security_groups.install()
@@ -77,7 +68,6 @@ class Adapter:
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        drift.install(self._ledger)
         stacks.install()
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
@@ -122,6 +112,7 @@ class Adapter:
             "AWS::EC2::PlacementGroup": PlacementGroup(self._require_empty),
             "AWS::EC2::SecurityGroupIngress": SecurityGroupRule("Ingress"),
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
+            **log_delivery.types(),
             "AWS::Budgets::Budget": Budget(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 "AWS::IAM::InstanceProfile", _profile_arn
@@ -172,22 +163,6 @@ class Adapter:
 
         prefix = wire.model(service).metadata["targetPrefix"]
         internals.route(service, prefix, answer)
-
-
-class PublicParameters(dict[str, str]):
-    """AWS's public parameters that name machine images, computed instead of listed.
-
-    Each has a fixed, made-up id that differs from Region to Region; there is no image behind it.
-    """
-
-    def get(self, name: str, default: Any = None) -> Any:
-        if not PUBLIC_IMAGES.match(name or ""):
-            return default
-        region = internals.current_scope().region
-        return f"ami-{hashlib.sha256(f'{region}:{name}'.encode()).hexdigest()[:17]}"
-
-    def __contains__(self, name: object) -> bool:
-        return self.get(str(name)) is not None
 
 
 def _in_scope(answer: wire.Operation) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:

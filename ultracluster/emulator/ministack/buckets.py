@@ -40,11 +40,15 @@ def require_empty(bucket: str) -> None:
 
 
 def apply_settings(bucket: str, order: Order) -> dict[str, Any]:
-    """Hand encryption and tags to S3; CDK's function that empties a bucket reads its tags."""
+    """Hand encryption, lifecycle and tags to S3; CDK's emptying function reads the tags."""
     s3, given = internals.s3, order.properties
     if given.get("BucketEncryption"):
         rules = _encryption(given["BucketEncryption"])
         _put("PutBucketEncryption", s3._put_bucket_encryption, bucket, rules)
+    if given.get("LifecycleConfiguration"):
+        rules = {"LifecycleConfiguration": {"Rules": _lifecycle(given["LifecycleConfiguration"])}}
+        put = s3._put_bucket_lifecycle
+        _put("PutBucketLifecycleConfiguration", put, bucket, rules)
     if given.get("Tags"):
         tags = [{"Key": tag["Key"], "Value": str(tag["Value"])} for tag in given["Tags"]]
         _put("PutBucketTagging", s3._put_bucket_tagging, bucket, {"Tagging": {"TagSet": tags}})
@@ -56,6 +60,24 @@ def _put(operation: str, put: Callable[..., Any], bucket: str, arguments: Given)
     status, _, answer = put(bucket, body)
     if status >= 400:  # noqa: PLR2004 - an HTTP error
         raise ServiceError("S3", f"{operation}Failed", bytes(answer).decode())
+
+
+def _lifecycle(given: Given) -> list[Given]:
+    """Return CloudFormation's rules by the API's names, as far as buckets here have them."""
+    rules = []
+    for rule in given["Rules"]:
+        days = rule.get("ExpirationInDays")
+        rules.append(
+            {
+                "ID": rule.get("Id"),
+                "Status": rule["Status"],
+                "Filter": {"Prefix": rule.get("Prefix", "")},
+                "Expiration": None if days is None else {"Days": days},
+                "NoncurrentVersionExpiration": rule.get("NoncurrentVersionExpiration"),
+                "AbortIncompleteMultipartUpload": rule.get("AbortIncompleteMultipartUpload"),
+            }
+        )
+    return [{key: value for key, value in rule.items() if value is not None} for rule in rules]
 
 
 def _encryption(given: Given) -> Given:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.emulator import semantics, wire, zones
 from ultracluster.emulator.filters import chosen
-from ultracluster.emulator.ministack import internals, security_groups
+from ultracluster.emulator.ministack import images, internals, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
 from ultracluster.emulator.ministack.vpc import free_addresses, group_references
 from ultracluster.emulator.provisioning import Order, ec2_refusal
@@ -188,6 +188,7 @@ def _merged(rules: Any) -> list[Row]:
 
 
 DESCRIPTIONS: Final = (
+    Description("Images", "ImageId", "InvalidAMIID.NotFound", images.rows),
     Description("Subnets", "SubnetId", "InvalidSubnetID.NotFound", _subnets),
     Description(
         "NetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", _interfaces

@@ -15,6 +15,7 @@ from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
 from ultracluster.emulator.report import Journal
 from ultracluster.emulator.schema_only import SchemaOnly, completed
+from ultracluster.registry import schemas as registry
 
 Properties = Mapping[str, Any]
 Answer = tuple[str, dict[str, Any]]
@@ -41,7 +42,7 @@ class Table:
     def install(self, entries: Mapping[str, Provisioner], otherwise: SchemaOnly) -> None:
         """Put our entries, MiniStack's and the schema-only ones under the same checks."""
         table = internals.provisioners._RESOURCE_HANDLERS
-        for type_name in schemas.all_types() - set(table) - set(entries):
+        for type_name in registry.all_types() - set(table) - set(entries):
             # Reading 1,500 schemas takes seconds: such a type is registered when first created.
             table[type_name] = self._checked(type_name, otherwise)
         for type_name, entry in entries.items():
@@ -136,7 +137,7 @@ class Existing:
 
 
 def _answer(order: Order, resource: Resource) -> Answer:
-    schema = schemas.schema(order.type_name, order.scope.region)
+    schema = registry.schema(order.type_name, order.scope.region)
     attributes = dict(resource.attributes)
     for name in SAME_NAMED_ATTRIBUTES.get(order.type_name, ()):
         if name in order.properties:
@@ -152,13 +153,13 @@ def _replaces(order: Order, old: Properties, entry: Provisioner) -> bool:
         return False
     previous = schemas.coerced(order.type_name, old, order.scope.region)
     return bool(
-        schemas.replaced_by(order.type_name, previous, order.properties, order.scope.region)
+        registry.replaced_by(order.type_name, previous, order.properties, order.scope.region)
     )
 
 
 def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
     return (
-        type_name in schemas.all_types()
+        type_name in registry.all_types()
         and not type_name.startswith(CLOUDFORMATION_ITSELF)
         and {"create", "delete"} <= set(handler)
         and "delete_with_logical_id" not in handler
@@ -168,7 +169,7 @@ def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
 @cache
 def register(type_name: str) -> None:
     """Tell MiniStack which properties replace a type, name it and tag it."""
-    schema = schemas.any_schema(type_name)
+    schema = registry.any_schema(type_name)
     if schema is None or type_name.startswith(CLOUDFORMATION_ITSELF):
         return
     provisioners = internals.provisioners

@@ -12,6 +12,7 @@ from ministack.services import (
     autoscaling,
     budgets,
     cloudformation,
+    cloudwatch_logs,
     ec2,
     iam,
     s3,
@@ -20,7 +21,6 @@ from ministack.services import (
 )
 from ministack.services.cloudformation import (
     changesets,
-    drift,
     engine,
     handlers,
     provisioners,
@@ -35,8 +35,8 @@ __all__ = [
     "budgets",
     "changesets",
     "cloudformation",
+    "cloudwatch_logs",
     "current_scope",
-    "drift",
     "ec2",
     "engine",
     "handlers",

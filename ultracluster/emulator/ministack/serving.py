@@ -1,6 +1,7 @@
 """The web server: MiniStack's application, with the report beside it."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from ultracluster.emulator.faults import Faults
-from ultracluster.emulator.ministack import functions, internals
+from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
 from ultracluster.emulator.report import REPORT_PATH, Journal
 
@@ -28,6 +29,7 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     journal = Journal()
     Adapter(faults, journal).install()
     functions.install(state)
+    nodes.install(os.environ.get("EMULATOR_NODES"))
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS

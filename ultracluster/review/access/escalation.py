@@ -7,10 +7,10 @@ service that starts what a role is passed to, or with Systems Manager's shell.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, listed, token
@@ -24,6 +24,7 @@ from ultracluster.templates.resolved_values import UndeterminedError, key, part
 TABLE: Final = Path(__file__).with_name("escalation_paths.json")
 PUBLISHED: Final = "pathfinding.cloud/paths/{} (by cloudsplaining 0.9.1, read 2026-11-24)"
 OWN: Final = "this project: what one starts, or gets into, has the rights of its role"
+MANAGED: Final = "AWS managed policies for job functions (general knowledge, unverified)"
 ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 """AWS's policies that allow more than a template shows."""
 PASSED_TO: Final = "iam:passedtoservice"
@@ -31,35 +32,30 @@ ASSUME: Final = "sts:AssumeRole"
 PROFILE: Final = "AWS::IAM::InstanceProfile"
 ANY_ROLE: Final = "any role of the account"
 UNKNOWN_ROLE: Final = "whatever runs there in a role that is not in these templates"
-Granted = Mapping[str, Sequence[Grant]]
 
 
-class Way(NamedTuple):
+@dataclass(frozen=True)
+class Way:
     """Actions that together are more than they look."""
 
     name: str
-    actions: tuple[str, ...]
+    actions: Sequence[str]
     says: str
-    source: str
+    published: str = ""
+    """Its name at pathfinding.cloud; empty where it is this project's own."""
     service: str | None = None
     """To whom a role is passed; None where no role is passed."""
     target: str | None = None
     """Type of the resources of which one gets the rights, None where that is not bound."""
 
+    @property
+    def source(self) -> str:
+        return PUBLISHED.format(self.published) if self.published else OWN
+
 
 @cache
 def ways() -> tuple[Way, ...]:
-    return tuple(
-        Way(
-            entry["name"],
-            tuple(entry["actions"]),
-            entry["says"],
-            PUBLISHED.format(entry["published"]) if "published" in entry else OWN,
-            entry.get("service"),
-            entry.get("target"),
-        )
-        for entry in json.loads(TABLE.read_text())
-    )
+    return tuple(Way(**entry) for entry in json.loads(TABLE.read_text()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +150,12 @@ class Ways:
 
     def _of_administrator(self, one: Rights) -> Iterator[Escalation]:
         """AWS's policies whose statements are not in the templates, and are known to be wide."""
-        source = "AWS managed policies for job functions (general knowledge, unverified)"
         for arn in one.identity.outside_policies:
             name = token(arn).rpartition("/")[2]
             if name in ADMINISTRATOR:
-                way = Way("administrator's policy", (name,), f"do whatever {name} allows", source)
-                yield _escalation(one, way, ["everything in the account"], (), "high")
+                way = Way("administrator's policy", (name,), f"do whatever {name} allows")
+                found = _escalation(one, way, ["everything in the account"], (), "high")
+                yield replace(found, source=MANAGED)
 
     def _taken(self, way: Way, one: Rights) -> Escalation | None:
         granted = {action: one.allows(action) for action in way.actions}
@@ -225,12 +221,12 @@ class Ways:
                     waiting.append((role, reached[role.key]))
         for chain in reached.values():
             steps = " and then ".join(f"the role {role.name}" for role in chain)
-            way = Way("role that can be assumed", (ASSUME,), f"assume {steps}", OWN)
+            way = Way("role that can be assumed", (ASSUME,), f"assume {steps}")
             limits = self._limits({ASSUME: one.allows(ASSUME)})
             severity = _severity(one, chain[-1:], wide=False)
             yield _escalation(one, way, [f"the role {chain[-1].name}"], limits, severity)
 
-    def _limits(self, granted: Granted) -> Iterator[str]:
+    def _limits(self, granted: Mapping[str, Sequence[Grant]]) -> Iterator[str]:
         for action, grants in granted.items():
             for grant in grants[:1]:
                 if not _is_wide(grant.resource):
@@ -276,7 +272,7 @@ def _escalation(
         resource=place.logical_id,
         construct_path=place.construct_path,
         name=way.name,
-        actions=way.actions,
+        actions=tuple(way.actions),
         towards=tuple(dict.fromkeys(towards)),
         says=way.says,
         limited_by=tuple(limits),

@@ -17,8 +17,6 @@ Conditions = frozenset[tuple[str, str, frozenset[str]]]
 """Operator, key and values."""
 
 ANYTHING: Final = "*"
-MOST: Final = 100_000
-"""Combinations of one statement; beyond, it is compared as a whole."""
 NEGATED: Final = "not"
 PATTERNS: Final = ("stringlike", "arnlike", "arnequals")
 """Beginnings of operators whose values are patterns."""
@@ -56,20 +54,12 @@ class Claim:
     conditions: Conditions
 
     def grants(self) -> Iterator[Grant]:
-        actions, places = self.actions, self.resources
-        if len(actions) * len(places) * len(self.principals) > MOST:
-            actions, places = (_whole(actions),), (_whole(places),)
-        for action in actions:
-            for resource in places:
+        for action in self.actions:
+            for resource in self.resources:
                 for principal in self.principals:
                     yield Grant(
                         self.effect, action.lower(), resource, principal, self.conditions, action
                     )
-
-
-def _whole(parts: Iterable[str]) -> str:
-    """Return what stands for all parts of a statement that has too many combinations."""
-    return "|".join(sorted(parts))
 
 
 def claim(statement: Mapping[str, Any]) -> Claim:
@@ -210,13 +200,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 COVERS: Final[Mapping[str, Callable[[Claim, Any], bool]]] = {
     "effect": lambda claim, effect: claim.effect == effect,
-    "action": lambda claim, action: (
-        any(_pattern_covers(each.lower(), action) for each in claim.actions)
-        or _whole(claim.actions).lower() == action
+    "action": lambda claim, action: any(
+        _pattern_covers(each.lower(), action) for each in claim.actions
     ),
-    "resource": lambda claim, resource: (
-        any(_pattern_covers(each, resource) for each in claim.resources)
-        or _whole(claim.resources) == resource
+    "resource": lambda claim, resource: any(
+        _pattern_covers(each, resource) for each in claim.resources
     ),
     "principal": lambda claim, principal: any(
         _principal_covers(each, principal) for each in claim.principals

@@ -1,20 +1,17 @@
 """The parts of a statement in words."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import Final
 
 from ultracluster.model.policies import Statement, conditions_of, listed, principals_of, token
 from ultracluster.review.access.statement import Level
 from ultracluster.review.naming import NOT_IN_TEMPLATES, Names
+from ultracluster.review.tables import table
 
 ANYBODY: Final = "anybody"
 EVERYTHING: Final = "do everything"
-WORDS: Final[Mapping[str, Mapping[str, str]]] = tomllib.loads(
-    files("ultracluster.review").joinpath("iam_words.toml").read_text()
-)
+WORDS: Final[Mapping[str, Mapping[str, str]]] = table("iam_words")
 """What a sentence calls services, operators and condition keys."""
 EQUAL: Final = ("stringequals", "stringlike", "arnequals", "arnlike")
 SERVICE_ROLE: Final = re.compile(r"arn:[^:]*:iam::[^:]*:role/aws-service-role/([^/]+)/(.+)")

@@ -53,17 +53,17 @@ class ExplainedStatement:
     kind: PolicyKind
     property: str
     """Where in the resource: `PolicyDocument.Statement[0]`."""
-    sid: str | None
     allows: bool
     who: tuple[str, ...]
     may: tuple[tuple[Level, tuple[str, ...]], ...]
     """Actions by access level, what can do most first; patterns stay as they are written."""
-    on: tuple[str, ...]
-    under: tuple[str, ...]
-    """Each condition in words; all of them must hold."""
     warnings: tuple[PolicyWarning, ...]
     sentence: str
-    """Everything above in one sentence."""
+    """Everything of it in one sentence."""
+    on: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    """Each condition in words; all of them must hold."""
+    sid: str | None = None
 
     @builtins.property
     def place(self) -> str:

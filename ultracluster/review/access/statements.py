@@ -122,12 +122,9 @@ def _written_elsewhere(identity: Identity, names: Names) -> Iterator[ExplainedSt
             construct_path=place.construct_path,
             kind="identity",
             property=f"{MANAGED}[{index}]",
-            sid=None,
             allows=True,
             who=(who,),
             may=((Level.UNKNOWN, (name,)),),
-            on=(),
-            under=(),
             warnings=(warning,),
             sentence=f"{who} may do what the policy {name} allows",
         )

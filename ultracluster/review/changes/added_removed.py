@@ -6,14 +6,17 @@ from typing import Final
 from ultracluster.registry.schemas import any_schema, regions, schema
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
-from ultracluster.review.changes.retention import data_removed, outlives
+from ultracluster.review.changes.retention import outlives, replaced
 from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
 from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
-from ultracluster.review.changes.values import differs, known_text, linked
-from ultracluster.review.changes.wording import holdings
-from ultracluster.review.naming import named, noun
+from ultracluster.review.known import differs, known_text, linked
+from ultracluster.review.naming import named
 from ultracluster.review.resource_types import resource_type
 
+KEEP: Final = (
+    "keep the logical id (override_logical_id), or move it by a stack refactoring (aws "
+    "cloudformation create-stack-refactor)"
+)
 CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
 KNOWN_BY_ID: Final = (
     "CloudFormation knows a resource by its stack and logical id: it makes a new one and deletes "
@@ -89,24 +92,10 @@ def renamed(edit: Edit) -> list[Effect]:
     if edit.old is None or edit.new is None:
         return added(edit) if edit.new else removed(edit)
     assert edit.old_key and edit.new_key  # noqa: S101, PT018  (both are there)
-    moved = edit.old_key[0] != edit.new_key[0]
-    verb = f"becomes {edit.new_key[1]}"
-    if moved:
-        verb = f"moves from {edit.old_key[0]} to {edit.new_key[0]}"
-    advice = (
-        "keep the logical id (override_logical_id), or move it by a stack refactoring "
-        "(aws cloudformation create-stack-refactor)"
-    )
-    says = f"{edit.name} {verb} and is replaced by a new one"
-    found = []
-    if resource_type(edit.old.resource_type).holds:
-        says += f", empty of {holdings(edit.old)}"
-        found += [v for v in data_removed(edit) if v.danger is Danger.LOSES_DATA]
-        if outlives(edit.old, name="DeletionPolicy") == "Retain":
-            stays = f"the old {noun(edit.old.resource_type)} stays behind and is billed"
-            found.append(Effect(Danger.COSTS_MORE, stays, KNOWN_BY_ID))
-    first = Effect(Danger.REPLACES, says, KNOWN_BY_ID, advice)
-    return [first, *found, *what_ends(edit), *exported(edit), *_same_name(edit), *twin(edit)]
+    (before, _), (after, name) = edit.old_key, edit.new_key
+    verb = f"becomes {name}" if before == after else f"moves from {before} to {after}"
+    new = replaced(edit, KNOWN_BY_ID, f"{verb} and will", KEEP, "DeletionPolicy")
+    return [*new, *what_ends(edit), *exported(edit), *_same_name(edit), *twin(edit)]
 
 
 def _same_name(edit: Edit) -> Iterator[Effect]:
@@ -123,7 +112,7 @@ def _same_name(edit: Edit) -> Iterator[Effect]:
 def _elsewhere(edit: Edit) -> bool:
     """Whether the new resource stands within another one, where its name is free."""
     within = resource_type(edit.type).named_within
-    was, now = edit.both(within) if within else (None, None)
     if not within:
         return False
-    return differs(was, now) or any(edit.pair.replaces(key) for key in linked(now))
+    was, now = edit.both(within)
+    return differs(was, now) or bool(linked(now) & edit.pair.replaced.keys())

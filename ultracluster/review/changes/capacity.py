@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import catalogued
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ORDER, RESERVED
-from ultracluster.review.changes.update import VariantModel
-from ultracluster.review.changes.values import at, count, known_text
 from ultracluster.review.changes.wording import hourly
+from ultracluster.review.known import count, known_text, or_none, read
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError, key
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 GROUPS: Final = tuple(name for name, known in resource_types().items() if known.nodes)
@@ -24,11 +24,9 @@ def accelerators(instance_type: Any, nodes: int) -> str:
     name = known_text(instance_type)
     if name is None:
         return f"{nodes:,} nodes"
-    try:
-        found = find(name.removeprefix("ml."))
-    except UnknownInstanceTypeError:
-        return f"{nodes:,} {name}"
-    return f"{nodes:,} {name} ({found.accelerator.total(nodes)})"
+    found = catalogued(name)
+    inside = f" ({found.accelerator.total(nodes)})" if found else ""
+    return f"{nodes:,} {name}{inside}"
 
 
 @when_changed(RESERVATION)
@@ -82,22 +80,14 @@ def reservation(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
-def instance_type(variant: VariantModel, launcher: ResolvedResource | None) -> Any:
-    """Return the instance type that something launches, None where it is not known."""
-    own = launcher.properties if launcher else {}
-    if "InstanceType" in own:
-        return own["InstanceType"]
-    for types in (own.get("InstanceConfigs"), own.get("InstanceTypes")):
-        if isinstance(types, list) and len(types) == 1:
-            return at(types[0], ("InstanceType",)) or types[0]
-    for path in (("LaunchTemplate", "LaunchTemplateId"), ("CustomLaunchTemplate", "TemplateId")):
-        try:
-            found = variant.at(key(at(own, path)))
-        except UndeterminedError:
-            continue
-        if found:
-            return at(found.properties, ("LaunchTemplateData", "InstanceType"))
-    return None
+def instance_type(model: Model, group: ResolvedResource | None) -> Any:
+    """Return the one instance type that a group launches, None where that is not known."""
+    if group is None or "InstanceType" in group.properties:
+        return group and group.properties["InstanceType"]
+    nodes = [*model.nodes, *model.nodes_without_template]
+    mine = [node for node in nodes if node.launcher and node.launcher.place == group.place]
+    types = {name for node in mine for name in or_none(read(node.type_names)) or ()}
+    return types.pop() if len(types) == 1 else None
 
 
 def _counts(edit: Edit) -> NodeCounts:

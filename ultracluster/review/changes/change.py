@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+Key = tuple[str, str]
+"""Stack and logical id of a resource."""
+
 
 class Danger(StrEnum):
     """What a change does, the worst first; a change may do several of these."""

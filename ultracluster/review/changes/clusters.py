@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ultracluster.model.model import Model
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import HYPERPOD, QUEUES, SLURM_VERSION
-from ultracluster.review.changes.update import VariantModel
-from ultracluster.review.changes.values import at, count, differs, entries, known_text, lost
 from ultracluster.review.changes.wording import quoted
+from ultracluster.review.known import count, differs, entries, known_text, lost
 from ultracluster.review.naming import named
 from ultracluster.templates.resolved_values import UndeterminedError, key
 
@@ -58,7 +59,7 @@ def _id(group: Any) -> str:
     return quoted(at(group, ("ComputeNodeGroupId",)))
 
 
-def _group(variant: VariantModel, group: Any) -> str | None:
+def _group(variant: Model, group: Any) -> str | None:
     """Return what a node group of a queue is called, None where no template makes it."""
     try:
         found = variant.at(key(at(group, ("ComputeNodeGroupId",))))

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from ultracluster.registry.schemas import any_schema
 from ultracluster.review.changes.added_removed import added, removed, renamed
-from ultracluster.review.changes.change import Change, Danger, Difference
+from ultracluster.review.changes.change import Change, Danger, Difference, Key
 from ultracluster.review.changes.difference import Path, between, dotted, of_resources, same_text
 from ultracluster.review.changes.judgement import judged
 from ultracluster.review.changes.replacement import consequences
 from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
 from ultracluster.review.changes.update import Update, VariantPair, update
-from ultracluster.review.changes.values import Key, differs, missing
+from ultracluster.review.known import differs, missing
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.texts import identity
 
@@ -70,7 +70,6 @@ class _Comparison:
     def __init__(self, given: Update) -> None:
         self._update = given
         self._lines: dict[Difference, _Line] = {}
-        self._replaced: dict[int, dict[Key, Difference]] = {}
 
     def changes(self) -> Iterator[Change]:
         pairing = self._update.pairing
@@ -83,8 +82,7 @@ class _Comparison:
         for key in pairing.added:
             self._whole(None, key, added)
         for pair in self._update.pairs:
-            replaced = self._replaced.get(id(pair), {})
-            for edit, place, cause, effects in consequences(self._update, pair, replaced):
+            for edit, place, cause, effects in consequences(self._update, pair):
                 line = self._add(place, edit, effects)
                 if not line.covers:
                     line.caused_by = line.caused_by or cause
@@ -145,7 +143,7 @@ class _Comparison:
             if edit.old or edit.new:
                 self._add(covers[0], edit, judge(edit))
             if old and new:
-                self._replaced.setdefault(id(pair), {})[new] = covers[0]
+                pair.replaced[new] = covers[0]
         line = self._line(
             covers, old, new, f"{covers[0].resource} is {'removed' if old else 'added'}"
         )
@@ -169,7 +167,7 @@ class _Comparison:
         for effect in effects:
             line.effects[effect] = None
             if effect.new_id and edit.old_key and edit.new_key:
-                self._replaced.setdefault(id(edit.pair), {}).setdefault(edit.new_key, place)
+                edit.pair.replaced.setdefault(edit.new_key, place)
         return line
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from ultracluster.registry.schemas import Schema, any_schema
 from ultracluster.review.changes.change import Difference
-from ultracluster.review.changes.names import NAMES
+from ultracluster.review.tables import NAMES
 
 Path = tuple[str, ...]
 
@@ -51,7 +51,7 @@ def of_resources(
     old, new = (body.get("Properties") or {} for body in (before, after))
     for path, was, now in between(old, new, schema):
         yield Unit(Difference(stack, logical_id, dotted(path)), path, was, now)
-    for name in [*NAMES["attributes"], *_others(before, after)]:
+    for name in dict.fromkeys([*NAMES["attributes"], *sorted({*before, *after} - {"Properties"})]):
         was, now = before.get(name), after.get(name)
         if canonical(was, name) != canonical(now, name):
             yield Unit(Difference(stack, logical_id, f"@{name}"), (f"@{name}",), was, now)
@@ -59,15 +59,7 @@ def of_resources(
 
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
-    try:
-        return json.dumps(before, default=str) == json.dumps(after, default=str)
-    except RecursionError:
-        return False
-
-
-def _others(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    known = {*NAMES["attributes"], "Properties"}
-    return sorted(key for key in {*before, *after} if key not in known)
+    return json.dumps(before, default=str) == json.dumps(after, default=str)
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:

@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+from ultracluster.catalogue.instances import find
+from ultracluster.model.nodes import EFA_TYPES, catalogued
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
 from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
-from ultracluster.review.changes.values import at, count, entries, known_text, true
 from ultracluster.review.changes.wording import quoted
+from ultracluster.review.known import count, entries, known_text, true
 from ultracluster.review.naming import named
+from ultracluster.review.tables import NAMES
 from ultracluster.templates.resolved import ResolvedResource
 
+DATA: Final = "LaunchTemplateData"
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
-INSTANCE: Final = "AWS::EC2::Instance"
 GROUP: Final = "AWS::AutoScaling::AutoScalingGroup"
 NODE_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
 LATER: Final = "only nodes that are launched from now on have it"
@@ -22,7 +24,7 @@ LATER: Final = "only nodes that are launched from now on have it"
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = edit.pair.new.users.get((template.place.stack, template.place.logical_id), ())
+    users = edit.pair.new.users.get(template.place.key, ())
     for user in users:
         found = _replaced_by_policy(edit, user)
         if found is not None:
@@ -35,7 +37,7 @@ def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
 
 def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
     """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
-    written = edit.update.after.written(group.place.stack, group.place.logical_id)
+    written = edit.update.after.written(*group.place.key)
     policy = written.get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
@@ -50,39 +52,34 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
 
 @when_changed(TEMPLATE)
 def template_data(edit: Edit) -> Iterator[Effect]:
-    if edit.path[0] != "LaunchTemplateData":
+    if edit.path[0] != DATA:
         return
-    part = edit.path[1] if len(edit.path) > 1 else "LaunchTemplateData"
+    part = edit.path[1] if len(edit.path) > 1 else DATA
     danger, words, why = _rollout(edit, edit.resource)
     if part not in NAMES["same_on_all_nodes"] and LATER in words:
         danger, words = Danger.HARMLESS, LATER
     yield Effect(danger, f"{part} of the nodes changes; {words}", why)
-    yield from _security(edit, "LaunchTemplateData")
-    yield from _capacity(edit, "LaunchTemplateData")
-
-
-@when_changed(INSTANCE)
-def instance_changed(edit: Edit) -> Iterator[Effect]:
     yield from _security(edit)
+    yield from _capacity(edit)
 
 
-def _security(edit: Edit, *above: str) -> Iterator[Effect]:
+def _security(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
-    if edit.touches(*above, "BlockDeviceMappings"):
-        before, after = (_not_encrypted(v) for v in edit.both(*above, "BlockDeviceMappings"))
+    if edit.touches(DATA, "BlockDeviceMappings"):
+        before, after = (_not_encrypted(v) for v in edit.both(DATA, "BlockDeviceMappings"))
         if plain := sorted(after - before):
             why = "Encrypted is not true in the block device mapping"
             says = f"volume {', '.join(plain)} is not encrypted"
             yield Effect(Danger.LOOSENS_SECURITY, says, why)
-    if edit.touches(*above, "NetworkInterfaces"):
+    if edit.touches(DATA, "NetworkInterfaces"):
         had, has = (
             any(true(entry.get("AssociatePublicIpAddress")) for entry in entries(value))
-            for value in edit.both(*above, "NetworkInterfaces")
+            for value in edit.both(DATA, "NetworkInterfaces")
         )
         if has and not had:
             why = "AssociatePublicIpAddress is true"
             yield Effect(Danger.LOOSENS_SECURITY, "nodes have a public address", why)
-    if edit.touches(*above, "KeyName") and (name := edit.both(*above, "KeyName")[1]) is not None:
+    if edit.touches(DATA, "KeyName") and (name := edit.both(DATA, "KeyName")[1]) is not None:
         says = f"whoever has the key {quoted(name)} can log in by SSH"
         yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
 
@@ -95,32 +92,24 @@ def _not_encrypted(mappings: Any) -> set[str]:
     }
 
 
-def _capacity(edit: Edit, *above: str) -> Iterator[Effect]:
+def _capacity(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node slower or harder to get."""
-    if edit.touches(*above, "InstanceType"):
-        was, now = (known_text(v) for v in edit.both(*above, "InstanceType"))
+    if edit.touches(DATA, "InstanceType"):
+        was, now = (known_text(v) for v in edit.both(DATA, "InstanceType"))
         if was is not None and now is not None and _smaller(was, now):
             says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
             yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
-    if edit.touches(*above, "NetworkInterfaces"):
-        had, has = (_efa_devices(v) for v in edit.both(*above, "NetworkInterfaces"))
+    if edit.touches(DATA, "NetworkInterfaces"):
+        had, has = (_efa_devices(v) for v in edit.both(DATA, "NetworkInterfaces"))
         if has < had:
             says = f"a node has {has} EFA devices instead of {had}"
             why = "NetworkInterfaces of InterfaceType efa or efa-only"
             yield Effect(Danger.REDUCES_CAPACITY, says, why)
-    yield from _placement_group(edit, *above, "Placement", "GroupName")
-
-
-def _placement_group(edit: Edit, *path: str) -> Iterator[Effect]:
-    """Yield that nodes name a placement group that nothing makes."""
+    path = (DATA, "Placement", "GroupName")
     name = known_text(edit.both(*path)[1])
-    if not edit.touches(*path) or not edit.differs(*path) or name is None:
-        return
-    made = {
-        known_text(group.properties.get("GroupName"))
-        for group in edit.pair.new.of("AWS::EC2::PlacementGroup")
-    }
-    if name not in made:
+    groups = [group.properties for group in edit.pair.new.of("AWS::EC2::PlacementGroup")]
+    made = name is None or name in [known_text(own.get("GroupName")) for own in groups]
+    if edit.touches(*path) and edit.differs(*path) and not made:
         says = f"no given template makes the placement group {name}: where there is none, no node "
         why = "EC2 launches nothing into a group that is not there (EC2 RunInstances, placement)"
         yield Effect(Danger.FAILS, f"{says}is launched", why, "refer to the group by Ref")
@@ -128,9 +117,8 @@ def _placement_group(edit: Edit, *path: str) -> Iterator[Effect]:
 
 def _figures(instance_type: str) -> tuple[int, int, float]:
     """Return accelerators, their memory and Gbps of a node, zeros where they are not known."""
-    try:
-        found = find(instance_type)
-    except UnknownInstanceTypeError:
+    found = catalogued(instance_type)
+    if found is None:
         return 0, 0, 0
     accelerators = found.accelerator.count or 0
     memory = (found.accelerator.memory_mib or 0) * accelerators
@@ -155,9 +143,7 @@ def _inside(instance_type: str) -> str:
 
 
 def _efa_devices(interfaces: Any) -> int:
-    return sum(
-        known_text(e.get("InterfaceType")) in ("efa", "efa-only") for e in entries(interfaces)
-    )
+    return sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(interfaces))
 
 
 @when_changed(GROUP, NODE_GROUP)

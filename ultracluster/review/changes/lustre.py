@@ -1,22 +1,22 @@
 """Lustre file systems: what an update in place does, and what FSx refuses."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.catalogue.lustre import problems
-from ultracluster.catalogue.prices import Item, lustre_storage
+from ultracluster.model.storage import FileSystem
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.retention import outlives
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
+from ultracluster.review.changes.rules import Edit, Effect, when_changed, when_removed
 from ultracluster.review.changes.sources import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
     LUSTRE_THROUGHPUT,
-    LUSTRE_UPDATE,
     UNLINKED,
 )
-from ultracluster.review.changes.values import at, count, known_text
-from ultracluster.review.changes.wording import monthly, quoted, tebibytes
+from ultracluster.review.changes.wording import holdings, monthly, quoted, tebibytes
+from ultracluster.review.known import count, known_text, or_none, read
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"
@@ -43,8 +43,9 @@ def throughput(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] != CONFIGURATION or not name.endswith(("Throughput", "ThroughputCapacity")):
         return
     was, now = count(edit.was), count(edit.now)
-    rates = [_bandwidth(each.properties) for each in (edit.old, edit.new) if each]
-    rated = f" ({' to '.join(map(str, rates))})" if all(rates) else ""
+    systems = (FileSystem(each, ()) for each in (edit.old, edit.new) if each)
+    rates = [or_none(read(system.throughput)) for system in systems]
+    rated = f" ({' to '.join(f'{rate:,.1f} GB/s' for rate in rates)})" if all(rates) else ""
     unit = "MB/s per TiB" if name.startswith("Per") else "MB/s"
     yield Effect(
         Danger.INTERRUPTS,
@@ -58,12 +59,6 @@ def throughput(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.COSTS_MORE, "more throughput is billed", LUSTRE_PRICE)
     if was is None or now is None or now < was:
         yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
-
-
-def _bandwidth(properties: Any) -> str | None:
-    gib = count(at(properties, ("StorageCapacity",)))
-    tier = count(at(properties, (CONFIGURATION, "PerUnitStorageThroughput")))
-    return f"{gib / 1024 * tier / 1000:,.1f} GB/s" if gib and tier else None
 
 
 @when_changed(FILE_SYSTEM)
@@ -83,38 +78,10 @@ def capacity(edit: Edit) -> Iterator[Effect]:
         return
     says = f"{edit.name} grows from {sizes}: away for some minutes, then slower while it rebalances"
     yield Effect(Danger.INTERRUPTS, says, LUSTRE_CAPACITY, "do it between jobs")
-    money = monthly(edit.region, _bought(edit), now - was)
+    sold_as = or_none(read(FileSystem(edit.resource, ()).sold_as))
+    money = monthly(edit.region, sold_as, now - was)
     more = f", {money} more" if money else ""
     yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
-
-
-def _bought(edit: Edit) -> Item:
-    """Return what a GB-month of the new file system is sold as."""
-    own = edit.resource.properties
-    configuration = own.get(CONFIGURATION)
-    return lustre_storage(
-        known_text(at(configuration, ("DeploymentType",))) or "SCRATCH_1",
-        known_text(own.get("StorageType")) or "SSD",
-        count(at(configuration, ("PerUnitStorageThroughput",))),
-    )
-
-
-@when_changed(FILE_SYSTEM)
-def metadata(edit: Edit) -> Iterator[Effect]:
-    path = (CONFIGURATION, "MetadataConfiguration")
-    if not edit.within(*path):
-        return
-    was, now = (count(value) for value in edit.both(*path, "Iops"))
-    modes = edit.both(*path, "Mode")
-    says = f"metadata IOPS go from {quoted(was or modes[0])} to {quoted(now or modes[1])}"
-    if was and now and now < was:
-        why = f"a value must be at least the current one ({LUSTRE_UPDATE})"
-        yield Effect(Danger.FAILS, f"FSx refuses that {says}", why)
-    elif known_text(modes[1]) == "USER_PROVISIONED":
-        yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
-    else:
-        refuses = "FSx refuses it where they are above what it would choose"
-        yield Effect(Danger.CANNOT_TELL, f"{says}; {refuses}", LUSTRE_UPDATE)
 
 
 @when_removed(ASSOCIATION)
@@ -127,20 +94,9 @@ def association_removed(edit: Edit) -> Iterator[Effect]:
     yield Effect(Danger.INTERRUPTS, says, UNLINKED)
 
 
-@when_added(FILE_SYSTEM)
-def file_system_added(edit: Edit) -> Iterator[Effect]:
-    says = f"{_size(edit)} is billed from its creation on"
-    yield Effect(Danger.COSTS_MORE, says, LUSTRE_PRICE)
-
-
 @when_removed(FILE_SYSTEM)
 def file_system_removed(edit: Edit) -> Iterator[Effect]:
     kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     stays = "; its files stay in the account, which goes on paying for them" if kept else ""
-    says = f"the environment has {_size(edit)} less{stays}"
+    says = f"the environment has {holdings(edit.resource)} less{stays}"
     yield Effect(Danger.REDUCES_CAPACITY, says, "it is in the old template and not in the new one")
-
-
-def _size(edit: Edit) -> str:
-    gib = count(edit.resource.properties.get("StorageCapacity"))
-    return tebibytes(gib) if gib else "one file system"

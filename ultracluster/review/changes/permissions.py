@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ultracluster.model.model import Model
 from ultracluster.model.policies import (
     ATTACHED,
     IDENTITIES,
@@ -23,8 +24,7 @@ from ultracluster.review.changes.rules import (
     when_removed,
 )
 from ultracluster.review.changes.sources import IAM
-from ultracluster.review.changes.update import VariantModel
-from ultracluster.review.changes.values import lost
+from ultracluster.review.known import lost
 from ultracluster.review.naming import Names, named
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key
@@ -85,11 +85,13 @@ def _of(effect: str, some: Iterable[Grant]) -> list[Grant]:
 
 
 def _uncovered(
-    edit: Edit, variant: VariantModel, some: Sequence[Statement], there: Sequence[Statement]
+    edit: Edit, variant: Model, some: Sequence[Statement], there: Sequence[Statement]
 ) -> list[Grant]:
     """Return what statements say and a variant does not: of whoever has them, in any policy."""
     owners = _owners(edit) if any(each.kind == "identity" for each in some) else []
-    owned: list[Sequence[Statement]] = [variant.identity_statements.get(o, ()) for o in owners]
+    owned: list[Sequence[Statement]] = [
+        variant.statements_by_owner.get(("identity", o), ()) for o in owners
+    ]
     covers = [Cover(claim(each.body) for each in mine) for mine in owned or [there]]
     # What one of several owners lacks is no news to the others, and news to it.
     return [

@@ -1,6 +1,6 @@
 """References that give the same value: `Ref` of a subnet, and its attribute `SubnetId`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -43,13 +43,21 @@ def types_of(variants: Iterable[Variant]) -> Types:
 
 def value_alike(value: Any, types: Types) -> Any:
     """Return a resolved value in which every reference to a resource itself is a `Ref`."""
-    return _mapped(value, lambda link: _own(link, types))
+    if isinstance(value, Link):
+        return _own(value, types)
+    if isinstance(value, Text):
+        return Text(tuple(value_alike(part, types) for part in value.parts))
+    if isinstance(value, Encoded):
+        return Encoded(value_alike(value.content, types))
+    if isinstance(value, dict):
+        return {name: value_alike(inner, types) for name, inner in value.items()}
+    return [value_alike(item, types) for item in value] if isinstance(value, list) else value
 
 
 def _own(link: Link, types: Types) -> Link:
     if link.attribute is None:
         return link
-    kind, properties = types.get((link.stack, link.logical_id), ("", {}))
+    kind, properties = types.get(link.key, ("", {}))
     if kind in OWN and BY_NAME not in properties:
         return link
     if not kind or link.attribute not in _identifiers(kind):
@@ -62,38 +70,3 @@ def _identifiers(resource_type: str) -> frozenset[str]:
     found = any_schema(resource_type)
     names = found.primary_identifier if found else ()
     return OWN.get(resource_type, frozenset()) | (frozenset(names) if len(names) == 1 else set())
-
-
-def _mapped(value: Any, change: Callable[[Link], Link]) -> Any:
-    """Return a value with every link in it changed.
-
-    Not recursive over mappings and lists: a template may be nested deeper than Python calls.
-    """
-    if not isinstance(value, dict | list):
-        return _leaf(value, change)
-    made: Any = {} if isinstance(value, dict) else []
-    left: list[tuple[Any, Any]] = [(value, made)]
-    while left:
-        given, copy = left.pop()
-        for name, inner in given.items() if isinstance(given, dict) else enumerate(given):
-            below: Any = inner
-            if isinstance(inner, dict | list):
-                below = {} if isinstance(inner, dict) else []
-                left.append((inner, below))
-            else:
-                below = _leaf(inner, change)
-            if isinstance(copy, dict):
-                copy[name] = below
-            else:
-                copy.append(below)
-    return made
-
-
-def _leaf(value: Any, change: Callable[[Link], Link]) -> Any:
-    if isinstance(value, Link):
-        return change(value)
-    if isinstance(value, Text):
-        return Text(tuple(change(part) if isinstance(part, Link) else part for part in value.parts))
-    if isinstance(value, Encoded):
-        return Encoded(_leaf(value.content, change))
-    return value

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ultracluster.registry.schemas import Schema
+from ultracluster.registry.schemas import Schema, at
 from ultracluster.review.changes.capacity import RESERVATION, second_reservation
-from ultracluster.review.changes.change import Danger, Difference
+from ultracluster.review.changes.change import Danger, Difference, Key
 from ultracluster.review.changes.difference import Path, dotted
 from ultracluster.review.changes.launch_templates import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
@@ -20,7 +20,7 @@ from ultracluster.review.changes.sources import (
     REGISTRY,
 )
 from ultracluster.review.changes.update import Update, VariantPair
-from ultracluster.review.changes.values import Key, at, differs, known_text, linked, true
+from ultracluster.review.known import differs, known_text, linked, true
 from ultracluster.review.resource_types import resource_type
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]
@@ -116,20 +116,15 @@ def twin(edit: Edit) -> Iterator[Effect]:
             yield Effect(Danger.FAILS, says, ORDER, advice)
 
 
-def consequences(
-    update: Update, pair: VariantPair, replaced: Mapping[Key, Difference]
-) -> Iterator[Consequence]:
-    """Yield everything that follows from replacements: whoever is made with the old one's id.
-
-    `replaced` has new keys of what is replaced, each with the change that replaces it.
-    """
-    seen = set(replaced)
-    waiting = deque(replaced.items())
+def consequences(update: Update, pair: VariantPair) -> Iterator[Consequence]:
+    """Yield everything that follows from replacements: whoever is made with the old one's id."""
+    seen = set(pair.replaced)
+    waiting = deque(pair.replaced.items())
     updated: set[tuple[Key, Path]] = set()
     while waiting:
         target, cause = waiting.popleft()
         for user in pair.new.users.get(target, ()):
-            key = (user.place.stack, user.place.logical_id)
+            key = user.place.key
             # What is new itself, or was renamed, is another one anyhow.
             if pair.old.at(key) is None or key == target:
                 continue

@@ -49,36 +49,42 @@ def _snapshot_by_default(resource: ResolvedResource) -> bool:
     return kind == "AWS::RDS::DBCluster" or (kind == "AWS::RDS::DBInstance" and cluster is None)
 
 
-def replaced(edit: Edit, because: str, will: str = "will") -> Iterator[Effect]:
+def replaced(
+    edit: Edit,
+    because: str,
+    will: str = "will",
+    keep: str = "keep the value",
+    policy: str = "UpdateReplacePolicy",
+) -> Iterator[Effect]:
     """Yield what a replacement does, with what becomes of the data; `may` where it is not sure."""
     assert edit.old is not None  # noqa: S101  (only what was there is replaced)
-    name, kind = edit.name, noun(edit.old.resource_type)
-    says = f"{name} {will} be replaced"
+    says, kind = f"{edit.name} {will} be replaced by a new one", noun(edit.old.resource_type)
     if not resource_type(edit.old.resource_type).holds:
-        advice = "keep the value, or plan for a new one"
+        advice = f"{keep}, or plan for a new one"
         yield Effect(Danger.REPLACES, says, because, advice, new_id=True)
         return
     advice = (
-        f"keep the value; or make a second {kind} beside the first, copy, switch over, then "
-        "remove the first"
+        f"{keep}; or make a second {kind} beside the first, copy, switch over, remove the first"
     )
     data = holdings(edit.old)
-    kept = outlives(edit.old, edit.new, name="UpdateReplacePolicy")
+    # For a removal the old template decides; for an update which of both does is not documented.
+    deciding = (edit.old,) if policy == "DeletionPolicy" else (edit.old, edit.new)
+    kept = outlives(*deciding, name=policy)
     if kept == "Retain":
-        says += f" by an empty one; the old one with {data} is left behind, out of the stack"
-        why = f"{because}; UpdateReplacePolicy Retain keeps the old one ({RETENTION})"
+        says += f", empty; the old one with {data} is left behind, out of the stack"
+        why = f"{because}; {policy} Retain keeps the old one ({RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
         yield Effect(Danger.INTERRUPTS, f"what uses the old {kind} loses it", because)
         says = "the old one is billed until somebody deletes it"
         yield Effect(Danger.COSTS_MORE, says, RETENTION)
     elif kept == SNAPSHOT:
-        says += f" by an empty one; of {data} a snapshot is left"
-        why = f"{because}; UpdateReplacePolicy Snapshot ({RETENTION})"
+        says += f", empty; of {data} a snapshot is left"
+        why = f"{because}; {policy} Snapshot ({RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
     else:
-        why = f"{because}; without UpdateReplacePolicy Retain in both templates the old one is "
-        why += f"deleted ({RETENTION}{_deleted(edit.old)})"
-        advice = f"deploy UpdateReplacePolicy: Retain first; {advice}"
+        why = f"{because}; without {policy} Retain the old one is deleted "
+        why += f"({RETENTION}{_deleted(edit.old)})"
+        advice = f"deploy {policy}: Retain first; {advice}"
         yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
         yield Effect(Danger.REPLACES, "", because, new_id=True)
 

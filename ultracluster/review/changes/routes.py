@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ultracluster.model.model import Model
+from ultracluster.model.networks import DESTINATIONS
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, ROUTES
-from ultracluster.review.changes.update import VariantModel
-from ultracluster.review.changes.values import known_text, lost
 from ultracluster.review.changes.wording import quoted
+from ultracluster.review.known import known_text, or_none, read
 from ultracluster.review.naming import service_name
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import written
@@ -77,32 +78,17 @@ def endpoint_changed(edit: Edit) -> Iterator[Effect]:
             yield from _without(edit)
         else:
             yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
-    if edit.path[0] not in ("SubnetIds", "RouteTableIds", "SecurityGroupIds"):
-        return
-    gone, come = lost(edit.was, edit.now), lost(edit.now, edit.was)
-    billed = bool(come) and edit.path[0] == "SubnetIds"
-    if gone:
-        says = f"the endpoint for {name} leaves {', '.join(map(quoted, gone))}"
-        yield Effect(Danger.INTERRUPTS, says, f"open connections through it break ({ENDPOINTS})")
-    if billed:
-        says = f"the endpoint for {name} is in {len(come)} more subnets"
-        yield Effect(Danger.COSTS_MORE, says, f"interface endpoints are {BILLED} in each zone")
-    if not gone and not billed:
-        yield Effect(Danger.HARMLESS, f"the endpoint for {name} serves more", ENDPOINTS)
 
 
 def _destination(route: ResolvedResource) -> str:
-    names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+    names = (*DESTINATIONS, "DestinationPrefixListId")
     return quoted(next((route.properties[n] for n in names if n in route.properties), None))
 
 
-def _to_internet(variant: VariantModel, route: ResolvedResource) -> bool:
+def _to_internet(model: Model, route: ResolvedResource) -> bool:
     target = route.properties.get("GatewayId")
-    found = identity(target) or ""
-    gateways = variant.of("AWS::EC2::InternetGateway")
-    return str(target).startswith("igw-") or any(
-        found.startswith(f"@{g.place.stack}/{g.place.logical_id}/") for g in gateways
-    )
+    gateway = or_none(read(model.found, target, "AWS::EC2::InternetGateway"))
+    return gateway is not None or str(target).startswith("igw-")
 
 
 @when_changed(ROUTE)

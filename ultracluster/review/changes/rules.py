@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from ultracluster.registry.schemas import Schema, any_schema, schema
-from ultracluster.review.changes.change import Danger
+from ultracluster.registry.schemas import Schema, any_schema, at, schema
+from ultracluster.review.changes.change import Danger, Key
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.update import Update, VariantPair
-from ultracluster.review.changes.values import Key, at, differs
+from ultracluster.review.known import differs
 from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource
 

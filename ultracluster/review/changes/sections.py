@@ -1,19 +1,19 @@
 """What changes outside of resources: outputs and exports, parameters, conditions and the rest."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
-from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.references import types_of, value_alike
 from ultracluster.review.changes.rules import Effect
 from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
 from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.review.tables import NAMES
+from ultracluster.templates.scope import mapping, section
+from ultracluster.templates.stacks import IMPORT, sharing
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
-
-AT_RESOURCES: Final = "what that changes stands at the resources"
 
 
 def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator[Change]:
@@ -22,20 +22,20 @@ def of_sections(before: ResolvedTemplates, after: ResolvedTemplates) -> Iterator
     yield from _protection(before.templates, after.templates)
     for stack in {**before.bodies, **after.bodies}:
         old, new = before.bodies.get(stack, {}), after.bodies.get(stack, {})
-        for section in sorted({*old, *new} - {"Resources"}, key=str):
-            was, now = old.get(section), new.get(section)
+        for title in sorted({*old, *new} - {"Resources"}, key=str):
+            was, now = old.get(title), new.get(title)
             entries = isinstance(was or {}, Mapping) and isinstance(now or {}, Mapping)
             if canonical(was) == canonical(now):
                 continue
-            if section not in ("Outputs", "Parameters") or not entries:
-                place = Difference(stack, str(section), "")
-                yield _line(place, was, now, _section(str(section)))
+            if title not in ("Outputs", "Parameters") or not entries:
+                place = Difference(stack, str(title), "")
+                yield _line(place, was, now, _section(str(title)))
                 continue
             for name in sorted({*(was or {}), *(now or {})}, key=str):
                 values = (was or {}).get(name), (now or {}).get(name)
                 if canonical(values[0]) == canonical(values[1]):
                     continue
-                if section == "Outputs":
+                if title == "Outputs":
                     place = Difference(stack, "Outputs", dotted((str(name),)))
                     yield _line(place, *values, _output(stack, str(name), *values, exports))
                 else:
@@ -72,46 +72,30 @@ class _Exports:
     """Who exports and who imports what."""
 
     def __init__(self, templates: ResolvedTemplates) -> None:
-        evaluation = templates.stacks.evaluation(lambda _: False)
-        self._value = evaluation.value
+        self._value = templates.stacks.evaluation(lambda _: False).value
         self._scopes = templates.stacks.scopes
         self._types = types_of(templates.variants)
         self.importers: dict[str, set[str]] = {}
         for name, scope in self._scopes.items():
-            for argument in _imports(scope.template.body):
-                key = identity(evaluation.value(argument, scope))
-                if key is not None:
+            for function, argument in sharing(scope.template.body):
+                key = identity(self._value(argument, scope))
+                if function == IMPORT and key is not None:
                     self.importers.setdefault(key, set()).add(name)
 
-    def name(self, stack: str, output: Any) -> str | None:
-        export = output.get("Export") if isinstance(output, Mapping) else None
-        if not isinstance(export, Mapping) or stack not in self._scopes:
-            return None
-        return identity(self._value(export.get("Name"), self._scopes[stack]))
-
-    def value(self, stack: str, output: Any) -> str | None:
-        if not isinstance(output, Mapping) or stack not in self._scopes:
-            return None
-        value = self._value(output.get("Value"), self._scopes[stack])
-        return identity(value_alike(value, self._types))
-
-
-def _imports(body: Any) -> Iterator[Any]:
-    left: list[Any] = [body]
-    while left:
-        value = left.pop()
-        if isinstance(value, Mapping):
-            if "Fn::ImportValue" in value:
-                yield value["Fn::ImportValue"]
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
+    def of(self, stack: str, output: Any) -> tuple[str | None, str | None]:
+        """Return the name and the value that an output exports."""
+        scope, output = self._scopes.get(stack), mapping(output)
+        name = section(output, "Export").get("Name")
+        if scope is None or name is None:
+            return None, None
+        value = value_alike(self._value(output.get("Value"), scope), self._types)
+        return identity(self._value(name, scope)), identity(value)
 
 
 def _output(
     stack: str, name: str, was: Any, now: Any, exports: tuple[_Exports, _Exports]
 ) -> Effect:
-    old, new = exports[0].name(stack, was), exports[1].name(stack, now)
+    (old, before), (new, after) = exports[0].of(stack, was), exports[1].of(stack, now)
     users = sorted(exports[0].importers.get(old or "", set()) - {stack})
     imports = f"the deployment fails: {', '.join(users)} imports the export {name}"
     if old and users and old != new:
@@ -120,7 +104,7 @@ def _output(
             what += ", until its own new template is deployed"
         instead = f"deploy {', '.join(users)} without it first, and keep the export meanwhile "
         return Effect(Danger.FAILS, what, EXPORTS, instead + "(Stack.export_value)")
-    if old and users and exports[0].value(stack, was) != exports[1].value(stack, now):
+    if old and users and before != after:
         instead = "export the new value under another name, move the importers over, then remove it"
         return Effect(Danger.FAILS, f"{imports}, whose value changes", EXPORTS, instead)
     why = "no given stack imports it; who reads outputs by hand is not known"
@@ -146,15 +130,11 @@ def _parameter(stack: str, name: str, was: Any, now: Any) -> Iterator[Change]:
 
 
 def _declared(part: str, name: str, new: Any) -> tuple[Danger, str]:
+    """Return what it does that a part of a parameter's declaration changes."""
     if part == "Default" and new is None:
         says = f"parameter {name} has no default any more: who never gave it must give it now"
         return Danger.FAILS, says
-    if part == "Default":
-        says = f"the default of {name} changes, where a deployment does not keep the previous value"
-        return Danger.HARMLESS, f"{says}; {AT_RESOURCES}"
-    if part == "NoEcho" and str(new).lower() != "true":
-        says = f"the value of {name} can be read by whoever may describe the stack"
-        return Danger.LOOSENS_SECURITY, says
-    if part in ("Type", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue"):
-        return Danger.CANNOT_TELL, f"parameter {name} takes other values: one in use may be refused"
-    return Danger.HARMLESS, f"parameter {name} has another explanation"
+    hidden = part == "NoEcho" and str(new).lower() == "true"
+    parts = NAMES["parameters"]
+    danger, says = parts["others"] if hidden else parts.get(part, parts["others"])
+    return Danger(danger), says.format(name=name)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ultracluster.model.model import Model
 from ultracluster.model.security_groups import (
     DEFAULT_EGRESS,
     GROUP,
@@ -12,14 +13,14 @@ from ultracluster.model.security_groups import (
     Flow,
     GroupRule,
 )
-from ultracluster.model.traffic import ALL, ANYWHERE, Traffic
+from ultracluster.model.traffic import ALL, ANYWHERE, Traffic, traffic
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
 from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
-from ultracluster.review.changes.update import VariantModel
+from ultracluster.review.known import NotKnown, key_at, or_none, read
 from ultracluster.review.naming import named
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import Key, UndeterminedError, key, shown
+from ultracluster.templates.resolved_values import Key, shown
 
 
 def _flow(rule: GroupRule) -> Flow | None:
@@ -27,21 +28,10 @@ def _flow(rule: GroupRule) -> Flow | None:
     if rule.kind == "unknown" and not isinstance(rule.stated, Unknown):
         # EC2 refuses a rule without a peer; it lets nobody pass.
         return None
-    try:
-        found = rule.flow()
-    except UndeterminedError:
-        return Flow(rule.direction, None, _traffic(rule))
-    if found and isinstance(found.peer, tuple):
-        # The reason why a peer is not known is no part of it.
-        return replace(found, peer=found.peer[:2])
-    return found
-
-
-def _traffic(rule: GroupRule) -> Traffic:
-    try:
-        return rule.traffic
-    except UndeterminedError:
-        return Traffic(ALL)
+    found = read(rule.flow)
+    if not isinstance(found, NotKnown):
+        return found
+    return Flow(rule.direction, None, or_none(read(traffic, rule.stated)) or Traffic(ALL))
 
 
 def _flows(rules: Iterable[GroupRule]) -> list[Flow]:
@@ -54,16 +44,16 @@ def _of_rule(rule: ResolvedResource | None) -> list[Flow]:
     return _flows([GroupRule(rule.place, SEPARATE[rule.resource_type], rule.properties)])
 
 
-def _of_group(variant: VariantModel, group: Key | None) -> list[GroupRule]:
+def _of_group(model: Model, group: Key | None) -> list[GroupRule]:
     """Return all rules of a group, also those that are resources of their own."""
     if group is None:
         return []
-    found = variant.groups.known.get(group)
-    return [*(found.rules if found else ()), *variant.groups.outside.get(group, ())]
+    found = model.groups.known.get(group)
+    return [*(found.rules if found else ()), *model.groups.outside.get(group, ())]
 
 
-def _inline(variant: VariantModel, group: Key | None, direction: str) -> list[GroupRule]:
-    rules = _of_group(variant, group)
+def _inline(model: Model, group: Key | None, direction: str) -> list[GroupRule]:
+    rules = _of_group(model, group)
     return [rule for rule in rules if rule.direction == direction and not rule.separate]
 
 
@@ -78,70 +68,65 @@ def _kept(rules: Iterable[GroupRule]) -> list[Flow]:
 
 def _owner(rule: ResolvedResource | None) -> Key | None:
     """Return the group of a rule that is a resource of its own."""
-    try:
-        name = key(rule.properties.get("GroupId")) if rule else None
-    except UndeterminedError:
-        return None
-    return name[:2] if isinstance(name, tuple) else name
+    return key_at(rule.properties, "GroupId") if rule else None
 
 
-def _words(flow: Flow, variant: VariantModel) -> str:
+def _words(edit: Edit, flow: Flow) -> str:
     what = str(flow.traffic).replace(", all ports", " on all ports")
-    return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(flow, variant)}"
+    return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(edit, flow.peer)}"
 
 
-def _peer(flow: Flow, variant: VariantModel) -> str:
-    if flow.peer is None:
+def _peer(edit: Edit, peer: Key | None) -> str:
+    if peer is None:
         return "a peer that the templates do not tell"
-    if flow.peer in ANYWHERE:
-        return f"anybody on the internet ({flow.peer})"
-    return _name(flow.peer, variant) or shown(flow.peer)
+    return f"anybody on the internet ({peer})" if peer in ANYWHERE else _name(edit, peer)
 
 
-def _name(group: Key | None, *variants: VariantModel) -> str | None:
-    found = (variant.at(group) for variant in variants if group is not None)
-    return next((named(resource) for resource in found if resource), None)
+def _name(edit: Edit, key: Any, otherwise: str = "") -> str:
+    """Return what a group is called; of one that no template has, what refers to it."""
+    found = edit.pair.new.at(key) or edit.pair.old.at(key)
+    return named(found) if found else f"{otherwise}{shown(key)}"
+
+
+def _group_name(edit: Edit, key: Any) -> str:
+    return _name(edit, key, "the security group ")
 
 
 def _compared(
-    edit: Edit, before: Sequence[Flow], after: Sequence[Flow], groups: tuple[Key | None, Key | None]
+    edit: Edit, before: Sequence[Flow], after: Sequence[Flow], old: Key | None, new: Key | None
 ) -> Iterator[Effect]:
     """Judge what rules let pass before and after, beside all other rules of their group."""
-    old, new = groups
-    variants = edit.pair.old, edit.pair.new
-    had, has = _flows(_of_group(variants[0], old)), _kept(_of_group(variants[1], new))
+    had, has = _flows(_of_group(edit.pair.old, old)), _kept(_of_group(edit.pair.new, new))
     if old != new and old is not None and new is not None:
         # A group that has another name now: what names it is compared by that name.
         before, had = ([_renamed(f, old, new) for f in flows] for flows in (before, had))
-    name = _name(new, variants[1]) or _name(old, variants[0])
-    name = name or f"the security group {shown(new or old)}"
     for flow in after:
         if not any(other.covers(flow) for other in had):
-            yield from _gained(edit, name, new, flow)
+            yield from _gained(edit, new, flow)
     for flow in before:
         if not any(other.covers(flow) for other in has):
-            yield _lost(edit, name, new or old, flow)
+            yield _lost(edit, new or old, flow)
 
 
 def _renamed(flow: Flow, old: Key, new: Key) -> Flow:
     return replace(flow, peer=new) if flow.peer == old else flow
 
 
-def _gained(edit: Edit, name: str, group: Any, flow: Flow) -> Iterator[Effect]:
+def _gained(edit: Edit, group: Any, flow: Flow) -> Iterator[Effect]:
     anybody = flow.peer in ANYWHERE
     # Nothing that runs is in a group that is new.
     if group in edit.update.pairing.added and not (anybody and flow.direction == "in"):
         return
     yield Effect(
         Danger.LOOSENS_SECURITY,
-        f"{name} lets {_words(flow, edit.pair.new)} {flow.direction}",
+        f"{_group_name(edit, group)} lets {_words(edit, flow)} {flow.direction}",
         GROUP_RULES,
         "name the group or the block that needs it" if anybody else "",
     )
 
 
-def _lost(edit: Edit, name: str, group: Key | None, flow: Flow) -> Effect:
-    words = f"{name} no longer lets {_words(flow, edit.pair.old)} pass"
+def _lost(edit: Edit, group: Key | None, flow: Flow) -> Effect:
+    words = f"{_group_name(edit, group)} no longer lets {_words(edit, flow)} pass"
     if flow.traffic == Traffic(ALL) and flow.peer == group is not None:
         advice = "keep the rule, in both directions"
         return Effect(Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", EFA, advice)
@@ -149,49 +134,41 @@ def _lost(edit: Edit, name: str, group: Key | None, flow: Flow) -> Effect:
     return Effect(Danger.INTERRUPTS, words, why)
 
 
-def _or_same(edit: Edit, found: list[Effect]) -> list[Effect]:
-    same = Effect(Danger.HARMLESS, f"{edit.name} lets the same pass as before", GROUP_RULES)
-    return found or [same]
+def _same(edit: Edit, group: Key | None) -> Effect:
+    says = f"{_group_name(edit, group)} lets the same pass as before"
+    return Effect(Danger.HARMLESS, says, GROUP_RULES)
 
 
 @when_changed(GROUP)
 def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
+    old, new = edit.old_key, edit.new_key
     for name, direction in INLINE.items():
         if edit.touches(name):
-            before = _flows(_inline(edit.pair.old, edit.old_key, direction))
-            after = _kept(_inline(edit.pair.new, edit.new_key, direction))
-            groups = (edit.old_key, edit.new_key)
-            yield from _or_same(edit, list(_compared(edit, before, after, groups)))
+            before = _flows(_inline(edit.pair.old, old, direction))
+            after = _kept(_inline(edit.pair.new, new, direction))
+            yield from list(_compared(edit, before, after, old, new)) or [_same(edit, new)]
             return
+
+
+@when_added(GROUP)
+def group_added(edit: Edit) -> Iterator[Effect]:
+    after = _flows(_inline(edit.pair.new, edit.new_key, "in"))
+    yield from _compared(edit, [], after, None, edit.new_key)
 
 
 @when_changed(*SEPARATE)
 @when_added(*SEPARATE)
+@when_removed(*SEPARATE)
 def rule(edit: Edit) -> Iterator[Effect]:
     """Judge a rule that is a resource of its own: what it lets pass, and in which group."""
     if edit.beside:
         return
     old, new = _owner(edit.old), _owner(edit.new)
     before, after = _of_rule(edit.old), _of_rule(edit.new)
-    if edit.old is None or old == new:
-        found = list(_compared(edit, before, after, (new, new)))
+    if old == new:
+        found = list(_compared(edit, before, after, new, new))
     else:
-        found = [*_compared(edit, before, [], (old, old)), *_compared(edit, [], after, (new, new))]
-    yield from _or_same(edit, found) if edit.path else found
-
-
-@when_added(GROUP)
-def group_added(edit: Edit) -> Iterator[Effect]:
-    after = _flows(_inline(edit.pair.new, edit.new_key, "in"))
-    yield from _compared(edit, [], after, (None, edit.new_key))
-
-
-@when_removed(*SEPARATE)
-def rule_removed(edit: Edit) -> Iterator[Effect]:
-    group = _owner(edit.old)
-    found = list(_compared(edit, _of_rule(edit.old), [], (group, group)))
+        found = [*_compared(edit, before, [], old, old), *_compared(edit, [], after, new, new)]
     yield from found
-    if not found:
-        name = _name(group, edit.pair.old) or f"the security group {shown(group)}"
-        says = f"{name} lets the same pass without this rule"
-        yield Effect(Danger.HARMLESS, says, GROUP_RULES)
+    if not found and edit.old:
+        yield _same(edit, new or old)

@@ -1,25 +1,17 @@
 """Single properties: a number that falls or rises, a safeguard that is switched off."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
-from ultracluster.review.changes.names import NAMES
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.changes.values import at, count, known_text, lost, true
 from ultracluster.review.changes.wording import holdings, hourly, quoted
-from ultracluster.review.resource_types import (
-    FOREVER,
-    Amount,
-    Members,
-    Note,
-    Part,
-    Setting,
-    Switch,
-    resource_type,
-)
+from ultracluster.review.known import count, known_text, lost, true
+from ultracluster.review.resource_types import FOREVER, Setting, days, resource_type
+from ultracluster.review.tables import NAMES
 
 FLAG: Final = ("PointInTimeRecoveryEnabled",)
 """Of continuous backups, within their section."""
@@ -38,65 +30,51 @@ def setting(edit: Edit) -> Iterator[Effect]:
 
 def _judged(edit: Edit, known: Setting, path: Path) -> Iterator[Effect]:
     was, now = edit.both(*path)
-    values: dict[str, Any] = {
-        "name": edit.name,
-        "path": path[-1],
-        "was": quoted(was),
-        "now": quoted(now),
-    }
-    says = known.says.format_map(values)
-    match known:
-        case Amount():
+    values = {"name": edit.name, "path": path[-1], "was": quoted(was), "now": quoted(now)}
+    match known.kind:
+        case "amount":
             yield _amount(edit, known, path, values)
-        case Switch():
-            yield from _switch(edit, known, path, values)
-        case Part():
-            if now is None or now == []:
-                yield Effect(known.gone, says, known.why)
-            else:
-                yield Effect(known.changed, known.says_changed.format_map(values), known.why)
-        case Members():
-            for members, danger, said in (
-                (lost(was, now), known.lost, known.says_lost),
-                (lost(now, was), known.gained, known.says_gained),
-            ):
+        case "switch":
+            before, after = (known_text(value) in known.dangerous for value in (was, now))
+            if any(value is not None and known_text(value) is None for value in (was, now)):
+                yield _not_known(known, path, values)
+            elif before is not after:
+                yield _said(known, values, otherwise=before)
+        case "members":
+            for members, come in ((lost(was, now), False), (lost(now, was), True)):
                 values["members"] = ", ".join(map(quoted, members))
                 if members:
-                    yield Effect(danger, said.format_map(values), known.why)
-        case Note():
-            yield Effect(known.danger, says, known.why, known.instead)
+                    yield _said(known, values, otherwise=come)
+        case _:
+            there = now is not None and now != []
+            yield _said(known, values, otherwise=known.kind == "part" and there)
 
 
-def _switch(edit: Edit, known: Switch, path: Path, values: Mapping[str, Any]) -> Iterator[Effect]:
-    both = edit.both(*path)
-    before, after = (known_text(value) in known.dangerous for value in both)
-    if any(value is not None and known_text(value) is None for value in both):
-        yield _not_known(known, path, values)
-    elif after and not before:
-        yield Effect(known.danger, known.says.format_map(values), known.why, known.instead)
-    elif before and not after:
-        yield Effect(known.otherwise, known.says_otherwise.format_map(values), known.why)
+def _said(known: Setting, values: Mapping[str, str], *, otherwise: bool) -> Effect:
+    if otherwise:
+        return Effect(known.otherwise, known.says_otherwise.format_map(values), known.why)
+    return Effect(known.danger, known.says.format_map(values), known.why, known.instead)
 
 
-def _amount(edit: Edit, known: Amount, path: Path, values: Mapping[str, Any]) -> Effect:
+def _amount(edit: Edit, known: Setting, path: Path, values: Mapping[str, str]) -> Effect:
     old, new = (known.unset if v is None else count(v) for v in edit.both(*path))
     old, new = (FOREVER if n is not None and n == known.endless else n for n in (old, new))
     if old is None or new is None:
         return _not_known(known, path, values)
-    written = {"was": known.written(old), "now": known.written(new)}
+    was, now = (days(n) if known.unit == "days" else f"{n:,}" for n in (old, new))
     money = ""
     if known.unit == "nodes":
         kind = instance_type(edit.pair.new, edit.new)
-        written["now"] = accelerators(kind, new)
+        now = accelerators(kind, new)
         money = hourly(edit.region, kind, new - old) if new > old else ""
-    says = known.says.format_map({**values, **written})
+    says = known.says.format_map({**values, "was": was, "now": now})
     says += f"; {new - old:,} more{money}" if money else ""
     if new < old:
-        return Effect(known.less, says, known.why, known.instead)
-    return Effect(known.more if new > old else Danger.HARMLESS, says, known.why)
+        return Effect(known.danger, says, known.why, known.instead)
+    return Effect(known.otherwise if new > old else Danger.HARMLESS, says, known.why)
 
 
-def _not_known(known: Setting, path: Path, values: Mapping[str, Any]) -> Effect:
+def _not_known(known: Setting, path: Path, values: Mapping[str, str]) -> Effect:
     says = f"{'.'.join(path)} of {values['name']} is not known before and after"
     return Effect(Danger.CANNOT_TELL, says, known.why)
 

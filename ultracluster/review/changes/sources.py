@@ -3,13 +3,11 @@
 `from ultracluster.review.changes.sources import ORDER` fails where there is no such text.
 """
 
-import tomllib
-from importlib.resources import files
 from typing import Final
 
-_WRITTEN: Final[dict[str, str]] = tomllib.loads(
-    files("ultracluster.review").joinpath("change_sources.toml").read_text()
-)
+from ultracluster.review.tables import table
+
+_WRITTEN: Final[dict[str, str]] = table("change_sources")
 
 
 def __getattr__(name: str) -> str:

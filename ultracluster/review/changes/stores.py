@@ -1,13 +1,13 @@
-"""Buckets and image repositories: how objects are encrypted, and when they expire."""
+"""Buckets: how objects are encrypted, and when they expire."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
+from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.changes.sources import AUTO_DELETE, BUCKETS, IMAGES, LIFECYCLE
-from ultracluster.review.changes.values import at, count, entries, known_text, linked
+from ultracluster.review.changes.sources import AUTO_DELETE, BUCKETS, LIFECYCLE
+from ultracluster.review.known import count, entries, known_text, linked
 from ultracluster.review.resource_types import FOREVER, days
 
 BUCKET: Final = "AWS::S3::Bucket"
@@ -92,33 +92,3 @@ def will_be_emptied(_site: Edit) -> Iterator[Effect]:
     says = "every object of the bucket will be deleted with the stack"
     advice = "leave auto_delete_objects off where the data matters"
     yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
-
-
-@when_changed("AWS::ECR::Repository")
-def images_expire(edit: Edit) -> Iterator[Effect]:
-    if not edit.touches("LifecyclePolicy"):
-        return
-    before, after = edit.both("LifecyclePolicy", "LifecyclePolicyText")
-    was, now = _kept(before), _kept(after)
-    if after is None:
-        yield Effect(Danger.COSTS_MORE, "images no longer expire", IMAGES)
-    elif now is None or (before is not None and was is None):
-        yield Effect(Danger.CANNOT_TELL, "which images expire cannot be read", IMAGES)
-    elif was is not None and all(name in was and was[name] <= now[name] for name in now):
-        yield Effect(Danger.COSTS_MORE, "images are kept longer or in greater number", IMAGES)
-    else:
-        yield Effect(Danger.LOSES_DATA, "images expire sooner, or more of them", IMAGES)
-
-
-def _kept(policy: Any) -> Mapping[str, int] | None:
-    """Return how many images or days each selection of a policy keeps, None if not readable."""
-    try:
-        selections = [rule["selection"] for rule in json.loads(known_text(policy) or "")["rules"]]
-        return {
-            json.dumps({k: v for k, v in each.items() if k != "countNumber"}): int(
-                each["countNumber"]
-            )
-            for each in selections
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None

@@ -6,19 +6,15 @@ one and removes the old one, whatever else is equal.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Statement
-from ultracluster.registry.schemas import any_schema
+from ultracluster.review.changes.change import Difference, Key
 from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
-from ultracluster.review.changes.values import Key, at, differs, linked
 from ultracluster.review.resolved import ResolvedTemplates
-from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import Key as Reference
+from ultracluster.templates.scope import mapping, section
 
 ALIKE: Final = 0.6
 """Share of equal properties from which two resources of one type are taken for one that was
@@ -38,54 +34,14 @@ class Pairing:
     added: tuple[Key, ...]
 
 
-class VariantModel(Model):
-    """What one variant of a set of templates defines, with what rules look up in it."""
-
-    @cached_property
-    def users(self) -> Mapping[Key, tuple[ResolvedResource, ...]]:
-        """Resources by what they refer to."""
-        found: dict[Key, dict[Key, ResolvedResource]] = {}
-        for resource in self.resources:
-            for target in linked(resource.properties):
-                found.setdefault(target, {})[resource.place.key] = resource
-        return {target: tuple(users.values()) for target, users in found.items()}
-
-    @cached_property
-    def identity_statements(self) -> Mapping[Reference, tuple[Statement, ...]]:
-        """Statements of identity policies by the role, user or group that has them."""
-        found: dict[Reference, list[Statement]] = {}
-        for statement in self.statements:
-            if statement.kind == "identity":
-                for owner in statement.owners:
-                    found.setdefault(owner, []).append(statement)
-        return {owner: tuple(statements) for owner, statements in found.items()}
-
-
 @dataclass(frozen=True, eq=False)
 class VariantPair:
     """Variants of both sets, whose choices agree as far as they can."""
 
-    old: VariantModel
-    new: VariantModel
-
-    def replaces(self, key: Key, seen: frozenset[Key] = frozenset()) -> bool:
-        """Whether a resource is another one afterwards.
-
-        It is replaced by a create-only property, or by another resource to which one refers.
-        """
-        old, new = self.old.at(key), self.new.at(key)
-        if key in seen:
-            return False
-        if old is None or new is None:
-            return True
-        schema = any_schema(new.resource_type)
-        for path in schema.create_only if schema else ():
-            value = at(new.properties, path)
-            if differs(at(old.properties, path), value):
-                return True
-            if any(self.replaces(target, seen | {key}) for target in linked(value)):
-                return True
-        return False
+    old: Model
+    new: Model
+    replaced: dict[Key, Difference] = field(default_factory=dict)
+    """New keys of what is another resource afterwards, each with the change that replaces it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +56,17 @@ class Update:
 
 def update(before: ResolvedTemplates, after: ResolvedTemplates) -> Update:
     """Return two sets of templates with what each resource of one is in the other."""
-    old, new = ([VariantModel(alike(v)) for v in each.variants] for each in (before, after))
+    old, new = ([Model(alike(v)) for v in each.variants] for each in (before, after))
     pairs = [VariantPair(_nearest(each, old), each) for each in new]
     left = [each for each in old if all(each is not pair.old for pair in pairs)]
     pairs += [VariantPair(each, _nearest(each, new)) for each in left]
     return Update(before, after, paired(before.bodies, after.bodies), tuple(pairs))
 
 
-def _nearest(one: VariantModel, others: Sequence[VariantModel]) -> VariantModel:
+def _nearest(one: Model, others: Sequence[Model]) -> Model:
     """Return the variant whose choices contradict those of another the least."""
 
-    def contradictions(other: VariantModel) -> int:
+    def contradictions(other: Model) -> int:
         mine, its = one.variant.choices, other.variant.choices
         return sum(name in its and mine[name] is not its[name] for name in mine)
 
@@ -135,12 +91,11 @@ def paired(
 
 
 def _entries(templates: Mapping[str, Mapping[str, Any]]) -> dict[Key, Any]:
-    found = {}
-    for stack, template in templates.items():
-        section = template.get("Resources")
-        for logical_id, body in (section if isinstance(section, Mapping) else {}).items():
-            found[stack, str(logical_id)] = body
-    return found
+    return {
+        (stack, str(logical_id)): body
+        for stack, template in templates.items()
+        for logical_id, body in section(template, "Resources").items()
+    }
 
 
 def _renames(gone: dict[Key, Any], come: dict[Key, Any]) -> Iterator[tuple[Key, Key]]:
@@ -182,12 +137,9 @@ def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _leaves(body: Any, names: Mapping[str, str]) -> frozenset[str]:
-    properties = body.get("Properties") if isinstance(body, Mapping) else None
-    if not isinstance(properties, Mapping):
-        return frozenset()
     return frozenset(
         f"{name}={_masked(canonical(value, str(name)), names)}"
-        for name, value in properties.items()
+        for name, value in section(mapping(body), "Properties").items()
         if name != "Tags"
     )
 
@@ -199,10 +151,9 @@ def _masked(text: str, names: Mapping[str, str]) -> str:
 
 
 def _path(body: Any) -> tuple[str, str] | None:
-    metadata = body.get("Metadata") if isinstance(body, Mapping) else None
-    path = metadata.get("aws:cdk:path") if isinstance(metadata, Mapping) else None
+    path = section(mapping(body), "Metadata").get("aws:cdk:path")
     return (_type(body), path) if isinstance(path, str) else None
 
 
 def _type(body: Any) -> str:
-    return str(body.get("Type")) if isinstance(body, Mapping) else ""
+    return str(mapping(body).get("Type"))

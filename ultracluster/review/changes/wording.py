@@ -3,22 +3,22 @@
 from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, on_demand, price
-from ultracluster.review.changes.values import count, known_text
+from ultracluster.model.storage import GIB_PER_TIB
+from ultracluster.review.known import count, known_text
 from ultracluster.review.resource_types import resource_type
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import shown
 
-GIB_IN_TIB: Final = 1024
 LONGEST: Final = 160
 
 
 def tebibytes(gib: float) -> str:
     """Return a size in GiB as a reader takes it in: `98.4 TiB`."""
-    if gib < GIB_IN_TIB:
+    if gib < GIB_PER_TIB:
         return f"{gib:,.0f} GiB"
-    if gib < GIB_IN_TIB**2:
-        return f"{gib / GIB_IN_TIB:,.1f} TiB"
-    return f"{gib / GIB_IN_TIB**2:,.1f} PiB"
+    if gib < GIB_PER_TIB**2:
+        return f"{gib / GIB_PER_TIB:,.1f} TiB"
+    return f"{gib / GIB_PER_TIB**2:,.1f} PiB"
 
 
 def quoted(value: Any) -> str:
@@ -42,16 +42,16 @@ def holdings(resource: ResolvedResource) -> str:
 def hourly(region: str | None, instance_type: Any, count: int) -> str:
     """Return what instances cost in an hour: ` (1,932.27 USD an hour)`; empty if not known."""
     name = known_text(instance_type)
-    found = None if name is None else _price(region, on_demand(name))
+    found = _price(region, on_demand(name) if name else None)
     return "" if found is None else f" ({found * count:,.2f} USD an hour, on demand)"
 
 
-def monthly(region: str | None, item: Item, count: float) -> str:
+def monthly(region: str | None, item: Item | None, count: float) -> str:
     """Return what so much of something costs: `816 USD a month`; empty if not known."""
     found = _price(region, item)
     return "" if found is None else f"{found * count:,.0f} USD a month"
 
 
-def _price(region: str | None, item: Item) -> float | None:
-    found = price(item, region) if region else None
+def _price(region: str | None, item: Item | None) -> float | None:
+    found = price(item, region) if region and item else None
     return None if found is None else float(found.usd)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.review.drawing.blocks import Block, Item, Say
 from ultracluster.review.drawing.svg import SMALL, Canvas
-from ultracluster.review.topology.known import NotKnown
+from ultracluster.review.known import NotKnown
 from ultracluster.review.topology.networks import Subnet
 
 BAR: Final = 7.0

@@ -119,31 +119,6 @@ def at_most(most: int, blocks: Sequence[Block], what: str) -> list[Block]:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Blocks beside each other, their widths in proportion to weights."""
-
-    blocks: Sequence[Block]
-    weights: Sequence[float]
-    gap: float = GAP
-
-    def _widths(self, width: float) -> list[float]:
-        room = width - self.gap * (len(self.blocks) - 1)
-        return [room * weight / sum(self.weights) for weight in self.weights]
-
-    def height(self, width: float) -> float:
-        pairs = zip(self.blocks, self._widths(width), strict=True)
-        return max((block.height(own) for block, own in pairs), default=0)
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        for block, own in zip(self.blocks, self._widths(width), strict=True):
-            block.draw(canvas, x, y, own)
-            x += own + self.gap
-
-    def words(self) -> Iterator[Item]:
-        yield Item(" ".join(item.says for block in self.blocks for item in block.words()))
-
-
-@dataclass(frozen=True)
 class Grid:
     """Blocks of one width in rows."""
 
@@ -151,21 +126,29 @@ class Grid:
     least: float
     """Least width of a column."""
 
-    def _rows(self, width: float) -> Block:
-        count = max(int((width + GAP) // (self.least + GAP)), 1)
-        count = min(count, max(len(self.blocks), 1))
-        rows = []
+    def _columns(self, width: float) -> tuple[int, float]:
+        """Return how many columns there are, and how wide each is."""
+        most = max(int((width + GAP) // (self.least + GAP)), 1)
+        count = min(most, max(len(self.blocks), 1))
+        return count, (width - GAP * (count - 1)) / count
+
+    def _rows(self, width: float) -> Iterator[tuple[Sequence[Block], float]]:
+        """Yield the blocks of each row, and how high it is."""
+        count, own = self._columns(width)
         for start in range(0, len(self.blocks), count):
-            row = list(self.blocks[start : start + count])
-            row += [Stack(())] * (count - len(row))
-            rows.append(Columns(row, [1] * count))
-        return Stack(rows)
+            row = self.blocks[start : start + count]
+            yield row, max(block.height(own) for block in row)
 
     def height(self, width: float) -> float:
-        return self._rows(width).height(width)
+        heights = [height for _, height in self._rows(width)]
+        return sum(heights) + GAP * max(len(heights) - 1, 0)
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        self._rows(width).draw(canvas, x, y, width)
+        _, own = self._columns(width)
+        for row, height in self._rows(width):
+            for number, block in enumerate(row):
+                block.draw(canvas, x + number * (own + GAP), y, own)
+            y += height + GAP
 
     def words(self) -> Iterator[Item]:
         return Stack(self.blocks).words()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.model.security_groups import SecurityGroup
-from ultracluster.review.bill import GIB_PER_TIB
+from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import AddressBar
@@ -23,8 +23,8 @@ from ultracluster.review.drawing.blocks import (
 from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
+from ultracluster.review.known import NotKnown, words
 from ultracluster.review.naming import short
-from ultracluster.review.topology.known import NotKnown, words
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import JobInterfaces, Scheduler
@@ -49,7 +49,7 @@ class Context:
 
     def change(self, *parts: Key | Place | None) -> str:
         """Return the worst that is done to any of the resources that a box stands for."""
-        keys = [(p.stack, p.logical_id) if isinstance(p, Place) else p for p in parts if p]
+        keys = [p.key if isinstance(p, Place) else p for p in parts if p]
         found = [self.changed[key] for key in keys if key in self.changed]
         return min(found, key=lambda danger: danger.rank).value if found else ""
 
@@ -208,15 +208,13 @@ def association_words(imports: str, exports: str) -> str:
 
 
 def scheduler_box(scheduler: Scheduler, context: Context) -> Block:
-    said = "run on" if scheduler.kubernetes else "starts jobs on"
     rows: list[Block] = []
-    for name, groups in scheduler.queues:
-        queue = name if scheduler.kubernetes else f"queue {name}"
+    for queue, groups in scheduler.queues:
         edges = [Edge(scheduler.place, group, queue) for group in groups]
         into = ", ".join(groups) or "no node group"
-        rows.append(Flow(queue, said, into, True, False, "job", edges))
-    version = f"{scheduler.program} {words(scheduler.version, 'version not known')}"
-    note = " · ".join(filter(None, [version, scheduler.size_words, *scheduler.notes]))
+        rows.append(Flow(queue, scheduler.starts, into, True, False, "job", edges))
+    size = "" if scheduler.size is None else words(scheduler.size, "size not known")
+    note = " · ".join(filter(None, [scheduler.version, size, *scheduler.notes]))
     title, own = f"{scheduler.title} {scheduler.name}", scheduler.place
     change = context.change(own)
     body = Stack(at_most(MOST_QUEUES, rows, "queues"), 4)

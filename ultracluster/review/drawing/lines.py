@@ -111,17 +111,3 @@ class Mount:
 
     def words(self) -> Iterator[Item]:
         yield Item(self.said)
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """A short arrow to the right."""
-
-    def height(self, _: float) -> float:
-        return 22
-
-    def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        canvas.path(f"M{x:.1f} {y + 11:.1f}H{x + width:.1f}", "line plain-line", arrow=True)
-
-    def words(self) -> Iterator[Item]:
-        yield Item("→")

@@ -26,7 +26,6 @@ AROUND: Final = ("region", "vpc", "vpc unknown", "subnet", "placement")
 SHAPES: Final = {"nodes": ("[", "]"), "slurm": ("[", "]"), "storage": ("[(", ")]")}
 """Styles of frames that are one box, and how Mermaid writes it."""
 BUCKET: Final = "S3 bucket"
-LEFT_OUT: Final = ("Roles",)
 
 
 def mermaid(block: Block) -> str:
@@ -65,7 +64,7 @@ class _Chart:
             text = block.label if block.label and block.key is None else said
             if block.label != LEGEND:
                 yield f'{indent}{self._id(block.key)}(["{label(text)}"])'
-        elif isinstance(block, Frame) and block.title not in LEFT_OUT:
+        elif isinstance(block, Frame):
             yield from self._frame(block, indent)
 
     def _several(self, blocks: Sequence[Block], indent: str) -> Iterator[str]:

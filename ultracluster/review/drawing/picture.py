@@ -1,4 +1,4 @@
-"""The whole picture: Region, VPCs, what lies outside of them, and roles."""
+"""The whole picture: Region, VPCs, and what lies outside of them."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from ultracluster.review.drawing.blocks import (
     PAD,
     Block,
     Chips,
-    Columns,
     Frame,
     Grid,
     Item,
@@ -28,14 +27,13 @@ from ultracluster.review.drawing.boxes import (
     small_subnet,
     subnet_box,
 )
-from ultracluster.review.drawing.lines import Arrow, Wire, Wired
+from ultracluster.review.drawing.lines import Wire, Wired
 from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
+from ultracluster.review.known import NotKnown, words, zone_title
 from ultracluster.review.security.matrix import Matrix
-from ultracluster.review.topology.known import NotKnown, words, zone_title
 from ultracluster.review.topology.networks import Vpc
 from ultracluster.review.topology.nodes import Nodes
-from ultracluster.review.topology.roles import Role
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.storage import FileSystem
 from ultracluster.review.topology.survey import Topology
@@ -47,8 +45,6 @@ MARGIN: Final = 1.0
 MOST_SUBNETS: Final = 24
 """Subnets of a zone with something in them that are drawn in full."""
 MOST_WIRES: Final = 4
-MOST_ROLES: Final = 14
-MOST_REACHES: Final = 14
 SMALL_SUBNET: Final = 250.0
 STORE: Final = 170.0
 MOST_STORES: Final = 36
@@ -57,7 +53,6 @@ MEANINGS: Final = (
     ("IP interface", "ip"),
     ("no interface, or not known", "none"),
     ("reserved capacity", "reserved"),
-    ("role reaches all of a service", "wide"),
     ("fabric: members exchange everything", "line thick efa-line"),
     ("traffic that passes", "line store-line"),
     ("does not pass", "line bad-line"),
@@ -72,7 +67,7 @@ class Figure:
     topology: Topology
     network: Sequence[Block]
     around: Sequence[Block]
-    """What lies outside of the network, and roles."""
+    """What lies outside of the network."""
     matrix: Matrix
     number: int
     """Of the figure in its page; ids begin with it."""
@@ -103,7 +98,7 @@ class Figure:
         own = f"topology-{self.number}"
         parts = [self._svg(first, own=f"{own}-1", side=MARGIN)] if self.network else []
         if self.around:
-            rest, topic = Stack(self.around, 14), ": what lies outside of the network, and roles"
+            rest, topic = Stack(self.around, 14), ": what lies outside of the network"
             parts.append(self._svg(rest, own=f"{own}-2", side=MARGIN + PAD, topic=topic))
         return parts
 
@@ -127,26 +122,12 @@ class Figure:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
             f'aria-labelledby="{own}-title {own}-words" viewBox="0 0 {WIDTH:g} {height:.0f}">'
             f'<title id="{own}-title">{text_of(topic)}</title>'
-            f'<desc id="{own}-words">{text_of(summary(self.topology))}</desc>{style}'
+            f'<desc id="{own}-words">The same in words stands below the picture.</desc>{style}'
             f'<defs><marker id="{head}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
             'markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse">'
             '<path d="M0 0L8 4L0 8z" class="head"/></marker></defs>\n'
             f"{canvas.body().replace('url(#head)', f'url(#{head})')}\n</svg>"
         )
-
-
-def summary(topology: Topology) -> str:
-    subnets = sum(len(vpc.subnets) for vpc in topology.vpcs)
-    nodes = ", ".join(
-        f"{words(n.count, 'an unknown number of')} {words(n.type_name, 'nodes of unknown type')}"
-        for n in topology.nodes
-    )
-    systems = ", ".join(f.kind for f in topology.file_systems)
-    return (
-        f"Region {words(topology.region, 'not known')}; {len(topology.vpcs)} VPC with {subnets} "
-        f"subnets; nodes: {nodes or 'none'}; file systems: {systems or 'none'}; "
-        f"{len(topology.roles)} roles. The same in words stands below the picture."
-    )
 
 
 def network_blocks(topology: Topology, context: Context) -> Iterator[Block]:
@@ -162,7 +143,7 @@ def network_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     idle += [reservation_chip(r, context) for r in topology.idle_reservations]
     if idle:
         yield Frame("Used by no nodes", "", Chips(idle), "unknown")
-    if not any((topology.vpcs, homeless, idle, topology.stores, topology.roles)):
+    if not any((topology.vpcs, homeless, idle, topology.stores)):
         yield Say("Nothing that has a place in this picture is defined by these templates.", "m")
     elif not any((topology.vpcs, homeless, idle)):
         yield Say("No VPC, no nodes and no file system in these templates.", "m")
@@ -186,8 +167,6 @@ def blocks_around(topology: Topology, context: Context) -> Iterator[Block]:
         ]
         shown = Grid(at_most(MOST_STORES, stores, "stores"), STORE)
         yield Frame("Outside of the VPC", "", shown, "plain")
-    if topology.roles:
-        yield _roles(topology.roles, context)
     if topology.others:
         counted = [
             f"{count} × {kind.removeprefix('AWS::')}"
@@ -249,29 +228,3 @@ def _homeless(topology: Topology, context: Context) -> Iterator[Block]:
         else:
             block = Chips([(f"{thing.service} endpoint", "endpoint")])
         yield Stack([Say(f"Subnet: {because}", "m", SMALL), block], 2)
-
-
-def _roles(roles: Sequence[Role], context: Context) -> Block:
-    rows: list[Block] = []
-    for role in roles:
-        chips = [
-            (
-                f"{reach.what}: {reach.how}{' *' if reach.conditional else ''}",
-                "wide" if reach.everywhere and not reach.conditional else "",
-            )
-            for reach in role.reaches[:MOST_REACHES]
-        ]
-        if len(role.reaches) > MOST_REACHES:
-            chips.append((f"and {len(role.reaches) - MOST_REACHES} more", ""))
-        chips += [(f"policy {name}: not in the templates", "unknown") for name in role.outside]
-        reaches: Block = Chips(chips) if chips else Say("nothing in these templates", "m", SMALL)
-        takers = Chips([(taker, "taker") for taker in role.takers or ("not known",)])
-        change = context.change(role.place)
-        named = [(role.name, "role"), *([changed_chip(change)] if change else [])]
-        row: list[Block] = [takers, Arrow(), Chips(named), Arrow(), reaches]
-        rows.append(Columns(row, (19, 4, 26, 4, 60), 8))
-    rows = at_most(MOST_ROLES, rows, "roles")
-    if any(r.conditional for role in roles for r in role.reaches):
-        rows.append(Say("* under conditions that the statement names", "m", SMALL))
-    note = "who may take it → role → what it may reach"
-    return Frame("Roles", note, Stack(rows), "plain")

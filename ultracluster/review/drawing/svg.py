@@ -1,13 +1,13 @@
 """SVG elements, collected as they are drawn, and how wide text is."""
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from importlib.resources import files
 from typing import Final
+
+from ultracluster.review.tables import table
 
 SMALL: Final = 12.0
 NORMAL: Final = 13.0
@@ -17,9 +17,7 @@ LINE: Final = 17.0
 
 ELLIPSIS: Final = "…"
 FIRST: Final = 32
-WIDTHS: Final[Mapping[str, Sequence[int]]] = tomllib.loads(
-    files("ultracluster.review").joinpath("font_widths.toml").read_text()
-)
+WIDTHS: Final[Mapping[str, Sequence[int]]] = table("font_widths")
 """Of each character, in hundredths of the font size."""
 WIDE: Final = 100
 NARROW: Final = 70

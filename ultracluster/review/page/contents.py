@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
-from ultracluster.audit.report import assumptions
 from ultracluster.cost.page import money as usd
 from ultracluster.review.access.statement import Escalation, ExplainedStatement
 from ultracluster.review.changes.change import Change, Danger
@@ -145,8 +144,3 @@ def sentence(text: str) -> str:
 
 def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def assumed(choices: Mapping[str, bool]) -> str:
-    """Return under which conditions a finding holds; empty where always."""
-    return assumptions(choices) if choices else ""

@@ -39,15 +39,15 @@ def document(review: Review, made: Provenance | None = None) -> str:
                 "place": asdict(finding.place),
                 "only_if": dict(finding.choices),
             }
-            for finding in review.findings
+            for finding in review.audit.findings
         ],
         "packs": None if review.packs is None else asdict(review.packs),
         "cannot_tell": [
             {"rule": item.rule, "place": asdict(item.place), "because": item.because}
             for item in review.audit.unknown
         ],
-        "statements": [asdict(statement) for statement in review.access.statements],
-        "escalations": [asdict(way) for way in review.access.escalations],
+        "statements": [asdict(statement) for statement in review.statements],
+        "escalations": [asdict(way) for way in review.escalations],
         "security": [_security(figure) for figure in review.figures],
         "topology": [
             {"templates": list(figure.names), "words": asdict(figure.words)}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ultracluster.audit.report import SEVERITIES
+from ultracluster.audit.report import SEVERITIES, assumptions
 from ultracluster.review.page import contents
 from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review
@@ -61,10 +61,10 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
             review=review,
             made=made,
             dangers=contents.by_danger(review.changes),
-            holders=contents.by_holder(review.access.statements),
+            holders=contents.by_holder(review.statements),
             matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
             columns=MOST_COLUMNS,
-            ways=contents.ways(review.access.escalations),
+            ways=contents.ways(review.escalations),
             severities=SEVERITIES,
             kinds=KINDS,
             **values,
@@ -84,7 +84,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     functions: list[Any] = [
-        *(contents.assumed, contents.cost, contents.members, contents.names_of, contents.pairs),
+        *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
         *(contents.pieces, contents.place, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
     ]

@@ -6,10 +6,9 @@ it. Of addresses and groups outside of the templates only one of the two is know
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ultracluster.model.model import Model
-from ultracluster.model.security_groups import GROUP, Direction, Flow, SecurityGroup
+from ultracluster.model.security_groups import GROUP, Direction, Flow
 from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
@@ -23,9 +22,7 @@ class Party:
     """A row or a column: a group of the templates, or addresses that a rule names."""
 
     name: str
-    kind: Literal["group", "addresses"]
     key: Key
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,21 +47,13 @@ class Matrix:
     unknown: Sequence[str] = ()
     """Rules of which something is not known, and why."""
 
-    def passes(self, sources: Sequence[Key], targets: Sequence[Key], asked: Traffic) -> bool:
-        return any(
-            each.covers(asked)
-            for source in sources
-            for target in targets
-            for each in self.cells.get((source, target), Cell(())).passes
-        )
-
 
 def matrix(model: Model, names: Names) -> Matrix:
     unknown: list[str] = []
     flows = list(_flows(model, unknown))
-    groups = {group.key: _party(group, model) for group in model.security_groups}
+    groups = {g.key: Party(short(g.place), g.key) for g in model.security_groups}
     for key, _ in flows:
-        groups.setdefault(key, Party(names.key(key), "group", key))
+        groups.setdefault(key, Party(names.key(key), key))
     blocks = dict(_blocks(model))
     cells: dict[tuple[Key, Key], Cell] = {}
     for source in groups:
@@ -78,7 +67,7 @@ def matrix(model: Model, names: Names) -> Matrix:
         if peer is None or peer in groups:
             continue
         name = f"anybody ({peer})" if peer in ANYWHERE else names.key(peer)
-        outside.setdefault(peer, Party(name, "addresses", peer))
+        outside.setdefault(peer, Party(name, peer))
         ends = (peer, group) if flow.direction == "in" else (group, peer)
         before = cells.get(ends, Cell(()))
         cells[ends] = Cell(merged([*before.passes, flow.traffic]))
@@ -89,13 +78,6 @@ def matrix(model: Model, names: Names) -> Matrix:
         cells,
         unknown,
     )
-
-
-def _party(group: SecurityGroup, model: Model) -> Party:
-    resource = model.found(group.key, GROUP)
-    described = resource.properties.get("GroupDescription") if resource else None
-    description = described if isinstance(described, str) else ""
-    return Party(short(group.place), "group", group.key, description)
 
 
 def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
-from ultracluster.model.traffic import ANYWHERE
+from ultracluster.review.known import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read, words
+from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler
 from ultracluster.review.topology.storage import FileSystem
@@ -159,9 +159,8 @@ def read_nats(model: Model) -> Mapping[Key, list[str]]:
 def read_vpcs(model: Model, names: Names, contents: Contents) -> Iterator[Vpc]:
     """Yield the VPCs of the templates, then those that are only named."""
     by_vpc: dict[Key | None, list[Subnet]] = {}
-    routes = _Routes(model)
     for given in model.subnets:
-        subnet = _subnet(given, routes, contents)
+        subnet = _subnet(model, given, contents)
         by_vpc.setdefault(key_at(given.properties, "VpcId"), []).append(subnet)
     for name in contents.subnets():
         if name not in model.networks.subnets:
@@ -200,7 +199,8 @@ def _zone(given: Given) -> str:
     return zone.name
 
 
-def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
+def _subnet(model: Model, given: Given, contents: Contents) -> Subnet:
+    way_out, nat_subnet = _way_out(model, given.key)
     block = at(text, given.properties, "CidrBlock")
     return Subnet(
         name=short(given.place),
@@ -209,9 +209,9 @@ def _subnet(given: Given, routes: "_Routes", contents: Contents) -> Subnet:
         block=NotKnown("no block is written") if block is None else block,
         addresses=read(given.addresses),
         zone=read(_zone, given),
-        way_out=routes.out(given.key),
+        way_out=way_out,
         vpc=at(key, given.properties, "VpcId"),
-        nat_subnet=routes.nat_subnet(given.key),
+        nat_subnet=nat_subnet,
         **contents.within(given.key),
     )
 
@@ -223,53 +223,20 @@ def _named(name: Key, names: Names, contents: Contents) -> Subnet:
     return Subnet(title, name, place, ELSEWHERE, ELSEWHERE, ELSEWHERE, way_out, ELSEWHERE, **inside)
 
 
-class _Routes:
-    """Where traffic that leaves a subnet goes."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._own = {table.place.key for table in model.of("AWS::EC2::RouteTable")}
-        self._tables = {
-            at(key, each.properties, "SubnetId"): at(key, each.properties, "RouteTableId")
-            for each in model.of("AWS::EC2::SubnetRouteTableAssociation")
-        }
-        routes = [route.properties for route in model.of("AWS::EC2::Route")]
-        tables = [at(key, route, "RouteTableId") for route in routes]
-        self._stray = any(isinstance(table, NotKnown) for table in tables)
-        self._defaults: dict[Key | NotKnown, list[Mapping[str, Any]]] = {}
-        for table, route in zip(tables, routes, strict=True):
-            if _is_default(route):
-                self._defaults.setdefault(table, []).append(route)
-
-    def out(self, subnet: Key) -> str:
-        table = self._tables.get(subnet)
-        if table is None:
-            return "the VPC's main route table decides"
-        if table not in self._own:
-            return "not known"
-        found = {
-            way
-            for route in self._of(subnet)
-            for name, way in DRAWN["ways_out"].items()
-            if route.get(name) is not None
-        }
-        if found:
-            return " and ".join(sorted(found))
-        return "not known" if self._stray else "none: closed"
-
-    def nat_subnet(self, subnet: Key) -> Key | None:
-        """Return where the NAT gateway is that a subnet's traffic leaves by."""
-        for route in self._of(subnet):
-            nat = or_none(read(self._model.found, route.get("NatGatewayId"), NAT))
-            if nat is not None:
-                return key_at(nat.properties, "SubnetId")
-        return None
-
-    def _of(self, subnet: Key) -> Sequence[Mapping[str, Any]]:
-        table = self._tables.get(subnet)
-        return [] if isinstance(table, NotKnown | None) else self._defaults.get(table, [])
+def _default_routes(model: Model, subnet: Key) -> list[Mapping[str, Any]] | None:
+    table = model.networks.route_table(subnet)
+    return None if table is None else [r.properties for r in model.networks.default_routes(table)]
 
 
-def _is_default(route: Mapping[str, Any]) -> bool:
-    names = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")
-    return any(at(text, route, name) in ANYWHERE for name in names)
+def _way_out(model: Model, subnet: Key) -> tuple[str, Key | None]:
+    """Return where traffic leaves a subnet, and the subnet of a NAT gateway that it leaves by."""
+    routes = read(_default_routes, model, subnet)
+    if routes is None:
+        return "the VPC's main route table decides", None
+    if isinstance(routes, NotKnown):
+        return "not known", None
+    ways = DRAWN["ways_out"].items()
+    found = {way for name, way in ways for route in routes if route.get(name) is not None}
+    nats = (or_none(read(model.found, route.get("NatGatewayId"), NAT)) for route in routes)
+    nat = next((key_at(nat.properties, "SubnetId") for nat in nats if nat), None)
+    return " and ".join(sorted(found)) or "none: closed", nat

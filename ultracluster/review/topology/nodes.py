@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType
-from ultracluster.model.launchers import LAUNCHERS, Launcher
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, catalogued
+from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
-from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
+from ultracluster.review.tables import DRAWN
+from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -24,9 +24,9 @@ from ultracluster.templates.resolved_values import (
 )
 
 UNLAUNCHED: Final = "launch template; nothing here launches it"
+BLOCK: Final = "Capacity Block"
 PLACEMENT: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
-ELSEWHERE: Final = Unknown("its launch template is not in the given templates")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Nodes:
 
 def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
     queues = _queues(model)
-    for node in (*model.nodes, *_without_template(model)):
+    for node in (*model.nodes, *model.nodes_without_template):
         yield _ec2(model, node, names, queues)
     for group in model.hyperpod_groups:
         type_name = at(text, group.group, "InstanceType")
@@ -128,18 +128,6 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
             subnets=network if isinstance(network, NotKnown) else at(keys, network, "Subnets"),
             groups=at(keys, or_none(network), "SecurityGroupIds"),
         )
-
-
-def _without_template(model: Model) -> Iterator[Node]:
-    """Yield what is launched from no launch template of the templates: rules cannot judge it."""
-    launched = {node.launcher.place for node in model.nodes if node.launcher}
-    for resource in model.of(*LAUNCHERS):
-        if resource.place in launched:
-            continue
-        launcher = Launcher(resource.place, LAUNCHERS[resource.resource_type], resource.properties)
-        named = read(next, launcher.templates(), None)
-        elsewhere = named is not None or "LaunchConfigurationName" in resource.properties
-        yield Node(resource.place, ELSEWHERE if elsewhere else {}, launcher)
 
 
 def _count(node: Node, instance: InstanceType | None) -> int | NotKnown | None:
@@ -216,7 +204,7 @@ def placement(found: ResolvedResource) -> Placement:
 
 def _reservation(model: Model, node: Node, names: Names) -> Reservation | None:
     block = node.in_a_block()
-    kind = "Capacity Block" if block else "capacity reservation"
+    kind = BLOCK if block else "capacity reservation"
     stated = node.reservation()
     if stated is not None:
         found = model.found(stated, RESERVATION)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
+from ultracluster.review.known import NotKnown, at, or_none, read, words
 from ultracluster.review.naming import Names, service_name, short
-from ultracluster.review.topology.known import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.resolved import Place
@@ -23,28 +23,19 @@ CREATE_INTERFACE: Final = "ec2:createnetworkinterface"
 class Scheduler:
     """A Slurm controller that AWS runs (PCS), or a Kubernetes control plane (EKS)."""
 
+    title: str
     name: str
     place: Place
-    version: str | NotKnown
-    size: str | NotKnown
+    version: str
+    """For a reader: `Slurm 25.11`."""
+    size: str | NotKnown | None
+    """None of EKS, which has no sizes."""
     subnets: Sequence[Key] | NotKnown
-    queues: Sequence[tuple[str, Sequence[str]]] = ()
+    starts: str
+    """What its queues do to nodes, for a reader."""
+    queues: Sequence[tuple[str, Sequence[str]]]
     """Each queue with the node groups that serve it."""
-    notes: Sequence[str] = ()
-    kubernetes: bool = False
-
-    @property
-    def title(self) -> str:
-        return "Kubernetes (Amazon EKS)" if self.kubernetes else "Slurm controller (AWS PCS)"
-
-    @property
-    def program(self) -> str:
-        return "Kubernetes" if self.kubernetes else "Slurm"
-
-    @property
-    def size_words(self) -> str:
-        """How large it is, for a reader; EKS has no sizes."""
-        return "" if self.kubernetes else words(self.size, "size not known")
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -76,13 +67,18 @@ def read_schedulers(model: Model, names: Names) -> Iterator[Scheduler]:
         own = cluster.properties
         accounting = at(text, own, "SlurmConfiguration", "Accounting", "Mode")
         yield Scheduler(
+            title="Slurm controller (AWS PCS)",
             name=short(cluster.place),
             place=cluster.place,
-            version=_stated(own, "Scheduler", "Version"),
-            size=_stated(own, "Size"),
+            version=f"Slurm {words(at(text, own, 'Scheduler', 'Version'), 'version not known')}",
+            size=at(text, own, "Size") or NotKnown("it is not written"),
             subnets=at(keys, own, "Networking", "SubnetIds"),
+            starts="starts jobs on",
             queues=[
-                (short(queue.place), [names.key(group) for group in queue_groups(queue.properties)])
+                (
+                    f"queue {short(queue.place)}",
+                    [names.key(group) for group in queue_groups(queue.properties)],
+                )
                 for queue in model.of("AWS::PCS::Queue")
                 if at(key, queue.properties, "ClusterId") == cluster.place.key
             ],
@@ -103,25 +99,20 @@ def read_control_planes(model: Model) -> Iterator[Scheduler]:
         groups += [
             short(pod.place)
             for pod in model.of("AWS::SageMaker::Cluster")
-            if cluster.place.key
-            in {(to.stack, to.logical_id) for to in links(pod.properties.get("Orchestrator"))}
+            if cluster.place.key in {to.key for to in links(pod.properties.get("Orchestrator"))}
         ]
         public = at(text, own, NETWORK, "EndpointPublicAccess")
         yield Scheduler(
+            title="Kubernetes (Amazon EKS)",
             name=short(cluster.place),
             place=cluster.place,
-            version=_stated(own, "Version"),
-            size=NotKnown("EKS has no sizes"),
+            version=f"Kubernetes {words(at(text, own, 'Version'), 'version not known')}",
+            size=None,
             subnets=at(keys, own, NETWORK, "SubnetIds"),
+            starts="run on",
             queues=[("pods", groups)] if groups else [],
             notes=() if public == "false" else ("API reached from the internet",),
-            kubernetes=True,
         )
-
-
-def _stated(properties: Any, *path: str) -> str | NotKnown:
-    found = at(text, properties, *path)
-    return NotKnown("it is not written") if found is None else found
 
 
 def read_endpoints(model: Model) -> Iterator[Endpoint]:

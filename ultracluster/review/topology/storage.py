@@ -4,19 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ultracluster.catalogue.values import table
+from ultracluster.catalogue.lustre import server_addresses
+from ultracluster.catalogue.prices import Item
 from ultracluster.model.model import Model
+from ultracluster.model.storage import GIB_PER_TIB, kept_at_deletion
 from ultracluster.model.storage import FileSystem as Lustre
-from ultracluster.model.storage import kept_at_deletion
+from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
-from ultracluster.review.topology.known import DRAWN, NotKnown, at, key_at, or_none, read
-from ultracluster.spec.environment import GIB_PER_LUSTRE_INTERFACE, LUSTRE_METADATA_INTERFACES
-from ultracluster.spec.lustre import GIB_PER_TIB
+from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (
     OWN,
     Key,
-    UndeterminedError,
     items,
     key,
     keys,
@@ -50,21 +49,20 @@ class FileSystem:
     place: Place
     kind: str
     """`Lustre PERSISTENT_2`, `EFS`, ..."""
-    tebibytes: float | NotKnown | None
-    """None where it grows by itself."""
-    gigabytes_per_second: float | NotKnown | None
-    """None where nobody says."""
     subnets: Sequence[Key] | NotKnown
     groups: Sequence[Key] | NotKnown
-    associations: Sequence[Association] = ()
-    notes: Sequence[str] = ()
-    servers: int | NotKnown = 0
+    notes: Sequence[str]
+    servers: int | NotKnown
     """Addresses that its servers take of each subnet."""
+    tebibytes: float | NotKnown | None = None
+    """None where it grows by itself."""
+    gigabytes_per_second: float | NotKnown | None = None
+    """None where nobody says."""
+    associations: Sequence[Association] = ()
     assumed: bool = True
     """Whether that number is an assumption."""
-    storage_type: str = ""
-    tier: int | None = None
-    """MB/s bought for every TiB, where they are bought so."""
+    sold_as: Item | None = None
+    """A GB-month of it; None where its price is not of this project."""
 
 
 @dataclass(frozen=True)
@@ -94,56 +92,26 @@ def _tebibytes(gib: int | NotKnown | None) -> float | NotKnown | None:
 
 
 def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
-    storage = at(text, system.properties, "StorageType") or "SSD"
-    gib = read(_gib, system)
+    storage, gib = read(system.storage_type), read(system.gibibytes)
     notes = [storage] if isinstance(storage, str) and storage != "SSD" else []
     if read(system.over_efa) is True:
         notes.append("servers speak EFA")
     servers: int | NotKnown = NotKnown("its capacity is not known")
     if isinstance(gib, int):
-        servers = -(-gib // GIB_PER_LUSTRE_INTERFACE) + LUSTRE_METADATA_INTERFACES
+        servers = server_addresses(gib)
     return FileSystem(
         name=short(system.place),
         place=system.place,
-        kind=f"Lustre {or_none(read(_deployment, system)) or 'of a type that is not known'}",
+        kind=f"Lustre {or_none(read(system.deployment_type)) or 'of a type that is not known'}",
         tebibytes=_tebibytes(gib),
-        gigabytes_per_second=read(_throughput, system),
+        gigabytes_per_second=read(system.throughput),
         subnets=read(lambda: [system.subnet()]),
         groups=read(lambda: keys(system.groups())),
         associations=tuple(_associations(model, system, names)),
         notes=(*notes, _kept(system.resource)),
         servers=servers,
-        storage_type=or_none(storage) or "",
-        tier=or_none(read(_tier, system)),
+        sold_as=or_none(read(system.sold_as)),
     )
-
-
-def _deployment(system: Lustre) -> str:
-    return text(system.configuration("DeploymentType")) or "SCRATCH_1"
-
-
-def _tier(system: Lustre) -> int | None:
-    return number(system.configuration("PerUnitStorageThroughput"))
-
-
-def _gib(system: Lustre) -> int | None:
-    gib = number(system.properties.get("StorageCapacity"))
-    if gib is None and system.from_backup():
-        raise UndeterminedError("it is restored from a backup")
-    if gib is None and text(system.properties.get("StorageType")) != "INTELLIGENT_TIERING":
-        raise UndeterminedError("no capacity is written for it")
-    return gib
-
-
-def _throughput(system: Lustre) -> float | None:
-    bought = number(system.configuration("ThroughputCapacity"))
-    if bought is not None:
-        return bought / 1000
-    gib, tier = _gib(system), _tier(system)
-    if tier is None:
-        of_type = table("lustre")["deployment_types"].get(_deployment(system), {})
-        tier = of_type.get("baseline_mbps_per_tib")
-    return None if gib is None or tier is None else tier * gib / GIB_PER_TIB / 1000
 
 
 def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Association]:
@@ -191,7 +159,7 @@ def _linked(piece: Any, names: Names) -> str:
 def _bucket(model: Model, target: Any) -> Key | None:
     for link in links(target):
         if link.attribute in OWN or link.attribute == "BucketName":
-            found = model.at((link.stack, link.logical_id))
+            found = model.at(link.key)
             if found is not None and found.resource_type == BUCKET:
                 return found.place.key
     return None
@@ -205,7 +173,6 @@ def _other(resource: ResolvedResource) -> FileSystem:
         place=resource.place,
         kind=DRAWN["fsx"].get(kind, f"FSx {kind}") if kind else "FSx, of a type that is not known",
         tebibytes=_tebibytes(at(number, own, "StorageCapacity")),
-        gigabytes_per_second=None,
         subnets=at(keys, own, "SubnetIds"),
         groups=at(keys, own, "SecurityGroupIds"),
         notes=(_kept(resource),),
@@ -225,8 +192,6 @@ def _efs(model: Model, resource: ResolvedResource) -> FileSystem:
         name=short(resource.place),
         place=resource.place,
         kind="EFS",
-        tebibytes=None,
-        gigabytes_per_second=None,
         subnets=subnets or NotKnown("no mount target of it is in the given templates"),
         groups=list(dict.fromkeys(groups)),
         notes=(_kept(resource),),

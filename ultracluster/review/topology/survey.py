@@ -8,8 +8,9 @@ from typing import Final
 from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroup
+from ultracluster.review.known import NotKnown, or_none, read
 from ultracluster.review.naming import Names
-from ultracluster.review.topology.known import DRAWN, NotKnown, or_none, read
+from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.networks import Contents, Vpc, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
@@ -21,7 +22,6 @@ from ultracluster.review.topology.nodes import (
     read_nodes,
     reservation,
 )
-from ultracluster.review.topology.roles import Role, read_roles
 from ultracluster.review.topology.services import (
     Endpoint,
     Scheduler,
@@ -58,7 +58,6 @@ class Topology:
     idle_placements: Sequence[Placement] = ()
     """Reservations and placement groups that no node names."""
     stores: Sequence[Store] = ()
-    roles: Sequence[Role] = ()
     others: Mapping[str, int] = field(default_factory=dict)
     """Resources that are not drawn, by type."""
     assumptions: Sequence[str] = ()
@@ -114,7 +113,6 @@ def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
         ],
         idle_placements=[placement(r) for r in model.of(PLACEMENT) if r.place.key not in placed],
         stores=read_stores(model),
-        roles=list(read_roles(model, called)),
         others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
             f"{name.rpartition('/')[2]} is {str(held).lower()}"

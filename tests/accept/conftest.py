@@ -1,0 +1,203 @@
+"""`staging` in an emulated AWS with faked nodes, behind an endpoint that can fall silent."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app
+from environments.staging import STAGING
+from tests.accept import fake_node
+from tests.preflight.front import Front
+from tests.rehearse.conftest import Deployed, Deployer
+from ultracluster.accept.journal import Journal
+from ultracluster.accept.scene import Scene
+from ultracluster.accept.session import STAGES, Session
+from ultracluster.aws import Account, caller_of
+from ultracluster.emulator.process import Emulator
+
+IMAGE = """<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imagesSet><item>
+<imageId>ami-0123456789abcdef0</imageId><imageState>available</imageState><name>PCS-ready</name>
+<architecture>x86_64</architecture><rootDeviceName>{root}</rootDeviceName></item></imagesSet>
+</DescribeImagesResponse>"""
+
+
+@dataclass
+class Door(Front):
+    """The endpoint of the account; answers what the emulated AWS does not have."""
+
+    folder: Path = Path()
+    tag_status: str = "Active"
+    root_device: str = "/dev/sda1"
+    group: str = ""
+    """The placement group that instances are in."""
+    silent: bool = False
+    """Whether nobody answers."""
+    before: Callable[[str], None] = field(default=lambda _: None)
+    """What happens before a call is answered, by the operation's name."""
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        if self.silent:
+            request.close_connection = True
+            return
+        super().answer(request)
+
+    def own(self, name: str, target: str) -> bytes | None:
+        """Return the answer to a call that is not passed on."""
+        self.before(name)
+        if name == "RebootInstances":
+            (self.folder / "rebooted").touch()
+        if name == "ListCostAllocationTags":
+            row = {"TagKey": "ultracluster:environment", "Type": "UserDefined"}
+            return json.dumps({"CostAllocationTags": [row | {"Status": self.tag_status}]}).encode()
+        if name == "DescribeImages" and not target:
+            return IMAGE.format(root=self.root_device).encode()
+        return None
+
+    def changed(self, name: str, content: bytes) -> bytes:
+        """Return an answer with what MiniStack leaves out of it."""
+        if name == "DescribeInstances":
+            place = f"<groupName>{self.group}</groupName><tenancy>".encode()
+            return content.replace(b"<tenancy>", place)
+        return content
+
+
+@dataclass
+class World:
+    """A deployed `staging` with a login node."""
+
+    deployed: Deployed
+    door: Door
+    folder: Path
+    settings: dict[str, str]
+    journal: Path
+    said: list[str] = field(default_factory=list)
+
+    def break_(self, **what: Any) -> None:
+        """Let programs of the nodes fail from now on."""
+        (self.folder / "broken.json").write_text(json.dumps(what))
+
+    def scene(self) -> Scene:
+        """Return what the command makes of it, without a synthesis."""
+        account = Account(STAGING.region, self.settings)
+        return Scene(
+            spec=STAGING,
+            cloud=account,
+            caller=caller_of(account, STAGING.region),
+            deployment=type(self.deployed.deployment)(account, self.deployed.stacks),
+            journal=Journal(self.journal),
+            run="accept-0a1b2c",
+            user="ubuntu",
+            program="/fsx/ultracluster",
+            patience=0.02,
+        )
+
+    def accept(self, *names: str, consents: bool = True) -> Session:
+        """Run stages."""
+        session = Session(self.scene(), self.said.append, lambda _: consents)
+        session.run([stage for stage in STAGES if stage.name in names])
+        return session
+
+    def left_in_account(self) -> list[str]:
+        """Return what a run would leave: nodes, queues, objects, files, jobs that run."""
+        cloud = self.deployed.cloud
+        bucket = self.deployed.deployment.id_at("Storage", "Data/Resource/Resource")
+        versions = cloud.ask("s3", "list_object_versions", Bucket=bucket).get("Versions", [])
+        nodes = self.scene().instances(login=False)
+        slurm = self.folder / "slurm.json"
+        jobs = json.loads(slurm.read_text())["jobs"].values() if slurm.exists() else ()
+        files = (self.folder / "root" / "fsx").rglob("accept-*")
+        return [
+            *(row["InstanceId"] for row in nodes),
+            *cloud.ask("sqs", "list_queues").get("QueueUrls", []),
+            *(row["Key"] for row in versions),
+            *(f"job {job['name']}" for job in jobs if job["state"] in ("RUNNING", "PENDING")),
+            *(str(path) for path in files if "fsx/data" not in str(path)),
+        ]
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployer, Door, Path]]:
+    """Return an emulated AWS whose instances run commands."""
+    folder, assembly = tmp_path_factory.mktemp("nodes"), tmp_path_factory.mktemp("accept")
+    runner = fake_node.install(folder, sys.executable)
+    shutil.copytree(folder / "root", folder / "clean")
+    app.build((STAGING,), outdir=str(assembly)).synth()
+    with (
+        Emulator(nodes=runner, faults=folder / "faults.json") as emulator,
+        Door(emulator.endpoint_url, "", folder=folder) as door,
+    ):
+        yield Deployer(emulator, assembly, accounts=700), door, folder
+
+
+@pytest.fixture(scope="session")
+def staged(emulated: tuple[Deployer, Door, Path]) -> World:
+    """Return `staging`, deployed, with what an account has besides."""
+    deployer, door, folder = emulated
+    deployed = deployer.deploy(STAGING)
+    account = f"{deployer._accounts:012d}"
+    settings = deployer._emulator.environment() | {
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_ENDPOINT_URL": door.endpoint_url,
+    }
+    ask, at = deployed.cloud.ask, deployed.deployment.id_at
+    cluster = ask("pcs", "list_clusters")["clusters"][0]["id"]
+    groups = ask("pcs", "list_compute_node_groups", clusterIdentifier=cluster)["computeNodeGroups"]
+    login = next(group["id"] for group in groups if group["name"].startswith("login-"))
+    tags = [
+        {"Key": "ultracluster:environment", "Value": "staging"},
+        {"Key": "aws:pcs:compute-node-group-id", "Value": login},
+    ]
+    ask(
+        "ec2",
+        "run_instances",
+        ImageId="ami-0123456789abcdef0",
+        InstanceType="m6i.xlarge",
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )
+    topic = deployed.deployment.of_type("AWS::SNS::Topic")[0].physical_id
+    ask("sns", "subscribe", TopicArn=topic, Protocol="email", Endpoint="ops@example.com")
+    repository = at("Training", "Images/Resource/Resource")
+    ask(
+        "ecr",
+        "put_image",
+        repositoryName=repository,
+        imageManifest='{"schemaVersion":2}',
+        imageTag="v1",
+    )
+    door.group = at("Cluster", "Placement/Group")
+    own = {
+        **settings,
+        "AWS_ENDPOINT_URL": door.emulator,
+        "environment": "staging",
+        "bucket": at("Storage", "Data/Resource/Resource"),
+        "key": at("Storage", "Key/Resource/Resource"),
+    }
+    (folder / "aws.json").write_text(json.dumps(own))
+    return World(deployed, door, folder, settings, Path())
+
+
+@pytest.fixture
+def world(staged: World, tmp_path: Path) -> World:
+    """Return it as it was at first."""
+    door, folder = staged.door, staged.folder
+    door.behave()
+    door.silent, door.tag_status, door.root_device = False, "Active", "/dev/sda1"
+    door.before = lambda _: None
+    for name in ("broken.json", "faults.json", "slurm.json", "rebooted"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "root")
+    shutil.copytree(folder / "clean", folder / "root")
+    staged.journal, staged.said = tmp_path / "journal.json", []
+    for row in staged.scene().instances(login=False):
+        staged.deployed.cloud.ask("ec2", "terminate_instances", InstanceIds=[row["InstanceId"]])
+    return staged

@@ -1,0 +1,79 @@
+"""A node of staging, booted by its template's own user data in a virtual machine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.repository import ROOT
+from ultracluster.exit_status import UsageError
+from ultracluster.prove.deployment import StackTemplate
+from ultracluster.rehearse.machine.boot_checks import boot_findings
+from ultracluster.rehearse.machine.faults import FAULTS
+from ultracluster.rehearse.machine.image import image, need_programs
+from ultracluster.rehearse.machine.rehearsal import JOB, job_runs
+from ultracluster.rehearse.machine.room import Room
+from ultracluster.rehearse.machine.user_data import (
+    BootedNodes,
+    UserDataError,
+    booted_nodes,
+    text_of,
+)
+
+
+def booted(environment: str) -> BootedNodes:
+    """Return what the reviewed templates of an environment boot."""
+    template = json.loads((ROOT / "golden" / environment / "Cluster.template.json").read_text())
+    return booted_nodes([StackTemplate(environment, "Cluster", template, False)])
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Room]:
+    """One node of staging, with the controller of its Slurm beside it."""
+    with Room(image(), booted("staging"), ("n1",)) as room:
+        yield room
+
+
+@pytest.mark.needs("qemu")
+def test_a_node_boots_takes_a_job_and_is_drained_where_it_is_unfit(room: Room):
+    (node,) = room.nodes
+    node.wait_for_boot()
+    wrong = [each for each in boot_findings(node, training=True, slurm=True) if not each.ok]
+    assert not wrong
+    room.start_slurm()
+    healthy = job_runs(room, "a healthy node takes a job")
+    assert healthy.ok, healthy
+
+    # What breaks the check itself: nothing on the node can tell whether it is fit.
+    (fault,) = (each for each in FAULTS if each.name == "check-broken")
+    node.ask(fault.plant)
+    job = room.submit(JOB)
+    room.until("the node is drained", lambda: room.states()["n1"].startswith("drain"))
+
+    assert fault.reason in room.reason("n1")
+    # It waits for another node, and for no operator.
+    room.until("the job is back", lambda: room.job(job)["JobState"] == "PENDING")
+    assert room.job(job)["Priority"] != "0"
+    assert not Path(room.shared / f"slurm-{job}.out").exists()
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "ultracluster"])
+def test_user_data_is_filled_in_as_cloudformation_does_it(environment: str):
+    found = booted(environment)
+
+    assert "fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com@tcp:/abcdefgh\n" in found.node
+    assert (found.login is None) == (found.slurm_version is None) == (environment == "dev")
+    assert "Fn::" not in found.node
+
+
+def test_a_reference_that_nothing_stands_in_for_is_refused():
+    with pytest.raises(UserDataError, match="HomeFileSystem"):
+        text_of({"Fn::Base64": {"Fn::Join": ["", ["mount ", {"Ref": "HomeFileSystem"}]]}})
+
+
+def test_what_is_not_installed_is_said_with_what_brings_it(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+
+    with pytest.raises(UsageError, match=r"apt-get install .*e2fsprogs mmdebstrap qemu-system-x86"):
+        need_programs()

@@ -1,0 +1,118 @@
+"""What each variable of a job's environment does to a job over EFA, by version of aws-ofi-nccl.
+
+The table itself, with its sources, is `table.toml`. The image reads this folder as it is, and the
+command as `ultracluster.catalogue.job_environment`, which is a link to it (decision 0009): it
+imports nothing but the standard library.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from .versions import Version, version
+
+__all__ = [
+    "Row",
+    "Version",
+    "known",
+    "missing",
+    "plugin_of_installer",
+    "rows",
+    "table",
+    "tables",
+    "version",
+]
+
+Standing = Literal[
+    "off-fabric", "verbs", "obsolete", "corrupting", "forced", "overriding", "slowing", "unfit",
+    "needed", "nameless",
+]  # fmt: skip
+"""What setting it means: keeps the job off EFA; belongs to libibverbs; has no use any more; can
+corrupt data; forces what is better chosen; replaces what the plugin tunes; closes a direct path; is
+not known to this version; is needed by this version; names nothing that anybody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one variable, with such a value, means to versions of the plugin in a range."""
+
+    name: str
+    """Its name; `*` at the end stands for any ending."""
+    standing: Standing
+    why: str
+    """What happens, as the rest of "NAME=VALUE: ..."."""
+    fix: str
+    """What to write instead."""
+    source: str
+    """Document and date."""
+    value: str = ""
+    """Regular expression that the whole value matches, in any case; empty for any value."""
+    since: str = ""
+    """First plugin version that this is true of; empty for all."""
+    before: str = ""
+    """First plugin version that this is no longer true of; empty for none."""
+
+    def names(self, name: str) -> bool:
+        if self.name.endswith("*"):
+            return name.startswith(self.name[:-1])
+        return name == self.name
+
+    def means(self, value: str) -> bool:
+        return not self.value or re.fullmatch(self.value, value, re.IGNORECASE) is not None
+
+    def holds(self, plugin: Version | None) -> bool | None:
+        """Whether it is true of a version; None where that depends on an unknown version.
+
+        An unknown version is taken for one of today: what began at some version holds, what
+        ended at some version cannot be told.
+        """
+        if plugin is None:
+            return None if self.before else True
+        since, before = version(self.since), version(self.before)
+        return (since is None or plugin >= since) and (before is None or plugin < before)
+
+
+@cache
+def tables() -> Mapping[str, Any]:
+    """Return what is in the file, each source by its whole name."""
+    found = tomllib.loads(Path(__file__).with_name("table.toml").read_text("utf-8"))
+    for entry in (*found["given"], *found["row"]):
+        entry["source"] = "; ".join(found["sources"].get(s, s) for s in entry["source"])
+    return found
+
+
+@cache
+def table() -> tuple[Row, ...]:
+    """Return every row, in the order in which they are asked; all that hold are true."""
+    return tuple(Row(**row) for row in tables()["row"])
+
+
+def known(name: str) -> bool:
+    return any(row.names(name) for row in table())
+
+
+def rows(name: str, value: str, plugin: Version | None) -> Iterator[tuple[Row, bool | None]]:
+    """Yield what is true of a variable, and what depends on the plugin's version (None)."""
+    for row in table():
+        if row.names(name) and row.means(value):
+            held = row.holds(plugin)
+            if held is not False:
+                yield row, held
+
+
+def missing(environment: Mapping[str, str], plugin: Version | None) -> Iterator[Row]:
+    """Yield what this version of the plugin needs and the environment lacks."""
+    for row in table():
+        if row.standing == "needed" and plugin is not None and row.holds(plugin):
+            given = environment.get(row.name)
+            if given is None or not row.means(given):
+                yield row
+
+
+def plugin_of_installer(installer: str) -> Version | None:
+    """Return the plugin that an EFA installer brings, None where that is not known."""
+    return version(tables()["installers"].get(installer))

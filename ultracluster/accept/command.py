@@ -1,0 +1,147 @@
+"""The command `ultracluster accept`: the first hour on a real account.
+
+Exit code 1 where a step failed or something is left; 2 where not all was seen: a stage was declined
+or does not apply, the caller may not ask, or nobody answered.
+"""
+
+import argparse
+import secrets
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from ultracluster.command_line import add_environment, add_format, print_json, write_output
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ultracluster.accept.scene import Scene
+    from ultracluster.accept.session import Say, Session
+
+NAMES: Final = ("network", "login", "sagemaker", "nodes", "faults", "end")
+ALL: Final = "all"
+JOURNAL: Final = "journal.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(parser)
+    add_format(parser)
+    parser.add_argument(
+        "--stage", choices=(*NAMES, ALL), default=ALL, help=f"what to accept ({ALL}, in this order)"
+    )
+    parser.add_argument("--yes", action="store_true", help="start every stage without asking")
+    parser.add_argument(
+        "--clean-up", action="store_true", help="take away what an earlier run left, and end"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder of report and journal (build/accept/ENVIRONMENT); keep it between runs",
+    )
+    parser.add_argument("--user", default="ubuntu", help="Unix user that jobs are sent as (ubuntu)")
+    parser.add_argument(
+        "--program",
+        default="/fsx/ultracluster",
+        help="folder of this repository on the shared file system (/fsx/ultracluster)",
+    )
+    parser.add_argument("--image", default="", help="image of the SageMaker canary")
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="factor of every waiting time (1)"
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Start little, measure it, and take it down again; write a report."""
+    # Imported here: the command line imports this module, and boto3 takes its time.
+    from ultracluster.accept.journal import clean_up  # noqa: PLC0415
+    from ultracluster.accept.session import STAGES, Session  # noqa: PLC0415
+
+    # A document stands alone on standard output; what happens meanwhile is shown beside it.
+    shown = Console(stderr=True) if arguments.json else console
+
+    def say(text: str) -> None:
+        shown.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    with _scene(arguments) as scene:
+        say(f"{scene.spec.name} in {scene.caller.place}, as {scene.caller.arn}")
+        if arguments.clean_up:
+            return SOME_FAIL if clean_up(scene, say) else ALL_WELL
+        if scene.journal.entries:
+            raise UsageError(
+                f"{scene.journal.path}: {len(scene.journal.entries)} things of an earlier run are "
+                f"there; run ultracluster accept {arguments.environment} --clean-up first"
+            )
+        session = Session(scene, say, lambda stage: arguments.yes or _consents(stage))
+        stages = [each for each in STAGES if arguments.stage in (ALL, each.name)]
+        try:
+            session.run(stages)
+        except KeyboardInterrupt:
+            if not session.left:
+                raise
+            return INTERRUPTED
+        finally:
+            _write(session, scene.journal.path.parent, say, as_json=arguments.json)
+    return session.status
+
+
+@contextmanager
+def _scene(arguments: argparse.Namespace) -> "Iterator[Scene]":
+    """Yield the environment in its account, while its templates are there."""
+    from ultracluster.accept.journal import Journal  # noqa: PLC0415
+    from ultracluster.accept.scene import Scene  # noqa: PLC0415
+    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
+    from ultracluster.prove.deployment import Deployment, stack_templates  # noqa: PLC0415
+    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
+
+    spec, path = find(arguments.environment)
+    cloud = Account(spec.region)
+    caller = caller_of(cloud, spec.region)
+    folder = arguments.output or Path("build", "accept", spec.name)
+    with Synthesis(spec, path) as synthesis:
+        yield Scene(
+            spec=spec,
+            cloud=cloud,
+            caller=caller,
+            deployment=Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name)),
+            journal=Journal(folder / JOURNAL),
+            run=f"accept-{secrets.token_hex(3)}",
+            user=arguments.user,
+            program=arguments.program,
+            image=arguments.image,
+            patience=arguments.patience,
+        )
+
+
+def _consents(stage: str) -> bool:
+    """Ask on standard error; without a person who answers, nothing is started."""
+    sys.stderr.write(f"Start {stage}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _write(session: "Session", folder: Path, say: "Say", *, as_json: bool) -> None:
+    import json  # noqa: PLC0415
+
+    from ultracluster.accept.report import document, page  # noqa: PLC0415
+
+    found = document(session)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_output(folder / "report.json", f"{json.dumps(found, indent=2)}\n", "--output")
+    write_output(folder / "report.html", page(session), "--output")
+    if as_json:
+        print_json(found)
+    verdicts = [result.verdict for result in session.results]
+    say(
+        f"\n{session.scene.spec.name}: {verdicts.count('pass')} of {len(verdicts)} steps pass; "
+        f"report: {folder / 'report.html'}, {folder / 'report.json'}"
+    )
+    if session.left:
+        say(
+            f"{len(session.left)} things are still there; when the account answers again run "
+            f"ultracluster accept {session.scene.spec.name} --clean-up"
+        )

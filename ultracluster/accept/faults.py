@@ -1,0 +1,161 @@
+"""The stage of planted faults: a node is drained, its job goes back, and the node comes back."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ultracluster.accept.nodes import MINUTES, cancel_jobs, instance_of, node_price
+from ultracluster.accept.scene import Found, Scene, Stage, Step
+
+CONF: Final = "/opt/ultracluster/node.conf"
+NODE: Final = "node of the faults"
+DRAIN_SECONDS: Final = 300
+BACK_SECONDS: Final = 1500
+"""For a node that PCS launches anew."""
+BY_PROLOG: Final = "ultracluster prolog"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is done to a node, what undoes it, and what must follow."""
+
+    name: str
+    plant: str
+    """As root on the node; empty for a call of EC2."""
+    undo: str = ""
+    call: str = ""
+    replaced: bool = False
+
+
+FAULTS: Final = (
+    Fault(
+        "one GPU fewer than there must be",
+        plant=f"cp {CONF} {CONF}.accept && sed -i 's/^GPUS=.*/GPUS=9/' {CONF}",
+        undo=f"if [ -f {CONF}.accept ]; then mv {CONF}.accept {CONF}; fi",
+    ),
+    Fault(
+        "no file system",
+        plant="umount --lazy /fsx",
+        undo="grep -q ' /fsx lustre ' /proc/mounts || mount /fsx",
+    ),
+    Fault("a reboot", plant="", call="reboot_instances"),
+    Fault("an instance that is terminated", plant="", call="terminate_instances", replaced=True),
+)
+
+
+def _take_node(scene: Scene) -> Found:
+    cancel_jobs(scene)
+    answer = scene.shell(
+        f"srun --nodes=1 --exclusive --time={MINUTES} --job-name={scene.run} "
+        "bash -c 'echo $SLURMD_NODENAME'"
+    )
+    scene.memory[NODE] = answer.stdout.strip()
+    return Found("a node", answer.text, answer.status == 0 and bool(scene.memory[NODE]))
+
+
+def _planted(fault: Fault, scene: Scene) -> Found:
+    """Plant a fault under a job, and see node and job go the way that they must."""
+    node = scene.memory[NODE]
+    before = str(instance_of(scene, node).get("InstanceId", ""))
+    if not before:
+        return Found("an instance behind the node", f"{node} has none", ok=False)
+    _write_down(scene, fault, node, before)
+    drains = bool(fault.plant)
+    if drains:
+        scene.root(fault.plant, before)
+    job = _submit(scene, node)
+    if not drains:
+        _reach(scene, job, "JobState=RUNNING", DRAIN_SECONDS)
+        scene.ask("ec2", fault.call, InstanceIds=[before])
+    said = [_drained(scene, node)] if drains else []
+    said.append("requeued" if _requeued(scene, job) else "NOT requeued")
+    wanted = [*(["drained"] if drains else []), "requeued", "back"]
+    wanted += ["replaced"] if fault.replaced else []
+    if any("NOT" in words for words in said):
+        # It would be waited for in vain; what was planted is undone by the journal.
+        return Found(", ".join(wanted), ", ".join(said), ok=False)
+    if drains:
+        scene.root(fault.undo, before)
+        scene.root(_resume(node))
+    back = _reach(scene, job, "JobState=COMPLETED", BACK_SECONDS)
+    said.append("back" if back else "NOT back")
+    if fault.replaced:
+        after = instance_of(scene, node).get("InstanceId")
+        said.append("replaced" if after not in (None, before) else "NOT replaced")
+    ok = not any("NOT" in words for words in said)
+    return Found(", ".join(wanted), ", ".join(said), ok)
+
+
+def _write_down(scene: Scene, fault: Fault, node: str, instance: str) -> None:
+    """Write down how the node is mended: newest first, so that it resumes when it is whole."""
+    if fault.plant:
+        scene.journal.will_make("shell", instance="", command=_resume(node))
+        scene.journal.will_make("shell", instance=instance, command=fault.undo)
+
+
+def _resume(node: str) -> str:
+    return (
+        f"if scontrol show node {node} --oneliner | grep -q 'State=[A-Z+]*DRAIN'; "
+        f"then scontrol update NodeName={node} State=RESUME; fi"
+    )
+
+
+def _submit(scene: Scene, node: str) -> str:
+    """Submit a job to the node, which waits at its first start and ends at once at the next."""
+    answer = scene.shell(
+        f"sbatch --parsable --requeue --nodes=1 --nodelist={node} --exclusive --time={MINUTES} "
+        f"--job-name={scene.run} --output=/dev/null "
+        "--wrap='test -n \"$SLURM_RESTART_COUNT\" || sleep 1800'"
+    )
+    return answer.stdout.strip()
+
+
+def _shown(scene: Scene, what: str) -> Callable[[], str]:
+    return lambda: scene.shell(f"scontrol show {what} --oneliner").stdout
+
+
+def _reach(scene: Scene, job: str, words: str, seconds: float) -> bool:
+    shown = scene.until(_shown(scene, f"job {job}"), lambda text: words in text, seconds)
+    return words in shown
+
+
+def _requeued(scene: Scene, job: str) -> bool:
+    def has(text: str) -> bool:
+        return re.search(r" Restarts=[1-9]", text) is not None
+
+    return has(scene.until(_shown(scene, f"job {job}"), has, DRAIN_SECONDS))
+
+
+def _drained(scene: Scene, node: str) -> str:
+    def is_drained(text: str) -> bool:
+        return bool(re.search(r" State=[A-Z+]*DRAIN", text)) and BY_PROLOG in text
+
+    shown = scene.until(_shown(scene, f"node {node}"), is_drained, DRAIN_SECONDS)
+    reason = re.search(r"Reason=(.*?)(?: \[|$)", shown)
+    words = reason[1] if reason else "no reason"
+    return f"drained ({words})" if is_drained(shown) else "NOT drained"
+
+
+STAGE: Final = Stage(
+    name="faults",
+    title="Planted faults",
+    starts=lambda scene: (
+        f"1 x {scene.spec.nodes.instance_type} for about {MINUTES} minutes; it is made unfit, "
+        "rebooted and terminated"
+    ),
+    usd=lambda scene: node_price(scene.spec, 1),
+    needs_slurm=True,
+    steps=(
+        Step("a node for the faults", _take_node),
+        *(
+            Step(
+                f"fault: {fault.name}",
+                partial(_planted, fault),
+                settles=("drained-nodes",) if fault.plant else ("pcs-replaces",),
+            )
+            for fault in FAULTS
+        ),
+    ),
+)

@@ -1,0 +1,165 @@
+"""What an acceptance made, in a file that outlives it, and how each of it is taken away.
+
+A thing is written down before it is made: whatever ends the program in between, `--clean-up` knows
+what there may be. To take away what is not there is no error.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ultracluster.aws import CloudError
+from ultracluster.exit_status import CommandError, UsageError
+from ultracluster.run_command import GONE
+
+if TYPE_CHECKING:
+    from ultracluster.accept.scene import Scene
+
+Entry = dict[str, Any]
+TRIES: Final = 6
+FIRST_PAUSE: Final = 1.0
+"""Seconds before the second try, doubled before each next one: a minute altogether."""
+ABSENT: Final = (
+    *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    *("ExecutionDoesNotExist", "ChangeSetNotFound", "NotFound", "NoSuchBucket"),
+)
+"""What services say of what is not there."""
+
+
+class CleanUpError(CommandError):
+    """A thing that could not be taken away."""
+
+
+class Journal:
+    """The things that are there, oldest first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.entries: list[Entry] = json.loads(path.read_text())
+        except FileNotFoundError:
+            self.entries = []
+        except ValueError as error:
+            raise UsageError(f"{path}: it is no JSON ({error}); it was not written by this") from (
+                error
+            )
+
+    def will_make(self, kind: str, **details: str) -> None:
+        """Write down a thing that is about to be made."""
+        entry = {"kind": kind, **details}
+        if entry not in self.entries:
+            self.entries.append(entry)
+            self._write()
+
+    def is_gone(self, entry: Entry) -> None:
+        self.entries.remove(entry)
+        self._write()
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        with new.open("w") as file:
+            json.dump(self.entries, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+
+def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
+    """Take away all that was made, newest first; return what is still there.
+
+    What AWS does not answer is tried again for a minute; then it stays in the journal.
+    """
+    journal = scene.journal
+    for entry in reversed(list(journal.entries)):
+        words = ", ".join(str(value) for value in entry.values() if value)
+        try:
+            _take_away(scene, entry)
+        except CommandError as error:
+            say(f"could not take away {words}: {error}")
+        else:
+            journal.is_gone(entry)
+            say(f"took away {words}")
+    return list(journal.entries)
+
+
+def _take_away(scene: "Scene", entry: Entry) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            REMOVERS[entry["kind"]](scene, entry)
+        except CloudError as error:
+            if error.code in ABSENT or "does not exist" in error.message:
+                return
+            if left == 0 or error.answered:
+                raise
+            time.sleep(FIRST_PAUSE * scene.patience * 2 ** (TRIES - 1 - left))
+        else:
+            return
+
+
+def _queue(scene: "Scene", entry: Entry) -> None:
+    url = scene.cloud.ask("sqs", "get_queue_url", QueueName=entry["name"])["QueueUrl"]
+    scene.cloud.ask("sqs", "delete_queue", QueueUrl=url)
+
+
+def _subscription(scene: "Scene", entry: Entry) -> None:
+    rows = scene.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=entry["topic"])
+    for row in rows["Subscriptions"]:
+        if row["Endpoint"].endswith(f":{entry['name']}"):
+            scene.cloud.ask("sns", "unsubscribe", SubscriptionArn=row["SubscriptionArn"])
+
+
+def _objects(scene: "Scene", entry: Entry) -> None:
+    """Delete every version: the bucket keeps them otherwise."""
+    where = {"Bucket": entry["bucket"]}
+    found = scene.cloud.ask("s3", "list_object_versions", **where, Prefix=entry["prefix"])
+    rows = [*found.get("Versions", ()), *found.get("DeleteMarkers", ())]
+    for row in rows:
+        named = {"Key": row["Key"], "VersionId": row["VersionId"]}
+        scene.cloud.ask("s3", "delete_object", **where, **named)
+
+
+def _execution(scene: "Scene", entry: Entry) -> None:
+    execution = scene.cloud.ask("stepfunctions", "describe_execution", executionArn=entry["arn"])
+    if execution["status"] == "RUNNING":
+        scene.cloud.ask("stepfunctions", "stop_execution", executionArn=entry["arn"])
+
+
+def _training_job(scene: "Scene", entry: Entry) -> None:
+    named = {"TrainingJobName": entry["name"]}
+    with suppress(CloudError):
+        status = scene.cloud.ask("sagemaker", "describe_training_job", **named)["TrainingJobStatus"]
+        if status == "InProgress":
+            scene.cloud.ask("sagemaker", "stop_training_job", **named)
+
+
+def _shell(scene: "Scene", entry: Entry) -> None:
+    """Run the command that undoes; a node that is gone has nothing to undo."""
+    try:
+        said = scene.root(entry["command"], entry["instance"])
+    except CloudError as error:
+        if entry["instance"] and error.code == GONE:
+            return
+        raise
+    if said.status:
+        raise CleanUpError(said.text)
+
+
+def _change_set(scene: "Scene", entry: Entry) -> None:
+    named = {"StackName": entry["stack"], "ChangeSetName": entry["name"]}
+    scene.cloud.ask("cloudformation", "delete_change_set", **named)
+
+
+REMOVERS: Final[Mapping[str, Callable[["Scene", Entry], None]]] = {
+    "queue": _queue,
+    "subscription": _subscription,
+    "objects": _objects,
+    "execution": _execution,
+    "training job": _training_job,
+    "shell": _shell,
+    "change set": _change_set,
+}

@@ -1,0 +1,103 @@
+"""What an acceptance found, to be filed: a page and a document of the same."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import Any, Final
+
+from ultracluster.accept.facts import facts
+from ultracluster.accept.session import FAIL, PASS, Result, Session
+from ultracluster.style_sheet import style_sheet
+
+CONFIRMED: Final = {PASS: "confirmed", FAIL: "refuted"}
+OPEN: Final = "open"
+
+
+def document(session: Session) -> dict[str, Any]:
+    scene = session.scene
+    return {
+        "environment": scene.spec.name,
+        "region": scene.spec.region,
+        "account": scene.caller.account,
+        "caller": scene.caller.arn,
+        "endpoint": scene.caller.endpoint,
+        "emulated": bool(scene.caller.endpoint),
+        "run": scene.run,
+        "begun": session.begun.isoformat(timespec="seconds"),
+        "exit_status": session.status,
+        "steps": [
+            {
+                "stage": each.stage,
+                "step": each.step,
+                "verdict": each.verdict,
+                "expected": each.wanted,
+                "measured": each.measured,
+                "commands": list(each.commands),
+            }
+            for each in session.results
+        ],
+        "notes": session.notes,
+        "left": session.left,
+        "facts": list(_facts(session.results)),
+    }
+
+
+def _facts(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
+    """Yield each fact with what the account said of it, and the command that showed it.
+
+    One failing step refutes what others confirm.
+    """
+    for fact in facts():
+        told = [each for each in results if fact.id in each.settles and each.verdict in CONFIRMED]
+        told.sort(key=lambda each: each.verdict == PASS)
+        verdict = CONFIRMED[told[0].verdict] if told else OPEN
+        commands = list(told[0].commands) if told else []
+        yield {
+            "id": fact.id,
+            "what": fact.what,
+            "assumed": fact.does,
+            "verdict": verdict,
+            "measured": told[0].measured if told else "",
+            "commands": commands,
+            "settled_by": fact.settled_by,
+        }
+
+
+def page(session: Session) -> str:
+    """Return the report as one HTML file that needs nothing else."""
+    found = document(session)
+    scene = session.scene
+    title = f"Acceptance of {scene.spec.name}"
+    told = [row for row in found["facts"] if row["verdict"] != OPEN]
+    steps = ("stage", "step", "verdict", "expected", "measured", "commands")
+    rows = ("verdict", "what", "assumed", "measured", "commands")
+    emulated = "<p><strong>Emulated: no AWS account was asked.</strong></p>"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>\n{style_sheet()}</style></head><body>"
+        f"<header><h1>{escape(title)}</h1></header><main>"
+        f"{emulated if found['emulated'] else ''}"
+        f"<p>{escape(scene.caller.place)}, as {escape(scene.caller.arn)}, {found['begun']}, "
+        f"exit status {found['exit_status']}</p>"
+        + "".join(f"<p>{escape(note)}</p>" for note in session.notes)
+        + "".join(f"<p>still there: {escape(str(entry))}</p>" for entry in session.left)
+        + f"<h2>Steps</h2>{_table(steps, found['steps'])}"
+        + f"<h2>Facts that were open</h2>{_table(rows, told)}"
+        + f"<p>{len(found['facts']) - len(told)} facts are still open.</p>"
+        + "</main></body></html>\n"
+    )
+
+
+def _table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(_cell(name, row[name]) for name in names)}</tr>" for row in rows)
+    return (
+        f"<div class=card><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(name: str, value: Any) -> str:
+    narrow = f"<span class=narrow>{name}: </span>"
+    if isinstance(value, list):
+        return f"<td>{narrow}{'<br>'.join(f'<code>{escape(each)}</code>' for each in value)}</td>"
+    return f"<td>{narrow}{escape(str(value))}</td>"

@@ -1,0 +1,41 @@
+#!/bin/bash
+# resume.sh RUN NODES: train 20 steps straight, and 20 steps that are killed after the checkpoint of
+# step 10; print the loss of step 20 of both. Runs on the login node, in the program's folder.
+set -euo pipefail
+run=$1 nodes=$2
+python=${ULTRACLUSTER_PYTHON:-python3}
+
+"$python" -m training.prepare --out "$run/tokens" --sample >/dev/null
+
+# submit NAME [OPTION ...]: one run of 20 steps; large enough that a step can be interrupted.
+submit() {
+  local name=$1
+  shift
+  sbatch --parsable --nodes="$nodes" --time=60 --job-name="$run" --output="$run/$name.out" "$@" \
+    training/slurm/train.sbatch gpt-124m --set run.steps=20 --set run.print_every=1 \
+    --set data.path="$run/tokens" --set run.path="$run/$name" \
+    --set checkpoint.path="$run/$name/checkpoints" --set checkpoint.every=10
+}
+
+loss() {
+  sed -n 's/.*step  *20  loss  *\([0-9.]*\) .*/\1/p' "$run/$1.out" | tail -n 1
+}
+
+submit straight --wait >/dev/null
+job=$(submit killed)
+until grep -qs 'step  *1[1-9]  loss' "$run/killed.out"; do
+  if [[ -z $(squeue --noheader --jobs="$job" --format=%T) ]]; then
+    echo "the job ended before it could be killed, see $PWD/$run/killed.out" >&2
+    exit 1
+  fi
+  sleep 0.2
+done
+# The tasks, not the script: the script is what starts them again.
+scancel --signal=KILL "$job"
+while [[ -n $(squeue --noheader --jobs="$job" --format=%T) ]]; do sleep 1; done
+if ! grep -q requeued "$run/killed.out"; then
+  echo "the job was not requeued, see $PWD/$run/killed.out" >&2
+  exit 1
+fi
+loss straight
+loss killed

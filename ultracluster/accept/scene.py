@@ -1,0 +1,186 @@
+"""What a step of an acceptance has at hand, and what it says."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ultracluster.accept.journal import Journal
+from ultracluster.aws import Caller, Cloud
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.exit_status import CommandError
+from ultracluster.preflight.inquiry import Question
+from ultracluster.prove.deployment import Deployment
+from ultracluster.prove.proof import Evidence
+from ultracluster.run_command import ROOT, RunCommand, Said
+from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.slurm import SlurmSpec
+
+GROUP_TAG: Final = "aws:pcs:compute-node-group-id"
+"""By which the instances of a node group are found (AWS PCS user guide, connecting to a login node,
+read 2026-11-26)."""
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 10.0
+
+
+class NotThereError(CommandError):
+    """Something that a step needs and the account does not have."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one step measured, beside what was expected."""
+
+    wanted: str
+    measured: str
+    ok: bool | None
+    """None where the caller may not see it."""
+
+
+def equal(wanted: object, measured: object) -> Found:
+    return Found(str(wanted), str(measured), ok=wanted == measured)
+
+
+@dataclass
+class Scene:
+    """An environment in an account, and what the acceptance of it remembers."""
+
+    spec: EnvironmentSpec
+    cloud: Cloud
+    caller: Caller
+    deployment: Deployment
+    journal: Journal
+    run: str
+    """Name of everything that is made, `accept-2d4b75` for example."""
+    user: str
+    """The Unix user that jobs are sent as."""
+    program: str
+    """Folder on the shared file system with the training program, and `bin` beside it."""
+    image: str = ""
+    """Image of the SageMaker canary; nothing takes the newest of the environment's repository."""
+    patience: float = 1.0
+    """What every waiting time is multiplied with."""
+    commands: list[str] = field(default_factory=list)
+    """What was called since the step began, as an operator would."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What a step tells those after it."""
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Ask AWS, and note the call as a command."""
+        self.commands.append(Question(service, operation, parameters).command(self.spec.region))
+        return self.cloud.ask(service, operation, **parameters)
+
+    def shell(self, command: str, user: str = "", instance: str = "") -> Said:
+        """Run a command on an instance, the login node if none is named, as the jobs' user."""
+        who = user or self.user
+        self.commands.append(f"{who}@{instance or 'login node'}: {command}")
+        return RunCommand(self.cloud, instance or self.login).run(command, who)
+
+    def root(self, command: str, instance: str = "") -> Said:
+        return self.shell(command, ROOT, instance)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the proofs of `ultracluster prove` read."""
+        return Evidence(self.spec, self.deployment, self.cloud)
+
+    @property
+    def slurm(self) -> SlurmSpec:
+        if self.spec.slurm is None:
+            raise NotThereError(f"{self.spec.name} has no Slurm")
+        return self.spec.slurm
+
+    @property
+    def login(self) -> str:
+        """The id of a login node.
+
+        Raises:
+            NotThereError: where none runs.
+        """
+        found = [row["InstanceId"] for row in self.instances(login=True)]
+        if not found:
+            raise NotThereError(f"{self.spec.name}: no login node runs")
+        return str(min(found))
+
+    def instances(self, *, login: bool) -> list[dict[str, Any]]:
+        """Return the environment's instances that run or start: login nodes, or all others."""
+        filters = {
+            f"tag:{ENVIRONMENT_TAG}": [self.spec.name],
+            "instance-state-name": ["pending", "running"],
+        }
+        rows = self.cloud.ask(
+            "ec2",
+            "describe_instances",
+            Filters=[{"Name": name, "Values": values} for name, values in filters.items()],
+        )["Reservations"]
+        groups = self._login_groups()
+        return [
+            instance
+            for row in rows
+            for instance in row["Instances"]
+            if (tags(instance).get(GROUP_TAG) in groups) is login
+        ]
+
+    def _login_groups(self) -> set[str]:
+        if self.spec.slurm is None:
+            return set()
+        if "login groups" not in self.memory:
+            cluster = self.evidence.described("Cluster", "Slurm/Cluster/Resource")["id"]
+            rows = self.cloud.ask("pcs", "list_compute_node_groups", clusterIdentifier=cluster)
+            self.memory["login groups"] = {
+                row["id"] for row in rows["computeNodeGroups"] if row["name"].startswith("login-")
+            }
+        found: set[str] = self.memory["login groups"]
+        return found
+
+    def until(self, look: Callable[[], Any], good: Callable[[Any], bool], seconds: float) -> Any:
+        """Return what is seen once it is good, or at last."""
+        return next(value for value, last in self._looks(look, seconds) if last or good(value))
+
+    def _looks(self, look: Callable[[], Any], seconds: float) -> Iterator[tuple[Any, bool]]:
+        deadline, pause = time.monotonic() + seconds * self.patience, FIRST_PAUSE
+        while time.monotonic() < deadline:
+            noted = len(self.commands)
+            yield look(), False
+            # One look says how it is done.
+            del self.commands[noted:]
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        yield look(), True
+
+
+def tags(row: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is measured."""
+
+    name: str
+    look: Callable[[Scene], Found]
+    settles: tuple[str, ...] = ()
+    """Rows of unverified.toml that the account confirms or refutes by it."""
+    refutes: bool = True
+    """Whether its failure refutes them; a want of capacity, for one, says nothing of them."""
+
+
+Words = str | Callable[[Scene], str]
+
+
+def said(text: Words, scene: Scene) -> str:
+    return text if isinstance(text, str) else text(scene)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps that cost about the same and need the same."""
+
+    name: str
+    title: str
+    starts: Words
+    """What it will start."""
+    usd: Callable[[Scene], str]
+    """What that costs."""
+    steps: tuple[Step, ...]
+    needs_slurm: bool = False

@@ -1,0 +1,85 @@
+"""Proof of the budget and of the alarm on idle capacity: what they watch, and who is told."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
+from ultracluster.prove.proof import Check, Evidence, equal, members
+
+LATEST: Final = 15
+"""Minutes after which somebody has to know that capacity is idle."""
+
+
+def budget(evidence: Evidence) -> Iterator[Check]:
+    """The budget has the month's ceiling and the environment's tag, and notifies somebody."""
+    deployment, spec = evidence.deployment, evidence.spec
+    wanted = 1 if offered(spec.region) else 0
+    yield equal("budgets", wanted, len(deployment.of_type("AWS::Budgets::Budget", "Network")))
+    if not wanted:
+        return
+    found = evidence.described("Network", "Budget/Resource")
+    account = evidence.cloud.ask("sts", "get_caller_identity")["Account"]
+    which = {"AccountId": account, "BudgetName": found["BudgetName"]}
+    limit = found["BudgetLimit"]
+    money = f"{float(limit['Amount']):.0f} {limit['Unit']} {found['TimeUnit']}"
+    yield equal("limit of the budget", f"{spec.budget.ceiling_usd_per_month} USD MONTHLY", money)
+    tag = f"user:{ENVIRONMENT_TAG}${spec.name}"
+    yield equal("what the budget watches", {"TagKeyValue": [tag]}, found.get("CostFilters"))
+    yield from _alerts(evidence, which)
+
+
+def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
+    cloud, spec = evidence.cloud, evidence.spec.budget
+    alerts = cloud.ask("budgets", "describe_notifications_for_budget", **which)["Notifications"]
+    asked = {("ACTUAL", float(percent)) for percent in spec.alerts_percent}
+    asked.add(("FORECASTED", float(spec.forecast_percent)))
+    have = {(alert["NotificationType"], float(alert["Threshold"])) for alert in alerts}
+    yield equal("alerts of the budget", sorted(asked), sorted(have))
+    notified = sorted(spec.notify) or [evidence.id_at("Network", "Budget/Topic/Resource")]
+    for alert in alerts:
+        answer = cloud.ask(
+            "budgets", "describe_subscribers_for_notification", **which, Notification=_key(alert)
+        )
+        addresses = sorted(subscriber["Address"] for subscriber in answer["Subscribers"])
+        yield equal(f"who is notified at {alert['Threshold']:.0f} %", notified, addresses)
+
+
+def idle_capacity(evidence: Evidence) -> Iterator[Check]:
+    """Reserved capacity that is not used is told of within minutes, to everybody who is named."""
+    reserved, deployment = evidence.spec.nodes.capacity_reservation, evidence.deployment
+    wanted = 0 if reserved is None else 1
+    alarms = len(deployment.of_type("AWS::CloudWatch::Alarm", "Cluster"))
+    yield equal("alarms on idle capacity", wanted, alarms)
+    if reserved is None:
+        return
+    alarm = evidence.described("Cluster", "IdleCapacity/Resource")
+    yield from members(
+        alarm,
+        ("metric of the alarm", "InstanceUtilization", "MetricName"),
+        ("percentage below which it goes off", reserved.least_used_percent, "Threshold"),
+        ("what a missing metric is", "breaching", "TreatMissingData"),
+    )
+    given = reserved.capacity_reservation_id
+    watched = given or evidence.id_at("Cluster", "Placement/Reservation")
+    found = [each["Value"] for each in alarm["Dimensions"]]
+    yield equal("reservation that the alarm watches", [watched], found)
+    minutes = alarm["Period"] * alarm["EvaluationPeriods"] / 60
+    yield Check("minutes until it goes off", f"at most {LATEST}", minutes, ok=minutes <= LATEST)
+    told = sorted(set().union(*(_told(evidence, topic) for topic in alarm["AlarmActions"])))
+    yield equal("who is told of idle capacity", sorted(evidence.spec.budget.notify), told)
+
+
+def _told(evidence: Evidence, topic: str) -> set[str]:
+    """Return who reads a topic: itself where it is the user's own."""
+    if topic in evidence.spec.budget.notify:
+        return {topic}
+    answer = evidence.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=topic)
+    return {each["Endpoint"] for each in answer["Subscriptions"]}
+
+
+def _key(alert: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: alert[key]
+        for key in ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+        if key in alert
+    }

@@ -1,0 +1,115 @@
+"""The command `ultracluster prove`.
+
+Exit code 1 where something is not as it was asked for; 2 where the caller may not look at
+something and all that was looked at is right: what is not shown is no pass.
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+
+from ultracluster.command_line import add_environment, add_format, print_json, progress
+from ultracluster.environments import find
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError
+
+if TYPE_CHECKING:
+    from ultracluster.aws import Caller, Cloud
+    from ultracluster.prove.proof import Results
+    from ultracluster.spec.environment import EnvironmentSpec
+
+READING: Final = ("describe_", "get_", "head_", "list_")
+"""How the names of operations begin that a proof may use; each of them only reads."""
+VERDICTS: Final = {
+    ALL_WELL: "everything that was asked for is there",
+    SOME_FAIL: "not all that was asked for is as it must be; see above",
+    COULD_NOT_RUN: "nothing is wrong in what could be seen, and not all could be; see above",
+}
+
+
+class ReadOnly:
+    """An account of which nothing is asked but what it has.
+
+    Raises:
+        RuntimeError: where a proof would call another operation.
+    """
+
+    def __init__(self, cloud: "Cloud") -> None:
+        self._cloud = cloud
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        if not operation.startswith(READING):
+            raise RuntimeError(f"{service} {operation} is no call that only reads")
+        return self._cloud.ask(service, operation, **parameters)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_environment(parser)
+    add_format(parser)
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """Compare a deployed environment with what was asked for; change nothing."""
+    # Imported here: the command line imports this module, and boto3 takes its time.
+    from ultracluster.aws import Account, caller_of  # noqa: PLC0415
+    from ultracluster.prove.deployment import Deployment, stack_templates  # noqa: PLC0415
+    from ultracluster.prove.proof import Evidence, prove  # noqa: PLC0415
+    from ultracluster.prove.proofs import PROOFS  # noqa: PLC0415
+    from ultracluster.synthesis import Synthesis  # noqa: PLC0415
+
+    spec, path = find(arguments.environment)
+    cloud = ReadOnly(Account(spec.region))
+    caller = caller_of(cloud, spec.region)
+    with Synthesis(spec, path) as synthesis, progress("asking AWS"):
+        deployment = Deployment(cloud, stack_templates(synthesis.stage().parent, spec.name))
+        if not any(resource.physical_id for resource in deployment.resources):
+            raise CommandError(
+                f"{spec.name}: account {caller.account} has none of its stacks in {spec.region}; "
+                f"deploy it: npx cdk deploy '{spec.name}/*'"
+            )
+        results = prove(PROOFS, Evidence(spec, deployment, cloud))
+    status = exit_status(results)
+    if arguments.json:
+        print_json(_document(spec, caller, results, status))
+    else:
+        _show(spec, caller, results, status, console)
+    return status
+
+
+def exit_status(results: "Results") -> int:
+    checks = [check for each in results.values() for check in each if not check.ok]
+    if any(not check.lacks for check in checks):
+        return SOME_FAIL
+    return COULD_NOT_RUN if checks else ALL_WELL
+
+
+def _show(
+    spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int, console: Console
+) -> None:
+    from ultracluster.prove.display import failures, table_of  # noqa: PLC0415
+
+    verdict = f"{spec.name}: {VERDICTS[status]}. Nothing was changed."
+    _line(console, f"{spec.name} in {caller.place}")
+    console.print(table_of(results, "Proved by API calls"))
+    for line in (*failures(results), verdict):
+        _line(console, line)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _document(
+    spec: "EnvironmentSpec", caller: "Caller", results: "Results", status: int
+) -> dict[str, Any]:
+    from ultracluster.prove.display import as_document  # noqa: PLC0415
+
+    return {
+        "environment": spec.name,
+        "region": spec.region,
+        "account": caller.account,
+        "caller": caller.arn,
+        "endpoint": caller.endpoint,
+        "exit_status": status,
+        "checks": as_document(results),
+    }

@@ -1,0 +1,113 @@
+"""Proof of the storage: file system, associations, bucket."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ultracluster.prove.network_proof import training_subnets
+from ultracluster.prove.proof import Check, Evidence, equal, present
+from ultracluster.spec.lustre import DataRepositorySpec
+
+
+def lustre(evidence: Evidence) -> Iterator[Check]:
+    """The file system is what the spec buys, in the first training subnet."""
+    spec = evidence.spec.storage
+    found = evidence.described("Storage", "Lustre/Resource")
+    asked = spec.properties()
+    yield equal("state of the file system", "AVAILABLE", found.get("Lifecycle"))
+    for key in ("StorageCapacity", "StorageType", "FileSystemTypeVersion"):
+        if key in asked:
+            yield equal(f"{key} of the file system", asked[key], found.get(key))
+    configuration = found.get("LustreConfiguration", {})
+    for key, wanted in asked["LustreConfiguration"].items():
+        yield from _setting(key, wanted, configuration.get(key))
+    subnet = training_subnets(evidence)[0]["SubnetId"]
+    yield equal("subnets of the file system", [subnet], found.get("SubnetIds"))
+    if spec.customer_key:
+        key_id = evidence.id_at("Storage", "Key/Resource/Resource")
+        arn = str(found.get("KmsKeyId"))
+        yield Check("key of the file system", key_id, arn, ok=arn.endswith(key_id))
+    destination = str(configuration.get("LogConfiguration", {}).get("Destination"))
+    yield Check(
+        "log group of the file system",
+        "below /aws/fsx/",
+        destination,
+        ok=":log-group:/aws/fsx/" in destination,
+    )
+    yield from _associations(evidence, found["FileSystemId"])
+
+
+def _setting(key: str, wanted: Any, found: Any) -> Iterator[Check]:
+    """Compare one setting; what the service adds beside it (IOPS it chose) is its own."""
+    if isinstance(wanted, Mapping):
+        part = {name: (found or {}).get(name) for name in wanted}
+        yield equal(f"{key} of the file system", dict(wanted), part)
+    else:
+        yield equal(f"{key} of the file system", wanted, found)
+
+
+def _associations(evidence: Evidence, file_system_id: str) -> Iterator[Check]:
+    spec = evidence.spec.storage
+    found = evidence.cloud.ask(
+        "fsx",
+        "describe_data_repository_associations",
+        Filters=[{"Name": "file-system-id", "Values": [file_system_id]}],
+    )["Associations"]
+    bucket = evidence.id_at("Storage", "Data/Resource/Resource")
+    wanted = sorted(_link(entry, bucket) for entry in spec.data_repositories)
+    have = sorted(
+        (
+            entry["FileSystemPath"],
+            entry["DataRepositoryPath"],
+            tuple(entry.get("S3", {}).get("AutoImportPolicy", {}).get("Events", ())),
+            tuple(entry.get("S3", {}).get("AutoExportPolicy", {}).get("Events", ())),
+        )
+        for entry in found
+    )
+    yield equal("data repository associations", wanted, have)
+
+
+def _link(
+    entry: DataRepositorySpec, bucket: str
+) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    path = f"s3://{entry.bucket_name or bucket}/{entry.prefix}"
+    return entry.file_system_path, path, entry.auto_import, entry.auto_export
+
+
+def bucket(evidence: Evidence) -> Iterator[Check]:
+    """The data bucket is versioned, encrypted by the environment's key, and TLS only."""
+    cloud, spec = evidence.cloud, evidence.spec.storage
+    name = evidence.id_at("Storage", "Data/Resource/Resource")
+    versioning = cloud.ask("s3", "get_bucket_versioning", Bucket=name)
+    yield equal("versioning of the data bucket", "Enabled", versioning.get("Status"))
+    encryption = cloud.ask("s3", "get_bucket_encryption", Bucket=name)
+    rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]
+    default = rule["ApplyServerSideEncryptionByDefault"]
+    yield equal("encryption of the data bucket", "aws:kms", default["SSEAlgorithm"])
+    block = cloud.ask("s3", "get_public_access_block", Bucket=name)
+    settings = block["PublicAccessBlockConfiguration"]
+    yield equal("public access to the data bucket", {True}, set(settings.values()))
+    rules = cloud.ask("s3", "get_bucket_lifecycle_configuration", Bucket=name)["Rules"]
+    days = [int(r["NoncurrentVersionExpiration"]["NoncurrentDays"]) for r in rules]
+    yield equal("days of old versions, as the sheet has it", [spec.noncurrent_days], days)
+    policy = json.loads(cloud.ask("s3", "get_bucket_policy", Bucket=name)["Policy"])
+    refused = [statement for statement in policy["Statement"] if _refuses_plain(statement, name)]
+    yield present("refusal of requests without TLS", there=bool(refused))
+
+
+def _refuses_plain(statement: Mapping[str, Any], bucket_name: str) -> bool:
+    """Whether a statement denies everybody everything in a bucket where there is no TLS."""
+    resources = {str(each).rpartition(":")[2] for each in _listed(statement.get("Resource"))}
+    condition = statement.get("Condition")
+    return (
+        statement["Effect"] == "Deny"
+        and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+        and _listed(statement.get("Action")) in (["s3:*"], ["*"])
+        and {bucket_name, f"{bucket_name}/*"} <= resources
+        # Another condition beside it would let some requests through.
+        and condition in [{"Bool": {"aws:SecureTransport": given}} for given in ("false", False)]
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]

@@ -1,0 +1,78 @@
+"""What can be wrong with a node, planted on a machine, and what Slurm must then say of it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+STAND_IN: Final = "/etc/stand-in/nvidia-smi"
+PROLOG_ERROR: Final = "Prolog error"
+"""Slurm's own words where the prolog failed: the node could not say more."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which a node is unfit."""
+
+    name: str
+    plant: str
+    """Command that makes a sound node unfit."""
+    mend: str
+    """Command that makes it sound again."""
+    reason: str
+    """What the reason of the drained node has in it."""
+
+
+def _nvidia_smi(name: str, setting: str, reason: str) -> Fault:
+    return Fault(name, f"echo {setting} >{STAND_IN}", f"rm {STAND_IN}", reason)
+
+
+FAULTS: Final = (
+    _nvidia_smi("gpu-missing", "GPUS=7", "7 GPUs instead of 8"),
+    _nvidia_smi("gpu-ecc", "BAD_GPU=3", "uncorrected ECC errors on GPU 3"),
+    _nvidia_smi("gpu-silent", "SECONDS_EACH=600", "nvidia-smi did not answer within 45 s"),
+    Fault("lustre-unmounted", "umount /fsx", "mount /fsx", "Lustre is not mounted at /fsx"),
+    Fault(
+        "efa-port-down",
+        "ip link set efa2 down",
+        "ip link set efa2 up",
+        "3 active EFA devices instead of 4",
+    ),
+    Fault(
+        "fabric-manager-dead",
+        "systemctl kill --signal=KILL nvidia-fabricmanager",
+        "systemctl reset-failed nvidia-fabricmanager; systemctl start nvidia-fabricmanager",
+        "nvidia-fabricmanager is failed",
+    ),
+    Fault(
+        "disk-full",
+        "fallocate --length $(($(df --output=avail --block-size=1 / | tail -n 1) - (100 << 20)))"
+        " /full",
+        "rm /full",
+        "MiB are free on /, 1024 are needed",
+    ),
+    Fault(
+        "clock-wrong",
+        "date --set '+90 seconds'",
+        "date --set '-90 seconds'; adjtimex --status 0 --maxerror 0",
+        "the clock is not synchronized",
+    ),
+    Fault(
+        "scontrol-unknown",
+        "ln -sfn /opt/aws/pcs/scheduler/slurm-24.11/bin "
+        "$(sed -n s/SLURM_BIN=//p /opt/ultracluster/node.conf)",
+        "ln -sfn /usr/bin $(sed -n s/SLURM_BIN=//p /opt/ultracluster/node.conf)",
+        PROLOG_ERROR,
+    ),
+    Fault(
+        "check-broken",
+        "mv /opt/ultracluster/node.conf /root",
+        "mv /root/node.conf /opt/ultracluster",
+        PROLOG_ERROR,
+    ),
+    Fault(
+        "check-gone",
+        "mv /opt/ultracluster/prolog.sh /root",
+        "mv /root/prolog.sh /opt/ultracluster",
+        PROLOG_ERROR,
+    ),
+)
+NAMES: Final = tuple(fault.name for fault in FAULTS)

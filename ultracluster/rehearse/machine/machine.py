@@ -1,0 +1,276 @@
+"""One virtual machine: QEMU, a root file system of its own, and commands by the guest agent."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ultracluster.exit_status import CommandError
+from ultracluster.rehearse.machine.image import Image, located
+
+BOOT_SECONDS: Final = 900.0
+"""A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
+PROBE_SECONDS: Final = 20.0
+DISK: Final = 1 << 30
+MEMORY_MIB: Final = 1024
+PROCESSORS: Final = {"kvm": "host", "tcg": "Nehalem"}
+"""By accelerator: wide vectors, which newer ones have, are slow where they are emulated."""
+
+
+class MachineError(CommandError):
+    """A machine that does not do what machines do; the message ends with its console."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended on a machine."""
+
+    status: int
+    said: str
+    """Standard output and standard error."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a machine is made of.
+
+    Args:
+        name: its host name.
+        user_data: what cloud-init gets.
+        address: its IPv4 address with the prefix length; None without a network.
+        port: of the multicast group on loopback that is the network of machines.
+        shared: folder of the host in the place of Lustre.
+        disks: NVMe disks.
+        files: more files of its root, by path.
+    """
+
+    name: str
+    user_data: str
+    address: str
+    port: int
+    shared: Path
+    disks: int = 2
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class Machine:
+    """A machine that runs for as long as the context lasts."""
+
+    def __init__(self, image: Image, hardware: Hardware) -> None:
+        self._image, self.hardware = image, hardware
+        self.name = hardware.name
+
+    def __enter__(self) -> Self:
+        self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-machine-")
+        self._folder = Path(self._temporary.name)
+        self._write_root()
+        for disk in range(self.hardware.disks):
+            with (self._folder / f"nvme{disk}.img").open("wb") as file:
+                file.truncate(DISK)
+        module = [sys.executable, "-P", "-m", "ultracluster.child_process"]
+        self._log = self._folder / "qemu.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*module, *self._command()],
+                stdin=subprocess.PIPE,  # the machine ends when this is closed
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+        self._temporary.cleanup()
+
+    def _write_root(self) -> None:
+        """Copy the image's root and write into it what this machine alone has."""
+        root = self._folder / "root.img"
+        # Sparse, as the image is.
+        root_image = self._image.root
+        copy: list[str | Path] = ["/bin/cp", "--sparse=always", "--reflink=auto", root_image, root]
+        subprocess.run(copy, check=True)
+        seed = "/var/lib/cloud/seed/nocloud"
+        name = self.name
+        files = {
+            f"{seed}/user-data": self.hardware.user_data,
+            f"{seed}/meta-data": f"instance-id: i-{name}\nlocal-hostname: {name}\n",
+            "/etc/systemd/network/10-machines.network": (
+                f"[Match]\nName=eth0\n[Network]\nAddress={self.hardware.address}\n"
+                "LinkLocalAddressing=no\n"
+            ),
+            **self.hardware.files,
+        }
+        commands: list[str] = []
+        made: set[str] = set()
+        for number, (path, text) in enumerate(files.items()):
+            for parent in reversed(Path(path).parents[:-1]):
+                if str(parent) not in made:
+                    commands.append(f"mkdir {parent}")
+                    made.add(str(parent))
+            source = self._folder / f"file{number}"
+            source.write_text(text)
+            commands += [f"rm {path}", f"write {source} {path}"]
+        script = self._folder / "debugfs"
+        script.write_text("\n".join(commands) + "\n")
+        # Folders that are there and files that are not are said, and no mistake.
+        debugfs = located("debugfs") or "debugfs"
+        subprocess.run([debugfs, "-w", "-f", script, root], capture_output=True, check=True)
+
+    def _command(self) -> list[str]:
+        machine = self.hardware
+        mac = f"52:54:00:00:00:{int(machine.address.partition('/')[0].rpartition('.')[2]):02x}"
+        accelerated = accelerator(self._image)
+        command = ["qemu-system-x86_64", "-accel", accelerated, "-cpu", PROCESSORS[accelerated]]
+        command += ["-m", str(MEMORY_MIB), "-smp", "1", "-nodefaults", "-no-user-config"]
+        command += ["-display", "none", "-kernel", str(self._image.kernel)]
+        command += ["-initrd", str(self._image.initrd), "-append", COMMAND_LINE]
+        command += ["-serial", f"file:{self._folder}/console"]
+        command += ["-drive", f"file={self._folder}/root.img,format=raw,if=virtio,cache=unsafe"]
+        for disk in range(machine.disks):
+            image = f"file={self._folder}/nvme{disk}.img,format=raw,if=none,cache=unsafe"
+            command += ["-drive", f"{image},id=disk{disk}"]
+            command += ["-device", f"nvme,drive=disk{disk},serial=disk{disk}"]
+        network = f"mcast=230.0.0.1:{machine.port},localaddr=127.0.0.1"
+        command += ["-netdev", f"socket,id=network,{network}"]
+        command += ["-device", f"virtio-net-pci,netdev=network,mac={mac}"]
+        # Owners and modes in files of their own: the host's user need not be root.
+        share = f"path={machine.shared},mount_tag=fsx,security_model=mapped-file"
+        command += ["-virtfs", f"local,{share}"]
+        agent = f"socket,id=agent,path={self._folder}/agent,server=on,wait=off"
+        command += ["-device", "virtio-serial-pci", "-chardev", agent]
+        command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
+        return [*command, "-device", "virtio-rng-pci"]
+
+    def run(self, command: str, seconds: float = 300.0) -> Done:
+        """Run a command of the shell as root, and return how it ended.
+
+        Raises:
+            MachineError: where the machine does not answer in that time.
+        """
+        deadline = time.monotonic() + seconds
+        argument = {"path": "/bin/sh", "arg": ["-c", command], "capture-output": "merged"}
+        pid = self._ask("guest-exec", argument, deadline)["pid"]
+        while True:
+            state = self._ask("guest-exec-status", {"pid": pid}, deadline)
+            if state["exited"]:
+                said = base64.b64decode(state.get("out-data", "")).decode(errors="replace")
+                return Done(int(state.get("exitcode", 255)), said.strip())
+            if time.monotonic() > deadline:
+                raise self._silent(f"{command!r} did not end within {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def ask(self, command: str, seconds: float = 300.0) -> str:
+        """Run a command that must end with 0, and return what it says."""
+        done = self.run(command, seconds)
+        if done.status:
+            raise MachineError(f"{self.name}: {command!r} ended with {done.status}: {done.said}")
+        return done.said
+
+    def wait_for_boot(self) -> float:
+        """Wait until all that starts at boot has started; return the seconds since power-on.
+
+        Raises:
+            MachineError: where it does not come up.
+        """
+        deadline = time.monotonic() + BOOT_SECONDS
+        while True:
+            # Ends with a status other than 0 where a unit has failed, which is for others to judge.
+            state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).said
+            if state in ("running", "degraded"):
+                return float(self.ask("cat /proc/uptime").split()[0])
+            if time.monotonic() > deadline:
+                raise self._silent(f"its boot did not end: {state}")
+            time.sleep(1)
+
+    def reboot(self) -> float:
+        """Reboot as an operator does; return the seconds from power-on to the end of the boot."""
+        before = self.ask("cat /proc/sys/kernel/random/boot_id")
+        self.run("systemd-run --on-active=1 systemctl reboot")
+        deadline = time.monotonic() + BOOT_SECONDS
+        while self.ask("cat /proc/sys/kernel/random/boot_id", BOOT_SECONDS) == before:
+            if time.monotonic() > deadline:
+                raise self._silent("it did not reboot")
+            time.sleep(2)
+        return self.wait_for_boot()
+
+    def console(self) -> str:
+        """Return what the machine has written to its console."""
+        file = self._folder / "console"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def _silent(self, what: str) -> MachineError:
+        last = "\n".join((self._log.read_text() + self.console()).splitlines()[-15:])
+        return MachineError(f"{self.name}: {what}. Its console ends with:\n{last}")
+
+    def _ask(self, command: str, arguments: Mapping[str, Any], deadline: float) -> Any:
+        """Ask the guest agent, as often as it takes: a machine that boots has none yet."""
+        while True:
+            if self._process.poll() is not None:
+                raise self._silent("QEMU has ended")
+            with suppress(OSError, ValueError):
+                return self._answer({"execute": command, "arguments": arguments})
+            if time.monotonic() > deadline:
+                raise self._silent("it does not answer")
+            time.sleep(0.5)
+
+    def _answer(self, question: Mapping[str, Any]) -> Any:
+        """Ask once.
+
+        Raises:
+            OSError: where nobody answers.
+            ValueError: where the answer is no answer to this.
+        """
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.settimeout(10)
+            agent.connect(str(self._folder / "agent"))
+            lines = agent.makefile("r", errors="replace")
+            # What another question left unread comes first.
+            number = time.monotonic_ns() % 2**31
+            sync = {"execute": "guest-sync", "arguments": {"id": number}}
+            agent.sendall(json.dumps(sync).encode() + b"\n")
+            while (line := lines.readline()) and json.loads(line).get("return") != number:
+                pass
+            agent.sendall(json.dumps(question).encode() + b"\n")
+            answer = json.loads(lines.readline())
+        if "return" not in answer:
+            raise MachineError(f"{self.name}: the guest agent answers {answer}")
+        return answer["return"]
+
+
+COMMAND_LINE: Final = (
+    "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off systemd.show_status=no quiet"
+)
+
+
+@cache
+def accelerator(image: Image) -> str:
+    """Return KVM where it works, and QEMU's own emulator otherwise.
+
+    /dev/kvm may be there and every machine still end with "KVM internal error". A kernel without a
+    root file system panics, reboots, and so ends QEMU: within a second where KVM works.
+    """
+    if not Path("/dev/kvm").exists():
+        return "tcg"
+    probe = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "max", "-m", "256", "-nodefaults"]
+    probe += ["-display", "none", "-no-reboot", "-kernel", str(image.kernel)]
+    try:
+        done = subprocess.run(
+            [*probe, "-append", "panic=-1"],
+            capture_output=True,
+            check=False,
+            timeout=PROBE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return "tcg"
+    return "kvm" if done.returncode == 0 and not done.stderr else "tcg"

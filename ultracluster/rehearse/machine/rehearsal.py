@@ -1,0 +1,133 @@
+"""The steps of a rehearsal of nodes: boot, a job, faults, a user, a reboot."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from ultracluster.rehearse.machine.boot_checks import Finding, boot_findings
+from ultracluster.rehearse.machine.faults import Fault
+from ultracluster.rehearse.machine.image import Image
+from ultracluster.rehearse.machine.machine import Machine
+from ultracluster.rehearse.machine.room import Room
+from ultracluster.rehearse.machine.user_data import BootedNodes
+
+USER: Final = "ssm-user"
+"""Who a session of Systems Manager is."""
+JOB: Final = """#!/bin/bash
+#SBATCH --exclusive
+#SBATCH --requeue
+#SBATCH --propagate=NONE
+#SBATCH --open-mode=append
+srun --gres=gpu:8 sh -c 'echo ran on $(hostname), $(ulimit -l) KiB, GPUs $CUDA_VISIBLE_DEVICES'
+"""
+SAID: Final = "ran on {node}, unlimited KiB, GPUs 0,1,2,3,4,5,6,7"
+ENDED: Final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+def rehearse(image: Image, booted: BootedNodes, faults: Sequence[Fault]) -> Iterator[Finding]:
+    """Boot an environment's machines and yield what was found, as it is found."""
+    slurm = booted.slurm_version is not None
+    names = ("n1", "n2") if slurm else ("n1",)
+    with Room(image, booted, names, login=booted.login is not None) as room:
+        yield from _booted(room, slurm=slurm)
+        if slurm:
+            room.start_slurm()
+            yield job_runs(room, "a healthy node takes a job")
+            if booted.login is not None:
+                yield _user_submits(room)
+            for fault in faults:
+                yield unfit(room, fault)
+        yield from _rebooted(room, slurm=slurm)
+
+
+def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
+    """Boot or reboot all machines at once."""
+    machines = list(room.machines.values())
+    with ThreadPoolExecutor(len(machines)) as pool:
+        return list(zip(machines, pool.map(lambda m: getattr(m, work)(), machines), strict=True))
+
+
+def _booted(room: Room, *, slurm: bool) -> Iterator[Finding]:
+    for machine, seconds in _together(room, "wait_for_boot"):
+        yield Finding(machine.name, "boots", True, f"up {seconds:.0f} s after power-on", seconds)
+        training = machine in room.nodes
+        yield from boot_findings(machine, training=training, slurm=slurm)
+
+
+def _rebooted(room: Room, *, slurm: bool) -> Iterator[Finding]:
+    for machine, seconds in _together(room, "reboot"):
+        yield Finding(machine.name, "reboots", True, f"up {seconds:.0f} s after it", seconds)
+        training = machine in room.nodes
+        yield from boot_findings(machine, training=training, slurm=slurm, when="after a reboot")
+    if slurm:
+        room.until("all nodes are back", lambda: set(room.states().values()) == {"idle"})
+        yield job_runs(room, "a healthy node takes a job after a reboot")
+
+
+def _ended(room: Room, number: int) -> dict[str, str]:
+    """Wait for a job's end, or until Slurm holds it, and return what is known of it then."""
+
+    def settled() -> bool:
+        job = room.job(number)
+        return job["JobState"] in ENDED or "held" in job["Reason"].lower()
+
+    room.comes(settled)
+    return room.job(number)
+
+
+def _output(room: Room, job: int) -> str:
+    return room.controller.run(f"cat /fsx/slurm-{job}.out").said
+
+
+def job_runs(room: Room, what: str) -> Finding:
+    """Run a job on one node: all of its GPUs, unlimited locked memory, output in /fsx."""
+    started = time.monotonic()
+    job = _ended(room, room.submit(JOB))
+    said = _output(room, int(job["JobId"]))
+    ok = job["JobState"] == "COMPLETED" and said == SAID.format(node=job["NodeList"])
+    return Finding(job["NodeList"], what, ok, said, time.monotonic() - started)
+
+
+def _user_submits(room: Room) -> Finding:
+    """As docs/training/slurm.md has it: a session that may lock 8 MiB, in no login shell."""
+    started = time.monotonic()
+    room.controller.ask(f"cat >/fsx/user.sh <<'END'\n{JOB}touch /fsx/checkpoints-of-$USER\nEND")
+    session = f"prlimit --memlock=8388608 -- runuser -u {USER} -- sh -c"
+    said = room.controller.ask(
+        f"cd /fsx && {session} 'mkdir -p {USER} && cd {USER} && sbatch --parsable --nodes 2 "
+        "--ntasks-per-node 1 ../user.sh'"
+    )
+    job = _ended(room, int(said.splitlines()[-1]))
+    output = room.controller.run(f"sort /fsx/{USER}/slurm-{job['JobId']}.out").said
+    owner = room.controller.run(f"stat --format %U /fsx/checkpoints-of-{USER}").said
+    wanted = "\n".join(SAID.format(node=node.name) for node in room.nodes)
+    ok = job["JobState"] == "COMPLETED" and output == wanted and owner == USER
+    found = f"{job['JobState']}, {output}, written by {owner}"
+    what = f"{USER} submits to two nodes and writes to /fsx"
+    return Finding(room.controller.name, what, ok, found, time.monotonic() - started)
+
+
+def unfit(room: Room, fault: Fault) -> Finding:
+    """Plant a fault on the first node, submit a job, and mend the node again.
+
+    The node must be drained with the reason, and the job must run on another one.
+    """
+    node = room.nodes[0]
+    started = time.monotonic()
+    node.ask(fault.plant)
+    try:
+        job = _ended(room, room.submit(JOB))
+        state, reason = room.states()[node.name], room.reason(node.name)
+    finally:
+        node.run(fault.mend)
+    seconds = time.monotonic() - started
+    elsewhere = job["JobState"] == "COMPLETED" and job["NodeList"] != node.name
+    ok = state.startswith("drain") and fault.reason in reason and elsewhere
+    where = f"job {job['JobState']} on {job['NodeList']}, {job['Restarts']} restarts"
+    if not elsewhere:
+        where += f" ({job['Reason']})"
+    room.controller.run(f"scancel {job['JobId']}")
+    room.controller.run(f"scontrol update NodeName={node.name} State=RESUME")
+    room.until("all nodes are idle", lambda: set(room.states().values()) == {"idle"})
+    return Finding(node.name, f"unfit: {fault.name}", ok, f"{state}: {reason}; {where}", seconds)

@@ -1,0 +1,137 @@
+"""Machines that form a Slurm: nodes, a login node, and the controller on one of them."""
+
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from ultracluster.rehearse.machine import slurm
+from ultracluster.rehearse.machine.image import Image
+from ultracluster.rehearse.machine.machine import Hardware, Machine, MachineError
+from ultracluster.rehearse.machine.user_data import BootedNodes
+
+PORTS: Final = range(20_000, 60_000)
+PATIENCE: Final = 300.0
+"""Seconds after which something is not coming any more."""
+
+
+class Room:
+    """Machines of one environment, for as long as the context lasts.
+
+    The controller is on the login node, and without one on the first node.
+
+    Args:
+        image: what machines boot.
+        booted: their user data.
+        nodes: names of training nodes.
+        login: whether there is a login node.
+    """
+
+    def __init__(
+        self, image: Image, booted: BootedNodes, nodes: Sequence[str], *, login: bool = False
+    ) -> None:
+        self._image, self._booted = image, booted
+        names = (*(("login",) if login else ()), *nodes)
+        self._addresses = {name: f"10.77.0.{number}" for number, name in enumerate(names, start=1)}
+        self._names, self._node_names = names, tuple(nodes)
+        self.machines: dict[str, Machine] = {}
+        """By name."""
+        self.shared = Path()
+        """The folder of this machine that is `/fsx` on all of them."""
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ultracluster-fsx-"))
+            self.shared, self._port = Path(folder), random.choice(PORTS)  # noqa: S311
+            # As FSx makes the root of a file system.
+            self.shared.chmod(0o755)
+            self._key = slurm.key()
+            for name in self._names:
+                self.machines[name] = stack.enter_context(
+                    Machine(self._image, self._hardware(name))
+                )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def controller(self) -> Machine:
+        """The machine that Slurm's controller runs on, and its commands work on."""
+        return self.machines[self._names[0]]
+
+    @property
+    def nodes(self) -> list[Machine]:
+        """Training nodes."""
+        return [self.machines[name] for name in self._node_names]
+
+    def _hardware(self, name: str) -> Hardware:
+        version = self._booted.slurm_version or ""
+        files = {
+            "/etc/hosts": slurm.hosts(self._addresses),
+            "/etc/stand-in/slurm-version": version,
+            "/etc/stand-in/slurm.key": self._key,
+        }
+        if name == self._names[0]:
+            nodes = {node: self._addresses[node] for node in self._node_names}
+            files |= slurm.files(name, nodes, self._booted.settings)
+        login = name not in self._node_names
+        return Hardware(
+            name=name,
+            user_data=(self._booted.login or "") if login else self._booted.node,
+            address=f"{self._addresses[name]}/24",
+            port=self._port,
+            shared=self.shared,
+            disks=0 if login else 2,
+            files=files,
+        )
+
+    def start_slurm(self) -> None:
+        """Start the controller, then the nodes' daemons, and wait until all are idle."""
+        self.controller.ask("systemctl enable --now slurmctld")
+        for node in self.nodes:
+            node.ask("systemctl enable --now slurmd")
+        self.until("all nodes are idle", lambda: set(self.states().values()) == {"idle"})
+
+    def states(self) -> dict[str, str]:
+        """Return Slurm's state of each node."""
+        said = self.controller.ask("sinfo --noheader --Node --format='%N %T'")
+        return dict(line.split(maxsplit=1) for line in said.splitlines())
+
+    def reason(self, node: str) -> str:
+        """Return why a node is drained."""
+        return self.controller.ask(f"sinfo --noheader --nodes={node} --format=%E")
+
+    def submit(self, script: str, *options: str, user: str = "root") -> int:
+        """Submit a job as a user of the machine with the controller; return its number."""
+        self.controller.ask(f"cat >/fsx/job.sh <<'END'\n{script}\nEND")
+        command = f"cd /fsx && sbatch --parsable {' '.join(options)} /fsx/job.sh"
+        said = self.controller.ask(f"runuser -u {user} -- sh -c '{command}'")
+        return int(said.splitlines()[-1])
+
+    def job(self, number: int) -> dict[str, str]:
+        """Return what the controller knows of a job."""
+        text = self.controller.ask(f"scontrol show job {number} --oneliner")
+        return dict(re.findall(r"(\w+)=(\S*)", text))
+
+    def comes(self, holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
+        """Wait until something holds; return whether it came to hold in that time."""
+        deadline = time.monotonic() + seconds
+        while not (there := holds()) and time.monotonic() < deadline:
+            time.sleep(1)
+        return bool(there)
+
+    def until(self, what: str, holds: Callable[[], object]) -> None:
+        """Wait until something holds.
+
+        Raises:
+            MachineError: where it does not come to hold.
+        """
+        if not self.comes(holds):
+            raise MachineError(f"waited {PATIENCE:.0f} s in vain until {what}")

@@ -1,0 +1,77 @@
+"""In the place of PCS: Debian's slurmctld on one of the machines, configured as PCS does it.
+
+From 24.05 PCS sets PrologFlags to Contain,Alloc by itself; nodes get their configuration from the
+controller; GPUs are gres where the node group says so (AWS PCS user guide, Slurm versions and
+custom settings, read 2026-11-26).
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+CONTROLLER: Final = "10.77.0.1"
+SCHEDULER: Final = "SchedulerParameters"
+SOONER: Final = "sched_interval=5,bf_interval=5"
+"""A job that is back in the queue is looked at after seconds, where it would be after a minute."""
+CONF: Final = """\
+ClusterName=rehearsal
+SlurmctldHost={host}({address})
+AuthType=auth/slurm
+CredType=cred/slurm
+# A requeued job waits until its credential has expired: 5 s as of 25.11 on PCS, 120 s by default.
+AuthInfo=cred_expire=5
+SlurmUser=slurm
+StateSaveLocation=/var/lib/slurm/slurmctld
+SlurmdSpoolDir=/var/lib/slurm/slurmd
+SlurmctldParameters=enable_configless
+ProctrackType=proctrack/cgroup
+TaskPlugin=task/affinity,task/cgroup
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+PrologFlags=Alloc,Contain
+JobRequeue=1
+ReturnToService=2
+GresTypes=gpu
+# A machine that is emulated instruction by instruction answers late.
+MessageTimeout=60
+SlurmdTimeout=600
+BatchStartTimeout=60
+{settings}
+NodeName=DEFAULT CPUs=1 Gres=gpu:8
+{nodes}
+PartitionName=train Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def files(host: str, nodes: Mapping[str, str], settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the controller's files, by path.
+
+    Args:
+        host: name of the machine that it runs on.
+        nodes: addresses of nodes, by name.
+        settings: what the template's cluster is told beside all that.
+    """
+    scheduler = ",".join(filter(None, (settings.get(SCHEDULER), SOONER)))
+    told = {**settings, SCHEDULER: scheduler}
+    conf = CONF.format(
+        host=host,
+        address=CONTROLLER,
+        settings="\n".join(f"{name}={value}" for name, value in told.items()),
+        nodes="\n".join(f"NodeName={name} NodeAddr={at}" for name, at in nodes.items()),
+    )
+    return {
+        "/etc/slurm/slurm.conf": conf,
+        "/etc/slurm/gres.conf": "Name=gpu File=/dev/nvidia[0-7]\n",
+        "/etc/slurm/cgroup.conf": "ConstrainCores=yes\nConstrainDevices=yes\n",
+    }
+
+
+def key() -> str:
+    """Return a key by which machines of one Slurm know each other."""
+    return secrets.token_hex(64)
+
+
+def hosts(addresses: Mapping[str, str]) -> str:
+    """Return the table of names: virtual machines have no name server."""
+    lines: Sequence[str] = [f"{address} {name}" for name, address in addresses.items()]
+    return "\n".join(("127.0.0.1 localhost", *lines)) + "\n"

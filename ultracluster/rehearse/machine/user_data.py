@@ -1,0 +1,89 @@
+"""What nodes boot and what their controller is told, read from an environment's templates."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.exit_status import CommandError
+from ultracluster.prove.deployment import StackTemplate
+
+FILLED: Final = {
+    "DNSName": "fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com",
+    "LustreMountName": "abcdefgh",
+}
+"""Texts in the place of what CloudFormation knows once the file system is there, by what the
+reference's name has in it."""
+
+
+class UserDataError(CommandError):
+    """Templates that no node can boot from; the message says why."""
+
+
+@dataclass(frozen=True)
+class BootedNodes:
+    """What an environment boots: the same bytes that EC2 would get."""
+
+    node: str
+    """User data of training nodes."""
+    login: str | None
+    """User data of login nodes; None where there are none."""
+    slurm_version: str | None
+    """Of the cluster; None where Auto Scaling launches the nodes."""
+    settings: Mapping[str, str]
+    """What the cluster's slurm.conf is told: `Prolog`, for example."""
+
+
+def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
+    """Return what an environment boots.
+
+    Raises:
+        UserDataError: where templates have no nodes, or user data refers to what nothing stands
+            in for.
+    """
+    found = [each for stack in stacks for each in stack.template["Resources"].items()]
+    user_data = {
+        name: text_of(resource["Properties"]["LaunchTemplateData"]["UserData"])
+        for name, resource in found
+        if resource["Type"] == "AWS::EC2::LaunchTemplate"
+    }
+    logins = [name for name in user_data if "Login" in name]
+    nodes = [name for name in user_data if name not in logins]
+    if not nodes:
+        raise UserDataError("the templates launch no node; nothing can be booted")
+    cluster: Mapping[str, Any] = next(
+        (r["Properties"] for _, r in found if r["Type"] == "AWS::PCS::Cluster"), {}
+    )
+    settings = cluster.get("SlurmConfiguration", {}).get("SlurmCustomSettings", ())
+    return BootedNodes(
+        node=user_data[nodes[0]],
+        login=user_data[logins[0]] if logins else None,
+        slurm_version=cluster.get("Scheduler", {}).get("Version"),
+        settings={each["ParameterName"]: each["ParameterValue"] for each in settings},
+    )
+
+
+def text_of(user_data: Any) -> str:
+    """Return user data as a node gets it, its references filled in."""
+    return "".join(_pieces(user_data))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case {"Fn::Base64": inner}:
+            yield from _pieces(inner)
+        case {"Fn::Join": [separator, parts]}:
+            yield separator.join(text_of(part) for part in parts)
+        case _:
+            yield _filled(str(value))
+
+
+def _filled(reference: str) -> str:
+    for name, text in FILLED.items():
+        if name in reference:
+            return text
+    raise UserDataError(
+        f"user data refers to {reference}, and nothing stands in for it; add it to FILLED of "
+        "ultracluster/rehearse/machine/user_data.py"
+    )

@@ -1,0 +1,88 @@
+"""Shell commands on the nodes of an environment, by Systems Manager's Run Command."""
+
+import base64
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.aws import Cloud, CloudError
+from ultracluster.catalogue.slurm import RUN_COMMAND_DOCUMENT
+
+WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
+NOT_YET: Final = "InvocationDoesNotExist"
+GONE: Final = "InvalidInstanceId"
+"""What SendCommand answers of an instance that does not run, or whose agent does not."""
+DELIVERY_SECONDS: Final = 60
+"""How long Systems Manager tries to reach the node; its least is 30 (SendCommand API)."""
+SECONDS: Final = 1800
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 3.0
+ROOT: Final = "root"
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it said: 24,000 and 8,000 characters at most (SSM API)."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """What it printed; where it failed, how."""
+        if self.status == 0:
+            return self.stdout.strip()
+        why = (self.stderr.strip() or self.stdout.strip()).splitlines()[-1:]
+        return f"status {self.status}: {' '.join(why)}"
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """Runs commands on one instance."""
+
+    cloud: Cloud
+    instance_id: str
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, command: str, user: str = ROOT) -> Said:
+        """Run a bash command as a user, with that user's login shell, and wait for its end.
+
+        Neither the shell of Run Command nor Systems Manager's own `{{ }}` sees the text: it travels
+        in base64. Whoever may send commands is root on the node: the user is who the command runs
+        as, not what the caller may do.
+
+        Raises:
+            CloudError: where AWS refuses, or does not reach the instance.
+        """
+        text = base64.b64encode(shlex.join(["bash", "-c", command]).encode()).decode()
+        whole = f'"$(echo {text} | base64 --decode)"'
+        shell = "bash -c" if user == ROOT else f"runuser --login {shlex.quote(user)} --command"
+        sent = self.cloud.ask(
+            "ssm",
+            "send_command",
+            DocumentName=RUN_COMMAND_DOCUMENT,
+            InstanceIds=[self.instance_id],
+            TimeoutSeconds=DELIVERY_SECONDS,
+            Parameters={"commands": [f"{shell} {whole}"], "executionTimeout": [str(SECONDS)]},
+        )
+        answer = self._answer(sent["Command"]["CommandId"])
+        status = int(answer.get("ResponseCode", -1))
+        why = answer.get("StandardErrorContent") or (str(answer["Status"]) if status else "")
+        return Said(status, str(answer.get("StandardOutputContent") or ""), str(why))
+
+    def _answer(self, command_id: str) -> dict[str, Any]:
+        named = {"CommandId": command_id, "InstanceId": self.instance_id}
+        answer: dict[str, Any] = {"Status": WAITING[0]}
+        pause = FIRST_PAUSE
+        while answer["Status"] in WAITING:
+            self.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+            try:
+                answer = self.cloud.ask("ssm", "get_command_invocation", **named)
+            except CloudError as error:
+                if error.code != NOT_YET:
+                    raise
+        return answer

@@ -1,0 +1,190 @@
+"""What the commands of `ultracluster train` do for Slurm jobs."""
+
+import argparse
+import codecs
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Console
+
+from ultracluster.command_line import print_json
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.problem import Problem
+from ultracluster.tables import Column, Rows
+from ultracluster.train import following
+from ultracluster.train.actions import Action, jobs_of
+from ultracluster.train.display import row, say_problem
+from ultracluster.train.following import left_running
+from ultracluster.train.login_node import LoginNode
+from ultracluster.train.recipe_files import find_recipe
+from ultracluster.train.slurm_jobs import BLOCK, OVER, Job, SlurmJobs
+from ultracluster.train.submission import run_problems
+
+SAGEMAKER_ALONE: Final = ("image", "name", "unattended")
+SHOWN: Final = ("JobId", "JobName", "JobState", "Reason", "ExitCode", "NumNodes", "NodeList")
+FAILING: Final = OVER - {"COMPLETED", "CANCELLED"}
+
+
+def slurm_jobs(arguments: argparse.Namespace) -> SlurmJobs:
+    """Return the Slurm jobs of a deployed environment."""
+    found = jobs_of(arguments, arguments.environment)
+    deployed = found.deployed
+    if "slurm-queue" not in deployed.values:
+        raise UsageError(f"{deployed.name}: it has no Slurm; leave --slurm out")
+    node = LoginNode(found.cloud, deployed.name, deployed.region, arguments.user)
+    return SlurmJobs(node, deployed, arguments.mount.rstrip("/"))
+
+
+def submit(arguments: argparse.Namespace, console: Console) -> int:
+    _refuse_options_of_sagemaker(arguments)
+    recipe, jobs = find_recipe(arguments.recipe), slurm_jobs(arguments)
+    run = arguments.run_name or recipe.name
+    problems = [*run_problems(run, jobs.deployed.name), *jobs.problems(recipe)]
+    if problems:
+        return _refused(arguments, problems)
+    if arguments.dry_run:
+        return _shown(arguments, console, jobs.command(recipe, run))
+    sent = jobs.submit(recipe, run)
+    if isinstance(sent, Problem):
+        return _refused(arguments, [sent])
+    number = str(sent)
+    if not arguments.json:
+        console.out(
+            f"Slurm job {number}: {recipe.nodes:,} x {recipe.instance_type}", highlight=False
+        )
+    ended = None
+    if arguments.wait:
+        try:
+            ended = _until_over(jobs, console, number, quiet=arguments.json)
+        except KeyboardInterrupt:
+            return left_running(console, jobs.deployed.name, number)
+    if arguments.json:
+        print_json({"job": number, "ended": ended})
+    elif ended is None:
+        console.out(f"  ultracluster train logs {arguments.environment} {number}", highlight=False)
+    return SOME_FAIL if ended is not None and ended["JobState"] != "COMPLETED" else ALL_WELL
+
+
+def _refuse_options_of_sagemaker(arguments: argparse.Namespace) -> None:
+    for option in SAGEMAKER_ALONE:
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is of SageMaker's jobs; leave it out with --slurm")
+
+
+def _refused(arguments: argparse.Namespace, problems: list[Problem]) -> int:
+    for problem in problems:
+        say_problem(problem)
+    if arguments.json:
+        print_json({"problems": [row(problem) for problem in problems]})
+    return SOME_FAIL
+
+
+def _shown(arguments: argparse.Namespace, console: Console, words: list[str]) -> int:
+    if arguments.json:
+        print_json({"arguments": words})
+    else:
+        console.out("\n".join(words), highlight=False)
+    return ALL_WELL
+
+
+def _until_over(jobs: SlurmJobs, console: Console, number: str, *, quiet: bool) -> Job:
+    """Print a line for each change until a job has ended, and return it as it was then."""
+    last = ""
+    while True:
+        job = jobs.describe(number)
+        words = _words(job)
+        if words != last and not quiet:
+            console.out(f"{number}  {words}", highlight=False)
+        last = words
+        if job["JobState"] in OVER:
+            return job
+        time.sleep(following.SECONDS_BETWEEN)
+
+
+def _words(job: Mapping[str, str]) -> str:
+    reason = job.get("Reason", "None")
+    return job["JobState"] + ("" if reason in ("None", "") else f" ({reason})")
+
+
+def status(arguments: argparse.Namespace, console: Console) -> int:
+    jobs = slurm_jobs(arguments)
+    number = arguments.job or jobs.newest()
+    if arguments.wait:
+        try:
+            job = _until_over(jobs, console, number, quiet=arguments.json)
+        except KeyboardInterrupt:
+            return left_running(console, jobs.deployed.name, number)
+    else:
+        job = jobs.describe(number)
+    if arguments.json:
+        print_json(job)
+    elif not arguments.wait:
+        for name in SHOWN:
+            if job.get(name) not in (None, "", "None", "(null)"):
+                console.out(f"{name:<10} {job[name]}", highlight=False)
+    return SOME_FAIL if job["JobState"] in FAILING else ALL_WELL
+
+
+def logs(arguments: argparse.Namespace, console: Console) -> int:
+    """Print a job's output; also of one that Slurm has forgotten, as its file is still there."""
+    if arguments.minutes is not None:
+        raise UsageError("--minutes: Slurm's output has no times; leave it out")
+    jobs = slurm_jobs(arguments)
+    number = arguments.job or jobs.newest()
+    offset = 0
+    text = codecs.getincrementaldecoder("utf-8")("replace")
+    try:
+        while True:
+            # Asked before the output is read: what is written after the end is still printed.
+            over = not arguments.follow or jobs.describe(number)["JobState"] in OVER
+            while block := jobs.output(number, offset):
+                offset += len(block)
+                console.out(text.decode(block), end="", highlight=False)
+                if len(block) < BLOCK:
+                    break
+            if over:
+                break
+            time.sleep(following.SECONDS_BETWEEN)
+    except KeyboardInterrupt:
+        return left_running(console, jobs.deployed.name, number)
+    if not offset:
+        console.out(f"{number}: nothing has been written.", highlight=False)
+    return ALL_WELL
+
+
+def stop(arguments: argparse.Namespace, console: Console) -> int:
+    jobs = slurm_jobs(arguments)
+    number = arguments.job or jobs.newest()
+    jobs.cancel(number)
+    if arguments.json:
+        print_json({"stopped": [number]})
+    else:
+        console.out(f"{number} is cancelled; its last whole checkpoint stays.", highlight=False)
+    return ALL_WELL
+
+
+def list_jobs(arguments: argparse.Namespace, console: Console) -> int:
+    jobs = slurm_jobs(arguments)
+    rows = jobs.rows(everything=arguments.all)
+    if arguments.json:
+        print_json(rows)
+        return ALL_WELL
+    names = ("JobId", "JobName", "JobState", "NumNodes", "UserId")
+    table = Rows([Column(name) for name in names])
+    for each in rows:
+        table.add(*(each[name] for name in names))
+    if rows:
+        console.print(table)
+    else:
+        console.out(f"{jobs.deployed.name}: no Slurm jobs.", highlight=False)
+    return ALL_WELL
+
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    "submit": submit,
+    "status": status,
+    "logs": logs,
+    "stop": stop,
+    "list": list_jobs,
+}

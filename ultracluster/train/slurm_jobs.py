@@ -1,0 +1,139 @@
+"""Slurm jobs of an environment: sent to a login node, and followed by what Slurm says there."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+from ultracluster.catalogue.training_engines import RECIPE, SETTINGS
+from ultracluster.problem import Problem
+from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
+from ultracluster.train.deployed import Deployed
+from ultracluster.train.jobs import NoSuchJobError
+from ultracluster.train.login_node import LoginNode, LoginNodeError
+from ultracluster.train.request import base_name
+
+OVER: Final = frozenset(
+    {
+        *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"),
+        *("BOOT_FAIL", "DEADLINE", "PREEMPTED"),
+    }
+)
+"""States after which a job runs no more (Slurm, squeue, job state codes)."""
+BUSY: Final = 3
+BLOCK: Final = 15_000
+"""Bytes of an answer: Run Command gives back 24,000 characters, and base64 takes 4 for 3 bytes."""
+FIELD: Final = re.compile(r"(?:^|\s)([A-Z][A-Za-z:/]*)=(\S*)")
+
+Job = dict[str, str]
+"""A job in Slurm's own words, as `scontrol show job` has them."""
+
+
+@dataclass
+class SlurmJobs:
+    """The Slurm jobs of one environment."""
+
+    node: LoginNode
+    deployed: Deployed
+    mount: str
+    """Where nodes mount the environment's file system."""
+
+    def _ask(self, *words: str) -> str:
+        """Run a part of slurm.sh on the login node, and return what it says."""
+        return self.node.run((files("ultracluster.train") / "slurm.sh").read_text("utf-8"), *words)
+
+    def command(self, recipe: RecipeSpec, run: str) -> list[str]:
+        """Return a recipe as words of slurm.sh: variables, options and arguments of a job file."""
+        given = recipe.engine.hyperparameters(recipe, run)
+        settings: Mapping[str, str] = json.loads(given[SETTINGS])
+        folder = f"{self.mount}/{self.node.user}"
+        placed = {
+            name: value.replace(MOUNT, self.mount).replace(LOCAL_CHECKPOINTS, folder)
+            if value.startswith((MOUNT, LOCAL_CHECKPOINTS))
+            else value
+            for name, value in settings.items()
+        }
+        minutes = -(-recipe.limits.max_runtime_seconds // 60)
+        return [
+            *("submit", self.mount, f"{folder}/runs/{run}", base_name(self.deployed.name, run)),
+            *(f"{name}={value}" for name, value in recipe.environment),
+            "--",
+            f"--partition={self.deployed['slurm-queue']}",
+            f"--nodes={recipe.nodes}",
+            f"--ntasks-per-node={recipe.cluster.gpus_per_node}",
+            f"--time={minutes}",
+            "--",
+            given[RECIPE],
+            *(word for name, value in placed.items() for word in ("--set", f"{name}={value}")),
+        ]
+
+    def problems(self, recipe: RecipeSpec) -> Iterator[Problem]:
+        """Yield why a recipe cannot be a Slurm job of the environment."""
+        if not isinstance(recipe.engine, TorchrunEngine):
+            fix = "the job file starts this project's program alone; write TorchrunEngine"
+            yield Problem("engine", recipe.engine.kind, fix)
+        if recipe.instance_type != self.deployed["instance-type"]:
+            fix = f"the environment's nodes are {self.deployed['instance-type']}; write that"
+            yield Problem("instance_type", recipe.instance_type, fix)
+
+    def submit(self, recipe: RecipeSpec, run: str) -> int | Problem:
+        """Submit a recipe, and return the job's number, or that its run is running already."""
+        try:
+            said = self._ask(*self.command(recipe, run))
+        except LoginNodeError as error:
+            if error.status != BUSY:
+                raise
+            job = str(error).rpartition(" ")[2]
+            fix = f"job {job} is running it, and writes its checkpoints; write another"
+            return Problem("--run", run, fix)
+        # sbatch --parsable: the number, and a semicolon and the cluster's name where there is one.
+        return int(said.strip().partition(";")[0])
+
+    def describe(self, number: str) -> Job:
+        """Return a job as Slurm knows it.
+
+        Raises:
+            NoSuchJobError: where Slurm knows it not, or no longer.
+        """
+        found = dict(FIELD.findall(self._ask("state", number)))
+        if "JobState" not in found:
+            raise NoSuchJobError(
+                f"{number}: Slurm of {self.deployed.name} knows no such job; without accounting it "
+                "forgets one minutes after its end, and its output stays: ultracluster train logs "
+                f"{self.deployed.name} {number}"
+            )
+        return found
+
+    def rows(self, *, everything: bool = False) -> list[Job]:
+        """Return the jobs that the controller knows, newest first."""
+        found = [dict(FIELD.findall(line)) for line in self._ask("list").splitlines()]
+        own = [
+            row
+            for row in found
+            if everything or row["JobName"].startswith(f"{self.deployed.name}-")
+        ]
+        return sorted(own, key=lambda row: int(row["JobId"]), reverse=True)
+
+    def newest(self) -> str:
+        for row in self.rows():
+            return row["JobId"]
+        raise NoSuchJobError(
+            f"{self.deployed.name}: Slurm knows no job of this environment; start one: "
+            f"ultracluster train submit {self.deployed.name} RECIPE --slurm"
+        )
+
+    def output(self, number: str, offset: int) -> bytes:
+        """Return what a job has written from a byte on, as much as one answer holds."""
+        words = (self.mount, number, str(offset), str(BLOCK))
+        return base64.b64decode(self._ask("output", *words))
+
+    def cancel(self, number: str) -> None:
+        """Cancel a job: its tasks get SIGTERM, and after Slurm's KillWait SIGKILL."""
+        state = self.describe(number)["JobState"]
+        if state in OVER:
+            raise NoSuchJobError(f"{number}: it has ended ({state}); there is nothing to stop")
+        self._ask("cancel", number)
