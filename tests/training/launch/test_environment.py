@@ -163,7 +163,7 @@ def test_both_sides_of_the_wall_have_the_same_tables():
 
 def test_the_audit_reads_the_same_table():
     """One folder under two names, so that a job that passes the audit passes the check."""
-    command, image = (Path(module.__file__) for module in (job_environment, variables))
+    command, image = (Path(str(module.__file__)) for module in (job_environment, variables))
     assert command.parent.is_symlink()
     assert command.resolve() == image.resolve()
 
