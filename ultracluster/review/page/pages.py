@@ -31,7 +31,7 @@ SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~#"})
 
 def html(review: Review, made: Provenance | None = None) -> str:
     """Return the page; without provenance it is the same each time, as a sample must be."""
-    svgs = [[Markup(part) for part in each.svgs] for each in review.figures]  # noqa: S704  (escaped as it is drawn)
+    svgs = [Markup(each.inline) for each in review.figures]  # noqa: S704  (escaped as it is drawn)
     style = Markup(style_sheet())  # noqa: S704  (our own)
     return _written("page.html", review, made, svgs=svgs, style=style)
 
