@@ -12,9 +12,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
+from ultracluster.model.grants import Claim, Cover, Grant, claim, uncovered
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Identity, listed, token
-from ultracluster.review.access.grants import Claim, Cover, Grant, claim, pattern_matches, uncovered
+from ultracluster.model.policies import Identity, listed, pattern_matches, token
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
 from ultracluster.review.naming import Names, short
