@@ -14,11 +14,11 @@ from ultracluster.review.baseline import Baseline
 from ultracluster.review.bill import Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
-from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.figure import changed, figure
 from ultracluster.review.known import NotKnown, words
+from ultracluster.review.naming import tebibytes
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates
 from ultracluster.review.sizes import Size, sizes

@@ -8,10 +8,9 @@ from ultracluster.registry.schemas import at
 from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.changes.sources import HYPERPOD, QUEUES, SLURM_VERSION
-from ultracluster.review.changes.wording import quoted
 from ultracluster.review.known import count, differs, entries, known_text, lost
-from ultracluster.review.naming import named
+from ultracluster.review.naming import named, quoted
+from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
 from ultracluster.templates.resolved_values import UndeterminedError, key
 
 

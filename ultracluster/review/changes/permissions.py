@@ -23,9 +23,9 @@ from ultracluster.review.changes.rules import (
     when_changed,
     when_removed,
 )
-from ultracluster.review.changes.sources import IAM
 from ultracluster.review.known import lost
 from ultracluster.review.naming import Names, named
+from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key
 

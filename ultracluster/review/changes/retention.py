@@ -5,10 +5,9 @@ from typing import Final
 
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
-from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
-from ultracluster.review.changes.wording import holdings
-from ultracluster.review.naming import named, noun
+from ultracluster.review.naming import holdings, named, noun
 from ultracluster.review.resource_types import resource_type
+from ultracluster.review.tables import LUSTRE_DELETION, RETENTION
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
 KEPT: Final = ("Retain", "RetainExceptOnCreate")

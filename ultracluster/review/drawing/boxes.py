@@ -7,7 +7,6 @@ from typing import Final
 from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import AddressBar
 from ultracluster.review.drawing.blocks import (
     OUTSIDE,
@@ -24,7 +23,7 @@ from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
 from ultracluster.review.known import NotKnown, words
-from ultracluster.review.naming import short
+from ultracluster.review.naming import short, tebibytes
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import JobInterfaces, Scheduler
