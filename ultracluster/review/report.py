@@ -72,12 +72,7 @@ def review(
     marks = changed(found)
     figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
     audit = judged_groups(subject.sources, after.groups, "error")
-    constructs = [
-        resource.place.construct_path
-        for variant in after.variants
-        for resource in variant.resources
-        if resource.place.construct_path
-    ]
+    constructs = [r.place.construct_path or "" for v in after.variants for r in v.resources]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
     was = None if before is None else [survey((), group.variants) for group in before.groups]

@@ -85,7 +85,7 @@ def _environment() -> Environment:
     )
     functions: list[Any] = [
         *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
-        *(contents.pieces, contents.place, contents.sentence, contents.sentences),
+        *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
     ]
     made.globals.update({each.__name__: each for each in functions})
