@@ -17,8 +17,6 @@ from ultracluster.templates.file_reading import UnreadableError, parsed
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
-DEPLOYED: Final = "deployed"
-NONE: Final = "none"
 Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
@@ -44,14 +42,14 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     Raises:
         SubjectError: where there is nothing of what was wanted.
     """
-    if wanted == NONE:
+    if wanted == "none":
         return None
     if wanted is None:
         there = subject.environment and (golden_folder() / subject.environment).is_dir()
         return _golden(subject) if there else None
     if wanted == "golden":
         return _golden(subject)
-    if wanted == DEPLOYED:
+    if wanted == "deployed":
         return _deployed(subject, fetch)
     path = Path(wanted)
     return _files(path, subject) if path.exists() else _revision(wanted, subject)

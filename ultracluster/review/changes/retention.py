@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ultracluster.model.storage import KEPT
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
 from ultracluster.review.naming import holdings, named, noun
@@ -10,7 +11,6 @@ from ultracluster.review.resource_types import resource_type
 from ultracluster.review.tables import LUSTRE_DELETION, RETENTION
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
-KEPT: Final = ("Retain", "RetainExceptOnCreate")
 SNAPSHOT: Final = "Snapshot"
 POLICIES: Final = {
     "DeletionPolicy": "the stack is deleted or it is removed from the template",
