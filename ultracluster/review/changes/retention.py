@@ -81,7 +81,8 @@ def replaced(
         why = f"{because}; {policy} Snapshot ({RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
     else:
-        why = f"{because}; without {policy} Retain the old one is deleted "
+        both = " in both templates" if len(deciding) > 1 else ""
+        why = f"{because}; without {policy} Retain{both} the old one is deleted "
         why += f"({RETENTION}{_deleted(edit.old)})"
         advice = f"deploy {policy}: Retain first; {advice}"
         yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
