@@ -80,8 +80,7 @@ def names_of(others: Sequence[Escalation]) -> str:
 
 def pairs(matrix: Matrix) -> list[tuple[str, str, Cell]]:
     """Return every pair between which something passes, or is meant to."""
-    names = {party.key: party.name for party in (*matrix.sources, *matrix.targets)}
-    return [(names[a], names[b], cell) for (a, b), cell in matrix.cells.items()]
+    return [(matrix.names[a], matrix.names[b], cell) for (a, b), cell in matrix.cells.items()]
 
 
 def verdict(review: Review) -> str:
