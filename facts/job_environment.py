@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from training.recipes import RECIPES
-from training.settings import Settings
+from training.settings import LEAST, LEAST_KEPT, Settings
 
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
@@ -70,6 +70,10 @@ def settings() -> dict[str, Any]:
             else KINDS.get(hint, "text")
             for part, kind in get_type_hints(Settings).items()
             for name, hint in get_type_hints(kind).items()
+        },
+        "least": {
+            **{f"{part}.{name}": n for part, least in LEAST.items() for name, n in least.items()},
+            "checkpoint.keep": LEAST_KEPT,
         },
     }
 

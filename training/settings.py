@@ -16,16 +16,22 @@ from training.problems import Problem, UserError, choices, divisors
 
 LEAST: Final[Mapping[str, Mapping[str, int]]] = {
     "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
-    "data": dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
+    "data": {
+        **dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
+        "validation_every": 0,
+    },
     "parallel": {"partition_size": 1, "tensor_parallel": 1, "gpus_per_node": 0},
     "numerics": {"checkpoint_every": 0, "loss_chunks": 1},
     "optimizer": dict.fromkeys(
         ("learning_rate", "final_fraction", "epsilon", "weight_decay", "clip_norm", "warmup_steps"),
         0,
     ),
+    "checkpoint": {"every": 0},
     "run": {"steps": 1, "print_every": 1, "seed": 0, "peak_tflops": 0},
 }
 """The least that a value may be, by its part and its name."""
+LEAST_KEPT: Final = 2
+"""Checkpoints: one to use and one to fall back to."""
 LARGEST_SEED = 2**32 - 1
 """Larger ones would give the order of data of a smaller one (`training.data.Order`)."""
 
@@ -181,12 +187,12 @@ class CheckpointSettings:
                 "there is nowhere to write to",
                 "write checkpoint.path, or 0",
             )
-        if self.keep < 2:  # noqa: PLR2004 - one to use and one to fall back to
+        if self.keep < LEAST_KEPT:
             yield Problem(
                 "checkpoint.keep",
                 self.keep,
                 "a damaged checkpoint needs one before it",
-                "write 2 or more",
+                f"write {LEAST_KEPT} or more",
             )
 
 

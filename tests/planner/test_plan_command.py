@@ -358,22 +358,17 @@ def test_the_page_is_one_file_with_its_pictures(tmp_path, capsys):
 
     assert "prefers-color-scheme:dark" in text
     assert not re.search(r"(src|href)=|@import|url\(|<script", text)
-    pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(pictures) == 3
-    bars = [
-        float(width) for width in re.findall(r'<td class=bar><span style="width:([\d.]+)%"', text)
-    ]
-    assert len(bars) > 20
-    assert all(0 <= width <= 100 for width in bars)
-    for picture in pictures:
-        root = ET.fromstring(picture)  # noqa: S314 - our own page
-        assert root.get("aria-label")
-        width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
-        for rectangle in root.iter("rect"):
-            x, y, w, h = (float(rectangle.attrib[key]) for key in ("x", "y", "width", "height"))
-            assert x >= 0
-            assert x + w <= width
-            assert y + h <= height
+    (curve,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    root = ET.fromstring(curve)  # noqa: S314 - our own page
+    assert root.get("aria-label")
+    width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+    for dot in root.iter("circle"):
+        assert 0 <= float(dot.attrib["cx"]) <= width
+        assert 0 <= float(dot.attrib["cy"]) <= height
+    assert len(re.findall(r'<div class=bars role=img aria-label="[^"]+"', text)) == 2
+    shares = [float(share) for share in re.findall(r"(?:width|left):([\d.]+)%", text)]
+    assert len(shares) > 40
+    assert all(0 <= share <= 100 for share in shares)
 
 
 def test_planning_loads_neither_pydantic_nor_aws():

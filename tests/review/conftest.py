@@ -45,10 +45,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a page with the pictures of all strange templates."""
     folder = tmp_path_factory.mktemp("strange")
     drawn = [
-        part
+        figure.inline
         for name, resources in STRANGE.items()
         for figure in figures(folder / f"{name}.json", {"Resources": resources})
-        for part in figure.svgs
     ]
     page = folder / "strange.html"
     style = f"<style>{picture_style()}body{{margin:16px}}</style>"

@@ -296,6 +296,8 @@ SAGEMAKER: Final = (
     ),
 )
 
+STATEMENT = "NodeRole.Policies.0.PolicyDocument.Statement.0"
+
 SLURM: Final = (
     Case(
         "SLURM-1",
@@ -329,6 +331,13 @@ SLURM: Final = (
                 {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AWSPCSComputeNodePolicy"}
             ],
         },
+    ),
+    # A pattern allows what it stands for.
+    Case(
+        "SLURM-4",
+        "pcs",
+        {f"{STATEMENT}.Action": ["pcs:Get*"]},
+        {f"{STATEMENT}.Action": ["pcs:Register*"]},
     ),
     Case("SLURM-5", "pcs", parts("Queue", 10), parts("Queue", 9), words="11 queues"),
     Case(

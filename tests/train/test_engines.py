@@ -11,7 +11,7 @@ from training.mesh import Launch, Layout
 from training.recipes import find
 from ultracluster.catalogue.training_advice import advice
 from ultracluster.catalogue.training_request import parsed
-from ultracluster.catalogue.training_settings import MAY_BE_ZERO, known_settings
+from ultracluster.catalogue.training_settings import known_settings
 from ultracluster.problem import SpecError
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
@@ -60,7 +60,9 @@ def test_the_catalogue_knows_the_programs_settings():
     assert set(known_settings()) == set(job_environment.settings()["settings"])
     assert known_settings()["numerics.dtype"] == ["bf16", "fp32", "fp64"]
     assert known_settings()["model.layers"] == "whole number"
-    assert {name for name, kind in known_settings().items() if kind == "whole number"} > MAY_BE_ZERO
+    kinds = ("whole number", "number")
+    bounded = {name for name, kind in known_settings().items() if kind in kinds}
+    assert bounded == set(job_environment.settings()["least"])
 
 
 def test_a_recipe_that_the_program_does_not_have_is_refused():

@@ -79,6 +79,8 @@ def test_a_batch_that_cannot_be_shared_names_two_that_can():
         ({"checkpoint.path": "none"}, "checkpoint.every = 10: there is nowhere to write to"),
         ({"parallel.tensor_parallel": "3", "parallel.partition_size": "3"}, "model.heads = 4"),
         ({"data.validation_every": "5"}, "there are no held-out tokens"),
+        ({"data.validation_every": "-1"}, "must be at least 0"),
+        ({"checkpoint.every": "-1"}, "must be at least 0"),
         ({"model.width": "36", "model.heads": "12", "model.positions": "rotary"}, "rotates pairs"),
     ],
 )

@@ -90,7 +90,7 @@ def _location(place: Place) -> dict[str, Any]:
         "logicalLocations": [
             {
                 "name": place.logical_id,
-                "fullyQualifiedName": place.construct_path or f"{place.stack}/{place.logical_id}",
+                "fullyQualifiedName": place.path,
                 "kind": "resource",
             }
         ]

@@ -12,14 +12,6 @@ from typing import Any, Final
 from ultracluster.catalogue.values import number, table, text
 from ultracluster.problem import MISSING, Problem, choices
 
-MAY_BE_ZERO: Final = frozenset(
-    {
-        *("data.validation_every", "run.seed", "parallel.gpus_per_node"),
-        *("numerics.checkpoint_every", "optimizer.warmup_steps", "checkpoint.every"),
-    }
-)
-"""Whole numbers that may be 0; the others begin at 1, and checkpoints kept at 2."""
-LEAST_KEPT: Final = 2
 OF_GROUPS: Final = ("parallel.partition_size", "parallel.tensor_parallel")
 """Sizes of groups, which are judged with the GPUs of the job, which say what fits."""
 
@@ -70,7 +62,7 @@ def _wrong(name: str, value: object) -> str | None:
     """Return what to write instead of a value that the program cannot read."""
     kind = known_settings()[name]
     if kind == "whole number":
-        least = LEAST_KEPT if name == "checkpoint.keep" else int(name not in MAY_BE_ZERO)
+        least = table("training_settings")["least"][name]
         whole = number(value)
         if whole is None:
             return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"

@@ -1,15 +1,13 @@
 """The emulated AWS as a child process that cannot outlive its parent."""
 
 import os
-import selectors
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final, Self
 
@@ -90,8 +88,8 @@ class Emulator:
             "CDK_DISABLE_CLI_TELEMETRY": "true",
         }
 
-    def report(self) -> Report:
-        connection = HTTPConnection(LOOPBACK, self._port, timeout=REPORT_SECONDS)
+    def report(self, seconds: float = REPORT_SECONDS) -> Report:
+        connection = HTTPConnection(LOOPBACK, self._port, timeout=seconds)
         with closing(connection):
             connection.request("GET", REPORT_PATH)
             return Report.from_json(connection.getresponse().read())
@@ -112,7 +110,6 @@ class Emulator:
         shutil.rmtree(self._state, ignore_errors=True)
 
     def _start(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", MODULE],
@@ -124,31 +121,14 @@ class Emulator:
                 # when the parent has cleaned up, not before.
                 start_new_session=True,
             )
-        self._port = self._named_port(self._process, deadline)
+        # The child listens before it names its port, and answers once it has loaded everything.
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        try:
+            self._port = int(line)
+            self.report(START_SECONDS)
+        except (ValueError, OSError, HTTPException) as error:
+            raise EmulatorError(self._failure("did not start")) from error
         self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            try:
-                self.report()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise EmulatorError(self._failure("did not become ready"))
-
-    def _named_port(self, process: subprocess.Popen[bytes], deadline: float) -> int:
-        if process.stdout is None:
-            raise EmulatorError(self._failure("has no output"))
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise EmulatorError(self._failure("did not name its port"))
-        line = process.stdout.readline().strip()
-        if not line.isdigit():
-            process.wait(STOP_SECONDS)
-            raise EmulatorError(self._failure("ended while it started"))
-        return int(line)
 
     def _child_environment(self) -> dict[str, str]:
         # Emulated functions call this very server; a proxy would be asked for it instead.

@@ -76,6 +76,17 @@ class Node:
         """Return its network interfaces that have an EFA device."""
         return [e for e in self.interfaces() if text(e.get("InterfaceType")) in EFA_TYPES]
 
+    def addresses(self) -> int:
+        """Return how many private IPv4 addresses each of them takes; `efa-only` carries no IP.
+
+        Raises:
+            UndeterminedError: where that is not known.
+        """
+        interfaces = self.interfaces()
+        if not interfaces:
+            return 1
+        return sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
+
     def groups_of(self, interface: Mapping[str, Any]) -> list[Any]:
         """Return the security groups of an interface.
 

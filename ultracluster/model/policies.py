@@ -1,8 +1,9 @@
 """Policies, wherever a template carries them, and the roles, users and groups that have them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
 from ultracluster.model.resource import ModelResource
@@ -76,6 +77,10 @@ class Statement:
     def actions(self) -> list[str]:
         """Return its actions in lower case, with a mark for what is not known."""
         return [written(action).lower() for action in items(self.body.get("Action"))]
+
+    def names(self, action: str) -> bool:
+        """Whether it names an action, as it is or by a pattern."""
+        return any(pattern_matches(pattern, action.lower()) for pattern in self.actions())
 
     def resources(self) -> list[Any]:
         return items(self.body.get("Resource"))
@@ -256,6 +261,19 @@ def conditions_of(body: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]
                 yield str(operator).lower(), str(name).lower(), listed(values)
         elif keys is not None:
             yield str(operator).lower(), token(keys), []
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Whether a text is one that a pattern of IAM stands for."""
+    return bool(compiled(pattern).fullmatch(text))
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of IAM as a regular expression."""
+    return re.compile(
+        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
+    )
 
 
 def token(value: Any) -> str:

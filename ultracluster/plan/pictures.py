@@ -1,4 +1,7 @@
-"""Pictures of a plan as inline SVG; colours are the page's, so that both themes have theirs."""
+"""The picture of a plan that needs drawing: its curve of scaling, as inline SVG.
+
+Colours are the page's, so that both themes have theirs; bars are elements of the page.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,71 +9,6 @@ from html import escape
 from typing import Any, Final
 
 WIDTH: Final = 720
-COLOURS: Final = 9
-"""Colours of the page, `--c0` to `--c8`."""
-ROOM: Final = 90
-"""Room that a number beside a bar takes: none is written across the line of the limit."""
-
-
-def _svg(height: float, label: str, body: Sequence[str]) -> str:
-    size = f'class="chart" viewBox="0 0 {WIDTH} {height:.0f}"'
-    return f'<svg {size} role="img" aria-label="{escape(label)}">{"".join(body)}</svg>'
-
-
-def _text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
-    style = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(words)}</text>'
-
-
-def stacked(
-    rows: Sequence[tuple[str, Mapping[str, float]]], *, limit: float, unit: str, label: str
-) -> str:
-    """Draw parts of a whole beside each other, one bar to a row, one colour to a part.
-
-    Args:
-        rows: Name and parts of each bar; all have parts of the same names.
-        limit: Where a line stands, such as the memory that there is.
-        unit: Of the values.
-        label: What a reader who sees no picture is told.
-    """
-    whole = max(*(sum(parts.values()) for _, parts in rows), limit)
-    left, right = 170.0, 90.0
-    scale = (WIDTH - left - right) / (whole or 1.0)
-    body: list[str] = []
-    y = 8.0
-    for name, parts in rows:
-        body.append(_text(left - 10, y + 20, name, anchor="end"))
-        x = left
-        for index, (part, value) in enumerate(parts.items()):
-            width = value * scale
-            title = f"<title>{escape(part)}: {value:,.2f} {unit}</title>"
-            body.append(
-                f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="30" '
-                f'style="fill:var(--c{index % COLOURS})">{title}</rect>'
-            )
-            x += width
-        if -ROOM < left + limit * scale - x < ROOM:
-            x = max(x, left + limit * scale)
-        body.append(_text(x + 8, y + 20, f"{sum(parts.values()):,.1f} {unit}", kind="strong"))
-        y += 42
-    x = left + limit * scale
-    body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{y - 4:.1f}" class="limit"/>')
-    body.append(_text(x, y + 12, f"{limit:,.1f} {unit} available", anchor="middle", kind="muted"))
-    y += 30
-    x = left
-    names = list(rows[0][1].items())
-    for index, (part, value) in enumerate(names):
-        words = f"{part} {value:,.2f}" if value < 10 else f"{part} {value:,.1f}"  # noqa: PLR2004
-        wide = 30 + 6.6 * len(words)
-        if x + wide > WIDTH and x > left:
-            x, y = left, y + 20
-        body.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="11" height="11" '
-            f'style="fill:var(--c{index % COLOURS})"/>'
-        )
-        body.append(_text(x + 16, y + 10, words, kind="small"))
-        x += wide
-    return _svg(y + 20, label, body)
 
 
 def curve(points: Sequence[Mapping[str, Any]]) -> str:
@@ -125,29 +63,14 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
     body.append(_text(middle, bottom + 40, "nodes", anchor="middle"))
     legend = "tokens/s; broken line: the fewest nodes that fit, multiplied; x: does not fit"
     body.append(_text(middle, bottom + 58, legend, anchor="middle", kind="muted"))
-    return _svg(bottom + 66, "tokens per second over the number of nodes", body)
+    size = f'class="chart" viewBox="0 0 {WIDTH} {bottom + 66:.0f}"'
+    label = "tokens per second over the number of nodes"
+    return f'<svg {size} role="img" aria-label="{label}">{"".join(body)}</svg>'
 
 
-def span(low: float, value: float, high: float, *, unit: str, label: str) -> str:
-    """Draw a range, and where in it the plan is."""
-    left, right = 40.0, WIDTH - 40.0
-    whole = high * 1.08
-
-    def x(of: float) -> float:
-        return left + (right - left) * of / whole
-
-    body = [
-        f'<line x1="{left}" x2="{right}" y1="30" y2="30" class="grid"/>',
-        (
-            f'<rect x="{x(low):.1f}" y="20" width="{x(high) - x(low):.1f}" height="20" rx="10" '
-            'style="fill:var(--c1)"/>'
-        ),
-        f'<circle cx="{x(value):.1f}" cy="30" r="10" style="fill:var(--c0)"/>',
-        _text(x(low), 60, f"{low:,.1f}", anchor="middle", kind="small"),
-        _text(x(value), 14, f"{value:,.1f} {unit}", anchor="middle", kind="strong"),
-        _text(x(high), 60, f"{high:,.1f}", anchor="middle", kind="small"),
-    ]
-    return _svg(70, label, body)
+def _text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "") -> str:
+    style = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(words)}</text>'
 
 
 def _short(value: float) -> str:

@@ -28,6 +28,10 @@ class Section:
     columns: tuple[Column, ...] = ()
     rows: Sequence[tuple[Cell, ...]] = ()
     lines: Sequence[str] = ()
+    parts: Sequence[tuple[str, Mapping[str, float]]] = ()
+    """Parts of wholes that are drawn beside each other, one bar to each whole."""
+    limit: float = 0.0
+    """Where a line stands across these bars."""
     picture: Callable[[], str] | None = None
     """As SVG."""
 
@@ -40,8 +44,8 @@ class Report:
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     notes: Sequence[str]
-    picture: Callable[[], str]
-    """The days, and their likely range."""
+    days: tuple[float, float, float]
+    """The least that is likely, what is planned, the most that is likely."""
 
 
 def duration(*days: float) -> str:

@@ -58,9 +58,7 @@ def report(plan: Document) -> Report:
             _assumed(plan["goodput"]),
         ],
         notes=[*plan["calibrated_by"], *plan["notes"]],
-        picture=lambda: pictures.span(
-            low, time["days"], high, unit="days", label="days of training, and the likely range"
-        ),
+        days=(low, time["days"], high),
     )
 
 
@@ -115,15 +113,8 @@ def _memory(memory: Document) -> Section:
             ),
             ("least it runs in", f"{memory['needed']:,.1f}", 0.0, f"{other['needed']:,.1f}{fits}"),
         ],
-        picture=lambda: pictures.stacked(
-            [
-                (way.removeprefix("activations "), items)
-                for way, items in zip(ways, (memory["items"], other["items"]), strict=True)
-            ],
-            limit=capacity,
-            unit="GiB",
-            label="memory of a GPU by item, activations kept and recomputed",
-        ),
+        parts=list(zip(ways, (memory["items"], other["items"]), strict=True)),
+        limit=capacity,
     )
 
 

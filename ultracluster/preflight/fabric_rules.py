@@ -11,7 +11,6 @@ from typing import Final
 from ultracluster.audit.report import Report
 from ultracluster.preflight.finding import Check, Finding, Situation, Verdict, passed, skipped
 from ultracluster.synthesis import SynthesisError
-from ultracluster.templates.resolved import Place
 
 ANSWERED_BY: Final[Mapping[str, str]] = {
     "FABRIC-10": "subnet-public-addresses",
@@ -54,7 +53,7 @@ def judged(report: Report) -> Iterator[Finding]:
     """Yield what the rules say of templates: errors fail, other findings are remarks."""
     for finding in report.findings:
         rule = report.rules[finding.rule]
-        subject = f"{rule.id} at {_place(finding.place)}"
+        subject = f"{rule.id} at {finding.place.path}"
         if rule.severity == "error":
             yield Finding(
                 Verdict.FAIL,
@@ -85,7 +84,7 @@ def _open(report: Report) -> Iterator[Finding]:
             continue
         yield Finding(
             Verdict.SKIP,
-            f"{unknown.rule} at {_place(unknown.place)}",
+            f"{unknown.rule} at {unknown.place.path}",
             f"cannot tell, because {unknown.because}",
             fix="look by hand",
             by_hand=report.rules[unknown.rule].check,
@@ -93,10 +92,6 @@ def _open(report: Report) -> Iterator[Finding]:
     for check, rules in answered.items():
         names = ", ".join(name for name in report.rules if name in rules)
         yield skipped(names, f"{names}: no template can tell; {check} asks the account")
-
-
-def _place(place: Place) -> str:
-    return place.construct_path or f"{place.stack}/{place.logical_id}"
 
 
 CHECKS: Final = (Check("fabric-rules", "The templates keep the fabric rules", _rules),)

@@ -17,8 +17,8 @@ from ultracluster.templates.file_reading import UnreadableError, parsed
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
-DEPLOYED: Final = "deployed"
-NONE: Final = "none"
+PROTECTED: Final = ("Network", "Storage")
+"""Stacks that the stage protects where its environment asks for it (`stacks/environment.py`)."""
 Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
@@ -44,14 +44,14 @@ def baseline(wanted: str | None, subject: Subject, fetch: Fetch | None = None) -
     Raises:
         SubjectError: where there is nothing of what was wanted.
     """
-    if wanted == NONE:
+    if wanted == "none":
         return None
     if wanted is None:
         there = subject.environment and (golden_folder() / subject.environment).is_dir()
         return _golden(subject) if there else None
     if wanted == "golden":
         return _golden(subject)
-    if wanted == DEPLOYED:
+    if wanted == "deployed":
         return _deployed(subject, fetch)
     path = Path(wanted)
     return _files(path, subject) if path.exists() else _revision(wanted, subject)
@@ -73,12 +73,11 @@ def _golden(subject: Subject) -> Baseline:
 
 def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -> list[Template]:
     """Return the golden templates of an environment by the text of each file."""
-    protected = _protected(commit, environment) if commit else None
+    asked = _protected(commit, environment) if commit else None
+    bodies = {file.removesuffix(SUFFIX): json.loads(text) for file, text in texts.items()}
     return [
-        Template(
-            f"{environment}-{file.removesuffix(SUFFIX)}", json.loads(text), protected=protected
-        )
-        for file, text in texts.items()
+        Template(f"{environment}-{stack}", body, protected=asked and stack in PROTECTED)
+        for stack, body in bodies.items()
     ]
 
 

@@ -8,7 +8,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroups
 from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.drawing.boxes import Context
-from ultracluster.review.drawing.picture import Figure, blocks_around, network_blocks
+from ultracluster.review.drawing.picture import Figure, picture_blocks
 from ultracluster.review.known import NotKnown, read
 from ultracluster.review.naming import Names
 from ultracluster.review.security.matrix import matrix
@@ -38,12 +38,10 @@ def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None
     variant = max(group.variants, key=lambda each: len(each.resources))
     called, model = Names(variant.resources), Model(variant)
     topology = survey([template.name for template in group.templates], group.variants)
-    found = matrix(model, called)
     context = Context(
         topology.fabrics, lambda n, f: mount(model.groups, n, f), called.key, marks or {}
     )
-    network, around = network_blocks(topology, context), blocks_around(topology, context)
-    return Figure(topology, list(network), list(around), found, number)
+    return Figure(topology, list(picture_blocks(topology, context)), matrix(model, called), number)
 
 
 def mount(groups: SecurityGroups, nodes: Nodes, system: FileSystem) -> tuple[str, bool | None]:

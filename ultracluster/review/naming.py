@@ -1,13 +1,16 @@
-"""What resources and references are called for a reader: `the bucket Data`."""
+"""What resources, references, values, amounts and prices are called for a reader."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.model.policies import UNKNOWN_VALUE, token
-from ultracluster.review.resource_types import resource_types
+from ultracluster.model.storage import GIB_PER_TIB
+from ultracluster.review.known import count, known_text
+from ultracluster.review.resource_types import resource_type, resource_types
 from ultracluster.templates.resolved import Place, ResolvedResource
-from ultracluster.templates.resolved_values import OWN, Key, known
+from ultracluster.templates.resolved_values import OWN, Key, known, shown
 
 PSEUDO: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",
@@ -24,6 +27,8 @@ ONE_RESOURCE: Final = re.compile(
     f"(?:arn:[^{OPEN}]*)?{OPEN}([^{CLOSE}]*){CLOSE}([^{OPEN}]*)", re.DOTALL
 )
 """An ARN that is written around one resource is that resource."""
+LONGEST: Final = 160
+"""Characters of a value that a sentence quotes."""
 SAYS_NOTHING: Final = ("Resource", "Default", "Subnet")
 """Children of constructs that say no more than their parents."""
 
@@ -71,6 +76,51 @@ def service_name(stated: str) -> str:
     if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
         return ".".join(parts[3:])
     return stated.replace("\x00", "?") or "a service that is not known"
+
+
+def tebibytes(gib: float) -> str:
+    """Return a size in GiB as a reader takes it in: `98.4 TiB`."""
+    if gib < GIB_PER_TIB:
+        return f"{gib:,.0f} GiB"
+    if gib < GIB_PER_TIB**2:
+        return f"{gib / GIB_PER_TIB:,.1f} TiB"
+    return f"{gib / GIB_PER_TIB**2:,.1f} PiB"
+
+
+def quoted(value: Any) -> str:
+    """Return a resolved value as a sentence quotes it."""
+    if value is None:
+        return "nothing"
+    written = shown(value)
+    return written if len(written) <= LONGEST else f"{written[: LONGEST - 3]}..."
+
+
+def holdings(resource: ResolvedResource) -> str:
+    """Return what is lost with a resource: `98.4 TiB`, `every object in it`."""
+    known = resource_type(resource.resource_type)
+    if known.holds_amount:
+        name, says = known.holds_amount
+        if amount := count(resource.properties.get(name)):
+            return says.format(size=tebibytes(amount), number=amount)
+    return known.holds
+
+
+def hourly(region: str | None, instance_type: Any, count: int) -> str:
+    """Return what instances cost in an hour: ` (1,932.27 USD an hour)`; empty if not known."""
+    name = known_text(instance_type)
+    found = _price(region, on_demand(name) if name else None)
+    return "" if found is None else f" ({found * count:,.2f} USD an hour, on demand)"
+
+
+def monthly(region: str | None, item: Item | None, count: float) -> str:
+    """Return what so much of something costs: `816 USD a month`; empty if not known."""
+    found = _price(region, item)
+    return "" if found is None else f"{found * count:,.0f} USD a month"
+
+
+def _price(region: str | None, item: Item | None) -> float | None:
+    found = price(item, region) if region and item else None
+    return None if found is None else float(found.usd)
 
 
 class Names:

@@ -22,9 +22,9 @@ from ultracluster.catalogue.sizes import letters, vcpus_by_size
 from ultracluster.cost.sheet import Amount, CostSheet
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.bill import NOT_TOLD, hour, sheet_of, uncounted
-from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.addresses import address_words
 from ultracluster.review.known import NotKnown, words
+from ultracluster.review.naming import tebibytes
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.storage import FileSystem

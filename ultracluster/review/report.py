@@ -14,11 +14,11 @@ from ultracluster.review.baseline import Baseline
 from ultracluster.review.bill import Money, money
 from ultracluster.review.changes.change import Change, Danger, worst
 from ultracluster.review.changes.comparison import changes
-from ultracluster.review.changes.wording import tebibytes
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.exceptions import Packs, read_packs
 from ultracluster.review.figure import changed, figure
 from ultracluster.review.known import NotKnown, words
+from ultracluster.review.naming import tebibytes
 from ultracluster.review.numbers import Numbers, numbers, total_accelerators
 from ultracluster.review.resolved import of_sources, of_templates
 from ultracluster.review.sizes import Size, sizes
@@ -72,12 +72,7 @@ def review(
     marks = changed(found)
     figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
     audit = judged_groups(subject.sources, after.groups, "error")
-    constructs = [
-        resource.place.construct_path
-        for variant in after.variants
-        for resource in variant.resources
-        if resource.place.construct_path
-    ]
+    constructs = [r.place.construct_path or "" for v in after.variants for r in v.resources]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]
     was = None if before is None else [survey((), group.variants) for group in before.groups]

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from ultracluster.registry.schemas import stateful_types
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.sources import BOTOCORE
-from ultracluster.review.tables import table
+from ultracluster.review.tables import BOTOCORE, table
 
 HOLDS: Final = "everything in it"
 FOREVER: Final = 10**6

@@ -163,11 +163,7 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
 def _need(node: Node) -> int | None:
     """Return how many addresses all nodes of a group take together, None where nobody says."""
     most = node.most()
-    if most is None:
-        return None
-    interfaces = node.interfaces()
-    each = sum(text(entry.get("InterfaceType")) != "efa-only" for entry in interfaces)
-    return most * (each if interfaces else 1)
+    return None if most is None else most * node.addresses()
 
 
 @launched.fatal(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Final
 
 from ultracluster.model.jobs import HyperPodGroup
@@ -174,8 +173,7 @@ def _statements(model: Model) -> Sequence[Statement]:
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
 def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
-    passes = any(fnmatchcase("iam:passrole", action) for action in statement.actions())
-    if not passes or not statement.allows():
+    if not statement.names("iam:PassRole") or not statement.allows():
         return
     wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
     if wide and "iam:passedtoservice" not in statement.conditions():

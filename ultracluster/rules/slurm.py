@@ -135,10 +135,8 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
 )
 def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
     for role in _roles(model, group):
-        allowed = {a for s in role.statements if s.allows() for a in s.actions()}
-        if allowed & {REGISTERING.lower(), "pcs:*", "*"} or any(
-            "\x00" in action for action in allowed
-        ):
+        allowing = [statement for statement in role.statements if statement.allows()]
+        if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
         arns = [a for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
         # Which partition they are of does not matter here.

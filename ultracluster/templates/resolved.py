@@ -74,6 +74,11 @@ class Place:
         """What references to the resource lead to (`reading.key`)."""
         return (self.stack, self.logical_id)
 
+    @property
+    def path(self) -> str:
+        """Path of its construct; of what CDK did not write, its stack and logical id."""
+        return self.construct_path or f"{self.stack}/{self.logical_id}"
+
 
 @dataclass(frozen=True)
 class ResolvedResource:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.review.goldens import changes
-from ultracluster.review.access.grants import claim, grants, pattern_matches, uncovered
+from ultracluster.model.grants import claim, grants, uncovered
+from ultracluster.model.policies import pattern_matches
 from ultracluster.review.changes.change import Danger
 
 ACTIONS = st.sampled_from(["*", "s3:*", "s3:Get*", "s3:GetObject", "s3:Put?bject", "iam:PassRole"])

@@ -12,14 +12,15 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
+from ultracluster.model.grants import Claim, Cover, Grant, claim, uncovered
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Identity, listed, token
-from ultracluster.review.access.grants import Claim, Cover, Grant, claim, pattern_matches, uncovered
+from ultracluster.model.policies import Identity, listed, pattern_matches, token
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
+from ultracluster.review.known import or_none, read
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import UndeterminedError, key, part
+from ultracluster.templates.resolved_values import Key, key, part
 
 TABLE: Final = Path(__file__).with_name("escalation_paths.json")
 PUBLISHED: Final = "pathfinding.cloud/paths/{} (by cloudsplaining 0.9.1, read 2026-11-24)"
@@ -188,26 +189,19 @@ class Ways:
         return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
 
     def _running(self, target: str) -> Iterator[Rights]:
-        by_key = {rights.key: rights for rights in self._all}
+        by_key: dict[Key, Rights] = {rights.key: rights for rights in self._all}
         for resource in self._model.of(target):
             for value in self._role_values(resource):
-                try:
-                    found = by_key.get(key(value))  # type: ignore[arg-type]
-                except UndeterminedError:
-                    continue
-                if found:
+                if found := by_key.get(or_none(read(key, value)) or ""):
                     yield found
 
     def _role_values(self, resource: ResolvedResource) -> Iterator[object]:
         for name in ("Role", "RoleArn", "ExecutionRoleArn"):
             yield from listed(resource.properties.get(name))
-        try:
-            profile = part(resource.properties, "LaunchTemplateData", "IamInstanceProfile")
-            for value in profile.values() if isinstance(profile, Mapping) else ():
-                if found := self._model.found(value, PROFILE):
-                    yield from listed(found.properties.get("Roles"))
-        except UndeterminedError:
-            return
+        profile = read(part, resource.properties, "LaunchTemplateData", "IamInstanceProfile")
+        for value in profile.values() if isinstance(profile, Mapping) else ():
+            if found := or_none(read(self._model.found, value, PROFILE)):
+                yield from listed(found.properties.get("Roles"))
 
     def _assumed(self, one: Rights) -> Iterator[Escalation]:
         """Yield chains of roles that are assumed one after the other."""

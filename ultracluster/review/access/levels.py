@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
-from ultracluster.review.access.grants import pattern_matches
+from ultracluster.model.policies import pattern_matches
 from ultracluster.review.access.statement import Level
 
 LEVELS: Final = {

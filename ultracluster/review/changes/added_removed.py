@@ -8,10 +8,10 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import exported, twin, what_ends
 from ultracluster.review.changes.retention import outlives, replaced
 from ultracluster.review.changes.rules import ANY, Edit, Effect, effects, when_added, when_removed
-from ultracluster.review.changes.sources import ORDER, PRICES, PURPOSE, REGISTRY
 from ultracluster.review.known import differs, known_text, linked
 from ultracluster.review.naming import named
 from ultracluster.review.resource_types import resource_type
+from ultracluster.review.tables import ORDER, PRICES, PURPOSE, REGISTRY
 
 KEEP: Final = (
     "keep the logical id (override_logical_id), or move it by a stack refactoring (aws "

@@ -8,10 +8,10 @@ from ultracluster.model.nodes import catalogued
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.changes.sources import ORDER, RESERVED
-from ultracluster.review.changes.wording import hourly
 from ultracluster.review.known import count, known_text, or_none, read
+from ultracluster.review.naming import hourly
 from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
+from ultracluster.review.tables import ORDER, RESERVED
 from ultracluster.templates.resolved import ResolvedResource
 
 RESERVATION: Final = "AWS::EC2::CapacityReservation"

@@ -8,11 +8,9 @@ from ultracluster.registry.schemas import at
 from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.changes.sources import HYPERPOD, QUEUES, SLURM_VERSION
-from ultracluster.review.changes.wording import quoted
-from ultracluster.review.known import count, differs, entries, known_text, lost
-from ultracluster.review.naming import named
-from ultracluster.templates.resolved_values import UndeterminedError, key
+from ultracluster.review.known import count, differs, entries, key_at, known_text, lost
+from ultracluster.review.naming import named, quoted
+from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
 
 
 @when_changed("AWS::PCS::Cluster")
@@ -61,10 +59,10 @@ def _id(group: Any) -> str:
 
 def _group(variant: Model, group: Any) -> str | None:
     """Return what a node group of a queue is called, None where no template makes it."""
-    try:
-        found = variant.at(key(at(group, ("ComputeNodeGroupId",))))
-    except UndeterminedError:
+    name = key_at(group, "ComputeNodeGroupId")
+    if name is None:
         return "a node group that the templates do not tell"
+    found = variant.at(name)
     return named(found) if found else None
 
 

@@ -21,10 +21,9 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import dotted
 from ultracluster.review.changes.retention import replaced
 from ultracluster.review.changes.rules import Edit, Effect, effects
-from ultracluster.review.changes.sources import REGISTRY, TYPE
 from ultracluster.review.known import differs, missing
 from ultracluster.review.resource_types import resource_type
-from ultracluster.review.tables import NAMES
+from ultracluster.review.tables import NAMES, REGISTRY, TYPE
 from ultracluster.templates.texts import identity
 
 SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"

@@ -8,11 +8,9 @@ from ultracluster.model.nodes import EFA_TYPES, catalogued
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.changes.sources import SLURM, UPDATE_POLICY, VERSIONS
-from ultracluster.review.changes.wording import quoted
 from ultracluster.review.known import count, entries, known_text, true
-from ultracluster.review.naming import named
-from ultracluster.review.tables import NAMES
+from ultracluster.review.naming import named, quoted
+from ultracluster.review.tables import NAMES, SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.templates.resolved import ResolvedResource
 
 DATA: Final = "LaunchTemplateData"

@@ -9,14 +9,14 @@ from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.retention import outlives
 from ultracluster.review.changes.rules import Edit, Effect, when_changed, when_removed
-from ultracluster.review.changes.sources import (
+from ultracluster.review.known import count, known_text, or_none, read
+from ultracluster.review.naming import holdings, monthly, quoted, tebibytes
+from ultracluster.review.tables import (
     LUSTRE_CAPACITY,
     LUSTRE_PRICE,
     LUSTRE_THROUGHPUT,
     UNLINKED,
 )
-from ultracluster.review.changes.wording import holdings, monthly, quoted, tebibytes
-from ultracluster.review.known import count, known_text, or_none, read
 
 FILE_SYSTEM: Final = "AWS::FSx::FileSystem"
 ASSOCIATION: Final = "AWS::FSx::DataRepositoryAssociation"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ultracluster.model.grants import Cover, Grant, claim, grants
 from ultracluster.model.model import Model
 from ultracluster.model.policies import (
     ATTACHED,
@@ -12,7 +13,6 @@ from ultracluster.model.policies import (
     Statement,
     statements_of,
 )
-from ultracluster.review.access.grants import Cover, Grant, claim, grants
 from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import (
@@ -23,9 +23,9 @@ from ultracluster.review.changes.rules import (
     when_changed,
     when_removed,
 )
-from ultracluster.review.changes.sources import IAM
 from ultracluster.review.known import lost
 from ultracluster.review.naming import Names, named
+from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key
 

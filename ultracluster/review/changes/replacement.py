@@ -11,7 +11,10 @@ from ultracluster.review.changes.difference import Path, dotted
 from ultracluster.review.changes.launch_templates import TEMPLATE, template_data
 from ultracluster.review.changes.retention import replaced
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.changes.sources import (
+from ultracluster.review.changes.update import Update, VariantPair
+from ultracluster.review.known import differs, known_text, linked, true
+from ultracluster.review.resource_types import resource_type
+from ultracluster.review.tables import (
     CUSTOM_NAME,
     EXPORTS,
     ORDER,
@@ -19,9 +22,6 @@ from ultracluster.review.changes.sources import (
     REFERENCE,
     REGISTRY,
 )
-from ultracluster.review.changes.update import Update, VariantPair
-from ultracluster.review.known import differs, known_text, linked, true
-from ultracluster.review.resource_types import resource_type
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]
 """A edit that follows, its place, what it follows from, and what it does."""

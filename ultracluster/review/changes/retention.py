@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
+from ultracluster.model.storage import KEPT
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
-from ultracluster.review.changes.sources import LUSTRE_DELETION, RETENTION
-from ultracluster.review.changes.wording import holdings
-from ultracluster.review.naming import named, noun
+from ultracluster.review.naming import holdings, named, noun
 from ultracluster.review.resource_types import resource_type
+from ultracluster.review.tables import LUSTRE_DELETION, RETENTION
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 
-KEPT: Final = ("Retain", "RetainExceptOnCreate")
 SNAPSHOT: Final = "Snapshot"
 POLICIES: Final = {
     "DeletionPolicy": "the stack is deleted or it is removed from the template",
@@ -82,7 +81,8 @@ def replaced(
         why = f"{because}; {policy} Snapshot ({RETENTION})"
         yield Effect(Danger.REPLACES, says, why, advice, new_id=True)
     else:
-        why = f"{because}; without {policy} Retain the old one is deleted "
+        both = " in both templates" if len(deciding) > 1 else ""
+        why = f"{because}; without {policy} Retain{both} the old one is deleted "
         why += f"({RETENTION}{_deleted(edit.old)})"
         advice = f"deploy {policy}: Retain first; {advice}"
         yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)

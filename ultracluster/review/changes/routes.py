@@ -8,10 +8,9 @@ from ultracluster.model.networks import DESTINATIONS
 from ultracluster.model.traffic import ANYWHERE
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.changes.sources import ADDRESSES, ENDPOINTS, PRICES, ROUTES
-from ultracluster.review.changes.wording import quoted
 from ultracluster.review.known import known_text, or_none, read
-from ultracluster.review.naming import service_name
+from ultracluster.review.naming import quoted, service_name
+from ultracluster.review.tables import ADDRESSES, ENDPOINTS, PRICES, ROUTES
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import written
 from ultracluster.templates.texts import identity

@@ -7,9 +7,8 @@ from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import between, canonical, dotted
 from ultracluster.review.changes.references import types_of, value_alike
 from ultracluster.review.changes.rules import Effect
-from ultracluster.review.changes.sources import EXPORTS, PARAMETERS, TERMINATION
 from ultracluster.review.resolved import ResolvedTemplates
-from ultracluster.review.tables import NAMES
+from ultracluster.review.tables import EXPORTS, NAMES, PARAMETERS, TERMINATION
 from ultracluster.templates.scope import mapping, section
 from ultracluster.templates.stacks import IMPORT, sharing
 from ultracluster.templates.template import Template

@@ -16,9 +16,9 @@ from ultracluster.model.security_groups import (
 from ultracluster.model.traffic import ALL, ANYWHERE, Traffic, traffic
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.changes.sources import EFA, GROUP_RULES, NO_EGRESS
 from ultracluster.review.known import NotKnown, key_at, or_none, read
 from ultracluster.review.naming import named
+from ultracluster.review.tables import EFA, GROUP_RULES, NO_EGRESS
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import Key, shown
 

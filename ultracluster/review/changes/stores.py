@@ -6,9 +6,9 @@ from typing import Any, Final
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
-from ultracluster.review.changes.sources import AUTO_DELETE, BUCKETS, LIFECYCLE
 from ultracluster.review.known import count, entries, known_text, linked
 from ultracluster.review.resource_types import FOREVER, days
+from ultracluster.review.tables import AUTO_DELETE, BUCKETS, LIFECYCLE
 
 BUCKET: Final = "AWS::S3::Bucket"
 EMPTIED: Final = "aws-cdk:auto-delete-objects"

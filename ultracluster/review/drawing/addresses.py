@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.review.drawing.blocks import Block, Item, Say
+from ultracluster.review.drawing.blocks import Block, Item, Say, Stack
 from ultracluster.review.drawing.svg import SMALL, Canvas
 from ultracluster.review.known import NotKnown
 from ultracluster.review.topology.networks import Subnet
@@ -13,29 +13,28 @@ BAR: Final = 7.0
 SHADES: Final = ("use0", "use1", "use2", "use3")
 
 
+def addresses(subnet: Subnet) -> Block:
+    """Return how much of a subnet is taken."""
+    return Stack([Say(address_words(subnet), "m", SMALL, lines=3), Bar(subnet)], 0)
+
+
 @dataclass(frozen=True)
-class AddressBar:
-    """How much of a subnet is taken, in words and as a bar."""
+class Bar:
+    """What takes how much of a subnet, as a bar without words."""
 
     subnet: Subnet
-
-    @property
-    def _said(self) -> Block:
-        return Say(address_words(self.subnet), "m", SMALL, lines=3)
 
     @property
     def _total(self) -> int:
         total = self.subnet.addresses
         return total if isinstance(total, int) and total > 0 else 0
 
-    def height(self, width: float) -> float:
-        return self._said.height(width) + (BAR + 2 if self._total else 0)
+    def height(self, _: float) -> float:
+        return BAR + 2 if self._total else 0
 
     def draw(self, canvas: Canvas, x: float, y: float, width: float) -> None:
-        self._said.draw(canvas, x, y, width)
         if not self._total:
             return
-        y += self._said.height(width)
         canvas.rect(x, y, width, BAR, "bar", radius=2)
         room, across = width, x
         for number, use in enumerate(u for u in self.subnet.uses if u.count):
@@ -47,7 +46,7 @@ class AddressBar:
             across, room = across + own, room - own
 
     def words(self) -> Iterator[Item]:
-        yield from self._said.words()
+        return iter(())
 
 
 def address_words(subnet: Subnet) -> str:

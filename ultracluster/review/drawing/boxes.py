@@ -7,8 +7,7 @@ from typing import Final
 from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.wording import tebibytes
-from ultracluster.review.drawing.addresses import AddressBar
+from ultracluster.review.drawing.addresses import addresses
 from ultracluster.review.drawing.blocks import (
     OUTSIDE,
     Block,
@@ -24,7 +23,7 @@ from ultracluster.review.drawing.lines import Flow, Mount
 from ultracluster.review.drawing.node_box import NodeBox
 from ultracluster.review.drawing.svg import SMALL
 from ultracluster.review.known import NotKnown, words
-from ultracluster.review.naming import short
+from ultracluster.review.naming import short, tebibytes
 from ultracluster.review.topology.networks import Subnet
 from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
 from ultracluster.review.topology.services import JobInterfaces, Scheduler
@@ -73,7 +72,7 @@ def subnet_box(subnet: Subnet, context: Context) -> Block:
         chips = [(endpoint.service, "endpoint") for endpoint in subnet.endpoints]
         label = f"{len(chips)} interface endpoint{'' if len(chips) == 1 else 's'}"
         content.append(Chips(chips, label))
-    content.append(AddressBar(subnet))
+    content.append(addresses(subnet))
     note = f"{words(subnet.block, 'block not known')} · way out: {subnet.way_out}"
     title, change = f"Subnet {subnet.name}", context.change(subnet.key)
     return Frame(title, note, Stack(content), "subnet", key=subnet.key, change=change)

@@ -193,7 +193,7 @@ class NodeBox:
 
     def _counted(self) -> str:
         efa = sum(entry.carries_fabric for entry in self._stated)
-        addressed = sum(bool(entry.addresses) for entry in self._stated)
+        addressed = sum(entry.kind != "efa-only" for entry in self._stated)
         return f"{efa} interfaces with EFA, {addressed} with an address"
 
     def _draw_bus(
@@ -262,7 +262,7 @@ def _small_card(
     canvas: Canvas, x: float, y: float, card: int | None, entries: Sequence[Interface]
 ) -> None:
     fabric = any(entry.carries_fabric for entry in entries)
-    plain = any(entry.addresses for entry in entries)
+    plain = any(entry.kind != "efa-only" for entry in entries)
     style = "efa" if fabric else "ip" if plain else "none"
     with canvas.group(f"card {card}: {', '.join(map(_kind, entries)) or 'nothing'}"):
         canvas.rect(x, y, SMALL_CARD, SMALL_CARD, f"chip {style}", radius=3)

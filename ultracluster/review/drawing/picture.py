@@ -7,7 +7,6 @@ from typing import Final
 
 from ultracluster.review.drawing.blocks import (
     LEGEND,
-    PAD,
     Block,
     Chips,
     Frame,
@@ -65,9 +64,7 @@ class Figure:
     """Templates that are deployed together: their picture, and who reaches whom on which port."""
 
     topology: Topology
-    network: Sequence[Block]
-    around: Sequence[Block]
-    """What lies outside of the network."""
+    blocks: Sequence[Block]
     matrix: Matrix
     number: int
     """Of the figure in its page; ids begin with it."""
@@ -76,31 +73,20 @@ class Figure:
     def names(self) -> Sequence[str]:
         return self.topology.names
 
-    @property
-    def _place(self) -> str:
-        return f"Region {words(self.topology.region, 'not known')}"
-
-    @property
+    @cached_property
     def whole(self) -> Frame:
-        body = Stack((*self.network, *self.around), 14)
-        return Frame(self._place, ", ".join(self.names), body, "region", LARGE)
+        place = f"Region {words(self.topology.region, 'not known')}"
+        return Frame(place, ", ".join(self.names), Stack(self.blocks, 14), "region", LARGE)
 
     @cached_property
     def svg(self) -> str:
         """The picture as a file of its own, which carries its own style."""
-        style = f"<style>{picture_style()}</style>"
-        return self._svg(self.whole, own="topology", style=style, side=MARGIN)
+        return self._svg("topology", f"<style>{picture_style()}</style>")
 
     @cached_property
-    def svgs(self) -> list[str]:
-        """The picture in two parts that a page prints one by one."""
-        first = Frame(self._place, ", ".join(self.names), Stack(self.network, 14), "region", LARGE)
-        own = f"topology-{self.number}"
-        parts = [self._svg(first, own=f"{own}-1", side=MARGIN)] if self.network else []
-        if self.around:
-            rest, topic = Stack(self.around, 14), ": what lies outside of the network"
-            parts.append(self._svg(rest, own=f"{own}-2", side=MARGIN + PAD, topic=topic))
-        return parts
+    def inline(self) -> str:
+        """The picture as a part of a page."""
+        return self._svg(f"topology-{self.number}")
 
     @cached_property
     def mermaid(self) -> str:
@@ -111,12 +97,12 @@ class Figure:
         (item,) = self.whole.words()
         return item
 
-    def _svg(self, block: Block, *, own: str, side: float, style: str = "", topic: str = "") -> str:
+    def _svg(self, own: str, style: str = "") -> str:
         canvas = Canvas()
-        inner = WIDTH - 2 * side
-        block.draw(canvas, side, MARGIN, inner)
-        height = block.height(inner) + 2 * MARGIN
-        topic = f"Topology of {', '.join(self.names)}{topic}"
+        inner = WIDTH - 2 * MARGIN
+        self.whole.draw(canvas, MARGIN, MARGIN, inner)
+        height = self.whole.height(inner) + 2 * MARGIN
+        topic = f"Topology of {', '.join(self.names)}"
         head = f"{own}-head"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="topology" role="img" '
@@ -130,7 +116,7 @@ class Figure:
         )
 
 
-def network_blocks(topology: Topology, context: Context) -> Iterator[Block]:
+def picture_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.assumptions:
         said = f"Drawn with {', '.join(topology.assumptions)}; other conditions build other stacks."
         yield Say(said, "warn", SMALL, lines=3)
@@ -150,9 +136,10 @@ def network_blocks(topology: Topology, context: Context) -> Iterator[Block]:
     else:
         changed = [changed_chip("changed")] if context.changed else []
         yield Chips([*changed, *MEANINGS], LEGEND)
+    yield from _outside(topology, context)
 
 
-def blocks_around(topology: Topology, context: Context) -> Iterator[Block]:
+def _outside(topology: Topology, context: Context) -> Iterator[Block]:
     if topology.stores:
         stores: list[Block] = [
             Frame(

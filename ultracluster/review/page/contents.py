@@ -12,7 +12,6 @@ from ultracluster.review.changes.change import Change, Danger
 from ultracluster.review.changes.groups import Group, grouped
 from ultracluster.review.report import Review
 from ultracluster.review.security.matrix import Cell, Matrix
-from ultracluster.templates.resolved import Place
 
 LONGEST: Final = 160
 MOST_WAYS: Final = 4
@@ -81,8 +80,7 @@ def names_of(others: Sequence[Escalation]) -> str:
 
 def pairs(matrix: Matrix) -> list[tuple[str, str, Cell]]:
     """Return every pair between which something passes, or is meant to."""
-    names = {party.key: party.name for party in (*matrix.sources, *matrix.targets)}
-    return [(names[a], names[b], cell) for (a, b), cell in matrix.cells.items()]
+    return [(matrix.names[a], matrix.names[b], cell) for (a, b), cell in matrix.cells.items()]
 
 
 def verdict(review: Review) -> str:
@@ -108,10 +106,6 @@ def cost(review: Review) -> str:
         change = f"{'+' if more > 0 else '−'}{usd(abs(more))} USD" if more else "no difference"
         said += f"; before {usd(money.before)} USD ({change})"
     return f"{said}; not in the sum: {', '.join(money.left_out)}" if money.left_out else said
-
-
-def place(found: Place) -> str:
-    return found.construct_path or f"{found.stack}/{found.logical_id}"
 
 
 def plain(value: Any) -> str:

@@ -31,7 +31,7 @@ SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~#"})
 
 def html(review: Review, made: Provenance | None = None) -> str:
     """Return the page; without provenance it is the same each time, as a sample must be."""
-    svgs = [[Markup(part) for part in each.svgs] for each in review.figures]  # noqa: S704  (escaped as it is drawn)
+    svgs = [Markup(each.inline) for each in review.figures]  # noqa: S704  (escaped as it is drawn)
     style = Markup(style_sheet())  # noqa: S704  (our own)
     return _written("page.html", review, made, svgs=svgs, style=style)
 
@@ -85,7 +85,7 @@ def _environment() -> Environment:
     )
     functions: list[Any] = [
         *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
-        *(contents.pieces, contents.place, contents.sentence, contents.sentences),
+        *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
     ]
     made.globals.update({each.__name__: each for each in functions})

@@ -4,7 +4,7 @@ Between two groups something passes where the source's egress and the target's i
 it. Of addresses and groups outside of the templates only one of the two is known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ultracluster.model.model import Model
@@ -18,16 +18,8 @@ Flows = Sequence[tuple[Key, Flow]]
 
 
 @dataclass(frozen=True)
-class Party:
-    """A row or a column: a group of the templates, or addresses that a rule names."""
-
-    name: str
-    key: Key
-
-
-@dataclass(frozen=True)
 class Cell:
-    """What passes from one party to another."""
+    """What passes from a source to a target."""
 
     passes: Sequence[Traffic]
     one_side: Sequence[Traffic] = ()
@@ -39,45 +31,41 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Sources, targets, and what passes between them."""
+    """Sources, targets, and what passes between them: groups, and addresses that rules name."""
 
-    sources: Sequence[Party]
-    targets: Sequence[Party]
+    names: Mapping[Key, str]
+    """What a reader calls them."""
+    sources: Sequence[Key]
+    targets: Sequence[Key]
     cells: dict[tuple[Key, Key], Cell]
     unknown: Sequence[str] = ()
     """Rules of which something is not known, and why."""
 
 
-def matrix(model: Model, names: Names) -> Matrix:
+def matrix(model: Model, called: Names) -> Matrix:
     unknown: list[str] = []
     flows = list(_flows(model, unknown))
-    groups = {g.key: Party(short(g.place), g.key) for g in model.security_groups}
+    names = {group.key: short(group.place) for group in model.security_groups}
     for key, _ in flows:
-        groups.setdefault(key, Party(names.key(key), key))
-    blocks = dict(_blocks(model))
+        names.setdefault(key, called.key(key))
+    groups, blocks = list(names), dict(_blocks(model))
     cells: dict[tuple[Key, Key], Cell] = {}
     for source in groups:
         for target in groups:
             cell = _between(source, target, flows, blocks)
             if cell.passes or cell.one_side:
                 cells[source, target] = cell
-    outside: dict[Key, Party] = {}
     for group, flow in flows:
         peer = flow.peer
         if peer is None or peer in groups:
             continue
-        name = f"anybody ({peer})" if peer in ANYWHERE else names.key(peer)
-        outside.setdefault(peer, Party(name, peer))
+        names[peer] = f"anybody ({peer})" if peer in ANYWHERE else called.key(peer)
         ends = (peer, group) if flow.direction == "in" else (group, peer)
         before = cells.get(ends, Cell(()))
         cells[ends] = Cell(merged([*before.passes, flow.traffic]))
-    sources, targets = ({ends[i] for ends in cells} for i in (0, 1))
-    return Matrix(
-        [*groups.values(), *(p for p in outside.values() if p.key in sources)],
-        [*groups.values(), *(p for p in outside.values() if p.key in targets)],
-        cells,
-        unknown,
-    )
+    used = [{*groups, *(ends[side] for ends in cells)} for side in (0, 1)]
+    sources, targets = ([key for key in names if key in side] for side in used)
+    return Matrix(names, sources, targets, cells, unknown)
 
 
 def _flows(model: Model, unknown: list[str]) -> Iterator[tuple[Key, Flow]]:
@@ -121,11 +109,8 @@ def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) 
     passes = merged(each for each in both if each is not None)
     named = [f.traffic for f in out if f.peer == target]
     named += [f.traffic for f in into if f.peer == source]
-    return Cell(passes, merged(_lost(named, passes)))
-
-
-def _lost(named: Iterable[Traffic], passes: Sequence[Traffic]) -> Iterator[Traffic]:
-    return (each for each in named if not any(p.covers(each) for p in passes))
+    lost = [each for each in named if not any(p.covers(each) for p in passes)]
+    return Cell(passes, merged(lost))
 
 
 def _towards(

@@ -81,11 +81,13 @@ class Subnet:
 
 
 def _taken(
-    subnets: Sequence[Key] | NotKnown, count: int | NotKnown | None, each: int | None = 1
+    subnets: Sequence[Key] | NotKnown, count: int | NotKnown | None, each: int | NotKnown = 1
 ) -> int | None:
     """Return the addresses of a subnet that things take, None where they share it with others."""
     shared = not isinstance(subnets, NotKnown) and len(set(subnets)) > 1
-    return None if shared or each is None or not isinstance(count, int) else count * each
+    if shared or not isinstance(count, int) or not isinstance(each, int):
+        return None
+    return count * each
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.model import Model
-from ultracluster.model.nodes import Node, catalogued
+from ultracluster.model.nodes import EFA_TYPES, Node, catalogued
 from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
 from ultracluster.review.tables import DRAWN
@@ -40,12 +40,7 @@ class Interface:
 
     @property
     def carries_fabric(self) -> bool:
-        return self.kind in ("efa", "efa-only")
-
-    @property
-    def addresses(self) -> int:
-        """Private IPv4 addresses that it takes; `efa-only` carries no IP."""
-        return 0 if self.kind == "efa-only" else 1
+        return self.kind in EFA_TYPES
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,8 @@ class Nodes:
     count: int | NotKnown | None
     """How many there are at most; None where nobody says."""
     interfaces: Sequence[Interface] | NotKnown
+    addresses: int | NotKnown
+    """Addresses that each takes of its subnet."""
     subnets: Sequence[Key] | NotKnown
     groups: Sequence[Key] | NotKnown
     placement: Placement | NotKnown | None = None
@@ -99,13 +96,6 @@ class Nodes:
     """Whether there is one and never more."""
     template: Place | None = None
     """Launch template that they are launched from, where it is in the templates."""
-
-    @property
-    def addresses(self) -> int | None:
-        """Addresses that each takes of its subnet; None where that is not known."""
-        if isinstance(self.interfaces, NotKnown):
-            return None
-        return sum(entry.addresses for entry in self.interfaces) if self.interfaces else 1
 
 
 def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
@@ -125,6 +115,7 @@ def read_nodes(model: Model, names: Names) -> Iterator[Nodes]:
             count=many,
             alone=many == 1,
             interfaces=NotKnown("SageMaker makes them"),
+            addresses=NotKnown("SageMaker makes their interfaces"),
             subnets=network if isinstance(network, NotKnown) else at(keys, network, "Subnets"),
             groups=at(keys, or_none(network), "SecurityGroupIds"),
         )
@@ -165,6 +156,7 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
         instance=instance,
         count=_count(node, instance),
         interfaces=read(lambda: [_interface(entry) for entry in node.interfaces()]),
+        addresses=read(node.addresses),
         subnets=read(node.subnets),
         groups=read(lambda: list(dict.fromkeys(keys(node.groups())))),
         placement=read(_placement, model, node, names),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from ultracluster.model.model import Model
@@ -16,7 +15,7 @@ from ultracluster.templates.resolved_values import Key, key, keys, links, text, 
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"
-CREATE_INTERFACE: Final = "ec2:createnetworkinterface"
+CREATE_INTERFACE: Final = "ec2:CreateNetworkInterface"
 
 
 @dataclass(frozen=True)
@@ -148,10 +147,7 @@ def read_job_interfaces(model: Model) -> Iterator[JobInterfaces]:
 def _subnets(model: Model, role: Identity) -> Iterator[Key]:
     """Yield the subnets in which a role may make network interfaces."""
     for statement in role.statements:
-        actions = or_none(read(statement.actions)) or ()
-        if statement.effect != "Allow" or not any(
-            fnmatchcase(CREATE_INTERFACE, action) for action in actions
-        ):
+        if statement.effect != "Allow" or read(statement.names, CREATE_INTERFACE) is not True:
             continue
         for link in links(statement.body.get("Resource")):
             found = model.found(link, "AWS::EC2::Subnet")

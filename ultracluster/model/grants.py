@@ -7,10 +7,9 @@ where conditions or exclusions are too different to compare, it says that it doe
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, Literal
 
-from ultracluster.model.policies import conditions_of, listed, principals_of, token
+from ultracluster.model.policies import compiled, conditions_of, listed, principals_of, token
 
 Effect = Literal["Allow", "Deny"]
 Conditions = frozenset[tuple[str, str, frozenset[str]]]
@@ -183,19 +182,7 @@ def _principal_covers(wide: str, narrow: str) -> bool:
 def _glob(wide: str, narrow: str) -> bool:
     """Whether every text that a pattern matches is matched by a wider one."""
     # A wildcard of the narrow pattern is matched by a wildcard alone, not by `?` or a letter.
-    return bool(_compiled(wide).fullmatch(narrow.replace("*", WILD).replace("?", "\ue001")))
-
-
-def pattern_matches(pattern: str, text: str) -> bool:
-    """Whether a text is one that a pattern of IAM stands for."""
-    return bool(_compiled(pattern).fullmatch(text))
-
-
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(
-        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
-    )
+    return bool(compiled(wide).fullmatch(narrow.replace("*", WILD).replace("?", "\ue001")))
 
 
 COVERS: Final[Mapping[str, Callable[[Claim, Any], bool]]] = {
