@@ -116,11 +116,9 @@ def unfit(room: Room, fault: Fault) -> Finding:
     node = room.nodes[0]
     started = time.monotonic()
     node.ask(fault.plant)
-    try:
-        job = _ended(room, room.submit(JOB))
-        state, reason = room.states()[node.name], room.reason(node.name)
-    finally:
-        node.run(fault.mend)
+    job = _ended(room, room.submit(JOB))
+    state, reason = room.states()[node.name], room.reason(node.name)
+    node.ask(fault.mend)
     seconds = time.monotonic() - started
     elsewhere = job["JobState"] == "COMPLETED" and job["NodeList"] != node.name
     ok = state.startswith("drain") and fault.reason in reason and elsewhere
