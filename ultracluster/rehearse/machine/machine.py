@@ -88,10 +88,14 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.power_off()
+        self._temporary.cleanup()
+
+    def power_off(self) -> None:
+        """Cut its power."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
-        self._temporary.cleanup()
 
     def _write_root(self) -> None:
         """Copy the image's root and write into it what this machine alone has."""

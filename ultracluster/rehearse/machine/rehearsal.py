@@ -45,7 +45,14 @@ def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
     """Boot or reboot all machines at once."""
     machines = list(room.machines.values())
     with ThreadPoolExecutor(len(machines)) as pool:
-        return list(zip(machines, pool.map(lambda m: getattr(m, work)(), machines), strict=True))
+        try:
+            seconds = list(pool.map(lambda machine: getattr(machine, work)(), machines))
+        except BaseException:
+            # Ctrl-C as well: whoever waits for a machine is told at once that it is off.
+            for machine in machines:
+                machine.power_off()
+            raise
+    return list(zip(machines, seconds, strict=True))
 
 
 def _booted(room: Room, *, slurm: bool) -> Iterator[Finding]:
