@@ -46,7 +46,7 @@ class Hardware:
     Args:
         name: its host name.
         user_data: what cloud-init gets.
-        address: its IPv4 address with the prefix length; None without a network.
+        address: its IPv4 address with the prefix length.
         port: of the multicast group on loopback that is the network of machines.
         shared: folder of the host in the place of Lustre.
         disks: NVMe disks.
