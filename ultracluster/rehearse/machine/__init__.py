@@ -10,6 +10,6 @@ for its image and for PCS is in `root/` and in `slurm.py`, and `STAND_INS` of `r
         node = room.nodes[0]
         node.run("nvidia-smi").said
         node.ask(fault.plant)  # of FAULTS
-        job = room.submit("#!/bin/sh\\nsrun hostname")
+        job = room.submit(script)
         room.job(job), room.states(), room.reason(node.name)
 """
