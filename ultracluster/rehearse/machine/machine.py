@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import Image, located
 
-BOOT_SECONDS: Final = 900.0
+BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
 PROBE_SECONDS: Final = 20.0
 DISK: Final = 1 << 30
