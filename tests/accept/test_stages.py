@@ -140,7 +140,7 @@ def test_instances_outside_of_the_group_are_seen(world: World):
     right = world.door.group
     world.door.group = "another"
     try:
-        step = next(each for each in chosen.steps if each.name == "instances by EC2")
+        step = next(each for each in chosen.steps if each.name == "place of the instances")
         assert session._step(chosen, step).verdict == FAIL
     finally:
         world.door.group = right
