@@ -56,7 +56,7 @@ def test_a_healthy_account_is_accepted(world: World):
         ("faults", breaking(requeue=1), "fault: a reboot", "NOT requeued"),
         ("end", breaking(**{"scale-down": 1}), "no node runs without a job", "1 nodes run"),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_stage_that_fails_stops_and_leaves_nothing(
     world: World, stage: str, spoil: Spoil, step: str, measured: str
