@@ -262,7 +262,7 @@ def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]
 def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     stated = resource.properties.get("ClusterId")
     cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
-    version = cluster and text(part(cluster.properties, "Scheduler", "Version"))
+    version = None if cluster is None else text(part(cluster.properties, "Scheduler", "Version"))
     for each in items(part(resource.properties, "SlurmConfiguration", "SlurmCustomSettings")):
         name = text(part(each, "ParameterName"))
         why = "" if name is None else untaken_setting(resource.resource_type, name, version)
