@@ -38,9 +38,9 @@ def test_figures_come_from_the_answers_of_the_api(deployed):
     evidence, *_ = proof_of(deployed)
 
     nodes = deployed.spec.nodes
-    assert evidence.facts["nodes"] == nodes.count
+    assert evidence.facts["nodes"] == nodes.total
     assert evidence.facts["cards"] == nodes.instance.network_cards.count
-    assert evidence.facts.get("reserved") == (nodes.count if nodes.makes_reservation else None)
+    assert evidence.facts.get("reserved") == (nodes.total if nodes.makes_reservation else None)
     assert 0 < evidence.facts["free addresses"] < deployed.spec.network.training_addresses
 
 
