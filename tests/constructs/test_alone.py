@@ -22,6 +22,7 @@ EVERY_CONSTRUCT = pytest.mark.parametrize("name", CONSTRUCTS)
 PRINCIPALS = {
     "budgets.amazonaws.com",
     "ec2.amazonaws.com",
+    "imagebuilder.amazonaws.com",
     "lambda.amazonaws.com",
     "logging.s3.amazonaws.com",
     "s3.data-source.lustre.fsx.amazonaws.com",
