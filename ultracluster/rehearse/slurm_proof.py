@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.slurm import (
+    LOGIN,
     REGISTERING,
     ROLE_PATH,
+    ROLE_TAG,
     SIZES,
     SLURMCTLD_PORT,
     SLURMDBD_PORT,
@@ -46,6 +49,24 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield equal("subnet of the controller", [first], cluster["networking"]["subnetIds"])
     yield from _ports(evidence, cluster)
     yield from _queue(evidence, spec, groups)
+    if spec.login_instance_type is not None:
+        yield _login_tags(evidence)
+
+
+def _login_tags(evidence: Evidence) -> Check:
+    """`train --slurm` finds login nodes, and the launcher may command them, by these tags alone."""
+    template = evidence.id_at("Cluster", "Slurm/LoginTemplate/Resource")
+    versions = evidence.cloud.ask(
+        "ec2", "describe_launch_template_versions", LaunchTemplateId=template, Versions=["$Latest"]
+    )["LaunchTemplateVersions"]
+    found = {
+        tag["Key"]: tag["Value"]
+        for each in versions[0]["LaunchTemplateData"].get("TagSpecifications", [])
+        for tag in each["Tags"]
+        if each["ResourceType"] == "instance"
+    }
+    wanted = {ENVIRONMENT_TAG: evidence.spec.name, ROLE_TAG: LOGIN}
+    return equal("tags of login nodes", wanted, {name: found.get(name) for name in wanted})
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
