@@ -117,6 +117,17 @@ def forbid_registration(deployed):
     deployed.cloud.ask("iam", "detach_role_policy", RoleName=role, PolicyArn=policy)
 
 
+def forget_login_nodes(deployed):
+    """Add a version of the login nodes' template without tags."""
+    template = deployed.deployment.id_at("Cluster", "Slurm/LoginTemplate/Resource")
+    deployed.cloud.ask(
+        "ec2",
+        "create_launch_template_version",
+        LaunchTemplateId=template,
+        LaunchTemplateData={"InstanceType": "m6i.xlarge"},
+    )
+
+
 def lose_a_card(deployed):
     """Add a version of the launch template with three cards."""
     template = deployed.deployment.id_at("Cluster", "LaunchTemplate/Resource")
@@ -336,6 +347,7 @@ def tell_somebody_else(deployed):
         (give_public_addresses, "network", "public addresses of subnet"),
         (cut_route, "network", "default route of"),
         (close_slurm, "Slurm", "TCP 6817-6819, in"),
+        (forget_login_nodes, "Slurm", "tags of login nodes"),
         (forbid_registration, "nodes, policies", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),
