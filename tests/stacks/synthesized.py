@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from tests.spec.budgets import AMPLE, TOLD
+from tests.spec.budgets import TOLD
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
@@ -104,7 +104,7 @@ def variant(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
-        budget=TOLD if nodes.pays_for_all else AMPLE,
+        budget=TOLD,
         slurm=slurm,
         termination_protection=storage.keep_data,
     )

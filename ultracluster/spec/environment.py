@@ -98,6 +98,11 @@ class EnvironmentSpec(Spec):
             if isinstance(group, NodesSpec)
         }
 
+    @property
+    def pays_for_capacity(self) -> bool:
+        """Whether some nodes are paid for, running or not."""
+        return any(nodes.pays_for_all for nodes in self.fabrics().values())
+
     def images(self) -> dict[str, str]:
         """Return every image that nodes boot, by its field."""
         slurm = self.slurm
@@ -291,7 +296,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region, notify=self.nodes.pays_for_all)
+            yield from ceiling.unstated(bill(self), self.region, notify=self.pays_for_capacity)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

@@ -63,7 +63,7 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
 
 def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
     """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
-    if environment.nodes.pays_for_all and not environment.budget.notify:
+    if environment.pays_for_capacity and not environment.budget.notify:
         yield environment.problem_of(
             "budget.notify",
             "nodes are paid for whether they run or not, and nobody is told; write "
@@ -186,7 +186,7 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
 def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An SSM parameter is resolved at each deployment, and a new image replaces every node."""
     keeps = environment.storage.keep_data
-    if not keeps and not any(n.pays_for_all for n in environment.fabrics().values()):
+    if not keeps and not environment.pays_for_capacity:
         return
     why = "keeps data" if keeps else "reserves capacity"
     for field, image in environment.images().items():
