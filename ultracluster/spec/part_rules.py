@@ -14,6 +14,7 @@ from ultracluster.catalogue.images import (
 )
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
+from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.node_groups import CpuGroupSpec, is_arm
 
@@ -189,7 +190,7 @@ def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
     if not keeps and not environment.pays_for_capacity:
         return
     why = "keeps data" if keeps else "reserves capacity"
-    for field, image in environment.images().items():
+    for field, image in images(environment).items():
         if is_pinned(image):
             continue
         option = {"nodes.image": "", "slurm.login_image": " --login"}.get(field)
