@@ -291,7 +291,8 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            yield from ceiling.unstated(bill(self), self.region, notify=self.nodes.pays_for_all)
+            notify = any(nodes.pays_for_all for nodes in self.fabrics().values())
+            yield from ceiling.unstated(bill(self), self.region, notify=notify)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

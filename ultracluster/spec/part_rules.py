@@ -63,7 +63,8 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
 
 def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
     """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
-    if environment.nodes.pays_for_all and not environment.budget.notify:
+    paid = any(nodes.pays_for_all for nodes in environment.fabrics().values())
+    if paid and not environment.budget.notify:
         yield environment.problem_of(
             "budget.notify",
             "nodes are paid for whether they run or not, and nobody is told; write "
