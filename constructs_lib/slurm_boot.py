@@ -178,8 +178,6 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
 
 
 def _script(file: Traversable) -> str:
-    """Return a script without its comments: user data has 16 KB, and the repository has both."""
-    lines = file.read_text().splitlines(keepends=True)
-    return "".join(
-        line for line in lines if line.startswith("#!") or not line.lstrip().startswith("#")
-    )
+    """Return a script without comments and indentation: user data has 16 KB, a repository more."""
+    lines = (line.lstrip() for line in file.read_text().splitlines(keepends=True))
+    return "".join(line for line in lines if line and (line[0] != "#" or line.startswith("#!")))

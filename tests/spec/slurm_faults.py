@@ -1,10 +1,11 @@
 """Single faults of Slurm: its own values, and nodes, image, Region and network that do not fit."""
 
+from tests.spec.budgets import AMPLE, TOLD
 from tests.spec.faults import Fault, fault
 from tests.spec.samples import IMAGE, P4D, QUEUES, RESERVATION, RESERVED, SCRATCH, SLURM, changed
 from ultracluster.spec.network import INTERFACE_ENDPOINTS
 from ultracluster.spec.node_image import NodeImageSpec
-from ultracluster.spec.nodes import DEEP_LEARNING_AMI, CapacityBlockSpec
+from ultracluster.spec.nodes import DEEP_LEARNING_AMI, CapacityBlockSpec, CapacityReservationSpec
 from ultracluster.spec.slurm import (
     PCS_READY_AMI,
     PCS_READY_AMI_ARM64,
@@ -284,7 +285,26 @@ FAULTS = [
         "AcceleratedGroupSpec",
         "c7i.8xlarge",
     ),
-    fault("arm64 type with an x86 image", QUEUES, TYPE, "m7g.xlarge", "m6i.xlarge", "m6i.xlarge"),
+    fault(
+        "arm64 type with an x86 image",
+        changed(QUEUES, {"storage": SCRATCH.storage, "nodes.image": PCS_READY_AMI}),
+        TYPE,
+        "m7g.xlarge",
+        "m6i.xlarge",
+        "m6i.xlarge",
+    ),
+    Fault(
+        "reserved group that nobody is told of",
+        QUEUES,
+        {
+            "slurm.node_groups[0].capacity_reservation": CapacityReservationSpec(),
+            "budget": AMPLE,
+        },
+        "budget.notify",
+        (),
+        'notify=("team@your-company.com",)',
+        {"budget": TOLD},
+    ),
     fault(
         "group whose type the zone does not sell",
         QUEUES,

@@ -96,6 +96,7 @@ def variant(
     slurm: SlurmSpec | None = None,
 ) -> EnvironmentSpec:
     """Return an environment that differs from a small one where it is told to."""
+    fabrics = (nodes, *(slurm.accelerated if slurm is not None else ()))
     return EnvironmentSpec(
         name=name,
         region=region,
@@ -104,7 +105,7 @@ def variant(
         nodes=nodes,
         storage=storage,
         sagemaker=SageMakerSpec(instances=1),
-        budget=TOLD,
+        budget=TOLD if any(each.pays_for_all for each in fabrics) else AMPLE,
         slurm=slurm,
         termination_protection=storage.keep_data,
     )
