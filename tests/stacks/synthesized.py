@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from tests.spec.budgets import TOLD
+from tests.spec.budgets import AMPLE, TOLD
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
 from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, ExistingSubnetSpec, NetworkSpec
