@@ -101,7 +101,7 @@ class Machine:
         """Copy the image's root and write into it what this machine alone has."""
         root = self._folder / "root.img"
         # Sparse, as the image is.
-        copy = ["/bin/cp", "--sparse=always", "--reflink=auto", self._image.root, root]
+        copy = ["/bin/cp", "--sparse=always", "--reflink=auto", str(self._image.root), str(root)]
         subprocess.run(copy, check=True)
         seed = "/var/lib/cloud/seed/nocloud"
         name = self.name
