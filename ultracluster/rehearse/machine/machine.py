@@ -101,8 +101,7 @@ class Machine:
         """Copy the image's root and write into it what this machine alone has."""
         root = self._folder / "root.img"
         # Sparse, as the image is.
-        root_image = self._image.root
-        copy: list[str | Path] = ["/bin/cp", "--sparse=always", "--reflink=auto", root_image, root]
+        copy = ["/bin/cp", "--sparse=always", "--reflink=auto", str(self._image.root), str(root)]
         subprocess.run(copy, check=True)
         seed = "/var/lib/cloud/seed/nocloud"
         name = self.name

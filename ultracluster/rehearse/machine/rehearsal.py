@@ -132,7 +132,7 @@ def unfit(room: Room, fault: Fault) -> Finding:
     where = f"job {job['JobState']} on {job['NodeList']}, {job['Restarts']} restarts"
     if not elsewhere:
         where += f" ({job['Reason']})"
-    room.controller.run(f"scancel {job['JobId']}")
-    room.controller.run(f"scontrol update NodeName={node.name} State=RESUME")
+    room.controller.run(f"/usr/bin/scancel {job['JobId']}")
+    room.controller.run(f"/usr/bin/scontrol update NodeName={node.name} State=RESUME")
     room.until("all nodes are idle", lambda: set(room.states().values()) == {"idle"})
     return Finding(node.name, f"unfit: {fault.name}", ok, f"{state}: {reason}; {where}", seconds)

@@ -99,25 +99,28 @@ class Room:
             node.ask("systemctl enable --now slurmd")
         self.until("all nodes are idle", lambda: set(self.states().values()) == {"idle"})
 
+    def _slurm(self, command: str) -> str:
+        """Ask the controller by its own commands: a fault may have broken those of the node."""
+        return self.controller.ask(f"export PATH=/usr/bin:$PATH; {command}")
+
     def states(self) -> dict[str, str]:
         """Return Slurm's state of each node."""
-        said = self.controller.ask("sinfo --noheader --Node --format='%N %T'")
+        said = self._slurm("sinfo --noheader --Node --format='%N %T'")
         return dict(line.split(maxsplit=1) for line in said.splitlines())
 
     def reason(self, node: str) -> str:
         """Return why a node is drained."""
-        return self.controller.ask(f"sinfo --noheader --nodes={node} --format=%E")
+        return self._slurm(f"sinfo --noheader --nodes={node} --format=%E")
 
     def submit(self, script: str, *options: str, user: str = "root") -> int:
         """Submit a job as a user of the machine with the controller; return its number."""
         self.controller.ask(f"cat >/fsx/job.sh <<'END'\n{script}\nEND")
         command = f"cd /fsx && sbatch --parsable {' '.join(options)} /fsx/job.sh"
-        said = self.controller.ask(f"runuser -u {user} -- sh -c '{command}'")
-        return int(said.splitlines()[-1])
+        return int(self._slurm(f"runuser -u {user} -- sh -c '{command}'").splitlines()[-1])
 
     def job(self, number: int) -> dict[str, str]:
         """Return what the controller knows of a job."""
-        text = self.controller.ask(f"scontrol show job {number} --oneliner")
+        text = self._slurm(f"scontrol show job {number} --oneliner")
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
     def comes(self, holds: Callable[[], object], seconds: float = PATIENCE) -> bool:
