@@ -117,11 +117,12 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     made = synthesis("slurm")
 
     (cluster,) = made.resources("AWS::PCS::Cluster")
-    (setting,) = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
-    assert setting["ParameterName"] == "Prolog"
+    given = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
+    settings = {each["ParameterName"]: each["ParameterValue"] for each in given}
+    assert settings["HealthCheckProgram"] == settings["Prolog"]
     for template in made.resources("AWS::EC2::LaunchTemplate"):
         user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-        assert f"- path: {setting['ParameterValue']}\\n" in user_data
+        assert f"- path: {settings['Prolog']}\\n" in user_data
 
 
 def test_profiles_have_the_path_that_pcs_takes(synthesis: Made):
