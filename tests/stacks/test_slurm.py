@@ -119,6 +119,7 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     (cluster,) = made.resources("AWS::PCS::Cluster")
     settings = cluster["Properties"]["SlurmConfiguration"]["SlurmCustomSettings"]
     told = {setting["ParameterName"]: setting["ParameterValue"] for setting in settings}
+    assert told["HealthCheckProgram"] == told["Prolog"]
     # A job whose prolog fails would otherwise wait for an operator.
     assert told["SchedulerParameters"] == "nohold_on_prolog_fail"
     for template in made.resources("AWS::EC2::LaunchTemplate"):
