@@ -19,7 +19,7 @@ from constructs_lib.slurm_node_group import SlurmNodeGroup
 from constructs_lib.slurm_node_role import SlurmNodeRole
 from constructs_lib.slurm_security_group import SlurmSecurityGroup
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.catalogue.slurm import group_name
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, group_name
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.node_groups import AcceleratedGroupSpec, CpuGroupSpec
 from ultracluster.spec.nodes import NodesSpec
@@ -245,6 +245,7 @@ class Slurm(Construct):
         image: str,
         root_volume_gib: int,
         user_data: ec2.MultipartUserData,
+        tags: Mapping[str, str] | None = None,
     ) -> LoginLaunchTemplate:
         """Define how a node without EFA is launched."""
         return LoginLaunchTemplate(
@@ -255,7 +256,7 @@ class Slurm(Construct):
             root_device_name=self._spec.nodes.root_device_name,
             root_volume_gib=root_volume_gib,
             security_groups=[self._network.node_security_group, self._group],
-            instance_tags={ENVIRONMENT_TAG: self._spec.name},
+            instance_tags={ENVIRONMENT_TAG: self._spec.name, **(tags or {})},
             user_data=user_data,
         )
 
@@ -268,6 +269,7 @@ class Slurm(Construct):
             image=slurm.login_image or nodes.image,
             root_volume_gib=nodes.root_volume_gib,
             user_data=self._boot(makes_accounts=True),
+            tags={ROLE_TAG: LOGIN},
         )
         self._node_group(
             "LoginNodes",

@@ -68,7 +68,7 @@ class TrainingStack(cdk.Stack):
             parameter_path=parameter_path(spec.name),
             repository=images,
             unattended=unattended,
-            login_nodes_of=None if spec.slurm is None else spec.name,
+            login_nodes_of=spec.name if spec.slurm and spec.slurm.login_instances else None,
         ).role
         topic = network.budget.topic if network.budget is not None else None
         JobParameters(

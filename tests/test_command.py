@@ -41,7 +41,9 @@ BROKEN = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=4),
-    budget=BudgetSpec(ceiling_usd_per_day=10**6, price_region="us-west-2"),
+    budget=BudgetSpec(
+        ceiling_usd_per_day=10**6, price_region="us-west-2", notify=("team@example.com",)
+    ),
 )
 """
 FAMILY = """
@@ -152,7 +154,7 @@ def test_check_shows_every_environment(capsys: pytest.CaptureFixture[str]):
     assert main(["check"]) == 0
 
     shown = capsys.readouterr().out
-    for words in ("dev", "staging", "ultracluster", "4,096", "4,707 of 8,187"):
+    for words in ("dev", "staging", "ultracluster", "4,096", "4,723 of 8,187"):
         assert words in shown
 
 

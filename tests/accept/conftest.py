@@ -1,6 +1,7 @@
 """`staging` in an emulated AWS with faked nodes, behind an endpoint that can fall silent."""
 
 import json
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +79,7 @@ class World:
     folder: Path
     settings: dict[str, str]
     journal: Path
+    run: str = ""
     said: list[str] = field(default_factory=list)
 
     def break_(self, **what: Any) -> None:
@@ -93,7 +95,7 @@ class World:
             caller=caller_of(account, STAGING.region),
             deployment=type(self.deployed.deployment)(account, self.deployed.stacks),
             journal=Journal(self.journal),
-            run="accept-0a1b2c",
+            run=self.run,
             user="ubuntu",
             program="/fsx/ultracluster",
             patience=0.02,
@@ -198,6 +200,8 @@ def world(staged: World, tmp_path: Path) -> World:
     shutil.rmtree(folder / "root")
     shutil.copytree(folder / "clean", folder / "root")
     staged.journal, staged.said = tmp_path / "journal.json", []
+    # SageMaker forgets no name of a job.
+    staged.run = f"accept-{secrets.token_hex(3)}"
     for row in staged.scene().instances(login=False):
         staged.deployed.cloud.ask("ec2", "terminate_instances", InstanceIds=[row["InstanceId"]])
     return staged

@@ -23,6 +23,7 @@ PRINCIPALS = {
     "budgets.amazonaws.com",
     "cloudwatch.amazonaws.com",
     "ec2.amazonaws.com",
+    "imagebuilder.amazonaws.com",
     "lambda.amazonaws.com",
     "logging.s3.amazonaws.com",
     "s3.data-source.lustre.fsx.amazonaws.com",

@@ -24,7 +24,12 @@ from tests.spec.samples import (
 )
 from tests.spec.strategies import environments
 from ultracluster.catalogue import prices
-from ultracluster.cost.quantities import bill, node_quantities, slurm_quantities
+from ultracluster.cost.quantities import (
+    bill,
+    bucket_quantities,
+    node_quantities,
+    slurm_quantities,
+)
 from ultracluster.cost.sheet import cost_sheet
 from ultracluster.problem import Problem
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
@@ -243,7 +248,22 @@ def test_each_kind_of_storage_is_billed_as_it_is_sold():
     assert used(cached)["fsx-lustre/INTELLIGENT_TIERING/read-cache"] == 131072
     backed_up = changed(P4D, {"storage.automatic_backup_retention_days": 7})
     assert used(backed_up)["fsx-lustre/backup"] == 2400
-    assert used(LINKED)["s3/standard/storage"] == 2400
+    assert next(bucket_quantities(LINKED.storage)).full == 2400
+
+
+@pytest.mark.parametrize(
+    ("changes", "gb"),
+    [
+        ({}, 2400 * 3),
+        ({"storage.exported_gb_per_day": 700, "storage.noncurrent_days": 7}, 4900),
+        ({"storage.exported_gb_per_day": 0}, 0),
+    ],
+)
+def test_what_exports_supersede_is_paid_for_as_long_as_the_bucket_keeps_it(changes, gb: int):
+    """A versioned bucket keeps what was overwritten and deleted, and checkpoints are both."""
+    _, old = bucket_quantities(changed(LINKED, changes).storage)
+
+    assert (old.purpose, int(old.full), int(old.idle)) == ("old versions in the data bucket", gb, 0)
 
 
 def test_a_network_is_billed_for_what_it_makes():

@@ -177,6 +177,25 @@ def test_associations_are_described_with_their_paths(cloud, network):
     assert row["S3"]["AutoImportPolicy"]["Events"] == ["NEW", "CHANGED"]
 
 
+def chained(paths):
+    """Return associations each of which waits for the one before it."""
+    linked = {f"Data{n}": association(path) for n, path in enumerate(paths)}
+    for n in range(1, len(paths)):
+        linked[f"Data{n}"]["DependsOn"] = f"Data{n - 1}"
+    return linked
+
+
+def test_associations_that_are_made_at_once_time_out(cloud, network):
+    """FSx takes several at once now and then; a deployment that may fail is not to be relied on."""
+    at_once = {"Data": association("/data"), "Checkpoints": association("/checkpoints")}
+    stack = cloud.deploy({**network, "Storage": file_system(), **at_once})
+    assert "timed out: it was created at the same time as" in stack.reasons()
+
+    one_by_one = chained(["/data", "/checkpoints"])
+    stack = cloud.deploy({**network, "Storage": file_system(), **one_by_one})
+    assert stack.status == "CREATE_COMPLETE"
+
+
 @pytest.mark.parametrize(
     ("configuration", "paths", "reason"),
     [
@@ -187,7 +206,7 @@ def test_associations_are_described_with_their_paths(cloud, network):
 )
 def test_associations_that_cannot_be_are_refused(cloud, network, configuration, paths, reason):
     """Overlapping paths, a ninth one, or backups: each fails at FSx, late."""
-    linked = {f"Data{n}": association(path) for n, path in enumerate(paths)}
+    linked = chained(paths)
 
     stack = cloud.deploy({**network, "Storage": file_system(**configuration), **linked})
 

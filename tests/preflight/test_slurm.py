@@ -19,6 +19,7 @@ from ultracluster.preflight.permissions import needed
 from ultracluster.preflight.preflight import preflight
 from ultracluster.spec.budget import PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityBlockSpec, CapacityReservationSpec
 from ultracluster.spec.slurm import AcceleratedGroupSpec, CpuGroupSpec, QueueSpec, SlurmSpec
 
@@ -301,10 +302,18 @@ def test_pcs_has_a_service_linked_role_and_auto_scaling_is_not_asked_for():
     ]
 
 
+BUILDING = QUEUED.model_copy(update={"node_image": NodeImageSpec()})
+
+
 @pytest.mark.parametrize(
     ("spec", "there", "missing"),
-    [(QUEUED, "pcs:CreateCluster", "autoscaling:"), (MADE, "autoscaling:", "pcs:")],
-    ids=["queued", "made"],
+    [
+        (QUEUED, "pcs:CreateCluster", "autoscaling:"),
+        (MADE, "autoscaling:", "pcs:"),
+        (QUEUED, "pcs:", "imagebuilder:"),
+        (BUILDING, "imagebuilder:CreateImagePipeline", "autoscaling:"),
+    ],
+    ids=["queued", "made", "not building", "building"],
 )
 def test_permissions_are_those_of_what_launches_nodes(
     spec: EnvironmentSpec, there: str, missing: str

@@ -11,6 +11,7 @@ from ultracluster.image.images import comparison
 from ultracluster.prove.proof import Evidence, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import image_parameter
 from ultracluster.spec.node_image import NodeImageSpec
 
 STAGING = next(spec for spec in ENVIRONMENTS if spec.name == "staging")
@@ -55,7 +56,7 @@ def failures(deployed: Deployed) -> list[str]:
 def assert_the_command_reads_what_a_build_writes(cloud: Account, spec: EnvironmentSpec) -> None:
     """The end of a build: an image, and its id in the pipeline's parameter."""
     made = cloud.ask("ec2", "register_image", Name="staging-nodes-1", Architecture="x86_64")
-    parameter = spec.image_parameter()
+    parameter = image_parameter(spec)
     assert parameter is not None
     cloud.ask("ssm", "put_parameter", Name=parameter, Value=made["ImageId"], Type="String")
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.repository import ROOT
-from ultracluster.exit_status import UsageError
+from ultracluster.cli import main
+from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse.machine.boot_checks import boot_findings
 from ultracluster.rehearse.machine.faults import FAULTS
-from ultracluster.rehearse.machine.image import image, need_programs
+from ultracluster.rehearse.machine.image import image
 from ultracluster.rehearse.machine.rehearsal import JOB, job_runs
 from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import (
@@ -72,8 +73,10 @@ def test_a_reference_that_nothing_stands_in_for_is_refused():
         text_of({"Fn::Base64": {"Fn::Join": ["", ["mount ", {"Ref": "HomeFileSystem"}]]}})
 
 
-def test_what_is_not_installed_is_said_with_what_brings_it(monkeypatch):
+def test_what_is_not_installed_is_said_with_what_brings_it(monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
 
-    with pytest.raises(UsageError, match=r"apt-get install .*e2fsprogs mmdebstrap qemu-system-x86"):
-        need_programs()
+    assert main(["rehearse", "dev", "--nodes"]) == COULD_NOT_RUN
+    assert capsys.readouterr().err.endswith(
+        "sudo apt-get install -y --no-install-recommends e2fsprogs mmdebstrap qemu-system-x86\n"
+    )

@@ -38,9 +38,9 @@ def test_figures_come_from_the_answers_of_the_api(deployed):
     evidence, *_ = proof_of(deployed)
 
     nodes = deployed.spec.nodes
-    assert evidence.facts["nodes"] == nodes.count
+    assert evidence.facts["nodes"] == nodes.total
     assert evidence.facts["cards"] == nodes.instance.network_cards.count
-    assert evidence.facts.get("reserved") == (nodes.count if nodes.makes_reservation else None)
+    assert evidence.facts.get("reserved") == (nodes.total if nodes.makes_reservation else None)
     assert 0 < evidence.facts["free addresses"] < deployed.spec.network.training_addresses
 
 
@@ -115,6 +115,17 @@ def forbid_registration(deployed):
     role = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Node/Resource/Resource")
     policy = deployed.deployment.id_at("Cluster", "Slurm/NodeRole/Registration/Resource")
     deployed.cloud.ask("iam", "detach_role_policy", RoleName=role, PolicyArn=policy)
+
+
+def forget_login_nodes(deployed):
+    """Add a version of the login nodes' template without tags."""
+    template = deployed.deployment.id_at("Cluster", "Slurm/LoginTemplate/Resource")
+    deployed.cloud.ask(
+        "ec2",
+        "create_launch_template_version",
+        LaunchTemplateId=template,
+        LaunchTemplateData={"InstanceType": "m6i.xlarge"},
+    )
 
 
 def lose_a_card(deployed):
@@ -336,6 +347,7 @@ def tell_somebody_else(deployed):
         (give_public_addresses, "network", "public addresses of subnet"),
         (cut_route, "network", "default route of"),
         (close_slurm, "Slurm", "TCP 6817-6819, in"),
+        (forget_login_nodes, "Slurm", "tags of login nodes"),
         (forbid_registration, "nodes, policies", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),

@@ -110,7 +110,7 @@ def test_changed_boxes_are_marked_by_sign_and_colour(shown: Page):
     )
     plain = shown.run("getComputedStyle(document.querySelector('.topology rect.vpc')).stroke")
 
-    assert {title for title, _, _ in marked} >= {"512 × p4d.24xlarge", "1 × m6i.xlarge"}
+    assert {title for title, _, _ in marked} >= {"516 × p4d.24xlarge", "1 × m6i.xlarge"}
     assert all(signs and colour != plain for _, signs, colour in marked)
     texts = shown.run("[...document.querySelectorAll('.topology text')].map(t => t.textContent)")
     assert {"Legend", "▲ changed", "fabric: members exchange everything"} <= set(texts)

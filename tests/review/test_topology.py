@@ -41,7 +41,7 @@ def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
     """Type, number, cards and interfaces are the template's, not the spec's."""
     nodes, login = ours.topology.nodes
 
-    assert (nodes.count, nodes.type_name) == (512, "p4d.24xlarge")
+    assert (nodes.count, nodes.type_name) == (516, "p4d.24xlarge")
     assert (login.count, login.type_name) == (1, "m6i.xlarge")
     assert login.role == "in no queue: login or service nodes"
     interfaces, placement, reservation = nodes.interfaces, nodes.placement, nodes.reservation
@@ -55,8 +55,8 @@ def test_nodes_are_drawn_as_they_are_launched(ours: Figure):
         (3, "efa"),
     ]
     assert placement.strategy == "cluster"
-    assert reservation.count == 512
-    assert "×512" in ours.svg
+    assert reservation.count == 516
+    assert "×516" in ours.svg
 
 
 def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
@@ -73,10 +73,10 @@ def test_lustre_has_its_size_and_its_links_to_s3(ours: Figure):
 
 
 def test_addresses_are_counted_by_what_takes_them(ours: Figure):
-    """512 nodes at four addresses, a login node, 86 file servers, 11 endpoints; NAT elsewhere."""
+    """516 nodes at four addresses, a login node, 86 file servers, 11 endpoints; NAT elsewhere."""
     training, public = (s for vpc in ours.topology.vpcs for s in vpc.subnets)
 
-    assert training.used == 512 * 4 + 1 + 86 + 11
+    assert training.used == 516 * 4 + 1 + 86 + 11
     assert training.addresses == 8192 - 5
     assert training.jobs[0].each == 5
     assert (public.used, public.way_out) == (1, "internet gateway")

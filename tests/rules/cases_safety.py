@@ -157,4 +157,21 @@ SAFETY: Final = (
         region="cn-northwest-1",
         words="amazonaws.com",
     ),
+    Case(
+        "SAFETY-15",
+        "cluster",
+        {"@Reservation.UpdateReplacePolicy": GONE},
+        {"@Reservation.DeletionPolicy": "RetainExceptOnCreate"},
+        words="not written",
+    ),
+    Case(
+        "SAFETY-15",
+        "cluster",
+        {"@Reservation.DeletionPolicy": "Delete"},
+        {
+            "@Reservation.DeletionPolicy": "Delete",
+            "Reservation.EndDate": "2030-01-01T00:00:00Z",
+            "Reservation.EndDateType": "limited",
+        },
+    ),
 )

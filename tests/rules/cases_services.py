@@ -54,6 +54,11 @@ def machine(**request: Any) -> dict[str, Any]:
     }
 
 
+def custom(name: str, parameter: str) -> dict[str, Any]:
+    settings = [{"ParameterName": parameter, "ParameterValue": "1"}]
+    return {f"{name}.SlurmConfiguration": {"SlurmCustomSettings": settings}}
+
+
 def parts(kind: str, count: int) -> dict[str, Any]:
     return {
         f"More{n}": resource(f"AWS::PCS::{kind}", {"ClusterId": att("Slurm", "Id")})
@@ -361,6 +366,14 @@ SLURM: Final = (
         {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 22, "FabricIn.ToPort": 22},
         {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 6817, "FabricIn.ToPort": 6819},
     ),
+    Case(
+        "SLURM-11",
+        "pcs",
+        custom("Slurm", "SuspendTime"),
+        custom("Slurm", "PrologFlags"),
+        words="SuspendTime",
+    ),
+    Case("SLURM-11", "pcs", custom("Slurm", "MetricsType"), words="25.11 or later"),
     Case(
         "SLURM-10",
         "pcs",

@@ -113,6 +113,7 @@ NODES: Final = {
                 "placement-group/${Placement}"
             },
         },
+        **KEPT,
     ),
     "Template": resource(
         "AWS::EC2::LaunchTemplate",

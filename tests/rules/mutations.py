@@ -144,6 +144,7 @@ MUTATIONS: Final = (
     Mutation("servers shut out", "LUSTRE-26", wrong_values.clients_out),
     Mutation("nobody decided", "SAFETY-1", wrong_values.undecided, _persistent),
     Mutation("a group left behind", "SAFETY-4", wrong_values.group_left_behind, _keeps),
+    Mutation("capacity given up", "SAFETY-15", wrong_values.reserved_and_lost, _reserved),
     Mutation("a download at boot", "SAFETY-10", wrong_values.fetched),
     Mutation("the newest image", "SAFETY-9", wrong_values.newest),
     Mutation("an administrator", "SAGEMAKER-18", wrong_values.administrator),

@@ -449,6 +449,12 @@ def reserved_end(stacks: Stacks, data: st.DataObject) -> None:
         reservation["EndDate"] = "2027-01-01T00:00:00Z"
 
 
+def reserved_and_lost(stacks: Stacks, _data: st.DataObject) -> None:
+    """Let the reservation go with its stack."""
+    (reservation,) = of(stacks, "AWS::EC2::CapacityReservation")
+    del reservation["DeletionPolicy"]
+
+
 def reserved_for_anybody(stacks: Stacks, data: st.DataObject) -> None:
     reservation = one(stacks, "AWS::EC2::CapacityReservation")
     if data.draw(st.booleans()):

@@ -4,6 +4,7 @@ from tests.spec.budgets import AMPLE, TOLD
 from tests.spec.faults import Fault, fault
 from tests.spec.samples import IMAGE, P4D, QUEUES, RESERVATION, RESERVED, SCRATCH, SLURM, changed
 from ultracluster.spec.network import INTERFACE_ENDPOINTS
+from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import DEEP_LEARNING_AMI, CapacityBlockSpec, CapacityReservationSpec
 from ultracluster.spec.slurm import (
     PCS_READY_AMI,
@@ -13,6 +14,7 @@ from ultracluster.spec.slurm import (
     SlurmSpec,
 )
 
+COMPONENT = "arn:aws:imagebuilder:us-east-1:aws:component/pyxis/1.2.3"
 QUEUE = "slurm.queues[0].name"
 LOGIN = "slurm.login_instance_type"
 ROOM = {"network.training_subnet_cidrs": ("10.0.0.0/17",)}
@@ -119,6 +121,23 @@ FAULTS = [
         PCS_READY_AMI,
         "ultracluster image sample --login --write",
         None,
+    ),
+    Fault(
+        "pipeline for nodes without Slurm",
+        P4D,
+        {"node_image": NodeImageSpec()},
+        "node_image",
+        "a pipeline without slurm",
+        "write slurm=SlurmSpec(...)",
+        {"node_image": None},
+    ),
+    fault(
+        "component of a version that floats",
+        changed(SLURM, {"node_image": NodeImageSpec(components=(COMPONENT,))}),
+        "node_image.components[0]",
+        COMPONENT.replace("1.2.3", "x.x.x"),
+        "write the ARN of one version",
+        COMPONENT,
     ),
     fault(
         "interfaces without an address under Slurm",

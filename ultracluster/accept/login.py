@@ -115,7 +115,7 @@ STAGE: Final = Stage(
             "[ -x /opt/ultracluster/setup.sh ] || echo no setup",
             "status: done",
             user=ROOT,
-            settles=("pcs-user-data", "lustre-client"),
+            settles=("pcs-user-data",),
         ),
         login_step(
             "default partition",
@@ -132,6 +132,7 @@ STAGE: Final = Stage(
                 f"&& echo {TEXT} >$f && cat $f && rm $f"
             ),
             TEXT,
+            settles=("lustre-client",),
         ),
         login_step("locked memory of a login", "ulimit -l", "unlimited"),
         Step("configuration of the controller", _configuration, settles=("slurm-settings",)),

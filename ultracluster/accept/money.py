@@ -13,7 +13,7 @@ def hours(spec: EnvironmentSpec, item: Item, count: int, most: float) -> str:
     if found is None:
         return f"unknown: no price of {item.name} is known; state it in budget.prices"
     usd = found.usd * count * Decimal(str(most))
-    return f"{money(usd)} USD at most ({count} x {found.usd} USD an hour for {most:.2g} h)"
+    return f"{money(usd)} USD at most ({count} x {money(found.usd)} USD an hour for {most:.2g} h)"
 
 
 def price_of(spec: EnvironmentSpec, item: Item) -> Price | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ultracluster.accept.money import hours
 from ultracluster.accept.remote import JOB, NODES, at_least, at_most, node_step
-from ultracluster.accept.scene import Found, Scene, Stage, Step, equal, tags
+from ultracluster.accept.scene import Found, Scene, Stage, Step, tags
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.catalogue.prices import capacity_block, on_demand
@@ -70,29 +70,30 @@ def instance_of(scene: Scene, node: str) -> dict[str, Any]:
     return {}
 
 
-def _instances(scene: Scene) -> Found:
-    """The instances are where and what they must be, by EC2's own word."""
-    nodes, deployment = scene.spec.nodes, scene.deployment
-    group = deployment.id_at("Cluster", "Placement/Group") if nodes.placement_group else "none"
-    wanted = {
-        "type": nodes.instance_type,
-        "placement group": group,
-        "reservation": _reservation(scene),
-        "tag": scene.spec.name,
-    }
+def _rows(scene: Scene) -> list[dict[str, Any]]:
+    """Return the instances of both nodes, by EC2's own word."""
     rows = [instance_of(scene, name) for name in scene.memory["nodes"]]
     ids = " ".join(row.get("InstanceId", "none") for row in rows)
     scene.commands.append(f"aws ec2 describe-instances --instance-ids {ids}")
+    return rows
+
+
+def _place(scene: Scene) -> Found:
+    nodes, deployment = scene.spec.nodes, scene.deployment
+    group = deployment.id_at("Cluster", "Placement/Group") if nodes.placement_group else "none"
+    wanted = f"{nodes.instance_type} in {group}, reservation {_reservation(scene)}"
     found = [
-        {
-            "type": row.get("InstanceType"),
-            "placement group": row.get("Placement", {}).get("GroupName") or "none",
-            "reservation": row.get("CapacityReservationId") or "none",
-            "tag": tags(row).get(ENVIRONMENT_TAG),
-        }
-        for row in rows
+        f"{row.get('InstanceType')} in {row.get('Placement', {}).get('GroupName') or 'none'}, "
+        f"reservation {row.get('CapacityReservationId') or 'none'}"
+        for row in _rows(scene)
     ]
-    return equal([wanted] * NODES, found)
+    return Found(wanted, " | ".join(dict.fromkeys(found)), found == [wanted] * NODES)
+
+
+def _tags(scene: Scene) -> Found:
+    wanted = f"{ENVIRONMENT_TAG}={scene.spec.name}"
+    found = [f"{ENVIRONMENT_TAG}={tags(row).get(ENVIRONMENT_TAG)}" for row in _rows(scene)]
+    return Found(wanted, " | ".join(dict.fromkeys(found)), found == [wanted] * NODES)
 
 
 def _reservation(scene: Scene) -> str:
@@ -150,9 +151,9 @@ def _fabric(scene: Scene) -> str:
     return str(sum(each.carries_fabric for each in interfaces))
 
 
-def _addresses(scene: Scene) -> str:
+def _addresses(scene: Scene) -> int:
     interfaces = layout(scene.spec.nodes.instance, scene.spec.nodes.interface_layout)
-    return f"{sum(each.properties()['InterfaceType'] != 'efa-only' for each in interfaces)} right"
+    return sum(each.properties()["InterfaceType"] != "efa-only" for each in interfaces)
 
 
 def _gpus(scene: Scene) -> str:
@@ -184,7 +185,7 @@ STAGE: Final = Stage(
         Step(
             "two nodes come up",
             _allocate,
-            settles=("pcs-launch", "own-image-slurm", "device-indexes"),
+            settles=("pcs-launch", "device-indexes"),
             refutes=False,
         ),
         node_step(
@@ -217,7 +218,13 @@ STAGE: Final = Stage(
             lambda scene: f"at least {_fabric(scene)}",
             at_least,
         ),
-        node_step("replies leave by their own interface", ROUTES, _addresses, settles=("replies",)),
+        node_step(
+            "replies leave by their own interface",
+            ROUTES,
+            lambda scene: f"{_addresses(scene)} right",
+            settles=("replies",),
+            concerns=lambda scene: _addresses(scene) > 1,
+        ),
         node_step(
             "GB of scratch",
             "df --output=size --block-size=GB /scratch | tail -n 1 | tr -dc 0-9",
@@ -240,7 +247,13 @@ STAGE: Final = Stage(
             lambda scene: f"{_gpus(scene)} unlimited",
             settles=("constrain-devices",),
         ),
-        Step("instances by EC2", _instances, settles=("pcs-tags", "placement-with-reservation")),
+        Step("tags of the instances", _tags, settles=("pcs-tags",)),
+        Step(
+            "place of the instances",
+            _place,
+            settles=("placement-with-reservation",),
+            concerns=lambda scene: _reservation(scene) != "none",
+        ),
         Step("bandwidth between the nodes", _nccl),
         Step("training goes on after a kill", _resumes),
     ),

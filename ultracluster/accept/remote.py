@@ -53,7 +53,13 @@ NODES: Final = 2
 
 
 def node_step(
-    name: str, command: Words, wanted: Words, judge: Judge = same, *, settles: Sequence[str] = ()
+    name: str,
+    command: Words,
+    wanted: Words,
+    judge: Judge = same,
+    *,
+    settles: Sequence[str] = (),
+    concerns: Callable[[Scene], bool] = lambda _: True,
 ) -> Step:
     """Return a step that runs a command once on each node of the allocation."""
 
@@ -63,7 +69,7 @@ def node_step(
         fits = len(measured) == NODES and all(judge(text, each) for each in measured)
         return Found(text, " | ".join(dict.fromkeys(measured)), fits)
 
-    return Step(name, look, tuple(settles))
+    return Step(name, look, tuple(settles), concerns=concerns)
 
 
 def on_nodes(scene: Scene, command: str) -> list[str]:

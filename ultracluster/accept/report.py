@@ -68,8 +68,8 @@ def page(session: Session) -> str:
     scene = session.scene
     title = f"Acceptance of {scene.spec.name}"
     told = [row for row in found["facts"] if row["verdict"] != OPEN]
-    steps = ("stage", "step", "verdict", "expected", "measured", "commands")
-    rows = ("verdict", "what", "assumed", "measured", "commands")
+    steps = ("stage", "step", "verdict", "expected", "measured")
+    rows = ("verdict", "what", "assumed", "measured")
     emulated = "<p><strong>Emulated: no AWS account was asked.</strong></p>"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -89,15 +89,17 @@ def page(session: Session) -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    """Return rows as a table; the commands of each stand below it, where they have room."""
     head = "".join(f"<th>{name}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(_cell(name, row[name]) for name in names)}</tr>" for row in rows)
+    body = "".join(_row(names, row) for row in rows)
     return (
         f"<div class=card><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _cell(name: str, value: Any) -> str:
-    narrow = f"<span class=narrow>{name}: </span>"
-    if isinstance(value, list):
-        return f"<td>{narrow}{'<br>'.join(f'<code>{escape(each)}</code>' for each in value)}</td>"
-    return f"<td>{narrow}{escape(str(value))}</td>"
+def _row(names: Sequence[str], row: dict[str, Any]) -> str:
+    cells = "".join(
+        f"<td><span class=narrow>{name}: </span>{escape(str(row[name]))}</td>" for name in names
+    )
+    commands = "<br>".join(f"<code>{escape(each)}</code>" for each in row["commands"])
+    return f"<tr>{cells}</tr><tr><td colspan={len(names)}>{commands}</td></tr>"

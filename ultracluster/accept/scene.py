@@ -163,6 +163,8 @@ class Step:
     """Rows of unverified.toml that the account confirms or refutes by it."""
     refutes: bool = True
     """Whether its failure refutes them; a want of capacity, for one, says nothing of them."""
+    concerns: Callable[[Scene], bool] = lambda _: True
+    """Whether the environment has what they are about."""
 
 
 Words = str | Callable[[Scene], str]

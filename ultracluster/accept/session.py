@@ -111,7 +111,8 @@ class Session:
         except (CommandError, LookupError) as error:
             wanted, measured, verdict = "there", str(error), FAIL
         commands = tuple(dict.fromkeys(scene.commands))
-        settles = step.settles if step.refutes or verdict == PASS else ()
+        tells = (step.refutes or verdict == PASS) and step.concerns(scene)
+        settles = step.settles if tells else ()
         return Result(stage.name, step.name, wanted, measured, verdict, commands, settles)
 
     def _note(self, text: str) -> None:

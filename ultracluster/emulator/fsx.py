@@ -6,7 +6,7 @@ that AWS takes (here everything is available at once), backups, tasks, and file 
 than Lustre, which are stored as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -92,9 +92,14 @@ class FileSystems:
 
 @dataclass(frozen=True)
 class Associations:
-    """`AWS::FSx::DataRepositoryAssociation`."""
+    """`AWS::FSx::DataRepositoryAssociation`.
+
+    Several of one file system that CloudFormation makes at once time out now and then
+    (aws-parallelcluster pull request 6649, read 2026-11-26); here they always do.
+    """
 
     ledger: Ledger
+    made_at_once: Callable[[Order], Sequence[str]]
 
     def create(self, order: Order) -> Resource:
         given = dict(order.properties)
@@ -104,6 +109,12 @@ class Associations:
             for record in self.ledger.of_type(order.scope, ASSOCIATION)
             if record.properties["FileSystemId"] == given["FileSystemId"]
         ]
+        if others and (together := self.made_at_once(order)):
+            raise fsx_refusal(
+                "NotStabilized",
+                f"{order.logical_id} timed out: it was created at the same time as "
+                f"{', '.join(together)} of the same file system",
+            )
         semantics.require_associations(file_system.properties, [*others, given])
         association_id = f"dra-{hexadecimal()}"
         arn = order.scope.arn("fsx", f"association/{given['FileSystemId']}/{association_id}")

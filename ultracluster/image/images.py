@@ -7,6 +7,7 @@ from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.images import Difference, differences
 from ultracluster.exit_status import CommandError
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import image_parameter
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound")
 NO_IMAGE: Final = "InvalidAMIID"
@@ -45,7 +46,7 @@ def comparison(spec: EnvironmentSpec, cloud: Cloud, whose: str) -> Comparison:
         NoImageError: where it has no such nodes, or no parameter says what is today's.
         CloudError: where AWS refuses to say.
     """
-    parameter = spec.image_parameter(login=whose == "login")
+    parameter = image_parameter(spec, login=whose == "login")
     if parameter is None:
         raise NoImageError(_why_none(spec, whose))
     own = spec.slurm.login_image if spec.slurm is not None and whose == "login" else None

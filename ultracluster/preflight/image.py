@@ -7,6 +7,7 @@ from ultracluster.catalogue.images import differences
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
 from ultracluster.preflight.slurm import PlainNodes, of_each_fabric, plain_nodes
+from ultracluster.spec.images import image_parameter, images
 from ultracluster.spec.node_groups import is_arm
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
@@ -69,7 +70,7 @@ def _today(situation: Situation) -> Iterator[Finding]:
     if slurm is not None and slurm.login_image is not None:
         pinned["slurm.login_image"] = (slurm.login_image, True)
     for field, (name, login) in pinned.items():
-        parameter = situation.spec.image_parameter(login=login)
+        parameter = image_parameter(situation.spec, login=login)
         if not name.startswith("ami-"):
             yield skipped(field, "it is no id; a deployment takes the parameter's image")
         elif parameter is None:
@@ -185,7 +186,7 @@ def _pcs_ready(situation: Situation) -> Iterator[Finding]:
     if slurm is None:
         yield skipped("Slurm on the image", "the environment has no Slurm")
         return
-    for name in sorted(set(situation.spec.images().values())):
+    for name in sorted(set(images(situation.spec).values())):
         found = image(situation, name)
         if found.row is None:
             yield skipped(f"Slurm on {name}", f"{found.missing}; see image-exists or login-image")

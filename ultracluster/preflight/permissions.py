@@ -37,6 +37,9 @@ def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
         yield "autoscaling:CreateAutoScalingGroup", arn("autoscaling", group)
     else:
         yield from _slurm(situation)
+    if situation.spec.node_image is not None:
+        for action, kind in IMAGE_BUILDER.items():
+            yield f"imagebuilder:{action}", arn("imagebuilder", f"{kind}/{name}-nodes")
     yield "fsx:CreateFileSystem", arn("fsx", f"file-system/fs-{HEX}")
     if situation.spec.storage.data_repositories:
         association = f"association/fs-{HEX}/dra-{HEX}"
@@ -50,6 +53,16 @@ def _pairs(situation: Situation) -> Iterator[tuple[str, str]]:
     yield "states:CreateStateMachine", arn("states", machine)
     yield "ssm:PutParameter", arn("ssm", f"parameter/ultracluster/{name}/instance-type")
     yield "ecr:CreateRepository", arn("ecr", f"repository/{name}-training-images")
+
+
+IMAGE_BUILDER: Final = {
+    "CreateComponent": "component",
+    "CreateImageRecipe": "image-recipe",
+    "CreateInfrastructureConfiguration": "infrastructure-configuration",
+    "CreateDistributionConfiguration": "distribution-configuration",
+    "CreateImagePipeline": "image-pipeline",
+}
+"""What the stack of an image of one's own makes, by the resource that IAM knows it as."""
 
 
 def _slurm(situation: Situation) -> Iterator[tuple[str, str]]:

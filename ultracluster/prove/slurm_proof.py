@@ -6,8 +6,10 @@ from typing import Any
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, LAUNCHED
 from ultracluster.catalogue.slurm import (
     LOG_TYPES,
+    LOGIN,
     REGISTERING,
     ROLE_PATH,
+    ROLE_TAG,
     SIZES,
     SLURMCTLD_PORT,
     SLURMDBD_PORT,
@@ -56,6 +58,20 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
     yield from _ports(evidence, cluster)
     yield from _queues(evidence, spec, groups)
     yield from _logs(evidence, cluster)
+    if spec.login_instance_type is not None:
+        yield _login_tags(evidence)
+
+
+def _login_tags(evidence: Evidence) -> Check:
+    """`train --slurm` finds login nodes, and the launcher may command them, by these tags alone."""
+    found = {
+        tag["Key"]: tag["Value"]
+        for each in evidence.launch_template("Slurm/LoginTemplate/Resource")["TagSpecifications"]
+        for tag in each["Tags"]
+        if each["ResourceType"] == "instance"
+    }
+    wanted = {ENVIRONMENT_TAG: evidence.spec.name, ROLE_TAG: LOGIN}
+    return equal("tags of login nodes", wanted, {name: found.get(name) for name in wanted})
 
 
 def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:

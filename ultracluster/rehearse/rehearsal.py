@@ -23,6 +23,7 @@ from ultracluster.rehearse.substitutes import (
     substitute_network,
 )
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import synthesize_command
 
@@ -76,7 +77,7 @@ class Rehearsal:
     def _substitute(self, emulator: Emulator, directory: Path) -> None:
         """Make what the environment takes from the account: an image's parameter, a VPC."""
         account = Account(self._spec.region, emulator.environment())
-        for image in set(self._spec.images().values()):
+        for image in set(images(self._spec).values()):
             if name := substitute_image_parameter(account, image):
                 self._display.note(
                     f"  {name}: a parameter of your account; here it holds a made-up AMI id"

@@ -106,6 +106,26 @@ def groups_kept_with_interfaces(model: Model, system: FileSystem) -> Iterator[Fa
             yield Fault(f"{found.place.logical_id} is deleted with its stack")
 
 
+@of("AWS::EC2::CapacityReservation").warning(
+    "SAFETY-15",
+    what="A capacity reservation is given up with its stack, or by an update that replaces it.",
+    why="Capacity that is given up may not be got again: a destroy by mistake, or a change of a "
+    "create-only property (type, zone, placement group), costs the cluster its machines.",
+    source=f"EC2 User Guide, Capacity Reservations; {DELETION_GUIDE}",
+    fix="write DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain; then cancel "
+    "it by hand, as it is charged until then",
+    check=POLICIES,
+)
+def kept_capacity(_model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    if reservation.properties.get("EndDate") is not None:
+        return
+    if not (kept_at_deletion(reservation) and kept_at_replacement(reservation)):
+        yield Fault(
+            f"DeletionPolicy is {shown(reservation.deletion_policy or 'not written')}, "
+            f"UpdateReplacePolicy is {shown(reservation.update_replace_policy or 'not written')}"
+        )
+
+
 @About(lambda model: model.stacks).fatal(
     "SAFETY-5",
     what="A template is larger than CloudFormation takes.",

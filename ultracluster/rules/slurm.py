@@ -8,10 +8,12 @@ from ultracluster.catalogue.slurm import (
     MOST_PARTS,
     REGISTERING,
     ROLE_PATH,
+    SETTINGS,
     SIZES,
     SLURMCTLD_PORT,
     VERSIONS,
     size_for,
+    untaken_setting,
 )
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
@@ -243,3 +245,23 @@ def supported_slurm(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]
     # A version that is newer than this list is no fault.
     if version is not None and version < VERSIONS[0]:
         yield Fault(f"Scheduler.Version is {version}")
+
+
+@of(*SETTINGS).fatal(
+    "SLURM-11",
+    what="A custom Slurm setting is one that PCS does not take.",
+    why="PCS owns most of slurm.conf and takes the parameters of a list alone, some from a later "
+    "Slurm on: cluster, node group or queue are refused.",
+    source="AWS PCS user guide, custom Slurm settings, copy of October 2026",
+    fix="remove it, or use a newer Slurm where the message names one",
+    check=f"{DESCRIBE} --query cluster.slurmConfiguration.slurmCustomSettings",
+)
+def settings_that_pcs_takes(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    stated = resource.properties.get("ClusterId")
+    cluster = resource if stated is None else model.found(stated, "AWS::PCS::Cluster")
+    version = None if cluster is None else text(part(cluster.properties, "Scheduler", "Version"))
+    for each in items(part(resource.properties, "SlurmConfiguration", "SlurmCustomSettings")):
+        name = text(part(each, "ParameterName"))
+        why = "" if name is None else untaken_setting(resource.resource_type, name, version)
+        if why:
+            yield Fault(why)

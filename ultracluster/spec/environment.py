@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.images import node_image_parameter, public_parameter
 from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
@@ -98,42 +97,10 @@ class EnvironmentSpec(Spec):
             if isinstance(group, NodesSpec)
         }
 
-    def images(self) -> dict[str, str]:
-        """Return every image that nodes boot, by its field."""
-        slurm = self.slurm
-        found = {f"{field}.image": nodes.image for field, nodes in self.fabrics().items()}
-        if slurm is None:
-            return found
-        if slurm.login_instance_type is not None and slurm.login_image is not None:
-            found["slurm.login_image"] = slurm.login_image
-        return found | {
-            f"slurm.node_groups[{index}].image": group.image
-            for index, group in enumerate(slurm.node_groups)
-            if group.image is not None
-        }
-
-    def image_parameter(self, *, login: bool = False) -> str | None:
-        """Return the SSM parameter that names today's image; None where none is known to.
-
-        Args:
-            login: whether it is the login nodes' image.
-        """
-        if login:
-            if self.slurm is None or self.slurm.login_instance_type is None:
-                return None
-            if self._has_own_image(self.slurm.login_architecture):
-                return node_image_parameter(self.name)
-            return public_parameter(architecture=self.slurm.login_architecture, slurm=True)
-        if self._has_own_image(self.nodes.instance.architecture):
-            return node_image_parameter(self.name)
-        return public_parameter(
-            architecture=self.nodes.instance.architecture,
-            slurm=self.slurm is not None,
-            nvidia=self.nodes.instance.accelerator.manufacturer == "NVIDIA",
-        )
-
-    def _has_own_image(self, architecture: str) -> bool:
-        return self.node_image is not None and architecture == self.nodes.instance.architecture
+    @property
+    def pays_for_capacity(self) -> bool:
+        """Whether some nodes are paid for, running or not."""
+        return any(nodes.pays_for_all for nodes in self.fabrics().values())
 
     def cost_sheet(self) -> CostSheet:
         return cost_sheet(
@@ -291,8 +258,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _a_ceiling_is_stated(self) -> Iterator[Problem]:
         if "budget" not in vars(self):
-            notify = any(nodes.pays_for_all for nodes in self.fabrics().values())
-            yield from ceiling.unstated(bill(self), self.region, notify=notify)
+            yield from ceiling.unstated(bill(self), self.region, notify=self.pays_for_capacity)
 
     @rule
     def _ceiling_holds(self) -> Iterator[Problem]:

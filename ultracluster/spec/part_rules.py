@@ -14,6 +14,7 @@ from ultracluster.catalogue.images import (
 )
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
+from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.node_groups import CpuGroupSpec, is_arm
 
@@ -63,8 +64,7 @@ def _block(cidr: str) -> ipaddress.IPv4Network:
 
 def tells_of_what_is_paid_for(environment: EnvironmentSpec) -> Iterator[Problem]:
     """AWS Budgets is up to a day late: somebody must hear of capacity that is paid for and idle."""
-    paid = any(nodes.pays_for_all for nodes in environment.fabrics().values())
-    if paid and not environment.budget.notify:
+    if environment.pays_for_capacity and not environment.budget.notify:
         yield environment.problem_of(
             "budget.notify",
             "nodes are paid for whether they run or not, and nobody is told; write "
@@ -187,10 +187,10 @@ def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Probl
 def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
     """An SSM parameter is resolved at each deployment, and a new image replaces every node."""
     keeps = environment.storage.keep_data
-    if not keeps and not any(n.pays_for_all for n in environment.fabrics().values()):
+    if not keeps and not environment.pays_for_capacity:
         return
     why = "keeps data" if keeps else "reserves capacity"
-    for field, image in environment.images().items():
+    for field, image in images(environment).items():
         if is_pinned(image):
             continue
         option = {"nodes.image": "", "slurm.login_image": " --login"}.get(field)

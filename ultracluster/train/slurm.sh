@@ -35,12 +35,14 @@ submit() {
     return "$BUSY"
   fi
   mkdir -p "$folder"
-  export ULTRACLUSTER_PYTHON="$home/venv/bin/python"
   while [[ $1 != -- ]]; do
     export "${1?}"
     shift
   done
   shift
+  # A container has an interpreter of its own.
+  [[ -n ${ULTRACLUSTER_CONTAINER:-} ]] ||
+    export ULTRACLUSTER_PYTHON="${ULTRACLUSTER_PYTHON:-$home/venv/bin/python}"
   while [[ $1 != -- ]]; do
     options+=("$1")
     shift

@@ -248,7 +248,7 @@ STORAGE = (
         ),
         LOSES,
         "Storage/Data",
-        ("1 days", "7 days"),
+        ("1 days", "3 days"),
     ),
     Planted(
         "objects expire",
@@ -486,9 +486,9 @@ NODES_AND_ROLES = (
     Planted(
         "no reservation",
         drop("Cluster/Placement/Reservation"),
-        REDUCES,
+        COSTS,
         "Cluster/Placement/Reservation",
-        ("4,096 A100",),
+        ("charged until somebody cancels it",),
     ),
     Planted(
         "spread",

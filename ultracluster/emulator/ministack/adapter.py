@@ -123,7 +123,7 @@ class Adapter:
         return {
             RESERVATION: self._reservations,
             fsx.FILE_SYSTEM: self._file_systems,
-            fsx.ASSOCIATION: fsx.Associations(self._ledger),
+            fsx.ASSOCIATION: fsx.Associations(self._ledger, stacks.made_at_once),
             pcs.CLUSTER: pcs.Clusters(self._ledger, vpc.NETWORK),
             pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, pcs.NODE_GROUP),
             pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, pcs.QUEUE),

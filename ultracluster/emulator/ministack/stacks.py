@@ -7,10 +7,12 @@ wrong. Here every value in a condition is resolved as in a resource. Its partiti
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.provisioning import Order
 from ultracluster.partitions import partition, url_suffix
 
 LOGICAL: Final = ("Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals")
@@ -76,6 +78,40 @@ def _install_conditions() -> None:
 
 
 UPDATING: Final = "UPDATE_"
+CREATING: Final = "CREATE_IN_PROGRESS"
+
+
+def made_at_once(order: Order) -> list[str]:
+    """Return which resources of its type CloudFormation makes at the same time as a resource.
+
+    MiniStack makes one after the other. CloudFormation begins everything at once that waits for
+    nothing else; here that is said of a stack's creation alone.
+    """
+    stack = internals.cloudformation._stacks.get(order.stack_name) or {}
+    try:
+        resources = json.loads(stack["_template_body"])["Resources"]
+    except (KeyError, ValueError):
+        return []  # none, or YAML
+    if stack.get("StackStatus") != CREATING:
+        return []
+    same = [name for name, each in resources.items() if each["Type"] == order.type_name]
+    own = _awaited(resources, order.logical_id)
+    return [
+        name
+        for name in same
+        if name not in own and order.logical_id not in _awaited(resources, name)
+    ]
+
+
+def _awaited(resources: Mapping[str, Any], logical_id: str) -> set[str]:
+    """Return a resource and everything that it waits for."""
+    found, open_ones = set(), [logical_id]
+    while open_ones:
+        name = open_ones.pop()
+        if name not in found:
+            found.add(name)
+            open_ones += internals.engine._extract_deps(resources[name], set(resources))
+    return found
 
 
 def install() -> None:

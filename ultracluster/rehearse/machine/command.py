@@ -8,9 +8,10 @@ from ultracluster.command_line import print_json
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
 from ultracluster.prove.deployment import stack_templates
 from ultracluster.rehearse.machine import report
+from ultracluster.rehearse.machine.boot_checks import Finding
 from ultracluster.rehearse.machine.faults import FAULTS, NAMES
 from ultracluster.rehearse.machine.image import image, need_programs
-from ultracluster.rehearse.machine.machine import accelerator
+from ultracluster.rehearse.machine.machine import MachineError, accelerator
 from ultracluster.rehearse.machine.rehearsal import rehearse
 from ultracluster.rehearse.machine.user_data import BootedNodes, booted_nodes
 from ultracluster.spec.environment import EnvironmentSpec
@@ -37,13 +38,17 @@ def run(
     need_programs()
     progress = Console(stderr=True)
     booted = synthesized(spec, file)
-    progress.print("The root file system is built once, in minutes, and cached.", highlight=False)
+    progress.print("Root file system: built once, in minutes, and cached", highlight=False)
     made = image()
-    findings = []
-    for finding in rehearse(made, booted, [each for each in FAULTS if each.name in names]):
-        findings.append(finding)
-        mark = "✓" if finding.ok else "✗"
-        progress.print(f"{mark} {finding.machine}: {finding.what}", highlight=False, markup=False)
+    findings: list[Finding] = []
+    try:
+        for finding in rehearse(made, booted, [each for each in FAULTS if each.name in names]):
+            findings.append(finding)
+            mark = "✓" if finding.ok else "✗"
+            line = f"{mark} {finding.machine}: {finding.what}"
+            progress.print(line, highlight=False, markup=False)
+    except MachineError as error:
+        findings.append(Finding("all", "the rehearsal comes to its end", False, str(error)))
     if as_json:
         print_json(report.document(spec.name, findings, accelerator(made)))
     else:

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ultracluster.exit_status import CommandError
 from ultracluster.rehearse.machine.image import Image, located
 
-BOOT_SECONDS: Final = 900.0
+BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
 PROBE_SECONDS: Final = 20.0
 DISK: Final = 1 << 30
@@ -46,7 +46,7 @@ class Hardware:
     Args:
         name: its host name.
         user_data: what cloud-init gets.
-        address: its IPv4 address with the prefix length; None without a network.
+        address: its IPv4 address with the prefix length.
         port: of the multicast group on loopback that is the network of machines.
         shared: folder of the host in the place of Lustre.
         disks: NVMe disks.
@@ -88,10 +88,14 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.power_off()
+        self._temporary.cleanup()
+
+    def power_off(self) -> None:
+        """Cut its power."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
-        self._temporary.cleanup()
 
     def _write_root(self) -> None:
         """Copy the image's root and write into it what this machine alone has."""

@@ -45,7 +45,14 @@ def _together(room: Room, work: str) -> list[tuple[Machine, float]]:
     """Boot or reboot all machines at once."""
     machines = list(room.machines.values())
     with ThreadPoolExecutor(len(machines)) as pool:
-        return list(zip(machines, pool.map(lambda m: getattr(m, work)(), machines), strict=True))
+        try:
+            seconds = list(pool.map(lambda machine: getattr(machine, work)(), machines))
+        except BaseException:
+            # Ctrl-C as well: whoever waits for a machine is told at once that it is off.
+            for machine in machines:
+                machine.power_off()
+            raise
+    return list(zip(machines, seconds, strict=True))
 
 
 def _booted(room: Room, *, slurm: bool) -> Iterator[Finding]:
@@ -116,11 +123,9 @@ def unfit(room: Room, fault: Fault) -> Finding:
     node = room.nodes[0]
     started = time.monotonic()
     node.ask(fault.plant)
-    try:
-        job = _ended(room, room.submit(JOB))
-        state, reason = room.states()[node.name], room.reason(node.name)
-    finally:
-        node.run(fault.mend)
+    job = _ended(room, room.submit(JOB))
+    state, reason = room.states()[node.name], room.reason(node.name)
+    node.ask(fault.mend)
     seconds = time.monotonic() - started
     elsewhere = job["JobState"] == "COMPLETED" and job["NodeList"] != node.name
     ok = state.startswith("drain") and fault.reason in reason and elsewhere

@@ -63,6 +63,9 @@ def removed(edit: Edit) -> list[Effect]:
     kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
     if kept and not resource_type(edit.type).holds:
         says = f"{name} leaves the stack and stays in the account"
+        if edit.type == "AWS::EC2::CapacityReservation":
+            says += ", where it is charged until somebody cancels it"
+            return [Effect(Danger.COSTS_MORE, says, "DeletionPolicy keeps it")]
         return [Effect(Danger.HARMLESS, says, "DeletionPolicy keeps it")]
     if found := effects("removed", edit):
         return found
