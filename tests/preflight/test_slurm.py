@@ -359,13 +359,20 @@ def test_an_image_of_one_s_own_is_not_said_to_have_slurm():
     assert finding("image-pcs-ready", cloud, own).verdict is Verdict.PASS
 
 
+GROUP = {
+    "name": "h100",
+    "instance_type": "p5.48xlarge",
+    "count": 2,
+    "image": QUEUED.nodes.image,
+    "root_device_name": QUEUED.nodes.root_device_name,
+}
+
+
 def with_groups(**changes: Any) -> EnvironmentSpec:
     """Return the environment with an accelerated group and a CPU group beside its nodes."""
     return with_slurm(
         node_groups=(
-            AcceleratedGroupSpec(
-                **{"name": "h100", "instance_type": "p5.48xlarge", "count": 2, **changes}
-            ),
+            AcceleratedGroupSpec(**(GROUP | changes)),
             CpuGroupSpec(name="cpu", instance_type="m6i.xlarge", count=4),
         ),
         queues=(QueueSpec(node_groups=("nodes", "h100", "cpu")),),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG, offered
+from ultracluster.prove.cluster_proof import Fabric, fabrics, of_each
 from ultracluster.prove.proof import Check, Evidence, equal, members
 
 LATEST: Final = 15
@@ -46,13 +47,18 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
 
 def idle_capacity(evidence: Evidence) -> Iterator[Check]:
     """Reserved capacity that is not used is told of within minutes, to everybody who is named."""
-    reserved, deployment = evidence.spec.nodes.capacity_reservation, evidence.deployment
-    wanted = 0 if reserved is None else 1
-    alarms = len(deployment.of_type("AWS::CloudWatch::Alarm", "Cluster"))
-    yield equal("alarms on idle capacity", wanted, alarms)
+    reserved = [each for each in fabrics(evidence.spec) if each.nodes.capacity_reservation]
+    alarms = evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
+    yield equal("alarms on idle capacity", len(reserved), len(alarms))
+    yield from of_each(evidence, _alarm)
+
+
+def _alarm(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
+    reserved = fabric.nodes.capacity_reservation
     if reserved is None:
         return
-    alarm = evidence.described("Cluster", "IdleCapacity/Resource")
+    name = f"IdleCapacity-{fabric.name}" if fabric.name else "IdleCapacity"
+    alarm = evidence.described("Cluster", f"{name}/Resource")
     yield from members(
         alarm,
         ("metric of the alarm", "InstanceUtilization", "MetricName"),
@@ -60,7 +66,7 @@ def idle_capacity(evidence: Evidence) -> Iterator[Check]:
         ("what a missing metric is", "breaching", "TreatMissingData"),
     )
     given = reserved.capacity_reservation_id
-    watched = given or evidence.id_at("Cluster", "Placement/Reservation")
+    watched = given or evidence.id_at("Cluster", f"{fabric.placement}/Reservation")
     found = [each["Value"] for each in alarm["Dimensions"]]
     yield equal("reservation that the alarm watches", [watched], found)
     minutes = alarm["Period"] * alarm["EvaluationPeriods"] / 60

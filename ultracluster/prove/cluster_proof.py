@@ -38,7 +38,7 @@ def fabrics(spec: EnvironmentSpec) -> Iterator[Fabric]:
         yield Fabric(group, template, f"Slurm/Placement-{group.name}", group.name)
 
 
-def _of_each(
+def of_each(
     evidence: Evidence, proof: Callable[[Evidence, Fabric], Iterator[Check]]
 ) -> Iterator[Check]:
     """Yield the checks of every fabric; those of further groups name it."""
@@ -50,7 +50,7 @@ def _of_each(
 
 def launch_template(evidence: Evidence) -> Iterator[Check]:
     """Every card has its interface, with both groups and no public address."""
-    yield from _of_each(evidence, _launch_template)
+    yield from of_each(evidence, _launch_template)
 
 
 def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
@@ -108,7 +108,7 @@ def _launch_template(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
 
 def placement(evidence: Evidence) -> Iterator[Check]:
     """The group clusters, and capacity is reserved in it, and nodes are launched onto both."""
-    yield from _of_each(evidence, _placement)
+    yield from of_each(evidence, _placement)
 
 
 def _placement(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
