@@ -23,8 +23,18 @@ from ultracluster.accept.session import STAGES, Session
 from ultracluster.aws import Account, caller_of
 from ultracluster.emulator.process import Emulator
 
+IMAGE_ID = "ami-0fedcba9876543210"
+"""No example: preflight refuses those."""
+SPEC = STAGING.model_copy(
+    update={
+        # The environment's own topic, which it has where nobody is named.
+        "budget": STAGING.budget.model_copy(update={"notify": ()}),
+        "nodes": STAGING.nodes.model_copy(update={"image": IMAGE_ID}),
+        "slurm": STAGING.slurm and STAGING.slurm.model_copy(update={"login_image": IMAGE_ID}),
+    }
+)
 IMAGE = """<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imagesSet><item>
-<imageId>ami-0123456789abcdef0</imageId><imageState>available</imageState><name>PCS-ready</name>
+<imageId>ami-0fedcba9876543210</imageId><imageState>available</imageState><name>PCS-ready</name>
 <architecture>x86_64</architecture><rootDeviceName>{root}</rootDeviceName></item></imagesSet>
 </DescribeImagesResponse>"""
 
@@ -90,7 +100,7 @@ class World:
         """Return what the command makes of it, without a synthesis."""
         account = Account(STAGING.region, self.settings)
         return Scene(
-            spec=STAGING,
+            spec=SPEC,
             cloud=account,
             caller=caller_of(account, STAGING.region),
             deployment=type(self.deployed.deployment)(account, self.deployed.stacks),
@@ -131,7 +141,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deploye
     folder, assembly = tmp_path_factory.mktemp("nodes"), tmp_path_factory.mktemp("accept")
     runner = fake_node.install(folder, sys.executable)
     shutil.copytree(folder / "root", folder / "clean")
-    app.build((STAGING,), outdir=str(assembly)).synth()
+    app.build((SPEC,), outdir=str(assembly)).synth()
     with (
         Emulator(nodes=runner, faults=folder / "faults.json") as emulator,
         Door(emulator.endpoint_url, "", folder=folder) as door,
@@ -143,7 +153,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deploye
 def staged(emulated: tuple[Deployer, Door, Path]) -> World:
     """Return `staging`, deployed, with what an account has besides."""
     deployer, door, folder = emulated
-    deployed = deployer.deploy(STAGING)
+    deployed = deployer.deploy(SPEC)
     account = f"{deployer._accounts:012d}"
     settings = deployer._emulator.environment() | {
         "AWS_ACCESS_KEY_ID": account,
@@ -177,8 +187,10 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         imageTag="v1",
     )
     door.group = at("Cluster", "Placement/Group")
+    described = ask("pcs", "get_cluster", clusterIdentifier=cluster)["cluster"]
     own = {
         **settings,
+        "custom": described["slurmConfiguration"]["slurmCustomSettings"],
         "AWS_ENDPOINT_URL": door.emulator,
         "environment": "staging",
         "bucket": at("Storage", "Data/Resource/Resource"),

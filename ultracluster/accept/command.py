@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--program",
         default="/fsx/ultracluster",
-        help="folder of this repository on the shared file system (/fsx/ultracluster)",
+        help="folder that prepare.sh made on the shared file system (/fsx/ultracluster)",
     )
     parser.add_argument("--image", default="", help="image of the SageMaker canary")
     parser.add_argument(

@@ -71,7 +71,8 @@ def _change(row: dict[str, Any]) -> str:
 
 def _scaled_down(scene: Scene) -> Found:
     slurm = scene.spec.slurm
-    least = slurm.least_nodes if slurm else 0
+    least = slurm.always_running(scene.spec.nodes) if slurm else 0
+    least += sum(group.least_nodes for group in slurm.node_groups) if slurm else 0
     seconds = SCALE_DOWN_SECONDS + (slurm.idle_seconds if slurm else 0)
     scene.commands.append(
         "aws ec2 describe-instances, by the environment's tag, without login nodes"

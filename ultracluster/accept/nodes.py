@@ -112,14 +112,9 @@ def _free(scene: Scene) -> None:
 def _workplace(scene: Scene) -> str:
     """Return the start of a command that works in a folder of this run's, beside the program."""
     folder = shlex.quote(f"{scene.program}/{scene.run}")
-    # Logs of the job files lie beside it.
-    scene.journal.will_make("shell", instance="", command=f"rm -rf {folder} {folder}-*")
+    scene.journal.will_make("shell", instance="", command=f"rm -rf {folder}")
     program = shlex.quote(scene.program)
-    # docs/training/slurm.md: the variables that say where Python and nccl-tests are.
-    return (
-        f"cd {program} && {{ set -a; [ ! -f variables.sh ] || . ./variables.sh; set +a; }} && "
-        f"mkdir -p {shlex.quote(scene.run)} && "
-    )
+    return f"cd {program} && mkdir -p {folder} && export ULTRACLUSTER_LOGS={folder} && "
 
 
 def _nccl(scene: Scene) -> Found:
@@ -127,8 +122,8 @@ def _nccl(scene: Scene) -> Found:
     instance, run = scene.spec.nodes.instance_type, scene.run
     answer = scene.shell(
         f"{_workplace(scene)}sbatch --wait --nodes={NODES} --time={MINUTES} --job-name={run} "
-        f"--output={run}/nccl.out training/slurm/nccl-acceptance.sbatch {instance} >/dev/null; "
-        f"echo status $?; tail -n 1 {run}/nccl.out; grep -ch GDRDMA {run}*.log"
+        f"--output={run}/nccl.out slurm/nccl-acceptance.sbatch {instance} >/dev/null; "
+        f"echo status $?; tail -n 1 {run}/nccl.out; cat {run}/*.log | grep -c GDRDMA"
     )
     lines = answer.stdout.splitlines()
     direct = lines[-1] if lines and lines[-1].isdigit() else "0"

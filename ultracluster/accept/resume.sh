@@ -3,7 +3,7 @@
 # step 10; print the loss of step 20 of both. Runs on the login node, in the program's folder.
 set -euo pipefail
 run=$1 nodes=$2
-python=${ULTRACLUSTER_PYTHON:-python3}
+python=${ULTRACLUSTER_PYTHON:-venv/bin/python3}
 
 "$python" -m training.prepare --out "$run/tokens" --sample >/dev/null
 
@@ -12,7 +12,7 @@ submit() {
   local name=$1
   shift
   sbatch --parsable --nodes="$nodes" --time=60 --job-name="$run" --output="$run/$name.out" "$@" \
-    training/slurm/train.sbatch gpt-124m --set run.steps=20 --set run.print_every=1 \
+    slurm/train.sbatch gpt-124m --set run.steps=20 --set run.print_every=1 \
     --set data.path="$run/tokens" --set run.path="$run/$name" \
     --set checkpoint.path="$run/$name/checkpoints" --set checkpoint.every=10
 }
