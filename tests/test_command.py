@@ -30,6 +30,7 @@ BROKEN = EnvironmentSpec(
     nodes=NodesSpec(
         instance_type="p4d.24xlarge",
         count=65,
+        image="ami-0123456789abcdef0",
         placement_group=False,
         capacity_block=CapacityBlockSpec(capacity_reservation_id="cr-0123456789abcdef0"),
         root_volume_gib=10,
