@@ -359,7 +359,7 @@ def test_an_image_of_one_s_own_is_not_said_to_have_slurm():
     assert finding("image-pcs-ready", cloud, own).verdict is Verdict.PASS
 
 
-GROUP = {
+GROUP: dict[str, Any] = {
     "name": "h100",
     "instance_type": "p5.48xlarge",
     "count": 2,
