@@ -406,7 +406,8 @@ def test_another_wish_for_slurm_than_what_is_there_fails(deployed):
     if slurm is None:
         wish = deployed.spec.model_construct(**{**vars(deployed.spec), "slurm": SlurmSpec()})
     else:
-        changes = {"version": "24.11", "idle_seconds": 61, "queues": OTHER, "node_groups": ()}
+        changes = {"version": "24.11", "idle_seconds": 61, "least_nodes": 1}
+        changes |= {"queues": OTHER, "node_groups": ()}
         wish = deployed.spec.model_copy(update={"slurm": slurm.model_copy(update=changes)})
 
     *_, failed = proof_of(deployed, wish)
