@@ -60,7 +60,7 @@ STAGING = EnvironmentSpec(
         keep_data=True,
     ),
     sagemaker=SageMakerSpec(instances=NODES),
-    # 18,512 USD a day with nodes, CPU nodes and jobs at full size, 113 idle.
+    # 18,551 USD a day with nodes, CPU nodes and jobs at full size, 113 idle.
     budget=BudgetSpec(
         ceiling_usd_per_day=20_000,
         price_region="us-west-2",

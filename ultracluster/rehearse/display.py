@@ -102,7 +102,8 @@ class Display:
     def summary(self, spec: EnvironmentSpec, facts: Mapping[str, object]) -> None:
         """Show what was built, from what the API answered and the catalogue knows of the type."""
         instance = spec.nodes.instance
-        nodes = int(str(facts.get("nodes", 0)))
+        spare = spec.nodes.spare_nodes
+        nodes = int(str(facts.get("nodes", 0))) - spare
         cards = int(str(facts.get("cards", 0)))
         gbps = instance.network_cards.gbps * cards / len(instance.network_cards.efa_recommended)
         tib, throughput = spec.storage.tebibytes, spec.storage.throughput_gbps
@@ -116,6 +117,7 @@ class Display:
         for name, value in (
             ("nodes", f"{nodes:,} x {spec.nodes.instance_type}"),
             (instance.accelerator.plural, instance.accelerator.total(nodes)),
+            *((("spare nodes", f"{spare:,}"),) if spare else ()),
             ("reserved in the placement group", f"{reserved:,}" if reserved else "none"),
             ("Gbps a node", f"{gbps:,.0f} on {cards} cards"),
             ("TiB of Lustre", "elastic" if tib is None else f"{tib:,.1f}"),
