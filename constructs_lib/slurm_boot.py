@@ -52,6 +52,7 @@ def node_boot(
     dns_name: str,
     mount_name: str,
     directory: str = LUSTRE,
+    stripes: int | None = None,
     has_disks: bool = False,
     users: UsersSpec | None = None,
     makes_accounts: bool = False,
@@ -70,6 +71,8 @@ def node_boot(
         dns_name: the file system's DNS name.
         mount_name: the file system's mount name.
         directory: where the file system is mounted.
+        stripes: disks of the file system that a checkpoint's file is spread over, -1 for all; None
+            leaves the file system's own layout.
         has_disks: whether nodes without EFA have disks of their own, which become /scratch.
         users: Unix users that the node has.
         makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
@@ -78,6 +81,8 @@ def node_boot(
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
+    if stripes is not None:
+        conf += f"\nSTRIPES={stripes}"
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"',

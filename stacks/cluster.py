@@ -133,6 +133,7 @@ class ClusterStack(cdk.Stack):
                 slurm_version=None,
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
+                stripes=spec.storage.checkpoint_stripes,
             ),
         )
         nodes = NodeGroup(

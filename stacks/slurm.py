@@ -134,6 +134,7 @@ class Slurm(Construct):
             slurm_version=self._slurm.version,
             dns_name=lustre.dns_name,
             mount_name=lustre.mount_name,
+            stripes=self._spec.storage.checkpoint_stripes,
             has_disks=has_disks,
             users=users,
             makes_accounts=makes_accounts and users is not None and bool(users.accounts),

@@ -125,6 +125,13 @@ open_lustre() {
   done
 }
 
+# A file of one stripe is written at the speed of one of the file system's disks.
+stripe_checkpoints() {
+  [[ -n ${STRIPES:-} && -d $ROOT$LUSTRE/checkpoints ]] || return 0
+  lfs setstripe --stripe-count "$STRIPES" "$ROOT$LUSTRE/checkpoints" ||
+    say "checkpoints keep the file system's own layout"
+}
+
 mount_lustre() {
   local try
   mkdir -p "$ROOT$LUSTRE"
@@ -149,6 +156,7 @@ mount_lustre() {
   fi
   tune_after_mount
   open_lustre
+  stripe_checkpoints
 }
 
 # Sessions of Systems Manager are no login shells, and Slurm is on the PATH of those alone.

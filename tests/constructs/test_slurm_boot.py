@@ -387,6 +387,34 @@ def test_what_an_administrator_has_decided_stays(node: Node, owner: str):
     assert not [call for call in called if call.startswith(f"chmod 1777 {node.root}/fsx")]
 
 
+def test_checkpoints_are_striped_as_asked(node: Node):
+    """A file of one stripe is written at the speed of one disk of the file system."""
+    (node.root / "fsx/checkpoints").mkdir(parents=True)
+    node.command("lfs")
+    assert not [call for call in node.boot()[1] if call.startswith("lfs")]
+
+    conf = node.bin.parent / "node.conf"
+    conf.write_text(f"{conf.read_text()}STRIPES=-1\n")
+    status, called = node.boot()
+    assert (status, called[-1]) == (
+        0,
+        f"lfs setstripe --stripe-count -1 {node.root}/fsx/checkpoints",
+    )
+
+    node.command("lfs", "exit 1")
+    status, _ = node.boot()
+    assert status == 0
+    assert "checkpoints keep the file system's own layout" in node.console()
+
+
+def test_a_node_is_told_how_to_stripe_checkpoints():
+    boot = node_boot(
+        nodes=P4D, slurm_version=None, dns_name="fs-1.fsx.example", mount_name="abc", stripes=8
+    )
+
+    assert "STRIPES=8" in files_of(boot.render())["/opt/ultracluster/node.conf"].splitlines()
+
+
 def test_gpus_keep_their_driver_loaded_and_their_switches_set_up(node: Node):
     """A check before a job has seconds; a driver that starts anew takes half a minute."""
     _, called = node.boot()

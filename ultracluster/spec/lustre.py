@@ -152,6 +152,10 @@ class LustreSpec(Spec):
     """Days for which the data bucket keeps a version that was overwritten or deleted, as exports
     do with checkpoints. Each is charged like an object."""
 
+    checkpoint_stripes: Annotated[int, Field(ge=-1, le=2000)] | None = None
+    """Disks (OSTs) over which a file below /fsx/checkpoints is spread, -1 for all; None leaves the
+    file system's own layout. 2,000 is Lustre's most (Lustre manual, lfs setstripe)."""
+
     keep_data: bool
     """Whether file system, bucket and key outlive the stack."""
 
