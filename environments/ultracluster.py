@@ -1,4 +1,4 @@
-"""512 nodes, 4,096 A100 at 400 Gbps each, 4 spare: capacity is reserved, state and data are kept."""
+"""512 nodes, 4,096 A100 at 400 Gbps each, and 4 spare; capacity is reserved, data is kept."""
 
 from ultracluster.spec.budget import BudgetSpec, PriceSpec
 from ultracluster.spec.environment import EnvironmentSpec, SageMakerSpec
