@@ -109,20 +109,6 @@ PLANTED = [
     ("Environment.AWS_ACCESS_KEY_ID", "x", "remove it"),
     ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; whoever may describe'),
     ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; whoever may describe'),
-    ("ProfilerConfig.ProfilingIntervalInMilliseconds", 250, "write 100, 200, 500"),
-    ("OutputDataConfig.S3OutputPath", "s3://data--use1-az6--x-s3/output", "Express One Zone"),
-    (
-        "AlgorithmSpecification.TrainingImageConfig",
-        {
-            "TrainingRepositoryAccessMode": "Platform",
-            "TrainingRepositoryAuthConfig": {
-                "TrainingRepositoryCredentialsProviderArn": (
-                    "arn:aws:lambda:us-east-1:123456789012:function:credentials"
-                )
-            },
-        },
-        "only a private registry",
-    ),
     # Engines.
     (OWN, "{", "no JSON"),
     (OWN, settings(parallel__partition_size=48), "does not divide the 128 GPUs"),
@@ -211,36 +197,17 @@ def test_all_faults_of_a_request_are_told_at_once():
 
 
 SPOT = {"EnableManagedSpotTraining": True}
-P5: dict[str, object] = {"InstanceType": "ml.p5.48xlarge"}
-PLAN = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/spring"
-
-
-def preferred(*preferences: dict[str, object], **config: object) -> dict[str, object]:
-    """Return changes to a request: a list of types, of which SageMaker takes one."""
-    kinds = ("ml.p5.48xlarge", "ml.p4d.24xlarge")
-    listed = [{"InstanceType": kind, **p} for kind, p in zip(kinds, preferences, strict=False)]
-    return {"ResourceConfig": {"VolumeSizeInGB": 1, "InstancePreferences": listed, **config}}
 
 
 def test_what_is_no_fault_but_hardly_meant_is_a_warning():
     """SageMaker takes it all; whoever wrote it should know what it does."""
     own = request()
-    own["CheckpointConfig"]["LocalPath"] = "/opt/ml/model"
     own["Environment"]["HF_TOKEN"] = "hf_x"  # noqa: S105 - none
-    own["ResourceConfig"] = {
-        "VolumeSizeInGB": 1,
-        "KeepAlivePeriodInSeconds": 600,
-        "InstanceGroups": [
-            {"InstanceGroupName": kind[3:5], "InstanceType": kind, "InstanceCount": 1}
-            for kind in ("ml.c5.xlarge", "ml.m5.xlarge")
-        ],
-    }
-    own["StoppingCondition"]["MaxPendingTimeInSeconds"] = 3600
-    own["HyperParameters"] = {}
+    own["EnableInterContainerTrafficEncryption"] = True
 
     assert lines(own) == []
     said = " ".join(str(hint) for hint in advice(parsed(own)))
-    for words in ("SageMaker uses that folder itself", "HF_TOKEN", "no effect on ml.c5", "no warm"):
+    for words in ("HF_TOKEN", "IPsec between hosts"):
         assert words in said
     assert "hf_x" not in said
 
@@ -300,14 +267,6 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
             },
             "it does not divide the 24 GPUs (3 x 8); write 8 or 24",
         ),
-        (preferred({"InstanceCount": 1}, {}), "1 of 2 with InstanceCount"),
-        (preferred({}, {}), "ResourceConfig.InstanceCount: got nothing"),
-        (preferred({"InstanceCount": 1}, {"InstanceCount": 2}, InstanceCount=3), "remove it, or"),
-        (preferred(P5, P5, InstanceCount=1), "there 2 times"),
-        (
-            preferred({"TrainingPlanArns": [PLAN]}, InstanceCount=1, TrainingPlanArn=PLAN),
-            "plans of",
-        ),
         (
             {
                 "InputDataConfig": [
@@ -315,16 +274,6 @@ def test_what_is_no_fault_but_hardly_meant_is_a_warning():
                 ]
             },
             "InputDataConfig[0].DataSource.S3DataSource.S3Uri: got",
-        ),
-        (
-            {
-                **SPOT,
-                "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
-                "ResourceConfig": {
-                    "InstancePreferences": [{"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1}]
-                },
-            },
-            "on-demand capacity",
         ),
         (
             {

@@ -27,7 +27,7 @@ from ultracluster.catalogue.training_image import image_problems, region_problem
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
-from ultracluster.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY
@@ -39,9 +39,6 @@ MOST_IN_VPC: Final = (("Subnets", 16), ("SecurityGroupIds", 5))
 OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 """Of a user and of a session (IAM User Guide, unique identifiers)."""
-EXPRESS: Final = "--x-s3"
-"""How the names of S3 Express One Zone's buckets end."""
-PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
 
 
 def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
@@ -68,7 +65,6 @@ def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
         _metrics,
         _tags,
         _environment,
-        _profiler,
         engine_problems,
     ):
         yield from rule(request)
@@ -120,15 +116,10 @@ def _algorithm(request: TrainingRequest) -> Iterator[Problem]:
     if not request.image and not request.algorithm_name:
         fix = "a job needs an image to run; write its URI"
         yield Problem("AlgorithmSpecification.TrainingImage", MISSING, fix)
-    where = "AlgorithmSpecification.TrainingImageConfig"
     access = part(request.image_config, "TrainingRepositoryAccessMode")
-    credentials = part(request.image_config, "TrainingRepositoryAuthConfig")
     if access == "Vpc" and request.vpc is None:
         fix = "a private registry is reached through a VPC; write VpcConfig"
-        yield Problem(where, access, fix)
-    if access == "Platform" and credentials is not None:
-        fix = "only a private registry asks for credentials; write Vpc, or remove it"
-        yield Problem(f"{where}.TrainingRepositoryAuthConfig", access, fix)
+        yield Problem("AlgorithmSpecification.TrainingImageConfig", access, fix)
 
 
 def _network(request: TrainingRequest) -> Iterator[Problem]:
@@ -154,9 +145,6 @@ def _paths(request: TrainingRequest) -> Iterator[Problem]:
         if uri.startswith("s3://") and not _is_bucket(uri.split("/")[2]):
             fix = "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens"
             yield Problem(where, uri, fix)
-    if EXPRESS in request.output_path and request.output_key:
-        fix = "S3 Express One Zone takes no key of KMS for a job's output; remove it"
-        yield Problem("OutputDataConfig.KmsKeyId", request.output_key, fix)
     local = request.local_checkpoints
     if isinstance(local, str) and not local.startswith("/"):
         fix = "it is a path in the container; write an absolute one, such as /opt/ml/checkpoints"
@@ -208,10 +196,3 @@ def _environment(request: TrainingRequest) -> Iterator[Problem]:
             if row.standing == "verbs":
                 fix = f"{row.why}; {row.fix}"
                 yield Problem(f"Environment.{name}", value, fix, code=VARIABLE)
-
-
-def _profiler(request: TrainingRequest) -> Iterator[Problem]:
-    interval = request.profiling_interval
-    if interval is not None and interval not in PROFILING_MILLISECONDS:
-        fix = f"write {choices([str(each) for each in PROFILING_MILLISECONDS])}"
-        yield Problem("ProfilerConfig.ProfilingIntervalInMilliseconds", interval, fix)
