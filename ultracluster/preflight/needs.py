@@ -152,13 +152,6 @@ def _why_no_nat(situation: Situation) -> str:
     return "the environment's network has no NAT gateway" if closed else ""
 
 
-def _why_no_gateway_endpoint(situation: Situation) -> str:
-    network = situation.spec.network
-    if isinstance(network, NetworkSpec) or any(s.route_table_id for s in network.training_subnets):
-        return ""
-    return f"{GIVEN_VPC}, and no route table of it is to have an S3 endpoint"
-
-
 def _one(
     quota: Quota, what: str, in_use: usage.Usage, why_none: Callable[[Situation], str]
 ) -> Needs:
@@ -274,8 +267,6 @@ _addresses = _one(
     usage.others(usage.ADDRESSES, "Addresses"),
     _why_no_nat,
 )
-_nats = _one(quotas.NATS_PER_ZONE, "the NAT gateway", usage.nat_gateways_of_the_zone, _why_no_nat)
-_gateways = _one(quotas.GATEWAY_ENDPOINTS, "S3", usage.gateway_endpoints, _why_no_gateway_endpoint)
 _clusters = _one(
     quotas.PCS_CLUSTERS,
     "the cluster",
@@ -293,8 +284,6 @@ NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
     "quota-vpcs": ("VPCs of the Region", _vpcs),
     "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),
-    "quota-nat-gateways": ("NAT gateways of the zone", _nats),
-    "quota-gateway-endpoints": ("Gateway endpoints of the Region", _gateways),
     "quota-file-systems": ("Lustre file systems of the deployment type", _file_systems),
     "quota-file-system-capacity": ("Lustre capacity of the deployment type", _capacity),
     "quota-training-instances": ("SageMaker training instances of the type", _training_instances),
