@@ -71,6 +71,17 @@ def choices(values: list[str] | tuple[str, ...]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
 
 
+def repeated(
+    given: Iterable[tuple[str, object]], fix: str = "it is listed twice; remove one"
+) -> Iterator[Problem]:
+    """Yield each value that stood at a place before its own; None is no value."""
+    seen: set[object] = set()
+    for field, value in given:
+        if value is not None and value in seen:
+            yield Problem(field, value, fix)
+        seen.add(value)
+
+
 class SpecError(ValueError):
     """A spec that cannot exist; holds every problem that was found, not only the first."""
 

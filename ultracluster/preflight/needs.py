@@ -11,8 +11,9 @@ from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.quotas import Need, Needs, quota_check
-from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others, plain_nodes
+from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.recipe import RecipeSpec
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import endpoints
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.cidr import (
     DEFAULT_VPC,
@@ -242,14 +242,10 @@ class ExistingNetworkSpec(_Network):
 
     @rule
     def _subnets_are_listed_once(self) -> Iterator[Problem]:
-        seen: set[str] = set()
-        for index, subnet in enumerate(self.training_subnets):
-            name = vars(subnet).get("subnet_id")
-            if name in seen:
-                field = f"training_subnets[{index}].subnet_id"
-                yield Problem(field, name, "it is listed twice; remove one")
-            elif name is not None:
-                seen.add(name)
+        yield from repeated(
+            (f"training_subnets[{index}].subnet_id", vars(subnet).get("subnet_id"))
+            for index, subnet in enumerate(self.training_subnets)
+        )
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
