@@ -71,7 +71,6 @@ class Instances:
     where: str
     instance_type: Annotated[str, "InstanceType"]
     count: Annotated[Any, "InstanceCount"]
-    group_name: Annotated[str, "InstanceGroupName"]
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,7 @@ class Channel:
     name: Annotated[str, "ChannelName"]
     own_mode: Annotated[Any, "InputMode"]
     source: Annotated[Any, "DataSource"]
-    compression: Annotated[Any, "CompressionType"]
-    record_wrapper: Annotated[Any, "RecordWrapperType"]
-    shuffle: Annotated[Any, "ShuffleConfig"]
     s3_uri: Annotated[str, "DataSource.S3DataSource.S3Uri"]
-    s3_kind: Annotated[Any, "DataSource.S3DataSource.S3DataType"]
-    attributes: Annotated[Any, "DataSource.S3DataSource.AttributeNames"]
-    group_names: Annotated[list[Any], "DataSource.S3DataSource.InstanceGroupNames"]
     file_system: Annotated[Any, "DataSource.FileSystemDataSource"]
     file_system_id: Annotated[str, "DataSource.FileSystemDataSource.FileSystemId"]
     file_system_kind: Annotated[Any, "DataSource.FileSystemDataSource.FileSystemType"]
@@ -120,7 +113,6 @@ class TrainingRequest:
     algorithm_name: Annotated[Any, "AlgorithmSpecification.AlgorithmName"]
     input_mode: Annotated[Any, "AlgorithmSpecification.TrainingInputMode"]
     entrypoint: Annotated[list[Any], "AlgorithmSpecification.ContainerEntrypoint"]
-    metrics: Annotated[list[Any], "AlgorithmSpecification.MetricDefinitions"]
     image_config: Annotated[Any, "AlgorithmSpecification.TrainingImageConfig"]
     role: Annotated[Any, "RoleArn"]
     vpc: Annotated[Any, "VpcConfig"]

@@ -4,7 +4,6 @@ Source: the descriptions of ResourceConfig and the types in it as botocore 1.43.
 read 2026-11-24, where nothing else is named.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -74,10 +73,6 @@ def _counts(request: TrainingRequest) -> Iterator[Problem]:
         if isinstance(each.count, int) and each.count < 1:
             fix = "a job has at least one instance; write 1 or more"
             yield Problem(f"{each.where}.InstanceCount", each.count, fix)
-    for name, count in Counter(group.group_name for group in request.groups).items():
-        if name and count > 1:
-            fix = f"{count} groups have that name; give each a name of its own"
-            yield Problem("ResourceConfig.InstanceGroups", name, fix)
 
 
 def _volume(request: TrainingRequest) -> Iterator[Problem]:

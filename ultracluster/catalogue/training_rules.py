@@ -62,7 +62,6 @@ def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
         _network,
         channel_problems,
         _paths,
-        _metrics,
         _tags,
         _environment,
         engine_problems,
@@ -156,24 +155,6 @@ def _is_bucket(name: str) -> bool:
     return name.startswith("arn:") or (
         re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name) is not None and ".." not in name
     )
-
-
-def _metrics(request: TrainingRequest) -> Iterator[Problem]:
-    for index, metric in enumerate(request.metrics):
-        where = f"AlgorithmSpecification.MetricDefinitions[{index}].Regex"
-        pattern = text(part(metric, "Regex"))
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            yield Problem(where, pattern, f"it is no regular expression ({error}); mend it")
-            continue
-        if pattern and not groups:
-            fix = "the value is what its first group matches; write a group, as in loss (\\S+)"
-            yield Problem(where, pattern, fix)
-    for name, count in Counter(text(part(metric, "Name")) for metric in request.metrics).items():
-        if name and count > 1:
-            fix = f"{count} metrics have that name; give each a name of its own"
-            yield Problem("AlgorithmSpecification.MetricDefinitions", name, fix)
 
 
 def _tags(request: TrainingRequest) -> Iterator[Problem]:
