@@ -63,9 +63,9 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def choices(values: list[str] | tuple[str, ...]) -> str:
+def choices(values: Iterable[object]) -> str:
     """Return values as a person lists choices, the first few of a long list."""
-    shown = list(values)
+    shown = [str(value) for value in values]
     if len(shown) > LONGEST_LIST:
         return f"{', '.join(shown[:LONGEST_LIST])} or {len(shown) - LONGEST_LIST} more"
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"

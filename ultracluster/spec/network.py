@@ -235,7 +235,7 @@ class ExistingNetworkSpec(_Network):
             block = None if given is None else network_or_none(given)
             if block is not None and not any(block.subnet_of(vpc) for vpc in blocks):
                 fix = (
-                    f"it lies outside {choices([str(vpc) for vpc in blocks])}; write the subnet's "
+                    f"it lies outside {choices(blocks)}; write the subnet's "
                     "block, or add the VPC's block that holds it to secondary_cidrs"
                 )
                 yield Problem(f"training_subnets[{index}].cidr", given, fix)

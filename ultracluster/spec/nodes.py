@@ -208,7 +208,7 @@ class NodesSpec(Spec):
     def _threads_are_offered(self) -> Iterator[Problem]:
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
-            words = choices([str(value) for value in offered]) if offered else "no such option"
+            words = choices(offered) if offered else "no such option"
             yield self.problem_of(
                 "threads_per_core",
                 f"{self.instance_type} offers {words}; write None for its default",
