@@ -1,17 +1,15 @@
 """Types whose API MiniStack has and whose CloudFormation it lacks."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, ec2
+from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, gone_or_here
 from ultracluster.emulator.ministack.vpc import NETWORK
 from ultracluster.emulator.network import required_subnet
 from ultracluster.emulator.provisioning import (
     Order,
     Resource,
-    ServiceError,
     ec2_refusal,
     tag_specifications,
 )
@@ -24,36 +22,24 @@ class Budget:
         given = order.properties
         budget = dict(given["Budget"])
         budget.setdefault("BudgetName", order.generated_name)
-        _call(
-            "CreateBudget",
-            order.scope.account,
-            Budget=budget,
-            NotificationsWithSubscribers=given.get("NotificationsWithSubscribers") or [],
-        )
+        notifications = given.get("NotificationsWithSubscribers") or []
+        self._call("Create", order, Budget=budget, NotificationsWithSubscribers=notifications)
         return Resource(str(budget["BudgetName"]), {"Id": budget["BudgetName"]})
 
     def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
         """Change the budget; its notifications are create-only in the registry."""
         del previous
         budget = {**order.properties["Budget"], "BudgetName": physical_id}
-        _call("UpdateBudget", order.scope.account, NewBudget=budget)
+        self._call("Update", order, NewBudget=budget)
         return Resource(physical_id, {"Id": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        try:
-            _call("DeleteBudget", order.scope.account, BudgetName=physical_id)
-        except ServiceError as error:
-            if "NotFound" not in error.code:
-                raise
+        with gone_or_here():
+            self._call("Delete", order, BudgetName=physical_id)
 
-
-def _call(operation: str, account: str, **arguments: Any) -> None:
-    request = {"AccountId": account, **arguments}
-    status, _, body = internals.budgets._DISPATCH[operation](request)
-    if status >= 400:  # noqa: PLR2004 - an HTTP error
-        answer = json.loads(body or b"{}")
-        code = str(answer.get("__type", "ClientException"))
-        raise ServiceError("Budgets", code, str(answer.get("message") or answer.get("Message")))
+    def _call(self, verb: str, order: Order, **arguments: Any) -> None:
+        call = internals.budgets._DISPATCH[f"{verb}Budget"]
+        checked("Budgets", call({"AccountId": order.scope.account, **arguments}))
 
 
 class ElasticIp:

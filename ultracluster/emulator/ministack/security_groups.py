@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, ec2, offer, tags
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, ec2_refusal
+from ultracluster.emulator.ministack.calls import apply_tags, ec2, gone_or_here, offer, tags
+from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal
 
 EVERYTHING: Final = "-1"
 PEERS: Final = {
@@ -53,15 +53,12 @@ class SecurityGroupRule:
 
     def delete(self, physical_id: str, order: Order) -> None:
         """Revoke the rule; one that is gone, or whose group is, is no error."""
-        try:
+        with gone_or_here():
             ec2(
                 f"RevokeSecurityGroup{self._direction}",
                 GroupId=order.properties["GroupId"],
                 SecurityGroupRuleIds=[physical_id],
             )
-        except ServiceError as error:
-            if not error.code.endswith("NotFound"):
-                raise
 
 
 def open_default_group(resource: Resource) -> None:
