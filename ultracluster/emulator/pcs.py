@@ -44,8 +44,7 @@ class Parts:
     network: Network
     kind: str
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         record = self.ledger.find(order.scope, self.kind, physical_id)
         if record is None:
             raise _not_found(NOUNS[self.kind], physical_id)

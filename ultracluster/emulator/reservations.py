@@ -31,8 +31,7 @@ class Reservations:
         record = self.reserve(order.scope, order.properties)
         return Resource(record.physical_id, _attributes(record))
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         record = self.required(order.scope, physical_id)
         _require_count(order.properties)
         record.properties = {**dict(order.properties), **record.state["zone"]}

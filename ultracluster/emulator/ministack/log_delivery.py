@@ -27,8 +27,7 @@ class LogDelivery:
         identifier = str(answer[self.identifier])
         return Resource(identifier, {"Arn": answer["arn"], "DeliveryId": identifier})
 
-    def update(self, physical_id: str, order: Order, previous: Given) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         if self.identifier == "id":
             return Resource(physical_id)
         return self.create(order)

@@ -42,9 +42,8 @@ class SecurityGroupRule:
         rule_id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return Resource(rule_id, {"Id": rule_id})
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         """Change the description, the one property that does not replace a rule."""
-        del previous
         group = _group(order.properties["GroupId"])
         for rule in group[STORES[self._direction]]:
             if rule.get("SecurityGroupRuleId") == physical_id:
