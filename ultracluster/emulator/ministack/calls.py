@@ -64,20 +64,6 @@ def offer(operation: str, handler: Handler) -> None:
     internals.ec2._ACTION_MAP[operation] = action
 
 
-def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
-    """Run a check before one of MiniStack's EC2 operations; it raises `ServiceError` to refuse."""
-    inner: Action = internals.ec2._ACTION_MAP[operation]
-
-    def action(flat: wire.Flat) -> Response:
-        try:
-            check(wire.ec2_arguments(operation, flat))
-        except ServiceError as error:
-            return 400, dict(XML), wire.ec2_error(error)
-        return inner(flat)
-
-    internals.ec2._ACTION_MAP[operation] = action
-
-
 def tags(resource_id: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = internals.ec2._tags.get(resource_id) or []
     return [dict(tag) for tag in found]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ultracluster.emulator import semantics, wire, zones
+from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.filters import chosen
 from ultracluster.emulator.ministack import images, internals, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
@@ -127,21 +127,6 @@ def _interfaces() -> Iterator[Row]:
         yield {**row, "TagSet": row["Tags"], "PrivateIpAddresses": [address]}
 
 
-def _zones() -> Iterator[Row]:
-    region = internals.current_scope().region
-    for zone_id, name in zones.zones(region).items():
-        yield {
-            "ZoneId": zone_id,
-            "ZoneName": name,
-            "State": "available",
-            "RegionName": region,
-            "GroupName": f"{region}-zg-1",
-            "NetworkBorderGroup": region,
-            "OptInStatus": "opt-in-not-required",
-            "ZoneType": "availability-zone",
-        }
-
-
 def _endpoints() -> Iterator[Row]:
     for row in _stored("_vpc_endpoints", "VpcEndpointId")():
         policy = row.get("PolicyDocument")
@@ -151,9 +136,6 @@ def _endpoints() -> Iterator[Row]:
             if isinstance(policy, str) or not policy
             else json.dumps(policy),
             "Groups": group_references(row.get("SecurityGroupIds", ())),
-            "DnsEntries": [
-                {"DnsName": entry.split(":", 1)[-1]} for entry in row.get("DnsEntries", ())
-            ],
         }
 
 
@@ -193,7 +175,6 @@ DESCRIPTIONS: Final = (
     Description(
         "NetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", _interfaces
     ),
-    Description("AvailabilityZones", "ZoneName", "", _zones),
     Description("VpcEndpoints", "VpcEndpointId", "InvalidVpcEndpointId.NotFound", _endpoints),
     Description(
         "NatGateways",
@@ -209,12 +190,6 @@ DESCRIPTIONS: Final = (
         _stored("_addresses", "AllocationId"),
     ),
     Description("SecurityGroups", "GroupId", "InvalidGroup.NotFound", _groups),
-    Description(
-        "SecurityGroupRules",
-        "SecurityGroupRuleId",
-        "InvalidSecurityGroupRuleId.NotFound",
-        security_groups.rows,
-    ),
     Description(
         "PlacementGroups",
         "GroupName",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, ec2, gone_or_here, offer, tags
+from ultracluster.emulator.ministack.calls import ec2, gone_or_here, offer
 from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal
 
 EVERYTHING: Final = "-1"
@@ -74,43 +74,6 @@ def require_new_group(order: Order) -> None:
         raise ec2_refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
 
 
-def rows() -> Iterator[Rule]:
-    """Yield every rule as DescribeSecurityGroupRules does."""
-    for group_id, group in internals.ec2._security_groups.items():
-        for direction, store in STORES.items():
-            for rule in group.get(store, ()):
-                yield from _rows(str(group_id), direction, rule)
-
-
-def _rows(group_id: str, direction: str, rule: Mapping[str, Any]) -> Iterator[Rule]:
-    scope = internals.current_scope()
-    egress = direction == "Egress"
-    rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)
-    for peer in _singles(rule):
-        yield {
-            "SecurityGroupRuleId": rule_id,
-            "GroupId": group_id,
-            "GroupOwnerId": scope.account,
-            "IsEgress": egress,
-            "IpProtocol": rule.get("IpProtocol", EVERYTHING),
-            "FromPort": rule.get("FromPort", -1),
-            "ToPort": rule.get("ToPort", -1),
-            "SecurityGroupRuleArn": scope.arn("ec2", f"security-group-rule/{rule_id}"),
-            "Tags": tags(rule_id),
-            **_peer(peer, scope.account),
-        }
-
-
-def _peer(rule: Mapping[str, Any], account: str) -> Rule:
-    name, entry = next((name, rule[name][0]) for name in PEERS if rule.get(name))
-    value, described = entry.get(PEERS[name]), {"Description": entry.get("Description")}
-    if name == "UserIdGroupPairs":
-        reference = {"GroupId": value, "UserId": entry.get("UserId", account)}
-        return {"ReferencedGroupInfo": reference, **described}
-    member = {"IpRanges": "CidrIpv4", "Ipv6Ranges": "CidrIpv6"}.get(name, "PrefixListId")
-    return {member: value, **described}
-
-
 def _authorizing(direction: str) -> Any:
     def authorize(arguments: Mapping[str, Any]) -> Rule:
         group = _group(arguments.get("GroupId"))
@@ -128,9 +91,7 @@ def _authorizing(direction: str) -> Any:
                 group["GroupId"], direction == "Egress", rule
             )
             store.append(rule)
-            for specification in arguments.get("TagSpecifications") or ():
-                apply_tags(rule["SecurityGroupRuleId"], specification)
-        made = [row for rule in wanted for row in _rows(group["GroupId"], direction, rule)]
+        made = [{"SecurityGroupRuleId": rule["SecurityGroupRuleId"]} for rule in wanted]
         return {"Return": True, "SecurityGroupRules": made}
 
     return authorize
