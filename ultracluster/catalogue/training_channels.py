@@ -5,13 +5,12 @@ carries them, read 2026-11-24, and the FSx for Lustre guide for the mount name.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.training_request import Channel, TrainingRequest
 from ultracluster.catalogue.values import text
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 
 DIRECTORY: Final = "training-directory"
 """Code: the directory of a file system is no full path."""
@@ -25,10 +24,8 @@ WRITTEN: Final = ("checkpoint.path", "run.path")
 
 
 def channel_problems(request: TrainingRequest) -> Iterator[Problem]:
-    for name, count in Counter(channel.name for channel in request.channels).items():
-        if name and count > 1:
-            fix = f"{count} channels have that name; give each a name of its own"
-            yield Problem("InputDataConfig", name, fix)
+    names = (("InputDataConfig", channel.name or None) for channel in request.channels)
+    yield from repeated(names, "2 channels have that name; give each a name of its own")
     for channel in request.channels:
         if isinstance(channel.source, Mapping) and len(channel.sources) != 1:
             got = ", ".join(channel.sources) or "nothing"

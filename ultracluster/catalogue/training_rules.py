@@ -9,7 +9,6 @@ emulated SageMaker is asked.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,7 +26,7 @@ from ultracluster.catalogue.training_image import image_problems, region_problem
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
-from ultracluster.problem import MISSING, Problem
+from ultracluster.problem import MISSING, Problem, repeated
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY
@@ -128,10 +127,10 @@ def _network(request: TrainingRequest) -> Iterator[Problem]:
         if len(entries) > most:
             fix = f"a job takes {most}; keep {most}"
             yield Problem(where, f"{len(entries)} {name}", fix, code=TOO_MANY_IN_VPC)
-        for entry, count in Counter(text(entry) for entry in entries).items():
-            if entry and count > 1:
-                yield Problem(where, entry, f"it is there {count} times; write it once")
-            if entry and not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
+        ids = [text(entry) for entry in entries if text(entry)]
+        yield from repeated(((where, entry) for entry in ids), "it is there already; write it once")
+        for entry in ids:
+            if not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
                 fix = f"write an id, {prefix} and 8 to 17 hexadecimal digits"
                 yield Problem(where, entry, fix)
     if request.vpc is None and request.file_systems:
@@ -158,9 +157,9 @@ def _is_bucket(name: str) -> bool:
 
 
 def _tags(request: TrainingRequest) -> Iterator[Problem]:
-    for key, count in Counter(text(part(tag, "Key")) for tag in request.tags).items():
-        if count > 1:
-            yield Problem("Tags", key, f"{count} tags have that key; keep one")
+    keys = [text(part(tag, "Key")) for tag in request.tags]
+    yield from repeated((("Tags", key) for key in keys), "another tag has that key; keep one")
+    for key in keys:
         if key.lower().startswith("aws:"):
             yield Problem("Tags", key, "keys that begin with aws: are AWS's own; write another")
 

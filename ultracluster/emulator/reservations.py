@@ -6,7 +6,6 @@ capacity is not. Nothing is launched into one, so all of it stays available.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.emulator import filters, semantics, zones
@@ -166,6 +165,3 @@ def _require_count(given: Mapping[str, Any]) -> None:
             f"Value ({count}) for parameter instanceCount is invalid. "
             f"It must be between 1 and {MOST_INSTANCES}.",
         )
-    ends = given.get("EndDate")
-    if ends and datetime.fromisoformat(str(ends)).astimezone(UTC) < datetime.now(UTC):
-        raise ec2_refusal("InvalidParameterValue", "EndDate must be in the future.")

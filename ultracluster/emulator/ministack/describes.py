@@ -36,22 +36,12 @@ def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    template_id, name = arguments.get("LaunchTemplateId"), arguments.get("LaunchTemplateName")
-    found = [
-        template
-        for template in internals.ec2._launch_templates.values()
-        if (template_id is None or template["LaunchTemplateId"] == template_id)
-        and (name is None or template["LaunchTemplateName"] == name)
-    ]
-    if not found and (template_id or name):
-        raise ec2_refusal(
-            "InvalidLaunchTemplateId.NotFound"
-            if template_id
-            else "InvalidLaunchTemplateName.NotFoundException",
-            f"The specified launch template, with template {'ID' if template_id else 'name'} "
-            f"{template_id or name}, does not exist.",
-        )
-    yield from found
+    template_id = arguments.get("LaunchTemplateId")
+    every = internals.ec2._launch_templates
+    if template_id and template_id not in every:
+        words = f"The specified launch template, with template ID {template_id}, does not exist."
+        raise ec2_refusal("InvalidLaunchTemplateId.NotFound", words)
+    yield from [every[template_id]] if template_id else every.values()
 
 
 def _chosen(template: Mapping[str, Any], wanted: Any) -> Iterator[Mapping[str, Any]]:
