@@ -161,14 +161,9 @@ class NodeImage(Construct):
         )
 
     def _builder(self) -> iam.Role:
-        role = iam.Role(
-            self,
-            "Builder",
-            description="Instances that build the image of Slurm nodes",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(BUILDER)],
-        )
-        acknowledge(role, {_managed(BUILDER): AWS_MAINTAINS})
+        ec2_itself = iam.ServicePrincipal("ec2.amazonaws.com")
+        words = "Instances that build the image of Slurm nodes"
+        role = self._role("Builder", words, ec2_itself, BUILDER)
         statements = [allow("SystemsManager", *SESSION_ACTIONS)]
         add_policy(self, "Agent", role, statements, {"*": AGENT}, description="Systems Manager")
         return role
@@ -216,14 +211,9 @@ class NodeImage(Construct):
     def _execution_role(self, builder: iam.Role) -> iam.Role:
         stack = cdk.Stack.of(self)
         pipelines = stack.format_arn(service="imagebuilder", resource="*", resource_name="*")
-        role = iam.Role(
-            self,
-            "Execution",
-            description="EC2 Image Builder, building the image of Slurm nodes",
-            assumed_by=service_of_the_account(stack, "imagebuilder.amazonaws.com", pipelines),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(EXECUTION)],
-        )
-        acknowledge(role, {_managed(EXECUTION): AWS_MAINTAINS})
+        service = service_of_the_account(stack, "imagebuilder.amazonaws.com", pipelines)
+        words = "EC2 Image Builder, building the image of Slurm nodes"
+        role = self._role("Execution", words, service, EXECUTION)
         parameter = stack.format_arn(
             service="ssm", resource="parameter", resource_name=self.parameter_name.lstrip("/")
         )
@@ -239,9 +229,12 @@ class NodeImage(Construct):
         )
         return role
 
-
-def _managed(name: str) -> str:
-    return f"AwsSolutions::AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{name}]"
+    def _role(self, name: str, words: str, service: iam.IPrincipal, policy: str) -> iam.Role:
+        managed = [iam.ManagedPolicy.from_aws_managed_policy_name(policy)]
+        role = iam.Role(self, name, description=words, assumed_by=service, managed_policies=managed)
+        arn = f"arn:<AWS::Partition>:iam::aws:policy/{policy}"
+        acknowledge(role, {f"AwsSolutions::AwsSolutions-IAM4[Policy::{arn}]": AWS_MAINTAINS})
+        return role
 
 
 def version(content: str) -> str:

@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     for package, patterns in settings["package-data"].items():
         for pattern in ("**/*.py", *patterns):
-            for file in (ROOT / package).glob(pattern):
+            for file in filter(Path.is_file, (ROOT / package).glob(pattern)):
                 target = folder / file.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)

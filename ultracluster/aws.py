@@ -47,6 +47,7 @@ OPERATIONS: Final = {"list_aws_default_service_quotas": "ListAWSDefaultServiceQu
 """Operations whose names are not the words of the method."""
 ACTIONS: Final = {
     ("s3", "get_bucket_encryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "get_bucket_lifecycle_configuration"): "s3:GetLifecycleConfiguration",
     ("s3", "get_public_access_block"): "s3:GetBucketPublicAccessBlock",
     ("s3", "head_bucket"): "s3:ListBucket",
     ("budgets", "describe_budget"): "budgets:ViewBudget",

@@ -63,12 +63,23 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def choices(values: list[str] | tuple[str, ...]) -> str:
+def choices(values: Iterable[object]) -> str:
     """Return values as a person lists choices, the first few of a long list."""
-    shown = list(values)
+    shown = [str(value) for value in values]
     if len(shown) > LONGEST_LIST:
         return f"{', '.join(shown[:LONGEST_LIST])} or {len(shown) - LONGEST_LIST} more"
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
+def repeated(
+    given: Iterable[tuple[str, object]], fix: str = "it is listed twice; remove one"
+) -> Iterator[Problem]:
+    """Yield each value that stood at a place before its own; None is no value."""
+    seen: set[object] = set()
+    for field, value in given:
+        if value is not None and value in seen:
+            yield Problem(field, value, fix)
+        seen.add(value)
 
 
 class SpecError(ValueError):

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
 AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 GROUP = {"Type": "AWS::EC2::PlacementGroup", "Properties": {"Strategy": "cluster"}}
 
@@ -137,13 +134,21 @@ def test_a_reservation_of_a_type_that_does_not_exist_is_refused(cloud):
 
 def test_a_placement_group_with_an_active_reservation_cannot_be_deleted(cloud):
     """The group must go after the reservation (aws-parallelcluster#6329)."""
-    stack = cloud.deploy({"Group": GROUP, "Reserved": reservation(PlacementGroupArn=IN_GROUP)})
+    stack = cloud.deploy({"Group": GROUP})
     ec2, name = cloud.client("ec2"), stack.physical_id("Group")
+    (group,) = ec2.describe_placement_groups(GroupNames=[name])["PlacementGroups"]
+    made = ec2.create_capacity_reservation(
+        InstanceType="p4d.24xlarge",
+        InstancePlatform="Linux/UNIX",
+        InstanceCount=1,
+        AvailabilityZoneId="use1-az6",
+        PlacementGroupArn=group["GroupArn"],
+    )["CapacityReservation"]
 
-    with pytest.raises(ClientError, match=r"InvalidPlacementGroup\.InUse"):
-        ec2.delete_placement_group(GroupName=name)
+    assert stack.delete() == "DELETE_FAILED"
+    assert "InvalidPlacementGroup.InUse" in stack.reasons("DELETE_FAILED")
 
-    ec2.cancel_capacity_reservation(CapacityReservationId=stack.physical_id("Reserved"))
+    ec2.cancel_capacity_reservation(CapacityReservationId=made["CapacityReservationId"])
     assert stack.delete() == "DELETE_COMPLETE"
 
 

@@ -21,8 +21,8 @@ ROLE = {
 NODE = """
 const { EC2 } = require("@aws-sdk/client-ec2");
 exports.handler = async (event) => {
-  const found = await new EC2({}).describeAvailabilityZones({});
-  const Data = { Zones: found.AvailabilityZones.length };
+  const found = await new EC2({}).describeVpcs({});
+  const Data = { Vpcs: found.Vpcs.length };
   const { StackId, RequestId, LogicalResourceId } = event;
   const answer = { StackId, RequestId, LogicalResourceId, PhysicalResourceId: "n" };
   const body = JSON.stringify({ ...answer, Status: "SUCCESS", Reason: "", Data });
@@ -49,13 +49,13 @@ def test_functions_find_the_sdk(cloud):
         "Role": ROLE,
         "Node": function("nodejs22.x", NODE),
         "FromNode": {
-            "Type": "Custom::Zones",
+            "Type": "Custom::Vpcs",
             "Properties": {"ServiceToken": {"Fn::GetAtt": ["Node", "Arn"]}},
         },
     }
-    outputs = {"Zones": {"Value": {"Fn::GetAtt": ["FromNode", "Zones"]}}}
+    outputs = {"Vpcs": {"Value": {"Fn::GetAtt": ["FromNode", "Vpcs"]}}}
 
     stack = cloud.deploy(resources, Outputs=outputs)
 
     assert stack.status == "CREATE_COMPLETE", stack.reasons()
-    assert stack.outputs == {"Zones": "6"}
+    assert stack.outputs == {"Vpcs": "1"}

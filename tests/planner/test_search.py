@@ -285,7 +285,8 @@ def test_a_plan_counts_what_its_environment_counts(tmp_path):
 
     assert found.bill.per_day == pytest.approx(float(sheet.full.per_day), rel=0.01)
     assert environment.nodes.root_volume_gib == price.ROOT_VOLUME_GIB
-    assert environment.nodes.count == found.outcome.nodes + found.outcome.goodput.spare_nodes
+    assert environment.nodes.count == found.outcome.nodes
+    assert environment.nodes.spare_nodes == found.outcome.goodput.spare_nodes
     assert environment.storage.capacity_gib == found.outcome.lustre.capacity_gib
 
 

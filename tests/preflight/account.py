@@ -105,7 +105,6 @@ def good() -> dict[tuple[str, str], Answer]:
             Vpcs=[{"VpcId": VPC, "CidrBlock": "10.0.0.0/16", "InstanceTenancy": "default"}]
         ),
         ("ec2", "describe_addresses"): always(Addresses=[]),
-        ("ec2", "describe_nat_gateways"): always(NatGateways=[]),
         ("ec2", "describe_vpc_endpoints"): always(VpcEndpoints=[]),
         ("ec2", "describe_subnets"): always(Subnets=[subnet(i) for i in range(len(SUBNETS))]),
         ("ec2", "describe_vpc_attribute"): lambda given: {

@@ -78,10 +78,6 @@ def test_what_the_environment_has_already_does_not_count_twice():
     )
     cloud.change("ec2", "describe_addresses", always(Addresses=[{"Tags": own}, {}]))
     cloud.change("fsx", "describe_file_systems", always(FileSystems=[file_system(Tags=own)]))
-    gateways = [{"SubnetId": "subnet-0123456789abcdef0", "Tags": tags} for tags in (own, [])]
-    cloud.change("ec2", "describe_nat_gateways", always(NatGateways=gateways))
-    endpoints = [{"VpcEndpointType": kind} for kind in ("Gateway", "Interface")]
-    cloud.change("ec2", "describe_vpc_endpoints", always(VpcEndpoints=endpoints))
 
     used = {
         check: in_use(finding(check, cloud))
@@ -94,8 +90,6 @@ def test_what_the_environment_has_already_does_not_count_twice():
         "quota-network-interfaces": 1,
         "quota-vpcs": 0,
         "quota-elastic-ips": 1,
-        "quota-nat-gateways": 1,
-        "quota-gateway-endpoints": 1,
         "quota-file-systems": 0,
         "quota-file-system-capacity": 0,
     }

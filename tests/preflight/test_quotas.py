@@ -19,8 +19,6 @@ CHECK_OF = {
     "L-DF5E4CA3": ("quota-network-interfaces", 4 * 5 + 4 * 5 + 4 + 11 + 1),
     "L-F678F1CE": ("quota-vpcs", 1),
     "L-0263D0A3": ("quota-elastic-ips", 1),
-    "L-FE5A380F": ("quota-nat-gateways", 1),
-    "L-1B52E74A": ("quota-gateway-endpoints", 1),
     "L-FD6F2F22": ("quota-file-systems", 1),
     "L-8F1B9C74": ("quota-file-system-capacity", 2400),
     "L-09B4A649": ("quota-training-instances", 4),

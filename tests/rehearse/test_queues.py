@@ -17,7 +17,7 @@ def deployed(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> De
     spec = VARIANTS["slurm-queues"]
     assembly = tmp_path_factory.mktemp("queues")
     app.build([spec], outdir=str(assembly)).synth()
-    return Deployer(emulator, assembly, accounts=800).deploy(spec)
+    return Deployer(emulator, assembly, accounts=810).deploy(spec)
 
 
 def failures(deployed: Deployed, spec: EnvironmentSpec) -> list[str]:

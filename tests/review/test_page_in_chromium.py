@@ -235,7 +235,7 @@ def test_the_page_of_a_plan_has_the_same_style(browser: Browser, tmp_path: Path)
     for theme in THEMES:
         page = browser.open(path, width=390, theme=theme)
         assert page.run("document.documentElement.scrollWidth") == 390
-        assert page.run("document.querySelectorAll('svg.chart').length") >= 4
+        assert page.run("document.querySelectorAll('svg.chart, .bars, td.bar').length") >= 4
         assert page.complaints() == []
         grounds.append(page.run("getComputedStyle(document.body).backgroundColor"))
         page.close()

@@ -85,7 +85,7 @@ def capacity_problems(
         return
     if capacity in allowed or (capacity > 0 and capacity % step == 0):
         return
-    steps = f"{choices([str(a) for a in allowed])}, or a multiple" if allowed else "a multiple"
+    steps = f"{choices(allowed)}, or a multiple" if allowed else "a multiple"
     below = max([a for a in allowed if a < capacity] + [capacity // step * step])
     above = min([a for a in allowed if a > capacity] + [(max(capacity, 0) // step + 1) * step])
     nearest = f"{below} or {above}" if below > 0 else f"{above}"
@@ -102,10 +102,10 @@ def _ssd(
     if tiers is None and given is not None:
         yield Problem(THROUGHPUT, given, f"{deployment} has a fixed throughput; remove it")
     elif tiers is not None and given is None:
-        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(_texts(tiers))}")
+        yield Problem(THROUGHPUT, MISSING, f"{deployment} needs one of {choices(tiers)}")
     elif tiers is not None and isinstance(given, int) and given not in tiers:
         nearest = min(tiers, key=lambda tier: (abs(tier - given), tier))
-        fix = f"{deployment} is sold at {choices(_texts(tiers))} MB/s per TiB; write {nearest}"
+        fix = f"{deployment} is sold at {choices(tiers)} MB/s per TiB; write {nearest}"
         yield Problem(THROUGHPUT, given, fix)
     allowed, step = steps["allowed"], steps["then_multiple_of"]
     efa_steps = rules.get("SSD", {}).get("efa_capacity_multiple_of_gib", {})
@@ -137,7 +137,7 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
     tiers = [int(tier) for tier in rules["per_unit_throughput"]]
     given = written_number(configuration.get("PerUnitStorageThroughput"))
     if given is None or (isinstance(given, int) and given not in tiers):
-        fix = f"PERSISTENT_1 HDD is sold at {choices(_texts(tiers))} MB/s per TiB"
+        fix = f"PERSISTENT_1 HDD is sold at {choices(tiers)} MB/s per TiB"
         yield Problem(THROUGHPUT, MISSING if given is None else given, f"{fix}; write one of these")
     step = rules["per_unit_throughput"].get(str(given), {}).get("multiple_of")
     if properties.get(STEP_FIELD) is None:
@@ -216,9 +216,7 @@ def _iops(iops: object, *, tiering: bool) -> Iterator[Problem]:
         yield Problem(f"{METADATA}.Iops", MISSING, f"USER_PROVISIONED needs it; write {allowed[0]}")
     elif isinstance(iops, int) and iops not in allowed:
         nearest = min(allowed, key=lambda value: (abs(value - iops), value))
-        words = (
-            choices(_texts(allowed)) if tiering else "1500, 3000, 6000 or 12000 to 192000 by 12000"
-        )
+        words = choices(allowed) if tiering else "1500, 3000, 6000 or 12000 to 192000 by 12000"
         yield Problem(f"{METADATA}.Iops", iops, f"it is {words}; write {nearest}")
 
 
@@ -292,7 +290,3 @@ def _placement(
         if not name.startswith(LOG_GROUP_PREFIX):
             fix = f"FSx writes only to log groups whose name begins with {LOG_GROUP_PREFIX}"
             yield Problem("LustreConfiguration.LogConfiguration.Destination", name, fix)
-
-
-def _texts(values: Sequence[int]) -> list[str]:
-    return [str(value) for value in values]

@@ -39,7 +39,7 @@ def nearest(wanted: int, fitting: list[int]) -> str:
     """Return the two choices around a value that does not fit."""
     below = [n for n in fitting if n <= wanted][-1:]
     above = [n for n in fitting if n > wanted][:1]
-    return choices([str(n) for n in (*below, *above)]) if below or above else "1"
+    return choices((*below, *above)) if below or above else "1"
 
 
 def partition_problems(field: str, size: int, cluster: Cluster) -> Iterator[Problem]:
@@ -86,7 +86,7 @@ def batch_problems(
         lower = whole // at_once * at_once
         fix = (
             f"{ranks} ranks take {micro} sequences each, so that a step has a multiple of "
-            f"{at_once}; write {choices([str(n) for n in (lower, lower + at_once) if n])}"
+            f"{at_once}; write {choices(n for n in (lower, lower + at_once) if n)}"
         )
         yield Problem(field, whole, fix)
 

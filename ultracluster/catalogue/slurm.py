@@ -12,17 +12,6 @@ VERSIONS: Final = ("24.11", "25.05", "25.11", "26.05")
 MOST_PARTS: Final = 10
 """Node groups, and queues, of a cluster (AWS PCS quotas, not adjustable; read 2026-11-23)."""
 
-QUEUE_SETTINGS: Final = frozenset(
-    {
-        *("AllowAccounts", "AllowQos", "Default", "DefaultTime", "DenyAccounts", "DenyQos"),
-        *("ExclusiveUser", "GraceTime", "MaxTime", "OverSubscribe", "OverTimeLimit"),
-        *("PowerDownOnIdle", "PreemptMode", "PriorityJobFactor", "PriorityTier", "QOS"),
-        "TRESBillingWeights",
-    }
-)
-"""Slurm's settings that PCS takes for a queue (AWS PCS user guide, custom settings for queues, read
-2026-11-27)."""
-
 REGIONS: Final = frozenset(
     {
         *("af-south-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1"),
@@ -38,7 +27,6 @@ REGIONS: Final = frozenset(
 may lead or lag what can be had)."""
 
 SLURMCTLD_PORT: Final = 6817
-SLURMD_PORT: Final = 6818
 SLURMDBD_PORT: Final = 6819
 SRUN_PORTS: Final = (60001, 63000)
 """TCP ports between controller, nodes and login nodes (AWS PCS user guide, security groups, read

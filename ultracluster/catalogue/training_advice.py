@@ -16,8 +16,6 @@ from ultracluster.catalogue.values import text
 from ultracluster.problem import MISSING, Problem
 
 SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
-ACCELERATED: Final = re.compile(r"ml\.(p|g|trn|inf)\d")
-OWN_FOLDERS: Final = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 OF_OTHER_RULES: Final = ("needed", "verbs")
 """Standings of variables that are judged elsewhere: what is missing, and what breaks a job."""
 
@@ -41,7 +39,6 @@ def advice(request: TrainingRequest) -> Iterator[Problem]:
     if request.spot and request.checkpoint is None:
         fix = "an interrupted job starts from nothing; write CheckpointConfig"
         yield Problem("CheckpointConfig", MISSING, fix, code=NO_CHECKPOINTS)
-    yield from _without_effect(request)
     for name, value in request.environment.items():
         for row, held in job_environment.rows(str(name), text(value), None):
             if held and row.standing not in OF_OTHER_RULES:
@@ -50,19 +47,3 @@ def advice(request: TrainingRequest) -> Iterator[Problem]:
         if SECRET.search(str(name)) and value:
             fix = "whoever may describe the job reads it; have the program ask Secrets Manager"
             yield Problem(f"Environment.{name}", "a secret, by its name", fix)
-
-
-def _without_effect(request: TrainingRequest) -> Iterator[Problem]:
-    """Yield what SageMaker takes, and what does not do as it seems to say."""
-    kinds = [name for _, name in request.type_names]
-    pending = request.pending_seconds
-    if pending is not None and kinds and not any(ACCELERATED.match(kind) for kind in kinds):
-        fix = f"it has no effect on {kinds[0]}, which has no accelerator; remove it"
-        yield Problem("StoppingCondition.MaxPendingTimeInSeconds", pending, fix)
-    if request.kept_alive and len(set(kinds)) > 1 and request.groups:
-        fix = "as far as is known no warm pool is kept of instances of several types; write 0"
-        yield Problem("ResourceConfig.KeepAlivePeriodInSeconds", request.kept_alive, fix)
-    local = text(request.local_checkpoints).rstrip("/")
-    if local == "/opt/ml" or local.startswith(OWN_FOLDERS):
-        fix = "SageMaker uses that folder itself; write /opt/ml/checkpoints"
-        yield Problem("CheckpointConfig.LocalPath", local, fix)

@@ -5,19 +5,17 @@ carries them, read 2026-11-24, and the FSx for Lustre guide for the mount name.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.training_request import Channel, TrainingRequest
 from ultracluster.catalogue.values import text
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 
 DIRECTORY: Final = "training-directory"
 """Code: the directory of a file system is no full path."""
 
 LUSTRE: Final = "FSxLustre"
-FILE: Final = "File"
 MOUNTED: Final = "/opt/ml/input/data/"
 """Where SageMaker shows a container its channels (Developer Guide, training storage folders)."""
 READ: Final = ("data.path", "data.validation_path")
@@ -26,54 +24,19 @@ WRITTEN: Final = ("checkpoint.path", "run.path")
 
 
 def channel_problems(request: TrainingRequest) -> Iterator[Problem]:
-    for name, count in Counter(channel.name for channel in request.channels).items():
-        if name and count > 1:
-            fix = f"{count} channels have that name; give each a name of its own"
-            yield Problem("InputDataConfig", name, fix)
+    names = (("InputDataConfig", channel.name or None) for channel in request.channels)
+    yield from repeated(names, "2 channels have that name; give each a name of its own")
     for channel in request.channels:
         if isinstance(channel.source, Mapping) and len(channel.sources) != 1:
             got = ", ".join(channel.sources) or "nothing"
             fix = "a channel has one source; write S3DataSource or FileSystemDataSource"
             yield Problem(f"{channel.where}.DataSource", got, fix)
-        yield from _mode(channel, channel.own_mode or request.input_mode)
-        yield from _groups(request, channel)
     for channel in request.file_systems:
-        yield from _file_system(channel)
-
-
-def _mode(channel: Channel, mode: object) -> Iterator[Problem]:
-    where = channel.where
-    if channel.file_system is not None:
+        mode = channel.own_mode or request.input_mode
         if mode in ("Pipe", "FastFile"):
             fix = "a file system is mounted, not streamed; write File"
-            yield Problem(f"{where}.InputMode", mode, fix)
-        if channel.shuffle is not None:
-            fix = "it shuffles keys of S3; remove it"
-            yield Problem(f"{where}.ShuffleConfig", "ShuffleConfig", fix)
-    for name, value in (
-        ("CompressionType", channel.compression),
-        ("RecordWrapperType", channel.record_wrapper),
-    ):
-        if mode == FILE and value not in (None, "None"):
-            yield Problem(f"{where}.{name}", value, "it is for Pipe mode; remove it, or write Pipe")
-    manifest = channel.s3_kind == "AugmentedManifestFile"
-    if manifest and mode != "Pipe":
-        fix = "an augmented manifest is read in Pipe mode only; write Pipe"
-        yield Problem(f"{where}.InputMode", mode, fix)
-    if channel.attributes and not manifest:
-        fix = "attributes are named for an AugmentedManifestFile only; remove them"
-        field = f"{where}.DataSource.S3DataSource.AttributeNames"
-        yield Problem(field, channel.attributes, fix)
-
-
-def _groups(request: TrainingRequest, channel: Channel) -> Iterator[Problem]:
-    known = {group.group_name for group in request.groups}
-    for name in channel.group_names:
-        if name not in known:
-            have = ", ".join(sorted(known)) or "none"
-            fix = f"there is no such instance group; there are: {have}"
-            field = f"{channel.where}.DataSource.S3DataSource.InstanceGroupNames"
-            yield Problem(field, name, fix)
+            yield Problem(f"{channel.where}.InputMode", mode, fix)
+        yield from _file_system(channel)
 
 
 def _file_system(channel: Channel) -> Iterator[Problem]:

@@ -58,7 +58,7 @@ class Place:
 
 
 def place_problems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
-    for rule in (_instances, _addresses, _network, _file_systems, _role, _buckets, _image):
+    for rule in (_instances, _addresses, _network, file_system_problems, _role, _buckets, _image):
         yield from rule(request, place)
 
 
@@ -119,7 +119,7 @@ def _network(request: TrainingRequest, place: Place) -> Iterator[Problem]:
             yield Problem("VpcConfig.Subnets", entry, fix)
 
 
-def _file_systems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
+def file_system_problems(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     zones = {
         subnet.zone_id
         for name in request.subnets

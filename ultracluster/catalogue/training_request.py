@@ -66,13 +66,11 @@ def _read(kind: type[T], stated: Any, **given: Any) -> T:
 
 @dataclass(frozen=True)
 class Instances:
-    """The resource configuration, one of its instance groups or one of its preferences."""
+    """The resource configuration, or one of its instance groups."""
 
     where: str
     instance_type: Annotated[str, "InstanceType"]
     count: Annotated[Any, "InstanceCount"]
-    group_name: Annotated[str, "InstanceGroupName"]
-    training_plans: Annotated[list[Any], "TrainingPlanArns"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +81,7 @@ class Channel:
     name: Annotated[str, "ChannelName"]
     own_mode: Annotated[Any, "InputMode"]
     source: Annotated[Any, "DataSource"]
-    compression: Annotated[Any, "CompressionType"]
-    record_wrapper: Annotated[Any, "RecordWrapperType"]
-    shuffle: Annotated[Any, "ShuffleConfig"]
     s3_uri: Annotated[str, "DataSource.S3DataSource.S3Uri"]
-    s3_kind: Annotated[Any, "DataSource.S3DataSource.S3DataType"]
-    attributes: Annotated[Any, "DataSource.S3DataSource.AttributeNames"]
-    group_names: Annotated[list[Any], "DataSource.S3DataSource.InstanceGroupNames"]
     file_system: Annotated[Any, "DataSource.FileSystemDataSource"]
     file_system_id: Annotated[str, "DataSource.FileSystemDataSource.FileSystemId"]
     file_system_kind: Annotated[Any, "DataSource.FileSystemDataSource.FileSystemType"]
@@ -106,7 +98,6 @@ class TrainingRequest:
     """What rules ask of a request."""
 
     resource_config: Annotated[Any, "ResourceConfig"]
-    placement: Annotated[Any, "ResourceConfig.InstancePlacementConfig"]
     volume_key: Annotated[Any, "ResourceConfig.VolumeKmsKeyId"]
     volume_size: Annotated[Any, "ResourceConfig.VolumeSizeInGB"]
     kept_alive: Annotated[Any, "ResourceConfig.KeepAlivePeriodInSeconds"]
@@ -118,28 +109,22 @@ class TrainingRequest:
     attempts: Annotated[Any, "RetryStrategy.MaximumRetryAttempts"]
     run_seconds: Annotated[Any, "StoppingCondition.MaxRuntimeInSeconds"]
     wait_seconds: Annotated[Any, "StoppingCondition.MaxWaitTimeInSeconds"]
-    pending_seconds: Annotated[Any, "StoppingCondition.MaxPendingTimeInSeconds"]
     image: Annotated[Any, "AlgorithmSpecification.TrainingImage"]
     algorithm_name: Annotated[Any, "AlgorithmSpecification.AlgorithmName"]
     input_mode: Annotated[Any, "AlgorithmSpecification.TrainingInputMode"]
     entrypoint: Annotated[list[Any], "AlgorithmSpecification.ContainerEntrypoint"]
-    metrics: Annotated[list[Any], "AlgorithmSpecification.MetricDefinitions"]
     image_config: Annotated[Any, "AlgorithmSpecification.TrainingImageConfig"]
     role: Annotated[Any, "RoleArn"]
     vpc: Annotated[Any, "VpcConfig"]
     subnets: Annotated[list[Any], "VpcConfig.Subnets"]
     security_groups: Annotated[list[Any], "VpcConfig.SecurityGroupIds"]
-    output_key: Annotated[Any, "OutputDataConfig.KmsKeyId"]
-    output_path: Annotated[str, "OutputDataConfig.S3OutputPath"]
     checkpoint: Annotated[Any, "CheckpointConfig"]
     local_checkpoints: Annotated[Any, "CheckpointConfig.LocalPath"]
     tags: Annotated[list[Any], "Tags"]
-    profiling_interval: Annotated[Any, "ProfilerConfig.ProfilingIntervalInMilliseconds"]
     hyperparameters: Annotated[Mapping[str, Any], "HyperParameters"]
     environment: Annotated[Mapping[str, Any], "Environment"]
     configured: Instances
     groups: tuple[Instances, ...]
-    preferences: tuple[Instances, ...]
     channels: tuple[Channel, ...]
     s3_locations: tuple[tuple[str, str], ...]
     """Every field that names a place in S3, with what it names."""
@@ -148,8 +133,8 @@ class TrainingRequest:
 
     @property
     def listed(self) -> tuple[Instances, ...]:
-        """The configuration itself with its groups and preferences."""
-        return (self.configured, *self.groups, *self.preferences)
+        """The configuration itself with its groups."""
+        return (self.configured, *self.groups)
 
     @property
     def type_names(self) -> list[tuple[str, str]]:
@@ -192,24 +177,15 @@ class TrainingRequest:
 def parsed(request: Mapping[str, Any]) -> TrainingRequest:
     """Return a request, given in the API's own names, as a value."""
     config = part(request, "ResourceConfig")
-    preferences = _each(Instances, config, "InstancePreferences", "ResourceConfig.")
     channels = _each(Channel, request, "InputDataConfig")
     return _read(
         TrainingRequest,
         request,
         configured=_read(Instances, config, where="ResourceConfig"),
         groups=_each(Instances, config, "InstanceGroups", "ResourceConfig."),
-        preferences=preferences,
         channels=channels,
         s3_locations=tuple(_s3_locations(request, channels)),
-        arns=(
-            *((".".join(path), text(part(request, *path))) for path in ARN_PATHS),
-            *(
-                (f"{preference.where}.TrainingPlanArns", text(arn))
-                for preference in preferences
-                for arn in preference.training_plans
-            ),
-        ),
+        arns=tuple((".".join(path), text(part(request, *path))) for path in ARN_PATHS),
     )
 
 

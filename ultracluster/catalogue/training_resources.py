@@ -4,7 +4,6 @@ Source: the descriptions of ResourceConfig and the types in it as botocore 1.43.
 read 2026-11-24, where nothing else is named.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -28,7 +27,7 @@ WAYS: Final = ("InstanceType", "InstanceGroups", "InstancePreferences")
 
 def resource_problems(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what cannot be in a request's ResourceConfig, and beside it."""
-    for rule in (_resources, _counts, _preferences, _placement, _volume, _warm_pool):
+    for rule in (_resources, _counts, _volume, _warm_pool):
         yield from rule(request)
 
 
@@ -74,49 +73,6 @@ def _counts(request: TrainingRequest) -> Iterator[Problem]:
         if isinstance(each.count, int) and each.count < 1:
             fix = "a job has at least one instance; write 1 or more"
             yield Problem(f"{each.where}.InstanceCount", each.count, fix)
-    for name, count in Counter(group.group_name for group in request.groups).items():
-        if name and count > 1:
-            fix = f"{count} groups have that name; give each a name of its own"
-            yield Problem("ResourceConfig.InstanceGroups", name, fix)
-
-
-def _preferences(request: TrainingRequest) -> Iterator[Problem]:
-    """Yield what cannot be in a list of types, of which SageMaker takes the first that it has."""
-    where = "ResourceConfig.InstancePreferences"
-    listed, whole = request.preferences, request.configured.count
-    if not listed:
-        return
-    if request.spot:
-        fix = "InstancePreferences take on-demand capacity and training plans only; write false"
-        yield Problem("EnableManagedSpotTraining", True, fix)
-    for name, times in Counter(each.instance_type for each in listed).items():
-        if name and times > 1:
-            yield Problem(where, name, f"it is there {times} times; write it once")
-    counted = sum(each.count is not None for each in listed)
-    if counted and whole is not None:
-        fix = "the preferences have counts of their own; remove it, or theirs"
-        yield Problem("ResourceConfig.InstanceCount", whole, fix)
-    elif counted not in (0, len(listed)):
-        fix = "write InstanceCount in each of them, or in none and in ResourceConfig"
-        yield Problem(where, f"{counted} of {len(listed)} with InstanceCount", fix)
-    elif not counted and whole is None:
-        fix = "write how many instances, here or in each preference"
-        yield Problem("ResourceConfig.InstanceCount", MISSING, fix)
-    if any(each.training_plans for each in listed) and request.training_plan is not None:
-        fix = "preferences name plans of their own; remove it, or theirs"
-        yield Problem("ResourceConfig.TrainingPlanArn", request.training_plan, fix)
-
-
-def _placement(request: TrainingRequest) -> Iterator[Problem]:
-    if request.placement is None:
-        return
-    if request.preferences:
-        fix = "it cannot stand beside InstancePreferences; remove one"
-        yield Problem("ResourceConfig.InstancePlacementConfig", request.placement, fix)
-    for where, name in request.type_names:
-        if not name.startswith("ml.p6e"):
-            fix = "InstancePlacementConfig is for UltraServers (ml.p6e) alone; remove it"
-            yield Problem(where, name, fix)
 
 
 def _volume(request: TrainingRequest) -> Iterator[Problem]:

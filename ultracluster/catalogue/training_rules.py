@@ -9,7 +9,6 @@ emulated SageMaker is asked.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,7 +26,7 @@ from ultracluster.catalogue.training_image import image_problems, region_problem
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.values import number, part, text
-from ultracluster.problem import MISSING, Problem, choices
+from ultracluster.problem import MISSING, Problem, repeated
 
 DAY: Final = 86_400
 MOST_SECONDS: Final = 28 * DAY
@@ -39,9 +38,6 @@ MOST_IN_VPC: Final = (("Subnets", 16), ("SecurityGroupIds", 5))
 OF_DISCLOSURE: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 ACCESS_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
 """Of a user and of a session (IAM User Guide, unique identifiers)."""
-EXPRESS: Final = "--x-s3"
-"""How the names of S3 Express One Zone's buckets end."""
-PROFILING_MILLISECONDS: Final = (100, 200, 500, 1000, 5000, 60000)
 
 
 def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
@@ -65,10 +61,8 @@ def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
         _network,
         channel_problems,
         _paths,
-        _metrics,
         _tags,
         _environment,
-        _profiler,
         engine_problems,
     ):
         yield from rule(request)
@@ -120,15 +114,10 @@ def _algorithm(request: TrainingRequest) -> Iterator[Problem]:
     if not request.image and not request.algorithm_name:
         fix = "a job needs an image to run; write its URI"
         yield Problem("AlgorithmSpecification.TrainingImage", MISSING, fix)
-    where = "AlgorithmSpecification.TrainingImageConfig"
     access = part(request.image_config, "TrainingRepositoryAccessMode")
-    credentials = part(request.image_config, "TrainingRepositoryAuthConfig")
     if access == "Vpc" and request.vpc is None:
         fix = "a private registry is reached through a VPC; write VpcConfig"
-        yield Problem(where, access, fix)
-    if access == "Platform" and credentials is not None:
-        fix = "only a private registry asks for credentials; write Vpc, or remove it"
-        yield Problem(f"{where}.TrainingRepositoryAuthConfig", access, fix)
+        yield Problem("AlgorithmSpecification.TrainingImageConfig", access, fix)
 
 
 def _network(request: TrainingRequest) -> Iterator[Problem]:
@@ -138,10 +127,10 @@ def _network(request: TrainingRequest) -> Iterator[Problem]:
         if len(entries) > most:
             fix = f"a job takes {most}; keep {most}"
             yield Problem(where, f"{len(entries)} {name}", fix, code=TOO_MANY_IN_VPC)
-        for entry, count in Counter(text(entry) for entry in entries).items():
-            if entry and count > 1:
-                yield Problem(where, entry, f"it is there {count} times; write it once")
-            if entry and not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
+        ids = [text(entry) for entry in entries if text(entry)]
+        yield from repeated(((where, entry) for entry in ids), "it is there already; write it once")
+        for entry in ids:
+            if not re.fullmatch(rf"{prefix}[0-9a-f]{{8,17}}", entry):
                 fix = f"write an id, {prefix} and 8 to 17 hexadecimal digits"
                 yield Problem(where, entry, fix)
     if request.vpc is None and request.file_systems:
@@ -154,9 +143,6 @@ def _paths(request: TrainingRequest) -> Iterator[Problem]:
         if uri.startswith("s3://") and not _is_bucket(uri.split("/")[2]):
             fix = "a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens"
             yield Problem(where, uri, fix)
-    if EXPRESS in request.output_path and request.output_key:
-        fix = "S3 Express One Zone takes no key of KMS for a job's output; remove it"
-        yield Problem("OutputDataConfig.KmsKeyId", request.output_key, fix)
     local = request.local_checkpoints
     if isinstance(local, str) and not local.startswith("/"):
         fix = "it is a path in the container; write an absolute one, such as /opt/ml/checkpoints"
@@ -170,28 +156,10 @@ def _is_bucket(name: str) -> bool:
     )
 
 
-def _metrics(request: TrainingRequest) -> Iterator[Problem]:
-    for index, metric in enumerate(request.metrics):
-        where = f"AlgorithmSpecification.MetricDefinitions[{index}].Regex"
-        pattern = text(part(metric, "Regex"))
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            yield Problem(where, pattern, f"it is no regular expression ({error}); mend it")
-            continue
-        if pattern and not groups:
-            fix = "the value is what its first group matches; write a group, as in loss (\\S+)"
-            yield Problem(where, pattern, fix)
-    for name, count in Counter(text(part(metric, "Name")) for metric in request.metrics).items():
-        if name and count > 1:
-            fix = f"{count} metrics have that name; give each a name of its own"
-            yield Problem("AlgorithmSpecification.MetricDefinitions", name, fix)
-
-
 def _tags(request: TrainingRequest) -> Iterator[Problem]:
-    for key, count in Counter(text(part(tag, "Key")) for tag in request.tags).items():
-        if count > 1:
-            yield Problem("Tags", key, f"{count} tags have that key; keep one")
+    keys = [text(part(tag, "Key")) for tag in request.tags]
+    yield from repeated((("Tags", key) for key in keys), "another tag has that key; keep one")
+    for key in keys:
         if key.lower().startswith("aws:"):
             yield Problem("Tags", key, "keys that begin with aws: are AWS's own; write another")
 
@@ -208,10 +176,3 @@ def _environment(request: TrainingRequest) -> Iterator[Problem]:
             if row.standing == "verbs":
                 fix = f"{row.why}; {row.fix}"
                 yield Problem(f"Environment.{name}", value, fix, code=VARIABLE)
-
-
-def _profiler(request: TrainingRequest) -> Iterator[Problem]:
-    interval = request.profiling_interval
-    if interval is not None and interval not in PROFILING_MILLISECONDS:
-        fix = f"write {choices([str(each) for each in PROFILING_MILLISECONDS])}"
-        yield Problem("ProfilerConfig.ProfilingIntervalInMilliseconds", interval, fix)

@@ -12,6 +12,7 @@ from ultracluster.cost.query import UNITS, Query, query
 
 FIRST: Final = "0"
 """Where the first tier of a price begins."""
+NOT_DOCUMENTED: Final = "that is not of the documented form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def prices_of(items: Iterable[Item], region: str, cloud: Cloud) -> Iterator[Answ
             yield _answer(item, question, region, asked[key])
         except _UnreadableError as error:
             yield Answer(item, "unreadable", reason=str(error))
+        except (AttributeError, KeyError, TypeError):
+            yield Answer(item, "unreadable", reason=f"the list answered something {NOT_DOCUMENTED}")
 
 
 def _products(question: Query, region: str, cloud: Cloud) -> list[Any]:
@@ -74,7 +77,8 @@ def _answer(item: Item, question: Query, region: str, products: list[Any]) -> An
     meant = [
         document
         for document in map(_document, products)
-        if question.means(_attributes(document)) and _is_of(document, region)
+        if question.means(attributes := document["product"]["attributes"])
+        and _is_of(attributes, region)
     ]
     found = {
         (usd, _date(document))
@@ -98,22 +102,13 @@ def _document(product: Any) -> Mapping[str, Any]:
         document = json.loads(product) if isinstance(product, str) else product
     except (ValueError, RecursionError) as error:
         raise _UnreadableError("the list answered something that is no JSON") from error
-    return _mapping(document, "a product")
+    if not isinstance(document, Mapping):
+        raise _UnreadableError(f"the list answered a product {NOT_DOCUMENTED}")
+    return document
 
 
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _UnreadableError(f"the list answered {what} that is not of the documented form")
-    return value
-
-
-def _attributes(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    product = _mapping(document.get("product"), "a product")
-    return _mapping(product.get("attributes"), "attributes")
-
-
-def _is_of(document: Mapping[str, Any], region: str) -> bool:
-    return str(_attributes(document).get("regionCode", region)) == region
+def _is_of(attributes: Mapping[str, Any], region: str) -> bool:
+    return str(attributes.get("regionCode", region)) == region
 
 
 def _date(document: Mapping[str, Any]) -> str | None:
@@ -123,21 +118,14 @@ def _date(document: Mapping[str, Any]) -> str | None:
 
 def _first_tier(document: Mapping[str, Any], units: tuple[str, ...]) -> Iterator[Decimal]:
     """Yield the on-demand prices in USD of the first tier that costs something."""
-    terms = _mapping(document.get("terms"), "terms").get("OnDemand", {})
-    for term in _mapping(terms, "terms").values():
-        dimensions = _mapping(_mapping(term, "terms").get("priceDimensions"), "prices")
-        tiers: list[tuple[Decimal, Decimal]] = []
-        for entry in dimensions.values():
-            dimension = _mapping(entry, "prices")
-            if dimension.get("unit") not in units:
-                continue
-            usd = _mapping(dimension.get("pricePerUnit"), "prices").get("USD")
-            if usd is not None:
-                tiers.append((_number(dimension.get("beginRange") or FIRST), _number(usd)))
+    for term in document["terms"].get("OnDemand", {}).values():
         # A first tier that is free (CloudWatch's first GB) is not what more of it costs.
-        paid = [usd for _, usd in sorted(tiers) if usd > 0]
-        if paid:
-            yield paid[0]
+        tiers = sorted(
+            (_number(each.get("beginRange") or FIRST), _number(each["pricePerUnit"]["USD"]))
+            for each in term["priceDimensions"].values()
+            if each.get("unit") in units and each["pricePerUnit"].get("USD") is not None
+        )
+        yield from [usd for _, usd in tiers if usd > 0][:1]
 
 
 def _number(text: Any) -> Decimal:

@@ -64,19 +64,19 @@ class FileSystems:
         self.ledger.keep(record)
         return Resource(file_system_id, dict(record.attributes))
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         """Change a file system; its capacity can only grow."""
         record = _required(self.ledger, order.scope, FILE_SYSTEM, physical_id)
         given = dict(order.properties)
         semantics.require_file_system(given)
-        before, after = previous.get("StorageCapacity"), given.get("StorageCapacity")
+        before, after = order.previous.get("StorageCapacity"), given.get("StorageCapacity")
         if isinstance(before, int) and isinstance(after, int) and after < before:
             raise fsx_refusal(
                 "BadRequest",
                 f"The requested storage capacity {after} GiB must be greater than the current "
                 f"{before} GiB",
             )
-        _require_unchanged_fabric(previous, given)
+        _require_unchanged_fabric(order.previous, given)
         record.properties = given
         return Resource(physical_id, dict(record.attributes))
 
@@ -123,8 +123,7 @@ class Associations:
         self.ledger.keep(record)
         return Resource(association_id, dict(record.attributes))
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         record = _required(self.ledger, order.scope, ASSOCIATION, physical_id)
         record.properties = dict(order.properties)
         return Resource(physical_id, dict(record.attributes))

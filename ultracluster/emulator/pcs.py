@@ -5,8 +5,9 @@ interface in the cluster's subnet, the order of deletion, get and list calls. No
 scheduler and its nodes; an `ACTIVE` group has no instances.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
@@ -29,20 +30,64 @@ NOWHERE: Final = "255.255.255.255/32"
 """Where the rule leads by which CDK replaces EC2's default rule; taken for no rule here, which is
 UNVERIFIED (2026-11-27)."""
 TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
+KEPT: Final = ("Name", "ClusterId")
+"""What a template may leave out, or give by another name, and an update leaves as it is."""
+OF_A_CLUSTER: Final = (NODE_GROUP, QUEUE)
 NOUNS: Final = {CLUSTER: "cluster", NODE_GROUP: "computeNodeGroup", QUEUE: "queue"}
 
 
 @dataclass(frozen=True)
-class Clusters:
-    """`AWS::PCS::Cluster`: `Ref` is the ARN."""
+class Parts:
+    """One of the three types; `Ref` is the ARN."""
 
     ledger: Ledger
     network: Network
+    kind: str
+
+    def update(self, physical_id: str, order: Order) -> Resource:
+        record = self.ledger.find(order.scope, self.kind, physical_id)
+        if record is None:
+            raise _not_found(NOUNS[self.kind], physical_id)
+        _require_settings(self.kind, order.properties, self._version(record))
+        kept = {name: value for name, value in record.properties.items() if name in KEPT}
+        record.properties = {**order.properties, **kept}
+        return Resource(physical_id, dict(record.attributes))
+
+    def _version(self, record: Record) -> str:
+        """Return the version of Slurm of the cluster that a record is, or is of."""
+        cluster_id = record.properties.get("ClusterId", record.physical_id)
+        cluster = found(self.ledger, record.scope, CLUSTER, cluster_id)
+        return str(cluster.properties["Scheduler"]["Version"])
+
+    def _made(self, order: Order, parent: str, own: Mapping[str, Any], **state: Any) -> Resource:
+        identifier = str(state.setdefault("id", f"pcs_{hexadecimal(10)}"))
+        arn = order.scope.arn("pcs", f"{parent}{NOUNS[self.kind].lower()}/{identifier}")
+        record = Record(self.kind, arn, order.scope, {**order.properties, **own}, state=state)
+        record.attributes = {"Arn": arn, "Id": identifier, "Status": "ACTIVE", "ErrorInfo": []}
+        if self.kind == CLUSTER:
+            record.attributes["Endpoints"] = []
+        self.ledger.keep(record)
+        return Resource(arn, dict(record.attributes))
+
+    def _new_name(self, order: Order, longest: int, siblings: Iterable[Record]) -> str:
+        """Return the name that a template gives, or CloudFormation; one that is taken is none."""
+        generated = order.generated_name[-longest:].lstrip("-0123456789")
+        name = str(order.properties.get("Name") or generated)
+        if any(record.properties["Name"] == name for record in siblings):
+            words = f"A {NOUNS[self.kind]} named {name} already exists"
+            raise pcs_refusal("ConflictException", words)
+        return name
+
+
+@dataclass(frozen=True)
+class Clusters(Parts):
+    """`AWS::PCS::Cluster`."""
+
+    kind: str = CLUSTER
 
     def create(self, order: Order) -> Resource:
         given = dict(order.properties)
-        name = str(given.get("Name") or order.generated_name[-40:].lstrip("-0123456789"))
-        _require_new_name(self.ledger, order.scope, CLUSTER, name, "")
+        name = self._new_name(order, 40, self.ledger.of_type(order.scope, CLUSTER))
         request = {key: value for key, value in wire.camel(given).items() if key != "name"}
         wire.require_sound("pcs", "CreateCluster", {**request, "clusterName": name})
         networking = given["Networking"]
@@ -62,55 +107,35 @@ class Clusters:
             f"AWS PCS cluster {cluster_id}",
             "amazon-pcs",
         )
-        arn = order.scope.arn("pcs", f"cluster/{cluster_id}")
-        record = Record(CLUSTER, arn, order.scope, {**given, "Name": name})
         secret = order.scope.arn("secretsmanager", f"secret:pcs!slurm-secret-{cluster_id}-a1b2c3")
-        record.state = {
-            "id": cluster_id,
-            "interfaces": [interface],
-            "authKey": {"secretArn": secret, "secretVersion": "1"},
-        }
-        record.attributes = _attributes(record)
-        record.attributes["Endpoints"] = []
-        self.ledger.keep(record)
-        return Resource(arn, dict(record.attributes))
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
-        version = str(order.properties["Scheduler"]["Version"])
-        _require_settings(CLUSTER, order.properties, version)
-        return _updated(self.ledger, physical_id, order)
+        key = {"secretArn": secret, "secretVersion": "1"}
+        own = {"Name": name}
+        return self._made(order, "", own, id=cluster_id, interfaces=[interface], authKey=key)
 
     def delete(self, physical_id: str, order: Order) -> None:
         record = self.ledger.find(order.scope, CLUSTER, physical_id)
         if record is None:
             return
-        if any(
-            _children(self.ledger, order.scope, kind, record.state["id"])
-            for kind in (NODE_GROUP, QUEUE)
-        ):
+        cluster_id = record.state["id"]
+        if any(_children(self.ledger, order.scope, kind, cluster_id) for kind in OF_A_CLUSTER):
             raise pcs_refusal(
                 "ConflictException",
-                f"Cluster {record.state['id']} still has compute node groups or queues",
+                f"Cluster {cluster_id} still has compute node groups or queues",
             )
         self.network.remove_interfaces(record.state["interfaces"])
         self.ledger.forget(order.scope, CLUSTER, physical_id)
 
 
 @dataclass(frozen=True)
-class Children:
-    """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`: `Ref` is the ARN."""
-
-    ledger: Ledger
-    network: Network
-    kind: str
+class Children(Parts):
+    """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`."""
 
     def create(self, order: Order) -> Resource:
-        given = dict(order.properties)
+        given = order.properties
         cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
-        name = str(given.get("Name") or order.generated_name[-25:].lstrip("-0123456789"))
-        siblings = _children(self.ledger, order.scope, self.kind, cluster.state["id"])
-        _require_new_name(self.ledger, order.scope, self.kind, name, cluster.state["id"])
+        cluster_id = cluster.state["id"]
+        siblings = _children(self.ledger, order.scope, self.kind, cluster_id)
+        own = {"Name": self._new_name(order, 25, siblings), "ClusterId": cluster_id}
         if len(siblings) >= MOST_PARTS:
             raise pcs_refusal(
                 "ServiceQuotaExceededException",
@@ -118,22 +143,10 @@ class Children:
             )
         if self.kind == NODE_GROUP:
             _require_node_group(self.network, given)
-        _require_settings(self.kind, given, str(cluster.properties["Scheduler"]["Version"]))
+        _require_settings(self.kind, given, self._version(cluster))
         for each in given.get("ComputeNodeGroupConfigurations") or ():
             found(self.ledger, order.scope, NODE_GROUP, str(each["ComputeNodeGroupId"]))
-        child_id = f"pcs_{hexadecimal(10)}"
-        path = f"cluster/{cluster.state['id']}/{NOUNS[self.kind].lower()}/{child_id}"
-        arn = order.scope.arn("pcs", path)
-        properties = {**given, "Name": name, "ClusterId": cluster.state["id"]}
-        record = Record(self.kind, arn, order.scope, properties)
-        record.state = {"id": child_id}
-        record.attributes = _attributes(record)
-        self.ledger.keep(record)
-        return Resource(arn, dict(record.attributes))
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
-        return _updated(self.ledger, physical_id, order)
+        return self._made(order, f"cluster/{cluster_id}/", own)
 
     def delete(self, physical_id: str, order: Order) -> None:
         """Remove a node group or a queue; a node group that a queue uses is refused."""
@@ -158,35 +171,23 @@ class Api:
 
     @property
     def operations(self) -> Mapping[str, wire.Operation]:
-        return {
-            "GetCluster": self._getting(CLUSTER, "clusterIdentifier"),
-            "GetComputeNodeGroup": self._getting(NODE_GROUP, "computeNodeGroupIdentifier"),
-            "GetQueue": self._getting(QUEUE, "queueIdentifier"),
-            "ListClusters": self._listing(CLUSTER),
-            "ListComputeNodeGroups": self._listing(NODE_GROUP),
-            "ListQueues": self._listing(QUEUE),
-            "ListTagsForResource": self._tags,
-        }
+        found: dict[str, wire.Operation] = {"ListTagsForResource": self._tags}
+        for kind in NOUNS:
+            name = kind.rpartition("::")[2]
+            found[f"Get{name}"] = partial(self._get, kind)
+            found[f"List{name}s"] = partial(self._list, kind)
+        return found
 
-    def _getting(self, kind: str, identifier: str) -> wire.Operation:
-        def get(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-            record = found(self.ledger, scope, kind, str(arguments[identifier]))
-            return {NOUNS[kind]: description(record)}
+    def _get(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
+        return {NOUNS[kind]: description(found(self.ledger, scope, kind, identifier))}
 
-        return get
-
-    def _listing(self, kind: str) -> wire.Operation:
-        def listed(scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-            parent = arguments.get("clusterIdentifier")
-            cluster = found(self.ledger, scope, CLUSTER, str(parent)) if parent else None
-            rows = [
-                description(record)
-                for record in self.ledger.of_type(scope, kind)
-                if cluster is None or record.properties["ClusterId"] == cluster.state["id"]
-            ]
-            return {f"{NOUNS[kind]}s": rows}
-
-        return listed
+    def _list(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
+        rows = list(self.ledger.of_type(scope, kind))
+        if parent := arguments.get("clusterIdentifier"):
+            cluster = found(self.ledger, scope, CLUSTER, str(parent))
+            rows = _children(self.ledger, scope, kind, cluster.state["id"])
+        return {f"{NOUNS[kind]}s": [description(record) for record in rows]}
 
     def _tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
         for kind in NOUNS:
@@ -259,12 +260,8 @@ def _refused(message: str) -> ServiceError:
 
 def description(record: Record) -> dict[str, Any]:
     shown: dict[str, Any] = wire.camel(record.properties)
-    template = record.properties.get("CustomLaunchTemplate")
-    if template:
-        shown["customLaunchTemplate"] = {
-            "id": template.get("TemplateId") or template.get("Id"),
-            "version": template.get("Version"),
-        }
+    if template := shown.get("customLaunchTemplate"):
+        template["id"] = template.pop("templateId")
     if record.type_name == CLUSTER:
         slurm = shown.get("slurmConfiguration") or {}
         shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
@@ -298,29 +295,3 @@ def _not_found(noun: str, identifier: str) -> ServiceError:
 def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
     every = ledger.of_type(scope, kind)
     return [record for record in every if record.properties["ClusterId"] == cluster_id]
-
-
-def _require_new_name(ledger: Ledger, scope: Scope, kind: str, name: str, cluster_id: str) -> None:
-    for record in ledger.of_type(scope, kind):
-        same_parent = kind == CLUSTER or record.properties["ClusterId"] == cluster_id
-        if record.properties["Name"] == name and same_parent:
-            raise pcs_refusal("ConflictException", f"A {NOUNS[kind]} named {name} already exists")
-
-
-def _updated(ledger: Ledger, physical_id: str, order: Order) -> Resource:
-    record = ledger.find(order.scope, order.type_name, physical_id)
-    if record is None:
-        raise _not_found(NOUNS[order.type_name], physical_id)
-    kept = ("Name", "ClusterId")
-    names = {name: value for name, value in record.properties.items() if name in kept}
-    record.properties = {**order.properties, **names}
-    return Resource(physical_id, dict(record.attributes))
-
-
-def _attributes(record: Record) -> dict[str, Any]:
-    return {
-        "Arn": record.physical_id,
-        "Id": record.state["id"],
-        "Status": "ACTIVE",
-        "ErrorInfo": [],
-    }

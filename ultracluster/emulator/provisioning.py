@@ -23,6 +23,8 @@ class Order:
     properties: Mapping[str, Any]
     generated_name: str = ""
     """The name that CloudFormation gives a resource whose template names none."""
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    """What the properties were, where a resource is changed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Provisioner(Protocol):
         """Create the resource, or raise `ServiceError`."""
         ...
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         """Change it in place; a change of a create-only property never gets here."""
         ...
 

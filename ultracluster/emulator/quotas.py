@@ -21,8 +21,6 @@ DEFAULTS: Final = {
     quotas.ELASTIC_IPS.code: 5,
     quotas.NETWORK_INTERFACES.code: 5000,
     quotas.VPCS_PER_REGION.code: 5,
-    quotas.NATS_PER_ZONE.code: 5,
-    quotas.GATEWAY_ENDPOINTS.code: 20,
     **{kind.count.code: 100 for kind in quotas.LUSTRE},
     **{kind.capacity.code: 100_800 for kind in quotas.LUSTRE},
     "L-622CFD70": 20,
@@ -35,7 +33,6 @@ def _known() -> Iterator[Quota]:
     every = [quota for _, quota in (*quotas.ON_DEMAND, *quotas.SPOT)]
     every += [quota for kind in quotas.LUSTRE for quota in (kind.count, kind.capacity)]
     every += [quotas.NETWORK_INTERFACES, quotas.VPCS_PER_REGION, quotas.ELASTIC_IPS]
-    every += [quotas.NATS_PER_ZONE, quotas.GATEWAY_ENDPOINTS]
     yield from (quota for quota in every if quota.code)
     for quota, code in (
         (quotas.of_training("ml.p4d.24xlarge"), "L-09B4A649"),

@@ -6,7 +6,6 @@ capacity is not. Nothing is launched into one, so all of it stays available.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ultracluster.emulator import filters, semantics, zones
@@ -31,8 +30,7 @@ class Reservations:
         record = self.reserve(order.scope, order.properties)
         return Resource(record.physical_id, _attributes(record))
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         record = self.required(order.scope, physical_id)
         _require_count(order.properties)
         record.properties = {**dict(order.properties), **record.state["zone"]}
@@ -167,6 +165,3 @@ def _require_count(given: Mapping[str, Any]) -> None:
             f"Value ({count}) for parameter instanceCount is invalid. "
             f"It must be between 1 and {MOST_INSTANCES}.",
         )
-    ends = given.get("EndDate")
-    if ends and datetime.fromisoformat(str(ends)).astimezone(UTC) < datetime.now(UTC):
-        raise ec2_refusal("InvalidParameterValue", "EndDate must be in the future.")

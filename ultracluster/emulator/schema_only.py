@@ -94,8 +94,7 @@ class SchemaOnly:
         self._ledger.keep(record)
         return Resource(physical_id, attributes)
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         record = self._ledger.find(order.scope, order.type_name, physical_id)
         if record is None:
             return self.create(order)

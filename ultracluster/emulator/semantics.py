@@ -5,11 +5,7 @@ only one that asks it, and turns each problem into a refusal.
 """
 
 import ipaddress
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 from ultracluster.catalogue import instances, interfaces, lustre
@@ -79,8 +75,8 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
     """Refuse an instance type that does not exist, or is not sold in a zone."""
     try:
         offered = instances.find(instance_type).availability_zone_ids
-    except instances.UnknownInstanceTypeError:
-        if instance_type in _sold(scope.region):
+    except instances.UnknownInstanceTypeError as error:
+        if error.lacks is not None:
             return
         raise ec2_refusal(
             "InvalidInstanceType",
@@ -99,18 +95,6 @@ def require_instance_type(scope: Scope, instance_type: str, zone_id: str | None)
         f"Availability Zone ({zones.zone_name(scope.region, zone_id)}). Please retry your request "
         f"by not specifying an Availability Zone{retry}.",
     )
-
-
-@cache
-def _sold(region: str) -> frozenset[str]:
-    """Return the instance types of a Region by cfn-lint's rule E3628; all, if it is not listed."""
-    package = find_spec("cfnlint")
-    if package is None or package.origin is None:
-        return frozenset()
-    folder = Path(package.origin).parent / "data" / "schemas" / "extensions" / "aws_ec2_instance"
-    regions = json.loads((folder / "instancetype_enum.json").read_text())
-    listed = regions.get(region) or {"enum": [n for r in regions.values() for n in r["enum"]]}
-    return frozenset(listed["enum"])
 
 
 def _opens_lnet(rule: Rule, members: Iterable[str], subnet_cidr: str) -> bool:

@@ -11,6 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ultracluster.catalogue.training_place import (
+    OfferedFileSystem,
+    OfferedSubnet,
+    Place,
+    file_system_problems,
+)
 from ultracluster.catalogue.training_request import parsed
 from ultracluster.catalogue.training_rules import refused
 from ultracluster.emulator import fsx, wire
@@ -154,31 +160,26 @@ class TrainingJobs:
 
     def _failures(self, scope: Scope, arguments: wire.Arguments) -> Iterator[str]:
         """Yield why a job's file systems cannot be mounted (SageMaker guide, "FSx for Lustre")."""
-        zones = {
-            (self.network.find("subnet", subnet_id) or {}).get("AvailabilityZone")
-            for subnet_id in (arguments.get("VpcConfig") or {}).get("Subnets") or ()
-        }
-        for channel in arguments.get("InputDataConfig") or ():
-            source = (channel.get("DataSource") or {}).get("FileSystemDataSource")
-            if not source:
-                continue
-            identifier = source["FileSystemId"]
-            record = self.ledger.find(scope, fsx.FILE_SYSTEM, identifier)
-            if record is None:
-                yield f"ClientError: File system {identifier} does not exist."
-                continue
-            mount = f"/{record.attributes['LustreMountName']}"
-            if not str(source["DirectoryPath"]).startswith(mount):
-                yield (
-                    f"ClientError: DirectoryPath {source['DirectoryPath']} of {identifier} must "
-                    f"begin with its mount name {mount}."
+        request = parsed(arguments)
+        records = {each.physical_id: each for each in self.ledger.of_type(scope, fsx.FILE_SYSTEM)}
+        for channel in request.file_systems:
+            if channel.file_system_id not in records:
+                yield f"ClientError: File system {channel.file_system_id} does not exist."
+        place = Place(
+            scope.region,
+            subnets={each: OfferedSubnet(self._zone(each), 0) for each in request.subnets},
+            file_systems={
+                name: OfferedFileSystem(
+                    self._zone(record.properties["SubnetIds"][0]),
+                    record.attributes["LustreMountName"],
                 )
-            home = self.network.find("subnet", record.properties["SubnetIds"][0]) or {}
-            if home.get("AvailabilityZone") not in zones:
-                yield (
-                    f"ClientError: File system {identifier} is in {home.get('AvailabilityZone')}; "
-                    "the training job needs a subnet in the same Availability Zone."
-                )
+                for name, record in records.items()
+            },
+        )
+        yield from (f"ClientError: {each}" for each in file_system_problems(request, place))
+
+    def _zone(self, subnet_id: str) -> str:
+        return str((self.network.find("subnet", subnet_id) or {}).get("AvailabilityZoneId"))
 
 
 def _require_sound(scope: Scope, arguments: wire.Arguments) -> None:

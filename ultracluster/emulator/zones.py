@@ -10,17 +10,6 @@ from typing import Final
 from ultracluster.catalogue import instances
 
 FEWEST_ZONES: Final = 3
-DIRECTIONS: Final = {
-    "north": "n",
-    "south": "s",
-    "east": "e",
-    "west": "w",
-    "central": "c",
-    "northeast": "ne",
-    "northwest": "nw",
-    "southeast": "se",
-    "southwest": "sw",
-}
 
 
 @cache
@@ -31,7 +20,8 @@ def zones(region: str) -> dict[str, str]:
         for zone_id in (instances.find(name).availability_zone_ids or {}).get(region, ())
     }
     known.update(instances.zones_by_region().get(region, ()))
-    known.update(f"{_prefix(region)}-az{n}" for n in range(1, FEWEST_ZONES + 1) if not known)
+    prefix = instances.zone_id_prefix(region) or region
+    known.update(f"{prefix}-az{n}" for n in range(1, FEWEST_ZONES + 1) if not known)
     return {zone_id: f"{region}{_letter(zone_id)}" for zone_id in sorted(known)}
 
 
@@ -49,9 +39,3 @@ def zone_id(region: str, name: str) -> str | None:
 def _letter(zone_id: str) -> str:
     number = int(zone_id.rsplit("-az", 1)[1])
     return chr(ord("a") + number - 1)
-
-
-def _prefix(region: str) -> str:
-    place, *middle, number = region.split("-")
-    coded = "".join(DIRECTIONS.get(part, part[:1]) for part in middle)
-    return f"{place}{coded}{number}"

@@ -1,8 +1,9 @@
 """The reservation or Capacity Block that the nodes are to run in."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
@@ -13,15 +14,6 @@ UNKNOWN: Final = ("InvalidCapacityReservationId.NotFound", "InvalidCapacityReser
 LAST_MINUTES: Final = timedelta(minutes=30)
 """A Capacity Block's instances are ended so long before its end (EC2 User Guide, 2026-11-23)."""
 PLATFORM: Final = "Linux/UNIX"
-
-
-class Fault(NamedTuple):
-    """One property of a reservation that does not fit."""
-
-    subject: str
-    found: str
-    wanted: str
-    fix: str
 
 
 def _reservation(situation: Situation) -> Iterator[Finding]:
@@ -50,8 +42,7 @@ def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Itera
     if not any(fault.subject == "state" for fault in faults):
         faults += _size(situation, row)
     for fault in faults:
-        subject = f"{fault.subject} of {name}"
-        yield failed(subject, fault.found, fault.wanted, fault.fix, question=asked)
+        yield replace(fault, subject=f"{fault.subject} of {name}", question=asked)
     if not faults:
         what = (
             f"{row['State']}: {row['AvailableInstanceCount']:,} free of "
@@ -60,61 +51,59 @@ def _judged(situation: Situation, row: dict[str, Any], asked: Question) -> Itera
         yield passed(name, ", ".join(filter(None, (what, _dates(situation, row)))), asked)
 
 
-def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+def _kind(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     nodes = situation.spec.nodes
     is_block = row.get("ReservationType") == CAPACITY_BLOCK
     if is_block != (nodes.capacity_block is not None):
-        found = "a Capacity Block" if is_block else "an on-demand reservation"
-        wanted = "an on-demand reservation" if is_block else "a Capacity Block"
-        field = (
-            "capacity_block=CapacityBlockSpec"
-            if is_block
-            else ("capacity_reservation=CapacityReservationSpec")
-        )
-        yield Fault("kind", found, wanted, f"write {field}(capacity_reservation_id=...)")
+        found, wanted = "a Capacity Block", "an on-demand reservation"
+        field = "capacity_block=CapacityBlockSpec"
+        if not is_block:
+            found, wanted = wanted, found
+            field = "capacity_reservation=CapacityReservationSpec"
+        yield failed("kind", found, wanted, f"write {field}(capacity_reservation_id=...)")
     if row["InstanceType"] != nodes.instance_type:
         fix = f"use a reservation of {nodes.instance_type}, or nodes of {row['InstanceType']}"
-        yield Fault("instance type", row["InstanceType"], nodes.instance_type, fix)
+        yield failed("instance type", row["InstanceType"], nodes.instance_type, fix)
     if row.get("InstancePlatform", PLATFORM) != PLATFORM:
         fix = "use a reservation of that platform; the image is a Linux one"
-        yield Fault("platform", row["InstancePlatform"], PLATFORM, fix)
+        yield failed("platform", row["InstancePlatform"], PLATFORM, fix)
     if row.get("Tenancy", "default") != "default":
         fix = "use a reservation of default tenancy; nodes are launched with it"
-        yield Fault("tenancy", row["Tenancy"], "default", fix)
+        yield failed("tenancy", row["Tenancy"], "default", fix)
 
 
-def _place(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+def _place(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     spec = situation.spec
     zone = _zone(row)
     if zone != spec.availability_zone_id:
         fix = f"write availability_zone_id={zone!r} with subnets there, or use another reservation"
-        yield Fault("zone", zone, spec.availability_zone_id, fix)
+        yield failed("zone", zone, spec.availability_zone_id, fix)
     group = row.get("PlacementGroupArn")
     if group and not spec.nodes.placement_group:
         fix = (
             "use a reservation outside of placement groups: only instances launched into that "
             "group find it, and the nodes are not"
         )
-        yield Fault("placement group", group.rpartition("/")[2], "none", fix)
+        yield failed("placement group", group.rpartition("/")[2], "none", fix)
 
 
-def _time(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+def _time(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     state, end = row["State"], row.get("EndDate")
     is_block = row.get("ReservationType") == CAPACITY_BLOCK
     if state != "active" and not (is_block and state == "scheduled"):
         fix = "use one that is active; nodes cannot be launched into this one"
-        yield Fault("state", state, "active", fix)
+        yield failed("state", state, "active", fix)
     elif end is not None and end - situation.now <= LAST_MINUTES:
         fix = "use one that ends later, or none"
-        yield Fault("end", _moment(end), f"later than {_moment(situation.now)}", fix)
+        yield failed("end", _moment(end), f"later than {_moment(situation.now)}", fix)
 
 
-def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
+def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Finding]:
     nodes, total = situation.spec.nodes, int(row["TotalInstanceCount"])
     wanted, spare = nodes.total, nodes.spare_nodes
     if total < wanted:
         fix = f"write nodes.count={total - spare}, or use a reservation of {wanted:,}"
-        yield Fault("size", f"{total:,} instances", f"{wanted:,}", fix)
+        yield failed("size", f"{total:,} instances", f"{wanted:,}", fix)
         return
     # A block that has not begun shows no free places yet.
     if row["State"] != "active":
@@ -122,7 +111,7 @@ def _size(situation: Situation, row: dict[str, Any]) -> Iterator[Fault]:
     free = int(row["AvailableInstanceCount"])
     if free < wanted and free + _own_nodes(situation, row["CapacityReservationId"]) < wanted:
         fix = f"end the instances that use it, or write nodes.count={free - spare}"
-        yield Fault("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
+        yield failed("free places", f"{free:,} of {total:,}", f"{wanted:,}", fix)
 
 
 def _own_nodes(situation: Situation, reservation_id: str) -> int:

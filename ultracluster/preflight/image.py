@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from ultracluster.catalogue.images import differences
 from ultracluster.preflight.finding import Check, Finding, Situation, failed, passed, skipped
 from ultracluster.preflight.inquiry import Question, question
-from ultracluster.preflight.slurm import PlainNodes, of_each_fabric, plain_nodes
+from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.spec.images import image_parameter, images
-from ultracluster.spec.node_groups import is_arm
+from ultracluster.spec.node_groups import PlainNodes, plain_nodes
 
 NO_PARAMETER: Final = ("ParameterNotFound", "ParameterVersionNotFound", "ParameterVersionLabel")
 NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
@@ -170,7 +170,7 @@ def _bootable(situation: Situation, nodes: PlainNodes) -> Finding:
         if nodes.image_field == "slurm.login_image":
             fix += f"; ultracluster image {situation.spec.name} --login --write writes today's"
         return failed(found.image_id, found.missing, "there", fix, question=found.question)
-    wanted = "arm64" if is_arm(nodes.instance_type) else "x86_64"
+    wanted = nodes.architecture
     architecture, subject = str(found.row["Architecture"]), f"architecture of {found.image_id}"
     words = f"{wanted}, of {nodes.instance_type}"
     if architecture == wanted:

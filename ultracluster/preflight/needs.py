@@ -11,8 +11,9 @@ from ultracluster.preflight import usage
 from ultracluster.preflight.finding import Finding, Situation, skipped
 from ultracluster.preflight.inquiry import UnansweredError
 from ultracluster.preflight.quotas import Need, Needs, quota_check
-from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others, plain_nodes
+from ultracluster.preflight.slurm import NO_SLURM, clusters_of_others
 from ultracluster.spec.network import NetworkSpec
+from ultracluster.spec.node_groups import plain_nodes
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.recipe import RecipeSpec
 
@@ -152,13 +153,6 @@ def _why_no_nat(situation: Situation) -> str:
     return "the environment's network has no NAT gateway" if closed else ""
 
 
-def _why_no_gateway_endpoint(situation: Situation) -> str:
-    network = situation.spec.network
-    if isinstance(network, NetworkSpec) or any(s.route_table_id for s in network.training_subnets):
-        return ""
-    return f"{GIVEN_VPC}, and no route table of it is to have an S3 endpoint"
-
-
 def _one(
     quota: Quota, what: str, in_use: usage.Usage, why_none: Callable[[Situation], str]
 ) -> Needs:
@@ -193,28 +187,31 @@ def _capacity(situation: Situation) -> Iterator[Need | Finding]:
 
 
 def _of_sagemaker(
-    situation: Situation, quota: Quota, in_use: usage.Usage, how: str = ""
-) -> Iterator[Need | Finding]:
-    count = situation.spec.sagemaker.instances
-    if not count:
-        yield skipped(quota.name, "the environment asks for no SageMaker instances")
-        return
-    name = situation.spec.nodes.instance.sagemaker_training_type
-    yield Need(quota, count, f"{count:,} x {name}{how}", in_use)
+    quota_of: Callable[[str], Quota], in_use_of: Callable[[str], usage.Usage], how: str = ""
+) -> Needs:
+    """Return the need of all instances that jobs may use; both are asked by the type's name."""
+
+    def need(situation: Situation) -> Iterator[Need | Finding]:
+        name = situation.spec.nodes.instance.sagemaker_training_type or ""
+        count = situation.spec.sagemaker.instances
+        if count:
+            yield Need(quota_of(name), count, f"{count:,} x {name}{how}", in_use_of(name))
+        else:
+            words = "the environment asks for no SageMaker instances"
+            yield skipped(quota_of(name).name, words)
+
+    return need
 
 
-def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
-    name = situation.spec.nodes.instance.sagemaker_training_type or ""
-    in_use = usage.training_instances(name, spot=False)
-    yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
-
-
-def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
-    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_A_JOB, lambda _: 0, " in one job")
-
-
-def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
-    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, usage.training_instances())
+_training_instances = _of_sagemaker(
+    quotas.of_training, lambda name: usage.training_instances(name, spot=False)
+)
+_instances_of_a_job = _of_sagemaker(
+    lambda _: quotas.INSTANCES_OF_A_JOB, lambda _: lambda _: 0, " in one job"
+)
+_instances_of_all_jobs = _of_sagemaker(
+    lambda _: quotas.INSTANCES_OF_ALL_JOBS, lambda _: usage.training_instances()
+)
 
 
 def _spot_training(situation: Situation) -> Iterator[Need | Finding]:
@@ -274,8 +271,6 @@ _addresses = _one(
     usage.others(usage.ADDRESSES, "Addresses"),
     _why_no_nat,
 )
-_nats = _one(quotas.NATS_PER_ZONE, "the NAT gateway", usage.nat_gateways_of_the_zone, _why_no_nat)
-_gateways = _one(quotas.GATEWAY_ENDPOINTS, "S3", usage.gateway_endpoints, _why_no_gateway_endpoint)
 _clusters = _one(
     quotas.PCS_CLUSTERS,
     "the cluster",
@@ -293,8 +288,6 @@ NEEDS: Final[Mapping[str, tuple[str, Needs]]] = {
     "quota-network-interfaces": ("Network interfaces, by the nodes' layout", _interfaces),
     "quota-vpcs": ("VPCs of the Region", _vpcs),
     "quota-elastic-ips": ("Elastic IPs of the Region", _addresses),
-    "quota-nat-gateways": ("NAT gateways of the zone", _nats),
-    "quota-gateway-endpoints": ("Gateway endpoints of the Region", _gateways),
     "quota-file-systems": ("Lustre file systems of the deployment type", _file_systems),
     "quota-file-system-capacity": ("Lustre capacity of the deployment type", _capacity),
     "quota-training-instances": ("SageMaker training instances of the type", _training_instances),

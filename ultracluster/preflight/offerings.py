@@ -13,9 +13,10 @@ from ultracluster.preflight.finding import (
     skipped,
 )
 from ultracluster.preflight.inquiry import question
-from ultracluster.preflight.slurm import of_each_fabric, plain_nodes
+from ultracluster.preflight.slurm import of_each_fabric
 from ultracluster.preflight.usage import FILE_SYSTEMS, existing_file_systems
 from ultracluster.problem import choices
+from ultracluster.spec.node_groups import plain_nodes
 
 PERSISTENT_2: Final = "PERSISTENT_2"
 SERVICES: Final = question("ec2", "describe_vpc_endpoint_services", MaxResults=1000)

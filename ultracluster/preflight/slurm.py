@@ -6,7 +6,7 @@ rules and the fabric rules hold them (`ultracluster/spec/part_rules.py`, SLURM-1
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
@@ -22,8 +22,6 @@ from ultracluster.preflight.finding import (
     skipped,
 )
 from ultracluster.preflight.inquiry import question
-from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.spec.slurm import CpuGroupSpec
 
 REGIONS: Final = question(
     "ssm",
@@ -50,38 +48,6 @@ def _region(situation: Situation) -> Iterator[Finding]:
     else:
         fix = "write slurm=None, or use a Region that has it"
         yield failed(subject, "not there", f"one of {len(known)} Regions", fix, question=REGIONS)
-
-
-@dataclass(frozen=True)
-class PlainNodes:
-    """Nodes without EFA: login nodes, or a CPU group of Slurm's."""
-
-    what: str
-    count: int
-    instance_type: str
-    type_field: str
-    image: str | None
-    """Their own image; None is the nodes'."""
-    image_field: str
-
-
-def plain_nodes(spec: EnvironmentSpec) -> Iterator[PlainNodes]:
-    if spec.slurm is None:
-        return
-    if spec.slurm.login_instance_type is not None:
-        yield PlainNodes(
-            "login nodes",
-            spec.slurm.login_nodes,
-            spec.slurm.login_instance_type,
-            "slurm.login_instance_type",
-            spec.slurm.login_image,
-            "slurm.login_image",
-        )
-    for index, group in enumerate(spec.slurm.node_groups):
-        if isinstance(group, CpuGroupSpec):
-            field, what = f"slurm.node_groups[{index}]", f"group {group.name}"
-            own = (f"{field}.instance_type", group.image, f"{field}.image")
-            yield PlainNodes(what, group.count, group.instance_type, *own)
 
 
 def of_each_fabric(examine: Examination) -> Examination:

@@ -29,14 +29,6 @@ RESERVATIONS: Final = question(
 INTERFACES: Final = question("ec2", "describe_network_interfaces", MaxResults=1000)
 VPCS: Final = question("ec2", "describe_vpcs", MaxResults=1000)
 ADDRESSES: Final = question("ec2", "describe_addresses")
-NAT_GATEWAYS: Final = question(
-    "ec2",
-    "describe_nat_gateways",
-    Filters=[{"Name": "state", "Values": ["pending", "available"]}],
-    MaxResults=1000,
-)
-ENDPOINTS: Final = question("ec2", "describe_vpc_endpoints", MaxResults=1000)
-SUBNETS: Final = question("ec2", "describe_subnets", MaxResults=1000)
 FILE_SYSTEMS: Final = question("fsx", "describe_file_systems")
 JOBS: Final = question("sagemaker", "list_training_jobs", StatusEquals="InProgress", MaxResults=100)
 
@@ -127,25 +119,6 @@ def network_interfaces(situation: Situation) -> int:
     own = {v["VpcId"] for v in situation.ask(VPCS)["Vpcs"] if situation.of_environment(v)}
     rows = situation.ask(INTERFACES)["NetworkInterfaces"]
     return sum(row.get("VpcId") not in own for row in rows)
-
-
-def nat_gateways_of_the_zone(situation: Situation) -> int:
-    zones = {
-        row["SubnetId"]: row["AvailabilityZoneId"] for row in situation.ask(SUBNETS)["Subnets"]
-    }
-    return sum(
-        zones.get(row.get("SubnetId")) == situation.spec.availability_zone_id
-        for row in situation.ask(NAT_GATEWAYS)["NatGateways"]
-        if not situation.of_environment(row)
-    )
-
-
-def gateway_endpoints(situation: Situation) -> int:
-    return sum(
-        row.get("VpcEndpointType") == "Gateway"
-        for row in situation.ask(ENDPOINTS)["VpcEndpoints"]
-        if not situation.of_environment(row)
-    )
 
 
 def file_systems(kind: LustreQuotas, member: str = "") -> Usage:

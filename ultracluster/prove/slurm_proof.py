@@ -64,9 +64,10 @@ def slurm(evidence: Evidence) -> Iterator[Check]:
 
 def _login_tags(evidence: Evidence) -> Check:
     """`train --slurm` finds login nodes, and the launcher may command them, by these tags alone."""
+    data = evidence.launch_template("Slurm/LoginTemplate/Resource")
     found = {
         tag["Key"]: tag["Value"]
-        for each in evidence.launch_template("Slurm/LoginTemplate/Resource")["TagSpecifications"]
+        for each in data.get("TagSpecifications", [])
         for tag in each["Tags"]
         if each["ResourceType"] == "instance"
     }

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ultracluster.catalogue import prices as price_table
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 
 E_MAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
@@ -131,11 +131,8 @@ class BudgetSpec(Spec):
 
     @rule
     def _prices_are_stated_once(self) -> Iterator[Problem]:
-        names = [vars(given).get("item") for given in self.prices]
-        for index, name in enumerate(names):
-            if name is not None and name in names[:index]:
-                fix = "it is stated twice; remove one"
-                yield Problem(f"prices[{index}].item", name, fix)
+        places = ((f"prices[{i}].item", vars(p).get("item")) for i, p in enumerate(self.prices))
+        yield from repeated(places, "it is stated twice; remove one")
 
     @rule
     def _price_region_has_prices(self) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ultracluster.catalogue.images import node_image_parameter, public_parameter
+from ultracluster.spec.node_groups import plain_nodes
 
 if TYPE_CHECKING:
     from ultracluster.spec.environment import EnvironmentSpec
@@ -12,17 +13,8 @@ if TYPE_CHECKING:
 
 def images(environment: EnvironmentSpec) -> dict[str, str]:
     """Return every image that nodes boot, by its field."""
-    slurm = environment.slurm
     found = {f"{field}.image": nodes.image for field, nodes in environment.fabrics().items()}
-    if slurm is None:
-        return found
-    if slurm.login_instance_type is not None and slurm.login_image is not None:
-        found["slurm.login_image"] = slurm.login_image
-    return found | {
-        f"slurm.node_groups[{index}].image": group.image
-        for index, group in enumerate(slurm.node_groups)
-        if group.image is not None
-    }
+    return found | {each.image_field: each.image for each in plain_nodes(environment) if each.image}
 
 
 def image_parameter(environment: EnvironmentSpec, *, login: bool = False) -> str | None:

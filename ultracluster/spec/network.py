@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import endpoints
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, rule
 from ultracluster.spec.cidr import (
     DEFAULT_VPC,
@@ -235,21 +235,17 @@ class ExistingNetworkSpec(_Network):
             block = None if given is None else network_or_none(given)
             if block is not None and not any(block.subnet_of(vpc) for vpc in blocks):
                 fix = (
-                    f"it lies outside {choices([str(vpc) for vpc in blocks])}; write the subnet's "
+                    f"it lies outside {choices(blocks)}; write the subnet's "
                     "block, or add the VPC's block that holds it to secondary_cidrs"
                 )
                 yield Problem(f"training_subnets[{index}].cidr", given, fix)
 
     @rule
     def _subnets_are_listed_once(self) -> Iterator[Problem]:
-        seen: set[str] = set()
-        for index, subnet in enumerate(self.training_subnets):
-            name = vars(subnet).get("subnet_id")
-            if name in seen:
-                field = f"training_subnets[{index}].subnet_id"
-                yield Problem(field, name, "it is listed twice; remove one")
-            elif name is not None:
-                seen.add(name)
+        yield from repeated(
+            (f"training_subnets[{index}].subnet_id", vars(subnet).get("subnet_id"))
+            for index, subnet in enumerate(self.training_subnets)
+        )
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:

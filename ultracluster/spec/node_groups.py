@@ -3,7 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -13,8 +14,11 @@ from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.nodes import IMAGE_ID, PARAMETER_NAME, NodesSpec
+from ultracluster.spec.nodes import NodesSpec, image_problems
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
+
+if TYPE_CHECKING:
+    from ultracluster.spec.environment import EnvironmentSpec
 
 INSTANCE_TYPE: Final = re.compile(r"[a-z][a-z0-9-]*\.(metal(-\d+xl)?|\d*x?large|medium|small)")
 GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*\.")
@@ -115,13 +119,47 @@ class CpuGroupSpec(_Group):
 
     @rule
     def _image_is_named(self) -> Iterator[Problem]:
-        image = self.image
-        if image and not IMAGE_ID.fullmatch(image) and not PARAMETER_NAME.fullmatch(image):
-            yield self.problem_of(
-                "image", 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name'
-            )
+        if self.image:
+            yield from image_problems("image", self.image)
 
 
 def is_arm(instance_type: str) -> bool:
     """Whether instances of a type are arm64."""
     return GRAVITON.match(instance_type) is not None
+
+
+@dataclass(frozen=True)
+class PlainNodes:
+    """Nodes without EFA: login nodes, or a CPU group of Slurm's."""
+
+    what: str
+    count: int
+    instance_type: str
+    type_field: str
+    image: str | None
+    """Their own image; None is the nodes'."""
+    image_field: str
+
+    @property
+    def architecture(self) -> str:
+        return "arm64" if is_arm(self.instance_type) else "x86_64"
+
+
+def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:
+    slurm = environment.slurm
+    if slurm is None:
+        return
+    if slurm.login_instance_type is not None:
+        yield PlainNodes(
+            "login nodes",
+            slurm.login_nodes,
+            slurm.login_instance_type,
+            "slurm.login_instance_type",
+            slurm.login_image,
+            "slurm.login_image",
+        )
+    for index, group in enumerate(slurm.node_groups):
+        if isinstance(group, CpuGroupSpec):
+            field, what = f"slurm.node_groups[{index}]", f"group {group.name}"
+            own = (f"{field}.instance_type", group.image, f"{field}.image")
+            yield PlainNodes(what, group.count, group.instance_type, *own)

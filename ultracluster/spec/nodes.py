@@ -22,6 +22,13 @@ IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
 PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
 
 
+def image_problems(field: str, image: str) -> Iterator[Problem]:
+    """Yield that a text is neither an image's id nor the name of a parameter that holds one."""
+    if not IMAGE_ID.fullmatch(image) and not PARAMETER_NAME.fullmatch(image):
+        fix = 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with '
+        yield Problem(field, image, f"{fix}a slash")
+
+
 class _Reservation(Spec):
     """Capacity that an id may name."""
 
@@ -201,7 +208,7 @@ class NodesSpec(Spec):
     def _threads_are_offered(self) -> Iterator[Problem]:
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
-            words = choices([str(value) for value in offered]) if offered else "no such option"
+            words = choices(offered) if offered else "no such option"
             yield self.problem_of(
                 "threads_per_core",
                 f"{self.instance_type} offers {words}; write None for its default",
@@ -209,12 +216,7 @@ class NodesSpec(Spec):
 
     @rule
     def _image_is_named(self) -> Iterator[Problem]:
-        if not IMAGE_ID.fullmatch(self.image) and not PARAMETER_NAME.fullmatch(self.image):
-            yield self.problem_of(
-                "image",
-                'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins '
-                "with a slash",
-            )
+        yield from image_problems("image", self.image)
 
     @rule
     def _image_is_of_the_architecture(self) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
 from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
-from ultracluster.spec.node_groups import CpuGroupSpec, is_arm
+from ultracluster.spec.node_groups import plain_nodes
 
 if TYPE_CHECKING:
     import ipaddress
@@ -152,36 +152,14 @@ def _under_slurm(environment: EnvironmentSpec) -> Iterator[tuple[str, NodesSpec]
         yield from environment.fabrics().items()
 
 
-def cpu_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """An instance does not boot an image of another architecture."""
-    for index, group in enumerate(environment.slurm.node_groups if environment.slurm else ()):
-        if isinstance(group, CpuGroupSpec) and _is_of_another(
-            group.instance_type, group.image or environment.nodes.image
-        ):
-            arm = is_arm(group.instance_type)
-            yield Problem(
-                f"slurm.node_groups[{index}].instance_type",
-                group.instance_type,
-                f"it is {'arm64' if arm else 'x86_64'} and its image is not; give it an image of "
-                f"its own, or write {'m6i.xlarge' if arm else 'm7g.xlarge'}",
-            )
-
-
-def _is_of_another(instance_type: str, image: str) -> bool:
-    """Whether an image tells by its name that it is not of a type's architecture."""
-    return ("x86_64" if is_arm(instance_type) else "arm64") in image
-
-
-def login_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
-    """An instance does not boot an image of another architecture."""
-    if environment.slurm is None or environment.slurm.login_instance_type is None:
-        return
-    given = environment.slurm.login_instance_type
-    if _is_of_another(given, environment.slurm.login_image or environment.nodes.image):
-        architecture = "arm64" if is_arm(given) else "x86_64"
-        fix = f"it is {architecture} and its image is not; write "
-        fix += "m6i.xlarge" if is_arm(given) else "m7g.xlarge"
-        yield environment.problem_of("slurm.login_instance_type", fix)
+def plain_nodes_boot_their_image(environment: EnvironmentSpec) -> Iterator[Problem]:
+    """An instance does not boot an image of another architecture, as its name may tell."""
+    for each in plain_nodes(environment):
+        other = {"x86_64": "arm64", "arm64": "x86_64"}[each.architecture]
+        if other in (each.image or environment.nodes.image):
+            instead = {"x86_64": "m7g.xlarge", "arm64": "m6i.xlarge"}[each.architecture]
+            fix = f"it is {each.architecture} and its image is not; give it an image of its own, or"
+            yield Problem(each.type_field, each.instance_type, f"{fix} write {instead}")
 
 
 def images_are_pinned(environment: EnvironmentSpec) -> Iterator[Problem]:
@@ -251,8 +229,7 @@ PART_RULES: Final[tuple[Callable[[EnvironmentSpec], Iterator[Problem]], ...]] = 
     nodes_have_an_address_per_card,
     nodes_have_its_agent,
     boots_from_the_images_device,
-    login_nodes_boot_their_image,
-    cpu_nodes_boot_their_image,
+    plain_nodes_boot_their_image,
     images_are_pinned,
     own_image_is_of_slurm_nodes,
     is_sold_there,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from ultracluster.catalogue.slurm import QUEUE_SETTINGS
+from ultracluster.catalogue.slurm import SETTINGS
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 
@@ -149,8 +149,8 @@ class QueueSpec(Spec):
                 yield Problem(field, name, f"write it in {FIELDS[name]}")
             elif name == "Default":
                 yield Problem(field, name, "put the default queue first in queues, and remove it")
-            elif name not in QUEUE_SETTINGS:
-                known = choices(sorted(QUEUE_SETTINGS - FIELDS.keys() - {"Default"}))
+            elif name not in SETTINGS["AWS::PCS::Queue"]:
+                known = choices(sorted(SETTINGS["AWS::PCS::Queue"] - FIELDS.keys() - {"Default"}))
                 yield Problem(field, name, f"PCS takes no such setting of a queue; write {known}")
             elif name in [each for each, _ in self.settings[:index]]:
                 yield Problem(field, name, "it is set twice; remove one")

@@ -1,13 +1,13 @@
 """Slurm on the cluster's nodes, managed by AWS Parallel Computing Service (PCS)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from ultracluster.catalogue.images import PCS_READY_AMI, PCS_READY_AMI_ARM64
 from ultracluster.catalogue.slurm import CONTROLLER_ADDRESSES, MOST_PARTS, size_for
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
@@ -141,14 +141,16 @@ class SlurmSpec(Spec):
 
     @rule
     def _names_are_written_once(self) -> Iterator[Problem]:
-        yield from _twice("queues", [vars(queue).get("name") for queue in self.queues])
-        yield from _twice("node_groups", [vars(group).get("name") for group in self.node_groups])
+        fix = "it is there already, and names are unique in a cluster; write another"
+        for field, parts in (("queues", self.queues), ("node_groups", self.node_groups)):
+            names = enumerate(vars(part).get("name") for part in parts)
+            yield from repeated(((f"{field}[{index}].name", name) for index, name in names), fix)
 
     def _sound_names(self) -> list[str]:
         """Return the names of the groups, where each is one that a queue can name."""
         names = [group.name for group in self.node_groups]
         faulty = [p for group in self.node_groups for p in group.problems() if p.field == "name"]
-        if faulty or any(_twice("node_groups", names)):
+        if faulty or len(set(names)) < len(names):
             raise UndeterminedError("node_groups")
         return names
 
@@ -156,14 +158,13 @@ class SlurmSpec(Spec):
     def _queues_have_groups_that_are_there(self) -> Iterator[Problem]:
         known = [ENVIRONMENTS_NODES, *self._sound_names()]
         for index, queue in enumerate(self.queues):
-            for place, name in enumerate(queue.node_groups):
-                field = f"queues[{index}].node_groups[{place}]"
+            named = enumerate(queue.node_groups)
+            places = [(f"queues[{index}].node_groups[{place}]", name) for place, name in named]
+            for field, name in places:
                 if name not in known:
-                    yield Problem(
-                        field, name, f"there is no such node group; write {choices(known)}"
-                    )
-                elif name in queue.node_groups[:place]:
-                    yield Problem(field, name, "it is listed twice; remove one")
+                    fix = f"there is no such node group; write {choices(known)}"
+                    yield Problem(field, name, fix)
+            yield from repeated((field, name) for field, name in places if name in known)
 
     @rule
     def _groups_have_a_queue(self) -> Iterator[Problem]:
@@ -246,11 +247,3 @@ class SlurmSpec(Spec):
                 "the node group is named after it, and names end at 25 characters; write m6i.xlarge"
             )
             yield Problem("login_instance_type", given, fix)
-
-
-def _twice(field: str, names: Sequence[str | None]) -> Iterator[Problem]:
-    """Yield names that are written twice."""
-    for index, name in enumerate(names):
-        if name is not None and name in names[:index]:
-            fix = "it is there already, and names are unique in a cluster; write another"
-            yield Problem(f"{field}[{index}].name", name, fix)

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.problem import Problem, choices
+from ultracluster.problem import Problem, choices, repeated
 from ultracluster.spec.base import Spec, rule
 
 NAME: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -136,7 +136,7 @@ class UsersSpec(Spec):
         ]
         accounts = [(f"accounts[{i}].name", a.name) for i, a in enumerate(self.accounts)]
         for taken in (names, ids, accounts):
-            yield from _twice(taken)
+            yield from repeated(taken, "somebody else has it already; write another")
 
     @rule
     def _groups_are_there(self) -> Iterator[Problem]:
@@ -171,14 +171,6 @@ def _name_problems(name: str) -> Iterator[Problem]:
         clean = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-0123456789")[:32] or "alice"
         fix = f'Unix takes lower-case letters, digits, _ and -, a letter first; write "{clean}"'
         yield Problem("name", name, fix)
-
-
-def _twice(given: Sequence[tuple[str, object]]) -> Iterator[Problem]:
-    seen: set[object] = set()
-    for place, value in given:
-        if value is not None and value in seen:
-            yield Problem(place, value, "somebody else has it already; write another")
-        seen.add(value)
 
 
 def _unknown(

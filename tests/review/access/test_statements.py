@@ -59,11 +59,16 @@ def test_no_statement_of_an_environment_is_left_out(environment):
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "ultracluster"])
-def test_our_own_environments_have_the_one_way_that_they_are_for(environment):
-    """Who launches jobs passes them their role, to SageMaker alone; nothing else is open."""
+def test_our_own_environments_have_the_ways_that_they_are_for(environment):
+    """Who launches jobs passes them their role, or sends them to a login node; no more is open."""
     found = escalations(golden(environment))
-    assert "LauncherRole" in {way.who for way in found}
-    for way in found:
+    sent = [way for way in found if way.actions == ("ssm:SendCommand",)]
+    # Where Slurm is, the launcher sends its jobs to a login node.
+    assert [way.who for way in sent] == ([] if environment == "dev" else ["LauncherRole"])
+    assert {way.severity for way in sent} <= {"medium"}
+    passed = [way for way in found if way not in sent]
+    assert "LauncherRole" in {way.who for way in passed}
+    for way in passed:
         assert way.actions == ("iam:PassRole", "sagemaker:CreateTrainingJob")
         assert way.towards == ("the role ExecutionRole",)
         assert way.severity == "medium"

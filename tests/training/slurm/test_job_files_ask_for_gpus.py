@@ -46,6 +46,7 @@ def test_a_step_asks_for_the_gpus_of_the_node(
             "PATH": f"{tmp_path}:/usr/bin:/bin",
             "ULTRACLUSTER_PYTHON": f"{tmp_path}/python",
             "ULTRACLUSTER_ALL_REDUCE_PERF": "true",
+            "ULTRACLUSTER_LOGS": str(tmp_path),
             "SLURM_JOB_ID": "1",
             "SLURM_JOB_NUM_NODES": "1",
             "SLURM_JOB_NODELIST": "n1",

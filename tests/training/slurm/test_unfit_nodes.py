@@ -32,7 +32,7 @@ def test_an_unfit_node_is_drained_and_the_job_runs_elsewhere(
         assert slurm.reason("n2") == "ultracluster prolog: 2 GPUs instead of 8"
         assert (ended["JobState"], ended["Restarts"]) == ("COMPLETED", "1")
         assert ended["NodeList"] == "n[1,3-4]"
-        assert (tmp_path / f"slurm-{job}.out").read_text().count("ran") == 1
+        assert (tmp_path / f"{script.name}-{job}.out").read_text().count("ran") == 1
         # No priority of 0: it waits for a fourth node, and for no operator.
         assert slurm.job(too_large)["JobState"] == "PENDING"
         assert slurm.job(too_large)["Priority"] != "0"

@@ -24,7 +24,7 @@ from ultracluster.emulator.ministack.added_types import (
     NatGateway,
     PlacementGroup,
 )
-from ultracluster.emulator.ministack.calls import guard, offer
+from ultracluster.emulator.ministack.calls import offer
 from ultracluster.emulator.ministack.handlers import Table
 from ultracluster.emulator.ministack.security_groups import (
     SecurityGroupRule,
@@ -57,11 +57,9 @@ class Adapter:
         internals.ec2._zone_name_for_az_id = _zone_name
         images.install()
         describes.install()
-        vpc.guard_deletes()
         security_groups.install()
         buckets.install()
         self._offer_reservations()
-        guard("DeletePlacementGroup", lambda given: self._require_empty(str(given["GroupName"])))
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
         self._offer("pcs", pcs.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
@@ -89,7 +87,6 @@ class Adapter:
                 "AWS::EC2::VPC",
                 created=open_default_group,
                 guard=vpc.require_vpc_free,
-                addition=vpc.vpc_attributes,
             ),
             Wrapped(
                 "AWS::EC2::VPCEndpoint",

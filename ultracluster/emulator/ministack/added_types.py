@@ -1,17 +1,15 @@
 """Types whose API MiniStack has and whose CloudFormation it lacks."""
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, ec2
+from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, gone_or_here
 from ultracluster.emulator.ministack.vpc import NETWORK
 from ultracluster.emulator.network import required_subnet
 from ultracluster.emulator.provisioning import (
     Order,
     Resource,
-    ServiceError,
     ec2_refusal,
     tag_specifications,
 )
@@ -24,54 +22,48 @@ class Budget:
         given = order.properties
         budget = dict(given["Budget"])
         budget.setdefault("BudgetName", order.generated_name)
-        _call(
-            "CreateBudget",
-            order.scope.account,
-            Budget=budget,
-            NotificationsWithSubscribers=given.get("NotificationsWithSubscribers") or [],
-        )
+        notifications = given.get("NotificationsWithSubscribers") or []
+        self._call("Create", order, Budget=budget, NotificationsWithSubscribers=notifications)
         return Resource(str(budget["BudgetName"]), {"Id": budget["BudgetName"]})
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         """Change the budget; its notifications are create-only in the registry."""
-        del previous
         budget = {**order.properties["Budget"], "BudgetName": physical_id}
-        _call("UpdateBudget", order.scope.account, NewBudget=budget)
+        self._call("Update", order, NewBudget=budget)
         return Resource(physical_id, {"Id": physical_id})
 
     def delete(self, physical_id: str, order: Order) -> None:
-        try:
-            _call("DeleteBudget", order.scope.account, BudgetName=physical_id)
-        except ServiceError as error:
-            if "NotFound" not in error.code:
-                raise
+        with gone_or_here():
+            self._call("Delete", order, BudgetName=physical_id)
+
+    def _call(self, verb: str, order: Order, **arguments: Any) -> None:
+        call = internals.budgets._DISPATCH[f"{verb}Budget"]
+        checked("Budgets", call({"AccountId": order.scope.account, **arguments}))
 
 
-def _call(operation: str, account: str, **arguments: Any) -> None:
-    request = {"AccountId": account, **arguments}
-    status, _, body = internals.budgets._DISPATCH[operation](request)
-    if status >= 400:  # noqa: PLR2004 - an HTTP error
-        answer = json.loads(body or b"{}")
-        code = str(answer.get("__type", "ClientException"))
-        raise ServiceError("Budgets", code, str(answer.get("message") or answer.get("Message")))
+class _Tagged:
+    """What nothing but the tags can be changed of in place."""
+
+    def attributes(self, physical_id: str) -> dict[str, Any]:
+        return {"Id": physical_id}
+
+    def update(self, physical_id: str, order: Order) -> Resource:
+        attributes = self.attributes(physical_id)
+        tagged = attributes.get("AllocationId", physical_id)
+        apply_tags(tagged, order.properties, order.previous)
+        return Resource(physical_id, attributes)
 
 
-class ElasticIp:
+class ElasticIp(_Tagged):
     """`AWS::EC2::EIP`: `Ref` is the address."""
+
+    def attributes(self, physical_id: str) -> dict[str, Any]:
+        return {"AllocationId": _address(physical_id).get("AllocationId"), "PublicIp": physical_id}
 
     def create(self, order: Order) -> Resource:
         tags = tag_specifications(order.properties, "elastic-ip")
         answer = ec2("AllocateAddress", Domain="vpc", TagSpecifications=tags or None)
-        return Resource(
-            answer["PublicIp"],
-            {"AllocationId": answer["AllocationId"], "PublicIp": answer["PublicIp"]},
-        )
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        address = _address(physical_id)
-        allocation_id = str(address.get("AllocationId"))
-        apply_tags(allocation_id, order.properties, previous)
-        return Resource(physical_id, {"AllocationId": allocation_id, "PublicIp": physical_id})
+        return Resource(answer["PublicIp"], self.attributes(answer["PublicIp"]))
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order
@@ -84,8 +76,12 @@ class ElasticIp:
             ec2("ReleaseAddress", AllocationId=address["AllocationId"])
 
 
-class NatGateway:
+class NatGateway(_Tagged):
     """`AWS::EC2::NatGateway`, with its interface and its address."""
+
+    def attributes(self, physical_id: str) -> dict[str, Any]:
+        (address,) = internals.ec2._nat_gateways[physical_id]["NatGatewayAddresses"]
+        return {"NatGatewayId": physical_id, "EniId": address["NetworkInterfaceId"]}
 
     def create(self, order: Order) -> Resource:
         properties = order.properties
@@ -117,13 +113,7 @@ class NatGateway:
         if address is not None:
             address["AssociationId"] = f"eipassoc-{interface_id.removeprefix('eni-')}"
             address["NetworkInterfaceId"] = interface_id
-        return Resource(gateway_id, {"NatGatewayId": gateway_id, "EniId": interface_id})
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        apply_tags(physical_id, order.properties, previous)
-        record = internals.ec2._nat_gateways[physical_id]
-        interface_id = record["NatGatewayAddresses"][0]["NetworkInterfaceId"]
-        return Resource(physical_id, {"NatGatewayId": physical_id, "EniId": interface_id})
+        return Resource(gateway_id, self.attributes(gateway_id))
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order
@@ -138,64 +128,55 @@ class NatGateway:
                 address["AssociationId"] = address["NetworkInterfaceId"] = None
 
 
-class FlowLog:
+class FlowLog(_Tagged):
     """`AWS::EC2::FlowLog`."""
 
     def create(self, order: Order) -> Resource:
         given = order.properties
+        stated = {name: given.get(name) for name in FLOW_LOG}
+        tags = tag_specifications(given, "vpc-flow-log") or None
         answer = ec2(
-            "CreateFlowLogs",
-            ResourceIds=[given["ResourceId"]],
-            ResourceType=given["ResourceType"],
-            TrafficType=given.get("TrafficType"),
-            LogGroupName=given.get("LogGroupName"),
-            LogDestination=given.get("LogDestination"),
-            LogDestinationType=given.get("LogDestinationType"),
-            DeliverLogsPermissionArn=given.get("DeliverLogsPermissionArn"),
-            TagSpecifications=tag_specifications(given, "vpc-flow-log") or None,
+            "CreateFlowLogs", ResourceIds=[given["ResourceId"]], TagSpecifications=tags, **stated
         )
         flow_log_id = answer["FlowLogIds"][0]
         record = internals.ec2._flow_logs[flow_log_id]
         for name in ("LogGroupName", "DeliverLogsPermissionArn", "MaxAggregationInterval"):
             record[name] = given.get(name)
         apply_tags(flow_log_id, given)
-        return Resource(flow_log_id, {"Id": flow_log_id})
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        apply_tags(physical_id, order.properties, previous)
-        return Resource(physical_id, {"Id": physical_id})
+        return Resource(flow_log_id, self.attributes(flow_log_id))
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order
         ec2("DeleteFlowLogs", FlowLogIds=[physical_id])
 
 
-class PlacementGroup:
+FLOW_LOG: Final = (
+    *("ResourceType", "TrafficType", "LogGroupName", "LogDestination", "LogDestinationType"),
+    "DeliverLogsPermissionArn",
+)
+"""What EC2's call names as CloudFormation does."""
+
+
+class PlacementGroup(_Tagged):
     """`AWS::EC2::PlacementGroup`: `Ref` is the generated name."""
 
     def __init__(self, require_free: Callable[[str], None]) -> None:
         self._require_free = require_free
 
+    def attributes(self, physical_id: str) -> dict[str, Any]:
+        group = NETWORK.placement_group(physical_id) or {}
+        return {"GroupName": physical_id, "GroupId": group.get("GroupId")}
+
     def create(self, order: Order) -> Resource:
-        given = order.properties
+        given, name = order.properties, order.generated_name
         ec2(
             "CreatePlacementGroup",
-            GroupName=order.generated_name,
+            GroupName=name,
             Strategy=given.get("Strategy"),
             PartitionCount=given.get("PartitionCount"),
             TagSpecifications=tag_specifications(given, "placement-group") or None,
         )
-        group = NETWORK.placement_group(order.generated_name) or {}
-        attributes = {"GroupName": order.generated_name, "GroupId": group.get("GroupId")}
-        return Resource(order.generated_name, attributes)
-
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        """Nothing of a group can be changed in place."""
-        del previous
-        group = NETWORK.placement_group(physical_id)
-        if group is None:
-            return self.create(order)
-        return Resource(physical_id, {"GroupName": physical_id, "GroupId": group["GroupId"]})
+        return Resource(name, self.attributes(name))
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order

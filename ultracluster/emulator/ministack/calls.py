@@ -1,6 +1,8 @@
 """MiniStack's EC2 called as boto3 would call it, without a network between."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ultracluster.emulator import wire
@@ -27,6 +29,30 @@ def ec2(operation: str, **arguments: Any) -> dict[str, Any]:
     return wire.ec2_result(operation, status, body)
 
 
+def checked(service: str, response: Response) -> dict[str, Any]:
+    """Return what one of MiniStack's JSON services answered.
+
+    Raises:
+        ServiceError: where it refuses.
+    """
+    status, _, body = response
+    answer: dict[str, Any] = json.loads(body or b"{}")
+    if status >= FIRST_ERROR:
+        message = str(answer.get("message") or answer.get("Message"))
+        raise ServiceError(service, str(answer.get("__type", "ClientException")), message)
+    return answer
+
+
+@contextmanager
+def gone_or_here() -> Iterator[None]:
+    """Let a delete of what is gone already pass."""
+    try:
+        yield
+    except ServiceError as error:
+        if "NotFound" not in error.code:
+            raise
+
+
 def offer(operation: str, handler: Handler) -> None:
     def action(flat: wire.Flat) -> Response:
         try:
@@ -34,20 +60,6 @@ def offer(operation: str, handler: Handler) -> None:
         except ServiceError as error:
             return 400, dict(XML), wire.ec2_error(error)
         return 200, dict(XML), wire.ec2_answer(operation, result)
-
-    internals.ec2._ACTION_MAP[operation] = action
-
-
-def guard(operation: str, check: Callable[[Mapping[str, Any]], None]) -> None:
-    """Run a check before one of MiniStack's EC2 operations; it raises `ServiceError` to refuse."""
-    inner: Action = internals.ec2._ACTION_MAP[operation]
-
-    def action(flat: wire.Flat) -> Response:
-        try:
-            check(wire.ec2_arguments(operation, flat))
-        except ServiceError as error:
-            return 400, dict(XML), wire.ec2_error(error)
-        return inner(flat)
 
     internals.ec2._ACTION_MAP[operation] = action
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ultracluster.emulator import semantics, wire, zones
+from ultracluster.emulator import semantics, wire
 from ultracluster.emulator.filters import chosen
 from ultracluster.emulator.ministack import images, internals, security_groups
 from ultracluster.emulator.ministack.calls import offer, tags
@@ -36,22 +36,12 @@ def _versions(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _templates(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    template_id, name = arguments.get("LaunchTemplateId"), arguments.get("LaunchTemplateName")
-    found = [
-        template
-        for template in internals.ec2._launch_templates.values()
-        if (template_id is None or template["LaunchTemplateId"] == template_id)
-        and (name is None or template["LaunchTemplateName"] == name)
-    ]
-    if not found and (template_id or name):
-        raise ec2_refusal(
-            "InvalidLaunchTemplateId.NotFound"
-            if template_id
-            else "InvalidLaunchTemplateName.NotFoundException",
-            f"The specified launch template, with template {'ID' if template_id else 'name'} "
-            f"{template_id or name}, does not exist.",
-        )
-    yield from found
+    template_id = arguments.get("LaunchTemplateId")
+    every = internals.ec2._launch_templates
+    if template_id and template_id not in every:
+        words = f"The specified launch template, with template ID {template_id}, does not exist."
+        raise ec2_refusal("InvalidLaunchTemplateId.NotFound", words)
+    yield from [every[template_id]] if template_id else every.values()
 
 
 def _chosen(template: Mapping[str, Any], wanted: Any) -> Iterator[Mapping[str, Any]]:
@@ -127,21 +117,6 @@ def _interfaces() -> Iterator[Row]:
         yield {**row, "TagSet": row["Tags"], "PrivateIpAddresses": [address]}
 
 
-def _zones() -> Iterator[Row]:
-    region = internals.current_scope().region
-    for zone_id, name in zones.zones(region).items():
-        yield {
-            "ZoneId": zone_id,
-            "ZoneName": name,
-            "State": "available",
-            "RegionName": region,
-            "GroupName": f"{region}-zg-1",
-            "NetworkBorderGroup": region,
-            "OptInStatus": "opt-in-not-required",
-            "ZoneType": "availability-zone",
-        }
-
-
 def _endpoints() -> Iterator[Row]:
     for row in _stored("_vpc_endpoints", "VpcEndpointId")():
         policy = row.get("PolicyDocument")
@@ -151,9 +126,6 @@ def _endpoints() -> Iterator[Row]:
             if isinstance(policy, str) or not policy
             else json.dumps(policy),
             "Groups": group_references(row.get("SecurityGroupIds", ())),
-            "DnsEntries": [
-                {"DnsName": entry.split(":", 1)[-1]} for entry in row.get("DnsEntries", ())
-            ],
         }
 
 
@@ -193,7 +165,6 @@ DESCRIPTIONS: Final = (
     Description(
         "NetworkInterfaces", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound", _interfaces
     ),
-    Description("AvailabilityZones", "ZoneName", "", _zones),
     Description("VpcEndpoints", "VpcEndpointId", "InvalidVpcEndpointId.NotFound", _endpoints),
     Description(
         "NatGateways",
@@ -209,12 +180,6 @@ DESCRIPTIONS: Final = (
         _stored("_addresses", "AllocationId"),
     ),
     Description("SecurityGroups", "GroupId", "InvalidGroup.NotFound", _groups),
-    Description(
-        "SecurityGroupRules",
-        "SecurityGroupRuleId",
-        "InvalidSecurityGroupRuleId.NotFound",
-        security_groups.rows,
-    ),
     Description(
         "PlacementGroups",
         "GroupName",

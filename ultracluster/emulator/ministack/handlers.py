@@ -75,16 +75,14 @@ class Table:
             stack_name: str,
             logical_id: str | None = None,
         ) -> Answer:
-            order = _order(type_name, logical_id or physical_id, new, stack_name)
+            order = _order(type_name, logical_id or physical_id, new, stack_name, old)
             self._check(order, "update")
-            if _replaces(order, old, entry):
+            if _replaces(order, entry):
                 answer: Answer = internals.provisioners._replace_resource(
                     type_name, physical_id, old, new, stack_name, logical_id
                 )
                 return answer
-            previous = schemas.coerced(type_name, old, order.scope.region)
-            resource = entry.update(physical_id, order, previous)
-            return _answer(order, resource)
+            return _answer(order, entry.update(physical_id, order))
 
         def delete(physical_id: str, properties: Properties, logical_id: str | None = None) -> None:
             order = _order(type_name, logical_id or physical_id, properties, "")
@@ -122,9 +120,9 @@ class Existing:
         )
         return Resource(*created)
 
-    def update(self, physical_id: str, order: Order, previous: Properties) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         update: Callable[..., Answer] = self._handler["update"]
-        arguments = [physical_id, dict(previous), dict(order.properties), order.stack_name]
+        arguments = [physical_id, dict(order.previous), dict(order.properties), order.stack_name]
         if self._handler.get("update_with_logical_id"):
             arguments.append(order.logical_id)
         return Resource(*update(*arguments))
@@ -147,14 +145,12 @@ def _answer(order: Order, resource: Resource) -> Answer:
     return resource.physical_id, attributes
 
 
-def _replaces(order: Order, old: Properties, entry: Provisioner) -> bool:
+def _replaces(order: Order, entry: Provisioner) -> bool:
     """Whether a nested create-only property changed; the engine itself sees only outer ones."""
     if isinstance(entry, Existing):
         return False
-    previous = schemas.coerced(order.type_name, old, order.scope.region)
-    return bool(
-        registry.replaced_by(order.type_name, previous, order.properties, order.scope.region)
-    )
+    region = order.scope.region
+    return bool(registry.replaced_by(order.type_name, order.previous, order.properties, region))
 
 
 def _has_own_handler(type_name: str, handler: Mapping[str, Any]) -> bool:
@@ -184,13 +180,20 @@ def register(type_name: str) -> None:
         provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags
 
 
-def _order(type_name: str, logical_id: str, properties: Properties, stack_name: str) -> Order:
+def _order(
+    type_name: str,
+    logical_id: str,
+    properties: Properties,
+    stack_name: str,
+    old: Properties | None = None,
+) -> Order:
     scope = internals.current_scope()
     name: str = internals.provisioners._physical_name(stack_name, logical_id)
     coerced = schemas.coerced(type_name, properties, scope.region)
     if type_name == AUTO_SCALING_GROUP:
         coerced |= {"Tags": _propagated(coerced.get("Tags") or [], stack_name)}
-    return Order(type_name, scope, stack_name, logical_id, coerced, name)
+    previous = schemas.coerced(type_name, old or {}, scope.region)
+    return Order(type_name, scope, stack_name, logical_id, coerced, name, previous)
 
 
 def _propagated(tags: Sequence[Mapping[str, Any]], stack_name: str) -> list[dict[str, Any]]:

@@ -1,17 +1,15 @@
 """Delivery of a service's logs: sources, destinations and what joins them, by the API of Logs."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError
+from ultracluster.emulator.ministack.calls import Response, checked, gone_or_here
+from ultracluster.emulator.provisioning import Order, Resource
 
-Call = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
+Call = Callable[[dict[str, Any]], Response]
 Given = Mapping[str, Any]
-
-FIRST_ERROR: Final = 400
 
 
 @dataclass(frozen=True)
@@ -25,23 +23,19 @@ class LogDelivery:
     request: Callable[[Given], dict[str, Any]]
 
     def create(self, order: Order) -> Resource:
-        answer = _answer(self.put(self.request(order.properties)))[self.noun]
+        answer = checked("Logs", self.put(self.request(order.properties)))[self.noun]
         identifier = str(answer[self.identifier])
         return Resource(identifier, {"Arn": answer["arn"], "DeliveryId": identifier})
 
-    def update(self, physical_id: str, order: Order, previous: Given) -> Resource:
-        del previous
+    def update(self, physical_id: str, order: Order) -> Resource:
         if self.identifier == "id":
             return Resource(physical_id)
         return self.create(order)
 
     def delete(self, physical_id: str, order: Order) -> None:
         del order
-        try:
-            _answer(self.remove({self.identifier: physical_id}))
-        except ServiceError as error:
-            if "NotFound" not in error.code:
-                raise
+        with gone_or_here():
+            checked("Logs", self.remove({self.identifier: physical_id}))
 
 
 def types() -> dict[str, LogDelivery]:
@@ -82,11 +76,3 @@ def types() -> dict[str, LogDelivery]:
             },
         ),
     }
-
-
-def _answer(response: tuple[int, dict[str, str], bytes]) -> dict[str, Any]:
-    status, _, body = response
-    answer: dict[str, Any] = json.loads(body or b"{}")
-    if status >= FIRST_ERROR:
-        raise ServiceError("Logs", str(answer.get("__type")), str(answer.get("message")))
-    return answer

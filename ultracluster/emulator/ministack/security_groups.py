@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import apply_tags, ec2, offer, tags
-from ultracluster.emulator.provisioning import Order, Resource, ServiceError, ec2_refusal
+from ultracluster.emulator.ministack.calls import ec2, gone_or_here, offer
+from ultracluster.emulator.provisioning import Order, Resource, ec2_refusal
 
 EVERYTHING: Final = "-1"
 PEERS: Final = {
@@ -42,9 +42,8 @@ class SecurityGroupRule:
         rule_id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return Resource(rule_id, {"Id": rule_id})
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         """Change the description, the one property that does not replace a rule."""
-        del previous
         group = _group(order.properties["GroupId"])
         for rule in group[STORES[self._direction]]:
             if rule.get("SecurityGroupRuleId") == physical_id:
@@ -53,15 +52,12 @@ class SecurityGroupRule:
 
     def delete(self, physical_id: str, order: Order) -> None:
         """Revoke the rule; one that is gone, or whose group is, is no error."""
-        try:
+        with gone_or_here():
             ec2(
                 f"RevokeSecurityGroup{self._direction}",
                 GroupId=order.properties["GroupId"],
                 SecurityGroupRuleIds=[physical_id],
             )
-        except ServiceError as error:
-            if not error.code.endswith("NotFound"):
-                raise
 
 
 def open_default_group(resource: Resource) -> None:
@@ -76,43 +72,6 @@ def require_new_group(order: Order) -> None:
     vpc_id = order.properties.get("VpcId")
     if vpc_id and internals.ec2._vpcs.get(vpc_id) is None:
         raise ec2_refusal("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
-
-
-def rows() -> Iterator[Rule]:
-    """Yield every rule as DescribeSecurityGroupRules does."""
-    for group_id, group in internals.ec2._security_groups.items():
-        for direction, store in STORES.items():
-            for rule in group.get(store, ()):
-                yield from _rows(str(group_id), direction, rule)
-
-
-def _rows(group_id: str, direction: str, rule: Mapping[str, Any]) -> Iterator[Rule]:
-    scope = internals.current_scope()
-    egress = direction == "Egress"
-    rule_id = internals.ec2._sg_rule_id(group_id, egress, rule)
-    for peer in _singles(rule):
-        yield {
-            "SecurityGroupRuleId": rule_id,
-            "GroupId": group_id,
-            "GroupOwnerId": scope.account,
-            "IsEgress": egress,
-            "IpProtocol": rule.get("IpProtocol", EVERYTHING),
-            "FromPort": rule.get("FromPort", -1),
-            "ToPort": rule.get("ToPort", -1),
-            "SecurityGroupRuleArn": scope.arn("ec2", f"security-group-rule/{rule_id}"),
-            "Tags": tags(rule_id),
-            **_peer(peer, scope.account),
-        }
-
-
-def _peer(rule: Mapping[str, Any], account: str) -> Rule:
-    name, entry = next((name, rule[name][0]) for name in PEERS if rule.get(name))
-    value, described = entry.get(PEERS[name]), {"Description": entry.get("Description")}
-    if name == "UserIdGroupPairs":
-        reference = {"GroupId": value, "UserId": entry.get("UserId", account)}
-        return {"ReferencedGroupInfo": reference, **described}
-    member = {"IpRanges": "CidrIpv4", "Ipv6Ranges": "CidrIpv6"}.get(name, "PrefixListId")
-    return {member: value, **described}
 
 
 def _authorizing(direction: str) -> Any:
@@ -132,9 +91,7 @@ def _authorizing(direction: str) -> Any:
                 group["GroupId"], direction == "Egress", rule
             )
             store.append(rule)
-            for specification in arguments.get("TagSpecifications") or ():
-                apply_tags(rule["SecurityGroupRuleId"], specification)
-        made = [row for rule in wanted for row in _rows(group["GroupId"], direction, rule)]
+        made = [{"SecurityGroupRuleId": rule["SecurityGroupRuleId"]} for rule in wanted]
         return {"Return": True, "SecurityGroupRules": made}
 
     return authorize

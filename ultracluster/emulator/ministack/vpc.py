@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from ultracluster.emulator import zones
 from ultracluster.emulator.ministack import internals
-from ultracluster.emulator.ministack.calls import guard
 from ultracluster.emulator.network import Kind, addresses, required_subnet
 from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, Order, ec2_refusal, hexadecimal
 
@@ -57,25 +56,7 @@ def require_free_range(order: Order) -> None:
 def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
     del order
     subnet = internals.ec2._subnets[subnet_id]
-    return {
-        "AvailabilityZone": subnet["AvailabilityZone"],
-        "AvailabilityZoneId": subnet["AvailabilityZoneId"],
-        "NetworkAclAssociationId": f"aclassoc-{subnet_id.removeprefix('subnet-')}",
-        "Ipv6CidrBlocks": [],
-        "CidrBlock": subnet["CidrBlock"],
-        "VpcId": subnet["VpcId"],
-    }
-
-
-def vpc_attributes(vpc_id: str, order: Order) -> dict[str, Any]:
-    del order
-    vpc = internals.ec2._vpcs[vpc_id]
-    association = f"vpc-cidr-assoc-{vpc_id.removeprefix('vpc-')}"
-    return {
-        "CidrBlock": vpc["CidrBlock"],
-        "CidrBlockAssociations": [association],
-        "Ipv6CidrBlocks": [],
-    }
+    return {name: subnet[name] for name in ("AvailabilityZone", "AvailabilityZoneId")}
 
 
 def group_zones(name: str, order: Order) -> dict[str, Any]:
@@ -89,11 +70,12 @@ def group_zones(name: str, order: Order) -> dict[str, Any]:
 
 
 def put_endpoint_interfaces(endpoint_id: str, order: Order) -> dict[str, Any]:
-    """Give an endpoint an interface in each of its subnets, and its DNS names."""
+    """Give an endpoint an interface in each of its subnets."""
+    del order
     record = internals.ec2._vpc_endpoints[endpoint_id]
     remove_endpoint_interfaces(endpoint_id)
     if record["VpcEndpointType"] != "Interface":
-        return {"NetworkInterfaceIds": [], "DnsEntries": []}
+        return {}
     groups = record["SecurityGroupIds"] or [NETWORK.default_group(record["VpcId"])]
     record["SecurityGroupIds"] = list(groups)
     record["NetworkInterfaceIds"] = [
@@ -102,15 +84,7 @@ def put_endpoint_interfaces(endpoint_id: str, order: Order) -> dict[str, Any]:
         )
         for subnet_id in record["SubnetIds"]
     ]
-    service = str(record["ServiceName"]).removeprefix(f"com.amazonaws.{order.scope.region}.")
-    host = f"{service}.{order.scope.region}.vpce.amazonaws.com"
-    record.setdefault("DnsEntries", [])[:] = [
-        f"Z{hexadecimal(13).upper()}:{endpoint_id}-{hexadecimal(8)}.{host}"
-    ]
-    return {
-        "NetworkInterfaceIds": list(record["NetworkInterfaceIds"]),
-        "DnsEntries": list(record["DnsEntries"]),
-    }
+    return {"NetworkInterfaceIds": list(record["NetworkInterfaceIds"])}
 
 
 def remove_endpoint_interfaces(endpoint_id: str) -> None:
@@ -164,8 +138,8 @@ class Ec2Network:
             "Description": description,
             "OwnerId": internals.current_scope().account,
             "RequesterId": requester,
-            "RequesterManaged": requester != "",
-            "Status": "in-use" if requester else "available",
+            "RequesterManaged": True,
+            "Status": "in-use",
             "PrivateIpAddress": free_address(subnet),
             "InterfaceType": "interface",
             "SourceDestCheck": True,
@@ -236,13 +210,6 @@ def require_vpc_free(vpc_id: str) -> None:
         raise ec2_refusal(
             DEPENDENCY_VIOLATION, f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         )
-
-
-def guard_deletes() -> None:
-    """Let EC2's own delete calls refuse as well, for whoever does not use CloudFormation."""
-    guard("DeleteSecurityGroup", lambda given: require_group_free(str(given.get("GroupId"))))
-    guard("DeleteSubnet", lambda given: require_subnet_free(str(given.get("SubnetId"))))
-    guard("DeleteVpc", lambda given: require_vpc_free(str(given.get("VpcId"))))
 
 
 def _groups_named_by_others(group_id: str) -> Iterator[str]:

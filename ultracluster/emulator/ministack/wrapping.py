@@ -42,9 +42,9 @@ class Wrapped:
         self.created(resource)
         return self._completed(resource, order)
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
+    def update(self, physical_id: str, order: Order) -> Resource:
         self.check(order)
-        return self._completed(self.inner.update(physical_id, order, previous), order)
+        return self._completed(self.inner.update(physical_id, order), order)
 
     def delete(self, physical_id: str, order: Order) -> None:
         self.guard(physical_id)
@@ -65,8 +65,8 @@ class NamedByAttribute:
     def create(self, order: Order) -> Resource:
         return _named(self._inner.create(order))
 
-    def update(self, physical_id: str, order: Order, previous: Mapping[str, Any]) -> Resource:
-        return _named(self._inner.update(self._arn_of(physical_id), order, previous))
+    def update(self, physical_id: str, order: Order) -> Resource:
+        return _named(self._inner.update(self._arn_of(physical_id), order))
 
     def delete(self, physical_id: str, order: Order) -> None:
         self._inner.delete(self._arn_of(physical_id), order)
