@@ -55,7 +55,7 @@ def audit(*given):
     try:
         status = command.run(parser.parse_args([str(part) for part in given]), console)
     except UsageError as error:
-        lines, status = explained(error)
+        lines, status = explained(error) or ([], COULD_NOT_RUN)
         sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
     return status, written.getvalue()
 

@@ -1,6 +1,7 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import interfaces
@@ -8,7 +9,7 @@ from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, described
 from ultracluster.model.storage import plain
-from ultracluster.rules.rule import About, Fault, Judge
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -67,14 +68,10 @@ def _all_known(node: Node, *names: str) -> None:
             text(part(entry, name))
 
 
-def _judge(code: str, *names: str) -> Judge[Node]:
-    """Return a judge that yields the problems of a code, for which it must know some names."""
-
-    def judge(_model: Model, node: Node) -> Iterator[Fault]:
-        yield from _problems(node, code)
-        _all_known(node, *names)
-
-    return judge
+def _about(_model: Model, node: Node, code: str, *, needs: Sequence[str]) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a code, for which some names must be known."""
+    yield from _problems(node, code)
+    _all_known(node, *needs)
 
 
 @with_interfaces.fatal(
@@ -106,7 +103,7 @@ known_interface_type = with_interfaces.fatal(
     "EC2 refuses the launch.",
     source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
     fix="write interface, efa or efa-only",
-)(_judge(interfaces.NO_SUCH_TYPE, "InterfaceType"))
+)(partial(_about, code=interfaces.NO_SUCH_TYPE, needs=("InterfaceType",)))
 
 
 primary_interface = with_interfaces.fatal(
@@ -115,7 +112,13 @@ primary_interface = with_interfaces.fatal(
     why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
     "there, EC2 refuses the launch.",
     fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
-)(_judge(interfaces.NO_PRIMARY, "InterfaceType", "NetworkCardIndex", "DeviceIndex"))
+)(
+    partial(
+        _about,
+        code=interfaces.NO_PRIMARY,
+        needs=("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
+    )
+)
 
 
 one_interface_per_place = with_interfaces.fatal(
@@ -124,7 +127,7 @@ one_interface_per_place = with_interfaces.fatal(
     why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
     "the launch.",
     fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
-)(_judge(interfaces.SAME_PLACE, "NetworkCardIndex", "DeviceIndex"))
+)(partial(_about, code=interfaces.SAME_PLACE, needs=("NetworkCardIndex", "DeviceIndex")))
 
 
 @with_interfaces.fatal(
@@ -148,7 +151,7 @@ one_efa_device_per_card = with_interfaces.fatal(
     what="A network card has two EFA devices.",
     why="A card takes one efa or efa-only; EC2 refuses the launch.",
     fix="keep one efa or efa-only on each card",
-)(_judge(interfaces.TWO_EFA, "InterfaceType", "NetworkCardIndex"))
+)(partial(_about, code=interfaces.TWO_EFA, needs=("InterfaceType", "NetworkCardIndex")))
 
 
 @with_interfaces.fatal(
