@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -42,23 +41,23 @@ def add_environment(
     parser: argparse.ArgumentParser, name: str = "environment", **more: Any
 ) -> None:
     """Add an argument that names an environment, which shells complete."""
-    text = "a name, or the path of a Python file"
-    argument = parser.add_argument(name, **{"help": text, **more})
-    _complete(argument, partial(written_names, "environments", "EnvironmentSpec"))
+    _add_named(parser, name, ("environments", "EnvironmentSpec"), more)
 
 
 def add_recipe(parser: argparse.ArgumentParser, name: str = "recipe", **more: Any) -> None:
     """Add an argument that names a recipe, which shells complete."""
+    _add_named(parser, name, ("recipes", "RecipeSpec"), more)
+
+
+def _add_named(
+    parser: argparse.ArgumentParser, name: str, kind: tuple[str, str], more: dict[str, Any]
+) -> None:
+    """Let argcomplete offer names beside the files that it offers everywhere."""
     text = "a name, or the path of a Python file"
     argument = parser.add_argument(name, **{"help": text, **more})
-    _complete(argument, partial(written_names, "recipes", "RecipeSpec"))
-
-
-def _complete(argument: argparse.Action, words: Any) -> None:
-    """Let argcomplete offer words beside the files that it offers everywhere."""
 
     def completer(prefix: str, **_: Any) -> list[str]:
-        return [word for word in words() if word.startswith(prefix)]
+        return [word for word in written_names(*kind) if word.startswith(prefix)]
 
     argument.completer = completer  # type: ignore[attr-defined]
 
@@ -74,6 +73,18 @@ def add_format(
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", help=argparse.SUPPRESS
     )
+
+
+def parameters_of(written: Iterable[str]) -> dict[str, str]:
+    """Return what `--parameter NAME=VALUE` gives, by name.
+
+    Raises:
+        UsageError: where one is not written so.
+    """
+    given = [(each, *each.partition("=")) for each in written]
+    if wrong := [each for each, name, sign, _ in given if not (name and sign)]:
+        raise UsageError("\n".join(f"--parameter {each}: write NAME=VALUE" for each in wrong))
+    return {name: value for _, name, _, value in given}
 
 
 def print_json(document: Any) -> None:

@@ -107,32 +107,23 @@ class Sources:
             for artifact in found:
                 self._add_artifact(artifact)
             return
+        name = stack_name or path.stem.removesuffix(".template")
         document = job_files.document(path) or read(path)
-        template = Template(
-            name=self._free(stack_name or path.stem.removesuffix(".template"), path),
-            body=document.body,
-            file=str(path),
-            lines=document.lines,
-            stack_name=stack_name,
-            size=document.size,
-        )
-        self._keep(template, document, path)
+        self._keep(document, path, None, name=name, stack_name=stack_name)
 
     def _add_artifact(self, artifact: StackArtifact) -> None:
-        document = read(artifact.template)
-        template = Template(
-            name=self._free(artifact.name, artifact.template),
-            body=document.body,
-            file=str(artifact.template),
-            lines=document.lines,
+        path = artifact.template
+        self._metadata[path] = artifact.metadata
+        template = self._keep(
+            read(path),
+            path,
+            artifact.assembly,
+            name=artifact.name,
             region=artifact.region,
             account=artifact.account,
             stack_name=artifact.stack_name,
-            size=document.size,
             protected=artifact.protected,
         )
-        self._metadata[artifact.template] = artifact.metadata
-        self._keep(template, document, artifact.template, artifact.assembly)
         self._add_nested(template, artifact)
 
     def _add_nested(self, outer: Template, artifact: StackArtifact) -> None:
@@ -142,24 +133,32 @@ class Sources:
             known = {source.path for source in self._sources}
             if path is None or path in known or not path.is_file():
                 continue
-            document: Document = read(path)
-            inner = replace(
-                outer,
-                name=self._free(path.name.split(".")[0], path),
-                body=document.body,
-                file=str(path),
-                lines=document.lines,
-                stack_name=None,
-                size=document.size,
+            inner = self._keep(
+                read(path),
+                path,
+                artifact.assembly,
+                name=path.name.split(".")[0],
+                region=outer.region,
+                account=outer.account,
+                protected=outer.protected,
                 nested_in=(outer.name, logical_id),
             )
-            self._keep(inner, document, path, artifact.assembly)
             self._add_nested(inner, artifact)
 
     def _keep(
-        self, template: Template, document: Document, path: Path, assembly: Path | None = None
-    ) -> None:
+        self, document: Document, path: Path, assembly: Path | None, *, name: str, **more: Any
+    ) -> Template:
+        """Keep the template of a document; what more is known of it is of its stack."""
+        template = Template(
+            name=self._free(name, path),
+            body=document.body,
+            file=str(path),
+            lines=document.lines,
+            size=document.size,
+            **more,
+        )
         self._sources.append(_Source(template, path, assembly, document.imports))
+        return template
 
     def _free(self, wanted: str, path: Path) -> str:
         """Return a name that no other template has: the one that is wanted, or else its path."""

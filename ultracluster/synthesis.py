@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ultracluster.environments import find_all, project_folder
@@ -51,7 +51,7 @@ class NodeMissingError(SynthesisError):
     """Node, which CDK's constructs run in, is not installed here."""
 
 
-class Synthesis:
+class Synthesis(ExitStack):
     """A child that synthesizes one environment while its parent does something else.
 
     It ends with the context, and when the parent is killed. It gets a small set of environment
@@ -66,6 +66,7 @@ class Synthesis:
     def __init__(
         self, spec: "EnvironmentSpec", file: Path | None, *, seconds: float = SECONDS
     ) -> None:
+        super().__init__()
         self._name = spec.name
         self._given = spec.name if file is None else str(file.resolve())
         self._seconds = seconds
@@ -75,8 +76,8 @@ class Synthesis:
     def __enter__(self) -> Self:
         context = json.dumps(cdk_context(project_folder()))
         self._latest = time.monotonic() + self._seconds
-        self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-")
-        self.directory = Path(self._temporary.name)
+        temporary = tempfile.TemporaryDirectory(prefix="ultracluster-", ignore_cleanup_errors=True)
+        self.directory = Path(self.enter_context(temporary))
         self._output = self.directory / "output"
         try:
             settings = clean_environment(
@@ -87,26 +88,15 @@ class Synthesis:
             return self
         module = (sys.executable, "-P", "-m")
         with self._output.open("w") as output:
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 [*module, "ultracluster.child_process", *synthesize_command(self._given)],
                 env=settings,
-                stdin=subprocess.PIPE,  # the child ends when this is closed
+                stdin=subprocess.PIPE,  # closed at the end of the context, which ends the child
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        self._child = self.enter_context(child)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._child is not None:
-            if self._child.stdin is not None:
-                self._child.stdin.close()
-            self._child.wait()
-        self._temporary.cleanup()
 
     def stage(self) -> Path:
         """Wait, and return the assembly of the environment's stage; it goes with the context.

@@ -20,8 +20,10 @@ class Column:
     """A column of a table."""
 
     title: str
-    kind: Literal["name", "number", "prose"] = "name"
-    """Only prose may be folded. Numbers stand on the right."""
+    kind: Literal["name", "number", "prose", "bar"] = "name"
+    """Only prose may be folded. Numbers stand on the right. A bar is a share, 0 to 1."""
+    spare: bool = False
+    """Whether it may be left out where there is no room: it can be worked out from the others."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.audit.sarif_schema import SARIF
 from ultracluster.audit import command, judgement
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError, explained
 from ultracluster.rules.engine import RULES
 from ultracluster.rules.rule import CannotTell, Verdict
 from ultracluster.templates.resolved import Place
@@ -52,9 +52,12 @@ def audit(*given):
     command.add_arguments(parser)
     written = io.StringIO()
     console = Console(file=written, width=160)
-    return command.run(
-        parser.parse_args([str(part) for part in given]), console
-    ), written.getvalue()
+    try:
+        status = command.run(parser.parse_args([str(part) for part in given]), console)
+    except UsageError as error:
+        lines, status = explained(error) or ([], COULD_NOT_RUN)
+        sys.stderr.writelines(f"ERROR {line}\n" for line in lines)
+    return status, written.getvalue()
 
 
 @pytest.fixture

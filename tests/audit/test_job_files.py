@@ -1,17 +1,14 @@
 """`ultracluster audit` over files that start jobs: what is read, with its line, and what is not."""
 
-import argparse
-import io
 import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
+from tests.audit.test_audit_command import audit as run_audit
 from training.image.build import lock
-from ultracluster.audit import command
 from ultracluster.job_files import dockerfile
 from ultracluster.model.shell_variables import assignments
 
@@ -22,12 +19,8 @@ def audit(
     *given_files: Path, fail_on: str = "error"
 ) -> tuple[int, list[tuple[str, int, str]], str]:
     """Return the exit code, rule, line and message of each finding, and all that was written."""
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    written = io.StringIO()
-    arguments = [*map(str, given_files), "--format", "json", "--show-unknown", "--fail-on", fail_on]
-    status = command.run(parser.parse_args(arguments), Console(file=written, width=160))
-    text = written.getvalue()
+    words = ("--format", "json", "--show-unknown", "--fail-on", fail_on)
+    status, text = run_audit(*given_files, *words)
     found = json.loads(text)["findings"] if text else []
     return status, [(f["rule"], f["place"]["line"], f["message"]) for f in found], text
 

@@ -278,7 +278,7 @@ def test_a_plan_counts_what_its_environment_counts(tmp_path):
     """Two sums of the same thing that differ make both unbelievable."""
     found = plan(question(of_size(50e9)))
     path = tmp_path / "mine.py"
-    path.write_text(environment_of(found, path).text)
+    path.write_text(environment_of(found, path)[0])
     (environment,) = load(tmp_path / "mine.py", EnvironmentSpec)
     assert isinstance(environment, EnvironmentSpec)
     sheet = cost_sheet(environment_bill(environment), environment.region)

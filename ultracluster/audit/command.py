@@ -13,18 +13,20 @@ a file of variables.
 
 import argparse
 import importlib
-import sys
-from collections.abc import Iterable
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.console import Console
 
-from ultracluster.command_line import progress
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
-
-if TYPE_CHECKING:
-    from ultracluster.audit.report import Report
+from ultracluster.command_line import (
+    STANDARD_OUTPUT,
+    add_format,
+    parameters_of,
+    progress,
+    write_output,
+)
+from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 WRITERS: Final = {"json": "machine", "sarif": "sarif", "junit": "junit"}
@@ -47,14 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="value of a template parameter; TEMPLATE:NAME=VALUE for one template alone",
     )
     parser.add_argument("--region", help="where templates go that do not say it themselves")
+    add_format(parser, FORMATS)
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text: one line a finding (default)"
-    )
-    parser.add_argument(
-        "--json", action="store_const", dest="format", const="json", help="as --format json"
-    )
-    parser.add_argument(
-        "--output", default="-", metavar="FILE", help="where to write; - is standard output"
+        "--output",
+        type=Path,
+        default=Path(STANDARD_OUTPUT),
+        metavar="FILE",
+        help="where to write; - is standard output",
     )
     parser.add_argument(
         "--fail-on",
@@ -71,50 +72,26 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 
-    parameters: dict[str, str] = {}
-    errors: list[str] = []
-    for written in arguments.parameter:
-        name, separator, value = written.partition("=")
-        if separator and name:
-            parameters[name] = value
-        else:
-            errors.append(f"--parameter {written}: write NAME=VALUE")
+    parameters = parameters_of(arguments.parameter)
     with progress("reading files"):
         sources = Sources(arguments.file)
-    errors.extend(sources.errors)
-    if not sources.errors:
-        errors.extend(parameter_errors(parameters, sources.templates))
-    if errors:
-        _complain(errors)
-        return COULD_NOT_RUN
+    if errors := sources.errors or list(parameter_errors(parameters, sources.templates)):
+        raise UsageError("\n".join(errors))
 
     from ultracluster.audit.judgement import judged  # noqa: PLC0415
 
     with progress("judging"):
         report = judged(sources, parameters, arguments.region, arguments.fail_on)
-    try:
-        if arguments.output == "-":
-            _write(arguments, report, console)
-        else:
-            with Path(arguments.output).open("w", encoding="utf-8") as file:
-                _write(arguments, report, Console(file=file, width=console.width))
-    except OSError as error:
-        _complain([f"--output {arguments.output}: {error.strerror}; write the path of a file"])
-        return COULD_NOT_RUN
-    return SOME_FAIL if report.failed else ALL_WELL
-
-
-def _write(arguments: argparse.Namespace, report: "Report", console: Console) -> None:
+    out = console
+    if str(arguments.output) != STANDARD_OUTPUT:
+        out = Console(file=io.StringIO(), width=console.width)
     # Only the writer that is asked for is loaded, by the name of its format.
+    name = WRITERS.get(arguments.format, arguments.format)
+    writer = importlib.import_module(f"ultracluster.audit.{name}")
     if arguments.format in WRITERS:
-        writer = importlib.import_module(f"ultracluster.audit.{WRITERS[arguments.format]}")
-        console.file.write(f"{writer.write(report, show_unknown=arguments.show_unknown)}\n")
+        out.file.write(f"{writer.write(report, show_unknown=arguments.show_unknown)}\n")
     else:
-        writer = importlib.import_module(f"ultracluster.audit.{arguments.format}")
-        writer.write(report, console, show_unknown=arguments.show_unknown)
-
-
-def _complain(errors: Iterable[str]) -> None:
-    console = Console(file=sys.stderr, soft_wrap=True, highlight=False)
-    for error in errors:
-        console.print(f"ERROR {error}", markup=False)
+        writer.write(report, out, show_unknown=arguments.show_unknown)
+    if isinstance(out.file, io.StringIO) and out is not console:
+        write_output(arguments.output, out.file.getvalue(), "--output")
+    return SOME_FAIL if report.failed else ALL_WELL

@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from typing import Final
 
-from ultracluster.audit.report import Report, assumptions
+from ultracluster.audit.report import Report
+from ultracluster.audit.text import message, subject, where
 from ultracluster.rules.rule import CannotTell, Finding
 
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -60,11 +61,7 @@ def _add(case: ET.Element, kind: str, message: str, text: str, severity: str | N
 
 def _text(finding: Finding) -> str:
     place = finding.place
-    where = place.file or place.stack
-    line = "" if place.line is None else f":{place.line}"
-    path = f" ({place.construct_path})" if place.construct_path else ""
-    only = f"\nonly where {assumptions(finding.choices)}" if finding.choices else ""
-    return f"{where}{line} {place.logical_id}{path}\n{finding.message}\nfix: {finding.fix}{only}"
+    return f"{where(place)} {subject(place)}\n{message(finding)}\nfix: {finding.fix}"
 
 
 def _open(items: list[CannotTell]) -> str:

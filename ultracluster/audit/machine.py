@@ -2,10 +2,8 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 from ultracluster.audit.report import Report
-from ultracluster.templates.resolved import Place
 
 
 def write(report: Report, *, show_unknown: bool) -> str:
@@ -32,7 +30,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
                 "fix": finding.fix,
                 "check": report.rules[finding.rule].check,
                 "source": report.rules[finding.rule].source,
-                "place": _place(finding.place),
+                "place": asdict(finding.place),
                 "only_if": dict(finding.choices),
             }
             for finding in report.findings
@@ -42,18 +40,14 @@ def write(report: Report, *, show_unknown: bool) -> str:
         {
             "rule": finding.rule,
             "message": finding.message,
-            "place": _place(finding.place),
+            "place": asdict(finding.place),
             "reason": reason,
         }
         for finding, reason in report.acknowledged
     ]
     if show_unknown:
         document["cannot_tell"] = [
-            {"rule": item.rule, "place": _place(item.place), "because": item.because}
+            {"rule": item.rule, "place": asdict(item.place), "because": item.because}
             for item in report.unknown
         ]
     return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _place(place: Place) -> dict[str, Any]:
-    return asdict(place)

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.audit.report import Report, assumptions
+from ultracluster.audit.report import Report
+from ultracluster.audit.text import message
 from ultracluster.rules.rule import Rule, address
 from ultracluster.templates.resolved import Place
 
@@ -23,9 +24,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
     results: list[dict[str, Any]] = []
     open_ones = [(finding, None) for finding in report.findings]
     for finding, reason in (*open_ones, *report.acknowledged):
-        text = f"{finding.message} Fix: {finding.fix}"
-        if finding.choices:
-            text += f" (where {assumptions(finding.choices)})"
+        text = f"{message(finding)} Fix: {finding.fix}"
         result: dict[str, Any] = {
             "ruleId": finding.rule,
             "ruleIndex": index[finding.rule],

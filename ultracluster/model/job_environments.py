@@ -11,7 +11,7 @@ from ultracluster.catalogue.job_environment import Version, version
 from ultracluster.model.containers import commanded, containers_of, variables_of
 from ultracluster.model.jobs import TrainingJob
 from ultracluster.model.nodes import Node
-from ultracluster.model.shell_variables import Assignment, assignments
+from ultracluster.model.shell_variables import assignments
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Place, ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
@@ -173,31 +173,26 @@ def read_environments(
             continue
         if any(word in written for word in ("NCCL_", "FI_", "RDMAV_")):
             # What the script exports ends with it; what it writes into files reaches every job.
-            lasting = [item for item in assignments(written) if item.lasting]
-            found.append(JobEnvironment(node.place, _shell(lasting), (written,)))
+            lasting = tuple(
+                (each.name, _value(each.value), None)
+                for each in assignments(written)
+                if each.lasting
+            )
+            found.append(JobEnvironment(node.place, lasting, (written,)))
     return tuple(found)
 
 
-def _shell(
-    items: Sequence[Assignment], *, lines: bool = False
-) -> tuple[tuple[str, Any, int | None], ...]:
-    return tuple(
-        (a.name, a.value if _plain(a.value) else CHOSEN_LATER, a.line if lines else None)
-        for a in items
-    )
-
-
-def _plain(value: str | None) -> bool:
+def _value(stated: str | None) -> Any:
     # User data has this mark where the template does not tell a part of it.
-    return value is not None and "\x00" not in value
+    return CHOSEN_LATER if stated is None or "\x00" in stated else stated
 
 
 def _job_file(resource: ResolvedResource) -> JobEnvironment:
-    stated = resource.properties
-    items = [
-        Assignment(str(v["Name"]), v.get("Value"), int(v["Line"])) for v in stated["Variables"]
-    ]
-    return JobEnvironment(resource.place, _shell(items, lines=True), tuple(stated["Texts"]))
+    variables = tuple(
+        (str(each["Name"]), _value(each.get("Value")), int(each["Line"]))
+        for each in resource.properties["Variables"]
+    )
+    return JobEnvironment(resource.place, variables, tuple(resource.properties["Texts"]))
 
 
 def _containers(resource: ResolvedResource, lines: Mapping[str, int]) -> Iterator[JobEnvironment]:
@@ -205,12 +200,9 @@ def _containers(resource: ResolvedResource, lines: Mapping[str, int]) -> Iterato
     if "Manifest" in stated:
         stated = document(stated["Manifest"])
     for container, types in containers_of(stated):
-        own = list(variables_of(container))
         handed_on = commanded(container)
-        variables = tuple(
-            (name, value, lines.get(name))
-            for name, value in (*own, *((name, value) for name, value, _ in _shell(handed_on)))
-        )
+        own = [*variables_of(container), *((a.name, _value(a.value)) for a in handed_on)]
+        variables = tuple((name, value, lines.get(name)) for name, value in own)
         image = container.get("Image", container.get("image"))
         accelerators = " ".join(_resource_names(container))
         yield JobEnvironment(

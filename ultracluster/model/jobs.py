@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.nodes import catalogued
+from ultracluster.model.policies import listed
 from ultracluster.model.storage import plain
 from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Place, ResolvedResource
@@ -20,6 +21,7 @@ from ultracluster.templates.resolved_values import (
     text,
     written,
 )
+from ultracluster.templates.scope import mapping
 
 if TYPE_CHECKING:
     from ultracluster.catalogue.training_request import TrainingRequest
@@ -100,12 +102,10 @@ def read_training_jobs(resources: Sequence[ResolvedResource]) -> tuple[TrainingJ
         if resource.resource_type == "AWS::SageMaker::TrainingJob":
             found.append(TrainingJob(resource.place, resource.properties))
         elif resource.resource_type == "AWS::StepFunctions::StateMachine":
-            substitutions = resource.properties.get("DefinitionSubstitutions")
-            stated = resource.properties.get("DefinitionString") or resource.properties.get(
-                "Definition"
-            )
+            stated = resource.properties
             definition = document(
-                stated, substitutions if isinstance(substitutions, Mapping) else None
+                stated.get("DefinitionString") or stated.get("Definition"),
+                mapping(stated.get("DefinitionSubstitutions")),
             )
             found += [TrainingJob(resource.place, asked) for asked in _requests(definition)]
     return tuple(found)
@@ -128,10 +128,9 @@ def read_hyperpod_groups(resources: Sequence[ResolvedResource]) -> tuple[HyperPo
     found = []
     for resource in resources:
         if resource.resource_type == "AWS::SageMaker::Cluster":
-            groups = resource.properties.get("InstanceGroups")
             found += [
                 HyperPodGroup(resource.place, resource.properties, group)
-                for group in (groups if isinstance(groups, list) else [])
+                for group in listed(resource.properties.get("InstanceGroups"))
                 if isinstance(group, Mapping)
             ]
     return tuple(found)

@@ -41,6 +41,7 @@ from ultracluster.templates.resolved_values import (
     part,
     texts_within,
 )
+from ultracluster.templates.scope import mapping
 from ultracluster.templates.template import Template
 
 T = TypeVar("T")
@@ -234,8 +235,9 @@ class Model:
         stated = [r.properties.get("IamInstanceProfileArn") for r in self.of(PCS_GROUP)]
         stated += [r.properties.get("NodeRole") for r in self.of("AWS::EKS::Nodegroup")]
         for environment in self.of("AWS::Batch::ComputeEnvironment"):
-            resources = environment.properties.get("ComputeResources")
-            stated.append(resources.get("InstanceRole") if isinstance(resources, Mapping) else None)
+            stated.append(
+                mapping(environment.properties.get("ComputeResources")).get("InstanceRole")
+            )
         for node in self.nodes:
             try:
                 if node.efa_interfaces() or node.instance_types():

@@ -147,12 +147,7 @@ class Node:
 
     def reservation(self) -> Any:
         """Return the id of the reservation that it is launched into, None where none is named."""
-        return part(
-            self.launch,
-            "CapacityReservationSpecification",
-            "CapacityReservationTarget",
-            "CapacityReservationId",
-        )
+        return part(self.reservation_target(), "CapacityReservationId")
 
     def reservation_target(self) -> Any:
         """Return what it targets of reservations, one or a resource group, None where nothing."""

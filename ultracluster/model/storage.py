@@ -11,13 +11,16 @@ from ultracluster.templates.resolved import ResolvedResource, Text
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
+    items,
     key,
     number,
     part,
     settled,
     shown,
     text,
+    written,
 )
+from ultracluster.templates.scope import mapping
 
 STATEFUL: Final = {
     "AWS::FSx::FileSystem": "file system",
@@ -116,10 +119,10 @@ class FileSystem(ModelResource):
         Raises:
             UndeterminedError: where it has the default one of its VPC.
         """
-        stated = settled(self.properties.get("SecurityGroupIds"))
+        stated = items(self.properties.get("SecurityGroupIds"))
         if not stated:
             raise UndeterminedError("it has the default security group of its VPC")
-        return list(stated) if isinstance(stated, list | tuple) else [stated]
+        return stated
 
     def subnet(self) -> Key:
         """Return its subnet.
@@ -127,10 +130,10 @@ class FileSystem(ModelResource):
         Raises:
             UndeterminedError: where it is not known.
         """
-        stated = settled(self.properties.get("SubnetIds"))
+        stated = items(self.properties.get("SubnetIds"))
         if not stated:
             raise UndeterminedError("no subnet is written for it")
-        return key(stated[0] if isinstance(stated, list) else stated)
+        return key(stated[0])
 
 
 def plain(value: Any) -> Any:
@@ -171,10 +174,8 @@ def holds_data(resource: ResolvedResource) -> bool:
     """Whether a resource holds data that its deletion would lose."""
     if resource.resource_type not in STATEFUL:
         return False
-    configuration = resource.properties.get("LustreConfiguration")
-    stated = configuration if isinstance(configuration, Mapping) else {}
-    deployment = stated.get("DeploymentType")
-    return not (isinstance(deployment, str) and deployment.startswith("SCRATCH"))
+    configuration = mapping(resource.properties.get("LustreConfiguration"))
+    return not written(configuration.get("DeploymentType")).startswith("SCRATCH")
 
 
 def kept_at_deletion(resource: ResolvedResource) -> bool:

@@ -106,9 +106,9 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
             # Imported here: specs are pydantic, which takes longer than a plan.
             from ultracluster.plan.environment_file import environment_of  # noqa: PLC0415
 
-            environment = environment_of(found, arguments.write)
-            write_output(arguments.write, environment.text, "--write")
-            said += environment.lines
+            text, lines = environment_of(found, arguments.write)
+            write_output(arguments.write, text, "--write")
+            said += lines
         others = tuple(alternatives(asked, found.outcome.days))
     except PlanError as error:
         raise UsageError(" ".join(str(error).split())) from error

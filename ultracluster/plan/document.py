@@ -10,12 +10,10 @@ from ultracluster.planner.memory import memory
 from ultracluster.planner.outcome import Alternative, Plan
 from ultracluster.planner.price import ON_DEMAND, SAGEMAKER, Bill, price_of_nodes
 from ultracluster.planner.step import Step
-from ultracluster.planner.storage import DEFAULT_QUOTA_GIB
+from ultracluster.planner.storage import DEFAULT_QUOTA_GIB, DEPLOYMENT
 from ultracluster.planner.uncertainty import Uncertainty
 
 HOUR = 3600
-PLANNED: Final = "PERSISTENT_2"
-"""Deployment type of the file system that is planned."""
 DEFAULT_INTERFACES: Final = 5_000
 """Network interfaces of a Region by default; an account's own quota goes first."""
 
@@ -63,7 +61,7 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "spare_nodes": outcome.goodput.spare_nodes,
         },
         "storage": {
-            "deployment_type": "PERSISTENT_2",
+            "deployment_type": DEPLOYMENT,
             "capacity_gib": outcome.lustre.capacity_gib,
             "per_unit_storage_throughput": outcome.lustre.per_unit_throughput,
             "write_gb_per_s": outcome.lustre.write_bandwidth / 1e9,
@@ -111,7 +109,7 @@ def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
     capacity = plan.outcome.lustre.capacity_gib
     default = f"{DEFAULT_QUOTA_GIB:,} by default"
     if plan.outcome.lustre.above_quota:
-        (quota,) = (each.capacity for each in LUSTRE if PLANNED in each.deployment_types)
+        (quota,) = (each.capacity for each in LUSTRE if DEPLOYMENT in each.deployment_types)
         yield f"FSx, Persistent_2 storage capacity ({quota.code}): {capacity:,} GiB ({default})"
     else:
         yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"

@@ -3,7 +3,6 @@
 import re
 import tempfile
 import textwrap
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -30,16 +29,8 @@ RESERVED_FROM: Final = 8
 """Nodes from which on-demand capacity is reserved: fewer are usually found when they are asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenEnvironment:
-    """The text of a file, and what to say about it."""
-
-    text: str
-    lines: list[str]
-
-
-def environment_of(plan: Plan, path: Path) -> WrittenEnvironment:
-    """Return a plan as the file that is to be written."""
+def environment_of(plan: Plan, path: Path) -> tuple[str, list[str]]:
+    """Return a plan as the text of the file that is to be written, and what to say about it."""
     printed = str(path) == STANDARD_OUTPUT
     if path.suffix != ".py" and not printed:
         raise PlanError(f"--write: got {path}; an environment is a Python file; write {path}.py")
@@ -65,7 +56,7 @@ def environment_of(plan: Plan, path: Path) -> WrittenEnvironment:
     what = f"{nodes:,} nodes, {jobs:,} SageMaker instances, at most {ceiling:,} USD a day"
     written = f"environment: {path} ({what}); try it with `make rehearse ENV={path}`"
     asked = [f"quota to ask for: {line}" for line in quotas(plan, nodes=nodes, jobs=jobs)]
-    return WrittenEnvironment(text, [written, *asked])
+    return text, [written, *asked]
 
 
 def _loaded(source: str) -> EnvironmentSpec:

@@ -2,22 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+from ultracluster.tables import Column
 
 Document = Mapping[str, Any]
 Cell = str | float
 """A text; in a column of bars the share of the longest bar, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a section."""
-
-    title: str
-    kind: Literal["words", "name", "number", "bar"] = "words"
-    """Words are wrapped at blanks where there is no room; a name or a number never is."""
-    spare: bool = False
-    """Whether it is left out where there is no room: it can be worked out from the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from typing import Final
 from ultracluster.plan import pictures
 from ultracluster.plan.report import (
     Cell,
-    Column,
     Document,
     Report,
     Section,
@@ -14,6 +13,7 @@ from ultracluster.plan.report import (
     counted,
     duration,
 )
+from ultracluster.tables import Column
 
 LEAST: Final = 0.005
 """Share of the whole below which a part of the step, or a small price, is not listed."""
@@ -105,7 +105,12 @@ def _memory(memory: Document) -> Section:
     fits = "" if other["fits"] else ", does not fit"
     return Section(
         f"GPU memory (GiB, {capacity:.1f} available)",
-        (Column("item"), Column("GiB", "number"), Column("", "bar"), Column(ways[1], "number")),
+        (
+            Column("item", "prose"),
+            Column("GiB", "number"),
+            Column("", "bar"),
+            Column(ways[1], "number"),
+        ),
         [
             *(
                 (name, f"{size:,.1f}", size / capacity, f"{other['items'][name]:,.1f}")
@@ -122,12 +127,14 @@ def _step(step: Document) -> Iterator[Section]:
     spent, whole = step["spent_seconds"], step["seconds"]
     yield Section(
         f"One step, {whole:,.2f} s",
-        (Column("spent on"), Column("s", "number"), Column("", "bar")),
+        (Column("spent on", "prose"), Column("s", "number"), Column("", "bar")),
         [(n, f"{s:,.2f}", s / whole) for n, s in spent.items() if s > LEAST * whole],
     )
     sent = [(name, f"{s:,.2f}") for name, s in step["sent_seconds"].items() if s > 0]
     if sent:
-        yield Section("Sent beside the computing", (Column("what"), Column("s", "number")), sent)
+        yield Section(
+            "Sent beside the computing", (Column("what", "prose"), Column("s", "number")), sent
+        )
 
 
 def _slower(layouts: Sequence[Document]) -> Section:
@@ -138,7 +145,7 @@ def _slower(layouts: Sequence[Document]) -> Section:
             Column("recomputed", "number", spare=True),
             Column("s a step", "number"),
             Column("tokens/s", "number", spare=True),
-            Column("why"),
+            Column("why", "prose"),
         ),
         [
             (
@@ -206,13 +213,13 @@ def _cost(plan: Document) -> Section:
     return Section(
         f"Cost in {region}, {duration(first['days'])} with spare nodes",
         (
-            Column("item"),
+            Column("item", "prose"),
             Column("quantity", "number"),
             Column("USD each", "number", spare=True),
             Column("USD a day", "number"),
             Column("USD", "number"),
             Column("", "bar", spare=True),
-            Column("price of"),
+            Column("price of", "prose"),
         ),
         rows,
         [f"no price known: {each['purpose']}, {each['item']}" for each in lacking],
@@ -238,9 +245,9 @@ def _alternatives(plan: Document) -> Section:
     return Section(
         f"Other instances, in {duration(plan['time']['days'])} or less",
         (
-            Column("instance", "name"),
+            Column("instance"),
             *(Column(title, "number") for title in ("nodes", "days", "USD")),
-            Column(""),
+            Column("", "prose"),
         ),
         rows,
     )
@@ -249,7 +256,7 @@ def _alternatives(plan: Document) -> Section:
 def _doubts(doubts: Sequence[Document]) -> Section:
     return Section(
         "What is not known, the widest first",
-        (Column("doubt"), Column("days", "number")),
+        (Column("doubt", "prose"), Column("days", "number")),
         [(each["name"], f"{each['good']:,.1f} to {each['bad']:,.1f}") for each in doubts],
         [f"to settle {each['name']}: {each['measure']}" for each in doubts],
     )

@@ -5,7 +5,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from ultracluster.plan.report import Column, Report, Section
+from ultracluster.plan.report import Report, Section
+from ultracluster.tables import Column, Rows
 
 NARROW: Final = 110
 """Columns of a terminal below which spare columns are left out and bars are short."""
@@ -29,18 +30,12 @@ def show(report: Report, console: Console) -> None:
         console.out(f"- {note}", highlight=False)
 
 
-def _table(section: Section, *, narrow: bool) -> Table:
-    table = Table(title=section.title, title_justify="left")
+def _table(section: Section, *, narrow: bool) -> Rows:
     shown = [index for index, column in enumerate(section.columns) if not (narrow and column.spare)]
-    for column in (section.columns[index] for index in shown):
-        table.add_column(
-            column.title,
-            justify="right" if column.kind == "number" else "left",
-            no_wrap=column.kind != "words",
-        )
+    table = Rows([section.columns[index] for index in shown], title=section.title)
     width = SHORT_BAR if narrow else BAR
     for row in section.rows:
-        table.add_row(*(_cell(section.columns[index], row[index], width) for index in shown))
+        table.add(*(_cell(section.columns[index], row[index], width) for index in shown))
     return table
 
 

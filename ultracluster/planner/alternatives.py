@@ -7,6 +7,7 @@ from ultracluster.catalogue import instances
 from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
+from ultracluster.planner.price import ON_DEMAND, ways_to_buy
 from ultracluster.planner.question import MOST_NODES, Question
 from ultracluster.planner.search import Only
 from ultracluster.planner.software import known_on
@@ -57,8 +58,5 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
 
 def _option(name: str, wanted: str) -> str:
     """Return how a type is bought, the wanted way if it is sold so."""
-    instance = instances.find(name)
-    sold = {"on-demand": instance.on_demand, "capacity-block": instance.capacity_blocks}
-    if sold.get(wanted, instance.sagemaker_training_type is not None):
-        return wanted
-    return next((option for option, is_sold in sold.items() if is_sold), "on-demand")
+    sold = ways_to_buy(instances.find(name))
+    return wanted if wanted in sold else next(iter(sold), ON_DEMAND)

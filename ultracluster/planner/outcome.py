@@ -106,23 +106,19 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
         found += [each for each in ranked if each.kind.tensor == degree][:1]
     found += [each for each in alike if each.kind.checkpointing != mine.checkpointing][:1]
     steps = {search.step(mine.gpus, each).layout: each for each in found}
-    same = (search.step(mine.gpus, each) for each in alike if _mine_but_for_batch(each, mine))
+    same = (
+        search.step(mine.gpus, each)
+        for each in alike
+        if (each.partition, mine.tensor, each.kind.checkpointing) == _but_for_batch(mine)
+    )
     others = [search.step(mine.gpus, each) for each in steps.values()]
     others += [step for step in same if step.layout not in {mine, *steps}][:1]
     best = sorted(others, key=lambda step: -step.tokens_per_second)
     return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
 
 
-def _mine_but_for_batch(each: Candidate, mine: Layout) -> bool:
-    return (each.partition, each.kind.checkpointing) == (mine.partition, mine.checkpointing)
-
-
-def _same_but_for_batch(one: Layout, other: Layout) -> bool:
-    return (one.partition, one.tensor, one.checkpointing) == (
-        other.partition,
-        other.tensor,
-        other.checkpointing,
-    )
+def _but_for_batch(layout: Layout) -> tuple[int, int, bool]:
+    return layout.partition, layout.tensor, layout.checkpointing
 
 
 def _why(chosen: Step, other: Step) -> str:
@@ -133,7 +129,7 @@ def _why(chosen: Step, other: Step) -> str:
         return f"{near}needs a program with tensor parallelism"
     if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
         return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
-    if abs(gain) <= INDIFFERENCE and _same_but_for_batch(other.layout, chosen.layout):
+    if abs(gain) <= INDIFFERENCE and _but_for_batch(other.layout) == _but_for_batch(chosen.layout):
         return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
     waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))
@@ -143,10 +139,7 @@ def _why(chosen: Step, other: Step) -> str:
         "recomputation" if other.layout.checkpointing else "computation": (
             other.computed * tokens - chosen.computed
         ),
-        "tensor-parallel all-reduces": (
-            other.sending.tensor * other.layout.accumulation * tokens
-            - chosen.sending.tensor * chosen.layout.accumulation
-        ),
+        "tensor-parallel all-reduces": _tensor(other) * tokens - _tensor(chosen),
         "scarce memory": other.shortage * tokens - chosen.shortage,
         "the second hop between groups" if hops > sent else "gathers and reduce-scatters": waiting,
         "the optimizer": other.optimizer * tokens - chosen.optimizer,

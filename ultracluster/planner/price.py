@@ -59,6 +59,10 @@ def node_item(instance: InstanceType, option: str) -> prices.Item | None:
     return prices.on_demand(instance.name) if instance.on_demand else None
 
 
+def ways_to_buy(instance: InstanceType) -> list[str]:
+    return [option for option in OPTIONS if node_item(instance, option) is not None]
+
+
 def bill(
     instance: InstanceType,
     option: str,

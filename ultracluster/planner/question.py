@@ -8,7 +8,7 @@ from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeEr
 from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
-from ultracluster.planner.price import ON_DEMAND, OPTIONS, node_item
+from ultracluster.planner.price import ON_DEMAND, OPTIONS, ways_to_buy
 from ultracluster.planner.search import Only
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.software import SOFTWARE, known_on
@@ -96,13 +96,6 @@ class Question:
             them = "both" if len(several) == 2 else "all three"  # noqa: PLR2004
             yield Problem(" and ".join(several), them, fix)
 
-    def _software_is_known(self) -> bool:
-        try:
-            gpu = gpu_of(self.instance)
-        except UnknownInstanceTypeError:
-            return True  # it is reported already
-        return gpu is None or known_on(gpu, self.software)
-
     def _machine(self) -> Iterator[Problem]:
         try:
             instance = self.instance
@@ -112,13 +105,20 @@ class Question:
             fix = f"{words}write {choices(comparable_types())}" if rest else words
             yield Problem("--instance", self.instance_type, fix)
             return
-        if gpu_of(instance) is None:
+        gpu = gpu_of(instance)
+        if gpu is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
             fix = (
                 f"how fast {instance.accelerator.name} trains is not known here, only "
                 f"{known}; write {choices(comparable_types())}"
             )
             yield Problem("--instance", self.instance_type, fix)
+        elif self.software in SOFTWARE and not known_on(gpu, self.software):
+            fix = (
+                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type} "
+                "and write --calibrate metrics.jsonl"
+            )
+            yield Problem("--software", self.software, fix)
         regions = _regions(instance)
         if not regions:
             fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
@@ -129,8 +129,7 @@ class Question:
             yield Problem("--region", self.region, f"{fix}; write {choices(regions)}")
         if self.purchase not in OPTIONS:
             yield Problem("--purchase", self.purchase, f"write {choices(OPTIONS)}")
-        elif node_item(instance, self.purchase) is None:
-            sold = [option for option in OPTIONS if node_item(instance, option) is not None]
+        elif self.purchase not in (sold := ways_to_buy(instance)):
             fix = f"{self.instance_type} is not sold that way; write {choices(sold)}"
             yield Problem("--purchase", self.purchase, fix)
 
@@ -151,11 +150,6 @@ class Question:
                 yield Problem(field, value, f"write {low:,.10g} to {high:,.10g} {unit}")
         if self.software and self.software not in SOFTWARE:
             yield Problem("--software", self.software, f"write {choices(tuple(SOFTWARE))}")
-        elif not self._software_is_known():
-            fix = (
-                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type}"
-            )
-            yield Problem("--software", self.software, f"{fix} and write --calibrate metrics.jsonl")
         if isinstance(self.failures, str) and self.failures not in RATES:
             fix = f"write {choices(tuple(RATES))}, or failures per node and day"
             yield Problem("--failures", self.failures, fix)

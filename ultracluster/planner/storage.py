@@ -19,7 +19,6 @@ INPUT_SHARE: Final = 0.25
 """Part of the throughput that reading data may take."""
 DEFAULT_QUOTA_GIB: Final = 100_800
 """Default quota of PERSISTENT_2 capacity (FSx guide, 2022); a quota of the account goes first."""
-LARGEST_GIB: Final = 3_000_000
 DEPLOYMENT: Final = "PERSISTENT_2"
 
 

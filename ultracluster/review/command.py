@@ -25,6 +25,7 @@ from ultracluster.command_line import (
     STANDARD_OUTPUT,
     add_environment,
     need,
+    parameters_of,
     progress,
     write_output,
 )
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     formats = list(dict.fromkeys(arguments.format.split(",")))
-    parameters = dict(written.partition("=")[::2] for written in arguments.parameter)
+    parameters = parameters_of(arguments.parameter)
     errors = list(_errors(arguments, formats))
     if errors:
         raise UsageError("\n".join(errors))
@@ -115,9 +116,6 @@ def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
             yield f"--format {name}: write {', '.join(FORMATS)}"
     if str(arguments.output) == STANDARD_OUTPUT and len(formats) > 1:
         yield f"--output -: it takes one format, got {arguments.format}; or name a directory"
-    for written in arguments.parameter:
-        if "=" not in written:
-            yield f"--parameter {written}: write NAME=VALUE"
 
 
 def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]":

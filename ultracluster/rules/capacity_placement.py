@@ -152,22 +152,18 @@ def zone_by_id(_model: Model, zoned: ResolvedResource) -> Iterator[Fault]:
         yield Fault(f"AvailabilityZone is {stated}")
 
 
-def _sold(name: str, region: str | Unknown, zone: str | None) -> Iterator[Fault]:
-    """Yield a fault where a type is not sold in a Region, or in a zone of it."""
-    try:
-        instance = instances.find(name)
-    except instances.UnknownInstanceTypeError:
-        return
+def _sold(name: str, region: str | Unknown, zone: str) -> Iterator[Fault]:
+    """Yield a fault where a type of the catalogue is not sold in a Region, or in a zone of it."""
     if isinstance(region, Unknown):
         raise UndeterminedError(region.because)
-    zones = instance.zones(region)
+    zones = instances.find(name).zones(region)
     if zones is None:
         raise UndeterminedError(f"the zones of {region} are not known")
     if not zones:
         yield Fault(
             f"{name} is not sold in {region}", fix="write another InstanceType, or another Region"
         )
-    elif zone is not None and zone not in zones:
+    elif zone not in zones:
         yield Fault(
             f"{name} is not sold in {zone}", fix=f"write AvailabilityZoneId {' or '.join(zones)}"
         )

@@ -24,10 +24,6 @@ MOST_RESERVED: Final = 1000
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
 
 
-def _specification(node: Node) -> object:
-    return part(node.launch, "CapacityReservationSpecification")
-
-
 def _reserved(model: Model, node: Node) -> ResolvedResource | None:
     """Return the reservation that a node names, None where it names none.
 
@@ -76,7 +72,8 @@ def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fau
     "--versions '$Latest'",
 )
 def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
-    preference = settled(part(_specification(node), "CapacityReservationPreference"))
+    specification = part(node.launch, "CapacityReservationSpecification")
+    preference = settled(part(specification, "CapacityReservationPreference"))
     # AWS's own console writes this pair for a target.
     if preference and node.reservation_target() and preference != "capacity-reservations-only":
         yield Fault(f"CapacityReservationPreference {shown(preference)} beside a target")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.model.model import Model
@@ -43,7 +44,7 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
         yield from (Fault(message) for message in closed_to_members(model, groups, direction))
 
 
-@fabric.fatal(
+ingress_from_members = fabric.fatal(
     "FABRIC-1",
     what="The security group of EFA interfaces does not admit its own members.",
     why="Nodes do not hear each other over EFA (libfabric: Error 4126, Unresponsive receiver) "
@@ -52,12 +53,10 @@ def _closed(model: Model, node: Node, direction: Direction) -> Iterator[Fault]:
     "SourceSecurityGroupId are both the group",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissions'",
-)
-def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
-    yield from _closed(model, node, "in")
+)(partial(_closed, direction="in"))
 
 
-@fabric.fatal(
+egress_to_members = fabric.fatal(
     "FABRIC-2",
     what="The security group of EFA interfaces has no egress rule to its own members.",
     why="0.0.0.0/0 lets no EFA traffic out: only a rule that names a group of the members by id "
@@ -66,9 +65,7 @@ def ingress_from_members(model: Model, node: Node) -> Iterator[Fault]:
     "DestinationSecurityGroupId are both the group, beside any rule to 0.0.0.0/0",
     check="aws ec2 describe-security-groups --group-ids <group> "
     "--query 'SecurityGroups[].IpPermissionsEgress'",
-)
-def egress_to_members(model: Model, node: Node) -> Iterator[Fault]:
-    yield from _closed(model, node, "out")
+)(partial(_closed, direction="out"))
 
 
 @fabric.warning(

@@ -1,6 +1,7 @@
 """FABRIC rules about the network interfaces of a node."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import interfaces
@@ -53,19 +54,11 @@ def _launch(node: Node) -> Mapping[str, Any]:
 
 def _problems(node: Node, code: str, instance_type: str = MOST_CARDS) -> Iterator[Fault]:
     """Yield the catalogue's problems of a node's interfaces that have a code."""
-    for problem in interfaces.problems(instance_type, _whole(node)):
+    entries = items(part(node.launch, "NetworkInterfaces"))
+    stated = [plain(entry) for entry in entries if isinstance(entry, Mapping)]
+    for problem in interfaces.problems(instance_type, stated):
         if problem.code == code:
             yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
-
-
-def _whole(node: Node) -> list[Mapping[str, Any]]:
-    entries = items(part(node.launch, "NetworkInterfaces"))
-    found: list[Mapping[str, Any]] = [plain(entry) for entry in entries if _is_mapping(entry)]
-    return found
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _all_known(node: Node, *names: str) -> None:
@@ -73,6 +66,12 @@ def _all_known(node: Node, *names: str) -> None:
     for entry in items(part(node.launch, "NetworkInterfaces")):
         for name in names:
             text(part(entry, name))
+
+
+def _about(_model: Model, node: Node, code: str, *, needs: Sequence[str]) -> Iterator[Fault]:
+    """Yield the catalogue's problems of a code, for which some names must be known."""
+    yield from _problems(node, code)
+    _all_known(node, *needs)
 
 
 @with_interfaces.fatal(
@@ -97,41 +96,38 @@ def type_with_efa(_model: Model, node: Node) -> Iterator[Fault]:
                 raise UndeterminedError(f"the catalogue does not hold {name}") from error
 
 
-@with_interfaces.fatal(
+known_interface_type = with_interfaces.fatal(
     "FABRIC-4",
     what="EC2 has no such InterfaceType.",
     why="The property is free text to CloudFormation and to cfn-lint (1.58 passes efa_only); "
     "EC2 refuses the launch.",
     source="cfn-lint 1.58.0 run on 2026-11-23; botocore 1.44.5 InstanceNetworkInterface",
     fix="write interface, efa or efa-only",
-)
-def known_interface_type(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.NO_SUCH_TYPE)
-    _all_known(node, "InterfaceType")
+)(partial(_about, code=interfaces.NO_SUCH_TYPE, needs=("InterfaceType",)))
 
 
-@with_interfaces.fatal(
+primary_interface = with_interfaces.fatal(
     "FABRIC-5",
     what="No primary interface carries an address.",
     why="Card 0, device 0 must be an interface or efa; with efa-only there, or with nothing "
     "there, EC2 refuses the launch.",
     fix="write NetworkCardIndex 0, DeviceIndex 0, InterfaceType interface for the first entry",
+)(
+    partial(
+        _about,
+        code=interfaces.NO_PRIMARY,
+        needs=("InterfaceType", "NetworkCardIndex", "DeviceIndex"),
+    )
 )
-def primary_interface(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.NO_PRIMARY)
-    _all_known(node, "InterfaceType", "NetworkCardIndex", "DeviceIndex")
 
 
-@with_interfaces.fatal(
+one_interface_per_place = with_interfaces.fatal(
     "FABRIC-6",
     what="Two interfaces have the same card and device.",
     why="Each pair of NetworkCardIndex and DeviceIndex is one place in the machine; EC2 refuses "
     "the launch.",
     fix="give each interface a NetworkCardIndex, or a DeviceIndex on its card, of its own",
-)
-def one_interface_per_place(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.SAME_PLACE)
-    _all_known(node, "NetworkCardIndex", "DeviceIndex")
+)(partial(_about, code=interfaces.SAME_PLACE, needs=("NetworkCardIndex", "DeviceIndex")))
 
 
 @with_interfaces.fatal(
@@ -150,15 +146,12 @@ def cards_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
     _all_known(node, "InterfaceType", "NetworkCardIndex")
 
 
-@with_interfaces.fatal(
+one_efa_device_per_card = with_interfaces.fatal(
     "FABRIC-8",
     what="A network card has two EFA devices.",
     why="A card takes one efa or efa-only; EC2 refuses the launch.",
     fix="keep one efa or efa-only on each card",
-)
-def one_efa_device_per_card(_model: Model, node: Node) -> Iterator[Fault]:
-    yield from _problems(node, interfaces.TWO_EFA)
-    _all_known(node, "InterfaceType", "NetworkCardIndex")
+)(partial(_about, code=interfaces.TWO_EFA, needs=("InterfaceType", "NetworkCardIndex")))
 
 
 @with_interfaces.fatal(

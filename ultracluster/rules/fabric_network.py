@@ -160,12 +160,6 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
             return
 
 
-def _need(node: Node) -> int | None:
-    """Return how many addresses all nodes of a group take together, None where nobody says."""
-    most = node.most()
-    return None if most is None else most * node.addresses()
-
-
 @launched.fatal(
     "FABRIC-17",
     what="The subnets have fewer addresses than the nodes take.",
@@ -180,9 +174,10 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     # Somebody who launches a single instance would see it at once.
     if node.launcher is None or node.launcher.kind == "instance":
         return
-    need = _need(node)
-    if not need:
+    # Nobody says how many there are, or there are none.
+    if not (most := node.most()):
         return
+    need = most * node.addresses()
     subnets = node.subnets()
     have = sum(model.networks.subnet(name).addresses() for name in subnets)
     if need > have:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ultracluster.catalogue import lustre
@@ -87,27 +88,23 @@ def zones_apart(model: Model, system: FileSystem, subnets: Sequence[Key]) -> tup
     return own.name, ", ".join(sorted(zone.name for zone in every - {own}))
 
 
-@access.error(
+ports_open_inward = access.error(
     "LUSTRE-13",
     what="The security group of a Lustre file system does not admit Lustre.",
     why="Clients and servers speak TCP 988 and 1018-1023; FSx refuses the create without 988, and "
     "with 988 alone clients mount and then hang.",
     fix="add ingress of tcp 988-988 and 1018-1023 from the group itself and from its clients",
-)
-def ports_open_inward(model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _missing_ports(model, system, "in")
+)(partial(_missing_ports, direction="in"))
 
 
-@access.error(
+ports_open_outward = access.error(
     "LUSTRE-14",
     what="The security group of a Lustre file system does not let Lustre out.",
     why="Servers open connections to each other and to clients as well: without egress of TCP 988 "
     "and 1018-1023 a mount hangs.",
     fix="add egress of tcp 988-988 and 1018-1023 to the group itself and to its clients",
     check=f"{GROUPS}Egress",
-)
-def ports_open_outward(model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _missing_ports(model, system, "out")
+)(partial(_missing_ports, direction="out"))
 
 
 @access.warning(
@@ -185,7 +182,7 @@ def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
             yield Fault(f"{shown(groups)} has no rule {direction} between members, IpProtocol -1")
 
 
-@access.error(
+clients_reach_servers = access.error(
     "LUSTRE-16",
     what="Security groups keep nodes from the file system that they mount.",
     why="A client connects by TCP 988 and 1018-1023: the group of the file system must admit a "
@@ -193,21 +190,17 @@ def efa_between_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
     "node.",
     fix="add ingress of tcp 988-988 and 1018-1023 from a group of the nodes to that of the file "
     "system, and egress from theirs to it",
-)
-def clients_reach_servers(model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _kept_apart(model, system, "in", "out")
+)(partial(_kept_apart, at_servers="in", at_clients="out"))
 
 
-@access.warning(
+servers_reach_clients = access.warning(
     "LUSTRE-26",
     what="A file system cannot connect to the nodes that mount it.",
     why="Lustre connects in both directions: where a connection was lost the servers open it anew, "
     "and a client that they cannot reach is evicted.",
     fix="add egress of tcp 988-988 and 1018-1023 from the group of the file system to one of the "
     "nodes, and ingress to theirs from it",
-)
-def servers_reach_clients(model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _kept_apart(model, system, "out", "in")
+)(partial(_kept_apart, at_servers="out", at_clients="in"))
 
 
 @access.warning(

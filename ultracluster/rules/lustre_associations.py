@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre_associations as associations
@@ -32,9 +33,10 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
+def _association_faults(_model: Model, system: FileSystem, code: str) -> Iterator[Fault]:
     """Yield the catalogue's problems of associations that have a code."""
     stated = [
+        # References are written so that equal ones are equal.
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
         for entry in system.associations
     ]
@@ -50,33 +52,28 @@ def _association_faults(system: FileSystem, code: str) -> Iterator[Fault]:
     source=f"aws-cdk#34649, #21288; {FSX_GUIDE}",
     fix="write AutomaticBackupRetentionDays 0",
 )
-def no_backups_with_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, associations.ASSOCIATION_WITH_BACKUPS)
+def no_backups_with_associations(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(model, system, associations.ASSOCIATION_WITH_BACKUPS)
     if system.associations:
         text(system.configuration("AutomaticBackupRetentionDays"))
 
 
-@linked.fatal(
+few_associations = linked.fatal(
     "LUSTRE-21",
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     fix="merge prefixes until there are 8 associations",
-)
-def few_associations(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, associations.TOO_MANY_ASSOCIATIONS)
+)(partial(_association_faults, code=associations.TOO_MANY_ASSOCIATIONS))
 
 
-@linked.fatal(
+associations_apart = linked.fatal(
     "LUSTRE-22",
     what="Paths of two data repository associations overlap.",
     why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
     "the second association fails.",
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
-)
-def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    # References are written so that equal ones are equal.
-    yield from _association_faults(system, associations.ASSOCIATIONS_OVERLAP)
+)(partial(_association_faults, code=associations.ASSOCIATIONS_OVERLAP))
 
 
 @linked.fatal(
@@ -86,8 +83,8 @@ def associations_apart(_model: Model, system: FileSystem) -> Iterator[Fault]:
     "and export paths of its own; where no version is written it is 2.10, but for PERSISTENT_2.",
     fix="write SCRATCH_2 or a PERSISTENT type and FileSystemTypeVersion 2.15, without ImportPath",
 )
-def associations_where_taken(_model: Model, system: FileSystem) -> Iterator[Fault]:
-    yield from _association_faults(system, associations.ASSOCIATION_NOT_TAKEN)
+def associations_where_taken(model: Model, system: FileSystem) -> Iterator[Fault]:
+    yield from _association_faults(model, system, associations.ASSOCIATION_NOT_TAKEN)
     if not system.associations:
         return
     deployment = text(system.configuration("DeploymentType")) or "SCRATCH_1"

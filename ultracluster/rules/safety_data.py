@@ -28,10 +28,6 @@ SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
 KEY: Final = "AWS::KMS::Key"
 
 
-def _stateful(model: Model) -> Sequence[ResolvedResource]:
-    return model.stateful
-
-
 @About(lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")]).warning(
     "SAFETY-1",
     what="No policy says what happens to the data of a file system.",
@@ -63,7 +59,7 @@ def kept_in_updates_too(_model: Model, resource: ResolvedResource) -> Iterator[F
         )
 
 
-@About(_stateful).fatal(
+@About(lambda model: model.stateful).fatal(
     "SAFETY-3",
     what="Data is kept, but the key that decrypts it is not.",
     why="A deleted key makes everything that was encrypted with it unreadable, for good.",

@@ -6,7 +6,6 @@ from typing import Any, Final
 from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
 from ultracluster.model.jobs import HyperPodGroup, TrainingJob, efa_type
 from ultracluster.model.model import Model
-from ultracluster.problem import choices
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.lustre_access import zones_apart
 from ultracluster.rules.rule import About, Fault
@@ -129,8 +128,6 @@ def _of_sagemaker(model: Model) -> Sequence[TrainingJob | HyperPodGroup]:
     check=f"{DESCRIBE} --query ResourceConfig.InstanceType",
 )
 def type_with_ml(_model: Model, job: TrainingJob | HyperPodGroup) -> Iterator[Fault]:
-    wrong = [
-        name for stated in _instance_types(job) if (name := text(stated)) and name[:3] != "ml."
-    ]
-    for name in wrong:
-        yield Fault(f"InstanceType is {name}", fix=f"write {choices([f'ml.{name}'])}")
+    for name in filter(None, map(text, _instance_types(job))):
+        if name[:3] != "ml.":
+            yield Fault(f"InstanceType is {name}", fix=f"write ml.{name}")

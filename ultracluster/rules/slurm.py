@@ -140,7 +140,9 @@ def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]
         allowing = [statement for statement in role.statements if statement.allows()]
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
-        arns = [a for a in items(role.properties.get("ManagedPolicyArns")) if not _own(a)]
+        arns = [
+            a for a in items(role.properties.get("ManagedPolicyArns")) if not isinstance(a, Link)
+        ]
         # Which partition they are of does not matter here.
         names = [written(arn) for arn in arns]
         if any("PCS" in name or "AdministratorAccess" in name for name in names):
@@ -149,10 +151,6 @@ def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]
             if ":aws:policy/" not in name:
                 raise UndeterminedError(f"policy {text(arn)} is not in the given templates")
         yield Fault(f"role {role.place.logical_id} allows no pcs:RegisterComputeNodeGroupInstance")
-
-
-def _own(arn: object) -> bool:
-    return isinstance(arn, Link)
 
 
 @clusters.fatal(

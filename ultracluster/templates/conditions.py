@@ -1,11 +1,15 @@
 """Whether a condition holds, as far as a template and what was assumed tell."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from ultracluster.templates.choices import Atom
 from ultracluster.templates.resolved import Text, Unknown
 from ultracluster.templates.texts import identity, known, scalar
+
+if TYPE_CHECKING:
+    from ultracluster.templates.evaluation import Evaluation
+    from ultracluster.templates.scope import Scope
 
 DEEPEST: Final = 200
 """Levels of nesting, also by reference, that are followed."""
@@ -17,25 +21,9 @@ _FEWEST, _MOST = 2, 10
 class Conditions:
     """Judges the conditions of one template."""
 
-    def __init__(
-        self,
-        name: str,
-        written: Callable[[str], Any],
-        resolve: Callable[[Any, int], Any],
-        holds: Callable[[Atom], bool | None],
-    ) -> None:
-        """Hold what conditions depend on.
-
-        Args:
-            name: the template's.
-            written: the expression of a condition by name, None where there is none.
-            resolve: the value of an expression at a depth.
-            holds: whether an atom holds, None where that is open.
-        """
-        self._name = name
-        self._written = written
-        self._resolve = resolve
-        self._holds = holds
+    def __init__(self, scope: "Scope", evaluation: "Evaluation") -> None:
+        self._scope = scope
+        self._evaluation = evaluation
         # Conditions may share conditions, so that there are far more paths than conditions.
         self._judged: dict[str, bool | Atom] = {}
 
@@ -45,19 +33,20 @@ class Conditions:
         return self._named(condition, (), depth)
 
     def _named(self, condition: str, within: tuple[str, ...], depth: int) -> bool | Atom:
-        label = f"{self._name}/{condition}"
+        label = f"{self._scope.name}/{condition}"
         if condition in within or depth > DEEPEST:
             return self._atom(label)
         if condition not in self._judged:
+            entry = self._scope.conditions.get(condition)
             self._judged[condition] = self._expression(
-                self._written(condition), label, (*within, condition), depth + 1
+                entry and entry.value, label, (*within, condition), depth + 1
             )
         return self._judged[condition]
 
     def _atom(self, label: str) -> bool | Atom:
         """Return what is held of something of which nothing else is known."""
         atom = Atom("holds", label)
-        held = self._holds(atom)
+        held = self._evaluation.choices.holds(atom)
         return atom if held is None else held
 
     def _expression(  # noqa: PLR0911  (one return for each function)
@@ -71,7 +60,9 @@ class Conditions:
         if function == "Condition" and isinstance(argument, str):
             return self._named(argument, within, depth)
         if function == "Fn::Equals" and isinstance(argument, list) and len(argument) == _PAIR:
-            left, right = (self._resolve(operand, depth + 1) for operand in argument)
+            left, right = (
+                self._evaluation.value(operand, self._scope, depth + 1) for operand in argument
+            )
             return self._equal(left, right, label)
         if not isinstance(argument, list):
             return self._atom(label)
@@ -105,7 +96,7 @@ class Conditions:
                 atom = Atom("is", subject, text)
             elif not (known(left) or known(right)):
                 atom = Atom("same", *sorted(_subject(operand) for operand in (left, right)))
-        held = self._holds(atom)
+        held = self._evaluation.choices.holds(atom)
         return atom if held is None else held
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ultracluster.templates.resolved import Link, Text, Unknown
+from ultracluster.templates.texts import marked, parts_of, restored
 
-MARK: Final = re.compile("\ue000(\\d+)\ue001")
 SUBSTITUTION: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 RUNNING: Final = Unknown("it is chosen only when the state machine runs")
 
@@ -38,14 +38,7 @@ def document(value: Any, substitutions: Mapping[str, Any] | None = None) -> Any:
 
 
 def _marked(value: Any, pieces: list[Piece]) -> str:
-    text = ""
-    for piece in value.parts if isinstance(value, Text) else (value,):
-        if isinstance(piece, Link | Unknown):
-            text += f"\ue000{len(pieces)}\ue001"
-            pieces.append(piece)
-        else:
-            text += str(piece)
-    return text
+    return marked(parts_of(value, "a substitution"), pieces)
 
 
 def _escaped(text: str) -> str:
@@ -71,8 +64,7 @@ def _restored_text(value: str, pieces: list[Piece], substitutions: Mapping[str, 
     whole = SUBSTITUTION.fullmatch(value)
     if whole and whole[1] in substitutions:
         return substitutions[whole[1]]
-    split = MARK.split(value)
-    parts = [pieces[int(p)] if i % 2 else p for i, p in enumerate(split) if p or i % 2]
+    parts = restored(value, pieces)
     if len(parts) == 1:
         return parts[0]
     return Text(tuple(parts)) if parts else ""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ultracluster.templates.choices import Choices
 from ultracluster.templates.conditions import DEEPEST, Conditions
 from ultracluster.templates.functions import PURE
-from ultracluster.templates.loops import FOR_EACH, Entry, unrolled
+from ultracluster.templates.loops import FOR_EACH, unrolled
 from ultracluster.templates.references import ABSENT, WHOLE
 from ultracluster.templates.resolved import Link, Unknown
 from ultracluster.templates.scope import Scope
@@ -48,15 +48,7 @@ class Evaluation:
         self.children = {
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
         }
-        self._conditions = {
-            name: Conditions(
-                name,
-                lambda condition, scope=scope: _written(scope, condition),  # type: ignore[misc]
-                lambda raw, depth, scope=scope: self.value(raw, scope, depth),  # type: ignore[misc]
-                choices.holds,
-            )
-            for name, scope in scopes.items()
-        }
+        self._conditions = {name: Conditions(scope, self) for name, scope in scopes.items()}
         self._under_way: set[tuple[str, str, str]] = set()
         self._steps: dict[str, int] = dict.fromkeys(scopes, 0)
 
@@ -142,8 +134,3 @@ class Evaluation:
         finally:
             if first:
                 self._under_way.discard(held)
-
-
-def _written(scope: Scope, condition: str) -> Any:
-    entry: Entry | None = scope.conditions.get(condition)
-    return None if entry is None else entry.value

@@ -7,10 +7,12 @@ the engine, which makes "cannot tell, because ..." of it.
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
+from ultracluster.templates.texts import leaves, scalar
 
 Key = tuple[str, ...] | str
 """What a value refers to: stack and logical id of a resource, or the id or name as written, or
@@ -69,15 +71,12 @@ def text(value: Any) -> str | None:
         UndeterminedError: where it is not known before a deployment.
     """
     value = settled(value)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
+    plain = scalar(value)
+    if value is None or plain is not None:
+        return plain
     if isinstance(value, Text) and all(isinstance(piece, str) for piece in value.parts):
-        return "".join(str(piece) for piece in value.parts)
-    if isinstance(value, Text) and (unknown := unknown_within(value)):
+        return written(value)
+    if unknown := isinstance(value, Text) and unknown_within(value):
         raise UndeterminedError(unknown.because)
     if isinstance(value, Link | Text):
         raise UndeterminedError(f"{shown(value)} is known only once it is deployed")
@@ -177,14 +176,8 @@ def keys(value: Any) -> list[Key]:
 def beginning(value: Any) -> str:
     """Return how a text begins, as far as that is known."""
     value = settled(value)
-    if isinstance(value, Text):
-        known = ""
-        for piece in value.parts:
-            if not isinstance(piece, str):
-                break
-            known += piece
-        return known
-    return value if isinstance(value, str) else ""
+    parts: Iterable[Any] = value.parts if isinstance(value, Text) else (value,)
+    return "".join(takewhile(lambda piece: isinstance(piece, str), parts))
 
 
 def begins(value: Any, start: str) -> bool:
@@ -223,47 +216,24 @@ def script(user_data: Any) -> str:
     return written(settled(content))
 
 
+def pieces(value: Any) -> Iterator[Any]:
+    """Yield the same with the parts of every text."""
+    for leaf in leaves(value):
+        yield from leaf.parts if isinstance(leaf, Text) else (leaf,)
+
+
 def texts_within(value: Any) -> Iterator[str]:
     """Yield every text within a value, whatever else is unknown."""
-    # Not recursive: every text of every template comes by here.
-    left: list[Any] = [value]
-    while left:
-        value = left.pop()
-        if isinstance(value, str | Text):
-            yield written(value)
-        elif isinstance(value, Encoded):
-            yield written(value.content)
-        elif isinstance(value, dict):
-            left.extend(value.values())
-        elif isinstance(value, list):
-            left.extend(value)
+    return (written(leaf) for leaf in leaves(value) if isinstance(leaf, str | Text))
 
 
 def unknown_within(value: Any) -> Unknown | None:
     """Return the first unknown value within a value, None where there is none."""
-    if isinstance(value, Unknown):
-        return value
-    inner = list(value.values()) if isinstance(value, Mapping) else value
-    if isinstance(value, Text):
-        inner = value.parts
-    if not isinstance(inner, list | tuple):
-        return None
-    return next((found for item in inner if (found := unknown_within(item))), None)
+    return next((piece for piece in pieces(value) if isinstance(piece, Unknown)), None)
 
 
 def links(value: Any) -> Iterator[Link]:
-    if isinstance(value, Link):
-        yield value
-    elif isinstance(value, Encoded):
-        yield from links(value.content)
-    elif isinstance(value, Text):
-        yield from (piece for piece in value.parts if isinstance(piece, Link))
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from links(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from links(inner)
+    return (piece for piece in pieces(value) if isinstance(piece, Link))
 
 
 def shown(value: Any) -> str:
@@ -280,10 +250,8 @@ def shown(value: Any) -> str:
         quoted = "an unknown one"
     elif isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004  (a Key)
         quoted = str(value[1])
-    elif isinstance(value, bool):
-        quoted = str(value).lower()
     elif isinstance(value, list | tuple):
         quoted = ", ".join(shown(item) for item in value)
     else:
-        quoted = str(value)
+        quoted = scalar(value) or str(value)
     return quoted if len(quoted) <= LONGEST else f"{quoted[: LONGEST - 3]}..."

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ultracluster.templates.loops import Entry, unrolled
 from ultracluster.templates.resolved import Unknown
 from ultracluster.templates.template import Template
+from ultracluster.templates.texts import scalar
 
 _WHOLE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _SSM: Final = "AWS::SSM::Parameter::Value<"
@@ -88,11 +89,9 @@ def is_list(declared_type: str) -> bool:
 
 def as_text(value: Any) -> str:
     """Return a default or an allowed value as it would be typed."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, list):
         return ",".join(as_text(item) for item in value)
-    return str(value)
+    return scalar(value) or str(value)
 
 
 def typed(written: Any, declared_type: str) -> Any:

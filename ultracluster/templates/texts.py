@@ -1,7 +1,8 @@
 """Texts made of parts, and when two values are the same."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from ultracluster.templates.resolved import Encoded, Link, Text, Unknown
@@ -11,8 +12,9 @@ LONGEST: Final = 1_000_000
 """A template is at most 1 MB (CloudFormation quotas); a text that outgrows it is no template's."""
 
 _REFERENCE: Final = "{{resolve:"
+_REFERENCES: Final = re.compile(r"(\{\{resolve:.*?\}\})", re.DOTALL)
 _WHOLE: Final = re.compile(r"\{\{resolve:[^{}]*\}\}")
-_END: Final = "}}"
+_MARK: Final = re.compile("\ue000(\\d+)\ue001")
 
 
 def scalar(value: object) -> str | None:
@@ -71,52 +73,40 @@ def plain(text: str) -> str | Link | Unknown | Text:
 def _merged(parts: Iterable[Part]) -> list[Part]:
     """Return parts of which no two texts stand side by side and none is empty."""
     merged: list[Part] = []
-    run: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            run.append(part)
-            continue
-        if text := "".join(run):
-            merged.append(text)
-        merged.append(part)
-        run = []
-    if text := "".join(run):
-        merged.append(text)
+    for is_text, run in groupby(parts, lambda part: isinstance(part, str)):
+        found = list(run)
+        merged += filter(None, ["".join(map(str, found))]) if is_text else found
     return merged
 
 
-def _with_references(parts: list[Part]) -> list[Part]:
-    """Return parts in which each dynamic reference is one part that is unknown."""
-    found: list[Part] = []
-    held: list[Part] = []
+def marked(parts: Iterable[Part], pieces: list[Link | Unknown]) -> str:
+    """Return parts as one text, with marks for those that are put into the list of pieces."""
+    text = ""
     for part in parts:
-        rest = part
-        while isinstance(rest, str) and rest:
-            mark = _END if held else _REFERENCE
-            before, here, after = rest.partition(mark)
-            if held:
-                held.append(before)
-                if not here:
-                    break
-                found.append(_reference(held))
-                held = []
-            else:
-                if before:
-                    found.append(before)
-                if not here:
-                    break
-                held = [_REFERENCE]
-            rest = after
-        if not isinstance(part, str):
-            (held or found).append(part)
-    # A reference that never ends is text like any other.
-    return [*found, *held]
+        if isinstance(part, str):
+            text += part.replace("\ue000", "")
+        else:
+            text += f"\ue000{len(pieces)}\ue001"
+            pieces.append(part)
+    return text
 
 
-def _reference(held: list[Part]) -> Unknown:
-    written = "".join(part if isinstance(part, str) else "..." for part in held) + _END
-    symbol = identity(Text((*held, _END)))
-    return Unknown(f"{written} is read at deployment", symbol)
+def restored(text: str, pieces: Sequence[Link | Unknown]) -> list[Part]:
+    """Return the parts of a text, with the pieces where their marks stand."""
+    split = enumerate(_MARK.split(text))
+    return [pieces[int(part)] if index % 2 else part for index, part in split if part]
+
+
+def _with_references(parts: list[Part]) -> Iterator[Part]:
+    """Yield parts in which each dynamic reference is one part that is unknown."""
+    pieces: list[Link | Unknown] = []
+    for index, text in enumerate(_REFERENCES.split(marked(parts, pieces))):
+        found = restored(text, pieces)
+        if index % 2:
+            written = "".join(part if isinstance(part, str) else "..." for part in found)
+            yield Unknown(f"{written} is read at deployment", identity(Text(tuple(found))))
+        else:
+            yield from found
 
 
 def identity(value: Any) -> str | None:  # noqa: PLR0911  (one return for each type)
@@ -151,12 +141,22 @@ def _keys(mark: str, values: Iterable[Any]) -> str | None:
     return None if None in keys else mark + "".join(f"{len(key or '')}:{key}" for key in keys)
 
 
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield everything within a value that is no mapping and no list, in the order written."""
+    # Not recursive: every value of every template comes by here.
+    left: list[Any] = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, Encoded):
+            left.append(value.content)
+        elif isinstance(value, Mapping):
+            left.extend(reversed(list(value.values())))
+        elif isinstance(value, list | tuple):
+            left.extend(reversed(value))
+        else:
+            yield value
+
+
 def known(value: Any) -> bool:
     """Whether a value is known with everything within it."""
-    if isinstance(value, Unknown | Link | Text | Encoded):
-        return False
-    if isinstance(value, list):
-        return all(known(item) for item in value)
-    if isinstance(value, dict):
-        return all(known(item) for item in value.values())
-    return True
+    return not any(isinstance(leaf, Unknown | Link | Text) for leaf in leaves(value))
