@@ -104,11 +104,11 @@ def _failures(given: str, read: Reader) -> float | str:
 
 
 def _only(arguments: argparse.Namespace, read: Reader) -> Only:
-    sizes = map(read.whole, ("--partition", "--tensor", "--micro-batch"))
+    group, tensor, micro_batch = map(read.whole, ("--partition", "--tensor", "--micro-batch"))
     if arguments.activations not in {None, *ACTIVATIONS}:
         fix = f"write {' or '.join(ACTIVATIONS)}"
         raise _refused("--activations", arguments.activations, fix)
-    return Only(*sizes, ACTIVATIONS.get(arguments.activations))
+    return Only(group, tensor, micro_batch, ACTIVATIONS.get(arguments.activations))
 
 
 def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
