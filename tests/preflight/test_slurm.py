@@ -365,8 +365,11 @@ def with_groups(**changes: Any) -> EnvironmentSpec:
         node_groups=(
             AcceleratedGroupSpec(
                 **{
-                    **{"name": "h100", "instance_type": "p5.48xlarge", "count": 2},
-                    **{"image": QUEUED.nodes.image, **changes},
+                    "name": "h100",
+                    "instance_type": "p5.48xlarge",
+                    "count": 2,
+                    "image": QUEUED.nodes.image,
+                    **changes,
                 }
             ),
             CpuGroupSpec(name="cpu", instance_type="m6i.xlarge", count=4),
