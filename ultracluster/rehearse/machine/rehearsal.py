@@ -68,7 +68,7 @@ def _rebooted(room: Room, *, slurm: bool) -> Iterator[Finding]:
         training = machine in room.nodes
         yield from boot_findings(machine, training=training, slurm=slurm, when="after a reboot")
     if slurm:
-        room.until("all nodes are back", lambda: set(room.states().values()) == {"idle"})
+        room.start_slurm()
         yield job_runs(room, "a healthy node takes a job after a reboot")
 
 

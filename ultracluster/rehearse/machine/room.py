@@ -93,10 +93,14 @@ class Room:
         )
 
     def start_slurm(self) -> None:
-        """Start the controller, then the nodes' daemons, and wait until all are idle."""
-        self.controller.ask("systemctl enable --now slurmctld")
+        """Start the controller, then the nodes' daemons, and wait until all are idle.
+
+        PCS starts slurmd after user data has run, at every boot: earlier the health check would
+        find a node without its file system, and drain it.
+        """
+        self.controller.ask("systemctl start slurmctld")
         for node in self.nodes:
-            node.ask("systemctl enable --now slurmd")
+            node.ask("systemctl start slurmd")
         self.until("all nodes are idle", lambda: set(self.states().values()) == {"idle"})
 
     def _slurm(self, command: str) -> str:
@@ -137,4 +141,5 @@ class Room:
             MachineError: where it does not come to hold.
         """
         if not self.comes(holds):
-            raise MachineError(f"waited {PATIENCE:.0f} s in vain until {what}")
+            nodes = {name: f"{state}: {self.reason(name)}" for name, state in self.states().items()}
+            raise MachineError(f"waited {PATIENCE:.0f} s in vain until {what}; {nodes}")
