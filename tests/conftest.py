@@ -48,8 +48,9 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("training/slurm", "training")
-"""Folders whose tests keep one process busy at a time: they start many of their own."""
+TOGETHER: Final = ("training/slurm", "training", "accept", "prove")
+"""Folders whose tests keep one process busy at a time, for they start many of their own, or share
+an environment that is deployed once in each process."""
 
 
 def pytest_configure(config: pytest.Config):
