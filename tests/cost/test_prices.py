@@ -8,9 +8,15 @@ import pytest
 
 from ultracluster.catalogue import instances, prices
 from ultracluster.catalogue.prices import UnknownItemError
+from ultracluster.catalogue.values import table
 
 FACTS = Path(__file__).parents[2] / "facts"
-EVERY = [price for region in prices.regions() for price in prices.known(region)]
+EVERY = [
+    price
+    for region, named in table("prices")["prices"].items()
+    for name in named
+    if (price := prices.price(prices.item(name), region)) is not None
+]
 
 
 def test_every_price_says_where_and_when_it_is_from():

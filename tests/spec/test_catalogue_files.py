@@ -66,7 +66,7 @@ def test_p4d_is_what_the_ultracluster_is_made_of():
     assert (p4d.accelerator.name, p4d.accelerator.count) == ("A100", 8)
     assert p4d.accelerator.memory_mib == 40960
     assert (p4d.network_cards.count, p4d.network_cards.gbps) == (4, 400)
-    assert (p4d.vcpus, p4d.cores, p4d.numa_nodes) == (96, 48, 2)
+    assert (p4d.vcpus, p4d.cores) == (96, 48)
     assert p4d.boot_modes == ("legacy-bios",)
     assert not p4d.lustre_over_efa
     assert p4d.zones("us-east-1") == ("use1-az1", "use1-az2", "use1-az4", "use1-az6")

@@ -66,7 +66,6 @@ class NetworkCards:
     efa_recommended: tuple[int, ...]
     """Indexes of the cards that AWS's layouts put an EFA device on."""
     interfaces_per_card: int | None
-    addresses_per_interface: int | None
     gbps: float
     """Bandwidth of all cards together, in Gbps."""
 
@@ -84,10 +83,8 @@ class InstanceType:
     architecture: str
     accelerator: Accelerator
     network_cards: NetworkCards
-    numa_nodes: int | None
     local_nvme_gb: int | None
     """Local disks together; None where it is not known whether there are any."""
-    placement_strategies: tuple[str, ...]
     usage_classes: tuple[str, ...]
     boot_modes: tuple[str, ...]
     lustre_over_efa: bool | None

@@ -199,12 +199,5 @@ def price(wanted: Item, region: str) -> Price | None:
 
 def forget() -> None:
     """Read the table anew at the next use: its file has been written."""
-    for remembered in (table, regions, price, known):
+    for remembered in (table, regions, price):
         remembered.cache_clear()
-
-
-@cache
-def known(region: str) -> tuple[Price, ...]:
-    """Return every price of a Region, in the order of their items' names."""
-    found = (price(item(name), region) for name in table("prices")["prices"].get(region, {}))
-    return tuple(sorted((p for p in found if p is not None), key=lambda p: p.item))

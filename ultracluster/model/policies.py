@@ -145,13 +145,10 @@ def read_statements(
 
 def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
     owners: tuple[Key, ...] = (resource.place.key,)
-    if resource.resource_type in SUBJECTS:
-        names = SUBJECTS[resource.resource_type]
-        owners = tuple(n for name in names for n in _keys(resource.properties.get(name)))
-    elif resource.resource_type in ATTACHED:
-        owners = tuple(
-            dict.fromkeys(n for name in HOLDERS for n in _keys(resource.properties.get(name)))
-        )
+    attached = HOLDERS if resource.resource_type in ATTACHED else ()
+    if names := SUBJECTS.get(resource.resource_type, attached):
+        named = (n for name in names for n in _keys(resource.properties.get(name)))
+        owners = tuple(dict.fromkeys(named))
     if resource.resource_type == "AWS::Lambda::Permission":
         yield Statement(resource.place, "resource", "", _permission(resource), owners)
         return

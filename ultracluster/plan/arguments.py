@@ -17,7 +17,6 @@ from ultracluster.planner.question import PlanError, Question
 from ultracluster.planner.search import Only
 from ultracluster.planner.shape import (
     LARGEST_PARAMETERS,
-    LONGEST,
     SMALLEST_PARAMETERS,
     ModelShape,
     of_size,
@@ -105,11 +104,7 @@ def _failures(given: str, read: Reader) -> float | str:
 
 
 def _only(arguments: argparse.Namespace, read: Reader) -> Only:
-    options = ("--partition", "--tensor", "--micro-batch")
-    group, tensor, micro_batch = (read.whole(option) for option in options)
-    for option, value in zip(options, (group, tensor, micro_batch), strict=True):
-        if value is not None and value < 1:
-            raise _refused(option, value, "write a whole number from 1")
+    group, tensor, micro_batch = map(read.whole, ("--partition", "--tensor", "--micro-batch"))
     if arguments.activations not in {None, *ACTIVATIONS}:
         fix = f"write {' or '.join(ACTIVATIONS)}"
         raise _refused("--activations", arguments.activations, fix)
@@ -148,9 +143,6 @@ def _usual(given: str, size: float, vocabulary: int, sequence: int) -> ModelShap
     if not SMALLEST_PARAMETERS <= size <= LARGEST_PARAMETERS:
         fix = f"write {SMALLEST_PARAMETERS:g} to {LARGEST_PARAMETERS:g} parameters"
         raise _refused("--parameters", given, fix)
-    for name, value in (("--vocabulary", vocabulary), ("--sequence", sequence)):
-        if not 1 <= value <= LONGEST:
-            raise _refused(name, value, f"write a whole number from 1 to {LONGEST:,}")
     shape = of_size(size, vocabulary=vocabulary, sequence=sequence)
     if abs(shape.parameters / size - 1) > FARTHEST:
         fix = (

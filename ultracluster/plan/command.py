@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     # Imported here: `ultracluster plan --help` needs none of it.
     from ultracluster.plan.arguments import question  # noqa: PLC0415
     from ultracluster.plan.document import document  # noqa: PLC0415
+    from ultracluster.plan.sections import report  # noqa: PLC0415
     from ultracluster.planner.alternatives import alternatives  # noqa: PLC0415
     from ultracluster.planner.plan import plan  # noqa: PLC0415
     from ultracluster.planner.question import PlanError  # noqa: PLC0415
@@ -115,7 +116,6 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     values = document(found, uncertainty(found), others)
     if arguments.html is not None:
         from ultracluster.plan.page import page  # noqa: PLC0415
-        from ultracluster.plan.sections import report  # noqa: PLC0415
 
         write_output(arguments.html, page(report(values)), "--html")
         said.append(f"page: {arguments.html}")
@@ -124,7 +124,6 @@ def run(arguments: argparse.Namespace, console: "Console") -> int:
     elif printed:
         sys.stderr.writelines(f"{line}\n" for line in said)
     else:
-        from ultracluster.plan.sections import report  # noqa: PLC0415
         from ultracluster.plan.terminal import show  # noqa: PLC0415
 
         show(report(values), console)

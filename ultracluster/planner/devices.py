@@ -57,11 +57,7 @@ GPUS: Final[Mapping[tuple[str, int], Gpu]] = {
 WHOLE_NODE: Final = 8
 """GPUs of the instance types that plans are compared for."""
 
-BY_ROW: Final[Mapping[str, Gpu]] = {
-    "a100_40gb": _A100_40,
-    "a100_80gb": _A100_80,
-    "h100_80gb": _H100,
-}
+BY_ROW: Final[Mapping[str, Gpu]] = {gpu.calibrated_by: gpu for gpu in GPUS.values() if gpu.measured}
 """GPUs as `facts/published_runs.csv` names them."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Final
 
 from ultracluster.planner.communication import inside, second_hop
@@ -82,15 +83,12 @@ class Search:
         fastest first: no partition size and no number of nodes makes a layout faster than that.
         """
         own = self.only
+        batches = (own.micro_batch,) if own.micro_batch else MICRO_BATCHES
+        ways = (False, True) if own.checkpointing is None else (own.checkpointing,)
         found = []
-        for t in self.degrees():
-            for b in (own.micro_batch,) if own.micro_batch else MICRO_BATCHES:
-                for checkpointing in (
-                    (False, True) if own.checkpointing is None else (own.checkpointing,)
-                ):
-                    layout = Layout(t, 1, t, b, 1, checkpointing=checkpointing)
-                    busy = self._busy(layout)
-                    found.append((b / t / busy, busy, t, b, checkpointing))
+        for t, b, checkpointing in product(self.degrees(), batches, ways):
+            busy = self._busy(Layout(t, 1, t, b, 1, checkpointing=checkpointing))
+            found.append((b / t / busy, busy, t, b, checkpointing))
         return sorted(found, reverse=True)
 
     def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:

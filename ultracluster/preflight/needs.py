@@ -187,31 +187,28 @@ def _capacity(situation: Situation) -> Iterator[Need | Finding]:
 
 
 def _of_sagemaker(
-    quota_of: Callable[[str], Quota], in_use_of: Callable[[str], usage.Usage], how: str = ""
-) -> Needs:
-    """Return the need of all instances that jobs may use; both are asked by the type's name."""
-
-    def need(situation: Situation) -> Iterator[Need | Finding]:
-        name = situation.spec.nodes.instance.sagemaker_training_type or ""
-        count = situation.spec.sagemaker.instances
-        if count:
-            yield Need(quota_of(name), count, f"{count:,} x {name}{how}", in_use_of(name))
-        else:
-            words = "the environment asks for no SageMaker instances"
-            yield skipped(quota_of(name).name, words)
-
-    return need
+    situation: Situation, quota: Quota, in_use: usage.Usage, how: str = ""
+) -> Iterator[Need | Finding]:
+    count = situation.spec.sagemaker.instances
+    if not count:
+        yield skipped(quota.name, "the environment asks for no SageMaker instances")
+        return
+    name = situation.spec.nodes.instance.sagemaker_training_type
+    yield Need(quota, count, f"{count:,} x {name}{how}", in_use)
 
 
-_training_instances = _of_sagemaker(
-    quotas.of_training, lambda name: usage.training_instances(name, spot=False)
-)
-_instances_of_a_job = _of_sagemaker(
-    lambda _: quotas.INSTANCES_OF_A_JOB, lambda _: lambda _: 0, " in one job"
-)
-_instances_of_all_jobs = _of_sagemaker(
-    lambda _: quotas.INSTANCES_OF_ALL_JOBS, lambda _: usage.training_instances()
-)
+def _training_instances(situation: Situation) -> Iterator[Need | Finding]:
+    name = situation.spec.nodes.instance.sagemaker_training_type or ""
+    in_use = usage.training_instances(name, spot=False)
+    yield from _of_sagemaker(situation, quotas.of_training(name), in_use)
+
+
+def _instances_of_a_job(situation: Situation) -> Iterator[Need | Finding]:
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_A_JOB, lambda _: 0, " in one job")
+
+
+def _instances_of_all_jobs(situation: Situation) -> Iterator[Need | Finding]:
+    yield from _of_sagemaker(situation, quotas.INSTANCES_OF_ALL_JOBS, usage.training_instances())
 
 
 def _spot_training(situation: Situation) -> Iterator[Need | Finding]:

@@ -39,29 +39,21 @@ def _shape(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Findi
 
 
 def _dns(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
-    subject = f"DNS of {network.vpc_id}"
-    attribute = ATTRIBUTES[-1][0]
-    asked = question("ec2", "describe_vpc_attribute", VpcId=network.vpc_id, Attribute=attribute)
-    good = passed(subject, "resolution and host names are on", asked)
-    if situation.ask_unless(asked, NO_VPC) is None:
-        yield skipped(subject, "no such VPC; see vpc-shape")
-    else:
-        yield from or_passed(_switched_off(situation, network), good)
-
-
-def _switched_off(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:
+    name, wrong = network.vpc_id, []
     for attribute, key, option in ATTRIBUTES:
-        asked = question("ec2", "describe_vpc_attribute", VpcId=network.vpc_id, Attribute=attribute)
-        if not situation.ask(asked)[key]["Value"]:
-            yield failed(
-                f"{attribute} of {network.vpc_id}",
-                "off",
-                "on",
-                "switch it on: endpoints and the file system are found by name",
-                question=asked,
-                fix_command=f"aws ec2 modify-vpc-attribute --vpc-id {network.vpc_id} "
-                f"--enable-dns-{option} --region {situation.spec.region}",
-            )
+        asked = question("ec2", "describe_vpc_attribute", VpcId=name, Attribute=attribute)
+        answer = situation.ask_unless(asked, NO_VPC)
+        if answer is None:
+            yield skipped(f"DNS of {name}", "no such VPC; see vpc-shape")
+            return
+        if not answer[key]["Value"]:
+            fix = "switch it on: endpoints and the file system are found by name"
+            command = f"aws ec2 modify-vpc-attribute --vpc-id {name} --enable-dns-{option}"
+            command += f" --region {situation.spec.region}"
+            subject = f"{attribute} of {name}"
+            wrong += [failed(subject, "off", "on", fix, question=asked, fix_command=command)]
+    good = passed(f"DNS of {name}", "resolution and host names are on", asked)
+    yield from or_passed(iter(wrong), good)
 
 
 def _routes(situation: Situation, network: ExistingNetworkSpec) -> Iterator[Finding]:

@@ -43,6 +43,12 @@ OBJECTIONS: Final[Mapping[str, str]] = {
     OF_NOTHING: "An acknowledgement excuses a finding that is not there.",
     FORBIDDEN: "A finding is acknowledged that would lose data or can never work.",
 }
+FIXES: Final[Mapping[str, str]] = {
+    UNEXPLAINED: "write a sentence: why it is right here, and what controls the risk instead",
+    TOO_WIDE: "acknowledge it at the construct that has the finding",
+    OF_NOTHING: "remove it, correct its id, or move it to the construct that has the finding",
+    FORBIDDEN: "remove the acknowledgement and mend the finding",
+}
 
 
 def objections(
@@ -60,41 +66,26 @@ def objections(
         forbidden: rules that cannot be acknowledged.
     """
     for entry in acknowledged:
-        if not SENTENCE.fullmatch(entry.reason.strip()):
-            yield Objection(
-                UNEXPLAINED,
-                entry.path,
-                f'the reason for {entry.rule} is "{entry.reason}"',
-                "write a sentence: why it is right here, and what controls the risk instead",
-            )
-        if entry.above:
-            yield Objection(
-                TOO_WIDE,
-                entry.path,
-                f"{entry.rule} is acknowledged for everything below",
-                "acknowledge it at the construct that has the finding",
-            )
-        if entry.rule not in known:
-            yield Objection(
-                OF_NOTHING,
-                entry.path,
-                f"there is no rule {entry.rule}{did_you_mean(entry.rule, known)}",
-                "remove the acknowledgement, or correct its id",
-            )
-        elif not any(covers(entry, rule, path) for rule, path in findings):
-            yield Objection(
-                OF_NOTHING,
-                entry.path,
-                f"{entry.rule} finds nothing here",
-                "remove the acknowledgement, or move it to the construct that has the finding",
-            )
-        elif entry.rule in forbidden:
-            yield Objection(
-                FORBIDDEN,
-                entry.path,
-                f"{entry.rule} cannot be acknowledged",
-                "remove the acknowledgement and mend the finding",
-            )
+        for code, message in _objections(entry, findings, known, forbidden):
+            yield Objection(code, entry.path, message, FIXES[code])
+
+
+def _objections(
+    entry: Acknowledgement,
+    findings: Sequence[tuple[str, str]],
+    known: Collection[str],
+    forbidden: frozenset[str],
+) -> Iterator[tuple[str, str]]:
+    if not SENTENCE.fullmatch(entry.reason.strip()):
+        yield UNEXPLAINED, f'the reason for {entry.rule} is "{entry.reason}"'
+    if entry.above:
+        yield TOO_WIDE, f"{entry.rule} is acknowledged for everything below"
+    if entry.rule not in known:
+        yield OF_NOTHING, f"there is no rule {entry.rule}{did_you_mean(entry.rule, known)}"
+    elif not any(covers(entry, rule, path) for rule, path in findings):
+        yield OF_NOTHING, f"{entry.rule} finds nothing here"
+    elif entry.rule in forbidden:
+        yield FORBIDDEN, f"{entry.rule} cannot be acknowledged"
 
 
 def excuse(

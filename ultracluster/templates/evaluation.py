@@ -49,7 +49,7 @@ class Evaluation:
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
         }
         self._conditions = {name: Conditions(scope, self) for name, scope in scopes.items()}
-        self._under_way: set[tuple[str, str, str]] = set()
+        self._under_way: set[tuple[str, ...]] = set()
         self._steps: dict[str, int] = dict.fromkeys(scopes, 0)
 
     def value(  # noqa: PLR0911  (one return for each kind of expression)
@@ -125,12 +125,10 @@ class Evaluation:
     @contextmanager
     def once(self, *key: str) -> Iterator[bool]:
         """Say whether this is not under way already; what is would never end."""
-        kind, template, name = key
-        held = (kind, template, name)
-        first = held not in self._under_way
-        self._under_way.add(held)
+        first = key not in self._under_way
+        self._under_way.add(key)
         try:
             yield first
         finally:
             if first:
-                self._under_way.discard(held)
+                self._under_way.discard(key)
