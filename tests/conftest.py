@@ -77,6 +77,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
     return Files(config, log)
 
 
+@pytest.fixture
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients of AWS that are made from now on ask once: each further attempt waits longer."""
+    from botocore.config import Config  # noqa: PLC0415  (few tests need it)
+
+    from ultracluster import aws  # noqa: PLC0415
+
+    once = aws.RETRIES.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+    monkeypatch.setattr(aws, "RETRIES", once)
+
+
 def pytest_runtest_setup(item: pytest.Item):
     for mark in item.iter_markers("needs"):
         program = PROGRAMS[mark.args[0]]

@@ -10,13 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from botocore.config import Config
 
 from environments.staging import STAGING
 from tests.accept.conftest import World
-from ultracluster import aws
 from ultracluster.accept import journal
-from ultracluster.aws import RETRIES, Account
+from ultracluster.aws import Account
 from ultracluster.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -103,11 +101,10 @@ def test_what_a_killed_run_left_is_taken_away_later(
     assert json.loads(world.journal.read_text()) == []
 
 
+@pytest.mark.usefixtures("one_attempt")
 def test_a_lost_network_leaves_a_journal(world: World, monkeypatch: pytest.MonkeyPatch):
     """It cannot be taken away while nobody answers; it is known what there is, and how."""
     monkeypatch.setattr(journal, "TRIES", 1)
-    # Each of boto3's own attempts would wait twice as long as the one before.
-    monkeypatch.setattr(aws, "RETRIES", RETRIES.merge(Config(retries={"total_max_attempts": 1})))
     monkeypatch.setattr(world, "account", Account(STAGING.region, world.settings))
 
     def lose(operation: str) -> None:

@@ -89,7 +89,7 @@ def test_an_account_without_the_environment_is_one_line(capsys: pytest.CaptureFi
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "EndpointConnectionError"),
     ],
 )
-@pytest.mark.usefixtures("templates")
+@pytest.mark.usefixtures("templates", "one_attempt")
 def test_no_account_is_one_line(
     name: str,
     value: str | None,
