@@ -48,8 +48,9 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("training/slurm", "training")
-"""Folders whose tests keep one process busy at a time: they start many of their own."""
+TOGETHER: Final = ("training/slurm", "training", "accept", "prove")
+"""Folders whose tests keep one process busy at a time, for they start many of their own, or share
+an environment that is deployed once in each process."""
 
 
 def pytest_configure(config: pytest.Config):
@@ -74,6 +75,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
             return folder if folder in TOGETHER else file
 
     return Files(config, log)
+
+
+@pytest.fixture
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients of AWS that are made from now on ask once: each further attempt waits longer."""
+    from botocore.config import Config  # noqa: PLC0415  (few tests need it)
+
+    from ultracluster import aws  # noqa: PLC0415
+
+    once = aws.RETRIES.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+    monkeypatch.setattr(aws, "RETRIES", once)
 
 
 def pytest_runtest_setup(item: pytest.Item):

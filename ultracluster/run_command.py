@@ -11,6 +11,8 @@ from ultracluster.aws import Cloud, CloudError
 from ultracluster.catalogue.slurm import RUN_COMMAND_DOCUMENT
 
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
+LISTED: Final = ("Pending", "InProgress")
+"""Which of them ListCommands takes as a filter (SSM API, CommandFilter, botocore 1.44.8)."""
 NOT_YET: Final = "InvocationDoesNotExist"
 GONE: Final = "InvalidInstanceId"
 """What SendCommand answers of an instance that does not run, or whose agent does not."""
@@ -46,6 +48,8 @@ class RunCommand:
     cloud: Cloud
     instance_id: str
     sleep: Callable[[float], None] = time.sleep
+    comment: str = ""
+    """By which `under_way` finds the commands; 100 characters at most (SSM API)."""
 
     def run(self, command: str, user: str = ROOT) -> Said:
         """Run a bash command as a user, with that user's login shell, and wait for its end.
@@ -65,6 +69,7 @@ class RunCommand:
             "send_command",
             DocumentName=RUN_COMMAND_DOCUMENT,
             InstanceIds=[self.instance_id],
+            Comment=self.comment,
             TimeoutSeconds=DELIVERY_SECONDS,
             Parameters={"commands": [f"{shell} {whole}"], "executionTimeout": [str(SECONDS)]},
         )
@@ -86,3 +91,23 @@ class RunCommand:
                 if error.code != NOT_YET:
                     raise
         return answer
+
+
+def under_way(cloud: Cloud, comment: str) -> list[str]:
+    """Return the ids of the commands with a comment that have not ended: nobody need wait for them.
+
+    Raises:
+        CloudError: where AWS refuses or does not answer.
+    """
+    rows = [
+        row
+        for status in LISTED
+        for row in cloud.ask("ssm", "list_commands", Filters=[{"key": "Status", "value": status}])[
+            "Commands"
+        ]
+    ]
+    return sorted(
+        row["CommandId"]
+        for row in rows
+        if row.get("Comment") == comment and row["Status"] in WAITING
+    )

@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -14,9 +13,11 @@ import pytest
 
 import app
 from environments.staging import STAGING
-from tests.accept import fake_node
+from tests.accept.fake_node import FakeNodes
+from tests.made_before import copied
 from tests.preflight.front import Front
 from tests.rehearse.conftest import Deployed, Deployer
+from ultracluster import synthesis
 from ultracluster.accept.journal import Journal
 from ultracluster.accept.scene import Scene
 from ultracluster.accept.session import STAGES, Session
@@ -43,7 +44,7 @@ IMAGE = """<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-1
 class Door(Front):
     """The endpoint of the account; answers what the emulated AWS does not have."""
 
-    folder: Path = Path()
+    nodes: FakeNodes = field(kw_only=True)
     tag_status: str = "Active"
     root_device: str = "/dev/sda1"
     group: str = ""
@@ -64,7 +65,7 @@ class Door(Front):
         """Return the answer to a call that is not passed on."""
         self.before(name)
         if name == "RebootInstances":
-            (self.folder / "rebooted").touch()
+            self.nodes.rebooted = True
         if name == "ListCostAllocationTags":
             row = {"TagKey": "ultracluster:environment", "Type": "UserDefined"}
             return json.dumps({"CostAllocationTags": [row | {"Status": self.tag_status}]}).encode()
@@ -86,29 +87,36 @@ class World:
 
     deployed: Deployed
     door: Door
-    folder: Path
+    nodes: FakeNodes
+    assembly: Path
     settings: dict[str, str]
+    account: Account
     journal: Path
     run: str = ""
+    patience: float = 0.02
     said: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """What the nodes have, and the failures of the emulated AWS."""
+        return self.nodes.folder
 
     def break_(self, **what: Any) -> None:
         """Let programs of the nodes fail from now on."""
-        (self.folder / "broken.json").write_text(json.dumps(what))
+        self.nodes.broken = what
 
     def scene(self) -> Scene:
         """Return what the command makes of it, without a synthesis."""
-        account = Account(STAGING.region, self.settings)
         return Scene(
             spec=SPEC,
-            cloud=account,
-            caller=caller_of(account, STAGING.region),
-            deployment=type(self.deployed.deployment)(account, self.deployed.stacks),
+            cloud=self.account,
+            caller=caller_of(self.account, STAGING.region),
+            deployment=type(self.deployed.deployment)(self.account, self.deployed.stacks),
             journal=Journal(self.journal),
             run=self.run,
             user="ubuntu",
             program="/fsx/ultracluster",
-            patience=0.02,
+            patience=self.patience,
         )
 
     def accept(self, *names: str, consents: bool = True) -> Session:
@@ -123,8 +131,8 @@ class World:
         bucket = self.deployed.deployment.id_at("Storage", "Data/Resource/Resource")
         versions = cloud.ask("s3", "list_object_versions", Bucket=bucket).get("Versions", [])
         nodes = self.scene().instances(login=False)
-        slurm = self.folder / "slurm.json"
-        jobs = json.loads(slurm.read_text())["jobs"].values() if slurm.exists() else ()
+        with self.nodes.lock:
+            jobs = [dict(job) for job in self.nodes.jobs.values()]
         files = (self.folder / "root" / "fsx").rglob("accept-*")
         return [
             *(row["InstanceId"] for row in nodes),
@@ -135,24 +143,34 @@ class World:
         ]
 
 
+@pytest.fixture
+def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Let the command reach the world as AWS, with its templates."""
+    for name, value in world.settings.items():
+        monkeypatch.setenv(name, value)
+    made = copied(world.assembly)
+    monkeypatch.setattr(synthesis, "synthesize_command", lambda _: made)
+    return world
+
+
 @pytest.fixture(scope="session")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployer, Door, Path]]:
-    """Return an emulated AWS whose instances run commands."""
+    """Return an emulated AWS whose instances run commands, and the templates of `staging`."""
     folder, assembly = tmp_path_factory.mktemp("nodes"), tmp_path_factory.mktemp("accept")
-    runner = fake_node.install(folder, sys.executable)
-    shutil.copytree(folder / "root", folder / "clean")
     app.build((SPEC,), outdir=str(assembly)).synth()
     with (
-        Emulator(nodes=runner, faults=folder / "faults.json") as emulator,
-        Door(emulator.endpoint_url, "", folder=folder) as door,
+        FakeNodes(folder) as nodes,
+        Emulator(nodes=nodes.runner, faults=folder / "faults.json") as emulator,
+        Door(emulator.endpoint_url, "", nodes=nodes) as door,
     ):
-        yield Deployer(emulator, assembly, accounts=700), door, folder
+        shutil.copytree(folder / "root", folder / "clean")
+        yield Deployer(emulator, assembly, accounts=700), door, assembly
 
 
 @pytest.fixture(scope="session")
 def staged(emulated: tuple[Deployer, Door, Path]) -> World:
     """Return `staging`, deployed, with what an account has besides."""
-    deployer, door, folder = emulated
+    deployer, door, assembly = emulated
     deployed = deployer.deploy(SPEC)
     account = f"{deployer._accounts:012d}"
     settings = deployer._emulator.environment() | {
@@ -188,16 +206,14 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
     )
     door.group = at("Cluster", "Placement/Group")
     described = ask("pcs", "get_cluster", clusterIdentifier=cluster)["cluster"]
-    own = {
-        **settings,
+    door.nodes.cloud = deployed.cloud
+    door.nodes.account = {
         "custom": described["slurmConfiguration"]["slurmCustomSettings"],
-        "AWS_ENDPOINT_URL": door.emulator,
-        "environment": "staging",
         "bucket": at("Storage", "Data/Resource/Resource"),
         "key": at("Storage", "Key/Resource/Resource"),
     }
-    (folder / "aws.json").write_text(json.dumps(own))
-    return World(deployed, door, folder, settings, Path())
+    reached = Account(SPEC.region, settings)
+    return World(deployed, door, door.nodes, assembly, settings, reached, Path())
 
 
 @pytest.fixture
@@ -207,11 +223,11 @@ def world(staged: World, tmp_path: Path) -> World:
     door.behave()
     door.silent, door.tag_status, door.root_device = False, "Active", "/dev/sda1"
     door.before = lambda _: None
-    for name in ("broken.json", "faults.json", "slurm.json", "rebooted"):
-        (folder / name).unlink(missing_ok=True)
+    (folder / "faults.json").unlink(missing_ok=True)
+    staged.nodes.forget()
     shutil.rmtree(folder / "root")
     shutil.copytree(folder / "clean", folder / "root")
-    staged.journal, staged.said = tmp_path / "journal.json", []
+    staged.journal, staged.said, staged.patience = tmp_path / "journal.json", [], 0.02
     # SageMaker forgets no name of a job.
     staged.run = f"accept-{secrets.token_hex(3)}"
     for row in staged.scene().instances(login=False):

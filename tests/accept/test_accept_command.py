@@ -13,25 +13,21 @@ from ultracluster.accept.session import STAGES, Session
 from ultracluster.cli import main
 
 
-@pytest.fixture
-def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Let the command reach the world as AWS."""
-    for name, value in world.settings.items():
-        monkeypatch.setenv(name, value)
-    return world
-
-
 def test_the_stages_of_the_command_are_those_that_there_are():
     """Shells complete them without an import of the stages."""
     assert tuple(stage.name for stage in STAGES) == NAMES
 
 
-def test_the_report_can_be_filed(reached: World, capsys: pytest.CaptureFixture[str]):
+def test_the_report_can_be_filed(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     """What was measured, what is settled by it, the commands, and that it was no AWS."""
-    assert main(arguments(reached, "--stage", "login", "--format", "json")) == 0
+    for name, value in world.settings.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments(world, "--stage", "login", "--format", "json")) == 0
 
     found = json.loads(capsys.readouterr().out)
-    folder = reached.journal.parent
+    folder = world.journal.parent
     assert json.loads((folder / "report.json").read_text()) == found
     assert found["emulated"] is True
     facts = {fact["id"]: fact for fact in found["facts"]}

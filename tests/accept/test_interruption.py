@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from environments.staging import STAGING
 from tests.accept.conftest import World
 from ultracluster.accept import journal
+from ultracluster.aws import Account
 from ultracluster.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -25,10 +28,11 @@ def arguments(world: World, *more: str) -> list[str]:
     return ["accept", "staging", "--yes", "--patience", "0.02", "--output", output, *more]
 
 
-def started(world: World) -> "subprocess.Popen[bytes]":
-    """Start the stage of two nodes, and return it once it holds them."""
+def started(world: World, until: Callable[[], bool]) -> "subprocess.Popen[bytes]":
+    """Start the stage of two nodes, and return it once it has come to something."""
+    words = arguments(world, "--stage", "nodes")
     running = subprocess.Popen(
-        [sys.executable, "-m", "ultracluster.cli", *arguments(world, "--stage", "nodes")],
+        [sys.executable, "-m", "tests.made_before", str(world.assembly), *words],
         cwd=ROOT,
         env={**os.environ, **world.settings},
         stdout=subprocess.DEVNULL,
@@ -36,15 +40,20 @@ def started(world: World) -> "subprocess.Popen[bytes]":
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and len(world.left_in_account()) < HELD:
+    while time.monotonic() < deadline and not until():
         time.sleep(0.1)
     return running
+
+
+def holding(world: World) -> Callable[[], bool]:
+    """Return what says whether both nodes are there."""
+    return lambda: len(world.left_in_account()) >= HELD
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_takes_away_what_it_made(world: World, sent: signal.Signals):
     """Two nodes cost 44 USD an hour."""
-    running = started(world)
+    running = started(world, holding(world))
     try:
         assert len(world.left_in_account()) == HELD
         running.send_signal(sent)
@@ -58,13 +67,27 @@ def test_an_interrupted_run_takes_away_what_it_made(world: World, sent: signal.S
     assert report["exit_status"] == 2
 
 
+def test_nodes_that_are_granted_after_an_interruption_are_taken_away(world: World):
+    """Ctrl-C ends this program, and not the request for nodes that it made on the login node."""
+    world.break_(late=1)
+    running = started(world, lambda: "salloc" in world.nodes.asked)
+    try:
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=120) == 130
+    finally:
+        running.kill()
+
+    assert len(world.nodes.jobs) == 1
+    assert world.left_in_account() == []
+    assert json.loads(world.journal.read_text()) == []
+
+
 def test_what_a_killed_run_left_is_taken_away_later(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reached: World, capsys: pytest.CaptureFixture[str]
 ):
     """Nothing that runs in the process can do it: the journal can."""
-    for name, value in world.settings.items():
-        monkeypatch.setenv(name, value)
-    running = started(world)
+    world = reached
+    running = started(world, holding(world))
     running.kill()
     running.wait()
     assert len(world.left_in_account()) == HELD
@@ -78,9 +101,11 @@ def test_what_a_killed_run_left_is_taken_away_later(
     assert json.loads(world.journal.read_text()) == []
 
 
+@pytest.mark.usefixtures("one_attempt")
 def test_a_lost_network_leaves_a_journal(world: World, monkeypatch: pytest.MonkeyPatch):
     """It cannot be taken away while nobody answers; it is known what there is, and how."""
     monkeypatch.setattr(journal, "TRIES", 1)
+    monkeypatch.setattr(world, "account", Account(STAGING.region, world.settings))
 
     def lose(operation: str) -> None:
         world.door.silent |= operation == "GetCommandInvocation"

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import app
 from environments.staging import STAGING
+from tests.made_before import copied
 from tests.preflight.front import Front
 from tests.rehearse.conftest import Deployed, Deployer
+from ultracluster import synthesis
 from ultracluster.emulator.process import Emulator
 
 
@@ -20,32 +23,63 @@ class Proved:
     front: Front
 
 
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator, Deployer, Front]]:
+@dataclass
+class Staged:
+    """An emulated AWS, and what deploys `staging` to it."""
+
+    emulator: Emulator
+    deployer: Deployer
+    front: Front
+    assembly: Path
+
+
+@pytest.fixture(scope="session")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
     """Return an emulated AWS with what deploys to it."""
     assembly = tmp_path_factory.mktemp("prove")
     app.build((STAGING,), outdir=str(assembly)).synth()
     with Emulator() as emulator, Front(emulator.endpoint_url, "") as front:
-        yield emulator, Deployer(emulator, assembly), front
+        yield Staged(emulator, Deployer(emulator, assembly), front, assembly)
 
 
 @pytest.fixture
-def empty(
-    staged: tuple[Emulator, Deployer, Front], monkeypatch: pytest.MonkeyPatch
-) -> tuple[Emulator, Deployer, Front]:
+def empty(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> Staged:
     """Let the command reach an account with nothing in it."""
-    emulator, _, front = staged
-    front.behave()
-    settings = {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_ENDPOINT_URL": front.endpoint_url}
-    for name, value in (emulator.environment() | settings).items():
+    staged.front.behave()
+    settings = {"AWS_ACCESS_KEY_ID": "999999999999", "AWS_ENDPOINT_URL": staged.front.endpoint_url}
+    for name, value in (staged.emulator.environment() | settings).items():
         monkeypatch.setenv(name, value)
     return staged
 
 
 @pytest.fixture
-def proved(empty: tuple[Emulator, Deployer, Front], monkeypatch: pytest.MonkeyPatch) -> Proved:
-    """Return a `staging` in an account of its own, which a test may spoil."""
-    _, deployer, front = empty
-    deployed = deployer.deploy(STAGING)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{deployer._accounts:012d}")
-    return Proved(deployed, front)
+def templates(empty: Staged, monkeypatch: pytest.MonkeyPatch) -> Staged:
+    """Let the command find the templates of `staging` made."""
+    made = copied(empty.assembly)
+    monkeypatch.setattr(synthesis, "synthesize_command", lambda _: made)
+    return empty
+
+
+@pytest.fixture(scope="session")
+def deployed_once(staged: Staged) -> tuple[Deployed, str]:
+    """Return a `staging` and its account, which tests leave as it is."""
+    deployed = staged.deployer.deploy(STAGING)
+    return deployed, f"{staged.deployer._accounts:012d}"
+
+
+@pytest.fixture
+def proved(
+    deployed_once: tuple[Deployed, str], empty: Staged, monkeypatch: pytest.MonkeyPatch
+) -> Proved:
+    """Let the command reach that `staging`."""
+    deployed, account = deployed_once
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", account)
+    return Proved(deployed, empty.front)
+
+
+@pytest.fixture
+def spoiled(empty: Staged, monkeypatch: pytest.MonkeyPatch) -> Proved:
+    """Let the command reach a `staging` of its own, which a test may spoil."""
+    deployed = empty.deployer.deploy(STAGING)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{empty.deployer._accounts:012d}")
+    return Proved(deployed, empty.front)

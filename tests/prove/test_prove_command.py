@@ -19,10 +19,11 @@ def test_what_is_as_it_was_asked_for_is_proved(proved: Proved, capsys: pytest.Ca
     assert "Nothing was changed." in said
 
 
-def test_what_is_not_as_it_was_asked_for_is_1(proved: Proved, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.usefixtures("templates")
+def test_what_is_not_as_it_was_asked_for_is_1(spoiled: Proved, capsys: pytest.CaptureFixture[str]):
     """A difference is named, and is in the document."""
-    bucket = proved.deployed.deployment.id_at("Storage", "Data/Resource/Resource")
-    proved.deployed.cloud.ask(
+    bucket = spoiled.deployed.deployment.id_at("Storage", "Data/Resource/Resource")
+    spoiled.deployed.cloud.ask(
         "s3",
         "put_bucket_versioning",
         Bucket=bucket,
@@ -38,6 +39,7 @@ def test_what_is_not_as_it_was_asked_for_is_1(proved: Proved, capsys: pytest.Cap
     ]
 
 
+@pytest.mark.usefixtures("templates")
 def test_what_may_not_be_asked_is_named_and_is_no_pass(
     proved: Proved, capsys: pytest.CaptureFixture[str]
 ):
@@ -51,16 +53,17 @@ def test_what_may_not_be_asked_is_named_and_is_no_pass(
     assert "failed" not in said
 
 
-def test_a_missing_stack_is_missing_resources(proved: Proved, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.usefixtures("templates")
+def test_a_missing_stack_is_missing_resources(spoiled: Proved, capsys: pytest.CaptureFixture[str]):
     """Other stacks are still proved."""
-    cluster = proved.deployed.stacks[-1].name
-    proved.deployed.cloud.ask(
+    cluster = spoiled.deployed.stacks[-1].name
+    spoiled.deployed.cloud.ask(
         "cloudformation",
         "update_termination_protection",
         StackName=cluster,
         EnableTerminationProtection=False,
     )
-    proved.deployed.cloud.ask("cloudformation", "delete_stack", StackName=cluster)
+    spoiled.deployed.cloud.ask("cloudformation", "delete_stack", StackName=cluster)
 
     assert main(["prove", "staging", "--format", "json"]) == 1
     checks = json.loads(capsys.readouterr().out)["checks"]
@@ -69,7 +72,7 @@ def test_a_missing_stack_is_missing_resources(proved: Proved, capsys: pytest.Cap
     assert not all(each["ok"] for each in checks["Slurm"])
 
 
-@pytest.mark.usefixtures("empty")
+@pytest.mark.usefixtures("templates")
 def test_an_account_without_the_environment_is_one_line(capsys: pytest.CaptureFixture[str]):
     """Nothing is known of what is not deployed."""
     assert main(["prove", "staging"]) == 2
@@ -86,7 +89,7 @@ def test_an_account_without_the_environment_is_one_line(capsys: pytest.CaptureFi
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "EndpointConnectionError"),
     ],
 )
-@pytest.mark.usefixtures("empty")
+@pytest.mark.usefixtures("templates", "one_attempt")
 def test_no_account_is_one_line(
     name: str,
     value: str | None,

@@ -28,22 +28,19 @@ def templates(spec: EnvironmentSpec, folder: Path) -> Path:
     return folder
 
 
-def test_another_lock_is_another_recipe_and_no_other_node(tmp_path: Path):
+def test_another_lock_is_another_recipe_and_no_other_node(emulator: Emulator, tmp_path: Path):
     """Every proof of a rehearsal, after the pipeline was made and after it changed."""
     first, second = with_image(), with_image(program="ultracluster-training==0.2.0")
-    with Emulator() as emulator:
-        deployer = Deployer(emulator, templates(first, tmp_path / "first"), accounts=70)
-        deployed = deployer.deploy(first)
-        assert "staging-Image" in [stack.name for stack in deployed.stacks]
-        assert failures(deployed) == []
+    deployer = Deployer(emulator, templates(first, tmp_path / "first"), accounts=820)
+    deployed = deployer.deploy(first)
+    assert "staging-Image" in [stack.name for stack in deployed.stacks]
+    assert failures(deployed) == []
 
-        changed = Deployer(emulator, templates(second, tmp_path / "second")).update(
-            deployed, second
-        )
+    changed = Deployer(emulator, templates(second, tmp_path / "second")).update(deployed, second)
 
-        assert [s.name for s in changed.stacks if s not in deployed.stacks] == ["staging-Image"]
-        assert failures(changed) == []
-        assert_the_command_reads_what_a_build_writes(changed.cloud, second)
+    assert [s.name for s in changed.stacks if s not in deployed.stacks] == ["staging-Image"]
+    assert failures(changed) == []
+    assert_the_command_reads_what_a_build_writes(changed.cloud, second)
 
 
 def failures(deployed: Deployed) -> list[str]:

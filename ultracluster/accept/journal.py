@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import CommandError, UsageError
-from ultracluster.run_command import GONE
+from ultracluster.run_command import GONE, under_way
 
 if TYPE_CHECKING:
     from ultracluster.accept.scene import Scene
 
+T = TypeVar("T")
 Entry = dict[str, Any]
+SHELL: Final = "shell"
 TRIES: Final = 6
 FIRST_PAUSE: Final = 1.0
 """Seconds before the second try, doubled before each next one: a minute altogether."""
+COMMAND_SECONDS: Final = 300
+"""For the commands that run when a run is interrupted."""
 ABSENT: Final = (
     *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
     *("ExecutionDoesNotExist", "ChangeSetNotFound", "NotFound", "NoSuchBucket"),
@@ -75,6 +79,7 @@ def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
     What AWS does not answer is tried again for a minute; then it stays in the journal.
     """
     journal = scene.journal
+    ended = _end_commands(scene, say)
     for entry in reversed(list(journal.entries)):
         words = ", ".join(str(value) for value in entry.values() if value)
         try:
@@ -82,23 +87,56 @@ def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:
         except CommandError as error:
             say(f"could not take away {words}: {error}")
         else:
-            journal.is_gone(entry)
+            if ended or entry["kind"] != SHELL:
+                journal.is_gone(entry)
             say(f"took away {words}")
     return list(journal.entries)
 
 
+def _end_commands(scene: "Scene", say: Callable[[str], None]) -> bool:
+    """Return whether every command on a node has ended, after a first look at what they made.
+
+    Whoever interrupts this program does not interrupt a command on a node: nodes that it asks for
+    may be granted after `scancel`, which has to be said once more when the command has ended.
+    """
+    shells = [entry for entry in reversed(scene.journal.entries) if entry["kind"] == SHELL]
+    running: list[str] = []
+    try:
+        if shells and (running := _running(scene)):
+            for entry in shells:
+                with suppress(CommandError):
+                    _take_away(scene, entry)
+            running = scene.until(lambda: _running(scene), lambda ids: not ids, COMMAND_SECONDS)
+    except CommandError as error:
+        say(f"whether commands on nodes have ended is not known: {error}")
+        return False
+    if running:
+        say(f"commands on nodes that have not ended: {', '.join(running)}")
+    return not running
+
+
+def _running(scene: "Scene") -> list[str]:
+    return _patiently(scene, lambda: under_way(scene.cloud, scene.comment))
+
+
 def _take_away(scene: "Scene", entry: Entry) -> None:
-    for left in reversed(range(TRIES)):
+    try:
+        _patiently(scene, lambda: REMOVERS[entry["kind"]](scene, entry))
+    except CloudError as error:
+        if error.code not in ABSENT and "does not exist" not in error.message:
+            raise
+
+
+def _patiently(scene: "Scene", act: Callable[[], T]) -> T:
+    """Do something, and again where nobody answers."""
+    for left in range(TRIES - 1, 0, -1):
         try:
-            REMOVERS[entry["kind"]](scene, entry)
+            return act()
         except CloudError as error:
-            if error.code in ABSENT or "does not exist" in error.message:
-                return
-            if left == 0 or error.answered:
+            if error.answered:
                 raise
             time.sleep(FIRST_PAUSE * scene.patience * 2 ** (TRIES - 1 - left))
-        else:
-            return
+    return act()
 
 
 def _queue(scene: "Scene", entry: Entry) -> None:
@@ -160,6 +198,6 @@ REMOVERS: Final[Mapping[str, Callable[["Scene", Entry], None]]] = {
     "objects": _objects,
     "execution": _execution,
     "training job": _training_job,
-    "shell": _shell,
+    SHELL: _shell,
     "change set": _change_set,
 }

@@ -74,7 +74,13 @@ class Scene:
         """Run a command on an instance, the login node if none is named, as the jobs' user."""
         who = user or self.user
         self.commands.append(f"{who}@{instance or 'login node'}: {command}")
-        return RunCommand(self.cloud, instance or self.login).run(command, who)
+        where = instance or self.login
+        return RunCommand(self.cloud, where, comment=self.comment).run(command, who)
+
+    @property
+    def comment(self) -> str:
+        """What every command on a node is sent with, also by a run that was killed."""
+        return f"ultracluster accept {self.spec.name}"
 
     def root(self, command: str, instance: str = "") -> Said:
         return self.shell(command, ROOT, instance)
