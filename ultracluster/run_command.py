@@ -12,7 +12,7 @@ from ultracluster.catalogue.slurm import RUN_COMMAND_DOCUMENT
 
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
-"""Which of them ListCommands takes as a filter (SSM API, CommandFilter, botocore 1.44.8)."""
+"""Which of them ListCommands takes as a filter (SSM API, CommandFilter, read 2026-11-27)."""
 NOT_YET: Final = "InvocationDoesNotExist"
 GONE: Final = "InvalidInstanceId"
 """What SendCommand answers of an instance that does not run, or whose agent does not."""

@@ -63,6 +63,8 @@ class Front:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two packets: the second would wait 40 ms for the first's receipt.
+            disable_nagle_algorithm = True
 
             def handle_any(self) -> None:
                 front.answer(self)
