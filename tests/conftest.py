@@ -7,7 +7,7 @@ not run, and the end of the run says which, and the one command that brings what
 import os
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +52,19 @@ TOGETHER: Final = ("training/slurm", "training", "accept", "prove")
 """Folders whose tests keep one process busy at a time, for they start many of their own, or share
 an environment that is deployed once in each process."""
 
+LONGEST: Final = (
+    *("rehearse/test_nodes.py", "test_examples.py", "training/slurm", "training", "accept"),
+    *("rehearse/test_rehearsal.py", "prove", "test_wheel.py"),
+)
+"""What takes minutes with few tests: it begins first, so that no process works alone at the end."""
+
+
+def scope(nodeid: str) -> str:
+    """Return what one process runs as a whole: a file, or a folder whose tests stay together."""
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    folder = file.rpartition("/")[0]
+    return folder if folder in TOGETHER else file
+
 
 def pytest_configure(config: pytest.Config):
     # Workers of pytest-xdist are given the width of a terminal that they do not have.
@@ -70,11 +83,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
     class Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0].removeprefix("tests/")
-            folder = file.rpartition("/")[0]
-            return folder if folder in TOGETHER else file
+            return scope(nodeid)
 
+    # pytest-xdist would begin with those of most tests.
+    config.option.loadscopereorder = False
     return Files(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
+    """Order tests for several processes: the longest first, then those of many tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    counts = Counter(scope(item.nodeid) for item in items)
+    places = {name: place for place, name in enumerate(LONGEST)}
+
+    def key(item: pytest.Item) -> tuple[int, int]:
+        name = scope(item.nodeid)
+        return places.get(name, len(LONGEST)), -counts[name]
+
+    items.sort(key=key)
 
 
 @pytest.fixture
