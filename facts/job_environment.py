@@ -20,8 +20,7 @@ INSTANCES: Final = ROOT / "training" / "launch" / "instances.json"
 CONTAINERS: Final = ROOT / "facts" / "dlc_registries.json"
 REGISTRIES: Final = ROOT / "training" / "image" / "registries.json"
 LOCK: Final = ROOT / "training" / "image" / "image.lock.json"
-PREPARE: Final = ROOT / "training" / "slurm" / "prepare.sh"
-NODE_IMAGE: Final = ROOT / "constructs_lib" / "image"
+NODE_IMAGE: Final = ROOT / "constructs_lib" / "image" / "image.lock.json"
 OF_NODES: Final = ("pytorch", "nccl_tests")
 """Pins of the training image that the nodes' image is made with as well."""
 SETTINGS: Final = ROOT / "ultracluster" / "catalogue" / "training_settings.json"
@@ -89,11 +88,6 @@ def node_image() -> dict[str, Any]:
     return {"pins": bare(pins), "nodes": bare(lock["nodes"])}
 
 
-def node_image_files() -> dict[str, str]:
-    """Return the files beside the construct of that image, by name."""
-    return {"prepare.sh": PREPARE.read_text(), "image.lock.json": text(node_image())}
-
-
 def text(data: object) -> str:
     """Return a table as it is written."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -103,5 +97,4 @@ if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
     REGISTRIES.write_text(text(registries()))
     SETTINGS.write_text(text(settings()))
-    for name, content in node_image_files().items():
-        (NODE_IMAGE / name).write_text(content)
+    NODE_IMAGE.write_text(text(node_image()))

@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import pytest
 
 from constructs_lib.node_image import MOST_DATA, NodeImage, document
-from facts.job_environment import node_image_files
+from facts import job_environment
 from tests.constructs.bare import Surroundings, bare_stack, only, resources, text
 from ultracluster.spec.node_image import NodeImageSpec
 
@@ -135,9 +135,11 @@ def test_the_document_is_one(stack: cdk.Stack):
 
 
 def test_copies_of_lock_and_script_are_what_they_are_copies_of():
-    """`python -m facts.job_environment` writes them."""
-    for name, content in node_image_files().items():
-        assert (ROOT / "constructs_lib" / "image" / name).read_text() == content
+    """`python -m facts.job_environment` writes the lock; the script is a link."""
+    beside = ROOT / "constructs_lib" / "image"
+    lock = job_environment.text(job_environment.node_image())
+    assert (beside / "image.lock.json").read_text() == lock
+    assert (beside / "prepare.sh").resolve() == ROOT / "training" / "slurm" / "prepare.sh"
 
 
 class Builder:
