@@ -3,12 +3,12 @@
 import base64
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.catalogue.slurm import RUN_COMMAND_DOCUMENT
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG, RUN_COMMAND_DOCUMENT
 
 WAITING: Final = ("Pending", "InProgress", "Delayed", "Cancelling")
 LISTED: Final = ("Pending", "InProgress")
@@ -22,6 +22,8 @@ SECONDS: Final = 1800
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 3.0
 ROOT: Final = "root"
+OWN_LINE: Final = "failed to run commands:"
+"""How the line begins by which Run Command itself ends a failure's error output."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ class RunCommand:
 
     cloud: Cloud
     instance_id: str
-    sleep: Callable[[float], None] = time.sleep
     comment: str = ""
     """By which `under_way` finds the commands; 100 characters at most (SSM API)."""
 
@@ -75,15 +76,16 @@ class RunCommand:
         )
         answer = self._answer(sent["Command"]["CommandId"])
         status = int(answer.get("ResponseCode", -1))
-        why = answer.get("StandardErrorContent") or (str(answer["Status"]) if status else "")
-        return Said(status, str(answer.get("StandardOutputContent") or ""), str(why))
+        errors = str(answer.get("StandardErrorContent") or (answer["Status"] if status else ""))
+        own = (line for line in errors.splitlines(keepends=True) if not line.startswith(OWN_LINE))
+        return Said(status, str(answer.get("StandardOutputContent") or ""), "".join(own))
 
     def _answer(self, command_id: str) -> dict[str, Any]:
         named = {"CommandId": command_id, "InstanceId": self.instance_id}
         answer: dict[str, Any] = {"Status": WAITING[0]}
         pause = FIRST_PAUSE
         while answer["Status"] in WAITING:
-            self.sleep(pause)
+            time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
             try:
                 answer = self.cloud.ask("ssm", "get_command_invocation", **named)
@@ -91,6 +93,19 @@ class RunCommand:
                 if error.code != NOT_YET:
                     raise
         return answer
+
+
+def login_node(cloud: Cloud, environment: str) -> str | None:
+    """Return the id of a login node of an environment, by the tags of its launch template."""
+    wanted = {
+        f"tag:{ENVIRONMENT_TAG}": environment,
+        f"tag:{ROLE_TAG}": LOGIN,
+        "instance-state-name": "running",
+    }
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    rows = cloud.ask("ec2", "describe_instances", Filters=filters)["Reservations"]
+    found = (str(each["InstanceId"]) for row in rows for each in row["Instances"])
+    return min(found, default=None)
 
 
 def under_way(cloud: Cloud, comment: str) -> list[str]:

@@ -130,7 +130,7 @@ class World:
         cloud = self.deployed.cloud
         bucket = self.deployed.deployment.id_at("Storage", "Data/Resource/Resource")
         versions = cloud.ask("s3", "list_object_versions", Bucket=bucket).get("Versions", [])
-        nodes = self.scene().instances(login=False)
+        nodes = self.scene().nodes()
         with self.nodes.lock:
             jobs = [dict(job) for job in self.nodes.jobs.values()]
         files = (self.folder / "root" / "fsx").rglob("accept-*")
@@ -178,12 +178,9 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         "AWS_ENDPOINT_URL": door.endpoint_url,
     }
     ask, at = deployed.cloud.ask, deployed.deployment.id_at
-    cluster = ask("pcs", "list_clusters")["clusters"][0]["id"]
-    groups = ask("pcs", "list_compute_node_groups", clusterIdentifier=cluster)["computeNodeGroups"]
-    login = next(group["id"] for group in groups if group["name"].startswith("login-"))
     tags = [
         {"Key": "ultracluster:environment", "Value": "staging"},
-        {"Key": "aws:pcs:compute-node-group-id", "Value": login},
+        {"Key": "ultracluster:role", "Value": "login"},
     ]
     ask(
         "ec2",
@@ -205,6 +202,7 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         imageTag="v1",
     )
     door.group = at("Cluster", "Placement/Group")
+    cluster = ask("pcs", "list_clusters")["clusters"][0]["id"]
     described = ask("pcs", "get_cluster", clusterIdentifier=cluster)["cluster"]
     door.nodes.cloud = deployed.cloud
     door.nodes.account = {
@@ -230,6 +228,6 @@ def world(staged: World, tmp_path: Path) -> World:
     staged.journal, staged.said, staged.patience = tmp_path / "journal.json", [], 0.02
     # SageMaker forgets no name of a job.
     staged.run = f"accept-{secrets.token_hex(3)}"
-    for row in staged.scene().instances(login=False):
+    for row in staged.scene().nodes():
         staged.deployed.cloud.ask("ec2", "terminate_instances", InstanceIds=[row["InstanceId"]])
     return staged

@@ -200,10 +200,7 @@ class FakeNodes:
 
     def launch(self, name: str) -> None:
         """Start the instance of a node, as PCS does."""
-        tags = [
-            {"Key": "ultracluster:environment", "Value": "staging"},
-            {"Key": "aws:pcs:compute-node-group-id", "Value": "pcs_nodes"},
-        ]
+        tags = [{"Key": "ultracluster:environment", "Value": "staging"}]
         row = self.ask(
             "ec2",
             "run_instances",

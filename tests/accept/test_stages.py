@@ -79,7 +79,7 @@ def test_a_stage_that_fails_stops_and_leaves_nothing(
     assert measured in last.measured
     assert [each for each in session.results if each.verdict != PASS] == [last]
     assert session.status == 1
-    nodes = [row["InstanceId"] for row in world.scene().instances(login=False)]
+    nodes = [row["InstanceId"] for row in world.scene().nodes()]
     assert world.left_in_account() == (nodes if stage == "end" else [])
 
 

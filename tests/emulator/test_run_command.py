@@ -33,6 +33,11 @@ def test_commands_are_run_by_the_program(tmp_path: Path):
         said = node.run('echo "it\'s $((40 + 2))"')
         assert (said.status, said.stdout, said.stderr) == (0, "it's 42\n", f"on {name}\n")
         assert node.run("echo no room; exit 3").status == 3
+        # What Run Command adds to the errors of a command is no error of the command.
+        failed = node.run(
+            "echo 'no room' >&2; echo 'failed to run commands: exit status 3' >&2; exit 3"
+        )
+        assert failed.text == "status 3: no room"
 
         cloud.ask("ec2", "terminate_instances", InstanceIds=[name])
         with pytest.raises(CloudError, match="InvalidInstanceId"):

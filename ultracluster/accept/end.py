@@ -77,9 +77,7 @@ def _scaled_down(scene: Scene) -> Found:
     scene.commands.append(
         "aws ec2 describe-instances, by the environment's tag, without login nodes"
     )
-    running = scene.until(
-        lambda: len(scene.instances(login=False)), lambda count: count <= least, seconds
-    )
+    running = scene.until(lambda: len(scene.nodes()), lambda count: count <= least, seconds)
     return equal(f"{least} nodes run", f"{running} nodes run")
 
 

@@ -64,7 +64,7 @@ def instance_of(scene: Scene, node: str) -> dict[str, Any]:
     """Return the instance behind a node of Slurm's, by the address that Slurm reaches it at."""
     shown = scene.shell(f"scontrol show node {node} --oneliner").stdout
     address = re.search(r" NodeAddr=(\S+)", shown)
-    for row in scene.instances(login=False):
+    for row in scene.nodes():
         if address and row.get("PrivateIpAddress") == address[1]:
             return row
     return {}

@@ -8,17 +8,15 @@ from typing import Any, Final
 from ultracluster.accept.journal import Journal
 from ultracluster.aws import Caller, Cloud
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.exit_status import CommandError
 from ultracluster.preflight.inquiry import Question
 from ultracluster.prove.deployment import Deployment
 from ultracluster.prove.proof import Evidence
-from ultracluster.run_command import ROOT, RunCommand, Said
+from ultracluster.run_command import ROOT, RunCommand, Said, login_node
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.slurm import SlurmSpec
 
-GROUP_TAG: Final = "aws:pcs:compute-node-group-id"
-"""By which the instances of a node group are found (AWS PCS user guide, connecting to a login node,
-read 2026-11-26)."""
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 
@@ -103,13 +101,13 @@ class Scene:
         Raises:
             NotThereError: where none runs.
         """
-        found = [row["InstanceId"] for row in self.instances(login=True)]
-        if not found:
+        found = login_node(self.cloud, self.spec.name)
+        if found is None:
             raise NotThereError(f"{self.spec.name}: no login node runs")
-        return str(min(found))
+        return found
 
-    def instances(self, *, login: bool) -> list[dict[str, Any]]:
-        """Return the environment's instances that run or start: login nodes, or all others."""
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the environment's instances that run or start, but for login nodes."""
         filters = {
             f"tag:{ENVIRONMENT_TAG}": [self.spec.name],
             "instance-state-name": ["pending", "running"],
@@ -119,25 +117,8 @@ class Scene:
             "describe_instances",
             Filters=[{"Name": name, "Values": values} for name, values in filters.items()],
         )["Reservations"]
-        groups = self._login_groups()
-        return [
-            instance
-            for row in rows
-            for instance in row["Instances"]
-            if (tags(instance).get(GROUP_TAG) in groups) is login
-        ]
-
-    def _login_groups(self) -> set[str]:
-        if self.spec.slurm is None:
-            return set()
-        if "login groups" not in self.memory:
-            cluster = self.evidence.described("Cluster", "Slurm/Cluster/Resource")["id"]
-            rows = self.cloud.ask("pcs", "list_compute_node_groups", clusterIdentifier=cluster)
-            self.memory["login groups"] = {
-                row["id"] for row in rows["computeNodeGroups"] if row["name"].startswith("login-")
-            }
-        found: set[str] = self.memory["login groups"]
-        return found
+        every = (instance for row in rows for instance in row["Instances"])
+        return [instance for instance in every if tags(instance).get(ROLE_TAG) != LOGIN]
 
     def until(self, look: Callable[[], Any], good: Callable[[Any], bool], seconds: float) -> Any:
         """Return what is seen once it is good, or at last."""

@@ -2,16 +2,12 @@
 
 import re
 import shlex
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ultracluster.aws import Cloud, CloudError
-from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
-from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.exit_status import CommandError, UsageError
-from ultracluster.run_command import GONE, RunCommand, Said
+from ultracluster.run_command import GONE, RunCommand, Said, login_node
 
 USER: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 """Names of Unix users, as useradd takes them, and those of directories with a dot."""
@@ -33,7 +29,6 @@ class LoginNode:
     environment: str
     region: str
     user: str
-    sleep: Callable[[float], None] = field(default_factory=lambda: time.sleep)
 
     def __post_init__(self) -> None:
         if not USER.fullmatch(self.user):
@@ -50,7 +45,7 @@ class LoginNode:
         instance = self._instance()
         words = shlex.join(["bash", "-c", program, "ultracluster", *arguments])
         try:
-            said = RunCommand(self.cloud, instance, self.sleep).run(words, self.user)
+            said = RunCommand(self.cloud, instance).run(words, self.user)
         except CloudError as error:
             if error.code == GONE:
                 raise LoginNodeError(
@@ -63,27 +58,15 @@ class LoginNode:
         return said.stdout
 
     def _instance(self) -> str:
-        wanted = {
-            f"tag:{ENVIRONMENT_TAG}": self.environment,
-            f"tag:{ROLE_TAG}": LOGIN,
-            "instance-state-name": "running",
-        }
-        filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
-        rows = self.cloud.ask("ec2", "describe_instances", Filters=filters)["Reservations"]
-        found = sorted(each["InstanceId"] for row in rows for each in row["Instances"])
-        if not found:
+        found = login_node(self.cloud, self.environment)
+        if found is None:
             raise LoginNodeError(
                 f"{self.environment}: no login node of it runs in {self.region}; its file needs "
                 "slurm=SlurmSpec(...) with a login_instance_type, and a deployment"
             )
-        return str(found[0])
+        return found
 
 
 def _last_line(said: Said) -> str:
-    # Run Command ends a failure's error output with a line of its own.
-    lines = [
-        line
-        for line in said.stderr.strip().splitlines()
-        if not line.startswith("failed to run commands:")
-    ]
+    lines = said.stderr.strip().splitlines()
     return lines[-1] if lines else f"the command ended with status {said.status}"
