@@ -194,16 +194,7 @@ class Slurm(Construct):
         template = self._fabric_template(f"LaunchTemplate-{group.name}", group, placement)
         self.placements[group.name] = placement
         self.on_capacity.append(template)
-        return self._node_group(
-            f"Nodes-{group.name}",
-            template,
-            name=group.group_name,
-            instance_type=group.instance_type,
-            least=group.least_nodes,
-            most=group.total,
-            is_block=group.capacity_block is not None,
-            feature=group.name,
-        )
+        return self._further(group, template, is_block=group.capacity_block is not None)
 
     def _cpu(self, group: CpuGroupSpec) -> SlurmNodeGroup:
         template = self._plain_template(
@@ -213,13 +204,23 @@ class Slurm(Construct):
             root_volume_gib=group.root_volume_gib,
             user_data=self._boot(has_disks=group.has_disks),
         )
+        return self._further(group, template)
+
+    def _further(
+        self,
+        group: AcceleratedGroupSpec | CpuGroupSpec,
+        template: NodeTemplate,
+        *,
+        is_block: bool = False,
+    ) -> SlurmNodeGroup:
         return self._node_group(
             f"Nodes-{group.name}",
             template,
             name=group.group_name,
             instance_type=group.instance_type,
             least=group.least_nodes,
-            most=group.count,
+            most=group.total,
+            is_block=is_block,
             feature=group.name,
         )
 

@@ -123,9 +123,9 @@ class CpuGroupSpec(_Group):
             yield from image_problems("image", self.image)
 
 
-def is_arm(instance_type: str) -> bool:
-    """Whether instances of a type are arm64."""
-    return GRAVITON.match(instance_type) is not None
+def architecture(instance_type: str) -> str:
+    """Return the architecture of a type's instances, as EC2 names it."""
+    return "arm64" if GRAVITON.match(instance_type) else "x86_64"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class PlainNodes:
 
     @property
     def architecture(self) -> str:
-        return "arm64" if is_arm(self.instance_type) else "x86_64"
+        return architecture(self.instance_type)
 
 
 def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:

@@ -13,7 +13,7 @@ from ultracluster.spec.node_groups import (
     INSTANCE_TYPE,
     AcceleratedGroupSpec,
     CpuGroupSpec,
-    is_arm,
+    architecture,
 )
 from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, QueueSpec
@@ -80,7 +80,7 @@ class SlurmSpec(Spec):
     @property
     def login_architecture(self) -> str:
         """Architecture of the login nodes' instance type."""
-        return "arm64" if is_arm(self.login_instance_type or "") else "x86_64"
+        return architecture(self.login_instance_type or "")
 
     @property
     def login_instances(self) -> int:
