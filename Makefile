@@ -44,7 +44,7 @@ rehearse: $(VENV)/rehearsal.stamp
 
 # QEMU and mmdebstrap are Debian's packages; where they are missing it says what to install.
 rehearse-node: $(VENV)/rehearsal.stamp
-	@ultracluster rehearse $(ENV) --nodes $(if $(FAULT),--node-fault $(FAULT))
+	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
 
 # A fault at each resource of the stack that reserves capacity: what was charged, and what is left.
 rehearse-faults: $(VENV)/dev.stamp

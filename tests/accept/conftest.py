@@ -47,8 +47,6 @@ class Door(Front):
     nodes: FakeNodes = field(kw_only=True)
     tag_status: str = "Active"
     root_device: str = "/dev/sda1"
-    group: str = ""
-    """The placement group that instances are in."""
     silent: bool = False
     """Whether nobody answers."""
     before: Callable[[str], None] = field(default=lambda _: None)
@@ -64,21 +62,12 @@ class Door(Front):
     def own(self, name: str, target: str) -> bytes | None:
         """Return the answer to a call that is not passed on."""
         self.before(name)
-        if name == "RebootInstances":
-            self.nodes.rebooted = True
         if name == "ListCostAllocationTags":
             row = {"TagKey": "ultracluster:environment", "Type": "UserDefined"}
             return json.dumps({"CostAllocationTags": [row | {"Status": self.tag_status}]}).encode()
         if name == "DescribeImages" and not target:
             return IMAGE.format(root=self.root_device).encode()
         return None
-
-    def changed(self, name: str, content: bytes) -> bytes:
-        """Return an answer with what MiniStack leaves out of it."""
-        if name == "DescribeInstances":
-            place = f"<groupName>{self.group}</groupName><tenancy>".encode()
-            return content.replace(b"<tenancy>", place)
-        return content
 
 
 @dataclass
@@ -201,7 +190,6 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         imageManifest='{"schemaVersion":2}',
         imageTag="v1",
     )
-    door.group = at("Cluster", "Placement/Group")
     cluster = ask("pcs", "list_clusters")["clusters"][0]["id"]
     described = ask("pcs", "get_cluster", clusterIdentifier=cluster)["cluster"]
     door.nodes.cloud = deployed.cloud
@@ -209,6 +197,7 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         "custom": described["slurmConfiguration"]["slurmCustomSettings"],
         "bucket": at("Storage", "Data/Resource/Resource"),
         "key": at("Storage", "Key/Resource/Resource"),
+        "group": at("Cluster", "Placement/Group"),
     }
     reached = Account(SPEC.region, settings)
     return World(deployed, door, door.nodes, assembly, settings, reached, Path())

@@ -208,6 +208,7 @@ class FakeNodes:
             InstanceType="p4d.24xlarge",
             MinCount=1,
             MaxCount=1,
+            Placement={"GroupName": self.account["group"]},
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         )["Instances"][0]
         self.nodes[name] = {
@@ -385,8 +386,9 @@ class FakeNodes:
         mode = "--query-gpu=persistence_mode" in words
         return lines(*("Enabled" if mode else f"GPU {index}: A100" for index in range(GPUS)))
 
-    def systemctl(self, _: list[str]) -> Said:
-        """Say that a unit runs."""
+    def systemctl(self, words: list[str]) -> Said:
+        """Say that a unit runs, or reboot."""
+        self.rebooted |= words == ["reboot"]
         return lines("active")
 
     def fi_info(self, _: list[str]) -> Said:

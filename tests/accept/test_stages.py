@@ -142,14 +142,14 @@ def test_instances_outside_of_the_group_are_seen(world: World):
     """By EC2's own word."""
     session = Session(world.scene(), world.said.append, lambda _: True)
     chosen = next(each for each in STAGES if each.name == "nodes")
-    assert session._step(chosen, chosen.steps[0]).verdict == PASS
-    right = world.door.group
-    world.door.group = "another"
+    right = world.nodes.account["group"]
+    world.nodes.account["group"] = "another"
     try:
+        assert session._step(chosen, chosen.steps[0]).verdict == PASS
         step = next(each for each in chosen.steps if each.name == "place of the instances")
         assert session._step(chosen, step).verdict == FAIL
     finally:
-        world.door.group = right
+        world.nodes.account["group"] = right
         clean_up(session.scene, world.said.append)
 
 

@@ -31,6 +31,7 @@ def document(session: Session) -> dict[str, Any]:
                 "verdict": each.verdict,
                 "expected": each.wanted,
                 "measured": each.measured,
+                "seconds": round(each.seconds, 1),
                 "commands": list(each.commands),
             }
             for each in session.results

@@ -1,5 +1,6 @@
 """Runs the stages of an acceptance: asks before each, stops at the first failure, cleans up."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ class Result:
     verdict: str
     commands: tuple[str, ...]
     settles: tuple[str, ...]
+    seconds: float = 0.0
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Session:
         return not clean_up(scene, self.say)
 
     def _step(self, stage: Stage, step: Step) -> Result:
-        scene = self.scene
+        scene, began = self.scene, time.monotonic()
         scene.commands.clear()
         try:
             found = step.look(scene)
@@ -113,7 +115,8 @@ class Session:
         commands = tuple(dict.fromkeys(scene.commands))
         tells = (step.refutes or verdict == PASS) and step.concerns(scene)
         settles = step.settles if tells else ()
-        return Result(stage.name, step.name, wanted, measured, verdict, commands, settles)
+        seconds = time.monotonic() - began
+        return Result(stage.name, step.name, wanted, measured, verdict, commands, settles, seconds)
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

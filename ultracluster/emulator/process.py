@@ -19,6 +19,8 @@ REPORT_SECONDS: Final = 10.0
 LOOPBACK: Final = "127.0.0.1"
 LOG_TAIL_LINES: Final = 30
 MODULE: Final = "ultracluster.emulator"
+REBOOT: Final = "systemctl reboot"
+"""The script that an instance gets when it is rebooted."""
 
 
 class EmulatorError(RuntimeError):
@@ -45,8 +47,8 @@ class Emulator:
             region: the Region that is asked by default.
             account: the account that is asked by default.
             faults: JSON file of failures on purpose.
-            nodes: program that runs the commands of Run Command, in place of instances: it is
-                given an instance's id, and the shell script on standard input.
+            nodes: program that runs the commands of Run Command, and `REBOOT`, in place of
+                instances: it is given an instance's id, and the shell script on standard input.
         """
         self.region = region
         self.account = account

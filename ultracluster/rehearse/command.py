@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boot the nodes' user data in virtual machines instead, and plant faults in them",
     )
     parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="of --nodes: deploy to an emulated AWS and run `accept`'s stages of nodes instead",
+    )
+    parser.add_argument(
         "--node-fault",
         action="append",
         choices=("none", *NAMES),
@@ -40,6 +45,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.nodes:
         from ultracluster.rehearse.machine import command as nodes  # noqa: PLC0415
 
+        if arguments.accept:
+            need(EXTRAS["rehearse"])
+            return nodes.accept(spec, path, console, as_json=arguments.json)
         names = tuple(arguments.node_fault or NAMES)
         return nodes.run(spec, path, console, names=names, as_json=arguments.json)
     need(EXTRAS["rehearse"])

@@ -50,6 +50,7 @@ class Rehearsal:
         self._file = environment_file
         self._display = display
         self._faults = faults
+        self._nodes: Path | None = None
 
     def run(self, *, keep: bool) -> bool:
         """Run every step; return whether all that was asked for was there.
@@ -63,7 +64,9 @@ class Rehearsal:
         ) as workplace:
             directory = Path(workplace)
             with self._display.step("Start the emulated AWS") as step:
-                emulator = Emulator(region=self._spec.region, faults=self._faults)
+                emulator = Emulator(
+                    region=self._spec.region, faults=self._faults, nodes=self._nodes
+                )
                 emulator.__enter__()
                 step.result = emulator.endpoint_url
             try:

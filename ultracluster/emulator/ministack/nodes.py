@@ -1,23 +1,32 @@
-"""Run Command: a program of the user's in the place of what runs on instances.
+"""Instances that run commands: a program of the user's in the place of what runs on them.
 
 MiniStack keeps commands and their states, and would run them in containers. Here a program gets an
 instance's id as its argument and the script on standard input: tests answer as a node would, and
-where Slurm is installed it may be a shell.
+a rehearsal's program hands it to a virtual machine. A reboot is a script as well. What MiniStack
+forgets of an instance's launch is kept: its placement group.
 """
 
 import subprocess
-from collections.abc import Sequence
-from typing import Final
+import threading
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final
 
+from ultracluster.emulator import wire
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.calls import Response
+from ultracluster.emulator.process import REBOOT
 
 RUNNING: Final = "running"
-SECONDS: Final = 600
+SECONDS: Final = 1800
+"""As long as `ultracluster.run_command` lets a command run."""
 NO_NODE: Final = 255
+REFUSED: Final = 400
 
 
 def install(program: str | None) -> None:
     """Let a program run what is sent to instances; without one, no instance takes commands."""
+    _keep_groups()
     if program is None:
         return
 
@@ -35,8 +44,44 @@ def install(program: str | None) -> None:
             return NO_NODE, "", str(error)
         return done.returncode, done.stdout, done.stderr
 
+    actions = internals.ec2._ACTION_MAP
+    accepted = actions["RebootInstances"]
+
+    def reboot(flat: wire.Flat) -> Response:
+        response: Response = accepted(flat)
+        if response[0] < REFUSED:
+            for each in wire.ec2_arguments("RebootInstances", flat)["InstanceIds"]:
+                threading.Thread(target=run, args=(each, [REBOOT]), daemon=True).start()
+        return response
+
+    actions["RebootInstances"] = reboot
     internals.ec2.instance_is_managed = _runs
     internals.ec2.exec_in_instance_blocking = run
+
+
+def _keep_groups() -> None:
+    """Let an instance be described in the placement group that it was launched in."""
+    actions, shown = internals.ec2._ACTION_MAP, internals.ec2._instance_xml
+    launch = actions["RunInstances"]
+
+    def run(flat: wire.Flat) -> Response:
+        status, headers, body = launch(flat)
+        group = wire.ec2_arguments("RunInstances", flat).get("Placement", {}).get("GroupName")
+        if status < REFUSED and group:
+            for row in wire.ec2_result("RunInstances", status, body)["Instances"]:
+                internals.ec2._instances[row["InstanceId"]]["Placement"]["GroupName"] = group
+        return status, headers, body
+
+    def with_group(instance: Mapping[str, Any]) -> str:
+        text, group = str(shown(instance)), instance["Placement"].get("GroupName")
+        return (
+            text.replace("<tenancy>", f"<groupName>{escape(group)}</groupName><tenancy>", 1)
+            if (group)
+            else text
+        )
+
+    actions["RunInstances"] = run
+    internals.ec2._instance_xml = with_group
 
 
 def _runs(instance_id: str) -> bool:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,8 +21,15 @@ from ultracluster.rehearse.machine.image import Image, located
 BOOT_SECONDS: Final = 1800.0
 """A boot takes one to three minutes where QEMU emulates instructions; more on a busy machine."""
 PROBE_SECONDS: Final = 20.0
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 2.0
+SYNC_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 30.0
+"""For what is asked once: asked again, a command would run twice."""
 DISK: Final = 1 << 30
 MEMORY_MIB: Final = 1024
+GATEWAY: Final = "10.77.0.254"
+"""Where a subnet's router would be; nothing answers there."""
 PROCESSORS: Final = {"kvm": "host", "tcg": "Nehalem"}
 """By accelerator: wide vectors, which newer ones have, are slow where they are emulated."""
 
@@ -30,13 +38,18 @@ class MachineError(CommandError):
     """A machine that does not do what machines do; the message ends with its console."""
 
 
+class AgentError(MachineError):
+    """A question that the guest agent refuses: of a command of before a reboot, for example."""
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that has ended on a machine."""
 
     status: int
     said: str
-    """Standard output and standard error."""
+    """Standard output and, unless they are kept apart, standard error."""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class Hardware:
         port: of the multicast group on loopback that is the network of machines.
         shared: folder of the host in the place of Lustre.
         disks: NVMe disks.
+        disk_bytes: size of each; they take room on the host as they are written.
         files: more files of its root, by path.
     """
 
@@ -59,6 +73,7 @@ class Hardware:
     port: int
     shared: Path
     disks: int = 2
+    disk_bytes: int = DISK
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,6 +83,7 @@ class Machine:
     def __init__(self, image: Image, hardware: Hardware) -> None:
         self._image, self.hardware = image, hardware
         self.name = hardware.name
+        self._asking = threading.Lock()
 
     def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="ultracluster-machine-")
@@ -75,7 +91,7 @@ class Machine:
         self._write_root()
         for disk in range(self.hardware.disks):
             with (self._folder / f"nvme{disk}.img").open("wb") as file:
-                file.truncate(DISK)
+                file.truncate(self.hardware.disk_bytes)
         module = [sys.executable, "-P", "-m", "ultracluster.child_process"]
         self._log = self._folder / "qemu.log"
         with self._log.open("wb") as log:
@@ -110,7 +126,7 @@ class Machine:
             f"{seed}/meta-data": f"instance-id: i-{name}\nlocal-hostname: {name}\n",
             "/etc/systemd/network/10-machines.network": (
                 f"[Match]\nName=eth0\n[Network]\nAddress={self.hardware.address}\n"
-                "LinkLocalAddressing=no\n"
+                f"Gateway={GATEWAY}\nLinkLocalAddressing=no\n"
             ),
             **self.hardware.files,
         }
@@ -142,7 +158,8 @@ class Machine:
         command += ["-drive", f"file={self._folder}/root.img,format=raw,if=virtio,cache=unsafe"]
         for disk in range(machine.disks):
             image = f"file={self._folder}/nvme{disk}.img,format=raw,if=none,cache=unsafe"
-            command += ["-drive", f"{image},id=disk{disk}"]
+            sparse = "discard=unmap,detect-zeroes=unmap"
+            command += ["-drive", f"{image},{sparse},id=disk{disk}"]
             command += ["-device", f"nvme,drive=disk{disk},serial=disk{disk}"]
         network = f"mcast=230.0.0.1:{machine.port},localaddr=127.0.0.1"
         command += ["-netdev", f"socket,id=network,{network}"]
@@ -155,23 +172,31 @@ class Machine:
         command += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
         return [*command, "-device", "virtio-rng-pci"]
 
-    def run(self, command: str, seconds: float = 300.0) -> Done:
+    def run(self, command: str, seconds: float = 300.0, *, apart: bool = False) -> Done:
         """Run a command of the shell as root, and return how it ended.
+
+        Args:
+            command: what `sh -c` gets.
+            seconds: how long it may take.
+            apart: whether standard error is kept apart, and both as they are.
 
         Raises:
             MachineError: where the machine does not answer in that time.
         """
         deadline = time.monotonic() + seconds
-        argument = {"path": "/bin/sh", "arg": ["-c", command], "capture-output": "merged"}
-        pid = self._ask("guest-exec", argument, deadline)["pid"]
+        capture = "separated" if apart else "merged"
+        argument = {"path": "/bin/sh", "arg": ["-c", command], "capture-output": capture}
+        pid, pause = self._ask("guest-exec", argument, deadline)["pid"], FIRST_PAUSE
         while True:
             state = self._ask("guest-exec-status", {"pid": pid}, deadline)
             if state["exited"]:
-                said = base64.b64decode(state.get("out-data", "")).decode(errors="replace")
-                return Done(int(state.get("exitcode", 255)), said.strip())
+                said, error = (_text(state.get(name, "")) for name in ("out-data", "err-data"))
+                status = int(state.get("exitcode", 255))
+                return Done(status, said, error) if apart else Done(status, said.strip())
             if time.monotonic() > deadline:
                 raise self._silent(f"{command!r} did not end within {seconds:.0f} s")
-            time.sleep(0.2)
+            time.sleep(pause)
+            pause = min(pause * 1.2, LONGEST_PAUSE)
 
     def ask(self, command: str, seconds: float = 300.0) -> str:
         """Run a command that must end with 0, and return what it says."""
@@ -198,14 +223,20 @@ class Machine:
 
     def reboot(self) -> float:
         """Reboot as an operator does; return the seconds from power-on to the end of the boot."""
-        before = self.ask("cat /proc/sys/kernel/random/boot_id")
+        before = self._boot_id()
         self.run("systemd-run --on-active=1 systemctl reboot")
         deadline = time.monotonic() + BOOT_SECONDS
-        while self.ask("cat /proc/sys/kernel/random/boot_id", BOOT_SECONDS) == before:
+        while self._boot_id() in ("", before):
             if time.monotonic() > deadline:
                 raise self._silent("it did not reboot")
             time.sleep(2)
         return self.wait_for_boot()
+
+    def _boot_id(self) -> str:
+        """Return what each boot has another of; nothing where the machine went down meanwhile."""
+        with suppress(AgentError):
+            return self.ask("cat /proc/sys/kernel/random/boot_id", BOOT_SECONDS)
+        return ""
 
     def console(self) -> str:
         """Return what the machine has written to its console."""
@@ -221,7 +252,7 @@ class Machine:
         while True:
             if self._process.poll() is not None:
                 raise self._silent("QEMU has ended")
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError), self._asking:
                 return self._answer({"execute": command, "arguments": arguments})
             if time.monotonic() > deadline:
                 raise self._silent("it does not answer")
@@ -235,7 +266,7 @@ class Machine:
             ValueError: where the answer is no answer to this.
         """
         with socket.socket(socket.AF_UNIX) as agent:
-            agent.settimeout(10)
+            agent.settimeout(SYNC_SECONDS)
             agent.connect(str(self._folder / "agent"))
             lines = agent.makefile("r", errors="replace")
             # What another question left unread comes first.
@@ -244,11 +275,16 @@ class Machine:
             agent.sendall(json.dumps(sync).encode() + b"\n")
             while (line := lines.readline()) and json.loads(line).get("return") != number:
                 pass
+            agent.settimeout(ANSWER_SECONDS)
             agent.sendall(json.dumps(question).encode() + b"\n")
             answer = json.loads(lines.readline())
         if "return" not in answer:
-            raise MachineError(f"{self.name}: the guest agent answers {answer}")
+            raise AgentError(f"{self.name}: the guest agent answers {answer}")
         return answer["return"]
+
+
+def _text(data: str) -> str:
+    return base64.b64decode(data).decode(errors="replace")
 
 
 COMMAND_LINE: Final = (

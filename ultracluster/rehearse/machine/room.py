@@ -11,9 +11,11 @@ from typing import Final, Self
 
 from ultracluster.rehearse.machine import slurm
 from ultracluster.rehearse.machine.image import Image
-from ultracluster.rehearse.machine.machine import Hardware, Machine, MachineError
+from ultracluster.rehearse.machine.machine import DISK, Hardware, Machine, MachineError
 from ultracluster.rehearse.machine.user_data import BootedNodes
 
+LOGIN: Final = "login"
+DISKS: Final = 2
 PORTS: Final = range(20_000, 60_000)
 PATIENCE: Final = 300.0
 """Seconds after which something is not coming any more."""
@@ -29,17 +31,29 @@ class Room:
         booted: their user data.
         nodes: names of training nodes.
         login: whether there is a login node.
+        idle_seconds: after which Slurm has a node stopped, which is not switched on until a job
+            needs it; None switches all on at once and for good.
+        disk_bytes: size of a node's NVMe disks.
     """
 
     def __init__(
-        self, image: Image, booted: BootedNodes, nodes: Sequence[str], *, login: bool = False
+        self,
+        image: Image,
+        booted: BootedNodes,
+        nodes: Sequence[str],
+        *,
+        login: bool = False,
+        idle_seconds: int | None = None,
+        disk_bytes: int = DISK,
     ) -> None:
         self._image, self._booted = image, booted
-        names = (*(("login",) if login else ()), *nodes)
-        self._addresses = {name: f"10.77.0.{number}" for number, name in enumerate(names, start=1)}
-        self._names, self._node_names = names, tuple(nodes)
+        self._idle_seconds, self._disk_bytes = idle_seconds, disk_bytes
+        names = (*((LOGIN,) if login else ()), *nodes)
+        self.addresses = {name: f"10.77.0.{number}" for number, name in enumerate(names, start=1)}
+        """IPv4, by name."""
+        self._names, self.node_names = names, tuple(nodes)
         self.machines: dict[str, Machine] = {}
-        """By name."""
+        """Those that are switched on, by name."""
         self.shared = Path()
         """The folder of this machine that is `/fsx` on all of them."""
 
@@ -51,15 +65,27 @@ class Room:
             # As FSx makes the root of a file system.
             self.shared.chmod(0o755)
             self._key = slurm.key()
-            for name in self._names:
-                self.machines[name] = stack.enter_context(
-                    Machine(self._image, self._hardware(name))
-                )
+            stack.callback(self._all_off)
+            for name in self._names if self._idle_seconds is None else self._names[:1]:
+                self.switch_on(name)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def switch_on(self, name: str) -> Machine:
+        """Give a name a new machine, with a root file system as the image has it."""
+        machine = self.machines[name] = Machine(self._image, self._hardware(name)).__enter__()
+        return machine
+
+    def switch_off(self, name: str) -> None:
+        """Take a machine away, with its disks."""
+        self.machines.pop(name).__exit__()
+
+    def _all_off(self) -> None:
+        for name in list(self.machines):
+            self.switch_off(name)
 
     @property
     def controller(self) -> Machine:
@@ -68,27 +94,35 @@ class Room:
 
     @property
     def nodes(self) -> list[Machine]:
-        """Training nodes."""
-        return [self.machines[name] for name in self._node_names]
+        """Training nodes that are switched on."""
+        return [self.machines[name] for name in self.node_names if name in self.machines]
 
     def _hardware(self, name: str) -> Hardware:
         version = self._booted.slurm_version or ""
         files = {
-            "/etc/hosts": slurm.hosts(self._addresses),
+            "/etc/hosts": slurm.hosts(self.addresses),
             "/etc/stand-in/slurm-version": version,
             "/etc/stand-in/slurm.key": self._key,
         }
         if name == self._names[0]:
-            nodes = {node: self._addresses[node] for node in self._node_names}
-            files |= slurm.files(name, nodes, self._booted.settings)
-        login = name not in self._node_names
+            files |= slurm.files(
+                name,
+                {node: self.addresses[node] for node in self.node_names},
+                self._booted.settings,
+                vcpus=self._booted.vcpus,
+                idle_seconds=self._idle_seconds,
+            )
+        login = name not in self.node_names
+        if not login:
+            files["/etc/stand-in/vcpus"] = f"{self._booted.vcpus}\n"
         return Hardware(
             name=name,
             user_data=(self._booted.login or "") if login else self._booted.node,
-            address=f"{self._addresses[name]}/24",
+            address=f"{self.addresses[name]}/24",
             port=self._port,
             shared=self.shared,
-            disks=0 if login else 2,
+            disks=0 if login else DISKS,
+            disk_bytes=self._disk_bytes,
             files=files,
         )
 
@@ -103,28 +137,34 @@ class Room:
             node.ask("systemctl start slurmd")
         self.until("all nodes are idle", lambda: set(self.states().values()) == {"idle"})
 
-    def _slurm(self, command: str) -> str:
+    def slurm(self, command: str) -> str:
         """Ask the controller by its own commands: a fault may have broken those of the node."""
         return self.controller.ask(f"export PATH=/usr/bin:$PATH; {command}")
 
     def states(self) -> dict[str, str]:
         """Return Slurm's state of each node."""
-        said = self._slurm("sinfo --noheader --Node --format='%N %T'")
+        said = self.slurm("sinfo --noheader --Node --format='%N %T'")
         return dict(line.split(maxsplit=1) for line in said.splitlines())
+
+    def flags(self) -> dict[str, frozenset[str]]:
+        """Return all that Slurm says of each node's state, `POWERING_UP` for example."""
+        said = self.slurm("scontrol show nodes --oneliner")
+        found = re.findall(r"NodeName=(\S+) .*? State=(\S+)", said)
+        return {name: frozenset(state.rstrip("*").split("+")) for name, state in found}
 
     def reason(self, node: str) -> str:
         """Return why a node is drained."""
-        return self._slurm(f"sinfo --noheader --nodes={node} --format=%E")
+        return self.slurm(f"sinfo --noheader --nodes={node} --format=%E")
 
     def submit(self, script: str, *options: str, user: str = "root") -> int:
         """Submit a job as a user of the machine with the controller; return its number."""
         self.controller.ask(f"cat >/fsx/job.sh <<'END'\n{script}\nEND")
         command = f"cd /fsx && sbatch --parsable {' '.join(options)} /fsx/job.sh"
-        return int(self._slurm(f"runuser -u {user} -- sh -c '{command}'").splitlines()[-1])
+        return int(self.slurm(f"runuser -u {user} -- sh -c '{command}'").splitlines()[-1])
 
     def job(self, number: int) -> dict[str, str]:
         """Return what the controller knows of a job."""
-        text = self._slurm(f"scontrol show job {number} --oneliner")
+        text = self.slurm(f"scontrol show job {number} --oneliner")
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
     def comes(self, holds: Callable[[], object], seconds: float = PATIENCE) -> bool:

@@ -23,9 +23,11 @@ AuthInfo=cred_expire=5
 SlurmUser=slurm
 StateSaveLocation=/var/lib/slurm/slurmctld
 SlurmdSpoolDir=/var/lib/slurm/slurmd
-SlurmctldParameters=enable_configless
+SlurmctldParameters=enable_configless,idle_on_node_suspend
 ProctrackType=proctrack/cgroup
-TaskPlugin=task/affinity,task/cgroup
+TaskPlugin=task/cgroup
+# Nodes are what this file says, whatever a virtual machine has.
+SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 PrologFlags=Alloc,Contain
@@ -37,32 +39,52 @@ MessageTimeout=60
 SlurmdTimeout=600
 BatchStartTimeout=60
 {settings}
-NodeName=DEFAULT CPUs=1 Gres=gpu:8
+NodeName=DEFAULT CPUs={vcpus} Gres=gpu:8
 {nodes}
 PartitionName=train Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+SCALING: Final = """
+# Nodes are launched for jobs, and stopped when they are idle. Who does it asks for their states.
+SuspendProgram=/bin/true
+ResumeProgram=/bin/true
+SuspendTime={idle_seconds}
+SuspendTimeout=30
+ResumeTimeout=1800
+NodeName=DEFAULT State=CLOUD
+"""
 
 
-def files(host: str, nodes: Mapping[str, str], settings: Mapping[str, str]) -> Mapping[str, str]:
+def files(
+    host: str,
+    nodes: Mapping[str, str],
+    settings: Mapping[str, str],
+    *,
+    vcpus: int,
+    idle_seconds: int | None = None,
+) -> Mapping[str, str]:
     """Return the controller's files, by path.
 
     Args:
         host: name of the machine that it runs on.
         nodes: addresses of nodes, by name.
         settings: what the template's cluster is told beside all that.
+        vcpus: of the instance that a node is.
+        idle_seconds: after which a node is stopped; None leaves all nodes running.
     """
     scheduler = ",".join(filter(None, (settings.get(SCHEDULER), SOONER)))
     told = {**settings, SCHEDULER: scheduler}
+    scaling = "" if idle_seconds is None else SCALING.format(idle_seconds=idle_seconds)
     conf = CONF.format(
         host=host,
         address=CONTROLLER,
-        settings="\n".join(f"{name}={value}" for name, value in told.items()),
+        settings="\n".join(f"{name}={value}" for name, value in told.items()) + scaling,
+        vcpus=vcpus,
         nodes="\n".join(f"NodeName={name} NodeAddr={at}" for name, at in nodes.items()),
     )
     return {
         "/etc/slurm/slurm.conf": conf,
         "/etc/slurm/gres.conf": "Name=gpu File=/dev/nvidia[0-7]\n",
-        "/etc/slurm/cgroup.conf": "ConstrainCores=yes\nConstrainDevices=yes\n",
+        "/etc/slurm/cgroup.conf": "ConstrainDevices=yes\n",
     }
 
 

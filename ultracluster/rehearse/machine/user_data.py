@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ultracluster.catalogue.instances import find
 from ultracluster.exit_status import CommandError
 from ultracluster.prove.deployment import StackTemplate
 
@@ -31,6 +32,8 @@ class BootedNodes:
     """Of the cluster; None where Auto Scaling launches the nodes."""
     settings: Mapping[str, str]
     """What the cluster's slurm.conf is told: `Prolog`, for example."""
+    vcpus: int
+    """Of the instances that training nodes are."""
 
 
 def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
@@ -41,13 +44,13 @@ def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
             in for.
     """
     found = [each for stack in stacks for each in stack.template["Resources"].items()]
-    user_data = {
-        name: text_of(resource["Properties"]["LaunchTemplateData"]["UserData"])
+    templates = {
+        name: resource["Properties"]["LaunchTemplateData"]
         for name, resource in found
         if resource["Type"] == "AWS::EC2::LaunchTemplate"
     }
-    logins = [name for name in user_data if "Login" in name]
-    nodes = [name for name in user_data if name not in logins]
+    logins = [name for name in templates if "Login" in name]
+    nodes = [name for name in templates if name not in logins]
     if not nodes:
         raise UserDataError("the templates launch no node; nothing can be booted")
     cluster: Mapping[str, Any] = next(
@@ -55,10 +58,11 @@ def booted_nodes(stacks: Sequence[StackTemplate]) -> BootedNodes:
     )
     settings = cluster.get("SlurmConfiguration", {}).get("SlurmCustomSettings", ())
     return BootedNodes(
-        node=user_data[nodes[0]],
-        login=user_data[logins[0]] if logins else None,
+        node=text_of(templates[nodes[0]]["UserData"]),
+        login=text_of(templates[logins[0]]["UserData"]) if logins else None,
         slurm_version=cluster.get("Scheduler", {}).get("Version"),
         settings={each["ParameterName"]: each["ParameterValue"] for each in settings},
+        vcpus=find(templates[nodes[0]]["InstanceType"]).vcpus,
     )
 
 

@@ -1,0 +1,156 @@
+"""`ultracluster accept` against machines: its stages of nodes, with a real Slurm."""
+
+import secrets
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from ultracluster.accept.journal import Journal
+from ultracluster.accept.scene import Scene
+from ultracluster.accept.session import PASS, STAGES, Session
+from ultracluster.aws import Account, Cloud, caller_of
+from ultracluster.emulator.process import Emulator
+from ultracluster.environments import project_folder
+from ultracluster.exit_status import UsageError
+from ultracluster.prove.deployment import Deployment, stack_templates
+from ultracluster.rehearse.cdk import Cdk
+from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.machine.boot_checks import Finding
+from ultracluster.rehearse.machine.data_repositories import DataRepositories
+from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet
+from ultracluster.rehearse.machine.image import Image
+from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
+from ultracluster.rehearse.machine.user_data import booted_nodes
+from ultracluster.rehearse.rehearsal import Rehearsal
+from ultracluster.spec.environment import EnvironmentSpec
+
+ON_NODES: Final = ("login", "nodes", "faults", "end")
+"""The stages that act on nodes; the others need none."""
+NODES: Final = ("n1", "n2")
+IDLE_SECONDS: Final = 180
+"""Sooner than an environment has its idle nodes stopped; longer than a step looks away."""
+PROGRAM: Final = Path(__file__).with_name("program")
+
+
+class NodeAcceptance(Rehearsal):
+    """An environment deployed to an emulated AWS whose instances are virtual machines.
+
+    Raises:
+        UsageError: where the environment has no Slurm, or the training program is not here.
+    """
+
+    def __init__(
+        self,
+        spec: EnvironmentSpec,
+        image: Image,
+        *,
+        environment_file: Path | None,
+        display: Display,
+    ) -> None:
+        super().__init__(spec, environment_file=environment_file, display=display)
+        if spec.slurm is None:
+            raise UsageError(
+                f"{spec.name} has no Slurm, and `accept` has no stage for its nodes; "
+                "leave --accept out"
+            )
+        self._training = project_folder() / "training"
+        if not (self._training / "slurm").is_dir():
+            raise UsageError(
+                f"{self._training} is not there; run this in a folder of the project's source"
+            )
+        self._image, self._folder = image, Path()
+        self.findings: list[Finding] = []
+
+    def run(self, *, keep: bool = False) -> bool:
+        """Run it; return whether all steps passed."""
+        with tempfile.TemporaryDirectory(prefix="ultracluster-accept-") as folder:
+            self._folder = Path(folder)
+            self._nodes = self._folder / INSTANCE
+            return super().run(keep=keep)
+
+    def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
+        del keep
+        cdk, cloud = Cdk(emulator.environment()), Account(self._spec.region, emulator.environment())
+        deployment = Deployment(cloud, stack_templates(assembly, self._spec.name))
+        with ExitStack() as stack:
+            room = stack.enter_context(self._room(deployment))
+            prepare(room.shared, self._training)
+            self._bootstrap(cdk, emulator, assembly)
+            with self._display.step("cdk deploy"):
+                self._deploy(cdk, assembly)
+            store = DataRepositories(self._spec, deployment, cloud, room.shared)
+            fleet = stack.enter_context(Fleet(room, self._folder, store.synchronize))
+            self._begin(room, fleet, cloud, deployment)
+            session = self._accept(room, deployment, cloud)
+        self.findings += [Finding("all", problem, ok=False, found="") for problem in fleet.problems]
+        return session.status == 0 and not fleet.problems
+
+    def _room(self, deployment: Deployment) -> Room:
+        return Room(
+            self._image,
+            booted_nodes(deployment.stacks),
+            NODES,
+            login=True,
+            idle_seconds=IDLE_SECONDS,
+            disk_bytes=(self._spec.nodes.instance.local_nvme_gb or 0) * 10**9 // DISKS,
+        )
+
+    def _begin(self, room: Room, fleet: Fleet, cloud: Cloud, deployment: Deployment) -> None:
+        with self._display.step("Boot the login node") as step:
+            seconds = room.controller.wait_for_boot()
+            room.controller.ask("systemctl start slurmctld")
+            step.result = f"up {seconds:.0f} s after power-on"
+        self.findings.append(Finding(LOGIN, "boots", ok=True, found=step.result, seconds=seconds))
+        slurm = "Slurm/{}/Resource"
+        fleet.start(
+            cloud,
+            {
+                LOGIN: deployment.id_at("Cluster", slurm.format("LoginTemplate")),
+                "": deployment.id_at("Cluster", slurm.format("LaunchTemplate")),
+            },
+        )
+
+    def _accept(self, room: Room, deployment: Deployment, cloud: Cloud) -> Session:
+        version = room.slurm("sinfo --version").split()[1].rpartition(".")[0]
+        slurm = self._spec.slurm and self._spec.slurm.model_copy(update={"version": version})
+        scene = Scene(
+            # Debian's Slurm is of another version than the cluster's.
+            spec=self._spec.model_copy(update={"slurm": slurm}),
+            cloud=cloud,
+            caller=caller_of(cloud, self._spec.region),
+            deployment=deployment,
+            journal=Journal(self._folder / "journal.json"),
+            run=f"accept-{secrets.token_hex(3)}",
+            user="ubuntu",
+            program="/fsx/ultracluster",
+        )
+        session = Session(scene, self._display.note, lambda _: True)
+        try:
+            session.run([stage for stage in STAGES if stage.name in ON_NODES])
+        finally:
+            self.findings += [
+                Finding(each.stage, each.step, each.verdict == PASS, each.measured, each.seconds)
+                for each in session.results
+            ]
+        return session
+
+
+def prepare(shared: Path, training: Path) -> None:
+    """Lay out the shared file system as FSx and prepare.sh do, with stand-ins for programs."""
+    for name in ("data", "checkpoints", "ultracluster/venv/bin", "ultracluster/bin"):
+        (shared / name).mkdir(parents=True)
+    home = shared / "ultracluster"
+    left_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(training, home / "program" / "training", ignore=left_out)
+    # A link of this machine is none on the others.
+    shutil.copytree(training / "slurm", home / "slurm")
+    for name, place in (
+        ("python3", "venv/bin"),
+        ("all_reduce_perf", "bin"),
+        ("train", "."),
+    ):
+        copied = shutil.copy(PROGRAM / name, home / place / name)
+        Path(copied).chmod(0o755)
+    home.chmod(0o1777)

@@ -1,0 +1,184 @@
+"""In the place of PCS and of Systems Manager's agent: an instance for each machine of a room.
+
+Slurm says which nodes it needs and which are idle (its power saving, as under PCS). Each gets an
+instance of the emulated EC2 by its deployed launch template, and a machine with that template's
+user data. Commands of Run Command, and reboots, reach the machine behind an instance; an instance
+that is terminated takes its machine with it.
+"""
+
+import base64
+import re
+import shlex
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Final, Self
+
+from ultracluster.aws import Cloud
+from ultracluster.emulator.process import REBOOT
+from ultracluster.rehearse.machine.machine import MachineError
+from ultracluster.rehearse.machine.room import LOGIN, Room
+from ultracluster.run_command import SECONDS
+
+PROGRAM: Final = """\
+import sys
+from multiprocessing.connection import Client
+with Client(sys.argv[1]) as door:
+    door.send((sys.argv[2], sys.stdin.read()))
+    status, said, error = door.recv()
+sys.stdout.write(said)
+sys.stderr.write(error)
+sys.exit(status)
+"""
+INSTANCE: Final = "instance"
+"""The program's name in its folder."""
+MOUNTS: Final = "/run/stand-in/mounts"
+SEE_LUSTRE: Final = (
+    f"mkdir -p {MOUNTS.rpartition('/')[0]}; sed '/ \\/fsx 9p /s/ 9p / lustre /' /proc/mounts"
+    f" >{MOUNTS};"
+)
+"""As the prolog sees it, so does a command: what stands in for Lustre is called 9p."""
+LOOK_SECONDS: Final = 5.0
+NO_NODE: Final = 255
+Said = tuple[int, str, str]
+
+
+def seen(script: str) -> str:
+    """Return a script of `ultracluster.run_command` that finds Lustre where 9p stands in for it."""
+
+    def moved(match: re.Match[str]) -> str:
+        text = base64.b64decode(match[1]).decode().replace("/proc/mounts", MOUNTS)
+        return f"echo {base64.b64encode(text.encode()).decode()} | base64"
+
+    return SEE_LUSTRE + re.sub(r"echo (\S+) \| base64", moved, script)
+
+
+class Fleet:
+    """The instances of a room, for as long as the context lasts.
+
+    Args:
+        room: whose nodes are switched on as Slurm needs them.
+        folder: where `INSTANCE` is put, which the emulated AWS starts for each command.
+        synchronized: called before and after each command: what FSx would do by then.
+    """
+
+    def __init__(self, room: Room, folder: Path, synchronized: Callable[[], None]) -> None:
+        self._room, self._synchronized = room, synchronized
+        self._names: dict[str, str] = {}
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(len(room.addresses) + 1)
+        self.problems: list[str] = []
+        """What a machine or the emulated AWS did not do."""
+        self._door = Listener(str(folder / "door"), "AF_UNIX")
+        words = shlex.join([sys.executable, "-P", "-c", PROGRAM, str(folder / "door")])
+        program = folder / INSTANCE
+        program.write_text(f'#!/bin/sh\nexec {words} "$1"\n')
+        program.chmod(0o755)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._door.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, cloud: Cloud, templates: dict[str, str]) -> None:
+        """Have the login node's instance, and from now on those that Slurm asks for.
+
+        Args:
+            cloud: the emulated AWS.
+            templates: ids of the launch templates of login and other nodes, by `LOGIN` and "".
+        """
+        self._cloud, self._templates = cloud, templates
+        self._instance(LOGIN)
+        self._pool.submit(self._watched, self._look)
+
+    def _watched(self, look: Callable[[], None]) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001  (a thread of its own: nobody else would see)
+                self.problems.append(str(error))
+
+    def _look(self) -> None:
+        """Launch what Slurm powers up, and stop what it powers down or what was terminated."""
+        running = self._running()
+        for instance, name in list(self._names.items()):
+            if instance not in running and name != LOGIN:
+                del self._names[instance]
+                self._room.switch_off(name)
+                self._room.slurm(
+                    f"scontrol update NodeName={name} State=POWER_DOWN_FORCE Reason=terminated"
+                )
+        there = {name: instance for instance, name in self._names.items()}
+        for name, flags in self._room.flags().items():
+            if "POWERING_UP" in flags and name not in there:
+                self._room.switch_on(name)
+                self._instance(name)
+                self._pool.submit(self._up, name)
+            elif name in there and flags & {"POWERING_DOWN", "POWERED_DOWN"}:
+                del self._names[there[name]]
+                self._cloud.ask("ec2", "terminate_instances", InstanceIds=[there[name]])
+                self._room.switch_off(name)
+
+    def _running(self) -> set[str]:
+        alive = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        rows = self._cloud.ask("ec2", "describe_instances", Filters=alive)["Reservations"]
+        return {each["InstanceId"] for row in rows for each in row["Instances"]}
+
+    def _instance(self, name: str) -> None:
+        """Launch an instance as its template says, at the address of its machine."""
+        template = self._templates[LOGIN if name == LOGIN else ""]
+        asked = {"LaunchTemplateId": template, "Versions": ["$Latest"]}
+        versions = self._cloud.ask("ec2", "describe_launch_template_versions", **asked)
+        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        kept = ("ImageId", "InstanceType", "Placement", "TagSpecifications")
+        row = self._cloud.ask(
+            "ec2",
+            "run_instances",
+            MinCount=1,
+            MaxCount=1,
+            PrivateIpAddress=self._room.addresses[name],
+            **{key: data[key] for key in kept if key in data},
+        )
+        self._names[row["Instances"][0]["InstanceId"]] = name
+
+    def _up(self, name: str, *, after: str = "wait_for_boot") -> None:
+        """Start Slurm's daemon once a machine is up, as PCS's agent does."""
+        try:
+            getattr(self._room.machines[name], after)()
+            self._room.machines[name].ask("systemctl start slurmd")
+        except (KeyError, MachineError) as error:
+            if name in self._names.values():
+                self.problems.append(f"{name}: {error}")
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            with suppress(OSError, EOFError):
+                door = self._door.accept()
+                threading.Thread(target=self._answer, args=(door,), daemon=True).start()
+
+    def _answer(self, door: Connection) -> None:
+        with door, suppress(OSError, EOFError):
+            instance, script = door.recv()
+            door.send(self._run(self._names.get(instance, ""), script))
+
+    def _run(self, name: str, script: str) -> Said:
+        if name not in self._room.machines:
+            return NO_NODE, "", f"no machine is behind {name or 'the instance'}"
+        if script == REBOOT:
+            self._pool.submit(self._up, name, after="reboot")
+            return 0, "", ""
+        try:
+            self._synchronized()
+            done = self._room.machines[name].run(seen(script), SECONDS, apart=True)
+            self._synchronized()
+        except MachineError as error:
+            return NO_NODE, "", str(error)
+        return done.status, done.said, done.error
