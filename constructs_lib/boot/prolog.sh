@@ -62,9 +62,14 @@ unfit() {
   # Slurm's health check runs this without a job (HealthCheckProgram): then there is none to requeue.
   [[ -n ${SLURM_JOB_ID:-} ]] || exit 0
   # A prolog that fails has its job held until an operator releases it. The job is at no fault:
-  # send it back to the queue, and it starts on other nodes. Slurm starts nothing here once the job
-  # is no longer running; where it still is (it may not be requeued), failing is what stops it.
-  within "$SECONDS_EACH" scontrol requeue "$SLURM_JOB_ID"
+  # send it back to the queue, and it starts on other nodes.
+  sent_back requeue
+}
+
+# Slurm starts nothing here once the job is no longer running; where it still is (it may not be
+# requeued), failing is what stops it.
+sent_back() {
+  within "$SECONDS_EACH" scontrol "$1" "$SLURM_JOB_ID"
   within "$SECONDS_EACH" squeue --noheader --jobs "$SLURM_JOB_ID" --format %T || exit 1
   case $(<"$work/said") in
     PENDING* | COMPLETING* | REQUEUE*) exit 0 ;;
@@ -87,6 +92,29 @@ clock() {
     sleep 3
   done
   unfit "the clock is not synchronized; look at its time service (chrony)"
+}
+
+# Slurm and file systems know a user by number. Where the number is nobody's, or somebody else's than
+# the environment's file (users.sh) or the controller says, the job would run with others' rights.
+job_user() {
+  [[ -n ${SLURM_JOB_UID:-} ]] || return 0
+  local users each here listed
+  users=$(dirname "$0")/users
+  listed=$(awk -v id="$SLURM_JOB_UID" '$1 == "user" && $3 == id { print $2 }' "$users" 2>/dev/null)
+  within "$SECONDS_EACH" getent passwd "$SLURM_JOB_UID"
+  here=$(cut -d : -f 1 "$work/said")
+  if [[ -z $here && -z $listed ]] && [[ -e $users || ${SLURM_JOB_RESTART_COUNT:-0} -gt 0 ]]; then
+    # No other node will know it: each would be drained in turn.
+    within "$SECONDS_EACH" scontrol update JobId="$SLURM_JOB_ID" \
+      AdminComment="ultracluster prolog: no node knows user number $SLURM_JOB_UID"
+    sent_back requeuehold
+  fi
+  for each in "$listed" "${SLURM_JOB_USER:-}"; do
+    # A controller without users calls all of them so.
+    [[ -z $each || $each == nobody || $each == "$here" ]] ||
+      unfit "user number $SLURM_JOB_UID is ${here:-unknown} instead of $each"
+  done
+  [[ -n $here ]] || unfit "user number $SLURM_JOB_UID is unknown"
 }
 
 gpus() {
@@ -149,6 +177,7 @@ room() {
 }
 
 slurm
+job_user
 clock
 [[ $GPUS -eq 0 ]] || gpus
 [[ $FABRIC_MANAGER -eq 0 ]] || fabric_manager

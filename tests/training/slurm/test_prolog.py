@@ -148,6 +148,60 @@ def test_an_unfit_node_is_drained_with_the_reason(
     assert requeued == "requeue 41"
 
 
+NOBODYS = "58999"
+
+
+@pytest.mark.parametrize(
+    ("number", "listed", "said", "reason"),
+    [
+        (NOBODYS, None, "alice", f"user number {NOBODYS} is unknown instead of alice"),
+        (NOBODYS, None, "nobody", f"user number {NOBODYS} is unknown"),
+        (NOBODYS, f"alice {NOBODYS}", "nobody", f"user number {NOBODYS} is unknown instead of al"),
+        ("1", None, "alice", "user number 1 is daemon instead of alice"),
+        ("1", "alice 1", "daemon", "user number 1 is daemon instead of alice"),
+    ],
+)
+def test_a_node_with_another_user_of_the_jobs_number_is_drained(
+    node: Node, number: str, listed: str | None, said: str, reason: str
+):
+    """The job would run with the rights of somebody else, or of nobody."""
+    if listed:
+        (node.folder / "boot" / "users").write_text(f"homes /fsx/home\nuser {listed}\n")
+
+    assert node.start(SLURM_JOB_ID="41", SLURM_JOB_UID=number, SLURM_JOB_USER=said) == 0
+
+    drained, requeued = node.asked()
+    assert drained.startswith(f"update NodeName={NODE} State=DRAIN Reason=ultracluster prolog: ")
+    assert reason in drained
+    assert requeued == "requeue 41"
+
+
+@pytest.mark.parametrize("said", ["daemon", "nobody"])
+@pytest.mark.parametrize("listed", ["", "user daemon 1\n", "user alice 2001\n"])
+def test_a_user_whom_the_node_has_by_number_and_name_is_taken(node: Node, said: str, listed: str):
+    """A controller that has no users calls all of them nobody."""
+    if listed:
+        (node.folder / "boot" / "users").write_text(listed)
+
+    assert node.start(SLURM_JOB_ID="41", SLURM_JOB_UID="1", SLURM_JOB_USER=said) == 0
+    assert node.asked() == []
+
+
+@pytest.mark.parametrize("restarts", ["0", "1"])
+def test_a_job_whose_user_no_node_knows_drains_no_more_nodes(node: Node, restarts: str):
+    """Whom somebody added on a login node alone would drain one node after the other."""
+    if restarts == "0":
+        (node.folder / "boot" / "users").write_text("user alice 2001\n")
+    job = {"SLURM_JOB_UID": NOBODYS, "SLURM_JOB_USER": "mallory", "SLURM_JOB_ID": "41"}
+
+    assert node.start(**job, SLURM_JOB_RESTART_COUNT=restarts) == 0
+
+    told, held = node.asked()
+    words = f"AdminComment=ultracluster prolog: no node knows user number {NOBODYS}"
+    assert told == f"update JobId=41 {words}"
+    assert held == "requeuehold 41"
+
+
 def test_a_job_that_cannot_be_requeued_is_stopped(node: Node):
     """It would otherwise start on the node that was just found unfit."""
     lose_a_gpu(node.here)
