@@ -177,8 +177,9 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
         "write_files:",
     ]
     for path, permissions, content in written:
-        lines += [f"- path: {path}", f"  permissions: '{permissions}'", "  content: |"]
-        lines += [f"    {line}".rstrip() for line in content.rstrip("\n").split("\n")]
+        # As little indentation as YAML takes: user data has 16 KB.
+        lines += ["-", f" path: {path}", f" permissions: '{permissions}'", " content: |"]
+        lines += [f"  {line}".rstrip() for line in content.rstrip("\n").split("\n")]
     return "\n".join(lines) + "\n"
 
 

@@ -97,24 +97,21 @@ clock() {
 # Slurm and file systems know a user by number. Where the number is nobody's, or somebody else's than
 # the environment's file (users.sh) or the controller says, the job would run with others' rights.
 job_user() {
-  [[ -n ${SLURM_JOB_UID:-} ]] || return 0
-  local users each here listed
-  users=$(dirname "$0")/users
-  listed=$(awk -v id="$SLURM_JOB_UID" '$1 == "user" && $3 == id { print $2 }' "$users" 2>/dev/null)
-  within "$SECONDS_EACH" getent passwd "$SLURM_JOB_UID"
+  local id=${SLURM_JOB_UID:-} users=${0%/*}/users each here listed
+  [[ -n $id ]] || return 0
+  listed=$(awk -v id="$id" '$1 == "user" && $3 == id { print $2 }' "$users" 2>/dev/null)
+  within "$SECONDS_EACH" getent passwd "$id"
   here=$(cut -d : -f 1 "$work/said")
-  if [[ -z $here && -z $listed ]] && [[ -e $users || ${SLURM_JOB_RESTART_COUNT:-0} -gt 0 ]]; then
+  if [[ -z $here$listed && (-e $users || ${SLURM_JOB_RESTART_COUNT:-0} -gt 0) ]]; then
     # No other node will know it: each would be drained in turn.
-    within "$SECONDS_EACH" scontrol update JobId="$SLURM_JOB_ID" \
-      AdminComment="ultracluster prolog: no node knows user number $SLURM_JOB_UID"
+    within "$SECONDS_EACH" scontrol update JobId="$SLURM_JOB_ID" AdminComment="no node knows user $id"
     sent_back requeuehold
   fi
-  for each in "$listed" "${SLURM_JOB_USER:-}"; do
-    # A controller without users calls all of them so.
-    [[ -z $each || $each == nobody || $each == "$here" ]] ||
-      unfit "user number $SLURM_JOB_UID is ${here:-unknown} instead of $each"
+  # A controller without users calls all of them nobody.
+  for each in $listed ${SLURM_JOB_USER:-}; do
+    [[ $each == nobody || $each == "$here" ]] || unfit "user $id is ${here:-unknown} instead of $each"
   done
-  [[ -n $here ]] || unfit "user number $SLURM_JOB_UID is unknown"
+  [[ -n $here ]] || unfit "user $id is unknown"
 }
 
 gpus() {

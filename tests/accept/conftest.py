@@ -167,9 +167,12 @@ def staged(emulated: tuple[Deployer, Door, Path]) -> World:
         "AWS_ENDPOINT_URL": door.endpoint_url,
     }
     ask, at = deployed.cloud.ask, deployed.deployment.id_at
+    groups = deployed.deployment.of_type("AWS::PCS::ComputeNodeGroup")
+    group = next(str(each.physical_id) for each in groups if "LoginNodes" in each.path)
     tags = [
         {"Key": "ultracluster:environment", "Value": "staging"},
         {"Key": "ultracluster:role", "Value": "login"},
+        {"Key": "aws:pcs:compute-node-group-id", "Value": group.rpartition("/")[2]},
     ]
     ask(
         "ec2",

@@ -1,17 +1,25 @@
 """The stage of the login node, which runs anyway, and of the data between S3 and Lustre."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Final
 
 from ultracluster.accept.remote import login_step
-from ultracluster.accept.scene import Found, Scene, Stage, Step
+from ultracluster.accept.scene import Found, NotThereError, Scene, Stage, Step, tags
 from ultracluster.aws import CloudError
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.catalogue.slurm import LOGIN, ROLE_TAG
 from ultracluster.run_command import ROOT
 from ultracluster.spec.lustre import DataRepositorySpec
 
 LUSTRE: Final = "/fsx"
 SYNC_SECONDS: Final = 300
 TEXT: Final = "ultracluster"
+LOGIN_NODES: Final = "LoginNodes"
+"""In the construct path of their group."""
+GROUP_TAG: Final = "aws:pcs:compute-node-group-id"
+"""Of every instance of a group (PCS user guide, finding compute node group instances, read
+2026-11-27)."""
 
 
 def _configuration(scene: Scene) -> Found:
@@ -30,8 +38,28 @@ def _configuration(scene: Scene) -> Found:
     return Found(_listed(wanted), _listed(found) if answer.status == 0 else answer.text, ok)
 
 
-def _listed(values: dict[str, str]) -> str:
+def _listed(values: Mapping[str, str | None]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
+
+
+def _tagged(scene: Scene) -> Found:
+    """See that the tags that a login node is found by are on those that PCS calls its own."""
+    groups = scene.deployment.of_type("AWS::PCS::ComputeNodeGroup")
+    login = next(str(each.physical_id) for each in groups if LOGIN_NODES in each.path)
+    filters = {f"tag:{GROUP_TAG}": login.rpartition("/")[2], "instance-state-name": "running"}
+    rows = scene.ask(
+        "ec2",
+        "describe_instances",
+        Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
+    )["Reservations"]
+    found = [tags(instance) for row in rows for instance in row["Instances"]]
+    if not found:
+        raise NotThereError(f"{scene.spec.name}: no login node runs")
+    wanted = {ENVIRONMENT_TAG: scene.spec.name, ROLE_TAG: LOGIN}
+    measured = [{name: each.get(name) for name in wanted} for each in found]
+    return Found(
+        _listed(wanted), " | ".join(map(_listed, measured)), measured == [wanted] * len(found)
+    )
 
 
 def _linked(scene: Scene, *, imports: bool) -> DataRepositorySpec | None:
@@ -109,6 +137,7 @@ STAGE: Final = Stage(
     usd=lambda _: "less than 0.01 USD",
     needs_slurm=True,
     steps=(
+        Step("tags of the login nodes", _tagged, settles=("tags-of-login-nodes",)),
         login_step(
             "boot of the login node",
             "cloud-init status --wait | head -n 1; "

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ultracluster.accept.money import hours
-from ultracluster.accept.remote import JOB, NODES, at_least, at_most, node_step
+from ultracluster.accept.remote import GRES, JOB, NODES, at_least, at_most, node_step
 from ultracluster.accept.scene import Found, Scene, Stage, Step, tags
 from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
 from ultracluster.catalogue.interfaces import layout
@@ -55,15 +55,26 @@ def _allocate(scene: Scene) -> Found:
         f"squeue --noheader --jobs={granted[1]} --format=%N | xargs scontrol show hostnames"
     )
     scene.memory["nodes"] = names.stdout.split()
+    scene.memory[GRES] = _gres(scene, scene.memory["nodes"][:1])
     return Found(
         f"{NODES} nodes", ", ".join(scene.memory["nodes"]), len(scene.memory["nodes"]) == NODES
     )
 
 
+def _gres(scene: Scene, nodes: list[str]) -> str:
+    """Return the GPUs that Slurm counts on a node, as the job files ask for them."""
+    shown = "".join(_shown(scene, node) for node in nodes)
+    found = re.search(r" Gres=(gpu[^ ,(]*)", shown)
+    return found[1] if found else ""
+
+
+def _shown(scene: Scene, node: str) -> str:
+    return scene.shell(f"scontrol show node {node} --oneliner").stdout
+
+
 def instance_of(scene: Scene, node: str) -> dict[str, Any]:
     """Return the instance behind a node of Slurm's, by the address that Slurm reaches it at."""
-    shown = scene.shell(f"scontrol show node {node} --oneliner").stdout
-    address = re.search(r" NodeAddr=(\S+)", shown)
+    address = re.search(r" NodeAddr=(\S+)", _shown(scene, node))
     for row in scene.nodes():
         if address and row.get("PrivateIpAddress") == address[1]:
             return row

@@ -49,6 +49,7 @@ def login_step(
 
 
 JOB: Final = "job"
+GRES: Final = "gres"
 NODES: Final = 2
 
 
@@ -75,6 +76,8 @@ def node_step(
 def on_nodes(scene: Scene, command: str) -> list[str]:
     """Return what a command prints on each node, in a step of the job."""
     step = f"srun --jobid={scene.memory[JOB]} --nodes={NODES} --ntasks={NODES} --ntasks-per-node=1"
+    # A step gets none of the GPUs that Slurm counts, unless it asks for them.
+    step += f" --gres={scene.memory[GRES]}" if scene.memory[GRES] else ""
     answer = scene.shell(f"{step} --label bash -c {shlex.quote(command)}")
     if answer.status:
         return [answer.text]

@@ -99,7 +99,7 @@ class Session:
         return not clean_up(scene, self.say)
 
     def _step(self, stage: Stage, step: Step) -> Result:
-        scene, began = self.scene, time.monotonic()
+        scene, began, looked = self.scene, time.monotonic(), True
         scene.commands.clear()
         try:
             found = step.look(scene)
@@ -111,9 +111,10 @@ class Session:
             if error.refused:
                 verdict, measured = NOT_SHOWN, f"the caller may not {error.action}"
         except (CommandError, LookupError) as error:
-            wanted, measured, verdict = "there", str(error), FAIL
+            # Of what it could not look at a step says nothing.
+            wanted, measured, verdict, looked = "there", str(error), FAIL, False
         commands = tuple(dict.fromkeys(scene.commands))
-        tells = (step.refutes or verdict == PASS) and step.concerns(scene)
+        tells = looked and (step.refutes or verdict == PASS) and step.concerns(scene)
         settles = step.settles if tells else ()
         seconds = time.monotonic() - began
         return Result(stage.name, step.name, wanted, measured, verdict, commands, settles, seconds)

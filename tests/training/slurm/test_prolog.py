@@ -154,11 +154,11 @@ NOBODYS = "58999"
 @pytest.mark.parametrize(
     ("number", "listed", "said", "reason"),
     [
-        (NOBODYS, None, "alice", f"user number {NOBODYS} is unknown instead of alice"),
-        (NOBODYS, None, "nobody", f"user number {NOBODYS} is unknown"),
-        (NOBODYS, f"alice {NOBODYS}", "nobody", f"user number {NOBODYS} is unknown instead of al"),
-        ("1", None, "alice", "user number 1 is daemon instead of alice"),
-        ("1", "alice 1", "daemon", "user number 1 is daemon instead of alice"),
+        (NOBODYS, None, "alice", f"user {NOBODYS} is unknown instead of alice"),
+        (NOBODYS, None, "nobody", f"user {NOBODYS} is unknown"),
+        (NOBODYS, f"alice {NOBODYS}", "nobody", f"user {NOBODYS} is unknown instead of al"),
+        ("1", None, "alice", "user 1 is daemon instead of alice"),
+        ("1", "alice 1", "daemon", "user 1 is daemon instead of alice"),
     ],
 )
 def test_a_node_with_another_user_of_the_jobs_number_is_drained(
@@ -197,8 +197,7 @@ def test_a_job_whose_user_no_node_knows_drains_no_more_nodes(node: Node, restart
     assert node.start(**job, SLURM_JOB_RESTART_COUNT=restarts) == 0
 
     told, held = node.asked()
-    words = f"AdminComment=ultracluster prolog: no node knows user number {NOBODYS}"
-    assert told == f"update JobId=41 {words}"
+    assert told == f"update JobId=41 AdminComment=no node knows user {NOBODYS}"
     assert held == "requeuehold 41"
 
 

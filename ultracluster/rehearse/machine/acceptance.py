@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.accept.journal import Journal
+from ultracluster.accept.login import LOGIN_NODES
 from ultracluster.accept.scene import Scene
 from ultracluster.accept.session import PASS, STAGES, Session
 from ultracluster.aws import Account, Cloud, caller_of
@@ -19,7 +20,7 @@ from ultracluster.rehearse.cdk import Cdk
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.machine.boot_checks import Finding
 from ultracluster.rehearse.machine.data_repositories import DataRepositories
-from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet
+from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet, NodeGroup
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.room import DISKS, LOGIN, Room
 from ultracluster.rehearse.machine.user_data import booted_nodes
@@ -31,6 +32,8 @@ ON_NODES: Final = ("login", "nodes", "faults", "end")
 NODES: Final = ("n1", "n2")
 IDLE_SECONDS: Final = 180
 """Sooner than an environment has its idle nodes stopped; longer than a step looks away."""
+PATIENCE: Final = 3.0
+"""Of what waits for machines whose instructions are emulated one by one."""
 PROGRAM: Final = Path(__file__).with_name("program")
 
 
@@ -103,14 +106,16 @@ class NodeAcceptance(Rehearsal):
             room.controller.ask("systemctl start slurmctld")
             step.result = f"up {seconds:.0f} s after power-on"
         self.findings.append(Finding(LOGIN, "boots", ok=True, found=step.result, seconds=seconds))
-        slurm = "Slurm/{}/Resource"
-        fleet.start(
-            cloud,
-            {
-                LOGIN: deployment.id_at("Cluster", slurm.format("LoginTemplate")),
-                "": deployment.id_at("Cluster", slurm.format("LaunchTemplate")),
-            },
-        )
+        groups = deployment.of_type("AWS::PCS::ComputeNodeGroup")
+        login = next(each for each in groups if LOGIN_NODES in each.path)
+        nodes = next(each for each in groups if each is not login)
+        fleet.start(cloud, *(self._group(cloud, str(each.physical_id)) for each in (login, nodes)))
+
+    def _group(self, cloud: Cloud, arn: str) -> NodeGroup:
+        cluster, _, identifier = arn.rpartition("cluster/")[2].split("/")
+        asked = {"clusterIdentifier": cluster, "computeNodeGroupIdentifier": identifier}
+        group = cloud.ask("pcs", "get_compute_node_group", **asked)["computeNodeGroup"]
+        return NodeGroup(identifier, group["customLaunchTemplate"]["id"])
 
     def _accept(self, room: Room, deployment: Deployment, cloud: Cloud) -> Session:
         version = room.slurm("sinfo --version").split()[1].rpartition(".")[0]
@@ -125,6 +130,7 @@ class NodeAcceptance(Rehearsal):
             run=f"accept-{secrets.token_hex(3)}",
             user="ubuntu",
             program="/fsx/ultracluster",
+            patience=PATIENCE,
         )
         session = Session(scene, self._display.note, lambda _: True)
         try:

@@ -14,10 +14,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Final, Self
 
+from ultracluster.accept.login import GROUP_TAG
 from ultracluster.aws import Cloud
 from ultracluster.emulator.process import REBOOT
 from ultracluster.rehearse.machine.machine import MachineError
@@ -57,6 +59,15 @@ def seen(script: str) -> str:
     return SEE_LUSTRE + re.sub(r"echo (\S+) \| base64", moved, script)
 
 
+@dataclass(frozen=True)
+class NodeGroup:
+    """A compute node group of the deployed cluster."""
+
+    identifier: str
+    template: str
+    """Id of its launch template."""
+
+
 class Fleet:
     """The instances of a room, for as long as the context lasts.
 
@@ -88,14 +99,15 @@ class Fleet:
         self._door.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def start(self, cloud: Cloud, templates: dict[str, str]) -> None:
+    def start(self, cloud: Cloud, login: NodeGroup, nodes: NodeGroup) -> None:
         """Have the login node's instance, and from now on those that Slurm asks for.
 
         Args:
             cloud: the emulated AWS.
-            templates: ids of the launch templates of login and other nodes, by `LOGIN` and "".
+            login: the group of login nodes.
+            nodes: the group of all others.
         """
-        self._cloud, self._templates = cloud, templates
+        self._cloud, self._login, self._others = cloud, login, nodes
         self._instance(LOGIN)
         self._pool.submit(self._watched, self._look)
 
@@ -134,10 +146,12 @@ class Fleet:
 
     def _instance(self, name: str) -> None:
         """Launch an instance as its template says, at the address of its machine."""
-        template = self._templates[LOGIN if name == LOGIN else ""]
-        asked = {"LaunchTemplateId": template, "Versions": ["$Latest"]}
+        group = self._login if name == LOGIN else self._others
+        asked = {"LaunchTemplateId": group.template, "Versions": ["$Latest"]}
         versions = self._cloud.ask("ec2", "describe_launch_template_versions", **asked)
         data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        for each in data["TagSpecifications"]:
+            each["Tags"].append({"Key": GROUP_TAG, "Value": group.identifier})
         kept = ("ImageId", "InstanceType", "Placement", "TagSpecifications")
         row = self._cloud.ask(
             "ec2",
