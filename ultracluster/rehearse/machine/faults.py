@@ -18,17 +18,23 @@ class Fault:
     mend: str
     """Command that makes it sound again."""
     reason: str
-    """What the reason of the drained node has in it."""
+    """What the reason of the drained node has in it; empty where the node must stay fit."""
+    user: str = "root"
+    """Who submits the job."""
 
 
 def _nvidia_smi(name: str, setting: str, reason: str) -> Fault:
     return Fault(name, f"echo {setting} >{STAND_IN}", f"rm {STAND_IN}", reason)
 
 
+USER: Final = "ssm-user"
+"""Who a session of Systems Manager is."""
 FAULTS: Final = (
     _nvidia_smi("gpu-missing", "GPUS=7", "7 GPUs instead of 8"),
     _nvidia_smi("gpu-ecc", "BAD_GPU=3", "uncorrected ECC errors on GPU 3"),
     _nvidia_smi("gpu-silent", "SECONDS_EACH=600", "nvidia-smi did not answer within 45 s"),
+    # A driver that starts anew for each question: 25 to 30 s on eight A100 (Azure/AgentBaker#2829).
+    _nvidia_smi("gpu-slow", "SECONDS_EACH=30", ""),
     Fault("lustre-unmounted", "umount /fsx", "mount /fsx", "Lustre is not mounted at /fsx"),
     Fault(
         "efa-port-down",
@@ -55,6 +61,20 @@ FAULTS: Final = (
         "date --set '+20 seconds'",
         "date --set @$(cat /sys/class/rtc/rtc0/since_epoch); adjtimex --status 0 --maxerror 0",
         "the clock is not synchronized",
+    ),
+    Fault(
+        "user-unknown",
+        f"usermod --uid 4242 {USER}",
+        f"usermod --uid 1001 {USER}",
+        "user 1001 is unknown",
+        user=USER,
+    ),
+    Fault(
+        "user-of-another-name",
+        f"usermod --login other {USER}",
+        f"usermod --login {USER} other",
+        f"user 1001 is other instead of {USER}",
+        user=USER,
     ),
     Fault(
         "scontrol-unknown",

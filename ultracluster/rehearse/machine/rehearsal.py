@@ -6,14 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ultracluster.rehearse.machine.boot_checks import Finding, boot_findings
-from ultracluster.rehearse.machine.faults import Fault
+from ultracluster.rehearse.machine.faults import USER, Fault
 from ultracluster.rehearse.machine.image import Image
 from ultracluster.rehearse.machine.machine import Machine
 from ultracluster.rehearse.machine.room import Room
 from ultracluster.rehearse.machine.user_data import BootedNodes
 
-USER: Final = "ssm-user"
-"""Who a session of Systems Manager is."""
 JOB: Final = """#!/bin/bash
 #SBATCH --exclusive
 #SBATCH --requeue
@@ -118,21 +116,24 @@ def _user_submits(room: Room) -> Finding:
 def unfit(room: Room, fault: Fault) -> Finding:
     """Plant a fault on the first node, submit a job, and mend the node again.
 
-    The node must be drained with the reason, and the job must run on another one.
+    The node must be drained with the reason, and the job must run on another one; or, where the
+    fault is none, the job must run on that node.
     """
     node = room.nodes[0]
     started = time.monotonic()
     node.ask(fault.plant)
-    job = _ended(room, room.submit(JOB))
+    job = _ended(room, room.submit(JOB, user=fault.user))
     state, reason = room.states()[node.name], room.reason(node.name)
     node.ask(fault.mend)
     seconds = time.monotonic() - started
-    elsewhere = job["JobState"] == "COMPLETED" and job["NodeList"] != node.name
-    ok = state.startswith("drain") and fault.reason in reason and elsewhere
+    there = job["NodeList"] == node.name
+    ok = job["JobState"] == "COMPLETED" and there == (not fault.reason)
+    ok = ok and state.startswith("drain") == bool(fault.reason) and fault.reason in reason
     where = f"job {job['JobState']} on {job['NodeList']}, {job['Restarts']} restarts"
-    if not elsewhere:
+    if job["JobState"] != "COMPLETED":
         where += f" ({job['Reason']})"
     room.controller.run(f"/usr/bin/scancel {job['JobId']}")
     room.controller.run(f"/usr/bin/scontrol update NodeName={node.name} State=RESUME")
     room.until("all nodes are idle", lambda: set(room.states().values()) == {"idle"})
-    return Finding(node.name, f"unfit: {fault.name}", ok, f"{state}: {reason}; {where}", seconds)
+    what = f"{'unfit' if fault.reason else 'fit'}: {fault.name}"
+    return Finding(node.name, what, ok, f"{state}: {reason}; {where}", seconds)
