@@ -106,16 +106,7 @@ class NodeAcceptance(Rehearsal):
             room.controller.ask("systemctl start slurmctld")
             step.result = f"up {seconds:.0f} s after power-on"
         self.findings.append(Finding(LOGIN, "boots", ok=True, found=step.result, seconds=seconds))
-        groups = deployment.of_type("AWS::PCS::ComputeNodeGroup")
-        login = next(each for each in groups if LOGIN_NODES in each.path)
-        nodes = next(each for each in groups if each is not login)
-        fleet.start(cloud, *(self._group(cloud, str(each.physical_id)) for each in (login, nodes)))
-
-    def _group(self, cloud: Cloud, arn: str) -> NodeGroup:
-        cluster, _, identifier = arn.rpartition("cluster/")[2].split("/")
-        asked = {"clusterIdentifier": cluster, "computeNodeGroupIdentifier": identifier}
-        group = cloud.ask("pcs", "get_compute_node_group", **asked)["computeNodeGroup"]
-        return NodeGroup(identifier, group["customLaunchTemplate"]["id"])
+        fleet.start(cloud, *node_groups(cloud, deployment))
 
     def _accept(self, room: Room, deployment: Deployment, cloud: Cloud) -> Session:
         version = room.slurm("sinfo --version").split()[1].rpartition(".")[0]
@@ -141,6 +132,21 @@ class NodeAcceptance(Rehearsal):
                 for each in session.results
             ]
         return session
+
+
+def node_groups(cloud: Cloud, deployment: Deployment) -> tuple[NodeGroup, NodeGroup]:
+    """Return the deployed group of login nodes, and the environment's own group."""
+    groups = deployment.of_type("AWS::PCS::ComputeNodeGroup")
+    login = next(each for each in groups if LOGIN_NODES in each.path)
+    nodes = next(each for each in groups if each is not login)
+    return _group(cloud, str(login.physical_id)), _group(cloud, str(nodes.physical_id))
+
+
+def _group(cloud: Cloud, arn: str) -> NodeGroup:
+    cluster, _, identifier = arn.rpartition(":cluster/")[2].split("/")
+    asked = {"clusterIdentifier": cluster, "computeNodeGroupIdentifier": identifier}
+    group = cloud.ask("pcs", "get_compute_node_group", **asked)["computeNodeGroup"]
+    return NodeGroup(identifier, group["customLaunchTemplate"]["id"])
 
 
 def prepare(shared: Path, training: Path) -> None:
