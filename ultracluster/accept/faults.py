@@ -13,7 +13,7 @@ CONF: Final = "/opt/ultracluster/node.conf"
 NODE: Final = "node of the faults"
 DRAIN_SECONDS: Final = 300
 BACK_SECONDS: Final = 1500
-"""For a node that PCS launches anew."""
+"""For a node that boots: again, or another instance."""
 BY_PROLOG: Final = "ultracluster prolog"
 
 
@@ -70,7 +70,9 @@ def _planted(fault: Fault, scene: Scene) -> Found:
         _reach(scene, job, "JobState=RUNNING", DRAIN_SECONDS)
         scene.ask("ec2", fault.call, InstanceIds=[before])
     said = [_drained(scene, node)] if drains else []
-    said.append("requeued" if _requeued(scene, job) else "NOT requeued")
+    # Slurm misses a node that reboots when it is back, or by SlurmdTimeout: a p4d takes minutes.
+    seconds = DRAIN_SECONDS if drains else BACK_SECONDS
+    said.append("requeued" if _requeued(scene, job, seconds) else "NOT requeued")
     wanted = [*(["drained"] if drains else []), "requeued", "back"]
     wanted += ["replaced"] if fault.replaced else []
     if any("NOT" in words for words in said):
@@ -121,11 +123,11 @@ def _reach(scene: Scene, job: str, words: str, seconds: float) -> bool:
     return words in shown
 
 
-def _requeued(scene: Scene, job: str) -> bool:
+def _requeued(scene: Scene, job: str, seconds: float) -> bool:
     def has(text: str) -> bool:
         return re.search(r" Restarts=[1-9]", text) is not None
 
-    return has(scene.until(_shown(scene, f"job {job}"), has, DRAIN_SECONDS))
+    return has(scene.until(_shown(scene, f"job {job}"), has, seconds))
 
 
 def _drained(scene: Scene, node: str) -> str:
