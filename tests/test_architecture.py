@@ -92,6 +92,7 @@ MAY_IMPORT = {
         "rich",
     },
     "ultracluster/emulator": {
+        "pydantic",
         "ultracluster.emulator",
         "ultracluster.partitions",
         "ultracluster.service_model",

@@ -7,6 +7,7 @@ from ultracluster.emulator import fsx, pcs, pcs_api, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
+    auto_scaling,
     buckets,
     describes,
     images,
@@ -66,7 +67,8 @@ class Adapter:
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        stacks.install()
+        stacks.install(self._faults)
+        auto_scaling.install(self._faults)
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
         )

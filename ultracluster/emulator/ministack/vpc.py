@@ -61,12 +61,14 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 
 
 def group_zones(name: str, order: Order) -> dict[str, Any]:
-    """Put an Auto Scaling group into the zones of its subnets."""
+    """Put an Auto Scaling group into the zones of its subnets, and launch its instances."""
     subnets = [
         internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
     ]
     zones_of_group = sorted({subnet["AvailabilityZone"] for subnet in subnets})
-    internals.autoscaling._asgs[name]["AvailabilityZones"] = zones_of_group
+    group = internals.autoscaling._asgs[name]
+    group["AvailabilityZones"] = zones_of_group
+    internals.autoscaling._reconcile_instances(group)
     return {}
 
 
