@@ -120,6 +120,16 @@ MAY_IMPORT = {
         "ultracluster.templates",
         "rich",
     },
+    # It changes the account, so it is no part of prove.
+    "ultracluster/retry": {
+        "ultracluster.retry",
+        "ultracluster.aws",
+        "ultracluster.catalogue",
+        "ultracluster.command_line",
+        "ultracluster.environments",
+        "ultracluster.exit_status",
+        "rich",
+    },
     "ultracluster/accept": {
         "ultracluster.accept",
         "ultracluster.aws",
