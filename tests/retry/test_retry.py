@@ -10,11 +10,11 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ssm as ssm
 
-from tests.rehearse.conftest import settled
 from ultracluster.aws import Account
 from ultracluster.cli import main
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.cdk import Cdk, CdkError
+from ultracluster.rehearse.direct import settled
 from ultracluster.retry.failed_stacks import FailedStack, lift, stacks
 
 STACK = "dev-Protected"

@@ -46,4 +46,6 @@ def listed(cloud: Cloud, resource_type: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [cloud.ask(service, operation, **given)]
     for name in member.split("."):
         rows = [each for row in rows for each in row.get(name, ())]
+    if resource_type == "AWS::KMS::Key":  # the list does not say which are being deleted
+        rows = [each for row in rows for each in described(cloud, resource_type, row["KeyId"])]
     return rows

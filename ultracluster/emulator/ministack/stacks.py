@@ -233,17 +233,19 @@ def _install_cleanup() -> None:
 
 
 def _install_names() -> None:
-    """Give generated names an end of their own in each account and Region.
+    """Give generated names an end of their own in each stack.
 
     MiniStack makes it from the stack's and the resource's name, so that the roles and buckets of a
-    stack in a second Region would be taken. CloudFormation's is random.
+    stack in a second Region would be taken, and those that a deleted stack of the same name kept.
+    CloudFormation's is random.
     """
     inner = internals.provisioners._physical_name
 
     def name(*arguments: Any, **options: Any) -> str:
         begin, _, end = str(inner(*arguments, **options)).rpartition("-")
-        account, region = internals.current_scope()
-        digest = hashlib.sha256(f"{account}:{region}:{end}".encode()).hexdigest()[: len(end)]
+        stack = internals.cloudformation._stacks.get(arguments[0]) or {}
+        own = (*internals.current_scope(), stack.get("StackId", ""), end)
+        digest = hashlib.sha256(":".join(own).encode()).hexdigest()[: len(end)]
         return f"{begin}-{digest if options.get('lowercase') else digest.upper()}"
 
     internals.provisioners._physical_name = name
