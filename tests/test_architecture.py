@@ -92,6 +92,7 @@ MAY_IMPORT = {
         "rich",
     },
     "ultracluster/emulator": {
+        "pydantic",
         "ultracluster.emulator",
         "ultracluster.partitions",
         "ultracluster.service_model",
@@ -117,6 +118,16 @@ MAY_IMPORT = {
         "ultracluster.synthesis",
         "ultracluster.tables",
         "ultracluster.templates",
+        "rich",
+    },
+    # It changes the account, so it is no part of prove.
+    "ultracluster/retry": {
+        "ultracluster.retry",
+        "ultracluster.aws",
+        "ultracluster.catalogue",
+        "ultracluster.command_line",
+        "ultracluster.environments",
+        "ultracluster.exit_status",
         "rich",
     },
     "ultracluster/accept": {

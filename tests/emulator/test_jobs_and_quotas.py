@@ -1,5 +1,7 @@
 """What has no CloudFormation type: training jobs and quotas."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -130,3 +132,29 @@ def test_a_quota_that_does_not_exist_is_not_found(cloud):
     """SageMaker's codes are matched by name, because some change."""
     with pytest.raises(ClientError, match="NoSuchResourceException"):
         cloud.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
+
+
+def test_a_state_machine_with_a_field_that_step_functions_does_not_know(cloud):
+    """The integration takes fewer members than SageMaker: CloudFormation says so at creation."""
+    task = {"Type": "Task", "Resource": "${Job}", "End": True, "Parameters": {"RetryStrategy": {}}}
+    definition = {"StartAt": "Train", "States": {"Train": task}}
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}}
+    document = {"Statement": [{**trust, "Action": "sts:AssumeRole"}]}
+    resources = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}},
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+                "DefinitionString": json.dumps(definition),
+                "DefinitionSubstitutions": {
+                    "Job": "arn:aws:states:::sagemaker:createTrainingJob.sync"
+                },
+            },
+        },
+    }
+
+    stack = cloud.deploy(resources)
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert 'field "RetryStrategy" is not supported' in stack.reasons()

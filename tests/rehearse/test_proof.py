@@ -117,6 +117,22 @@ def forbid_registration(deployed):
     deployed.cloud.ask("iam", "detach_role_policy", RoleName=role, PolicyArn=policy)
 
 
+def untag_nodes(deployed):
+    """Take the environment's tag from the instances, as if PCS's own tags were all they have."""
+    rows = deployed.cloud.ask("ec2", "describe_instances")["Reservations"]
+    ids = [each["InstanceId"] for row in rows for each in row["Instances"]]
+    deployed.cloud.ask(
+        "ec2", "delete_tags", Resources=ids, Tags=[{"Key": "ultracluster:environment"}]
+    )
+
+
+def stop_nodes(deployed):
+    """Stop what PCS launched, as where no capacity was there."""
+    rows = deployed.cloud.ask("ec2", "describe_instances")["Reservations"]
+    ids = [each["InstanceId"] for row in rows for each in row["Instances"]]
+    deployed.cloud.ask("ec2", "terminate_instances", InstanceIds=ids)
+
+
 def forget_login_nodes(deployed):
     """Add a version of the login nodes' template without tags."""
     template = deployed.deployment.id_at("Cluster", "Slurm/LoginTemplate/Resource")
@@ -348,6 +364,8 @@ def tell_somebody_else(deployed):
         (cut_route, "network", "default route of"),
         (close_slurm, "Slurm", "TCP 6817-6819, in"),
         (forget_login_nodes, "Slurm", "tags of login nodes"),
+        (untag_nodes, "nodes", "without the environment's tag"),
+        (stop_nodes, "nodes", "that run"),
         (forbid_registration, "nodes, policies", "leave to register"),
         (cancel_reservation, "placement and capacity", "state of the reservation"),
         (suspend_versions, "data bucket", "versioning of the data bucket"),

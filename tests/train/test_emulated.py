@@ -12,7 +12,7 @@ from tests.train.conftest import Training
 from tests.train.requests import changed
 from ultracluster.aws import CloudError
 from ultracluster.cli import main
-from ultracluster.train.jobs import EXECUTION_OVER, is_over
+from ultracluster.train.jobs import EXECUTION_OVER, NoSuchJobError, is_over
 from ultracluster.train.submission import prepare
 
 
@@ -207,8 +207,12 @@ def finished(training: Training, name: str) -> dict[str, Any]:
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity."
 
 
-def test_an_unattended_run_sends_the_same_request(training: Training):
-    """Both roads are one request."""
+UNKNOWN_TO_STEP_FUNCTIONS = {"RetryStrategy", "InfraCheckConfig"}
+NO = "EnableInterContainerTrafficEncryption"
+
+
+def test_an_unattended_run_sends_what_step_functions_takes(training: Training):
+    """Step Functions ends an execution at once that has a member which it does not know."""
     request = prepared(training, "alone")
     training.jobs.start(request)
 
@@ -216,9 +220,70 @@ def test_an_unattended_run_sends_the_same_request(training: Training):
 
     assert execution["status"] == "SUCCEEDED"
     described = training.jobs.describe(request["TrainingJobName"])
-    assert {k: described[k] for k in request if k != "Tags"} == {
-        k: v for k, v in request.items() if k != "Tags"
+    assert set(request) > UNKNOWN_TO_STEP_FUNCTIONS
+    assert UNKNOWN_TO_STEP_FUNCTIONS.isdisjoint(described)
+    assert not request[NO]
+    rest = set(request) - UNKNOWN_TO_STEP_FUNCTIONS - {"Tags", NO}
+    assert {name: described[name] for name in rest} == {name: request[name] for name in rest}
+
+
+def test_step_functions_refuses_members_that_it_does_not_know(training: Training):
+    """What the emulated AWS took, an account refuses: no run would have begun."""
+    request = prepared(training, "refused")
+    name, stepfunctions = f"direct-{request['TrainingJobName']}"[:63], training.jobs.cloud
+    machine = training.jobs.deployed["state-machine-arn"]
+    described = stepfunctions.ask(
+        "stepfunctions", "describe_state_machine", stateMachineArn=machine
+    )
+    task = {
+        "StartAt": "Train",
+        "States": {
+            "Train": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
+                "End": True,
+            }
+        },
     }
+    made = stepfunctions.ask(
+        "stepfunctions",
+        "create_state_machine",
+        name="direct",
+        definition=json.dumps(task),
+        roleArn=described["roleArn"],
+    )["stateMachineArn"]
+    arn = stepfunctions.ask(
+        "stepfunctions",
+        "start_execution",
+        stateMachineArn=made,
+        name=name,
+        input=json.dumps(request),
+    )["executionArn"]
+
+    deadline, execution = time.monotonic() + 30, {}
+    while execution.get("status") not in EXECUTION_OVER and time.monotonic() < deadline:
+        execution = stepfunctions.ask("stepfunctions", "describe_execution", executionArn=arn)
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
+    assert 'The field "RetryStrategy" is not supported by Step Functions' in execution["cause"]
+
+
+def test_an_unattended_run_repeats_an_internal_error_as_often_as_the_recipe_says(
+    training: Training,
+):
+    """SageMaker's own retry is not to be had by this road, so the workflow does it."""
+    request = prepared(training, "internal")
+    name = request["TrainingJobName"]
+    request["RetryStrategy"] = {"MaximumRetryAttempts": 2}
+    fault = {"type": "SageMaker::TrainingJob", "operation": "run", "message": "InternalServerError"}
+    training.fail({**fault, "logical_id": f"^{name}", "times": 9})
+    training.jobs.start(request)
+
+    execution = finished(training, name)
+
+    assert execution["status"] == "FAILED"
+    assert training.jobs.describe(f"{name}-3")["TrainingJobStatus"] == "Failed"
+    with pytest.raises(NoSuchJobError):
+        training.jobs.describe(f"{name}-4")
 
 
 def test_an_unattended_run_tries_again_while_there_is_no_capacity(training: Training):

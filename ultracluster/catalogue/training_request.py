@@ -93,6 +93,19 @@ class Channel:
         return [name for name in SOURCES if part(self.source, name) is not None]
 
 
+SYNC_MEMBERS: Final = (
+    *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
+    *("ResourceConfig", "RoleArn", "StoppingCondition", "Tags", "TrainingJobName", "VpcConfig"),
+    *("CheckpointConfig", "EnableManagedSpotTraining", "EnableNetworkIsolation", "Environment"),
+    *("DebugHookConfig", "DebugRuleConfigurations", "ExperimentConfig", "ProfilerConfig"),
+)
+"""Members that Step Functions' `createTrainingJob.sync` is known to pass on: the ten of the
+developer guide's "Supported parameters" (awsdocs, until 2022; today's page has no list), and what
+AWS's own tools send by it (aws-cdk-lib 2.275.0; aws-step-functions-data-science-sdk-python and its
+issues 22, 42, 86). Any other ends the execution by `States.Runtime`, "The field ... is not
+supported by Step Functions" (issue 15 there). Read 2026-11-27."""
+
+
 @dataclass(frozen=True)
 class TrainingRequest:
     """What rules ask of a request."""

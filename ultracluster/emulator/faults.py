@@ -1,33 +1,147 @@
-"""Failures on purpose: a resource that fails so that rollback and retry can be rehearsed.
+"""Failures on purpose: what fails, so that rollback, retry and clean-up can be rehearsed.
 
-A fault file is a JSON list of rules, read again at every use, so that a test or a person can
-change it while the emulator runs:
+A fault file is a JSON list of rules, read again whenever it was written, so that a test or a person
+can change it while the emulator runs; every count then begins anew. A rule is about a resource
 
-    [{"type": "AWS::FSx::FileSystem", "operation": "create", "logical_id": "^Storage",
+    [{"type": "AWS::FSx::FileSystem", "operation": "create", "logical_id": "^Lustre",
       "message": "Insufficient capacity in the Availability Zone", "times": 1}]
 
-A training job has the type `SageMaker::TrainingJob`: with the operation `create` the request is
-refused as beyond the account's limits, with `run` the job is taken and fails with the message.
+or about a call of an SDK, which then never reaches its service:
 
-`type` may be `*`; `logical_id` is a regular expression; `operation` is create, update or delete.
-`times` says how often the rule fires (default 1), so that the next attempt succeeds.
+    [{"call": "cloudformation:DescribeStackEvents", "error": "Throttling", "after": 3, "times": 5}]
+
+`Rule` says what each member is.
 """
 
 import json
 import re
-from collections import Counter
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
+
+from botocore.exceptions import BotoCoreError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from ultracluster.emulator import wire
+from ultracluster.registry import schemas
+
+OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
+CUSTOM: Final = ("Custom::", "AWS::CloudFormation::CustomResource")
+DEFAULT: Final = "A fault was injected"
+REST: Final = ("rest-xml", "rest-json")
+OF_RESOURCES: Final = {"type", "operation", "logical_id", "made"}
 
 
 class InjectedFaultError(ValueError):
     """A failure that a fault rule asked for."""
 
+    made: bool = False
+    """Whether the thing is made, changed or removed all the same."""
 
-KNOWN: Final = {"type", "operation", "logical_id", "message", "times"}
+
+class Rule(BaseModel):
+    """One failure on purpose."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    type: str = "*"
+    """CloudFormation's type, `*` for any. A training job is `SageMaker::TrainingJob`, an instance
+    that a compute node group or an Auto Scaling group launches is `AWS::EC2::Instance`."""
+    operation: Literal["create", "update", "delete", "rollback", "run", "launch"] = "create"
+    """`rollback` is each step by which a failed creation or update is undone; a training job that
+    is taken and then fails is `run`; an instance that does not start is `launch`."""
+    logical_id: str = ""
+    """Regular expression, found anywhere in the logical id; the name of a job or of a group."""
+    made: bool = False
+    """The operation is done, and reported as failed: CloudFormation does not know what was made."""
+    call: str = ""
+    """A call of an SDK instead, as `service:Operation`; `*` stands for any name or part of one."""
+    error: str = ""
+    """The error code that such a call is answered with; without one it is only late."""
+    message: str = ""
+    """The reason. A rule with `seconds` and neither message nor error is only late."""
+    seconds: Annotated[float, Field(ge=0)] = 0
+    """How long it takes before it fails, or goes on."""
+    after: Annotated[int, Field(ge=0)] = 0
+    """How many operations or calls pass before it fires."""
+    times: Annotated[int, Field(ge=1)] = 1
+    """How often it fires; then the next attempt succeeds."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.call:
+            if both := sorted(self.model_fields_set & OF_RESOURCES):
+                yield f"a rule with `call` has no {', '.join(both)}"
+            if not self.error and not self.seconds:
+                yield "a rule with `call` needs `error`, or `seconds` to be late"
+            yield from _call_problems(self.call)
+            return
+        if self.error:
+            yield "`error` is the code of a call; write `message`"
+        known = self.type in OWN_TYPES or self.type.startswith(CUSTOM)
+        if not known and self.type not in schemas.all_types():
+            yield f"type: {self.type} is in no Region's registry"
+        try:
+            re.compile(self.logical_id)
+        except re.error as error:
+            yield f"logical_id: {self.logical_id!r} is no regular expression: {error}"
+
+    def concerns(self, type_name: str, operations: tuple[str, ...], logical_id: str) -> bool:
+        return (
+            not self.call
+            and self.type in ("*", type_name)
+            and self.operation in operations
+            and re.search(self.logical_id, logical_id) is not None
+        )
+
+    def concerns_call(self, service: str, operation: str) -> bool:
+        if not self.call or not operation:
+            return False
+        return fnmatchcase(f"{service}:{operation}", _signed(self.call))
+
+    @property
+    def fails(self) -> bool:
+        return bool(self.message or self.error or not self.seconds)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def _call_problems(call: str) -> Iterator[str]:
+    service, _, operation = call.partition(":")
+    if not operation:
+        yield f"call: {call!r} is no service:Operation, such as ec2:DescribeSubnets"
+        return
+    if service == "*":
+        return
+    try:
+        model = wire.model(service)
+    except BotoCoreError:
+        yield f"call: there is no service {service!r}; write botocore's name, such as fsx"
+        return
+    if model.metadata["protocol"] in REST and operation != "*":
+        yield f"call: single operations of {service} cannot be told apart here; write {service}:*"
+    elif not any(fnmatchcase(name, operation) for name in model.operation_names):
+        yield f"call: {service} has no operation {operation}"
+
+
+def _signed(call: str) -> str:
+    """Return a call with the service's name as requests are signed by it."""
+    service, _, operation = call.partition(":")
+    name = service if service == "*" else wire.model(service).signing_name
+    return f"{name}:{operation}"
+
+
+RULES: Final = TypeAdapter(list[Rule])
+
+
+def read(path: Path) -> list[Rule]:
     """Return the rules of a fault file.
 
     Raises:
@@ -36,50 +150,111 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
     try:
-        rules = json.loads(path.read_text() or "[]")
+        return RULES.validate_python(json.loads(path.read_text() or "[]"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise ValueError(f"{path}: it is no list of objects; write [{{...}}]")
-    for rule in rules:
-        if strange := sorted(set(rule) - KNOWN):
-            raise ValueError(
-                f"{path}: got {', '.join(strange)}; a fault has {', '.join(sorted(KNOWN))}"
-            )
-    return rules
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_told(error)}") from error
 
 
+def _told(error: ValidationError) -> str:
+    """Return the first problem of a file in one line: which rule, what was given, what may be."""
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    if not where:
+        return "it is no list of objects; write [{...}]"
+    place = f"rule {int(where[0]) + 1}" + (f", {'.'.join(where[1:])}" if where[1:] else "")
+    words = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        words = f"a fault has {', '.join(Rule.model_fields)}"
+    given = f"got {first['input']!r}; " if where[1:] else ""
+    return f"{place}: {given}{words}"
+
+
+@dataclass
+class Count:
+    """How often something that a rule concerns was asked for, and how often the rule fired."""
+
+    rule: Rule
+    seen: int = 0
+    fired: int = 0
+
+    def fires(self) -> bool:
+        """Count one more, and return whether it is one that fails."""
+        self.seen += 1
+        if self.seen <= self.rule.after or self.fired >= self.rule.times:
+            return False
+        self.fired += 1
+        return True
+
+    def __str__(self) -> str:
+        given = self.rule.model_dump(include=self.rule.model_fields_set)
+        return json.dumps(given)
+
+
+@dataclass
 class Faults:
     """The rules of a fault file, and how often each has fired."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._fired: Counter[str] = Counter()
+    path: Path | None
+    counts: list[Count] = field(default_factory=list)
+    _written: Any = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def check(self, type_name: str, operation: str, logical_id: str) -> None:
-        """Fail where a rule asks for it.
+    def check(self, type_name: str, operation: str, logical_id: str, status: str = "") -> None:
+        """Fail, or wait, where a rule asks for it.
+
+        Args:
+            type_name: the type of the resource.
+            operation: what is done to it.
+            logical_id: its logical id, or name.
+            status: the status of its stack.
 
         Raises:
             InjectedFaultError: with the rule's message.
         """
-        for rule in self._rules():
-            key = json.dumps(rule, sort_keys=True)
-            if not _matches(rule, type_name, operation, logical_id):
-                continue
-            if self._fired[key] >= int(rule.get("times", 1)):
-                continue
-            self._fired[key] += 1
-            raise InjectedFaultError(str(rule.get("message", "A fault was injected")))
+        undone = ("rollback",) if "ROLLBACK_IN_PROGRESS" in status else ()
+        rule = self._first(lambda each: each.concerns(type_name, (operation, *undone), logical_id))
+        if rule is None:
+            return
+        time.sleep(rule.seconds)
+        if rule.fails:
+            error = InjectedFaultError(rule.message or DEFAULT)
+            error.made = rule.made
+            raise error
 
-    def _rules(self) -> list[dict[str, Any]]:
-        if self._path is None or not self._path.exists():
+    def of_call(self, service: str, operation: str) -> Rule | None:
+        """Return the rule that fires at a call, by the name that its service signs with."""
+        return self._first(lambda rule: rule.concerns_call(service, operation))
+
+    @property
+    def of_calls(self) -> bool:
+        """Whether any rule is about calls."""
+        return any(count.rule.call for count in self._current())
+
+    def waits(self, type_name: str) -> bool:
+        """Whether a rule about a type takes its time."""
+        rules = [count.rule for count in self._current()]
+        return any(each.seconds and each.type in ("*", type_name) for each in rules)
+
+    def unfired(self) -> list[str]:
+        """Return the rules that have not fired, as they were written."""
+        return [str(count) for count in self._current() if not count.fired]
+
+    def _first(self, concerns: Any) -> Rule | None:
+        with self._lock:
+            for count in self._current():
+                if concerns(count.rule) and count.fires():
+                    return count.rule
+        return None
+
+    def _current(self) -> list[Count]:
+        if self.path is None or not self.path.exists():
             return []
-        return read(self._path)
-
-
-def _matches(rule: dict[str, Any], type_name: str, operation: str, logical_id: str) -> bool:
-    return (
-        rule.get("type", "*") in ("*", type_name)
-        and rule.get("operation", "create") == operation
-        and re.search(str(rule.get("logical_id", "")), logical_id) is not None
-    )
+        stat = self.path.stat()
+        written = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        with self._lock:
+            if written != self._written:
+                self.counts = [Count(rule) for rule in read(self.path)]
+                self._written = written
+        return self.counts

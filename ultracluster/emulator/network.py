@@ -24,6 +24,18 @@ class Network(Protocol):
 
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None: ...
 
+    def launch(
+        self,
+        *,
+        template: Mapping[str, Any],
+        instance_type: str,
+        image: str | None,
+        subnet_id: str,
+        tags: Mapping[str, str],
+    ) -> str: ...
+
+    def terminate(self, instance_ids: Sequence[str]) -> None: ...
+
 
 def addresses(cidr: str) -> int:
     """Return how many addresses a subnet can give; AWS keeps five (VPC User Guide, "Subnets")."""

@@ -1,17 +1,17 @@
 """AWS Parallel Computing Service: clusters, compute node groups, queues.
 
 Modelled: names, the limits that cannot be raised (10 node groups and 10 queues a cluster), the
-interface in the cluster's subnet, the order of deletion, get and list calls. Not modelled: the
-scheduler and its nodes; an `ACTIVE` group has no instances.
+interface in the cluster's subnet, the order of deletion, get and list calls, a group's least
+instances (`pcs_nodes.py`). Not modelled: the scheduler, and what it starts by need.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue.slurm import MOST_PARTS, ROLE_PATH, untaken_setting
-from ultracluster.emulator import wire
+from ultracluster.emulator import pcs_nodes, wire
+from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger, Record, Scope
 from ultracluster.emulator.network import Network, required_groups, required_subnet
 from ultracluster.emulator.provisioning import (
@@ -29,7 +29,6 @@ ROLE_NAME: Final = "AWSPCS"
 NOWHERE: Final = "255.255.255.255/32"
 """Where the rule leads by which CDK replaces EC2's default rule; taken for no rule here, which is
 UNVERIFIED (2026-11-27)."""
-TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 KEPT: Final = ("Name", "ClusterId")
 """What a template may leave out, or give by another name, and an update leaves as it is."""
 OF_A_CLUSTER: Final = (NODE_GROUP, QUEUE)
@@ -42,15 +41,18 @@ class Parts:
 
     ledger: Ledger
     network: Network
+    faults: Faults
     kind: str
 
     def update(self, physical_id: str, order: Order) -> Resource:
         record = self.ledger.find(order.scope, self.kind, physical_id)
         if record is None:
-            raise _not_found(NOUNS[self.kind], physical_id)
+            raise not_found(NOUNS[self.kind], physical_id)
         _require_settings(self.kind, order.properties, self._version(record))
-        kept = {name: value for name, value in record.properties.items() if name in KEPT}
+        before = record.properties
+        kept: dict[str, Any] = {name: before[name] for name in KEPT if name in before}
         record.properties = {**order.properties, **kept}
+        pcs_nodes.follow(self.network, self.faults, record, before)
         return Resource(physical_id, dict(record.attributes))
 
     def _version(self, record: Record) -> str:
@@ -67,6 +69,7 @@ class Parts:
         if self.kind == CLUSTER:
             record.attributes["Endpoints"] = []
         self.ledger.keep(record)
+        pcs_nodes.follow(self.network, self.faults, record, {})
         return Resource(arn, dict(record.attributes))
 
     def _new_name(self, order: Order, longest: int, siblings: Iterable[Record]) -> str:
@@ -74,8 +77,7 @@ class Parts:
         generated = order.generated_name[-longest:].lstrip("-0123456789")
         name = str(order.properties.get("Name") or generated)
         if any(record.properties["Name"] == name for record in siblings):
-            words = f"A {NOUNS[self.kind]} named {name} already exists"
-            raise pcs_refusal("ConflictException", words)
+            raise pcs_refusal("ConflictException", f"{NOUNS[self.kind]} {name} already exists")
         return name
 
 
@@ -108,16 +110,15 @@ class Clusters(Parts):
             "amazon-pcs",
         )
         secret = order.scope.arn("secretsmanager", f"secret:pcs!slurm-secret-{cluster_id}-a1b2c3")
-        key = {"secretArn": secret, "secretVersion": "1"}
-        own = {"Name": name}
-        return self._made(order, "", own, id=cluster_id, interfaces=[interface], authKey=key)
+        state = {"authKey": {"secretArn": secret, "secretVersion": "1"}, "interfaces": [interface]}
+        return self._made(order, "", {"Name": name}, id=cluster_id, **state)
 
     def delete(self, physical_id: str, order: Order) -> None:
         record = self.ledger.find(order.scope, CLUSTER, physical_id)
         if record is None:
             return
         cluster_id = record.state["id"]
-        if any(_children(self.ledger, order.scope, kind, cluster_id) for kind in OF_A_CLUSTER):
+        if any(children(self.ledger, order.scope, kind, cluster_id) for kind in OF_A_CLUSTER):
             raise pcs_refusal(
                 "ConflictException",
                 f"Cluster {cluster_id} still has compute node groups or queues",
@@ -128,13 +129,13 @@ class Clusters(Parts):
 
 @dataclass(frozen=True)
 class Children(Parts):
-    """`AWS::PCS::ComputeNodeGroup` and `AWS::PCS::Queue`."""
+    """Compute node groups and queues."""
 
     def create(self, order: Order) -> Resource:
         given = order.properties
         cluster = found(self.ledger, order.scope, CLUSTER, str(given["ClusterId"]))
         cluster_id = cluster.state["id"]
-        siblings = _children(self.ledger, order.scope, self.kind, cluster_id)
+        siblings = children(self.ledger, order.scope, self.kind, cluster_id)
         own = {"Name": self._new_name(order, 25, siblings), "ClusterId": cluster_id}
         if len(siblings) >= MOST_PARTS:
             raise pcs_refusal(
@@ -160,41 +161,8 @@ class Children(Parts):
                     "ConflictException",
                     f"Compute node group {record.state['id']} is used by a queue",
                 )
+        pcs_nodes.stop(self.network, record)
         self.ledger.forget(order.scope, self.kind, physical_id)
-
-
-@dataclass(frozen=True)
-class Api:
-    """The get and list calls."""
-
-    ledger: Ledger
-
-    @property
-    def operations(self) -> Mapping[str, wire.Operation]:
-        found: dict[str, wire.Operation] = {"ListTagsForResource": self._tags}
-        for kind in NOUNS:
-            name = kind.rpartition("::")[2]
-            found[f"Get{name}"] = partial(self._get, kind)
-            found[f"List{name}s"] = partial(self._list, kind)
-        return found
-
-    def _get(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        identifier = str(arguments[f"{NOUNS[kind]}Identifier"])
-        return {NOUNS[kind]: description(found(self.ledger, scope, kind, identifier))}
-
-    def _list(self, kind: str, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        rows = list(self.ledger.of_type(scope, kind))
-        if parent := arguments.get("clusterIdentifier"):
-            cluster = found(self.ledger, scope, CLUSTER, str(parent))
-            rows = _children(self.ledger, scope, kind, cluster.state["id"])
-        return {f"{NOUNS[kind]}s": [description(record) for record in rows]}
-
-    def _tags(self, scope: Scope, arguments: wire.Arguments) -> dict[str, Any]:
-        for kind in NOUNS:
-            record = self.ledger.find(scope, kind, str(arguments["resourceArn"]))
-            if record is not None:
-                return {"tags": dict(record.properties.get("Tags") or {})}
-        raise _not_found("resource", str(arguments["resourceArn"]))
 
 
 def _require_outbound(groups: Sequence[Mapping[str, Any]]) -> None:
@@ -258,40 +226,21 @@ def _refused(message: str) -> ServiceError:
     return pcs_refusal("ValidationException", message)
 
 
-def description(record: Record) -> dict[str, Any]:
-    shown: dict[str, Any] = wire.camel(record.properties)
-    if template := shown.get("customLaunchTemplate"):
-        template["id"] = template.pop("templateId")
-    if record.type_name == CLUSTER:
-        slurm = shown.get("slurmConfiguration") or {}
-        shown["slurmConfiguration"] = {**slurm, "authKey": record.state["authKey"]}
-        shown["endpoints"] = []
-    timestamp = record.created.strftime(TIMESTAMP)
-    return {
-        **shown,
-        "id": record.state["id"],
-        "arn": record.physical_id,
-        "status": "ACTIVE",
-        "createdAt": timestamp,
-        "modifiedAt": timestamp,
-        "errorInfo": [],
-        "purchaseOption": shown.get("purchaseOption", "ONDEMAND"),
-    }
-
-
 def found(ledger: Ledger, scope: Scope, kind: str, identifier: str) -> Record:
     """Return a record by its id, name or ARN."""
     for record in ledger.of_type(scope, kind):
-        known = (record.state["id"], record.properties["Name"], record.physical_id)
-        if identifier in known:
+        if identifier in identifiers(record):
             return record
-    raise _not_found(NOUNS[kind], identifier)
+    raise not_found(NOUNS[kind], identifier)
 
 
-def _not_found(noun: str, identifier: str) -> ServiceError:
+def identifiers(record: Record) -> tuple[str, str, str]:
+    return record.state["id"], record.properties["Name"], record.physical_id
+
+
+def not_found(noun: str, identifier: str) -> ServiceError:
     return pcs_refusal("ResourceNotFoundException", f"The {noun} {identifier} was not found")
 
 
-def _children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
-    every = ledger.of_type(scope, kind)
-    return [record for record in every if record.properties["ClusterId"] == cluster_id]
+def children(ledger: Ledger, scope: Scope, kind: str, cluster_id: str) -> list[Record]:
+    return [r for r in ledger.of_type(scope, kind) if r.properties["ClusterId"] == cluster_id]

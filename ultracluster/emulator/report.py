@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from ultracluster.emulator.faults import Faults
+
 REPORT_PATH: Final = "/_emulator/report"
 """Where a running emulator answers with its report."""
 
@@ -17,6 +19,8 @@ class Report:
     stored; no service's API shows it."""
     problems: tuple[str, ...] = ()
     """API calls that failed inside the emulator or that it does not have."""
+    unfired: tuple[str, ...] = ()
+    """Faults that were asked for and have not happened."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Report":
@@ -26,9 +30,11 @@ class Report:
 class Journal:
     """The server's running record, from which reports are made; each thing is noted once."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
         self.schema_only: dict[str, None] = {}
         self.problems: dict[str, None] = {}
+        self._faults = faults
 
     def to_json(self) -> str:
-        return json.dumps(asdict(Report(tuple(sorted(self.schema_only)), tuple(self.problems))))
+        kinds, problems = tuple(sorted(self.schema_only)), tuple(self.problems)
+        return json.dumps(asdict(Report(kinds, problems, tuple(self._faults.unfired()))))

@@ -1,16 +1,24 @@
 """What services show of an environment, and what is left, and why, when it is destroyed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.aws import Cloud, CloudError
 from ultracluster.prove.deployment import Resource
 from ultracluster.prove.proof import Check, Evidence, all_there, unanswered
 from ultracluster.prove.services import CALLS, REASONS, described
 
-GONE_STATES: Final = ("cancelled", "deleted", "deleting", "expired", "pendingdeletion")
-STATES: Final = ("State", "Status", "KeyState", "Lifecycle", "status")
+GONE_STATES: Final = (
+    *("cancelled", "delete_complete", "deleted", "deleting", "expired", "pendingdeletion"),
+    "terminated",
+)
+STATES: Final = ("State", "Status", "KeyState", "Lifecycle", "status", "StackStatus")
+ABSENT_CODE: Final = re.compile(
+    r"not_?found|nosuch|doesnotexist|nonexist|^404$|unknown|malformed", re.IGNORECASE
+)
+ABSENT_WORDS: Final = re.compile(r"does(n't| not) exist|not found|cannot be found", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,8 @@ class Leftover:
 
     resource: Resource
     there: bool
+    why: str = ""
+    """Why it is there, where no stack knows of it."""
 
     @property
     def expected(self) -> bool:
@@ -28,6 +38,8 @@ class Leftover:
     @property
     def reason(self) -> str:
         """Why it is there, or should be."""
+        if self.why:
+            return self.why.format(id=self.resource.physical_id)
         if self.resource.kept:
             why = REASONS.get(self.resource.resource_type, "its deletion policy keeps it")
             return why.format(id=self.resource.physical_id)
@@ -42,7 +54,8 @@ def leftovers(cloud: Cloud, resources: Iterable[Resource]) -> Iterator[Leftover]
         resources: what was deployed, as it was read before the stacks were deleted.
 
     Raises:
-        CloudError: where the caller may not ask, or nobody answers.
+        CloudError: where a service answers anything else than what it has, or that it has none:
+            a question that was refused says nothing.
     """
     for resource in resources:
         if resource.resource_type in CALLS and resource.physical_id is not None:
@@ -77,8 +90,15 @@ def _there(cloud: Cloud, resource_type: str, physical_id: str) -> bool:
     try:
         rows = described(cloud, resource_type, physical_id)
     except CloudError as error:
-        if error.refused or not error.answered:
-            raise
-        return False  # "does not exist" has a different code in every service
-    states = [[str(row.get(name)).lower() for name in STATES] for row in rows]
-    return any(not set(each) & set(GONE_STATES) for each in states)
+        # "Does not exist" has a different code in every service.
+        if ABSENT_CODE.search(error.code) or ABSENT_WORDS.search(error.message):
+            return False
+        raise
+    return any(not is_gone(row) for row in rows)
+
+
+def is_gone(row: dict[str, Any]) -> bool:
+    """Whether a service still shows something that it has given up."""
+    found = [row.get(name) for name in STATES]
+    states = {str(each.get("Name") if isinstance(each, dict) else each).lower() for each in found}
+    return bool(states & set(GONE_STATES))

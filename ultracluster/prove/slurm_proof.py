@@ -24,6 +24,9 @@ from ultracluster.spec.queues import ENVIRONMENTS_NODES
 from ultracluster.spec.slurm import CpuGroupSpec, SlurmSpec
 
 PROLOG_PARAMETER = "Prolog"
+GROUP_TAG = "tag:aws:pcs:compute-node-group-id"
+"""By which PCS's instances are found (AWS PCS user guide, "Finding compute node group instances",
+read 2026-11-27)."""
 
 
 def slurm(evidence: Evidence) -> Iterator[Check]:
@@ -90,6 +93,7 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     }
     yield equal("node groups, and their fewest and most nodes", wanted, found)
     evidence.facts["nodes"] = groups[own]["scalingConfiguration"]["maxInstanceCount"]
+    yield from _running(evidence, groups)
     yield from _node_group(evidence, groups[own], nodes, "LaunchTemplate", "nodes")
     names = {each.group_name: each.name for each in spec.node_groups}
     features = names | {own: ENVIRONMENTS_NODES} if names else {}
@@ -101,6 +105,24 @@ def node_groups(evidence: Evidence, spec: SlurmSpec) -> Iterator[Check]:
     for cpu in spec.cpu:
         yield from _without_fabric(evidence, cpu)
     yield from _profile(evidence, groups)
+
+
+def _running(evidence: Evidence, groups: dict[str, dict[str, Any]]) -> Iterator[Check]:
+    """Each group runs what it always runs; what a budget sees of it is its instances' own tag."""
+    own = {"Key": ENVIRONMENT_TAG, "Value": evidence.spec.name}
+    for name, group in groups.items():
+        filters = {GROUP_TAG: group["id"], "instance-state-name": "running"}
+        rows = evidence.cloud.ask(
+            "ec2",
+            "describe_instances",
+            Filters=[{"Name": key, "Values": [value]} for key, value in filters.items()],
+        )["Reservations"]
+        every = [each for row in rows for each in row["Instances"]]
+        least = group["scalingConfiguration"]["minInstanceCount"]
+        good = len(every) >= least
+        yield Check(f"instances of {name} that run", f"at least {least}", len(every), ok=good)
+        untagged = [e["InstanceId"] for e in every if own not in e.get("Tags", [])]
+        yield equal(f"instances of {name} without the environment's tag", [], untagged)
 
 
 def _node_group(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ultracluster.catalogue.training_request import SYNC_MEMBERS
 from ultracluster.prove.proof import Check, Evidence, equal
 from ultracluster.spec.engines import TorchrunEngine
 from ultracluster.spec.environment import EnvironmentSpec
@@ -104,7 +105,8 @@ def _unattended(recipe: RecipeSpec, jobs: Jobs) -> Iterator[Check]:
         lambda: jobs.execution(name) or {}, lambda found: found.get("status") in EXECUTION_OVER
     )
     yield equal("how the unattended run ended", "SUCCEEDED", execution.get("status"))
-    yield from _same(prepared.request, jobs.describe(name))
+    passed_on = {key: value for key, value in prepared.request.items() if key in SYNC_MEMBERS}
+    yield from _same(passed_on, jobs.describe(name))
 
 
 def _same(request: dict[str, Any], described: dict[str, Any]) -> Iterator[Check]:

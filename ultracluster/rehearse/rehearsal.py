@@ -13,6 +13,7 @@ from ultracluster.prove.deployment import Deployment, stack_templates
 from ultracluster.prove.leftovers import leftovers
 from ultracluster.prove.proof import Evidence, Results, prove
 from ultracluster.prove.proofs import PROOFS
+from ultracluster.prove.strays import strays
 from ultracluster.rehearse.cdk import Cdk
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
@@ -114,8 +115,16 @@ class Rehearsal:
             self._keep(emulator)
         self._deploy_again(cdk, assembly)
         good &= self._destroy(cdk, cloud, deployment, assembly)
+        good &= self._all_fired(emulator)
         self._end(evidence)
         return good
+
+    def _all_fired(self, emulator: Emulator) -> bool:
+        """Whether every fault that was asked for has happened: otherwise nothing was shown."""
+        unfired = emulator.report().unfired
+        for rule in unfired:
+            self._display.fault(f"this fault never happened: {rule}")
+        return not unfired
 
     def _end(self, evidence: Evidence) -> None:
         self._display.summary(self._spec, evidence.facts)
@@ -204,14 +213,20 @@ class Rehearsal:
 
     def _destroy(self, cdk: Cdk, cloud: Cloud, deployment: Deployment, assembly: Path) -> bool:
         resources = deployment.resources  # read now: deleted stacks list nothing
+        unasked: list[CloudError] = []
         self._lift_protection(cloud, deployment)
         with self._display.step("cdk destroy"):
             self._cdk(cdk, assembly, "destroy", self._pattern, "--force")
         with self._display.step("Look at what is left") as step:
-            found = list(leftovers(cloud, resources))
-            step.result = f"{sum(entry.there for entry in found)} of {len(found)} resources"
+            known = list(leftovers(cloud, resources))
+            others = list(strays(cloud, self._spec.name, resources, unasked))
+            there = sum(entry.there for entry in known)
+            step.result = f"{there} of {len(known)} resources, {len(others)} others"
+        found = [*known, *others]
         self._display.left(found)
-        return all(entry.expected for entry in found)
+        for error in unasked:
+            self._display.fault(f"what is left is not known in full: {error}")
+        return not unasked and all(entry.expected for entry in found)
 
     def _lift_protection(self, cloud: Cloud, deployment: Deployment) -> None:
         """See that protected stacks refuse to be deleted, then allow it as an operator would."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ultracluster.emulator import fsx, pcs, wire, zones
+from ultracluster.emulator import fsx, pcs, pcs_api, wire, zones
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ledger import Ledger
 from ultracluster.emulator.ministack import (
+    auto_scaling,
     buckets,
     describes,
     images,
@@ -61,12 +62,13 @@ class Adapter:
         buckets.install()
         self._offer_reservations()
         self._offer("fsx", fsx.Api(self._ledger, self._file_systems).operations)
-        self._offer("pcs", pcs.Api(self._ledger).operations)
+        self._offer("pcs", pcs_api.Api(self._ledger).operations)
         jobs = TrainingJobs(self._ledger, vpc.NETWORK, self._faults)
         state_machines.install(jobs)
         self._offer("sagemaker", jobs.operations)
         self._offer("service-quotas", ServiceQuotas().operations)
-        stacks.install()
+        stacks.install(self._faults)
+        auto_scaling.install(self._faults)
         Table(self._faults, self._journal).install(
             {**self._services(), **self._modelled()}, SchemaOnly(self._ledger)
         )
@@ -98,7 +100,11 @@ class Adapter:
             Wrapped(
                 "AWS::S3::Bucket", guard=buckets.require_empty, addition=buckets.apply_settings
             ),
-            Wrapped("AWS::StepFunctions::StateMachine", addition=state_machines.complete),
+            Wrapped(
+                "AWS::StepFunctions::StateMachine",
+                check=state_machines.require_taken,
+                addition=state_machines.complete,
+            ),
             Wrapped("AWS::IAM::Role", addition=_role_arn),
         )
         return {
@@ -121,9 +127,9 @@ class Adapter:
             RESERVATION: self._reservations,
             fsx.FILE_SYSTEM: self._file_systems,
             fsx.ASSOCIATION: fsx.Associations(self._ledger, stacks.made_at_once),
-            pcs.CLUSTER: pcs.Clusters(self._ledger, vpc.NETWORK),
-            pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, pcs.NODE_GROUP),
-            pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, pcs.QUEUE),
+            pcs.CLUSTER: pcs.Clusters(self._ledger, vpc.NETWORK, self._faults),
+            pcs.NODE_GROUP: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.NODE_GROUP),
+            pcs.QUEUE: pcs.Children(self._ledger, vpc.NETWORK, self._faults, pcs.QUEUE),
         }
 
     def _offer_reservations(self) -> None:

@@ -5,12 +5,13 @@ properties against the registry, raises injected faults, completes `Fn::GetAtt`,
 journal what stands behind the type.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
 from ultracluster.emulator import schemas
-from ultracluster.emulator.faults import Faults
+from ultracluster.emulator.faults import Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, Provisioner, Resource
 from ultracluster.emulator.report import Journal
@@ -62,8 +63,8 @@ class Table:
             order = _order(type_name, logical_id, properties, stack_name)
             if isinstance(entry, SchemaOnly):
                 register(type_name)
-            self._check(order, "create")
-            resource = entry.create(order)
+            with self._failing(order, "create", lambda: entry.create(order)):
+                resource = entry.create(order)
             if isinstance(entry, SchemaOnly):
                 self._journal.schema_only[type_name] = None
             return _answer(order, resource)
@@ -76,17 +77,16 @@ class Table:
             logical_id: str | None = None,
         ) -> Answer:
             order = _order(type_name, logical_id or physical_id, new, stack_name, old)
-            self._check(order, "update")
-            if _replaces(order, entry):
-                answer: Answer = internals.provisioners._replace_resource(
-                    type_name, physical_id, old, new, stack_name, logical_id
-                )
-                return answer
-            return _answer(order, entry.update(physical_id, order))
+            with self._failing(order, "update", lambda: entry.update(physical_id, order)):
+                if _replaces(order, entry):
+                    answer: Answer = internals.provisioners._replace_resource(
+                        type_name, physical_id, old, new, stack_name, logical_id
+                    )
+                    return answer
+                return _answer(order, entry.update(physical_id, order))
 
         def delete(physical_id: str, properties: Properties, logical_id: str | None = None) -> None:
             order = _order(type_name, logical_id or physical_id, properties, "")
-            self._faults.check(type_name, "delete", order.logical_id)
             entry.delete(physical_id, order)
 
         return {
@@ -97,8 +97,23 @@ class Table:
             "delete_with_logical_id": True,
         }
 
-    def _check(self, order: Order, operation: str) -> None:
-        self._faults.check(order.type_name, operation, order.logical_id)
+    @contextmanager
+    def _failing(self, order: Order, operation: str, act: Callable[[], object]) -> Iterator[None]:
+        """Do something to a resource, unless a fault or the registry forbids it.
+
+        A fault that says so comes after the deed: nobody then knows what was made.
+        """
+        status = stack_status(order.stack_name)
+        try:
+            self._faults.check(order.type_name, operation, order.logical_id, status)
+        except InjectedFaultError as error:
+            if error.made:
+                act()
+            raise
+        self._check(order)
+        yield
+
+    def _check(self, order: Order) -> None:
         own = _without_system_tags(order.properties)
         problems = schemas.problems(order.type_name, own, order.scope.region)
         if problems:
@@ -178,6 +193,11 @@ def register(type_name: str) -> None:
         provisioners._CUSTOM_NAME_REPLACEMENT[type_name] = {"name": schema.custom_name}
     if schema.tags:
         provisioners._STACK_TAG_PROPERTY[type_name] = schema.tags
+
+
+def stack_status(name: str) -> str:
+    """Return the status of a stack, empty where there is none."""
+    return str((internals.cloudformation._stacks.get(name) or {}).get("StackStatus", ""))
 
 
 def _order(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
+from ultracluster.emulator.call_faults import failing
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
@@ -26,7 +27,7 @@ NOT_EMULATED: Final = ("InvalidAction", "InternalError", "UnknownOperation", "Un
 
 
 def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
-    journal = Journal()
+    journal = Journal(faults)
     Adapter(faults, journal).install()
     functions.install(state)
     nodes.install(os.environ.get("EMULATOR_NODES"))
@@ -35,15 +36,17 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
     config.accesslog = None
-    asyncio.run(hypercorn_serve(_with_report(journal), config))
+    asyncio.run(hypercorn_serve(_with_report(journal, faults), config))
 
 
-def _with_report(journal: Journal) -> Any:
+def _with_report(journal: Journal, faults: Faults) -> Any:
+    services = failing(internals.app.app, faults)
+
     async def application(scope: Message, receive: Any, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == REPORT_PATH:
             await _answer(send, journal.to_json().encode())
             return
-        await internals.app.app(scope, receive, _watched(scope, send, journal))
+        await services(scope, receive, _watched(scope, send, journal))
 
     return application
 

@@ -11,7 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ultracluster.emulator.faults import CUSTOM, Faults, InjectedFaultError
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.handlers import stack_status
 from ultracluster.emulator.provisioning import Order
 from ultracluster.partitions import partition, url_suffix
 
@@ -114,12 +116,54 @@ def _awaited(resources: Mapping[str, Any], logical_id: str) -> set[str]:
     return found
 
 
-def install() -> None:
+def install(faults: Faults) -> None:
+    _install_faults(faults)
     _install_partitions()
     _install_conditions()
     _install_exports()
     _install_cleanup()
     _install_names()
+
+
+def _install_faults(faults: Faults) -> None:
+    """Let deletions fail on purpose, and custom resources, which have no entry in the table.
+
+    What takes its time does so on a thread of its own, as MiniStack's custom resources do: the
+    emulator goes on answering.
+    """
+    stacks, threaded = internals.stacks, internals.stacks._runs_on_worker_thread
+    provision, update, delete = (
+        stacks._provision_resource,
+        stacks._update_resource,
+        stacks._delete_resource,
+    )
+
+    def failing_provision(kind: str, logical_id: str, properties: Any, stack: str) -> Any:
+        if kind.startswith(CUSTOM):
+            faults.check(kind, "create", logical_id, stack_status(stack))
+        return provision(kind, logical_id, properties, stack)
+
+    def failing_update(kind: str, *rest: Any) -> Any:
+        stack, logical_id = rest[3], str(rest[4])
+        if kind.startswith(CUSTOM):
+            faults.check(kind, "update", logical_id, stack_status(stack))
+        return update(kind, *rest)
+
+    def failing_delete(
+        kind: str, physical_id: str, properties: Any, stack: str, logical_id: str
+    ) -> None:
+        try:
+            faults.check(kind, "delete", logical_id, stack_status(stack))
+        except InjectedFaultError as error:
+            if error.made:
+                delete(kind, physical_id, properties, stack, logical_id)
+            raise
+        delete(kind, physical_id, properties, stack, logical_id)
+
+    stacks._provision_resource = failing_provision
+    stacks._update_resource = failing_update
+    stacks._delete_resource = failing_delete
+    stacks._runs_on_worker_thread = lambda kind: threaded(kind) or faults.waits(kind)
 
 
 def _install_exports() -> None:
@@ -189,17 +233,19 @@ def _install_cleanup() -> None:
 
 
 def _install_names() -> None:
-    """Give generated names an end of their own in each account and Region.
+    """Give generated names an end of their own in each stack.
 
     MiniStack makes it from the stack's and the resource's name, so that the roles and buckets of a
-    stack in a second Region would be taken. CloudFormation's is random.
+    stack in a second Region would be taken, and those that a deleted stack of the same name kept.
+    CloudFormation's is random.
     """
     inner = internals.provisioners._physical_name
 
     def name(*arguments: Any, **options: Any) -> str:
         begin, _, end = str(inner(*arguments, **options)).rpartition("-")
-        account, region = internals.current_scope()
-        digest = hashlib.sha256(f"{account}:{region}:{end}".encode()).hexdigest()[: len(end)]
+        stack = internals.cloudformation._stacks.get(arguments[0]) or {}
+        own = (*internals.current_scope(), stack.get("StackId", ""), end)
+        digest = hashlib.sha256(":".join(own).encode()).hexdigest()[: len(end)]
         return f"{begin}-{digest if options.get('lowercase') else digest.upper()}"
 
     internals.provisioners._physical_name = name

@@ -1,8 +1,10 @@
 """Step Functions' integration with SageMaker training jobs, which MiniStack does not have."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
+from ultracluster.catalogue.training_request import SYNC_MEMBERS
 from ultracluster.emulator import wire
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.provisioning import Order, ServiceError
@@ -10,6 +12,7 @@ from ultracluster.emulator.training_jobs import TrainingJobs
 
 PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov")
 SYNC: Final = ".sync"
+TRAINING_JOB: Final = ("sagemaker:createTrainingJob", "sagemaker:createTrainingJob.sync")
 OVER: Final = ("Completed", "Failed", "Stopped")
 ERRORS: Final = {
     "ResourceInUse": "SageMaker.ResourceInUseException",
@@ -36,8 +39,41 @@ def complete(arn: str, order: Order) -> dict[str, Any]:
     return {}
 
 
+def require_taken(order: Order) -> None:
+    """Refuse a state machine whose task states a field that its integration does not know."""
+    text = str(order.properties.get("DefinitionString") or "{}")
+    for name, value in (order.properties.get("DefinitionSubstitutions") or {}).items():
+        text = text.replace(f"${{{name}}}", str(value))
+    states = json.loads(text).get("States", {})
+    for name, state in states.items():
+        stated = state.get("Arguments") or state.get("Parameters")
+        if str(state.get("Resource")).endswith(TRAINING_JOB) and isinstance(stated, dict):
+            for field in _strange(key.removesuffix(".$") for key in stated):
+                raise ServiceError(
+                    "Sfn",
+                    "InvalidDefinition",
+                    f"Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: {field} "
+                    f"at /States/{name}/Parameters'",
+                )
+
+
+def _strange(members: Iterable[str]) -> list[str]:
+    """Return what Step Functions says of each member that it does not pass on."""
+    return [
+        f'The field "{member}" is not supported by Step Functions'
+        for member in members
+        if member not in SYNC_MEMBERS
+    ]
+
+
 def _invoke(jobs: TrainingJobs, resource: str, request: Any) -> dict[str, Any]:
     scope = internals.current_scope()
+    if strange := _strange(request):
+        raise internals.stepfunctions._ExecutionError(
+            "States.Runtime",
+            f"The Parameters '{json.dumps(request)}' could not be used to start the Task: "
+            f"[{', '.join(strange)}]",
+        )
     try:
         wire.require_sound("sagemaker", "CreateTrainingJob", request)
         answer = jobs.create(scope, request)

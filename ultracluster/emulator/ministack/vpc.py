@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ultracluster.emulator import zones
 from ultracluster.emulator.ministack import internals
+from ultracluster.emulator.ministack.calls import ec2 as calls_ec2
 from ultracluster.emulator.network import Kind, addresses, required_subnet
 from ultracluster.emulator.provisioning import DEPENDENCY_VIOLATION, Order, ec2_refusal, hexadecimal
 
@@ -60,12 +61,14 @@ def subnet_attributes(subnet_id: str, order: Order) -> dict[str, Any]:
 
 
 def group_zones(name: str, order: Order) -> dict[str, Any]:
-    """Put an Auto Scaling group into the zones of its subnets."""
+    """Put an Auto Scaling group into the zones of its subnets, and launch its instances."""
     subnets = [
         internals.ec2._subnets[each] for each in order.properties.get("VPCZoneIdentifier", ())
     ]
     zones_of_group = sorted({subnet["AvailabilityZone"] for subnet in subnets})
-    internals.autoscaling._asgs[name]["AvailabilityZones"] = zones_of_group
+    group = internals.autoscaling._asgs[name]
+    group["AvailabilityZones"] = zones_of_group
+    internals.autoscaling._reconcile_instances(group)
     return {}
 
 
@@ -152,6 +155,48 @@ class Ec2Network:
     def remove_interfaces(self, interface_ids: Sequence[str]) -> None:
         for interface_id in interface_ids:
             internals.ec2._network_interfaces.pop(interface_id, None)
+
+    def launch(
+        self,
+        *,
+        template: Mapping[str, Any],
+        instance_type: str,
+        image: str | None,
+        subnet_id: str,
+        tags: Mapping[str, str],
+    ) -> str:
+        """Run one instance of a launch template, and return its id; it takes no address."""
+        data = _template_data(template)
+        (instance,) = internals.ec2._launch_instances_internal(
+            image or str(data.get("ImageId", "")), instance_type, subnet_id, 1
+        )
+        instance_id = str(instance["InstanceId"])
+        own = [
+            tag
+            for each in data.get("TagSpecifications") or ()
+            if each["ResourceType"] == "instance"
+            for tag in each["Tags"]
+        ]
+        given = [{"Key": key, "Value": value} for key, value in tags.items()]
+        internals.ec2._tags[instance_id] = [*own, *given]
+        return instance_id
+
+    def terminate(self, instance_ids: Sequence[str]) -> None:
+        if instance_ids:
+            calls_ec2("TerminateInstances", InstanceIds=list(instance_ids))
+
+
+def _template_data(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the data of the version that a launch template specification names."""
+    known = internals.ec2._launch_templates[template["TemplateId"]]
+    for version in known["Versions"]:
+        if str(version["VersionNumber"]) == str(template["Version"]):
+            data: Mapping[str, Any] = version["LaunchTemplateData"]
+            return data
+    raise ec2_refusal(
+        "InvalidLaunchTemplateId.VersionNotFound",
+        f"Could not find launch template version {template['Version']}",
+    )
 
 
 NETWORK: Final = Ec2Network()

@@ -1,0 +1,1 @@
+"""A fault at every resource of an environment, and between calls: `rehearse --campaign`."""

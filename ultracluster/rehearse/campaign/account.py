@@ -1,0 +1,120 @@
+"""One emulated account in which stacks of an environment fail, are looked at, and are removed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ultracluster.aws import Account, CloudError
+from ultracluster.catalogue.budgets import ENVIRONMENT_TAG
+from ultracluster.emulator.process import Emulator
+from ultracluster.prove.deployment import StackTemplate, stack_templates
+from ultracluster.prove.leftovers import is_gone
+from ultracluster.prove.services import LISTS, STRAYS, listed
+from ultracluster.rehearse import direct
+from ultracluster.retry.failed_stacks import FailedStack, lift
+from ultracluster.spec.environment import EnvironmentSpec
+
+Inventory = frozenset[tuple[str, str]]
+STACK: Final = "AWS::CloudFormation::Stack "
+
+
+@dataclass
+class Place:
+    """An emulator of its own, with a fault file, and the stacks of an environment."""
+
+    spec: EnvironmentSpec
+    assembly: Path
+    directory: Path
+    stacks: tuple[StackTemplate, ...] = field(init=False)
+
+    def __enter__(self) -> Self:
+        self.faults = self.directory / "faults.json"
+        self.fail()
+        self.emulator = Emulator(region=self.spec.region, faults=self.faults)
+        self.emulator.__enter__()
+        self.cloud = Account(self.spec.region, self.emulator.environment())
+        self.stacks = stack_templates(self.assembly, self.spec.name)
+        direct.publish(
+            self.cloud, self.spec.region, self.assembly / f"assembly-{self.spec.name}"
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.emulator.stop()
+
+    def fail(self, *rules: dict[str, Any]) -> None:
+        """Ask for failures from now on, and for no others."""
+        self.faults.write_text(json.dumps(rules))
+
+    @property
+    def unfired(self) -> tuple[str, ...]:
+        return self.emulator.report().unfired
+
+    def create(self, stack: StackTemplate) -> tuple[str, str]:
+        """Create a stack; return its id, and the status that it comes to rest in."""
+        tags = [{"Key": ENVIRONMENT_TAG, "Value": self.spec.name}]
+        stack_id = direct.create(self.cloud, stack, self.spec.region, Tags=tags)
+        return stack_id, direct.settled(self.cloud, stack_id)
+
+    def unlock(self, stack: StackTemplate) -> bool:
+        """Lift a stack's protection, and return whether it was what forbade the deletion."""
+        if not stack.termination_protection:
+            return True
+        try:
+            self.cloud.ask("cloudformation", "delete_stack", StackName=stack.name)
+        except CloudError as error:
+            if "TerminationProtection" not in error.message:
+                raise
+        else:
+            return False
+        row = self.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
+        status = row["Stacks"][0]["StackStatus"]
+        found = FailedStack(stack.name, status, protected=True, held=())
+        if found.lifts:
+            lift(self.cloud, found)
+            return True
+        # A whole stack: an operator lifts it by hand.
+        self.cloud.ask(
+            "cloudformation",
+            "update_termination_protection",
+            StackName=stack.name,
+            EnableTerminationProtection=False,
+        )
+        return True
+
+    def inventory(self) -> Inventory:
+        """Return everything that services show, whoever made it.
+
+        Raises:
+            CloudError: where a service does not answer: what it has is unknown.
+        """
+        return frozenset(
+            (kind, str(row[LISTS[kind][3]]))
+            for kind in LISTS
+            for row in listed(self.cloud, kind)
+            if not is_gone(row)
+        )
+
+    def left(self, before: Inventory, kept: Inventory = frozenset()) -> list[str]:
+        """Return what is there and was not, but for what is meant to stay."""
+        return sorted(
+            f"{kind} {name}"
+            for kind, name in self.inventory() - before - kept
+            if not f"{kind} {name}".startswith((*STRAYS, STACK))
+        )
+
+    def kept(self, stack: StackTemplate) -> Inventory:
+        """Return what a stack leaves on purpose when it is deleted, as it stands now."""
+        answer = self.cloud.ask("cloudformation", "list_stack_resources", StackName=stack.name)
+        wanted = stack.template["Resources"]
+        return frozenset(
+            (row["ResourceType"], str(row.get("PhysicalResourceId")))
+            for row in answer["StackResourceSummaries"]
+            if wanted[row["LogicalResourceId"]].get("DeletionPolicy", "").startswith("Retain")
+        )
+
+    def reason(self, name: str, logical_id: str, words: str) -> bool:
+        """Whether CloudFormation says of a resource why it failed."""
+        said = direct.reasons(self.cloud, name)
+        return any(each.startswith(f"{logical_id}: ") and words in each for each in said)

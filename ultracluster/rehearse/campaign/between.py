@@ -1,0 +1,246 @@
+"""Faults that are of no single resource: between calls, in a rollback, at a launch, in the CLI."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ultracluster.prove.deployment import StackTemplate
+from ultracluster.rehearse import direct
+from ultracluster.rehearse.campaign.account import Place
+from ultracluster.rehearse.campaign.changes import changed
+from ultracluster.rehearse.campaign.row import BETWEEN, Row
+from ultracluster.rehearse.cdk import Cdk, CdkError
+
+LATE: Final = "Resource timed out waiting for completion"
+LAUNCH: Final = {"type": "AWS::EC2::Instance", "operation": "launch", "times": 10_000}
+EXPIRED: Final = {
+    "call": "cloudformation:*",
+    "error": "ExpiredToken",
+    "message": "The security token included in the request is expired",
+    "after": 12,
+    "times": 10_000,
+}
+CALLS: Final[dict[str, tuple[list[dict[str, Any]], int]]] = {
+    # The rules, and the exit status that the CLI must have.
+    "throttled": (
+        [{"call": "cloudformation:*", "error": "Throttling", "after": 4, "times": 3}],
+        0,
+    ),
+    "slow answers": ([{"call": "cloudformation:*", "seconds": 1.0, "after": 4, "times": 5}], 0),
+    "eventually consistent": (
+        [
+            {
+                "call": "iam:GetRole",
+                "error": "NoSuchEntity",
+                "message": "The role cannot be found",
+                "times": 1,
+            },
+            {"call": "s3:*", "error": "SlowDown", "times": 2},
+        ],
+        0,
+    ),
+    "credentials expire": ([EXPIRED], 1),
+}
+"""What the CLI meets in the first deployment; a second one without faults must succeed."""
+
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Between:
+    """The faults between calls, each with an emulated AWS of its own."""
+
+    place: Place
+
+    def by_name(self) -> dict[str, Callable[[], Found]]:
+        """Return every fault that the environment can have."""
+        found: dict[str, Callable[[], Found]] = {
+            "stuck in progress": self._stuck,
+            "made, and reported as failed": self._orphan,
+            "the third of a kind": self._nth,
+            "a creation's rollback fails": self._creation_rollback,
+            "an update's rollback fails": self._update_rollback,
+            **{name: lambda name=name: self._calls(name) for name in CALLS},
+            "the CLI is killed": self._killed,
+        }
+        if self._always_running:
+            found["no capacity for a node"] = self._no_capacity
+        return found
+
+    def run(self, name: str) -> Row:
+        began = time.monotonic()
+        found = self.by_name()[name]()
+        seconds = time.monotonic() - began
+        found = {"note": "", **found, "problems": tuple(found.get("problems", ()))}
+        return Row(stack=BETWEEN, logical_id=name, kind="", operation="", seconds=seconds, **found)
+
+    @property
+    def _first(self) -> StackTemplate:
+        return self.place.stacks[0]
+
+    @property
+    def _always_running(self) -> bool:
+        slurm = self.place.spec.slurm
+        return slurm is not None and slurm.login_nodes > 0
+
+    def _of(self, *kinds: str) -> tuple[StackTemplate, list[str]]:
+        """Return the first stack with resources of a type, and their logical ids."""
+        for kind in kinds:
+            for stack in self.place.stacks:
+                resources = stack.template["Resources"].items()
+                if found := [name for name, each in resources if each["Type"] == kind]:
+                    return stack, found
+        raise LookupError(", ".join(kinds))
+
+    def _until(self, stack: StackTemplate) -> None:
+        """Create the stacks before one."""
+        for each in self.place.stacks[: self.place.stacks.index(stack)]:
+            self.place.create(each)
+
+    def _retried(self, stack: StackTemplate) -> tuple[str, list[str]]:
+        """Remove a stack that failed, as `ultracluster retry` and the CLI do; create it anew."""
+        self.place.fail()
+        problems = [] if self.place.unlock(stack) else ["a protected stack was deleted"]
+        direct.delete(self.place.cloud, stack.name)
+        _, retried = self.place.create(stack)
+        return retried, [*problems, *_unless(retried, "CREATE_COMPLETE")]
+
+    def _stuck(self) -> Found:
+        stack, (name, *_) = self._of("AWS::FSx::FileSystem", "AWS::EC2::NatGateway")
+        self._until(stack)
+        self.place.fail({"logical_id": f"^{name}$", "seconds": 2, "message": LATE})
+        stack_id, ended = self.place.create(stack)
+        problems = _unless(ended, "ROLLBACK_COMPLETE")
+        if not self.place.reason(stack_id, name, LATE):
+            problems.append("CloudFormation does not say that it timed out")
+        retried, more = self._retried(stack)
+        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+
+    def _orphan(self) -> Found:
+        stack, (name, *_) = self._of("AWS::FSx::FileSystem", "AWS::EC2::NatGateway")
+        self._until(stack)
+        before = self.place.inventory()
+        self.place.fail({"logical_id": f"^{name}$", "made": True, "message": LATE})
+        _, ended = self.place.create(stack)
+        left = self.place.left(before)
+        problems = _unless(ended, "ROLLBACK_COMPLETE")
+        if not left:
+            problems.append("what CloudFormation does not know of was not found")
+        retried, more = self._retried(stack)
+        note = f"found, and to be removed by hand: {'; '.join(left)}"
+        return {"ended": ended, "retried": retried, "problems": [*problems, *more], "note": note}
+
+    def _nth(self) -> Found:
+        stack, names = self._of("AWS::EC2::VPCEndpoint", "AWS::SSM::Parameter")
+        self._until(stack)
+        kind = stack.template["Resources"][names[0]]["Type"]
+        self.place.fail({"type": kind, "after": 2, "message": "The maximum is reached"})
+        _, ended = self.place.create(stack)
+        problems = _unless(ended, "ROLLBACK_COMPLETE") + self._unfired()
+        retried, more = self._retried(stack)
+        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+
+    def _creation_rollback(self) -> Found:
+        stack = self._first
+        names = [n for n, each in stack.template["Resources"].items() if _deleted(each)]
+        last = names[-1]
+        self.place.fail(
+            {"logical_id": f"^{last}$", "message": "no"},
+            {"operation": "rollback", "message": "not undone either"},
+        )
+        _, ended = self.place.create(stack)
+        problems = _unless(ended, "ROLLBACK_FAILED") + self._unfired()
+        retried, more = self._retried(stack)
+        return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
+
+    def _update_rollback(self) -> Found:
+        stack, (first, second, *_) = self._of("AWS::EC2::VPCEndpoint", "AWS::SSM::Parameter")
+        self._until(stack)
+        self.place.create(stack)
+        template: Any = stack.template
+        for name in (first, second):
+            change = changed(template, name, self.place.spec.region)
+            template = change[0] if change else template
+        self.place.fail(
+            {"operation": "update", "logical_id": f"^({first}|{second})$", "after": 1},
+            {"operation": "rollback", "message": "not undone either"},
+        )
+        cloud, region = self.place.cloud, self.place.spec.region
+        ended = direct.update(cloud, stack.name, template, region)
+        problems = _unless(ended, "UPDATE_ROLLBACK_FAILED") + self._unfired()
+        cloud.ask("cloudformation", "continue_update_rollback", StackName=stack.name)
+        out = direct.settled(cloud, stack.name)
+        problems += _unless(out, "UPDATE_ROLLBACK_COMPLETE")
+        retried = direct.update(cloud, stack.name, template, region)
+        note = "way out: aws cloudformation continue-update-rollback"
+        problems += _unless(retried, "UPDATE_COMPLETE")
+        return {"ended": ended, "retried": retried, "problems": problems, "note": note}
+
+    def _no_capacity(self) -> Found:
+        stack, _ = self._of("AWS::PCS::ComputeNodeGroup")
+        self._until(stack)
+        self.place.fail(LAUNCH)
+        _, ended = self.place.create(stack)
+        problems = _unless(ended, "CREATE_COMPLETE") + self._unfired()
+        instances = self.place.cloud.ask("ec2", "describe_instances")["Reservations"]
+        if instances:
+            problems.append("instances run although there was no capacity")
+        note = "the stack is complete and no node runs: ultracluster prove says so"
+        return {"ended": ended, "retried": "", "problems": problems, "note": note}
+
+    def _calls(self, name: str) -> Found:
+        rules, wanted = CALLS[name]
+        cdk = self._bootstrapped()
+        self.place.fail(*rules)
+        status = self._deploy(cdk)
+        problems = [] if status == wanted else [f"exit status {status}, not {wanted}"]
+        problems += self._unfired()
+        self.place.fail()
+        again = self._deploy(cdk)
+        problems += [] if again == 0 else [f"the repeated deployment exits with {again}"]
+        return {"ended": f"exit {status}", "retried": f"exit {again}", "problems": problems}
+
+    def _killed(self) -> Found:
+        """Kill the CLI when the first stack is in progress, and start it again."""
+        cdk = self._bootstrapped()
+        killed: list[int] = []
+
+        def kill(line: str) -> None:
+            if "CREATE_IN_PROGRESS" in line and not killed:
+                killed.append(_kill_children())
+
+        status = self._deploy(cdk, kill)
+        problems = [] if status and killed else ["the CLI was not killed"]
+        again = self._deploy(cdk)
+        problems += [] if again == 0 else [f"the repeated deployment exits with {again}"]
+        return {"ended": "killed", "retried": f"exit {again}", "problems": problems}
+
+    def _bootstrapped(self) -> Cdk:
+        cdk = Cdk(self.place.emulator.environment())
+        target = f"aws://{self.place.emulator.account}/{self.place.spec.region}"
+        cdk.run(["bootstrap", target, "--app", str(self.place.assembly), "--ci"])
+        return cdk
+
+    def _deploy(self, cdk: Cdk, listener: Callable[[str], None] = lambda _: None) -> int:
+        pattern = f"{self.place.spec.name}/{self._first.construct_id}"
+        options = ("--require-approval", "never", "--progress", "events", "--ci")
+        try:
+            cdk.run(["deploy", pattern, "--app", str(self.place.assembly), *options], listener)
+        except CdkError:
+            return 1
+        return 0
+
+    def _unfired(self) -> list[str]:
+        return [f"the fault never happened: {rule}" for rule in self.place.unfired]
+
+
+def _deleted(resource: dict[str, Any]) -> bool:
+    return resource["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in resource
+
+
+def _unless(status: str, wanted: str) -> list[str]:
+    return [] if status == wanted else [f"{status}, not {wanted}"]

@@ -1,0 +1,140 @@
+"""What a resource goes through: it fails to be created, to be changed and to be deleted.
+
+Each failure is followed by its repetition without a fault, and by a look at what services have.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from ultracluster.aws import CloudError
+from ultracluster.prove.deployment import StackTemplate
+from ultracluster.rehearse import direct
+from ultracluster.rehearse.campaign.account import Inventory, Place
+from ultracluster.rehearse.campaign.changes import changed
+from ultracluster.rehearse.campaign.row import Row
+from ultracluster.rehearse.paid_capacity import paid_capacity
+
+REASON: Final = "Campaign: this fails on purpose"
+NOT_POSSIBLE: Final = "no change of it alone is possible"
+KEPT: Final = "kept on purpose: it is never deleted"
+OPERATIONS: Final = ("create", "update", "delete")
+MINUTES_AN_HOUR: Final = 60
+
+
+class Cycle:
+    """One resource of one stack; the stacks before it are there, its own is not."""
+
+    def __init__(self, place: Place, stack: StackTemplate, logical_id: str, price: float) -> None:
+        self._place = place
+        self._stack = stack
+        self._id = logical_id
+        self._resource = stack.template["Resources"][logical_id]
+        self._price = price
+        """USD an hour of an instance that is reserved."""
+
+    def run(self) -> Iterator[Row]:
+        """Yield a row for each operation; the stack is gone again afterwards."""
+        before = self._place.inventory()
+        for operation, act in (
+            ("create", lambda: self._create(before)),
+            ("update", self._update),
+            ("delete", lambda: self._delete(before)),
+        ):
+            yield self._timed(operation, act)
+
+    def _timed(self, operation: str, act: Callable[[], dict[str, Any]]) -> Row:
+        began = time.monotonic()
+        try:
+            found = act()
+        except CloudError as error:
+            found = {"ended": "refused", "retried": "", "problems": [str(error)]}
+        finally:
+            self._place.fail()
+        problems = tuple(found.pop("problems", ()))
+        row = Row(
+            stack=self._stack.construct_id,
+            logical_id=self._id,
+            kind=self._resource["Type"],
+            operation=operation,
+            seconds=time.monotonic() - began,
+            problems=problems,
+            **found,
+        )
+        return replace(row, usd=row.node_minutes / MINUTES_AN_HOUR * self._price)
+
+    def _fault(self, operation: str) -> None:
+        name = f"^{re.escape(self._id)}$"
+        self._place.fail({"operation": operation, "logical_id": name, "message": REASON})
+
+    def _create(self, before: Inventory) -> dict[str, Any]:
+        place, stack = self._place, self._stack
+        self._fault("create")
+        stack_id, ended = place.create(stack)
+        problems = [*self._told(stack_id), *_unless(ended, "ROLLBACK_COMPLETE")]
+        problems += [f"left after the rollback: {each}" for each in place.left(before)]
+        paid = list(paid_capacity(place.cloud, stack_id))
+        problems += [f"still charged: {each}" for each in paid if each.active]
+        place.fail()
+        if not place.unlock(stack):
+            problems.append("a protected stack was deleted")
+        problems += _unless(direct.delete(place.cloud, stack_id), "DELETE_COMPLETE")
+        _, retried = place.create(stack)
+        return {
+            "ended": ended,
+            "retried": retried,
+            "problems": [*problems, *_unless(retried, "CREATE_COMPLETE")],
+            "node_minutes": sum(each.node_minutes for each in paid),
+        }
+
+    def _update(self) -> dict[str, Any]:
+        place, stack = self._place, self._stack
+        change = changed(stack.template, self._id, place.spec.region)
+        if change is None:
+            return {"ended": "", "retried": "", "note": NOT_POSSIBLE}
+        template, operation = change
+        self._fault(operation)
+        ended = direct.update(place.cloud, stack.name, template, place.spec.region)
+        problems = [*self._told(stack.name), *_unless(ended, "UPDATE_ROLLBACK_COMPLETE")]
+        place.fail()
+        retried = direct.update(place.cloud, stack.name, template, place.spec.region)
+        problems += _unless(retried, "UPDATE_COMPLETE")
+        return {"ended": ended, "retried": retried, "problems": problems}
+
+    def _delete(self, before: Inventory) -> dict[str, Any]:
+        place, stack = self._place, self._stack
+        stays = self._resource.get("DeletionPolicy", "").startswith("Retain")
+        kept, stack_id = place.kept(stack), self._stack_id()
+        if not stays:
+            self._fault("delete")
+        problems = [] if place.unlock(stack) else ["a protected stack was deleted"]
+        ended = direct.delete(place.cloud, stack_id)
+        if stays:
+            problems += _unless(ended, "DELETE_COMPLETE")
+        else:
+            problems += [*self._told(stack_id), *_unless(ended, "DELETE_FAILED")]
+        place.fail()
+        retried = ended if stays else direct.delete(place.cloud, stack_id)
+        problems += _unless(retried, "DELETE_COMPLETE")
+        problems += [f"left after the deletion: {each}" for each in place.left(before, kept)]
+        found = {"ended": ended, "retried": retried, "problems": problems}
+        return {**found, "note": KEPT} if stays else found
+
+    def _stack_id(self) -> str:
+        row = self._place.cloud.ask(
+            "cloudformation", "describe_stacks", StackName=self._stack.name
+        )
+        return str(row["Stacks"][0]["StackId"])
+
+    def _told(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with how the failure was told."""
+        if self._place.unfired:
+            yield "the fault never happened"
+        elif not self._place.reason(name, self._id, REASON):
+            yield "CloudFormation does not say why it failed"
+
+
+def _unless(status: str, wanted: str) -> list[str]:
+    return [] if status == wanted else [f"{status}, not {wanted}"]

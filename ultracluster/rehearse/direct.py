@@ -1,0 +1,125 @@
+"""Stacks deployed by CloudFormation's API, as the CDK CLI would: where the CLI is not the point."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ultracluster.aws import Cloud
+from ultracluster.prove.deployment import StackTemplate
+
+BOOTSTRAP_VERSION: Final = "/cdk-bootstrap/hnb659fds/version"
+MOST_BYTES_OF_A_BODY: Final = 51_200
+"""CloudFormation API, TemplateBody (botocore 1.44.8)."""
+CAPABILITIES: Final = ("CAPABILITY_NAMED_IAM",)
+MOST_SECONDS: Final = 60.0
+SOON: Final = 0.05
+FAILED: Final = "_FAILED"
+
+
+def publish(cloud: Cloud, region: str, assembly: Path) -> None:
+    """Make what `cdk bootstrap` makes and a deployment needs, and upload the assets of a stage.
+
+    Args:
+        cloud: the emulated account.
+        region: its Region.
+        assembly: the directory of the stage.
+    """
+    cloud.ask("ssm", "put_parameter", Name=BOOTSTRAP_VERSION, Value="30", Type="String")
+    bucket = _bucket(cloud, region)
+    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    home = region == "us-east-1"
+    cloud.ask("s3", "create_bucket", Bucket=bucket, **({} if home else elsewhere))
+    for key, source in _archives(assembly):
+        cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=zipped(source))
+
+
+def _archives(assembly: Path) -> Iterator[tuple[str, Path]]:
+    for manifest in assembly.glob("*.assets.json"):
+        for asset in json.loads(manifest.read_text())["files"].values():
+            if asset["source"]["packaging"] == "zip":
+                source = (assembly / asset["source"]["path"]).resolve()
+                yield from (
+                    (place["objectKey"], source) for place in asset["destinations"].values()
+                )
+
+
+def zipped(directory: Path) -> bytes:
+    """Return a directory as the CLI would upload it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path in sorted(directory.rglob("*")):
+            archive.write(path, path.relative_to(directory))
+    return content.getvalue()
+
+
+def create(cloud: Cloud, stack: StackTemplate, region: str, **more: Any) -> str:
+    """Create a stack, protected as the CLI protects it; return its id."""
+    answer = cloud.ask(
+        "cloudformation",
+        "create_stack",
+        StackName=stack.name,
+        **template_of(cloud, stack.name, stack.template, region),
+        Capabilities=list(CAPABILITIES),
+        EnableTerminationProtection=stack.termination_protection,
+        **more,
+    )
+    return str(answer["StackId"])
+
+
+def update(cloud: Cloud, name: str, template: Any, region: str) -> str:
+    """Update a stack, and return the status that it comes to rest in."""
+    body = template_of(cloud, name, template, region)
+    cloud.ask(
+        "cloudformation",
+        "update_stack",
+        StackName=name,
+        **body,
+        Capabilities=list(CAPABILITIES),
+    )
+    return settled(cloud, name)
+
+
+def delete(cloud: Cloud, stack_id: str) -> str:
+    """Delete a stack, and return the status that it comes to rest in."""
+    cloud.ask("cloudformation", "delete_stack", StackName=stack_id)
+    return settled(cloud, stack_id)
+
+
+def template_of(cloud: Cloud, name: str, template: Any, region: str) -> dict[str, str]:
+    """Return a template as a request holds it: one of more than 51,200 bytes lies in S3."""
+    body = json.dumps(template)
+    if len(body) <= MOST_BYTES_OF_A_BODY:
+        return {"TemplateBody": body}
+    bucket, key = _bucket(cloud, region), f"{name}.template.json"
+    cloud.ask("s3", "put_object", Bucket=bucket, Key=key, Body=body.encode())
+    return {"TemplateURL": f"https://s3.{region}.amazonaws.com/{bucket}/{key}"}
+
+
+def _bucket(cloud: Cloud, region: str) -> str:
+    account = cloud.ask("sts", "get_caller_identity")["Account"]
+    return f"cdk-hnb659fds-assets-{account}-{region}"
+
+
+def settled(cloud: Cloud, name: str) -> str:
+    """Wait until a stack rests, and return its status; after a minute, the one that it has."""
+    deadline = time.monotonic() + MOST_SECONDS
+    status = "IN_PROGRESS"
+    while status.endswith("IN_PROGRESS") and time.monotonic() < deadline:
+        time.sleep(SOON)
+        answer = cloud.ask("cloudformation", "describe_stacks", StackName=name)
+        status = answer["Stacks"][0]["StackStatus"]
+    return status
+
+
+def reasons(cloud: Cloud, name: str) -> list[str]:
+    """Return why resources of a stack failed, newest first."""
+    events = cloud.ask("cloudformation", "describe_stack_events", StackName=name)["StackEvents"]
+    return [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        for event in events
+        if event["ResourceStatus"].endswith(FAILED)
+    ]
