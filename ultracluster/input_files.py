@@ -83,10 +83,18 @@ class Sources:
                 groups += [[template] for template in templates]
         return groups
 
-    def resolved(self, parameters: Mapping[str, str], region: str | None) -> list[ResolvedGroup]:
-        """Return the same groups, each with all its variants."""
+    def resolved(
+        self, parameters: Mapping[str, str], region: str | None, *, every_value: bool
+    ) -> list[ResolvedGroup]:
+        """Return the same groups, each with all its variants.
+
+        Args:
+            parameters: values by parameter name, or by `template:parameter`.
+            region: where templates go that do not say it.
+            every_value: whether all allowed values of other parameters are looked at.
+        """
         groups = self.groups(parameters, region)
-        return [resolved_group(group, parameters, region) for group in groups]
+        return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give every template another name; no two of them may be equal."""

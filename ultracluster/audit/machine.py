@@ -20,6 +20,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
             "failed": report.failed,
         },
         "notes": report.notes,
+        "defaults": report.defaults,
         "findings": [
             {
                 "rule": finding.rule,

@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ultracluster.audit.report import SEVERITIES, Report, assumptions
-from ultracluster.rules.rule import Finding
+from ultracluster.audit.report import SEVERITIES, Report
+from ultracluster.rules.rule import Finding, assumptions
 from ultracluster.templates.resolved import Place
 
 STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
