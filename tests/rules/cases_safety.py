@@ -86,6 +86,8 @@ SAFETY: Final = (
         {"@Servers.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Snapshot"},
     ),
     Case("SAFETY-5", "containers", parameters(500), parameters(499), words="501"),
+    Case("SAFETY-5", "containers", {"A": None}, {}, words="A has no Type"),
+    Case("SAFETY-5", "containers", {"A": {"Type": 5}}, {}, words="A has Type 5"),
     Case(
         "SAFETY-6",
         "containers",

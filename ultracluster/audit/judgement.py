@@ -18,6 +18,7 @@ def judged(
 ) -> Report:
     """Return what all rules have to say about templates."""
     report = Report(RULES, sources.templates, threshold)
+    report.not_judged = [*sources.errors, *sources.not_judged]
     acknowledged = sources.acknowledged()
     for group in sources.resolved(parameters, region, every_value=True):
         variants = group.variants

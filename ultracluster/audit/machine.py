@@ -21,6 +21,7 @@ def write(report: Report, *, show_unknown: bool) -> str:
         },
         "notes": report.notes,
         "defaults": report.defaults,
+        "not_judged": report.not_judged,
         "findings": [
             {
                 "rule": finding.rule,

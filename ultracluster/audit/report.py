@@ -30,6 +30,8 @@ class Report:
     """What a reader must know about how far the audit went."""
     defaults: dict[str, str] = field(default_factory=dict)
     """Parameters of which the default alone was judged, with it, by `template/parameter`."""
+    not_judged: list[str] = field(default_factory=list)
+    """Files, and parts of files, that no rule could read, each with the reason."""
     resources: int = 0
 
     def severity(self, finding: Finding) -> str:

@@ -83,6 +83,8 @@ def _sum(report: Report, *, show_unknown: bool) -> str:
         f"{_counted(len(report.templates), 'template')}, "
         f"{_counted(report.resources, 'resource')}, {_counted(len(report.rules), 'rule')}: {found}"
     )
+    if report.not_judged:
+        line += f", {len(report.not_judged)} not judged"
     if report.acknowledged:
         line += f", {len(report.acknowledged)} acknowledged"
     if not report.unknown:
