@@ -16,6 +16,7 @@ from ultracluster.input_files import Sources
 from ultracluster.rules.acknowledgements import OBJECTIONS, Acknowledgement, objections
 from ultracluster.rules.assembly_metadata import KIND, NAMESPACE, acknowledgements
 from ultracluster.rules.engine import FORBIDDEN, RULES, Finding, judge
+from ultracluster.rules.rule import assumptions
 
 MOST_LISTED: Final = 20
 
@@ -66,8 +67,8 @@ class _Assembly:
         folders = {Path(stack.template_path).parent for stack in context.stack_templates}
         # The manifest of an app names those of its stages.
         self._sources = Sources(str(f) for f in sorted(folders) if not folders & {*f.parents})
-        groups = self._sources.resolved({}, None)
-        self._verdicts = [judge(group.variants) for group in groups]
+        groups = self._sources.resolved({}, None, every_value=True)
+        self._verdicts = [judge(group) for group in groups]
 
     def _findings(self) -> Iterator[Finding]:
         for verdict in self._verdicts:
@@ -79,14 +80,12 @@ class _Assembly:
             rule = RULES[finding.rule]
             details = {"why": rule.why, "source": rule.source, "check": rule.check}
             if finding.choices:
-                details["under"] = ", ".join(
-                    f"{name} is {str(value).lower()}" for name, value in finding.choices.items()
-                )
+                details["under"] = assumptions(finding.choices)
             yield cdk.PolicyViolation(
                 rule_name=finding.rule,
                 description=f"{rule.what} Here: {finding.message}.",
                 fix=finding.fix,
-                severity=rule.level,
+                severity="warning" if finding.avoidable else rule.level,
                 rule_metadata=details,
                 violating_resources=[
                     cdk.PolicyViolatingResource(

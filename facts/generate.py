@@ -97,6 +97,7 @@ def instances() -> dict[str, Any]:
         "zone_id_prefixes": read("region_az_offerings.json")["zone_id_prefixes"]["prefixes"],
         "efa_without_accelerator": names["efa_without_accelerator"],
         "no_efa": names["no_efa"],
+        "others": names["others"],
     }
 
 

@@ -36,6 +36,8 @@ class Sources:
     def __init__(self, given: Iterable[str]) -> None:
         """Read files, assemblies, and `STACK=FILE` for a file whose stack has a known name."""
         self.errors: list[str] = []
+        self.not_judged: list[str] = []
+        """What stands in readable files and no rule reads, each with file and reason."""
         self._sources: list[_Source] = []
         self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
@@ -83,10 +85,18 @@ class Sources:
                 groups += [[template] for template in templates]
         return groups
 
-    def resolved(self, parameters: Mapping[str, str], region: str | None) -> list[ResolvedGroup]:
-        """Return the same groups, each with all its variants."""
+    def resolved(
+        self, parameters: Mapping[str, str], region: str | None, *, every_value: bool
+    ) -> list[ResolvedGroup]:
+        """Return the same groups, each with all its variants.
+
+        Args:
+            parameters: values by parameter name, or by `template:parameter`.
+            region: where templates go that do not say it.
+            every_value: whether all allowed values of other parameters are looked at.
+        """
         groups = self.groups(parameters, region)
-        return [resolved_group(group, parameters, region) for group in groups]
+        return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give every template another name; no two of them may be equal."""
@@ -158,6 +168,7 @@ class Sources:
             **more,
         )
         self._sources.append(_Source(template, path, assembly, document.imports))
+        self.not_judged += (f"{path}: not judged, because {why}" for why in document.not_judged)
         return template
 
     def _free(self, wanted: str, path: Path) -> str:

@@ -12,6 +12,11 @@ def in_file(path, text):
 
 def audited(folder, text, *, name="it.yaml", region="us-east-1"):
     """Return the audit of one file."""
-    sources = Sources([str(in_file(folder / name, text))])
+    return audit_of(in_file(folder / name, text), region=region)
+
+
+def audit_of(*paths, region="us-east-1", **parameters):
+    """Return the audit of files that are there, with values of parameters."""
+    sources = Sources(map(str, paths))
     assert sources.errors == []
-    return judged(sources, {}, region, "error")
+    return judged(sources, parameters, region, "error")

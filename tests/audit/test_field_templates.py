@@ -25,7 +25,8 @@ TOGETHER: Final = (
 )
 HONEST: Final = re.compile(
     r"parameter \w+ has no default|export [\w-]+ is of no given template|"
-    r"[\w ]+ [\w.-]+ is not in the given templates|"
+    r"(?:[\w ]+ )?[\w.-]+ is not in the given templates|"
+    r"the Availability Zones of [\w-]+ differ by account|"
     r"it is chosen only when the state machine runs"
 )
 """What a template may leave open: what is said at deployment or start, and what lies elsewhere."""

@@ -60,6 +60,20 @@ CAPACITY: Final = (
         words="partition",
     ),
     Case(
+        "CAPACITY-30",
+        "cluster",
+        {**NO_RESERVATION, f"{DATA}.InstanceType": "p4d.24large"},
+        {**NO_RESERVATION, f"{DATA}.InstanceType": "p2.xlarge", f"{DATA}.NetworkInterfaces": GONE},
+        words="p4d.24large (did you mean",
+    ),
+    Case(
+        "CAPACITY-30",
+        "cluster",
+        {"Reservation.InstanceType": "p7.huge"},
+        {},
+        words="p7.huge",
+    ),
+    Case(
         "CAPACITY-4",
         "cluster",
         {"Near.AvailabilityZoneId": GONE, "Near.AvailabilityZone": "us-east-1a"},

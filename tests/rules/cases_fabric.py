@@ -20,6 +20,28 @@ VARIABLES: Final = "Batch.NodeProperties.NodeRangeProperties.0.Container.Environ
 ALLOW_ALL: Final = {"RuleNumber": 100, "Protocol": "-1", "RuleAction": "allow"}
 
 
+RESERVED: Final = {
+    "Nodes": resource("AWS::EC2::VPC", {"CidrBlock": "10.1.0.0/16", "EnableDnsHostnames": True}),
+    CARDS: [INTERFACES[0] | {"SubnetId": ref("Near")}],
+}
+"""Nodes that something outside of the templates launches into their reservation."""
+
+
+def batch(vcpus: int) -> dict[str, Any]:
+    resources = {
+        "Type": "EC2",
+        "MaxvCpus": vcpus,
+        "InstanceTypes": ["p4d.24xlarge"],
+        "Subnets": [ref("Near")],
+        "LaunchTemplate": {"LaunchTemplateId": ref("Template")},
+    }
+    properties = {"Type": "MANAGED", "ComputeResources": resources}
+    return {
+        "Nodes": resource("AWS::Batch::ComputeEnvironment", properties),
+        "Reservation.InstanceCount": 600,
+    }
+
+
 def endpoint(service: str, **properties):
     return resource(
         "AWS::EC2::VPCEndpoint",
@@ -108,6 +130,16 @@ FABRIC: Final = (
             CARDS: [INTERFACES[0] | {"InterfaceType": "efa"}],
         },
         words="m5.large",
+    ),
+    Case(
+        "FABRIC-3",
+        "cluster",
+        {f"{DATA}.InstanceType": "p3.16xlarge", CARDS: [INTERFACES[0] | {"InterfaceType": "efa"}]},
+        {
+            f"{DATA}.InstanceType": "p3dn.24xlarge",
+            CARDS: [INTERFACES[0] | {"InterfaceType": "efa"}],
+        },
+        words="p3.16xlarge",
     ),
     Case("FABRIC-4", "cluster", {f"{CARDS}.1.InterfaceType": "efa_only"}, words="efa_only"),
     Case(
@@ -212,6 +244,20 @@ FABRIC: Final = (
         {"Near.CidrBlock": "10.0.0.0/21", "Nodes.MaxSize": "512", CARDS: CLASSIC},
         {"Near.CidrBlock": "10.0.0.0/21", "Nodes.MaxSize": "512"},
         words="2048 addresses of 2043",
+    ),
+    Case(
+        "FABRIC-17",
+        "cluster",
+        {"Near.CidrBlock": "10.0.0.0/26", "Reservation.InstanceCount": 512, **RESERVED},
+        {"Near.CidrBlock": "10.0.0.0/21", "Reservation.InstanceCount": 512, **RESERVED},
+        words="512 addresses of 59",
+    ),
+    Case(
+        "FABRIC-17",
+        "cluster",
+        {"Near.CidrBlock": "10.0.0.0/26", **batch(512 * 96)},
+        {"Near.CidrBlock": "10.0.0.0/26", **batch(16 * 96)},
+        words="512 addresses of 59",
     ),
     Case(
         "FABRIC-18",

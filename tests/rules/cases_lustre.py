@@ -1,6 +1,6 @@
 """Fixtures of the LUSTRE rules."""
 
-from typing import Final
+from typing import Any, Final
 
 from tests.rules.cluster_templates import MOUNT, SERVER_RULES, att, ref, resource, rules_between
 from tests.rules.rule_cases import GONE, Case
@@ -49,6 +49,17 @@ def association(path: str, prefix: str):
             "DataRepositoryPath": {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"},
         },
     )
+
+
+def linked(path: str, repository: str) -> dict[str, Any]:
+    """Return an association of a file system that no template has."""
+    properties = {
+        "FileSystemId": "fs-0123456789abcdef0",
+        "FileSystemPath": path,
+        "DataRepositoryPath": repository,
+    }
+    name = f"Linked{''.join(filter(str.isalnum, path))}"
+    return {name: resource("AWS::FSx::DataRepositoryAssociation", properties)}
 
 
 def associations(count: int):
@@ -283,6 +294,24 @@ LUSTRE_CASES: Final = (
         "storage",
         {"More": association("/more", "data/more/")},
         {"More": association("/more", "more/")},
+    ),
+    *(
+        Case("LUSTRE-22", "storage", linked("/a", path), linked("/a", "s3://data/b"), words=words)
+        for path, words in (("", "got an empty text"), ("https://a.s3.amazonaws.com/b", "https"))
+    ),
+    Case(
+        "LUSTRE-22",
+        "containers",
+        linked("/a", "s3://data/b") | linked("/a/b", "s3://other"),
+        linked("/a", "s3://data/b") | linked("/b", "s3://other"),
+        words="/a/b",
+    ),
+    Case(
+        "LUSTRE-21",
+        "containers",
+        {n: v for i in range(9) for n, v in linked(f"/{i}", f"s3://data/{i}").items()},
+        {n: v for i in range(8) for n, v in linked(f"/{i}", f"s3://data/{i}").items()},
+        words="9",
     ),
     Case(
         "LUSTRE-23",

@@ -86,6 +86,8 @@ SAFETY: Final = (
         {"@Servers.DeletionPolicy": "Delete", "@Lustre.DeletionPolicy": "Snapshot"},
     ),
     Case("SAFETY-5", "containers", parameters(500), parameters(499), words="501"),
+    Case("SAFETY-5", "containers", {"A": None}, {}, words="A has no Type"),
+    Case("SAFETY-5", "containers", {"A": {"Type": 5}}, {}, words="A has Type 5"),
     Case(
         "SAFETY-6",
         "containers",
@@ -117,6 +119,13 @@ SAFETY: Final = (
     ),
     Case(
         "SAFETY-9",
+        "cluster",
+        {f"{DATA}.ImageId": LATEST},
+        {f"{DATA}.ImageId": "ami-0123456789abcdef0"},
+        words="is the text",
+    ),
+    Case(
+        "SAFETY-9",
         "pcs",
         {"Workers.AmiId": f"{{{{resolve:ssm:{LATEST}}}}}"},
         {
@@ -134,6 +143,12 @@ SAFETY: Final = (
         words="https://get.example.com/setup.sh",
     ),
     Case("SAFETY-10", "cluster", runs("pip install torch==2.9"), runs("pip3 list")),
+    Case(
+        "SAFETY-10",
+        "cluster",
+        runs('if [ "true" = "true" ]; then\n  curl https://example.com/x\nfi'),
+        runs('if [ "false" = "true" ]; then\n  curl https://example.com/x\nfi'),
+    ),
     Case("SAFETY-11", "cluster", runs("yum update -y"), runs("yum install -y nvme-cli")),
     Case(
         "SAFETY-11",

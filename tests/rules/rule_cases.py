@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.rules.cluster_templates import CLUSTER, LUSTRE, STORAGE
 from tests.rules.service_templates import CONTAINERS, HYPERPOD, JOB, PCS
 from ultracluster.rules.engine import Verdict, judge
-from ultracluster.templates.resolution import Template, resolve
+from ultracluster.templates.resolution import Template, resolved_group
 
 GONE: Final = object()
 """In place of a value: nothing is written."""
@@ -60,7 +60,7 @@ def verdict(
     named = [
         Template(f"stack{index}", body, protected=protected) for index, body in enumerate(templates)
     ]
-    return judge(resolve(named, parameters=parameters, region=region))
+    return judge(resolved_group(named, parameters, region, every_value=True))
 
 
 def said(judged: Verdict) -> set[str]:

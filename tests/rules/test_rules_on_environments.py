@@ -18,7 +18,7 @@ from tests.spec.strategies import environments
 from tests.stacks.synthesized import synthesize
 from ultracluster.rules.engine import RULES, Verdict, judge
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.resolution import Template, resolve
+from ultracluster.templates.resolution import Template, resolved_group
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden"
 ENVIRONMENTS: Final = ("dev", "staging", "ultracluster")
@@ -38,7 +38,7 @@ def golden(environment: str) -> Stacks:
 
 def judged(stacks: Stacks, region: str) -> Verdict:
     templates = [Template(stack, body) for stack, body in stacks.items()]
-    return judge(resolve(templates, parameters={}, region=region))
+    return judge(resolved_group(templates, {}, region))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -14,6 +14,7 @@ a file of variables.
 import argparse
 import importlib
 import io
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from ultracluster.command_line import (
     progress,
     write_output,
 )
-from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 WRITERS: Final = {"json": "machine", "sarif": "sarif", "junit": "junit"}
@@ -75,8 +76,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     parameters = parameters_of(arguments.parameter)
     with progress("reading files"):
         sources = Sources(arguments.file)
-    if errors := sources.errors or list(parameter_errors(parameters, sources.templates)):
-        raise UsageError("\n".join(errors))
+    wrong = list(parameter_errors(parameters, sources.templates))
+    if wrong or not sources.templates:
+        raise UsageError("\n".join([*sources.errors, *wrong]))
 
     from ultracluster.audit.judgement import judged  # noqa: PLC0415
 
@@ -94,4 +96,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         writer.write(report, out, show_unknown=arguments.show_unknown)
     if isinstance(out.file, io.StringIO) and out is not console:
         write_output(arguments.output, out.file.getvalue(), "--output")
+    # What could be read is judged, and what could not is no reason to call all well.
+    sys.stderr.writelines(f"ERROR {line}\n" for line in report.not_judged)
+    if sources.errors:
+        return COULD_NOT_RUN
     return SOME_FAIL if report.failed else ALL_WELL

@@ -48,8 +48,17 @@ def write(report: Report, *, show_unknown: bool) -> str:
         suite.set("failures", str(failures))
         suite.set("errors", "0")
         suite.set("skipped", str(skipped))
+    for said in report.not_judged:
+        _not_judged(root, said)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _not_judged(root: ET.Element, said: str) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_clean(said.partition(": ")[0]))
+    _add(ET.SubElement(suite, "testcase", name="read"), "error", said, "")
+    for name, count in (("tests", 1), ("failures", 0), ("errors", 1), ("skipped", 0)):
+        suite.set(name, str(count))
 
 
 def _add(case: ET.Element, kind: str, message: str, text: str, severity: str | None = None) -> None:

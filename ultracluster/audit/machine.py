@@ -20,6 +20,8 @@ def write(report: Report, *, show_unknown: bool) -> str:
             "failed": report.failed,
         },
         "notes": report.notes,
+        "defaults": report.defaults,
+        "not_judged": report.not_judged,
         "findings": [
             {
                 "rule": finding.rule,

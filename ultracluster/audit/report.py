@@ -28,10 +28,15 @@ class Report:
     """Questions that the templates leave open: neither passed nor failed."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know about how far the audit went."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    """Parameters of which the default alone was judged, with it, by `template/parameter`."""
+    not_judged: list[str] = field(default_factory=list)
+    """Files, and parts of files, that no rule could read, each with the reason."""
     resources: int = 0
 
     def severity(self, finding: Finding) -> str:
-        return self.rules[finding.rule].severity
+        severity = self.rules[finding.rule].severity
+        return "warning" if severity == "error" and finding.avoidable else severity
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding is grave enough to fail the audit."""
@@ -57,8 +62,3 @@ class Report:
 
         self.findings.sort(key=lambda item: (SEVERITIES.index(self.severity(item)), position(item)))
         self.unknown.sort(key=position)
-
-
-def assumptions(choices: Mapping[str, bool]) -> str:
-    """Return under which conditions something was found, as a sentence's rest."""
-    return " and ".join(f"{name} is {str(held).lower()}" for name, held in sorted(choices.items()))

@@ -62,7 +62,9 @@ def write(report: Report, *, show_unknown: bool) -> str:
             {
                 "executionSuccessful": True,
                 "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": note}} for note in report.notes
+                    {"level": level, "message": {"text": said}}
+                    for level, lines in (("error", report.not_judged), ("note", report.notes))
+                    for said in lines
                 ],
             }
         ],

@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ultracluster.audit.report import SEVERITIES, Report, assumptions
-from ultracluster.rules.rule import Finding
+from ultracluster.audit.report import SEVERITIES, Report
+from ultracluster.rules.rule import Finding, assumptions
 from ultracluster.templates.resolved import Place
 
 STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -83,6 +83,8 @@ def _sum(report: Report, *, show_unknown: bool) -> str:
         f"{_counted(len(report.templates), 'template')}, "
         f"{_counted(report.resources, 'resource')}, {_counted(len(report.rules), 'rule')}: {found}"
     )
+    if report.not_judged:
+        line += f", {len(report.not_judged)} not judged"
     if report.acknowledged:
         line += f", {len(report.acknowledged)} acknowledged"
     if not report.unknown:

@@ -130,6 +130,12 @@ def without_fabric() -> tuple[str, ...]:
     return (*table("instances")["no_efa"], *table("instances")["efa_without_accelerator"])
 
 
+@cache
+def every_name() -> frozenset[str]:
+    """Return every name of an instance type that some list of EC2 has."""
+    return frozenset((*names(), *without_fabric(), *table("instances")["others"]))
+
+
 def zones_by_region() -> Mapping[str, list[str]]:
     """Return the zone ids of every Region whose zones are known (AWS's commercial Regions)."""
     zones: dict[str, list[str]] = table("instances")["zones"]

@@ -1,5 +1,6 @@
 """Which data repository associations a Lustre file system takes, over CloudFormation properties."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,8 +13,22 @@ ASSOCIATION_NOT_TAKEN: Final = "association-not-taken"
 ASSOCIATION_WITH_BACKUPS: Final = "association-backups"
 """Automatic backups and an association together."""
 TOO_MANY_ASSOCIATIONS: Final = "association-count"
+ASSOCIATION_PATH: Final = "association-path"
+"""A path that is none."""
 ASSOCIATIONS_OVERLAP: Final = "association-overlap"
 """A path of one association lies in that of another."""
+
+
+PATHS: Final = (
+    ("FileSystemPath", re.compile(r"/"), "write a path that begins with /, for example /data"),
+    (
+        "DataRepositoryPath",
+        re.compile(r"s3://[^/.][^/]+"),
+        "write a bucket of S3, and a prefix where one is wanted: s3://bucket/prefix/",
+    ),
+)
+"""How paths begin (FSx for Lustre User Guide, linking a file system to a bucket, read
+2026-11-23)."""
 
 
 def association_problems(
@@ -27,7 +42,7 @@ def association_problems(
     """
     if not associations:
         return
-    most = table("lustre")["dra"]["max_per_filesystem"]
+    yield from path_problems(associations)
     kinds = table("lustre")["deployment_types"]
     configuration: Mapping[str, Any] = file_system.get("LustreConfiguration") or {}
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
@@ -50,6 +65,11 @@ def association_problems(
             "a file system with data repository associations has no automatic backups; write 0",
             code=ASSOCIATION_WITH_BACKUPS,
         )
+
+
+def path_problems(associations: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield what FSx would refuse in associations of one file system, whatever it is."""
+    most = table("lustre")["dra"]["max_per_filesystem"]
     if len(associations) > most:
         yield Problem(
             "DataRepositoryAssociations",
@@ -57,6 +77,11 @@ def association_problems(
             f"a file system takes at most {most}; remove some",
             code=TOO_MANY_ASSOCIATIONS,
         )
+    for name, pattern, fix in PATHS:
+        for entry in associations:
+            path = entry.get(name)
+            if name in entry and isinstance(path, str | None) and not pattern.match(path or ""):
+                yield Problem(name, path, fix, code=ASSOCIATION_PATH)
     yield from overlap_problems(
         "FileSystemPath", [entry.get("FileSystemPath") for entry in associations]
     )

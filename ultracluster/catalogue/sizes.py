@@ -8,6 +8,8 @@ nothing.
 import re
 from typing import Final
 
+from ultracluster.catalogue.instances import UnknownInstanceTypeError, find
+
 ACCELERATED: Final = frozenset({"dl", "f", "g", "gr", "inf", "p", "trn", "vt"})
 """Letters of the families with a GPU, an accelerator or an FPGA."""
 NOT_BY_SIZE: Final = re.compile(r"(hpc|mac)|(c1|c4|d2|m1|m2|t1|t2)\.")
@@ -30,6 +32,14 @@ def letters(instance_type: str) -> str:
 def has_accelerator(instance_type: str) -> bool:
     """Whether a type has a GPU, an accelerator or an FPGA."""
     return letters(instance_type) in ACCELERATED
+
+
+def vcpus(instance_type: str) -> int | None:
+    """Return the vCPU of a type of the catalogue, or of another one by its size; else None."""
+    try:
+        return find(instance_type).vcpus
+    except UnknownInstanceTypeError:
+        return vcpus_by_size(instance_type)
 
 
 def vcpus_by_size(instance_type: str) -> int | None:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.model.containers import containers_of
 from ultracluster.model.job_environments import JOB_DOCUMENT, LINES
 from ultracluster.templates import yaml_document
-from ultracluster.templates.file_reading import Document, parsed_json
+from ultracluster.templates.file_reading import Document, UnreadableError, parsed_json
+from ultracluster.templates.texts import mappings
 
 TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
 MARKS: Final = re.compile(
@@ -16,6 +18,21 @@ MARKS: Final = re.compile(
 )
 """What a request to SageMaker, a job definition of Batch or a manifest of Kubernetes has."""
 OF_CONTAINERS: Final = ("apiVersion", "containerProperties", "nodeProperties")
+OF_KUBERNETES: Final = re.compile(r"v1|(?:apps|batch|autoscaling|policy|[a-z.]+\.k8s\.io)/v\d\w*")
+KINDS: Final = re.compile(
+    r"APIService|CSIDriver|CSINode|CertificateSigningRequest|ClusterRole|"
+    r"ClusterRoleBinding|ConfigMap|ControllerRevision|CronJob|CustomResourceDefinition|"
+    r"DaemonSet|Deployment|DeviceClass|Endpoints|EndpointSlice|FlowSchema|"
+    r"HorizontalPodAutoscaler|Ingress|IngressClass|Job|Lease|LimitRange|List|"
+    r"MutatingWebhookConfiguration|Namespace|NetworkPolicy|PersistentVolume|"
+    r"PersistentVolumeClaim|Pod|PodDisruptionBudget|PodTemplate|PriorityClass|"
+    r"PriorityLevelConfiguration|ReplicaSet|ReplicationController|ResourceClaim|"
+    r"ResourceClaimTemplate|ResourceQuota|Role|RoleBinding|RuntimeClass|Secret|Service|"
+    r"ServiceAccount|StatefulSet|StorageClass|ValidatingAdmissionPolicy|"
+    r"ValidatingAdmissionPolicyBinding|ValidatingWebhookConfiguration|VolumeAttachment"
+)
+"""Kinds of Kubernetes's own API: some start containers, of the others no rule has anything to say
+(Kubernetes API reference 1.34, read 2026-11-27)."""
 NAMED: Final = re.compile(r"""["']?(?:[Nn]ame["']?\s*:\s*)?["']?(\b[A-Z][A-Z0-9_]{2,}\b)""")
 """A name of a variable as it stands in a line: as a key, or as the value of `name`."""
 
@@ -27,7 +44,7 @@ def document(path: Path, text: str) -> Document | None:
     """Return the template that a request or manifest stands for, None where it is neither.
 
     Raises:
-        UnreadableError: where it says that it is one and cannot be read.
+        UnreadableError: where it says that it is one and cannot be read, or no rule reads it.
     """
     # A template may carry manifests; that it has resources decides.
     if TEMPLATE.search(text) or not MARKS.search(text):
@@ -45,7 +62,28 @@ def document(path: Path, text: str) -> Document | None:
         for number, part in enumerate(parts, 1)
         if (found := _resource(part))
     }
-    return Document({"Resources": resources}, dict.fromkeys(resources, 1)) if resources else None
+    unknown = [why for why in map(_not_judged, parts) if why]
+    if unknown and len(unknown) == len(parts):
+        raise UnreadableError(f"{path}: not judged, because {unknown[0]}")
+    if not resources:
+        return None
+    body = {"Resources": resources}
+    return Document(body, dict.fromkeys(resources, 1), not_judged=tuple(dict.fromkeys(unknown)))
+
+
+def _not_judged(part: Mapping[str, Any]) -> str | None:
+    """Return why no rule reads a manifest, None where one does or there is nothing to say of it."""
+    version, kind = part.get("apiVersion"), part.get("kind")
+    if version is None:
+        return None
+    if OF_KUBERNETES.fullmatch(str(version)):
+        if KINDS.fullmatch(str(kind)):
+            return None
+    elif any("containers" in each for each in mappings(part)) or any(containers_of(part)):
+        return None
+    named = f"kind {kind} of {version}" if kind is not None else f"{version} without a kind"
+    maker = ": eksctl makes the nodes of it" if str(version).startswith("eksctl.io/") else ""
+    return f"no rule reads {named}{maker}"
 
 
 def _resource(part: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ultracluster.catalogue.sizes import vcpus
 from ultracluster.templates.resolved import Place
-from ultracluster.templates.resolved_values import items, number, part
+from ultracluster.templates.resolved_values import UndeterminedError, items, number, part, text
 
 LauncherKind = Literal["instance", "fleet", "group", "batch", "eks", "pcs"]
 
@@ -77,6 +78,22 @@ class Launcher:
             found.append(self.properties.get("InstanceType"))
         return [value for value in found if value is not None]
 
+    def most_of_batch(self, vcpus_each: int | None) -> int | None:
+        """Return how many instances AWS Batch launches at most, which it counts by their vCPU.
+
+        Raises:
+            UndeterminedError: where that is not known.
+        """
+        own = self.properties.get("ComputeResources")
+        if (text(part(own, "Type")) or "").startswith("FARGATE"):
+            return None
+        most = number(part(own, "MaxvCpus"))
+        if most is None or vcpus_each is None:
+            raise UndeterminedError(
+                "AWS Batch starts as many as it needs of types with unknown vCPU"
+            )
+        return -(-most // vcpus_each)
+
     def _overrides(self) -> list[Any]:
         """Return what a group or a fleet may launch in place of its template."""
         found = items(part(self.properties, "MixedInstancesPolicy", "LaunchTemplate", "Overrides"))
@@ -102,8 +119,17 @@ class Launcher:
         return items(part(self.properties, *where)) if where else []
 
     def most(self) -> int | None:
-        """Return how many instances it launches at most."""
+        """Return how many instances it launches at most.
+
+        Raises:
+            UndeterminedError: where that is not known, as of Batch with types of unknown vCPU.
+        """
         if self.kind == "instance":
             return 1
+        if self.kind == "batch":
+            each = [vcpus(name) for value in self.types() if (name := text(value))]
+            return self.most_of_batch(
+                None if None in each else min(filter(None, each), default=None)
+            )
         where = MOST.get(self.kind)
         return number(part(self.properties, *where)) if where else None

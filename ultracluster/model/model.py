@@ -29,7 +29,13 @@ from ultracluster.model.policies import (
     statements_of,
 )
 from ultracluster.model.security_groups import SecurityGroup, SecurityGroups, read_groups
-from ultracluster.model.storage import FileSystem, holds_data, read_file_systems
+from ultracluster.model.storage import (
+    Associations,
+    FileSystem,
+    holds_data,
+    read_associated,
+    read_file_systems,
+)
 from ultracluster.templates.resolved import Place, ResolvedResource, Variant
 from ultracluster.templates.resolved_values import (
     Key,
@@ -159,6 +165,11 @@ class Model:
     def file_systems(self) -> Sequence[FileSystem]:
         """Lustre file systems with their associations."""
         return read_file_systems(self.resources)
+
+    @cached_property
+    def associations(self) -> Sequence[Associations]:
+        """Data repository associations by their file system, wherever that is."""
+        return tuple(read_associated(self.resources, self.file_systems))
 
     @cached_property
     def training_jobs(self) -> Sequence[TrainingJob]:

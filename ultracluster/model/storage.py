@@ -7,7 +7,7 @@ from typing import Any, Final
 from ultracluster.catalogue.prices import Item, lustre_storage
 from ultracluster.catalogue.values import table
 from ultracluster.model.resource import ModelResource
-from ultracluster.templates.resolved import ResolvedResource, Text
+from ultracluster.templates.resolved import Place, ResolvedResource, Text
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -136,6 +136,15 @@ class FileSystem(ModelResource):
         return key(stated[0])
 
 
+@dataclass(frozen=True)
+class Associations:
+    """What one Lustre file system is linked to."""
+
+    place: Place
+    """Of the file system, or of the first association where the templates have none."""
+    resources: tuple[ResolvedResource, ...]
+
+
 def plain(value: Any) -> Any:
     """Return a value whose texts are plain, for functions that know no `Text`."""
     if isinstance(value, dict):
@@ -148,19 +157,34 @@ def plain(value: Any) -> Any:
 
 
 def read_file_systems(resources: Sequence[ResolvedResource]) -> tuple[FileSystem, ...]:
-    associations: dict[Key, list[ResolvedResource]] = {}
-    for resource in resources:
-        if resource.resource_type == "AWS::FSx::DataRepositoryAssociation":
-            try:
-                owner = key(resource.properties.get("FileSystemId"))
-            except UndeterminedError:
-                continue
-            associations.setdefault(owner, []).append(resource)
+    associations = _associations(resources)
     return tuple(
         FileSystem(r, tuple(associations.get(r.place.key, ())))
         for r in resources
         if r.resource_type == "AWS::FSx::FileSystem" and _is_lustre(r)
     )
+
+
+def read_associated(
+    resources: Sequence[ResolvedResource], known: Sequence[FileSystem]
+) -> Iterator[Associations]:
+    """Yield the associations of each file system, also of one that is in no given template."""
+    places = {system.key: system.place for system in known}
+    for owner, found in _associations(resources).items():
+        yield Associations(places.get(owner, found[0].place), tuple(found))
+
+
+def _associations(resources: Sequence[ResolvedResource]) -> dict[Key, list[ResolvedResource]]:
+    found: dict[Key, list[ResolvedResource]] = {}
+    for resource in resources:
+        if resource.resource_type == "AWS::FSx::DataRepositoryAssociation":
+            try:
+                owner = key(resource.properties.get("FileSystemId"))
+            except UndeterminedError:
+                # Whatever it is of, nothing else is known to be of the same.
+                owner = resource.place.key
+            found.setdefault(owner, []).append(resource)
+    return found
 
 
 def _is_lustre(resource: ResolvedResource) -> bool:

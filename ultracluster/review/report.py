@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultracluster.audit.judgement import judged_groups
+from ultracluster.audit.judgement import judged
 from ultracluster.audit.report import Report as Audit
 from ultracluster.input_files import nested_stacks
 from ultracluster.model.storage import GIB_PER_TIB
@@ -71,7 +71,7 @@ def review(
     found = () if before is None else changes(before, after)
     marks = changed(found)
     figures = [figure(group, number, marks) for number, group in enumerate(after.groups, start=1)]
-    audit = judged_groups(subject.sources, after.groups, "error")
+    audit = judged(subject.sources, parameters, region, "error")
     constructs = [r.place.construct_path or "" for v in after.variants for r in v.resources]
     packs = None if subject.assembly is None else read_packs(subject.assembly, constructs)
     topologies = [each.topology for each in figures]

@@ -63,7 +63,9 @@ def of_sources(
     sources: Sources, parameters: Mapping[str, str], region: str | None
 ) -> ResolvedTemplates:
     """Return everything that was named on a command line."""
-    return ResolvedTemplates(tuple(sources.resolved(parameters, region)), parameters, region)
+    # A default that changes is a change: other values that are allowed would hide it.
+    groups = sources.resolved(parameters, region, every_value=False)
+    return ResolvedTemplates(tuple(groups), parameters, region)
 
 
 def of_templates(

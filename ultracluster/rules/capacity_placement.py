@@ -1,5 +1,6 @@
 """CAPACITY rules about placement groups, zones and what is sold where."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node, described
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import launched, nodes, of
+from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
@@ -22,6 +24,7 @@ from ultracluster.templates.resolved_values import (
 GROUP: Final = "AWS::EC2::PlacementGroup"
 PLACEMENT_GUIDE: Final = "EC2 User Guide, placement groups, read 2026-11-23"
 READ_ONLY: Final = ("GroupName", "GroupId")
+BATCH_CHOOSES: Final = re.compile(r"optimal|default_")
 DESCRIBE: Final = "aws ec2 describe-placement-groups --group-names <group>"
 
 
@@ -191,6 +194,35 @@ def type_sold_in_the_zone(model: Model, node: Node) -> Iterator[Fault]:
         raise UndeterminedError(found[0].because)
     if found[0].form == "id":
         yield from _sold(names[0], model.variant.region, found[0].name)
+
+
+def _typed(model: Model) -> Sequence[Node | ResolvedResource]:
+    return [*model.nodes, *model.of("AWS::EC2::CapacityReservation")]
+
+
+@About(_typed).warning(
+    "CAPACITY-30",
+    what="No list of EC2's instance types has this name.",
+    why="EC2 refuses a type that it does not have, and no other rule can judge such a node; a type "
+    "that is newer than the list is right all the same.",
+    source="DescribeInstanceTypes dump and botocore 1.43.106 (InstanceType); cfn-lint 1.58.0 says "
+    "E3628; read 2026-11-27",
+    fix="write the name of a type as EC2 has it, for example p4d.24xlarge",
+    check="aws ec2 describe-instance-types --instance-types <type>",
+)
+def type_that_is_known(_model: Model, typed: Node | ResolvedResource) -> Iterator[Fault]:
+    if isinstance(typed, ResolvedResource):
+        stated = [text(typed.properties.get("InstanceType"))]
+    elif typed.launcher is None and part(typed.launch, "InstanceType") is None:
+        return  # Whoever launches it says the type.
+    else:
+        stated = [*typed.type_names()]
+    known = instances.every_name()
+    for name in filter(None, stated):
+        # AWS Batch takes families as well, and chooses itself where it is told so.
+        whole = any(each.startswith(f"{name}.") for each in known)
+        if name not in known and not whole and not BATCH_CHOOSES.match(name):
+            yield Fault(f"InstanceType {name}{did_you_mean(name, sorted(known))}")
 
 
 @nodes.fatal(

@@ -1,6 +1,6 @@
 """The rules, and what they say of templates in all of their variants."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
@@ -25,7 +25,8 @@ from ultracluster.rules import (
     slurm,
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
-from ultracluster.templates.resolved import Variant
+from ultracluster.templates.choices import Atom
+from ultracluster.templates.resolved import ResolvedGroup, Variant
 from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
@@ -56,28 +57,34 @@ def _collected() -> Iterator[Rule]:
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _collected()})
 """Every rule by its id, in the order of families and numbers."""
 
+Choices = Mapping[str, bool | str]
+Kept = dict[tuple[str, int], Any]
+
+MOST_TRIALS: Final = 64
+"""Further variants that are made to explain findings; each takes a part of a whole audit's time."""
+OTHERS: Final = (0, 1, 2, 4, 8, 15)
+"""Rows of `Spread` in which a choice is looked at together with others: of each question that has
+two answers both are among them."""
+
 FORBIDDEN: Final = frozenset(rule.id for rule in RULES.values() if not rule.acknowledgeable)
 """Rules that nobody may excuse: data would be lost, or it can never work."""
 
 
-def judge(variants: Sequence[Variant]) -> Verdict:
+def judge(group: ResolvedGroup) -> Verdict:
     """Return what all rules find, equal findings of several variants merged into one."""
-    found_in: dict[Finding, list[Mapping[str, bool]]] = {}
+    found_in: dict[Finding, list[int]] = {}
     unknown: dict[CannotTell, None] = {}
-    kept: dict[tuple[str, int], Any] = {}
-    for variant in variants:
+    kept: Kept = {}
+    for index, variant in enumerate(group.variants):
         model = Model(variant, kept)
         for rule in RULES.values():
             for result in _results(rule, model):
                 if isinstance(result, CannotTell):
                     unknown[result] = None
-                elif variant.choices not in (choices := found_in.setdefault(result, [])):
-                    choices.append(variant.choices)
-    every = [variant.choices for variant in variants]
-    findings = tuple(
-        replace(finding, choices=_condition(choices, every))
-        for finding, choices in found_in.items()
-    )
+                elif index not in (where := found_in.setdefault(result, [])):
+                    where.append(index)
+    explain = Explanations(group, kept, found_in)
+    findings = tuple(explain(finding) for finding in found_in)
     places = {(finding.rule, finding.place) for finding in findings}
     return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
 
@@ -92,15 +99,104 @@ def _results(rule: Rule, model: Model) -> Iterator[Finding | CannotTell]:
             yield CannotTell(rule.id, subject.place, error.because)
 
 
-def _condition(
-    found_in: Sequence[Mapping[str, bool]], every: Sequence[Mapping[str, bool]]
-) -> dict[str, bool]:
-    """Return what all variants with a finding share and not all variants do."""
-    shared = dict(found_in[0])
-    for choices in found_in[1:]:
-        shared = {name: value for name, value in shared.items() if choices.get(name) == value}
-    return {
-        name: value
-        for name, value in shared.items()
-        if any(choices.get(name) != value for choices in every)
-    }
+class Explanations:
+    """Says of findings under which choices they are there."""
+
+    def __init__(
+        self, group: ResolvedGroup, kept: Kept, found_in: Mapping[Finding, Sequence[int]]
+    ) -> None:
+        """Hold what variants there are, and in which of them each finding is."""
+        self._group, self._kept, self._found_in = group, kept, found_in
+        self._left = MOST_TRIALS
+
+    def __call__(self, finding: Finding) -> Finding:
+        """Return a finding with the choices that it takes."""
+        indexes = self._found_in[finding]
+        if len(indexes) == len(self._group.variants):
+            return finding
+        if not self._group.variants[0].incomplete:
+            every = [variant.choices for variant in self._group.variants]
+            choices = _told_apart([every[index] for index in indexes], every)
+            several = any(isinstance(held, str) for held in choices.values())
+            return replace(finding, choices=choices, avoidable=several and len(choices) > 1)
+        if 0 in indexes:
+            # It is there with all defaults, whatever else it is there with.
+            return finding
+        return self._tried(finding, self._group.variants[indexes[0]])
+
+    def _tried(self, finding: Finding, variant: Variant) -> Finding:
+        """Return a finding with what it takes of the choices of a variant that it was seen in.
+
+        Not every combination was looked at: what is left at its default without the finding going
+        away has nothing to do with it.
+        """
+        needed = dict(variant.unusual)
+        for subject in dict.fromkeys(atom.subject for atom in needed):
+            rest = {atom: held for atom, held in needed.items() if atom.subject != subject}
+            if (trial := self._trial(rest)) is not None and finding in self._of(finding, trial):
+                needed, variant = rest, trial
+        usual = self._group.variants[0].choices
+        choices = {
+            name: held
+            for name, held in variant.choices.items()
+            if usual.get(name) != held
+            and (isinstance(held, bool) or name in {atom.subject for atom in needed})
+        }
+        if any(isinstance(held, str) for held in choices.values()):
+            # What such a value of a parameter decides needs no further words.
+            choices = {name: held for name, held in choices.items() if isinstance(held, str)}
+        several = len(choices) > 1 and any(isinstance(held, str) for held in choices.values())
+        avoidable = several or self._avoidable(finding, needed)
+        return replace(finding, choices=choices, avoidable=avoidable)
+
+    def _avoidable(self, finding: Finding, needed: Mapping[Atom, bool]) -> bool:
+        """Whether the same choice is right together with others."""
+        if not any(atom.kind == "is" for atom in needed):
+            return False
+        for row in OTHERS:
+            trial = self._trial(needed, row)
+            if trial is None:
+                return True
+            there = any(resource.place == finding.place for resource in trial.resources)
+            if there and all(other.place != finding.place for other in self._of(finding, trial)):
+                return True
+        return False
+
+    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
+        """Return a further variant, None where enough of them were looked at."""
+        self._left -= 1
+        if self._left < 0 or self._group.variant is None:
+            return None
+        return self._group.variant(assumed, row)
+
+    def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
+        return list(_results(RULES[finding.rule], Model(variant, self._kept)))
+
+
+def _told_apart(found_in: Sequence[Choices], every: Sequence[Choices]) -> Choices:
+    """Return the fewest choices that tell the variants with a finding from the others."""
+    others = [choices for choices in every if choices not in found_in]
+    names = [name for name in found_in[0] if all(name in choices for choices in found_in)]
+    values = {name: {choices[name] for choices in found_in} for name in names}
+
+    def excluded(told: Iterable[str]) -> set[int]:
+        return {
+            index
+            for index, other in enumerate(others)
+            if any(other.get(name) not in values[name] for name in told)
+        }
+
+    kept = [name for name in names if excluded([name])]
+    # A parameter is what a user can set: it stays rather than a condition that follows from it.
+    kept.sort(key=lambda name: (isinstance(found_in[0][name], str), len(excluded([name]))))
+    every_one = excluded(kept)
+    for name in tuple(kept):
+        if excluded(rest := [other for other in kept if other != name]) == every_one:
+            kept = rest
+    return {name: _either(values[name]) for name in kept}
+
+
+def _either(values: Collection[bool | str]) -> bool | str:
+    """Return the one value, or several texts as one."""
+    first, *more = values
+    return " or ".join(sorted(map(str, values))) if more else first

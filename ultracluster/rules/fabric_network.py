@@ -160,7 +160,24 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
             return
 
 
-@launched.fatal(
+def _most(model: Model, node: Node) -> int | None:
+    """Return how many nodes there are: as many as are launched, or as are reserved for them.
+
+    Raises:
+        UndeterminedError: where their reservations are not in the templates.
+    """
+    most = node.most()
+    target = node.reservation_target()
+    if most is not None or target is None:
+        return most
+    stated = node.reservation()
+    if stated is None:
+        raise UndeterminedError("it is not known what the group of reservations holds")
+    reservation = model.given(stated, "AWS::EC2::CapacityReservation")
+    return number(reservation.properties.get("InstanceCount"))
+
+
+@nodes.fatal(
     "FABRIC-17",
     what="The subnets have fewer addresses than the nodes take.",
     why="Every interface that is not efa-only takes an address, and AWS keeps 5 of each subnet: "
@@ -172,10 +189,10 @@ def dns_in_the_vpc(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
 )
 def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
     # Somebody who launches a single instance would see it at once.
-    if node.launcher is None or node.launcher.kind == "instance":
+    if node.launcher is not None and node.launcher.kind == "instance":
         return
     # Nobody says how many there are, or there are none.
-    if not (most := node.most()):
+    if not (most := _most(model, node)):
         return
     need = most * node.addresses()
     subnets = node.subnets()
@@ -186,7 +203,7 @@ def subnets_large_enough(model: Model, node: Node) -> Iterator[Fault]:
             f"{described(node)} takes up to {need} addresses of {have} in "
             f"{', '.join(shown(name) for name in subnets)}",
             fix=f"write a subnet of /{size} or larger, or efa-only interfaces on all but card 0",
-            place=node.launcher.place,
+            place=node.launcher.place if node.launcher else node.place,
         )
 
 

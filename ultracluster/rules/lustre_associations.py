@@ -1,23 +1,27 @@
 """LUSTRE rules about what a file system is linked to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
-from ultracluster.model.storage import FileSystem, plain
+from ultracluster.model.storage import Associations, FileSystem, plain
+from ultracluster.problem import Problem
 from ultracluster.rules.lustre_file_systems import FSX_GUIDE
-from ultracluster.rules.rule import Fault
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems
-from ultracluster.templates.resolved import Link, Text, Unknown
-from ultracluster.templates.resolved_values import shown, text
+from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
+from ultracluster.templates.resolved_values import settled, shown, text
 
 ASSOCIATIONS: Final = (
     "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
 )
 linked: Final = replace(file_systems, source=f"aws-cdk#34649; {FSX_GUIDE}", check=ASSOCIATIONS)
+anywhere: Final = About[Associations](
+    lambda model: model.associations, source=linked.source, check=ASSOCIATIONS
+)
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
@@ -33,16 +37,30 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _association_faults(_model: Model, system: FileSystem, code: str) -> Iterator[Fault]:
-    """Yield the catalogue's problems of associations that have a code."""
-    stated = [
-        # References are written so that equal ones are equal.
+def _stated(entries: Sequence[ResolvedResource]) -> list[dict[str, Any]]:
+    # References are written so that equal ones are equal.
+    return [
         plain(entry.properties) | {path: _comparable(entry.properties.get(path)) for path in PATHS}
-        for entry in system.associations
+        for entry in entries
     ]
-    for problem in associations.association_problems(system.plain(), stated):
-        if problem.code == code:
-            yield Fault(f"{problem.field}: got {shown(problem.got)}", fix=problem.fix)
+
+
+def _faults(problems: Iterable[Problem], code: str) -> Iterator[Fault]:
+    """Yield the catalogue's problems of associations that have a code."""
+    for problem in problems:
+        reference = str(problem.got).startswith("<") and code == associations.ASSOCIATION_PATH
+        if problem.code == code and not reference:
+            got = shown(problem.got) if problem.got else "an empty text"
+            yield Fault(f"{problem.field}: got {got}", fix=problem.fix)
+
+
+def _association_faults(_model: Model, system: FileSystem, code: str) -> Iterator[Fault]:
+    stated = _stated(system.associations)
+    yield from _faults(associations.association_problems(system.plain(), stated), code)
+
+
+def _path_faults(_model: Model, linked: Associations, code: str) -> Iterator[Fault]:
+    yield from _faults(associations.path_problems(_stated(linked.resources)), code)
 
 
 @linked.fatal(
@@ -58,22 +76,28 @@ def no_backups_with_associations(model: Model, system: FileSystem) -> Iterator[F
         text(system.configuration("AutomaticBackupRetentionDays"))
 
 
-few_associations = linked.fatal(
+few_associations = anywhere.fatal(
     "LUSTRE-21",
     what="A file system has more data repository associations than it takes.",
     why="FSx takes 8 for each file system.",
     fix="merge prefixes until there are 8 associations",
-)(partial(_association_faults, code=associations.TOO_MANY_ASSOCIATIONS))
+)(partial(_path_faults, code=associations.TOO_MANY_ASSOCIATIONS))
 
 
-associations_apart = linked.fatal(
+@anywhere.fatal(
     "LUSTRE-22",
-    what="Paths of two data repository associations overlap.",
-    why="Neither paths in the file system nor prefixes in the bucket may lie inside each other; "
-    "the second association fails.",
+    what="A path of a data repository association is none, or overlaps that of another.",
+    why="FSx links paths of the file system with prefixes of a bucket, s3://bucket/prefix, and "
+    "neither may lie inside those of another association; the association fails.",
     source=f"terraform-provider-aws#22656; {FSX_GUIDE}",
     fix="give each association a FileSystemPath and a DataRepositoryPath of its own",
-)(partial(_association_faults, code=associations.ASSOCIATIONS_OVERLAP))
+)
+def associations_apart(model: Model, linked: Associations) -> Iterator[Fault]:
+    yield from _path_faults(model, linked, associations.ASSOCIATIONS_OVERLAP)
+    yield from _path_faults(model, linked, associations.ASSOCIATION_PATH)
+    for entry in linked.resources:
+        for path in PATHS:
+            settled(entry.properties.get(path))
 
 
 @linked.fatal(

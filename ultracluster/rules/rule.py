@@ -125,8 +125,19 @@ class Finding:
     place: Place
     message: str
     fix: str
-    choices: Mapping[str, bool] = field(default_factory=dict, hash=False)
-    """Under which choice of undecided conditions; empty where under every one."""
+    choices: Mapping[str, bool | str] = field(default_factory=dict, hash=False)
+    """Under which choice of undecided conditions, and at which values of parameters that allow
+    several; empty where under every one."""
+
+    avoidable: bool = field(default=False, compare=False)
+    """Whether it takes a value of a parameter that is right together with other choices: the
+    template may offer it for these, so that an error is a warning then."""
+
+
+def assumptions(choices: Mapping[str, bool | str]) -> str:
+    """Return under which choices something was found, as a sentence's rest."""
+    said = {n: v if isinstance(v, str) else str(v).lower() for n, v in choices.items()}
+    return " and ".join(f"{name} is {held}" for name, held in sorted(said.items()))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """SAFETY rules about data: what an update or a deletion loses, and what stays behind."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ultracluster.model.model import Model, Stack
 from ultracluster.model.storage import (
@@ -18,6 +18,7 @@ from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems, of
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import UndeterminedError, items, part, settled, shown
+from ultracluster.templates.scope import mapping
 
 DELETION_GUIDE: Final = "CloudFormation User Guide, DeletionPolicy, read 2026-11-23"
 POLICIES: Final = "aws cloudformation get-template --stack-name <stack>"
@@ -26,6 +27,8 @@ MOST_OF_A_SECTION: Final = 200
 MOST_BYTES: Final = 1024 * 1024
 SECTIONS: Final = ("Parameters", "Outputs", "Mappings")
 KEY: Final = "AWS::KMS::Key"
+AWS: Final = "AWS::"
+"""How the names of AWS's own transforms begin."""
 
 
 @About(lambda model: [r for r in model.stateful if r.resource_type.endswith("FileSystem")]).warning(
@@ -124,11 +127,11 @@ def kept_capacity(_model: Model, reservation: ResolvedResource) -> Iterator[Faul
 
 @About(lambda model: model.stacks).fatal(
     "SAFETY-5",
-    what="A template is larger than CloudFormation takes.",
-    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits; the "
-    "template is refused.",
-    source="CloudFormation quotas, read 2026-11-23",
-    fix="split the template into stacks that are deployed together",
+    what="A template is larger than CloudFormation takes, or one of its resources has no type.",
+    why="500 resources, 200 parameters, outputs and mappings, and 1 MB are fixed limits, and every "
+    "resource has a Type such as AWS::EC2::VPC; the template is refused.",
+    source="CloudFormation quotas, read 2026-11-23; template anatomy, Resources, read 2026-11-27",
+    fix="split the template into stacks that are deployed together; write the Type",
     check="aws cloudformation validate-template --template-body file://<template>",
 )
 def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
@@ -142,6 +145,25 @@ def template_within_quotas(_model: Model, stack: Stack) -> Iterator[Fault]:
             yield Fault(f"{len(section)} {name} in {stack.place.stack}")
     if stack.template.size is not None and stack.template.size > MOST_BYTES:
         yield Fault(f"{stack.template.size:,} bytes in {stack.place.stack}")
+    yield from _without_type(stack.template.body, stack.resources)
+
+
+def _without_type(body: Mapping[str, Any], found: Sequence[ResolvedResource]) -> Iterator[Fault]:
+    """Yield a fault for each resource that CloudFormation could not make for want of a type.
+
+    Raises:
+        UndeterminedError: where a macro may still write it.
+    """
+    untyped = [r for r in found if "::" not in r.resource_type]
+    if not untyped:
+        return
+    transforms = items(body.get("Transform"))
+    if "Fn::Transform" in body["Resources"] or not all(str(t).startswith(AWS) for t in transforms):
+        raise UndeterminedError("a macro may write the Type of a resource")
+    for resource in untyped:
+        stated = mapping(body["Resources"].get(resource.place.logical_id)).get("Type")
+        said = "no Type" if stated is None else f"Type {shown(stated)}, which is none"
+        yield Fault(f"{resource.place.logical_id} has {said}", "write its Type", resource.place)
 
 
 def _protectable(model: Model) -> Sequence[Stack]:

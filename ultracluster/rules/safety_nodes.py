@@ -6,6 +6,7 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import Node
+from ultracluster.model.shell_branches import living
 from ultracluster.partitions import partition, url_suffix
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import nodes, resources
@@ -16,6 +17,7 @@ from ultracluster.templates.resolved_values import (
     items,
     part,
     script,
+    shown,
     text,
 )
 
@@ -32,6 +34,8 @@ UPGRADES: Final = re.compile(
     r"\bpackage_upgrade:\s*true\b",
     re.MULTILINE,
 )
+READ_BY_EC2: Final = "resolve:ssm:"
+"""What EC2 reads as the name of a parameter (EC2 User Guide, launch templates, 2026-11-27)."""
 ARN: Final = re.compile(r"\barn:(aws(?:-[a-z-]+)?):")
 HOST: Final = re.compile(r"\.(?:dkr\.ecr|s3|sts|ssm|ec2|fsx)\.[a-z0-9-]+\.(amazonaws\.com[.a-z]*)")
 SCRIPTS: Final = (
@@ -108,13 +112,18 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
     own = node.launcher.images() if node.launcher else []
     for image in own or [part(node.launch, "ImageId")]:
         source = image.because if isinstance(image, Unknown) else image
-        if isinstance(source, str) and (found := LATEST.search(source)):
+        if not isinstance(source, str) or not (found := LATEST.search(source)):
+            continue
+        if isinstance(image, Unknown) or source.startswith(READ_BY_EC2):
             yield Fault(f"ImageId is read from {found[1]}")
+        else:
+            fix = f"write {READ_BY_EC2}{found[1]}, or the id of an image"
+            yield Fault(f"ImageId is the text {shown(source)}, which is no image's id", fix)
 
 
 def _script(node: Node) -> str:
     stated = part(node.launch, "UserData")
-    return "" if stated is None else script(stated)
+    return "" if stated is None else living(script(stated))
 
 
 def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:

@@ -247,10 +247,11 @@ class LustreSpec(Spec):
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:
     """Return what an association is asked for, as far as its fields are sound."""
     known = vars(entry)
-    path = None
+    asked = {"FileSystemPath": known["file_system_path"]} if "file_system_path" in known else {}
     if "bucket_name" in known and "prefix" in known:
-        path = f"{entry.bucket_name or 'data bucket'}/{entry.prefix}"
-    return {"FileSystemPath": known.get("file_system_path"), "DataRepositoryPath": path}
+        bucket = entry.bucket_name or "data bucket"
+        asked["DataRepositoryPath"] = f"s3://{bucket}/{entry.prefix}"
+    return asked
 
 
 def _in_our_words(fix: str) -> str:

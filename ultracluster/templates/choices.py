@@ -60,6 +60,17 @@ class Choices:
             return left[0] if len(left) == 1 else None
         return None
 
+    def candidate(self, symbol: str) -> Atom:
+        """Return what to assume next of a value that takes only certain texts."""
+        denied = self._denied.get(symbol, set())
+        return Atom("is", symbol, next(t for t in self._allowed[symbol] if t not in denied))
+
+    def settle(self, symbol: str) -> str:
+        """Return the text of a value that takes only certain ones, assuming one where needed."""
+        while (found := self.value(symbol)) is None:
+            self.decide(self.candidate(symbol))
+        return found
+
     def holds(self, atom: Atom) -> bool | None:
         """Return whether an atom holds, None where nothing that was assumed tells it."""
         if atom in self.decisions:

@@ -60,6 +60,7 @@ class Conditions:
         if function == "Condition" and isinstance(argument, str):
             return self._named(argument, within, depth)
         if function == "Fn::Equals" and isinstance(argument, list) and len(argument) == _PAIR:
+            self._evaluation.undecided = []
             left, right = (
                 self._evaluation.value(operand, self._scope, depth + 1) for operand in argument
             )
@@ -96,6 +97,10 @@ class Conditions:
                 atom = Atom("is", subject, text)
             elif not (known(left) or known(right)):
                 atom = Atom("same", *sorted(_subject(operand) for operand in (left, right)))
+        undecided = self._evaluation.undecided
+        if undecided and not (atom.kind == "is" and atom.subject in undecided):
+            # It follows from values of which all that are allowed are looked at.
+            return self._evaluation.choices.candidate(undecided[0])
         held = self._evaluation.choices.holds(atom)
         return atom if held is None else held
 

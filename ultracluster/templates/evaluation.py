@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ultracluster.templates.choices import Choices
+from ultracluster.templates.choices import Atom, Choices
 from ultracluster.templates.conditions import DEEPEST, Conditions
 from ultracluster.templates.functions import PURE
 from ultracluster.templates.loops import FOR_EACH, unrolled
@@ -48,6 +48,9 @@ class Evaluation:
         self.children = {
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
         }
+        self.undecided: list[str] | None = None
+        """While a condition is judged: symbols that were met of values of which every one that
+        is allowed is looked at. Elsewhere one is assumed."""
         self._conditions = {name: Conditions(scope, self) for name, scope in scopes.items()}
         self._under_way: set[tuple[str, ...]] = set()
         self._steps: dict[str, int] = dict.fromkeys(scopes, 0)
@@ -78,22 +81,40 @@ class Evaluation:
         """Return whether a condition holds, assuming what must be assumed to tell."""
         key = (scope.name, condition)
         if key not in self.truths:
-            while not isinstance(
-                found := self._conditions[scope.name].judge(condition, depth), bool
-            ):
+            while not isinstance(found := self._judged(scope, condition, depth), bool):
                 self.choices.decide(found)
             self.truths[key] = found
         self.reads.append(("condition", *key, self.truths[key]))
         return self.truths[key]
 
     def settled(self, scope: Scope, condition: str) -> bool:
-        return isinstance(self._conditions[scope.name].judge(condition), bool)
+        return isinstance(self._judged(scope, condition), bool)
+
+    def _judged(self, scope: Scope, condition: str, depth: int = 0) -> bool | Atom:
+        # Whoever asks depends on whether it holds, not on what was read to tell.
+        outer = self.reads, self.undecided
+        self.reads, self.undecided = [], []
+        try:
+            return self._conditions[scope.name].judge(condition, depth)
+        finally:
+            self.reads, self.undecided = outer
 
     def assumed(self, scope: Scope, symbol: str, otherwise: Any) -> Any:
         """Return what is assumed of a value that the templates do not tell."""
-        found = self.choices.value(symbol)
+        found = self.known(scope, symbol)
         self.reads.append(("value", scope.name, symbol, found))
         return otherwise if found is None else found
+
+    def known(self, scope: Scope, symbol: str) -> str | None:
+        """Return the text of a value, where all that are allowed are looked at this variant's."""
+        if symbol not in scope.enumerated:
+            return self.choices.value(symbol)
+        if self.undecided is None:
+            return self.choices.settle(symbol)
+        found = self.choices.value(symbol)
+        if found is None:
+            self.undecided.append(symbol)
+        return found
 
     def _mapping(self, raw: Mapping[Any, Any], scope: Scope, depth: int) -> Any:
         if any(isinstance(key, str) and key.startswith("Fn::") for key in raw):

@@ -73,7 +73,10 @@ def _parameter(evaluation: "Evaluation", name: str, scope: Scope, depth: int) ->
                     return typed(written, str(declared.get("Type", "String")))
     found = scope.parameter(name)
     if isinstance(found, Unknown) and found.symbol is not None:
-        return evaluation.assumed(scope, found.symbol, found)
+        assumed = evaluation.assumed(scope, found.symbol, found)
+        if isinstance(assumed, str):
+            return typed(assumed, str(scope.parameters[name].get("Type", "String")))
+        return assumed
     return found
 
 

@@ -35,6 +35,7 @@ def resolve(
     *,
     parameters: Mapping[str, str],
     region: str | None,
+    every_value: bool = False,
 ) -> list[Variant]:
     """Return the variants of templates that are deployed together.
 
@@ -42,20 +43,27 @@ def resolve(
         templates: with names that differ.
         parameters: values by parameter name, or by `template:parameter`.
         region: where they go, for templates that do not say it themselves.
+        every_value: whether every value that a parameter allows is looked at (`AllowedValues`),
+            where none is given, and not its default alone.
 
     Returns:
-        One variant for each consistent choice of the open conditions that matter, without those
-        that are equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
+        One variant for each consistent choice of what is open and matters, without those that are
+        equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
     """
-    return _Resolution(templates, parameters, region).variants()
+    return _Resolution(templates, parameters, region, every_value=every_value).variants()
 
 
 def resolved_group(
-    templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+    templates: Sequence[Template],
+    parameters: Mapping[str, str],
+    region: str | None,
+    *,
+    every_value: bool = False,
 ) -> ResolvedGroup:
-    """Return templates that are deployed together with all their variants."""
-    variants = resolve(templates, parameters=parameters, region=region)
-    return ResolvedGroup(tuple(templates), tuple(variants))
+    """Return templates that are deployed together with all their variants; see `resolve`."""
+    resolution = _Resolution(templates, parameters, region, every_value=every_value)
+    variants = tuple(resolution.variants())
+    return ResolvedGroup(tuple(templates), variants, resolution.taken, resolution.variant)
 
 
 def connected(
@@ -72,37 +80,68 @@ class _Resolution:
     """The variants of given templates; what variants share is resolved once."""
 
     def __init__(
-        self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+        self,
+        templates: Sequence[Template],
+        parameters: Mapping[str, str],
+        region: str | None,
+        *,
+        every_value: bool,
     ) -> None:
-        self._stacks = Stacks(templates, parameters, region)
+        self._stacks = Stacks(templates, parameters, region, every_value=every_value)
         self._scopes = self._stacks.scopes
         self._templates = {template.name: template for template in templates}
         self._alternatives: defaultdict[tuple[str, str], list[_Alternative]] = defaultdict(list)
-        self._plain = self._stacks.evaluation(lambda _: False)
+        self._plain = self._stacks.evaluation(self._stacks.usual)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
+        self._atoms: list[Atom] = []
+        """What is open, where there is too much of it."""
+
+    @property
+    def taken(self) -> Mapping[str, str]:
+        """Parameters of which the default alone was looked at, by `template/parameter`."""
+        return {
+            scope.symbol(name): text
+            for scope in self._scopes.values()
+            for name, text in scope.taken.items()
+        }
+
+    def variant(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant:
+        """Return the variant in which something is assumed.
+
+        Args:
+            assumed: what.
+            row: which of the variants that differ most the rest is of; None for the defaults.
+        """
+        usual = self._stacks.usual if row is None else Spread(row, self._atoms)
+        found: dict[tuple[object, ...], Variant] = {}
+        self._attempt(lambda atom: assumed[atom] if atom in assumed else usual(atom), found)
+        return next(iter(found.values()))
 
     def variants(self) -> list[Variant]:
         """Return every variant, or the most different ones of too many."""
         found: dict[tuple[object, ...], Variant] = {}
         atoms: dict[Atom, None] = {}
         queue: deque[dict[Atom, bool]] = deque([{}])
-        attempts = 0
+        attempts, usual = 0, self._stacks.usual
         while queue and attempts < MOST_ATTEMPTS and len(found) <= MOST_VARIANTS:
             wanted = queue.popleft()
             attempts += 1
-            decisions = self._attempt(lambda atom, wanted=wanted: wanted.get(atom, False), found)  # type: ignore[misc]
+            decisions = self._attempt(lambda atom, w=wanted: w.get(atom, usual(atom)), found)  # type: ignore[misc]
             path = dict(wanted)
-            for atom in decisions:
+            for atom, held in decisions.items():
                 atoms.setdefault(atom)
                 if atom not in wanted:
-                    queue.append({**path, atom: True})
-                    path[atom] = False
+                    queue.append({**path, atom: not held})
+                    path[atom] = held
         if not queue and len(found) <= MOST_VARIANTS:
             return list(found.values())
         spread: dict[tuple[object, ...], Variant] = {}
+        self._atoms = list(atoms)
+        self._attempt(usual, spread)
         for row in range(MOST_VARIANTS):
-            self._attempt(Spread(row, list(atoms)), spread)
+            if len(spread) < MOST_VARIANTS:
+                self._attempt(Spread(row, self._atoms), spread)
         # Of rows that came out equal the places are filled with what was seen before.
         for key, variant in found.items():
             if len(spread) < MOST_VARIANTS:
@@ -126,21 +165,29 @@ class _Resolution:
             # What was assumed late also holds for what was resolved early.
             if len(evaluation.choices.decisions) == before:
                 break
-        choices = {
+        choices: dict[str, bool | str] = {
             f"{name}/{condition}": held
             for (name, condition), held in evaluation.truths.items()
             if self._is_open(name, condition)
+        }
+        choices |= {
+            symbol: text
+            for scope in self._scopes.values()
+            for symbol in scope.enumerated
+            if (text := evaluation.choices.value(symbol)) is not None
         }
         region = self._region(evaluation)
         key = (str(region), *(id(resource) for resource in resources))
         if key in found:
             same = found[key]
             agreed = {
-                name: held for name, held in choices.items() if same.choices.get(name) is held
+                name: held for name, held in choices.items() if same.choices.get(name) == held
             }
             found[key] = replace(same, choices=agreed)
         else:
-            found[key] = Variant(tuple(resources), region, choices, self._templates)
+            usual, decided = self._stacks.usual, evaluation.choices.decisions
+            unusual = {atom: held for atom, held in decided.items() if held is not usual(atom)}
+            found[key] = Variant(tuple(resources), region, choices, self._templates, unusual)
         return evaluation.choices.decisions
 
     def _is_open(self, name: str, condition: str) -> bool:
@@ -199,6 +246,7 @@ def _again(read: Read, evaluation: Evaluation) -> bool:
     Reads are repeated in their order, so that nothing is assumed that this variant would not need.
     """
     what, template, name, result = read
+    scope = evaluation.scopes[template]
     if what == "condition":
-        return evaluation.truth(evaluation.scopes[template], name) is result
-    return evaluation.choices.value(name) == result
+        return evaluation.truth(scope, name) is result
+    return evaluation.known(scope, name) == result

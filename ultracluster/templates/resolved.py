@@ -5,10 +5,11 @@ mapping or list of values, `Unknown` where the template alone cannot tell it, a 
 refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ultracluster.templates.choices import Atom
 from ultracluster.templates.template import Template
 
 
@@ -103,10 +104,13 @@ class Variant:
     resources: tuple[ResolvedResource, ...]
     region: str | Unknown
     """Region that the templates go to, where the caller or the templates say it."""
-    choices: Mapping[str, bool] = field(default_factory=dict)
-    """What was assumed of conditions that the templates leave open, by `stack/condition`."""
+    choices: Mapping[str, bool | str] = field(default_factory=dict)
+    """What was assumed: of conditions that the templates leave open by `stack/condition`, of
+    parameters that allow several values by `stack/parameter`."""
     templates: Mapping[str, Template] = field(default_factory=dict)
     """What was resolved, by name: for what a template has as a whole."""
+    unusual: Mapping[Atom, bool] = field(default_factory=dict)
+    """What was assumed otherwise than in the variant of all defaults."""
     incomplete: str | None = None
     """Where there are more variants than are looked at: how many, as a sentence."""
 
@@ -118,3 +122,7 @@ class ResolvedGroup:
     templates: tuple[Template, ...]
     variants: tuple[Variant, ...]
     """At least one."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of which the default alone was looked at, with it, by `stack/parameter`."""
+    variant: Callable[..., Variant] | None = None
+    """Makes a further one (`resolution`)."""

@@ -27,6 +27,10 @@ class Scope:
     conditions: dict[str, Entry] = field(default_factory=dict)
     resources: dict[str, Entry] = field(default_factory=dict)
     outputs: dict[str, Entry] = field(default_factory=dict)
+    enumerated: frozenset[str] = frozenset()
+    """Symbols of parameters of which every allowed value is looked at."""
+    taken: dict[str, str] = field(default_factory=dict)
+    """Parameters of which the default alone was looked at, with it, as they were met."""
 
     @property
     def name(self) -> str:
@@ -51,9 +55,10 @@ class Scope:
         declared = self.parameters[name]
         if not isinstance(declared, dict):
             return Unknown(f"parameter {name} is not a mapping", self.symbol(name))
-        written = self.given.get(f"{self.name}:{name}", self.given.get(name))
-        if written is None:
-            written = declared.get("Default")
+        if self.symbol(name) in self.enumerated:
+            return Unknown(f"parameter {name} has several allowed values", self.symbol(name))
+        given = self._given(name)
+        written = declared.get("Default") if given is None else given
         declared_type = str(declared.get("Type", "String"))
         if declared_type.startswith(_SSM):
             source = "an SSM parameter" if written is None else f"SSM parameter {written}"
@@ -63,14 +68,33 @@ class Scope:
             )
         if written is None:
             return Unknown(f"parameter {name} has no default", self.symbol(name))
+        if given is None:
+            self.taken[name] = as_text(written)
         return typed(written, declared_type)
 
+    def _given(self, name: str) -> str | None:
+        return self.given.get(f"{self.name}:{name}", self.given.get(name))
+
     def allowed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the symbols of parameters that take only certain texts, with these."""
+        """Yield the symbols of parameters that take only certain texts, with these.
+
+        The default is the first of them.
+        """
         for name, declared in self.parameters.items():
             values = declared.get("AllowedValues") if isinstance(declared, dict) else None
-            if isinstance(values, list) and values and not is_list(str(declared.get("Type"))):
-                yield self.symbol(name), tuple(as_text(value) for value in values)
+            kind = str(mapping(declared).get("Type"))
+            if not isinstance(values, list) or is_list(kind) or kind.startswith(_SSM):
+                continue
+            texts = dict.fromkeys(as_text(value) for value in values)
+            default = as_text(declared.get("Default"))
+            if texts:
+                first = [default] if default in texts else []
+                yield self.symbol(name), tuple(dict.fromkeys([*first, *texts]))
+
+    def enumerable(self) -> frozenset[str]:
+        """Return the symbols of parameters that nobody gives and that take only certain texts."""
+        given = {self.symbol(name) for name in self.parameters if self._given(name) is not None}
+        return frozenset(symbol for symbol, _ in self.allowed()) - given
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -18,7 +18,12 @@ class Stacks:
     """The scopes of templates, with loops unrolled, and the exports among them."""
 
     def __init__(
-        self, templates: Sequence[Template], parameters: Mapping[str, str], region: str | None
+        self,
+        templates: Sequence[Template],
+        parameters: Mapping[str, str],
+        region: str | None,
+        *,
+        every_value: bool = False,
     ) -> None:
         """Read the sections of templates.
 
@@ -26,6 +31,7 @@ class Stacks:
             templates: with names that differ.
             parameters: values by parameter name, or by `template:parameter`.
             region: where templates go that do not say it themselves.
+            every_value: look at every value that a parameter allows, not at its default alone.
         """
         self.scopes = {
             template.name: Scope(
@@ -41,8 +47,18 @@ class Stacks:
             symbol: texts for scope in self.scopes.values() for symbol, texts in scope.allowed()
         }
         self._exports: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._first = self.evaluation(lambda _: False)
-        """Tells what is known with nothing assumed."""
+        for scope in self.scopes.values():
+            nested = scope.template.nested_in
+            # What deploys a nested stack gives it its values, or leaves it to their defaults.
+            if every_value and not (nested and nested[0] in self.scopes):
+                scope.enumerated = scope.enumerable()
+        self._defaults = {
+            Atom("is", symbol, self._allowed[symbol][0])
+            for scope in self.scopes.values()
+            for symbol in scope.enumerated
+        }
+        self._first = self.evaluation(self.usual)
+        """Tells what is known with nothing assumed but the defaults of parameters."""
         for scope in self.scopes.values():
             scope.unroll(lambda items, scope=scope: self._first.value(items, scope))  # type: ignore[misc]
         for scope in self.scopes.values():
@@ -50,6 +66,21 @@ class Stacks:
                 key = identity(self._first.value(name, scope))
                 if key is not None:
                     self._exports[key].append((scope.name, output))
+        self._settle_shared()
+
+    def _settle_shared(self) -> None:
+        """Leave at their defaults the parameters that loops and what stacks share depend on."""
+        if len(self.scopes) > 1:
+            for scope in self.scopes.values():
+                for _, argument in sharing(scope.template.body) if scope.enumerated else ():
+                    self._first.value(argument, scope)
+        settled = {name for kind, _, name, _ in self._first.reads if kind == "value"}
+        for scope in self.scopes.values():
+            scope.enumerated -= settled
+
+    def usual(self, atom: Atom) -> bool:
+        """Return what to assume first: that a parameter has its default."""
+        return atom in self._defaults
 
     def evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
         """Return what computes values, assuming what is preferred where it must."""

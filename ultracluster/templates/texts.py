@@ -157,6 +157,18 @@ def leaves(value: Any) -> Iterator[Any]:
             yield value
 
 
+def mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping within a value, and itself if it is one."""
+    left: list[Any] = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            yield value
+            left.extend(value.values())
+        elif isinstance(value, list | tuple):
+            left.extend(value)
+
+
 def known(value: Any) -> bool:
     """Whether a value is known with everything within it."""
     return not any(isinstance(leaf, Unknown | Link | Text) for leaf in leaves(value))

@@ -11,10 +11,11 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ultracluster.audit.report import SEVERITIES, assumptions
+from ultracluster.audit.report import SEVERITIES
 from ultracluster.review.page import contents
 from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review
+from ultracluster.rules.rule import assumptions
 from ultracluster.style_sheet import style_sheet
 
 MOST_COLUMNS: Final = 7

@@ -125,12 +125,7 @@ def _count(node: Node, instance: InstanceType | None) -> int | NotKnown | None:
     """Return how many nodes there are at most; AWS Batch counts them by their vCPU."""
     if node.launcher is None or node.launcher.kind != "batch":
         return read(node.most)
-    vcpus = at(number, node.launcher.properties, "ComputeResources", "MaxvCpus")
-    if isinstance(vcpus, NotKnown):
-        return vcpus
-    if vcpus is None or instance is None:
-        return NotKnown("AWS Batch starts as many as it needs of types with unknown vCPU")
-    return -(-vcpus // instance.vcpus)
+    return read(node.launcher.most_of_batch, instance and instance.vcpus)
 
 
 def _types(node: Node) -> list[str]:
