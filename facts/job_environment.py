@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from training.limits import LEAST, MOST
 from training.recipes import RECIPES
-from training.settings import LEAST, LEAST_KEPT, Settings
+from training.settings import LEAST_KEPT, Settings
 
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
@@ -74,6 +75,7 @@ def settings() -> dict[str, Any]:
             **{f"{part}.{name}": n for part, least in LEAST.items() for name, n in least.items()},
             "checkpoint.keep": LEAST_KEPT,
         },
+        "most": {f"{part}.{name}": n for part, most in MOST.items() for name, n in most.items()},
     }
 
 
