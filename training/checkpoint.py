@@ -9,8 +9,8 @@
 
 Saving copies the state to pinned memory on a stream of its own, beside the next step's forward and
 backward pass; the optimizer waits for the copy, on the GPU, before it changes the state. A thread
-then writes and hashes (`training.stream`), and renames. PyTorch's `async_save` is not used because its copy holds up the
-training thread, and because committing (manifest, rename) has to follow in the same thread.
+then writes and hashes (`training.stream`), and renames. PyTorch's `async_save` is not used because
+its copy holds up the training thread, and because committing has to follow in the same thread.
 """
 
 import json
@@ -128,7 +128,8 @@ class Checkpoints:
         began = time.perf_counter()
         self._copy(state)
         manifest = {"step": step, "facts": facts}
-        self.thread = threading.Thread(target=self._write, args=(step, manifest, began))
+        self.outcome = None
+        self.thread = threading.Thread(target=self._work, args=(step, manifest, began), daemon=True)
         self.thread.start()
 
     def settle(self) -> None:
@@ -189,6 +190,13 @@ class Checkpoints:
             self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self.copied.record()
         self.until = self.copied
+
+    def _work(self, step: int, manifest: dict[str, Any], began: float) -> None:
+        try:
+            self._write(step, manifest, began)
+        except RuntimeError as error:  # a rank has gone: the main thread will say so
+            seconds = time.perf_counter() - began
+            self.outcome = Outcome(step, _cause(self.rank, error), seconds, 0.0)
 
     def _write(self, step: int, manifest: dict[str, Any], began: float) -> None:
         """Write, hash and commit; runs on the thread, on every rank."""

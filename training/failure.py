@@ -2,9 +2,9 @@
 
 Ranks tell each other of their end through the store that they met by. A rank whose collective fails
 because another rank has gone waits for what that one says of itself. Where it says nothing, because
-it was killed or its node is gone, a call goes out that a thread of every living rank answers, also of
-one whose collective waits: who does not answer is missing. A rank that still waits for a collective
-long after a failure is known ends as well.
+it was killed or its node is gone, a call goes out that a thread of every living rank answers, also
+of one whose collective waits: who does not answer is missing. A rank that still waits for a
+collective long after a failure is known ends as well.
 """
 
 import contextlib
@@ -18,15 +18,17 @@ import time
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch.distributed as dist
 
 from training.console import say
 from training.mesh import Launch
-from training.metrics import Metrics
 from training.problems import UserError
 from training.record import FILE, now
+
+if TYPE_CHECKING:
+    from training.metrics import Metrics
 
 FAILED: Final = 1
 PATIENCE_SECONDS: Final = 30.0
@@ -101,29 +103,31 @@ class Witness:
         """
         mine = Failure(self.launch.rank, self.node, now(), _words(error))
         try:
-            first, speaks = self._agreed(mine, of_peers=_of_peers(error))
+            first, speaks = self._agreed(mine, by_others=of_peers(error))
         except (RuntimeError, OSError):
             # The store was the process of rank 0, unless an agent such as torchrun keeps it.
             first = Failure(0, os.environ.get("MASTER_ADDR", self.node), now(), GONE)
-            if self.launch.rank == 0 or not _of_peers(error):
+            if self.launch.rank == 0 or not of_peers(error):
                 first = mine
-            speaks = first is mine or self.launch.local_rank == 0
+            # One rank of each node, for nobody knows which nodes are left.
+            speaker = int(self.launch.rank < self.launch.local_world)
+            speaks = first is mine or self.launch.local_rank == speaker
         if speaks:
             say(f"FAILED {first}", sys.stderr)
             if first.rank == mine.rank and not isinstance(error, UserError):
                 say("".join(traceback.format_exception(error)).rstrip(), sys.stderr)
         return first, speaks
 
-    def _agreed(self, mine: Failure, *, of_peers: bool) -> tuple[Failure, bool]:
+    def _agreed(self, mine: Failure, *, by_others: bool) -> tuple[Failure, bool]:
         """Return who failed first, and whether it is this rank that says so."""
         self.over.set()
         self.store.set(f"{HERE}/{mine.rank}", "")
-        if of_peers and not self._await(FIRST):
+        if by_others and not self._await(FIRST):
             self.store.set(CALLED, "")
             mine = mine if self._await(FIRST) else self._missing(mine)
         text = json.dumps(asdict(mine))
         first = Failure(**json.loads(self.store.compare_set(FIRST, "", text)))
-        if first != mine and not of_peers:
+        if first != mine and not by_others:
             say(f"rank {mine.rank} on {mine.node} failed as well: {mine.error}", sys.stderr)
         return first, first == mine
 
@@ -158,7 +162,7 @@ class Witness:
             time.sleep(self.grace)
 
     def _await(self, key: str) -> bool:
-        """Wait until somebody has said something, for some seconds, and return whether they have."""
+        """Wait some seconds until somebody has said something, and return whether they have."""
         with contextlib.suppress(RuntimeError, OSError):
             deadline = time.monotonic() + self.grace
             while time.monotonic() < deadline:
@@ -178,7 +182,8 @@ def _append(file: Path, values: dict[str, Any]) -> None:
             os.close(handle)
 
 
-def _of_peers(error: BaseException) -> bool:
+def of_peers(error: BaseException) -> bool:
+    """Whether a rank ends only because another one has."""
     if isinstance(error, UserError) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, dist.DistError) or OF_PEERS.search(str(error)) is not None

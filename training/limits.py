@@ -1,4 +1,4 @@
-"""What a value of a run's settings may be: its type, and the least and the most that can be meant."""
+"""What a value of a run's settings may be: its type, the least and the most that can be meant."""
 
 import math
 import types
@@ -34,6 +34,7 @@ MOST: Final[Mapping[str, Mapping[str, float]]] = {
 }
 """The most that can be meant: a rate of more than 1 takes AdamW's steps past every weight, the rate
 falls to a share of itself, and a decay of rate x weight_decay is a share of each weight."""
+WORDS: Final = {bool: "true or false", str: "a text", int: "a whole number", float: "a number"}
 OTHER_TYPE: Final = "is of another type"
 LEAST_SHARE: Final = 1 / 2**16
 """Of a source: `training.data.Mixture` deals in blocks of that many sequences."""
@@ -55,20 +56,18 @@ def _misfit(value: object, kind: Any) -> str | None:
     """Return what to write instead of a value that is not of its type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return None if value in arguments else " or ".join(arguments)
-    if origin is types.UnionType:
+        good, words = value in arguments, " or ".join(arguments)
+    elif origin is types.UnionType:
         return None if value is None else _misfit(value, arguments[0])
-    if origin is tuple:
-        good = isinstance(value, tuple) and not any(_misfit(v, arguments[0]) for v in value)
-        return None if good else "numbers, as in 0.9,0.95"
-    if kind is bool:
-        return None if isinstance(value, bool) else "true or false"
-    if kind is str:
-        return None if isinstance(value, str) else "a text"
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if kind is int:
-        return None if whole else "a whole number"
-    return None if whole or isinstance(value, float) else "a number"
+    elif origin is tuple:
+        good = isinstance(value, tuple) and not any(_misfit(each, arguments[0]) for each in value)
+        words = "numbers, as in 0.9,0.95"
+    else:
+        # bool is a kind of int to Python, and to nobody who writes a recipe.
+        wanted = (int, float) if kind is float else kind
+        good = isinstance(value, wanted) and (kind is bool or not isinstance(value, bool))
+        words = WORDS[kind]
+    return None if good else words
 
 
 def _out_of_range(value: Any, part: str, name: str) -> tuple[str, str] | None:

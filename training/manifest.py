@@ -68,7 +68,7 @@ def _named(path: Path, pattern: str) -> list[re.Match[str]]:
     """Return what of a folder has such a name; nothing where there is no folder."""
     try:
         # Not glob(), which takes a folder that cannot be read for an empty one.
-        names = patiently(lambda: os.listdir(path))
+        names = patiently(lambda: os.listdir(path))  # noqa: PTH208 - names are all that is needed
     except OSError:
         return []
     return [found for name in names if (found := re.fullmatch(pattern, name))]

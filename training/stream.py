@@ -1,7 +1,8 @@
 """Files that are hashed while they are written: disk, hash and what comes next work side by side.
 
 What is hashed is what was meant to be written, from memory. Reading a file again straight after
-writing it comes from the page cache and says nothing of the disk; resuming reads it against its hash.
+writing it comes from the page cache and says nothing of the disk; resuming reads it against the
+hash.
 """
 
 import hashlib

@@ -1,9 +1,8 @@
 """Folders of tokens: one-dimensional `.npy` files of little-endian uint16 or uint32.
 
-`index.json` says how many ids there are, the type, and each file's tokens and SHA-256; `training.
-prepare` writes it last. Nothing of it is taken on trust: what a file's head says is compared when it
-is opened, its content once at the start of a run, the ranks sharing the work, and ids again as they
-are read.
+`index.json`, which `training.prepare` writes last, says how many ids there are, their type, and
+each file's tokens and SHA-256. Nothing is taken on trust: a file's head is compared when it is
+opened, its content at the start of a run, ranks sharing the work, and ids again as they are read.
 """
 
 import hashlib

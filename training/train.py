@@ -4,12 +4,18 @@
     srun --ntasks-per-node 8 --distribution=block python -m training.train recipe.py
     python -m training.train smoke
 
-Ends with 0 when all steps are done, 2 for a mistake in the settings or damaged tokens, 65 (EX_DATAERR
-of sysexits.h) when it no longer learns: gradients that are not finite, or a loss that has leapt; 69
-(EX_UNAVAILABLE) when some nodes lack what others have or a file system does not answer, 74 (EX_IOERR)
-when its last checkpoint could not be written, 75 (EX_TEMPFAIL) when SIGTERM stopped it after one: run
-the same command again to go on; and 1 when a rank failed, which the line FAILED names. Under torchrun, whose own status is 1 whenever a worker's is not 0, look at metrics.jsonl
-instead: its last event is `stopped`.
+Ends with
+
+    0     all steps are done
+    1     a rank failed: the line FAILED says which, on which node and when
+    2     a mistake in the settings, or damaged tokens
+    65    EX_DATAERR: the run no longer learns; gradients are not finite, or the loss has leapt
+    69    EX_UNAVAILABLE: nodes lack what others have, or a file system does not answer
+    74    EX_IOERR: the last checkpoint could not be written
+    75    EX_TEMPFAIL: SIGTERM stopped it after a checkpoint; the same command goes on
+
+(sysexits.h). Under torchrun, whose own status is 1 whenever a worker's is not 0, look at
+metrics.jsonl instead: its last event says it.
 """
 
 import argparse
@@ -26,7 +32,7 @@ import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from training.console import say
-from training.failure import FAILED, Witness
+from training.failure import FAILED, Witness, of_peers
 from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
 from training.problems import NodeError, UserError
@@ -87,7 +93,7 @@ def train(settings: Settings, launch: Launch) -> int:
 def _failed(error: Exception, witness: Witness, trainer: Trainer | None, settings: Settings) -> int:
     """Say, once among all ranks, who failed first, and return the exit status."""
     first, speaks = witness.testify(error)
-    if trainer:
+    if trainer and not of_peers(error):
         trainer.abandon()
     # That is what the others notice over gloo; NCCL could wait for ranks that never come.
     if witness.launch.device().type == "cpu":
@@ -97,7 +103,7 @@ def _failed(error: Exception, witness: Witness, trainer: Trainer | None, setting
 
 
 def _dumps(path: str | None) -> dict[str, str]:
-    """Return where PyTorch's flight recorder writes: into the run's folder, which outlives nodes."""
+    """Return where PyTorch's flight recorder writes: the run's folder, which outlives nodes."""
     if path is None:
         return {}
     folder = Path(path).absolute() / "flight"
@@ -123,8 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if launch.rank == 0:
             say(str(error), sys.stderr)
         return UNAVAILABLE if isinstance(error, NodeError) else MISTAKEN
-    if status == FAILED and torch.cuda.is_available():
-        # The interpreter's end would destroy groups whose other ranks have gone.
+    if status == FAILED:
+        # The interpreter's end would wait for threads and groups whose other ranks have gone.
         os._exit(status)
     return status
 

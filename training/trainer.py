@@ -22,7 +22,7 @@ from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
 from training.tokens import TokenFolder
 
-ABANDON_SECONDS = 60.0
+ABANDON_SECONDS = 20.0
 """How long a checkpoint that is being written may take after a rank has failed."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""

@@ -1,4 +1,4 @@
-"""A run on one rank inside the test's own process: starting PyTorch takes seconds, training none."""
+"""A run on one rank in the test's own process: starting PyTorch takes seconds, training none."""
 
 from __future__ import annotations
 

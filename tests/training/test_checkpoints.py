@@ -107,10 +107,18 @@ class Failing:
             raise OSError(self.number, "Input/output error", str(path))
         return self.real(path, *args, **kwargs)
 
+    def method(self):
+        """Return it as a function, which a class makes a method of."""
+
+        def call(path, *args, **kwargs):
+            return self(path, *args, **kwargs)
+
+        return call
+
 
 def failing_manifest(monkeypatch, times):
     patched = Failing(Path.read_bytes, f"step-00000012/{MANIFEST}", times)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: patched(path))
+    monkeypatch.setattr(Path, "read_bytes", patched.method())
 
 
 def failing_file(monkeypatch, times):
@@ -119,7 +127,7 @@ def failing_file(monkeypatch, times):
 
 def failing_size(monkeypatch, times):
     patched = Failing(Path.stat, "step-00000012/__0_0.distcp", times, errno.ESTALE)
-    monkeypatch.setattr(Path, "stat", lambda path, **given: patched(path, **given))
+    monkeypatch.setattr(Path, "stat", patched.method())
 
 
 def failing_folder(monkeypatch, times):

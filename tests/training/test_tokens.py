@@ -85,7 +85,7 @@ def test_a_flipped_bit_is_found(folder, at):
 def test_ids_out_of_range_are_found_at_the_start_and_as_they_are_read(folder):
     """Also where their checksum is right, for whoever wrote the folder wrote that."""
     rewritten(folder, np.full(200, 60, dtype="<u2"), told=True)
-    with pytest.raises(UserError, match="holds the id 60 where index.json says 50 ids"):
+    with pytest.raises(UserError, match=r"holds the id 60 where index.json says 50 ids"):
         opened(folder)
     unverified = TokenFolder.open(str(folder), sequence=16, vocabulary=64)
     with pytest.raises(UserError, match=r"tokens-00001.npy: from token 0 on: holds the id 60"):
@@ -94,7 +94,7 @@ def test_ids_out_of_range_are_found_at_the_start_and_as_they_are_read(folder):
 
 def test_a_shard_without_a_checksum_is_named(folder):
     changed(folder, sha256=None)
-    with pytest.raises(UserError, match="write data.verify=false"):
+    with pytest.raises(UserError, match=r"write data.verify=false"):
         opened(folder)
 
 

@@ -28,7 +28,7 @@ class Setting:
     """Whether a value of the job's own is replaced, because the job could run over TCP without a
     word otherwise."""
     torch: bool = False
-    """Whether it is PyTorch that reads it, so that a program started by other means needs it, too."""
+    """Whether PyTorch's own ranks need it, also where another launcher starts them."""
     instances: tuple[str, ...] = ()
     """Beginnings of the instance types that need it, where not all do."""
     before: str = ""
