@@ -31,7 +31,7 @@ def ending(step: int, *, done: bool, newest: int | None, diverged: str | None) -
         newest: Step of the newest checkpoint, 0 for none; None for a run that writes none.
         diverged: Why it no longer learns, or None.
     """
-    kept = f"the newest checkpoint is of step {newest}" if newest else "there is no checkpoint"
+    kept = f"the newest checkpoint is of step {newest}" if newest else "there is none"
     if diverged:
         return Ending(
             DIVERGED,

@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("SLURM_JOB_NUM_NODES", "1"),
         help="nodes of the job; SLURM_JOB_NUM_NODES by default",
     )
-    one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
+    one.add_argument(
+        "--gpus", type=int, help="GPUs that the job takes; all of its type's, or at least one"
+    )
     one.add_argument("--cards", type=int, help="EFA devices that the job takes; all by default")
     one.add_argument("--json", action="store_true", help="for programs")
     two = commands.add_parser("rank", help="bind one rank and run its command")
@@ -79,6 +81,7 @@ def _check(given: argparse.Namespace) -> int:
         nodes=given.nodes,
         gpus=given.gpus,
         cards=given.cards,
+        least_gpus=1,
     )
     if given.json:
         answer = {

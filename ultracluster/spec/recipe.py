@@ -20,6 +20,7 @@ from ultracluster.catalogue.sharding import (
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
+from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.engines import (
@@ -253,6 +254,12 @@ class RecipeSpec(Spec):
         if self.spot and self.warm_pool_seconds:
             fix = "spot instances are not kept after their job; write 0, or spot=False"
             yield self.problem_of("warm_pool_seconds", fix)
+
+    @rule
+    def _variables_end_no_job(self) -> Iterator[Problem]:
+        yield from ending_problems(
+            "environment", dict(self.environment), self.instance_type, self.nodes
+        )
 
     @rule
     def _names_are_given_once(self) -> Iterator[Problem]:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from ultracluster.catalogue.training_variables import FABRIC
 from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
 from ultracluster.train.deployed import Deployed
 
 LONGEST_BASE: Final = 47
 """Of the 63 characters of a job's name 12 are the time, and 3 what a repeated attempt adds."""
-FABRIC: Final = "ULTRACLUSTER_FABRIC"
-"""What `training.launch` asks for: auto, efa or none."""
 NUMBER: Final = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
 METRICS: Final[Mapping[str, str]] = {
     "train:loss": rf"step +\d+  loss +{NUMBER}",
