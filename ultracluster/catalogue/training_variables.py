@@ -48,8 +48,8 @@ def variable_problems(request: TrainingRequest) -> Iterator[Problem]:
     if asked not in FABRICS:
         yield Problem(where, asked, f"there is no such choice; write {choices(FABRICS)}")
     elif asked == "efa" and kind and kind.removeprefix("ml.") not in instances.names():
-        fix = f"{kind} has no EFA, and each node would refuse the job; write none, or another type"
-        yield Problem(where, asked, fix)
+        fix = f"it has no EFA, which {where} asks for; write none there, or a type that has it"
+        yield Problem(request.type_names[0][0], kind, fix)
 
 
 def variable_advice(request: TrainingRequest) -> Iterator[Problem]:

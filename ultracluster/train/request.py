@@ -11,7 +11,7 @@ from ultracluster.train.deployed import Deployed
 
 LONGEST_BASE: Final = 47
 """Of the 63 characters of a job's name 12 are the time, and 3 what a repeated attempt adds."""
-NUMBER: Final = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
+NUMBER: Final = r"([-+]?(?:[0-9.]+(?:e[-+]?[0-9]+)?|nan|inf))"
 METRICS: Final[Mapping[str, str]] = {
     "train:loss": rf"step +\d+  loss +{NUMBER}",
     "train:gradient_norm": rf"  norm +{NUMBER}",
@@ -20,6 +20,7 @@ METRICS: Final[Mapping[str, str]] = {
     "train:memory_gib": rf" {NUMBER} GiB",
     "train:step_seconds": rf" GiB +{NUMBER} s",
     "train:step": rf"step +{NUMBER}  loss",
+    "train:skipped": r"SKIPPED ([0-9]+) in a row",
     "validation:loss": rf"held-out loss {NUMBER}",
 }
 """What the training program prints for people (training/metrics.py). Tokens per second are printed
