@@ -11,8 +11,10 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from training.image.build import tag
+from training.limits import LEAST, MOST
 from training.recipes import RECIPES
-from training.settings import LEAST, LEAST_KEPT, Settings
+from training.settings import LEAST_KEPT, Settings
 
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
@@ -24,6 +26,12 @@ NODE_IMAGE: Final = ROOT / "constructs_lib" / "image" / "image.lock.json"
 OF_NODES: Final = ("pytorch", "nccl_tests")
 """Pins of the training image that the nodes' image is made with as well."""
 SETTINGS: Final = ROOT / "ultracluster" / "catalogue" / "training_settings.json"
+OF_SHAPE: Final = (
+    *(("model", name) for name in ("layers", "width", "heads", "vocabulary", "sequence")),
+    *(("data", name) for name in ("global_batch", "micro_batch")),
+    *(("parallel", name) for name in ("partition_size", "tensor_parallel", "gpus_per_node")),
+    ("parallel", "hierarchical_gather"),
+)
 KINDS: Final = {int: "whole number", float: "number", bool: "flag"}
 
 
@@ -58,11 +66,18 @@ def registries() -> dict[str, Any]:
     }
 
 
+def shape(recipe: Settings) -> dict[str, str]:
+    """Return what of a recipe decides whether it fits a job's GPUs, as its settings say it."""
+    values = {f"{part}.{name}": getattr(getattr(recipe, part), name) for part, name in OF_SHAPE}
+    return {name: str(value).lower() for name, value in values.items() if value}
+
+
 def settings() -> dict[str, Any]:
     """Return what a check of requests needs to know of the training program's settings."""
     return {
         "_sources": "training/settings.py and training/recipes.py",
-        "recipes": list(RECIPES),
+        "image": tag("sagemaker"),
+        "recipes": {name: shape(recipe) for name, recipe in RECIPES.items()},
         "settings": {
             f"{part}.{name}": list(get_args(hint))
             if get_origin(hint) is Literal
@@ -74,6 +89,7 @@ def settings() -> dict[str, Any]:
             **{f"{part}.{name}": n for part, least in LEAST.items() for name, n in least.items()},
             "checkpoint.keep": LEAST_KEPT,
         },
+        "most": {f"{part}.{name}": n for part, most in MOST.items() for name, n in most.items()},
     }
 
 

@@ -25,5 +25,4 @@ GPT_13B = RecipeSpec(
     # 0.18 TB (14 bytes each) in 80 s at staging's 2.3 GB/s, several times an hour.
     checkpoint=CheckpointSpec(every_steps=100),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=DAY),
-    image="v1",
 )

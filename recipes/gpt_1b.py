@@ -18,7 +18,6 @@ GPT_1B = RecipeSpec(
     engine=TorchrunEngine(base="gpt-1b"),
     checkpoint=CheckpointSpec(every_steps=50),
     limits=LimitsSpec(max_runtime_seconds=2 * HOUR, max_pending_seconds=HOUR),
-    image="v1",
     # Trying again costs minutes less where the instances are still there.
     warm_pool_seconds=1800,
     retry_attempts=3,

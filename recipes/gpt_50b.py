@@ -29,5 +29,4 @@ GPT_50B = RecipeSpec(
     # At 32.5 s a step: every 27 minutes, of which writing takes 7 s at 98 GB/s.
     checkpoint=CheckpointSpec(every_steps=50),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=7 * DAY),
-    image="v1",
 )

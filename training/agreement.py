@@ -10,37 +10,36 @@ from typing import Any, TypeVar
 
 import torch.distributed as dist
 
-from training.problems import UserError
+from training.problems import NodeError, UserError
 
 Result = TypeVar("Result")
-
-
-class NodeError(UserError):
-    """What some ranks find wrong and others do not: a fault of nodes, not of what was written."""
 
 
 def everywhere(action: Callable[[], Result], *, by_all: bool = True) -> Result:
     """Do something on every rank; what is wrong on any of them is raised on all of them.
 
-    Where it is not done `by_all`, only rank 0 does anything.
+    Where it is not done `by_all`, only rank 0 does anything, or each rank a part of its own: what
+    one of them finds then says nothing of its node, unless it says so itself (`NodeError`).
     """
     result: Any = None
-    wrong: tuple[str, str] | None = None
+    wrong: tuple[str, str, bool] | None = None
     try:
         result = action()
     except UserError as error:
-        wrong = str(error), socket.gethostname()
-    found: list[tuple[str, str] | None] = [None] * dist.get_world_size()
+        wrong = str(error), socket.gethostname(), isinstance(error, NodeError)
+    found: list[tuple[str, str, bool] | None] = [None] * dist.get_world_size()
     dist.all_gather_object(found, wrong)
     places: dict[str, list[str]] = {}
+    of_nodes = False
     for rank, fault in enumerate(found):
         if fault is not None:
-            words, host = fault
+            words, host, of_node = fault
+            of_nodes = of_nodes or of_node
             places.setdefault(words, []).append(f"rank {rank} on {host}")
     if not places:
         mine: Result = result
         return mine
-    if not by_all or None not in found:
+    if not of_nodes and (not by_all or None not in found):
         raise UserError("\n".join(places))
     raise NodeError("\n".join(f"{_first(where)}: {words}" for words, where in places.items()))
 

@@ -9,8 +9,8 @@
 
 Saving copies the state to pinned memory on a stream of its own, beside the next step's forward and
 backward pass; the optimizer waits for the copy, on the GPU, before it changes the state. A thread
-then writes, hashes and renames. PyTorch's `async_save` is not used because its copy holds up the
-training thread, and because committing (hash, manifest, rename) has to follow in the same thread.
+then writes and hashes (`training.stream`), and renames. PyTorch's `async_save` is not used because
+its copy holds up the training thread, and because committing has to follow in the same thread.
 """
 
 import json
@@ -28,11 +28,13 @@ from torch import Tensor
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
+from torch.utils.serialization import config as serialization
 
 from training.agreement import everywhere
 from training.manifest import MANIFEST, committed, digest, folder_of, seal
 from training.problems import UserError
 from training.restore import Say, restored
+from training.stream import HashingFileSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,15 @@ class Checkpoints:
         group: A gloo group of all ranks that nobody else uses: the thread talks on it.
         keep: Newest checkpoints to keep.
         verify: Read files against their checksums before loading.
+        start_anew: Begin at step 0 where there are checkpoints and none is whole.
         say: Called with a name, a sentence and values; for the record of the run.
     """
 
-    def __init__(self, path: Path, group: Any, *, keep: int, verify: bool, say: Say) -> None:
+    def __init__(
+        self, path: Path, group: Any, *, keep: int, verify: bool, start_anew: bool, say: Say
+    ) -> None:
         self.path, self.group, self.keep, self.verify, self.say = path, group, keep, verify, say
+        self.start_anew = start_anew
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.thread: threading.Thread | None = None
         self.outcome: Outcome | None = None
@@ -76,6 +82,8 @@ class Checkpoints:
         self.until: torch.cuda.Event | None = None
         self.newest = 0
         """Step of the newest checkpoint that is known to be whole; 0 where there is none."""
+        self.failures = 0
+        """Checkpoints in a row that could not be written."""
         everywhere(self._open, by_all=False)
         everywhere(self._probe)
 
@@ -120,7 +128,8 @@ class Checkpoints:
         began = time.perf_counter()
         self._copy(state)
         manifest = {"step": step, "facts": facts}
-        self.thread = threading.Thread(target=self._write, args=(step, manifest, began))
+        self.outcome = None
+        self.thread = threading.Thread(target=self._work, args=(step, manifest, began), daemon=True)
         self.thread.start()
 
     def settle(self) -> None:
@@ -132,7 +141,7 @@ class Checkpoints:
     def finish(self) -> None:
         """Wait for the checkpoint that is being written, and report how it ended.
 
-        A failure is reported, not raised: a full disk is no reason to end a healthy run.
+        A failure is reported and counted, not raised: one full disk does not end a healthy run.
         """
         if self.thread is None:
             return
@@ -141,6 +150,7 @@ class Checkpoints:
         done = self.outcome
         if done is None:
             return
+        self.failures = self.failures + 1 if done.error else 0
         if done.error:
             self.say(
                 "checkpoint-failed",
@@ -181,24 +191,26 @@ class Checkpoints:
             self.copied.record()
         self.until = self.copied
 
+    def _work(self, step: int, manifest: dict[str, Any], began: float) -> None:
+        try:
+            self._write(step, manifest, began)
+        except RuntimeError as error:  # a rank has gone: the main thread will say so
+            seconds = time.perf_counter() - began
+            self.outcome = Outcome(step, _cause(self.rank, error), seconds, 0.0)
+
     def _write(self, step: int, manifest: dict[str, Any], began: float) -> None:
         """Write, hash and commit; runs on the thread, on every rank."""
         final = folder_of(self.path, step)
         partial = final.with_suffix(".partial")
-        report: dict[str, Any] = {}
-        try:
-            if self.until is not None:
-                self.until.synchronize()
-            writer = FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
-            save(self.host, storage_writer=writer, process_group=self.group)
-            mine = sorted(partial.glob(f"__{self.rank}_*"))
-            report = {file.name: digest(file) for file in mine}
-        except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
-            report = {"error": _cause(self.rank, error)}
-        reports: list[dict[str, Any]] = [{} for _ in range(self.ranks)]
-        dist.all_gather_object(reports, report, group=self.group)
-        errors = [r["error"] for r in reports if "error" in r]
-        files = {name: value for r in reports if "error" not in r for name, value in r.items()}
+        if self.until is not None:
+            self.until.synchronize()
+        # All of them know before one begins: those that write wait for those that do not.
+        errors = [error for error in self._gathered(_unsound(self.rank, self.host)) if error]
+        files: dict[str, Any] = {}
+        if not errors:
+            reports = self._gathered(self._files(partial))
+            errors = [r["error"] for r in reports if "error" in r]
+            files = {name: value for r in reports if not errors for name, value in r.items()}
         verdict = [errors[0] if errors else None]
         if self.rank == 0 and not errors:
             try:
@@ -212,6 +224,24 @@ class Checkpoints:
         dist.broadcast_object_list(verdict, src=0, group=self.group)
         size = sum(value["bytes"] for value in files.values()) / 1e9
         self.outcome = Outcome(step, verdict[0], time.perf_counter() - began, size)
+
+    def _gathered(self, mine: Any) -> list[Any]:
+        found: list[Any] = [None] * self.ranks
+        dist.all_gather_object(found, mine, group=self.group)
+        return found
+
+    def _files(self, partial: Path) -> dict[str, Any]:
+        """Write this rank's files, and return what a manifest says of them, or an error."""
+        try:
+            writer = FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
+            writer.fs = written = HashingFileSystem()
+            # The files' own CRC-32 takes longer than their SHA-256, which says more.
+            with serialization.patch({"save.compute_crc32": False}):
+                save(self.host, storage_writer=writer, process_group=self.group)
+        except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
+            return {"error": _cause(self.rank, error)}
+        mine = f"__{self.rank}_"
+        return {name: value for name, value in written.digests.items() if name.startswith(mine)}
 
     def _room(self) -> str:
         """Say how much of the file system is left, and how much a checkpoint takes."""
@@ -227,7 +257,7 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         if final.exists():
-            shutil.rmtree(final)
+            raise FileExistsError(f"{final.name} is there already: another run writes there, too")
         partial.rename(final)
         handle = os.open(self.path, os.O_RDONLY)
         try:
@@ -239,7 +269,15 @@ class Checkpoints:
 
     def resume(self, state: dict[str, Tensor], model: dict[str, Any]) -> dict[str, Any] | None:
         """Fill the state from the newest checkpoint that is whole; see `training.restore`."""
-        manifest = restored(self.path, self.group, state, model, verify=self.verify, say=self.say)
+        manifest = restored(
+            self.path,
+            self.group,
+            state,
+            model,
+            verify=self.verify,
+            start_anew=self.start_anew,
+            say=self.say,
+        )
         if manifest is not None:
             self.newest = manifest["step"]
         return manifest
@@ -247,6 +285,15 @@ class Checkpoints:
 
 def _local(value: Tensor) -> Tensor:
     return value.to_local() if isinstance(value, DTensor) else value
+
+
+def _unsound(rank: int, state: dict[str, Tensor]) -> str | None:
+    """Say what of a state no run can go on from: a weight can overflow by a finite gradient."""
+    for name, value in state.items():
+        local = _local(value)
+        if local.numel() and not all(end.isfinite() for end in torch.aminmax(local)):
+            return f"rank {rank}: {name} holds values that are not finite"
+    return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,30 +1,26 @@
 """Tokens on disk, and which of them make a batch.
 
-A folder of tokens holds one-dimensional `.npy` files of uint16 or uint32 and an `index.json` that
-lists them. They are memory-mapped: a rank reads what its batch needs, and the page cache does the
-rest. Which sequences make a step depends on the seed and the step alone, never on ranks, so a run
-sees the same batches on any number of GPUs and after any restart.
+The folders of tokens (`training.tokens`) are memory-mapped: a rank reads what its batch needs, and
+the page cache does the rest. Which sequences make a step depends on the seed and the step alone,
+never on ranks, so a run sees the same batches on any number of GPUs and after any restart.
 """
 
-import json
 import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training.problems import UserError
+from training.tokens import TokenFolder, Tokens
 
 Indices = npt.NDArray[np.uint64]
-Tokens = npt.NDArray[np.int64]
 
-INDEX = "index.json"
 FEISTEL_ROUNDS = 6
 """Four rounds make a pseudo-random permutation of a strong round function (Luby and Rackoff,
 1988); two more cost nothing here."""
@@ -60,81 +56,6 @@ def permute(positions: Indices, size: int, key: int) -> Indices:
 
 
 @dataclass(frozen=True)
-class TokenFolder:
-    """A folder of memory-mapped tokens, seen as sequences of a fixed length."""
-
-    shards: tuple[npt.NDArray[Any], ...]
-    sequence: int
-    """Tokens of a sequence; one more is read, which the last has to predict."""
-    ends: npt.NDArray[np.int64]
-    """For each shard, how many sequences it and those before it hold."""
-
-    @classmethod
-    def open(cls, path: str, *, sequence: int, vocabulary: int) -> "TokenFolder":
-        """Map the tokens of a folder."""
-        folder = Path(path)
-        if not (folder / INDEX).is_file():
-            raise UserError(
-                f"data.path = {path!r}: holds no {INDEX}; write the folder that "
-                "`python -m training.prepare --out FOLDER ...` made"
-            )
-        ids, entries = _index(folder / INDEX)
-        if ids > vocabulary:
-            raise UserError(
-                f"model.vocabulary = {vocabulary}: the tokens in {path} go up to "
-                f"{ids - 1}; write {-(-ids // 64) * 64}"
-            )
-        shards = []
-        for name, tokens in entries:
-            file = folder / name
-            try:
-                shard = np.load(file, mmap_mode="r")
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{file}: cannot be read ({error}); run training.prepare again"
-                ) from None
-            if shard.size != tokens:
-                raise UserError(
-                    f"{file}: holds {shard.size} tokens where {INDEX} says {tokens}; "
-                    "run training.prepare again"
-                )
-            shards.append(shard)
-        ends = np.cumsum([max(0, shard.size - 1) // sequence for shard in shards])
-        if not ends.size or not ends[-1]:
-            longest = max((shard.size for shard in shards), default=0)
-            raise UserError(
-                f"data.path = {path!r}: no shard is longer than {longest} tokens and one sequence "
-                f"takes {sequence + 1}; write model.sequence below {longest}, or prepare more text"
-            )
-        return cls(tuple(shards), sequence, ends)
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def read(self, numbers: npt.NDArray[np.int64]) -> Tokens:
-        """Return the sequences of these numbers, (n, sequence + 1)."""
-        rows = np.empty((len(numbers), self.sequence + 1), dtype=np.int64)
-        for row, number in zip(rows, numbers, strict=True):
-            shard = int(np.searchsorted(self.ends, number, side="right"))
-            before = int(self.ends[shard - 1]) if shard else 0
-            start = (int(number) - before) * self.sequence
-            row[:] = self.shards[shard][start : start + self.sequence + 1]
-        return rows
-
-
-def _index(file: Path) -> tuple[int, list[tuple[str, int]]]:
-    """Return how many ids there are, and each shard's name and tokens."""
-    try:
-        index = json.loads(file.read_text(encoding="utf-8"))
-        shards = [(str(entry["file"]), int(entry["tokens"])) for entry in index["shards"]]
-        return int(index["vocabulary"]), shards
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{file}: cannot be read ({type(error).__name__}: {error}); run training.prepare again"
-        ) from None
-
-
-@dataclass(frozen=True)
 class Order:
     """Which sequence comes at which place of an endless, reshuffled stream."""
 
@@ -155,12 +76,77 @@ class Order:
         return result
 
 
+BLOCK = 2**16
+"""Sequences among which each source has its share exactly."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Which sequence comes at which place where several sources are mixed by weights.
+
+    Of every 65,536 places each source has its share, spread at random, and goes through all of its
+    own sequences, in its own order, before any of them comes again.
+    """
+
+    sizes: tuple[int, ...]
+    """Sequences of each source; they are numbered one source after the other."""
+    weights: tuple[float, ...]
+    """Their shares, in any unit."""
+    seed: int
+
+    def at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the sequence at each place."""
+        offsets = np.concatenate(([0], np.cumsum(self.sizes)[:-1]))
+        blocks, positions = np.divmod(places, BLOCK)
+        result = np.empty_like(positions)
+        for block in np.unique(blocks):
+            here = blocks == block
+            sources, before = _dealt(self.weights, self.seed, int(block))
+            chosen, counts = sources[positions[here]], before[positions[here]]
+            numbers = np.empty_like(counts)
+            for source, size in enumerate(self.sizes):
+                mine = chosen == source
+                numbers[mine] = offsets[source] + Order(size, self.seed).at(counts[mine])
+            result[here] = numbers
+        return result
+
+
+@lru_cache(maxsize=2)
+def _dealt(
+    weights: tuple[float, ...], seed: int, block: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the source of each place of a block, and how many places it has had before."""
+    ends = np.rint(np.cumsum(weights) / sum(weights) * BLOCK).astype(np.int64)
+    # A key that no epoch of a source has.
+    key = (seed << 32) + (1 << 31) + block
+    drawn = permute(np.arange(BLOCK, dtype=np.uint64), BLOCK, key)
+    sources = np.searchsorted(ends, drawn, side="right")
+    before = np.empty(BLOCK, dtype=np.int64)
+    for source, count in enumerate(np.diff(ends, prepend=0)):
+        before[sources == source] = block * count + np.arange(count)
+    return sources, before
+
+
+class Sequence(Protocol):
+    """An order of sequences."""
+
+    def at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the sequence at each place."""
+
+
+def order_of(folder: TokenFolder, weights: tuple[float, ...], seed: int) -> Sequence:
+    """Return the order of training: by weights, or all sequences of all folders as one."""
+    if weights:
+        return Mixture(folder.sizes, weights, seed)
+    return Order(len(folder), seed)
+
+
 @dataclass(frozen=True)
 class Batches:
     """The micro-batches of one data rank."""
 
     folder: TokenFolder
-    order: Order
+    order: Sequence
     global_batch: int
     """Sequences in a step over all ranks."""
     micro_batch: int

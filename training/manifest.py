@@ -1,13 +1,47 @@
 """What a checkpoint on disk is made of, and how to tell that it is whole."""
 
+import errno
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 MANIFEST = "manifest.json"
 READ_BYTES = 16 * 2**20
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+"""What a file system says of a file that is not there, or is none. Whatever else it says (EIO,
+ESTALE, ETIMEDOUT) is of the file system, and says nothing of what the file holds."""
+PAUSES: Final = (1.0, 5.0)
+"""Seconds before reading again what could not be read."""
+
+Result = TypeVar("Result")
+
+
+class UnreadableError(Exception):
+    """A file that cannot be read now: nobody knows whether it is whole."""
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """Return what an action reads; where the file system fails, try again after each pause.
+
+    Raises:
+        UnreadableError: If it fails each time.
+        OSError: If what it reads is not there.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            return action()
+        except OSError as error:
+            if error.errno in GONE:
+                raise
+            if pause is None:
+                raise UnreadableError(f"{error.filename}: {error.strerror}") from error
+            time.sleep(pause)
+    raise AssertionError("the last pause is None")
 
 
 def digest(path: Path) -> dict[str, Any]:
@@ -30,18 +64,51 @@ def folder_of(path: Path, step: int) -> Path:
     return path / f"step-{step:08d}"
 
 
+def _named(path: Path, pattern: str) -> list[re.Match[str]]:
+    """Return what of a folder has such a name; nothing where there is no folder."""
+    try:
+        # Not glob(), which takes a folder that cannot be read for an empty one.
+        names = patiently(lambda: os.listdir(path))  # noqa: PTH208 - names are all that is needed
+    except OSError:
+        return []
+    return [found for name in names if (found := re.fullmatch(pattern, name))]
+
+
 def committed(path: Path) -> list[int]:
-    """Return the steps of the committed checkpoints, newest first."""
-    found = (p.name.removeprefix("step-") for p in path.glob("step-*") if p.is_dir())
-    return sorted((int(name) for name in found if name.isdigit()), reverse=True)
+    """Return the steps of the committed checkpoints, newest first.
+
+    Raises:
+        UnreadableError: If the folder is there and cannot be read.
+    """
+    return sorted((int(found[1]) for found in _named(path, r"step-(\d+)")), reverse=True)
+
+
+def damaged(path: Path) -> list[str]:
+    """Return the names of checkpoints that were found damaged and set aside, oldest first."""
+    return sorted(found[0] for found in _named(path, r"step-\d+\.damaged.*"))
+
+
+def set_aside(folder: Path) -> None:
+    """Give a damaged checkpoint another name, and keep what had that name before."""
+    aside, number = folder.with_suffix(".damaged"), 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_suffix(f".damaged-{number}")
+    folder.rename(aside)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a manifest."""
+    """Return a manifest.
+
+    Raises:
+        ValueError: If it is damaged.
+        UnreadableError: If it cannot be read now.
+    """
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        text = patiently((folder / MANIFEST).read_bytes)
+        manifest: dict[str, Any] = json.loads(text)
         wanted = manifest.pop("seal")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{MANIFEST} cannot be read ({error})") from None
     if seal(manifest) != wanted:
         raise ValueError(f"{MANIFEST} was changed after it was written")
@@ -49,14 +116,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def faults(folder: Path, files: Iterable[tuple[str, dict[str, Any]]], *, full: bool) -> list[str]:
-    """Return what is wrong with the files of a checkpoint; `full` reads them all."""
-    wrong = []
-    for name, wanted in files:
-        file = folder / name
-        if not file.is_file():
-            wrong.append(f"{name} is missing")
-        elif (size := file.stat().st_size) != wanted["bytes"]:
-            wrong.append(f"{name} holds {size:,} bytes instead of {wanted['bytes']:,}")
-        elif full and digest(file)["sha256"] != wanted["sha256"]:
-            wrong.append(f"{name} does not match its checksum")
-    return wrong
+    """Return what is wrong with the files of a checkpoint; `full` reads them all.
+
+    Raises:
+        UnreadableError: If one of them cannot be read now.
+    """
+    return [wrong for name, wanted in files if (wrong := _fault(folder / name, wanted, full=full))]
+
+
+def _fault(file: Path, wanted: dict[str, Any], *, full: bool) -> str | None:
+    try:
+        size = patiently(file.stat).st_size
+        if size != wanted["bytes"]:
+            return f"{file.name} holds {size:,} bytes instead of {wanted['bytes']:,}"
+        if full and patiently(lambda: digest(file))["sha256"] != wanted["sha256"]:
+            return f"{file.name} does not match its checksum"
+    except OSError:
+        return f"{file.name} is missing"
+    return None

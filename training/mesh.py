@@ -9,6 +9,7 @@ This is the order in which DeepSpeed's MiCS numbers its groups, too (deepspeed/r
 mics_utils.py: groups are runs of consecutive global ranks).
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from training.problems import Problem, UserError, choices, divisors
+from training.problems import NodeError, Problem, UserError, choices, divisors
 from training.settings import ParallelSettings
 
 
@@ -69,7 +70,21 @@ class Launch:
         return torch.device("cpu")
 
     def join(self, timeout_minutes: float = 10.0) -> None:
-        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's."""
+        """Meet the other processes: NCCL for GPU tensors, gloo for the processor's.
+
+        Raises:
+            NodeError: If they do not come in that time.
+        """
+        try:
+            self._join(timeout_minutes)
+        except (dist.DistError, RuntimeError, TimeoutError) as error:
+            where = ":".join(os.environ.get(n, "?") for n in ("MASTER_ADDR", "MASTER_PORT"))
+            raise NodeError(
+                f"the {self.world} ranks did not meet at {where} ({str(error).splitlines()[0]}); "
+                "look for a node that did not start, and for a firewall between them"
+            ) from error
+
+    def _join(self, timeout_minutes: float) -> None:
         device = self.device()
         if device.type == "cuda":
             torch.cuda.set_device(device)

@@ -8,19 +8,19 @@ with N parameters (without learned positions), L layers, width h, sequence s. Re
 counted, and attention as if it were not causal: PaLM, arXiv 2204.02311, appendix B.
 """
 
-import json
+import math
 import resource
-import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
+from training.console import say
 from training.model import flops_per_token, parameter_count
 from training.problems import UserError
+from training.record import FILE, Record
 from training.settings import ModelSettings
 
 PEAK_TFLOPS = (
@@ -83,27 +83,24 @@ class Metrics:
     path: str | None
     print_every: int
     speaks: bool
-    file: TextIO | None = None
+    record: Record | None = None
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
         self.flops = flops_per_token(self.model)
         if self.path and self.speaks:
-            file = Path(self.path) / "metrics.jsonl"
             try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                self.file = file.open("a", encoding="utf-8")
+                self.record = Record(Path(self.path), say)
             except OSError as error:
                 raise UserError(
-                    f"run.path = {self.path!r}: {file} cannot be written ({error.strerror}); "
-                    "write a folder that you may write"
+                    f"run.path = {self.path!r}: {Path(self.path) / FILE} cannot be written "
+                    f"({error.strerror}); write a folder that you may write"
                 ) from None
 
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
         if self.speaks:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            say(text)
             self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
@@ -133,6 +130,7 @@ class Metrics:
         tokens: int,
         seconds: float,
         waited: float,
+        skipped: int = 0,
     ) -> None:
         """Record one finished step.
 
@@ -144,21 +142,20 @@ class Metrics:
             tokens: Tokens in the batch over all ranks.
             seconds: From the end of the step before to the end of this one.
             waited: Seconds that the step waited for data.
+            skipped: Steps in a row up to this one that had no finite gradient.
         """
         per_second = tokens / seconds
         mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
         memory = memory_gib(self.device)
-        skipped = norm != norm or norm in {float("inf"), float("-inf")}  # noqa: PLR0124
         if not self.speaks:
             return
         if step % self.print_every == 0 or step == 1 or skipped:
             share = "" if mfu is None else f"  mfu {mfu:6.2%}"
-            note = "  SKIPPED: the gradient is not finite" if skipped else ""
-            sys.stdout.write(
+            note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
+            say(
                 f"step {step:7d}  loss {loss:8.4f}  norm {norm:8.3f}  lr {rate:.2e}  "
-                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}\n"
+                f"{per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s{note}"
             )
-            sys.stdout.flush()
         self._record(
             {
                 "event": "step",
@@ -173,20 +170,23 @@ class Metrics:
                 "mfu": mfu,
                 "memory_gib": memory,
                 "data_wait_s": waited,
-                "skipped": skipped,
+                "skipped": skipped > 0,
             }
         )
 
     def _record(self, values: dict[str, Any]) -> None:
-        if self.file:
-            when = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self.file.write(json.dumps({"time": when, **values}) + "\n")
-            self.file.flush()
+        if self.record:
+            self.record.write(values)
+
+    def sync(self) -> None:
+        """Return when what was recorded is on the disk: before a checkpoint says that it was."""
+        if self.record:
+            self.record.sync()
 
     def close(self) -> None:
-        if self.file:
-            self.file.close()
+        if self.record:
+            self.record.close()
 
 
 def _number(value: float) -> float | None:
-    return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124
+    return value if math.isfinite(value) else None

@@ -14,7 +14,6 @@ From the Python documentation that ships with Python, 0.7 MB, to try things out:
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,8 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.data import INDEX
+from training.console import say
+from training.manifest import digest
 from training.problems import UserError
+from training.tokens import INDEX, TYPES
 
 END_OF_DOCUMENT = 256
 BYTE_VOCABULARY = 257
@@ -91,7 +92,8 @@ def write(
         ) from None
     if used:
         raise UserError(f"--out {out}: is not empty; write a new folder")
-    kind = np.uint16 if vocabulary <= np.iinfo(np.uint16).max + 1 else np.uint32
+    name_of_kind = "uint16" if vocabulary <= np.iinfo(np.uint16).max + 1 else "uint32"
+    kind = TYPES[name_of_kind]
     shards: list[dict[str, Any]] = []
     waiting: list[npt.NDArray[Any]] = []
     held = 0
@@ -101,8 +103,7 @@ def write(
         tokens = np.concatenate(waiting)
         name = f"tokens-{len(shards):05d}.npy"
         np.save(out / name, tokens[:size])
-        digest = hashlib.sha256((out / name).read_bytes()).hexdigest()
-        shards.append({"file": name, "tokens": size, "sha256": digest})
+        shards.append({"file": name, "tokens": size, "sha256": digest(out / name)["sha256"]})
         waiting, held = [tokens[size:]], held - size
 
     for document in documents:
@@ -120,7 +121,7 @@ def write(
         flush(held)
     if not shards:
         raise UserError("there is no text in what was given; write files that hold some")
-    index = {"vocabulary": vocabulary, "dtype": np.dtype(kind).name, "shards": shards}
+    index = {"vocabulary": vocabulary, "dtype": name_of_kind, "shards": shards}
     (out / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return index
 
@@ -151,10 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.out, documents, vocabulary=given.vocabulary, shard_tokens=given.shard_tokens
         )
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error), sys.stderr)
+        return 2
+    except OSError as error:
+        say(f"--out {given.out}: cannot be written ({error.strerror}); make room", sys.stderr)
         return 2
     tokens = sum(shard["tokens"] for shard in index["shards"])
-    sys.stdout.write(f"{given.out}: {tokens:,} tokens in {len(index['shards'])} shards\n")
+    say(f"{given.out}: {tokens:,} tokens in {len(index['shards'])} shards")
     return 0
 
 

@@ -35,6 +35,10 @@ class UserError(Exception):
         return cls("\n".join(lines)) if lines else None
 
 
+class NodeError(UserError):
+    """A fault of nodes or file systems, not of what was written: another try may go well."""
+
+
 def divisors(number: int) -> list[int]:
     """Return every divisor of a positive number, in rising order."""
     small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.manifest import committed
+from training.console import say
+from training.manifest import UnreadableError, committed
 from training.problems import UserError
 from training.recipes import add_arguments, chosen
 
-MISTAKEN = 2
+MISTAKEN, UNAVAILABLE = 2, 69
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,11 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         path = chosen(given.recipe, given.set).checkpoint.path
+        steps = committed(Path(path)) if path else []
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error), sys.stderr)
         return MISTAKEN
-    steps = committed(Path(path)) if path else []
-    sys.stdout.write(f"{max(steps, default=0)}\n")
+    except UnreadableError as error:
+        say(f"checkpoint.path cannot be read now ({error})", sys.stderr)
+        return UNAVAILABLE
+    say(str(max(steps, default=0)))
     return 0
 
 

@@ -1,6 +1,11 @@
-"""A run's state filled from the newest checkpoint that is whole."""
+"""A run's state filled from the newest checkpoint that is whole.
 
-import shutil
+Nothing is renamed before a whole one was loaded: where none is, the folder stays as it was found,
+and every further start refuses as the first one did. A file that cannot be read is not damaged:
+the run then ends for the scheduler to try again, instead of going on from an older state beside a
+newer one.
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +15,16 @@ from torch import Tensor
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
-from training.manifest import committed, faults, folder_of, read_manifest
-from training.problems import UserError
+from training.manifest import (
+    UnreadableError,
+    committed,
+    damaged,
+    faults,
+    folder_of,
+    read_manifest,
+    set_aside,
+)
+from training.problems import NodeError, UserError
 
 Say = Callable[..., None]
 
@@ -23,11 +36,10 @@ def restored(
     model: dict[str, Any],
     *,
     verify: bool,
+    start_anew: bool,
     say: Say,
 ) -> dict[str, Any] | None:
     """Fill the state from the newest checkpoint that is whole.
-
-    A damaged one is reported, set aside under another name, and the one before it is tried.
 
     Args:
         path: Folder of the checkpoints; every rank makes the same call.
@@ -35,54 +47,104 @@ def restored(
         state: Tensors to fill, laid out in any way.
         model: The shape of the model, which the checkpoint's must equal.
         verify: Read files against their checksums, rather than only compare their sizes.
+        start_anew: Begin at step 0 where there are checkpoints and none is whole.
         say: Called with a name, a sentence and values; for the record of the run.
 
     Returns:
         The manifest of the checkpoint, or None where there is none.
+
+    Raises:
+        UserError: If checkpoints are there and none is whole, or they are of another model.
+        NodeError: If a checkpoint cannot be read now.
     """
-    steps: list[Any] = [committed(path) if dist.get_rank(group) == 0 else None]
-    dist.broadcast_object_list(steps, src=0, group=group)
-    for step in steps[0]:
+    steps, before = _listed(path, group)
+    wrong: dict[int, str] = {}
+    for step in steps:
         folder = folder_of(path, step)
-        manifest, wrong = _examine(folder, group, full=verify)
-        if wrong:
+        manifest, found = _examine(folder, group, full=verify)
+        if found:
+            wrong[step] = "; ".join(found[:3])
             say(
                 "checkpoint-damaged",
-                f"checkpoint {folder} is damaged: "
-                f"{'; '.join(wrong[:3])}; falling back to the one before it",
+                f"checkpoint {folder} is damaged: {wrong[step]}; falling back to the one before it",
                 step=step,
             )
-            if dist.get_rank(group) == 0:
-                aside = folder.with_suffix(".damaged")
-                shutil.rmtree(aside, ignore_errors=True)
-                folder.rename(aside)
             continue
         _refuse_other_model(folder, manifest["facts"].get("model", model), model)
-        reader = FileSystemReader(folder)
-        load(state, storage_reader=reader, process_group=group)
+        load(state, storage_reader=FileSystemReader(folder), process_group=group)
+        _set_aside(path, wrong, group)
         say("resume", f"resumed from {folder}", step=step)
         return manifest
-    if steps[0]:
-        raise UserError(
-            f"checkpoint.path = {path}: none of its {len(steps[0])} checkpoints is whole; "
-            "restore one from its replica, or write another checkpoint.path to begin anew"
-        )
+    if not wrong and not before:
+        return None
+    if not start_anew:
+        raise UserError(_nothing_whole(path, wrong, before))
+    _set_aside(path, wrong, group)
+    say(
+        "starts-anew",
+        f"begins at step 0 as checkpoint.start_anew says: {path} holds damaged checkpoints only",
+    )
     return None
+
+
+def _listed(path: Path, group: Any) -> tuple[list[int], list[str]]:
+    """Return what rank 0 finds: steps that are committed, and names of damaged checkpoints."""
+    found: list[Any] = [None]
+    if dist.get_rank(group) == 0:
+        try:
+            found = [(committed(path), damaged(path))]
+        except UnreadableError as error:
+            found = [str(error)]
+    dist.broadcast_object_list(found, src=0, group=group)
+    if isinstance(found[0], str):
+        raise NodeError(_unreadable(path, found))
+    steps, before = found[0]
+    return steps, before
+
+
+def _set_aside(path: Path, wrong: dict[int, str], group: Any) -> None:
+    if dist.get_rank(group) == 0:
+        for step in wrong:
+            set_aside(folder_of(path, step))
+
+
+def _nothing_whole(path: Path, wrong: dict[int, str], before: list[str]) -> str:
+    known = [f"{folder_of(path, step).name}: {words}" for step, words in wrong.items()]
+    known += [f"{name}: set aside by an earlier start" for name in before]
+    return (
+        f"checkpoint.path = {path}: none of its {len(known)} checkpoints is whole "
+        f"({', '.join(known[:4])}); restore one from its replica, or write "
+        "checkpoint.start_anew=true to begin at step 0"
+    )
+
+
+def _unreadable(folder: Path, errors: list[str]) -> str:
+    return (
+        f"{folder} cannot be read now ({'; '.join(errors[:3])}), and nothing says that it is "
+        "damaged; start again when the file system answers, or move it away to go on from the one "
+        "before it"
+    )
 
 
 def _examine(folder: Path, group: Any, *, full: bool) -> tuple[dict[str, Any], list[str]]:
     """Return the manifest and the faults of all files, each looked at by one rank."""
+    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
     wrong: list[str] = []
+    unreadable: list[str] = []
     manifest: dict[str, Any] = {}
     try:
         manifest = read_manifest(folder)
-        mine = sorted(manifest["files"].items())[dist.get_rank(group) :: dist.get_world_size(group)]
+        mine = sorted(manifest["files"].items())[rank::ranks]
         wrong = faults(folder, mine, full=full)
     except ValueError as error:
         wrong = [str(error)]
-    found: list[list[str]] = [[] for _ in range(dist.get_world_size(group))]
-    dist.all_gather_object(found, wrong, group=group)
-    return manifest, sorted({fault for part in found for fault in part})
+    except UnreadableError as error:
+        unreadable = [f"rank {rank}: {error}"]
+    found: list[tuple[list[str], list[str]]] = [([], [])] * ranks
+    dist.all_gather_object(found, (wrong, unreadable), group=group)
+    if errors := [error for _, part in found for error in part]:
+        raise NodeError(_unreadable(folder, errors))
+    return manifest, sorted({fault for part, _ in found for fault in part})
 
 
 def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:

@@ -6,30 +6,14 @@ A recipe is a Python file that defines `RECIPE = Settings(...)`, or a name from
     torchrun --nproc-per-node 8 -m training.train gpt-1b --set parallel.partition_size=8
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
+from training.limits import LEAST_SHARE, OTHER_TYPE, value_problems
 from training.overrides import overridden
 from training.problems import Problem, UserError, choices, divisors
 
-LEAST: Final[Mapping[str, Mapping[str, int]]] = {
-    "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
-    "data": {
-        **dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
-        "validation_every": 0,
-    },
-    "parallel": {"partition_size": 1, "tensor_parallel": 1, "gpus_per_node": 0},
-    "numerics": {"checkpoint_every": 0, "loss_chunks": 1},
-    "optimizer": dict.fromkeys(
-        ("learning_rate", "final_fraction", "epsilon", "weight_decay", "clip_norm", "warmup_steps"),
-        0,
-    ),
-    "checkpoint": {"every": 0},
-    "run": {"steps": 1, "print_every": 1, "seed": 0, "peak_tflops": 0},
-}
-"""The least that a value may be, by its part and its name."""
 LEAST_KEPT: Final = 2
 """Checkpoints: one to use and one to fall back to."""
 LARGEST_SEED = 2**32 - 1
@@ -78,7 +62,13 @@ class DataSettings:
     """Where the tokens are and how many make one step."""
 
     path: str
-    """Folder that `python -m training.prepare` wrote."""
+    """Folder that `python -m training.prepare` wrote, or several with commas between them."""
+    weights: tuple[float, ...] = ()
+    """Share of the sequences that comes from each folder of path, in any unit; none takes every
+    sequence of all folders once before any comes again."""
+    verify: bool = True
+    """Read every shard against its SHA-256 and its range of ids at the start, ranks sharing the
+    work; false compares heads and sizes only."""
     global_batch: int
     """Sequences in one optimizer step, over all ranks."""
     micro_batch: int
@@ -91,6 +81,21 @@ class DataSettings:
     """Sequences in one evaluation, over all ranks: always the same ones."""
 
     def problems(self) -> Iterator[Problem]:
+        count = self.path.count(",") + 1
+        if self.weights and len(self.weights) != count:
+            yield Problem(
+                "data.weights",
+                self.weights,
+                f"are for {len(self.weights)} folders and data.path names {count}",
+                "write one for each",
+            )
+        elif self.weights and not min(self.weights) >= LEAST_SHARE * sum(self.weights) > 0:
+            yield Problem(
+                "data.weights",
+                self.weights,
+                "are shares of sequences, of which none is below 1 in 65,536",
+                "write positive numbers, as in 0.7,0.3, and leave out a folder that is not wanted",
+            )
         if self.validation_every and not self.validation_path:
             yield Problem(
                 "data.validation_every",
@@ -178,6 +183,11 @@ class CheckpointSettings:
     """Newest checkpoints that are kept."""
     verify: bool = True
     """Read every file against its checksum before resuming from it."""
+    most_failures: int = 3
+    """Checkpoints in a row that cannot be written before the run ends; 0 for any."""
+    start_anew: bool = False
+    """Begin at step 0 where there are damaged checkpoints and none that is whole. One that is whole
+    is resumed from all the same."""
 
     def problems(self) -> Iterator[Problem]:
         if self.every and not self.path:
@@ -209,6 +219,15 @@ class RunSettings:
     print_every: int = 10
     peak_tflops: float = 0.0
     """bf16 peak of one GPU for MFU; 0 looks the GPU up."""
+    timeout_minutes: float = 10.0
+    """How long a collective may wait for a rank before the run ends."""
+    most_skipped: int = 10
+    """Steps in a row without a finite gradient before the run ends; 0 for any."""
+    loss_spike: float = 1.0
+    """Nats above the median of the last 64 losses from which on a loss is a spike: it is reported,
+    and no checkpoint is written while it lasts; 0 never."""
+    most_spiked: int = 100
+    """Steps in a row that a spike may last before the run ends; 0 for any."""
 
     def problems(self) -> Iterator[Problem]:
         if self.seed > LARGEST_SEED:
@@ -236,16 +255,10 @@ class Settings:
             raise error
 
     def problems(self) -> Iterator[Problem]:
-        for part, least in LEAST.items():
-            for name, lowest in least.items():
-                value = getattr(getattr(self, part), name)
-                if not math.isfinite(value):
-                    yield Problem(
-                        f"{part}.{name}", value, "is no finite number", f"write {lowest} or more"
-                    )
-                elif value < lowest:
-                    why = f"must be at least {lowest}"
-                    yield Problem(f"{part}.{name}", value, why, f"write {lowest} or more")
+        single = list(value_problems(self))
+        yield from single
+        if any(problem.why == OTHER_TYPE for problem in single):
+            return
         for each in (self.model, self.data, self.optimizer, self.checkpoint, self.run):
             yield from each.problems()
         ways = max(self.parallel.tensor_parallel, 1)

@@ -4,11 +4,18 @@
     srun --ntasks-per-node 8 --distribution=block python -m training.train recipe.py
     python -m training.train smoke
 
-Ends with 0 when all steps are done, 2 for a mistake in the settings, 69 (EX_UNAVAILABLE of
-sysexits.h) when some nodes lack what others have, 74 (EX_IOERR) when its last checkpoint could not
-be written, and 75 (EX_TEMPFAIL) when SIGTERM stopped it after one: run the same command again to go
-on. Under torchrun, whose own status is 1 whenever a worker's is not 0, look at metrics.jsonl
-instead: its last event is `stopped`.
+Ends with
+
+    0     all steps are done
+    1     a rank failed: the line FAILED says which, on which node and when
+    2     a mistake in the settings, or damaged tokens
+    65    EX_DATAERR: the run no longer learns; gradients are not finite, or the loss has leapt
+    69    EX_UNAVAILABLE: nodes lack what others have, or a file system does not answer
+    74    EX_IOERR: the last checkpoint could not be written
+    75    EX_TEMPFAIL: SIGTERM stopped it after a checkpoint; the same command goes on
+
+(sysexits.h). Under torchrun, whose own status is 1 whenever a worker's is not 0, look at
+metrics.jsonl instead: its last event says it.
 """
 
 import argparse
@@ -17,15 +24,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from training.agreement import NodeError
+from training.console import say
+from training.failure import FAILED, Witness, of_peers
+from training.launch.environment import of_torch
 from training.mesh import Launch, Layout
-from training.problems import UserError
+from training.problems import NodeError, UserError
 from training.recipes import add_arguments, chosen
 from training.settings import Settings
 from training.trainer import Trainer
@@ -57,17 +67,49 @@ def train(settings: Settings, launch: Launch) -> int:
     if settings.numerics.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True)
-    launch.join()
+    for name, value in {**of_torch(), **_dumps(settings.run.path)}.items():
+        os.environ.setdefault(name, value)
+    launch.join(settings.run.timeout_minutes)
+    witness = Witness(launch)
+    trainer: Trainer | None = None
     try:
         with attention_order(settings.numerics.attention, launch.device()):
             trainer = Trainer(settings, launch)
+            witness.metrics = trainer.metrics
             signal.signal(signal.SIGTERM, trainer.stop)
-            try:
-                return trainer.run()
-            finally:
-                trainer.metrics.close()
-    finally:
+            status = trainer.run()
+    except Exception as error:
+        if trainer is None and isinstance(error, UserError):
+            witness.close()
+            dist.destroy_process_group()
+            raise  # all ranks know it, and rank 0 says it
+        return _failed(error, witness, trainer, settings)
+    witness.close()
+    trainer.metrics.close()
+    dist.destroy_process_group()
+    return status
+
+
+def _failed(error: Exception, witness: Witness, trainer: Trainer | None, settings: Settings) -> int:
+    """Say, once among all ranks, who failed first, and return the exit status."""
+    first, speaks = witness.testify(error)
+    if trainer and not of_peers(error):
+        trainer.abandon()
+    # That is what the others notice over gloo; NCCL could wait for ranks that never come.
+    if witness.launch.device().type == "cpu":
         dist.destroy_process_group()
+    witness.record(first, settings.run.path, speaks=speaks)
+    return MISTAKEN if isinstance(error, UserError) else FAILED
+
+
+def _dumps(path: str | None) -> dict[str, str]:
+    """Return where PyTorch's flight recorder writes: the run's folder, which outlives nodes."""
+    if path is None:
+        return {}
+    folder = Path(path).absolute() / "flight"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return {"TORCH_FR_DUMP_TEMP_FILE": f"{folder}/rank_"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,11 +124,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     launch = Launch()
     try:
         launch = Launch.read(os.environ)
-        return train(chosen(given.recipe, given.set), launch)
+        status = train(chosen(given.recipe, given.set), launch)
     except UserError as error:
         if launch.rank == 0:
-            sys.stderr.write(f"{error}\n")
+            say(str(error), sys.stderr)
         return UNAVAILABLE if isinstance(error, NodeError) else MISTAKEN
+    if status == FAILED:
+        # The interpreter's end would wait for threads and groups whose other ranks have gone.
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

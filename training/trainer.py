@@ -12,15 +12,18 @@ from torch import Tensor
 
 from training.agreement import everywhere
 from training.checkpoint import Checkpoints
-from training.data import Batches, Order, Prefetch, TokenFolder
+from training.data import Batches, Order, Prefetch, Sequence, order_of
+from training.health import Health
 from training.mesh import Grid, Launch, Layout
 from training.metrics import Mark, Metrics, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
+from training.outcome import LAST_IS_LOST, ending
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
+from training.tokens import TokenFolder
 
-DONE, UNSAVED, STOPPED = 0, 74, 75
-"""EX_IOERR and EX_TEMPFAIL of sysexits.h."""
+ABANDON_SECONDS = 20.0
+"""How long a checkpoint that is being written may take after a rank has failed."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
 
@@ -32,7 +35,8 @@ class Report:
     step: int
     """Counted from 1."""
     values: Tensor
-    """Loss, norm of the gradient, number of ranks that were told to stop."""
+    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
+    gradient was not finite."""
     done: Mark
     """When the step was finished and `values` was on the host."""
     rate: float
@@ -52,13 +56,13 @@ class Trainer:
         model, data = settings.model, settings.data
         self.layout = Layout.of(settings.parallel, launch)
         self.micro_steps = self.layout.accumulation(data.global_batch, data.micro_batch)
-        folder = everywhere(
-            lambda: TokenFolder.open(
-                data.path, sequence=model.sequence, vocabulary=model.vocabulary
-            )
-        )
+        self.launch = launch
+        folder = self._opened(data.path)
+        self.fingerprint = folder.fingerprint
         self.grid = Grid.of(self.layout, self.device.type)
-        self.batches = self._batches(folder, data.global_batch, settings.run.seed)
+        self.batches = self._batches(
+            folder, order_of(folder, data.weights, settings.run.seed), data.global_batch
+        )
         self.tokens = data.global_batch * model.sequence
         self.sharded = Sharded(settings, self.grid, self.device)
         self.optimizer = MasterAdamW(
@@ -81,7 +85,12 @@ class Trainer:
         )
         self.stop_asked = False
         self.mark = Mark(self.device)
-        self.step = 0
+        self.step = self.saved = 0
+        self.waiting: Report | None = None
+        """Figures of the last step, which is read while the GPU works on the next one."""
+        self.stopped = self.due = False
+        run = settings.run
+        self.health = Health(run.most_skipped, run.loss_spike, run.most_spiked)
         self.checkpoints: Checkpoints | None = None
         if settings.checkpoint.path:
             self.checkpoints = Checkpoints(
@@ -89,24 +98,32 @@ class Trainer:
                 host_group(),
                 keep=settings.checkpoint.keep,
                 verify=settings.checkpoint.verify,
+                start_anew=settings.checkpoint.start_anew,
                 say=self.metrics.event,
             )
             self._resume(self.checkpoints)
         self.held_out: Batches | None = None
         if data.validation_every and data.validation_path:
-            where = data.validation_path
-            held_out = everywhere(
-                lambda: TokenFolder.open(
-                    where, sequence=model.sequence, vocabulary=model.vocabulary
-                )
-            )
+            held_out = self._opened(data.validation_path)
             self.layout.accumulation(data.validation_sequences, data.micro_batch)
-            self.held_out = self._batches(held_out, data.validation_sequences, None)
+            self.held_out = self._batches(
+                held_out, Order(len(held_out), None), data.validation_sequences
+            )
 
-    def _batches(self, folder: TokenFolder, size: int, seed: int | None) -> Batches:
+    def _opened(self, path: str) -> TokenFolder:
+        """Return the tokens of a path, which every rank sees and which are what they should be."""
+        model, launch = self.settings.model, self.launch
+        folder = everywhere(
+            lambda: TokenFolder.open(path, sequence=model.sequence, vocabulary=model.vocabulary)
+        )
+        if self.settings.data.verify:
+            everywhere(lambda: folder.verify(launch.rank, launch.world), by_all=False)
+        return folder
+
+    def _batches(self, folder: TokenFolder, order: Sequence, size: int) -> Batches:
         return Batches(
             folder,
-            Order(len(folder), seed),
+            order,
             size,
             self.settings.data.micro_batch,
             self.grid.data_index,
@@ -118,16 +135,18 @@ class Trainer:
         manifest = checkpoints.resume(self.optimizer.state(), asdict(self.settings.model))
         if manifest:
             self.optimizer.publish()
-            self.step = int(manifest["step"])
+            self.step = self.saved = int(manifest["step"])
             self._compare(manifest["facts"])
 
-    def _order_of_data(self) -> dict[str, int]:
-        """Return the settings that decide, with the step, which sequences come next."""
+    def _order_of_data(self) -> dict[str, Any]:
+        """Return what decides, with the step, which sequences come next."""
         settings = self.settings
         return {
             "run.seed": settings.run.seed,
             "data.global_batch": settings.data.global_batch,
             "model.sequence": settings.model.sequence,
+            "data.weights": list(settings.data.weights),
+            "tokens of data.path": self.fingerprint,
         }
 
     def _compare(self, facts: dict[str, Any]) -> None:
@@ -147,60 +166,80 @@ class Trainer:
         """Ask for a checkpoint and the end, as a signal handler does."""
         self.stop_asked = True
 
+    def abandon(self) -> None:
+        """Let the checkpoint that is being written come to its end, where a rank has failed."""
+        if self.checkpoints and self.checkpoints.thread:
+            self.checkpoints.thread.join(ABANDON_SECONDS)
+
     def run(self) -> int:
         """Train to the last step, or until told to stop, and return the exit status."""
         settings = self.settings
         self.metrics.start(settings.as_dict(), self.layout.describe(), self.step)
         feed = Prefetch(self.batches.from_step(self.step), self.device)
         self.mark = Mark(self.device)
-        waiting: Report | None = None
-        saved, stopped = self.step, False
         gc.disable()
         try:
-            while self.step < settings.run.steps and not stopped:
-                report = self._step(feed)
-                # The step before is long done on the GPU: reading it does not hold this one up.
-                stopped = self._record(waiting)
-                waiting = report
-                if self.step % COLLECT_EVERY == 0:
-                    gc.collect()
-                every = settings.checkpoint.every
-                if every and self.step % every == 0:
-                    self._save()
-                    saved = self.step
-                if self.held_out and self.step % settings.data.validation_every == 0:
-                    stopped = self._record(waiting) or stopped
-                    waiting = None
-                    self._validate(self.held_out)
-            stopped = self._record(waiting) or stopped
-            if saved != self.step:
+            while self.step < settings.run.steps and not self._over():
+                self._advance(feed)
+            self._catch_up()
+            if self.saved != self.step and not self.health.skipped and not self.health.diverged:
                 self._save()
             if self.checkpoints:
                 self.checkpoints.finish()
         finally:
             gc.enable()
             feed.close()
-        if self.checkpoints and self.checkpoints.newest != self.step:
-            newest = self.checkpoints.newest
-            kept = f"the newest checkpoint is of step {newest}" if newest else "there is none"
+        return self._ended()
+
+    def _over(self) -> bool:
+        most = self.settings.checkpoint.most_failures
+        failing = self.checkpoints is not None and 0 < most <= self.checkpoints.failures
+        return self.stopped or failing or self.health.diverged is not None
+
+    def _advance(self, feed: Prefetch) -> None:
+        """Make a step, and a checkpoint and a validation where they are due."""
+        settings, before = self.settings, self.waiting
+        self.waiting = self._step(feed)
+        # The step before is long done on the GPU: reading it does not hold this one up.
+        self._record(before)
+        if self.step % COLLECT_EVERY == 0:
+            gc.collect()
+        every = settings.checkpoint.every
+        self.due = self.due or bool(every and self.step % every == 0)
+        if self.due:
+            self._save_if_sound()
+        if self.held_out and self.step % settings.data.validation_every == 0:
+            self._catch_up()
+            self._validate(self.held_out)
+
+    def _save_if_sound(self) -> None:
+        """Begin a checkpoint, or wait for a step that is worth to replace an older one."""
+        # Its line is on the disk before it is: what is committed is never without its figures.
+        self._catch_up()
+        if self.health.sound:
+            self._save()
+            self.due = False
+        elif self.step % self.settings.checkpoint.every == 0:
+            lost = "had no finite gradient" if self.health.skipped else "had a spike of the loss"
             self.metrics.event(
-                "unsaved",
-                f"ended after step {self.step}, which is NOT SAVED: {kept}; mend what kept it from "
-                "being written, and the same command goes on from there",
+                "checkpoint-withheld",
+                f"step {self.step}: no checkpoint, because it {lost}; the next sound step has one",
                 step=self.step,
-                status=UNSAVED,
             )
-            return UNSAVED
-        if self.step < settings.run.steps:
-            self.metrics.event(
-                "stopped",
-                f"stopped after step {self.step}; the same command goes on from there",
-                step=self.step,
-                status=STOPPED,
-            )
-            return STOPPED
-        self.metrics.event("done", f"done after step {self.step}", step=self.step, status=DONE)
-        return DONE
+
+    def _ended(self) -> int:
+        """Say how the run ended, and return its exit status."""
+        done = self.step >= self.settings.run.steps
+        lost = LAST_IS_LOST if done and self.health.skipped and self.checkpoints else None
+        end = ending(
+            self.step,
+            done=done,
+            newest=self.checkpoints.newest if self.checkpoints else None,
+            diverged=self.health.diverged or lost,
+        )
+        self.metrics.event(end.name, end.text, step=self.step, status=end.status)
+        self.metrics.sync()
+        return end.status
 
     def _step(self, feed: Prefetch) -> Report:
         loss = torch.zeros((), device=self.device)
@@ -219,17 +258,26 @@ class Trainer:
         norm = self.optimizer.step(rate)
         self.step += 1
         asked = torch.full_like(loss, float(self.stop_asked))
-        sums = sum_over(None, torch.stack((loss, asked)))
-        values = torch.stack((sums[0], norm.to(sums.dtype), sums[1]))
+        lost = (~norm.isfinite()).to(loss.dtype)
+        sums = sum_over(None, torch.stack((loss, asked, lost)))
+        values = torch.stack((sums[0], norm.to(sums.dtype), sums[1], sums[2]))
         values = values.to("cpu", non_blocking=True)
         return Report(self.step, values, Mark(self.device), rate, waited)
 
-    def _record(self, report: Report | None) -> bool:
-        """Record a step's figures, and return whether any rank was told to stop by then."""
+    def _catch_up(self) -> None:
+        """Record the last step's figures now, waiting for the GPU."""
+        self._record(self.waiting)
+        self.waiting = None
+
+    def _record(self, report: Report | None) -> None:
+        """Record a step's figures."""
         if report is None:
-            return False
+            return
         seconds, self.mark = report.done.seconds_since(self.mark), report.done
-        loss, norm, asked = report.values.tolist()
+        loss, norm, asked, lost = report.values.tolist()
+        spiked = self.health.spiked
+        self.health.saw(loss, finite=not lost)
+        self.stopped = self.stopped or bool(asked)
         self.metrics.step(
             report.step,
             loss=loss,
@@ -238,11 +286,20 @@ class Trainer:
             tokens=self.tokens,
             seconds=seconds,
             waited=report.waited,
+            skipped=self.health.skipped,
         )
-        return bool(asked)
+        if self.health.spiked and not spiked:
+            self.metrics.event(
+                "loss-spike",
+                f"step {report.step}: the loss of {loss:.4f} is a spike over its median of "
+                f"{self.health.usual:.4f}; checkpoints wait until it is over",
+                step=report.step,
+                loss=loss,
+            )
 
     def _save(self) -> None:
         if self.checkpoints:
+            self.metrics.sync()
             facts = {
                 "model": asdict(self.settings.model),
                 "layout": asdict(self.layout),
@@ -251,6 +308,7 @@ class Trainer:
                 "torch": torch.__version__,
             }
             self.checkpoints.save(self.step, self.optimizer.state(), facts)
+            self.saved = self.step
 
     @torch.no_grad()
     def _validate(self, batches: Batches) -> None:

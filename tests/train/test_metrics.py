@@ -1,5 +1,6 @@
 """Metric definitions find the values in what the training program really prints."""
 
+import math
 import re
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from ultracluster.train.request import METRICS
 MODEL = ModelSettings(layers=2, width=64, heads=4, vocabulary=320, sequence=64)
 
 
-def printed(capsys: pytest.CaptureFixture[str], *, peak: float | None, loss: float) -> str:
+def printed(
+    capsys: pytest.CaptureFixture[str], *, peak: float | None, loss: float, skipped: int = 0
+) -> str:
     """Return a line that the program prints for a step."""
     metrics = Metrics(MODEL, 16, torch.device("cpu"), peak, None, 10, speaks=True)
-    metrics.step(
-        100, loss=loss, norm=12.3456, rate=1.2e-4, tokens=524_288, seconds=7.25, waited=0.1
-    )
+    given = {"norm": 12.3456, "rate": 1.2e-4, "seconds": 7.25, "waited": 0.1}
+    metrics.step(100, loss=loss, tokens=524_288, skipped=skipped, **given)
     return capsys.readouterr().out
 
 
@@ -50,9 +52,21 @@ def test_without_a_known_peak_there_is_no_mfu(capsys: pytest.CaptureFixture[str]
     assert "train:mfu_percent" not in found(printed(capsys, peak=None, loss=2.0))
 
 
-def test_a_loss_that_is_no_number_is_no_metric(capsys: pytest.CaptureFixture[str]):
-    """CloudWatch has no value for it."""
-    assert "train:loss" not in found(printed(capsys, peak=None, loss=float("nan")))
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_that_is_no_number_is_seen(capsys: pytest.CaptureFixture[str], loss: float):
+    """A graph that goes quiet looks like a job that does; so does the number of lost steps."""
+    line = printed(capsys, peak=312.0, loss=loss, skipped=7)
+    values = found(line)
+    assert str(values["train:loss"]) == str(loss)
+    assert values["train:skipped"] == 7
+    assert set(values) == set(METRICS) - {"validation:loss"}
+
+
+def test_the_norm_of_a_lost_step_is_seen(capsys: pytest.CaptureFixture[str]):
+    metrics = Metrics(MODEL, 16, torch.device("cpu"), None, None, 10, speaks=True)
+    values = {"rate": 1e-4, "tokens": 64, "seconds": 1.0, "waited": 0.0}
+    metrics.step(3, loss=2.0, norm=float("nan"), skipped=1, **values)
+    assert math.isnan(found(capsys.readouterr().out)["train:gradient_norm"])
 
 
 def test_held_out_loss_is_another_metric():

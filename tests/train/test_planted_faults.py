@@ -102,6 +102,21 @@ PLANTED = [
     ("Tags.0.Key", "aws:cloudformation:stack-name", "AWS's own"),
     ("Environment.AWS_SECRET_ACCESS_KEY", "x", "remove it"),
     ("Environment.RDMAV_FORK_SAFE", "1", "EFA"),
+    ("Environment.FI_PROVIDER", "tcp", "another provider than efa"),
+    ("Environment.FI_PROVIDER", "sockets;ofi_rxd", "another provider than efa"),
+    ("Environment.NCCL_NET", "Socket", "never loads the plugin"),
+    ("Environment.NCCL_NET_PLUGIN", "none", "falls back to TCP"),
+    ("Environment.NCCL_PROTO", "LL128", "need bytes to arrive in order"),
+    ("Environment.NCCL_PROTO", "LL,Simple", "need bytes to arrive in order"),
+    ("Environment.FI_EFA_USE_DEVICE_RDMA", "0", "refuses to start without GPUDirect"),
+    ("Environment.NCCL_SOCKET_IFNAME", "lo", "where no other node reaches them"),
+    ("Environment.GLOO_SOCKET_IFNAME", "docker0", "where no other node reaches them"),
+    ("Environment.ULTRACLUSTER_FABRIC", "rdma", "write auto, efa or none"),
+    (
+        "ResourceConfig.InstanceType",
+        "ml.p3.8xlarge",
+        "it has no EFA, which Environment.ULTRACLUSTER_FABRIC asks",
+    ),
     ("Environment.AWS_ACCESS_KEY_ID", "x", "remove it"),
     ("Environment.KEYS", "AKIAIOSFODNN7EXAMPLE:x", 'got "a secret"; whoever may describe'),
     ("HyperParameters.key", "ASIAIOSFODNN7EXAMPLE", 'got "a secret"; whoever may describe'),
@@ -122,6 +137,12 @@ PLANTED = [
     (OWN, settings(optimizer__clip_norm="nan"), "write a number, 0 or more"),
     (OWN, settings(data__micro_batch=0), 'data.micro_batch: got "0"; write 1 or more'),
     (OWN, settings(checkpoint__keep=1), "write 2 or more"),
+    (OWN, settings(checkpoint__every=-1), "write 0 or more"),
+    (OWN, settings(data__validation_every=-3), "write 0 or more"),
+    (OWN, settings(optimizer__final_fraction=5), "write 0 to 1"),
+    (OWN, settings(optimizer__learning_rate=30), "write 0 to 1"),
+    (OWN, settings(run__timeout_minutes=0), "write 0.1 to 1440"),
+    (OWN, settings(model__layers=400, parallel__partition_size=16), "do not fit into 16 x 40 GiB"),
     (OWN, settings(data__path="/opt/ml/input/data/fsx/tokens"), "no channel fsx; write lustre"),
     (OWN, settings(checkpoint__path="/opt/ml/checkpoints/gpt"), "all nodes write a checkpoint tog"),
     (f"{LUSTRE}.FileSystemAccessMode", "ro", "channel lustre is for reading; write one whose"),
@@ -287,3 +308,43 @@ def test_faults_of_several_fields_together_are_found(changes: dict[str, object],
     found = lines({**request(), **changes})
 
     assert any(words in line for line in found), found
+
+
+def of_a_recipe(name: str, nodes: int, **settings: str) -> list[str]:
+    """Return what is wrong with a job that says little more than its recipe."""
+    given = request()
+    given["ResourceConfig"]["InstanceCount"] = nodes
+    own = {"engine": "training", "recipe": name, "settings": json.dumps(settings)}
+    return lines({**given, "HyperParameters": own})
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "changes", "words"),
+    [
+        ("gpt-30b-p4d", 1, {}, "parallel.partition_size: got 32; it does not divide the 8 GPUs"),
+        ("gpt-30b-p4d", 1, {"parallel.partition_size": "8"}, "do not fit into 8 x 40 GiB"),
+        ("gpt-30b-p4d", 12, {}, "data.global_batch: got 1024; 96 ranks take 4 sequences each"),
+        ("gpt-1b", 3, {}, "data.global_batch: got 512; 24 ranks take 16 sequences each"),
+        ("gpt-1b", 2, {"data.micro_batch": "12"}, "a multiple of 192"),
+    ],
+)
+def test_what_a_job_leaves_to_its_recipe_is_judged_as_well(name, nodes, changes, words):
+    """It would be found by every node, after all of them had started."""
+    found = of_a_recipe(name, nodes, **changes)
+    assert any(words in line for line in found), found
+
+
+@pytest.mark.parametrize(("name", "nodes"), [("gpt-30b-p4d", 16), ("gpt-1b", 2), ("gpt-124m", 1)])
+def test_recipes_of_the_program_fit_the_nodes_they_are_for(name, nodes):
+    assert of_a_recipe(name, nodes) == []
+
+
+def test_one_node_and_a_job_without_fabric_may_use_what_they_like():
+    """Nothing goes over EFA there; it is said, and no mistake."""
+    alone = changed(request(), "Environment", {"NCCL_NET": "Socket"})
+    alone["ResourceConfig"]["InstanceCount"] = 1
+    assert not [line for line in lines(alone) if "NCCL_NET" in line]
+    without = {"NCCL_NET": "Socket", "ULTRACLUSTER_FABRIC": "none"}
+    over_tcp = changed(request(), "Environment", without)
+    assert lines(over_tcp) == []
+    assert [hint.field for hint in advice(parsed(over_tcp))] == ["Environment.NCCL_NET"]

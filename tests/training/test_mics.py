@@ -62,7 +62,8 @@ def promised(seen, *, gathers_per_block: int = 2, hierarchical: int = 0) -> Traf
         wire["scatter", tensor, tokens] += g * LAYERS * 4
         wire["reduce", tensor, WIDTH * BYTES] += g * LAYERS * 2
     wire["reduce", partition, BYTES] += 1  # norm of the gradient
-    wire["reduce", world, 2 * BYTES] += 1  # loss, and whether to stop
+    # Loss, whether to stop, and whether the gradient is finite.
+    wire["reduce", world, 3 * BYTES] += 1
     return wire
 
 

@@ -45,7 +45,7 @@ def test_a_damaged_step_can_be_written_again(worlds):
 
 def test_nothing_whole_is_an_error_and_no_fresh_start(worlds):
     """Starting over in silence would overwrite weeks of work."""
-    assert "none of its 2 checkpoints is whole" in worlds[4]["damage"]["all"]
+    assert "none of its 4 checkpoints is whole" in worlds[4]["damage"]["all"]
     assert "UserError" in worlds[4]["damage"]["all"]
 
 

@@ -112,6 +112,11 @@ def content() -> str:
     return digest.hexdigest()[:12]
 
 
+def tag(target: str) -> str:
+    """Return the tag of an image: its content, for the repository keeps every tag for ever."""
+    return f"{lock()['base']['tags'][target]}-{target}-{content()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """One image to build."""
@@ -130,9 +135,8 @@ class Build:
 
     @property
     def image(self) -> str:
-        """What is pushed; the repository keeps every tag for ever, so its name says the content."""
-        tag = f"{lock()['base']['tags'][self.target]}-{self.target}-{content()}"
-        return f"{self.repository.registry}/{self.repository.name}:{tag}"
+        """What is pushed."""
+        return f"{self.repository.registry}/{self.repository.name}:{tag(self.target)}"
 
     def logins(self) -> Iterator[tuple[list[str], list[str]]]:
         """Yield pairs of commands, of which the first one's output is the second one's input."""

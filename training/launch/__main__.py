@@ -3,7 +3,7 @@
     python -m training.launch check --nodes 2            can a job run on this node?
     python -m training.launch rank -- COMMAND ...        bind one rank to its GPU's socket
     python -m training.launch sagemaker                  entry point of a SageMaker training job
-    python -m training.launch acceptance LOG --instance p4d.24xlarge --nodes 2
+    python -m training.launch acceptance LOG ... --instance p4d.24xlarge --nodes 2
     python -m training.launch inventory LOCK             does an image hold what its lock says?
 
 Ends with 0; 2 for a mistake in job, image or instance; 69 for a node that is less than its type; 1
@@ -42,17 +42,21 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("SLURM_JOB_NUM_NODES", "1"),
         help="nodes of the job; SLURM_JOB_NUM_NODES by default",
     )
-    one.add_argument("--gpus", type=int, help="GPUs that the job takes; all by default")
+    one.add_argument(
+        "--gpus", type=int, help="GPUs that the job takes; all of its type's, or at least one"
+    )
     one.add_argument("--cards", type=int, help="EFA devices that the job takes; all by default")
     one.add_argument("--json", action="store_true", help="for programs")
     two = commands.add_parser("rank", help="bind one rank and run its command")
     two.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     three = commands.add_parser("sagemaker", help="entry point of a SageMaker training job")
     three.add_argument("--root", type=Path, default=Path("/opt/ml"), help=argparse.SUPPRESS)
-    four = commands.add_parser("acceptance", help="judge the log of an nccl-tests run")
-    four.add_argument("log", help="its file, or - for standard input")
+    four = commands.add_parser("acceptance", help="judge logs of nccl-tests")
+    four.add_argument(
+        "log", nargs="+", help="a file, or - for standard input; several are of groups of nodes"
+    )
     four.add_argument("--instance", required=True, help="EC2 or SageMaker name")
-    four.add_argument("--nodes", type=int, required=True)
+    four.add_argument("--nodes", type=int, required=True, help="nodes of each log")
     four.add_argument("--json", action="store_true", help="for programs")
     five = commands.add_parser("inventory", help="say whether an image holds what its lock says")
     five.add_argument("lock", type=Path)
@@ -77,6 +81,7 @@ def _check(given: argparse.Namespace) -> int:
         nodes=given.nodes,
         gpus=given.gpus,
         cards=given.cards,
+        least_gpus=1,
     )
     if given.json:
         answer = {

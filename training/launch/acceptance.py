@@ -1,104 +1,80 @@
-"""Whether the log of an all_reduce_perf run shows a sound network. Pure but for reading the log.
+"""Whether logs of all_reduce_perf show a sound network, and which node it is where they do not.
 
     python -m training.launch acceptance nccl.log --instance p4d.24xlarge --nodes 2
+    python -m training.launch acceptance pair-*.log --instance p4d.24xlarge --nodes 2
 
-Ends with 0 where it does, 1 where a bandwidth is too low, a result wrong or the run over TCP, and 2
-where the log cannot be judged.
+Ends with 0 where they do, 1 where a bandwidth is too low, a result wrong or a run over TCP, and 2
+where that cannot be told. One log is judged by floors; several logs of groups of nodes (pairs, or
+blocks of some) also by each other: a group far below the median of all is an outlier, and a node
+that is in outliers alone, while others of its groups are not, is named.
 
-No floor here lies above what physics allows. An all-reduce of S bytes over N nodes moves
-2(N-1)/N * S through each node's cards, so with n GPUs its bus bandwidth is at most
-B * N/(N-1) * (n-1)/n: 93.75 GB/s for two P4d nodes (B = 50 GB/s), 50 for many. A floor of 300 GB/s
-for P4d, which a widely copied health check has, can be met by one node alone.
+Floors are shares of what the cards can move. An all-reduce of S bytes over N nodes moves 2(N-1)/N
+* S through each node's cards, so with n GPUs its bus bandwidth is at most B * N/(N-1) * (n-1)/n:
+93.75 GB/s for two P4d nodes (B = 50 GB/s), 50 for many. A floor of 300 GB/s for P4d, which a widely
+copied health check has, can be met by one node alone.
 """
 
 import json
-import re
+import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from training.launch.instances import Instance, instance
+from training.launch.nccl_log import Log, read
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
+JUDGED: Final = 8 * GIB
+"""The size that any number of nodes is judged at: latency no longer counts, and it fits 40 GB."""
 SOUND, UNSOUND, MISTAKEN = 0, 1, 2
 
-LATENCY_SECONDS: Final = 75e-6
-"""Between two nodes of P4d; AWS's plugin tunes NCCL with it (aws-ofi-nccl src/platform-aws.cpp)."""
+SHARES: Final = {"p4d.": 0.75, "p4de.": 0.75, "p5": 0.55, "p6": 0.55}
+"""Least share of the ceiling at 8 GiB and more, by the beginning of the instance type. Measured on
+two nodes: p4de 78.3 of 93.75 GB/s at 2 GiB, p5 487 of 750 at 16 GiB (awslabs/awsome-distributed-ai,
+micro-benchmarks/nccl-tests/README.md, read 2026-11); the shares are some 90 % of these. P5e, P5en
+and P6 are taken for P5; nobody here has measured them."""
 
 ONE_NODE: Final = {"p4d.24xlarge": {GIB: 200.0}, "p4de.24xlarge": {GIB: 200.0}}
 """GB/s inside a node. 230.8 was measured (NVIDIA/nccl#527, 2022); the floor is 87 % of it."""
 
-TWO_NODES: Final = {
+SMALLER: Final = {
     "p4d.24xlarge": {128 * MIB: 60.0, GIB: 70.0},
     "p4de.24xlarge": {128 * MIB: 60.0, GIB: 70.0},
-    "p5.48xlarge": {GIB: 390.0, 16 * GIB: 435.0},
+    "p5.48xlarge": {GIB: 390.0},
 }
-"""GB/s. Measured on two nodes: p4de 64.3 at 128 MiB and 76.8 at 1 GiB; p5 437 at 1 GiB and 487 at
-16 GiB (awslabs/awsome-distributed-ai, micro-benchmarks/nccl-tests/README.md, read 2026-11). The
-floors are some 90 % of these."""
-
-ROW: Final = re.compile(r"^\s*\d+\s+\d+\s+[a-z]\w+\s+[a-z]\w*\s+-?\d+\s+[\d.]")
-"""A line of nccl-tests: size, count, type, operation, root, then time, algbw, busbw, #wrong, out of
-place and in place; with per-iteration figures (v2.19.5 and later) four more columns each."""
-
-PER_ITERATION: Final = "i_min"
-"""Column of the heading where a run tells each iteration (nccl-tests v2.19.6 src/util.cu)."""
+"""GB/s on two nodes below 8 GiB: measured were p4de 64.3 at 128 MiB and 76.8 at 1 GiB, p5 437 at 1
+GiB (the same source)."""
+MOST_AT_ONE_GIB: Final = 16
+"""Nodes up to which 1 GiB says something: beyond, the latency of a ring takes the larger part."""
+LATENCY_SECONDS: Final = 75e-6
+"""Between two nodes of P4d; AWS's plugin tunes NCCL with it (aws-ofi-nccl src/platform-aws.cpp)."""
 
 ROUNDING: Final = 1.02
 """How far above the ceiling a figure may lie: times are of one rank, not of the slowest."""
-
-MEMBER: Final = re.compile(r"#?\s*Rank\s+(\d+)\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
-OVER_TCP: Final = re.compile(r"Using network Socket|NET/Socket : Using|via NET/Socket/")
-BROKEN: Final = re.compile(
-    r"(Test NCCL failure.*|.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One size of a run."""
-
-    size: int
-    """Bytes."""
-    busbw: float
-    """Bus bandwidth in GB/s, the better of out of place and in place."""
-    wrong: int
-    """Results that were wrong."""
+OUTLIER: Final = 0.05
+"""Least share below the median that makes an outlier."""
+DEVIATIONS: Final = 3 * 1.4826
+"""Median absolute deviations below the median that do: three sigma of a normal law."""
+ENOUGH: Final = 3
+"""Groups of nodes that can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a log shows."""
+    """What logs show."""
 
     status: int
     lines: tuple[str, ...]
     """A sentence for each thing that was looked at."""
+    nodes: tuple[str, ...] = ()
+    """Nodes at fault, by name."""
 
 
-def measured(log: str) -> list[Measured]:
-    width = 8 if PER_ITERATION in log else 4
-    found = []
-    for line in log.splitlines():
-        # srun -l and mpirun --tag-output write who speaks before each line.
-        bare = re.sub(r"^\s*(?:\d+:|\[[^\]]*\](?:<\w+>)?:?)\s", "", line)
-        if not ROW.match(bare):
-            continue
-        words = bare.split()
-        sides = [words[start : start + 4] for start in (5, 5 + width)]
-        try:
-            found.append(
-                Measured(
-                    int(words[0]),
-                    max(float(side[2]) for side in sides if len(side) == 4),  # noqa: PLR2004
-                    sum(int(float(side[3])) for side in sides if side[3:] not in ([], ["N/A"])),
-                )
-            )
-        except ValueError:
-            continue  # a line that two processes wrote at once
-    return found
+class UnjudgeableError(Exception):
+    """A log that shows neither a sound network nor an unsound one, and why."""
 
 
 def ceiling(kind: Instance, nodes: int) -> float:
@@ -108,24 +84,19 @@ def ceiling(kind: Instance, nodes: int) -> float:
 
 
 def floors(kind: Instance, nodes: int) -> dict[int, float]:
-    """Return the least bus bandwidth in GB/s by size in bytes; empty where none is known.
-
-    Over more than two nodes the share of the ceiling is the one of two nodes, less the latency of a
-    ring; that is derived, and nobody here has measured it.
-    """
-    if nodes == 1:
-        return dict(ONE_NODE.get(kind.name, {}))
-    known = TWO_NODES.get(kind.name, {})
-    if nodes == 2:  # noqa: PLR2004 - what was measured
-        return dict(known)
-    found = {}
-    for size, floor in known.items():
-        if size < GIB:
-            continue  # latency rules, and no measurement says how much
-        moving = size * 2 * (nodes - 1) / nodes / (kind.gbps / 8 * 1e9)
-        waiting = 2 * (nodes - 1) * LATENCY_SECONDS
-        share = floor / ceiling(kind, 2)
-        found[size] = round(ceiling(kind, nodes) * share * moving / (moving + waiting), 1)
+    """Return the least bus bandwidth in GB/s by size in bytes; empty where none is known."""
+    share = next((s for name, s in SHARES.items() if kind.name.startswith(name)), None)
+    if share is None or nodes == 1:
+        return dict(ONE_NODE.get(kind.name, {})) if nodes == 1 else {}
+    found = {JUDGED: round(ceiling(kind, nodes) * share, 1)}
+    for size, floor in SMALLER.get(kind.name, {}).items():
+        if nodes == 2:  # noqa: PLR2004 - what was measured
+            found[size] = floor
+        elif size >= GIB and nodes <= MOST_AT_ONE_GIB:
+            moving = size * 2 * (nodes - 1) / nodes / (kind.gbps / 8 * 1e9)
+            waiting = 2 * (nodes - 1) * LATENCY_SECONDS
+            of_two = floor / ceiling(kind, 2)
+            found[size] = round(ceiling(kind, nodes) * of_two * moving / (moving + waiting), 1)
     return found
 
 
@@ -134,30 +105,19 @@ def written(size: int) -> str:
     return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB"
 
 
-class UnjudgeableError(Exception):
-    """A log that shows neither a sound network nor an unsound one, and why."""
-
-
-def judge(log: str, instance_type: str, nodes: int) -> Verdict:
-    """Return what a log shows."""
+def judge(text: str, instance_type: str, nodes: int) -> Verdict:
+    """Return what one log shows."""
     try:
         kind, wanted = _wanted(instance_type, nodes)
-        rows = measured(log)
-        _of_that_size(log, rows, kind, nodes)
-        said = list(_problems(log, rows))
-        slow = False
-        for size, floor in sorted(wanted.items()):
-            best = _best(rows, size, max(wanted))
-            slow = slow or best < floor
-            top = f"; {ceiling(kind, nodes):.1f} is the physical ceiling" if nodes > 1 else ""
-            compared = "at least" if best >= floor else "LESS THAN"
-            said.append(
-                f"{written(size)}: {best:.1f} GB/s bus bandwidth, {compared} {floor:.1f}{top}"
-            )
+        log = read(text)
+        _of_that_run(log, kind, nodes)
+        problems = list(_problems(log))
+        compared = list(_compared(log, kind, nodes, wanted))
     except UnjudgeableError as error:
         return Verdict(MISTAKEN, (str(error),))
-    unsound = slow or len(said) > len(wanted)
-    return Verdict(UNSOUND if unsound else SOUND, tuple(said))
+    slow = any("LESS THAN" in line for line in compared)
+    unsound = bool(problems) or slow
+    return Verdict(UNSOUND if unsound else SOUND, (*problems, *compared))
 
 
 def _wanted(instance_type: str, nodes: int) -> tuple[Instance, dict[int, float]]:
@@ -178,63 +138,183 @@ def _wanted(instance_type: str, nodes: int) -> tuple[Instance, dict[int, float]]
     return kind, wanted
 
 
-def _of_that_size(log: str, rows: list[Measured], kind: Instance, nodes: int) -> None:
-    """Refuse a log of nothing, of another number of nodes, or of other instances."""
-    if not rows:
+def _of_that_run(log: Log, kind: Instance, nodes: int) -> None:
+    """Refuse a log of nothing, of another collective, number of nodes or instance type."""
+    if not log.rows:
+        because = f" ({log.broken})" if log.broken else ""
         raise UnjudgeableError(
-            f"the log has no line of nccl-tests: the run ended before it measured{_because(log)}"
+            f"the log has no line of nccl-tests: the run ended before it measured{because}"
         )
-    members = {(int(rank), host) for rank, host in MEMBER.findall(log)}
-    ranks, hosts = len(members), len({host for _, host in members})
-    if members and ranks != nodes * kind.gpus:
+    gpus = nodes * kind.gpus
+    if log.ranks and log.ranks != gpus:
         raise UnjudgeableError(
-            f"the log is of {ranks} ranks on {hosts} hosts, and {nodes} nodes of {kind.name} have "
-            f"{nodes * kind.gpus} GPUs; run one rank for each, or say how many nodes it was"
+            f"the log is of {log.ranks} ranks on {len(log.hosts)} hosts, and {nodes} nodes of "
+            f"{kind.name} have {gpus} GPUs; run one rank for each, or say how many nodes it was"
         )
-    top = ceiling(kind, nodes) * ROUNDING if nodes > 1 else float("inf")
-    for row in rows:
-        if row.busbw > top:
+    if (collective := log.collective(gpus)) != "all_reduce":
+        raise UnjudgeableError(
+            f"the log is of {collective} and floors are known for all_reduce; run all_reduce_perf"
+        )
+    top = ceiling(kind, nodes) if nodes > 1 else float("inf")
+    for row in log.rows:
+        if row.busbw > top * ROUNDING:
             raise UnjudgeableError(
                 f"{row.busbw:.1f} GB/s at {row.size:,} bytes is more than {nodes} nodes of "
-                f"{kind.name} can move ({top / ROUNDING:.1f}): it was another number of nodes, or "
+                f"{kind.name} can move ({top:.1f}): it was another number of nodes, or "
                 "another instance type"
             )
 
 
-def _best(rows: list[Measured], size: int, largest: int) -> float:
-    at = [row.busbw for row in rows if row.size == size]
-    if not at:
-        end = max(row.size for row in rows)
-        raise UnjudgeableError(
-            f"the log has no {written(size)} (it ends at {end:,} bytes); run with -b 8 -e "
-            f"{largest // GIB}G -f 2"
-        )
-    return max(at)
-
-
-def _problems(log: str, rows: list[Measured]) -> Iterator[str]:
-    if OVER_TCP.search(log):
+def _problems(log: Log) -> Iterator[str]:
+    if log.over_tcp:
         yield "NCCL used TCP sockets and not EFA (NET/Socket); run the start-up check"
-    wrong = sum(row.wrong for row in rows)
+    wrong = max(sum(row.wrong for row in log.rows), log.out_of_bounds)
     if wrong:
         yield f"{wrong:,} results are wrong: memory, NVLink or network corrupts data"
 
 
-def _because(log: str) -> str:
-    found = BROKEN.search(log)
-    return f" ({found[1].strip()[:200]})" if found else ""
+def _compared(log: Log, kind: Instance, nodes: int, wanted: dict[int, float]) -> Iterator[str]:
+    """Yield how the log's bandwidths compare with the floors of sizes that it has."""
+    end = max(row.size for row in log.rows)
+    lines = []
+    for size in sorted({row.size for row in log.rows if row.size in wanted or row.size == end}):
+        known = [floor for least, floor in sorted(wanted.items()) if least <= size]
+        if not known:
+            continue
+        best, floor = log.best(size) or 0.0, known[-1]
+        top = f"; {ceiling(kind, nodes):.1f} is the physical ceiling" if nodes > 1 else ""
+        compared = "at least" if best >= floor else "LESS THAN"
+        lines.append(f"{written(size)}: {best:.1f} GB/s bus bandwidth, {compared} {floor:.1f}{top}")
+    # What is too slow is so without the larger sizes; what is fast enough needs the largest.
+    needed = min(size for size in wanted if size >= GIB)
+    if end < needed and not any("LESS THAN" in line for line in lines):
+        raise UnjudgeableError(
+            f"the log has no {written(needed)} (it ends at {end:,} bytes); run with -b 8 -e "
+            f"{JUDGED // GIB}G -f 2"
+        )
+    yield from lines
 
 
-def main(log: str, instance_type: str, nodes: int, *, as_json: bool = False) -> int:
-    """Judge a log by its path and return the exit status."""
-    try:
-        text = sys.stdin.read() if log == "-" else Path(log).read_text(errors="replace")
-    except OSError as error:
-        sys.stderr.write(f"ERROR {log}: {error.strerror}\n")
-        return MISTAKEN
-    verdict = judge(text, instance_type, nodes)
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some nodes that were measured together."""
+
+    name: str
+    """Of its log."""
+    hosts: tuple[str, ...]
+    busbw: float
+    """GB/s at the largest size that all groups have."""
+    unsound: bool
+    """By its own floors."""
+
+
+def judge_groups(logs: dict[str, str], instance_type: str, nodes: int) -> Verdict:
+    """Return what logs of groups of so many nodes show, by themselves and beside each other.
+
+    Args:
+        logs: Texts by name.
+        instance_type: EC2 or SageMaker name.
+        nodes: Nodes of each group.
+    """
+    verdicts = {name: judge(text, instance_type, nodes) for name, text in logs.items()}
+    lines = [
+        f"{name}: {line}"
+        for name, verdict in verdicts.items()
+        for line in verdict.lines
+        if verdict.status == MISTAKEN or (verdict.status == UNSOUND and "at least" not in line)
+    ]
+    parsed = {n: read(t) for n, t in logs.items() if verdicts[n].status != MISTAKEN}
+    common = _common(parsed)
+    if not parsed or not common:
+        return Verdict(MISTAKEN, (*lines, "the logs have no size in common; run all of them alike"))
+    size = max(common)
+    groups = [
+        Group(name, log.hosts, log.best(size) or 0.0, verdicts[name].status == UNSOUND)
+        for name, log in parsed.items()
+    ]
+    slow = list(_outliers(groups))
+    lines += [
+        f"{group.name}: {group.busbw:.1f} GB/s at {written(size)} is far below the median of "
+        f"{statistics.median(g.busbw for g in groups):.1f} of {len(groups)} groups"
+        for group in slow
+        if not group.unsound
+    ]
+    bad = [group for group in groups if group.unsound or group in slow]
+    named, suspected = _at_fault(groups, bad)
+    lines += [f"{node} is at fault: it is slow with every partner that is not" for node in named]
+    lines += [
+        f"{' or '.join(sorted(hosts))} is at fault; measure each with a node that is sound"
+        for hosts in suspected
+    ]
+    if bad:
+        return Verdict(UNSOUND, tuple(lines), tuple(named))
+    if len(parsed) < len(logs):
+        return Verdict(MISTAKEN, tuple(lines))
+    least = min(group.busbw for group in groups)
+    return Verdict(
+        SOUND,
+        (f"{len(groups)} groups of {nodes} nodes: {least:.1f} GB/s or more at {written(size)}",),
+    )
+
+
+def _common(parsed: dict[str, Log]) -> set[int]:
+    sizes = [{row.size for row in log.rows} for log in parsed.values()]
+    return set.intersection(*sizes) if sizes else set()
+
+
+def _outliers(groups: Sequence[Group]) -> Iterator[Group]:
+    """Yield what lies far below the median, by the spread of the others and by a share of it."""
+    if len(groups) < ENOUGH:
+        return
+    middle = statistics.median(group.busbw for group in groups)
+    spread = statistics.median(abs(group.busbw - middle) for group in groups)
+    for group in groups:
+        if middle - group.busbw > max(DEVIATIONS * spread, OUTLIER * middle):
+            yield group
+
+
+def _at_fault(
+    groups: Sequence[Group], bad: Sequence[Group]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return nodes that must be at fault, and groups of which one node must be.
+
+    A node that is in a group that is not slow is sound; where that leaves one node of a slow group,
+    it is that one. Nodes that several slow groups share are suspected before those of one.
+    """
+    sound = {host for group in groups if group not in bad for host in group.hosts}
+    left = [tuple(host for host in group.hosts if host not in sound) for group in bad]
+    named = sorted({hosts[0] for hosts in left if len(hosts) == 1})
+    open_groups = [hosts for hosts in left if hosts and not set(hosts) & set(named)]
+    while open_groups:
+        counts = {
+            h: sum(h in hosts for hosts in open_groups) for hosts in open_groups for h in hosts
+        }
+        host, most = max(counts.items(), key=lambda item: item[1])
+        if most < 2 or list(counts.values()).count(most) > 1:  # noqa: PLR2004 - shared by two
+            break
+        named.append(host)
+        open_groups = [hosts for hosts in open_groups if host not in hosts]
+    return sorted(named), sorted(set(open_groups))
+
+
+def main(logs: Sequence[str], instance_type: str, nodes: int, *, as_json: bool = False) -> int:
+    """Judge logs by their paths and return the exit status."""
+    texts = {}
+    for log in logs:
+        try:
+            texts[log] = sys.stdin.read() if log == "-" else Path(log).read_text(errors="replace")
+        except OSError as error:
+            sys.stderr.write(f"ERROR {log}: {error.strerror}\n")
+            return MISTAKEN
+    several = len(texts) > 1
+    verdict = (
+        judge_groups(texts, instance_type, nodes)
+        if several
+        else judge(texts[logs[0]], instance_type, nodes)
+    )
     if as_json:
-        sys.stdout.write(f"{json.dumps({'status': verdict.status, 'lines': verdict.lines})}\n")
+        answer = {"status": verdict.status, "lines": verdict.lines, "nodes": verdict.nodes}
+        sys.stdout.write(f"{json.dumps(answer)}\n")
     else:
         word = {SOUND: "sound", UNSOUND: "UNSOUND", MISTAKEN: "ERROR"}[verdict.status]
         stream = sys.stderr if verdict.status == MISTAKEN else sys.stdout

@@ -62,14 +62,25 @@ def check(
     nodes: int = 1,
     gpus: int | None = None,
     cards: int | None = None,
+    least_gpus: int = 0,
 ) -> Report:
-    """Return what does not fit; None takes what firmware, type and AWS's layouts say."""
+    """Return what does not fit; None takes what firmware, type and AWS's layouts say.
+
+    Args:
+        machine: This node.
+        fabric: What the job asks for.
+        instance_type: EC2 or SageMaker name.
+        nodes: Nodes of the job.
+        gpus: GPUs that the job takes.
+        cards: EFA devices that it takes.
+        least_gpus: GPUs that a node of an unknown type must have.
+    """
     name = (instance_type or machine.instance_type or "").removeprefix("ml.") or None
     kind = instance(name)
     over_efa = asked(fabric, kind, nodes, machine)
-    found = list(
-        findings.gpus(machine, gpus if gpus is not None else kind.gpus if kind else 0, name)
-    )
+    if gpus is None:
+        gpus = kind.gpus if kind else least_gpus
+    found = list(findings.gpus(machine, gpus, name if kind else None))
     if over_efa:
         if name is not None and kind is None and fabric == "efa" and "." in name:
             found.append(findings.finding("type-unknown", name=name))
@@ -79,7 +90,9 @@ def check(
         found += findings.plugin(machine, name)
         found += findings.memory(machine)
         found += findings.direct(machine, name)
-    found += findings.environment(machine, over_efa=over_efa)
+    if nodes > 1 or over_efa:
+        found += findings.network(machine)
+    found += findings.environment(machine, name, over_efa=over_efa)
     facts = {
         "instance_type": name,
         "gpus": len(machine.topology.gpus),

@@ -27,6 +27,8 @@ class Setting:
     replaces: bool = False
     """Whether a value of the job's own is replaced, because the job could run over TCP without a
     word otherwise."""
+    torch: bool = False
+    """Whether PyTorch's own ranks need it, also where another launcher starts them."""
     instances: tuple[str, ...] = ()
     """Beginnings of the instance types that need it, where not all do."""
     before: str = ""
@@ -40,6 +42,11 @@ class Setting:
 
 
 GIVEN: Final = tuple(Setting(**row) for row in tables()["given"])
+
+
+def of_torch() -> dict[str, str]:
+    """Return what PyTorch is to be told before ranks meet."""
+    return {setting.name: setting.value for setting in GIVEN if setting.torch}
 
 
 def settings(*, plugin: Version | None, instance: str | None, fabric: bool) -> tuple[Setting, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from training.launch.environment import OLDEST
 from training.launch.machine import Machine
-from training.launch.variables import missing, rows
+from training.launch.variables import ENDS, missing, nothing_to_spoil, rows
 from training.launch.variables.versions import Version, written
 
 LOCKED_BYTES: Final = 1 << 30
@@ -106,6 +106,8 @@ def devices(machine: Machine, wanted: int, name: str | None) -> Iterator[Finding
     if cards < wanted:
         whole = f"{name} has {wanted}" if name else f"at least {wanted} is needed"
         yield finding("cards-missing", cards=cards, whole=whole, wanted=wanted)
+    for card, state in machine.closed_ports:
+        yield finding("port-down", card=card, state=state)
     needed = min(cards, wanted)
     if not given:
         yield finding("uverbs-none", cards=cards)
@@ -189,18 +191,34 @@ def direct(machine: Machine, name: str | None) -> Iterator[Finding]:
         yield finding("no-gpudirect", kernel=written(machine.kernel), name=name or "P4d")
 
 
-def environment(machine: Machine, *, over_efa: bool) -> Iterator[Finding]:
+def network(machine: Machine) -> Iterator[Finding]:
+    """Yield why ranks on other nodes would not reach those of this one."""
+    for name in ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"):
+        value = machine.environment.get(name, "")
+        if not value or value.startswith("^") or not machine.interfaces_of_host:
+            continue
+        chosen = machine.interfaces_named(value)
+        if not chosen:
+            there = ", ".join(sorted(machine.interfaces_of_host))
+            yield finding("interface-none", name=name, value=value, there=there)
+        elif not any(machine.interfaces_of_host[each] for each in chosen):
+            yield finding("interface-down", name=name, value=value, chosen=", ".join(chosen))
+
+
+def environment(machine: Machine, name: str | None, *, over_efa: bool) -> Iterator[Finding]:
     """Yield what is wrong with the job's own variables."""
     if not over_efa:
         return
-    plugin = machine.plugin_version
-    for name, value in sorted(machine.environment.items()):
-        for row, held in rows(name, value, plugin):
+    plugin, kinds = machine.plugin_version, [name] if name else []
+    for variable, value in sorted(machine.environment.items()):
+        for row, held in rows(variable, value, plugin):
             # What a version needs stands here as given; what it lacks comes below.
             if held is None or row.standing in {"obsolete", "needed", "nameless"}:
                 continue
-            weight = None if row.standing in {"off-fabric", "corrupting", "unfit"} else "warning"
-            yield finding("variable", weight, name=name, value=value, why=row.why, fix=row.fix)
+            if nothing_to_spoil(variable, kinds):
+                continue
+            weight = None if row.standing in ENDS else "warning"
+            yield finding("variable", weight, name=variable, value=value, why=row.why, fix=row.fix)
     for row in missing(machine.environment, plugin):
         if row.name != "NCCL_PROTO":
             yield finding("variable-missing", name=row.name, why=row.why, fix=row.fix)

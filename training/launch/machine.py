@@ -76,6 +76,42 @@ class Machine:
         return tuple(path for path in self.uverbs if not os.access(path, os.R_OK | os.W_OK))
 
     @cached_property
+    def closed_ports(self) -> tuple[tuple[str, str], ...]:
+        """Ports of EFA cards that are not active, each with its state; a driver may tell none."""
+        found = []
+        for card in self.topology.cards:
+            folder = self.root / "sys" / "class" / "infiniband" / card.name / "ports"
+            with contextlib.suppress(OSError):
+                for port in sorted(folder.iterdir()):
+                    # As in "4: ACTIVE" (linux Documentation/ABI/stable/sysfs-class-infiniband).
+                    state = read_text(port / "state").partition(":")[2].strip()
+                    if state and state != "ACTIVE":
+                        found.append((card.name, state))
+        return tuple(found)
+
+    @cached_property
+    def interfaces_of_host(self) -> dict[str, bool]:
+        """Network interfaces by name, and whether other nodes can be reached by them."""
+        folder = self.root / "sys" / "class" / "net"
+        found = {}
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                # ARPHRD_LOOPBACK is 772; a virtual interface can be up and say "unknown".
+                loopback = read_text(path / "type") == "772" or path.name == "lo"
+                up = read_text(path / "operstate") not in {"down", "lowerlayerdown", "notpresent"}
+                found[path.name] = up and not loopback
+        return found
+
+    def interfaces_named(self, value: str) -> list[str]:
+        """Return what NCCL_SOCKET_IFNAME chooses: prefixes, or whole names after `=`."""
+        exact, names = value.startswith("="), value.lstrip("=").split(",")
+        return [
+            each
+            for each in sorted(self.interfaces_of_host)
+            if (each in names if exact else any(each.startswith(n) for n in names if n))
+        ]
+
+    @cached_property
     def driver_text(self) -> str | None:
         """Version of NVIDIA's kernel driver as it writes it, `580.95.05` for example."""
         text = read_text(self.root / "proc" / "driver" / "nvidia" / "version")

@@ -8,16 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ultracluster.catalogue import job_environment
-from ultracluster.catalogue.training_codes import ENCRYPTED, NO_CHECKPOINTS, VARIABLE
+from ultracluster.catalogue.training_codes import ENCRYPTED, NO_CHECKPOINTS
 from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
-from ultracluster.catalogue.values import text
+from ultracluster.catalogue.training_variables import variable_advice
 from ultracluster.problem import MISSING, Problem
 
 SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
-OF_OTHER_RULES: Final = ("needed", "verbs")
-"""Standings of variables that are judged elsewhere: what is missing, and what breaks a job."""
 
 
 def advice(request: TrainingRequest) -> Iterator[Problem]:
@@ -39,11 +36,8 @@ def advice(request: TrainingRequest) -> Iterator[Problem]:
     if request.spot and request.checkpoint is None:
         fix = "an interrupted job starts from nothing; write CheckpointConfig"
         yield Problem("CheckpointConfig", MISSING, fix, code=NO_CHECKPOINTS)
+    yield from variable_advice(request)
     for name, value in request.environment.items():
-        for row, held in job_environment.rows(str(name), text(value), None):
-            if held and row.standing not in OF_OTHER_RULES:
-                fix = f"{row.why}; {row.fix}"
-                yield Problem(f"Environment.{name}", value, fix, code=VARIABLE)
         if SECRET.search(str(name)) and value:
             fix = "whoever may describe the job reads it; have the program ask Secrets Manager"
             yield Problem(f"Environment.{name}", "a secret, by its name", fix)

@@ -12,6 +12,7 @@ from ultracluster.catalogue.sharding import (
     Cluster,
     batch_problems,
     hierarchical_problems,
+    memory_problems,
     partition_problems,
     tensor_problems,
 )
@@ -20,6 +21,7 @@ from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequ
 from ultracluster.catalogue.training_settings import (
     known_settings,
     recipe_problems,
+    recipe_values,
     setting_problems,
 )
 from ultracluster.catalogue.values import document, number, part, text
@@ -103,20 +105,30 @@ def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
 def _own(
     request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool
 ) -> Iterator[Problem]:
-    settings = request.hyperparameter(SETTINGS)
-    if given.get(ENGINE) == OWN:
+    given_settings = request.hyperparameter(SETTINGS)
+    own = given.get(ENGINE) == OWN
+    if own:
         yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
-        if isinstance(settings, Mapping):
-            yield from path_problems(_at(SETTINGS), settings, request)
-    if not isinstance(settings, Mapping) or not (
-        ours or any(name in known_settings() for name in settings)
+        if isinstance(given_settings, Mapping):
+            yield from path_problems(_at(SETTINGS), given_settings, request)
+    if given_settings is None and own:
+        given_settings = {}
+    if not isinstance(given_settings, Mapping) or not (
+        ours or any(name in known_settings() for name in given_settings)
     ):
         return
-    yield from setting_problems(_at(SETTINGS), settings)
+    yield from setting_problems(_at(SETTINGS), given_settings)
+    # What a job does not say is its recipe's.
+    whole = {**(recipe_values(given.get(RECIPE)) if own else {}), **given_settings}
+    if cluster is not None:
+        yield from _layout(whole, cluster)
+        yield from _state(whole, cluster, request)
+
+
+def _layout(settings: Mapping[str, Any], cluster: Cluster) -> Iterator[Problem]:
+    """Yield why the groups and the batch of our own program do not fit a job's GPUs."""
     partition = number(settings.get("parallel.partition_size"))
     ways = number(settings.get("parallel.tensor_parallel"))
-    if cluster is None:
-        return
     node = number(settings.get("parallel.gpus_per_node"))
     if node and node != cluster.gpus_per_node:
         fix = f"an instance has {cluster.gpus_per_node}; write that, or leave it out"
@@ -130,11 +142,27 @@ def _own(
     if partition and _true(settings.get("parallel.hierarchical_gather")):
         where = f"{_at(SETTINGS)}.parallel.hierarchical_gather"
         yield from hierarchical_problems(where, partition, cluster)
-    whole = number(settings.get("data.global_batch"))
-    micro = number(settings.get("data.micro_batch"))
-    if whole and micro:
+    batch, micro = (number(settings.get(f"data.{name}_batch")) for name in ("global", "micro"))
+    if batch and micro:
         where = f"{_at(SETTINGS)}.data.global_batch"
-        yield from batch_problems(where, whole, micro, ways or 1, cluster)
+        yield from batch_problems(where, batch, micro, ways or 1, cluster)
+
+
+def _state(
+    settings: Mapping[str, Any], cluster: Cluster, request: TrainingRequest
+) -> Iterator[Problem]:
+    """Yield why the model's state does not fit into the memory of a partition group."""
+    names = ("layers", "width", "vocabulary")
+    layers, width, vocabulary = (number(settings.get(f"model.{name}")) for name in names)
+    if not (layers and width and vocabulary and request.efa_type):
+        return
+    size = number(settings.get("parallel.partition_size")) or 1
+    yield from memory_problems(
+        f"{_at(SETTINGS)}.parallel.partition_size",
+        min(size, cluster.world),
+        parameters=12 * layers * width**2 + vocabulary * width,
+        memory_mib=request.efa_type.accelerator.memory_mib,
+    )
 
 
 def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:

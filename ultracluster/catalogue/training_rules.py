@@ -25,6 +25,7 @@ from ultracluster.catalogue.training_engines import engine_problems
 from ultracluster.catalogue.training_image import image_problems, region_problems
 from ultracluster.catalogue.training_request import TrainingRequest
 from ultracluster.catalogue.training_resources import resource_problems
+from ultracluster.catalogue.training_variables import variable_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.problem import MISSING, Problem, repeated
 
@@ -44,6 +45,7 @@ def alone(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
     """Yield all that is wrong with a request, wherever it is to run; see `refused`."""
     yield from refused(request, region)
     yield from image_problems(request)
+    yield from variable_problems(request)
 
 
 def refused(request: TrainingRequest, region: str | None) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ must be known of it, written by `facts/job_environment.py`; a test holds both eq
 
 import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -22,12 +23,26 @@ def known_settings() -> Mapping[str, str | list[str]]:
     return found
 
 
+def recipe_values(name: object) -> Mapping[str, str]:
+    """Return the values of a recipe of the program's own that decide whether it fits a job's GPUs.
+
+    Nothing is known of a recipe in a file of the image.
+    """
+    known: Mapping[str, Mapping[str, str]] = table("training_settings")["recipes"]
+    return known.get(name, {}) if isinstance(name, str) else {}
+
+
+def pushed_tag() -> str:
+    """Return the tag that `python -m training.image.build sagemaker` pushes from this checkout."""
+    return str(table("training_settings")["image"])
+
+
 def recipe_problems(where: str, name: object) -> Iterator[Problem]:
     """Yield why the program would find no recipe of that name.
 
     Any name that is none of its own is the path of a file in the image.
     """
-    recipes: list[str] = table("training_settings")["recipes"]
+    recipes = list(table("training_settings")["recipes"])
     if not name or not isinstance(name, str):
         fix = f"the training program starts from a recipe of its own; write {choices(recipes)}"
         yield Problem(where, MISSING if name is None else name, fix)
@@ -64,17 +79,28 @@ def _wrong(name: str, value: object) -> str | None:
     if kind == "whole number":
         least = table("training_settings")["least"][name]
         whole = number(value)
+        if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
+            return f"write {least} or more"
         if whole is None:
             return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
         return f"write {least} or more" if whole < least and name not in OF_GROUPS else None
     if kind == "number":
-        found = _real(value)
-        return None if found is not None and found >= 0 else "write a number, 0 or more"
+        return _wrong_number(name, value)
     if kind == "flag" and str(value).lower() not in ("true", "false"):
         return "write true or false"
     if isinstance(kind, list) and value not in kind:
         return f"there is no such choice; write {choices(kind)}"
     return None
+
+
+def _wrong_number(name: str, value: object) -> str | None:
+    limits = table("training_settings")
+    found, least, most = _real(value), limits["least"].get(name, 0), limits["most"].get(name)
+    if found is None:
+        return f"write a number, {least} or more"
+    if most is not None and not least <= found <= most:
+        return f"write {least} to {most}"
+    return f"write a number, {least} or more" if found < least else None
 
 
 def _is_long(value: object) -> bool:

@@ -17,16 +17,6 @@ from ultracluster.templates.resolved_values import UndeterminedError, text
 CHEATSHEET: Final = "aws-ofi-nccl doc/efa-env-var.md, 2026-08-21"
 INSTALLED: Final = "cat /opt/amazon/efa_installed_packages (on a node)"
 NOT_STATED: Final = "nothing states the version of aws-ofi-nccl"
-GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
-WITHOUT: Final = {
-    "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
-    "NCCL_P2P_DISABLE": GRAPHICS,
-    "NCCL_BUFFSIZE": GRAPHICS,
-    "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
-}
-"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
-which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
-manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 LOOK: Final = "env | sort | grep -E '^(NCCL|FI|OFI|RDMAV)_' (in the job)"
 
 
@@ -47,9 +37,7 @@ def _of(standing: str) -> About[Variable]:
 
 def _without(variable: Variable) -> bool:
     """Whether it is known that the instance types have nothing that a variable could spoil."""
-    names = variable.environment.instance_names()
-    families = {name.removeprefix("ml.").split(".")[0] for name in names}
-    return bool(families) and families <= WITHOUT.get(variable.name, frozenset())
+    return job_environment.nothing_to_spoil(variable.name, variable.environment.instance_names())
 
 
 def _of_neuron(variable: Variable) -> bool:
@@ -98,14 +86,14 @@ def _standing(
     return lambda _model, variable: iter(()) if but_not(variable) else _faults(variable, standing)
 
 
-job_on_the_fabric = _of("off-fabric").warning(
+job_on_the_fabric = _of("off-fabric").error(
     "FABRIC-22",
     what="A variable of the job's environment keeps it off EFA.",
     why="The job silently runs over TCP, at a fraction of the bandwidth that is paid for.",
     source=f"NVIDIA/nccl#959; sagemaker-training-toolkit#240; {CHEATSHEET}",
     fix="remove the variable; the plugin finds EFA by itself",
     check="NCCL_DEBUG=INFO: look for 'NET/OFI Selected provider is efa'",
-)(_standing("off-fabric"))
+)(_standing("off-fabric", but_not=_without))
 
 
 no_libibverbs_variable = _of("verbs").warning(

@@ -20,6 +20,8 @@ from ultracluster.catalogue.sharding import (
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
+from ultracluster.catalogue.training_settings import pushed_tag
+from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
 from ultracluster.spec.engines import (
@@ -73,11 +75,13 @@ class RecipeSpec(Spec):
     limits: LimitsSpec
     """How long the job may take."""
 
-    image: str
-    """Tag in the environment's image repository, or the whole URI of another image."""
-
     instance_type: str = "p4d.24xlarge"
     """EC2's name of the instances; the environment's own type."""
+
+    image: str = Field(default_factory=pushed_tag)
+    """Tag in the environment's image repository, or the whole URI of another image. By default the
+    tag that `python -m training.image.build sagemaker` pushes from this checkout, so that a job
+    runs the program that its recipe was written for."""
 
     tensor_parallel: Annotated[int, Field(ge=1)] = 1
     """GPUs of one node that share every layer; part of the partition group."""
@@ -253,6 +257,12 @@ class RecipeSpec(Spec):
         if self.spot and self.warm_pool_seconds:
             fix = "spot instances are not kept after their job; write 0, or spot=False"
             yield self.problem_of("warm_pool_seconds", fix)
+
+    @rule
+    def _variables_end_no_job(self) -> Iterator[Problem]:
+        yield from ending_problems(
+            "environment", dict(self.environment), self.instance_type, self.nodes
+        )
 
     @rule
     def _names_are_given_once(self) -> Iterator[Problem]:

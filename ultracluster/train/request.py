@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from ultracluster.catalogue.training_variables import FABRIC
 from ultracluster.spec.recipe import CHANNEL, LOCAL_CHECKPOINTS, RecipeSpec
 from ultracluster.train.deployed import Deployed
 
 LONGEST_BASE: Final = 47
 """Of the 63 characters of a job's name 12 are the time, and 3 what a repeated attempt adds."""
-FABRIC: Final = "ULTRACLUSTER_FABRIC"
-"""What `training.launch` asks for: auto, efa or none."""
-NUMBER: Final = r"([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"
+NUMBER: Final = r"([-+]?(?:[0-9.]+(?:e[-+]?[0-9]+)?|nan|inf))"
 METRICS: Final[Mapping[str, str]] = {
     "train:loss": rf"step +\d+  loss +{NUMBER}",
     "train:gradient_norm": rf"  norm +{NUMBER}",
@@ -21,6 +20,7 @@ METRICS: Final[Mapping[str, str]] = {
     "train:memory_gib": rf" {NUMBER} GiB",
     "train:step_seconds": rf" GiB +{NUMBER} s",
     "train:step": rf"step +{NUMBER}  loss",
+    "train:skipped": r"SKIPPED ([0-9]+) in a row",
     "validation:loss": rf"held-out loss {NUMBER}",
 }
 """What the training program prints for people (training/metrics.py). Tokens per second are printed

@@ -221,6 +221,9 @@ def test_versions_that_do_not_fit_each_other_or_the_type_are_named(place, kind, 
         ({"FI_PROVIDER": "tcp"}, "mistake", "FI_PROVIDER=tcp"),
         ({"NCCL_NET": "Socket"}, "mistake", "never loads the plugin"),
         ({"NCCL_PROTO": "LL128"}, "mistake", "NCCL_PROTO=LL128"),
+        ({"FI_EFA_USE_DEVICE_RDMA": "0"}, "mistake", "refuses to start without GPUDirect"),
+        ({"NCCL_SOCKET_IFNAME": "lo"}, "mistake", "where no other node reaches them"),
+        ({"GLOO_SOCKET_IFNAME": "docker0"}, "mistake", "where no other node reaches them"),
         ({"NCCL_PROTO": "simple"}, "warning", "remove it"),
         ({"RDMAV_FORK_SAFE": "1"}, "warning", "RDMAV_FORK_SAFE=1"),
         ({"NCCL_P2P_DISABLE": "1"}, "warning", "NVLink"),
@@ -232,6 +235,66 @@ def test_a_harmful_variable_of_the_job_is_said(place, variables, weight, said):
     finding = only(check(place.machine(**variables), fabric="efa"))
     assert finding.weight == weight
     assert said in finding.text
+
+
+def with_interfaces(place: Place) -> None:
+    """Have a loopback, two interfaces that are up, and one that is down."""
+    for name, kind, state in (
+        ("lo", "772", "unknown"),
+        ("ens5", "1", "up"),
+        ("ens6", "1", "unknown"),
+        ("eth9", "1", "down"),
+    ):
+        place.tree.write(f"sys/class/net/{name}/type", kind)
+        place.tree.write(f"sys/class/net/{name}/operstate", state)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("eth9", "eth9 is a loopback or is down"),
+        ("=eth9", "eth9 is a loopback or is down"),
+        ("eth0", "this node has no such interface (it has ens5, ens6, eth9, lo)"),
+        ("=ens", "this node has no such interface"),
+        ("ens", None),
+        ("eth9,ens", None),
+        ("=ens5", None),
+        ("^docker0,lo", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("variable", ["NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"])
+def test_an_interface_that_leads_nowhere_is_said(place, variable, value, said):
+    """Ranks of other nodes would wait for it until their timeout."""
+    with_interfaces(place)
+    report = check(place.machine(**{variable: value}), nodes=2)
+    if said is None:
+        assert texts(report) == []
+    else:
+        assert said in only(report).text
+        assert report.status == 2
+
+
+@pytest.mark.parametrize(("state", "said"), [("1: DOWN", "DOWN"), ("2: INIT", "INIT")])
+def test_a_port_that_is_not_active_makes_a_node_sick(place, state, said):
+    """The card is there, its driver is there, and nothing goes over it."""
+    for card in place.machine().topology.cards:
+        place.tree.write(f"sys/class/infiniband/{card.name}/ports/1/state", "4: ACTIVE")
+    assert check(place.machine(), nodes=2).status == 0
+    card = place.machine().topology.cards[2].name
+    place.tree.write(f"sys/class/infiniband/{card}/ports/1/state", state)
+    report = check(place.machine(), nodes=2)
+    assert report.status == 69
+    assert f"the port of {card} is {said} and not ACTIVE" in only(report).text
+
+
+def test_a_machine_without_any_gpu_does_not_pass(tmp_path, monkeypatch, capsys):
+    """Of whatever type it is, and whatever fabric is asked for; --gpus 0 says that it is meant."""
+    machine = Machine({"PATH": ""}, tmp_path)
+    monkeypatch.setattr("training.launch.machine.Machine", lambda _: machine)
+    assert main(["check", "--fabric", "none"]) == 2
+    assert "no GPU is there and the job takes 1" in capsys.readouterr().err
+    assert main(["check", "--fabric", "none", "--gpus", "0"]) == 0
 
 
 def test_classic_advice_is_harmless(place):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from facts import job_environment as carried
 from training.launch import variables
-from training.launch.environment import chosen, settings
+from training.launch.environment import chosen, of_torch, settings
 from training.launch.variables import missing, rows, table
 from training.launch.variables.versions import version, written
 from ultracluster.catalogue import job_environment
@@ -39,6 +39,7 @@ def test_what_is_harmful_is_never_set(plugin, kind, fabric):
 def test_p4d_gets_the_classic_advice_and_a_refusal_of_tcp():
     """FI_PROVIDER and FI_EFA_USE_DEVICE_RDMA are harmless; NCCL_NET is what makes NCCL fail."""
     assert chosen({}, plugin=NEW, instance="p4d.24xlarge", fabric=True) == {
+        **of_torch(),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "NCCL_SOCKET_IFNAME": "^docker0,lo",
         "NCCL_NET": "AWS Libfabric",
@@ -63,6 +64,24 @@ def test_p5_with_a_new_plugin_is_not_told_what_it_knows():
 def test_the_name_that_forbids_tcp_is_known_to_every_plugin(plugin):
     """A name that the plugin does not have would end every job."""
     assert not [row for row, held in rows("NCCL_NET", "AWS Libfabric", plugin) if held is not False]
+
+
+def test_every_program_can_explain_its_end():
+    """With and without EFA: the flight recorder, NCCL's words, and ends that ranks tell each other.
+
+    gloo connects lazily: every rank to every other at the start would take an hour on 4,096.
+    """
+    for fabric in (True, False):
+        found = chosen({}, plugin=NEW, instance="p4d.24xlarge", fabric=fabric)
+        assert {
+            "TORCH_FR_BUFFER_SIZE": "2000",
+            "TORCH_NCCL_DUMP_ON_TIMEOUT": "1",
+            "TORCH_NCCL_PROPAGATE_ERROR": "1",
+            "TORCH_GLOO_LAZY_INIT": "1",
+            "NCCL_DEBUG": "WARN",
+        }.items() <= found.items()
+    own = chosen({"NCCL_DEBUG": "INFO"}, plugin=NEW, instance=None, fabric=True)
+    assert own["NCCL_DEBUG"] == "INFO"
 
 
 def test_without_fabric_nccl_may_use_what_it_finds():
@@ -91,7 +110,9 @@ def test_the_job_s_own_values_win(own):
         ("FI_PROVIDER", "tcp;ofi_rxm", NEW, "off-fabric"),
         ("FI_EFA_USE_DEVICE_RDMA", "1", (1, 6, 5), "needed"),
         ("FI_EFA_USE_DEVICE_RDMA", "1", (1, 7, 0), "obsolete"),
-        ("FI_EFA_USE_DEVICE_RDMA", "0", NEW, "slowing"),
+        ("FI_EFA_USE_DEVICE_RDMA", "0", NEW, "off-fabric"),
+        ("NCCL_SOCKET_IFNAME", "lo", NEW, "off-fabric"),
+        ("NCCL_SOCKET_IFNAME", "=lo,docker0", NEW, "off-fabric"),
         ("NCCL_PROTO", "simple", (1, 5, 0), "needed"),
         ("NCCL_PROTO", "Simple", (1, 7, 0), "forced"),
         ("NCCL_PROTO", "LL,LL128,Simple", NEW, "corrupting"),

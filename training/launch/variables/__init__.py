@@ -7,19 +7,22 @@ imports nothing but the standard library.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from .versions import Version, version
 
 __all__ = [
+    "ENDS",
     "Row",
     "Version",
+    "ends",
     "known",
     "missing",
+    "nothing_to_spoil",
     "plugin_of_installer",
     "rows",
     "table",
@@ -34,6 +37,21 @@ Standing = Literal[
 """What setting it means: keeps the job off EFA; belongs to libibverbs; has no use any more; can
 corrupt data; forces what is better chosen; replaces what the plugin tunes; closes a direct path; is
 not known to this version; is needed by this version; names nothing that anybody reads."""
+
+ENDS: Final[tuple[Standing, ...]] = ("off-fabric", "corrupting", "unfit")
+"""What a job over EFA does not survive, or survives with wrong results. It is a mistake wherever it
+is judged: on a node, in a request, in a recipe and in somebody's templates."""
+
+GRAPHICS: Final = frozenset({"g4dn", "g5", "g6", "g6e", "gr6"})
+WITHOUT: Final[Mapping[str, frozenset[str]]] = {
+    "FI_EFA_USE_DEVICE_RDMA": frozenset({"g4dn", "g5"}),
+    "NCCL_P2P_DISABLE": GRAPHICS,
+    "NCCL_BUFFSIZE": GRAPHICS,
+    "NCCL_P2P_NET_CHUNKSIZE": GRAPHICS,
+}
+"""Families that have no such path: GPUDirect RDMA by EFA, or NVLink between GPUs; and those for
+which the plugin tunes nothing, as it does from P4d on (awsome-distributed-ai, comments of its
+manifests for g5, 2026-11; EC2 instance types; the table's own reasons)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +134,20 @@ def missing(environment: Mapping[str, str], plugin: Version | None) -> Iterator[
 def plugin_of_installer(installer: str) -> Version | None:
     """Return the plugin that an EFA installer brings, None where that is not known."""
     return version(tables()["installers"].get(installer))
+
+
+def nothing_to_spoil(name: str, instance_types: Iterable[str]) -> bool:
+    """Whether it is known that the instance types have nothing that a variable could spoil."""
+    families = {kind.removeprefix("ml.").split(".")[0] for kind in instance_types}
+    return bool(families) and families <= WITHOUT.get(name, frozenset())
+
+
+def ends(
+    environment: Mapping[str, Any], plugin: Version | None, instance_types: Iterable[str]
+) -> Iterator[tuple[str, Row]]:
+    """Yield each variable that a job over EFA does not survive, and what says so."""
+    kinds = list(instance_types)
+    for name, value in environment.items():
+        for row, held in rows(str(name), str(value), plugin):
+            if held and row.standing in ENDS and not nothing_to_spoil(row.name, kinds):
+                yield str(name), row

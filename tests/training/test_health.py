@@ -1,0 +1,51 @@
+"""When a run no longer learns. Pure arithmetic over losses."""
+
+import math
+
+import pytest
+
+from training.health import Health
+
+
+def after(losses, *, most_skipped=10, spike=1.0, most_spiked=5) -> Health:
+    health = Health(most_skipped, spike, most_spiked)
+    for loss in losses:
+        health.saw(loss, finite=math.isfinite(loss))
+    return health
+
+
+CALM = [3.0 + 0.1 * (i % 3) for i in range(40)]
+
+
+def test_a_run_that_learns_is_sound():
+    falling = [6.0 - 0.05 * i + 0.2 * (i % 4) for i in range(60)]
+    assert after(falling).sound
+    assert after(falling).diverged is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_steps_without_a_gradient_are_counted_in_a_row(bad):
+    assert after([*CALM, *[bad] * 9]).diverged is None
+    assert not after([*CALM, bad]).sound
+    assert after([*CALM, *[bad] * 9, 3.0, *[bad] * 9]).diverged is None
+    assert "10 steps in a row" in (after([*CALM, *[bad] * 10]).diverged or "")
+    assert after([bad] * 1000, most_skipped=0).diverged is None
+
+
+def test_a_spike_is_seen_waited_for_and_ended():
+    """Checkpoints wait while it lasts; a loss that comes back is no reason to end."""
+    spiking = after([*CALM, 4.2, 4.5, 5.0])
+    assert spiking.spiked == 3
+    assert not spiking.sound
+    assert spiking.diverged is None
+    assert after([*CALM, 4.2, 4.5, 3.3]).sound
+    lasting = after([*CALM, *[4.2] * 5])
+    assert lasting.diverged == (
+        "the loss has been 1 nats or more above its median of 3.1000 for 5 steps"
+    )
+
+
+def test_the_loss_of_a_start_is_no_spike():
+    """Warm-up goes up and down before there is anything to compare with."""
+    assert after([5.0, 9.0, 7.0, 5.0]).sound
+    assert after([*CALM, 9.0], spike=0).sound

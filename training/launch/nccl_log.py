@@ -1,0 +1,116 @@
+"""What a log of nccl-tests says. Pure.
+
+A row has size, count, type and operation, a root in newer versions, and then for out of place and
+for in place: time, algbw, busbw, and #wrong (older: error, a deviation); with per-iteration figures
+(v2.19.5 and later) four more columns each. The public log of aws-samples/aws-efa-eks (NCCL 2.8.3,
+README.md at 043dbe74, read 2026-11-27) has no root and an error column.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+TAGS: Final = re.compile(r"^\s*(?:\d+:|\[[^\]]*\](?:<\w+>)?:?)\s?")
+"""What srun -l and mpirun --tag-output write before each line."""
+ROW: Final = re.compile(r"\s*\d+\s+\d+\s+[a-z]\w*\s+[a-z]\w*\s+-?[\d.]")
+PER_ITERATION: Final = "i_min"
+ERRORS: Final = re.compile(r"busbw\s+error")
+"""The last column of a side in older versions: how far sums are off, which is no count."""
+MEMBER: Final = re.compile(r"#?\s*Rank\s+(\d+)\s+(?:Group\s+\d+\s+)?Pid\s+\d+\s+on\s+(\S+)")
+STARTED: Final = re.compile(r"Collective test starting:\s*(\w+?)_perf")
+OVER_TCP: Final = re.compile(r"Using network Socket|NET/Socket : Using|via NET/Socket/")
+OUT_OF_BOUNDS: Final = re.compile(r"Out of bounds values\s*:\s*(\d+)\s+FAILED")
+BROKEN: Final = re.compile(
+    r"(Test NCCL failure.*|.*NCCL WARN.*(?:error|fail).*|Out of bounds.*FAILED)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One size of a run."""
+
+    size: int
+    """Bytes."""
+    operation: str
+    """`sum` and its like, or `none`."""
+    algbw: float
+    busbw: float
+    """Bus bandwidth in GB/s, the better of out of place and in place, and its own algbw."""
+    wrong: int
+    """Results that were wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a log says."""
+
+    rows: tuple[Measured, ...]
+    hosts: tuple[str, ...]
+    """Nodes, in the order of their ranks; empty where the log does not list them."""
+    ranks: int
+    """Ranks that it lists; 0 where it lists none."""
+    started: str | None
+    """The collective that it names."""
+    over_tcp: bool
+    out_of_bounds: int
+    """Results out of bounds as its last lines count them."""
+    broken: str
+    """Why the run ended early, where it says so."""
+
+    def best(self, size: int) -> float | None:
+        """Return the best bus bandwidth of a size, None where the log has none."""
+        return max((row.busbw for row in self.rows if row.size == size), default=None)
+
+    def collective(self, ranks: int) -> str:
+        """Return which collective the figures are of, by their own ratio of busbw to algbw.
+
+        It is 2(n-1)/n for an all-reduce over n ranks, (n-1)/n for all-gather, reduce-scatter and
+        all-to-all, and 1 for the rest (nccl-tests doc/PERFORMANCE.md, read 2026-11-27).
+        """
+        large = [row for row in self.rows if row.algbw >= 1] or [r for r in self.rows if r.algbw]
+        if self.started or not large or ranks < 2:  # noqa: PLR2004 - nobody to talk to
+            return self.started or "all_reduce"
+        if large[-1].operation == "none":
+            return "all_gather, broadcast or alltoall"
+        ratio = large[-1].busbw / large[-1].algbw
+        share = (ranks - 1) / ranks
+        known = {"all_reduce": 2 * share, "reduce_scatter": share, "reduce": 1.0}
+        return min(known, key=lambda name: abs(known[name] - ratio))
+
+
+def read(text: str) -> Log:
+    """Return what a log says."""
+    lines = [TAGS.sub("", line) for line in text.splitlines()]
+    bare = "\n".join(lines)
+    width = 8 if PER_ITERATION in bare else 4
+    counted = ERRORS.search(bare) is None
+    members = {(int(rank), host) for rank, host in MEMBER.findall(bare)}
+    named, outside = STARTED.search(bare), OUT_OF_BOUNDS.search(bare)
+    found = BROKEN.search(bare)
+    return Log(
+        rows=tuple(row for line in lines if (row := _row(line, width, counted=counted))),
+        hosts=tuple(dict.fromkeys(host for _, host in sorted(members))),
+        ranks=len(members),
+        started=named[1] if named else None,
+        over_tcp=OVER_TCP.search(bare) is not None,
+        out_of_bounds=int(outside[1]) if outside else 0,
+        broken=found[1].strip()[:200] if found else "",
+    )
+
+
+def _row(line: str, width: int, *, counted: bool) -> Measured | None:
+    if not ROW.match(line):
+        return None
+    words = line.split()
+    # A root is there or not; the sides are as wide as the heading says.
+    first = len(words) - 2 * width
+    if first not in {4, 5}:
+        first = 5 if re.fullmatch(r"-?\d+", words[4]) and len(words) % width != 0 else 4
+    sides = [words[at : at + 4] for at in (first, first + width)]
+    try:
+        figures = [(float(side[2]), float(side[1])) for side in sides if len(side) == 4]  # noqa: PLR2004
+        lost = [int(float(side[3])) for side in sides if counted and side[3:] not in ([], ["N/A"])]
+        busbw, algbw = max(figures)
+        return Measured(int(words[0]), words[3], algbw, busbw, sum(lost))
+    except ValueError:
+        return None  # a line that two processes wrote at once

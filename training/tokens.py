@@ -1,0 +1,216 @@
+"""Folders of tokens: one-dimensional `.npy` files of little-endian uint16 or uint32.
+
+`index.json`, which `training.prepare` writes last, says how many ids there are, their type, and
+each file's tokens and SHA-256. Nothing is taken on trust: a file's head is compared when it is
+opened, its content at the start of a run, ranks sharing the work, and ids again as they are read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from training.manifest import UnreadableError, digest, patiently
+from training.problems import NodeError, UserError
+
+Tokens = npt.NDArray[np.int64]
+
+INDEX: Final = "index.json"
+TYPES: Final = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
+AGAIN: Final = "run training.prepare again"
+LOOKED_AT: Final = 2**24
+"""Ids whose range is looked at in one go."""
+
+
+def folders(path: str) -> list[Path]:
+    """Return the folders that `data.path` names, with commas between them."""
+    return [Path(each.strip()) for each in path.split(",")]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an index says of one file."""
+
+    file: Path
+    tokens: int
+    sha256: str | None
+    dtype: np.dtype[Any]
+    vocabulary: int
+    """One more than the largest id of its folder."""
+
+    def opened(self) -> npt.NDArray[Any]:
+        """Map the file.
+
+        Raises:
+            UserError: If it is not what the index says.
+            NodeError: If it cannot be read now.
+        """
+        try:
+            shard: npt.NDArray[Any] = patiently(lambda: np.load(self.file, mmap_mode="r"))
+        except UnreadableError as error:
+            raise _unreadable(error) from None
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{self.file}: cannot be read ({error}); {AGAIN}") from None
+        if shard.ndim != 1 or shard.dtype != self.dtype:
+            raise UserError(
+                f"{self.file}: holds {shard.dtype.str} of shape {shard.shape} where {INDEX} says "
+                f"one row of {self.dtype.str}; {AGAIN}"
+            )
+        if shard.size != self.tokens or not shard.size:
+            raise UserError(
+                f"{self.file}: holds {shard.size} tokens where {INDEX} says {self.tokens}; {AGAIN}"
+                if shard.size
+                else f"{self.file}: holds no tokens; {AGAIN}"
+            )
+        return shard
+
+    def verify(self, shard: npt.NDArray[Any]) -> None:
+        """Read the whole file against the index.
+
+        Raises:
+            UserError: If a byte or the range of ids is another.
+            NodeError: If it cannot be read now.
+        """
+        if self.sha256 is None:
+            raise UserError(
+                f"{self.file}: {INDEX} has no sha256 of it; {AGAIN}, or write data.verify=false"
+            )
+        try:
+            found = patiently(lambda: digest(self.file))["sha256"]
+        except UnreadableError as error:
+            raise _unreadable(error) from None
+        if found != self.sha256:
+            raise UserError(
+                f"{self.file}: does not match its sha256 in {INDEX}: it was changed or damaged "
+                f"after it was written; {AGAIN}"
+            )
+        for at in range(0, shard.size, LOOKED_AT):
+            _refuse_strangers(str(self.file), shard[at : at + LOOKED_AT], self.vocabulary)
+
+
+def _unreadable(error: UnreadableError) -> NodeError:
+    return NodeError(f"{error}: tokens cannot be read now; look at the file system's mount")
+
+
+def _refuse_strangers(where: str, ids: npt.NDArray[Any], vocabulary: int) -> None:
+    most = int(ids.max())
+    if most >= vocabulary:
+        raise UserError(
+            f"{where}: holds the id {most} where {INDEX} says {vocabulary} ids, 0 to "
+            f"{vocabulary - 1}; {AGAIN}"
+        )
+
+
+@dataclass(frozen=True)
+class TokenFolder:
+    """Memory-mapped tokens of one folder or several, seen as sequences of a fixed length."""
+
+    shards: tuple[npt.NDArray[Any], ...]
+    sequence: int
+    """Tokens of a sequence; one more is read, which the last has to predict."""
+    ends: npt.NDArray[np.int64]
+    """For each shard, how many sequences it and those before it hold."""
+    entries: tuple[Entry, ...] = ()
+    """What the indexes say of the shards."""
+    sizes: tuple[int, ...] = ()
+    """Sequences of each folder."""
+
+    @classmethod
+    def open(cls, path: str, *, sequence: int, vocabulary: int) -> "TokenFolder":
+        """Map the tokens of a folder, or of several with commas between them.
+
+        Raises:
+            UserError: If they are not what their indexes say, or do not fit the model.
+            NodeError: If they cannot be read now.
+        """
+        listed = [_index(folder, path, vocabulary) for folder in folders(path)]
+        entries = tuple(entry for each in listed for entry in each)
+        shards = tuple(entry.opened() for entry in entries)
+        held = [(shard.size - 1) // sequence for shard in shards]
+        sizes, at = [], 0
+        for folder, each in zip(folders(path), listed, strict=True):
+            sizes.append(sum(held[at : at + len(each)]))
+            longest = max((shard.size for shard in shards[at : at + len(each)]), default=0)
+            if not sizes[-1]:
+                raise UserError(
+                    f"data.path = {str(folder)!r}: no shard is longer than {longest} tokens and "
+                    f"one sequence takes {sequence + 1}; write model.sequence below {longest}, or "
+                    "prepare more text"
+                )
+            at += len(each)
+        return cls(shards, sequence, np.cumsum(held), entries, tuple(sizes))
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what the indexes say of all tokens, in their order."""
+        said = [[entry.tokens, entry.dtype.str, entry.sha256] for entry in self.entries]
+        return hashlib.sha256(json.dumps([said, self.sizes]).encode()).hexdigest()
+
+    def verify(self, rank: int = 0, ranks: int = 1) -> None:
+        """Read this rank's share of the files against the indexes; see `Entry.verify`."""
+        for entry, shard in list(zip(self.entries, self.shards, strict=True))[rank::ranks]:
+            entry.verify(shard)
+
+    def read(self, numbers: npt.NDArray[np.int64]) -> Tokens:
+        """Return the sequences of these numbers, (n, sequence + 1).
+
+        Raises:
+            UserError: If one of their ids is none of the vocabulary.
+        """
+        rows = np.empty((len(numbers), self.sequence + 1), dtype=np.int64)
+        for row, number in zip(rows, numbers, strict=True):
+            shard = int(np.searchsorted(self.ends, number, side="right"))
+            before = int(self.ends[shard - 1]) if shard else 0
+            start = (int(number) - before) * self.sequence
+            row[:] = self.shards[shard][start : start + self.sequence + 1]
+            if self.entries:
+                entry = self.entries[shard]
+                _refuse_strangers(f"{entry.file}: from token {start} on", row, entry.vocabulary)
+        return rows
+
+
+def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
+    """Return what the index of a folder says of its files."""
+    file = folder / INDEX
+    try:
+        text = patiently(file.read_bytes)
+    except UnreadableError as error:
+        raise _unreadable(error) from None
+    except OSError:
+        raise UserError(
+            f"data.path = {path!r}: {'' if str(folder) == path else f'{folder} '}holds no {INDEX}; "
+            "write the folder that `python -m training.prepare --out FOLDER ...` made"
+        ) from None
+    try:
+        found = tuple(_entries(folder, json.loads(text)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file}: cannot be read ({type(error).__name__}: {error}); {AGAIN}"
+        ) from None
+    if not found:
+        raise UserError(f"{file}: lists no shards; {AGAIN}")
+    if (ids := found[0].vocabulary) > vocabulary:
+        raise UserError(
+            f"model.vocabulary = {vocabulary}: the tokens in {folder} go up to "
+            f"{ids - 1}; write {-(-ids // 64) * 64}"
+        )
+    return found
+
+
+def _entries(folder: Path, index: Any) -> Iterator[Entry]:
+    vocabulary, dtype = int(index["vocabulary"]), TYPES[index["dtype"]]
+    seen: set[str] = set()
+    for shard in index["shards"]:
+        name = str(shard["file"])
+        if name in seen:
+            raise ValueError(f"{name} is listed twice")
+        seen.add(name)
+        yield Entry(folder / name, int(shard["tokens"]), shard.get("sha256"), dtype, vocabulary)
