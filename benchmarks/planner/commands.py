@@ -89,6 +89,12 @@ class Command:
         """Predicted over published, less one."""
         return self.predicted / self.published - 1
 
+    @property
+    def inside(self) -> bool:
+        """Whether what was published is in the likely range."""
+        low, high = self.likely
+        return low <= self.published <= high
+
     @cached_property
     def likely(self) -> tuple[float, float]:
         """The likely range that the command prints, in tokens a second and GPU."""

@@ -15,7 +15,7 @@ from ultracluster.planner import price
 from ultracluster.planner.alternatives import alternatives
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
-from ultracluster.planner.layout import ACTIVATIONS, Layout, Setup, partitions
+from ultracluster.planner.layout import ACTIVATIONS, INDIFFERENCE, Layout, Setup, partitions
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
@@ -72,7 +72,7 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
         e for e in found.candidates(layout.gpus) if e.kind.pipeline == 1 or layout.pipeline > 1
     ]
     fastest = max(each.rate for each in alike) * setup.shape.sequence
-    assert rate >= 0.95 * fastest * (1 - 1e-9)
+    assert rate >= (1 - INDIFFERENCE) * fastest * (1 - 1e-9)
 
 
 @given(
@@ -114,7 +114,7 @@ def test_every_partition_size_is_looked_at(size, sequence, nodes, instance_type)
         )
         alone = step(setup, other)
         if alone.holding.fits:
-            assert alone.tokens_per_second <= rate / 0.95 * (1 + 1e-9)
+            assert alone.tokens_per_second <= rate / (1 - INDIFFERENCE) * (1 + 1e-9)
 
 
 def test_small_groups_of_many_nodes_reduce_over_trees():

@@ -69,9 +69,10 @@ def compute(setup: Setup, layout: Layout) -> Compute:
     # The output layer is split over tensor-parallel ranks like every other product.
     loss = _product(tokens, shape.vocabulary / t, shape.hidden, stack.gemm_ramp, forward=1) / rate
     loss += stack.loss_traffic * tokens * shape.vocabulary / t / gpu.memory_bandwidth
-    if layers * layout.pipeline > shape.layers:
-        # The last stage has a layer less than the fullest; the loss takes its place.
-        loss = max(0.0, loss - (products + attention + elementwise) / layers)
+    spare = min(layers, layers * layout.pipeline - shape.layers)
+    if spare:
+        # The last stage may have fewer layers than the fullest; the loss takes their places.
+        loss = max(0.0, loss - spare * (products + attention + elementwise) / layers)
     return Compute(products, attention, elementwise, loss)
 
 

@@ -10,9 +10,9 @@ from ultracluster.planner.devices import Gpu, Network
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import SoftwareStack
 
-INDIFFERENCE: Final = 0.05
-"""Layouts this close to the fastest count as equal, for the model cannot tell them apart
-(docs/planner-accuracy.md). Of these, one without tensor parallelism is chosen before one with it,
+INDIFFERENCE: Final = 0.07
+"""Layouts this close to the fastest count as equal: two predictions that are each off by 5 %
+(docs/planner-accuracy.md) differ by so much by chance. Of these, one without tensor parallelism is chosen before one with it,
 for any training program can run it; then the smallest partition group, which leaves the most
 replicas and asks the least of the network."""
 

@@ -154,7 +154,7 @@ class Planner:
         elif step.exposed > HARDLY * step.seconds:
             why = (
                 f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
-                "larger --batch-tokens, a --pipeline, or an --instance with faster cards"
+                "larger --batch-tokens, or an --instance with faster cards"
             )
         else:
             why = "write more --nodes, fewer --tokens, or a faster --instance"
