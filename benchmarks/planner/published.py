@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.planner.devices import BY_ROW, NCCL_HOP, Gpu, Network
-from ultracluster.planner.layout import Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import SoftwareStack
 from ultracluster.planner.step import Step, step
@@ -70,6 +70,21 @@ class Run:
     sharding: str
 
     @property
+    def options(self) -> str:
+        """What `ultracluster plan` is asked for this run."""
+        shape, layout = self.shape, self.layout
+        instance = {"a100_40gb": "p4d", "a100_80gb": "p4de"}.get(self.stack, "p5")
+        size = "48xlarge" if instance == "p5" else "24xlarge"
+        return (
+            f"--layers {shape.layers} --hidden {shape.hidden} --heads {shape.heads} "
+            f"--vocabulary {shape.vocabulary} --sequence {shape.sequence} "
+            f"--instance {instance}.{size} --node-gbps {self.network.node_bandwidth * 8e-9:.0f} "
+            f"--nodes {layout.gpus // 8} --software fsdp --tensor 1 --pipeline 1 "
+            f"--partition {layout.partition} --micro-batch {layout.micro_batch} "
+            f"--activations {layout.activations} --batch-tokens {layout.sequences * shape.sequence}"
+        )
+
+    @property
     def one_node(self) -> bool:
         """Whether it ran on one node."""
         return self.layout.gpus <= self.network.gpus_per_node
@@ -122,7 +137,7 @@ def _run(row: Mapping[str, str]) -> Run:
             partition=gpus,
             micro_batch=int(row["micro_batch"]),
             accumulation=int(row["grad_accum"]),
-            checkpointing=row["activation_checkpointing"] == "True",
+            activations=RECOMPUTED if row["activation_checkpointing"] == "True" else KEPT,
             reshard=row["sharding"] == "FULL_SHARD",
         ),
         gpu=gpu,

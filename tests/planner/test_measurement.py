@@ -17,7 +17,7 @@ from ultracluster.planner.outcome import Plan
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import PlanError, Question
 from ultracluster.planner.shape import of_size
-from ultracluster.planner.uncertainty import uncertainty
+from ultracluster.planner.uncertainty import MEASURED_ERROR, uncertainty
 
 TWO_NODES = log(2, [(8, 161.0, 0.0, 0.0), (2**20, 309.0, 3.4, 6.4), (2**31, 51400, 41.8, 78.3)])
 """The published log of two p4de (awsome-distributed-ai)."""
@@ -127,7 +127,8 @@ def test_a_slow_network_makes_a_slower_plan_and_narrows_that_doubt():
 
     assert after.setup.network.efficiency == pytest.approx(0.48, abs=0.01)
     assert after.outcome.days > before.outcome.days
-    assert network_doubt(after) < network_doubt(before) / 4
+    # What is left is the run-to-run error of the log, however much of the step the network is.
+    assert network_doubt(after) < 2.5 * MEASURED_ERROR * after.outcome.days
 
 
 def test_a_log_of_one_node_gives_the_bandwidth_of_nvlink():

@@ -8,7 +8,7 @@ import pytest
 
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import BY_ROW, Network
-from ultracluster.planner.layout import Layout, Setup
+from ultracluster.planner.layout import KEPT, Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import find
 
@@ -48,11 +48,11 @@ def predicted(nodes: int, name: str) -> float:
         world,
         partition or world,
         accumulation=MICRO_STEPS,
-        checkpointing=False,
+        activations=KEPT,
         hierarchical=hierarchical,
     )
     sent = communicate(Setup(SHAPE, CORES, NETWORK, STACK), layout)
-    return MICRO_STEPS * (sent.gather + sent.reduce_scatter) + sent.second_hop
+    return MICRO_STEPS * sent.sharded.seconds + sent.second_hop
 
 
 @pytest.mark.parametrize("nodes", [2, 4])

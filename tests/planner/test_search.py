@@ -15,7 +15,7 @@ from ultracluster.planner import price
 from ultracluster.planner.alternatives import alternatives
 from ultracluster.planner.communication import second_hop
 from ultracluster.planner.devices import gpu_of, network_of
-from ultracluster.planner.layout import Layout, Setup, partitions
+from ultracluster.planner.layout import ACTIVATIONS, INDIFFERENCE, Layout, Setup, partitions
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import MOST_NODES, PlanError, Question
@@ -68,21 +68,24 @@ def test_what_is_chosen_fits_and_is_what_the_model_says_of_it_alone(size, nodes,
     assert best.holding == alone.holding
     assert best.seconds == pytest.approx(alone.seconds, rel=1e-9)
     rate = best.tokens_per_second
-    fastest = max(each.rate for each in found.candidates(layout.gpus)) * setup.shape.sequence
-    assert rate >= 0.95 * fastest * (1 - 1e-9)
+    alike = [
+        e for e in found.candidates(layout.gpus) if e.kind.pipeline == 1 or layout.pipeline > 1
+    ]
+    fastest = max(each.rate for each in alike) * setup.shape.sequence
+    assert rate >= (1 - INDIFFERENCE) * fastest * (1 - 1e-9)
 
 
 @given(
     size=st.floats(1e8, 1e12),
     micro=st.integers(1, 16),
-    checkpointing=st.booleans(),
+    activations=st.sampled_from(ACTIVATIONS),
     power=st.integers(0, 9),
 )
-def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, checkpointing, power):
+def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, activations, power):
     """Else the smallest group that fits would not be one."""
     setup = search(of_size(size)).setup
     needed = [
-        memory(setup, Layout(1024, p, micro_batch=micro, checkpointing=checkpointing)).needed
+        memory(setup, Layout(1024, p, micro_batch=micro, activations=activations)).needed
         for p in (2**power, 2 ** (power + 1))
     ]
     assert needed[1] <= needed[0]
@@ -105,13 +108,13 @@ def test_every_partition_size_is_looked_at(size, sequence, nodes, instance_type)
     setup, layout = found.setup, best.layout
     rate = best.tokens_per_second
 
-    for p in partitions(layout.gpus // layout.tensor, 8 // layout.tensor):
+    for p in partitions(layout.ranks, 8 // layout.tensor):
         other = dataclasses.replace(
             layout, partition=p, hierarchical=p * layout.tensor > setup.network.gpus_per_node
         )
         alone = step(setup, other)
         if alone.holding.fits:
-            assert alone.tokens_per_second <= rate / 0.95 * (1 + 1e-9)
+            assert alone.tokens_per_second <= rate / (1 - INDIFFERENCE) * (1 + 1e-9)
 
 
 def test_small_groups_of_many_nodes_reduce_over_trees():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.planner.goodput import RATES
+from ultracluster.planner.layout import ACTIVATIONS
 from ultracluster.planner.measurement import (
     MeasurementError,
     NetworkMeasurement,
@@ -14,19 +15,18 @@ from ultracluster.planner.measurement import (
 )
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.question import PlanError, Question
-from ultracluster.planner.search import Only
+from ultracluster.planner.search import OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.shape import (
     LARGEST_PARAMETERS,
     SMALLEST_PARAMETERS,
     ModelShape,
     of_size,
 )
-from ultracluster.problem import Problem
+from ultracluster.problem import Problem, choices
 
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2
 """Part of the parameters asked for that a usual shape may be away."""
-ACTIVATIONS: Final = {"kept": False, "recomputed": True}
 LARGEST_FILE: Final = 256 * 2**20
 
 
@@ -84,6 +84,7 @@ def question(arguments: argparse.Namespace) -> Question:
         checkpoint_share=read.number("--checkpoint-share") or 0.0,
         purchase=arguments.purchase,
         only=_only(arguments, read),
+        node_gbps=read.number("--node-gbps"),
         network=network,
         run=run,
     )
@@ -104,11 +105,10 @@ def _failures(given: str, read: Reader) -> float | str:
 
 
 def _only(arguments: argparse.Namespace, read: Reader) -> Only:
-    group, tensor, micro_batch = map(read.whole, ("--partition", "--tensor", "--micro-batch"))
     if arguments.activations not in {None, *ACTIVATIONS}:
-        fix = f"write {' or '.join(ACTIVATIONS)}"
-        raise _refused("--activations", arguments.activations, fix)
-    return Only(group, tensor, micro_batch, ACTIVATIONS.get(arguments.activations))
+        raise _refused("--activations", arguments.activations, f"write {choices(ACTIVATIONS)}")
+    given = {field: read.whole(option) for field, option in OPTIONS_OF_A_LAYOUT.items()}
+    return Only(activations=arguments.activations, **given)
 
 
 def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
@@ -136,6 +136,12 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
         gated=arguments.gated,
         key_value_heads=read.count("--key-value-heads"),
         tied=not arguments.untied,
+        head_size=read.count("--head-size"),
+        experts=read.count("--experts"),
+        experts_per_token=read.count("--experts-per-token"),
+        expert_width=read.count("--expert-width"),
+        shared_experts=read.count("--shared-experts"),
+        dense_layers=read.count("--dense-layers"),
     )
 
 

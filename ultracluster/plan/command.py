@@ -33,6 +33,12 @@ MODEL: Final[Options] = {
     "--sequence": ("N", "2048", "tokens of a sequence (2,048)"),
     "--feed-forward": ("N", None, "inner width (four times the width)"),
     "--key-value-heads": ("N", None, "heads of keys and values (all)"),
+    "--head-size": ("N", None, "width of a head (width over heads)"),
+    "--experts": ("N", None, "routed experts of a block; none, if it is dense"),
+    "--experts-per-token": ("N", None, "experts that a token goes to"),
+    "--expert-width": ("N", None, "inner width of an expert"),
+    "--shared-experts": ("N", None, "experts that every token passes (0)"),
+    "--dense-layers": ("N", None, "blocks before the first with experts (0)"),
 }
 ASKED: Final[Options] = {
     "--instance": ("TYPE", "p4d.24xlarge", "instance type (p4d.24xlarge)"),
@@ -44,7 +50,8 @@ ASKED: Final[Options] = {
 }
 KNOWN: Final[Options] = {
     "--batch-tokens": ("N", str(4 * 2**20), "tokens of one optimizer step (4,194,304)"),
-    "--software": ("KIND", "", "fsdp, compiled or 2022; not given, it is in doubt"),
+    "--software": ("KIND", "", "fsdp, compiled, megatron or 2022; not given, it is in doubt"),
+    "--node-gbps": ("N", None, "of all network cards of a node (the instance type's)"),
     "--failures": (
         "RATE",
         "rsc-1",
@@ -56,8 +63,12 @@ KNOWN: Final[Options] = {
 LAYOUT: Final[Options] = {
     "--partition": ("N", None, "GPUs that hold one copy of the state"),
     "--tensor": ("N", None, "GPUs that share every layer"),
+    "--pipeline": ("N", None, "stages, each with a part of the layers"),
+    "--interleave": ("N", None, "parts of the model that a stage holds (1F1B: 1)"),
+    "--context": ("N", None, "ranks that share the tokens of a sequence"),
+    "--expert-parallel": ("N", None, "GPUs that a layer's experts are divided over"),
     "--micro-batch": ("N", None, "sequences of one pass of a GPU"),
-    "--activations": ("HOW", None, "kept or recomputed"),
+    "--activations": ("HOW", None, "kept, selective or recomputed"),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue.quotas import LUSTRE, NETWORK_INTERFACES, of_training, on_demand
 from ultracluster.planner.devices import GIB
+from ultracluster.planner.layout import KEPT, RECOMPUTED
 from ultracluster.planner.memory import memory
 from ultracluster.planner.outcome import Alternative, Plan
 from ultracluster.planner.price import ON_DEMAND, SAGEMAKER, Bill, price_of_nodes
@@ -29,6 +30,8 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "heads": shape.heads,
             "vocabulary": shape.vocabulary,
             "sequence": shape.sequence,
+            "experts": shape.experts,
+            "active_parameters": shape.active_parameters,
             "tokens": question.tokens,
         },
         "machine": {
@@ -53,6 +56,9 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "failures_source": question.rate.source,
             "hours_between_failures": outcome.goodput.mean_time_between_failures / HOUR,
             "checkpoint_interval_minutes": outcome.goodput.interval / 60,
+            "checkpoint_interval_steps": max(
+                1, int(outcome.goodput.interval / outcome.step.seconds)
+            ),
             "checkpoint_gb": outcome.goodput.checkpoint_bytes / 1e9,
             "checkpoint_write_seconds": outcome.goodput.write_seconds,
             "checkpoint_share": outcome.goodput.checkpoint_share,
@@ -121,9 +127,13 @@ def layout(step: Step) -> dict[str, Any]:
         "partition_group_gpus": chosen.group,
         "replicas": chosen.replicas,
         "tensor_parallel": chosen.tensor,
+        "pipeline_stages": chosen.pipeline,
+        "chunks_per_stage": chosen.chunks,
+        "context_parallel": chosen.context,
+        "expert_parallel": chosen.expert,
         "micro_batch": chosen.micro_batch,
         "accumulation": chosen.accumulation,
-        "checkpointing": chosen.checkpointing,
+        "activations": chosen.activations,
         "hierarchical_gather": chosen.hierarchical,
         "sequences_per_step": chosen.sequences,
     }
@@ -154,29 +164,35 @@ def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
             "element-wise": computing.elementwise * passes,
             "output layer and loss": computing.loss * passes,
             "waiting for the network": step.exposed,
+            "stages waiting for each other (bubble)": step.bubble,
             "scarce memory": step.shortage,
             "optimizer and the rest": step.optimizer,
         },
         "sent_seconds": {
-            "gather of weights": step.sending.gather * passes,
-            "reduce-scatter of gradients": step.sending.reduce_scatter * passes,
+            "gather of weights": step.sending.sharded.gather * step.times_sharded,
+            "reduce-scatter of gradients": step.sending.sharded.reduce_scatter * step.times_sharded,
             "second hop between groups": step.sending.second_hop,
-            "tensor-parallel all-reduces": step.sending.tensor * passes,
+            "tensor-parallel all-reduces": step.sending.passing.tensor * passes,
+            "activations between stages": step.sending.passing.stages * passes,
+            "tokens to experts and back": step.sending.passing.experts * passes,
+            "keys and values of other ranks": step.sending.passing.context * passes,
         },
     }
 
 
 def _memory(plan: Plan) -> dict[str, Any]:
     step = plan.outcome.step
-    other_layout = replace(step.layout, checkpointing=not step.layout.checkpointing)
+    other_way = RECOMPUTED if step.layout.activations == KEPT else KEPT
+    other_layout = replace(step.layout, activations=other_way)
     other = memory(plan.setup, other_layout)
     chosen = step.holding
     return {
+        "activations": step.layout.activations,
         "capacity": chosen.capacity / GIB,
         "items": {name: size / GIB for name, size in chosen.items().items()},
         "needed": chosen.needed / GIB,
         "other_way": {
-            "checkpointing": other_layout.checkpointing,
+            "activations": other_way,
             "items": {name: size / GIB for name, size in other.items().items()},
             "needed": other.needed / GIB,
             "fits": other.fits,

@@ -51,4 +51,16 @@ def counted(number: int, of: str) -> str:
 
 
 def activations(layout: Document) -> str:
-    return f"activations {'recomputed' if layout['checkpointing'] else 'kept'}"
+    return f"activations {layout['activations']}"
+
+
+def degrees(layout: Document) -> str:
+    """Return how a layout divides the model, but for its partition groups."""
+    ways = {
+        "tensor_parallel": "{} GPUs to a layer (tensor parallel)",
+        "pipeline_stages": "{} stages",
+        "chunks_per_stage": "{} chunks each",
+        "context_parallel": "{} ranks to a sequence",
+        "expert_parallel": "experts over {} GPUs",
+    }
+    return "".join(f", {words.format(layout[n])}" for n, words in ways.items() if layout[n] > 1)

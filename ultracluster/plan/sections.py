@@ -11,6 +11,7 @@ from ultracluster.plan.report import (
     Section,
     activations,
     counted,
+    degrees,
     duration,
 )
 from ultracluster.tables import Column
@@ -31,8 +32,9 @@ FACTS: Final = {
     "failures": "one in {goodput[hours_between_failures]:,.1f} h; {goodput[fraction]:.1%} of the "
     "time trains; {spares}",
     "checkpoints": "{goodput[checkpoint_gb]:,.0f} GB every "
-    "{goodput[checkpoint_interval_minutes]:,.0f} min, written in "
-    "{goodput[checkpoint_write_seconds]:,.0f} s ({goodput[checkpoint_share]:.1%} of the time)",
+    "{goodput[checkpoint_interval_minutes]:,.0f} min, {goodput[checkpoint_interval_steps]:,} "
+    "steps; written in {goodput[checkpoint_write_seconds]:,.0f} s "
+    "({goodput[checkpoint_share]:.1%} of the time)",
     "Lustre": "{tebibytes:,.1f} TiB at {storage[per_unit_storage_throughput]} MB/s per TiB: "
     "{storage[write_gb_per_s]:,.1f} GB/s, {storage[needed_gb_per_s]:,.1f} needed; training reads "
     "{storage[input_mb_per_s]:,.1f} MB/s",
@@ -71,13 +73,13 @@ def _facts(plan: Document) -> Iterator[tuple[str, str]]:
     else:
         day = f"{cost['usd_per_day']:,.0f} a day"
         yield "cost", f"{cost['usd']:,.0f} USD, {cost['purchase']}, {day}"
-    degree, steps = layout["tensor_parallel"], layout["accumulation"]
-    tensor = f", {degree} GPUs to a layer (tensor parallel)" if degree > 1 else ""
+    steps, staged = layout["accumulation"], layout["pipeline_stages"] > 1
+    passes = f"{steps:,} of them a step" if staged else counted(steps, "accumulation step")
     worked_out = {
         "groups": f"{counted(layout['partition_group_gpus'], 'GPU')}, "
         f"{counted(layout['replicas'], 'replica')}{_smallest(plan)}",
-        "batch": f"micro-batch {layout['micro_batch']}, {counted(steps, 'accumulation step')}"
-        f"{tensor}, {activations(layout)}",
+        "batch": f"micro-batch {layout['micro_batch']}, {passes}{degrees(layout)}, "
+        f"{activations(layout)}",
         "spares": counted(plan["goodput"]["spare_nodes"], "spare node"),
         "tebibytes": plan["storage"]["capacity_gib"] / 1024,
     }
@@ -87,6 +89,8 @@ def _facts(plan: Document) -> Iterator[tuple[str, str]]:
 
 def _smallest(plan: Document) -> str:
     degree = plan["layout"]["tensor_parallel"]
+    if plan["layout"]["pipeline_stages"] > 1:
+        return ""
     smallest = plan["smallest_partition_group_by_tensor_degree"]
     least, alone = smallest.get(degree), smallest.get(1)
     mine = f"; {least:,} is the smallest that fits" if least else ""
@@ -101,7 +105,7 @@ def _usd(value: float | None) -> str:
 
 def _memory(memory: Document) -> Section:
     other, capacity = memory["other_way"], memory["capacity"]
-    ways = activations({"checkpointing": not other["checkpointing"]}), activations(other)
+    ways = activations(memory), activations(other)
     fits = "" if other["fits"] else ", does not fit"
     return Section(
         f"GPU memory (GiB, {capacity:.1f} available)",
@@ -141,8 +145,8 @@ def _slower(layouts: Sequence[Document]) -> Section:
     return Section(
         "Slower layouts",
         (
-            *(Column(title, "number") for title in ("group", "tensor", "batch")),
-            Column("recomputed", "number", spare=True),
+            *(Column(title, "number") for title in ("group", "tensor", "stages", "batch")),
+            Column("activations", spare=True),
             Column("s a step", "number"),
             Column("tokens/s", "number", spare=True),
             Column("why", "prose"),
@@ -151,8 +155,9 @@ def _slower(layouts: Sequence[Document]) -> Section:
             (
                 f"{each['partition_group_gpus']:,}",
                 f"{each['tensor_parallel']}",
+                f"{each['pipeline_stages']}",
                 f"{each['micro_batch']} x {each['accumulation']}",
-                "yes" if each["checkpointing"] else "no",
+                each["activations"],
                 f"{each['seconds']:,.2f}",
                 f"{each['tokens_per_second']:,.0f}",
                 each["why"],

@@ -8,7 +8,7 @@ from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.price import ON_DEMAND, ways_to_buy
-from ultracluster.planner.question import MOST_NODES, Question
+from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
 from ultracluster.planner.search import Only
 from ultracluster.planner.software import known_on
 
@@ -44,6 +44,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         return Alternative(name, gpu, None, None, "the model does not fit")
     if best.days > days:
         why = f"{MOST_NODES:,} nodes need {best.days:,.0f} days"
+        why = why if best.days <= LONGEST_DAYS else "not feasible"
         return Alternative(name, gpu, None, None, why)
     low, high = 1, MOST_NODES
     while low < high:

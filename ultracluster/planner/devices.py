@@ -87,11 +87,14 @@ class Network:
 EFA_EFFICIENCY: Final = 0.84
 """Two p4de nodes, 2 GiB all-reduce: algbw 41.8 of 50 GB/s (awslabs/awsome-distributed-ai
 micro-benchmarks/nccl-tests/README.md, read 2026-11). p4d in 2022 reached 0.46 to 0.61
-(NVIDIA/nccl#527): the low end of the range."""
-EFA_EFFICIENCY_RANGE: Final = (0.46, 0.90)
+(NVIDIA/nccl#527)."""
+EFA_EFFICIENCY_RANGE: Final = (0.70, 0.90)
+"""Of today's software; a program of 2022 has that year's."""
 
 EFA_HOP: Final = 75e-6
-"""Inter-node latency that AWS tunes NCCL with on p4d (aws-ofi-nccl src/platform-aws.cpp:83-95)."""
+NEWER_EFA_HOP: Final = 35e-6
+"""Latencies between nodes that AWS tunes NCCL with: p4d to p5e, and from p5en on (aws-ofi-nccl
+src/platform-aws.cpp, platform_data_map, read 2026-11-27)."""
 
 NCCL_HOP: Final = 14e-6
 """NCCL's own figure for a network hop of a ring (NVIDIA/nccl src/graph/tuning.cc, hwLat, Simple);
@@ -113,10 +116,12 @@ def comparable_types() -> tuple[str, ...]:
     )
 
 
-def network_of(instance: InstanceType) -> Network:
+def network_of(instance: InstanceType, gbps: float | None = None) -> Network:
+    """Return the network of an instance type, or the same with cards of so many Gbps together."""
+    newer = instance.name.startswith(("p5en", "p6"))
     return Network(
         gpus_per_node=instance.accelerator.count,
-        node_bandwidth=instance.network_cards.gbps * 1e9 / 8,
+        node_bandwidth=(gbps or instance.network_cards.gbps) * 1e9 / 8,
         efficiency=EFA_EFFICIENCY,
-        hop_latency=EFA_HOP,
+        hop_latency=NEWER_EFA_HOP if newer else EFA_HOP,
     )

@@ -7,6 +7,10 @@ from typing import Final
 
 SECONDS_PER_DAY: Final = 86_400
 
+LONGEST_INTERVAL: Final = 0.25
+"""Part of the mean time between failures that work between two checkpoints takes at most: else
+most of a failure's cost is work that is done twice, whatever the formula for short ones says."""
+
 CHECKPOINT_BYTES: Final = 14
 """Bytes per parameter: bf16 weights, fp32 master weights and both moments of Adam. BLOOM's
 checkpoints of 176 B parameters were 2.3 TB, 13.1 a parameter (stas00/ml-engineering)."""
@@ -111,7 +115,7 @@ def goodput(
     mean = SECONDS_PER_DAY / (nodes * rate)
     size = CHECKPOINT_BYTES * parameters
     write = size / write_bandwidth
-    interval = max(daly(mean=mean, write=write), write / 100)
+    interval = min(max(daly(mean=mean, write=write), write / 100), LONGEST_INTERVAL * mean)
     return Goodput(
         mean_time_between_failures=mean,
         interval=interval,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
-from ultracluster.planner.layout import Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import step
@@ -236,7 +236,7 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
             tensor=tensor,
             micro_batch=micro,
             accumulation=max(1, _whole(data, "global_batch") // max(1, micro * gpus // tensor)),
-            checkpointing=recomputed == 1,
+            activations=RECOMPUTED if recomputed else KEPT,
             hierarchical=bool(parallel.get("hierarchical_gather", False)),
             reshard=bool(parallel.get("reshard_after_forward", True)),
         ),

@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.planner.devices import BY_ROW, Gpu
 from ultracluster.planner.goodput import Goodput
-from ultracluster.planner.layout import INDIFFERENCE, Candidate, Layout, Setup
+from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Kind, Layout, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
 from ultracluster.planner.search import Search
@@ -15,8 +15,12 @@ from ultracluster.planner.storage import Lustre
 
 NEAR: Final = 8
 """Nodes fewer, or that part of them, among which a number that divides better is looked for."""
+FARTHEST: Final = 64
+"""Nodes fewer that are looked at, however many there are."""
 MUCH: Final = 0.4
 """Share of a step that waits for the network above which other plans are named."""
+MUCH_IDLE: Final = 0.15
+"""The same of stages that wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     """
     mine = chosen.layout
     ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
-    alike = [each for each in ranked if each.kind.tensor == mine.tensor]
+    alike = [each for each in ranked if _degrees(each.kind) == _degrees(mine)]
     groups = sorted({each.group for each in alike})
     below = [group for group in groups if group < mine.group][-1:]
     above = [group for group in groups if group > mine.group][:2]
@@ -102,14 +106,20 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     for group in (*below, *above):
         found += [each for each in alike if each.group == group][:1]
     found += [each for each in alike if each.group != mine.group][:1]
+    staged = mine.pipeline > 1
     for degree in sorted({each.kind.tensor for each in ranked} - {mine.tensor}):
-        found += [each for each in ranked if each.kind.tensor == degree][:1]
-    found += [each for each in alike if each.kind.checkpointing != mine.checkpointing][:1]
+        found += [
+            each
+            for each in ranked
+            if each.kind.tensor == degree and (each.kind.pipeline > 1) == staged
+        ][:1]
+    found += [each for each in ranked if (each.kind.pipeline > 1) != staged][:1]
+    found += [each for each in alike if each.kind.activations != mine.activations][:1]
     steps = {search.step(mine.gpus, each).layout: each for each in found}
     same = (
         search.step(mine.gpus, each)
         for each in alike
-        if (each.partition, mine.tensor, each.kind.checkpointing) == _but_for_batch(mine)
+        if (each.partition, _degrees(mine), each.kind.activations) == _but_for_batch(mine)
     )
     others = [search.step(mine.gpus, each) for each in steps.values()]
     others += [step for step in same if step.layout not in {mine, *steps}][:1]
@@ -117,14 +127,23 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
 
 
-def _but_for_batch(layout: Layout) -> tuple[int, int, bool]:
-    return layout.partition, layout.tensor, layout.checkpointing
+def _degrees(way: Layout | Kind) -> tuple[int, ...]:
+    return way.tensor, way.pipeline, way.chunks, way.context, way.expert
+
+
+def _but_for_batch(layout: Layout) -> tuple[int, tuple[int, ...], str]:
+    return layout.partition, _degrees(layout), layout.activations
 
 
 def _why(chosen: Step, other: Step) -> str:
     """Say in words what costs another layout its place."""
     gain = other.tokens_per_second / chosen.tokens_per_second - 1
     near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
+    if gain >= 0 and other.layout.pipeline > chosen.layout.pipeline:
+        return (
+            f"{gain:.0%} faster, less than a pipeline of {other.layout.pipeline} stages is worth; "
+            "needs a program that has one (--pipeline)"
+        )
     if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
         return f"{near}needs a program with tensor parallelism"
     if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
@@ -136,10 +155,11 @@ def _why(chosen: Step, other: Step) -> str:
     hops = other.sending.second_hop * tokens - chosen.sending.second_hop
     sent = _sent(other) * tokens - _sent(chosen)
     costs = {
-        "recomputation" if other.layout.checkpointing else "computation": (
+        "computation" if other.layout.activations == KEPT else "recomputation": (
             other.computed * tokens - chosen.computed
         ),
         "tensor-parallel all-reduces": _tensor(other) * tokens - _tensor(chosen),
+        "stages that wait": other.bubble * tokens - chosen.bubble,
         "scarce memory": other.shortage * tokens - chosen.shortage,
         "the second hop between groups" if hops > sent else "gathers and reduce-scatters": waiting,
         "the optimizer": other.optimizer * tokens - chosen.optimizer,
@@ -149,11 +169,11 @@ def _why(chosen: Step, other: Step) -> str:
 
 
 def _tensor(step: Step) -> float:
-    return step.sending.tensor * step.layout.accumulation
+    return step.sending.passing.tensor * step.layout.accumulation
 
 
 def _sent(step: Step) -> float:
-    return (step.sending.gather + step.sending.reduce_scatter) * step.layout.accumulation
+    return step.sending.sharded.seconds * step.times_sharded
 
 
 def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]:
@@ -172,12 +192,12 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         )
     pure = search.smallest_group(outcome.nodes, tensor=1)
     if pure is None:
-        least = search.least(outcome.nodes, tensor=1)
+        least = search.leanest(outcome.nodes, whole=True).holding
         yield (
             f"sharded data parallelism alone cannot train this model here: three layers in "
             f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "
             f"{least.needed / 2**30:,.0f} GiB in all of {least.capacity / 2**30:,.1f}; it "
-            "takes tensor parallelism, or offloading, which is not planned for"
+            "takes tensor parallelism or a pipeline, or offloading, which is not planned for"
         )
         bigger = next((g for g in _with_more_memory(gpu)), None)
         if bigger is not None:
@@ -188,16 +208,21 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
                 if fits
                 else f"nor can it on {bigger.name}"
             )
-    waiting = outcome.step.exposed / outcome.step.seconds
-    if shape.parameters > 2e11:  # noqa: PLR2004 - where Megatron began to use many stages
+    layout, step = outcome.step.layout, outcome.step
+    if step.bubble > MUCH_IDLE * step.seconds:
         yield (
-            "pipeline parallelism is not planned for; runs of this size used it (Megatron: 64 "
-            "stages for 1 T) and were several times faster on such networks"
+            f"{step.bubble / step.seconds:.0%} of a step its stages wait for each other: a larger "
+            "--batch-tokens or more chunks a stage (--interleave) shorten that"
         )
-    elif waiting > MUCH:
+    if step.exposed > MUCH * step.seconds:
         yield (
-            f"{waiting:.0%} of a step waits for the network: a larger --batch-tokens, fewer nodes "
-            "or faster cards shorten that; so does pipeline parallelism, which is not planned for"
+            f"{step.exposed / step.seconds:.0%} of a step waits for the network: a larger "
+            "--batch-tokens, fewer nodes or faster cards shorten that"
+        )
+    if layout.pipeline > 1 or layout.context > 1 or layout.expert > 1:
+        yield (
+            "its layout takes a program with these degrees (torchtitan, Megatron-LM): the "
+            "project's own has partition groups and tensor parallelism alone"
         )
 
 
@@ -205,7 +230,7 @@ def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
     """Say where some nodes less would train faster, because their number divides better."""
     nodes = outcome.nodes
     rates = {}
-    for count in range(max(1, nodes - max(NEAR, nodes // NEAR)), nodes):
+    for count in range(max(1, nodes - max(NEAR, min(FARTHEST, nodes // NEAR))), nodes):
         step = search.best(count)
         if step is not None:
             rates[count] = step.tokens_per_second

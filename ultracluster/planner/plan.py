@@ -6,17 +6,31 @@ from typing import Final
 
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
-from ultracluster.planner.layout import Setup, partitions
+from ultracluster.planner.layout import Layout, Setup, partitions
 from ultracluster.planner.measurement import FASTEST, SLOWEST
 from ultracluster.planner.outcome import Outcome, Plan, Point, notes, runners_up
 from ultracluster.planner.price import OPTIONS, Bill, bill
-from ultracluster.planner.question import DEFAULT_DAYS, MOST_NODES, PlanError, Question
-from ultracluster.planner.search import Only, Search
+from ultracluster.planner.question import (
+    DEFAULT_DAYS,
+    LONGEST_DAYS,
+    MOST_NODES,
+    SEARCHED_NODES,
+    PlanError,
+    Question,
+)
+from ultracluster.planner.search import BATCH_DEVIATION, OPTIONS_OF_A_LAYOUT, Only, Search
 from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 from ultracluster.problem import choices
+
+SEARCHED: Final = (*range(1, SEARCHED_NODES + 1), *range(SEARCHED_NODES + 16, MOST_NODES + 1, 16))
+"""Numbers of nodes that a search for days or a budget tries."""
+HARDLY: Final = 0.5
+"""Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
+LEAST_FRACTION: Final = 1e-9
+MANY_YEARS: Final = 1_000
 
 MOST_EFFICIENT: Final = 1.05
 """Share of the line rate above which a log is of other network cards."""
@@ -40,7 +54,7 @@ class Planner:
                 f"--calibrate: the log is of {question.network.gpu_name}, "
                 f"{question.instance_type} has {gpu.name}; give a log of that instance type"
             )
-        network = network_for(network_of(question.instance), question.software)
+        network = network_for(network_of(question.instance, question.node_gbps), question.software)
         measured = network
         if question.network is not None:
             gpu, measured = question.network.applied_to_gpu(gpu), question.network.applied(network)
@@ -101,9 +115,7 @@ class Planner:
             write_bandwidth=min(lustre.write_bandwidth, nodes * self.setup.network.node_bandwidth),
             restart_seconds=question.restart_seconds,
         )
-        if left.fraction <= 0:
-            return None
-        days = question.tokens / (rate * left.fraction) / SECONDS_PER_DAY
+        days = question.tokens / (rate * max(left.fraction, LEAST_FRACTION)) / SECONDS_PER_DAY
         return Outcome(nodes, step, left, lustre, days)
 
     def bill(self, outcome: Outcome, option: str) -> Bill | None:
@@ -124,15 +136,39 @@ class Planner:
             found = self.outcome(question.nodes)
             if found is None:
                 raise PlanError(self._why_it_does_not_fit(question.nodes))
-            return found
+            return self._feasible(found)
         if question.budget is not None:
             return self._within_budget(question.budget)
         return self.fewest(question.days or DEFAULT_DAYS)
 
+    def _feasible(self, outcome: Outcome) -> Outcome:
+        """Return an outcome that ends while somebody waits for it, or say why none does."""
+        if outcome.days <= LONGEST_DAYS:
+            return outcome
+        step, left = outcome.step, outcome.goodput
+        if left.fraction < HARDLY:
+            why = (
+                f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
+                f"{left.fraction:.2%} of the time; write fewer --nodes or shorter --restart-minutes"
+            )
+        elif step.exposed > HARDLY * step.seconds:
+            why = (
+                f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
+                "larger --batch-tokens, or an --instance with faster cards"
+            )
+        else:
+            why = "write more --nodes, fewer --tokens, or a faster --instance"
+        years = outcome.days / 365
+        long = f"{years:,.0f} years" if years < MANY_YEARS else f"over {MANY_YEARS:,} years"
+        raise PlanError(
+            f"not feasible: {_nodes(outcome)} train {step.tokens_per_second:,.0f} tokens/s, and "
+            f"{self.question.tokens:,.0f} tokens take {long}; {why}"
+        )
+
     def fewest(self, days: float) -> Outcome:
         """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
-        for nodes in range(1, MOST_NODES + 1):
+        for nodes in SEARCHED:
             found = self.outcome(nodes)
             if found is not None and found.days <= days:
                 return found
@@ -140,6 +176,7 @@ class Planner:
                 best = found
         if best is None:
             raise PlanError(self._why_it_does_not_fit(MOST_NODES))
+        self._feasible(best)
         raise PlanError(
             f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
@@ -148,7 +185,7 @@ class Planner:
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None
         cheapest: tuple[float, Outcome] | None = None
-        for nodes in range(1, MOST_NODES + 1):
+        for nodes in SEARCHED:
             found = self.outcome(nodes)
             paid = self.bill(found, self.question.purchase) if found else None
             if found is None or paid is None:
@@ -167,6 +204,7 @@ class Planner:
             raise PlanError(self._why_it_does_not_fit(MOST_NODES))
         if best is None:
             total, found = cheapest
+            self._feasible(found)
             raise PlanError(
                 f"--budget: got {budget:,.0f} USD; the cheapest is {_nodes(found)} for "
                 f"{total:,.0f} USD in {found.days:,.1f} days; write more, or fewer --tokens"
@@ -181,31 +219,35 @@ class Planner:
             and Search(self.setup, self.question.batch).best(nodes) is not None
         ):
             return self._why_no_layout_is_left(nodes)
-        holdings = [(self.search.least(nodes, tensor=t), t) for t in self.search.degrees()]
-        holding, t = min(holdings, key=lambda pair: pair[0].needed)
-        items = {**holding.items(), "layers in flight": 3 * holding.layer}
-        largest, size = max(items.items(), key=lambda item: item[1])
-        spread = f" recomputed by {t} tensor-parallel GPUs" if t > 1 else " recomputed"
+        leanest = self.search.leanest(nodes)
+        holding, layout = leanest.holding, leanest.layout
+        largest, size = max(holding.items().items(), key=lambda item: item[1])
+        spread = _spread(layout)
         asked = f"got {nodes}" if self.question.nodes else f"none of up to {nodes:,} will do"
-        more = "more nodes, " if nodes < MOST_NODES else ""
         return (
             f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
             f"{holding.needed / 2**30:,.1f} GiB on each {self.setup.gpu.name} even with one "
-            f"sequence{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
-            f"{size / 2**30:,.1f}); write {more}a shorter --sequence, or GPUs with more "
-            "memory"
+            f"sequence recomputed{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
+            f"{size / 2**30:,.1f}); write {self._what_would_fit(nodes)}"
         )
+
+    def _what_would_fit(self, nodes: int) -> str:
+        """Say what to change: the batch where one pass a step fits, else more or other GPUs."""
+        one = self.search.leanest(nodes, one_pass=True)
+        if one.holding.fits:
+            tokens = one.layout.sequences * self.question.shape.sequence
+            return (
+                f"--batch-tokens {tokens}, one pass a step, which needs "
+                f"{one.holding.needed / 2**30:,.1f} GiB"
+            )
+        more = "more nodes, " if nodes < MOST_NODES else ""
+        return f"{more}a shorter --sequence, or GPUs with more memory"
 
     def _why_no_layout_is_left(self, nodes: int) -> str:
         """Say which of the wishes for a layout cannot be, where another layout fits."""
         only, per_node = self.question.only, self.setup.network.gpus_per_node
-        ways = {None: None, True: "recomputed", False: "kept"}
-        wishes = {
-            "--partition": only.group,
-            "--tensor": only.tensor,
-            "--micro-batch": only.micro_batch,
-            "--activations": ways[only.checkpointing],
-        }
+        wishes = {option: getattr(only, name) for name, option in OPTIONS_OF_A_LAYOUT.items()}
+        wishes["--activations"] = only.activations
         given = {name: wish for name, wish in wishes.items() if wish is not None}
         got = f"{' and '.join(given)}: got {' and '.join(map(str, given.values()))}"
         where = f"{nodes:,} nodes" if self.question.nodes else f"up to {nodes:,} nodes"
@@ -213,11 +255,20 @@ class Planner:
         if only.tensor is not None and only.tensor not in degrees:
             there = choices([str(each) for each in degrees])
             return f"{got}; a tensor degree divides heads and node; write {there}"
-        gpus, degree = nodes * per_node, only.tensor or 1
-        sizes = partitions(gpus // degree, max(1, per_node // degree))
+        gpus, degree = nodes * per_node, (only.tensor or 1) * (only.pipeline or 1)
+        sizes = partitions(gpus // degree, max(1, per_node // (only.tensor or 1)))
         if only.group is not None and only.group not in [p * degree for p in sizes]:
             groups = choices([str(p * degree) for p in sizes])
             return f"{got}; {gpus:,} GPUs have no such groups of nodes; write {groups}"
+        batch = self.question.batch_tokens
+        if only.pipeline is not None and only.pipeline > 1:
+            least = only.pipeline * (only.micro_batch or 1) * gpus // degree
+            tokens = least * self.question.shape.sequence // (only.context or 1)
+            if tokens > batch * (1 + BATCH_DEVIATION):
+                return (
+                    f"{got}; {only.pipeline} stages of {gpus:,} GPUs take {tokens:,} tokens a step "
+                    f"at least, and --batch-tokens is {batch:,}; write fewer stages or that batch"
+                )
         them = ("it", "leave it out") if len(given) == 1 else ("them", "leave one of them out")
         return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
 
@@ -238,6 +289,13 @@ class Planner:
 
 def _nodes(outcome: Outcome) -> str:
     return f"{outcome.nodes:,} node{'s' if outcome.nodes > 1 else ''}"
+
+
+def _spread(layout: Layout) -> str:
+    """Say over how many GPUs a layer is spread, and over how many stages the layers."""
+    ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
+    ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
+    return f" by {' and '.join(ways)}" if ways else ""
 
 
 def plan(question: Question) -> Plan:

@@ -14,8 +14,10 @@ from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.software import SOFTWARE, known_on
 from ultracluster.problem import Problem, choices
 
-MOST_NODES = 1024
-"""Nodes that a search goes up to; 8,192 GPUs of p4d."""
+MOST_NODES = 8192
+"""Nodes that are planned for: 65,536 GPUs of p4d."""
+SEARCHED_NODES = 1024
+"""Nodes that a search for days or a budget tries one after the other, and from there doubled."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
@@ -24,7 +26,8 @@ DEFAULT_RESTART_MINUTES = 15.0
 """From a failure to the first new step, where nobody timed it."""
 MOST_TOKENS = 1e17
 LARGEST_BATCH = 2**30
-LONGEST_DAYS = 36_500.0
+LONGEST_DAYS = 3_650.0
+"""Beyond ten years no plan is feasible: the machines are older than that."""
 LARGEST_BUDGET = 1e12
 DAY_MINUTES = 1440.0
 LEAST_FAILURES = 1e-6
@@ -59,6 +62,8 @@ class Question:
     checkpoint_share: float = 0.02
     purchase: str = ON_DEMAND
     only: Only = Only()  # noqa: RUF009 - it is frozen
+    node_gbps: float | None = None
+    """Of all network cards of a node, where it is not the instance type's network."""
     network: NetworkMeasurement | None = None
     """Measured by nccl-tests, or None."""
     run: RunMeasurement | None = None
@@ -142,6 +147,11 @@ class Question:
             ("--batch-tokens", self.batch_tokens, 1, LARGEST_BATCH, "tokens"),
             ("--partition", self.only.group, 1, 8 * MOST_NODES, "GPUs"),
             ("--tensor", self.only.tensor, 1, 8, "GPUs"),
+            ("--pipeline", self.only.pipeline, 1, self.shape.layers, "stages"),
+            ("--interleave", self.only.chunks, 1, self.shape.layers, "chunks"),
+            ("--context", self.only.context, 1, 1024, "GPUs"),
+            ("--expert-parallel", self.only.expert, 1, max(1, self.shape.experts), "GPUs"),
+            ("--node-gbps", self.node_gbps, 1, 100_000, "Gbps"),
             ("--micro-batch", self.only.micro_batch, 1, 4096, "sequences"),
             ("--restart-minutes", self.restart_minutes, 0, DAY_MINUTES, "minutes"),
             ("--checkpoint-share", self.checkpoint_share, 1e-4, 0.5, "of the time"),

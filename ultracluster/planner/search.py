@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
-from ultracluster.planner.communication import inside, second_hop
+from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
 from ultracluster.planner.compute import compute
 from ultracluster.planner.layout import (
+    ACTIVATIONS,
     INDIFFERENCE,
+    RECOMPUTED,
+    WORTH_A_PIPELINE,
     Candidate,
     Kind,
     Layout,
@@ -17,11 +20,20 @@ from ultracluster.planner.layout import (
     choose,
     partitions,
 )
-from ultracluster.planner.memory import Memory, memory
-from ultracluster.planner.step import Step, optimizing, passes, step
+from ultracluster.planner.memory import memory
+from ultracluster.planner.step import Step, in_the_way, optimizing, passes, step
 
 TENSOR: Final = (1, 2, 4, 8)
 MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+STAGED_MICRO_BATCHES: Final = (1, 2, 4)
+"""In a pipeline: larger ones lengthen the bubble."""
+STAGES: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+CHUNKS: Final = (1, 2, 4)
+IDLE_LAYERS: Final = 0.15
+"""Part of a pipeline's places for layers that may stay empty where the layers do not divide."""
+EXPERTS_OVER: Final = (1, 2, 4, 8, 16, 32, 64)
+LONG: Final = 32_768
+"""Tokens of a sequence from which sharing them is looked at."""
 FINEST: Final = 2**20
 """A partition size at which the model state takes no room."""
 
@@ -38,7 +50,23 @@ class Only:
     tensor: int | None = None
     micro_batch: int | None = None
     """Sequences of one pass."""
-    checkpointing: bool | None = None
+    activations: str | None = None
+    pipeline: int | None = None
+    chunks: int | None = None
+    context: int | None = None
+    expert: int | None = None
+
+
+OPTIONS_OF_A_LAYOUT: Final = {
+    "group": "--partition",
+    "tensor": "--tensor",
+    "pipeline": "--pipeline",
+    "chunks": "--interleave",
+    "context": "--context",
+    "expert": "--expert-parallel",
+    "micro_batch": "--micro-batch",
+}
+"""Options of the command by the fields of `Only` that are numbers."""
 
 
 @dataclass(slots=True)
@@ -53,6 +81,20 @@ class Room:
     """Seconds of a pass that scarce memory costs, by partition."""
 
 
+class Way(NamedTuple):
+    """A kind as it is on any number of GPUs."""
+
+    rate: float
+    """Sequences that one GPU would compute in a second if it never waited."""
+    busy: float
+    """Seconds of a pass."""
+    waiting: float
+    """Passes that a stage waits in a step."""
+    kind: Kind
+    rooms: dict[tuple[bool, bool], Room]
+    """By whether a step has several passes, and whether there are several nodes."""
+
+
 @dataclass
 class Search:
     """Layouts of one model on any number of nodes; what does not depend on it is kept."""
@@ -61,13 +103,16 @@ class Search:
     batch: int
     """Sequences of one optimizer step."""
     only: Only = Only()
-    _rooms: dict[Kind, Room] = field(default_factory=dict)
-    _inside: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
-    _hops: dict[tuple[int, int], float] = field(default_factory=dict)
+    _once: dict[tuple[int, ...], tuple[Sending, float]] = field(default_factory=dict)
+    _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
+
+    @property
+    def per_node(self) -> int:
+        return self.setup.network.gpus_per_node
 
     def degrees(self) -> tuple[int, ...]:
         """Return the tensor-parallel degrees that divide the heads and stay in a node."""
-        shape, per_node = self.setup.shape, self.setup.network.gpus_per_node
+        shape, per_node = self.setup.shape, self.per_node
         groups = shape.key_value_heads or shape.heads
         return tuple(
             t
@@ -75,134 +120,200 @@ class Search:
             if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
         )
 
-    @cached_property
-    def ways(self) -> list[tuple[float, float, int, int, bool]]:
-        """What a GPU would compute in sequences per second if nothing but computing took time.
+    def stages(self) -> Iterator[tuple[int, int]]:
+        """Yield the stages and chunks that the layers can be divided into."""
+        own, layers = self.only, self.setup.shape.layers
+        for p in (own.pipeline,) if own.pipeline else (1, *STAGES):
+            for v in (own.chunks,) if own.chunks else CHUNKS if p > 1 else (1,):
+                places = Layout(p, 1, pipeline=p, chunks=v).stage_layers(layers) * p
+                asked = own.pipeline and own.chunks
+                if p * v <= layers and (asked or places <= layers * (1 + IDLE_LAYERS)):
+                    yield p, v
 
-        With the seconds of a pass, tensor-parallel degree, micro-batch and checkpointing, the
-        fastest first: no partition size and no number of nodes makes a layout faster than that.
-        """
+    def experts_over(self, t: int) -> tuple[int, ...]:
+        """Return the numbers of GPUs that a layer's experts can be divided over."""
+        count = self.setup.shape.experts
+        if not count:
+            return (1,)
+        asked = (self.only.expert,) if self.only.expert else EXPERTS_OVER
+        return tuple(e for e in asked if count % e == 0 and (e == 1 or e % t == 0))
+
+    def contexts(self) -> tuple[int, ...]:
+        if self.only.context:
+            return (self.only.context,)
+        return TENSOR if self.setup.shape.sequence >= LONG else (1,)
+
+    def kinds(self) -> Iterator[Kind]:
         own = self.only
-        batches = (own.micro_batch,) if own.micro_batch else MICRO_BATCHES
-        ways = (False, True) if own.checkpointing is None else (own.checkpointing,)
-        found = []
-        for t, b, checkpointing in product(self.degrees(), batches, ways):
-            busy = self._busy(Layout(t, 1, t, b, 1, checkpointing=checkpointing))
-            found.append((b / t / busy, busy, t, b, checkpointing))
-        return sorted(found, reverse=True)
+        ways = (own.activations,) if own.activations else ACTIVATIONS
+        for t, (p, v), c in product(self.degrees(), self.stages(), self.contexts()):
+            several = MICRO_BATCHES if p == 1 else STAGED_MICRO_BATCHES
+            batches = (own.micro_batch,) if own.micro_batch else several
+            for e, b, activations in product(self.experts_over(t), batches, ways):
+                yield Kind(t, b, activations, p, v, c, e)
+
+    @cached_property
+    def ways(self) -> tuple[list[Way], list[Way]]:
+        """The kinds without and with a pipeline, the fastest first.
+
+        No partition size and no number of nodes makes a layout faster than that.
+        """
+        found: tuple[list[Way], list[Way]] = ([], [])
+        for kind in self.kinds():
+            share = kind.gpus_of_a_rank * kind.context
+            layout = kind.layout(FINEST, share * FINEST, 1, self.per_node)
+            if memory(self.setup, layout).fits:
+                busy = in_the_way(compute(self.setup, layout), in_passes(self.setup, layout))
+                way = Way(kind.micro_batch / share / busy, busy, layout.waiting, kind, {})
+                found[kind.pipeline > 1].append(way)
+        for each in found:
+            each.sort(reverse=True, key=lambda way: way.rate)
+        return found
 
     def candidates(self, gpus: int, *, all_of_them: bool = True) -> list[Candidate]:
-        """Return the layouts that fit on so many GPUs, all or those that come near the fastest."""
-        setup, batch = self.setup, self.batch
-        layers, exposed = setup.shape.layers, setup.stack.exposed
-        distributed = gpus > setup.network.gpus_per_node
-        good, found = 0.0, []
-        for bound, busy, t, b, checkpointing in self.ways:
-            if bound * gpus < good and not all_of_them:
+        """Return the layouts that fit on so many GPUs, all or those that may be chosen."""
+        whole, staged = self.ways
+        found = self._near(gpus, whole, 0.0, everything=all_of_them)
+        best = max((each.rate for each in found), default=0.0)
+        worth = best / (1 - WORTH_A_PIPELINE)
+        return found + self._near(gpus, staged, worth, everything=all_of_them)
+
+    def _near(
+        self, gpus: int, ways: list[Way], good: float, *, everything: bool
+    ) -> list[Candidate]:
+        """Return the layouts that come near the fastest of some ways, and near a rate."""
+        found, batch, distributed = list[Candidate](), self.batch, gpus > self.per_node
+        for way in ways:
+            bound, busy, waiting, kind, _ = way
+            if bound * gpus < good and not everything:
                 break
-            ranks = gpus // t
-            accumulation = max(1, round(batch / (b * ranks)))
-            sequences = b * ranks * accumulation
-            asked = b in {1, self.only.micro_batch}
+            ranks, rest = divmod(gpus, kind.tensor * kind.pipeline)
+            if rest or ranks % kind.context:
+                continue
+            accumulation = self._passes(kind, ranks)
+            sequences = kind.micro_batch * ranks * accumulation // kind.context
+            asked = kind.micro_batch in {1, self.only.micro_batch}
             if not asked and abs(sequences / batch - 1) > BATCH_DEVIATION:
                 continue
-            kind = Kind(t, b, checkpointing, accumulation > 1, distributed)
-            for p, short in self._fitting(gpus, kind, busy):
-                sending, optimizer = self._beside(t, p)
-                hop = self._hop(gpus, t * p)
-                micro, last = passes(busy, sending, hop, layers=layers, exposed=exposed)
-                seconds = (accumulation - 1) * micro + last + accumulation * short + optimizer
-                rate = sequences / seconds
-                if rate >= good or all_of_them:
+            count = accumulation + waiting
+            if sequences < good * count * busy and not everything:
+                continue
+            for p, short in self._fitting(ranks, way, (accumulation > 1, distributed)):
+                sending, optimizer = self._beside(kind, p)
+                hop = self._hop(gpus, kind, p)
+                micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
+                rate = sequences / (count * (micro + short) + ending + optimizer)
+                if rate >= good or everything:
                     good = max(good, rate * (1 - INDIFFERENCE))
                     found.append(Candidate(rate, kind, accumulation, p))
         return found
 
-    def _fitting(self, gpus: int, kind: Kind, busy: float) -> Iterator[tuple[int, float]]:
+    def _passes(self, kind: Kind, ranks: int) -> int:
+        """Return the passes of a step that come nearest to the batch.
+
+        A stage must not wait longer than it works; interleaved, micro-batches come in groups of as
+        many as there are stages (Narayanan et al. 2021, section 2.2).
+        """
+        count = self.batch * kind.context / (kind.micro_batch * ranks)
+        group = kind.pipeline if kind.chunks > 1 else 1
+        return max(kind.pipeline, group * round(count / group))
+
+    def _fitting(
+        self, ranks: int, way: Way, flags: tuple[bool, bool]
+    ) -> Iterator[tuple[int, float]]:
         """Yield the partition sizes that fit, the largest first, and what scarce memory costs."""
-        t, own, stack = kind.tensor, self.only.group, self.setup.stack
-        room = self._rooms.get(kind)
+        stack, kind = self.setup.stack, way.kind
+        room = way.rooms.get(flags)
         if room is None:
             # What does not fit however finely it is split needs no look at each partition size.
-            fits = memory(self.setup, self._any_of(kind, FINEST)).fits
-            room = self._rooms[kind] = Room(FINEST, 0 if fits else FINEST, {})
-        for p in reversed(partitions(gpus // t, max(1, self.setup.network.gpus_per_node // t))):
+            fits = memory(self.setup, self._any_of(kind, FINEST, flags)).fits
+            room = way.rooms[flags] = Room(FINEST, 0 if fits else FINEST, {})
+        if room.none == FINEST:
+            return
+        for p in self._partitions(ranks, kind):
             if p <= room.none:
                 return
-            if own is not None and own != p * t:
-                continue
-            if p >= room.plenty:
-                yield p, 0.0
-                continue
-            short = room.between.get(p)
-            if short is None:
-                holding = memory(self.setup, self._any_of(kind, p))
+            if p < room.plenty and p not in room.between:
+                holding = memory(self.setup, self._any_of(kind, p, flags))
                 if not holding.fits:
                     room.none = p
                     return
-                short = busy * stack.shortage * holding.shortage(stack.live_layers)
-                room.between[p] = short
-                if short == 0:
-                    room.plenty = p
-            yield p, short
+                short = stack.shortage * holding.shortage(stack.live_layers)
+                room.between[p] = way.busy * short
+                room.plenty = room.plenty if short else p
+            yield p, room.between.get(p, 0.0)
 
-    def _any_of(self, kind: Kind, p: int) -> Layout:
+    def _partitions(self, ranks: int, kind: Kind) -> Iterator[int]:
+        """Yield the partition sizes that were asked for and hold all experts, the largest first."""
+        own = self.only.group
+        for p in reversed(partitions(ranks, max(1, self.per_node // kind.tensor))):
+            if p * kind.tensor % kind.expert:
+                continue
+            if own is None or own == p * kind.gpus_of_a_rank:
+                yield p
+
+    def _any_of(self, kind: Kind, p: int, flags: tuple[bool, bool]) -> Layout:
         """Return a layout on any number of GPUs: memory asks only whether it has several nodes."""
-        per_node = self.setup.network.gpus_per_node
-        gpus = 2 * p * kind.tensor * per_node if kind.distributed else per_node
-        return self._layout(kind, p, gpus, 2 if kind.accumulates else 1)
+        accumulates, distributed = flags
+        gpus = 2 * p * kind.gpus_of_a_rank * self.per_node if distributed else self.per_node
+        passes = 2 * kind.pipeline if accumulates else 1
+        return kind.layout(p, gpus, passes, self.per_node)
 
-    def _beside(self, t: int, p: int) -> tuple[float, float]:
-        """Return the seconds of a pass that a group sends, and of a step that it optimizes."""
-        found = self._inside.get((t, p))
+    def _beside(self, kind: Kind, p: int) -> tuple[Sending, float]:
+        """Return what a group sends in a pass, and the seconds of a step that it optimizes."""
+        key = (kind.tensor, kind.pipeline, kind.chunks, kind.expert, p)
+        found = self._once.get(key)
         if found is None:
             # Neither the batch nor the other groups change what is sent inside this one.
-            layout = self._layout(Kind(t, 1, False, False, True), p, t * p, 1)
-            gather, scatter, _ = inside(self.setup, layout)
-            found = self._inside[t, p] = gather + scatter, optimizing(self.setup, t * p)
+            layout = kind.layout(p, p * kind.gpus_of_a_rank, 1, self.per_node)
+            found = self._once[key] = inside(self.setup, layout), optimizing(self.setup, layout)
         return found
 
-    def _busy(self, layout: Layout) -> float:
-        """Return the seconds of a pass that a GPU computes; no partition size changes them."""
-        _, _, tensor = inside(self.setup, layout)
-        return compute(self.setup, layout).seconds + tensor
-
-    def _hop(self, gpus: int, group: int) -> float:
-        hop = self._hops.get((gpus, group))
+    def _hop(self, gpus: int, kind: Kind, p: int) -> float:
+        key = (gpus, kind.tensor, kind.pipeline, kind.chunks, p)
+        hop = self._hops.get(key)
         if hop is None:
-            hop = self._hops[gpus, group] = second_hop(self.setup, Layout(gpus, group))
+            hop = second_hop(self.setup, kind.layout(p, gpus, 1, self.per_node))
+            self._hops[key] = hop
         return hop
-
-    def _layout(self, kind: Kind, p: int, gpus: int, accumulation: int) -> Layout:
-        return Layout(
-            gpus=gpus,
-            partition=p,
-            tensor=kind.tensor,
-            micro_batch=kind.micro_batch,
-            accumulation=accumulation,
-            checkpointing=kind.checkpointing,
-            hierarchical=p * kind.tensor > self.setup.network.gpus_per_node,
-        )
 
     def best(self, nodes: int) -> Step | None:
         """Return the layout to use on so many nodes; None where none fits."""
-        gpus = nodes * self.setup.network.gpus_per_node
+        gpus = nodes * self.per_node
         chosen = choose(self.candidates(gpus, all_of_them=False))
         return None if chosen is None else self.step(gpus, chosen)
 
     def step(self, gpus: int, candidate: Candidate) -> Step:
-        kind, accumulation = candidate.kind, candidate.accumulation
-        return step(self.setup, self._layout(kind, candidate.partition, gpus, accumulation))
+        partition, passes = candidate.partition, candidate.accumulation
+        return step(self.setup, candidate.kind.layout(partition, gpus, passes, self.per_node))
 
-    def least(self, nodes: int, *, tensor: int) -> Memory:
-        """Return the memory of the leanest layout: one sequence, recomputed, over all GPUs."""
-        gpus = nodes * self.setup.network.gpus_per_node
-        return memory(self.setup, Layout(gpus, gpus // tensor, tensor))
+    def leanest(self, nodes: int, *, one_pass: bool = False, whole: bool = False) -> Step:
+        """Return the layout that takes the least memory: one sequence, recomputed, over all GPUs.
+
+        Args:
+            nodes: So many.
+            one_pass: With a batch as small as one pass of all GPUs makes.
+            whole: Without tensor parallelism and pipelines.
+        """
+        gpus, found = nodes * self.per_node, list[Layout]()
+        for t, (p, v) in product(self.degrees(), self.stages()):
+            ranks, rest = divmod(gpus, t * p)
+            if rest or v > 1 or (whole and t * p > 1):
+                continue
+            for e in self.experts_over(t):
+                if ranks * t % e == 0:
+                    kind = Kind(t, 1, RECOMPUTED, p, 1, 1, e)
+                    count = 1 if one_pass else self._passes(kind, ranks)
+                    found.append(kind.layout(ranks, gpus, count, self.per_node))
+        if not found:
+            found = [Layout(gpus, gpus)]
+        best = min(found, key=lambda layout: memory(self.setup, layout).needed)
+        return step(self.setup, best)
 
     def smallest_group(self, nodes: int, *, tensor: int) -> int | None:
         """Return the fewest GPUs that hold one copy of the model with one sequence each."""
-        gpus = nodes * self.setup.network.gpus_per_node
-        for p in partitions(gpus // tensor, max(1, self.setup.network.gpus_per_node // tensor)):
+        gpus = nodes * self.per_node
+        for p in partitions(gpus // tensor, max(1, self.per_node // tensor)):
             if memory(self.setup, Layout(gpus, p, tensor)).fits:
                 return p * tensor
         return None

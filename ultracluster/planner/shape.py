@@ -25,7 +25,7 @@ LONGEST: Final = 2**24
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A decoder-only transformer with one kind of block."""
+    """A decoder-only transformer, dense or with mixtures of experts in its later blocks."""
 
     layers: int
     hidden: int
@@ -43,10 +43,25 @@ class ModelShape:
     tied: bool = True
     learned_positions: bool = False
     """Whether positions are a table of `sequence` rows."""
+    head_size: int = 0
+    """Width of one head; 0 stands for the width divided by the heads."""
+    experts: int = 0
+    """Routed experts of a block; 0 for a dense model. Experts have a gate."""
+    experts_per_token: int = 0
+    expert_width: int = 0
+    """Width inside one expert."""
+    shared_experts: int = 0
+    """Experts that every token passes, beside the routed ones."""
+    dense_layers: int = 0
+    """Blocks before the first that has experts."""
 
     @property
-    def head_size(self) -> int:
-        return self.hidden // self.heads
+    def head(self) -> int:
+        return self.head_size or self.hidden // self.heads
+
+    @property
+    def query_width(self) -> int:
+        return self.head * self.heads
 
     @property
     def inner(self) -> int:
@@ -56,13 +71,43 @@ class ModelShape:
     @property
     def key_value_width(self) -> int:
         """Width of the keys, and of the values."""
-        return self.head_size * (self.key_value_heads or self.heads)
+        return self.head * (self.key_value_heads or self.heads)
+
+    @property
+    def mixed_layers(self) -> int:
+        """Blocks that have experts."""
+        return self.layers - self.dense_layers if self.experts else 0
+
+    @property
+    def expert_parameters(self) -> int:
+        """Parameters of one expert."""
+        return 3 * self.hidden * self.expert_width
+
+    @cached_property
+    def attention_parameters(self) -> int:
+        """Parameters of a block's attention, with biases and norms (13 vectors of the width)."""
+        return 2 * self.hidden * (self.query_width + self.key_value_width) + 13 * self.hidden
 
     @cached_property
     def block_parameters(self) -> int:
-        """Parameters of one block, with biases and norms (13 vectors of the width)."""
-        attention = 2 * self.hidden * (self.hidden + self.key_value_width)
-        return attention + (3 if self.gated else 2) * self.hidden * self.inner + 13 * self.hidden
+        """Parameters of one dense block."""
+        return self.attention_parameters + (3 if self.gated else 2) * self.hidden * self.inner
+
+    def mixed_parameters(self, experts: float) -> float:
+        """Return the parameters of a block that has so many routed experts."""
+        router = self.hidden * self.experts
+        return (
+            self.attention_parameters
+            + router
+            + (experts + self.shared_experts) * self.expert_parameters
+        )
+
+    def of_blocks(self, experts: float) -> float:
+        """Return the parameters of all blocks with so many experts in each that has any."""
+        mixed = self.mixed_layers
+        return (self.layers - mixed) * self.block_parameters + mixed * self.mixed_parameters(
+            experts
+        )
 
     @cached_property
     def embedding_parameters(self) -> int:
@@ -73,19 +118,25 @@ class ModelShape:
 
     @cached_property
     def parameters(self) -> int:
-        return self.layers * self.block_parameters + self.embedding_parameters
+        return round(self.of_blocks(self.experts)) + self.embedding_parameters
 
-    @property
+    @cached_property
+    def active_parameters(self) -> int:
+        """Parameters that one token passes."""
+        return round(self.of_blocks(self.experts_per_token)) + self.embedding_parameters
+
+    @cached_property
     def model_flops_per_token(self) -> float:
         """FLOPs of a token: 6N + 12Lhs, attention counted as if it were not causal.
 
         PaLM, arXiv 2204.02311, appendix B; what MosaicML's tables and the training program count.
+        Of a mixture of experts N is what one token passes.
         """
-        return 6.0 * self.parameters + 12.0 * self.layers * self.hidden * self.sequence
+        return 6.0 * self.active_parameters + 12.0 * self.layers * self.query_width * self.sequence
 
-    def hardware_flops_per_token(self, *, checkpointing: bool) -> float:
-        """FLOPs of a token as most papers count what the GPU did: a recomputed forward pass too."""
-        return self.model_flops_per_token * (4 / 3 if checkpointing else 1.0)
+    def hardware_flops_per_token(self, *, forwards: float) -> float:
+        """FLOPs of a token as most papers count what the GPU did, with so many forward passes."""
+        return self.model_flops_per_token * (forwards + 2) / 3
 
     def problems(self) -> Iterator[Problem]:
         for field in ("layers", "hidden", "heads", "vocabulary", "sequence"):
@@ -93,7 +144,7 @@ class ModelShape:
             if not 1 <= value <= LONGEST:
                 yield Problem(f"--{field}", value, f"write a whole number from 1 to {LONGEST:,}")
                 return
-        if self.hidden % self.heads:
+        if self.hidden % self.heads and not self.head_size:
             near = min(divisors(self.hidden), key=lambda d: abs(d - self.heads))
             fix = f"the width {self.hidden} must be a multiple of the heads; write {near}"
             yield Problem("--heads", self.heads, fix)
@@ -104,9 +155,26 @@ class ModelShape:
         if groups < 0 or (groups and self.heads % groups):
             fix = f"the {self.heads} heads must share them evenly; write a divisor of {self.heads}"
             yield Problem("--key-value-heads", groups, fix)
+        yield from self._of_experts()
         if not SMALLEST_PARAMETERS <= self.parameters <= 1.01 * LARGEST_PARAMETERS:
             fix = "a model of 1 million to 100 trillion parameters is planned for; change the shape"
             yield Problem("--layers, --hidden", f"{self.parameters:,} parameters", fix)
+
+    def _of_experts(self) -> Iterator[Problem]:
+        if not self.experts:
+            if self.experts_per_token or self.expert_width or self.shared_experts:
+                yield Problem("--experts", 0, "write how many experts a block has")
+            return
+        for option, value, low, high in (
+            ("--experts", self.experts, 2, 65_536),
+            ("--experts-per-token", self.experts_per_token, 1, self.experts),
+            ("--expert-width", self.expert_width, 1, LONGEST),
+            ("--shared-experts", self.shared_experts, 0, self.experts),
+            ("--dense-layers", self.dense_layers, 0, self.layers - 1),
+        ):
+            if not low <= value <= high:
+                yield Problem(option, value, f"write a whole number from {low:,} to {high:,}")
+                return
 
 
 def of_size(parameters: float, *, vocabulary: int = 50_304, sequence: int = 2_048) -> ModelShape:

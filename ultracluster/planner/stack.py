@@ -31,11 +31,13 @@ class SoftwareStack:
     step_overhead: float
     """Seconds of a step that are neither computed nor sent (clipping, logging)."""
     exposed: float
-    """Share of the communication that slows computation down though it overlaps."""
+    """Share of the time that passing bytes on over NVLink takes which slows computing down."""
     live_layers: float
     """Layers' weights and gradients in flight where memory is plentiful."""
     shortage: float
     """Slowdown for each layer in flight that there is no memory for."""
+    late: float = 0.2
+    """Share of the time that data cross the network which computing waits for them."""
     early_stop: bool = True
     """Whether recomputation stops before the last product of a block, whose result nothing needs
     (torch.utils.checkpoint, use_reentrant=False)."""
@@ -79,6 +81,18 @@ def find(name: str) -> SoftwareStack:
     values = _data()["stacks"][name]["constants"]
     known = {field.name for field in fields(SoftwareStack)}
     return SoftwareStack(**{key: value for key, value in values.items() if key in known})
+
+
+def forget() -> None:
+    """Read the constants again the next time: they were fitted anew."""
+    _data.cache_clear()
+    find.cache_clear()
+
+
+def program(name: str) -> float:
+    """Return the constant that tells a kind of program from FSDP's."""
+    value: float = _data()["programs"][name]
+    return value
 
 
 def faster(stack: SoftwareStack, factor: float) -> SoftwareStack:
