@@ -19,6 +19,8 @@ from ultracluster.rules import (
     lustre_file_systems,
     safety_data,
     safety_nodes,
+    safety_policies,
+    safety_roles,
     sagemaker_clusters,
     sagemaker_jobs,
     sagemaker_requests,
@@ -42,7 +44,7 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
         "SLURM": (slurm,),
-        "SAFETY": (safety_data, safety_nodes),
+        "SAFETY": (safety_data, safety_nodes, safety_policies, safety_roles),
     }
 )
 
