@@ -19,12 +19,11 @@ from ultracluster.model.storage import keys_of
 from ultracluster.rules.rule import About, Fault
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
+    UndeterminedError,
     beginning,
     flag,
     items,
-    key,
     links,
-    not_given,
     part,
     settled,
     text,
@@ -160,7 +159,7 @@ def _of_association(model: Model, association: ResolvedResource) -> Iterator[Fau
     stated = association.properties.get("DataRepositoryPath")
     bucket = next((b for link in links(stated) if (b := model.found(link, BUCKET))), None)
     if bucket is None:
-        raise not_given(key(stated), "bucket")
+        raise UndeterminedError("its bucket is not in the given templates")
     circumstances: dict[str, Test] = {
         "aws:principalarn": _is_fsx,
         "kms:viaservice": host("s3", model.region),

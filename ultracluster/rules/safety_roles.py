@@ -1,6 +1,5 @@
 """SAFETY rules about roles: which service takes them, and whether it may then do its work."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -13,10 +12,10 @@ from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
-    beginning,
     fields,
     items,
     key,
+    links,
     part,
     settled,
     shown,
@@ -65,6 +64,7 @@ RULES_OF: Final = {
     "ecs:runTask": "StepFunctionsGetEventsForECSTaskRule",
     "states:startExecution": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
 }
+UNNAMED: Final = "a name that CloudFormation makes"
 WRITING: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
@@ -112,8 +112,8 @@ def trusted_by_its_role(model: Model, taker: ResolvedResource | Statement) -> It
         for value in values
         if name == "iam:passedtoservice"
     ]
-    named = [resource for resource in taker.resources() if not isinstance(resource, str)]
-    for role in (r for r in model.roles if any(key(value) == r.key for value in named)):
+    named = {link.key for link in links(taker.resources())}
+    for role in (role for role in model.roles if role.key in named):
         if services and not any("<" in s or "*" in s or _trusts(role, s) for s in services):
             yield Fault(
                 f"iam:PassRole of {role.place.logical_id} to {', '.join(services)}, which it "
@@ -141,32 +141,21 @@ def _missing(
 def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | None]:
     """Return whether a resource of a statement is the log group that flow logs go to."""
     stated = log.properties.get("LogGroupName") or log.properties.get("LogDestination")
-    group = model.found(stated, "AWS::Logs::LogGroup")
-    if group is None:
-        name = written(stated).rpartition(":log-group:")[2].partition(":")[0]
-    else:
-        name = beginning(group.properties.get("LogGroupName", ""))
+    found = [model.found(link, "AWS::Logs::LogGroup") for link in links(stated)]
+    group = found[0] if found else None
+    written_name = stated if group is None else group.properties.get("LogGroupName")
+    name = token(written_name or UNNAMED).rpartition(":log-group:")[2].partition(":*")[0]
 
     def test(value: Any) -> bool | None:
         if value == "*" or (group is not None and names(group)(value)):
             return True
-        marked = token(value)
-        if ":log-group:" not in marked:
-            return None if "<?" in marked or "*" in marked else False
-        if group is None or (name and "\x00" not in name):
-            return sample(f"arn:aws:logs:r:1:log-group:{name}:*")(_of_any_region(marked))
-        # CloudFormation makes a name, or writes it from parts; none that stands here is that one.
-        return (
-            None
-            if re.search(r"[*?]", marked.partition(":log-group:")[2].partition(":")[0])
-            else False
-        )
+        head, _, pattern = token(value).partition(":log-group:")
+        if not pattern or "<?" in name:
+            # The ARN of something else, or of everything; or a name that is not known.
+            return None if "*" in head or "<?" in head + name else False
+        return sample(f"{name}:*")(pattern)
 
     return test
-
-
-def _of_any_region(marked: str) -> str:
-    return f"arn:*:log-group:{marked.partition(':log-group:')[2]}"
 
 
 def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:

@@ -235,8 +235,11 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
         return
     wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
     conditions = statement.conditions()
-    if statement.names("iam:PassRole") and wide and "iam:passedtoservice" not in conditions:
-        yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
+    if statement.names("iam:PassRole") and wide:
+        if "iam:passedtoservice" not in conditions:
+            yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
+        elif any(SERVICE in dict(role.trusted()) for role in model.roles):
+            yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
     makes = any(_names(model, statement, action) for action in ("iam:CreateRole", "iam:CreateUser"))
