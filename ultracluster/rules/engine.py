@@ -25,6 +25,7 @@ from ultracluster.rules import (
     sagemaker_jobs,
     sagemaker_requests,
     slurm,
+    slurm_queues,
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.resolved import Variant
@@ -43,7 +44,7 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
-        "SLURM": (slurm,),
+        "SLURM": (slurm, slurm_queues),
         "SAFETY": (safety_data, safety_nodes, safety_policies, safety_roles),
     }
 )
