@@ -20,7 +20,7 @@ ASSOCIATIONS: Final = (
 )
 linked: Final = replace(file_systems, source=f"aws-cdk#34649; {FSX_GUIDE}", check=ASSOCIATIONS)
 EXPORTED: Final = ("NEW", "CHANGED")
-WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result|scratch|export|model")
+WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result")
 """Paths that jobs write to, by their names."""
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 

@@ -205,15 +205,23 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
 
 @clusters.fatal(
     "SLURM-8",
-    what="The controller of a PCS cluster is not in exactly one subnet.",
-    why="PCS puts its interface into one subnet; the cluster is refused for none or several.",
-    fix="write one subnet in Networking.SubnetIds; node groups may have others",
+    what="The controller of a PCS cluster is not in exactly one subnet of a VPC that PCS takes.",
+    why="PCS puts its interface into one subnet, and takes no VPC of dedicated tenancy; the "
+    "cluster is refused.",
+    source="AWS PCS user guide, VPC and subnet requirements, read 2026-11-27",
+    fix="write one subnet in Networking.SubnetIds, of a VPC with InstanceTenancy default; node "
+    "groups may have other subnets",
     check=f"{DESCRIBE} --query cluster.networking",
 )
-def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def controller_in_one_subnet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
     if isinstance(stated, list) and len(stated) != 1:
         yield Fault(f"{len(stated)} subnets")
+    for name in keys(stated):
+        subnet = model.networks.subnets.get(name)
+        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
+        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
+            yield Fault(f"{vpc.place.logical_id} has InstanceTenancy dedicated")
 
 
 @clusters.warning(
