@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ultracluster.catalogue import lustre_associations as associations
 from ultracluster.model.model import Model
-from ultracluster.model.storage import FileSystem, kept_at_deletion, plain
+from ultracluster.model.storage import FileSystem, plain
 from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import file_systems
@@ -123,15 +123,8 @@ def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
     for each in system.associations:
         path = text(each.properties.get("FileSystemPath")) or ""
         missing = [event for event in EXPORTED if event not in _exports(each)]
-        if missing and (WRITTEN.search(path) or len(missing) < len(EXPORTED)):
+        if missing and WRITTEN.search(path):
             yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)
-    paths = [text(each.properties.get("FileSystemPath")) or "" for each in system.associations]
-    writable = any(
-        _exports(each) or WRITTEN.search(path)
-        for each, path in zip(system.associations, paths, strict=True)
-    )
-    if paths and not writable and kept_at_deletion(system.resource):
-        yield Fault(f"none of {', '.join(paths)} exports, and the file system keeps its data")
 
 
 @linked.warning(
