@@ -1,5 +1,6 @@
 """Our own environments: nothing is found in good ones, and every known fault in broken ones."""
 
+import copy
 import functools
 import json
 import tempfile
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.rules.cluster_templates import CLUSTER, STORAGE
 from tests.rules.mutations import MUTATIONS, Mutation
+from tests.rules.planted_values import PLANTED
 from tests.rules.rule_cases import changed, said, verdict
 from tests.rules.wrong_values import Stacks
 from tests.spec.strategies import environments
@@ -82,6 +84,17 @@ def test_a_known_fault_trips_the_rule_that_names_it(mutation: Mutation, data: st
 
     names = mutation.rule if isinstance(mutation.rule, tuple) else (mutation.rule,)
     assert said(judged(broken, "us-east-1")).intersection(names)
+
+
+@pytest.mark.parametrize("row", range(len(PLANTED)), ids=[row.name for row in PLANTED])
+def test_a_single_wrong_value_is_named(row: int):
+    """Each in one of the environments that have the value, in turn."""
+    planted = PLANTED[row]
+    fitting = [name for name in ENVIRONMENTS if planted.applies(golden(name))]
+    broken = copy.deepcopy(golden(fitting[row % len(fitting)]))
+    planted.plant(broken)
+
+    assert said(judged(broken, "us-east-1")).intersection(planted.rules.split())
 
 
 @pytest.mark.parametrize(

@@ -242,16 +242,16 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
             yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
-    makes = any(_names(model, statement, action) for action in ("iam:CreateRole", "iam:CreateUser"))
-    more = [action for action in SELF_RAISING if statement.names(action) and (wide or makes)]
-    if more:
+    more = statement.named(SELF_RAISING)
+    if more and (wide or _makes_identities(model, statement)):
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
 
-def _names(model: Model, statement: Statement, action: str) -> bool:
-    """Whether a statement, or another one of its holders, allows an action."""
+def _makes_identities(model: Model, statement: Statement) -> bool:
+    """Whether a statement, or another one of its holders, allows making roles or users."""
     beside = (model.statements_by_owner.get(("identity", owner), ()) for owner in statement.owners)
-    return any(e.allows() and e.names(action) for each in [(statement,), *beside] for e in each)
+    every = [statement, *(each for group in beside for each in group)]
+    return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)
 
 
 @roles.warning(
@@ -274,10 +274,8 @@ def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     for statement in role.statements if of_jobs else ():
         if not statement.allows() or listed(statement.body.get("NotAction")):
             continue
-        deleting = [action for action in DESTROYING if statement.names(action)]
-        if deleting and "*" not in statement.actions():
+        if deleting := statement.named(DESTROYING):
             yield Fault(f"{statement.path} allows {deleting[0]}", place=statement.place)
         elif "*" in statement.resources() and not statement.conditions():
-            reading = [action for action in OF_DATA if statement.names(action)]
-            if reading:
+            if reading := statement.named(OF_DATA):
                 yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)
