@@ -6,6 +6,7 @@ from tests.rules.cluster_templates import ref, resource
 from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
+UNRESERVED: Final = {f"{DATA}.CapacityReservationSpecification": GONE, "Reservation": GONE}
 TARGET: Final = f"{DATA}.CapacityReservationSpecification.CapacityReservationTarget"
 NO_RESERVATION: Final = {f"{DATA}.CapacityReservationSpecification": GONE}
 BLOCK: Final = {
@@ -223,5 +224,46 @@ CAPACITY: Final = (
         "cluster",
         {"Reservation.InstanceMatchCriteria": GONE},
         {"Reservation.InstanceMatchCriteria": GONE, **NO_RESERVATION},
+    ),
+    Case("CAPACITY-9", "cluster", {f"{DATA}.Placement": GONE}, words="in no placement group"),
+    Case("CAPACITY-9", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
+    Case("CAPACITY-14", "cluster", {"Reservation.InstancePlatform": "Windows"}, words="Windows"),
+    Case("CAPACITY-14", "cluster", {"Reservation.Tenancy": "dedicated"}, words="dedicated"),
+    Case(
+        "CAPACITY-14",
+        "cluster",
+        {f"{DATA}.InstanceMarketOptions": {"MarketType": "spot"}},
+        words="Spot",
+    ),
+    Case(
+        "CAPACITY-24",
+        "cluster",
+        UNRESERVED | {f"{DATA}.Placement": GONE},
+        UNRESERVED,
+        words="Placement is made, and no node is in it",
+    ),
+    Case(
+        "CAPACITY-24",
+        "cluster",
+        UNRESERVED | {f"{DATA}.Placement": GONE},
+        UNRESERVED | {f"{DATA}.Placement": GONE, "Nodes.MaxSize": "1"},
+    ),
+    Case("CAPACITY-25", "cluster", {f"{DATA}.Placement.GroupName": "training"}, words="training"),
+    Case(
+        "CAPACITY-25",
+        "cluster",
+        {f"{DATA}.Placement.GroupName": ref("Near")},
+        words="AWS::EC2::Subnet",
+    ),
+    Case("CAPACITY-26", "both", {"@Reservation.DependsOn": GONE}, words="Lustre"),
+    Case(
+        "CAPACITY-27",
+        "cluster",
+        {f"{DATA}.CapacityReservationSpecification": GONE},
+        {
+            f"{DATA}.CapacityReservationSpecification": GONE,
+            "Reservation.InstanceMatchCriteria": "open",
+        },
+        words="p4d.24xlarge",
     ),
 )

@@ -333,4 +333,20 @@ LUSTRE_CASES: Final = (
         words="2.10 for SCRATCH_2",
     ),
     Case("LUSTRE-23", "storage", TIERING, {**FREE, **TIERING}, words="INTELLIGENT_TIERING"),
+    Case(
+        "LUSTRE-27",
+        "storage",
+        {"Lustre.LustreConfiguration.WeeklyMaintenanceStartTime": "0:03:00"},
+        {"Lustre.LustreConfiguration.WeeklyMaintenanceStartTime": "7:23:59"},
+        words="0:03:00",
+    ),
+    Case("LUSTRE-28", "storage", {"Checkpoints.S3": GONE}, words="NEW and no CHANGED"),
+    Case(
+        "LUSTRE-28",
+        "storage",
+        {"Checkpoints.S3.AutoExportPolicy.Events": ["CHANGED", "DELETED"]},
+        {"Checkpoints.S3.AutoExportPolicy.Events": ["CHANGED", "NEW"]},
+        words="NEW",
+    ),
+    Case("LUSTRE-29", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
 )

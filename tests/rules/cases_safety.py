@@ -1,8 +1,9 @@
 """Fixtures of the SAFETY rules."""
 
+import json
 from typing import Any, Final
 
-from tests.rules.cluster_templates import resource
+from tests.rules.cluster_templates import KEPT, ref, resource
 from tests.rules.rule_cases import GONE, Case
 
 DATA: Final = "Template.LaunchTemplateData"
@@ -50,6 +51,74 @@ def reads(arn: Any) -> dict[str, Any]:
 def pulls(image: Any) -> dict[str, Any]:
     return {"Batch.ContainerProperties": {"Image": image}}
 
+
+def expires(days: int, **more: Any) -> dict[str, Any]:
+    rule = {"Status": "Enabled", "ExpirationInDays": days, **more}
+    return {"Bucket.LifecycleConfiguration": {"Rules": [rule]}}
+
+
+def images(attributes: dict[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
+    """Return a repository that keeps its images, with changes."""
+    kept = {"ImageTagMutability": "IMMUTABLE", **properties}
+    return {"Images": resource("AWS::ECR::Repository", kept, **(KEPT | (attributes or {})))}
+
+
+def expiry(status: str, kind: str, number: int) -> dict[str, Any]:
+    selection = {"tagStatus": status, "countType": kind, "countNumber": number}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    return {"LifecyclePolicyText": json.dumps({"rules": [rule]})}
+
+
+def other(device: str) -> dict[str, Any]:
+    """Return a template for nodes of another kind with the same image."""
+    volume = {"DeviceName": device, "Ebs": {"VolumeSize": 100, "Encrypted": True}}
+    data = {
+        "ImageId": "ami-0123456789abcdef0",
+        "InstanceType": "m6i.xlarge",
+        "MetadataOptions": {"HttpTokens": "required"},
+        "BlockDeviceMappings": [volume],
+    }
+    return resource("AWS::EC2::LaunchTemplate", {"LaunchTemplateData": data})
+
+
+def counted(key: str, value: str) -> dict[str, Any]:
+    """Return a budget of what carries a tag."""
+    made = budget(NOTIFICATION_OF_ONE)
+    filters = {"TagKeyValue": [f"user:{key}${value}"]}
+    made["Budget"]["Properties"]["Budget"] = {**BUDGET, "CostFilters": filters}
+    return made
+
+
+def topic(**properties: Any) -> dict[str, Any]:
+    """Return a topic that an alarm of idle nodes goes to."""
+    alarm = {"AlarmActions": [ref("Topic")], "MetricName": "InstanceUtilization"}
+    return {
+        "Topic": resource("AWS::SNS::Topic", properties),
+        "Alarm": resource("AWS::CloudWatch::Alarm", alarm),
+    }
+
+
+NOTIFICATION_OF_ONE: Final = {"Notification": NOTIFICATION, "Subscribers": [SUBSCRIBER]}
+TAGGED: Final = [
+    {"ResourceType": kind, "Tags": [{"Key": "team", "Value": "research"}]}
+    for kind in ("instance", "volume")
+]
+UBUNTU: Final = "{{resolve:ssm:/aws/service/pcs/ami/dlami-base-ubuntu2404/x86_64/latest/ami-id}}"
+WRITING: Final = {
+    "Role.Policies": [
+        {
+            "PolicyDocument": {
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "s3:PutObject",
+                        "Resource": {"Fn::Sub": "${Bucket.Arn}/*"},
+                    }
+                ]
+            }
+        }
+    ]
+}
 
 SAFETY: Final = (
     Case(
@@ -188,5 +257,63 @@ SAFETY: Final = (
             "Reservation.EndDate": "2030-01-01T00:00:00Z",
             "Reservation.EndDateType": "limited",
         },
+    ),
+    Case(
+        "SAFETY-22",
+        "storage",
+        expires(365),
+        expires(365, Prefix="logs/"),
+        words="/data/ expires after 365 days",
+    ),
+    Case(
+        "SAFETY-22",
+        "job",
+        {**expires(30), "Data": GONE, "Checkpoints": GONE, **WRITING},
+        {**expires(100), "Data": GONE, "Checkpoints": GONE, **WRITING},
+        words="what jobs write",
+    ),
+    Case("SAFETY-23", "storage", images(EmptyOnDelete=True), images(), words="is kept"),
+    Case("SAFETY-23", "storage", images(ImageTagMutability="MUTABLE"), images(), words="MUTABLE"),
+    Case("SAFETY-23", "storage", images({"DeletionPolicy": "Delete"}), images(), words="deleted"),
+    Case(
+        "SAFETY-23",
+        "storage",
+        images(LifecyclePolicy=expiry("any", "sinceImagePushed", 30)),
+        images(LifecyclePolicy=expiry("untagged", "sinceImagePushed", 3)),
+        words="30 days",
+    ),
+    Case(
+        "SAFETY-23",
+        "storage",
+        images(LifecyclePolicy=expiry("any", "imageCountMoreThan", 1)),
+        images(LifecyclePolicy=expiry("any", "imageCountMoreThan", 20)),
+        words="all but 1",
+    ),
+    Case(
+        "SAFETY-24",
+        "cluster",
+        {f"{DATA}.ImageId": UBUNTU},
+        {f"{DATA}.ImageId": UBUNTU, f"{DATA}.BlockDeviceMappings.0.DeviceName": "/dev/sda1"},
+        words="/dev/sda1",
+    ),
+    Case(
+        "SAFETY-24",
+        "cluster",
+        {"Other": other("/dev/sda1")},
+        {"Other": other("/dev/xvda")},
+        words="for the same image",
+    ),
+    Case(
+        "SAFETY-25",
+        "cluster",
+        counted("team", "research"),
+        {**counted("team", "research"), f"{DATA}.TagSpecifications": TAGGED},
+        words="instance without team=research",
+    ),
+    Case(
+        "SAFETY-28",
+        "containers",
+        topic(),
+        topic(Subscription=[{"Protocol": "email", "Endpoint": "a@example.com"}]),
     ),
 )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tests.rules.cluster_templates import att, ref, resource
 from tests.rules.rule_cases import GONE, Case
+from tests.rules.service_templates import SOURCE as OF_ACCOUNT
 from tests.rules.service_templates import trust
 
 VPC: Final = "Job.VpcConfig"
@@ -86,6 +87,12 @@ def environment(policies: list[str]) -> dict[str, Any]:
             {"Type": "MANAGED", "ComputeResources": {"InstanceRole": att("Profile", "Arn")}},
         ),
     }
+
+
+def inline(action: str, resources: Any) -> dict[str, Any]:
+    """Return a policy that stands in the role of jobs itself."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": resources}
+    return {"Role.Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
 
 
 SAGEMAKER: Final = (
@@ -270,7 +277,7 @@ SAGEMAKER: Final = (
         "SAGEMAKER-17",
         "job",
         {**UNCONDITIONAL, f"{PASSING}.Action": "*", f"{PASSING}.Resource": "*"},
-        {f"{PASSING}.Action": "*", f"{PASSING}.Resource": "*"},
+        {f"{PASSING}.Action": "sagemaker:*", f"{PASSING}.Resource": "*"},
     ),
     Case(
         "SAGEMAKER-19",
@@ -298,6 +305,65 @@ SAGEMAKER: Final = (
         {"Role.ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
         {"Role.ManagedPolicyArns": ["arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"]},
         words="AdministratorAccess",
+    ),
+    *(
+        Case(
+            "SAGEMAKER-16",
+            "job",
+            {"Role.AssumeRolePolicyDocument": trust(f"{service}.amazonaws.com")},
+            {"Role.AssumeRolePolicyDocument": trust(f"{service}.amazonaws.com", OF_ACCOUNT)},
+            words=service,
+        )
+        for service in ("states", "pcs", "budgets", "vpc-flow-logs")
+    ),
+    Case(
+        "SAGEMAKER-16",
+        "job",
+        {
+            "Role.AssumeRolePolicyDocument": trust(
+                "sagemaker.amazonaws.com", {"ArnLike": {"aws:SourceArn": "arn:aws:sagemaker:*:*:*"}}
+            )
+        },
+        {
+            "Role.AssumeRolePolicyDocument": trust(
+                "sagemaker.amazonaws.com", {"ArnLike": {"aws:SourceArn": "arn:aws:sagemaker:*:1:*"}}
+            )
+        },
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {f"{PASSING}.Resource": "*"},
+        {f"{PASSING}.Resource": "arn:aws:iam::123456789012:role/training-*"},
+        words="while the role of the jobs is made here",
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {f"{PASSING}.Action": GONE, f"{PASSING}.NotAction": "iam:*"},
+        words="all but iam:*",
+    ),
+    Case(
+        "SAGEMAKER-17",
+        "job",
+        {
+            f"{PASSING}.Action": ["iam:CreateRole", "iam:AttachRolePolicy"],
+            f"{PASSING}.Resource": "arn:aws:iam::*:role/made-*",
+        },
+        {
+            f"{PASSING}.Action": ["iam:CreateRole", "iam:AttachRolePolicy"],
+            f"{PASSING}.Resource": "arn:aws:iam::*:role/made-*",
+            f"{PASSING}.Condition": {"StringEquals": {"iam:PermissionsBoundary": "arn:x"}},
+        },
+        words="iam:AttachRolePolicy",
+    ),
+    Case("SAGEMAKER-18", "job", inline("s3:*", "arn:aws:s3:::data"), words="s3:DeleteBucket"),
+    Case(
+        "SAGEMAKER-18",
+        "job",
+        inline("s3:Get*", "*"),
+        inline("s3:Get*", ["arn:aws:s3:::data", "arn:aws:s3:::data/*"]),
+        words="s3:GetObject on *",
     ),
 )
 
@@ -360,12 +426,6 @@ SLURM: Final = (
         words="#!/bin/bash",
     ),
     Case("SLURM-8", "pcs", {"Slurm.Networking.SubnetIds": [ref("Near"), ref("Beside")]}),
-    Case(
-        "SLURM-9",
-        "pcs",
-        {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 22, "FabricIn.ToPort": 22},
-        {"FabricIn.IpProtocol": "tcp", "FabricIn.FromPort": 6817, "FabricIn.ToPort": 6819},
-    ),
     Case(
         "SLURM-11",
         "pcs",

@@ -205,9 +205,14 @@ LUSTRE: Final = {
                 "FileSystemId": ref("Lustre"),
                 "FileSystemPath": f"/{name.lower()}",
                 "DataRepositoryPath": {"Fn::Sub": f"s3://${{Bucket}}/{name.lower()}/"},
+                "S3": {policy: {"Events": ["NEW", "CHANGED", "DELETED"]}},
             },
+            **after,
         )
-        for name in ("Data", "Checkpoints")
+        for name, policy, after in (
+            ("Data", "AutoImportPolicy", {}),
+            ("Checkpoints", "AutoExportPolicy", {"DependsOn": "Data"}),
+        )
     },
 }
 MOUNT: Final = {

@@ -17,7 +17,7 @@ GONE: Final = object()
 BASES: Final[Mapping[str, dict[str, Any]]] = {
     "cluster": CLUSTER,
     "storage": STORAGE,
-    "both": {**CLUSTER, **LUSTRE},
+    "both": {**CLUSTER, **LUSTRE, "Reservation": {**CLUSTER["Reservation"], "DependsOn": "Lustre"}},
     "job": JOB,
     "hyperpod": HYPERPOD,
     "pcs": PCS,

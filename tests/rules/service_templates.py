@@ -139,13 +139,35 @@ PCS: Final = {
                 "Accounting": {"Mode": "STANDARD", "DefaultPurgeTimeInDays": 30}
             },
         },
+        DependsOn=["FabricIn", "FabricOut"],
     ),
+    **{
+        f"{kind.title()}{part}": resource(f"AWS::Logs::{name}", properties)
+        for kind in ("SCHEDULER", "JOBCOMP", "SCALING")
+        for part, name, properties in (
+            (
+                "Source",
+                "DeliverySource",
+                {"LogType": f"PCS_{kind}_LOGS", "ResourceArn": att("Slurm", "Arn")},
+            ),
+            (
+                "Delivery",
+                "Delivery",
+                {
+                    "DeliverySourceName": ref(f"{kind.title()}Source"),
+                    "DeliveryDestinationArn": "arn:aws:logs:us-east-1:1:delivery-destination:x",
+                },
+            ),
+        )
+    },
+    "Placement": resource("AWS::EC2::PlacementGroup", {"Strategy": "cluster"}),
     "Template": resource(
         "AWS::EC2::LaunchTemplate",
         {
             "LaunchTemplateData": {
-                "NetworkInterfaces": CLASSIC,
+                "NetworkInterfaces": [{**entry, "SubnetId": ref("Near")} for entry in CLASSIC],
                 "MetadataOptions": {"HttpTokens": "required"},
+                "Placement": {"GroupName": ref("Placement")},
             }
         },
     ),
@@ -161,7 +183,16 @@ PCS: Final = {
             "PurchaseOption": "ONDEMAND",
         },
     ),
-    "Queue": resource("AWS::PCS::Queue", {"ClusterId": att("Slurm", "Id")}),
+    "Queue": resource(
+        "AWS::PCS::Queue",
+        {
+            "ClusterId": att("Slurm", "Id"),
+            "ComputeNodeGroupConfigurations": [{"ComputeNodeGroupId": att("Workers", "Id")}],
+            "SlurmConfiguration": {
+                "SlurmCustomSettings": [{"ParameterName": "Default", "ParameterValue": "YES"}]
+            },
+        },
+    ),
 }
 
 CONTAINERS: Final = {

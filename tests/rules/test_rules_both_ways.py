@@ -5,13 +5,19 @@ import pytest
 from tests.rules.cases_capacity import CAPACITY
 from tests.rules.cases_fabric import FABRIC
 from tests.rules.cases_lustre import LUSTRE_CASES
+from tests.rules.cases_policies import POLICIES
+from tests.rules.cases_queues import QUEUES
+from tests.rules.cases_routes import ROUTES
 from tests.rules.cases_safety import SAFETY
 from tests.rules.cases_services import SAGEMAKER, SLURM
 from tests.rules.cases_variables import VARIABLES
 from tests.rules.rule_cases import BASES, Case, changed, said, verdict
 from ultracluster.rules.engine import FAMILIES, RULES
 
-CASES = (*FABRIC, *VARIABLES, *CAPACITY, *LUSTRE_CASES, *SAGEMAKER, *SLURM, *SAFETY)
+CASES = (
+    *(*FABRIC, *ROUTES, *VARIABLES, *CAPACITY, *LUSTRE_CASES),
+    *(*SAGEMAKER, *SLURM, *QUEUES, *SAFETY, *POLICIES),
+)
 
 
 def named(case: Case) -> str:

@@ -27,6 +27,7 @@ REGIONS: Final = frozenset(
 may lead or lag what can be had)."""
 
 SLURMCTLD_PORT: Final = 6817
+SLURMD_PORT: Final = 6818
 SLURMDBD_PORT: Final = 6819
 SRUN_PORTS: Final = (60001, 63000)
 """TCP ports between controller, nodes and login nodes (AWS PCS user guide, security groups, read

@@ -4,6 +4,8 @@ Building it reads nothing that may be unknown; its parts read when a rule asks t
 say why they cannot tell (`reading.UndeterminedError`).
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +55,8 @@ from ultracluster.templates.template import Template
 T = TypeVar("T")
 
 PCS_GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+IN_ARN: Final = re.compile(r"\barn:[^:\s]*:[a-z0-9-]+:([a-z]{2}(?:-[a-z]+)+-\d):")
+"""The Region of an ARN, a mark in place of its partition."""
 
 
 def named(node: Node) -> set[Key]:
@@ -224,6 +228,15 @@ class Model:
             Stack(members[0].place, tuple(members), self.variant.templates.get(name))
             for name, members in found.items()
         )
+
+    @cached_property
+    def region(self) -> str | None:
+        """Region that the templates go to: as it was given, or the one that most ARNs name."""
+        if isinstance(self.variant.region, str):
+            return self.variant.region
+        named = Counter(m[1] for r in self.resources for m in IN_ARN.finditer(self.words(r)))
+        ranked = [*named.most_common(2), ("", 0)]
+        return ranked[0][0] if ranked[0][1] > ranked[1][1] else None
 
     def words(self, resource: ResolvedResource) -> str:
         """Return every text of a resource, a line each, for a search in all of them."""

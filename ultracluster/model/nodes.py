@@ -160,6 +160,13 @@ class Node:
         purchase = text(own.get("PurchaseOption") or own.get("CapacityType"))
         return self.market() == "capacity-block" or purchase == "CAPACITY_BLOCK"
 
+    def on_spot(self) -> bool:
+        """Whether it is bought on Spot, all of it."""
+        own = self.launcher.properties if self.launcher else {}
+        bought = text(own.get("PurchaseOption") or own.get("CapacityType"))
+        batch = text(part(own, "ComputeResources", "Type"))
+        return self.market() == "spot" or "SPOT" in (bought, batch)
+
     def market(self) -> str | None:
         return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
 

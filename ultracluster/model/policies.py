@@ -82,6 +82,11 @@ class Statement:
         """Whether it names an action, as it is or by a pattern."""
         return any(pattern_matches(pattern, action.lower()) for pattern in self.actions())
 
+    def named(self, actions: Iterable[str]) -> list[str]:
+        """Return those of some actions that it names, as they are or by a pattern."""
+        patterns = [action for action in self.actions() if action != "*"]
+        return [a for a in actions if any(pattern_matches(p, a.lower()) for p in patterns)]
+
     def resources(self) -> list[Any]:
         return items(self.body.get("Resource"))
 

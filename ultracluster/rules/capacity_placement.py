@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ultracluster.catalogue import instances
 from ultracluster.model.model import Model
@@ -14,6 +14,8 @@ from ultracluster.templates.resolved import ResolvedResource, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
     flag,
+    key,
+    known,
     number,
     part,
     settled,
@@ -268,3 +270,65 @@ def cpu_options_of_the_type(_model: Model, node: Node) -> Iterator[Fault]:
 def nodes_may_scale_in(_model: Model, group: ResolvedResource) -> Iterator[Fault]:
     if flag(group.properties.get("NewInstancesProtectedFromScaleIn")):
         yield Fault("NewInstancesProtectedFromScaleIn is true")
+
+
+def _unused(model: Model) -> list[str]:
+    """Return the placement groups of the templates that no node is known to be in."""
+    used = {key(group) for node in model.nodes if (group := _stated(node)) is not None}
+    return [g.place.logical_id for g in model.of(GROUP) if g.place.key not in used]
+
+
+def _stated(node: Node) -> Any:
+    try:
+        group = node.placement_group()
+        return None if group is None or not key(group) else group
+    except UndeterminedError:
+        return None
+
+
+@launched.warning(
+    "CAPACITY-24",
+    what="Nodes with EFA are in no placement group.",
+    why="EC2 spreads them over the zone: more hops between them, and collectives over hundreds of "
+    "nodes run at the speed of the farthest pair.",
+    source="EC2 User Guide, EFA and cluster placement groups; awsome-distributed-ai PCS samples, "
+    "2026-07-23",
+    fix="write Placement: {GroupName: <Ref of a placement group with Strategy cluster>}",
+    check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
+)
+def placement_group_for_efa(model: Model, node: Node) -> Iterator[Fault]:
+    if not node.efa_interfaces() or node.alone() or node.in_a_block():
+        return
+    if node.placement_group() is not None:
+        return
+    reservation = node.reservation()
+    if reservation is not None:
+        reserved = model.given(reservation, "AWS::EC2::CapacityReservation")
+        if reserved.properties.get("PlacementGroupArn") is not None:
+            # CAPACITY-9 says more.
+            return
+    elif node.reservation_target() is not None:
+        raise UndeterminedError("the reservations that it targets may lie in one")
+    made = "".join(f"; {name} is made, and no node is in it" for name in _unused(model)[:1])
+    yield Fault(f"{described(node)} names none{made}")
+
+
+@launched.warning(
+    "CAPACITY-25",
+    what="Nodes name a placement group that nobody makes.",
+    why="Every launch fails with InvalidPlacementGroup.Unknown, or lands beside the group that "
+    "was made for them.",
+    source=PLACEMENT_GUIDE,
+    fix="write Ref of the placement group",
+    check=DESCRIBE,
+)
+def placement_group_that_is_made(model: Model, node: Node) -> Iterator[Fault]:
+    stated = node.placement_group()
+    named = None if stated is None else key(stated)
+    if named is None or not known(named):
+        return
+    resource = model.at(named)
+    if resource is not None and resource.resource_type != GROUP:
+        yield Fault(f"{shown(stated)} is {resource.resource_type}")
+    elif isinstance(named, str) and (unused := _unused(model)):
+        yield Fault(f"{named} is written, {unused[0]} is made and no node is in it")

@@ -10,6 +10,7 @@ from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import nodes, of
 from ultracluster.templates.resolved import Link, ResolvedResource
 from ultracluster.templates.resolved_values import (
+    UndeterminedError,
     key,
     number,
     part,
@@ -19,19 +20,23 @@ from ultracluster.templates.resolved_values import (
     text,
 )
 
+LINUX: Final = "Linux/UNIX"
+PLACEMENT: Final = "AWS::EC2::PlacementGroup"
 RESERVATION: Final = "AWS::EC2::CapacityReservation"
 MOST_RESERVED: Final = 1000
 DESCRIBE: Final = "aws ec2 describe-capacity-reservations --capacity-reservation-ids <id>"
 
 
-def _reserved(model: Model, node: Node) -> ResolvedResource | None:
+def _reserved(model: Model, node: Node, *, certain: bool = True) -> ResolvedResource | None:
     """Return the reservation that a node names, None where it names none.
 
     Raises:
-        UndeterminedError: where it is not in the templates.
+        UndeterminedError: where it is not in the templates, if that must be certain.
     """
     stated = node.reservation()
-    return None if stated is None else model.given(stated, RESERVATION)
+    if stated is None:
+        return None
+    return model.given(stated, RESERVATION) if certain else model.found(stated, RESERVATION)
 
 
 @nodes.warning(
@@ -45,21 +50,22 @@ def _reserved(model: Model, node: Node) -> ResolvedResource | None:
 )
 def reservation_in_the_placement_group(model: Model, node: Node) -> Iterator[Fault]:
     group = node.placement_group()
-    if group is None or node.in_a_block():
-        return
-    reservation = _reserved(model, node)
+    reservation = None if node.in_a_block() else _reserved(model, node, certain=group is not None)
     if reservation is None:
         return
-    own = reservation.properties.get("PlacementGroupArn")
+    name, own = reservation.place.logical_id, reservation.properties.get("PlacementGroupArn")
     if own is None:
+        if group is not None:
+            yield Fault(f"{name} is in no placement group, its nodes are in {shown(group)}")
+    elif group is None:
         yield Fault(
-            f"{reservation.place.logical_id} is in no placement group, its nodes are in "
-            f"{shown(group)}"
+            f"{name} is in {shown(own)}, its nodes are in no placement group",
+            fix="write Placement: {GroupName: <Ref of the group>} for the nodes",
         )
-    elif isinstance(group, Link) and not same(own, group):
-        yield Fault(
-            f"{reservation.place.logical_id} is in {shown(own)}, its nodes are in {shown(group)}"
-        )
+    elif isinstance(group, str) and model.found(own, PLACEMENT) is None:
+        return
+    elif not isinstance(group, Link | str) or not same(own, group):
+        yield Fault(f"{name} is in {shown(own)}, its nodes are in {shown(group)}")
 
 
 @nodes.fatal(
@@ -81,24 +87,48 @@ def preference_or_target(_model: Model, node: Node) -> Iterator[Fault]:
 
 @nodes.fatal(
     "CAPACITY-14",
-    what="Nodes have another instance type than the reservation that they name.",
-    why="A targeted reservation is used by its own type only: launches fail and the reservation "
-    "is billed unused.",
-    source="aws-parallelcluster capacity reservation validators, read 2026-11-23",
-    fix="write the same InstanceType for both",
-    check=f"{DESCRIBE} --query 'CapacityReservations[].InstanceType'",
+    what="Nodes are not what the reservation that they name is for.",
+    why="A targeted reservation takes its own instance type, platform and tenancy, and no Spot "
+    "instances: launches fail and the reservation is billed unused.",
+    source="EC2 User Guide, launch into a Capacity Reservation, read 2026-11-27; "
+    "aws-parallelcluster capacity reservation validators, read 2026-11-23",
+    fix="write the same InstanceType, InstancePlatform and Tenancy for both, and buy on demand",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].[InstanceType,InstancePlatform,Tenancy]'",
 )
 def reservation_of_the_type(model: Model, node: Node) -> Iterator[Fault]:
     reservation = _reserved(model, node)
     if reservation is None:
         return
+    who, name = described(node), reservation.place.logical_id
     reserved = text(reservation.properties.get("InstanceType"))
-    for name in node.type_names():
-        if name != reserved:
-            yield Fault(
-                f"{described(node)} launches {name}, {reservation.place.logical_id} holds "
-                f"{reserved}"
-            )
+    for each in node.type_names():
+        if each != reserved:
+            yield Fault(f"{who} launches {each}, {name} holds {reserved}")
+    tenancies = [
+        text(stated) or "default"
+        for stated in (
+            part(node.launch, "Placement", "Tenancy"),
+            reservation.properties.get("Tenancy"),
+        )
+    ]
+    if tenancies[0] != tenancies[1]:
+        yield Fault(f"{who} has Tenancy {tenancies[0]}, {name} {tenancies[1]}")
+    if node.on_spot():
+        yield Fault(f"{who} is bought on Spot")
+    platform = text(reservation.properties.get("InstancePlatform")) or LINUX
+    if platform.startswith("Windows") and _runs_linux(node):
+        yield Fault(f"{who} runs Linux, {name} is for {platform}")
+    elif platform != LINUX:
+        raise UndeterminedError(
+            f"{name} is for {platform}, and the platform of its image is not in the templates"
+        )
+
+
+def _runs_linux(node: Node) -> bool:
+    """Whether nodes surely run Linux: EFA has no driver for Windows, and PCS takes none."""
+    return bool(node.efa_interfaces()) or (
+        node.launcher is not None and node.launcher.kind == "pcs"
+    )
 
 
 @nodes.fatal(
@@ -189,3 +219,52 @@ def targeted_reservation(model: Model, reservation: ResolvedResource) -> Iterato
         if stated is not None and key(stated) == reservation.place.key:
             yield Fault("InstanceMatchCriteria is open")
             return
+
+
+CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
+"""What takes minutes to make and fails for reasons of its own."""
+
+
+@of(RESERVATION).warning(
+    "CAPACITY-26",
+    what="A reservation is made before something else of its stack that can fail.",
+    why="It is billed from the moment that it is made: a cluster or file system that fails behind "
+    "it costs the reserved hours, and the rollback gives the capacity up.",
+    source="EC2 User Guide, Capacity Reservation pricing and billing, read 2026-11-27; decision "
+    "0010 of this project",
+    fix="write DependsOn with everything that does not need the reservation itself",
+    check="aws cloudformation describe-stack-events --stack-name <stack>",
+)
+def reserved_last(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    waited = model.dependencies(reservation.place.key)
+    late = [
+        other.place.logical_id
+        for other in model.of(*CAN_FAIL)
+        if other.place.stack == reservation.place.stack
+        and other.place.key not in waited
+        and reservation.place.key not in model.dependencies(other.place.key)
+    ]
+    if late:
+        yield Fault(f"it does not wait for {', '.join(late)}", fix=f"write DependsOn: {late}")
+
+
+@of(RESERVATION).warning(
+    "CAPACITY-27",
+    what="Nobody names a targeted reservation, and nodes of its type are launched beside it.",
+    why="Only instances that name it use it: the nodes are bought on demand, where there is "
+    "capacity, and the reservation is billed as well.",
+    source="EC2 User Guide, launch into a Capacity Reservation, read 2026-11-27",
+    fix="write CapacityReservationSpecification with its id into the launch template",
+    check=f"{DESCRIBE} --query 'CapacityReservations[].AvailableInstanceCount'",
+)
+def targeted_by_its_nodes(model: Model, reservation: ResolvedResource) -> Iterator[Fault]:
+    if text(reservation.properties.get("InstanceMatchCriteria")) != "targeted":
+        return
+    kind = text(reservation.properties.get("InstanceType"))
+    if any(node.reservation_target() is not None for node in model.nodes):
+        return
+    beside = [
+        described(node) for node in model.nodes if node.launcher and kind in node.type_names()
+    ]
+    if beside:
+        yield Fault(f"{', '.join(beside)} launches {kind} without naming it")

@@ -13,16 +13,22 @@ from ultracluster.rules import (
     fabric_groups,
     fabric_interfaces,
     fabric_network,
+    fabric_routes,
     fabric_variables,
     lustre_access,
     lustre_associations,
     lustre_file_systems,
     safety_data,
     safety_nodes,
+    safety_policies,
+    safety_references,
+    safety_roles,
+    safety_stores,
     sagemaker_clusters,
     sagemaker_jobs,
     sagemaker_requests,
     slurm,
+    slurm_queues,
 )
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.choices import Atom
@@ -37,13 +43,21 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
             fabric_groups,
             fabric_interfaces,
             fabric_network,
+            fabric_routes,
             fabric_variables,
         ),
         "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
-        "SLURM": (slurm,),
-        "SAFETY": (safety_data, safety_nodes),
+        "SLURM": (slurm, slurm_queues),
+        "SAFETY": (
+            safety_data,
+            safety_nodes,
+            safety_policies,
+            safety_references,
+            safety_roles,
+            safety_stores,
+        ),
     }
 )
 

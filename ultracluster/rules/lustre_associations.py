@@ -1,5 +1,6 @@
 """LUSTRE rules about what a file system is linked to."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
-from ultracluster.templates.resolved_values import settled, shown, text
+from ultracluster.templates.resolved_values import part, settled, shown, text, texts
 
 ASSOCIATIONS: Final = (
     "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
@@ -22,6 +23,9 @@ linked: Final = replace(file_systems, source=f"aws-cdk#34649; {FSX_GUIDE}", chec
 anywhere: Final = About[Associations](
     lambda model: model.associations, source=linked.source, check=ASSOCIATIONS
 )
+EXPORTED: Final = ("NEW", "CHANGED")
+WRITTEN: Final = re.compile(r"(?i)checkpoint|ckpt|output|result")
+"""Paths that jobs write to, by their names."""
 PATHS: Final = ("FileSystemPath", "DataRepositoryPath")
 
 
@@ -125,3 +129,41 @@ def associations_where_taken(model: Model, system: FileSystem) -> Iterator[Fault
         # On PERSISTENT_2 such a path is wrong by itself (LUSTRE-6).
         if system.configuration(name) is not None and deployment != "PERSISTENT_2":
             yield Fault(f"{name} beside an association", fix=f"remove {name}")
+
+
+def _exports(association: ResolvedResource) -> list[str]:
+    return texts(part(association.properties, "S3", "AutoExportPolicy", "Events"))
+
+
+@linked.warning(
+    "LUSTRE-28",
+    what="What jobs write to a file system is not exported.",
+    why="Checkpoints stay on the file system alone and go with it: without AutoExportPolicy of NEW "
+    "and CHANGED nothing reaches the bucket unless somebody asks for it.",
+    source=f"FSx guide, automatic export, read 2026-11-27; {FSX_GUIDE}",
+    fix="write S3: {AutoExportPolicy: {Events: [NEW, CHANGED, DELETED]}} for the association",
+)
+def checkpoints_exported(_model: Model, system: FileSystem) -> Iterator[Fault]:
+    for each in system.associations:
+        path = text(each.properties.get("FileSystemPath")) or ""
+        missing = [event for event in EXPORTED if event not in _exports(each)]
+        if missing and WRITTEN.search(path):
+            yield Fault(f"{path} exports no {' and no '.join(missing)} files", place=each.place)
+
+
+@linked.warning(
+    "LUSTRE-29",
+    what="Several data repository associations of a file system are made at once.",
+    why="FSx makes one at a time: the others wait, time out now and then, and the stack is rolled "
+    "back with the file system.",
+    source="aws-parallelcluster pull request 6649, read 2026-11-26",
+    fix="write DependsOn with the logical id of the association before it",
+)
+def associations_in_turn(model: Model, system: FileSystem) -> Iterator[Fault]:
+    made: list[ResolvedResource] = []
+    for each in sorted(system.associations, key=lambda a: len(model.dependencies(a.place.key))):
+        waited = model.dependencies(each.place.key)
+        others = [other.place.logical_id for other in made if other.place.key not in waited]
+        if others and each.place.stack == system.place.stack:
+            yield Fault(f"it does not wait for {', '.join(others)}", place=each.place)
+        made.append(each)

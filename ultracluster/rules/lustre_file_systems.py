@@ -156,6 +156,15 @@ no_key_on_scratch = of_fsx.error(
     check=f"{DESCRIBE} --query 'FileSystems[].KmsKeyId'",
 )(_about("KmsKeyId"))
 
+allowed_maintenance = of_fsx.fatal(
+    "LUSTRE-27",
+    what="The weekly maintenance of a file system begins at a time that there is not.",
+    why="It is d:HH:MM, d from 1 (Monday) to 7; the create fails for day 0 and for anything else.",
+    source="botocore 1.44.5 fsx model, WeeklyTime, read 2026-11-27",
+    fix='write WeeklyMaintenanceStartTime "7:03:00"',
+    check=f"{DESCRIBE} --query 'FileSystems[].LustreConfiguration.WeeklyMaintenanceStartTime'",
+)(_about("LustreConfiguration.WeeklyMaintenanceStartTime"))
+
 one_subnet = of_fsx.fatal(
     "LUSTRE-10",
     what="A Lustre file system is given several subnets.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ultracluster.model.model import Model
-from ultracluster.model.nodes import Node
+from ultracluster.model.nodes import Node, described
 from ultracluster.model.shell_branches import living
 from ultracluster.partitions import partition, url_suffix
 from ultracluster.rules.rule import About, Fault
@@ -19,6 +19,7 @@ from ultracluster.templates.resolved_values import (
     script,
     shown,
     text,
+    written,
 )
 
 LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
@@ -38,6 +39,13 @@ READ_BY_EC2: Final = "resolve:ssm:"
 """What EC2 reads as the name of a parameter (EC2 User Guide, launch templates, 2026-11-27)."""
 ARN: Final = re.compile(r"\barn:(aws(?:-[a-z-]+)?):")
 HOST: Final = re.compile(r"\.(?:dkr\.ecr|s3|sts|ssm|ec2|fsx)\.[a-z0-9-]+\.(amazonaws\.com[.a-z]*)")
+ROOTS: Final = (
+    (re.compile(r"(?i)ubuntu"), "/dev/sda1"),
+    (re.compile(r"(?i)amazon-linux|al2023|amzn2|/al2\b"), "/dev/xvda"),
+)
+"""What a parameter of AWS's images tells of their root device."""
+ROOT_NAMES: Final = ("/dev/sda1", "/dev/xvda", "/dev/sda")
+BUDGET_TAG: Final = re.compile(r"user:([^$]+)\$(.*)")
 SCRIPTS: Final = (
     "aws ec2 describe-launch-template-versions --launch-template-id <id> --versions '$Latest' "
     "--query 'LaunchTemplateVersions[].LaunchTemplateData.UserData'"
@@ -121,6 +129,14 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
             yield Fault(f"ImageId is the text {shown(source)}, which is no image's id", fix)
 
 
+def _images(node: Node) -> list[str]:
+    """Return the images of a node: their ids, or where these are read from."""
+    own = node.launcher.images() if node.launcher else []
+    images = own or [part(node.launch, "ImageId")]
+    sources = [image.because if isinstance(image, Unknown) else image for image in images]
+    return [source for source in sources if isinstance(source, str)]
+
+
 def _script(node: Node) -> str:
     stated = part(node.launch, "UserData")
     return "" if stated is None else living(script(stated))
@@ -177,11 +193,11 @@ def _known_region(region: str | Unknown, of_one: str) -> str:
 def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     # Where the Region is not known, a name that is written may be right or wrong.
     region = model.variant.region
-    written = {m[1] for m in ARN.finditer(model.words(resource))}
-    if not written:
+    named = {m[1] for m in ARN.finditer(model.words(resource))}
+    if not named:
         return
-    own = partition(_known_region(region, f"arn:{min(written)}: is of one partition"))
-    found = written - {own}
+    own = partition(_known_region(region, f"arn:{min(named)}: is of one partition"))
+    found = named - {own}
     for name in sorted(found):
         yield Fault(f"arn:{name}: in {region}", fix=f"write arn:${{AWS::Partition}}:, here {own}")
 
@@ -203,3 +219,81 @@ def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator
     own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))
     for name in sorted(found - {own}):
         yield Fault(f"a host in {name}, in {region}", fix=f"write ${{AWS::URLSuffix}}, here {own}")
+
+
+def _devices(node: Node) -> set[str]:
+    """Return the names of its volumes that are names of a root device."""
+    mappings = items(part(node.launch, "BlockDeviceMappings"))
+    found = {text(part(mapping, "DeviceName")) for mapping in mappings if part(mapping, "Ebs")}
+    return {name for name in found if name in ROOT_NAMES}
+
+
+@nodes.warning(
+    "SAFETY-24",
+    what="The root volume that is written for nodes is not that of their image.",
+    why="EC2 adds a second volume in its place: the root stays as small as the image has it, "
+    "unencrypted where the account does not say otherwise, and fills up while a job runs.",
+    source="EC2 User Guide, device names and block device mappings, read 2026-11-27",
+    fix="write DeviceName /dev/sda1 for Ubuntu, /dev/xvda for Amazon Linux",
+    check="aws ec2 describe-images --image-ids <image> --query 'Images[].RootDeviceName'",
+)
+def root_device_of_the_image(model: Model, node: Node) -> Iterator[Fault]:
+    own, images = _devices(node), _images(node)
+    if not own:
+        return
+    for image in images:
+        wanted = {name for pattern, name in ROOTS if pattern.search(image)}
+        if len(wanted) == 1 and own.isdisjoint(wanted):
+            yield Fault(f"DeviceName {min(own)}, that of {image.split()[-1]} is {wanted.pop()}")
+    for other in model.nodes:
+        same_image = [image for image in images if image in _images(other)]
+        if same_image and (theirs := _devices(other)) and own.isdisjoint(theirs):
+            yield Fault(
+                f"DeviceName {min(own)}, {described(other)} writes {min(theirs)} for the same image"
+            )
+
+
+def _counted(model: Model) -> list[tuple[str, str, str]]:
+    """Return the tags that budgets of the templates count by: key, value and budget."""
+    return [
+        (tag[1], tag[2], budget.place.logical_id)
+        for budget in model.of("AWS::Budgets::Budget")
+        for stated in items(part(budget.properties, "Budget", "CostFilters", "TagKeyValue"))
+        if (tag := BUDGET_TAG.fullmatch(written(stated)))
+    ]
+
+
+def _tags(node: Node, kind: str) -> dict[str | None, str]:
+    stated = [
+        tag
+        for each in items(part(node.launch, "TagSpecifications"))
+        if text(part(each, "ResourceType")) == kind
+        for tag in items(part(each, "Tags"))
+    ]
+    if kind == "instance" and node.launcher and node.launcher.kind in ("instance", "group"):
+        # An instance has tags of its own, and an Auto Scaling group hands on those that say so.
+        own = items(node.launcher.properties.get("Tags"))
+        stated += [tag for tag in own if flag(part(tag, "PropagateAtLaunch")) is not False]
+    return {text(part(tag, "Key")): written(part(tag, "Value")) for tag in stated}
+
+
+@About(lambda model: [n for n in model.nodes if n.launcher]).warning(
+    "SAFETY-25",
+    what="Nodes do not carry the tag that a budget counts by.",
+    why="What they cost is in no budget, and nobody is told: PCS and EC2 Fleet hand no tags of "
+    "their own on to what they launch.",
+    source="AWS Cost Management user guide, budget filters; AWS PCS user guide, launch templates; "
+    "read 2026-11-26",
+    fix="write the tag into TagSpecifications of the launch template, for instance and volume",
+    check="aws ec2 describe-instances --filters Name=tag:<key>,Values=<value>",
+)
+def nodes_in_the_budget(model: Model, node: Node) -> Iterator[Fault]:
+    counted = _counted(model)
+    for kind in ("instance", "volume"):
+        tags = _tags(node, kind) if counted else {}
+        found = [tags.get(key, "") in (value, "\x00") for key, value, _ in counted]
+        if counted and not any(found):
+            key, value, budget = counted[0]
+            yield Fault(
+                f"{described(node)}: {kind} without {key}={value}, by which {budget} counts"
+            )

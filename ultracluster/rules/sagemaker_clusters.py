@@ -6,7 +6,14 @@ from typing import Final
 
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
-from ultracluster.model.policies import Identity, Statement
+from ultracluster.model.policies import (
+    Identity,
+    Statement,
+    conditions_of,
+    listed,
+    principals_of,
+    token,
+)
 from ultracluster.rules.fabric_groups import closed_to_members
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import hyperpod_groups, of, roles
@@ -25,14 +32,42 @@ from ultracluster.templates.resolved_values import (
 HYPERPOD_GUIDE: Final = "SageMaker HyperPod guide, prerequisites; registry schema of 2026-10-20"
 DESCRIBE: Final = "aws sagemaker describe-cluster --cluster-name <cluster>"
 SERVICE: Final = "sagemaker.amazonaws.com"
-SOURCES: Final = ("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid")
+SOURCES: Final = (
+    *("aws:sourceaccount", "aws:sourcearn", "aws:sourceorg", "aws:sourceowner"),
+    *("aws:principal", "kms:calleraccount", "kms:encryptioncontext:"),
+)
+"""Beginnings of condition keys that tell one account from another."""
+ANY_ACCOUNT: Final = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:\*?:.*")
+DEPUTIES: Final = re.compile(
+    r"(sagemaker|states|vpc-flow-logs|pcs|budgets|scheduler|cloudwatch|logs|logging\.s3|cloudtrail"
+    r"|delivery\.logs)(?:\.[^.]+)??\.(?:amazonaws|\x00)"
+)
+"""Services whose guides ask for such a condition; EventBridge's asks for none."""
+OF_ROLES: Final = ("sagemaker", "states", "vpc-flow-logs", "pcs", "budgets", "scheduler")
 P5: Final = "p5.48xlarge"
 WITH_SLURM, WITH_KUBERNETES = 32, 81
 """Addresses of one P5 instance."""
 MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
-ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|role/?\*)")
-"""Resources that are every role of the account; a reference within them is a mark."""
+ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|(?:role|policy|user|group)/?\*)")
+"""Resources that are every role, policy or user of the account; a reference within is a mark."""
+SELF_RAISING: Final = (
+    *("iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:CreatePolicyVersion"),
+    *("iam:SetDefaultPolicyVersion", "iam:UpdateAssumeRolePolicy", "iam:AttachUserPolicy"),
+    *("iam:PutUserPolicy", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:AddUserToGroup"),
+    *("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"),
+)
+DESTROYING: Final = (
+    *("s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration"),
+    *("kms:ScheduleKeyDeletion", "kms:PutKeyPolicy", "ecr:BatchDeleteImage"),
+    *("ecr:DeleteRepository", "fsx:DeleteFileSystem", "ec2:CancelCapacityReservation"),
+    *("ec2:TerminateInstances", "pcs:DeleteCluster", "sagemaker:DeleteCluster"),
+)
+"""What no job needs, and what cannot be undone or is felt by everybody."""
+OF_DATA: Final = (
+    *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "kms:Decrypt", "kms:GenerateDataKey"),
+    *("secretsmanager:GetSecretValue", "dynamodb:GetItem", "sts:AssumeRole"),
+)
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
@@ -139,22 +174,39 @@ def cluster_within_limits(_model: Model, cluster: ResolvedResource) -> Iterator[
             yield Fault(f"InstanceCount is {count} in {shown(part(group, 'InstanceGroupName'))}")
 
 
-@roles.warning(
+def _of_services(model: Model) -> Sequence[Statement]:
+    return [each for each in model.statements if each.kind != "identity"]
+
+
+@About(_of_services).warning(
     "SAGEMAKER-16",
-    what="A role trusts SageMaker without naming the account.",
+    what="A role, a key, a topic or a bucket admits an AWS service without naming the account.",
     why="Without a condition on the source account or ARN the service can be made to act for "
     "another account (confused deputy).",
-    source="SageMaker developer guide, sagemaker-roles and cross-service confused deputy; "
-    "read 2026-11-23",
-    fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the trust policy",
+    source="SageMaker developer guide, sagemaker-roles and cross-service confused deputy; VPC "
+    "user guide, IAM role for flow logs; read 2026-11-27",
+    fix="write Condition StringEquals aws:SourceAccount ${AWS::AccountId} in the policy",
     check="aws iam get-role --role-name <role> --query Role.AssumeRolePolicyDocument",
 )
-def trust_of_this_account(_model: Model, role: Identity) -> Iterator[Fault]:
-    for service, statement in role.trusted():
-        if service != SERVICE or not statement.allows():
-            continue
-        if statement.conditions().isdisjoint(SOURCES):
-            yield Fault(f"{SERVICE} may take it without aws:SourceAccount or aws:SourceArn")
+def trust_of_this_account(_model: Model, statement: Statement) -> Iterator[Fault]:
+    if not statement.allows() or _names_account(statement):
+        return
+    verb = "take it" if statement.kind == "trust" else "use it"
+    for kind, value in principals_of(statement.body):
+        found = DEPUTIES.match(written(value)) if kind == "Service" else None
+        if found and (found[1] in OF_ROLES or statement.kind == "resource"):
+            yield Fault(
+                f"{written(value)} may {verb} without aws:SourceAccount or aws:SourceArn",
+                place=statement.place,
+            )
+
+
+def _names_account(statement: Statement) -> bool:
+    """Whether a condition names the account, or something of it; an ARN of any does not."""
+    return any(
+        name.startswith(SOURCES) and not all(ANY_ACCOUNT.fullmatch(token(v)) for v in values)
+        for _, name, values in conditions_of(statement.body)
+    )
 
 
 def _statements(model: Model) -> Sequence[Statement]:
@@ -163,35 +215,67 @@ def _statements(model: Model) -> Sequence[Statement]:
 
 @About(_statements).warning(
     "SAGEMAKER-17",
-    what="A policy allows passing any role to any service.",
-    why="Who may start a job may then start it with any role of the account, an administrator's "
-    "too.",
-    source="IAM User Guide, passing roles; SageMaker developer guide, sagemaker-roles; "
-    "read 2026-11-23",
-    fix="write the execution role's ARN as Resource, and Condition StringEquals "
-    "iam:PassedToService sagemaker.amazonaws.com",
+    what="A policy allows everything, or what lets its holder allow himself everything.",
+    why="Whoever gets into a job, a node or a function with it has the account: it may start "
+    "anything with any role, an administrator's too, or write itself more rights.",
+    source="IAM User Guide, passing roles and NotAction; pathfinding.cloud iam-001 to iam-020; "
+    "SageMaker developer guide, sagemaker-roles; read 2026-11-27",
+    fix="write the actions that are needed and the ARNs that they are for; iam:PassRole with "
+    "Condition StringEquals iam:PassedToService",
     check="aws iam get-policy-version --policy-arn <policy> --version-id <version>",
 )
-def pass_one_role(_model: Model, statement: Statement) -> Iterator[Fault]:
-    if not statement.names("iam:PassRole") or not statement.allows():
+def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
+    if not statement.allows():
+        return
+    if listed(statement.body.get("NotAction")):
+        yield Fault(f"{statement.path} allows all but {shown(statement.body['NotAction'])}")
+    whole = [action for action in statement.actions() if action in ("*", "*:*", "iam:*")]
+    if whole:
+        yield Fault(f"{statement.path} allows {whole[0]}")
         return
     wide = [shown(r) for r in statement.resources() if ANY_ROLE.fullmatch(written(r))]
-    if wide and "iam:passedtoservice" not in statement.conditions():
-        yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
+    conditions = statement.conditions()
+    if statement.names("iam:PassRole") and wide:
+        if "iam:passedtoservice" not in conditions:
+            yield Fault(f"iam:PassRole on {wide[0]} without iam:PassedToService")
+        elif any(SERVICE in dict(role.trusted()) for role in model.roles):
+            yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
+    if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
+        return
+    more = statement.named(SELF_RAISING)
+    if more and (wide or _makes_identities(model, statement)):
+        yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
+
+
+def _makes_identities(model: Model, statement: Statement) -> bool:
+    """Whether a statement, or another one of its holders, allows making roles or users."""
+    beside = (model.statements_by_owner.get(("identity", owner), ()) for owner in statement.owners)
+    every = [statement, *(each for group in beside for each in group)]
+    return any(each.allows() and each.named(("iam:CreateRole", "iam:CreateUser")) for each in every)
 
 
 @roles.warning(
     "SAGEMAKER-18",
-    what="A role of training jobs or nodes has administrator access.",
-    why="Code of a job, and everything that it downloads, acts with that role.",
+    what="A role of training jobs or nodes has rights beyond what a job does.",
+    why="Code of a job, and everything that it downloads, acts with that role: it reads other "
+    "teams' data, or deletes datasets, checkpoints and images.",
     source="SageMaker developer guide, sagemaker-roles; read 2026-11-23",
-    fix="remove it, and allow what a job does: its bucket, its key, its image, its logs",
-    check="aws iam list-attached-role-policies --role-name <role>",
+    fix="remove them, and allow what a job does, by ARN: its bucket, its key, its image, its logs",
+    check="aws iam list-attached-role-policies --role-name <role>; "
+    "aws iam list-role-policies --role-name <role>",
 )
 def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     services = {service for service, _ in role.trusted()}
-    if SERVICE not in services and role.key not in model.roles_of_nodes:
-        return
+    of_jobs = SERVICE in services or role.key in model.roles_of_nodes
     for policy in role.managed():
-        if policy.endswith(ADMINISTRATION):
+        # Whoever is no job may be meant to administer, but not a service's own role.
+        if policy.endswith(ADMINISTRATION) and (of_jobs or services):
             yield Fault(f"managed policy {policy.rpartition('/')[2]}")
+    for statement in role.statements if of_jobs else ():
+        if not statement.allows() or listed(statement.body.get("NotAction")):
+            continue
+        if deleting := statement.named(DESTROYING):
+            yield Fault(f"{statement.path} allows {deleting[0]}", place=statement.place)
+        elif "*" in statement.resources() and not statement.conditions():
+            if reading := statement.named(OF_DATA):
+                yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)

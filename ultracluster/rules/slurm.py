@@ -10,7 +10,6 @@ from ultracluster.catalogue.slurm import (
     ROLE_PATH,
     SETTINGS,
     SIZES,
-    SLURMCTLD_PORT,
     VERSIONS,
     size_for,
     untaken_setting,
@@ -31,7 +30,6 @@ from ultracluster.templates.resolved_values import (
     same,
     script,
     settled,
-    shown,
     text,
     written,
 )
@@ -45,11 +43,11 @@ GROUPS: Final = (
 clusters: Final = replace(of("AWS::PCS::Cluster"), source=PCS_GUIDE)
 
 
-def _nodes(model: Model) -> Sequence[Node]:
+def pcs_nodes(model: Model) -> Sequence[Node]:
     return [node for node in model.nodes if node.launcher and node.launcher.kind == "pcs"]
 
 
-def _of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
+def parts_of(model: Model, cluster: ResolvedResource, kind: str) -> list[ResolvedResource]:
     return [r for r in model.of(kind) if same(r.properties.get("ClusterId"), cluster.place.key)]
 
 
@@ -67,7 +65,7 @@ def cluster_large_enough(model: Model, cluster: ResolvedResource) -> Iterator[Fa
         return
     most = sum(
         number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount")) or 0
-        for group in _of(model, cluster, "AWS::PCS::ComputeNodeGroup")
+        for group in parts_of(model, cluster, "AWS::PCS::ComputeNodeGroup")
     )
     if most > SIZES[size]:
         fitting = size_for(most)
@@ -82,7 +80,7 @@ def _profile(model: Model, group: ResolvedResource) -> ResolvedResource:
     return model.given(stated, "AWS::IAM::InstanceProfile")
 
 
-def _roles(model: Model, group: ResolvedResource) -> list[Identity]:
+def roles_of(model: Model, group: ResolvedResource) -> list[Identity]:
     named = keys(_profile(model, group).properties.get("Roles"))
     found = [role for role in model.roles if role.key in named]
     if len(found) < len(named):
@@ -104,12 +102,12 @@ def _is_for_pcs(name: object, path: object) -> bool:
     check=f"{GROUPS} --query computeNodeGroup.iamInstanceProfileArn",
 )
 def profile_that_pcs_takes(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in _roles(model, group):
+    for role in roles_of(model, group):
         if not _is_for_pcs(role.properties.get("RoleName"), role.properties.get("Path")):
             yield Fault(f"role {role.place.logical_id} is neither AWSPCS* nor in /aws-pcs/")
 
 
-@About(_nodes).error(
+@About(pcs_nodes).error(
     "SLURM-3",
     what="A PCS node has efa-only interfaces.",
     why="PCS manages nodes over interfaces of type efa, the layout with an address on every card; "
@@ -136,7 +134,7 @@ def efa_on_every_card(_model: Model, node: Node) -> Iterator[Fault]:
     "--action-names pcs:RegisterComputeNodeGroupInstance",
 )
 def nodes_may_register(model: Model, group: ResolvedResource) -> Iterator[Fault]:
-    for role in _roles(model, group):
+    for role in roles_of(model, group):
         allowing = [statement for statement in role.statements if statement.allows()]
         if any(s.names(REGISTERING) or any("\x00" in a for a in s.actions()) for s in allowing):
             continue
@@ -166,7 +164,7 @@ def few_groups_and_queues(model: Model, cluster: ResolvedResource) -> Iterator[F
         ("AWS::PCS::ComputeNodeGroup", "node groups"),
         ("AWS::PCS::Queue", "queues"),
     ):
-        if (count := len(_of(model, cluster, kind))) > MOST_PARTS:
+        if (count := len(parts_of(model, cluster, kind))) > MOST_PARTS:
             yield Fault(f"{count} {words}")
 
 
@@ -184,7 +182,7 @@ def allowed_purge_time(_model: Model, cluster: ResolvedResource) -> Iterator[Fau
         yield Fault(f"DefaultPurgeTimeInDays is {days}")
 
 
-@About(_nodes).info(
+@About(pcs_nodes).info(
     "SLURM-7",
     what="The user data of a PCS node is not a MIME multipart document.",
     why="PCS adds its own part to the user data, and merges only with multipart: a plain script "
@@ -207,28 +205,23 @@ def multipart_user_data(_model: Model, node: Node) -> Iterator[Fault]:
 
 @clusters.fatal(
     "SLURM-8",
-    what="The controller of a PCS cluster is not in exactly one subnet.",
-    why="PCS puts its interface into one subnet; the cluster is refused for none or several.",
-    fix="write one subnet in Networking.SubnetIds; node groups may have others",
+    what="The controller of a PCS cluster is not in exactly one subnet of a VPC that PCS takes.",
+    why="PCS puts its interface into one subnet, and takes no VPC of dedicated tenancy; the "
+    "cluster is refused.",
+    source="AWS PCS user guide, VPC and subnet requirements, read 2026-11-27",
+    fix="write one subnet in Networking.SubnetIds, of a VPC with InstanceTenancy default; node "
+    "groups may have other subnets",
     check=f"{DESCRIBE} --query cluster.networking",
 )
-def controller_in_one_subnet(_model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+def controller_in_one_subnet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
     stated = settled(part(cluster.properties, "Networking", "SubnetIds"))
     if isinstance(stated, list) and len(stated) != 1:
         yield Fault(f"{len(stated)} subnets")
-
-
-@clusters.error(
-    "SLURM-9",
-    what="The security group of a PCS controller does not admit the nodes.",
-    why="slurmd calls slurmctld at TCP 6817: without it nodes start and never become idle.",
-    fix="add ingress with IpProtocol -1 from the group itself, and put the nodes into it",
-    check="aws ec2 describe-security-groups --group-ids <group>",
-)
-def controller_admits_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
-    groups = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
-    if groups and model.groups.closed_ports(groups, "in", [SLURMCTLD_PORT]):
-        yield Fault(f"{shown(groups)} does not open TCP {SLURMCTLD_PORT}")
+    for name in keys(stated):
+        subnet = model.networks.subnets.get(name)
+        vpc = subnet and model.found(subnet.properties.get("VpcId"), "AWS::EC2::VPC")
+        if vpc and text(vpc.properties.get("InstanceTenancy")) == "dedicated":
+            yield Fault(f"{vpc.place.logical_id} has InstanceTenancy dedicated")
 
 
 @clusters.warning(

@@ -236,6 +236,17 @@ def links(value: Any) -> Iterator[Link]:
     return (piece for piece in pieces(value) if isinstance(piece, Link))
 
 
+def fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of every entry of the mappings within a value."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name), inner
+            yield from fields(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from fields(inner)
+
+
 def shown(value: Any) -> str:
     """Return a value as a message quotes it."""
     if isinstance(value, Link):

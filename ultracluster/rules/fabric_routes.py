@@ -1,0 +1,251 @@
+"""FABRIC rules about the ways out of a network: routes, NAT gateways and endpoints."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ultracluster.catalogue.prices import NAT_DATA, price
+from ultracluster.model.jobs import TrainingJob
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node, described
+from ultracluster.model.security_groups import GroupRule
+from ultracluster.model.traffic import block_within
+from ultracluster.rules.rule import About, Fault
+from ultracluster.rules.subjects import of
+from ultracluster.templates.resolved import Link, ResolvedResource
+from ultracluster.templates.resolved_values import (
+    Key,
+    UndeterminedError,
+    flag,
+    key,
+    keys,
+    not_given,
+    shown,
+    text,
+    written,
+)
+
+VPC: Final = "AWS::EC2::VPC"
+ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
+INTERNET: Final = "AWS::EC2::InternetGateway"
+NAT: Final = "AWS::EC2::NatGateway"
+TLS: Final = 443
+S3: Final = re.compile(r"com\.amazonaws\.(?P<region>.+)\.s3")
+GB_PER_GIB: Final = 1.073741824
+ROUTES: Final = "aws ec2 describe-route-tables --filters Name=association.subnet-id,Values=<subnet>"
+
+
+def _interface_endpoints(model: Model) -> Sequence[ResolvedResource]:
+    return [e for e in model.of(ENDPOINT) if e.properties.get("SecurityGroupIds") is not None]
+
+
+def _admissions(model: Model, endpoint: ResolvedResource) -> Iterator[GroupRule]:
+    """Yield the rules that let HTTPS into an endpoint.
+
+    Raises:
+        UndeterminedError: where one of its groups is not in the templates.
+    """
+    for name in keys(endpoint.properties.get("SecurityGroupIds")):
+        if name not in model.groups.known:
+            raise not_given(name, "security group")
+        for rule in model.groups.known[name].of("in"):
+            if TLS in rule.traffic.tcp_ports:
+                yield rule
+
+
+def _blocks(model: Model, vpc: Key) -> list[str]:
+    """Return the address blocks of a VPC of the templates, none where one is not known."""
+    resource = model.at(vpc)
+    more = [r for r in model.of("AWS::EC2::VPCCidrBlock") if key(r.properties.get("VpcId")) == vpc]
+    found = [r.properties.get("CidrBlock") for r in ([resource] if resource else []) + more]
+    return [block for block in found if isinstance(block, str)] if all(found) else []
+
+
+def _is_let_in(rule: GroupRule, vpc: Key, block: str, groups: Sequence[Key]) -> bool:
+    """Whether a rule lets in whoever has an address of a block, or is in one of some groups."""
+    if rule.kind == "group":
+        return key(rule.peer) in groups
+    if isinstance(rule.peer, Link) and rule.peer.key == vpc:
+        # The block of the VPC, as its attribute.
+        return True
+    if rule.kind == "cidr":
+        return block_within(block, text(rule.peer))
+    raise UndeterminedError("a prefix list may hold its clients")
+
+
+def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
+    """Yield name, block of addresses and security groups of the nodes in a VPC."""
+    for node in model.nodes:
+        try:
+            subnets = [model.networks.subnet(name) for name in node.subnets()]
+        except UndeterminedError:
+            continue
+        for subnet in subnets:
+            if key(subnet.properties.get("VpcId")) == vpc:
+                block = text(subnet.properties.get("CidrBlock")) or ""
+                yield described(node), block, list(map(key, node.groups()))
+
+
+@About(_interface_endpoints).error(
+    "FABRIC-35",
+    what="An interface endpoint shuts out the nodes of its network, or they let no HTTPS out.",
+    why="With private DNS every call to the service ends at the endpoint: without TCP 443 nodes "
+    "can neither be entered, nor register, nor pull images.",
+    source="VPC user guide, interface endpoints, security groups, read 2026-11-27",
+    fix="add ingress of TCP 443 from the VPC's CidrBlock to the group of the endpoint",
+    check="aws ec2 describe-security-groups --group-ids <group of the endpoint>",
+)
+def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    vpc = key(endpoint.properties.get("VpcId"))
+    rules = list(_admissions(model, endpoint))
+    clients = list(_clients(model, vpc))
+    for block in () if clients else _blocks(model, vpc):
+        clients = [
+            ("nobody of the VPC", block, [key(rule.peer) for rule in rules if rule.kind == "group"])
+        ]
+    # Endpoints share their group: what is wrong with it is said once.
+    place = model.groups.known[keys(endpoint.properties["SecurityGroupIds"])[0]].place
+    for name, block, groups in dict.fromkeys((n, b, tuple(g)) for n, b, g in clients):
+        if not any(_is_let_in(rule, vpc, block, groups) for rule in rules):
+            yield Fault(f"{name} in {block} is not let in by TCP {TLS}", place=place)
+        elif groups and model.groups.closed_ports(list(groups), "out", [TLS]):
+            yield Fault(f"{name} lets no TCP {TLS} out", place=place)
+
+
+@About(_interface_endpoints).info(
+    "FABRIC-36",
+    what="The group of an interface endpoint admits addresses outside of its VPC.",
+    why="Whoever is peered with the network, or comes through a VPN, may use the account's way to "
+    "the service.",
+    source="VPC user guide, interface endpoints, security groups, read 2026-11-27",
+    fix="write the VPC's CidrBlock",
+    check="aws ec2 describe-security-groups --group-ids <group of the endpoint>",
+)
+def endpoint_for_no_other(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    own = _blocks(model, key(endpoint.properties.get("VpcId")))
+    for rule in _admissions(model, endpoint) if own else ():
+        if rule.kind != "cidr" or not isinstance(rule.peer, str):
+            continue
+        if not any(block_within(rule.peer, block) for block in own):
+            yield Fault(f"it admits {rule.peer}, the VPC is {', '.join(own)}", place=rule.place)
+
+
+def _used(model: Model, vpc: Key) -> Iterator[Key]:
+    """Yield the subnets of a VPC that nodes and jobs run in, as far as that is known."""
+    users: list[Node | TrainingJob] = [*model.nodes, *model.training_jobs]
+    for user in users:
+        try:
+            named = user.subnets()
+        except UndeterminedError:
+            continue
+        for name in named:
+            found = model.networks.subnets.get(name)
+            if found and key(found.properties.get("VpcId")) == vpc:
+                yield name
+
+
+def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
+    """Whether the default route of a table leads to a gateway of a type."""
+    prefix = {INTERNET: "igw-", NAT: "nat-"}[kind]
+    for route in model.networks.default_routes(table):
+        stated = route.properties.get(name)
+        if stated is not None:
+            found = model.at(key(stated))
+            if found.resource_type == kind if found else written(stated).startswith(prefix):
+                return True
+    return False
+
+
+def _is_s3(model: Model, endpoint: ResolvedResource) -> bool:
+    found = S3.fullmatch(written(endpoint.properties.get("ServiceName")))
+    region = found["region"] if found else ""
+    return bool(found) and ("\x00" in region or model.region in (None, region))
+
+
+def _monthly(model: Model) -> str:
+    """Return what reading a file system's worth of data once a month costs through a NAT."""
+    cost = price(NAT_DATA, model.region or "")
+    if cost is None:
+        return ""
+    gib = sum(number or 0 for number in _capacities(model))
+    whole = f", {gib * GB_PER_GIB * float(cost.usd):,.0f} USD a month for as much as the file "
+    said = f"{whole}systems hold" if gib else ""
+    return f": {float(cost.usd) * 1000:.0f} USD for each TB{said}"
+
+
+def _capacities(model: Model) -> Iterator[int | None]:
+    for system in model.file_systems:
+        try:
+            yield system.gibibytes()
+        except UndeterminedError:
+            continue
+
+
+@of(VPC).warning(
+    "FABRIC-37",
+    what="Nodes reach S3 through a NAT gateway, or not at all.",
+    why="Datasets, checkpoints and image layers are billed by the gigabyte at the NAT gateway, "
+    "which also limits how fast they come; a gateway endpoint is free.",
+    source="VPC user guide, gateway endpoints and NAT gateway pricing, read 2026-11-27; prices of "
+    "the catalogue",
+    fix="write the route tables of the nodes' subnets into RouteTableIds of a gateway endpoint "
+    "for com.amazonaws.<region>.s3",
+    check=ROUTES,
+)
+def s3_without_nat(model: Model, vpc: ResolvedResource) -> Iterator[Fault]:
+    endpoints = [e for e in model.networks.in_vpc(ENDPOINT, vpc.place.key) if _is_s3(model, e)]
+    if any(text(e.properties.get("VpcEndpointType")) == "Interface" for e in endpoints):
+        return
+    served = {name for e in endpoints for name in keys(e.properties.get("RouteTableIds"))}
+    for subnet in dict.fromkeys(_used(model, vpc.place.key)):
+        table = model.networks.route_table(subnet)
+        if table is None or table in served:
+            continue
+        if _leads_to(model, table, "NatGatewayId", NAT):
+            yield Fault(
+                f"{shown(table)} of {shown(subnet)} has no endpoint for S3, and leads to a NAT "
+                f"gateway{_monthly(model)}"
+            )
+        elif endpoints and not list(model.networks.default_routes(table)):
+            yield Fault(f"{shown(table)} of {shown(subnet)} has no way to S3")
+
+
+def _gets_public_address(model: Model, node: Node, subnet: Key) -> bool:
+    cards = node.interfaces()
+    if len(cards) > 1:
+        return False
+    asked = flag((cards[0] if cards else {}).get("AssociatePublicIpAddress"))
+    given = model.networks.subnet(subnet).gives_public_addresses()
+    return given if asked is None else asked
+
+
+def _on_the_way(model: Model) -> list[Node | TrainingJob | ResolvedResource]:
+    nats = [n for n in model.of(NAT) if n.properties.get("ConnectivityType") != "private"]
+    return [*(node for node in model.nodes if node.launcher), *model.training_jobs, *nats]
+
+
+@About(_on_the_way).warning(
+    "FABRIC-38",
+    what="A way to the internet leads nowhere.",
+    why="An internet gateway takes nothing from an address that is not public, which nodes with "
+    "several interfaces and training jobs never have, and a NAT gateway needs one behind it.",
+    source="VPC user guide, internet gateways and NAT gateways; EC2 User Guide, public IPv4 "
+    "addresses; read 2026-11-27",
+    fix="route 0.0.0.0/0 of the nodes' subnets to a NAT gateway, and that of its own subnet to the "
+    "internet gateway",
+    check=ROUTES,
+)
+def ways_out(model: Model, one: Node | TrainingJob | ResolvedResource) -> Iterator[Fault]:
+    if isinstance(one, ResolvedResource):
+        subnet = key(one.properties.get("SubnetId"))
+        table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None
+        if table and not _leads_to(model, table, "GatewayId", INTERNET):
+            yield Fault(f"{shown(table)} of its subnet leads to no internet gateway")
+        return
+    for subnet in one.subnets():
+        table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None
+        if table is None or not _leads_to(model, table, "GatewayId", INTERNET):
+            continue
+        if isinstance(one, TrainingJob) or not _gets_public_address(model, one, subnet):
+            who: Any = "the job" if isinstance(one, TrainingJob) else described(one)
+            yield Fault(f"{who} is in {shown(subnet)}, which leads to an internet gateway")

@@ -1,0 +1,107 @@
+"""SAFETY rules about references: to the wrong kind of thing, or to another Region."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ultracluster.model.model import Model
+from ultracluster.rules.rule import Fault
+from ultracluster.rules.subjects import resources
+from ultracluster.templates.resolved import Link, ResolvedResource, Text
+from ultracluster.templates.resolved_values import OWN, UndeterminedError, fields, written
+
+GROUP: Final = ("AWS::EC2::SecurityGroup",)
+SUBNET: Final = ("AWS::EC2::Subnet",)
+VPC: Final = ("AWS::EC2::VPC",)
+TABLE: Final = ("AWS::EC2::RouteTable",)
+ROLE: Final = ("AWS::IAM::Role",)
+KEY: Final = ("AWS::KMS::Key", "AWS::KMS::Alias", "AWS::KMS::ReplicaKey")
+GATEWAYS: Final = ("AWS::EC2::InternetGateway", "AWS::EC2::VPNGateway", "AWS::EC2::CarrierGateway")
+LOGS: Final = ("AWS::Logs::LogGroup",)
+TOPIC: Final = ("AWS::SNS::Topic",)
+BUCKET: Final = ("AWS::S3::Bucket",)
+FILE_SYSTEM: Final = ("AWS::FSx::FileSystem", "AWS::EFS::FileSystem")
+RESERVATION: Final = ("AWS::EC2::CapacityReservation",)
+TEMPLATE: Final = ("AWS::EC2::LaunchTemplate",)
+OTHERS: Final = (
+    *("AWS::EC2::NatGateway", "AWS::EC2::PlacementGroup", "AWS::IAM::InstanceProfile"),
+    *("AWS::PCS::Cluster", "AWS::PCS::ComputeNodeGroup", "AWS::PCS::Queue", "AWS::ECR::Repository"),
+)
+WANTED: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("SecurityGroupIds", "SecurityGroups", "GroupSet"), GROUP),
+    **dict.fromkeys(("SourceSecurityGroupId", "DestinationSecurityGroupId"), GROUP),
+    **dict.fromkeys(("SubnetId", "SubnetIds", "VPCZoneIdentifier"), SUBNET),
+    "VpcId": VPC,
+    **dict.fromkeys(("RouteTableId", "RouteTableIds"), TABLE),
+    **dict.fromkeys(("RoleArn", "ExecutionRoleArn", "DeliverLogsPermissionArn"), ROLE),
+    **dict.fromkeys(("ServiceRole", "NodeRole"), ROLE),
+    **dict.fromkeys(("KmsKeyId", "KmsKey", "KMSMasterKeyID", "KmsMasterKeyId"), KEY),
+    "GatewayId": GATEWAYS,
+    "NatGatewayId": ("AWS::EC2::NatGateway",),
+    "InternetGatewayId": GATEWAYS[:1],
+    **dict.fromkeys(("LogGroupName", "LogGroupArn"), LOGS),
+    "TopicArn": TOPIC,
+    "DestinationBucketName": BUCKET,
+    "FileSystemId": FILE_SYSTEM,
+    "CapacityReservationId": RESERVATION,
+    **dict.fromkeys(("LaunchTemplateId", "TemplateId"), TEMPLATE),
+    "PlacementGroupArn": ("AWS::EC2::PlacementGroup",),
+    "IamInstanceProfileArn": ("AWS::IAM::InstanceProfile",),
+    "ComputeNodeGroupId": ("AWS::PCS::ComputeNodeGroup",),
+    "ClusterId": ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::SageMaker::Cluster"),
+}
+"""Types of what a property refers to, by its name."""
+KNOWN: Final = frozenset(OTHERS).union(*WANTED.values())
+"""Types of which it is known what they are; a reference to another type is left alone."""
+KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
+KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
+
+
+def _referred(value: Any) -> Iterator[Link]:
+    for item in value if isinstance(value, list | tuple) else [value]:
+        # Text around a reference is judged where what it means is known.
+        if isinstance(item, Link) and item.attribute in OWN:
+            yield item
+
+
+@resources.error(
+    "SAFETY-26",
+    what="A property refers to a resource of another kind than it takes.",
+    why="The resource is refused when it is made, or, worse, later by whoever uses it.",
+    source="CloudFormation template reference and registry schemas of 2026-10-20",
+    fix="refer to a resource of the type that the message names",
+    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
+)
+def references_of_their_kind(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if resource.resource_type.partition("::")[0] != "AWS":
+        # What a custom resource takes is its own affair.
+        return
+    for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
+        for link in _referred(value) if name in WANTED else ():
+            found = model.at(link.key)
+            if found and found.resource_type in KNOWN and found.resource_type not in WANTED[name]:
+                yield Fault(
+                    f"{name} refers to {link.logical_id}, which is {found.resource_type} and no "
+                    f"{WANTED[name][0]}"
+                )
+
+
+@resources.error(
+    "SAFETY-27",
+    what="A key is of another Region than the resource that it encrypts.",
+    why="Keys are regional: the resource is refused, or cannot be read.",
+    source="KMS developer guide, multi-Region keys; FSx API reference, KmsKeyId; read 2026-11-27",
+    fix="write a key of the Region, or the replica there of a multi-Region key",
+    check="aws kms describe-key --key-id <key> --region <region>",
+)
+def keys_of_the_region(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
+        if not KEY_NAME.fullmatch(name) or not isinstance(value, str | Text):
+            continue
+        found = KEY_ARN.match(written(value))
+        if found is None:
+            continue
+        if model.region is None:
+            raise UndeterminedError(f"the Region is not given, {name} is of {found[1]}")
+        if found[1] != model.region:
+            yield Fault(f"{name} is of {found[1]}, the stack of {model.region}")

@@ -1,0 +1,265 @@
+"""SLURM rules about what a PCS cluster needs around it: queues, ports, logs, order."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ultracluster.catalogue.slurm import (
+    LOG_TYPES,
+    LOGIN,
+    REGISTERING,
+    SLURMCTLD_PORT,
+    SLURMD_PORT,
+    SLURMDBD_PORT,
+    SRUN_PORTS,
+)
+from ultracluster.model.model import Model
+from ultracluster.model.nodes import Node, catalogued, described
+from ultracluster.rules.rule import About, Fault
+from ultracluster.rules.slurm import clusters, parts_of, pcs_nodes, roles_of
+from ultracluster.rules.subjects import of
+from ultracluster.templates.resolved import ResolvedResource
+from ultracluster.templates.resolved_values import (
+    Key,
+    items,
+    key,
+    number,
+    part,
+    same,
+    shown,
+    text,
+    written,
+)
+
+if TYPE_CHECKING:
+    from ultracluster.model.security_groups import Direction
+
+GROUP: Final = "AWS::PCS::ComputeNodeGroup"
+QUEUE: Final = "AWS::PCS::Queue"
+WITH_LOGIN: Final = re.compile(rf"(?i)\b{LOGIN}|_{LOGIN}|{LOGIN.title()}")
+RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
+QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
+
+
+def _primary(node: Node) -> list[Any]:
+    """Return the security groups of the interface that Slurm's daemons speak through."""
+    cards = node.interfaces()
+    first = [
+        e
+        for e in cards
+        if not number(e.get("NetworkCardIndex")) and not number(e.get("DeviceIndex"))
+    ]
+    return node.groups_of(first[0] if first else {})
+
+
+def _nodes_of(model: Model, cluster: ResolvedResource) -> Sequence[Node]:
+    return [
+        node
+        for node in pcs_nodes(model)
+        if node.launcher and same(node.launcher.properties.get("ClusterId"), cluster.place.key)
+    ]
+
+
+def _ports(cluster: ResolvedResource) -> tuple[list[int], list[int]]:
+    """Return the ports of the controller's daemons, and those that srun listens at."""
+    daemons = [SLURMCTLD_PORT]
+    if text(part(cluster.properties, "SlurmConfiguration", "Accounting", "Mode")) == "STANDARD":
+        daemons.append(SLURMDBD_PORT)
+    stated = RANGE.fullmatch(_settings(cluster).get("SrunPortRange", ""))
+    first, last = map(int, stated.groups()) if stated else SRUN_PORTS
+    return daemons, list(range(first, last + 1))
+
+
+def _settings(resource: ResolvedResource) -> dict[str, str]:
+    stated = items(part(resource.properties, "SlurmConfiguration", "SlurmCustomSettings"))
+    return {
+        text(part(each, "ParameterName")) or "": text(part(each, "ParameterValue")) or ""
+        for each in stated
+    }
+
+
+@clusters.error(
+    "SLURM-9",
+    what="Security groups keep a PCS controller and its nodes apart.",
+    why="slurmd calls slurmctld at TCP 6817 and is called at 6818, and srun waits at 60001-63000: "
+    "nodes start, are billed and never become idle, or steps hang.",
+    source="AWS PCS user guide, security groups, read 2026-11-27",
+    fix="add ingress and egress of TCP 6817-6819 and 60001-63000 from the group to itself, and put "
+    "controller and nodes into it",
+    check="aws ec2 describe-security-groups --group-ids <group>",
+)
+def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    own = items(part(cluster.properties, "Networking", "SecurityGroupIds"))
+    nodes = _nodes_of(model, cluster)
+    if not own:
+        return
+    daemons, steps = _ports(cluster)
+    if not nodes and model.groups.closed_ports(own, "in", daemons[:1]):
+        yield Fault(f"{shown(own)} does not open TCP {SLURMCTLD_PORT}")
+    every = [group for node in nodes for group in _primary(node)]
+    for node in nodes:
+        mine = _primary(node)
+        wanted: tuple[tuple[list[Any], Direction, list[int], list[Any]], ...] = (
+            (own, "in", daemons, mine),
+            (mine, "out", daemons, own),
+            (own, "out", [SLURMD_PORT], mine),
+            (mine, "in", [SLURMD_PORT], own),
+            (mine, "in", steps, every),
+            (mine, "out", steps, every),
+        )
+        for members, direction, ports, peers in wanted:
+            if closed := model.groups.closed_ports(members, direction, ports, set(map(key, peers))):
+                ports_shown = f"{closed[0]}" if len(closed) == 1 else f"{closed[0]}-{closed[-1]}"
+                yield Fault(
+                    f"{described(node)}: {shown(members)} opens no TCP {ports_shown} "
+                    f"{direction} {'from' if direction == 'in' else 'to'} {shown(peers)}"
+                )
+
+
+def _named(queue: ResolvedResource) -> list[Key]:
+    stated = items(queue.properties.get("ComputeNodeGroupConfigurations"))
+    return [key(part(each, "ComputeNodeGroupId")) for each in stated]
+
+
+def _is_login(group: ResolvedResource) -> bool:
+    return bool(WITH_LOGIN.search(text(group.properties.get("Name")) or group.place.logical_id))
+
+
+def _without_jobs(group: ResolvedResource) -> str:
+    """Return why nodes that are in no queue are a fault; those of a login group are none."""
+    least, most = (
+        number(part(group.properties, "ScalingConfiguration", f"{name}InstanceCount")) or 0
+        for name in ("Min", "Max")
+    )
+    if most > least:
+        return f"{most - least} nodes that only a job of a queue could start"
+    types = [text(part(e, "InstanceType")) for e in items(group.properties.get("InstanceConfigs"))]
+    paid = [name for name in types if name and most and catalogued(name)]
+    return f"{most} nodes of {paid[0]}" if paid and not _is_login(group) else ""
+
+
+@clusters.warning(
+    "SLURM-12",
+    what="A queue has no nodes that run jobs, or nodes are in no queue.",
+    why="Jobs of the queue wait for ever, or run on the login node; nodes without a queue are paid "
+    "for and run nothing.",
+    source="AWS PCS user guide, queues and login nodes, read 2026-11-26",
+    fix="write the node group into ComputeNodeGroupConfigurations of a queue",
+    check=QUEUES,
+)
+def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    queues = parts_of(model, cluster, QUEUE)
+    groups = {group.place.key: group for group in parts_of(model, cluster, GROUP)}
+    used: set[Key] = set()
+    for queue in queues:
+        named = _named(queue)
+        used.update(named)
+        if not named:
+            yield Fault(f"{queue.place.logical_id} names no node group", place=queue.place)
+        for group in (groups[name] for name in named if name in groups):
+            most = number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount"))
+            if most == 0 or _is_login(group):
+                why = "has no nodes" if most == 0 else "is for logins"
+                what = (
+                    f"{queue.place.logical_id} sends jobs to {group.place.logical_id}, which {why}"
+                )
+                yield Fault(what, place=queue.place)
+    for name, group in groups.items():
+        if queues and name not in used and (why := _without_jobs(group)):
+            yield Fault(f"{group.place.logical_id} is in no queue: {why}", place=group.place)
+
+
+@clusters.warning(
+    "SLURM-13",
+    what="None of the queues of a PCS cluster is the default one.",
+    why="sbatch and srun without --partition are refused, as most job files and guides write them.",
+    source="AWS PCS user guide, custom settings for queues, read 2026-11-26; awsome-distributed-ai "
+    "architectures/aws-pcs/docs/JUPYTER.md, 2026-07-23",
+    fix="write SlurmCustomSettings: [{ParameterName: Default, ParameterValue: YES}] for one queue",
+    check="sinfo --format=%P on a login node; the default queue has an asterisk",
+)
+def default_queue(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    queues = parts_of(model, cluster, QUEUE)
+    if queues and not any(_settings(q).get("Default", "").upper() == "YES" for q in queues):
+        yield Fault(f"{', '.join(q.place.logical_id for q in queues)} without Default: YES")
+
+
+@clusters.info(
+    "SLURM-14",
+    what="Logs of a PCS cluster are kept nowhere.",
+    why="That there was no capacity for a node, or why one was replaced, stands in the logs of the "
+    "controller alone, which nobody can enter.",
+    source="AWS PCS user guide, logs, read 2026-11-26; aws-hpc-recipes pcs/cloudwatch",
+    fix="write AWS::Logs::DeliverySource, DeliveryDestination and Delivery for each log type",
+    check="aws logs describe-deliveries; aws logs describe-delivery-sources",
+)
+def logs_kept(model: Model, cluster: ResolvedResource) -> Iterator[Fault]:
+    delivered = {
+        key(d.properties.get("DeliverySourceName")) for d in model.of("AWS::Logs::Delivery")
+    }
+    kept = {
+        text(source.properties.get("LogType"))
+        for source in model.of("AWS::Logs::DeliverySource")
+        if key(source.properties.get("ResourceArn")) == cluster.place.key
+        and not delivered.isdisjoint((source.place.key, written(source.properties.get("Name"))))
+    }
+    if missing := [name for name in LOG_TYPES if name not in kept]:
+        yield Fault(f"no delivery of {', '.join(missing)}")
+
+
+@About(pcs_nodes).warning(
+    "SLURM-15",
+    what="Interfaces of a PCS node are in no subnet, or in another one than its group.",
+    why="PCS's own example writes SubnetId on each of several interfaces: without it a launch may "
+    "be refused, and with another one nodes are elsewhere than placement and file system.",
+    source="AWS PCS user guide, EFA, create launch template, read 2026-11-26",
+    fix="write SubnetId of the node group's subnet on each interface",
+    check="aws ec2 describe-launch-template-versions --launch-template-id <id> "
+    "--versions '$Latest' --query 'LaunchTemplateVersions[].LaunchTemplateData.NetworkInterfaces'",
+)
+def interfaces_in_the_subnet(_model: Model, node: Node) -> Iterator[Fault]:
+    interfaces, subnets = node.interfaces(), node.subnets()
+    if len(subnets) != 1 or len(interfaces) < 2:  # noqa: PLR2004
+        return
+    bare = [f"[{index}]" for index, entry in enumerate(interfaces) if "SubnetId" not in entry]
+    if bare:
+        yield Fault(f"NetworkInterfaces{', '.join(bare)} without SubnetId")
+    for entry in interfaces:
+        stated = entry.get("SubnetId")
+        if stated is not None and not same(stated, subnets[0]):
+            yield Fault(f"SubnetId {shown(stated)}, the group is in {shown(subnets[0])}")
+            return
+
+
+def _late(model: Model, one: ResolvedResource, needed: Sequence[Any]) -> list[str]:
+    """Return what of its own stack a resource needs and does not wait for."""
+    waited = model.dependencies(one.place.key)
+    return sorted(
+        {p.logical_id for p in needed if p.stack == one.place.stack and p.key not in waited}
+    )
+
+
+@of("AWS::PCS::Cluster", GROUP).warning(
+    "SLURM-16",
+    what="A PCS cluster or node group does not wait for what it needs.",
+    why="CloudFormation makes both at once: a cluster whose group has no outbound rule yet is "
+    "refused now and then, and nodes that may not register yet are replaced.",
+    source="AWS PCS user guide, security groups and instance profiles, read 2026-11-27; a public "
+    "PCS Terraform module",
+    fix="write DependsOn with the rules of the cluster's group, and the policy of the role",
+    check="aws cloudformation describe-stack-events --stack-name <stack>",
+)
+def made_in_order(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    if resource.resource_type == GROUP:
+        needed = [
+            statement.place
+            for role in roles_of(model, resource)
+            for statement in role.statements
+            if statement.allows() and statement.names(REGISTERING) and statement.place != role.place
+        ]
+    else:
+        stated = items(part(resource.properties, "Networking", "SecurityGroupIds"))
+        groups = [model.groups.known.get(key(each)) for each in stated]
+        needed = [rule.place for g in groups if g for rule in g.rules if rule.separate]
+    if late := _late(model, resource, needed):
+        yield Fault(f"no DependsOn of {', '.join(late)}", fix=f"write DependsOn: {late}")
