@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.environments import project_folder
+from ultracluster.given_file import UnreadableError
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.file_reading import UnreadableError, parsed
+from ultracluster.templates.file_reading import parsed
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"

@@ -161,8 +161,9 @@ def _deployed(
 
 
 def _template(stack: str, body: Any) -> Mapping[str, Any]:
+    from ultracluster.given_file import UnreadableError  # noqa: PLC0415
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates.file_reading import UnreadableError, parsed  # noqa: PLC0415
+    from ultracluster.templates.file_reading import parsed  # noqa: PLC0415
 
     # The API gives JSON as a mapping, and YAML as a text.
     if isinstance(body, Mapping):

@@ -13,7 +13,8 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ultracluster.templates.file_reading import DEEPEST, Document, UnreadableError
+from ultracluster.given_file import DEEPEST, UnreadableError
+from ultracluster.templates.file_reading import Document, by_id
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -37,7 +38,7 @@ def parse(path: Path, text: str) -> Document:
     with _loader(path, text, measured=_may_be_deep(text)) as loader:
         root = loader.get_single_node()
         body: Any = None if root is None else _Values().value(root, 0)
-    return Document(body, _lines(root))
+    return Document(body, by_id(path, _ids(root)))
 
 
 def documents(path: Path, text: str) -> list[Any]:
@@ -180,12 +181,9 @@ def _function(tag: str, argument: Any) -> Mapping[str, Any]:
     return {f"Fn::{name}": argument}
 
 
-def _lines(root: Node | None) -> Mapping[str, int]:
-    if not isinstance(root, MappingNode):
-        return {}
-    return {
-        _key(key): key.start_mark.line + 1
-        for title, resources in root.value
-        if _key(title) == "Resources" and isinstance(resources, MappingNode)
-        for key, _ in resources.value
-    }
+def _ids(root: Node | None) -> Iterator[tuple[str, int]]:
+    """Yield each key of Resources with its line."""
+    for title, resources in root.value if isinstance(root, MappingNode) else ():
+        if _key(title) == "Resources" and isinstance(resources, MappingNode):
+            for key, _ in resources.value:
+                yield _key(key), key.start_mark.line + 1
