@@ -9,7 +9,7 @@ from ultracluster.model.job_environments import JOB_DOCUMENT, LINES
 from ultracluster.templates import yaml_document
 from ultracluster.templates.file_reading import Document, parsed_json
 
-TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
+TEMPLATE: Final = re.compile(r"""^[ \t]*+(?:\{\s*+)?["']?Resources["']?\s*:""", re.MULTILINE)
 MARKS: Final = re.compile(
     r"""["']?(?:TrainingJobName|AlgorithmSpecification|TrainingJobDefinition|containerProperties"""
     r"""|nodeProperties|apiVersion)["']?\s*:"""

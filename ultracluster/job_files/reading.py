@@ -30,10 +30,10 @@ DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB) ", re.MULTILINE)
 VERSIONED: Final = re.compile(r"efa|ofi|nccom|neuron", re.IGNORECASE)
 """Lines that may say which plugin or installer is meant."""
 
-EXPORTS: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n)*\s*export\s+[A-Za-z_]\w*=")
+EXPORTS: Final = re.compile(r"\A(?:\s|#[^\n]*+)*+export\s+[A-Za-z_]\w*=")
 """A file to be sourced, whatever its name: it begins with an export."""
 
-FROM: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|\s*ARG [^\n]*\n)*\s*FROM\s+\S", re.IGNORECASE)
+FROM: Final = re.compile(r"\A(?:\s|#[^\n]*+|ARG [^\n]*+\n)*+FROM\s+\S", re.IGNORECASE)
 
 
 def document(path: Path, text: str) -> Document | None:

@@ -19,10 +19,10 @@ from ultracluster.templates.resolved_values import (
     text,
 )
 
-LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
+LATEST: Final = re.compile(r"(?:[/-]latest|/recommended)/[^\s}:]*")
 """Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
 FETCHES: Final = re.compile(
-    r"(?:curl|wget)\s[^\n|;]*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
+    r"(?:curl|wget)\s(?:(?!curl|wget)[^\n|;])*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
     r"(pip3? install\s+(?!--no-index)[^\n;|&]+)"
 )
 INSIDE: Final = re.compile(r"https?://(?:169\.254\.|localhost|127\.|[^/]*amazonaws\.com|\x00)")
@@ -108,8 +108,17 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
     own = node.launcher.images() if node.launcher else []
     for image in own or [part(node.launch, "ImageId")]:
         source = image.because if isinstance(image, Unknown) else image
-        if isinstance(source, str) and (found := LATEST.search(source)):
-            yield Fault(f"ImageId is read from {found[1]}")
+        if name := _latest(source) if isinstance(source, str) else None:
+            yield Fault(f"ImageId is read from {name}")
+
+
+def _latest(text: str) -> str | None:
+    """Return the public parameter of the latest image that a text names, None for none."""
+    for word in text.split():
+        ends = [found.end() for found in LATEST.finditer(word)]
+        if ends:
+            return word[word.index("/") : ends[-1]]
+    return None
 
 
 def _script(node: Node) -> str:

@@ -23,6 +23,7 @@ except ImportError:  # PyYAML without libyaml: the same, only slower
 
 # libyaml's composer calls itself for each level and dies of some 50,000.
 _DEEPEST_TEXT: Final = 10_000
+_DOCUMENT: Final = re.compile(r"^---", re.MULTILINE)
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _CORE: Final = "tag:yaml.org,2002:"
 _TRUE: Final = {"true", "yes", "on"}
@@ -35,7 +36,7 @@ def parse(path: Path, text: str) -> Document:
     Raises:
         UnreadableError: where the text is no YAML.
     """
-    with _loader(path, text, measured=_may_be_deep(text)) as loader:
+    with _loader(path, text) as loader:
         root = loader.get_single_node()
         body: Any = None if root is None else _Values().value(root, 0)
     return Document(body, by_id(path, _ids(root)))
@@ -48,18 +49,18 @@ def documents(path: Path, text: str) -> list[Any]:
         UnreadableError: where the text is no YAML.
     """
     found = []
-    with _loader(path, text, measured=True) as loader:
+    with _loader(path, text) as loader:
         while loader.check_node():
             found.append(_Values().value(loader.get_node(), 0))
     return found
 
 
 @contextmanager
-def _loader(path: Path, text: str, *, measured: bool) -> Iterator[Any]:
+def _loader(path: Path, text: str) -> Iterator[Any]:
     """Give a loader of a text, and say in one line what is wrong with the text."""
     loader: Any = None
     try:
-        if measured and _depth(text) > DEEPEST:
+        if _may_be_deep(text) and _depth(text) > DEEPEST:
             raise UnreadableError(f"{path}: it is nested too deeply")
         loader = _Loader(text)
         yield loader
@@ -82,7 +83,10 @@ def _loader(path: Path, text: str, *, measured: bool) -> Iterator[Any]:
 def _may_be_deep(text: str) -> bool:
     """Whether a text could be nested beyond what libyaml survives; most cannot, by their shape."""
     longest = max(map(len, text.splitlines()), default=0)
-    return text.count("[") + text.count("{") + longest > _DEEPEST_TEXT
+    # Nothing is open where a document begins.
+    parts = _DOCUMENT.split(text) if text.count("[") + text.count("{") > _DEEPEST_TEXT else ()
+    brackets = max((part.count("[") + part.count("{") for part in parts), default=0)
+    return brackets + longest > _DEEPEST_TEXT
 
 
 def _depth(text: str) -> int:
