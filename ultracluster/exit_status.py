@@ -42,6 +42,8 @@ def explained(error: BaseException) -> tuple[list[str], int] | None:
         return [_with_source(problem) for problem in error.problems], SOME_FAIL
     if isinstance(error, EnvironmentFileError | CommandError | UnreadableError | EffortError):
         return [line for line in str(error).splitlines() if line.strip()], COULD_NOT_RUN
+    if isinstance(error, MemoryError):
+        return ["this machine's memory is not enough for it"], COULD_NOT_RUN
     return None
 
 

@@ -19,6 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.given_file import UnreadableError, json_of, text_of
+
 
 class InjectedFaultError(ValueError):
     """A failure that a fault rule asked for."""
@@ -36,9 +38,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
     try:
-        rules = json.loads(path.read_text() or "[]")
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
+        rules = json_of(path, text_of(path) or "[]")
+    except UnreadableError as error:
+        raise ValueError(str(error)) from error
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
         raise ValueError(f"{path}: it is no list of objects; write [{{...}}]")
     for rule in rules:

@@ -23,6 +23,9 @@ except ImportError:  # PyYAML without libyaml: the same, only slower
 
 # libyaml's composer calls itself for each level and dies of some 50,000.
 _DEEPEST_TEXT: Final = 10_000
+MOST_AGAIN: Final = 200_000
+"""Values that aliases may add to a document. CloudFormation takes no aliases at all (its guide,
+"template formats", read 2026-11-27); aliases of aliases multiply with every level."""
 _DOCUMENT: Final = re.compile(r"^---", re.MULTILINE)
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _CORE: Final = "tag:yaml.org,2002:"
@@ -38,7 +41,7 @@ def parse(path: Path, text: str) -> Document:
     """
     with _loader(path, text) as loader:
         root = loader.get_single_node()
-        body: Any = None if root is None else _Values().value(root, 0)
+        body: Any = None if root is None else _Values(path).value(root, 0)
     return Document(body, by_id(path, _ids(root)))
 
 
@@ -51,7 +54,7 @@ def documents(path: Path, text: str) -> list[Any]:
     found = []
     with _loader(path, text) as loader:
         while loader.check_node():
-            found.append(_Values().value(loader.get_node(), 0))
+            found.append(_Values(path).value(loader.get_node(), 0))
     return found
 
 
@@ -110,19 +113,33 @@ class _DepthError(ValueError):
 class _Values:
     """Makes values of nodes; what is anchored once is one value, however often it is used."""
 
-    def __init__(self) -> None:
-        self._made: dict[int, Any] = {}
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made: dict[int, tuple[Any, int]] = {}
+        """What was made of a collection, and of how many values it consists written out."""
+        self._count = self._again = 0
 
     def value(self, node: Node, depth: int) -> Any:
         """Return the value of a node, with short-form functions in their long form."""
         if isinstance(node, ScalarNode):
+            self._count += 1
             return _scalar(node)
         if depth > DEEPEST:
             raise _DepthError
-        known = self._made.get(id(node))
-        if known is None:
-            known = self._made[id(node)] = self._collection(node, depth)
-        return known
+        if known := self._made.get(id(node)):
+            self._count += known[1]
+            self._again += known[1]
+            if self._again > MOST_AGAIN:
+                raise UnreadableError(
+                    f"{self._path}: its aliases (*name) stand for more than {MOST_AGAIN:,} values "
+                    "written out; write what is needed without them"
+                )
+            return known[0]
+        before = self._count
+        made = self._collection(node, depth)
+        self._count += 1
+        self._made[id(node)] = made, self._count - before
+        return made
 
     def _collection(self, node: Node, depth: int) -> Any:
         found: Any
