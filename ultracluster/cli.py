@@ -21,6 +21,8 @@ from ultracluster.exit_status import (
     UNEXPECTED,
     explained,
 )
+from ultracluster.given_file import EffortError
+from ultracluster.visible import clean_output, console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +77,11 @@ def main(given: Sequence[str] | None = None) -> int:
         import argcomplete  # noqa: PLC0415  (only a shell that completes needs it)
 
         argcomplete.autocomplete(parser(os.environ.get("COMP_LINE", "").split()[1:]))
-    words = _with_negative_numbers(sys.argv[1:] if given is None else given)
+    with clean_output():
+        return _run(_with_negative_numbers(sys.argv[1:] if given is None else given))
+
+
+def _run(words: Sequence[str]) -> int:
     root = parser(words)
     arguments = root.parse_args(words)
     if arguments.command is None:
@@ -94,19 +100,17 @@ def main(given: Sequence[str] | None = None) -> int:
         # Whoever reads has read enough, as `head` does; nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ALL_WELL
-    except Exception as error:  # noqa: BLE001  (a user is told of it in one line)
+    except (Exception, EffortError) as error:  # noqa: BLE001  (a user is told of it in one line)
         return _refuse(error, arguments)
     return status
 
 
 def terminal() -> "Console":
     """Return standard output; a file or a pipe is as wide as a table wants to be."""
-    from rich.console import Console  # noqa: PLC0415  (a third of the time of `--version`)
-
-    console = Console()
-    if console.is_terminal or "COLUMNS" in os.environ:
-        return console
-    return Console(width=WIDTH)
+    found = console()
+    if found.is_terminal or "COLUMNS" in os.environ:
+        return found
+    return console(width=WIDTH)
 
 
 def _with_negative_numbers(given: Sequence[str]) -> list[str]:
@@ -123,7 +127,7 @@ def _with_negative_numbers(given: Sequence[str]) -> list[str]:
     return found
 
 
-def _refuse(error: Exception, arguments: argparse.Namespace) -> int:
+def _refuse(error: BaseException, arguments: argparse.Namespace) -> int:
     """Print an error as lines for a user, and as JSON where that was asked for."""
     known = explained(error)
     if isinstance(error, ModuleNotFoundError) and (how := not_installed(str(error.name))):

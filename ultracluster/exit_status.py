@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from ultracluster.given_file import EffortError, UnreadableError
 from ultracluster.problem import EnvironmentFileError, Problem, SpecError
 
 ALL_WELL: Final = 0
@@ -39,8 +40,10 @@ def explained(error: BaseException) -> tuple[list[str], int] | None:
         return [line for lines, _ in known for line in lines], max(code for _, code in known)
     if isinstance(error, SpecError):
         return [_with_source(problem) for problem in error.problems], SOME_FAIL
-    if isinstance(error, EnvironmentFileError | CommandError):
+    if isinstance(error, EnvironmentFileError | CommandError | UnreadableError | EffortError):
         return [line for line in str(error).splitlines() if line.strip()], COULD_NOT_RUN
+    if isinstance(error, MemoryError):
+        return ["this machine's memory is not enough for it"], COULD_NOT_RUN
     return None
 
 

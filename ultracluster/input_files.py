@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.given_file import UnreadableError, text_of
 from ultracluster.job_files import reading as job_files
 from ultracluster.rules.acknowledgements import Acknowledgement
 from ultracluster.rules.assembly_metadata import paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
-from ultracluster.templates.file_reading import Document, UnreadableError, read
+from ultracluster.templates.file_reading import Document, parsed, read
 from ultracluster.templates.resolution import connected, resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
 from ultracluster.templates.scope import as_text, is_list, mapping, section
@@ -118,7 +119,8 @@ class Sources:
                 self._add_artifact(artifact)
             return
         name = stack_name or path.stem.removesuffix(".template")
-        document = job_files.document(path) or read(path)
+        text = text_of(path)
+        document = job_files.document(path, text) or parsed(path, text)
         self._keep(document, path, None, name=name, stack_name=stack_name)
 
     def _add_artifact(self, artifact: StackArtifact) -> None:

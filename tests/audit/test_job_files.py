@@ -246,7 +246,7 @@ def test_what_this_repository_ships_for_jobs_is_clean():
     [
         ("a.json", '{"TrainingJobName": ', "it is no JSON"),
         ("a.yaml", "apiVersion: v1\nkind: [", "it is no YAML"),
-        ("a.yaml", "apiVersion: v1\nkind: " + "[" * 400, "nested too deeply"),
+        ("a.yaml", "apiVersion: v1\nkind: " + "[" * 400 + "]" * 400, "nested too deeply"),
         ("a.txt", "hello", "no CloudFormation template"),
         ("a.yaml", "apiVersion: v1\nkind: Service\n", None),
     ],

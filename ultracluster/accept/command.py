@@ -16,6 +16,7 @@ from rich.console import Console
 from ultracluster.command_line import add_environment, add_format, print_json, write_output
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, INTERRUPTED, SOME_FAIL, UsageError
+from ultracluster.visible import console as new_console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     from ultracluster.accept.session import STAGES, Session  # noqa: PLC0415
 
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
-    shown = Console(stderr=True) if arguments.json else console
+    shown = new_console(stderr=True) if arguments.json else console
 
     def say(text: str) -> None:
         shown.print(text, markup=False, highlight=False, soft_wrap=True)

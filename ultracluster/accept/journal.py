@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ultracluster.aws import CloudError
 from ultracluster.exit_status import CommandError, UsageError
+from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.run_command import GONE, under_way
 
 if TYPE_CHECKING:
@@ -44,13 +45,12 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.entries: list[Entry] = json.loads(path.read_text())
-        except FileNotFoundError:
-            self.entries = []
-        except ValueError as error:
-            raise UsageError(f"{path}: it is no JSON ({error}); it was not written by this") from (
-                error
-            )
+            there = path.exists()
+            self.entries: list[Entry] = json_of(path, text_of(path)) if there else []
+        except UnreadableError as error:
+            raise UsageError(f"{error}; it was not written by this") from error
+        if not (isinstance(self.entries, list) and all(map(_is_entry, self.entries))):
+            raise UsageError(f"{path}: it is no list of things made; it was not written by this")
 
     def will_make(self, kind: str, **details: str) -> None:
         """Write down a thing that is about to be made."""
@@ -71,6 +71,10 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("kind") in REMOVERS
 
 
 def clean_up(scene: "Scene", say: Callable[[str], None]) -> list[Entry]:

@@ -28,6 +28,9 @@ from ultracluster.command_line import (
     write_output,
 )
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
+from ultracluster.given_file import bounded
+from ultracluster.visible import console as new_console
+from ultracluster.visible import visible
 
 FORMATS: Final = ("text", "table", "json", "sarif", "junit")
 WRITERS: Final = {"json": "machine", "sarif": "sarif", "junit": "junit"}
@@ -70,32 +73,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    parameters = parameters_of(arguments.parameter)
+    with bounded("audit"):
+        return _audited(arguments, console, parameters)
+
+
+def _audited(arguments: argparse.Namespace, console: Console, parameters: dict[str, str]) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
+    from ultracluster.audit.judgement import judged  # noqa: PLC0415
     from ultracluster.input_files import Sources, parameter_errors  # noqa: PLC0415
 
-    parameters = parameters_of(arguments.parameter)
     with progress("reading files"):
         sources = Sources(arguments.file)
     wrong = list(parameter_errors(parameters, sources.templates))
     if wrong or not sources.templates:
         raise UsageError("\n".join([*sources.errors, *wrong]))
 
-    from ultracluster.audit.judgement import judged  # noqa: PLC0415
-
     with progress("judging"):
         report = judged(sources, parameters, arguments.region, arguments.fail_on)
-    out = console
-    if str(arguments.output) != STANDARD_OUTPUT:
-        out = Console(file=io.StringIO(), width=console.width)
     # Only the writer that is asked for is loaded, by the name of its format.
     name = WRITERS.get(arguments.format, arguments.format)
-    writer = importlib.import_module(f"ultracluster.audit.{name}")
+    write = importlib.import_module(f"ultracluster.audit.{name}").write
+    to_console = str(arguments.output) == STANDARD_OUTPUT
+    written = io.StringIO()
+    out = console if to_console else new_console(file=written, width=console.width)
     if arguments.format in WRITERS:
-        out.file.write(f"{writer.write(report, show_unknown=arguments.show_unknown)}\n")
+        out.file.write(f"{visible(write(report, show_unknown=arguments.show_unknown))}\n")
     else:
-        writer.write(report, out, show_unknown=arguments.show_unknown)
-    if isinstance(out.file, io.StringIO) and out is not console:
-        write_output(arguments.output, out.file.getvalue(), "--output")
+        write(report, out, show_unknown=arguments.show_unknown)
+    if not to_console:
+        write_output(arguments.output, written.getvalue(), "--output")
     # What could be read is judged, and what could not is no reason to call all well.
     sys.stderr.writelines(f"ERROR {line}\n" for line in report.not_judged)
     if sources.errors:

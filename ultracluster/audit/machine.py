@@ -52,4 +52,4 @@ def write(report: Report, *, show_unknown: bool) -> str:
             {"rule": item.rule, "place": asdict(item.place), "because": item.because}
             for item in report.unknown
         ]
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json.dumps(document, indent=2)

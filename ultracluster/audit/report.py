@@ -12,6 +12,10 @@ SEVERITIES: Final = ("error", "warning", "info")
 """The gravest first."""
 
 
+MOST_SHOWN: Final = 1000
+"""Findings, and open questions, that are printed for people; formats for programs have all."""
+
+
 @dataclass
 class Report:
     """Findings over a number of templates."""
@@ -51,6 +55,10 @@ class Report:
     def counts(self) -> dict[str, int]:
         counted = Counter(self.severity(finding) for finding in self.findings)
         return {severity: counted[severity] for severity in SEVERITIES}
+
+    def shown(self) -> Sequence[Finding]:
+        """Return the gravest findings, as many as a person may read."""
+        return self.findings[:MOST_SHOWN]
 
     def sort(self) -> None:
         """Put the gravest first, and then what stands first in the files."""

@@ -17,7 +17,7 @@ def write(report: Report, console: Console, *, show_unknown: bool) -> None:
         table.add_column("severity", no_wrap=True)
         table.add_column("finding")
         longest = 0
-        for finding in report.findings:
+        for finding in report.shown():
             severity, place = report.severity(finding), finding.place
             names = [f"{finding.rule} {where(place)}", place.logical_id, place.construct_path or ""]
             text = "\n".join((*filter(None, names), message(finding), f"fix: {finding.fix}"))

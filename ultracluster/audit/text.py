@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from ultracluster.audit.report import SEVERITIES, Report
+from ultracluster.audit.report import MOST_SHOWN, SEVERITIES, Report
 from ultracluster.rules.rule import Finding, assumptions
 from ultracluster.templates.resolved import Place
 
@@ -18,7 +18,7 @@ STYLES: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def write(report: Report, console: Console, *, show_unknown: bool) -> None:
-    for finding in report.findings:
+    for finding in report.shown():
         severity = report.severity(finding)
         _line(
             console,
@@ -44,7 +44,11 @@ def write_rules(report: Report, console: Console) -> None:
 
 def write_end(report: Report, console: Console, *, show_unknown: bool) -> None:
     """Write what was left open, notes, and how much was looked at."""
-    for item in report.unknown if show_unknown else ():
+    for title, found in (("findings", report.findings), ("open questions", report.unknown)):
+        if len(found) > MOST_SHOWN and (show_unknown or found is report.findings):
+            said = f"{len(found) - MOST_SHOWN:,} more {title} are not shown; --format json has all"
+            _line(console, f"Note: {said}.")
+    for item in report.unknown[:MOST_SHOWN] if show_unknown else ():
         because = f"cannot tell, because {item.because}"
         _line(
             console, f"{where(item.place)}: unknown {item.rule} {item.place.logical_id}: {because}"

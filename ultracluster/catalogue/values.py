@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.given_file import UnreadableError, json_of
+
 LARGEST_NUMBER: Final = 2**31 - 1
 LONGEST_NUMBER: Final = 20
 """Characters; Python itself refuses to read thousands of digits."""
@@ -56,9 +58,9 @@ def text(value: object) -> str:
 def document(value: object) -> Any:
     """Return what a JSON text holds; None where it is none.
 
-    Nesting that is too deep for the parser is no document either.
+    Nesting that is too deep is no document either.
     """
     try:
-        return json.loads(value) if isinstance(value, str) else None
-    except (ValueError, RecursionError):
+        return json_of("", value) if isinstance(value, str) else None
+    except UnreadableError:
         return None

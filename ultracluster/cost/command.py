@@ -15,6 +15,7 @@ from rich.console import Console
 from ultracluster.command_line import add_environment, add_format, print_json, progress
 from ultracluster.environments import find_path, named, registered
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL
+from ultracluster.visible import console as new_console
 
 if TYPE_CHECKING:
     from ultracluster.cost.priced_environments import Estimate
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # Imported here: the command line imports this module.
     from ultracluster.cost.display import as_json, show  # noqa: PLC0415
 
-    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    faults = new_console(stderr=True, soft_wrap=True, highlight=False)
     found = _estimates(arguments.environment)
     good = True
     if arguments.refresh:

@@ -27,6 +27,7 @@ from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from ultracluster.emulator import wire
+from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.registry import schemas
 
 OWN_TYPES: Final = ("*", "SageMaker::TrainingJob", "AWS::EC2::Instance")
@@ -150,9 +151,9 @@ def read(path: Path) -> list[Rule]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; write the path of a JSON list of faults")
     try:
-        return RULES.validate_python(json.loads(path.read_text() or "[]"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: no JSON: {error.msg}") from error
+        return RULES.validate_python(json_of(path, text_of(path) or "[]"))
+    except UnreadableError as error:
+        raise ValueError(str(error)) from error
     except ValidationError as error:
         raise ValueError(f"{path}: {_told(error)}") from error
 

@@ -11,7 +11,7 @@ from ultracluster.templates import yaml_document
 from ultracluster.templates.file_reading import Document, UnreadableError, parsed_json
 from ultracluster.templates.texts import mappings
 
-TEMPLATE: Final = re.compile(r"""^\s*\{?\s*["']?Resources["']?\s*:""", re.MULTILINE)
+TEMPLATE: Final = re.compile(r"""^[ \t]*+(?:\{\s*+)?["']?Resources["']?\s*:""", re.MULTILINE)
 MARKS: Final = re.compile(
     r"""["']?(?:TrainingJobName|AlgorithmSpecification|TrainingJobDefinition|containerProperties"""
     r"""|nodeProperties|apiVersion)["']?\s*:"""

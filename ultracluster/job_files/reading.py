@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.given_file import UnreadableError
 from ultracluster.job_files import dockerfile, job_documents
 from ultracluster.model.job_environments import JOB_FILE
 from ultracluster.model.shell_variables import Assignment, assignments, file_assignments
-from ultracluster.templates.file_reading import Document, UnreadableError, text_of
+from ultracluster.templates.file_reading import Document
 
 LARGEST_BYTES: Final = 2_000_000
 """Scripts and manifests have kilobytes; more is data."""
@@ -29,21 +30,20 @@ DIRECTIVE: Final = re.compile(r"^#(?:SBATCH|PBS|BSUB) ", re.MULTILINE)
 VERSIONED: Final = re.compile(r"efa|ofi|nccom|neuron", re.IGNORECASE)
 """Lines that may say which plugin or installer is meant."""
 
-EXPORTS: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n)*\s*export\s+[A-Za-z_]\w*=")
+EXPORTS: Final = re.compile(r"\A(?:\s|#[^\n]*+)*+export\s+[A-Za-z_]\w*=")
 """A file to be sourced, whatever its name: it begins with an export."""
 
-FROM: Final = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|\s*ARG [^\n]*\n)*\s*FROM\s+\S", re.IGNORECASE)
+FROM: Final = re.compile(r"\A(?:\s|#[^\n]*+|ARG [^\n]*+\n)*+FROM\s+\S", re.IGNORECASE)
 
 
-def document(path: Path) -> Document | None:
+def document(path: Path, text: str) -> Document | None:
     """Return the template that a job file stands for, None where the file is no job file.
 
     Raises:
-        UnreadableError: where it cannot be read.
+        UnreadableError: where it is far too large.
     """
-    if path.suffix in {".json", ".yaml", ".yml"} or not path.is_file():
-        return job_documents.document(path, text_of(path)) if path.is_file() else None
-    text = text_of(path)
+    if path.suffix in {".json", ".yaml", ".yml"}:
+        return job_documents.document(path, text)
     reader = _reader(path, text)
     if reader is None:
         # A manifest may have any name: `job.yaml-template`, `train.yaml.j2`.

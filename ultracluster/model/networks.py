@@ -110,7 +110,7 @@ class Networks:
     """Everything of the templates that has an address."""
 
     subnets: Mapping[Key, Subnet]
-    resources: Sequence[ResolvedResource]
+    by_type: Mapping[str, Sequence[ResolvedResource]]
 
     def subnet(self, name: Key) -> Subnet:
         """Return a subnet of the templates.
@@ -135,8 +135,8 @@ class Networks:
             apart(first, other)
         return found
 
-    def of(self, kind: str) -> Iterator[ResolvedResource]:
-        return (r for r in self.resources if r.resource_type == kind)
+    def of(self, kind: str) -> Sequence[ResolvedResource]:
+        return self.by_type.get(kind, ())
 
     def in_vpc(self, kind: str, vpc: Key) -> Iterator[ResolvedResource]:
         """Yield the resources of a type that lie in a VPC, whether by `VpcId` or by subnet."""
@@ -194,5 +194,8 @@ class Networks:
 
 
 def read_networks(resources: Sequence[ResolvedResource]) -> Networks:
-    subnets = [Subnet(r) for r in resources if r.resource_type == "AWS::EC2::Subnet"]
-    return Networks({subnet.key: subnet for subnet in subnets}, resources)
+    by_type: dict[str, list[ResolvedResource]] = {}
+    for resource in resources:
+        by_type.setdefault(resource.resource_type, []).append(resource)
+    subnets = [Subnet(resource) for resource in by_type.get("AWS::EC2::Subnet", ())]
+    return Networks({subnet.key: subnet for subnet in subnets}, by_type)

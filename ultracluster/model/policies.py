@@ -272,10 +272,12 @@ def pattern_matches(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern of IAM as a regular expression."""
-    return re.compile(
-        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern), re.DOTALL
-    )
+    """Return a pattern of IAM as a regular expression, which never goes back in a text."""
+    first, *others = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    within = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    return re.compile(f"{first}{within}.*{others[-1]}", re.DOTALL)
 
 
 def token(value: Any) -> str:

@@ -6,16 +6,18 @@ a variable that is set in any of them counts, unless it is unset further down.
 """
 
 import re
-import shlex
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ultracluster.model.shell_words import command_ends, commands, joined, split
+
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 ASSIGNMENT: Final = re.compile(rf"({NAME})=(.*)", re.DOTALL)
 DIRECTIVE: Final = re.compile(r"^#\s*(?:SBATCH|PBS|\$|BSUB)\s.*?(?:--export|-v)[= ](\S+)")
-REFERENCE: Final = re.compile(rf"\$(?:({NAME})|\{{({NAME})(?::?[-=]([^}}]*))?\}})")
-SUBSTITUTION: Final = re.compile(r"\$\([^()]*\)|\$\(\(.*?\)\)|`[^`\n]*`")
+REFERENCE: Final = re.compile(rf"\$(?:({NAME})|\{{({NAME})(?::?[-=]([^{{}}]*))?\}})")
 HEREDOC: Final = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 ENVIRONMENT_FILE: Final = re.compile(
     r"(?:nccl\.conf|/etc/environment|/etc/profile|\.bashrc|\.bash_profile|\.profile|\.env\b)"
@@ -29,12 +31,10 @@ FABRIC_TOOL: Final = re.compile(r"(?:.*/)?fi_[a-z_]+")
 
 RUNTIMES: Final = frozenset({"docker", "podman", "nerdctl", "finch"})
 MPI: Final = frozenset({"mpirun", "mpiexec", "orterun", "mpiexec.hydra", "prun"})
-OPERATORS: Final = frozenset({";", "&", "&&", "|", "||", "(", ")", ";;", "|&", "{", "}"})
-KEYWORDS: Final = frozenset(
-    {"then", "do", "else", "elif", "if", "while", "until", "!", "time", "exec"}
-)
-LONGEST_JOIN: Final = 200
-"""Lines that one quoted text may span; more is a quote that nobody closed."""
+LONGEST_VALUE: Final = 128 * 1024
+"""Bytes of one variable that Linux hands to a program (MAX_ARG_STRLEN of linux/binfmts.h)."""
+MOST_FILLED: Final = 2 * 2**20
+"""Bytes of all variables together, by execve(2) a quarter of the stack's 8 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,10 @@ def filled(text: str, known: Mapping[str, str | None]) -> str | None:
         unknown = unknown or found is None
         return found or ""
 
+    # Variables that hold each other double with every line: the length is known before.
+    named = [known.get(match[1] or match[2]) or "" for match in REFERENCE.finditer(text)]
+    if sum(map(len, named)) > LONGEST_VALUE:
+        return None
     whole = REFERENCE.sub(put, text)
     return None if unknown or "$" in whole else whole
 
@@ -70,9 +74,23 @@ class _Reader:
     pending: dict[str, Assignment] = field(default_factory=dict)
     found: list[Assignment] = field(default_factory=list)
     all_exported: bool = False
+    unset_at: dict[str, int] = field(default_factory=dict)
+    """How much was found when a variable was last unset."""
+    filled: int = 0
 
     def value(self, text: str) -> str | None:
-        return filled(text, self.known)
+        if "$" not in text:
+            return text
+        if self.filled > MOST_FILLED:
+            return None
+        found = filled(text, self.known)
+        self.filled += len(found or "")
+        return found
+
+    def kept(self) -> list[Assignment]:
+        """Return what was found and is not unset further down."""
+        least = self.unset_at
+        return [item for at, item in enumerate(self.found) if at >= least.get(item.name, 0)]
 
     def set(self, name: str, text: str, line: int, *, exported: bool) -> None:
         assignment = Assignment(name, self.value(text), line)
@@ -92,7 +110,7 @@ class _Reader:
         self.known.pop(name, None)
         self.exported.discard(name)
         self.pending.pop(name, None)
-        self.found = [item for item in self.found if item.name != name]
+        self.unset_at[name] = len(self.found)
 
     def listed(self, text: str, line: int) -> None:
         """Read `ALL,A=b,C=d`, as srun --export has it."""
@@ -110,8 +128,8 @@ class _Reader:
 def assignments(script: str, first_line: int = 1) -> list[Assignment]:
     """Return what a script puts into environments, in the order in which it is written."""
     reader = _Reader()
-    _read(script, first_line, reader)
-    return reader.found
+    _Script(script.splitlines(), first_line, reader).read()
+    return reader.kept()
 
 
 def commanded_by(words: Sequence[str]) -> list[Assignment]:
@@ -124,7 +142,7 @@ def commanded_by(words: Sequence[str]) -> list[Assignment]:
         return assignments("\n".join(words[script + 1 : script + 2])) if script else []
     reader = _Reader()
     _command(list(words), 1, reader)
-    return reader.found
+    return reader.kept()
 
 
 def file_assignments(text: str, first_line: int = 1) -> Iterator[Assignment]:
@@ -135,77 +153,60 @@ def file_assignments(text: str, first_line: int = 1) -> Iterator[Assignment]:
             yield Assignment(match[1], match[2].strip().strip("\"'"), number, lasting=True)
 
 
-def _read(script: str, first_line: int, reader: _Reader) -> None:
-    lines = script.splitlines()
-    at = 0
-    while at < len(lines):
-        start, line = at, lines[at]
-        at += 1
-        if match := DIRECTIVE.match(line):
-            reader.listed(match[1].strip("\"'"), first_line + start)
-        if line.lstrip().startswith("#"):
-            continue
-        line, words, at = _joined(lines, start)
-        if words is None:
+@dataclass
+class _Script:
+    """A script, read line by line."""
+
+    lines: Sequence[str]
+    first_line: int
+    reader: _Reader
+
+    def __post_init__(self) -> None:
+        self._places = defaultdict[str, list[int]](list)
+        for number, line in enumerate(self.lines):
+            self._places[line.strip()].append(number)
+        # What a command is given is read as a script of its own, which ends where that text does.
+        self._limits = [len(self.lines)]
+
+    def read(self) -> None:
+        ends = command_ends(self.lines)
+        at = 0
+        while at < len(self.lines):
+            if at == self._limits[-1]:
+                self._limits.pop()
+                at += 1
+                continue
+            line = self.lines[at]
+            if match := DIRECTIVE.match(line):
+                self.reader.listed(match[1].strip("\"'"), self.first_line + at)
+            at = at + 1 if line.lstrip().startswith("#") else self._line(at, ends[at])
+
+    def _line(self, at: int, end: int) -> int:
+        """Read a command line, and return where the script goes on."""
+        whole = joined(self.lines[at : end + 1]) if end < self._limits[-1] else None
+        words = None if whole is None else split(whole)
+        if whole is None or words is None:
             # A quote that nobody closes: only its first line is lost.
-            at = start + 1
-            continue
-        at = _heredoc(line, lines, at, first_line, reader)
-        for command in _commands(words):
-            _command(command, first_line + start, reader)
+            return at + 1
+        after = self._heredoc(whole, end + 1)
+        for command in commands(words):
+            _command(command, self.first_line + at, self.reader)
+        return after
 
-
-def _joined(lines: Sequence[str], start: int) -> tuple[str, list[str] | None, int]:
-    """Return one command line with those that continue it, its words, and where the next begins."""
-    line, at = lines[start], start + 1
-    words = _words(line)
-    while (words is None or line.endswith("\\")) and start + LONGEST_JOIN > at < len(lines):
-        line = f"{line[:-1]} {lines[at]}" if line.endswith("\\") else f"{line}\n{lines[at]}"
-        at += 1
-        words = _words(line)
-    return line, words, at
-
-
-def _heredoc(line: str, lines: Sequence[str], at: int, first_line: int, reader: _Reader) -> int:
-    """Read the text that a command is given, and return where the script goes on."""
-    heredoc = HEREDOC.search(line)
-    if heredoc is None:
-        return at
-    end = next((n for n in range(at, len(lines)) if lines[n].strip() == heredoc[2]), None)
-    if end is None:
-        return at
-    body = "\n".join(lines[at:end])
-    if ENVIRONMENT_FILE.search(line):
-        reader.found += file_assignments(body, first_line + at)
-    else:
-        _read(body, first_line + at, reader)
-    return end + 1
-
-
-def _words(line: str) -> list[str] | None:
-    # What another command writes is known only when the script runs; `$` alone stands for it.
-    before = ""
-    while before != line:
-        before, line = line, SUBSTITUTION.sub("$", line)
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()<>")
-    lexer.whitespace_split = True
-    try:
-        return list(lexer)
-    except ValueError:
-        return None
-
-
-def _commands(words: Sequence[str]) -> Iterator[list[str]]:
-    command: list[str] = []
-    for word in words:
-        if word in OPERATORS:
-            if command:
-                yield command
-            command = []
-        elif word not in KEYWORDS or command:
-            command.append(word)
-    if command:
-        yield command
+    def _heredoc(self, line: str, at: int) -> int:
+        """Read the text that a command is given as variables, or note where it ends."""
+        heredoc = HEREDOC.search(line)
+        places = self._places.get(heredoc[2], []) if heredoc else []
+        nearest = bisect_left(places, at)
+        if nearest == len(places) or places[nearest] >= self._limits[-1]:
+            return at
+        end = places[nearest]
+        if not ENVIRONMENT_FILE.search(line):
+            self._limits.append(end)
+            return at
+        body = "\n".join(self.lines[at:end])
+        self.reader.found += file_assignments(body, self.first_line + at)
+        return end + 1
 
 
 def _command(words: list[str], line: int, reader: _Reader) -> None:
@@ -262,7 +263,7 @@ def _written(_program: str, words: list[str], line: int, reader: _Reader) -> Non
 
 def _env(_program: str, words: list[str], line: int, reader: _Reader) -> None:
     for index, word in enumerate(words):
-        if not word.startswith("-") and not reader.given(word, line):
+        if not (word.startswith("-") or word in {"env", "sudo"} or reader.given(word, line)):
             _command(words[index:], line, reader)
             return
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Final
 
+from ultracluster.given_file import bounded, text_of
 from ultracluster.planner.goodput import RATES
 from ultracluster.planner.layout import ACTIVATIONS
 from ultracluster.planner.measurement import (
@@ -27,7 +28,8 @@ from ultracluster.problem import Problem, choices
 SUFFIXES: Final = {"k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 FARTHEST: Final = 0.2
 """Part of the parameters asked for that a usual shape may be away."""
-LARGEST_FILE: Final = 256 * 2**20
+LARGEST_FILE: Final = 60_000_000
+"""Bytes: some 300,000 steps of the training program."""
 
 
 class Reader:
@@ -67,7 +69,8 @@ def question(arguments: argparse.Namespace) -> Question:
     Raises:
         PlanError: for the first word that cannot be, in one line.
     """
-    network, run = _measurements(arguments.calibrate)
+    with bounded("--calibrate"):
+        network, run = _measurements(arguments.calibrate)
     read = Reader(arguments)
     return Question(
         shape=_shape(arguments, read),
@@ -165,7 +168,7 @@ def _measurements(
     network: NetworkMeasurement | None = None
     run: RunMeasurement | None = None
     for path in paths:
-        text = _text(path)
+        text = text_of(path, LARGEST_FILE, "cut it: measurements have 60")
         # A metrics file is JSON from its first character on; a log never is.
         of_a_run = text.lstrip().startswith("{")
         if (run if of_a_run else network) is not None:
@@ -179,14 +182,3 @@ def _measurements(
         except MeasurementError as error:
             raise PlanError(f"--calibrate: got {path}; {error}") from error
     return network, run
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise PlanError(f"--calibrate: got {path}; it is larger than 256 MiB; cut it")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PlanError(f"--calibrate: got {path}; {error.strerror}; write a file") from error
-    except UnicodeDecodeError as error:
-        raise PlanError(f"--calibrate: got {path}; it is no text; write a log") from error

@@ -4,13 +4,13 @@ A log tells the network's efficiency and hop latency (or NVLink's bandwidth, fro
 metrics file tells how fast the software really is.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ultracluster.given_file import json_of
 from ultracluster.planner.devices import BY_ROW, GPUS, Gpu, Network
 from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.shape import ModelShape
@@ -187,8 +187,8 @@ def _records(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     for number, line in lines:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = json_of("", line)
+        except ValueError as error:
             if number == lines[-1][0] and len(lines) > 1:
                 return
             raise MeasurementError(f"line {number} is not JSON") from error

@@ -21,9 +21,9 @@ ROUNDING: Final = 0.03
 
 TYPES: Final = r"(?:u?int(?:8|32|64)|half|float|double|bfloat16|bf16|f8e\dm\d|float8_?e\dm\d)"
 ROW: Final = re.compile(rf"(?:^|[\s>:|\]])(\d+)\s+\d+\s+{TYPES}\b(.*)$")
-RANK: Final = re.compile(
-    r"Rank\s+(\d+)\s+.*?\bon\s+(\S+)\s+device(?:[ \t]+\d+[ \t]+\[[^\]]*\][ \t]*(.*))?",
-    re.IGNORECASE,
+RANK: Final = re.compile(r"Rank\s+(\d+)\s", re.IGNORECASE)
+ON: Final = re.compile(
+    r"\bon\s+(\S+)\s+device(?:[ \t]+\d+[ \t]+\[[^\]]*\][ \t]*(.*))?", re.IGNORECASE
 )
 BEGIN: Final = re.compile(r"^.*\bnThreads?\s+\d", re.MULTILINE)
 PROGRAM: Final = re.compile(r"\b([a-z_]+)_perf\b")
@@ -50,8 +50,8 @@ def nccl_tests(text: str) -> NetworkMeasurement:
         raise MeasurementError(
             "it holds no row of nccl-tests (size, count, type, redop, root, time, algbw, busbw)"
         )
-    ranks = list(RANK.finditer(block))
-    hosts = {match[1]: match[2] for match in ranks}
+    ranks = list(_ranks(block))
+    hosts = {rank: host for rank, host, _ in ranks}
     if not hosts:
         raise MeasurementError(
             "it does not say which ranks ran on which host; keep the lines `# Rank ... on ...`"
@@ -77,8 +77,16 @@ def nccl_tests(text: str) -> NetworkMeasurement:
         size=largest.size,
         algorithm_bandwidth=largest.algorithm * 1e9,
         smallest_seconds=min(row.micros for row in small) * 1e-6 if small else None,
-        gpu_name=next((match[3].strip() for match in ranks if match[3]), ""),
+        gpu_name=next((gpu for _, _, gpu in ranks if gpu), ""),
     )
+
+
+def _ranks(block: str) -> Iterator[tuple[str, str, str]]:
+    """Yield rank, host and GPU of each line that names them, as far as it says so."""
+    for line in block.splitlines():
+        rank, on = RANK.search(line), ON.search(line)
+        if rank and on and rank.end() <= on.start():
+            yield rank[1], on[1], (on[2] or "").strip()
 
 
 def _last_test(text: str) -> tuple[str, list[str]]:

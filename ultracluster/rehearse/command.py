@@ -9,6 +9,7 @@ from ultracluster.command_line import EXTRAS, add_environment, add_format, need,
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.machine.faults import NAMES
+from ultracluster.visible import console as new_console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             raise UsageError(str(error)) from error
     Cdk({})  # refuses before anything is started, where the CDK CLI is not installed
     # A document stands alone on standard output; what happens meanwhile is shown beside it.
-    display = Display(Console(stderr=True) if arguments.json else console)
+    display = Display(new_console(stderr=True) if arguments.json else console)
     rehearsal = Rehearsal(spec, environment_file=path, display=display, faults=arguments.faults)
     code = ALL_WELL
     try:

@@ -1,7 +1,6 @@
 """What templates are compared with: golden ones, those of a git revision, files, or what runs."""
 
 import ast
-import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.environments import project_folder
+from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.input_files import Sources
 from ultracluster.review.subject import Subject, SubjectError, expanded, golden_folder
 from ultracluster.spec.environment import EnvironmentSpec
-from ultracluster.templates.file_reading import UnreadableError, parsed
+from ultracluster.templates.file_reading import parsed
 from ultracluster.templates.template import Template
 
 SUFFIX: Final = ".template.json"
@@ -67,14 +67,14 @@ def _golden(subject: Subject) -> Baseline:
     # As long as nobody changed the golden templates, they are of the same commit as HEAD's
     # environment file.
     committed = git("diff", "--quiet", "HEAD", "--", f"golden/{name}") is not None
-    texts = {file.name: file.read_text() for file in files}
+    texts = {file.name: text_of(file) for file in files}
     return Baseline("the golden templates", _templates(name, texts, "HEAD" if committed else None))
 
 
 def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -> list[Template]:
     """Return the golden templates of an environment by the text of each file."""
     asked = _protected(commit, environment) if commit else None
-    bodies = {file.removesuffix(SUFFIX): json.loads(text) for file, text in texts.items()}
+    bodies = {file.removesuffix(SUFFIX): json_of(file, text) for file, text in texts.items()}
     return [
         Template(f"{environment}-{stack}", body, protected=asked and stack in PROTECTED)
         for stack, body in bodies.items()
@@ -111,7 +111,7 @@ def _protected(commit: str, name: str) -> bool | None:
     text = git("show", f"{commit}:./environments/{name}.py")
     try:
         tree = ast.parse(text or "")
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         written = {keyword.arg: keyword.value for keyword in call.keywords}

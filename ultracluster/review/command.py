@@ -31,6 +31,7 @@ from ultracluster.command_line import (
 )
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
+from ultracluster.given_file import bounded
 from ultracluster.review.changes.change import Danger, at_least
 
 if TYPE_CHECKING:
@@ -83,6 +84,18 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if errors:
         raise UsageError("\n".join(errors))
     need(EXTRAS["review"])
+    # An environment is synthesized in a process of its own, for as long as that takes.
+    given = not _names_environment(arguments.subject)
+    with bounded("review") if given else nullcontext():
+        return _reviewed(arguments, console, formats, parameters)
+
+
+def _reviewed(
+    arguments: argparse.Namespace,
+    console: Console,
+    formats: list[str],
+    parameters: Mapping[str, str],
+) -> int:
     # Imported here: the command line is read before anything that takes time is loaded.
     from ultracluster.input_files import parameter_errors  # noqa: PLC0415
     from ultracluster.review.baseline import baseline  # noqa: PLC0415
@@ -118,13 +131,17 @@ def _errors(arguments: argparse.Namespace, formats: list[str]) -> Iterator[str]:
         yield f"--output -: it takes one format, got {arguments.format}; or name a directory"
 
 
+def _names_environment(given: list[str]) -> bool:
+    first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
+    return given[0].endswith(".py") or not any(path.exists() for path in first)
+
+
 def _subject(arguments: argparse.Namespace) -> "AbstractContextManager[Subject]":
     """Return what is reviewed: files where all are files, else one environment."""
     from ultracluster.review.subject import SubjectError, of_files, synthesized  # noqa: PLC0415
 
     given = arguments.subject
-    first = Path(given[0]), Path(given[0].partition("=")[2] or given[0])
-    if not given[0].endswith(".py") and any(path.exists() for path in first):
+    if not _names_environment(given):
         return nullcontext(of_files(given))
     if len(given) > 1:
         raise SubjectError(f"{given[0]}: name one environment, or files that are there")
@@ -161,8 +178,9 @@ def _deployed(
 
 
 def _template(stack: str, body: Any) -> Mapping[str, Any]:
+    from ultracluster.given_file import UnreadableError  # noqa: PLC0415
     from ultracluster.review.subject import SubjectError  # noqa: PLC0415
-    from ultracluster.templates.file_reading import UnreadableError, parsed  # noqa: PLC0415
+    from ultracluster.templates.file_reading import parsed  # noqa: PLC0415
 
     # The API gives JSON as a mapping, and YAML as a text.
     if isinstance(body, Mapping):

@@ -4,11 +4,13 @@ CDK writes `validation-report.json` beside the assemblies of an app (aws-cdk-lib
 2026-11-24).
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+
+from ultracluster.given_file import UnreadableError, json_of, text_of
+from ultracluster.templates.scope import mapping
 
 REPORT: Final = "validation-report.json"
 OWN: Final = "UltraCluster"
@@ -50,8 +52,8 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
     if path is None:
         return None
     try:
-        plugins = json.loads(path.read_text())["pluginReports"]
-    except (OSError, ValueError, KeyError, TypeError):
+        plugins = list(json_of(path, text_of(path))["pluginReports"])
+    except (UnreadableError, KeyError, TypeError):
         return None
     # A pack may name a parent of the resource.
     paths = [PurePosixPath(each) for each in constructs]
@@ -72,10 +74,11 @@ def read_packs(assembly: Path, constructs: Iterable[str]) -> Packs | None:
 
 def _findings(pack: str, found: Any, known: set[str]) -> Iterator[PackFinding]:
     names = ("ruleName", "description", "severity")
-    for violation in found if isinstance(found, list) else []:
+    for violation in map(mapping, found if isinstance(found, list) else []):
         rule, what, severity = (str(violation.get(name, "")) for name in names)
         reason, at = (str(violation.get(name, "")) for name in ("reason", "acknowledgedAt"))
-        for construct in violation.get("violatingConstructs", []):
+        constructs = violation.get("violatingConstructs")
+        for construct in map(mapping, constructs if isinstance(constructs, list) else []):
             path = str(construct.get("constructPath", ""))
             if path in known:
                 yield PackFinding(pack, rule, what, severity, path, reason, at)

@@ -6,6 +6,7 @@ not, the plugin is taken for one of today, and what only older ones have is left
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Final
 
 from ultracluster.catalogue import job_environment
@@ -24,12 +25,16 @@ def _of(standing: str) -> About[Variable]:
     """Return who makes rules about the variables that some row of a standing is about."""
     rows = [row for row in job_environment.table() if row.standing == standing]
 
+    @cache
+    def named(name: str) -> bool:
+        return any(row.names(name) for row in rows)
+
     def subjects(model: Model) -> Sequence[Variable]:
         return [
             Variable(environment, name, value, line)
             for environment in model.environments
             for name, value, line in environment.variables
-            if any(row.names(name) for row in rows) and not environment.without_efa
+            if named(name) and not environment.without_efa
         ]
 
     return About(subjects, source=CHEATSHEET, check=INSTALLED)

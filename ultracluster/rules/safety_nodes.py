@@ -22,10 +22,10 @@ from ultracluster.templates.resolved_values import (
     written,
 )
 
-LATEST: Final = re.compile(r"(/\S*(?:[/-]latest|/recommended)/[^\s}:]*)")
+LATEST: Final = re.compile(r"(?:[/-]latest|/recommended)/[^\s}:]*")
 """Public parameters whose value AWS changes: Deep Learning, Amazon Linux, EKS and ECS images."""
 FETCHES: Final = re.compile(
-    r"(?:curl|wget)\s[^\n|;]*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
+    r"(?:curl|wget)\s(?:(?!curl|wget)[^\n|;])*?(https?://[^\s\"']+)|(git clone\s+\S+)|"
     r"(pip3? install\s+(?!--no-index)[^\n;|&]+)"
 )
 INSIDE: Final = re.compile(r"https?://(?:169\.254\.|localhost|127\.|[^/]*amazonaws\.com|\x00)")
@@ -120,12 +120,12 @@ def pinned_image(_model: Model, node: Node) -> Iterator[Fault]:
     own = node.launcher.images() if node.launcher else []
     for image in own or [part(node.launch, "ImageId")]:
         source = image.because if isinstance(image, Unknown) else image
-        if not isinstance(source, str) or not (found := LATEST.search(source)):
+        if not isinstance(source, str) or not (name := _latest(source)):
             continue
         if isinstance(image, Unknown) or source.startswith(READ_BY_EC2):
-            yield Fault(f"ImageId is read from {found[1]}")
+            yield Fault(f"ImageId is read from {name}")
         else:
-            fix = f"write {READ_BY_EC2}{found[1]}, or the id of an image"
+            fix = f"write {READ_BY_EC2}{name}, or the id of an image"
             yield Fault(f"ImageId is the text {shown(source)}, which is no image's id", fix)
 
 
@@ -135,6 +135,15 @@ def _images(node: Node) -> list[str]:
     images = own or [part(node.launch, "ImageId")]
     sources = [image.because if isinstance(image, Unknown) else image for image in images]
     return [source for source in sources if isinstance(source, str)]
+
+
+def _latest(text: str) -> str | None:
+    """Return the public parameter of the latest image that a text names, None for none."""
+    for word in text.split():
+        ends = [found.end() for found in LATEST.finditer(word)]
+        if ends:
+            return word[word.index("/") : ends[-1]]
+    return None
 
 
 def _script(node: Node) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ultracluster.templates.file_reading import UnreadableError, text_of
+from ultracluster.given_file import UnreadableError, json_of, text_of
 from ultracluster.templates.scope import mapping
 
 MANIFEST: Final = "manifest.json"
@@ -71,8 +71,8 @@ def stacks(directory: Path, depth: int = 0) -> Iterator[StackArtifact]:
     if depth > _DEEPEST:
         raise UnreadableError(f"{directory}: its assemblies are nested too deeply")
     try:
-        artifacts = json.loads(text_of(manifest))["artifacts"].items()
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
+        artifacts = json_of(manifest, text_of(manifest))["artifacts"].items()
+    except (KeyError, TypeError, AttributeError):
         raise UnreadableError(f"{manifest}: it is no manifest of a cloud assembly") from None
     for name, artifact in artifacts:
         properties = mapping(mapping(artifact).get("properties"))
@@ -120,6 +120,6 @@ def _metadata(directory: Path, artifact: Mapping[str, Any]) -> Metadata:
 def _read(file: Path) -> Any:
     """Return a JSON document, None where there is none: an assembly may be anybody's."""
     try:
-        return json.loads(text_of(file))
-    except (UnreadableError, ValueError, RecursionError):
+        return json_of(file, text_of(file))
+    except UnreadableError:
         return None

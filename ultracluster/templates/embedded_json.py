@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ultracluster.given_file import json_of
 from ultracluster.templates.resolved import Link, Text, Unknown
-from ultracluster.templates.texts import marked, parts_of, restored
+from ultracluster.templates.texts import LONGEST, marked, parts_of, restored
 
 SUBSTITUTION: Final = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 RUNNING: Final = Unknown("it is chosen only when the state machine runs")
@@ -29,9 +30,12 @@ def document(value: Any, substitutions: Mapping[str, Any] | None = None) -> Any:
     if isinstance(value, str | Text):
         marked = _marked(value, pieces)
         for name, given in (substitutions or {}).items():
-            marked = marked.replace("${" + name + "}", _escaped(_marked(given, pieces)))
+            place, put = "${" + name + "}", _escaped(_marked(given, pieces))
+            if len(marked) + marked.count(place) * len(put) > LONGEST:
+                return None
+            marked = marked.replace(place, put)
         try:
-            value = json.loads(marked)
+            value = json_of("", marked)
         except ValueError:
             return None
     return _restored(value, pieces, substitutions or {})

@@ -1,25 +1,15 @@
 """Reading a template, and how that fails; JSON here, YAML in `yaml_document`."""
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-LARGEST_BYTES: Final = 20_000_000
-"""A template is at most 1 MB (CloudFormation quotas); far more is some other file."""
-
-DEEPEST: Final = 300
-"""Levels of nesting beyond which a file is refused; templates have some 20."""
-
+from ultracluster.given_file import UnreadableError, json_of, plain_json, text_of
 
 _TOKEN: Final = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"\s*(:?)|[{}\[\]]')
 """A text, with the colon that makes it a key, or a bracket."""
-
-
-class UnreadableError(ValueError):
-    """A file that is no template, or cannot be read; one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +27,13 @@ class Document:
     """What else stands in the file that no rule reads, each with the reason."""
 
 
-def text_of(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        UnreadableError: where it cannot be read, is far too large, or is no UTF-8.
-    """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_BYTES:
-            raise UnreadableError(f"{path}: it has {size / 1e6:,.0f} MB; a template has 1 at most")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UnreadableError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path}: it is no UTF-8 text (byte {error.start})") from None
-
-
 def read(path: Path) -> Document:
     """Read a template, JSON or YAML by what is in it.
 
     Raises:
         UnreadableError: where the file is no template.
     """
-    document = parsed(path, text_of(path))
-    return replace(document, size=path.stat().st_size)
+    return parsed(path, text_of(path))
 
 
 def parsed(path: Path, text: str) -> Document:
@@ -78,7 +50,8 @@ def parsed(path: Path, text: str) -> Document:
 
         document = yaml_document.parse(path, text)
     _check(path, document.body)
-    return replace(document, imports="ImportValue" in text or "GetStackOutput" in text)
+    size = len(text.encode())
+    return replace(document, size=size, imports="ImportValue" in text or "GetStackOutput" in text)
 
 
 def _check(path: Path, body: Any) -> None:
@@ -98,39 +71,30 @@ def parsed_json(path: Path, text: str) -> Document:
     """Return the template of a text that begins with a brace.
 
     Raises:
-        UnreadableError: where the text is no JSON.
+        UnreadableError: where the text is no JSON, or gives two resources one id.
     """
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UnreadableError(
-            f"{path}:{error.lineno}: it is no JSON: {error.msg} (column {error.colno})"
-        ) from None
-    except RecursionError:
-        raise UnreadableError(f"{path}: it is nested too deeply") from None
-    if _deeper_than(DEEPEST, body):
-        raise UnreadableError(f"{path}: it is nested too deeply")
-    return Document(body, _lines(text))
+    return Document(json_of(path, text), by_id(path, _ids(text)))
 
 
-def _deeper_than(levels: int, value: Any) -> bool:
-    """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+def by_id(path: Path, ids: Iterable[tuple[str, int]]) -> Mapping[str, int]:
+    """Return the line of each resource.
 
-
-def _lines(text: str) -> Mapping[str, int]:
-    """Return the line of each key of Resources."""
+    Raises:
+        UnreadableError: where an id is there twice, of which the last alone would count.
+    """
     found: dict[str, int] = {}
+    for name, line in ids:
+        if name in found:
+            raise UnreadableError(
+                f"{path}:{line}: resource {name} is on line {found[name]} as well, and the last "
+                "one alone would count; give each an id of its own"
+            )
+        found[name] = line
+    return found
+
+
+def _ids(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each key of Resources with its line."""
     depth, within = 0, False
     line, counted = 1, 0
     for token in _TOKEN.finditer(text):
@@ -144,5 +108,4 @@ def _lines(text: str) -> Mapping[str, int]:
         elif token[2] and within and depth == len(("body", "Resources")):
             line += text.count("\n", counted, token.start())
             counted = token.start()
-            found[json.loads(f'"{token[1]}"')] = line
-    return found
+            yield plain_json(f'"{token[1]}"'), line

@@ -18,6 +18,10 @@ class Veiled(Mapping[str, Any]):
     def __init__(self, because: str) -> None:
         self._unknown = Unknown(because)
 
+    @property
+    def because(self) -> str:
+        return self._unknown.because
+
     def __getitem__(self, name: str) -> Any:
         return self._unknown
 

@@ -100,7 +100,12 @@ def restored(text: str, pieces: Sequence[Link | Unknown]) -> list[Part]:
 def _with_references(parts: list[Part]) -> Iterator[Part]:
     """Yield parts in which each dynamic reference is one part that is unknown."""
     pieces: list[Link | Unknown] = []
-    for index, text in enumerate(_REFERENCES.split(marked(parts, pieces))):
+    whole = marked(parts, pieces)
+    # Nothing ends behind the last end: to look for it from every beginning would take long.
+    end = whole.rfind("}}") + len("}}")
+    split = _REFERENCES.split(whole[:end])
+    split[-1] += whole[end:]
+    for index, text in enumerate(split):
         found = restored(text, pieces)
         if index % 2:
             written = "".join(part if isinstance(part, str) else "..." for part in found)

@@ -13,7 +13,8 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ultracluster.templates.file_reading import DEEPEST, Document, UnreadableError
+from ultracluster.given_file import DEEPEST, UnreadableError
+from ultracluster.templates.file_reading import Document, by_id
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -22,6 +23,10 @@ except ImportError:  # PyYAML without libyaml: the same, only slower
 
 # libyaml's composer calls itself for each level and dies of some 50,000.
 _DEEPEST_TEXT: Final = 10_000
+MOST_AGAIN: Final = 200_000
+"""Values that aliases may add to a document. CloudFormation takes no aliases at all (its guide,
+"template formats", read 2026-11-27); aliases of aliases multiply with every level."""
+_DOCUMENT: Final = re.compile(r"^---", re.MULTILINE)
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _CORE: Final = "tag:yaml.org,2002:"
 _TRUE: Final = {"true", "yes", "on"}
@@ -34,10 +39,10 @@ def parse(path: Path, text: str) -> Document:
     Raises:
         UnreadableError: where the text is no YAML.
     """
-    with _loader(path, text, measured=_may_be_deep(text)) as loader:
+    with _loader(path, text) as loader:
         root = loader.get_single_node()
-        body: Any = None if root is None else _Values().value(root, 0)
-    return Document(body, _lines(root))
+        body: Any = None if root is None else _Values(path).value(root, 0)
+    return Document(body, by_id(path, _ids(root)))
 
 
 def documents(path: Path, text: str) -> list[Any]:
@@ -47,18 +52,18 @@ def documents(path: Path, text: str) -> list[Any]:
         UnreadableError: where the text is no YAML.
     """
     found = []
-    with _loader(path, text, measured=True) as loader:
+    with _loader(path, text) as loader:
         while loader.check_node():
-            found.append(_Values().value(loader.get_node(), 0))
+            found.append(_Values(path).value(loader.get_node(), 0))
     return found
 
 
 @contextmanager
-def _loader(path: Path, text: str, *, measured: bool) -> Iterator[Any]:
+def _loader(path: Path, text: str) -> Iterator[Any]:
     """Give a loader of a text, and say in one line what is wrong with the text."""
     loader: Any = None
     try:
-        if measured and _depth(text) > DEEPEST:
+        if _may_be_deep(text) and _depth(text) > DEEPEST:
             raise UnreadableError(f"{path}: it is nested too deeply")
         loader = _Loader(text)
         yield loader
@@ -81,7 +86,10 @@ def _loader(path: Path, text: str, *, measured: bool) -> Iterator[Any]:
 def _may_be_deep(text: str) -> bool:
     """Whether a text could be nested beyond what libyaml survives; most cannot, by their shape."""
     longest = max(map(len, text.splitlines()), default=0)
-    return text.count("[") + text.count("{") + longest > _DEEPEST_TEXT
+    # Nothing is open where a document begins.
+    parts = _DOCUMENT.split(text) if text.count("[") + text.count("{") > _DEEPEST_TEXT else ()
+    brackets = max((part.count("[") + part.count("{") for part in parts), default=0)
+    return brackets + longest > _DEEPEST_TEXT
 
 
 def _depth(text: str) -> int:
@@ -105,19 +113,33 @@ class _DepthError(ValueError):
 class _Values:
     """Makes values of nodes; what is anchored once is one value, however often it is used."""
 
-    def __init__(self) -> None:
-        self._made: dict[int, Any] = {}
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made: dict[int, tuple[Any, int]] = {}
+        """What was made of a collection, and of how many values it consists written out."""
+        self._count = self._again = 0
 
     def value(self, node: Node, depth: int) -> Any:
         """Return the value of a node, with short-form functions in their long form."""
         if isinstance(node, ScalarNode):
+            self._count += 1
             return _scalar(node)
         if depth > DEEPEST:
             raise _DepthError
-        known = self._made.get(id(node))
-        if known is None:
-            known = self._made[id(node)] = self._collection(node, depth)
-        return known
+        if known := self._made.get(id(node)):
+            self._count += known[1]
+            self._again += known[1]
+            if self._again > MOST_AGAIN:
+                raise UnreadableError(
+                    f"{self._path}: its aliases (*name) stand for more than {MOST_AGAIN:,} values "
+                    "written out; write what is needed without them"
+                )
+            return known[0]
+        before = self._count
+        made = self._collection(node, depth)
+        self._count += 1
+        self._made[id(node)] = made, self._count - before
+        return made
 
     def _collection(self, node: Node, depth: int) -> Any:
         found: Any
@@ -180,12 +202,9 @@ def _function(tag: str, argument: Any) -> Mapping[str, Any]:
     return {f"Fn::{name}": argument}
 
 
-def _lines(root: Node | None) -> Mapping[str, int]:
-    if not isinstance(root, MappingNode):
-        return {}
-    return {
-        _key(key): key.start_mark.line + 1
-        for title, resources in root.value
-        if _key(title) == "Resources" and isinstance(resources, MappingNode)
-        for key, _ in resources.value
-    }
+def _ids(root: Node | None) -> Iterator[tuple[str, int]]:
+    """Yield each key of Resources with its line."""
+    for title, resources in root.value if isinstance(root, MappingNode) else ():
+        if _key(title) == "Resources" and isinstance(resources, MappingNode):
+            for key, _ in resources.value:
+                yield _key(key), key.start_mark.line + 1

@@ -13,6 +13,7 @@ from ultracluster.problem import Problem
 from ultracluster.spec.recipe import RecipeSpec
 from ultracluster.tables import Column, Rows
 from ultracluster.train.jobs import OVER, Line, is_over
+from ultracluster.visible import console as new_console
 
 COLOURS: Final[Mapping[str, str]] = {
     "Completed": "green",
@@ -31,7 +32,7 @@ def row(problem: Problem) -> dict[str, object]:
 
 def say_problem(problem: Problem, word: str = "ERROR") -> None:
     """Write a problem, or advice, to standard error: one line."""
-    faults = Console(stderr=True, soft_wrap=True, highlight=False)
+    faults = new_console(stderr=True, soft_wrap=True, highlight=False)
     faults.print(f"{word} {problem}", markup=False)
 
 

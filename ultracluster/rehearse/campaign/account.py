@@ -35,9 +35,7 @@ class Place:
         self.emulator.__enter__()
         self.cloud = Account(self.spec.region, self.emulator.environment())
         self.stacks = stack_templates(self.assembly, self.spec.name)
-        direct.publish(
-            self.cloud, self.spec.region, self.assembly / f"assembly-{self.spec.name}"
-        )
+        direct.publish(self.cloud, self.spec.region, self.assembly / f"assembly-{self.spec.name}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -123,9 +123,7 @@ class Cycle:
         return {**found, "note": KEPT} if stays else found
 
     def _stack_id(self) -> str:
-        row = self._place.cloud.ask(
-            "cloudformation", "describe_stacks", StackName=self._stack.name
-        )
+        row = self._place.cloud.ask("cloudformation", "describe_stacks", StackName=self._stack.name)
         return str(row["Stacks"][0]["StackId"])
 
     def _told(self, name: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ultracluster.rehearse.machine.rehearsal import rehearse
 from ultracluster.rehearse.machine.user_data import BootedNodes, booted_nodes
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.synthesis import Synthesis
+from ultracluster.visible import console as new_console
 
 
 def run(
@@ -37,7 +38,7 @@ def run(
         as_json: whether the result is a document on standard output.
     """
     need_programs()
-    progress = Console(stderr=True)
+    progress = new_console(stderr=True)
     booted = synthesized(spec, file)
     made = _image(progress)
     findings: list[Finding] = []

@@ -100,13 +100,16 @@ class _Comparison:
             if old is None or new is None:
                 self._condition(key, pair, {unit.path: unit.place for unit in units})
                 continue
-            for unit in units:
-                edit = Edit(self._update, pair, key, key, unit.path)
-                self._add(unit.place, edit, judged(edit))
             if not units and old.properties == new.properties:
                 continue
             values = _comparable(old.properties), _comparable(new.properties)
-            for path, _, _ in between(*values, any_schema(new.resource_type)):
+            resolved = [path for path, _, _ in between(*values, any_schema(new.resource_type))]
+            for unit in units:
+                # Properties that are written as one function are compared as they are resolved.
+                for path in [unit.path] if unit.path else resolved or [()]:
+                    edit = Edit(self._update, pair, key, key, path)
+                    self._add(unit.place, edit, judged(edit))
+            for path in resolved:
                 if not any(_related(path, unit.path) for unit in units):
                     self._resolved(key, pair, path)
         for unit in units:

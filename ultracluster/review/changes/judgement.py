@@ -24,6 +24,7 @@ from ultracluster.review.changes.rules import Edit, Effect, effects
 from ultracluster.review.known import differs, missing
 from ultracluster.review.resource_types import resource_type
 from ultracluster.review.tables import NAMES, REGISTRY, TYPE
+from ultracluster.templates.resources import Veiled
 from ultracluster.templates.texts import identity
 
 SAME_VALUE: Final = "both ways of writing it give the same value (functions resolved)"
@@ -36,12 +37,23 @@ def judged(edit: Edit) -> list[Effect]:
         why = "CloudFormation refuses a reference to what is in no template"
         advice = "remove the reference in the same deployment"
         return [Effect(Danger.FAILS, says, why, advice)]
+    if not edit.path:
+        return [_as_a_whole(edit)]
     if edit.beside:
         return effects("changed", edit) or _attribute(edit)
     if not edit.follows and identity(edit.was) is not None and not differs(edit.was, edit.now):
         says = f"{dotted(edit.path)} is written in another way"
         return [Effect(Danger.HARMLESS, says, SAME_VALUE)]
     return [*effects("changed", edit), *_required(edit)] or [_in_place(edit)]
+
+
+def _as_a_whole(edit: Edit) -> Effect:
+    """Return what properties do that are written as one function."""
+    for resource in (edit.old, edit.new):
+        if resource and isinstance(resource.properties, Veiled):
+            because = resource.properties.because
+            return Effect(Danger.CANNOT_TELL, f"cannot tell what changes: {because}", because)
+    return Effect(Danger.HARMLESS, f"{edit.name} is written in another way", SAME_VALUE)
 
 
 def _attribute(edit: Edit) -> list[Effect]:

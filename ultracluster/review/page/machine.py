@@ -56,7 +56,7 @@ def document(review: Review, made: Provenance | None = None) -> str:
         "numbers": [asdict(group) for group in review.numbers],
         "sizes": [asdict(size) | {"near": list(size.near)} for size in review.sizes],
     }
-    return json.dumps(found, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(found, indent=2, default=str)
 
 
 def _cost(money: Money | None) -> dict[str, Any] | None:

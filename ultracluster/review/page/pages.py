@@ -4,6 +4,8 @@ The HTML is one file that needs nothing else: no network, no script, no font. Ji
 because it escapes whatever a template author put into a name.
 """
 
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -13,21 +15,26 @@ from markupsafe import Markup
 
 from ultracluster.audit.report import SEVERITIES
 from ultracluster.review.page import contents
+from ultracluster.review.page.fitting import fitted
 from ultracluster.review.page.provenance import Provenance
 from ultracluster.review.report import Review
 from ultracluster.rules.rule import assumptions
 from ultracluster.style_sheet import style_sheet
+from ultracluster.visible import visible
 
 MOST_COLUMNS: Final = 7
 """Targets of a matrix that fit on a page; with more of them every pair is a row."""
 MOST_ROWS: Final = 200
-"""Rows of a Markdown table; a pull request's text ends at 65,536 characters (GitHub, 2026)."""
+"""Rows of a Markdown table."""
 KINDS: Final = {
     "identity": "what it may do",
     "trust": "who may take it",
     "resource": "who may use it",
 }
-SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~#"})
+SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~&"})
+CALLS: Final = re.compile("[@#]")
+"""What GitHub makes a mention of, or a reference to an issue: never within code."""
+TICKS: Final = re.compile("`+")
 
 
 def html(review: Review, made: Provenance | None = None) -> str:
@@ -38,12 +45,13 @@ def html(review: Review, made: Provenance | None = None) -> str:
 
 
 def markdown(review: Review, made: Provenance | None = None) -> str:
-    return _written("page.md", review, made, most=MOST_ROWS)
+    """Return the Markdown, worst first, and no longer than a pull request's comment may be."""
+    return fitted(visible(_written("page.md", review, made, most=MOST_ROWS)))
 
 
 def escaped(text: str) -> str:
     """Return a text that Markdown shows as it is, also within a table."""
-    return " ".join(str(text).split()).translate(SPECIAL)
+    return CALLS.sub(r"`\g<0>`", " ".join(str(text).split()).translate(SPECIAL))
 
 
 def code(text: str) -> str:
@@ -51,7 +59,16 @@ def code(text: str) -> str:
     one_line = " ".join(text.split()).replace("|", "¦")
     if not one_line:
         return ""
-    return f"`` {one_line} ``" if "`" in one_line else f"`{one_line}`"
+    # A run of as many backticks as began the code would end it.
+    longest = max(map(len, TICKS.findall(one_line)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{space}{one_line}{space}{fence}"
+
+
+def gravest_first(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return rows that begin with a severity, those of other words last."""
+    order = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+    return sorted(rows, key=lambda row: order.get(row[0].lower(), len(order)))
 
 
 def _written(name: str, review: Review, made: Provenance | None, **values: Any) -> str:
@@ -88,6 +105,7 @@ def _environment() -> Environment:
         *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
         *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
+        gravest_first,
     ]
     made.globals.update({each.__name__: each for each in functions})
     return made

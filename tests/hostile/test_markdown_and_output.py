@@ -1,0 +1,150 @@
+"""What leaves the program: no character acts on a terminal, no name breaks out of Markdown."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ultracluster.cli import main
+from ultracluster.review.page.fitting import LONGEST, fitted
+from ultracluster.review.page.pages import code, escaped
+from ultracluster.templates.texts import leaves
+from ultracluster.visible import UNSAFE, console, visible
+
+ROOT = Path(__file__).parents[2]
+NASTY = "A\x1b[2K\x1b[1A\x9b8m\u202eB\u2066\x07\r"
+TEMPLATE = {
+    "Resources": {
+        NASTY: {
+            "Type": "AWS::FSx::FileSystem",
+            "Properties": {
+                "FileSystemType": "LUSTRE",
+                "StorageCapacity": 1300,
+                "LustreConfiguration": {"DeploymentType": NASTY},
+                "Tags": [{"Key": "Name", "Value": "``` @everyone ## x #12 | <script> [a](b) ``"}],
+            },
+        },
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": "x`` @octocat",
+                "Policies": [
+                    {
+                        "PolicyName": NASTY,
+                        "PolicyDocument": {
+                            "Statement": [
+                                {
+                                    "Effect": "Allow",
+                                    "Action": "s3:*",
+                                    "Resource": f"arn:aws:s3:::@octocat``#1{NASTY}",
+                                }
+                            ]
+                        },
+                    }
+                ],
+            },
+        },
+    }
+}
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(TEMPLATE))
+    return path
+
+
+@pytest.mark.parametrize("form", ["text", "table", "json", "sarif", "junit"])
+def test_an_audit_prints_no_character_that_acts(template, capsys, form):
+    """A logical id cannot blank its own finding."""
+    main(["audit", str(template), "--format", form, "--show-unknown"])
+    out, err = capsys.readouterr()
+    assert "A" in out
+    assert not UNSAFE.search(out + err)
+    if form in {"json", "sarif"}:
+        # JSON escapes: a program gets the name as it is.
+        assert any(NASTY in text for text in leaves(json.loads(out)) if isinstance(text, str))
+
+
+def test_a_review_writes_no_character_that_acts(template, tmp_path, capsys):
+    """In no format, and not into the terminal."""
+    folder = tmp_path / "out"
+    main(["review", str(template), "--format", "html,md,json,svg,mermaid", "--output", str(folder)])
+    out, err = capsys.readouterr()
+    texts = [path.read_text() for path in folder.iterdir()]
+    assert len(texts) == 5
+    assert not UNSAFE.search("".join([out, err, *texts]))
+    page = next(folder.glob("*.md")).read_text()
+    assert not re.search(r"[@#]\w", _without_code(page))
+    assert "<script" not in _without_code(page).replace("\\<", "")
+
+
+def test_an_error_about_a_file_is_clean(capsys, tmp_path):
+    """The name of a file is somebody's as well."""
+    assert main(["audit", str(tmp_path / "\x1b[31mx")]) == 2
+    assert not UNSAFE.search(capsys.readouterr().err)
+
+
+def _without_code(page: str) -> str:
+    """Return Markdown without fenced blocks, and without code by the rule of CommonMark."""
+    page = re.sub(r"^```mermaid\n.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"(?<![\\`])(`+)(?!`)(.*?)(?<!`)\1(?!`)", "", page)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from("`|\\ a@#\n*_<>&[]"), max_size=12))
+def test_code_and_text_of_markdown_cannot_be_left(text):
+    """Whatever number of backticks is in it, one code span is all that there is."""
+    written = code(text)
+    if " ".join(text.split()):
+        assert _without_code(written) == ""
+    assert not re.search(r"[@#]\w", _without_code(escaped(f"{text}@x #1")))
+    assert "\n" not in written + escaped(text)
+
+
+def test_a_styled_console_keeps_its_own_styles_alone():
+    """The styles of the program reach a terminal, those of a file do not."""
+    file = io.StringIO()
+    console(file=file, force_terminal=True, color_system="standard").print(
+        "[red]x[/red] \x1b[8mhidden"
+    )
+    assert "\x1b[31mx" in file.getvalue()
+    assert "\x1b[8m" not in file.getvalue()
+
+
+def test_all_consoles_are_made_in_one_place():
+    """Nobody can forget that a name may hold an escape sequence."""
+    makers = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "ultracluster").rglob("*.py")
+        if re.search(r"(?<!\w)Console\(", path.read_text()) and path.name != "visible.py"
+    ]
+    assert makers == []
+    assert visible("a\tb\n") == "a\tb\n"
+
+
+def test_standard_streams_are_given_back():
+    """A program that calls `main` keeps its own streams."""
+    before = sys.stdout, sys.stderr
+    main(["audit", "/nowhere"])
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_page_that_is_too_long_says_what_it_left_out():
+    """Worst first: changes stay, a picture is left out whole."""
+    changes = "".join(f"- **{n} é changes**\n" for n in range(4000))
+    numbers = "## Numbers\n\n" + "x\n" * 20_000
+    picture = "## Picture\n\n```mermaid\n" + "  n1 --> n2\n" * 9000 + "```\n\n"
+    page = f"# Review of x\n\nverdict\n\n## Changes\n\n{changes}\n{picture}{numbers}"
+    found = fitted(page)
+    assert len(found.encode()) <= LONGEST
+    assert "- **0 é changes**" in found
+    assert found.count("```") % 2 == 0
+    assert "Picture" in found.split("## Changes")[0]
+    assert fitted("short") == "short"

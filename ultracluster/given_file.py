@@ -1,0 +1,245 @@
+"""Files that somebody else wrote: the one door through which they are read, and its bounds.
+
+Kind of file, size, depth, numbers, processor time and memory are bounded here. What comes out of
+`json_of` holds no number that cannot be written as a float and no half of a character, so that
+nobody behind this door has to think of them.
+"""
+
+import json
+import math
+import os
+import re
+import select
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+LARGEST_BYTES: Final = 20_000_000
+"""A template is at most 1 MB (CloudFormation quotas); far more is some other file."""
+DEEPEST: Final = 300
+"""Levels of nesting beyond which a file is refused; templates have some 20."""
+MOST_DIGITS: Final = 18
+"""Of a whole number; one of more stays a text, as YAML's reader leaves it."""
+PATIENCE: Final = 30
+"""Seconds for which a pipe may bring nothing."""
+SECONDS: Final = 4.5
+"""Of processor time for a file of 5 MB or less; Python and what is imported take the rest of 5."""
+MEGABYTES: Final = 400
+"""Of memory for all files; Python and what is imported take the rest of 500."""
+EFFORT: Final = "ULTRACLUSTER_EFFORT"
+"""Variable of the environment by which both limits are multiplied."""
+
+_USUAL_BYTES: Final = 5_000_000
+_TICK: Final = 0.05
+_KINDS: Final = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_WRITTEN_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class UnreadableError(ValueError):
+    """A file that cannot be read, or is not what it should be; one line that says why."""
+
+
+class EffortError(BaseException):
+    """Files that take too much to read and to judge.
+
+    No `Exception`: who guards against a faulty part of a file must not hold this up.
+    """
+
+
+class _Effort:
+    """What has been read, by how many seconds it is allowed."""
+
+    seconds = 0.0
+
+
+def text_of(path: Path | str, most: int = LARGEST_BYTES, what: str = "a template has 1") -> str:
+    """Return the text of a file, or of a pipe.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have.
+        what: how large such files are, in MB, as the end of a sentence.
+
+    Raises:
+        UnreadableError: where it cannot be read, is no file, is far too large, or is no UTF-8.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  (a device must not even be opened)
+        if kind := next((name for test, name in _KINDS if test(mode)), None):
+            raise UnreadableError(f"{path}: it is {kind}; write the path of a file")
+        data = _bytes(path, most)
+        if len(data) > most:
+            size = max(os.stat(path).st_size, len(data))  # noqa: PTH116
+            raise UnreadableError(f"{path}: it has {size / 1e6:,.0f} MB; {what} at most")
+        _Effort.seconds += SECONDS * max(1.0, len(data) / _USUAL_BYTES)
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{path}: it is no UTF-8 text (byte {error.start})") from None
+    except ValueError as error:
+        if isinstance(error, UnreadableError):
+            raise
+        raise UnreadableError(f"{path}: it is no path of a file") from None
+
+
+def _bytes(path: Path | str, most: int) -> bytes:
+    """Return at most one byte more than is allowed, without waiting for a writer for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = bytearray()
+    try:
+        while len(found) <= most:
+            if not select.select([descriptor], [], [], PATIENCE)[0]:
+                raise UnreadableError(f"{path}: nothing came out of it for {PATIENCE} s")
+            part = os.read(descriptor, min(1 << 20, most + 1 - len(found)))
+            if not part:
+                break
+            found += part
+    finally:
+        os.close(descriptor)
+    return bytes(found)
+
+
+def json_of(path: Path | str, text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
+    """Return what a JSON text holds.
+
+    Args:
+        path: where it is from, for messages.
+        text: the text.
+        pairs: makes an object of its pairs, as `object_pairs_hook` of the json module.
+
+    Raises:
+        UnreadableError: where it is no JSON, or nested too deeply.
+    """
+    try:
+        found = plain_json(text, pairs)
+    except json.JSONDecodeError as error:
+        raise UnreadableError(
+            f"{path}:{error.lineno}: it is no JSON: {error.msg} (column {error.colno})"
+        ) from None
+    except RecursionError:
+        raise UnreadableError(f"{path}: it is nested too deeply") from None
+    except UnreadableError as error:
+        raise UnreadableError(f"{path}: {error}") from None
+    if _deeper_than(DEEPEST, found):
+        raise UnreadableError(f"{path}: it is nested too deeply")
+    return found
+
+
+def plain_json(text: str, pairs: Callable[[Any], Any] | None = None) -> Any:
+    """Return what a JSON text holds: numbers that floats can hold, and whole characters.
+
+    Raises:
+        ValueError: where it is no JSON.
+    """
+    found = json.loads(
+        text,
+        parse_int=_whole,
+        parse_float=_fraction,
+        parse_constant=_constant,
+        object_pairs_hook=pairs,
+    )
+    return whole_characters(found) if _WRITTEN_HALF.search(text) else found
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else text
+
+
+def _fraction(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _constant(text: str) -> Any:
+    raise UnreadableError(f"it is no JSON: it holds {text}, which is no number of JSON's")
+
+
+def whole_characters(value: Any) -> Any:
+    """Return a value with a mark for each half of a character: no text can be written with one."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {whole_characters(key): whole_characters(each) for key, each in value.items()}
+    return [whole_characters(each) for each in value] if isinstance(value, list) else value
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Whether a value is nested more; counted, since an interpreter's own limit is not ours."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+@contextmanager
+def bounded(what: str) -> Iterator[None]:
+    """End what takes far more time or memory than the files that are read meanwhile should.
+
+    Algorithms are linear where they can be; this holds where one is not, or not yet known to be.
+
+    Args:
+        what: is being done, as the beginning of a message: `audit`.
+
+    Raises:
+        EffortError: within, in one line with what to do.
+    """
+    factor = _factor()
+    begun, held = time.process_time(), _memory()
+    _Effort.seconds = 0.0
+
+    def look(*_: object) -> None:
+        seconds = max(SECONDS, _Effort.seconds) * factor
+        if time.process_time() - begun > seconds:
+            raise EffortError(_too_much(what, f"{seconds:.0f} s of processor time"))
+        if _memory() - held > MEGABYTES * 1_000_000 * factor:
+            raise EffortError(_too_much(what, f"{MEGABYTES * factor:.0f} MB of memory"))
+
+    before = signal.signal(signal.SIGPROF, look)
+    signal.setitimer(signal.ITIMER_PROF, _TICK, _TICK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _too_much(what: str, limit: str) -> str:
+    return (
+        f"{what}: these files take more than {limit}, far more than files of their size should; "
+        f"give fewer or smaller ones, or allow ten times as much with {EFFORT}=10"
+    )
+
+
+def _factor() -> float:
+    try:
+        found = float(os.environ.get(EFFORT, "1"))
+    except ValueError:
+        return 1.0
+    return found if 0 < found < math.inf else 1.0
+
+
+def _memory() -> int:
+    """Return the bytes that this process holds, 0 where the system has no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

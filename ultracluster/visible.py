@@ -1,0 +1,99 @@
+"""The one way by which text leaves the program: nothing in it can act on whoever reads it.
+
+A name in a file may hold an escape sequence that blanks a line of a terminal, or a control that
+turns the direction of a text, so that a reader sees another name. Each such character becomes a
+sign that is seen. `clean_output` does so with all that is printed, and `write_output` in
+`command_line` with all that is written into files.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""C0 but for tab and line feed, DEL, C1; marks, embeddings and isolates of direction (Unicode
+Standard Annex 9, 2.1 to 2.6), line and paragraph separators, and halves of characters."""
+_PICTURES: Final = 0x2400
+_PICTURE_OF_DELETE: Final = "\u2421"
+_DELETE: Final = 0x7F
+_SPACE: Final = 0x20
+
+
+def visible(text: str) -> str:
+    """Return a text with a sign for each character that would act on a reader's screen."""
+    return UNSAFE.sub(_sign, text)
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < _SPACE:
+        return chr(_PICTURES + code)
+    return _PICTURE_OF_DELETE if code == _DELETE else "\ufffd"
+
+
+class _Clean:
+    """A stream that writes what is visible, and is the other one in everything else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def clean_output() -> Iterator[None]:
+    """Let everything that is printed be visible text."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", _Clean(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def console(**options: Any) -> "Console":
+    """Return a console whose text is visible, and whose styles are its own; all are made here.
+
+    Args:
+        options: those of rich's Console.
+    """
+    from rich.console import Console, ConsoleOptions  # noqa: PLC0415  (a third of `--version`)
+    from rich.segment import Segment  # noqa: PLC0415
+
+    class Clean(Console):
+        def render(
+            self, renderable: Any, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                if segment.control or not UNSAFE.search(segment.text):
+                    yield segment
+                else:
+                    yield Segment(visible(segment.text), segment.style)
+
+        @property
+        def file(self) -> Any:
+            # What is styled has escape sequences of its own, and is clean already.
+            found = super().file
+            return found._stream if isinstance(found, _Clean) else found  # noqa: SLF001
+
+        @file.setter
+        def file(self, new: Any) -> None:
+            self._file = new
+
+    return Clean(**options)
