@@ -11,13 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from training.launch.contract import AGAIN, DONE, MISTAKEN, NOT_FINITE, UNSAVED, committed
 from training.problems import UserError
 from training.torchtitan import recipes
 from training.torchtitan.settings import Settings
-
-MISTAKEN, NOT_FINITE, UNSAVED, AGAIN = 2, 65, 74, 75
 
 
 def train(settings: Settings) -> int:
@@ -27,8 +27,7 @@ def train(settings: Settings) -> int:
         UserError: If something that the user wrote cannot be.
     """
     world, local_world = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    settings.groups(local_world)
-    settings.accumulation(world)
+    layout = settings.placed(world, local_world)
     from training.torchtitan import device  # noqa: PLC0415 - mistakes are found before it loads
 
     cuda = device.choose().type == "cuda"
@@ -36,7 +35,7 @@ def train(settings: Settings) -> int:
     from training.torchtitan.trainer import configuration  # noqa: PLC0415
 
     record = Record(settings.run.path)
-    run: Any = configuration(settings, record, world, cuda=cuda).build()
+    run: Any = configuration(settings, record, layout, cuda=cuda).build()
     signal.signal(signal.SIGTERM, run.stop)
     try:
         run.train()
@@ -61,7 +60,7 @@ def ended(run: Any, record: Any, settings: Settings) -> int:
         export(run, settings)
         record.event("exported", f"weights are in {settings.weights.export}")
     record.event("done", f"step {run.step}: all steps are done", step=run.step)
-    return 0
+    return DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,9 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     recipes.add_arguments(parser)
+    parser.add_argument(
+        "--progress",
+        action="store_true",
+        help="only print the step of the newest checkpoint; needs neither PyTorch nor GPUs",
+    )
     given = parser.parse_args(arguments)
     try:
-        return train(recipes.chosen(given.recipe, given.set))
+        settings = recipes.chosen(given.recipe, given.set)
+        if given.progress:
+            steps = committed(Path(settings.checkpoint.path))
+            sys.stdout.write(f"{max(steps, default=0)}\n")
+            return DONE
+        return train(settings)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             sys.stderr.write(f"{error}\n")

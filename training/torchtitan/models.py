@@ -17,7 +17,7 @@ FAMILIES: Final = {
 """Folders of `torchtitan.models` for text, and the table of each."""
 LENGTH: Final = 128
 """Tokens for which torchtitan is asked how much it computes; only differences matter."""
-FILE: Final = Path(__file__).with_name("models.json")
+FILE: Final = Path(__file__).parent / "layout" / "models.json"
 
 
 def spec(family: str, flavor: str) -> Any:

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from training.recipes import assignments, defined_in
+from training.settings import OptimizerSettings
 from training.torchtitan.settings import (
     CheckpointSettings,
     DataSettings,
     ModelSettings,
     NumericsSettings,
-    OptimizerSettings,
     ParallelSettings,
     RunSettings,
     Settings,

@@ -18,6 +18,7 @@ from torchtitan.trainer import Trainer
 
 from training.torchtitan.checkpoint import Checkpoints
 from training.torchtitan.data import NoTokenizer, Tokens
+from training.torchtitan.layout import Layout
 from training.torchtitan.models import spec
 from training.torchtitan.record import Record, Steps
 from training.torchtitan.settings import Settings
@@ -77,7 +78,7 @@ class Run(Trainer):
         return not self.stopped and super().should_continue_training()
 
 
-def configuration(settings: Settings, record: Record, world: int, *, cuda: bool) -> Run.Config:
+def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: bool) -> Run.Config:
     """Return what torchtitan is told."""
     parallel, numerics, optimizer = settings.parallel, settings.numerics, settings.optimizer
     model = spec(settings.model.family, settings.model.flavor)
@@ -88,11 +89,10 @@ def configuration(settings: Settings, record: Record, world: int, *, cuda: bool)
         model.model = converter.build().convert(model.model) or model.model
     initial = settings.weights.initial and str(Path(settings.weights.initial).absolute())
     recompute = RECOMPUTE[numerics.recompute]
-    accumulation = settings.accumulation(world)
     # torchtitan's local batch is all that a pipeline works on before the next one begins.
     local = settings.data.micro_batch
     if parallel.pipeline_parallel > 1:
-        local *= accumulation
+        local *= layout.accumulation
     return Run.Config(
         record=record,
         model_spec=model,
@@ -101,12 +101,12 @@ def configuration(settings: Settings, record: Record, world: int, *, cuda: bool)
         tokenizer=NoTokenizer.Config(),
         dataloader=Tokens.Config(
             dataset_path=settings.data.path,
-            vocabulary=settings.model.facts["vocabulary"],
+            vocabulary=layout.facts["vocabulary"],
             global_batch=settings.data.global_batch,
             seed=settings.run.seed,
         ),
         loss=ChunkedLossWrapper.Config(
-            loss_fn=CrossEntropyLoss.Config(global_vocab_size=settings.model.facts["vocabulary"])
+            loss_fn=CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
         ),
         optimizer=default_adamw(
             lr=optimizer.learning_rate,
@@ -131,7 +131,7 @@ def configuration(settings: Settings, record: Record, world: int, *, cuda: bool)
         ),
         parallelism=ParallelismConfig(
             spmd_backend="partial_dtensor",
-            data_parallel_replicate_degree=world
+            data_parallel_replicate_degree=layout.world
             // (parallel.partition_size * parallel.pipeline_parallel),
             data_parallel_shard_degree=parallel.shard,
             tensor_parallel_degree=parallel.tensor_parallel,

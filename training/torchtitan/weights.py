@@ -72,7 +72,7 @@ def llama(config: Any, settings: Settings) -> Mapping[str, Any]:
         "hidden_act": "silu",
         "rms_norm_eps": layer.attention_norm.eps,
         "tie_word_embeddings": config.enable_weight_tying,
-        "max_position_embeddings": settings.model.facts["longest"],
+        "max_position_embeddings": settings.layout().facts["longest"],
         "rope_theta": rope.theta,
         "rope_scaling": {
             "rope_type": "llama3",

@@ -33,7 +33,7 @@ def main(folder: str, tokens: str) -> None:
                 f"run.path={scratch}",
             ],
         )
-        run = configuration(settings, Record(scratch), 1, cuda=False).build()
+        run = configuration(settings, Record(scratch), settings.placed(1, 1), cuda=False).build()
         run.checkpointer.load()
         model = run.model_parts[0]
         model._skip_lm_head = False
