@@ -15,11 +15,12 @@ from training.settings import OptimizerSettings
 from training.torchtitan.layout import Layout, model_faults
 
 LEAST: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("data.global_batch", "data.micro_batch", "run.steps", "run.print_every"), 1),
+    **dict.fromkeys(("data.global_batch", "data.micro_batch", "model.sequence", "run.steps"), 1),
     **dict.fromkeys(
         (
             *("parallel.partition_size", "parallel.tensor_parallel", "parallel.context_parallel"),
             *("parallel.pipeline_parallel", "parallel.expert_parallel", "checkpoint.every"),
+            "run.print_every",
         ),
         1,
     ),
@@ -175,9 +176,6 @@ class Settings:
         if not 0 <= self.optimizer.final_fraction <= 1:
             got = self.optimizer.final_fraction
             yield Problem("optimizer.final_fraction", got, "is a share", "write 0 to 1")
-        if self.optimizer.warmup_steps > self.run.steps:
-            got, why = self.optimizer.warmup_steps, f"the run ends at step {self.run.steps}"
-            yield Problem("optimizer.warmup_steps", got, why, f"write {self.run.steps} or less")
 
     def layout(self, world: int = 0, node: int = 0) -> Layout:
         """Return how the run lies on ranks; 0 says that their number is not known."""

@@ -5,7 +5,6 @@ nothing of either. Ranks are numbered stage by stage; inside a stage they are (r
 context, tensor), the last running fastest (torchtitan 0.3.0, distributed/parallel_dims.py).
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,11 +31,13 @@ class Fault(NamedTuple):
 def model_faults(family: str, flavor: str, sequence: int) -> Iterator[Fault]:
     """Yield why torchtitan has no such model."""
     if family not in MODELS:
-        yield Fault("model.family", family, "no such family is known", near(family, MODELS))
+        yield Fault(
+            "model.family", family, "no such family is known", f"write {' or '.join(MODELS)}"
+        )
     elif flavor not in MODELS[family]:
         why = f"{family} has no such flavor"
-        yield Fault("model.flavor", flavor, why, near(flavor, MODELS[family]))
-    elif not 1 <= sequence <= (longest := MODELS[family][flavor]["longest"]):
+        yield Fault("model.flavor", flavor, why, f"write {' or '.join(MODELS[family])}")
+    elif not (longest := MODELS[family][flavor]["longest"]) >= sequence >= 1:
         why = f"positions of {flavor} end at {longest:,}"
         yield Fault("model.sequence", sequence, why, f"write 1 to {longest}")
 
@@ -172,9 +173,3 @@ def nearest(value: int, fitting: Iterable[int]) -> list[int]:
 
 def choices(values: Iterable[int]) -> str:
     return f"write {' or '.join(map(str, values))}"
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Return which of the known names were meant, or all of them."""
-    names = list(known)
-    return f"write {' or '.join(difflib.get_close_matches(name, names, n=2) or names)}"
