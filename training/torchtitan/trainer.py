@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Run(Trainer):
         self.flag: torch.Tensor | None = None
         self.micro_steps = 0
         super().__init__(config)
+        if self.parallel_dims.pp_enabled:
+            self.pp_schedule.step = partial(pipeline_step, self.pp_schedule)
         for part in self.sharded_parts():
             # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
             part.set_force_sum_reduction_for_comms(enable=True)
@@ -76,6 +79,29 @@ class Run(Trainer):
         dist.all_reduce(flag)
         self.flag = flag
         return not self.stopped and super().should_continue_training()
+
+
+def pipeline_step(
+    schedule: Any,
+    *,
+    arg_mbs: list[Any] | None,
+    kwarg_mbs: list[Any],
+    target_mbs: list[Any] | None,
+    losses: list[Any] | None,
+    loss_kwargs: dict[str, Any],
+    return_outputs: bool,
+) -> None:
+    """Do one step of a pipeline with micro-batches that are cut already.
+
+    torchtitan 0.3.0 gives them to `step`, which takes them from PyTorch 2.14 on; 2.13 would take
+    them for arguments of the model.
+    """
+    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:  # noqa: SLF001
+        stage.has_backward = True
+        stage.clear_runtime_states()
+    schedule._step_microbatches(  # noqa: SLF001
+        arg_mbs, kwarg_mbs, target_mbs, losses, return_outputs, loss_kwargs=loss_kwargs
+    )
 
 
 def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: bool) -> Run.Config:
