@@ -15,6 +15,8 @@ from training.image.build import tag
 from training.limits import LEAST, MOST
 from training.recipes import RECIPES
 from training.settings import LEAST_KEPT, Settings
+from training.torchtitan import settings as titan
+from training.torchtitan.recipes import RECIPES as TITAN_RECIPES
 
 ROOT: Final = Path(__file__).parents[1]
 CATALOGUE: Final = ROOT / "ultracluster" / "catalogue" / "instances.json"
@@ -32,6 +34,7 @@ OF_SHAPE: Final = (
     *(("parallel", name) for name in ("partition_size", "tensor_parallel", "gpus_per_node")),
     ("parallel", "hierarchical_gather"),
 )
+TITAN_SETTINGS: Final = SETTINGS.with_name("torchtitan_settings.json")
 KINDS: Final = {int: "whole number", float: "number", bool: "flag"}
 
 
@@ -78,18 +81,34 @@ def settings() -> dict[str, Any]:
         "_sources": "training/settings.py and training/recipes.py",
         "image": tag("sagemaker"),
         "recipes": {name: shape(recipe) for name, recipe in RECIPES.items()},
-        "settings": {
-            f"{part}.{name}": list(get_args(hint))
-            if get_origin(hint) is Literal
-            else KINDS.get(hint, "text")
-            for part, kind in get_type_hints(Settings).items()
-            for name, hint in get_type_hints(kind).items()
-        },
+        "settings": described(get_type_hints(Settings)),
         "least": {
             **{f"{part}.{name}": n for part, least in LEAST.items() for name, n in least.items()},
             "checkpoint.keep": LEAST_KEPT,
         },
         "most": {f"{part}.{name}": n for part, most in MOST.items() for name, n in most.items()},
+    }
+
+
+def torchtitan() -> dict[str, Any]:
+    """Return the same of torchtitan's."""
+    kinds = get_type_hints(titan.Settings)
+    return {
+        "_sources": "training/torchtitan/settings.py and training/torchtitan/recipes.py",
+        "recipes": list(TITAN_RECIPES),
+        "settings": described(kinds),
+        "least": dict(titan.LEAST),
+    }
+
+
+def described(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return what each setting of some parts holds, by part.name."""
+    return {
+        f"{part}.{name}": list(get_args(hint))
+        if get_origin(hint) is Literal
+        else KINDS.get(hint, "text")
+        for part, kind in parts.items()
+        for name, hint in get_type_hints(kind).items()
     }
 
 
@@ -113,4 +132,5 @@ if __name__ == "__main__":
     INSTANCES.write_text(text(instances()))
     REGISTRIES.write_text(text(registries()))
     SETTINGS.write_text(text(settings()))
+    TITAN_SETTINGS.write_text(text(torchtitan()))
     NODE_IMAGE.write_text(text(node_image()))

@@ -172,6 +172,7 @@ MAY_IMPORT = {
     "training/launch/variables": {""},  # the command has it by a link
     "training/launch": {"training.launch"},
     "training/image": {"training.image", "training.launch"},
+    "training/torchtitan": {"training", "torch", "numpy", "torchtitan"},
     "training": {"training", "torch", "numpy"},
 }
 """The first entry that a file lies in decides; the standard library is free for all."""

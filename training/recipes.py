@@ -9,6 +9,7 @@ import runpy
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from training.problems import UserError
 from training.settings import (
@@ -21,6 +22,8 @@ from training.settings import (
     RunSettings,
     Settings,
 )
+
+Kind = TypeVar("Kind")
 
 GPT2_VOCABULARY = 50304
 """50257 tokens of GPT-2, padded to a multiple of 64 (nanoGPT does the same)."""
@@ -91,12 +94,23 @@ RECIPES = {
 
 def find(name: str) -> Settings:
     """Return the recipe of that name, or `RECIPE` of the Python file of that name."""
-    if name in RECIPES:
-        return RECIPES[name]
+    return RECIPES.get(name) or defined_in(name, Settings, RECIPES)
+
+
+def defined_in(name: str, kind: type[Kind], known: Iterable[str]) -> Kind:
+    """Return `RECIPE` of the Python file of that name.
+
+    Args:
+        name: The file.
+        kind: What RECIPE is to be.
+        known: Names that could have been written instead.
+
+    Raises:
+        UserError: If there is no such file, or none that defines such a RECIPE.
+    """
     if not Path(name).is_file():
-        known = ", ".join(RECIPES)
         raise UserError(
-            f"recipe {name!r}: no such name and no such file; write one of {known}, "
+            f"recipe {name!r}: no such name and no such file; write one of {', '.join(known)}, "
             "or the path of a Python file that defines RECIPE"
         )
     try:
@@ -109,8 +123,11 @@ def find(name: str) -> Settings:
         raise UserError(
             f"recipe {name}: line {line}: {type(error).__name__}: {error}; mend the file"
         ) from error
-    if not isinstance(recipe, Settings):
-        raise UserError(f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it")
+    if not isinstance(recipe, kind):
+        raise UserError(
+            f"recipe {name}: defines no RECIPE; write RECIPE = Settings(...) in it, with Settings "
+            f"of {kind.__module__}"
+        )
     return recipe
 
 
@@ -126,7 +143,12 @@ def chosen(recipe: str, changes: Iterable[str]) -> Settings:
     Raises:
         UserError: If there is no such recipe or setting, or the values cannot be.
     """
-    return find(recipe).override(dict(map(_split, changes)))
+    return find(recipe).override(assignments(changes))
+
+
+def assignments(changes: Iterable[str]) -> dict[str, str]:
+    """Return texts of the form PART.NAME=VALUE as a mapping."""
+    return dict(map(_split, changes))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tests.train.requests import DEPLOYED, recipe
 from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import find
+from training.torchtitan import recipes as torchtitan
 from ultracluster.catalogue import instances
 from ultracluster.exit_status import UsageError
 from ultracluster.problem import SpecError
@@ -34,13 +35,19 @@ from ultracluster.train.request import build
 def test_a_recipe_of_the_repository_is_understood_by_the_training_program(each: RecipeSpec):
     """Base recipe, settings and layout exist in the program that will read them."""
     told = each.hyperparameters("run")
+    if told["engine"] == "torchtitan":
+        ours = torchtitan.chosen(told["recipe"], []).override(json.loads(told["settings"]))
+        layout = ours.placed(each.cluster.world, each.cluster.gpus_per_node)
+        assert layout.accumulation == each.accumulation_steps
+        assert layout.facts["parameters"] == each.model.parameters
+        return
     chosen = find(told["recipe"]).override(json.loads(told["settings"]))
 
     node = each.cluster.gpus_per_node
     launch = Launch(rank=0, world=each.cluster.world, local_rank=0, local_world=node)
-    layout = Layout.of(chosen.parallel, launch)
-    assert layout.partition == each.partition_size
-    assert layout.accumulation(chosen.data.global_batch, chosen.data.micro_batch) >= 1
+    mesh = Layout.of(chosen.parallel, launch)
+    assert mesh.partition == each.partition_size
+    assert mesh.accumulation(chosen.data.global_batch, chosen.data.micro_batch) >= 1
 
 
 @pytest.mark.parametrize("each", RECIPES, ids=lambda each: each.name)

@@ -2,6 +2,7 @@
 
     python -m training.launch check --nodes 2            can a job run on this node?
     python -m training.launch rank -- COMMAND ...        bind one rank to its GPU's socket
+    python -m training.launch progress FOLDER            step of the newest committed checkpoint
     python -m training.launch sagemaker                  entry point of a SageMaker training job
     python -m training.launch acceptance LOG ... --instance p4d.24xlarge --nodes 2
     python -m training.launch inventory LOCK             does an image hold what its lock says?
@@ -49,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="for programs")
     two = commands.add_parser("rank", help="bind one rank and run its command")
     two.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    progress = commands.add_parser("progress", help="say how far a program has come")
+    progress.add_argument("folder", type=Path, help="of its checkpoints")
     three = commands.add_parser("sagemaker", help="entry point of a SageMaker training job")
     three.add_argument("--root", type=Path, default=Path("/opt/ml"), help=argparse.SUPPRESS)
     four = commands.add_parser("acceptance", help="judge logs of nccl-tests")
@@ -120,6 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _check(given)
     if given.command == "rank":
         return _rank(given)
+    if given.command == "progress":
+        from training.launch.contract import committed  # noqa: PLC0415
+
+        sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
+        return 0
     if given.command == "sagemaker":
         from training.launch import sagemaker  # noqa: PLC0415
 

@@ -2,6 +2,8 @@
 
     python -m training.launch rank -- python -m training.train gpt-30b-p4d
 
+Where srun started it, the command is told what torchrun would say (docs/training/contract.md).
+
 CPUs and memory of another socket cost bandwidth on every copy between host and GPU. What the
 machine does not tell is said and left alone: a job never fails for it.
 """
@@ -12,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from training.launch.contract import rank_variables
 from training.launch.topology import Device, Topology, listed
 
 RANK_VARIABLES = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK")
@@ -129,7 +132,7 @@ def run(command: Sequence[str], topology: Topology | None = None) -> int:
     """Bind this process and become the command; returns only where that cannot be."""
     if not command:
         raise RankError("there is no command; write python -m training.launch rank -- COMMAND")
-    environment = dict(os.environ)
+    environment = {**os.environ, **rank_variables(os.environ)}
     allowed = frozenset(os.sched_getaffinity(0))
     bound = binding(topology or Topology(), environment, allowed)
     said = bound.said

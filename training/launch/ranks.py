@@ -18,10 +18,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, Final
 
-AGAIN: Final = 75
-"""EX_TEMPFAIL: the training program was told to stop and has saved its state."""
-UNSAVED: Final = 74
-"""EX_IOERR: the training program ended, and its last checkpoint could not be written."""
+from training.launch.contract import AGAIN
 
 GRACE_SECONDS: Final = 20.0
 """How long other ranks may take to end once one has failed; a collective that waits for it would

@@ -8,9 +8,10 @@ libraries is made here.
 
 Hyperparameters, all of them texts:
 
-    engine      training (this repository's program), or the name of another one
-    recipe      for training: a name of training/recipes.py, or the path of a file
-    settings    for training: a JSON object of dotted settings, as after --set
+    engine      training (this repository's program), torchtitan, or the name of another one
+    recipe      for the first two: a name of training/recipes.py or training/torchtitan/recipes.py,
+                or the path of a file
+    settings    for the first two: a JSON object of dotted settings, as after --set
     program     for another engine: the script; relative to /opt/ml/code
     arguments   for another engine: a JSON list of texts
 
@@ -29,7 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from training.launch import ranks
+from training.launch import contract, ranks
 from training.launch.check import FABRICS, MISTAKEN, UNAVAILABLE, VARIABLE, Fabric, check
 from training.launch.environment import chosen
 from training.launch.machine import Machine
@@ -145,11 +146,12 @@ def run(root: Path, given: Mapping[str, str], *, patience: float = PATIENCE_SECO
     if not end.status:
         return 0
     known = {
-        ranks.AGAIN: f"rank {end.rank} was stopped after it had saved its state (75); the same job "
-        "goes on from there",
-        ranks.UNSAVED: f"rank {end.rank} ended without its last checkpoint, which could not be "
+        contract.AGAIN: f"rank {end.rank} was stopped after it had saved its state (75); the same "
+        "job goes on from there",
+        contract.UNSAVED: f"rank {end.rank} ended without its last checkpoint, which could not be "
         "written (74); the log says why after NO CHECKPOINT, and from which step the same job goes "
         "on",
+        contract.NOT_FINITE: f"rank {end.rank} no longer learns (65): {end.said}",
     }
     said = f"rank {end.rank} ended with {end.status}: {end.said or 'without a word'}"
     return fail(root, known.get(end.status, f"{cluster.host}: {said}"), end.status)

@@ -7,7 +7,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+OURS: Final = {
+    "training": ("training.train", "gpt-30b-p4d"),
+    "torchtitan": ("training.torchtitan", "llama3-8b"),
+}
+"""Engines that take a recipe: the module of each, and a recipe for an error to name."""
 
 
 class JobError(Exception):
@@ -125,16 +131,17 @@ def command(values: Mapping[str, str], root: Path) -> list[str]:
             "there is no hyperparameter engine; write training, or another engine's "
             "name and its program"
         )
-    if engine == "training":
+    if engine in OURS:
+        module, example = OURS[engine]
         recipe = values.get("recipe")
         if not recipe:
             raise JobError(
-                "engine is training and there is no hyperparameter recipe; write the "
-                "name of one, gpt-30b-p4d for example"
+                f"engine is {engine} and there is no hyperparameter recipe; write the "
+                f"name of one, {example} for example"
             )
         given = _parsed(values, "settings", dict, '{"parallel.partition_size": 32}')
         changes = [part for n, v in given.items() for part in ("--set", setting(n, v))]
-        return [sys.executable, "-m", "training.train", recipe, *changes]
+        return [sys.executable, "-m", module, recipe, *changes]
     program = values.get("program")
     if not program:
         raise JobError(

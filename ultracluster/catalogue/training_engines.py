@@ -16,9 +16,12 @@ from ultracluster.catalogue.sharding import (
     partition_problems,
     tensor_problems,
 )
+from ultracluster.catalogue.torchtitan import Fault, Layout, model_faults
 from ultracluster.catalogue.training_channels import path_problems
 from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
 from ultracluster.catalogue.training_settings import (
+    OWN,
+    TITAN,
     known_settings,
     recipe_problems,
     recipe_values,
@@ -28,7 +31,6 @@ from ultracluster.catalogue.values import document, number, part, text
 from ultracluster.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
-OWN: Final = "training"
 SETTINGS: Final = "settings"
 RECIPE: Final = "recipe"
 PROGRAM: Final = "program"
@@ -41,6 +43,9 @@ MPI_PROCESSES: Final = "sagemaker_mpi_num_of_processes_per_host"
 INSTANCE_TYPE: Final = "sagemaker_instance_type"
 SHARDED: Final = "sharded_data_parallel_degree"
 HYBRID: Final = "hybrid_shard_degree"
+
+LAID_OUT: Final = ("model.family", "model.flavor", "model.sequence", "parallel.partition_size")
+"""Settings of torchtitan without which nothing can be said of its layout."""
 
 VERSION_1: Final = (
     *("ddp", SHARDED, "sdp_reduce_bucket_size", "sdp_param_persistence_threshold"),
@@ -70,7 +75,10 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     cluster = Cluster(nodes, gpus) if gpus and nodes > 0 else None
     ours = given.get(ENGINE) == OWN or request.has_own_entry_point
     yield from _documents(given, ours=ours)
-    yield from _own(request, given, cluster, ours=ours)
+    if given.get(ENGINE) == TITAN:
+        yield from _titan(request, given, cluster)
+    else:
+        yield from _own(request, given, cluster, ours=ours)
     yield from _deepspeed(request, cluster)
     yield from _model_parallel(request, cluster)
     yield from _launchers(request, given, cluster)
@@ -163,6 +171,45 @@ def _state(
         parameters=12 * layers * width**2 + vocabulary * width,
         memory_mib=request.efa_type.accelerator.memory_mib,
     )
+
+
+def _titan(
+    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
+) -> Iterator[Problem]:
+    yield from recipe_problems(_at(RECIPE), given.get(RECIPE), TITAN)
+    settings = request.hyperparameter(SETTINGS)
+    if not isinstance(settings, Mapping):
+        return
+    yield from path_problems(_at(SETTINGS), settings, request)
+    found = list(setting_problems(_at(SETTINGS), settings, TITAN))
+    yield from found
+    if found or not all(name in settings for name in LAID_OUT):
+        return  # the recipe has the rest, and the program itself judges the whole
+    for fault in _faults(settings, cluster):
+        yield Problem(f"{_at(SETTINGS)}.{fault.field}", fault.got, f"{fault.why}; {fault.fix}")
+
+
+def _faults(settings: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Fault]:
+    model = text(settings["model.family"]), text(settings["model.flavor"])
+    whole = {name: number(settings.get(name)) for name in settings}
+    unknown = list(model_faults(*model, whole["model.sequence"] or 0))
+    yield from unknown
+    if not unknown:
+        yield from Layout(
+            family=model[0],
+            flavor=model[1],
+            sequence=whole["model.sequence"] or 0,
+            partition=whole["parallel.partition_size"] or 1,
+            tensor=whole.get("parallel.tensor_parallel") or 1,
+            context=whole.get("parallel.context_parallel") or 1,
+            pipeline=whole.get("parallel.pipeline_parallel") or 1,
+            schedule=text(settings.get("parallel.pipeline_schedule", "1F1B")),
+            expert=whole.get("parallel.expert_parallel") or 1,
+            batch=whole.get("data.global_batch") or 0,
+            micro=whole.get("data.micro_batch") or 1,
+            world=cluster.world if cluster else 0,
+            node=cluster.gpus_per_node if cluster else 0,
+        ).faults()
 
 
 def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
@@ -289,7 +336,7 @@ def _launchers(
         yield Problem(
             _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
         )
-    stranger = given.get(ENGINE) not in (None, OWN)
+    stranger = given.get(ENGINE) not in (None, OWN, TITAN)
     if given.get(PROGRAM) is None and stranger and request.has_own_entry_point:
         fix = "an engine other than our own starts a program of yours; write its path in the image"
         yield Problem(_at(PROGRAM), MISSING, fix)

@@ -1,7 +1,8 @@
-"""Settings of this repository's training program, as a request may hold them.
+"""Settings of the two programs that take a recipe, as a request may hold them.
 
-The program is no part of what is installed to submit a job, so `training_settings.json` holds what
-must be known of it, written by `facts/job_environment.py`; a test holds both equal.
+The programs are no part of what is installed to submit a job, so `training_settings.json` and
+`torchtitan_settings.json` hold what must be known of them, written by `facts/job_environment.py`; a
+test holds both equal.
 """
 
 import difflib
@@ -13,13 +14,16 @@ from typing import Any, Final
 from ultracluster.catalogue.values import number, table, text
 from ultracluster.problem import MISSING, Problem, choices
 
+OWN: Final = "training"
+"""This repository's own program, the reference for MiCS."""
+TITAN: Final = "torchtitan"
 OF_GROUPS: Final = ("parallel.partition_size", "parallel.tensor_parallel")
 """Sizes of groups, which are judged with the GPUs of the job, which say what fits."""
 
 
-def known_settings() -> Mapping[str, str | list[str]]:
+def known_settings(program: str = OWN) -> Mapping[str, str | list[str]]:
     """Return what each setting holds by part.name: a kind of value, or the choices there are."""
-    found: Mapping[str, str | list[str]] = table("training_settings")["settings"]
+    found: Mapping[str, str | list[str]] = table(f"{program}_settings")["settings"]
     return found
 
 
@@ -37,12 +41,12 @@ def pushed_tag() -> str:
     return str(table("training_settings")["image"])
 
 
-def recipe_problems(where: str, name: object) -> Iterator[Problem]:
+def recipe_problems(where: str, name: object, program: str = OWN) -> Iterator[Problem]:
     """Yield why the program would find no recipe of that name.
 
     Any name that is none of its own is the path of a file in the image.
     """
-    recipes = list(table("training_settings")["recipes"])
+    recipes = list(table(f"{program}_settings")["recipes"])
     if not name or not isinstance(name, str):
         fix = f"the training program starts from a recipe of its own; write {choices(recipes)}"
         yield Problem(where, MISSING if name is None else name, fix)
@@ -52,32 +56,36 @@ def recipe_problems(where: str, name: object) -> Iterator[Problem]:
         yield Problem(where, name, f"{fix}; write {choices(near)}")
 
 
-def setting_problems(where: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
+def setting_problems(
+    where: str, settings: Mapping[str, Any], program: str = OWN
+) -> Iterator[Problem]:
     """Yield settings that the program does not have, or whose values it cannot read.
 
     Args:
         where: the place of the settings.
         settings: values by part.name.
+        program: `training` or `torchtitan`.
     """
-    known = sorted(known_settings())
+    known = sorted(known_settings(program))
     for name, value in settings.items():
-        if name not in known_settings():
+        if name not in known_settings(program):
             last = name.rpartition(".")[2]
             near = [each for each in known if each.endswith(f".{last}")]
             near = near or difflib.get_close_matches(name, known, n=2)
             hint = f"write {' or '.join(near)}" if near else "write it as part.name"
             fix = f"the training program has no such setting; {hint}"
             yield Problem(f"{where}.{name}", value, fix)
-        elif instead := _wrong(name, value):
+        elif instead := _wrong(program, name, value):
             yield Problem(f"{where}.{name}", value, instead)
-    yield from _together(where, settings)
+    if program == OWN:
+        yield from _together(where, settings)
 
 
-def _wrong(name: str, value: object) -> str | None:
+def _wrong(program: str, name: str, value: object) -> str | None:
     """Return what to write instead of a value that the program cannot read."""
-    kind = known_settings()[name]
+    kind = known_settings(program)[name]
     if kind == "whole number":
-        least = table("training_settings")["least"][name]
+        least = table(f"{program}_settings")["least"][name]
         whole = number(value)
         if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
             return f"write {least} or more"

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from ultracluster.catalogue.sharding import hierarchical_problems
+from ultracluster.catalogue.sharding import (
+    batch_problems,
+    hierarchical_problems,
+    partition_problems,
+    tensor_problems,
+)
+from ultracluster.catalogue.torchtitan import Layout
 from ultracluster.catalogue.training_engines import (
     ARGUMENTS,
     DATA_PARALLEL,
@@ -20,7 +26,6 @@ from ultracluster.catalogue.training_engines import (
     INSTANCE_TYPE,
     MPI,
     MPI_PROCESSES,
-    OWN,
     PROGRAM,
     RECIPE,
     SETTINGS,
@@ -28,9 +33,15 @@ from ultracluster.catalogue.training_engines import (
     TORCH_DISTRIBUTED,
 )
 from ultracluster.catalogue.training_request import MODEL_PARALLEL
-from ultracluster.catalogue.training_settings import recipe_problems, setting_problems
+from ultracluster.catalogue.training_settings import (
+    OWN,
+    TITAN,
+    recipe_problems,
+    setting_problems,
+)
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.model import ModelSpec, TorchtitanModelSpec
 
 if TYPE_CHECKING:
     from ultracluster.spec.recipe import RecipeSpec
@@ -39,6 +50,9 @@ ENTRYPOINT: Final = ("python", "-m", "training.launch", "sagemaker")
 """Our own start of the processes: SageMaker's launchers force NCCL_PROTO, RDMAV_FORK_SAFE and
 other variables on a job (training facts, c.2); an entry point of one's own passes them by."""
 
+WITH_FLOAT8: Final = ("H100", "H200", "B200", "B300", "GB200", "GB300")
+"""GPUs whose tensor cores multiply in float8 (compute capability 8.9 and later; NVIDIA's CUDA C++
+Programming Guide, compute capabilities, 2026-11)."""
 LOG_LEVEL: Final = "20"
 
 
@@ -51,6 +65,16 @@ class Engine(Spec):
     """What spreads a model over the GPUs of a job."""
 
     @property
+    def stages(self) -> int:
+        """Parts that the layers are cut into, each on GPUs of its own."""
+        return 1
+
+    @property
+    def sequence_ranks(self) -> int:
+        """GPUs that share one sequence."""
+        return 1
+
+    @property
     def entrypoint(self) -> tuple[str, ...]:
         """The command that the container runs; none where the image starts itself."""
         return ENTRYPOINT
@@ -58,6 +82,18 @@ class Engine(Spec):
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
         """Return what the program reads; a run is the name that checkpoints are found by."""
         raise NotImplementedError
+
+    def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        """Yield why the model does not lie on the GPUs of the job as it should."""
+        size, ways, cluster = recipe.partition_size, recipe.tensor_parallel, recipe.cluster
+        yield from partition_problems("partition_size", size, cluster)
+        yield from tensor_problems("tensor_parallel", ways, cluster, partition=size)
+        for name, value in (("heads", recipe.model.heads), ("sequence", recipe.model.sequence)):
+            if value % ways:
+                fix = f"it does not divide model.{name}, {value}; write one that does"
+                yield Problem("tensor_parallel", ways, fix)
+        whole, micro = recipe.data.global_batch, recipe.data.micro_batch
+        yield from batch_problems("data.global_batch", whole, micro, ways, cluster)
 
     def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
         """Yield why this engine cannot do that job, beyond what holds for all of them."""
@@ -91,8 +127,13 @@ class TorchrunEngine(OwnEngine):
     ("optimizer.learning_rate", "2e-4")."""
 
     def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+        if not isinstance(recipe.model, ModelSpec):
+            raise UndeterminedError("model")
+        names = ("layers", "width", "heads", "vocabulary")
         settings = {
             **recipe.settings(run),
+            **{f"model.{name}": str(getattr(recipe.model, name)) for name in names},
+            "numerics.checkpoint_every": str(recipe.activation_checkpointing),
             "parallel.hierarchical_gather": str(self.hierarchical_gather).lower(),
             **dict(self.settings),
         }
@@ -105,6 +146,106 @@ class TorchrunEngine(OwnEngine):
     @rule
     def _settings_are_the_programs(self) -> Iterator[Problem]:
         yield from setting_problems("settings", dict(self.settings))
+
+
+class TorchtitanEngine(Engine):
+    """torchtitan 0.3.0, started by our own entry point: MiCS is its hybrid sharding.
+
+    The partition size of the recipe is what torchtitan calls data_parallel_shard_degree, times
+    tensor and context parallelism; replicas are all that remains.
+    """
+
+    kind: Literal["torchtitan"] = "torchtitan"
+    """Which engine it is."""
+
+    base: str = "llama3-8b"
+    """Recipe of training/torchtitan/recipes.py whose other settings hold, such as learning rates.
+    """
+
+    pipeline_parallel: Annotated[int, Field(ge=1)] = 1
+    """Stages that the layers are cut into, each on GPUs of its own."""
+
+    pipeline_schedule: Literal["1F1B", "Interleaved1F1B"] = "1F1B"
+    """Order of the micro-batches in the stages; interleaved gives a GPU two of them."""
+
+    context_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs that share every sequence; part of the partition group."""
+
+    expert_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs of a partition group that share the experts of a layer."""
+
+    recompute: Literal["none", "selective", "full"] = "selective"
+    """What the backward pass computes again: nothing, all but matrix products, or every layer."""
+
+    float8: bool = False
+    """Whether the layers' matrix products are in float8, on GPUs that have it."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    """More settings as (part.name, value), for example ("optimizer.learning_rate", "2e-4")."""
+
+    @property
+    def stages(self) -> int:
+        return self.pipeline_parallel
+
+    @property
+    def sequence_ranks(self) -> int:
+        return self.context_parallel
+
+    def hyperparameters(self, recipe: "RecipeSpec", run: str) -> dict[str, str]:
+        if not isinstance(recipe.model, TorchtitanModelSpec):
+            raise UndeterminedError("model")
+        settings = {
+            **recipe.settings(run),
+            "model.family": recipe.model.family,
+            "model.flavor": recipe.model.flavor,
+            "parallel.pipeline_parallel": str(self.pipeline_parallel),
+            "parallel.pipeline_schedule": self.pipeline_schedule,
+            "parallel.context_parallel": str(self.context_parallel),
+            "parallel.expert_parallel": str(self.expert_parallel),
+            "numerics.recompute": self.recompute,
+            "numerics.float8": str(self.float8).lower(),
+            **dict(self.settings),
+        }
+        return {ENGINE: TITAN, RECIPE: self.base, SETTINGS: compact(settings)}
+
+    def job_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        if recipe.activation_checkpointing != 1:
+            fix = "torchtitan has three ways; write engine.recompute, and leave this out"
+            yield Problem("activation_checkpointing", recipe.activation_checkpointing, fix)
+        if self.float8 and not recipe.instance.accelerator.name.startswith(WITH_FLOAT8):
+            fix = f"a {recipe.instance.accelerator.name} has no float8; write false"
+            yield Problem("engine.float8", True, fix)
+
+    def layout_problems(self, recipe: "RecipeSpec") -> Iterator[Problem]:
+        if not isinstance(recipe.model, TorchtitanModelSpec):
+            return
+        layout = Layout(
+            family=recipe.model.family,
+            flavor=recipe.model.flavor,
+            sequence=recipe.model.sequence,
+            partition=recipe.partition_size,
+            tensor=recipe.tensor_parallel,
+            context=self.context_parallel,
+            pipeline=self.pipeline_parallel,
+            schedule=self.pipeline_schedule,
+            expert=self.expert_parallel,
+            batch=recipe.data.global_batch,
+            micro=recipe.data.micro_batch,
+            world=recipe.cluster.world,
+            node=recipe.cluster.gpus_per_node,
+        )
+        for fault in layout.faults():
+            name = fault.field.removeprefix("parallel.")
+            field = f"engine.{name}" if name in type(self).model_fields else name
+            yield Problem(field, fault.got, f"{fault.why}; {fault.fix}")
+
+    @rule
+    def _base_is_torchtitans(self) -> Iterator[Problem]:
+        yield from recipe_problems("base", self.base, TITAN)
+
+    @rule
+    def _settings_are_torchtitans(self) -> Iterator[Problem]:
+        yield from setting_problems("settings", dict(self.settings), TITAN)
 
 
 class DeepSpeedEngine(OwnEngine):

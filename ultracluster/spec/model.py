@@ -1,14 +1,15 @@
 """What is trained, and on what."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from ultracluster.catalogue.sharding import divisors, nearest
+from ultracluster.catalogue.torchtitan import MODELS, model_faults
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, UndeterminedError, rule
 
 FOLDER: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 
@@ -42,6 +43,40 @@ class ModelSpec(Spec):
             near = nearest(self.heads, divisors(self.width))
             fix = f"they share a width of {self.width}; write {near}"
             yield self.problem_of("heads", fix)
+
+
+class TorchtitanModelSpec(Spec):
+    """A model of torchtitan's own list (`training/torchtitan/layout/models.json`)."""
+
+    family: str
+    """Its folder in `torchtitan.models`, for example llama3."""
+
+    flavor: str
+    """Its name there, for example 8B."""
+
+    sequence: Annotated[int, Field(ge=1)]
+    """Tokens of one sample."""
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        try:
+            return MODELS[self.family][self.flavor]
+        except KeyError:
+            raise UndeterminedError("model") from None
+
+    @property
+    def parameters(self) -> int:
+        """All weights, of experts that a token does not meet as well."""
+        return self.facts["parameters"]
+
+    @property
+    def heads(self) -> int:
+        return self.facts["heads"]
+
+    @rule
+    def _torchtitan_has_it(self) -> Iterator[Problem]:
+        for field, got, why, fix in model_faults(self.family, self.flavor, self.sequence):
+            yield Problem(field.removeprefix("model."), got, f"{why}; {fix}")
 
 
 class DataSpec(Spec):

@@ -13,10 +13,7 @@ from pydantic import Field
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.sharding import (
     Cluster,
-    batch_problems,
     memory_problems,
-    partition_problems,
-    tensor_problems,
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
@@ -29,10 +26,11 @@ from ultracluster.spec.engines import (
     SmpV1Engine,
     SmpV2Engine,
     TorchrunEngine,
+    TorchtitanEngine,
 )
 from ultracluster.spec.environment import LONGEST_NAME, NAME
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
-from ultracluster.spec.model import DataSpec, ModelSpec
+from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 
 CHANNEL: Final = "lustre"
 MOUNT: Final = f"/opt/ml/input/data/{CHANNEL}"
@@ -50,8 +48,9 @@ class RecipeSpec(Spec):
     name: str
     """Lower-case letters, digits and hyphens; jobs and checkpoints are named after it."""
 
-    model: ModelSpec
-    """What is trained."""
+    model: ModelSpec | TorchtitanModelSpec
+    """What is trained: a shape for the training program of this project, or for a program of yours;
+    a name of its list for torchtitan."""
 
     data: DataSpec
     """What it is trained on."""
@@ -66,7 +65,7 @@ class RecipeSpec(Spec):
     """Consecutive GPUs that hold one copy of the model state: 1 is data parallelism, all GPUs are
     ZeRO-3, everything between is MiCS."""
 
-    engine: TorchrunEngine | DeepSpeedEngine | SmpV2Engine | SmpV1Engine
+    engine: TorchrunEngine | TorchtitanEngine | DeepSpeedEngine | SmpV2Engine | SmpV1Engine
     """What trains it."""
 
     checkpoint: CheckpointSpec
@@ -126,8 +125,13 @@ class RecipeSpec(Spec):
         return Cluster(self.nodes, count)
 
     @property
+    def ranks_of_a_sample(self) -> int:
+        """GPUs that work on one sample together."""
+        return self.tensor_parallel * self.engine.stages * self.engine.sequence_ranks
+
+    @property
     def accumulation_steps(self) -> int:
-        at_once = self.data.micro_batch * self.cluster.world // self.tensor_parallel
+        at_once = self.data.micro_batch * self.cluster.world // self.ranks_of_a_sample
         return self.data.global_batch // at_once
 
     def hyperparameters(self, run: str) -> dict[str, str]:
@@ -144,21 +148,15 @@ class RecipeSpec(Spec):
         return f"{root}/{run}"
 
     def settings(self, run: str) -> dict[str, str]:
-        """Return the recipe in the words of the training program (training/settings.py)."""
-        model, data = self.model, self.data
+        """Return what both programs that take a recipe call by the same names."""
         values: dict[str, object] = {
-            "model.layers": model.layers,
-            "model.width": model.width,
-            "model.heads": model.heads,
-            "model.vocabulary": model.vocabulary,
-            "model.sequence": model.sequence,
-            "data.path": f"{MOUNT}/{data.directory}",
-            "data.global_batch": data.global_batch,
-            "data.micro_batch": data.micro_batch,
+            "model.sequence": self.model.sequence,
+            "data.path": f"{MOUNT}/{self.data.directory}",
+            "data.global_batch": self.data.global_batch,
+            "data.micro_batch": self.data.micro_batch,
             "parallel.partition_size": self.partition_size,
             "parallel.tensor_parallel": self.tensor_parallel,
             "parallel.gpus_per_node": self.cluster.gpus_per_node,
-            "numerics.checkpoint_every": self.activation_checkpointing,
             "checkpoint.path": self.checkpoint_path(run),
             "checkpoint.every": self.checkpoint.every_steps,
             "checkpoint.keep": self.checkpoint.keep,
@@ -196,18 +194,8 @@ class RecipeSpec(Spec):
             yield self.problem_of("instance_type", fix)
 
     @rule
-    def _groups_fit_the_cluster(self) -> Iterator[Problem]:
-        yield from partition_problems("partition_size", self.partition_size, self.cluster)
-
-    @rule
-    def _layers_fit_a_node(self) -> Iterator[Problem]:
-        yield from tensor_problems(
-            "tensor_parallel", self.tensor_parallel, self.cluster, partition=self.partition_size
-        )
-        for name, value in (("heads", self.model.heads), ("sequence", self.model.sequence)):
-            if value % self.tensor_parallel:
-                fix = f"it does not divide model.{name}, {value}; write one that does"
-                yield self.problem_of("tensor_parallel", fix)
+    def _layout_fits_the_cluster(self) -> Iterator[Problem]:
+        yield from self.engine.layout_problems(self)
 
     @rule
     def _state_fits_into_memory(self) -> Iterator[Problem]:
@@ -215,20 +203,25 @@ class RecipeSpec(Spec):
         yield from memory_problems(
             "partition_size",
             self.partition_size,
-            parameters=self.model.parameters,
+            # Of one stage, where the layers are cut into several.
+            parameters=self.model.parameters // self.engine.stages,
             memory_mib=memory,
         )
-
-    @rule
-    def _batch_is_whole(self) -> Iterator[Problem]:
-        whole, micro = self.data.global_batch, self.data.micro_batch
-        field, ways = "data.global_batch", self.tensor_parallel
-        yield from batch_problems(field, whole, micro, ways, self.cluster)
 
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:
         if self.cluster.world % self.tensor_parallel == 0:
             yield from self.engine.job_problems(self)
+
+    @rule
+    def _engine_trains_the_model(self) -> Iterator[Problem]:
+        named = isinstance(self.model, TorchtitanModelSpec)
+        if isinstance(self.engine, TorchtitanEngine) and not named:
+            fix = "torchtitan trains models of its own list; write TorchtitanModelSpec"
+            yield Problem("model", type(self.model).__name__, fix)
+        elif isinstance(self.engine, TorchrunEngine) and named:
+            fix = "the training program knows shapes alone; write ModelSpec, or TorchtitanEngine"
+            yield Problem("model", type(self.model).__name__, fix)
 
     @rule
     def _settings_are_not_too_long(self) -> Iterator[Problem]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from ultracluster.catalogue.training_engines import RECIPE, SETTINGS
+from ultracluster.catalogue.training_engines import ENGINE, RECIPE, SETTINGS
+from ultracluster.catalogue.training_settings import OWN
 from ultracluster.problem import Problem
-from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.recipe import LOCAL_CHECKPOINTS, MOUNT, RecipeSpec
 from ultracluster.train.deployed import Deployed
 from ultracluster.train.jobs import NoSuchJobError
@@ -67,14 +68,15 @@ class SlurmJobs:
             f"--ntasks-per-node={recipe.cluster.gpus_per_node}",
             f"--time={minutes}",
             "--",
+            *(() if given[ENGINE] == OWN else (given[ENGINE],)),
             given[RECIPE],
             *(word for name, value in placed.items() for word in ("--set", f"{name}={value}")),
         ]
 
     def problems(self, recipe: RecipeSpec) -> Iterator[Problem]:
         """Yield why a recipe cannot be a Slurm job of the environment."""
-        if not isinstance(recipe.engine, TorchrunEngine):
-            fix = "the job file starts this project's program alone; write TorchrunEngine"
+        if not isinstance(recipe.engine, TorchrunEngine | TorchtitanEngine):
+            fix = "train submit writes the settings of two programs; write one of their engines"
             yield Problem("engine", recipe.engine.kind, fix)
         if recipe.instance_type != self.deployed["instance-type"]:
             fix = f"the environment's nodes are {self.deployed['instance-type']}; write that"

@@ -1,0 +1,55 @@
+"""What any program promises that this launcher starts; docs/training/contract.md has it in full.
+
+The launcher asks three things of a program: that it finds its rank in the variables of torchrun,
+that a committed checkpoint can be recognised, and that its exit status says whether it is to be run
+again.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+DONE: Final = 0
+MISTAKEN: Final = 2
+"""The next try would end the same way: settings, tokens or image."""
+NOT_FINITE: Final = 65
+"""EX_DATAERR: it no longer learns. Running it again would repeat it, so somebody has to look."""
+UNSAVED: Final = 74
+"""EX_IOERR: it ended, and its last checkpoint could not be written."""
+AGAIN: Final = 75
+"""EX_TEMPFAIL: it was told to stop, has saved its state, and is to be run again."""
+
+METADATA: Final = ".metadata"
+"""Written last, by rename, by torch.distributed.checkpoint: a folder that has it is whole."""
+STEP: Final = re.compile(r"step-(\d+)")
+TRACKER: Final = "latest_checkpointed_iteration.txt"
+"""Megatron-LM writes the number of a checkpoint into it once all ranks have written theirs."""
+
+OF_SLURM: Final = {
+    "RANK": "SLURM_PROCID",
+    "WORLD_SIZE": "SLURM_NTASKS",
+    "LOCAL_RANK": "SLURM_LOCALID",
+    "LOCAL_WORLD_SIZE": "SLURM_NTASKS_PER_NODE",
+    "GROUP_RANK": "SLURM_NODEID",
+}
+
+
+def committed(folder: Path) -> list[int]:
+    """Return the steps of the committed checkpoints in a folder, newest first."""
+    found = {
+        int(match[1])
+        for each in folder.glob("step-*")
+        if (match := STEP.fullmatch(each.name)) and (each / METADATA).is_file()
+    }
+    tracker = folder / TRACKER
+    if tracker.is_file() and (text := tracker.read_text().strip()).isdigit():
+        found.add(int(text))
+    return sorted(found, reverse=True)
+
+
+def rank_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what torchrun would have said of this process, where srun has started it."""
+    if "RANK" in environment or "SLURM_PROCID" not in environment:
+        return {}
+    return {name: environment[slurm] for name, slurm in OF_SLURM.items() if slurm in environment}

@@ -1,0 +1,120 @@
+"""The record of a run in the words of the launcher's contract: a line a step, a line an event."""
+
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from torchtitan.components.metrics import MetricsProcessor, _get_metrics_rank
+from torchtitan.tools.utils import device_type
+
+
+class NotFiniteError(Exception):
+    """Loss or gradient is no number: weights would be lost, and checkpoints of them kept."""
+
+
+class Record:
+    """Where one rank writes what happened; only the rank that knows the loss does."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.speaks = False
+
+    def event(self, name: str, text: str, **values: Any) -> None:
+        """Say and record something that is not a step."""
+        self.say(text)
+        self.line(event=name, text=text, **values)
+
+    def say(self, text: str) -> None:
+        if self.speaks:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+    def line(self, **values: Any) -> None:
+        if not self.speaks:
+            return
+        when = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": when, **values}) + "\n")
+
+
+class Steps(MetricsProcessor):
+    """Figures of every step, as torchtitan computes them."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(MetricsProcessor.Config):
+        """torchtitan's own, and where the lines go."""
+
+        record: Record
+        print_every: int
+
+    def __init__(self, config: Config, **given: Any) -> None:
+        super().__init__(config, **given)
+        schedule = given["pp_schedule"]
+        rank = _get_metrics_rank(parallel_dims=given["parallel_dims"], pp_schedule=schedule)
+        config.record.speaks = dist.get_rank() == rank
+        if config.record.speaks:
+            config.record.folder.mkdir(parents=True, exist_ok=True)
+
+    def should_log(self, step: int) -> bool:
+        """Say yes: no checkpoint is written of a step whose loss nobody looked at."""
+        del step
+        return True
+
+    def log(
+        self,
+        step: int,
+        global_avg_loss: float,
+        global_max_loss: float,
+        grad_norm: float,
+        extra_metrics: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the step; torchtitan calls this on every rank.
+
+        Raises:
+            NotFiniteError: If the gradient is no number: its update has spoilt the weights.
+        """
+        del global_max_loss
+        seconds = time.perf_counter() - self.time_last_log
+        ranks = self.parallel_dims.world_size
+        tokens = self.ntokens_since_last_log * ranks // self.parallel_dims.non_data_parallel_size
+        per_second = tokens / seconds
+        peak = self.gpu_peak_flops if device_type == "cuda" and not self.has_quantization else None
+        mfu = self.num_flops_per_token * per_second / (ranks * peak) if peak else None
+        memory = self.device_memory_monitor.get_peak_stats().max_reserved_gib
+        rate = next((v for k, v in (extra_metrics or {}).items() if k.startswith("lr")), 0.0)
+        if step == 1 or step % self.config.print_every == 0:
+            share = "" if mfu is None else f"  mfu {mfu:6.2%}"
+            self.config.record.say(
+                f"step {step:7d}  loss {global_avg_loss:8.4f}  norm {grad_norm:8.3f}  lr {rate:.2e}"
+                f"  {per_second:11,.0f} tok/s{share}  {memory:6.2f} GiB  {seconds:7.3f} s"
+            )
+        self.config.record.line(
+            event="step",
+            step=step,
+            loss=number(global_avg_loss),
+            norm=number(grad_norm),
+            lr=rate,
+            tokens=tokens,
+            seconds=seconds,
+            tokens_per_s=per_second,
+            tokens_per_s_per_gpu=per_second / ranks,
+            mfu=mfu,
+            memory_gib=memory,
+            data_wait_s=sum(self.data_loading_times),
+        )
+        self.ntokens_since_last_log = 0
+        self.data_loading_times.clear()
+        self.time_last_log = time.perf_counter()
+        if not math.isfinite(grad_norm):
+            raise NotFiniteError(f"the gradient's norm is {grad_norm} at step {step}")
+
+
+def number(value: float) -> float | None:
+    """Return what JSON can hold of a number."""
+    return value if math.isfinite(value) else None

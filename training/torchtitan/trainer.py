@@ -1,0 +1,188 @@
+"""torchtitan's trainer, told to stop by SIGTERM, and what it is built from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import FSDPModule
+from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.optimizer import LRSchedulersContainer, default_adamw
+from torchtitan.components.quantization import Float8LinearConverter
+from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig
+from torchtitan.config.configs import CommConfig, DebugConfig
+from torchtitan.distributed.activation_checkpoint import FullAC, SelectiveAC
+from torchtitan.trainer import Trainer
+
+from training.torchtitan.checkpoint import Checkpoints
+from training.torchtitan.data import NoTokenizer, Tokens
+from training.torchtitan.layout import Layout
+from training.torchtitan.models import spec
+from training.torchtitan.record import Record, Steps
+from training.torchtitan.settings import Settings
+
+RECOMPUTE = {"none": None, "selective": SelectiveAC.Config, "full": FullAC.Config}
+FIRST_SECONDS, STEP_SECONDS = 1800, 600
+"""Longest wait of a collective: while everything is compiled and connected, and after it."""
+DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
+
+
+class Run(Trainer):
+    """A run that ends at its last step, or within two steps of SIGTERM."""
+
+    @dataclass(kw_only=True, slots=True)
+    class Config(Trainer.Config):
+        """torchtitan's own, and the record."""
+
+        record: Record
+
+    def __init__(self, config: Config) -> None:
+        self.told = False
+        self.stopped = False
+        self.flag: torch.Tensor | None = None
+        self.micro_steps = 0
+        super().__init__(config)
+        if self.parallel_dims.pp_enabled:
+            self.pp_schedule.step = partial(pipeline_step, self.pp_schedule)
+        for part in self.sharded_parts():
+            # torchtitan divides by the batch's tokens itself; as a plain sum gloo has it, too.
+            part.set_force_sum_reduction_for_comms(enable=True)
+
+    def sharded_parts(self) -> Iterator[FSDPModule]:
+        for part in self.model_parts:
+            yield from (each for each in part.modules() if isinstance(each, FSDPModule))
+
+    def forward_backward_step(self, **given: Any) -> torch.Tensor:
+        """Work on one micro-batch; replicas exchange gradients after the last one only (MiCS)."""
+        if not self.parallel_dims.pp_enabled:  # there torch's schedule does the same
+            self.micro_steps += 1
+            last = self.micro_steps % self.gradient_accumulation_steps == 0
+            for part in self.sharded_parts():
+                part.set_requires_all_reduce(last, recurse=False)
+        return super().forward_backward_step(**given)
+
+    def stop(self, *_: object) -> None:
+        """Handle SIGTERM."""
+        self.told = True
+
+    def should_continue_training(self) -> bool:
+        """Return whether another step is to be done, on all ranks the same.
+
+        The answer of the step before is read: it has arrived, so nobody waits for it.
+        """
+        if self.flag is not None and int(self.flag):
+            self.stopped = True
+        flag = torch.tensor(int(self.told), device=self.device)
+        dist.all_reduce(flag)
+        self.flag = flag
+        return not self.stopped and super().should_continue_training()
+
+
+def pipeline_step(
+    schedule: Any,
+    *,
+    arg_mbs: list[Any] | None,
+    kwarg_mbs: list[Any],
+    target_mbs: list[Any] | None,
+    losses: list[Any] | None,
+    loss_kwargs: dict[str, Any],
+    return_outputs: bool,
+) -> None:
+    """Do one step of a pipeline with micro-batches that are cut already.
+
+    torchtitan 0.3.0 gives them to `step`, which takes them from PyTorch 2.14 on; 2.13 would take
+    them for arguments of the model.
+    """
+    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:  # noqa: SLF001
+        stage.has_backward = True
+        stage.clear_runtime_states()
+    schedule._step_microbatches(  # noqa: SLF001
+        arg_mbs, kwarg_mbs, target_mbs, losses, return_outputs, loss_kwargs=loss_kwargs
+    )
+
+
+def configuration(settings: Settings, record: Record, layout: Layout, *, cuda: bool) -> Run.Config:
+    """Return what torchtitan is told."""
+    parallel, numerics, optimizer = settings.parallel, settings.numerics, settings.optimizer
+    model = spec(settings.model.family, settings.model.flavor)
+    if numerics.float8:
+        converter = Float8LinearConverter.Config(
+            filter_fqns=["lm_head"], model_compile_enabled=numerics.compile
+        )
+        model.model = converter.build().convert(model.model) or model.model
+    initial = settings.weights.initial and str(Path(settings.weights.initial).absolute())
+    recompute = RECOMPUTE[numerics.recompute]
+    # torchtitan's local batch is all that a pipeline works on before the next one begins.
+    local = settings.data.micro_batch
+    if parallel.pipeline_parallel > 1:
+        local *= layout.accumulation
+    return Run.Config(
+        record=record,
+        model_spec=model,
+        hf_assets_path=initial or "",
+        dump_folder=settings.run.path,
+        tokenizer=NoTokenizer.Config(),
+        dataloader=Tokens.Config(
+            dataset_path=settings.data.path,
+            vocabulary=layout.facts["vocabulary"],
+            global_batch=settings.data.global_batch,
+            seed=settings.run.seed,
+        ),
+        loss=ChunkedLossWrapper.Config(
+            loss_fn=CrossEntropyLoss.Config(global_vocab_size=layout.facts["vocabulary"])
+        ),
+        optimizer=default_adamw(
+            lr=optimizer.learning_rate,
+            betas=optimizer.betas,
+            eps=optimizer.epsilon,
+            weight_decay=optimizer.weight_decay,
+        ),
+        lr_scheduler=LRSchedulersContainer.Config(
+            warmup_steps=optimizer.warmup_steps,
+            decay_type="cosine",
+            min_lr_factor=optimizer.final_fraction,
+        ),
+        training=TrainingConfig(
+            local_batch_size=local,
+            global_batch_size=settings.data.global_batch,
+            seq_len=settings.model.sequence,
+            max_norm=optimizer.clip_norm or float("inf"),
+            steps=settings.run.steps,
+            mixed_precision_param=DTYPES[numerics.dtype],
+            # Graphs of a whole step were not tried with any of the layouts here.
+            disable_cuda_graphs=True,
+        ),
+        parallelism=ParallelismConfig(
+            spmd_backend="partial_dtensor",
+            data_parallel_replicate_degree=layout.world
+            // (parallel.partition_size * parallel.pipeline_parallel),
+            data_parallel_shard_degree=parallel.shard,
+            tensor_parallel_degree=parallel.tensor_parallel,
+            context_parallel_degree=parallel.context_parallel,
+            pipeline_parallel_degree=parallel.pipeline_parallel,
+            pipeline_parallel_schedule=parallel.pipeline_schedule,
+            pipeline_parallel_microbatch_size=settings.data.micro_batch,
+            expert_parallel_degree=parallel.expert_parallel,
+        ),
+        checkpoint=Checkpoints.Config(
+            record=record,
+            enable=True,
+            folder=str(Path(settings.checkpoint.path).absolute()),
+            interval=settings.checkpoint.every,
+            keep_latest_k=settings.checkpoint.keep,
+            initial_load_path=initial,
+            initial_load_in_hf=settings.weights.initial is not None,
+            last_save_model_only=False,
+            async_mode="async",
+        ),
+        activation_checkpoint=recompute() if recompute else None,
+        compile=CompileConfig(enable=numerics.compile and cuda),
+        comm=CommConfig(init_timeout_seconds=FIRST_SECONDS, train_timeout_seconds=STEP_SECONDS),
+        debug=DebugConfig(seed=settings.run.seed, deterministic=numerics.deterministic),
+        metrics=Steps.Config(
+            record=record, print_every=settings.run.print_every, disable_color_printing=True
+        ),
+    )
