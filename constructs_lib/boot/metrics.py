@@ -14,6 +14,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +28,33 @@ Collector = Callable[[Conf], Iterator[Row]]
 HERE = os.environ.get("HERE", "/opt/ultracluster")
 ROOT = os.environ.get("ROOT", "")
 RUN = ROOT + "/run/ultracluster"
-EVERY = float(os.environ.get("EVERY", "15"))
-STALE = 4 * EVERY + 45
+STALE = 105
 MIB, MHZ = 2**20, 1e6
+PORT = int(os.environ.get("PORT", "9850"))
+
+UNIT = """[Unit]
+Description=Metrics of this node for the CloudWatch agent
+
+[Service]
+ExecStart=/usr/bin/python3 {program}
+Restart=always
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
+AGENT = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
+# CloudWatch User Guide, agent configuration, OpenTelemetry section, read 2026-11-27.
+AGENT_CONFIGURATION = """{{"opentelemetry": {{"collect": {{"prometheus":
+ {{"config_path": "{scrapes}"}}}}}}}}
+"""
+SCRAPES = """global:
+  scrape_interval: {every}s
+scrape_configs:
+- job_name: node
+  static_configs:
+  - targets: ["127.0.0.1:{port}"]
+"""
 
 # NVIDIA's Xid catalog, read 2026-11-26: what it says to do, by number. 154 says it by itself.
 XIDS = {
@@ -288,7 +313,7 @@ class Node:
         """Let a collector look for ever."""
         while True:
             self.look(collector)
-            time.sleep(EVERY)
+            time.sleep(int(self.conf.get("EVERY", "15")))
 
     def text(self) -> str:
         """Return all that is known now, in Prometheus's format."""
@@ -306,6 +331,29 @@ def line(name: str, labels: dict[str, str], value: float) -> str:
     """Return one sample in Prometheus's format."""
     pairs = ",".join(f"{key}={json.dumps(str(text))}" for key, text in labels.items())
     return f"ultracluster_{name}{{{pairs}}} {float(value)!r}\n"
+
+
+def install() -> None:
+    """Start this program at every boot, and let the CloudWatch agent read what it serves."""
+    conf, program = settings(), os.path.abspath(__file__)
+    scrapes = HERE + "/scrapes.yaml"
+    for path, text in (
+        (ROOT + "/etc/systemd/system/ultracluster-metrics.service", UNIT.format(program=program)),
+        (scrapes, SCRAPES.format(every=conf.get("EVERY", "15"), port=PORT)),
+        (HERE + "/agent.json", AGENT_CONFIGURATION.format(scrapes=scrapes)),
+    ):
+        with open(path, "w") as file:
+            file.write(text)
+    # Jobs of every user write there; in a folder that is sticky nobody removes what others wrote.
+    for folder, mode in (("/jobs", 0o755), ("/metrics", 0o1777)):
+        os.makedirs(RUN + folder, exist_ok=True)
+        os.chmod(RUN + folder, mode)
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    subprocess.run(["systemctl", "enable", "--now", "ultracluster-metrics"], check=True)
+    subprocess.run(
+        [AGENT, "-a", "fetch-config", "-m", "ec2", "-s", "-c", f"file:{HERE}/agent.json"],
+        check=True,
+    )
 
 
 def main() -> None:
@@ -328,10 +376,10 @@ def main() -> None:
         def log_message(self, *arguments: object) -> None:
             """Keep the journal for what goes wrong."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "9850"))), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
     print(f"listening on {server.server_port}", flush=True)
     server.serve_forever()
 
 
 if __name__ == "__main__":
-    main()
+    install() if sys.argv[1:] == ["install"] else main()
