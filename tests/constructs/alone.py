@@ -214,7 +214,7 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
     "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
-    "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
+    "idle-capacity-alarm": lambda s, _: IdleCapacityAlarm(
         s,
         "It",
         capacity_reservation_id="cr-0123456789abcdef0",

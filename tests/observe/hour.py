@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import time
-import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.observe.node import FakeNode
-from tests.repository import ROOT
+from ultracluster.catalogue.alarms import alarms
 
 EVERY: Final = 15
 """Seconds between two scrapes, as on a node."""
@@ -27,11 +26,10 @@ START: Final = 1_790_000_000
 FAULT_AFTER: Final = 120
 """Seconds of health before a fault."""
 CALM: Final = "calm"
+HOUR: Final = 3600
 RANKS: Final = 4
 STEP: Final = 5.0
-ALARMS: Final[Mapping[str, Mapping[str, Any]]] = tomllib.loads(
-    (ROOT / "constructs_lib" / "alarms.toml").read_text()
-)
+ALARMS: Final = alarms()
 
 
 Fault = Callable[["Cluster"], object]
@@ -177,16 +175,15 @@ def fires(server: Server, alarm: str, environment: str, length: int) -> int | No
     contributors do (CloudWatch guide, PromQL alarms, read 2026-11-27).
     """
     rule = ALARMS[alarm]
-    query = str(rule["query"]).replace("$env", f'environment="{environment}"')
     times = []
-    for series in server.over(query, length):
+    for series in server.over(rule.of(environment), length):
         began = before = None
         for at, _ in series["values"]:
             if before is None or at - before > EVERY:
                 began = at
             before = at
             assert began is not None
-            if at - began >= rule["pending"]:
+            if at - began >= rule.pending:
                 times.append(int(at) - START)
                 break
     return min(times, default=None)

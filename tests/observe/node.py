@@ -53,7 +53,7 @@ class FakeNode:
             ),
             "journalctl": "systemd[1]: Started.\n",
             "timedatectl": "yes\n",
-            "lctl": "snapshot_time 1\nread_bytes 8 samples [bytes] 1 2 4096\n",
+            "lctl": "read_bytes 8 samples [b] 1 2 4096\nwrite_bytes 8 samples [b] 1 2 512\n",
             "sinfo": "n1|idle|none\nn2|allocated|none\n",
             "squeue": "RUNNING|train|ada|None\nPENDING|train|ada|Priority\n",
         }

@@ -1,22 +1,13 @@
 """Every alarm fires by its fault, by no other, and is silent through an undisturbed hour."""
 
-from collections.abc import Iterator
-
 import pytest
 
+from tests.observe.catalogue import PAGE, page
 from tests.observe.faults import FAULTS
-from tests.observe.hour import ALARMS, CALM, FAULT_AFTER, Server, fires, prometheus, samples
-
-HOUR = 3600
+from tests.observe.hour import ALARMS, CALM, FAULT_AFTER, HOUR, Server, fires
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("hour")
-    with prometheus(folder, samples(folder / "nodes", FAULTS, HOUR)) as running:
-        yield running
-
-
+@pytest.mark.needs("prometheus")
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_told_by_its_alarm_and_by_no_other(server: Server, name: str):
     planted = FAULTS[name]
@@ -32,6 +23,7 @@ def test_a_fault_is_told_by_its_alarm_and_by_no_other(server: Server, name: str)
         assert seconds >= FAULT_AFTER
 
 
+@pytest.mark.needs("prometheus")
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_an_undisturbed_hour_is_silent(server: Server, alarm: str):
     assert fires(server, alarm, CALM, HOUR) is None
@@ -42,3 +34,9 @@ def test_every_alarm_has_its_fault():
     told = {alarm for planted in FAULTS.values() for alarm in planted.alarms}
 
     assert set(ALARMS) == told
+
+
+@pytest.mark.needs("prometheus")
+def test_the_page_says_what_was_seen(server: Server):
+    """`python -m tests.observe.catalogue` writes it."""
+    assert page(server) == PAGE.read_text()
