@@ -27,7 +27,10 @@ from constructs_lib.lustre_storage import LustreStorage as LustreStorage
 from constructs_lib.slurm_boot import node_boot as node_boot
 from constructs_lib.node_group import NodeGroup as NodeGroup
 from constructs_lib.node_image import NodeImage as NodeImage
+from constructs_lib.node_metrics import NodeMetrics as NodeMetrics
 from constructs_lib.node_role import NodeRole as NodeRole
+from constructs_lib.notice_topic import AlarmTopic as AlarmTopic
+from constructs_lib.observability import Observability as Observability
 from constructs_lib.placement import ClusterPlacement as ClusterPlacement
 from constructs_lib.slurm_cluster import (
     SlurmCluster as SlurmCluster,
@@ -68,6 +71,7 @@ from ultracluster.spec.nodes import (
     CapacityReservationSpec as CapacityReservationSpec,
     NodesSpec as NodesSpec,
 )
+from ultracluster.spec.observability import ObservabilitySpec as ObservabilitySpec
 from ultracluster.spec.slurm import (
     AcceleratedGroupSpec as AcceleratedGroupSpec,
     CpuGroupSpec as CpuGroupSpec,

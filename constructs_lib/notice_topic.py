@@ -1,5 +1,6 @@
-"""An encrypted SNS topic that one service of AWS writes to."""
+"""An encrypted SNS topic that one service of AWS writes to, and who is told by it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import aws_cdk as cdk
@@ -7,6 +8,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
+
+from ultracluster.spec.budget import TOPIC_ARN
 
 WRITING: Final = ("kms:Decrypt", "kms:GenerateDataKey*")
 """What a service needs of the key of a topic that it writes to (SNS Developer Guide, "Enable
@@ -37,3 +40,43 @@ def notice_topic(scope: Construct, construct_id: str, *, key: kms.IKey, service:
             iam.PolicyStatement(principals=[writer], actions=actions, resources=[on])
         )
     return topic
+
+
+class AlarmTopic(Construct):
+    """Define whom alarms tell: topics that exist, and one that e-mail addresses subscribe to.
+
+    Each address has to confirm its subscription once. A topic that exists must admit
+    `cloudwatch.amazonaws.com`, and its key must as well.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notify: Sequence[str], key: kms.IKey
+    ) -> None:
+        """Define the topic, where it is needed.
+
+        Args:
+            scope: the parent construct.
+            construct_id: the id in that scope.
+            notify: e-mail addresses, and ARNs of topics. Without any, the topic has no subscriber
+                until somebody subscribes to it.
+            key: encrypts the topic; CloudWatch is admitted to it.
+        """
+        super().__init__(scope, construct_id)
+
+        self.arns = [address for address in notify if TOPIC_ARN.fullmatch(address)]
+        """ARNs of all topics that are told."""
+        addresses = [address for address in notify if address not in self.arns]
+        self.topic: sns.Topic | None = None
+        """The topic of the addresses; None where only topics that exist are told."""
+        if self.arns and not addresses:
+            return
+        self.topic = notice_topic(self, "Topic", key=key, service="cloudwatch.amazonaws.com")
+        self.arns.append(self.topic.topic_arn)
+        for index, address in enumerate(addresses):
+            sns.CfnSubscription(
+                self,
+                f"Subscription{index}",
+                topic_arn=self.topic.topic_arn,
+                protocol="email",
+                endpoint=address,
+            )

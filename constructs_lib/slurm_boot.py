@@ -6,6 +6,7 @@ from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 
+from constructs_lib.node_metrics import NodeMetrics
 from constructs_lib.slurm_users import UNIT
 from ultracluster.catalogue.interfaces import layout
 from ultracluster.spec.nodes import NodesSpec
@@ -13,7 +14,8 @@ from ultracluster.spec.users import UsersSpec
 
 FOLDER: Final = "/opt/ultracluster"
 PROLOG: Final = f"{FOLDER}/prolog.sh"
-"""Where nodes have the prolog; the cluster's `Prolog` setting names it."""
+EPILOG: Final = f"{FOLDER}/epilog.sh"
+"""Where nodes have prolog and epilog; the cluster's settings of these names name them."""
 LUSTRE: Final = "/fsx"
 SCRATCH: Final = "/scratch"
 ACCOUNTS: Final = "ultracluster-accounts.service"
@@ -56,8 +58,10 @@ def node_boot(
     has_disks: bool = False,
     users: UsersSpec | None = None,
     makes_accounts: bool = False,
+    role: str = "compute",
+    metrics: NodeMetrics | None = None,
 ) -> ec2.MultipartUserData:
-    """Return the user data of a node, which fetches nothing.
+    """Return the user data of a node, which fetches nothing but the program of its metrics.
 
     What it sets up it sets up at every boot: a mount does not outlive a reboot. PCS merges it with
     its own, and therefore takes MIME multipart alone. Its cloud-config part runs before a node
@@ -77,12 +81,16 @@ def node_boot(
         users: Unix users that the node has.
         makes_accounts: whether the node makes Slurm's accounts of these users, as login nodes do;
                 it runs no jobs.
+        role: `login` where Slurm's commands are typed, `compute` elsewhere; a label of metrics.
+        metrics: what the node measures itself with; None leaves it unseen.
     """
     data = ec2.MultipartUserData()
     source = f"{dns_name}@tcp:/{mount_name}"
     conf = _conf(nodes, slurm_version, source, directory, has_disks=has_disks)
     if stripes is not None:
         conf += f"\nSTRIPES={stripes}"
+    if metrics is not None:
+        conf += "\n" + metrics.conf(role)
     data.add_part(
         ec2.MultipartBody.from_raw_body(
             content_type='text/cloud-config; charset="utf-8"',
@@ -157,6 +165,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
         # A node that makes accounts runs no jobs: it has nothing to check, and needs the room.
         check = "#!/bin/bash" if makes_accounts else _script(boot / "prolog.sh")
         written.append((PROLOG, "0755", check))
+        written.append((EPILOG, "0755", _script(boot / "epilog.sh")))
     if users is not None:
         written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
         written.append((f"{FOLDER}/users.sh", "0755", _script(boot / "users.sh")))

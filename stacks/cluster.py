@@ -11,7 +11,10 @@ from constructs_lib.image_repository import PULL_ACTIONS
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.node_group import NodeGroup
+from constructs_lib.node_metrics import NodeMetrics
 from constructs_lib.node_role import NodeRole
+from constructs_lib.notice_topic import AlarmTopic
+from constructs_lib.observability import Observability
 from constructs_lib.permissions import add_policy, allow
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
@@ -69,10 +72,17 @@ class ClusterStack(cdk.Stack):
         )
         """Placement group and capacity."""
         self._placements = {ENVIRONMENTS_NODES: self.placement}
+        self._metrics = (
+            NodeMetrics(self, "Metrics", spec=spec.observability, environment_name=spec.name)
+            if spec.observability is not None
+            else None
+        )
         if spec.slurm is None:
             on_capacity, known = self._scaled(spec, network, storage)
         else:
             on_capacity, known = self._launched_by_slurm(spec.slurm, spec, network, storage)
+        if self._metrics is not None:
+            self._metrics.grant_write(self.node_role)
         add_policy(
             self,
             "Images",
@@ -84,11 +94,21 @@ class ClusterStack(cdk.Stack):
         parameters = JobParameters(
             self, "Parameters", environment_name=spec.name, values=template | known
         )
-        alarms = self._idle_capacity_alarms(spec, network)
+        topics = AlarmTopic(self, "Alarms", notify=spec.budget.notify, key=network.log_key).arns
+        if spec.observability is not None:
+            Observability(
+                self,
+                "Observability",
+                spec=spec.observability,
+                environment_name=spec.name,
+                has=_has(spec),
+                topics=topics,
+            )
+        alarms = self._idle_capacity_alarms(spec, topics)
         self._reserve_last([*self._placements.values(), *on_capacity, *alarms, parameters])
 
     def _idle_capacity_alarms(
-        self, spec: EnvironmentSpec, network: NetworkStack
+        self, spec: EnvironmentSpec, topics: Sequence[str]
     ) -> list[IConstruct]:
         groups = () if spec.slurm is None else spec.slurm.accelerated
         fabrics = zip(self._placements.items(), (spec.nodes, *groups), strict=True)
@@ -97,8 +117,7 @@ class ClusterStack(cdk.Stack):
                 self,
                 "IdleCapacity" if name == ENVIRONMENTS_NODES else f"IdleCapacity-{name}",
                 capacity_reservation_id=placement.capacity_reservation_id,
-                notify=spec.budget.notify,
-                key=network.log_key,
+                topics=topics,
                 least_used_percent=nodes.capacity_reservation.least_used_percent,
             ).resource
             for (name, placement), nodes in fabrics
@@ -134,6 +153,7 @@ class ClusterStack(cdk.Stack):
                 dns_name=storage.lustre.dns_name,
                 mount_name=storage.lustre.mount_name,
                 stripes=spec.storage.checkpoint_stripes,
+                metrics=self._metrics,
             ),
         )
         nodes = NodeGroup(
@@ -160,7 +180,16 @@ class ClusterStack(cdk.Stack):
             network=network,
             storage=storage,
             placement=self.placement,
+            metrics=self._metrics,
         )
         self.node_role, self.launch_template = nodes.node_role, nodes.launch_template
         self._placements = nodes.placements
         return nodes.on_capacity, {}
+
+
+def _has(spec: EnvironmentSpec) -> list[str]:
+    """Return what alarms of this environment can ask for."""
+    nodes = spec.fabrics().values()
+    gpus = any(each.instance.accelerator.manufacturer == "NVIDIA" for each in nodes)
+    kinds = {"gpu": gpus, "efa": True, "lustre": True, "slurm": spec.slurm is not None}
+    return [kind for kind, there in kinds.items() if there]

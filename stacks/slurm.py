@@ -10,6 +10,7 @@ from constructs import Construct, IConstruct
 from constructs_lib.job_parameters import JobParameters
 from constructs_lib.launch_template import EfaLaunchTemplate
 from constructs_lib.login_launch_template import LoginLaunchTemplate
+from constructs_lib.node_metrics import NodeMetrics
 from constructs_lib.node_template import NodeTemplate
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
@@ -55,9 +56,11 @@ class Slurm(Construct):
         network: NetworkStack,
         storage: StorageStack,
         placement: ClusterPlacement,
+        metrics: NodeMetrics | None,
     ) -> None:
         super().__init__(scope, construct_id)
 
+        self._metrics = metrics
         self._spec, self._slurm, self._network, self._storage = spec, slurm, network, storage
         self._role = node_role = SlurmNodeRole(
             self, "NodeRole", bucket=storage.bucket, key=storage.key
@@ -126,7 +129,7 @@ class Slurm(Construct):
         nodes: NodesSpec | None = None,
         *,
         has_disks: bool = False,
-        makes_accounts: bool = False,
+        login: bool = False,
     ) -> ec2.MultipartUserData:
         lustre, users = self._storage.lustre, self._slurm.users
         return node_boot(
@@ -137,7 +140,9 @@ class Slurm(Construct):
             stripes=self._spec.storage.checkpoint_stripes,
             has_disks=has_disks,
             users=users,
-            makes_accounts=makes_accounts and users is not None and bool(users.accounts),
+            makes_accounts=login and users is not None and bool(users.accounts),
+            role="login" if login else "compute",
+            metrics=self._metrics,
         )
 
     def _node_group(
@@ -270,7 +275,7 @@ class Slurm(Construct):
             instance_type=instance_type,
             image=slurm.login_image or nodes.image,
             root_volume_gib=nodes.root_volume_gib,
-            user_data=self._boot(makes_accounts=True),
+            user_data=self._boot(login=True),
             tags={ROLE_TAG: LOGIN},
         )
         self._node_group(

@@ -38,6 +38,7 @@ PROGRAMS: Final = {
         (("munged",), ("slurmctld",), ("sacctmgr",), ("slurmdbd",), ("mariadbd",)),
         "slurmctld slurm-client slurmdbd mariadb-server",
     ),
+    "prometheus": Program((("prometheus",), ("promtool",)), "prometheus"),
     "qemu": Program(
         (("qemu-system-x86_64",), ("mmdebstrap",), ("mke2fs",), ("debugfs",)),
         "qemu-system-x86 mmdebstrap e2fsprogs",
@@ -48,7 +49,7 @@ ALL_ARE_THERE: Final = "ULTRACLUSTER_ALL_PROGRAMS"
 """Environment variable of a machine that is meant to have every program."""
 INSTALL: Final = "sudo apt-get install -y"
 BRINGS: Final = re.compile(rf"Skipped: .* is not installed; {INSTALL} (?P<packages>.+) brings it")
-TOGETHER: Final = ("training/slurm", "training", "accept", "prove")
+TOGETHER: Final = ("training/slurm", "training", "accept", "prove", "observe")
 """Folders whose tests keep one process busy at a time, for they start many of their own, or share
 an environment that is deployed once in each process."""
 

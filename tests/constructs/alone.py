@@ -21,7 +21,10 @@ from constructs_lib.login_launch_template import LoginLaunchTemplate
 from constructs_lib.lustre_storage import LustreStorage
 from constructs_lib.node_group import NodeGroup
 from constructs_lib.node_image import NodeImage
+from constructs_lib.node_metrics import NodeMetrics
 from constructs_lib.node_role import NodeRole
+from constructs_lib.notice_topic import AlarmTopic
+from constructs_lib.observability import Observability
 from constructs_lib.placement import ClusterPlacement
 from constructs_lib.slurm_boot import node_boot
 from constructs_lib.slurm_cluster import SlurmCluster, SlurmQueue
@@ -37,6 +40,7 @@ from ultracluster.spec.lustre import DataRepositorySpec, LustreSpec
 from ultracluster.spec.network import NetworkSpec
 from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import CapacityReservationSpec, NodesSpec
+from ultracluster.spec.observability import ObservabilitySpec
 from ultracluster.spec.slurm import PCS_READY_AMI, SlurmSpec
 
 NODES: Final = NodesSpec(
@@ -108,6 +112,12 @@ def _login(stack: cdk.Stack, around: Surroundings) -> LoginLaunchTemplate:
             nodes=None, slurm_version="25.11", dns_name="fs.fsx.internal", mount_name="abcdefgh"
         ),
     )
+
+
+def _node_metrics(stack: cdk.Stack, around: Surroundings) -> NodeMetrics:
+    metrics = NodeMetrics(stack, "It", spec=ObservabilitySpec(), environment_name="dev")
+    metrics.grant_write(NodeRole(stack, "MetricsRole", bucket=around.bucket, key=around.key).role)
+    return metrics
 
 
 def _slurm_role(stack: cdk.Stack, around: Surroundings) -> SlurmNodeRole:
@@ -204,14 +214,23 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
     "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
-    "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
+    "idle-capacity-alarm": lambda s, _: IdleCapacityAlarm(
         s,
         "It",
         capacity_reservation_id="cr-0123456789abcdef0",
-        notify=("team@example.com",),
-        key=a.key,
+        topics=[f"arn:aws:sns:us-east-1:{1:012d}:alerts"],
         least_used_percent=90,
     ),
+    "alarm-topic": lambda s, a: AlarmTopic(s, "It", notify=("team@example.com",), key=a.key),
+    "observability": lambda s, _: Observability(
+        s,
+        "It",
+        spec=ObservabilitySpec(),
+        environment_name="dev",
+        has=["gpu", "efa", "lustre", "slurm"],
+        topics=[f"arn:aws:sns:us-east-1:{1:012d}:alerts"],
+    ),
+    "node-metrics": _node_metrics,
     "job-parameters": lambda s, _: JobParameters(
         s, "It", environment_name="dev", values={"data-bucket": "somebodys-data"}
     ),

@@ -1,35 +1,29 @@
 """The alarm on reserved capacity that is not used, and who hears it."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 
 from constructs_lib.idle_capacity_alarm import IdleCapacityAlarm
+from constructs_lib.notice_topic import AlarmTopic
 from tests.constructs.bare import Surroundings, bare_stack, only, resources
 
 RESERVATION = "cr-0123456789abcdef0"
 TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
 
 
-def define(stack: cdk.Stack, notify: tuple[str, ...], key: kms.IKey) -> None:
+def test_an_idle_reservation_is_told_within_a_quarter_of_an_hour():
+    """AWS Budgets is up to a day late: 512 p4d cost 270,000 USD by then."""
+    stack = bare_stack()
     IdleCapacityAlarm(
         stack,
         "Alarm",
         capacity_reservation_id=RESERVATION,
-        notify=notify,
-        key=key,
+        topics=[TOPIC],
         least_used_percent=90,
     )
-
-
-def stack_with(*notify: str) -> cdk.Stack:
-    stack = bare_stack()
-    define(stack, notify, Surroundings(stack).key)
-    return stack
-
-
-def test_an_idle_reservation_is_told_within_a_quarter_of_an_hour():
-    """AWS Budgets is up to a day late: 512 p4d cost 270,000 USD by then."""
-    alarm = only(stack_with(TOPIC), "AWS::CloudWatch::Alarm")["Properties"]
+    alarm = only(stack, "AWS::CloudWatch::Alarm")["Properties"]
 
     assert (alarm["Namespace"], alarm["MetricName"]) == (
         "AWS/EC2CapacityReservations",
@@ -39,21 +33,34 @@ def test_an_idle_reservation_is_told_within_a_quarter_of_an_hour():
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 90)
     assert alarm["Period"] * alarm["EvaluationPeriods"] <= 15 * 60
     assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["AlarmActions"] == [TOPIC]
+
+
+def topic_of(stack: cdk.Stack, notify: Sequence[str], key: kms.IKey) -> AlarmTopic:
+    return AlarmTopic(stack, "Topic", notify=notify, key=key)
 
 
 def test_a_topic_that_exists_is_told_and_none_is_made():
     """Somebody's own topic has its own subscribers."""
-    stack = stack_with(TOPIC)
+    stack = bare_stack()
 
-    assert only(stack, "AWS::CloudWatch::Alarm")["Properties"]["AlarmActions"] == [TOPIC]
+    assert topic_of(stack, [TOPIC], Surroundings(stack).key).arns == [TOPIC]
     assert resources(stack, "AWS::SNS::Topic") == {}
+
+
+def test_where_nobody_is_named_there_is_a_topic_to_subscribe_to():
+    """As for the budget."""
+    stack = bare_stack()
+
+    assert len(topic_of(stack, [], Surroundings(stack).key).arns) == 1
+    assert resources(stack, "AWS::SNS::Subscription") == {}
 
 
 def test_addresses_get_a_topic_that_cloudwatch_may_write_to():
     """An encrypted topic whose key does not admit CloudWatch drops every alarm in silence."""
     stack = bare_stack()
     key = kms.Key(stack, "Key")
-    define(stack, ("a@example.com", "b@example.com"), key)
+    topic_of(stack, ("a@example.com", "b@example.com"), key)
 
     subscriptions = resources(stack, "AWS::SNS::Subscription").values()
     ends = {each["Properties"]["Endpoint"] for each in subscriptions}

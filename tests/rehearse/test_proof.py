@@ -213,7 +213,7 @@ def cancel_reservation(deployed):
 
 def silence_the_alarm(deployed):
     """Take the one subscriber of idle capacity away."""
-    topic = deployed.deployment.id_at("Cluster", "IdleCapacity/Topic/Resource")
+    topic = deployed.deployment.id_at("Cluster", "Alarms/Topic/Resource")
     answer = deployed.cloud.ask("sns", "list_subscriptions_by_topic", TopicArn=topic)
     for each in answer["Subscriptions"]:
         deployed.cloud.ask("sns", "unsubscribe", SubscriptionArn=each["SubscriptionArn"])

@@ -111,6 +111,7 @@ S3_STORAGE: Final = Item("s3/standard/storage", Unit.GB_MONTH)
 KMS_KEY: Final = Item("kms/key", Unit.MONTH)
 LOGS_INGESTED: Final = Item("cloudwatch-logs/ingested", Unit.GB)
 LOGS_STORED: Final = Item("cloudwatch-logs/stored", Unit.GB_MONTH)
+METRICS_INGESTED: Final = Item("cloudwatch-metrics/otlp", Unit.GB)
 
 
 def slurm_controller(size: str) -> Item:
@@ -133,7 +134,15 @@ SLURM_ACCOUNTING_STORAGE: Final = Item("pcs/accounting/storage", Unit.GB_MONTH)
 FIXED: Final = (
     *(LUSTRE_METADATA_IOPS, LUSTRE_TIERING_THROUGHPUT, LUSTRE_READ_CACHE, LUSTRE_HDD_CACHE),
     *(LUSTRE_BACKUP, NAT_GATEWAY, NAT_DATA, ENDPOINT, ENDPOINT_DATA, PUBLIC_ADDRESS),
-    *(GP3_STORAGE, S3_STORAGE, KMS_KEY, LOGS_INGESTED, LOGS_STORED, SLURM_ACCOUNTING_STORAGE),
+    *(
+        GP3_STORAGE,
+        S3_STORAGE,
+        KMS_KEY,
+        LOGS_INGESTED,
+        LOGS_STORED,
+        METRICS_INGESTED,
+        SLURM_ACCOUNTING_STORAGE,
+    ),
 )
 """Items that there is one of; the others are made of a type or a size."""
 

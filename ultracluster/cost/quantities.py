@@ -34,6 +34,16 @@ FLOW_LOG_GB_PER_NODE: Final = 3
 DAYS: Final = 30
 """Days that a month of traffic is spread over, to tell what so many days of logs hold."""
 
+SERIES_PER_GPU: Final = 16
+SERIES_PER_EFA_DEVICE: Final = 12
+SERIES_PER_NODE: Final = 30
+"""What a node's program serves (constructs_lib/boot/metrics.py), with a job of a rank for each GPU;
+tests/observe holds it against the program."""
+BYTES_PER_SAMPLE: Final = 350
+"""Name, labels and resource attributes, time and value, as CloudWatch counts them (user guide, OTel
+metrics pricing, read 2026-11-27): 200 of ours, the others an assumption."""
+SECONDS_PER_MONTH: Final = 730 * 3600
+
 DATA_GB_WITHOUT_LINK: Final = 100
 """GB assumed in the data bucket where the file system is not linked to it: job outputs."""
 TIERING_GB_PER_MBPS: Final = 25
@@ -50,7 +60,7 @@ KEYS: Final = 2
 NOT_COUNTED: Final = (
     "data transfer out of the Region and between zones",
     "requests to S3, KMS and ECR; ECR image storage; rotated key material",
-    "CloudWatch metrics, and logs other than flow logs",
+    "logs other than flow logs; CloudWatch's alarms and queries",
     "SageMaker's own storage volumes",
     "builds of an image of one's own: an instance for an hour each, and the image's snapshot",
     "what no charge is known of: AWS Budgets, gateway endpoints, placement groups, EFA",
@@ -72,8 +82,41 @@ def bill(environment: EnvironmentSpec) -> tuple[Quantity, ...]:
         *lustre_quantities(environment.storage),
         *bucket_quantities(environment.storage),
         *network_quantities(environment.network, busy),
+        *metrics_quantities(environment),
         _kept(prices.KMS_KEY, KEYS, "keys of log groups and of data"),
     )
+
+
+def metrics_quantities(environment: EnvironmentSpec) -> Iterator[Quantity]:
+    """Yield the metrics of all nodes, busy or not."""
+    if environment.observability is None:
+        return
+    slurm = environment.slurm
+    plain = 0 if slurm is None else slurm.login_instances + sum(g.total for g in slurm.cpu)
+    series = plain * SERIES_PER_NODE
+    for nodes in environment.fabrics().values():
+        series += nodes.total * node_series(nodes)
+    always = _always(slurm, environment.nodes) * node_series(environment.nodes)
+    samples = Decimal(SECONDS_PER_MONTH) / environment.observability.every_seconds
+    gb = samples * BYTES_PER_SAMPLE / 10**9
+    yield Quantity(
+        prices.METRICS_INGESTED,
+        round(series * gb, 1),
+        round(always * gb, 1),
+        "metrics of nodes",
+        f"{series:,} series every {environment.observability.every_seconds} s, "
+        f"{BYTES_PER_SAMPLE} bytes a sample assumed",
+    )
+
+
+def node_series(nodes: NodesSpec) -> int:
+    """Return how many series one accelerated node has."""
+    # Imported here, as everything that needs pydantic.
+    from ultracluster.catalogue.interfaces import layout  # noqa: PLC0415
+
+    cards = sum(e.carries_fabric for e in layout(nodes.instance, nodes.interface_layout))
+    gpus = nodes.instance.accelerator.count
+    return SERIES_PER_NODE + gpus * SERIES_PER_GPU + cards * SERIES_PER_EFA_DEVICE
 
 
 def node_quantities(

@@ -48,7 +48,8 @@ def _alerts(evidence: Evidence, which: dict[str, str]) -> Iterator[Check]:
 def idle_capacity(evidence: Evidence) -> Iterator[Check]:
     """Reserved capacity that is not used is told of within minutes, to everybody who is named."""
     reserved = [each for each in fabrics(evidence.spec) if each.nodes.capacity_reservation]
-    alarms = evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
+    every = evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
+    alarms = [each for each in every if each.path.startswith("IdleCapacity")]
     yield equal("alarms on idle capacity", len(reserved), len(alarms))
     yield from of_each(evidence, _alarm)
 
@@ -71,11 +72,11 @@ def _alarm(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     yield equal("reservation that the alarm watches", [watched], found)
     minutes = alarm["Period"] * alarm["EvaluationPeriods"] / 60
     yield Check("minutes until it goes off", f"at most {LATEST}", minutes, ok=minutes <= LATEST)
-    told = sorted(set().union(*(_told(evidence, topic) for topic in alarm["AlarmActions"])))
+    told = sorted(set().union(*(told(evidence, topic) for topic in alarm["AlarmActions"])))
     yield equal("who is told of idle capacity", sorted(evidence.spec.budget.notify), told)
 
 
-def _told(evidence: Evidence, topic: str) -> set[str]:
+def told(evidence: Evidence, topic: str) -> set[str]:
     """Return who reads a topic: itself where it is the user's own."""
     if topic in evidence.spec.budget.notify:
         return {topic}

@@ -3,6 +3,7 @@
 from typing import Final
 
 from ultracluster.prove import (
+    alarm_proof,
     budget_proof,
     cluster_proof,
     network_proof,
@@ -32,4 +33,5 @@ PROOFS: Final[dict[str, Proof]] = {
     "unattended training": training_proof.unattended,
     "budget": budget_proof.budget,
     "idle capacity": budget_proof.idle_capacity,
+    "alarms": alarm_proof.measured,
 }

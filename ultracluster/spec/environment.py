@@ -19,6 +19,7 @@ from ultracluster.spec.lustre import LustreSpec
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
 from ultracluster.spec.node_image import NodeImageSpec
 from ultracluster.spec.nodes import NodesSpec
+from ultracluster.spec.observability import ObservabilitySpec
 from ultracluster.spec.part_rules import PART_RULES
 from ultracluster.spec.slurm import SlurmSpec
 
@@ -70,6 +71,9 @@ class EnvironmentSpec(Spec):
 
     node_image: NodeImageSpec | None = None
     """A pipeline for an image of the Slurm nodes; None takes images that are there already."""
+
+    observability: ObservabilitySpec | None = ObservabilitySpec()
+    """What nodes measure, and the alarms on it; None for an environment that nobody watches."""
 
     slurm: SlurmSpec | None = None
     """Slurm on the nodes; without it they are started by an Auto Scaling group from zero."""

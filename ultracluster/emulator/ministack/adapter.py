@@ -19,6 +19,7 @@ from ultracluster.emulator.ministack import (
     vpc,
 )
 from ultracluster.emulator.ministack.added_types import (
+    Alarm,
     Budget,
     ElasticIp,
     FlowLog,
@@ -117,6 +118,7 @@ class Adapter:
             "AWS::EC2::SecurityGroupEgress": SecurityGroupRule("Egress"),
             **log_delivery.types(),
             "AWS::Budgets::Budget": Budget(),
+            "AWS::CloudWatch::Alarm": Alarm(),
             "AWS::IAM::InstanceProfile": NamedByAttribute(
                 "AWS::IAM::InstanceProfile", _profile_arn
             ),

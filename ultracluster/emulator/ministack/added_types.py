@@ -1,11 +1,13 @@
 """Types whose API MiniStack has and whose CloudFormation it lacks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from ultracluster.emulator.ministack import internals
 from ultracluster.emulator.ministack.calls import apply_tags, checked, ec2, gone_or_here
 from ultracluster.emulator.ministack.vpc import NETWORK
+from ultracluster.emulator.ministack.wrapping import existing
 from ultracluster.emulator.network import required_subnet
 from ultracluster.emulator.provisioning import (
     Order,
@@ -39,6 +41,47 @@ class Budget:
     def _call(self, verb: str, order: Order, **arguments: Any) -> None:
         call = internals.budgets._DISPATCH[f"{verb}Budget"]
         checked("Budgets", call({"AccountId": order.scope.account, **arguments}))
+
+
+class Alarm:
+    """`AWS::CloudWatch::Alarm`, also one that asks by PromQL, which MiniStack does not know."""
+
+    def __init__(self) -> None:
+        self._inner = existing("AWS::CloudWatch::Alarm")
+
+    def create(self, order: Order) -> Resource:
+        return _asking(order, self._inner.create(_measuring(order)))
+
+    def update(self, physical_id: str, order: Order) -> Resource:
+        return _asking(order, self._inner.update(physical_id, _measuring(order)))
+
+    def delete(self, physical_id: str, order: Order) -> None:
+        self._inner.delete(physical_id, order)
+
+
+MEASURED: Final = {
+    "Namespace": "-",
+    "MetricName": "-",
+    "ComparisonOperator": "GreaterThanThreshold",
+    "Threshold": 0,
+}
+"""What MiniStack asks of every alarm, and AWS of those of a metric alone."""
+
+
+def _measuring(order: Order) -> Order:
+    if "EvaluationCriteria" not in order.properties:
+        return order
+    return replace(order, properties={**MEASURED, **order.properties})
+
+
+def _asking(order: Order, resource: Resource) -> Resource:
+    if "EvaluationCriteria" in order.properties:
+        alarm = internals.cloudwatch._alarms[resource.physical_id]
+        for name in (*MEASURED, "Statistic", "Period", "EvaluationPeriods", "Dimensions"):
+            alarm.pop(name, None)
+        for name in ("EvaluationCriteria", "EvaluationInterval"):
+            alarm[name] = order.properties[name]
+    return resource
 
 
 class _Tagged:

@@ -1,0 +1,59 @@
+"""Alarms on measurements, and what nodes need to measure."""
+
+import hashlib
+import json
+
+from constructs_lib.node_metrics import PROGRAM, NodeMetrics
+from constructs_lib.node_role import NodeRole
+from constructs_lib.observability import Observability
+from tests.constructs.bare import Surroundings, bare_stack, resources, statements
+from ultracluster.catalogue.alarms import alarms
+from ultracluster.spec.observability import ObservabilitySpec
+
+TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
+ALL = ("gpu", "efa", "lustre", "slurm")
+
+
+def made(spec: ObservabilitySpec, has: tuple[str, ...] = ALL) -> dict[str, dict[str, object]]:
+    stack = bare_stack()
+    Observability(stack, "O", spec=spec, environment_name="night", has=has, topics=[TOPIC])
+    found = resources(stack, "AWS::CloudWatch::Alarm").values()
+    return {each["Properties"]["AlarmName"]: each["Properties"] for each in found}
+
+
+def test_an_alarm_asks_for_its_own_environment_alone():
+    """Metrics of all environments of an account and Region are in one place."""
+    for alarm in made(ObservabilitySpec()).values():
+        query = alarm["EvaluationCriteria"]["PromQLCriteria"]["Query"]
+        assert query.count("ultracluster_") == query.count('environment="night"')
+        assert alarm["AlarmActions"] == [TOPIC]
+        assert "docs/operate/alarms.md#" in alarm["AlarmDescription"]
+        assert len(alarm["AlarmDescription"]) <= 1024
+
+
+def test_what_nodes_do_not_have_raises_no_alarm():
+    """`absent(...)` of a login node would fire for ever where there is no Slurm."""
+    without = made(ObservabilitySpec(), ("efa", "lustre"))
+
+    assert {f"night-{name}" for name, each in alarms().items() if each.needs == "slurm"}.isdisjoint(
+        without
+    )
+    assert "night-disk-full" in without
+
+
+def test_alarms_can_be_left_out():
+    assert "night-memory-short" not in made(ObservabilitySpec(without=("memory-short",)))
+
+
+def test_a_node_takes_exactly_the_program_that_was_reviewed():
+    """Whoever can write to the bootstrap bucket would otherwise be root on every node."""
+    stack = bare_stack()
+    around = Surroundings(stack)
+    metrics = NodeMetrics(stack, "M", spec=ObservabilitySpec(), environment_name="night")
+    metrics.grant_write(NodeRole(stack, "Role", bucket=around.bucket, key=around.key).role)
+    conf = metrics.conf("login")
+
+    assert f"METRICS_SHA256={hashlib.sha256(PROGRAM.read_bytes()).hexdigest()}" in conf
+    allowed = statements(stack)["FetchProgram"]
+    assert allowed["Action"] == "s3:GetObject"
+    assert not json.dumps(allowed["Resource"]).rstrip('"]}').endswith("*")

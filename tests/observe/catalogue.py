@@ -1,0 +1,61 @@
+"""The page of the alarms, written from what the planted faults were seen to do.
+
+python -m tests.observe.catalogue
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.observe.faults import FAULTS
+from tests.observe.hour import ALARMS, FAULT_AFTER, HOUR, Server, fires, prometheus, samples
+from tests.repository import ROOT
+
+PAGE: Final = ROOT / "docs" / "operate" / "alarms.md"
+HEAD: Final = """# Alarms: what wakes you, and what to do
+
+Written by `python -m tests.observe.catalogue`; change the table
+`ultracluster/catalogue/alarms.toml`, and nothing here by hand.
+
+Each alarm below was seen to fire by the faults that it names, {count} in all, and to be silent
+through an undisturbed hour: the nodes' own program measured nodes whose GPUs, fabric, file system
+and Slurm were stood in for, on a clock that runs faster, and a real Prometheus evaluated the
+alarm's query every {every} seconds, as CloudWatch does on AWS (where none of this has run). The
+seconds are from the fault to the alarm. Beside these, the environment has alarms on [reserved
+capacity that nobody uses](capacity-block.md) and on [money](../cost.md).
+
+An alarm goes to `budget.notify` of the environment: each address has to confirm its subscription
+once. For a chat, subscribe its own e-mail address, or Amazon Q Developer in chat applications to
+the topic. `observability=ObservabilitySpec(without=("memory-short",))` leaves one out. What
+arrives is the description: what it means, what causes it, the first command, and this page.
+"""
+
+
+def page(server: Server) -> str:
+    """Return the page, with the seconds that were measured."""
+    parts = [HEAD.format(count=len(FAULTS), every=15)]
+    for name, alarm in ALARMS.items():
+        rows = [
+            f"| {fault} | {_seconds(server, name, fault)} |"
+            for fault, planted in FAULTS.items()
+            if name in planted.alarms
+        ]
+        parts.append(
+            f"## {name}\n\n{alarm.means}\n\n"
+            f"- Likely: {alarm.causes}\n- First: `{alarm.first}`\n\n"
+            f"```promql\n{alarm.query}\n```\n\n"
+            "| fault | seconds until it fires |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def _seconds(server: Server, alarm: str, fault: str) -> str:
+    at = fires(server, alarm, fault, FAULT_AFTER + FAULTS[fault].seconds)
+    return "never" if at is None else str(at - FAULT_AFTER)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with prometheus(folder, samples(folder / "nodes", FAULTS, HOUR)) as running:
+            PAGE.write_text(page(running))
