@@ -63,6 +63,7 @@ lint: $(VENV)/dev.stamp
 		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f)
 
 golden: $(VENV)/dev.stamp
+	python -m golden.packed
 	python -m golden.generate
 	python -m golden.samples
 	python -m golden.image_page

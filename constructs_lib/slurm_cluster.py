@@ -7,7 +7,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_pcs as pcs
 from constructs import Construct, Dependable
 
-from constructs_lib.slurm_boot import EPILOG, PROLOG
+from constructs_lib.slurm_boot import PROLOG
 from constructs_lib.slurm_node_group import SlurmNodeGroup, acknowledge_region
 from constructs_lib.slurm_users import enforced
 from ultracluster.catalogue.slurm import cluster_name
@@ -15,7 +15,6 @@ from ultracluster.spec.slurm import SlurmSpec
 
 SETTINGS: Final = {
     "Prolog": PROLOG,
-    "Epilog": EPILOG,
     # A node that cannot even say that it is unfit fails the prolog: Slurm drains it, and by default
     # holds the job until an operator releases it (slurm.conf 24.11, nohold_on_prolog_fail).
     "SchedulerParameters": "nohold_on_prolog_fail",

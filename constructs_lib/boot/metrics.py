@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -270,11 +271,19 @@ def texts(conf: Conf) -> Iterator[Row]:
                 yield found[1].removeprefix("ultracluster_"), labels, float(found[3])
 
 
-def running() -> dict[str, str]:
-    """Return the jobs of this node and their users, as prolog and epilog keep them."""
-    jobs = sorted(glob(RUN + "/jobs/*"))
-    users = sorted({read(path).strip() for path in jobs})
-    return {"job_id": ",".join(map(os.path.basename, jobs)), "user": ",".join(users)}
+def jobs(conf: Conf) -> Iterator[Row]:
+    """Yield the job and the user of each process that Slurm started here; asks this node alone."""
+    try:
+        rows = said("scontrol", "listpids").splitlines()[1:]
+    except OSError:  # so it ends where no job is here
+        return
+    for row in rows:
+        pid, job, *_ = row.split()
+        try:
+            user = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+        except (KeyError, OSError):
+            continue
+        yield "", {"job_id": job, "user": user}, 1
 
 
 def collectors(conf: Conf) -> list[Collector]:
@@ -286,8 +295,8 @@ def collectors(conf: Conf) -> list[Collector]:
         chosen.append(efa)
     if conf["LUSTRE"]:
         chosen.append(lustre)
-    if conf.get("ROLE") == "login" and conf["SLURM_BIN"]:
-        chosen.append(slurm)
+    if conf["SLURM_BIN"]:
+        chosen.append(slurm if conf.get("ROLE") == "login" else jobs)
     return chosen
 
 
@@ -315,15 +324,21 @@ class Node:
             self.look(collector)
             time.sleep(int(self.conf.get("EVERY", "15")))
 
+    def running(self) -> dict[str, str]:
+        """Return the jobs of this node and their users, empty where there are none."""
+        rows = self.found.get("jobs", (0, []))[1]
+        names = ("job_id", "user")
+        return {name: ",".join(sorted({own[name] for _, own, _ in rows})) for name in names}
+
     def text(self) -> str:
         """Return all that is known now, in Prometheus's format."""
-        now, labels = time.time(), {**self.common, **running()}
+        now, labels = time.time(), {**self.common, **self.running()}
         rows: list[Row] = [("up", {"role": self.conf.get("ROLE", "compute")}, 1)]
         for collector in self.chosen:
             name = collector.__name__
             at, found = self.found.get(name, (self.began, []))
             rows.append(("collector_age_seconds", {"collector": name}, now - at))
-            rows += found if now - at < STALE else []
+            rows += found if now - at < STALE and name != "jobs" else []
         return "".join(line(name, {**labels, **own}, value) for name, own, value in rows)
 
 
@@ -345,9 +360,8 @@ def install() -> None:
         with open(path, "w") as file:
             file.write(text)
     # Jobs of every user write there; in a folder that is sticky nobody removes what others wrote.
-    for folder, mode in (("/jobs", 0o755), ("/metrics", 0o1777)):
-        os.makedirs(RUN + folder, exist_ok=True)
-        os.chmod(RUN + folder, mode)
+    os.makedirs(RUN + "/metrics", exist_ok=True)
+    os.chmod(RUN + "/metrics", 0o1777)  # noqa: S103
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     subprocess.run(["systemctl", "enable", "--now", "ultracluster-metrics"], check=True)
     subprocess.run(

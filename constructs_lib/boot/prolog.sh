@@ -183,7 +183,4 @@ clock
 [[ -z $SCRATCH ]] || scratch
 room /
 [[ -z $SCRATCH ]] || room "$SCRATCH"
-# Who runs here, for the labels of metrics; the epilog takes it away.
-jobs=${RUN:-/run/ultracluster}/jobs
-[[ -z ${SLURM_JOB_ID:-} || ! -d $jobs ]] || echo "${SLURM_JOB_USER:-}" >"$jobs/$SLURM_JOB_ID"
 exit 0

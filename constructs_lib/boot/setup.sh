@@ -172,15 +172,10 @@ put_slurm_on_the_path() {
 # alarm tells that nobody sees it.
 start_metrics() {
   [[ -n ${METRICS:-} ]] || return 0
-  local file=${HERE:-/opt/ultracluster}/metrics.py sum
-  sum="$METRICS_SHA256  $file"
-  sha256sum --status --check <<<"$sum" 2>/dev/null ||
-    timeout 60 aws s3 cp --only-show-errors "$METRICS" "$file" >/dev/null 2>&1
-  if sha256sum --status --check <<<"$sum" 2>/dev/null; then
-    python3 "$file" install || say "metrics could not be started"
-  else
-    say "the program of metrics could not be fetched from $METRICS"
-  fi
+  local file=${HERE:-/opt/ultracluster}/metrics.py
+  timeout 60 aws s3 cp "$METRICS" "$file.new" >/dev/null 2>&1 &&
+    sha256sum --status --check <<<"$METRICS_SHA256  $file.new" && mv "$file.new" "$file" &&
+    python3 "$file" install || say "metrics could not be fetched from $METRICS and started"
 }
 
 status=0

@@ -114,6 +114,10 @@ def _login(stack: cdk.Stack, around: Surroundings) -> LoginLaunchTemplate:
     )
 
 
+def _topics(stack: cdk.Stack, around: Surroundings) -> list[str]:
+    return AlarmTopic(stack, "Told", notify=("team@example.com",), key=around.key).arns
+
+
 def _node_metrics(stack: cdk.Stack, around: Surroundings) -> NodeMetrics:
     metrics = NodeMetrics(stack, "It", spec=ObservabilitySpec(), environment_name="dev")
     metrics.grant_write(NodeRole(stack, "MetricsRole", bucket=around.bucket, key=around.key).role)
@@ -214,21 +218,21 @@ CONSTRUCTS: Final[Mapping[str, Callable[[cdk.Stack, Surroundings], object]]] = {
     "execution-role": _execution_role,
     "fabric": lambda s, a: FabricSecurityGroup(s, "It", vpc=a.vpc),
     "image-repository": lambda s, a: ImageRepository(s, "It", key=a.key, keep=True),
-    "idle-capacity-alarm": lambda s, _: IdleCapacityAlarm(
+    "idle-capacity-alarm": lambda s, a: IdleCapacityAlarm(
         s,
         "It",
         capacity_reservation_id="cr-0123456789abcdef0",
-        topics=[f"arn:aws:sns:us-east-1:{1:012d}:alerts"],
+        topics=_topics(s, a),
         least_used_percent=90,
     ),
     "alarm-topic": lambda s, a: AlarmTopic(s, "It", notify=("team@example.com",), key=a.key),
-    "observability": lambda s, _: Observability(
+    "observability": lambda s, a: Observability(
         s,
         "It",
         spec=ObservabilitySpec(),
         environment_name="dev",
         has=["gpu", "efa", "lustre", "slurm"],
-        topics=[f"arn:aws:sns:us-east-1:{1:012d}:alerts"],
+        topics=_topics(s, a),
     ),
     "node-metrics": _node_metrics,
     "job-parameters": lambda s, _: JobParameters(

@@ -6,7 +6,7 @@ import json
 from constructs_lib.node_metrics import PROGRAM, NodeMetrics
 from constructs_lib.node_role import NodeRole
 from constructs_lib.observability import Observability
-from tests.constructs.bare import Surroundings, bare_stack, resources, statements
+from tests.constructs.bare import Surroundings, bare_stack, resources
 from ultracluster.catalogue.alarms import alarms
 from ultracluster.spec.observability import ObservabilitySpec
 
@@ -50,10 +50,15 @@ def test_a_node_takes_exactly_the_program_that_was_reviewed():
     stack = bare_stack()
     around = Surroundings(stack)
     metrics = NodeMetrics(stack, "M", spec=ObservabilitySpec(), environment_name="night")
-    metrics.grant_write(NodeRole(stack, "Role", bucket=around.bucket, key=around.key).role)
+    metrics.grant_write(NodeRole(stack, "NodeRole", bucket=around.bucket, key=around.key).role)
     conf = metrics.conf("login")
 
     assert f"METRICS_SHA256={hashlib.sha256(PROGRAM.read_bytes()).hexdigest()}" in conf
-    allowed = statements(stack)["FetchProgram"]
+    (allowed,) = (
+        statement
+        for policy in resources(stack, "AWS::IAM::ManagedPolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "FetchProgram"
+    )
     assert allowed["Action"] == "s3:GetObject"
     assert not json.dumps(allowed["Resource"]).rstrip('"]}').endswith("*")

@@ -1,6 +1,8 @@
 """What a Slurm node does at boot: its user data, and the script in it."""
 
+import base64
 import email
+import gzip
 import os
 import subprocess
 from pathlib import Path
@@ -21,6 +23,8 @@ from ultracluster.spec.nodes import NodesSpec
 from ultracluster.spec.users import MOST_BYTES, AccountSpec, UserSpec, UsersSpec
 
 ROOM_FOR_PCS = 4096
+LINES_OF_METRICS = 300
+"""What `NodeMetrics.conf` adds, with the longest names that AWS gives."""
 BOOT = Path(__file__).parents[2] / "constructs_lib" / "boot"
 DISKS = (
     "/dev/nvme1n1 Amazon EC2 NVMe Instance Storage\n/dev/nvme2n1 Amazon EC2 NVMe Instance Storage\n"
@@ -49,7 +53,14 @@ def files_of(user_data: str) -> dict[str, str]:
     parts: Any = message.get_payload()
     config, _ = parts
     document = yaml.safe_load(config.get_payload())
-    return {file["path"]: file["content"] for file in document["write_files"]}
+    return {file["path"]: unpacked(file) for file in document["write_files"]}
+
+
+def unpacked(file: dict[str, str]) -> str:
+    """Return what cloud-init writes of an entry."""
+    if file.get("encoding") != "gz+b64":
+        return file["content"]
+    return gzip.decompress(base64.b64decode(file["content"])).decode()
 
 
 P4D = NodesSpec(instance_type="p4d.24xlarge", count=2, interface_layout="address-per-card")
@@ -64,7 +75,7 @@ def test_user_data_is_what_pcs_takes(nodes: NodesSpec | None):
     assert message.get_content_type() == "multipart/mixed"
     parts = [part.get_content_type() for part in message.walk() if not part.is_multipart()]
     assert parts == ["text/cloud-config", "text/x-shellscript"]
-    assert len(text.encode()) < MOST_USER_DATA_BYTES - ROOM_FOR_PCS
+    assert len(text.encode()) + LINES_OF_METRICS < MOST_USER_DATA_BYTES - ROOM_FOR_PCS
     assert text.isascii()
 
 
@@ -90,7 +101,7 @@ def test_user_data_holds_as_many_users_as_a_spec_takes(*, makes_accounts: bool):
     )
 
     assert len(CROWD.unix_lines() + CROWD.account_lines()) > 0.8 * MOST_BYTES
-    assert len(boot.render().encode()) < MOST_USER_DATA_BYTES - 2048
+    assert len(boot.render().encode()) + LINES_OF_METRICS < MOST_USER_DATA_BYTES - 2048
 
 
 def test_users_come_after_what_their_homes_are_on():

@@ -269,7 +269,7 @@ def test_what_exports_supersede_is_paid_for_as_long_as_the_bucket_keeps_it(chang
 def test_a_network_is_billed_for_what_it_makes():
     """A VPC that is there already has its own NAT and its own logs."""
     assert not any(name.startswith("nat-gateway") for name in used(CLOSED))
-    assert not any(name.startswith(("nat", "cloudwatch")) for name in used(EXISTING))
+    assert not any(name.startswith(("nat", "cloudwatch-logs")) for name in used(EXISTING))
     assert used(EXISTING)["interface-endpoint/hour"] == 1
 
 

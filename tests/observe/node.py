@@ -33,7 +33,7 @@ class FakeNode:
         """Output of each command by its first words; an exception is raised instead."""
         self.hung: set[str] = set()
         """Collectors that wait for ever."""
-        for part in ("proc", "fsx", "scratch", "run/ultracluster/jobs", "run/ultracluster/metrics"):
+        for part in ("proc", "fsx", "scratch", "run/ultracluster/metrics"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         self.mount("/fsx lustre")
         (folder / "proc/loadavg").write_text("3.2 3.0 2.9 1/400 12\n")
@@ -53,6 +53,7 @@ class FakeNode:
             ),
             "journalctl": "systemd[1]: Started.\n",
             "timedatectl": "yes\n",
+            "scontrol": OSError("scontrol ended with 1"),
             "lctl": "read_bytes 8 samples [b] 1 2 4096\nwrite_bytes 8 samples [b] 1 2 512\n",
             "sinfo": "n1|idle|none\nn2|allocated|none\n",
             "squeue": "RUNNING|train|ada|None\nPENDING|train|ada|Priority\n",
@@ -66,7 +67,7 @@ class FakeNode:
                 role="login" if login else "compute",
             )
         )
-        self._program = module()
+        self._program: Any = module()
         self._stand_in()
         self._node = self._program.Node(self._program.settings())
         self._node.common["node"] = name
@@ -100,7 +101,9 @@ class FakeNode:
         (folder / name).write_text(f"{value}\n")
 
     def job(self, number: int, user: str) -> None:
-        (self.folder / f"run/ultracluster/jobs/{number}").write_text(user + "\n")
+        rows = f"PID JOBID STEPID LOCALID GLOBALID\n{os.getpid()} {number} 0 0 0\n"
+        self.answers["scontrol"] = rows
+        self._program.pwd = SimpleNamespace(getpwuid=lambda _: SimpleNamespace(pw_name=user))
 
     def program(self, text: str, name: str = "rank0") -> None:
         """Write what a job's program says of itself."""
@@ -116,7 +119,7 @@ class FakeNode:
         return str(self._node.text())
 
     def _stand_in(self) -> None:
-        program: Any = self._program
+        program = self._program
         program.HERE = str(self.folder)
         program.ROOT = str(self.folder)
         program.RUN = str(self.folder / "run/ultracluster")
@@ -125,7 +128,10 @@ class FakeNode:
         program.time = clock
         real = program.os
         program.os = SimpleNamespace(
-            **{name: getattr(real, name) for name in ("path", "uname", "cpu_count", "environ")},
+            **{
+                name: getattr(real, name)
+                for name in ("path", "uname", "cpu_count", "environ", "stat")
+            },
             statvfs=self._room,
         )
         self.rooms: dict[str, float] = {}

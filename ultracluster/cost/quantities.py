@@ -101,8 +101,8 @@ def metrics_quantities(environment: EnvironmentSpec) -> Iterator[Quantity]:
     gb = samples * BYTES_PER_SAMPLE / 10**9
     yield Quantity(
         prices.METRICS_INGESTED,
-        round(series * gb, 1),
-        round(always * gb, 1),
+        round(series * gb, 0),
+        round(always * gb, 0),
         "metrics of nodes",
         f"{series:,} series every {environment.observability.every_seconds} s, "
         f"{BYTES_PER_SAMPLE} bytes a sample assumed",
