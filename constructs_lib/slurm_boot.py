@@ -156,7 +156,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
     boot = files("constructs_lib") / "boot"
     written = [
         (f"{FOLDER}/node.conf", "0644", conf),
-        (f"{FOLDER}/setup.sh", "0755", script(boot / "setup.sh")),
+        (f"{FOLDER}/setup.sh", "0755", bare(boot / "setup.sh")),
         # The script part runs at the first boot only, and a mount does not outlive a reboot.
         (EVERY_BOOT, "0755", _at_boot(users, makes_accounts=makes_accounts)),
     ]
@@ -164,15 +164,15 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
         # A node that makes accounts runs no jobs: it has nothing to check, and needs the room. The
         # longest file is compressed (golden/packed.py), once and not at each synthesis: another
         # zlib would give other bytes, and a template with them would replace every node.
-        check = boot / ("nothing.packed" if makes_accounts else "prolog.packed")
-        written.append((PROLOG, "0755", check.read_text().strip()))
+        packed = (boot / "prolog.packed").read_text().strip()
+        written.append((PROLOG, "0755", "#!/bin/bash" if makes_accounts else packed))
     if users is not None:
         written.append((f"{FOLDER}/users", "0644", users.unix_lines()))
-        written.append((f"{FOLDER}/users.sh", "0755", script(boot / "users.sh")))
+        written.append((f"{FOLDER}/users.sh", "0755", bare(boot / "users.sh")))
     if users is not None and makes_accounts:
         script = f"{FOLDER}/accounts.sh"
         written.append((f"{FOLDER}/accounts", "0644", users.account_lines()))
-        written.append((script, "0755", script(boot / "accounts.sh")))
+        written.append((script, "0755", bare(boot / "accounts.sh")))
         written.append((f"/etc/systemd/system/{ACCOUNTS}", "0644", UNIT.format(script=script)))
     lines = [
         "#cloud-config",
@@ -188,7 +188,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
     for path, permissions, content in written:
         # As little indentation as YAML takes: user data has 16 KB.
         lines += ["-", f" path: {path}", f" permissions: '{permissions}'"]
-        if path == PROLOG:
+        if path == PROLOG and not makes_accounts:
             lines += [" encoding: gz+b64", f" content: {content}"]
             continue
         lines.append(" content: |")
@@ -196,7 +196,7 @@ def _cloud_config(conf: str, users: UsersSpec | None, *, prolog: bool, makes_acc
     return "\n".join(lines) + "\n"
 
 
-def script(file: Traversable) -> str:
+def bare(file: Traversable) -> str:
     """Return a script without comments and indentation: user data has 16 KB, a repository more."""
     lines = (line.lstrip() for line in file.read_text().splitlines(keepends=True))
     return "".join(line for line in lines if line and (line[0] != "#" or line.startswith("#!")))

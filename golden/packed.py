@@ -8,7 +8,7 @@ import gzip
 from pathlib import Path
 from typing import Final
 
-from constructs_lib.slurm_boot import script
+from constructs_lib.slurm_boot import bare
 
 BOOT: Final = Path(__file__).parents[1] / "constructs_lib" / "boot"
 
@@ -27,5 +27,4 @@ def pack(file: Path, content: str) -> None:
 
 
 if __name__ == "__main__":
-    pack(BOOT / "prolog.packed", script(BOOT / "prolog.sh"))
-    pack(BOOT / "nothing.packed", "#!/bin/bash\n")
+    pack(BOOT / "prolog.packed", bare(BOOT / "prolog.sh"))
