@@ -126,7 +126,7 @@ def test_a_sheet_above_its_ceiling_is_shown_and_refused(
 
     out, err = capsys.readouterr()
     assert "ec2/p4d.24xlarge/on-demand" in out
-    assert "the sum is 964.75 above it" in out
+    assert "the sum is 965.16 above it" in out
     assert err.startswith("ERROR mine.budget.ceiling_usd_per_day: got 100; ")
 
 
@@ -137,8 +137,8 @@ def test_a_sheet_without_a_ceiling_is_shown_and_refused(
     assert main(["cost", write(tmp_path, "")]) == 1
 
     out, err = capsys.readouterr()
-    assert "1,064.75" in out
-    assert "write budget=BudgetSpec(ceiling_usd_per_day=1065)" in err
+    assert "1,065.16" in out
+    assert "write budget=BudgetSpec(ceiling_usd_per_day=1066)" in err
 
 
 def test_a_sheet_names_what_has_no_price(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -233,4 +233,4 @@ def test_a_price_list_that_does_not_answer_leaves_the_table(
     (line,) = err.splitlines()
     assert line.startswith("ERROR pricing get_products: AccessDenied")
     assert line.endswith("the table is as it was")
-    assert "1,064.75" in out
+    assert "1,065.16" in out
