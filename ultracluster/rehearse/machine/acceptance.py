@@ -86,8 +86,10 @@ class NodeAcceptance(Rehearsal):
             fleet = stack.enter_context(Fleet(room, self._folder, store.synchronize))
             self._begin(room, fleet, cloud, deployment)
             session = self._accept(room, deployment, cloud)
-        self.findings += [Finding("all", problem, ok=False, found="") for problem in fleet.problems]
-        return session.status == 0 and not fleet.problems
+        left = [f"not taken away: {entry}" for entry in session.left]
+        wrong = [Finding("all", words, ok=False, found="") for words in (*fleet.problems, *left)]
+        self.findings += wrong
+        return session.status == 0 and not wrong
 
     def _room(self, deployment: Deployment) -> Room:
         return Room(
