@@ -60,7 +60,8 @@ lint: $(VENV)/dev.stamp
 	mypy
 	hadolint training/image/Dockerfile
 	shellcheck .ci/run $$(find training ultracluster constructs_lib -name '*.sh' -o -name '*.sbatch') \
-		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f)
+		$$(find ultracluster/rehearse/machine/root -path '*bin/*' -type f) \
+		$$(find ultracluster/rehearse/machine/program -type f ! -name train)
 
 golden: $(VENV)/dev.stamp
 	python -m golden.packed

@@ -327,7 +327,11 @@ class FakeNodes:
         """Show things, and resume nodes."""
         if words[:2] == ["show", "config"]:
             custom = self.account["custom"]
-            rows = [f"{row['parameterName']:<23} = {row['parameterValue']}" for row in custom]
+            written = {row["parameterName"]: row["parameterValue"] for row in custom}
+            # As Slurm 24.11 shows them.
+            written["Prolog[0]"] = written.pop("Prolog")
+            written["HealthCheckInterval"] += " sec"
+            rows = [f"{name:<23} = {value}" for name, value in written.items()]
             return lines("SLURM_VERSION           = 25.11.2", *rows)
         if words[:2] == ["show", "hostnames"]:
             return lines(*words[2].split(","))

@@ -11,8 +11,9 @@ from ultracluster.cli import main
 from ultracluster.exit_status import COULD_NOT_RUN
 from ultracluster.rehearse.machine.acceptance import node_groups
 from ultracluster.rehearse.machine.data_repositories import DataRepositories
-from ultracluster.rehearse.machine.fleet import INSTANCE, LOGIN, Fleet, seen
+from ultracluster.rehearse.machine.fleet import INSTANCE, Fleet, seen
 from ultracluster.rehearse.machine.machine import Done
+from ultracluster.rehearse.machine.room import LOGIN
 from ultracluster.run_command import RunCommand
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class FakeRoom:
 def test_instances_come_and_go_as_slurm_asks(world: World, tmp_path: Path):
     """By the deployed launch template; who terminates one takes the machine, and Slurm is told."""
     room = FakeRoom({"n1": frozenset({"IDLE", "POWERING_UP"}), "n2": frozenset({"POWERED_DOWN"})})
-    cloud = cast("Account", world.deployed.cloud)
+    cloud = world.deployed.cloud
     with Fleet(cast("Room", room), tmp_path, lambda: None) as fleet:
         fleet.start(cloud, *node_groups(cloud, world.deployed.deployment))
         fleet._look()

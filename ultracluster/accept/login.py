@@ -31,7 +31,8 @@ def _configuration(scene: Scene) -> Found:
     }
     answer = scene.shell("scontrol show config")
     lines = [line.partition("=") for line in answer.stdout.splitlines()]
-    runs = {name.strip(): value.strip() for name, _, value in lines}
+    # "Prolog[0] = ..., HealthCheckInterval = 300 sec": what there may be several of is numbered.
+    runs = {name.strip().removesuffix("[0]"): value.strip() for name, _, value in lines}
     wanted = {**told, "SLURM_VERSION": f"{scene.slurm.version}."}
     found = {name: runs.get(name, "missing") for name in wanted}
     ok = all(found[name].startswith(value) for name, value in wanted.items())

@@ -56,9 +56,9 @@ def _allocate(scene: Scene) -> Found:
     )
     scene.memory["nodes"] = names.stdout.split()
     scene.memory[GRES] = _gres(scene, scene.memory["nodes"][:1])
-    return Found(
-        f"{NODES} nodes", ", ".join(scene.memory["nodes"]), len(scene.memory["nodes"]) == NODES
-    )
+    # The node check may drain a node that was just granted; an allocation is not requeued.
+    found = ", ".join(scene.memory["nodes"]) or "an allocation that ended at once; see sinfo -R"
+    return Found(f"{NODES} nodes", found, len(scene.memory["nodes"]) == NODES)
 
 
 def _gres(scene: Scene, nodes: list[str]) -> str:

@@ -47,7 +47,6 @@ class NodeAcceptance(Rehearsal):
     def __init__(
         self,
         spec: EnvironmentSpec,
-        image: Image,
         *,
         environment_file: Path | None,
         display: Display,
@@ -63,15 +62,15 @@ class NodeAcceptance(Rehearsal):
             raise UsageError(
                 f"{self._training} is not there; run this in a folder of the project's source"
             )
-        self._image, self._folder = image, Path()
+        self._folder = Path()
         self.findings: list[Finding] = []
 
-    def run(self, *, keep: bool = False) -> bool:
-        """Run it; return whether all steps passed."""
+    def accept(self, image: Image) -> None:
+        """Run it with machines of an image; what was found is in `findings`."""
         with tempfile.TemporaryDirectory(prefix="ultracluster-accept-") as folder:
-            self._folder = Path(folder)
+            self._image, self._folder = image, Path(folder)
             self._nodes = self._folder / INSTANCE
-            return super().run(keep=keep)
+            self.run(keep=False)
 
     def _on(self, emulator: Emulator, assembly: Path, *, keep: bool) -> bool:
         del keep
@@ -87,8 +86,10 @@ class NodeAcceptance(Rehearsal):
             fleet = stack.enter_context(Fleet(room, self._folder, store.synchronize))
             self._begin(room, fleet, cloud, deployment)
             session = self._accept(room, deployment, cloud)
-        self.findings += [Finding("all", problem, ok=False, found="") for problem in fleet.problems]
-        return session.status == 0 and not fleet.problems
+        left = [f"not taken away: {entry}" for entry in session.left]
+        wrong = [Finding("all", words, ok=False, found="") for words in (*fleet.problems, *left)]
+        self.findings += wrong
+        return session.status == 0 and not wrong
 
     def _room(self, deployment: Deployment) -> Room:
         return Room(

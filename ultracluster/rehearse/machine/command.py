@@ -61,12 +61,11 @@ def accept(spec: EnvironmentSpec, file: Path | None, console: Console, *, as_jso
     from ultracluster.rehearse.display import Display  # noqa: PLC0415
     from ultracluster.rehearse.machine.acceptance import NodeAcceptance  # noqa: PLC0415
 
-    need_programs()
     progress = Console(stderr=True)
+    session = NodeAcceptance(spec, environment_file=file, display=Display(progress))
     made = _image(progress)
-    session = NodeAcceptance(spec, made, environment_file=file, display=Display(progress))
     try:
-        session.run()
+        session.accept(made)
     except (CdkError, CloudError, EmulatorError, MachineError) as error:
         session.findings.append(_not_to_the_end(error))
     return _told(

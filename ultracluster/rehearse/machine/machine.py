@@ -213,8 +213,12 @@ class Machine:
         """
         deadline = time.monotonic() + BOOT_SECONDS
         while True:
-            # Ends with a status other than 0 where a unit has failed, which is for others to judge.
-            state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).said
+            state = ""
+            # An agent that was asked before it went down with its machine knows of nothing.
+            with suppress(AgentError):
+                # Ends with a status other than 0 where a unit has failed, which is for others to
+                # judge.
+                state = self.run("systemctl is-system-running --wait", BOOT_SECONDS).said
             if state in ("running", "degraded"):
                 return float(self.ask("cat /proc/uptime").split()[0])
             if time.monotonic() > deadline:

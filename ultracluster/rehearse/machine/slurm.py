@@ -25,9 +25,7 @@ StateSaveLocation=/var/lib/slurm/slurmctld
 SlurmdSpoolDir=/var/lib/slurm/slurmd
 SlurmctldParameters=enable_configless,idle_on_node_suspend
 ProctrackType=proctrack/cgroup
-TaskPlugin=task/cgroup
-# Nodes are what this file says, whatever a virtual machine has.
-SlurmdParameters=config_overrides
+TaskPlugin={tasks}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 PrologFlags=Alloc,Contain
@@ -39,11 +37,13 @@ MessageTimeout=60
 SlurmdTimeout=600
 BatchStartTimeout=60
 {settings}
-NodeName=DEFAULT CPUs={vcpus} Gres=gpu:8
+NodeName=DEFAULT CPUs={cpus} Gres=gpu:8
 {nodes}
 PartitionName=train Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-SCALING: Final = """
+AS_INSTANCES: Final = """
+# Nodes are what this file says, whatever a virtual machine has.
+SlurmdParameters=config_overrides
 # Nodes are launched for jobs, and stopped when they are idle. Who does it asks for their states.
 SuspendProgram=/bin/true
 ResumeProgram=/bin/true
@@ -60,7 +60,7 @@ def files(
     settings: Mapping[str, str],
     *,
     vcpus: int,
-    idle_seconds: int | None = None,
+    idle_seconds: int | None,
 ) -> Mapping[str, str]:
     """Return the controller's files, by path.
 
@@ -68,23 +68,27 @@ def files(
         host: name of the machine that it runs on.
         nodes: addresses of nodes, by name.
         settings: what the template's cluster is told beside all that.
-        vcpus: of the instance that a node is.
-        idle_seconds: after which a node is stopped; None leaves all nodes running.
+        vcpus: of the instance that a node is launched as.
+        idle_seconds: after which a node is stopped; None leaves all nodes running, as the one
+            processor that they have.
     """
     scheduler = ",".join(filter(None, (settings.get(SCHEDULER), SOONER)))
     told = {**settings, SCHEDULER: scheduler}
-    scaling = "" if idle_seconds is None else SCALING.format(idle_seconds=idle_seconds)
+    fixed = idle_seconds is None
+    scaling = "" if fixed else AS_INSTANCES.format(idle_seconds=idle_seconds)
     conf = CONF.format(
         host=host,
         address=CONTROLLER,
         settings="\n".join(f"{name}={value}" for name, value in told.items()) + scaling,
-        vcpus=vcpus,
+        cpus=1 if fixed else vcpus,
+        tasks="task/affinity,task/cgroup" if fixed else "task/cgroup",
         nodes="\n".join(f"NodeName={name} NodeAddr={at}" for name, at in nodes.items()),
     )
     return {
         "/etc/slurm/slurm.conf": conf,
         "/etc/slurm/gres.conf": "Name=gpu File=/dev/nvidia[0-7]\n",
-        "/etc/slurm/cgroup.conf": "ConstrainDevices=yes\n",
+        # Cores that a virtual machine does not have cannot be given to a step.
+        "/etc/slurm/cgroup.conf": "ConstrainDevices=yes\n" + "ConstrainCores=yes\n" * fixed,
     }
 
 
