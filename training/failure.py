@@ -24,7 +24,7 @@ import torch.distributed as dist
 
 from training.console import say
 from training.mesh import Launch
-from training.problems import UserError
+from training.problems import UserError, first_line
 from training.record import FILE, now
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Witness:
         Returns:
             The first failure of the run, and whether this rank is the one that speaks of it.
         """
-        mine = Failure(self.launch.rank, self.node, now(), _words(error))
+        mine = Failure(self.launch.rank, self.node, now(), first_line(error))
         try:
             first, speaks = self._agreed(mine, by_others=of_peers(error))
         except (RuntimeError, OSError):
@@ -187,9 +187,3 @@ def of_peers(error: BaseException) -> bool:
     if isinstance(error, UserError) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, dist.DistError) or OF_PEERS.search(str(error)) is not None
-
-
-def _words(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else "no further words"
-    return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"

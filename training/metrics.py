@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.console import say
 from training.model import flops_per_token, parameter_count
@@ -70,6 +71,22 @@ class Mark:
             return self.at - earlier.at
         self.event.synchronize()
         return float(earlier.event.elapsed_time(self.event)) / 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures of a step that the GPU may still be working on."""
+
+    step: int
+    """Counted from 1."""
+    values: Tensor
+    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
+    gradient was not finite."""
+    done: Mark
+    """When the step was finished and `values` was on the host."""
+    rate: float
+    waited: float
+    """Seconds that the step waited for data."""
 
 
 @dataclass

@@ -156,3 +156,23 @@ def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, An
             for name in differing
         ]
         raise UserError("\n".join(lines))
+
+
+def say_differences(facts: dict[str, Any], order: dict[str, Any], say: Say) -> None:
+    """Say where the data goes on otherwise than in the run that wrote a checkpoint.
+
+    Args:
+        facts: The checkpoint's.
+        order: What decides which sequences come next, as it is now.
+        say: Called with a name, a sentence and values.
+    """
+    before = facts.get("order", {})
+    for name, value in order.items():
+        if before.get(name, value) != value:
+            say(
+                "resume-differs",
+                f"{name} = {value}: it was {before[name]} when the checkpoint was written; "
+                "from here on sequences come in another order, and some again",
+                setting=name,
+                was=before[name],
+            )
