@@ -36,6 +36,7 @@ PATIENCE_SECONDS: Final = 30.0
 RANKS_A_SECOND: Final = 1000
 """How many ranks ask the store, at most, in a second: it is one process."""
 FIRST, CALLED, HERE, NODE, RECORDED = "first", "called", "here", "node", "recorded"
+LEFT: Final = "left"
 GONE: Final = "it ended without a word: it was killed, or its node is gone"
 HANGS: Final = "it does not answer: it hangs, or its node does"
 OF_PEERS: Final = re.compile(
@@ -78,8 +79,20 @@ class Witness:
             self.thread.start()
 
     def close(self) -> None:
-        """Stop listening, at the end of a run that did not fail."""
+        """Stop listening, at the end of a run that did not fail; rank 0 is the last to go.
+
+        Its process is the store, and ranks that talk for the first time, in the last collective
+        perhaps, find each other there.
+        """
         self.over.set()
+        with contextlib.suppress(RuntimeError, OSError):
+            left = self.store.add(LEFT, 1)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self.launch.rank == 0 and left < self.launch.world:
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.05)
+                left = self.store.add(LEFT, 0)
 
     def _listen(self) -> None:
         """Answer calls, and end a rank whose collective waits for one that has failed."""
