@@ -150,7 +150,8 @@ class Witness:
             if not self.store.check([f"{HERE}/{rank}"]):
                 known = self.store.check([f"{NODE}/{rank}"])
                 node = self.store.get(f"{NODE}/{rank}").decode() if known else "an unknown node"
-                return Failure(rank, node, mine.time, GONE)
+                waited = "timed out" in mine.error.lower()
+                return Failure(rank, node, mine.time, HANGS if waited else GONE)
         return mine
 
     def record(self, first: Failure, folder: str | None, *, speaks: bool) -> None:
