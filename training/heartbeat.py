@@ -1,7 +1,7 @@
 """What a rank tells its node of itself: when its step will be over, and the figures of the job.
 
-The node's program sends them on while the process runs; docs/operate/metrics.md has the names, which
-any other program may write as well. Nothing here may end a run: what cannot be written is left.
+The node's program sends them on while the process runs. Any program may write the names of
+docs/operate/metrics.md. Nothing here ends a run: what cannot be written is left out.
 """
 
 import contextlib
