@@ -218,6 +218,7 @@ class Metrics:
 
     def sync(self) -> None:
         """Return when what was recorded is on the disk: before a checkpoint says that it was."""
+        self.pause()
         if self.record:
             self.record.sync()
 

@@ -268,7 +268,6 @@ class Trainer:
             )
 
     def _save(self) -> None:
-        self.metrics.pause()
         if self.checkpoints:
             self.metrics.sync()
             facts = {

@@ -1,12 +1,18 @@
 """What a rank tells its node, and that telling never ends a run."""
 
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.training.alone import Run, met
 from training.heartbeat import PLANNED, VARIABLE, Heartbeat
+from ultracluster.catalogue.alarms import alarms
+from ultracluster.dashboards.grafana import dashboards
+
+PANELS = [panel.query for each in dashboards() for panel in each.panels]
 
 
 def read(folder: Path) -> dict[str, float]:
@@ -63,3 +69,25 @@ def test_a_full_disk_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Path, "write_text", full)
     heart.stepped(1.0)
+
+
+def test_the_program_tells_what_alarms_and_panels_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Names that nobody writes would leave every alarm on jobs silent for ever."""
+    node = tmp_path / "node"
+    node.mkdir()
+    monkeypatch.setenv(VARIABLE, str(node))
+    monkeypatch.setattr(Heartbeat, "close", lambda _: None)
+    monkeypatch.setenv(PLANNED, "0.4")
+    asked = {
+        name
+        for text in (*(alarm.query for alarm in alarms().values()), *PANELS)
+        for name in re.findall(r"ultracluster_(?:job|rank)_\w+", text)
+    }
+    with met():
+        Run(tmp_path).trained()
+
+    # The share of a peak that this machine does not have, and how long a rank computes.
+    unknown = {"ultracluster_job_mfu_ratio", "ultracluster_rank_busy_seconds"}
+    assert asked - unknown <= set(read(node))
