@@ -32,7 +32,7 @@ from torch.utils.serialization import config as serialization
 
 from training.agreement import everywhere
 from training.manifest import MANIFEST, committed, digest, folder_of, seal
-from training.problems import UserError
+from training.problems import UserError, first_line
 from training.restore import Say, restored
 from training.stream import HashingFileSystem
 
@@ -119,11 +119,9 @@ class Checkpoints:
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting."""
         if self.thread and self.thread.is_alive():
-            self.say(
-                "checkpoint-slow",
-                f"step {step}: the last checkpoint is still being written "
-                "and training waits for it; a larger checkpoint.every avoids that",
-            )
+            text = "the last checkpoint is still being written and training waits for it"
+            fix = "a larger checkpoint.every avoids that"
+            self.say("checkpoint-slow", f"step {step}: {text}; {fix}")
         self.finish()
         began = time.perf_counter()
         self._copy(state)
@@ -216,7 +214,7 @@ class Checkpoints:
             try:
                 self._commit(partial, final, {**manifest, "files": files})
             except OSError as error:
-                verdict = [_first_line(error)]
+                verdict = [first_line(error)]
         if self.rank == 0 and verdict[0]:
             verdict = [f"{verdict[0]}; {self._room()}"]
             # It would take the room of the next one.
@@ -296,13 +294,8 @@ def _unsound(rank: int, state: dict[str, Tensor]) -> str | None:
     return None
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no further words'}"
-
-
 def _cause(rank: int, error: BaseException) -> str:
     """Return which rank failed, and why: torch's own exception names the ranks alone."""
     failures: dict[int, Any] = getattr(error, "failures", None) or {rank: (error,)}
     failed, (inner, *_) = next(iter(failures.items()))
-    return f"rank {failed}: {_first_line(inner)}"
+    return f"rank {failed}: {first_line(inner)}"

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from training.tokens import TokenFolder, Tokens
 
+__all__ = ["Batches", "Mixture", "Order", "Prefetch", "TokenFolder", "Tokens", "order_of"]
+
 Indices = npt.NDArray[np.uint64]
 
 FEISTEL_ROUNDS = 6

@@ -24,7 +24,7 @@ import torch.distributed as dist
 
 from training.console import say
 from training.mesh import Launch
-from training.problems import UserError
+from training.problems import UserError, first_line
 from training.record import FILE, now
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ PATIENCE_SECONDS: Final = 30.0
 RANKS_A_SECOND: Final = 1000
 """How many ranks ask the store, at most, in a second: it is one process."""
 FIRST, CALLED, HERE, NODE, RECORDED = "first", "called", "here", "node", "recorded"
+LEFT: Final = "left"
 GONE: Final = "it ended without a word: it was killed, or its node is gone"
 HANGS: Final = "it does not answer: it hangs, or its node does"
 OF_PEERS: Final = re.compile(
@@ -78,8 +79,20 @@ class Witness:
             self.thread.start()
 
     def close(self) -> None:
-        """Stop listening, at the end of a run that did not fail."""
+        """Stop listening, at the end of a run that did not fail; rank 0 is the last to go.
+
+        Its process is the store, and ranks that talk for the first time, in the last collective
+        perhaps, find each other there.
+        """
         self.over.set()
+        with contextlib.suppress(RuntimeError, OSError):
+            left = self.store.add(LEFT, 1)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self.launch.rank == 0 and left < self.launch.world:
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.05)
+                left = self.store.add(LEFT, 0)
 
     def _listen(self) -> None:
         """Answer calls, and end a rank whose collective waits for one that has failed."""
@@ -101,7 +114,7 @@ class Witness:
         Returns:
             The first failure of the run, and whether this rank is the one that speaks of it.
         """
-        mine = Failure(self.launch.rank, self.node, now(), _words(error))
+        mine = Failure(self.launch.rank, self.node, now(), first_line(error))
         try:
             first, speaks = self._agreed(mine, by_others=of_peers(error))
         except (RuntimeError, OSError):
@@ -137,7 +150,8 @@ class Witness:
             if not self.store.check([f"{HERE}/{rank}"]):
                 known = self.store.check([f"{NODE}/{rank}"])
                 node = self.store.get(f"{NODE}/{rank}").decode() if known else "an unknown node"
-                return Failure(rank, node, mine.time, GONE)
+                waited = "timed out" in mine.error.lower()
+                return Failure(rank, node, mine.time, HANGS if waited else GONE)
         return mine
 
     def record(self, first: Failure, folder: str | None, *, speaks: bool) -> None:
@@ -187,9 +201,3 @@ def of_peers(error: BaseException) -> bool:
     if isinstance(error, UserError) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, dist.DistError) or OF_PEERS.search(str(error)) is not None
-
-
-def _words(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else "no further words"
-    return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from training.problems import Problem
 
-LEAST: Final[Mapping[str, Mapping[str, int]]] = {
+LEAST: Final[Mapping[str, Mapping[str, float]]] = {
     "model": dict.fromkeys(("layers", "width", "heads", "vocabulary", "sequence"), 1),
     "data": {
         **dict.fromkeys(("global_batch", "micro_batch", "validation_sequences"), 1),
@@ -48,8 +48,8 @@ def value_problems(settings: Any) -> Iterator[Problem]:
             value, where = getattr(values, name), f"{part.name}.{name}"
             if words := _misfit(value, kind):
                 yield Problem(where, value, OTHER_TYPE, f"write {words}")
-            elif words := _out_of_range(value, part.name, name):
-                yield Problem(where, value, *words)
+            elif reason := _out_of_range(value, part.name, name):
+                yield Problem(where, value, *reason)
 
 
 def _misfit(value: object, kind: Any) -> str | None:

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.console import say
+from training.heartbeat import PAUSE_SECONDS, Heartbeat
+from training.mesh import Launch
 from training.model import flops_per_token, parameter_count
 from training.problems import UserError
 from training.record import FILE, Record
@@ -72,21 +75,39 @@ class Mark:
         return float(earlier.event.elapsed_time(self.event)) / 1e3
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures of a step that the GPU may still be working on."""
+
+    step: int
+    """Counted from 1."""
+    values: Tensor
+    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
+    gradient was not finite."""
+    done: Mark
+    """When the step was finished and `values` was on the host."""
+    rate: float
+    waited: float
+    """Seconds that the step waited for data."""
+
+
 @dataclass
 class Metrics:
     """The record of a run on one rank; ranks other than 0 write nothing."""
 
     model: ModelSettings
-    gpus: int
+    launch: Launch
     device: torch.device
     peak: float | None
     path: str | None
     print_every: int
-    speaks: bool
     record: Record | None = None
 
     def __post_init__(self) -> None:
         """Open the record; a resumed run goes on in the same one."""
+        self.gpus, self.speaks = self.launch.world, self.launch.rank == 0
+        self.heart = Heartbeat(self.launch.rank, self.launch.local_rank)
+        self.checkpoint_every = 0
         self.flops = flops_per_token(self.model)
         if self.path and self.speaks:
             try:
@@ -100,10 +121,13 @@ class Metrics:
     def event(self, name: str, text: str, **values: Any) -> None:
         """Say and record something that is not a step."""
         if self.speaks:
+            if name in ("start", "checkpoint"):
+                self.heart.tell(job_checkpoint_time_seconds=time.time())
             say(text)
             self._record({"event": name, "text": text, **values})
 
     def start(self, settings: dict[str, Any], layout: str, step: int) -> None:
+        self.checkpoint_every = int(settings["checkpoint"]["every"])
         gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         n = parameter_count(self.model)
         self.event(
@@ -144,11 +168,21 @@ class Metrics:
             waited: Seconds that the step waited for data.
             skipped: Steps in a row up to this one that had no finite gradient.
         """
+        self.heart.stepped(seconds)
         per_second = tokens / seconds
         mfu = per_second * self.flops / (self.gpus * self.peak * 1e12) if self.peak else None
         memory = memory_gib(self.device)
         if not self.speaks:
             return
+        self.heart.tell(
+            job_loss=_number(loss),
+            job_loss_finite=float(math.isfinite(loss)),
+            job_step_seconds=seconds,
+            job_tokens_per_second=per_second,
+            job_mfu_ratio=mfu,
+            job_data_wait_seconds=waited,
+            job_checkpoint_interval_seconds=self.checkpoint_every * seconds or None,
+        )
         if step % self.print_every == 0 or step == 1 or skipped:
             share = "" if mfu is None else f"  mfu {mfu:6.2%}"
             note = f"  SKIPPED {skipped} in a row: the gradient is not finite" if skipped else ""
@@ -174,16 +208,22 @@ class Metrics:
             }
         )
 
+    def pause(self) -> None:
+        """Announce what takes longer than a step: a checkpoint, or a validation."""
+        self.heart.promise(PAUSE_SECONDS)
+
     def _record(self, values: dict[str, Any]) -> None:
         if self.record:
             self.record.write(values)
 
     def sync(self) -> None:
         """Return when what was recorded is on the disk: before a checkpoint says that it was."""
+        self.pause()
         if self.record:
             self.record.sync()
 
     def close(self) -> None:
+        self.heart.close()
         if self.record:
             self.record.close()
 

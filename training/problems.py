@@ -39,6 +39,13 @@ class NodeError(UserError):
     """A fault of nodes or file systems, not of what was written: another try may go well."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return an error in one line, which of a user's is all that it says."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    words = lines[0] if lines else "no further words"
+    return words if isinstance(error, UserError) else f"{type(error).__name__}: {words}"
+
+
 def divisors(number: int) -> list[int]:
     """Return every divisor of a positive number, in rising order."""
     small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
 from training.manifest import (
+    GONE,
     UnreadableError,
     committed,
     damaged,
@@ -24,7 +26,7 @@ from training.manifest import (
     read_manifest,
     set_aside,
 )
-from training.problems import NodeError, UserError
+from training.problems import NodeError, UserError, first_line
 
 Say = Callable[..., None]
 
@@ -71,7 +73,7 @@ def restored(
             )
             continue
         _refuse_other_model(folder, manifest["facts"].get("model", model), model)
-        load(state, storage_reader=FileSystemReader(folder), process_group=group)
+        _load(folder, state, group)
         _set_aside(path, wrong, group)
         say("resume", f"resumed from {folder}", step=step)
         return manifest
@@ -85,6 +87,21 @@ def restored(
         f"begins at step 0 as checkpoint.start_anew says: {path} holds damaged checkpoints only",
     )
     return None
+
+
+def _load(folder: Path, state: dict[str, Tensor], group: Any) -> None:
+    try:
+        load(state, storage_reader=FileSystemReader(folder), process_group=group)
+    except CheckpointException as error:  # raised on all ranks alike
+        failures = error.failures or {0: (error,)}
+        errors = [each for each, *_ in failures.values()]
+        words = [f"rank {rank}: {first_line(each)}" for rank, (each, *_) in failures.items()]
+        if any(isinstance(each, OSError) and each.errno not in GONE for each in errors):
+            raise NodeError(_unreadable(folder, words)) from None
+        raise UserError(
+            f"{folder} does not load ({'; '.join(words[:3])}); write checkpoint.verify=true, which "
+            "finds what is damaged and takes the one before it"
+        ) from None
 
 
 def _listed(path: Path, group: Any) -> tuple[list[int], list[str]]:
@@ -156,3 +173,23 @@ def _refuse_other_model(folder: Path, saved: dict[str, Any], model: dict[str, An
             for name in differing
         ]
         raise UserError("\n".join(lines))
+
+
+def say_differences(facts: dict[str, Any], order: dict[str, Any], say: Say) -> None:
+    """Say where the data goes on otherwise than in the run that wrote a checkpoint.
+
+    Args:
+        facts: The checkpoint's.
+        order: What decides which sequences come next, as it is now.
+        say: Called with a name, a sentence and values.
+    """
+    before = facts.get("order", {})
+    for name, value in order.items():
+        if before.get(name, value) != value:
+            say(
+                "resume-differs",
+                f"{name} = {value}: it was {before[name]} when the checkpoint was written; "
+                "from here on sequences come in another order, and some again",
+                setting=name,
+                was=before[name],
+            )

@@ -2,22 +2,22 @@
 
 import gc
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from training.agreement import everywhere
 from training.checkpoint import Checkpoints
 from training.data import Batches, Order, Prefetch, Sequence, order_of
 from training.health import Health
 from training.mesh import Grid, Launch, Layout
-from training.metrics import Mark, Metrics, peak_tflops
+from training.metrics import Mark, Metrics, Report, peak_tflops
 from training.optimizer import MasterAdamW, learning_rate
 from training.outcome import LAST_IS_LOST, ending
+from training.restore import say_differences
 from training.settings import Settings
 from training.sharding import Sharded, host_group, sum_over
 from training.tokens import TokenFolder
@@ -26,22 +26,6 @@ ABANDON_SECONDS = 20.0
 """How long a checkpoint that is being written may take after a rank has failed."""
 COLLECT_EVERY = 100
 """Steps between garbage collections, on all ranks at once: elsewhere each would stall all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Figures of a step that the GPU may still be working on."""
-
-    step: int
-    """Counted from 1."""
-    values: Tensor
-    """Loss, norm of the gradient, number of ranks that were told to stop, and of ranks whose
-    gradient was not finite."""
-    done: Mark
-    """When the step was finished and `values` was on the host."""
-    rate: float
-    waited: float
-    """Seconds that the step waited for data."""
 
 
 class Trainer:
@@ -74,12 +58,11 @@ class Trainer:
         self.metrics = everywhere(
             lambda: Metrics(
                 model,
-                launch.world,
+                launch,
                 self.device,
                 peak_tflops(self.device, settings.run.peak_tflops),
                 settings.run.path,
                 settings.run.print_every,
-                speaks=launch.rank == 0,
             ),
             by_all=False,
         )
@@ -136,7 +119,7 @@ class Trainer:
         if manifest:
             self.optimizer.publish()
             self.step = self.saved = int(manifest["step"])
-            self._compare(manifest["facts"])
+            say_differences(manifest["facts"], self._order_of_data(), self.metrics.event)
 
     def _order_of_data(self) -> dict[str, Any]:
         """Return what decides, with the step, which sequences come next."""
@@ -149,25 +132,12 @@ class Trainer:
             "tokens of data.path": self.fingerprint,
         }
 
-    def _compare(self, facts: dict[str, Any]) -> None:
-        """Say where the data goes on otherwise than the run that wrote the checkpoint."""
-        before = facts.get("order", {})
-        for name, value in self._order_of_data().items():
-            if before.get(name, value) != value:
-                self.metrics.event(
-                    "resume-differs",
-                    f"{name} = {value}: it was {before[name]} when the checkpoint was written; "
-                    "from here on sequences come in another order, and some again",
-                    setting=name,
-                    was=before[name],
-                )
-
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask for a checkpoint and the end, as a signal handler does."""
         self.stop_asked = True
 
     def abandon(self) -> None:
-        """Let the checkpoint that is being written come to its end, where a rank has failed."""
+        """Let a checkpoint come to its end where a rank has failed."""
         if self.checkpoints and self.checkpoints.thread:
             self.checkpoints.thread.join(ABANDON_SECONDS)
 
@@ -312,6 +282,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self, batches: Batches) -> None:
+        self.metrics.pause()
         size = batches.global_batch
         loss = torch.zeros((), device=self.device)
         for micro_step in range(size // (batches.ranks * batches.micro_batch)):

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "review": "what is built, what changes and what it risks, on one page",
     "plan": "say what a model takes to train: nodes, layout, days, money",
     "dashboards": "write an environment's dashboards as files for Grafana",
+    "waste": "who uses the nodes that are paid for, and what nobody uses",
     "train": "start SageMaker training jobs, and follow them",
 }
 """Each lies in a folder of its name, in `command.py`, and is imported when it is asked for."""

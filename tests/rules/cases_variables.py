@@ -78,11 +78,18 @@ VARIABLES: Final = (
         words="4194304",
     ),
     Case(
-        "FABRIC-29",
+        "FABRIC-22",
         "job",
         {"Job.Environment": {"FI_EFA_USE_DEVICE_RDMA": "0"}},
         {"Job.Environment": {"FI_EFA_USE_DEVICE_RDMA": "1"}},
         words="FI_EFA_USE_DEVICE_RDMA=0",
+    ),
+    Case(
+        "FABRIC-29",
+        "job",
+        {"Job.Environment": {"NCCL_NET_GDR_READ": "0"}},
+        {"Job.Environment": {"NCCL_NET_GDR_READ": "1"}},
+        words="NCCL_NET_GDR_READ=0",
     ),
     Case(
         "FABRIC-30",

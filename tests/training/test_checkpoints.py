@@ -95,6 +95,16 @@ def test_a_damaged_one_is_set_aside_once_a_whole_one_is_loaded(run):
     ], "nothing that was kept is thrown away"
 
 
+def test_damage_that_nobody_looked_for_ends_in_a_sentence(run):
+    """Without checksums it is found as it is loaded."""
+    content = bytearray((run.checkpoints / "step-00000012" / "__0_0.distcp").read_bytes())
+    content[:] = bytes(len(content))
+    (run.checkpoints / "step-00000012" / "__0_0.distcp").write_bytes(content)
+    with pytest.raises(UserError, match=r"step-00000012 does not load .*write checkpoint.verify=t"):
+        run.trainer(checkpoint__verify="false")
+    assert run.trainer().step == 10
+
+
 class Failing:
     """What fails with an error of the file system, so many times, where a path has a name."""
 

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,23 @@ def test_a_batch_that_cannot_be_shared_names_two_that_can():
         ({"parallel.tensor_parallel": "3", "parallel.partition_size": "3"}, "model.heads = 4"),
         ({"data.validation_every": "5"}, "there are no held-out tokens"),
         ({"data.validation_every": "-1"}, "must be at least 0"),
+        ({"data.validation_every": "-3"}, "must be at least 0; write 0 or more"),
+        (
+            {"optimizer.final_fraction": "5"},
+            "final_fraction = 5.0: must be at most 1; write 0 to 1",
+        ),
+        ({"optimizer.learning_rate": "3"}, "must be at most 1"),
+        ({"optimizer.weight_decay": "10"}, "must be at most 1"),
+        ({"run.timeout_minutes": "0"}, "must be at least 0.1; write 0.1 to 1440"),
+        ({"run.most_skipped": "-1"}, "must be at least 0"),
+        ({"run.loss_spike": "nan"}, "is no finite number"),
+        (
+            {"data.weights": "0.5,0.5"},
+            "are for 2 folders and data.path names 1; write one for each",
+        ),
+        ({"data.path": "a,b", "data.weights": "1,0"}, "of which none is below 1 in 65,536"),
+        ({"data.path": "a,b", "data.weights": "1,-1"}, "write positive numbers, as in 0.7,0.3"),
+        ({"data.path": "a,b", "data.weights": "nan,1"}, "write positive numbers"),
         ({"checkpoint.every": "-1"}, "must be at least 0"),
         ({"model.width": "36", "model.heads": "12", "model.positions": "rotary"}, "rotates pairs"),
     ],
@@ -87,6 +105,28 @@ def test_a_batch_that_cannot_be_shared_names_two_that_can():
 def test_settings_that_cannot_be_are_explained(change, said):
     with pytest.raises(UserError) as caught:
         SMOKE.override(change)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "said"),
+    [
+        ("run", {"steps": 5.5}, "run.steps = 5.5: is of another type; write a whole number"),
+        ("run", {"steps": True}, "run.steps = True: is of another type; write a whole number"),
+        ("run", {"steps": "5"}, "run.steps = '5': is of another type"),
+        ("run", {"peak_tflops": None}, "write a number"),
+        ("numerics", {"dtype": "fp8"}, "is of another type; write bf16 or fp32 or fp64"),
+        ("numerics", {"compile": "no"}, "write true or false"),
+        ("optimizer", {"betas": 0.9}, "write numbers, as in 0.9,0.95"),
+        ("checkpoint", {"path": Path("c")}, "write a text"),
+        ("data", {"weights": ("a",)}, "write numbers"),
+    ],
+)
+def test_a_recipe_in_python_is_held_to_the_types_of_its_values(part, values, said):
+    """A file can write what no command line can, and what the run would stumble over at night."""
+    changed = replace(getattr(SMOKE, part), **values)
+    with pytest.raises(UserError) as caught:
+        replace(SMOKE, **{part: changed})
     assert said in str(caught.value)
 
 

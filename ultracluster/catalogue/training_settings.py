@@ -85,13 +85,7 @@ def _wrong(program: str, name: str, value: object) -> str | None:
     """Return what to write instead of a value that the program cannot read."""
     kind = known_settings(program)[name]
     if kind == "whole number":
-        least = table(f"{program}_settings")["least"][name]
-        whole = number(value)
-        if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
-            return f"write {least} or more"
-        if whole is None:
-            return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
-        return f"write {least} or more" if whole < least and name not in OF_GROUPS else None
+        return _wrong_whole_number(program, name, value)
     if kind == "number":
         return _wrong_number(name, value)
     if kind == "flag" and str(value).lower() not in ("true", "false"):
@@ -101,9 +95,22 @@ def _wrong(program: str, name: str, value: object) -> str | None:
     return None
 
 
+def _wrong_whole_number(program: str, name: str, value: object) -> str | None:
+    least, whole = table(f"{program}_settings")["least"][name], number(value)
+    if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
+        whole = -1
+    if whole is None:
+        return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
+    return f"write {least} or more" if whole < least and name not in OF_GROUPS else None
+
+
 def _wrong_number(name: str, value: object) -> str | None:
     limits = table("training_settings")
-    found, least, most = _real(value), limits["least"].get(name, 0), limits["most"].get(name)
+    found, least, most = (
+        _real(value),
+        limits["least"].get(name, 0),
+        limits.get("most", {}).get(name),
+    )
     if found is None:
         return f"write a number, {least} or more"
     if most is not None and not least <= found <= most:

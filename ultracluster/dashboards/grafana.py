@@ -70,7 +70,7 @@ def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
 
 def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
     place = {"x": index % COLUMNS * WIDTH, "y": index // COLUMNS * HEIGHT}
-    target = {"expr": panel.of(environment), "legendFormat": panel.legend, "refId": "A"}
+    target: dict[str, Any] = {"expr": panel.of(environment), "legendFormat": panel.legend, "refId": "A"}
     if panel.kind == "table":
         target |= {"format": "table", "instant": True}
     return {

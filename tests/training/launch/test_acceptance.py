@@ -2,7 +2,8 @@
 
 import pytest
 
-from training.launch.acceptance import GIB, MIB, ceiling, floors, judge, judge_groups, main
+from training.launch.acceptance import GIB, MIB, ceiling, floors, judge, main
+from training.launch.groups import judge_groups
 from training.launch.instances import Instance, instance
 from training.launch.nccl_log import read
 

@@ -13,6 +13,7 @@ from tests.training.slurm.accounting import Accounting
 from tests.training.slurm.cluster import located, until
 from ultracluster.spec.slurm import QueueSpec, SlurmSpec
 from ultracluster.spec.users import AccountSpec, UserSpec, UsersSpec
+from ultracluster.waste.usage import QUESTION
 
 SCRIPT = Path(__file__).parents[3] / "constructs_lib" / "boot" / "accounts.sh"
 ALICE, BOB, EVE = "games", "news", "irc"
@@ -189,3 +190,8 @@ def test_accounts_have_their_parents_and_limits(slurm: Accounting):
     shown = slurm.ask(*ask[:-1], "where", "user=", "format=account,parentname,grptres")
 
     assert {"research|root|"} <= set(shown.splitlines())
+
+
+def test_what_jobs_used_is_asked_in_words_that_slurm_takes(slurm: Accounting):
+    """`ultracluster waste` sends this to a login node; sacct refuses what it does not know."""
+    assert slurm.ask("bash", "-c", QUESTION, "ultracluster", "2days") == ""

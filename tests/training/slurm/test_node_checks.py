@@ -90,7 +90,7 @@ def jobs(session: Slurm, tmp_path_factory) -> Iterator[dict[str, Checked]]:
         made = {
             "sound": job("sound").submit(acceptance, 2),
             "slow once": job("once").say(verdict_0=1).submit(acceptance, 1),
-            "slow twice": job("twice").say(verdict_0=1, verdict_1=1).submit(acceptance, 1),
+            "slow twice": job("twice").say(verdict_0=1, verdict_1=1).submit(acceptance, 3),
             "crash": job("crash").say(crash_0=3, verdict_0=2).submit(acceptance, 1),
             "fit": job("fit").submit(deep, 2),
             "unfit": job("unfit", unfit="n2").submit(deep, 4),
@@ -116,7 +116,7 @@ def test_a_sound_network_is_accepted_at_once(jobs: Jobs):
     log = f"nccl-acceptance-{job.number}-0.log"
     assert f"judged ./{log} --instance p4d.24xlarge --nodes 2" in job.output()
     # 16 GiB and its copies do not fit the 40 GB of an A100.
-    assert (job.folder / log).read_text() == "all_reduce_perf -b 8 -e 2G -f 2 -g 1\n" * 2
+    assert (job.folder / log).read_text() == "all_reduce_perf -b 8 -e 8G -f 2 -g 1\n" * 2
 
 
 def test_what_is_slow_once_gets_a_second_run(jobs: Jobs):
@@ -129,6 +129,22 @@ def test_what_is_slow_twice_is_refused(jobs: Jobs):
 
     assert job.end() == ("FAILED", "1:0", "1"), job.output()
     assert "UNSOUND: n" in job.output()
+
+
+def test_pairs_of_slow_nodes_are_measured_to_name_the_one(jobs: Jobs):
+    """Each node with the one before it and the one after: three pairs of three nodes."""
+    job = jobs["slow twice"]
+
+    job.end()
+    name = f"./nccl-acceptance-{job.number}-1"
+    pairs = sorted(path.name for path in job.folder.glob(f"{name[2:]}-*-*.log"))
+    assert len(pairs) == 3
+    judged = next(line for line in job.output().splitlines() if f"judged {name}-" in line)
+    assert all(f"./{pair}" in judged for pair in pairs), "beside each other, by one call"
+    around = [pair[len(name) - 1 : -4].split("-") for pair in pairs]
+    assert all(sum(node in pair for pair in around) == 2 for pair in around for node in pair)
+    text = (job.folder / pairs[0]).read_text()
+    assert text == "all_reduce_perf -b 1G -e 8G -f 2 -g 1\n" * 2
 
 
 def test_a_run_that_does_not_get_to_its_figures_is_repeated(jobs: Jobs):

@@ -1,0 +1,112 @@
+"""Who used the nodes, in dollars, and what nobody did."""
+
+import json
+import subprocess
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.repository import ENVIRONMENTS
+from ultracluster.cli import main
+from ultracluster.exit_status import UsageError
+from ultracluster.train.login_node import LoginNode
+from ultracluster.waste.usage import QUESTION, Usage, node_price, usage
+
+BY_NAME = {each.name: each for each in ENVIRONMENTS}
+CLUSTER, STAGING = BY_NAME["ultracluster"], BY_NAME["staging"]
+DAY = Decimal(24)
+ROWS = """ada|research|train|COMPLETED|3|864000
+ada|research|train|NODE_FAIL|1|360000
+bob|teaching|train|CANCELLED|2|0
+"""
+
+
+def of_a_day(text: str = ROWS) -> Usage:
+    return usage(CLUSTER, text, DAY)
+
+
+def test_node_hours_become_gpu_hours_and_dollars():
+    ada, bob = of_a_day().shares
+    price = node_price(CLUSTER, CLUSTER.nodes)
+
+    assert (ada.user, ada.jobs, ada.node_hours, ada.gpu_hours) == ("ada", 4, 340, 340 * 8)
+    assert ada.usd == 340 * price
+    assert ada.lost_usd == 100 * price
+    assert (bob.user, bob.usd) == ("bob", 0)
+
+
+def test_what_is_paid_for_and_nobody_used_is_told():
+    """516 reserved nodes cost the same, used or not."""
+    found = of_a_day()
+
+    assert found.idle_gpu_hours == (CLUSTER.nodes.total * 24 - 340) * 8
+    assert found.idle_usd == (CLUSTER.nodes.total * 24 - 340) * node_price(CLUSTER, CLUSTER.nodes)
+
+
+def test_a_queue_without_gpus_costs_no_gpus():
+    (share,) = usage(STAGING, "ada|research|prepare|COMPLETED|1|36000\n", DAY).shares
+
+    assert (share.node_hours, share.gpu_hours) == (10, 0)
+
+
+@pytest.mark.parametrize("text", ["a|b|c\n", "a|b|c|FAILED|x|1\n", "bash: sacct: not found\n"])
+def test_an_answer_that_is_none_is_refused(text: str):
+    with pytest.raises(UsageError, match="no row of sacct"):
+        of_a_day(text)
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, text: str) -> list[tuple[str, ...]]:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(LoginNode, "run", lambda _, *words: asked.append(words) or text)
+    return asked
+
+
+def test_the_command_prints_numbers_for_a_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = answered(monkeypatch, ROWS)
+
+    assert main(["waste", "ultracluster", "--since", "2w", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["hours"] == 336
+    assert document["shares"][0]["gpu_hours"] == 2720
+    assert asked[0][1] == "2weeks"
+
+
+def test_the_command_prints_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    answered(monkeypatch, ROWS)
+
+    assert main(["waste", "ultracluster", "--since", "1d"]) == 0
+    out = capsys.readouterr().out
+    assert "ada" in out
+    assert "Nobody used 96,352 GPU hours" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["ultracluster", "--since", "soon"], "write a number and h, d or w"),
+        (["dev"], "SlurmSpec(accounting_days=365)"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["waste", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_jobs_are_summed_up_on_the_node(tmp_path: Path):
+    """A month of jobs is more than Run Command returns."""
+    sacct = tmp_path / "sacct"
+    rows = ("ada|lab|train|CANCELLED by 1001|60|2", "ada|lab|train|CANCELLED|30|1")
+    sacct.write_text("#!/bin/bash\nprintf '%s\\n' " + " ".join(f"'{row}'" for row in rows))
+    sacct.chmod(0o755)
+    command = ["/bin/bash", "-c", QUESTION, "ultracluster", "7days"]
+    path = f"{tmp_path}:/usr/bin:/bin"
+
+    done = subprocess.run(command, env={"PATH": path}, text=True, capture_output=True, check=True)
+    assert done.stdout == "ada|lab|train|CANCELLED|2|150\n"

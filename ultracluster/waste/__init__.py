@@ -1,0 +1,1 @@
+"""Who uses the nodes that are paid for, and what nobody uses: from Slurm's accounting."""
