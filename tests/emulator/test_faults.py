@@ -145,13 +145,20 @@ def test_a_resource_that_takes_its_time_lets_others_be_asked(cloud):
     assert not unfired(cloud)
 
 
+ANSWERS = """
+import json, urllib.request
+def handler(event, context):
+    answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({**answer, "Status": "SUCCESS", "PhysicalResourceId": "x"}).encode()
+    urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], body, method="PUT"))
+"""
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
     "Properties": {
         "Handler": "index.handler",
         "Runtime": "python3.12",
         "Role": "arn:aws:iam::123456789012:role/x",
-        "Code": {"ZipFile": "def handler(event, context): return {}"},
+        "Code": {"ZipFile": ANSWERS},
     },
 }
 
@@ -168,6 +175,23 @@ def test_custom_resources_fail_as_well(cloud):
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "Custom: the function timed out" in stack.reasons()
+
+
+def test_what_could_not_be_deleted_keeps_what_it_needs(cloud):
+    """A custom resource whose deletion failed still needs its function for the next attempt."""
+    custom = {
+        "Type": "Custom::Anything",
+        "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}},
+    }
+    resources = {"Function": FUNCTION, "Custom": custom, "Other": PARAMETER}
+    stack = cloud.deploy(resources)
+    if stack.status != "CREATE_COMPLETE":
+        pytest.fail(stack.reasons())
+    cloud.set_faults({"operation": "delete", "logical_id": "^Custom$", "message": "not now"})
+
+    assert stack.delete() == "DELETE_FAILED"
+    assert set(stack.resources) >= {"Function", "Custom"}
+    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def unfired(cloud):

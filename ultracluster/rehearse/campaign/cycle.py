@@ -106,7 +106,7 @@ class Cycle:
     def _delete(self, before: Inventory) -> dict[str, Any]:
         place, stack = self._place, self._stack
         stays = self._resource.get("DeletionPolicy", "").startswith("Retain")
-        kept, stack_id = place.kept(stack), self._stack_id()
+        kept, stack_id = place.kept(stack), place.stack_id(stack)
         if not stays:
             self._fault("delete")
         problems = [] if place.unlock(stack) else ["a protected stack was deleted"]
@@ -121,12 +121,6 @@ class Cycle:
         problems += [f"left after the deletion: {each}" for each in place.left(before, kept)]
         found = {"ended": ended, "retried": retried, "problems": problems}
         return {**found, "note": KEPT} if stays else found
-
-    def _stack_id(self) -> str:
-        row = self._place.cloud.ask(
-            "cloudformation", "describe_stacks", StackName=self._stack.name
-        )
-        return str(row["Stacks"][0]["StackId"])
 
     def _told(self, name: str) -> Iterator[str]:
         """Yield what is wrong with how the failure was told."""
