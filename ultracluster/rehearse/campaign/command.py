@@ -11,7 +11,7 @@ from ultracluster.aws import CloudError
 from ultracluster.command_line import print_json
 from ultracluster.emulator.process import EmulatorError
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
-from ultracluster.rehearse.campaign.page import markdown, summary, tables
+from ultracluster.rehearse.campaign.page import markdown
 from ultracluster.rehearse.campaign.plan import Campaign, digest
 from ultracluster.rehearse.campaign.row import Record, Row
 from ultracluster.rehearse.cdk import CdkError
@@ -41,19 +41,15 @@ def run(
 def _told(
     arguments: argparse.Namespace, spec: EnvironmentSpec, rows: list[Row], console: Console
 ) -> int:
+    page = markdown(spec.name, rows)
     if arguments.page:
         arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        arguments.page.write_text(markdown(spec.name, rows))
-    wrong = [row for row in rows if row.problems]
+        arguments.page.write_text(page)
     if arguments.json:
         print_json({"environment": spec.name, "emulated": True, "rows": [*map(asdict, rows)]})
     else:
-        for table in tables(rows):
-            console.print(table)
-        for row in wrong:
-            _say(console, f"✗ {row.stack}/{row.logical_id} {row.operation}: {row.problems[0]}")
-        _say(console, f"{spec.name}: {summary(rows)}.")
-    return SOME_FAIL if wrong else ALL_WELL
+        _say(console, page)
+    return SOME_FAIL if any(row.problems for row in rows) else ALL_WELL
 
 
 def _hear(console: Console, row: Row) -> None:

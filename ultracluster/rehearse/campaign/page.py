@@ -1,16 +1,14 @@
-"""The table of a campaign: on the terminal by type, on its page with every problem."""
+"""The tables of a campaign in Markdown, for the terminal as well: by type, and every problem."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from rich.table import Table
-
 from ultracluster.rehearse.campaign.cycle import OPERATIONS
 from ultracluster.rehearse.campaign.row import BETWEEN, Row
 
 COLUMNS: Final = ("stack", "type", "resources", *OPERATIONS, "s", "node-min", "USD", "problems")
-
+OF_NONE: Final = ("fault", "ended", "again", "s", "what it shows", "problems")
 INTRODUCTION: Final = """\
 Written by `ultracluster rehearse --campaign --page` against the emulated AWS. Each resource fails
 once to be created, once to be changed and once to be deleted. After each failure the operation is
@@ -81,24 +79,8 @@ def summary(rows: Sequence[Row]) -> str:
     )
 
 
-def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    yield _table("A fault at every resource (emulated)", COLUMNS, by_type(rows))
-    names = ("fault", "ended", "again", "s", "what it shows", "problems")
-    yield _table("Between calls (emulated)", names, between(rows))
-
-
-def _table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for line in lines:
-        table.add_row(*line)
-    return table
-
-
 def markdown(environment: str, rows: Sequence[Row]) -> str:
     """Return the page of an environment, as the command writes it."""
-    names = ("fault", "ended", "again", "s", "what it shows", "problems")
     wrong = [row for row in rows if row.problems]
     parts = [
         f"# Campaign of faults: {environment}\n",
@@ -106,7 +88,7 @@ def markdown(environment: str, rows: Sequence[Row]) -> str:
         f"{summary(rows)}.\n",
         *_rows(COLUMNS, by_type(rows)),
         "\n## Between calls\n",
-        *_rows(names, between(rows)),
+        *_rows(OF_NONE, between(rows)),
     ]
     if wrong:
         parts += ["\n## What ended otherwise than it must\n"]
