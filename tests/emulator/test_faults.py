@@ -77,10 +77,8 @@ def test_a_rule_that_is_written_again_fires_again(cloud):
 def test_the_nth_operation_fails(cloud):
     """Quotas are used up by the third of three, not by the first."""
     cloud.set_faults({"type": "AWS::SSM::Parameter", "after": 2, "message": "the third"})
-    chain = {
-        name: {**PARAMETER, **({"DependsOn": before} if before else {})}
-        for before, name in zip(["", "A", "B"], ["A", "B", "C"], strict=True)
-    }
+    chain = {"A": PARAMETER, "B": {**PARAMETER, "DependsOn": "A"}}
+    chain["C"] = {**PARAMETER, "DependsOn": "B"}
 
     stack = cloud.deploy(chain)
 

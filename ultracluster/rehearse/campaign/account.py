@@ -110,10 +110,13 @@ class Place:
 
     def left(self, before: Inventory, kept: Kept = frozenset()) -> list[str]:
         """Return what is there and was not, but for what is kept, and what belongs to that."""
-        ids = {name for _, name in kept}
+        ids, found = {name for _, name in kept}, self.inventory()
+        # A file system names its interfaces; a route table names its VPC.
+        for key, words in found.items():
+            ids |= words if key in kept else set()
         return sorted(
             f"{kind} {name}"
-            for (kind, name), words in self.inventory().items()
+            for (kind, name), words in found.items()
             if (kind, name) not in before
             and not words & ids
             and not f"{kind} {name}".startswith((*STRAYS, STACK))

@@ -12,8 +12,15 @@ OF_NONE: Final = ("fault", "ended", "again", "s", "what it shows", "problems")
 INTRODUCTION: Final = """\
 Written by `ultracluster rehearse --campaign --page` against the emulated AWS. Each resource fails
 once to be created, once to be changed and once to be deleted. After each failure the operation is
-repeated without a fault, and the services are asked for what is left. A cell says how the stack
-ended, then how the repetition did. Times and money are of the emulated clock: AWS takes longer."""
+repeated without a fault, and the services are asked for what is left. `as it must` is: a creation
+ends in ROLLBACK_COMPLETE, an update in UPDATE_ROLLBACK_COMPLETE, a deletion in DELETE_FAILED, with
+the reason; the repetition in CREATE_, UPDATE_ or DELETE_COMPLETE, and nothing is left that no
+deletion policy keeps. Times and money are of the emulated clock: AWS takes longer."""
+AS_IT_MUST: Final = (
+    ("ROLLBACK_COMPLETE", "CREATE_COMPLETE"),
+    ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE"),
+    ("DELETE_FAILED", "DELETE_COMPLETE"),
+)
 
 
 def by_type(rows: Iterable[Row]) -> list[tuple[str, ...]]:
@@ -40,13 +47,18 @@ def _line(rows: list[Row]) -> tuple[str, ...]:
 
 def _ends(rows: list[Row]) -> str:
     """Return how faults of one operation ended, and how its repetition did."""
-    said = [row.note or f"{row.ended}, then {row.retried}" for row in rows]
+    said = [row.note or _end(row) for row in rows]
     said = [
         row.note if row.note.startswith("kept") else each
         for row, each in zip(rows, said, strict=True)
     ]
     counts = [(each, said.count(each)) for each in dict.fromkeys(said)]
     return "; ".join(each if len(counts) == 1 else f"{count} {each}" for each, count in counts)
+
+
+def _end(row: Row) -> str:
+    end = (row.ended, row.retried)
+    return "as it must" if end in AS_IT_MUST and not row.problems else ", then ".join(end)
 
 
 def _money(rows: Iterable[Row]) -> tuple[str, str]:
