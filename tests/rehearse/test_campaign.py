@@ -213,6 +213,17 @@ def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object],
         assert found[0] != given
 
 
+def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):
+    """An environment without a file system of its own, or without endpoints, has fewer faults."""
+    names = Between.names(ULTRACLUSTER, place.stacks)
+    without = Between.names(ULTRACLUSTER, ())
+
+    assert "stuck in progress" not in names
+    assert "an update's rollback fails" in names
+    assert not set(without) & {"stuck in progress", "the third of a kind"}
+    assert "no capacity for a node" in names
+
+
 @pytest.mark.parametrize("text", ["(", "*"])
 def test_a_pattern_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], text: str):
     """Before anything is started."""

@@ -14,8 +14,10 @@ from ultracluster.prove.leftovers import is_gone
 from ultracluster.prove.services import LISTS, STRAYS, listed
 from ultracluster.prove.strays import words_of
 from ultracluster.rehearse import direct
+from ultracluster.rehearse.substitutes import substitute_image_parameter
 from ultracluster.retry.failed_stacks import FailedStack, lift
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import images
 
 Kept = frozenset[tuple[str, str]]
 Inventory = dict[tuple[str, str], set[str]]
@@ -39,6 +41,8 @@ class Place:
         self.emulator.__enter__()
         self.cloud = Account(self.spec.region, self.emulator.environment())
         self.stacks = stack_templates(self.assembly, self.spec.name)
+        for image in set(images(self.spec).values()):
+            substitute_image_parameter(self.cloud, image)
         direct.publish(self.cloud, self.spec.region, self.assembly / f"assembly-{self.spec.name}")
         return self
 

@@ -1,7 +1,7 @@
 """Faults that are of no single resource: between calls, in a rollback, at a launch, in the CLI."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,6 +54,8 @@ OF_STACKS: Final = {
     "a creation's rollback fails": "_creation_rollback",
     "an update's rollback fails": "_update_rollback",
 }
+NEEDED: Final = {"stuck in progress": ORPHAN, "made, and reported as failed": ORPHAN}
+"""The type that a fault is of, where it is no endpoint."""
 OTHERS: Final = {"the CLI is killed": "_killed", "no capacity for a node": "_no_capacity"}
 
 Found = dict[str, Any]
@@ -70,11 +72,13 @@ class Between:
     place: Place
 
     @staticmethod
-    def names(spec: EnvironmentSpec) -> list[str]:
+    def names(spec: EnvironmentSpec, stacks: Iterable[StackTemplate]) -> list[str]:
         """Return every fault that an environment can have."""
-        slurm = spec.slurm
-        nodes = ["no capacity for a node"] if slurm and slurm.login_instance_type else []
-        return [*CALLS, "the CLI is killed", *OF_STACKS, *nodes]
+        resources = [each for stack in stacks for each in stack.template["Resources"].values()]
+        kinds = {each["Type"] for each in resources}
+        possible = [name for name in OF_STACKS if NEEDED.get(name, ENDPOINT) in kinds]
+        nodes = ["no capacity for a node"] if spec.slurm and spec.slurm.login_instance_type else []
+        return [*CALLS, "the CLI is killed", *possible, *nodes]
 
     def run(self, name: str) -> Row:
         began = time.monotonic()

@@ -10,12 +10,13 @@ from rich.console import Console
 from ultracluster.aws import CloudError
 from ultracluster.command_line import print_json
 from ultracluster.emulator.process import EmulatorError
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UsageError
 from ultracluster.rehearse.campaign.page import markdown
 from ultracluster.rehearse.campaign.plan import Campaign, digest
 from ultracluster.rehearse.campaign.row import Record, Row
 from ultracluster.rehearse.cdk import CdkError
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import Synthesis
 
 
@@ -23,6 +24,11 @@ def run(
     arguments: argparse.Namespace, spec: EnvironmentSpec, path: Path | None, console: Console
 ) -> int:
     """Try every fault that the record does not have yet; print the table of all."""
+    if isinstance(spec.network, ExistingNetworkSpec):
+        raise UsageError(
+            f"{spec.name} is in a VPC of yours, which each emulated AWS would have by another id; "
+            "give a campaign an environment that makes its own network"
+        )
     said = Console(stderr=True) if arguments.json else console
     with Synthesis(spec, path) as synthesis:
         assembly = synthesis.stage().parent

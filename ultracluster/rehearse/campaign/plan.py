@@ -98,7 +98,7 @@ class Campaign:
         done = {row.logical_id for row in self.record.rows if row.stack == BETWEEN}
         return [
             name
-            for name in Between.names(self.spec)
+            for name in Between.names(self.spec, self._stacks())
             if name not in done and re.search(self.only, f"{BETWEEN}/{name}")
         ]
 
