@@ -80,7 +80,7 @@ def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
     assert re.search(r"GPUs +│ +16 A100", done.stdout)
     # Of its own resources nothing is left; CDK's functions have a log that no stack knows of.
     assert re.search(r"✓ Look at what is left .* 0 of \d+ resources, \d+ others", done.stdout)
-    assert "aws logs delete-log-group --log-group-name" in done.stdout
+    assert "aws logs delete-log-group" in done.stdout
     assert "✗" not in done.stdout
     assert "emulated" in done.stdout
     assert left_behind(tmp_path) == []
