@@ -10,6 +10,7 @@ from ultracluster.prove.deployment import StackTemplate
 from ultracluster.rehearse import direct
 from ultracluster.rehearse.campaign.account import Place
 from ultracluster.rehearse.campaign.changes import changed
+from ultracluster.rehearse.campaign.cycle import unless
 from ultracluster.rehearse.campaign.row import BETWEEN, Row
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.retry.failed_stacks import NEVER_CREATED
@@ -116,14 +117,14 @@ class Between:
         problems = [] if self.place.unlock(stack) else ["a protected stack was deleted"]
         direct.delete(self.place.cloud, stack.name)
         _, retried = self.place.create(stack)
-        return retried, [*problems, *_unless(retried, "CREATE_COMPLETE")]
+        return retried, [*problems, *unless(retried, "CREATE_COMPLETE")]
 
     def _stuck(self) -> Found:
         stack, (name, *_) = self._of(ORPHAN)
         self._until(stack)
         self.place.fail({"logical_id": f"^{name}$", "seconds": 2, "message": LATE})
         stack_id, ended = self.place.create(stack)
-        problems = _unless(ended, "ROLLBACK_COMPLETE")
+        problems = unless(ended, "ROLLBACK_COMPLETE")
         if not self.place.reason(stack_id, name, LATE):
             problems.append("CloudFormation does not say that it timed out")
         retried, more = self._retried(stack)
@@ -152,7 +153,7 @@ class Between:
         self._until(stack)
         self.place.fail({"type": ENDPOINT, "after": 2, "message": "The maximum is reached"})
         _, ended = self.place.create(stack)
-        problems = _unless(ended, "ROLLBACK_COMPLETE") + self._unfired()
+        problems = unless(ended, "ROLLBACK_COMPLETE") + self._unfired()
         retried, more = self._retried(stack)
         return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
 
@@ -165,7 +166,7 @@ class Between:
             {"operation": "rollback", "message": "not undone either"},
         )
         _, ended = self.place.create(stack)
-        problems = _unless(ended, "ROLLBACK_FAILED") + self._unfired()
+        problems = unless(ended, "ROLLBACK_FAILED") + self._unfired()
         retried, more = self._retried(stack)
         return {"ended": ended, "retried": retried, "problems": [*problems, *more]}
 
@@ -183,13 +184,13 @@ class Between:
         )
         cloud, region = self.place.cloud, self.place.spec.region
         ended = direct.update(cloud, stack.name, template, region)
-        problems = _unless(ended, "UPDATE_ROLLBACK_FAILED") + self._unfired()
+        problems = unless(ended, "UPDATE_ROLLBACK_FAILED") + self._unfired()
         cloud.ask("cloudformation", "continue_update_rollback", StackName=stack.name)
         out = direct.settled(cloud, stack.name)
-        problems += _unless(out, "UPDATE_ROLLBACK_COMPLETE")
+        problems += unless(out, "UPDATE_ROLLBACK_COMPLETE")
         retried = direct.update(cloud, stack.name, template, region)
         note = "way out: aws cloudformation continue-update-rollback"
-        problems += _unless(retried, "UPDATE_COMPLETE")
+        problems += unless(retried, "UPDATE_COMPLETE")
         return {"ended": ended, "retried": retried, "problems": problems, "note": note}
 
     def _no_capacity(self) -> Found:
@@ -197,7 +198,7 @@ class Between:
         self._until(stack)
         self.place.fail(LAUNCH)
         _, ended = self.place.create(stack)
-        problems = _unless(ended, "CREATE_COMPLETE") + self._unfired()
+        problems = unless(ended, "CREATE_COMPLETE") + self._unfired()
         instances = self.place.cloud.ask("ec2", "describe_instances")["Reservations"]
         if instances:
             problems.append("instances run although there was no capacity")
@@ -253,7 +254,3 @@ def _kill(line: str) -> None:
 
 def _deleted(resource: dict[str, Any]) -> bool:
     return resource["Type"] != "AWS::CDK::Metadata" and "DeletionPolicy" not in resource
-
-
-def _unless(status: str, wanted: str) -> list[str]:
-    return [] if status == wanted else [f"{status}, not {wanted}"]
