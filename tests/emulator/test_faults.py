@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import boto3
 import pytest
@@ -10,7 +11,10 @@ from botocore.exceptions import ClientError
 
 from ultracluster.emulator.faults import read
 
-PARAMETER = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "one"}}
+PARAMETER: dict[str, Any] = {
+    "Type": "AWS::SSM::Parameter",
+    "Properties": {"Type": "String", "Value": "one"},
+}
 
 
 @pytest.fixture(autouse=True)
