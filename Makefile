@@ -9,11 +9,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Node trusts what the system trusts: behind a company's proxy npm fails otherwise.
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup rehearse rehearse-node rehearse-faults review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node campaign review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
+	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make test               every test, linter and type check"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
@@ -46,9 +47,9 @@ rehearse: $(VENV)/rehearsal.stamp
 rehearse-node: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --nodes $(if $(ACCEPT),--accept) $(if $(FAULT),--node-fault $(FAULT))
 
-# A fault at each resource of the stack that reserves capacity: what was charged, and what is left.
-rehearse-faults: $(VENV)/dev.stamp
-	python -m tests.rehearse.test_paid_capacity
+# A fault at every resource and between calls: how each ended, what was charged, what is left.
+campaign: $(VENV)/rehearsal.stamp
+	@ultracluster rehearse $(ENV) --campaign --page docs/campaign/$(ENV).md $(if $(JOBS),--jobs $(JOBS))
 
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint

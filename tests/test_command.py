@@ -229,7 +229,7 @@ def test_a_users_environment_does_not_replace_one_of_the_project(tmp_path: Path)
         (None, "no such file"),
         ("{bad", ":1: no JSON"),
         ('{"type": "*"}', "it is no list of objects"),
-        ('[{"kind": "*"}]', "got kind; a fault has"),
+        ('[{"kind": "*"}]', "kind: got '*'; a fault has"),
     ],
 )
 def test_faults_that_cannot_be_read_are_refused(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import boto3
 import pytest
@@ -10,7 +11,10 @@ from botocore.exceptions import ClientError
 
 from ultracluster.emulator.faults import read
 
-PARAMETER = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "one"}}
+PARAMETER: dict[str, Any] = {
+    "Type": "AWS::SSM::Parameter",
+    "Properties": {"Type": "String", "Value": "one"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +81,8 @@ def test_a_rule_that_is_written_again_fires_again(cloud):
 def test_the_nth_operation_fails(cloud):
     """Quotas are used up by the third of three, not by the first."""
     cloud.set_faults({"type": "AWS::SSM::Parameter", "after": 2, "message": "the third"})
-    chain = {
-        name: {**PARAMETER, **({"DependsOn": before} if before else {})}
-        for before, name in zip(["", "A", "B"], ["A", "B", "C"], strict=True)
-    }
+    chain = {"A": PARAMETER, "B": {**PARAMETER, "DependsOn": "A"}}
+    chain["C"] = {**PARAMETER, "DependsOn": "B"}
 
     stack = cloud.deploy(chain)
 
@@ -145,13 +147,20 @@ def test_a_resource_that_takes_its_time_lets_others_be_asked(cloud):
     assert not unfired(cloud)
 
 
+ANSWERS = """
+import json, urllib.request
+def handler(event, context):
+    answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps({**answer, "Status": "SUCCESS", "PhysicalResourceId": "x"}).encode()
+    urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], body, method="PUT"))
+"""
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
     "Properties": {
         "Handler": "index.handler",
         "Runtime": "python3.12",
         "Role": "arn:aws:iam::123456789012:role/x",
-        "Code": {"ZipFile": "def handler(event, context): return {}"},
+        "Code": {"ZipFile": ANSWERS},
     },
 }
 
@@ -168,6 +177,23 @@ def test_custom_resources_fail_as_well(cloud):
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "Custom: the function timed out" in stack.reasons()
+
+
+def test_what_could_not_be_deleted_keeps_what_it_needs(cloud):
+    """A custom resource whose deletion failed still needs its function for the next attempt."""
+    custom = {
+        "Type": "Custom::Anything",
+        "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}},
+    }
+    resources = {"Function": FUNCTION, "Custom": custom, "Other": PARAMETER}
+    stack = cloud.deploy(resources)
+    if stack.status != "CREATE_COMPLETE":
+        pytest.fail(stack.reasons())
+    cloud.set_faults({"operation": "delete", "logical_id": "^Custom$", "message": "not now"})
+
+    assert stack.delete() == "DELETE_FAILED"
+    assert set(stack.resources) >= {"Function", "Custom"}
+    assert stack.delete() == "DELETE_COMPLETE"
 
 
 def unfired(cloud):

@@ -1,5 +1,6 @@
 """The main job, as a user runs it: the console command and the real CDK CLI."""
 
+import io
 import json
 import os
 import re
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
+from environments.dev import DEV
 from golden.generate import GOLDEN, templates
 from tests.repository import ENVIRONMENTS
 from ultracluster.cli import main
+from ultracluster.emulator.report import Report
 from ultracluster.rehearse.cdk import Cdk, Event, reasons
+from ultracluster.rehearse.display import Display
+from ultracluster.rehearse.rehearsal import Rehearsal
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "ultracluster.cli", "rehearse")
@@ -72,7 +78,10 @@ def test_rehearsal_of_dev_by_the_real_cli(tmp_path: Path):
     assert "no changes" in done.stdout
     assert re.search(r"nodes +│ +2 x p4d.24xlarge", done.stdout)
     assert re.search(r"GPUs +│ +16 A100", done.stdout)
-    assert "Nothing is left of the environment." in done.stdout
+    # Of its own resources nothing is left; CDK's functions have a log that no stack knows of.
+    assert re.search(r"✓ Look at what is left .* 0 of \d+ resources, \d+ others", done.stdout)
+    assert "aws logs delete-log-group" in done.stdout
+    assert "✗" not in done.stdout
     assert "emulated" in done.stdout
     assert left_behind(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
@@ -135,6 +144,40 @@ def test_nothing_outlives_a_rehearsal_that_is_stopped(
         assert wait_for(lambda: not left_behind(tmp_path))
     finally:
         running.kill()
+
+
+class Reporting:
+    """An emulator of which nothing is asked but its report."""
+
+    def __init__(self, *unfired: str):
+        self._unfired = unfired
+
+    def report(self) -> Report:
+        return Report(unfired=self._unfired)
+
+
+@pytest.mark.parametrize("unfired", [(), ('{"type": "*"}',)])
+def test_a_fault_that_never_happened_is_no_success(unfired: tuple[str, ...]):
+    """A type that the environment does not have would otherwise end with "everything was there"."""
+    display = Display(Console(file=io.StringIO()))
+    rehearsal = Rehearsal(DEV, environment_file=None, display=display)
+
+    assert rehearsal._all_fired(Reporting(*unfired)) is (not unfired)  # type: ignore[arg-type]
+    assert display.record["faults"] == [f"this fault never happened: {each}" for each in unfired]
+
+
+@pytest.mark.parametrize("text", ['[{"operation": "creat"}]', '[{"type": "AWS::FSx::FileSytem"}]'])
+def test_a_misspelt_fault_is_refused_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+):
+    """One line, and exit status 2."""
+    faults = tmp_path / "faults.json"
+    faults.write_text(text)
+
+    assert main(["rehearse", "dev", "--faults", str(faults)]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ERROR {faults}: rule 1")
 
 
 def test_an_unknown_environment_is_one_line(capsys: pytest.CaptureFixture[str]):

@@ -15,8 +15,9 @@ from ultracluster.cli import main
 from ultracluster.emulator.process import Emulator
 from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.rehearse.direct import settled
-from ultracluster.retry.failed_stacks import FailedStack, lift, stacks
+from ultracluster.retry.failed_stacks import SAYINGS, FailedStack, lift, stacks
 
+ROOT = Path(__file__).parents[2]
 STACK = "dev-Protected"
 TAG = {"Key": "ultracluster:environment", "Value": "dev"}
 
@@ -143,3 +144,13 @@ def test_only_what_was_never_created_loses_its_protection(place: Place, status: 
     """The function refuses, whoever calls it."""
     with pytest.raises(ValueError, match="its protection guards what it holds"):
         lift(place.cloud, FailedStack(STACK, status, protected=True, held=()))
+
+
+def test_the_page_names_every_status_that_the_command_knows():
+    """Whoever reads CloudFormation's word in the console finds what to type."""
+    page = (ROOT / "docs" / "operate" / "failed-deployment.md").read_text()
+
+    assert [name for name in SAYINGS if name not in ("WELL", "OTHER") and name not in page] == []
+    ways_out = [each["type"].split("; ")[0] for each in SAYINGS.values() if each.get("type")]
+    for way_out in {each for each in ways_out if "describe" not in each}:
+        assert way_out.replace("{stack}", "STACK") in page

@@ -260,8 +260,9 @@ def test_step_functions_refuses_members_that_it_does_not_know(training: Training
         input=json.dumps(request),
     )["executionArn"]
 
-    deadline, execution = time.monotonic() + 30, {}
-    while execution.get("status") not in EXECUTION_OVER and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    execution: dict[str, Any] = {"status": "RUNNING"}
+    while execution["status"] not in EXECUTION_OVER and time.monotonic() < deadline:
         execution = stepfunctions.ask("stepfunctions", "describe_execution", executionArn=arn)
     assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
     assert 'The field "RetryStrategy" is not supported by Step Functions' in execution["cause"]

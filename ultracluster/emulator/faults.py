@@ -235,7 +235,7 @@ class Faults:
 
     def waits(self, type_name: str) -> bool:
         """Whether a rule about a type takes its time."""
-        rules = [count.rule for count in self._current()]
+        rules = [count.rule for count in self._current() if not count.rule.call]
         return any(each.seconds and each.type in ("*", type_name) for each in rules)
 
     def unfired(self) -> list[str]:

@@ -16,7 +16,7 @@ GONE_STATES: Final = (
 )
 STATES: Final = ("State", "Status", "KeyState", "Lifecycle", "status", "StackStatus")
 ABSENT_CODE: Final = re.compile(
-    r"not_?found|nosuch|doesnotexist|nonexist|^404$|unknown|malformed", re.IGNORECASE
+    r"not_?found|nosuch|doesnotexist|nonexist|^404$|\.unknown$", re.IGNORECASE
 )
 ABSENT_WORDS: Final = re.compile(r"does(n't| not) exist|not found|cannot be found", re.IGNORECASE)
 

@@ -44,7 +44,7 @@ def strays(
             unasked.append(error)
             continue
         for row in rows:
-            found, identifier = _words(row), str(row.get(key))
+            found, identifier = words_of(row), str(row.get(key))
             if identifier in ids or is_gone(row):
                 continue
             if _tagged(row, environment) or found & ids or any(map(own.search, found)):
@@ -65,10 +65,10 @@ def _tagged(row: Row, environment: str) -> bool:
     return ENVIRONMENT_TAG in text and f'"{environment}"' in text
 
 
-def _words(row: Row) -> set[str]:
+def words_of(row: Row) -> set[str]:
     """Return the strings of a row by which it may name others, itself included."""
-    words: set[str] = set()
+    found: set[str] = set()
     for value in row.values():
         several = value if isinstance(value, list) else [value]
-        words |= {each for each in several if isinstance(each, str)}
-    return {each for each in words if len(each) >= ID_OF_ITS_OWN}
+        found |= {each for each in several if isinstance(each, str)}
+    return {each for each in found if len(each) >= ID_OF_ITS_OWN}

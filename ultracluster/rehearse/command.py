@@ -1,6 +1,7 @@
 """The command `ultracluster rehearse`."""
 
 import argparse
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faults", type=Path, help="JSON file of faults that the emulated AWS is to have"
     )
+    _add_campaign(parser.add_argument_group("a fault at every resource, and between calls"))
     parser.add_argument(
         "--nodes",
         action="store_true",
@@ -40,6 +42,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_campaign(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--campaign",
+        action="store_true",
+        help="let every resource fail to be created, changed and deleted, one after the other",
+    )
+    group.add_argument(
+        "--record",
+        type=Path,
+        help="file in which a campaign goes on (build/campaign/ENVIRONMENT.jsonl)",
+    )
+    group.add_argument("--page", type=Path, help="write the table to this Markdown file")
+    group.add_argument("--jobs", type=int, help="faults at a time (as many as there are cores)")
+    group.add_argument(
+        "--only",
+        type=pattern,
+        metavar="REGEX",
+        help="faults of which Stack/LogicalId, or 'between calls/NAME', has this in it",
+    )
+
+
+def pattern(text: str) -> str:
+    """Return a regular expression as it was given.
+
+    Raises:
+        ArgumentTypeError: where it is none.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
+
+
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Deploy an environment to an emulated AWS, prove it, and take it down."""
     spec, path = find(arguments.environment)
@@ -52,6 +88,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         names = tuple(arguments.node_fault or NAMES)
         return nodes.run(spec, path, console, names=names, as_json=arguments.json)
     need(EXTRAS["rehearse"])
+    if arguments.campaign:
+        from ultracluster.rehearse.campaign import command as campaign  # noqa: PLC0415
+
+        return campaign.run(arguments, spec, path, console)
     # Imported here: what only deploys to AWS needs none of it installed.
     from ultracluster.aws import CloudError  # noqa: PLC0415
     from ultracluster.emulator.faults import read  # noqa: PLC0415

@@ -83,8 +83,11 @@ def update(cloud: Cloud, name: str, template: Any, region: str) -> str:
     return settled(cloud, name)
 
 
-def delete(cloud: Cloud, stack_id: str) -> str:
+def delete(cloud: Cloud, name: str) -> str:
     """Delete a stack, and return the status that it comes to rest in."""
+    # What is deleted is known by its id alone.
+    row = cloud.ask("cloudformation", "describe_stacks", StackName=name)["Stacks"][0]
+    stack_id = str(row["StackId"])
     cloud.ask("cloudformation", "delete_stack", StackName=stack_id)
     return settled(cloud, stack_id)
 

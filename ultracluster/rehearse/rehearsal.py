@@ -14,7 +14,7 @@ from ultracluster.prove.leftovers import leftovers
 from ultracluster.prove.proof import Evidence, Results, prove
 from ultracluster.prove.proofs import PROOFS
 from ultracluster.prove.strays import strays
-from ultracluster.rehearse.cdk import Cdk
+from ultracluster.rehearse.cdk import Cdk, CdkError
 from ultracluster.rehearse.display import Display
 from ultracluster.rehearse.job_proof import rehearsal_recipe, training_jobs
 from ultracluster.rehearse.paid_capacity import paid_capacity
@@ -74,7 +74,12 @@ class Rehearsal:
                 self._substitute(emulator, directory)
                 assembly = directory / "cdk.out"
                 self._synthesize(assembly)
-                return self._on(emulator, assembly, keep=keep)
+                good = self._on(emulator, assembly, keep=keep)
+            except (CdkError, CloudError):
+                self._all_fired(emulator)
+                raise
+            else:
+                return self._all_fired(emulator) and good
             finally:
                 emulator.stop()
 
@@ -115,7 +120,6 @@ class Rehearsal:
             self._keep(emulator)
         self._deploy_again(cdk, assembly)
         good &= self._destroy(cdk, cloud, deployment, assembly)
-        good &= self._all_fired(emulator)
         self._end(evidence)
         return good
 

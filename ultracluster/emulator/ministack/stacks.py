@@ -152,6 +152,7 @@ def _install_faults(faults: Faults) -> None:
     def failing_delete(
         kind: str, physical_id: str, properties: Any, stack: str, logical_id: str
     ) -> None:
+        _require_dependents_gone(stack, logical_id)
         try:
             faults.check(kind, "delete", logical_id, stack_status(stack))
         except InjectedFaultError as error:
@@ -164,6 +165,20 @@ def _install_faults(faults: Faults) -> None:
     stacks._update_resource = failing_update
     stacks._delete_resource = failing_delete
     stacks._runs_on_worker_thread = lambda kind: threaded(kind) or faults.waits(kind)
+
+
+def _require_dependents_gone(stack_name: str, logical_id: str) -> None:
+    """Refuse to delete what something needs that could not be deleted.
+
+    MiniStack goes on with it. CloudFormation deletes nothing before what depends on it: a custom
+    resource keeps its function (user guide, "DependsOn attribute", read 2026-11-27).
+    """
+    stack = internals.cloudformation._stacks.get(stack_name) or {}
+    template = (stack.get("_template") or {}).get("Resources") or {}
+    for name, record in (stack.get("_resources") or {}).items():
+        failed = record.get("ResourceStatus") == "DELETE_FAILED" and name in template
+        if failed and name != logical_id and logical_id in _awaited(template, name):
+            raise ValueError("Resource deletion cancelled")
 
 
 def _install_exports() -> None:

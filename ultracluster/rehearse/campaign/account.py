@@ -1,6 +1,7 @@
 """One emulated account in which stacks of an environment fail, are looked at, and are removed."""
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -11,11 +12,16 @@ from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import StackTemplate, stack_templates
 from ultracluster.prove.leftovers import is_gone
 from ultracluster.prove.services import LISTS, STRAYS, listed
+from ultracluster.prove.strays import words_of
 from ultracluster.rehearse import direct
+from ultracluster.rehearse.substitutes import substitute_image_parameter
 from ultracluster.retry.failed_stacks import FailedStack, lift
 from ultracluster.spec.environment import EnvironmentSpec
+from ultracluster.spec.images import images
 
-Inventory = frozenset[tuple[str, str]]
+Kept = frozenset[tuple[str, str]]
+Inventory = dict[tuple[str, str], set[str]]
+"""What services show, by type and id, and what each names."""
 STACK: Final = "AWS::CloudFormation::Stack "
 
 
@@ -35,11 +41,14 @@ class Place:
         self.emulator.__enter__()
         self.cloud = Account(self.spec.region, self.emulator.environment())
         self.stacks = stack_templates(self.assembly, self.spec.name)
+        for image in set(images(self.spec).values()):
+            substitute_image_parameter(self.cloud, image)
         direct.publish(self.cloud, self.spec.region, self.assembly / f"assembly-{self.spec.name}")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.emulator.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def fail(self, *rules: dict[str, Any]) -> None:
         """Ask for failures from now on, and for no others."""
@@ -54,6 +63,15 @@ class Place:
         tags = [{"Key": ENVIRONMENT_TAG, "Value": self.spec.name}]
         stack_id = direct.create(self.cloud, stack, self.spec.region, Tags=tags)
         return stack_id, direct.settled(self.cloud, stack_id)
+
+    def exists(self, stack: StackTemplate) -> bool:
+        rows = self.cloud.ask("cloudformation", "describe_stacks")["Stacks"]
+        return any(row["StackName"] == stack.name and not is_gone(row) for row in rows)
+
+    def stack_id(self, stack: StackTemplate) -> str:
+        """Return a stack's id, by which it is known when it is deleted as well."""
+        row = self.cloud.ask("cloudformation", "describe_stacks", StackName=stack.name)
+        return str(row["Stacks"][0]["StackId"])
 
     def unlock(self, stack: StackTemplate) -> bool:
         """Lift a stack's protection, and return whether it was what forbade the deletion."""
@@ -87,22 +105,28 @@ class Place:
         Raises:
             CloudError: where a service does not answer: what it has is unknown.
         """
-        return frozenset(
-            (kind, str(row[LISTS[kind][3]]))
+        return {
+            (kind, str(row[LISTS[kind][3]])): words_of(row)
             for kind in LISTS
             for row in listed(self.cloud, kind)
             if not is_gone(row)
-        )
+        }
 
-    def left(self, before: Inventory, kept: Inventory = frozenset()) -> list[str]:
-        """Return what is there and was not, but for what is meant to stay."""
+    def left(self, before: Inventory, kept: Kept = frozenset()) -> list[str]:
+        """Return what is there and was not, but for what is kept, and what belongs to that."""
+        ids, found = {name for _, name in kept}, self.inventory()
+        # A file system names its interfaces; a route table names its VPC.
+        for key, words in found.items():
+            ids |= words if key in kept else set()
         return sorted(
             f"{kind} {name}"
-            for kind, name in self.inventory() - before - kept
-            if not f"{kind} {name}".startswith((*STRAYS, STACK))
+            for (kind, name), words in found.items()
+            if (kind, name) not in before
+            and not words & ids
+            and not f"{kind} {name}".startswith((*STRAYS, STACK))
         )
 
-    def kept(self, stack: StackTemplate) -> Inventory:
+    def kept(self, stack: StackTemplate) -> Kept:
         """Return what a stack leaves on purpose when it is deleted, as it stands now."""
         answer = self.cloud.ask("cloudformation", "list_stack_resources", StackName=stack.name)
         wanted = stack.template["Resources"]

@@ -73,19 +73,19 @@ class Cycle:
         place, stack = self._place, self._stack
         self._fault("create")
         stack_id, ended = place.create(stack)
-        problems = [*self._told(stack_id), *_unless(ended, "ROLLBACK_COMPLETE")]
+        problems = [*self._told(stack_id), *unless(ended, "ROLLBACK_COMPLETE")]
         problems += [f"left after the rollback: {each}" for each in place.left(before)]
         paid = list(paid_capacity(place.cloud, stack_id))
         problems += [f"still charged: {each}" for each in paid if each.active]
         place.fail()
         if not place.unlock(stack):
             problems.append("a protected stack was deleted")
-        problems += _unless(direct.delete(place.cloud, stack_id), "DELETE_COMPLETE")
+        problems += unless(direct.delete(place.cloud, stack_id), "DELETE_COMPLETE")
         _, retried = place.create(stack)
         return {
             "ended": ended,
             "retried": retried,
-            "problems": [*problems, *_unless(retried, "CREATE_COMPLETE")],
+            "problems": [*problems, *unless(retried, "CREATE_COMPLETE")],
             "node_minutes": sum(each.node_minutes for each in paid),
         }
 
@@ -97,34 +97,30 @@ class Cycle:
         template, operation = change
         self._fault(operation)
         ended = direct.update(place.cloud, stack.name, template, place.spec.region)
-        problems = [*self._told(stack.name), *_unless(ended, "UPDATE_ROLLBACK_COMPLETE")]
+        problems = [*self._told(stack.name), *unless(ended, "UPDATE_ROLLBACK_COMPLETE")]
         place.fail()
         retried = direct.update(place.cloud, stack.name, template, place.spec.region)
-        problems += _unless(retried, "UPDATE_COMPLETE")
+        problems += unless(retried, "UPDATE_COMPLETE")
         return {"ended": ended, "retried": retried, "problems": problems}
 
     def _delete(self, before: Inventory) -> dict[str, Any]:
         place, stack = self._place, self._stack
         stays = self._resource.get("DeletionPolicy", "").startswith("Retain")
-        kept, stack_id = place.kept(stack), self._stack_id()
+        kept, stack_id = place.kept(stack), place.stack_id(stack)
         if not stays:
             self._fault("delete")
         problems = [] if place.unlock(stack) else ["a protected stack was deleted"]
         ended = direct.delete(place.cloud, stack_id)
         if stays:
-            problems += _unless(ended, "DELETE_COMPLETE")
+            problems += unless(ended, "DELETE_COMPLETE")
         else:
-            problems += [*self._told(stack_id), *_unless(ended, "DELETE_FAILED")]
+            problems += [*self._told(stack_id), *unless(ended, "DELETE_FAILED")]
         place.fail()
         retried = ended if stays else direct.delete(place.cloud, stack_id)
-        problems += _unless(retried, "DELETE_COMPLETE")
+        problems += unless(retried, "DELETE_COMPLETE")
         problems += [f"left after the deletion: {each}" for each in place.left(before, kept)]
         found = {"ended": ended, "retried": retried, "problems": problems}
         return {**found, "note": KEPT} if stays else found
-
-    def _stack_id(self) -> str:
-        row = self._place.cloud.ask("cloudformation", "describe_stacks", StackName=self._stack.name)
-        return str(row["Stacks"][0]["StackId"])
 
     def _told(self, name: str) -> Iterator[str]:
         """Yield what is wrong with how the failure was told."""
@@ -134,5 +130,5 @@ class Cycle:
             yield "CloudFormation does not say why it failed"
 
 
-def _unless(status: str, wanted: str) -> list[str]:
+def unless(status: str, wanted: str) -> list[str]:
     return [] if status == wanted else [f"{status}, not {wanted}"]

@@ -46,20 +46,24 @@ class Record:
     def __init__(self, path: Path, digest: str) -> None:
         self._path = path
         self._head = json.dumps({"templates": digest})
-        self.rows: list[Row] = list(self._read())
+        self.rows: list[Row] = []
+        found = list(self._read())
+        # Written anew: the last line of a campaign that was killed may be half a line.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{self._head}\n")
+        for row in found:
+            self.add(row)
 
     def _read(self) -> Iterator[Row]:
         lines = self._path.read_text().splitlines() if self._path.is_file() else []
         if not lines or lines[0] != self._head:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(f"{self._head}\n")
             return
         for line in lines[1:]:
             try:
                 given = json.loads(line)
                 yield Row(**{**given, "problems": tuple(given["problems"])})
             except (ValueError, TypeError, KeyError):
-                continue  # the last line of a campaign that was killed
+                continue
 
     def add(self, row: Row) -> None:
         self.rows.append(row)

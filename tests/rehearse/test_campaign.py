@@ -1,0 +1,233 @@
+"""The campaign of faults: a sample of it, and each thing that it must not overlook."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from environments.ultracluster import ULTRACLUSTER
+from ultracluster.cli import main
+from ultracluster.rehearse.campaign.account import Place
+from ultracluster.rehearse.campaign.between import ENDPOINT, Between
+from ultracluster.rehearse.campaign.changes import changed
+from ultracluster.rehearse.campaign.cycle import KEPT, Cycle
+from ultracluster.rehearse.campaign.page import markdown, summary
+from ultracluster.rehearse.campaign.plan import Campaign, digest
+from ultracluster.rehearse.campaign.row import BETWEEN, Record, Row
+from ultracluster.rehearse.direct import delete
+
+GOOD = Row("Network", "Vpc", "AWS::EC2::VPC", "create", "ROLLBACK_COMPLETE", "CREATE_COMPLETE", 1.0)
+
+
+def endpoint(service: str) -> dict[str, Any]:
+    name = {"Fn::Sub": f"com.amazonaws.${{AWS::Region}}.{service}"}
+    properties = {"VpcId": {"Ref": "Vpc"}, "ServiceName": name, "VpcEndpointType": "Gateway"}
+    return {"Type": ENDPOINT, "Properties": properties}
+
+
+RESOURCES = {
+    "Vpc": {
+        "Type": "AWS::EC2::VPC",
+        "DeletionPolicy": "RetainExceptOnCreate",
+        "Properties": {"CidrBlock": "10.0.0.0/16"},
+    },
+    "Address": {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}},
+    "ToS3": endpoint("s3"),
+    "ToDynamo": endpoint("dynamodb"),
+    "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Vpc"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An assembly of one protected stack, a part of which is kept."""
+    directory = tmp_path_factory.mktemp("small")
+    stage = directory / "assembly-ultracluster"
+    stage.mkdir()
+    properties = {
+        "templateFile": "Network.template.json",
+        "stackName": "ultracluster-Network",
+        "terminationProtection": True,
+    }
+    artifact = {"type": "aws:cloudformation:stack", "properties": properties}
+    manifest = {"version": "48.0.0", "artifacts": {"ultracluster-Network": artifact}}
+    (stage / "manifest.json").write_text(json.dumps(manifest))
+    (stage / "Network.template.json").write_text(json.dumps({"Resources": RESOURCES}))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def place(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An emulated AWS, and that stack in it."""
+    with Place(ULTRACLUSTER, small, tmp_path_factory.mktemp("place")) as running:
+        yield running
+
+
+def cycle(place: Place, kind: str) -> dict[str, Row]:
+    """Let the first resource of a type fail three times."""
+    stack = place.stacks[0]
+    resources = stack.template["Resources"].items()
+    name = next(name for name, each in resources if each["Type"] == kind)
+    return {row.operation: row for row in Cycle(place, stack, name, 32.0).run()}
+
+
+@pytest.mark.parametrize("kind", ["AWS::EC2::RouteTable", ENDPOINT])
+def test_a_resource_fails_and_comes_back_three_times(place: Place, kind: str):
+    """A sample of the table; `make campaign` has every resource."""
+    rows = cycle(place, kind)
+
+    assert [(row.operation, row.problems) for row in rows.values()] == [
+        ("create", ()),
+        ("update", ()),
+        ("delete", ()),
+    ]
+    ends = {name: (row.ended, row.retried) for name, row in rows.items()}
+    assert ends == {
+        "create": ("ROLLBACK_COMPLETE", "CREATE_COMPLETE"),
+        "update": ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE"),
+        "delete": ("DELETE_FAILED", "DELETE_COMPLETE"),
+    }
+
+
+def test_what_is_kept_is_no_leftover_and_fails_at_no_deletion(place: Place):
+    """The VPC of kept data stays, with everything in it that stays on purpose."""
+    rows = cycle(place, "AWS::EC2::VPC")
+
+    assert {row.problems for row in rows.values()} == {()}
+    assert (rows["delete"].ended, rows["delete"].note) == ("DELETE_COMPLETE", KEPT)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("left", lambda *_: ["AWS::EC2::EIP 192.0.2.1"], "left after the rollback: AWS::EC2::EIP"),
+        ("reason", lambda *_: False, "CloudFormation does not say why it failed"),
+        ("unlock", lambda _: False, "TerminationProtection is enabled"),
+        ("fail", lambda *_: None, "the fault never happened|CREATE_COMPLETE, not ROLLBACK"),
+    ],
+    ids=["leftover", "reason", "protection", "fault"],
+)
+def test_what_a_campaign_must_not_overlook(
+    place: Place, monkeypatch: pytest.MonkeyPatch, name: str, answer: Callable[..., Any], words: str
+):
+    """A verdict that cannot be bad says nothing."""
+    stack = place.stacks[0]
+    resources = stack.template["Resources"].items()
+    first = next(name for name, each in resources if each["Type"] == "AWS::EC2::EIP")
+    before = place.inventory()
+    lifted = place.unlock
+    with monkeypatch.context() as patched:
+        patched.setattr(Place, name, lambda _, *given: answer(*given))
+        found = Cycle(place, stack, first, 32.0)._timed(
+            "create", lambda: Cycle(place, stack, first, 32.0)._create(before)
+        )
+    place.fail()
+    lifted(stack)
+    delete(place.cloud, stack.name)
+
+    assert any(word in str(found.problems) for word in words.split("|"))
+
+
+def test_the_way_out_of_a_rollback_that_failed(place: Place):
+    """One of the faults between calls, as the sample of them."""
+    row = Between(place).run("an update's rollback fails")
+
+    assert (row.ended, row.retried) == ("UPDATE_ROLLBACK_FAILED", "UPDATE_COMPLETE")
+    assert row.problems == ()
+    assert "continue-update-rollback" in row.note
+
+
+def test_a_campaign_goes_on_where_it_was_killed(tmp_path: Path):
+    """The last line may be half a line; rows of other templates are worth nothing."""
+    file = tmp_path / "build" / "record.jsonl"
+    record = Record(file, "one")
+    record.add(GOOD)
+    record.add(replace(GOOD, operation="update"))
+    file.write_text(file.read_text()[:-20])
+
+    again = Record(file, "one")
+    assert again.done == {("Network", "Vpc", "create")}
+    again.add(replace(GOOD, operation="delete"))
+    assert len(Record(file, "one").rows) == 2
+    assert Record(file, "other").rows == []
+
+
+def test_what_is_done_is_not_tried_again(small: Path, tmp_path: Path):
+    """A resource is done when all three operations are, and a fault between calls by its name."""
+    record = Record(tmp_path / "record.jsonl", digest(small, "ultracluster"))
+    campaign = Campaign(ULTRACLUSTER, small, record, "Network/|killed")
+    every = campaign.left
+    first = next(iter(RESOURCES))
+    assert every == 3 * len(RESOURCES) + 1
+    for operation in ("create", "update"):
+        record.add(replace(GOOD, logical_id=first, operation=operation))
+    assert campaign.left == every
+    record.add(replace(GOOD, logical_id=first, operation="delete"))
+    assert campaign.left == every - 3
+    record.add(replace(GOOD, stack=BETWEEN, logical_id="the CLI is killed"))
+    assert campaign.left == every - 4
+
+
+def test_the_page_shows_what_is_wrong():
+    """Minutes and money are summed, and each problem stands there by its resource."""
+    paid = replace(GOOD, operation="delete", node_minutes=60.0, usd=32.77)
+    wrong = replace(GOOD, logical_id="Other", problems=("left: a", "left: b"))
+    killed = replace(GOOD, stack=BETWEEN, logical_id="the CLI is killed", ended="killed")
+
+    page = markdown("dev", [GOOD, paid, wrong, killed])
+
+    assert "| Network | AWS::EC2::VPC | 2 | " in page
+    assert "| 60.0 | 32.77 | 2 |" in page
+    assert "* Network/Other (create): left: a; left: b" in page
+    assert "| the CLI is killed | killed |" in page
+    assert summary([GOOD, wrong]).startswith("2 faults, of which 1 ended otherwise")
+
+
+def template(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Resources": {"It": {"Type": kind, "Properties": properties}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "operation"),
+    [
+        ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/16"}, "update"),
+        ("AWS::SSM::Parameter", {"Tags": {"a": "b"}}, "update"),
+        ("AWS::IAM::ManagedPolicy", {"PolicyDocument": {"Statement": []}}, "update"),
+        ("Custom::Anything", {}, "update"),
+        ("AWS::EC2::SubnetRouteTableAssociation", {"SubnetId": "s"}, None),
+    ],
+)
+def test_a_change_reaches_one_resource(kind: str, properties: dict[str, object], operation: str):
+    """A change that replaces a resource beside itself fails for another reason than the fault."""
+    given = template(kind, **properties)
+    before = json.dumps(given)
+
+    found = changed(given, "It", "us-east-1")
+
+    assert json.dumps(given) == before
+    assert (found and found[1]) == operation
+    if found:
+        assert found[0] != given
+
+
+def test_a_fault_that_a_template_cannot_have_is_not_tried(place: Place):
+    """An environment without a file system of its own, or without endpoints, has fewer faults."""
+    names = Between.names(ULTRACLUSTER, place.stacks)
+    without = Between.names(ULTRACLUSTER, ())
+
+    assert "stuck in progress" not in names
+    assert "an update's rollback fails" in names
+    assert not set(without) & {"stuck in progress", "the third of a kind"}
+    assert "no capacity for a node" in names
+
+
+@pytest.mark.parametrize("text", ["(", "*"])
+def test_a_pattern_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], text: str):
+    """Before anything is started."""
+    with pytest.raises(SystemExit) as ended:
+        main(["rehearse", "dev", "--campaign", "--only", text])
+    assert ended.value.code == 2
+    assert "is no regular expression" in capsys.readouterr().err
