@@ -12,11 +12,13 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pre_commit
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 SITE = sysconfig.get_path("purelib")
+HOOKS = str(Path(pre_commit.__file__).parents[1])
 OFFLINE = {
     "PIP_NO_DEPS": "1",
     "PIP_NO_INDEX": "1",
@@ -46,7 +48,7 @@ EXPRESSION = re.compile(r"\$\{\{\s*([\w.-]+)\s*\}\}")
 def run(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a program with what is installed here, without a network for pip."""
     path = os.pathsep.join((more.pop("first", ""), os.environ["PATH"])).lstrip(os.pathsep)
-    paths = os.pathsep.join(filter(None, (SITE, os.environ.get("EXTRA_SITE"))))
+    paths = os.pathsep.join((SITE, HOOKS))
     settings = {"HOME": str(cwd), "PATH": path, "PYTHONPATH": paths, **OFFLINE, **more}
     return subprocess.run(
         words, cwd=cwd, env=settings, capture_output=True, text=True, check=False, timeout=300
