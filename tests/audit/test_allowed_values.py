@@ -188,3 +188,22 @@ def test_stacks_that_share_values_agree_about_their_names(tmp_path: Path):
     report = audit_of(tmp_path / "network.json", tmp_path / "launch.json", Cards="1")
 
     assert [f.rule for f in report.findings if f.rule == "FABRIC-17"] == ["FABRIC-17"]
+
+
+def test_an_empty_default_stands_for_a_value_that_is_given(tmp_path: Path):
+    """Nobody deploys a template whose bucket has to be written without writing it."""
+    body = lustre()
+    body["Parameters"]["Bucket"] = {"Type": "String", "Default": ""}
+    properties = {
+        "FileSystemId": {"Ref": "System"},
+        "FileSystemPath": "/data",
+        "DataRepositoryPath": {"Ref": "Bucket"},
+    }
+    link = {"Type": "AWS::FSx::DataRepositoryAssociation", "Properties": properties}
+    body["Resources"]["Link"] = link
+
+    assert found(tmp_path, body, "LUSTRE-22") == []
+    open_ones = [u.because for u in report_of(tmp_path, body).unknown if u.rule == "LUSTRE-22"]
+    assert open_ones == ["DataRepositoryPath is empty by default, whoever deploys it says it"]
+    assert found(tmp_path, body, "LUSTRE-22", Bucket="bucket/prefix") == [("error", {})]
+    assert found(tmp_path, body, "LUSTRE-22", Bucket="s3://bucket/prefix") == []
