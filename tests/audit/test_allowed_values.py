@@ -207,3 +207,26 @@ def test_an_empty_default_stands_for_a_value_that_is_given(tmp_path: Path):
     assert open_ones == ["DataRepositoryPath is empty by default, whoever deploys it says it"]
     assert found(tmp_path, body, "LUSTRE-22", Bucket="bucket/prefix") == [("error", {})]
     assert found(tmp_path, body, "LUSTRE-22", Bucket="s3://bucket/prefix") == []
+
+
+def test_what_the_rules_of_a_template_refuse_is_not_judged(tmp_path: Path):
+    """CloudFormation stops such a deployment itself, with the template's own words."""
+    for tags in (0, 5):
+        body = lustre(tags=tags)
+        of = {"PERSISTENT_2": ["125", "250"], "PERSISTENT_1": ["50", "100"]}
+        body["Rules"] = {
+            f"Rates{kind[-1]}": {
+                "RuleCondition": {"Fn::Equals": [{"Ref": "Deployment"}, kind]},
+                "Assertions": [{"Assert": {"Fn::Contains": [rates, {"Ref": "Rate"}]}}],
+            }
+            for kind, rates in of.items()
+        }
+        assert found(tmp_path, body, "LUSTRE-2") == []
+
+        of["PERSISTENT_1"].append("125")
+        only = {"launch/Deployment": "PERSISTENT_1", "launch/Rate": "125"}
+        (one,) = found(tmp_path, body, "LUSTRE-2")
+        assert one[1].items() <= only.items()
+        # What is given is judged, whatever the rules say: it was asked for.
+        given = {"Deployment": "PERSISTENT_1", "Rate": "250"}
+        assert found(tmp_path, body, "LUSTRE-2", **given) == [("error", {})]

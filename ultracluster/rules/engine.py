@@ -154,16 +154,17 @@ class Explanations:
         if not any(atom.kind == "is" for atom in needed):
             return False
         for row in OTHERS:
-            trial = self._trial(needed, row)
-            if trial is None:
+            if self._left <= 0:
                 return True
+            if (trial := self._trial(needed, row)) is None:
+                continue
             there = any(resource.place == finding.place for resource in trial.resources)
             if there and all(other.place != finding.place for other in self._of(finding, trial)):
                 return True
         return False
 
     def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
-        """Return a further variant, None where enough of them were looked at."""
+        """Return a further variant, None where there is none or enough were looked at."""
         self._left -= 1
         if self._left < 0 or self._group.variant is None:
             return None

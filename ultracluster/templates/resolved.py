@@ -124,5 +124,5 @@ class ResolvedGroup:
     """At least one."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """Parameters of which the default alone was looked at, with it, by `stack/parameter`."""
-    variant: Callable[..., Variant] | None = None
+    variant: Callable[..., Variant | None] | None = None
     """Makes a further one (`resolution`)."""
