@@ -230,3 +230,25 @@ def test_what_the_rules_of_a_template_refuse_is_not_judged(tmp_path: Path):
         # What is given is judged, whatever the rules say: it was asked for.
         given = {"Deployment": "PERSISTENT_1", "Rate": "250"}
         assert found(tmp_path, body, "LUSTRE-2", **given) == [("error", {})]
+
+
+def test_a_value_that_goes_with_another_capacity_is_a_warning(tmp_path: Path):
+    """The template says to give the capacity as well; its default is for the other choice."""
+    body = lustre()
+    body["Parameters"] |= {
+        "Efa": {"Type": "String", "Default": "false", "AllowedValues": ["true", "false"]},
+        "Size": {"Type": "Number", "Default": 1200},
+    }
+    body["Conditions"] = {"WithEfa": {"Fn::Equals": [{"Ref": "Efa"}, "true"]}}
+    properties = body["Resources"]["System"]["Properties"]
+    properties["LustreConfiguration"] = {
+        "DeploymentType": "PERSISTENT_2",
+        "PerUnitStorageThroughput": 250,
+        "MetadataConfiguration": {"Mode": "AUTOMATIC"},
+        "EfaEnabled": {"Fn::If": ["WithEfa", True, {"Ref": "AWS::NoValue"}]},
+    }
+    properties["StorageCapacity"] = {"Ref": "Size"}
+    assert found(tmp_path, body, "LUSTRE-1") == [("warning", {"launch/Efa": "true"})]
+    assert found(tmp_path, body, "LUSTRE-1", Efa="true") == [("error", {})]
+    properties["StorageCapacity"] = 1200
+    assert found(tmp_path, body, "LUSTRE-1") == [("error", {"launch/Efa": "true"})]

@@ -17,9 +17,10 @@ from ultracluster.templates.evaluation import Evaluation, Read
 from ultracluster.templates.loops import Entry
 from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
-from ultracluster.templates.scope import Scope, section
+from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
+from ultracluster.templates.texts import mappings
 
 __all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
 
@@ -64,7 +65,24 @@ def resolved_group(
     """Return templates that are deployed together with all their variants; see `resolve`."""
     resolution = _Resolution(templates, parameters, region, every_value=every_value)
     variants = tuple(resolution.variants())
-    return ResolvedGroup(tuple(templates), variants, resolution.taken, resolution.variant)
+
+    def open_defaults(given: Mapping[str, str]) -> list[Variant]:
+        opened = [_without_defaults(template) for template in templates]
+        return resolve(opened, parameters={**parameters, **given}, region=region)
+
+    return ResolvedGroup(
+        tuple(templates), variants, resolution.taken, resolution.variant, open_defaults
+    )
+
+
+def _without_defaults(template: Template) -> Template:
+    """Return a template whose parameters have no defaults, but for those that conditions read."""
+    read = {each.get("Ref") for each in mappings(template.body.get("Conditions"))}
+    parameters = {
+        name: {key: v for key, v in mapping(stated).items() if key != "Default" or name in read}
+        for name, stated in section(template.body, "Parameters").items()
+    }
+    return replace(template, body={**template.body, "Parameters": parameters})
 
 
 def connected(
