@@ -160,6 +160,14 @@ def no_upgrade_at_boot(model: Model, node: Node) -> Iterator[Fault]:
         yield Fault(f"user data runs {found[0].strip(' ;&|')}")
 
 
+def _within(model: Model, resource: ResolvedResource, pattern: re.Pattern[str]) -> frozenset[str]:
+    return model.once(
+        pattern.pattern,
+        resource,
+        lambda: frozenset(m[1] for m in pattern.finditer(model.words(resource))),
+    )
+
+
 def _known_region(region: str | Unknown, of_one: str) -> str:
     if isinstance(region, Unknown):
         raise UndeterminedError(f"{of_one}, and {region.because[:1].lower()}{region.because[1:]}")
@@ -178,7 +186,7 @@ def _known_region(region: str | Unknown, of_one: str) -> str:
 def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     # Where the Region is not known, a name that is written may be right or wrong.
     region = model.variant.region
-    written = {m[1] for m in ARN.finditer(model.words(resource))}
+    written = _within(model, resource, ARN)
     if not written:
         return
     own = partition(_known_region(region, f"arn:{min(written)}: is of one partition"))
@@ -198,7 +206,7 @@ def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[
 )
 def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     region = model.variant.region
-    found = {m[1].rstrip(".") for m in HOST.finditer(model.words(resource))}
+    found = {name.rstrip(".") for name in _within(model, resource, HOST)}
     if not found:
         return
     own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))
