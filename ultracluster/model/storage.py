@@ -174,7 +174,7 @@ def read_associated(
     resources: Sequence[ResolvedResource], known: Sequence[FileSystem]
 ) -> Iterator[Associations]:
     """Yield the associations of each file system, also of one that is in no given template."""
-    places = {system.key: system.place for system in known}
+    places: dict[Key, Place] = {system.key: system.place for system in known}
     for owner, found in _associations(resources).items():
         yield Associations(places.get(owner, found[0].place), tuple(found))
 
