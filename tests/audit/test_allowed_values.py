@@ -116,7 +116,10 @@ def test_a_fault_is_found_among_more_combinations_than_are_looked_at(tmp_path: P
 
 def lustre(*, tags: int = 0) -> dict[str, Any]:
     """Return a file system of which a template offers throughputs for either deployment type."""
-    of = {"Deployment": ["PERSISTENT_2", "PERSISTENT_1"], "Rate": [125, 250, 50, 100]}
+    of: dict[str, list[Any]] = {
+        "Deployment": ["PERSISTENT_2", "PERSISTENT_1"],
+        "Rate": [125, 250, 50, 100],
+    }
     parameters = {
         name: {"Type": "String", "Default": values[0], "AllowedValues": values}
         for name, values in of.items()
