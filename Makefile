@@ -117,7 +117,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 lock: $(VENV)/dev.stamp
 	pip install --quiet uv
 	$(LOCK) --extra rehearse -o requirements-rehearsal.txt
-	$(LOCK) --constraint requirements-rehearsal.txt -o requirements.txt
+	$(LOCK) --extra cdk --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
 	npm install --package-lock-only --silent
 

@@ -13,6 +13,8 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
+from ultracluster.command_line import not_installed
+
 
 @cache
 def _modules() -> dict[str, str]:
@@ -29,7 +31,12 @@ def _modules() -> dict[str, str]:
 def __getattr__(name: str) -> Any:
     if name not in _modules():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_modules()[name]), name)
+    try:
+        return getattr(import_module(_modules()[name]), name)
+    except ModuleNotFoundError as error:
+        if how := not_installed(str(error.name)):
+            raise ModuleNotFoundError(how, name=error.name) from None
+        raise
 
 
 def __dir__() -> list[str]:

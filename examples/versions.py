@@ -26,7 +26,7 @@ def uv(*arguments: str) -> None:
 def main() -> int:
     """Return how many examples failed."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
-    ranges = [each for each in project["dependencies"] if each.startswith(RANGES)]
+    ranges = project["optional-dependencies"]["cdk"]
     failed = 0
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
@@ -43,7 +43,7 @@ def main() -> int:
             uv("venv", "--quiet", "--python", sys.executable, str(venv))
             python = venv / "bin" / "python"
             install = ["--quiet", "--python", str(python), "--constraint", str(pins)]
-            uv("pip", "install", *install, str(wheel))
+            uv("pip", "install", *install, f"{wheel}[cdk]")
             sys.stdout.write(f"{name}: {' '.join(chosen)}\n")
             for example in sorted(path.parent for path in HERE.glob("*/app.py")):
                 done = subprocess.run(

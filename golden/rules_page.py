@@ -10,6 +10,7 @@ from typing import Final
 from golden.pages import rendered
 from ultracluster.rules.acknowledgements import OBJECTIONS
 from ultracluster.rules.engine import RULES
+from ultracluster.rules.explanation import explained
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "rules.md"
 TITLES: Final = {
@@ -31,6 +32,7 @@ def page() -> str:
         severities=Counter(rule.severity for rule in rules),
         objections=OBJECTIONS,
         titles=TITLES,
+        explained=explained,
     )
     return f"{text.rstrip()}\n"
 

@@ -147,6 +147,7 @@ MAY_IMPORT = {
         "ultracluster.train",
         "rich",
     },
+    "ultracluster/audit/cfn_lint.py": {"ultracluster", "cfnlint"},
     "ultracluster/audit": {
         "ultracluster.audit",
         "ultracluster.command_line",

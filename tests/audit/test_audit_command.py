@@ -229,3 +229,21 @@ def test_an_audit_loads_nothing_that_it_does_not_need(faulty):
 
     assert loaded & {"rich", "yaml"} == {"rich", "yaml"}
     assert loaded.isdisjoint({"aws_cdk", "jsii", "boto3", "botocore", "cfnlint", "pydantic"})
+
+
+def test_a_rule_is_explained_by_its_id(capsys):
+    """Whoever reads a finding in a pipeline has no docs at hand; the page says the same words."""
+    assert audit("--explain", "fabric-6") == (0, "")
+    shown = capsys.readouterr().out.strip()
+
+    assert shown in (ROOT / "docs" / "rules.md").read_text()
+    assert shown.startswith("### FABRIC-6")
+    assert audit("--explain", "acknowledgement-2")[0] == 0
+    assert audit("--explain", "FABRICK-6")[0] == 2
+    assert "did you mean FABRIC-6?" in capsys.readouterr().err
+
+
+def test_an_audit_of_nothing_says_what_to_name(capsys):
+    """Neither a file nor a rule."""
+    assert audit()[0] == 2
+    assert "name a template" in capsys.readouterr().err

@@ -3,6 +3,8 @@
 import argparse
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -98,3 +100,24 @@ def test_what_cfn_lint_passes_the_audit_names(name: str, tmp_path: Path):
     assert errors[0]["place"]["construct_path"].startswith(f"ultracluster/{stack}/")
     status, found = audit(*files(GOLDEN))
     assert (status, found["summary"]["findings"]["error"]) == (0, 0)
+
+
+def test_cfn_lint_takes_the_rules(tmp_path):
+    """`--append-rules` of its own command, with severity, place and the way to ignore one."""
+    path = tmp_path / "nodes.yaml"
+    path.write_text(
+        "Resources:\n  Nodes:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n"
+        "      LaunchTemplateData:\n        InstanceType: m5.large\n        NetworkInterfaces:\n"
+        "          - {InterfaceType: efa, NetworkCardIndex: 0, DeviceIndex: 0}\n"
+        "        MetadataOptions: {HttpTokens: optional}\n"
+    )
+    program = str(Path(sys.executable).with_name("cfn-lint"))
+    words = (program, "--append-rules", "ultracluster.audit.cfn_lint")
+    done = subprocess.run(
+        [*words, "--ignore-checks", "W-SAFETY", "--format", "parseable", "--", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(f"{path}:2:3:2:8:E-FABRIC-3:InterfaceType efa on m5.large")
+    assert "SAFETY-7" not in done.stdout

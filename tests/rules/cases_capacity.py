@@ -45,6 +45,13 @@ def batch(kind: str) -> dict[str, Any]:
 
 
 CAPACITY: Final = (
+    Case(
+        "CAPACITY-12",
+        "cluster",
+        {**BLOCK, "Nodes.MaxSize": "65"},
+        {**BLOCK, **batch("EC2"), "Nodes.ComputeResources.MaxvCpus": 100_000},
+        words="65",
+    ),
     Case("CAPACITY-1", "cluster", TWO_ZONES, {**TWO_ZONES, "Placement.Strategy": "spread"}),
     Case(
         "CAPACITY-2",

@@ -41,7 +41,7 @@ FAIL_ON: Final = ("error", "warning", "info", "never")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
-        nargs="+",
+        nargs="*",
         help="a template (JSON or YAML), STACK=FILE to name its stack, a cdk.out directory, or a "
         "job file: sbatch or shell script, Dockerfile, CreateTrainingJob request, manifest",
     )
@@ -70,9 +70,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-unknown", action="store_true", help="also list what the templates leave open"
     )
+    parser.add_argument("--explain", metavar="RULE", help="print the page of a rule, and end")
+
+
+def _explain(name: str) -> int:
+    from ultracluster.rules.explanation import explanation  # noqa: PLC0415
+
+    try:
+        sys.stdout.write(f"{explanation(name)}\n")
+    except LookupError as error:
+        raise UsageError(f"--explain: {error.args[0]}") from None
+    return ALL_WELL
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.explain is not None:
+        return _explain(arguments.explain)
+    if not arguments.file:
+        raise UsageError("name a template or a job file, or --explain RULE")
     parameters = parameters_of(arguments.parameter)
     with bounded("audit"):
         return _audited(arguments, console, parameters)

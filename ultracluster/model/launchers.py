@@ -78,16 +78,13 @@ class Launcher:
             found.append(self.properties.get("InstanceType"))
         return [value for value in found if value is not None]
 
-    def most_of_batch(self, vcpus_each: int | None) -> int | None:
+    def most_of_batch(self, vcpus_each: int | None) -> int:
         """Return how many instances AWS Batch launches at most, which it counts by their vCPU.
 
         Raises:
             UndeterminedError: where that is not known.
         """
-        own = self.properties.get("ComputeResources")
-        if (text(part(own, "Type")) or "").startswith("FARGATE"):
-            return None
-        most = number(part(own, "MaxvCpus"))
+        most = number(part(self.properties, "ComputeResources", "MaxvCpus"))
         if most is None or vcpus_each is None:
             raise UndeterminedError(
                 "AWS Batch starts as many as it needs of types with unknown vCPU"

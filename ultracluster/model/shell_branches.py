@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final
 
+DECIDES: Final = re.compile(r"\b(?:if|case)\s|&&")
 ASSIGNED: Final = re.compile(r"(?:export\s+|readonly\s+|local\s+)?([A-Za-z_]\w*)=(\S*|\"[^\"]*\")")
 NAMED: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 WHOLE: Final = re.compile(r"-?\d{1,18}")
@@ -58,6 +59,8 @@ def _either(one: bool | None, other: bool | None) -> bool | None:  # noqa: FBT00
 
 def living(script: str) -> str:
     """Return a script without the branches that surely do not run."""
+    if not DECIDES.search(script):
+        return script
     known = _known(script)
     stack: list[_Branches] = []
     kept, dropped = [], False

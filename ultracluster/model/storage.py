@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, lustre_storage
@@ -47,7 +48,7 @@ class FileSystem(ModelResource):
         return part(self.properties, "LustreConfiguration", *path)
 
     def plain(self) -> Mapping[str, Any]:
-        """Return its properties for the rules of the catalogue.
+        """Return its properties for the rules of the catalogue, made once.
 
         Raises:
             UndeterminedError: where not even its kind is known.
@@ -57,6 +58,10 @@ class FileSystem(ModelResource):
             raise UndeterminedError(f"LustreConfiguration {shown(stated)} is no configuration")
         text(self.configuration("DeploymentType"))
         text(self.properties.get("StorageType"))
+        return self._plain
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Any]:
         made = plain(self.properties)
         assert isinstance(made, dict)  # noqa: S101  (a mapping stays one)
         configuration = made.get("LustreConfiguration") or {}
@@ -169,7 +174,7 @@ def read_associated(
     resources: Sequence[ResolvedResource], known: Sequence[FileSystem]
 ) -> Iterator[Associations]:
     """Yield the associations of each file system, also of one that is in no given template."""
-    places = {system.key: system.place for system in known}
+    places: dict[Key, Place] = {system.key: system.place for system in known}
     for owner, found in _associations(resources).items():
         yield Associations(places.get(owner, found[0].place), tuple(found))
 

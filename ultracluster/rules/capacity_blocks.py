@@ -77,7 +77,9 @@ def block_with_id(_model: Model, node: Node) -> Iterator[Fault]:
     check=f"{DESCRIBE} --query 'CapacityReservations[].TotalInstanceCount'",
 )
 def block_of_enough_instances(_model: Model, node: Node) -> Iterator[Fault]:
-    most = node.most() if node.in_a_block() else None
+    # What AWS Batch may start at most is no request: it starts what its jobs need.
+    batch = node.launcher is not None and node.launcher.kind == "batch"
+    most = node.most() if node.in_a_block() and not batch else None
     if most is not None and most > MOST_IN_A_BLOCK:
         yield Fault(f"{described(node)} launches up to {most} nodes from one block")
 

@@ -222,8 +222,9 @@ def type_that_is_known(_model: Model, typed: Node | ResolvedResource) -> Iterato
     known = instances.every_name()
     for name in filter(None, stated):
         # AWS Batch takes families as well, and chooses itself where it is told so.
-        whole = any(each.startswith(f"{name}.") for each in known)
-        if name not in known and not whole and not BATCH_CHOOSES.match(name):
+        if name in known or BATCH_CHOOSES.match(name):
+            continue
+        if not any(each.startswith(f"{name}.") for each in known):
             yield Fault(f"InstanceType {name}{did_you_mean(name, sorted(known))}")
 
 

@@ -125,14 +125,38 @@ class Explanations:
 
     def __call__(self, finding: Finding) -> Finding:
         """Return a finding with the choices that it takes."""
+        found = self._explained(finding)
+        if RULES[found.rule].severity == "error" and not found.avoidable:
+            avoidable = self._takes_a_default(found, self._found_in[finding])
+            return replace(found, avoidable=avoidable)
+        return found
+
+    def _takes_a_default(self, finding: Finding, indexes: Sequence[int]) -> bool:
+        """Whether an error at other values than the defaults takes a default as well.
+
+        Whoever gives the one gives the other: of a file system with EFA the capacity, for one.
+        """
+        make = self._group.open_defaults
+        if 0 in indexes or make is None or not _texts(finding.choices):
+            return False
+        choices = self._group.variants[indexes[0]].choices
+        given = {name.replace("/", ":", 1): str(choices[name]) for name in _texts(finding.choices)}
+        self._left -= len(OTHERS)
+        return self._left < 0 or not any(
+            isinstance(other, Finding) and other.place == finding.place
+            for variant in make(given)
+            for other in self._of(finding, variant)
+        )
+
+    def _explained(self, finding: Finding) -> Finding:
         indexes = self._found_in[finding]
         if len(indexes) == len(self._group.variants):
             return finding
         if not self._group.variants[0].incomplete:
             every = [variant.choices for variant in self._group.variants]
             choices = _told_apart([every[index] for index in indexes], every)
-            several = any(isinstance(held, str) for held in choices.values())
-            return replace(finding, choices=choices, avoidable=several and len(choices) > 1)
+            several = len(choices) > 1 and bool(_texts(choices))
+            return replace(finding, choices=choices, avoidable=several)
         if 0 in indexes:
             # It is there with all defaults, whatever else it is there with.
             return finding
@@ -156,10 +180,10 @@ class Explanations:
             if usual.get(name) != held
             and (isinstance(held, bool) or name in {atom.subject for atom in needed})
         }
-        if any(isinstance(held, str) for held in choices.values()):
+        if _texts(choices):
             # What such a value of a parameter decides needs no further words.
-            choices = {name: held for name, held in choices.items() if isinstance(held, str)}
-        several = len(choices) > 1 and any(isinstance(held, str) for held in choices.values())
+            choices = {name: choices[name] for name in _texts(choices)}
+        several = len(choices) > 1 and bool(_texts(choices))
         avoidable = several or self._avoidable(finding, needed)
         return replace(finding, choices=choices, avoidable=avoidable)
 
@@ -167,17 +191,16 @@ class Explanations:
         """Whether the same choice is right together with others."""
         if not any(atom.kind == "is" for atom in needed):
             return False
-        for row in OTHERS:
-            trial = self._trial(needed, row)
-            if trial is None:
-                return True
+        trials = [trial for row in OTHERS if (trial := self._trial(needed, row)) is not None]
+        for trial in trials:
             there = any(resource.place == finding.place for resource in trial.resources)
             if there and all(other.place != finding.place for other in self._of(finding, trial)):
                 return True
-        return False
+        # Where the template refuses them all, or too many were looked at, nobody knows.
+        return not trials
 
     def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
-        """Return a further variant, None where enough of them were looked at."""
+        """Return a further variant, None where there is none or enough were looked at."""
         self._left -= 1
         if self._left < 0 or self._group.variant is None:
             return None
@@ -185,6 +208,11 @@ class Explanations:
 
     def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
         return list(_results(RULES[finding.rule], Model(variant, self._kept)))
+
+
+def _texts(choices: Choices) -> list[str]:
+    """Return the choices that are values of parameters."""
+    return [name for name, held in choices.items() if isinstance(held, str)]
 
 
 def _told_apart(found_in: Sequence[Choices], every: Sequence[Choices]) -> Choices:

@@ -14,7 +14,15 @@ from ultracluster.rules.lustre_file_systems import FSX_GUIDE
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
-from ultracluster.templates.resolved_values import part, settled, shown, text, texts
+from ultracluster.templates.resolved_values import (
+    UndeterminedError,
+    part,
+    settled,
+    shown,
+    text,
+    texts,
+)
+from ultracluster.templates.scope import mapping
 
 ASSOCIATIONS: Final = (
     "aws fsx describe-data-repository-associations --filters Name=file-system-id,Values=<id>"
@@ -98,10 +106,18 @@ few_associations = anywhere.fatal(
 )
 def associations_apart(model: Model, linked: Associations) -> Iterator[Fault]:
     yield from _path_faults(model, linked, associations.ASSOCIATIONS_OVERLAP)
-    yield from _path_faults(model, linked, associations.ASSOCIATION_PATH)
     for entry in linked.resources:
         for path in PATHS:
-            settled(entry.properties.get(path))
+            if settled(entry.properties.get(path)) == "" and _is_default(model, entry, path):
+                raise UndeterminedError(f"{path} is empty by default, whoever deploys it says it")
+    yield from _path_faults(model, linked, associations.ASSOCIATION_PATH)
+
+
+def _is_default(model: Model, entry: ResolvedResource, path: str) -> bool:
+    """Whether a value comes of a parameter, so that an empty one stands for none."""
+    template = model.variant.templates[entry.place.stack]
+    whole = mapping(template.body["Resources"].get(entry.place.logical_id))
+    return isinstance(mapping(whole.get("Properties")).get(path), dict)
 
 
 @linked.fatal(

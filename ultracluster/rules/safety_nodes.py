@@ -152,7 +152,8 @@ def _script(node: Node) -> str:
 
 
 def _found(model: Model, pattern: re.Pattern[str], node: Node) -> Sequence[re.Match[str]]:
-    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(_script(node))))
+    runs: str = model.once("script that runs", node.launch, lambda: _script(node))
+    return model.once(pattern.pattern, node.launch, lambda: tuple(pattern.finditer(runs)))
 
 
 @About(_accelerated).warning(
@@ -182,6 +183,14 @@ def nothing_fetched_at_boot(model: Model, node: Node) -> Iterator[Fault]:
 def no_upgrade_at_boot(model: Model, node: Node) -> Iterator[Fault]:
     for found in _found(model, UPGRADES, node):
         yield Fault(f"user data runs {found[0].strip(' ;&|')}")
+
+
+def _within(model: Model, resource: ResolvedResource, pattern: re.Pattern[str]) -> frozenset[str]:
+    return model.once(
+        pattern.pattern,
+        resource,
+        lambda: frozenset(m[1] for m in pattern.finditer(model.words(resource))),
+    )
 
 
 def _known_region(region: str | Unknown, of_one: str) -> str:
@@ -222,7 +231,7 @@ def arns_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[
 )
 def hosts_of_the_partition(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
     region = model.variant.region
-    found = {m[1].rstrip(".") for m in HOST.finditer(model.words(resource))}
+    found = {name.rstrip(".") for name in _within(model, resource, HOST)}
     if not found:
         return
     own = url_suffix(_known_region(region, f"{min(found)} is of one partition"))

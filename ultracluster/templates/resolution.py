@@ -9,16 +9,18 @@ it leaves a condition open both branches are looked at, each in variants of its 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from ultracluster.templates.assertions import refused
 from ultracluster.templates.choices import REGION, Atom, Spread
 from ultracluster.templates.evaluation import Evaluation, Read
 from ultracluster.templates.loops import Entry
 from ultracluster.templates.resolved import ResolvedGroup, ResolvedResource, Unknown, Variant
 from ultracluster.templates.resources import resource_of
-from ultracluster.templates.scope import Scope
+from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
+from ultracluster.templates.texts import mappings
 
 __all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
 
@@ -63,7 +65,24 @@ def resolved_group(
     """Return templates that are deployed together with all their variants; see `resolve`."""
     resolution = _Resolution(templates, parameters, region, every_value=every_value)
     variants = tuple(resolution.variants())
-    return ResolvedGroup(tuple(templates), variants, resolution.taken, resolution.variant)
+
+    def open_defaults(given: Mapping[str, str]) -> list[Variant]:
+        opened = [_without_defaults(template) for template in templates]
+        return resolve(opened, parameters={**parameters, **given}, region=region)
+
+    return ResolvedGroup(
+        tuple(templates), variants, resolution.taken, resolution.variant, open_defaults
+    )
+
+
+def _without_defaults(template: Template) -> Template:
+    """Return a template whose parameters have no defaults, but for those that conditions read."""
+    read = {each.get("Ref") for each in mappings(template.body.get("Conditions"))}
+    parameters = {
+        name: {key: v for key, v in mapping(stated).items() if key != "Default" or name in read}
+        for name, stated in section(template.body, "Parameters").items()
+    }
+    return replace(template, body={**template.body, "Parameters": parameters})
 
 
 def connected(
@@ -94,6 +113,8 @@ class _Resolution:
         self._plain = self._stacks.evaluation(self._stacks.usual)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
+        self._strict = True
+        """Whether what the templates' own rules refuse is left out."""
         self._atoms: list[Atom] = []
         """What is open, where there is too much of it."""
 
@@ -106,8 +127,8 @@ class _Resolution:
             for name, text in scope.taken.items()
         }
 
-    def variant(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant:
-        """Return the variant in which something is assumed.
+    def variant(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
+        """Return the variant in which something is assumed, None where the template refuses it.
 
         Args:
             assumed: what.
@@ -116,10 +137,18 @@ class _Resolution:
         usual = self._stacks.usual if row is None else Spread(row, self._atoms)
         found: dict[tuple[object, ...], Variant] = {}
         self._attempt(lambda atom: assumed[atom] if atom in assumed else usual(atom), found)
-        return next(iter(found.values()))
+        return next(iter(found.values()), None)
 
     def variants(self) -> list[Variant]:
         """Return every variant, or the most different ones of too many."""
+        found = self._variants()
+        if not found:
+            # The template's rules refuse all that was looked at: it is judged without them.
+            self._strict = False
+            found = self._variants()
+        return found
+
+    def _variants(self) -> list[Variant]:
         found: dict[tuple[object, ...], Variant] = {}
         atoms: dict[Atom, None] = {}
         queue: deque[dict[Atom, bool]] = deque([{}])
@@ -165,6 +194,8 @@ class _Resolution:
             # What was assumed late also holds for what was resolved early.
             if len(evaluation.choices.decisions) == before:
                 break
+        if self._strict and any(self._refused(s, evaluation) for s in self._scopes.values()):
+            return evaluation.choices.decisions
         choices: dict[str, bool | str] = {
             f"{name}/{condition}": held
             for (name, condition), held in evaluation.truths.items()
@@ -189,6 +220,20 @@ class _Resolution:
             unusual = {atom: held for atom, held in decided.items() if held is not usual(atom)}
             found[key] = Variant(tuple(resources), region, choices, self._templates, unusual)
         return evaluation.choices.decisions
+
+    def _refused(self, scope: Scope, evaluation: Evaluation) -> bool:
+        """Whether the template's own rules refuse the values of its parameters."""
+
+        def value(name: str) -> Any:
+            if name not in scope.parameters:
+                return evaluation.choices.value(name) if name == REGION else None
+            symbol = scope.symbol(name)
+            if symbol in scope.enumerated:
+                return evaluation.choices.value(symbol)
+            found = scope.parameter(name)
+            return None if isinstance(found, Unknown) else found
+
+        return refused(section(scope.template.body, "Rules"), value)
 
     def _is_open(self, name: str, condition: str) -> bool:
         key = (name, condition)

@@ -5,7 +5,7 @@ mapping or list of values, `Unknown` where the template alone cannot tell it, a 
 refers to a resource, `Text` where a text has such parts, or `Encoded` where such a text is Base64.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,5 +124,7 @@ class ResolvedGroup:
     """At least one."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """Parameters of which the default alone was looked at, with it, by `stack/parameter`."""
-    variant: Callable[..., Variant] | None = None
+    variant: Callable[..., Variant | None] | None = None
     """Makes a further one (`resolution`)."""
+    open_defaults: Callable[[Mapping[str, str]], Sequence[Variant]] | None = None
+    """Makes those of given parameters in which the defaults of all others are not known."""
