@@ -1,14 +1,17 @@
-"""SAFETY rules about references: to the wrong kind of thing, or to another Region."""
+"""SAFETY rules about values that no resource takes: wrong references, missing properties."""
 
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import Fault
-from ultracluster.rules.subjects import resources
+from ultracluster.rules.subjects import of, resources
+from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
-from ultracluster.templates.resolved_values import OWN, UndeterminedError, fields, written
+from ultracluster.templates.resolved_values import OWN, UndeterminedError, fields, shown, written
 
 GROUP: Final = ("AWS::EC2::SecurityGroup",)
 SUBNET: Final = ("AWS::EC2::Subnet",)
@@ -53,6 +56,10 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
 """Types of what a property refers to, by its name."""
 KNOWN: Final = frozenset(OTHERS).union(*WANTED.values())
 """Types of which it is known what they are; a reference to another type is left alone."""
+CERTAIN: Final = frozenset(name for name in WANTED if not name.startswith(("Cl", "F", "G", "T")))
+"""Properties that mean the same wherever they stand: whatever else they refer to is wrong."""
+ALIASES: Final = ("AWS::CloudFormation::", "AWS::SSM::", "AWS::Serverless::", "AWS::ServiceCatalog")
+"""Types whose Ref may be the id of anything."""
 KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
 KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
 
@@ -60,7 +67,7 @@ KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
 def _referred(value: Any) -> Iterator[Link]:
     for item in value if isinstance(value, list | tuple) else [value]:
         # Text around a reference is judged where what it means is known.
-        if isinstance(item, Link) and item.attribute in OWN:
+        if isinstance(item, Link) and item.attribute in OWN and item.attribute != "VpcId":
             yield item
 
 
@@ -79,11 +86,62 @@ def references_of_their_kind(model: Model, resource: ResolvedResource) -> Iterat
     for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
         for link in _referred(value) if name in WANTED else ():
             found = model.at(link.key)
-            if found and found.resource_type in KNOWN and found.resource_type not in WANTED[name]:
+            if found and _is_wrong(name, found.resource_type):
                 yield Fault(
                     f"{name} refers to {link.logical_id}, which is {found.resource_type} and no "
                     f"{WANTED[name][0]}"
                 )
+
+
+def _is_wrong(name: str, kind: str) -> bool:
+    if kind in WANTED[name]:
+        return False
+    anything = kind.startswith("AWS::") and not kind.startswith(ALIASES)
+    return kind in KNOWN or (name in CERTAIN and anything)
+
+
+def _at(value: Any, path: Sequence[str], way: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield place and value of everything that is at a path, for `*` every item of a list."""
+    if not path:
+        yield way, value
+    elif path[0] == "*":
+        for index, item in enumerate(value if isinstance(value, list) else []):
+            yield from _at(item, path[1:], f"{way}[{index}]")
+    elif isinstance(value, Mapping) and path[0] in value:
+        yield from _at(value[path[0]], path[1:], f"{way}.{path[0]}".lstrip("."))
+
+
+def _limited(resource: ResolvedResource, kind: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield place, value and limit of what a type limits in some way."""
+    limits = table("properties")[resource.resource_type].get(kind, {})
+    for path, limit in limits.items():
+        for way, value in _at(resource.properties, path.split(".") if path else ()):
+            yield way, value, limit
+
+
+@of(*table("properties")).error(
+    "SAFETY-29",
+    what="A property that a resource needs is missing, or has a value that it does not take.",
+    why="The resource is refused when its turn comes, and everything that was made before it is "
+    "rolled back.",
+    source="CloudFormation registry schemas of 2026-10-20 (cfn-lint 1.58.0)",
+    fix="write the property, or a value of the message",
+    check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
+)
+def properties_of_the_registry(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    for way, value, needed in _limited(resource, "needs"):
+        missing = [name for name in needed if isinstance(value, Mapping) and name not in value]
+        if missing:
+            yield Fault(f"{way or 'it'} has no {', '.join(missing)}")
+    for way, value, taken in _limited(resource, "values"):
+        # What is not near to anything may be newer than the table.
+        near = did_you_mean(value, taken) if isinstance(value, str) and value not in taken else ""
+        if near:
+            yield Fault(f"{way} is {shown(value)}{near}", fix=f"write one of {', '.join(taken)}")
+    for kind, beyond in (("from", operator.lt), ("to", operator.gt)):
+        for way, value, limit in _limited(resource, kind):
+            if isinstance(value, int | float) and beyond(value, limit):
+                yield Fault(f"{way} is {value}, which goes {kind} {limit}")
 
 
 @resources.error(

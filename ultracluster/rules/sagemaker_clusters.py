@@ -276,6 +276,7 @@ def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
             continue
         if deleting := statement.named(DESTROYING):
             yield Fault(f"{statement.path} allows {deleting[0]}", place=statement.place)
-        elif "*" in statement.resources() and not statement.conditions():
-            if reading := statement.named(OF_DATA):
-                yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)
+        elif "*" not in statement.resources() or statement.conditions():
+            continue
+        elif reading := statement.named(OF_DATA):
+            yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)

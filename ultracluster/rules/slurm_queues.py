@@ -131,6 +131,8 @@ def _without_jobs(group: ResolvedResource) -> str:
         number(part(group.properties, "ScalingConfiguration", f"{name}InstanceCount")) or 0
         for name in ("Min", "Max")
     )
+    if most < least:
+        return f"MinInstanceCount {least} is more than MaxInstanceCount {most}"
     if most > least:
         return f"{most - least} nodes that only a job of a queue could start"
     types = [text(part(e, "InstanceType")) for e in items(group.properties.get("InstanceConfigs"))]
