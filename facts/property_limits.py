@@ -5,6 +5,7 @@ python facts/property_limits.py            # rewrites ultracluster/catalogue/pro
 The source is CloudFormation's registry of us-east-1, as cfn-lint of the lock file ships it. Only
 what holds whatever else is written: alternatives (`anyOf`, `oneOf`) are left out, and lists of more
 than 40 values, which grow (instance types).
+What needs one of several properties stands here, after the resource reference (2026-11-27).
 """
 
 import json
@@ -24,7 +25,7 @@ SERVICES: Final = {
     "EC2": [
         *("CapacityReservation", "FlowLog", "LaunchTemplate", "NatGateway", "PlacementGroup"),
         *("Route", "RouteTable", "SecurityGroup", "SecurityGroupEgress", "SecurityGroupIngress"),
-        *("Subnet", "SubnetRouteTableAssociation", "VPC", "VPCEndpoint"),
+        *("Subnet", "SubnetRouteTableAssociation", "VPC", "VPCEndpoint", "VPCGatewayAttachment"),
     ],
     "ECR": ["Repository"],
     "FSx": ["DataRepositoryAssociation", "FileSystem"],
@@ -35,6 +36,21 @@ SERVICES: Final = {
     "S3": ["Bucket", "BucketPolicy"],
     "SNS": ["Subscription", "TopicPolicy"],
     "StepFunctions": ["StateMachine"],
+}
+
+PEERS: Final = [
+    *("CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId"),
+    *("SourceSecurityGroupName", "DestinationPrefixListId", "DestinationSecurityGroupId"),
+]
+ONE_OF: Final = {
+    "AWS::EC2::SecurityGroupEgress": {"": PEERS},
+    "AWS::EC2::SecurityGroupIngress": {"": PEERS},
+    "AWS::EC2::SecurityGroup": {"SecurityGroupEgress.*": PEERS, "SecurityGroupIngress.*": PEERS},
+    "AWS::EC2::VPCGatewayAttachment": {"": ["InternetGatewayId", "VpnGatewayId"]},
+    "AWS::EC2::Route": {
+        "": ["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"]
+    },
+    "AWS::Logs::DeliveryDestination": {"": ["DestinationResourceArn", "DeliveryDestinationType"]},
 }
 
 
@@ -50,6 +66,7 @@ def limits(found: Schema) -> dict[str, dict[str, Any]]:
         for kind, limit in (("from", "minimum"), ("to", "maximum")):
             if limit in node:
                 made[kind][name] = node[limit]
+    made["any"] = ONE_OF.get(found.type_name, {})
     return {kind: entries for kind, entries in made.items() if entries}
 
 

@@ -1,17 +1,16 @@
-"""CAPACITY rules about what reserved capacity costs: bought too early, unused, unwatched."""
+"""CAPACITY rules about what reserved capacity costs: bought too early, or unused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import described
 from ultracluster.rules.capacity_reservations import DESCRIBE, RESERVATION
-from ultracluster.rules.rule import About, Fault
+from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import of
 from ultracluster.templates.resolved import ResolvedResource
-from ultracluster.templates.resolved_values import flag, items, links, part, text
+from ultracluster.templates.resolved_values import text
 
-NAMESPACE: Final = "AWS/EC2CapacityReservations"
 CAN_FAIL: Final = ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::FSx::FileSystem")
 """What takes minutes to make and fails for reasons of its own."""
 
@@ -52,50 +51,11 @@ def targeted_by_its_nodes(model: Model, reservation: ResolvedResource) -> Iterat
     if text(reservation.properties.get("InstanceMatchCriteria")) != "targeted":
         return
     kind = text(reservation.properties.get("InstanceType"))
-    if any(node.reservation_target() is not None for node in model.nodes):
+    # One without an id or a group targets nothing.
+    if any(node.reservation_target() for node in model.nodes):
         return
     beside = [
         described(node) for node in model.nodes if node.launcher and kind in node.type_names()
     ]
     if beside:
         yield Fault(f"{', '.join(beside)} launches {kind} without naming it")
-
-
-METRICS: Final = (
-    *("InstanceUtilization", "UsedInstanceCount", "AvailableInstanceCount", "TotalInstanceCount"),
-)
-
-
-def _watching(model: Model) -> Sequence[ResolvedResource]:
-    reserved = {r.place.key for r in model.of(RESERVATION)}
-    return [
-        alarm
-        for alarm in model.of("AWS::CloudWatch::Alarm")
-        if reserved & {link.key for link in links(alarm.properties.get("Dimensions"))}
-        or text(alarm.properties.get("Namespace")) == NAMESPACE
-    ]
-
-
-@About(_watching).warning(
-    "CAPACITY-28",
-    what="An alarm about reserved capacity can never ring.",
-    why="Reserved instances that idle are the dearest thing of a cluster, and a metric that there "
-    "is not stays without data.",
-    source="EC2 User Guide, CloudWatch metrics of Capacity Reservations, read 2026-11-27",
-    fix="write Namespace AWS/EC2CapacityReservations, MetricName InstanceUtilization, the "
-    "dimension CapacityReservationId, and AlarmActions",
-    check="aws cloudwatch list-metrics --namespace AWS/EC2CapacityReservations",
-)
-def alarm_that_rings(_model: Model, alarm: ResolvedResource) -> Iterator[Fault]:
-    stated = alarm.properties
-    for name, allowed in (("Namespace", (NAMESPACE,)), ("MetricName", METRICS)):
-        if (given := text(stated.get(name))) not in allowed and stated.get("Metrics") is None:
-            yield Fault(f"{name} is {given or 'not written'}", fix=f"write {allowed[0]}")
-    named = {
-        text(part(each, "Name")): part(each, "Value") for each in items(stated.get("Dimensions"))
-    }
-    reserved = named.get("CapacityReservationId")
-    if reserved is None and stated.get("Metrics") is None:
-        yield Fault("no dimension CapacityReservationId")
-    if not items(stated.get("AlarmActions")) or flag(stated.get("ActionsEnabled")) is False:
-        yield Fault("it has no AlarmActions")

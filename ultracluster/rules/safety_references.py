@@ -11,7 +11,7 @@ from ultracluster.rules.rule import Fault
 from ultracluster.rules.subjects import of, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
-from ultracluster.templates.resolved_values import OWN, UndeterminedError, fields, shown, written
+from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
 
 GROUP: Final = ("AWS::EC2::SecurityGroup",)
 SUBNET: Final = ("AWS::EC2::Subnet",)
@@ -37,13 +37,13 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
     "VpcId": VPC,
     **dict.fromkeys(("RouteTableId", "RouteTableIds"), TABLE),
     **dict.fromkeys(("RoleArn", "ExecutionRoleArn", "DeliverLogsPermissionArn"), ROLE),
-    **dict.fromkeys(("ServiceRole", "NodeRole"), ROLE),
+    **dict.fromkeys(("ServiceRole", "NodeRole", "Roles"), ROLE),
     **dict.fromkeys(("KmsKeyId", "KmsKey", "KMSMasterKeyID", "KmsMasterKeyId"), KEY),
     "GatewayId": GATEWAYS,
     "NatGatewayId": ("AWS::EC2::NatGateway",),
     "InternetGatewayId": GATEWAYS[:1],
     **dict.fromkeys(("LogGroupName", "LogGroupArn"), LOGS),
-    "TopicArn": TOPIC,
+    **dict.fromkeys(("TopicArn", "Topics"), TOPIC),
     "DestinationBucketName": BUCKET,
     "FileSystemId": FILE_SYSTEM,
     "CapacityReservationId": RESERVATION,
@@ -67,7 +67,7 @@ KEY_ARN: Final = re.compile(r"arn:[^:]+:kms:([a-z0-9-]+):")
 def _referred(value: Any) -> Iterator[Link]:
     for item in value if isinstance(value, list | tuple) else [value]:
         # Text around a reference is judged where what it means is known.
-        if isinstance(item, Link) and item.attribute in OWN and item.attribute != "VpcId":
+        if isinstance(item, Link):
             yield item
 
 
@@ -86,18 +86,21 @@ def references_of_their_kind(model: Model, resource: ResolvedResource) -> Iterat
     for name, value in model.once("fields", resource, lambda: list(fields(resource.properties))):
         for link in _referred(value) if name in WANTED else ():
             found = model.at(link.key)
-            if found and _is_wrong(name, found.resource_type):
+            if found and _is_wrong(name, link, found.resource_type):
                 yield Fault(
                     f"{name} refers to {link.logical_id}, which is {found.resource_type} and no "
                     f"{WANTED[name][0]}"
                 )
 
 
-def _is_wrong(name: str, kind: str) -> bool:
-    if kind in WANTED[name]:
+def _is_wrong(name: str, link: Link, kind: str) -> bool:
+    if kind in WANTED[name] or not kind.startswith("AWS::") or kind.startswith(ALIASES):
         return False
-    anything = kind.startswith("AWS::") and not kind.startswith(ALIASES)
-    return kind in KNOWN or (name in CERTAIN and anything)
+    if link.attribute in (None, "Arn", "Id"):
+        return name in CERTAIN or kind in KNOWN
+    # An attribute may be the id of something that the resource made, and then says so.
+    words = re.findall("[A-Z][a-z]+", WANTED[name][0].rpartition("::")[2].replace("VPC", "Vpc"))
+    return name in CERTAIN and not any(word in str(link.attribute) for word in words)
 
 
 def _at(value: Any, path: Sequence[str], way: str = "") -> Iterator[tuple[str, Any]]:
@@ -133,6 +136,9 @@ def properties_of_the_registry(_model: Model, resource: ResolvedResource) -> Ite
         missing = [name for name in needed if isinstance(value, Mapping) and name not in value]
         if missing:
             yield Fault(f"{way or 'it'} has no {', '.join(missing)}")
+    for way, value, names in _limited(resource, "any"):
+        if isinstance(value, Mapping) and not any(name in value for name in names):
+            yield Fault(f"{way or 'it'} has none of {', '.join(names)}")
     for way, value, taken in _limited(resource, "values"):
         # What is not near to anything may be newer than the table.
         near = did_you_mean(value, taken) if isinstance(value, str) and value not in taken else ""

@@ -125,14 +125,15 @@ def _is_login(group: ResolvedResource) -> bool:
     return bool(WITH_LOGIN.search(text(group.properties.get("Name")) or group.place.logical_id))
 
 
+def _counts(group: ResolvedResource) -> tuple[int, int]:
+    scaling = part(group.properties, "ScalingConfiguration")
+    least, most = (number(part(scaling, f"{name}InstanceCount")) or 0 for name in ("Min", "Max"))
+    return least, most
+
+
 def _without_jobs(group: ResolvedResource) -> str:
     """Return why nodes that are in no queue are a fault; those of a login group are none."""
-    least, most = (
-        number(part(group.properties, "ScalingConfiguration", f"{name}InstanceCount")) or 0
-        for name in ("Min", "Max")
-    )
-    if most < least:
-        return f"MinInstanceCount {least} is more than MaxInstanceCount {most}"
+    least, most = _counts(group)
     if most > least:
         return f"{most - least} nodes that only a job of a queue could start"
     types = [text(part(e, "InstanceType")) for e in items(group.properties.get("InstanceConfigs"))]
@@ -159,7 +160,7 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
         if not named:
             yield Fault(f"{queue.place.logical_id} names no node group", place=queue.place)
         for group in (groups[name] for name in named if name in groups):
-            most = number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount"))
+            most = _counts(group)[1]
             if most == 0 or _is_login(group):
                 why = "has no nodes" if most == 0 else "is for logins"
                 what = (
@@ -167,6 +168,10 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
                 )
                 yield Fault(what, place=queue.place)
     for name, group in groups.items():
+        least, most = _counts(group)
+        if least > most:
+            what = f"{group.place.logical_id} has at least {least} and at most {most} nodes"
+            yield Fault(what, place=group.place)
         if queues and name not in used and (why := _without_jobs(group)):
             yield Fault(f"{group.place.logical_id} is in no queue: {why}", place=group.place)
 
