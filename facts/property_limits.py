@@ -42,15 +42,25 @@ PEERS: Final = [
     *("CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId"),
     *("SourceSecurityGroupName", "DestinationPrefixListId", "DestinationSecurityGroupId"),
 ]
+RULE: Final = [PEERS, ["GroupId", "GroupName"]]
 ONE_OF: Final = {
-    "AWS::EC2::SecurityGroupEgress": {"": PEERS},
-    "AWS::EC2::SecurityGroupIngress": {"": PEERS},
-    "AWS::EC2::SecurityGroup": {"SecurityGroupEgress.*": PEERS, "SecurityGroupIngress.*": PEERS},
-    "AWS::EC2::VPCGatewayAttachment": {"": ["InternetGatewayId", "VpnGatewayId"]},
-    "AWS::EC2::Route": {
-        "": ["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"]
+    "AWS::EC2::FlowLog": {"": [["LogGroupName", "LogDestination"]]},
+    "AWS::EC2::NatGateway": {"": [["AllocationId", "ConnectivityType", "AvailabilityMode"]]},
+    "AWS::EC2::SecurityGroupEgress": {"": RULE[:1]},
+    "AWS::EC2::SecurityGroupIngress": {"": RULE},
+    "AWS::EC2::SecurityGroup": {
+        "SecurityGroupEgress.*": RULE[:1],
+        "SecurityGroupIngress.*": RULE[:1],
     },
-    "AWS::Logs::DeliveryDestination": {"": ["DestinationResourceArn", "DeliveryDestinationType"]},
+    "AWS::EC2::VPC": {"": [["CidrBlock", "Ipv4IpamPoolId"]]},
+    "AWS::EC2::VPCGatewayAttachment": {"": [["InternetGatewayId", "VpnGatewayId"]]},
+    "AWS::EC2::Route": {
+        "": [["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"]]
+    },
+    "AWS::Logs::DeliveryDestination": {"": [["DestinationResourceArn", "DeliveryDestinationType"]]},
+    "AWS::StepFunctions::StateMachine": {
+        "": [["Definition", "DefinitionString", "DefinitionS3Location"]]
+    },
 }
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
-from ultracluster.rules.rule import Fault
+from ultracluster.model.policies import Statement
+from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import of, resources
 from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
@@ -56,8 +57,11 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
 """Types of what a property refers to, by its name."""
 KNOWN: Final = frozenset(OTHERS).union(*WANTED.values())
 """Types of which it is known what they are; a reference to another type is left alone."""
-CERTAIN: Final = frozenset(name for name in WANTED if not name.startswith(("Cl", "F", "G", "T")))
+CERTAIN: Final = WANTED.keys() - {"ClusterId", "FileSystemId", "GatewayId", "TemplateId"}
 """Properties that mean the same wherever they stand: whatever else they refer to is wrong."""
+WITH_PRINCIPAL: Final = (
+    *("AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
+)
 ALIASES: Final = ("AWS::CloudFormation::", "AWS::SSM::", "AWS::Serverless::", "AWS::ServiceCatalog")
 """Types whose Ref may be the id of anything."""
 KEY_NAME: Final = re.compile(r"(?i)(?:volume|output)?kms(?:master)?key(?:id|arn)?")
@@ -136,9 +140,14 @@ def properties_of_the_registry(_model: Model, resource: ResolvedResource) -> Ite
         missing = [name for name in needed if isinstance(value, Mapping) and name not in value]
         if missing:
             yield Fault(f"{way or 'it'} has no {', '.join(missing)}")
-    for way, value, names in _limited(resource, "any"):
-        if isinstance(value, Mapping) and not any(name in value for name in names):
-            yield Fault(f"{way or 'it'} has none of {', '.join(names)}")
+    for way, value, alternatives in _limited(resource, "any"):
+        for names in alternatives if isinstance(value, Mapping) else ():
+            if not any(name in value for name in names):
+                yield Fault(f"{way or 'it'} has none of {', '.join(names)}")
+    yield from _wrong_values(resource)
+
+
+def _wrong_values(resource: ResolvedResource) -> Iterator[Fault]:
     for way, value, taken in _limited(resource, "values"):
         # What is not near to anything may be newer than the table.
         near = did_you_mean(value, taken) if isinstance(value, str) and value not in taken else ""
@@ -148,6 +157,30 @@ def properties_of_the_registry(_model: Model, resource: ResolvedResource) -> Ite
         for way, value, limit in _limited(resource, kind):
             if isinstance(value, int | float) and beyond(value, limit):
                 yield Fault(f"{way} is {value}, which goes {kind} {limit}")
+
+
+@About(lambda model: model.statements).error(
+    "SAFETY-30",
+    what="A statement of a policy lacks a part that it needs.",
+    why="IAM, KMS, S3 and SNS refuse the whole policy (MalformedPolicyDocument), and the stack "
+    "with it.",
+    source="IAM user guide, policy grammar, read 2026-11-27",
+    fix="write Effect and Action; Resource in a role's policy, Principal in any other",
+    check="aws accessanalyzer validate-policy --policy-type <type> --policy-document file://<policy>",
+)
+def whole_statements(model: Model, statement: Statement) -> Iterator[Fault]:
+    where = model.at(statement.place.key)
+    if statement.kind == "resource" and (
+        where is None or where.resource_type not in WITH_PRINCIPAL
+    ):
+        return
+    body = statement.body
+    aim = "Resource" if statement.kind == "identity" else "Principal"
+    missing = [name for name in ("Action", aim) if not {name, f"Not{name}"} & set(body)]
+    if isinstance(body.get("Effect"), str | None) and body.get("Effect") not in ("Allow", "Deny"):
+        missing.insert(0, "Effect Allow or Deny")
+    if missing:
+        yield Fault(f"{statement.path} has no {' and no '.join(missing)}")
 
 
 @resources.error(

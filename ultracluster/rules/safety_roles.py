@@ -161,6 +161,8 @@ def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | Non
 def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:
     if text(log.properties.get("LogDestinationType")) in ("s3", "kinesis-data-firehose"):
         return
+    if not {"DeliverLogsPermissionArn", "DeliverCrossAccountRole"} & set(log.properties):
+        yield Fault("no DeliverLogsPermissionArn, with which it would write to a log group")
     for role in _roles_of(model, log):
         if missing := _missing(model, role, WRITING, _group_of(model, log)):
             yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)} on its group")
