@@ -14,50 +14,12 @@ from ultracluster.suggestions import did_you_mean
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
 from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
 
-GROUP: Final = ("AWS::EC2::SecurityGroup",)
-SUBNET: Final = ("AWS::EC2::Subnet",)
-VPC: Final = ("AWS::EC2::VPC",)
-TABLE: Final = ("AWS::EC2::RouteTable",)
-ROLE: Final = ("AWS::IAM::Role",)
-KEY: Final = ("AWS::KMS::Key", "AWS::KMS::Alias", "AWS::KMS::ReplicaKey")
-GATEWAYS: Final = ("AWS::EC2::InternetGateway", "AWS::EC2::VPNGateway", "AWS::EC2::CarrierGateway")
-LOGS: Final = ("AWS::Logs::LogGroup",)
-TOPIC: Final = ("AWS::SNS::Topic",)
-BUCKET: Final = ("AWS::S3::Bucket",)
-FILE_SYSTEM: Final = ("AWS::FSx::FileSystem", "AWS::EFS::FileSystem")
-RESERVATION: Final = ("AWS::EC2::CapacityReservation",)
-TEMPLATE: Final = ("AWS::EC2::LaunchTemplate",)
-OTHERS: Final = (
-    *("AWS::EC2::NatGateway", "AWS::EC2::PlacementGroup", "AWS::IAM::InstanceProfile"),
-    *("AWS::PCS::Cluster", "AWS::PCS::ComputeNodeGroup", "AWS::PCS::Queue", "AWS::ECR::Repository"),
-)
-WANTED: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("SecurityGroupIds", "SecurityGroups", "GroupSet"), GROUP),
-    **dict.fromkeys(("SourceSecurityGroupId", "DestinationSecurityGroupId"), GROUP),
-    **dict.fromkeys(("SubnetId", "SubnetIds", "VPCZoneIdentifier"), SUBNET),
-    "VpcId": VPC,
-    **dict.fromkeys(("RouteTableId", "RouteTableIds"), TABLE),
-    **dict.fromkeys(("RoleArn", "ExecutionRoleArn", "DeliverLogsPermissionArn"), ROLE),
-    **dict.fromkeys(("ServiceRole", "NodeRole", "Roles"), ROLE),
-    **dict.fromkeys(("KmsKeyId", "KmsKey", "KMSMasterKeyID", "KmsMasterKeyId"), KEY),
-    "GatewayId": GATEWAYS,
-    "NatGatewayId": ("AWS::EC2::NatGateway",),
-    "InternetGatewayId": GATEWAYS[:1],
-    **dict.fromkeys(("LogGroupName", "LogGroupArn"), LOGS),
-    **dict.fromkeys(("TopicArn", "Topics"), TOPIC),
-    "DestinationBucketName": BUCKET,
-    "FileSystemId": FILE_SYSTEM,
-    "CapacityReservationId": RESERVATION,
-    **dict.fromkeys(("LaunchTemplateId", "TemplateId"), TEMPLATE),
-    "PlacementGroupArn": ("AWS::EC2::PlacementGroup",),
-    "IamInstanceProfileArn": ("AWS::IAM::InstanceProfile",),
-    "ComputeNodeGroupId": ("AWS::PCS::ComputeNodeGroup",),
-    "ClusterId": ("AWS::PCS::Cluster", "AWS::EKS::Cluster", "AWS::SageMaker::Cluster"),
-}
+TABLE: Final = table("references")
+WANTED: Final[Mapping[str, Sequence[str]]] = TABLE["wanted"]
 """Types of what a property refers to, by its name."""
-KNOWN: Final = frozenset(OTHERS).union(*WANTED.values())
+KNOWN: Final = frozenset(TABLE["others"]).union(*WANTED.values())
 """Types of which it is known what they are; a reference to another type is left alone."""
-CERTAIN: Final = WANTED.keys() - {"ClusterId", "FileSystemId", "GatewayId", "TemplateId"}
+CERTAIN: Final = WANTED.keys() - set(TABLE["ambiguous"])
 """Properties that mean the same wherever they stand: whatever else they refer to is wrong."""
 WITH_PRINCIPAL: Final = (
     *("AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
