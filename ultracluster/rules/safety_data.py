@@ -201,11 +201,10 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
 
 
 def _told(model: Model) -> Sequence[ResolvedResource]:
-    users = model.users
     return [
         topic
         for topic in model.of("AWS::SNS::Topic")
-        if any(user.resource_type in PUBLISHERS for user in users.get(topic.place.key, ()))
+        if any(u.resource_type in PUBLISHERS for u in model.users.get(topic.place.key, ()))
     ]
 
 

@@ -97,7 +97,11 @@ def _limited(resource: ResolvedResource, kind: str) -> Iterator[tuple[str, Any, 
     fix="write the property, or a value of the message",
     check="aws cloudformation describe-type --type RESOURCE --type-name <type> --query Schema",
 )
-def properties_of_the_registry(_model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+def properties_of_the_registry(model: Model, resource: ResolvedResource) -> Iterator[Fault]:
+    yield from model.once("registry", resource, lambda: tuple(_against_the_registry(resource)))
+
+
+def _against_the_registry(resource: ResolvedResource) -> Iterator[Fault]:
     for way, value, needed in _limited(resource, "needs"):
         missing = [name for name in needed if isinstance(value, Mapping) and name not in value]
         if missing:
