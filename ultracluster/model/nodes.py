@@ -165,7 +165,8 @@ class Node:
         own = self.launcher.properties if self.launcher else {}
         bought = text(own.get("PurchaseOption") or own.get("CapacityType"))
         batch = text(part(own, "ComputeResources", "Type"))
-        return self.market() == "spot" or "SPOT" in (bought, batch)
+        fleet = text(part(own, "TargetCapacitySpecification", "DefaultTargetCapacityType"))
+        return self.market() == "spot" or "SPOT" in (bought, batch, (fleet or "").upper())
 
     def market(self) -> str | None:
         return text(part(self.launch, "InstanceMarketOptions", "MarketType"))
