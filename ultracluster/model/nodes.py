@@ -14,6 +14,7 @@ from ultracluster.templates.resolved_values import (
     key,
     keys,
     not_given,
+    number,
     part,
     settled,
     shown,
@@ -118,6 +119,16 @@ class Node:
                 # Ref and GetAtt of one group are one group.
                 found.setdefault(key(group), group)
         return list(found.values())
+
+    def primary_groups(self) -> list[Any]:
+        """Return the security groups of the interface that everything but EFA goes through."""
+        cards = self.interfaces()
+        first = [
+            card
+            for card in cards
+            if not number(card.get("NetworkCardIndex")) and not number(card.get("DeviceIndex"))
+        ]
+        return self.groups_of(first[0] if first else {})
 
     def subnets(self) -> list[Key]:
         """Return the subnets that it is launched into.

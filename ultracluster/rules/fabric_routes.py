@@ -84,7 +84,7 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
         for subnet in subnets:
             if key(subnet.properties.get("VpcId")) == vpc:
                 block = text(subnet.properties.get("CidrBlock")) or ""
-                yield described(node), block, list(map(key, node.groups()))
+                yield described(node), block, list(map(key, node.primary_groups()))
 
 
 @About(_interface_endpoints).error(
@@ -99,6 +99,8 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
 def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
     if not items(endpoint.properties.get("SubnetIds")):
         yield Fault("it is in no subnet")
+    if (text(endpoint.properties.get("VpcEndpointType")) or "Gateway") == "Gateway":
+        yield Fault("VpcEndpointType is Gateway, which takes no security group")
     vpc = key(endpoint.properties.get("VpcId"))
     rules = list(_admissions(model, endpoint))
     clients = list(_clients(model, vpc))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.permissions import (
+    REFERENCE,
     Question,
     Test,
     exactly,
@@ -40,8 +41,6 @@ PUBLISHERS: Final = {
     "AWS::Events::Rule": "events",
 }
 """Who publishes to a topic that a resource names."""
-REFERENCE: Final = re.compile(r"<[^<>?]+/[^<>]+>")
-"""How a reference to a resource is marked."""
 USING_KEY: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 FSX: Final = "FSxS3Access"
 """Part of the names of FSx's roles, one for each file system with associations."""

@@ -11,8 +11,10 @@ from ultracluster.model.policies import Statement
 from ultracluster.rules.rule import About, Fault
 from ultracluster.rules.subjects import of, resources
 from ultracluster.suggestions import did_you_mean
+from ultracluster.templates.embedded_json import document
 from ultracluster.templates.resolved import Link, ResolvedResource, Text
 from ultracluster.templates.resolved_values import UndeterminedError, fields, shown, written
+from ultracluster.templates.scope import mapping
 
 TABLE: Final = table("references")
 WANTED: Final[Mapping[str, Sequence[str]]] = TABLE["wanted"]
@@ -111,6 +113,11 @@ def _against_the_registry(resource: ResolvedResource) -> Iterator[Fault]:
             if not any(name in value for name in names):
                 yield Fault(f"{way or 'it'} has none of {', '.join(names)}")
     yield from _wrong_values(resource)
+    stated = resource.properties
+    given = mapping(stated.get("DefinitionSubstitutions"))
+    for name, value in fields(document(stated.get("DefinitionString"), given)):
+        if name == "Resource" and "${" in written(value):
+            yield Fault(f"DefinitionString has {written(value)}, and no substitution for it")
 
 
 def _wrong_values(resource: ResolvedResource) -> Iterator[Fault]:

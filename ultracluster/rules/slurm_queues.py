@@ -41,17 +41,6 @@ RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
 
 
-def _primary(node: Node) -> list[Any]:
-    """Return the security groups of the interface that Slurm's daemons speak through."""
-    cards = node.interfaces()
-    first = [
-        e
-        for e in cards
-        if not number(e.get("NetworkCardIndex")) and not number(e.get("DeviceIndex"))
-    ]
-    return node.groups_of(first[0] if first else {})
-
-
 def _nodes_of(model: Model, cluster: ResolvedResource) -> Sequence[Node]:
     return [
         node
@@ -96,9 +85,9 @@ def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterat
     daemons, steps = _ports(cluster)
     if not nodes and model.groups.closed_ports(own, "in", daemons[:1]):
         yield Fault(f"{shown(own)} does not open TCP {SLURMCTLD_PORT}")
-    every = [group for node in nodes for group in _primary(node)]
+    every = [group for node in nodes for group in node.primary_groups()]
     for node in nodes:
-        mine = _primary(node)
+        mine = node.primary_groups()
         wanted: tuple[tuple[list[Any], Direction, list[int], list[Any]], ...] = (
             (own, "in", daemons, mine),
             (mine, "out", daemons, own),
