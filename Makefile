@@ -88,6 +88,7 @@ unverified: $(VENV)/rehearsal.stamp
 catalogue: $(VENV)/rehearsal.stamp
 	python facts/generate.py
 	python facts/replacements.py
+	python facts/property_limits.py
 	python -m facts.job_environment
 
 bench: $(VENV)/dev.stamp

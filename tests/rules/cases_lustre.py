@@ -349,4 +349,11 @@ LUSTRE_CASES: Final = (
         words="NEW",
     ),
     Case("LUSTRE-29", "storage", {"@Checkpoints.DependsOn": GONE}, words="Data"),
+    Case(
+        "LUSTRE-30",
+        "storage",
+        {"Bucket.VersioningConfiguration": {"Status": "Enabled"}},
+        {"Bucket.VersioningConfiguration": {"Status": "Suspended"}},
+        words="no end",
+    ),
 )

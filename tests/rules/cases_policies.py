@@ -162,6 +162,7 @@ PASSES: Final = may("iam:PassRole", resource=att("Role", "Arn")) | {
     "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 }
 HEARS: Final = events("SageMakerTrainingJobsRule")
+STATEMENT: Final = "Launching.PolicyDocument.Statement.0"
 OTHER_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 POLICIES: Final = (
@@ -362,5 +363,33 @@ POLICIES: Final = (
         {"Lustre.KmsKeyId": OTHER_KEY},
         {"Lustre.KmsKeyId": OTHER_KEY.replace("eu-west-1", "us-east-1")},
         words="eu-west-1",
+    ),
+    Case("SAFETY-29", "cluster", {"Near.VpcId": GONE}, words="it has no VpcId"),
+    Case(
+        "SAFETY-29",
+        "cluster",
+        {"Reservation.EndDateType": "Unlimited"},
+        {"Reservation.EndDateType": "unlimited"},
+        words="did you mean unlimited?",
+    ),
+    Case(
+        "SAFETY-29",
+        "cluster",
+        {"Reservation.InstanceMatchCriteria": "targetted"},
+        {"Reservation.InstanceMatchCriteria": "something that is newer than the table"},
+    ),
+    Case("SAFETY-29", "cluster", {"FabricIn.SourceSecurityGroupId": GONE}, words="has none of"),
+    Case(
+        "SAFETY-30",
+        "job",
+        {"Role.AssumeRolePolicyDocument.Statement.0.Principal": GONE},
+        words="no Principal",
+    ),
+    Case(
+        "SAFETY-30",
+        "job",
+        {f"{STATEMENT}.Effect": "allow"},
+        {f"{STATEMENT}.Action": GONE, f"{STATEMENT}.NotAction": "iam:*"},
+        words="Effect",
     ),
 )

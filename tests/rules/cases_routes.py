@@ -24,6 +24,10 @@ def route(routes: str, **target: Any) -> dict[str, Any]:
 WAYS: Final = {
     "Outside": subnet("use1-az6", "10.0.48.0/28"),
     "Internet": resource("AWS::EC2::InternetGateway", {}),
+    "Attachment": resource(
+        "AWS::EC2::VPCGatewayAttachment",
+        {"VpcId": ref("Vpc"), "InternetGatewayId": ref("Internet")},
+    ),
     "Private": table(),
     "Public": table(),
     "NearTable": association("Near", "Private"),
@@ -72,6 +76,8 @@ def ways(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 ROUTES: Final = (
+    Case("FABRIC-35", "cluster", ways({"Sts.SubnetIds": []}), ways({}), words="no subnet"),
+    Case("FABRIC-38", "cluster", ways({"Attachment": GONE}), ways({}), words="attached"),
     Case(
         "FABRIC-35",
         "cluster",

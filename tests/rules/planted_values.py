@@ -226,5 +226,14 @@ PLANTED: Final = (
         "SubnetIds.0",
         att("NetworkEndpointsGroup2C9B1A1F", "GroupId"),
     ),
+    Planted("a route without table", "SAFETY-29", "EC2::Route ", "RouteTableId"),
+    Planted("a statement for nobody", "SAFETY-30", DATA_KEY, "KeyPolicy.Statement.0.Principal"),
+    Planted(
+        "versions for ever",
+        "LUSTRE-30",
+        DATA_BUCKET,
+        "LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration",
+        beside="FSx::DataRepositoryAssociation",
+    ),
 )
 """Kinds of fault that hurt on AWS, each as one value."""

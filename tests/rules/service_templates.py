@@ -148,7 +148,11 @@ PCS: Final = {
             (
                 "Source",
                 "DeliverySource",
-                {"LogType": f"PCS_{kind}_LOGS", "ResourceArn": att("Slurm", "Arn")},
+                {
+                    "Name": f"slurm-{kind.lower()}",
+                    "LogType": f"PCS_{kind}_LOGS",
+                    "ResourceArn": att("Slurm", "Arn"),
+                },
             ),
             (
                 "Delivery",

@@ -265,3 +265,19 @@ def test_a_written_partition_is_right_in_some_regions_only(written, rule, becaus
     assert rule not in {
         u.rule for u in verdict({"Resources": {"It": parameter}}, region=None).unknown
     }
+
+
+def test_the_region_of_a_key_is_told_by_other_arns_or_not_at_all():
+    """Nobody says where a template goes: a key of another Region than the rest stands out."""
+    key = {"KmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1"}
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": key}
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"A": ["arn:aws:sqs:us-east-1:1:a"] * 2}}
+
+    alone = verdict({"Resources": {"Group": group}}, region=None)
+    beside = verdict({"Resources": {"Group": group, "Queue": queue}}, region=None)
+
+    assert "SAFETY-27" not in said(alone)
+    assert "SAFETY-27" in said(beside)
+    assert (
+        said(verdict({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, region=None)) == set()
+    )

@@ -235,8 +235,8 @@ class Model:
         if isinstance(self.variant.region, str):
             return self.variant.region
         named = Counter(m[1] for r in self.resources for m in IN_ARN.finditer(self.words(r)))
-        ranked = [*named.most_common(2), ("", 0)]
-        return ranked[0][0] if ranked[0][1] > ranked[1][1] else None
+        (first, count), (_, next_count) = [*named.most_common(2), ("", 0), ("", 0)][:2]
+        return first if count > next_count else None
 
     def words(self, resource: ResolvedResource) -> str:
         """Return every text of a resource, a line each, for a search in all of them."""

@@ -14,6 +14,7 @@ from ultracluster.templates.resolved_values import (
     key,
     keys,
     not_given,
+    number,
     part,
     settled,
     shown,
@@ -119,6 +120,16 @@ class Node:
                 found.setdefault(key(group), group)
         return list(found.values())
 
+    def primary_groups(self) -> list[Any]:
+        """Return the security groups of the interface that everything but EFA goes through."""
+        cards = self.interfaces()
+        first = [
+            card
+            for card in cards
+            if not number(card.get("NetworkCardIndex")) and not number(card.get("DeviceIndex"))
+        ]
+        return self.groups_of(first[0] if first else {})
+
     def subnets(self) -> list[Key]:
         """Return the subnets that it is launched into.
 
@@ -165,7 +176,8 @@ class Node:
         own = self.launcher.properties if self.launcher else {}
         bought = text(own.get("PurchaseOption") or own.get("CapacityType"))
         batch = text(part(own, "ComputeResources", "Type"))
-        return self.market() == "spot" or "SPOT" in (bought, batch)
+        fleet = text(part(own, "TargetCapacitySpecification", "DefaultTargetCapacityType"))
+        return self.market() == "spot" or "SPOT" in (bought, batch, (fleet or "").upper())
 
     def market(self) -> str | None:
         return text(part(self.launch, "InstanceMarketOptions", "MarketType"))

@@ -30,6 +30,8 @@ HOST: Final = re.compile(
     r"\.(?:amazonaws\.com(?:\.cn)?|<[^<>]*>)"
 )
 """A service as policies name it, some with their Region, such as CloudWatch Logs."""
+REFERENCE: Final = re.compile(r"<[^<>?]+/[^<>]+>")
+"""How a reference to a resource is marked."""
 UNSAID: Final = re.compile(r"<\?")
 
 
@@ -144,7 +146,7 @@ def sample(text: str) -> Test:
 
 def own_account(value: str) -> bool | None:
     """Whether an account is the stack's own; of one that is written nobody knows."""
-    return True if value == ACCOUNT else None
+    return True if value == ACCOUNT else False if REFERENCE.search(value) else None
 
 
 def exactly(wanted: str) -> Test:

@@ -76,6 +76,10 @@ class Statement:
 
     def actions(self) -> list[str]:
         """Return its actions in lower case, with a mark for what is not known."""
+        return self._actions
+
+    @cached_property
+    def _actions(self) -> list[str]:
         return [written(action).lower() for action in items(self.body.get("Action"))]
 
     def names(self, action: str) -> bool:

@@ -26,9 +26,11 @@ ANSWERED_BY: Final[Mapping[str, str]] = {
     "CAPACITY-14": "capacity-reservation",
     "CAPACITY-15": "capacity-reservation",
     "CAPACITY-16": "capacity-reservation",
+    "CAPACITY-24": "capacity-reservation",
     "LUSTRE-19": "subnet-place",
     "SAGEMAKER-4": "subnet-addresses",
     "SAGEMAKER-7": "subnet-place",
+    "SAFETY-16": "bucket-key-policy",
 }
 """The check that finds out by asking the account what a rule cannot tell from a template."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.rules import (
+    capacity_bills,
     capacity_blocks,
     capacity_placement,
     capacity_reservations,
@@ -20,6 +21,7 @@ from ultracluster.rules import (
     lustre_file_systems,
     safety_data,
     safety_nodes,
+    safety_open,
     safety_policies,
     safety_references,
     safety_roles,
@@ -46,13 +48,14 @@ FAMILIES: Final[Mapping[str, tuple[ModuleType, ...]]] = MappingProxyType(
             fabric_routes,
             fabric_variables,
         ),
-        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations),
+        "CAPACITY": (capacity_placement, capacity_blocks, capacity_reservations, capacity_bills),
         "LUSTRE": (lustre_file_systems, lustre_access, lustre_associations),
         "SAGEMAKER": (sagemaker_jobs, sagemaker_requests, sagemaker_clusters),
         "SLURM": (slurm, slurm_queues),
         "SAFETY": (
             safety_data,
             safety_nodes,
+            safety_open,
             safety_policies,
             safety_references,
             safety_roles,

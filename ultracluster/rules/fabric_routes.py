@@ -17,6 +17,7 @@ from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
     flag,
+    items,
     key,
     keys,
     not_given,
@@ -83,7 +84,7 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
         for subnet in subnets:
             if key(subnet.properties.get("VpcId")) == vpc:
                 block = text(subnet.properties.get("CidrBlock")) or ""
-                yield described(node), block, list(map(key, node.groups()))
+                yield described(node), block, list(map(key, node.primary_groups()))
 
 
 @About(_interface_endpoints).error(
@@ -96,6 +97,10 @@ def _clients(model: Model, vpc: Key) -> Iterator[tuple[str, str, list[Key]]]:
     check="aws ec2 describe-security-groups --group-ids <group of the endpoint>",
 )
 def endpoint_for_its_network(model: Model, endpoint: ResolvedResource) -> Iterator[Fault]:
+    if not items(endpoint.properties.get("SubnetIds")):
+        yield Fault("it is in no subnet")
+    if (text(endpoint.properties.get("VpcEndpointType")) or "Gateway") == "Gateway":
+        yield Fault("VpcEndpointType is Gateway, which takes no security group")
     vpc = key(endpoint.properties.get("VpcId"))
     rules = list(_admissions(model, endpoint))
     clients = list(_clients(model, vpc))
@@ -151,9 +156,20 @@ def _leads_to(model: Model, table: Key, name: str, kind: str) -> bool:
         stated = route.properties.get(name)
         if stated is not None:
             found = model.at(key(stated))
-            if found.resource_type == kind if found else written(stated).startswith(prefix):
+            if found is None and written(stated).startswith(prefix):
+                return True
+            if (
+                found
+                and found.resource_type == kind
+                and (kind == NAT or _is_attached(model, found))
+            ):
                 return True
     return False
+
+
+def _is_attached(model: Model, gateway: ResolvedResource) -> bool:
+    users = model.users.get(gateway.place.key, ())
+    return any(user.resource_type == "AWS::EC2::VPCGatewayAttachment" for user in users)
 
 
 def _is_s3(model: Model, endpoint: ResolvedResource) -> bool:
@@ -240,7 +256,9 @@ def ways_out(model: Model, one: Node | TrainingJob | ResolvedResource) -> Iterat
         subnet = key(one.properties.get("SubnetId"))
         table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None
         if table and not _leads_to(model, table, "GatewayId", INTERNET):
-            yield Fault(f"{shown(table)} of its subnet leads to no internet gateway")
+            yield Fault(
+                f"{shown(table)} of its subnet leads to no internet gateway that is attached"
+            )
         return
     for subnet in one.subnets():
         table = model.networks.route_table(subnet) if subnet in model.networks.subnets else None

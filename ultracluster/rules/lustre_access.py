@@ -65,7 +65,7 @@ def _kept_apart(
 ) -> Iterator[Fault]:
     """Yield where groups of servers and of nodes that mount them let one direction not pass."""
     for node in model.clients.get(system.key, ()):
-        clients, servers = node.groups(), system.groups()
+        clients, servers = node.primary_groups(), system.groups()
         pairs = ((servers, at_servers, clients), (clients, at_clients, servers))
         for members, direction, peers in pairs:
             named = {key(peer) for peer in peers}

@@ -16,6 +16,8 @@ from ultracluster.rules.subjects import file_systems
 from ultracluster.templates.resolved import Link, ResolvedResource, Text, Unknown
 from ultracluster.templates.resolved_values import (
     UndeterminedError,
+    items,
+    links,
     part,
     settled,
     shown,
@@ -183,3 +185,23 @@ def associations_in_turn(model: Model, system: FileSystem) -> Iterator[Fault]:
         if others and each.place.stack == system.place.stack:
             yield Fault(f"it does not wait for {', '.join(others)}", place=each.place)
         made.append(each)
+
+
+@linked.warning(
+    "LUSTRE-30",
+    what="Old versions of what a file system exports are kept for ever.",
+    why="Every checkpoint that is written over or deleted stays in the bucket as a version, and is "
+    "billed: in months that is many times the file system.",
+    source="S3 user guide, lifecycle of versions, read 2026-11-27; cost sheets of this project",
+    fix="write NoncurrentVersionExpiration into the bucket's LifecycleConfiguration",
+    check="aws s3api get-bucket-lifecycle-configuration --bucket <bucket>",
+)
+def versions_that_go(model: Model, system: FileSystem) -> Iterator[Fault]:
+    for each in system.associations:
+        named = [model.at(to.key) for to in links(each.properties.get("DataRepositoryPath"))]
+        for bucket in (b for b in named if b and b.resource_type == "AWS::S3::Bucket"):
+            versions = text(part(bucket.properties, "VersioningConfiguration", "Status"))
+            rules = items(part(bucket.properties, "LifecycleConfiguration", "Rules"))
+            going = [r for r in rules if part(r, "NoncurrentVersionExpiration")]
+            if _exports(each) and versions == "Enabled" and not going:
+                yield Fault(f"{bucket.place.logical_id} has versions and no end for them")

@@ -223,11 +223,10 @@ def budget_with_subscribers(_model: Model, budget: ResolvedResource) -> Iterator
 
 
 def _told(model: Model) -> Sequence[ResolvedResource]:
-    users = model.users
     return [
         topic
         for topic in model.of("AWS::SNS::Topic")
-        if any(user.resource_type in PUBLISHERS for user in users.get(topic.place.key, ()))
+        if any(u.resource_type in PUBLISHERS for u in model.users.get(topic.place.key, ()))
     ]
 
 
@@ -241,6 +240,7 @@ def _told(model: Model) -> Sequence[ResolvedResource]:
 )
 def topic_with_subscribers(model: Model, topic: ResolvedResource) -> Iterator[Fault]:
     users = model.users.get(topic.place.key, ())
-    subscribed = any(user.resource_type == "AWS::SNS::Subscription" for user in users)
-    if not subscribed and not items(topic.properties.get("Subscription")):
+    stated = [u.properties for u in users if u.resource_type == "AWS::SNS::Subscription"]
+    stated += items(topic.properties.get("Subscription"))
+    if not any(part(each, "Endpoint") for each in stated):
         yield Fault("it has no subscription in the templates")

@@ -1,8 +1,9 @@
 """SAFETY rules about roles: which service takes them, and whether it may then do its work."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ultracluster.catalogue.values import table
 from ultracluster.model.model import Model
 from ultracluster.model.permissions import Question, sample, service
 from ultracluster.model.policies import TRUST, Identity, Statement, conditions_of, token
@@ -28,42 +29,11 @@ FLOW_LOG: Final = "AWS::EC2::FlowLog"
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
 ASSUME: Final = "sts:AssumeRole"
 PASSING: Final = "iam:PassRole"
-TAKERS: Final = {
-    FLOW_LOG: ("DeliverLogsPermissionArn", "vpc-flow-logs"),
-    MACHINE: ("RoleArn", "states"),
-    "AWS::IAM::InstanceProfile": ("Roles", "ec2"),
-    "AWS::Lambda::Function": ("Role", "lambda"),
-    "AWS::SageMaker::TrainingJob": ("RoleArn", "sagemaker"),
-    "AWS::SageMaker::NotebookInstance": ("RoleArn", "sagemaker"),
-    "AWS::EKS::Cluster": ("RoleArn", "eks"),
-    "AWS::EKS::Nodegroup": ("NodeRole", "ec2"),
-    "AWS::CodeBuild::Project": ("ServiceRole", "codebuild"),
-}
+TAKERS: Final[Mapping[str, tuple[str, str]]] = table("roles")["takers"]
 """Where a resource names a role, and the service that takes it."""
+WAITING: Final = table("roles")["waiting"]
+"""What Step Functions needs to wait for a job that it started, and its rule of EventBridge."""
 EVENTS: Final = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
-SYNC: Final = {
-    "sagemaker:createTrainingJob": (
-        *("sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"),
-        *("sagemaker:StopTrainingJob", PASSING),
-    ),
-    "sagemaker:createProcessingJob": (
-        *("sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob"),
-        *("sagemaker:StopProcessingJob", PASSING),
-    ),
-    "batch:submitJob": ("batch:SubmitJob", "batch:DescribeJobs", "batch:TerminateJob"),
-    "ecs:runTask": ("ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask"),
-    "states:startExecution": (
-        *("states:StartExecution", "states:DescribeExecution", "states:StopExecution"),
-    ),
-}
-"""What Step Functions needs to wait for a job that it started, beside its rule of EventBridge."""
-RULES_OF: Final = {
-    "sagemaker:createTrainingJob": "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-    "sagemaker:createProcessingJob": "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
-    "batch:submitJob": "StepFunctionsGetEventsForBatchJobsRule",
-    "ecs:runTask": "StepFunctionsGetEventsForECSTaskRule",
-    "states:startExecution": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
-}
 UNNAMED: Final = "a name that CloudFormation makes"
 WRITING: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
@@ -161,6 +131,8 @@ def _group_of(model: Model, log: ResolvedResource) -> Callable[[Any], bool | Non
 def _flow_log_faults(model: Model, log: ResolvedResource) -> Iterator[Fault]:
     if text(log.properties.get("LogDestinationType")) in ("s3", "kinesis-data-firehose"):
         return
+    if not {"DeliverLogsPermissionArn", "DeliverCrossAccountRole"} & set(log.properties):
+        yield Fault("no DeliverLogsPermissionArn, with which it would write to a log group")
     for role in _roles_of(model, log):
         if missing := _missing(model, role, WRITING, _group_of(model, log)):
             yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)} on its group")
@@ -175,7 +147,7 @@ def _waited_for(machine: ResolvedResource) -> Iterator[str]:
     )
     for name, value in fields(definition):
         task, _, pattern = written(value).rpartition(":::")[2].partition(".")
-        if name == "Resource" and pattern.startswith("sync") and task in SYNC:
+        if name == "Resource" and pattern.startswith("sync") and task in WAITING:
             yield task
 
 
@@ -183,8 +155,8 @@ def _machine_faults(model: Model, machine: ResolvedResource) -> Iterator[Fault]:
     tasks = sorted(set(_waited_for(machine)))
     for role in _roles_of(model, machine):
         for task in tasks:
-            missing = _missing(model, role, SYNC[task], lambda _: True)
-            arn = f"arn:aws:events:r:1:rule/{RULES_OF[task]}"
+            missing = _missing(model, role, WAITING[task]["actions"], lambda _: True)
+            arn = f"arn:aws:events:r:1:rule/{WAITING[task]['rule']}"
             missing += _missing(model, role, EVENTS, lambda v, a=arn: _is_rule(v, a))  # type: ignore[misc]
             if missing:
                 yield Fault(f"role {role.place.logical_id} allows no {', '.join(missing)}")

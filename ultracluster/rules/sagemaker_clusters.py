@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ultracluster.catalogue.values import table
 from ultracluster.model.jobs import HyperPodGroup
 from ultracluster.model.model import Model
 from ultracluster.model.policies import (
@@ -51,23 +52,7 @@ MOST_INSTANCES: Final = 6758
 MOST_IN_CLUSTER: Final = 100
 ANY_ROLE: Final = re.compile(r"\*|arn:[^:]*:iam::[^:]*:(?:\*|(?:role|policy|user|group)/?\*)")
 """Resources that are every role, policy or user of the account; a reference within is a mark."""
-SELF_RAISING: Final = (
-    *("iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:CreatePolicyVersion"),
-    *("iam:SetDefaultPolicyVersion", "iam:UpdateAssumeRolePolicy", "iam:AttachUserPolicy"),
-    *("iam:PutUserPolicy", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:AddUserToGroup"),
-    *("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"),
-)
-DESTROYING: Final = (
-    *("s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration"),
-    *("kms:ScheduleKeyDeletion", "kms:PutKeyPolicy", "ecr:BatchDeleteImage"),
-    *("ecr:DeleteRepository", "fsx:DeleteFileSystem", "ec2:CancelCapacityReservation"),
-    *("ec2:TerminateInstances", "pcs:DeleteCluster", "sagemaker:DeleteCluster"),
-)
-"""What no job needs, and what cannot be undone or is felt by everybody."""
-OF_DATA: Final = (
-    *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "kms:Decrypt", "kms:GenerateDataKey"),
-    *("secretsmanager:GetSecretValue", "dynamodb:GetItem", "sts:AssumeRole"),
-)
+RIGHTS: Final = table("roles")
 ADMINISTRATION: Final = (":policy/AdministratorAccess", ":policy/PowerUserAccess")
 
 
@@ -242,7 +227,7 @@ def no_way_to_everything(model: Model, statement: Statement) -> Iterator[Fault]:
             yield Fault(f"iam:PassRole on {wide[0]}, while the role of the jobs is made here")
     if not conditions.isdisjoint(("iam:permissionsboundary", "iam:policyarn")):
         return
-    more = statement.named(SELF_RAISING)
+    more = statement.named(RIGHTS["raising"])
     if more and (wide or _makes_identities(model, statement)):
         yield Fault(f"{', '.join(more)} on {wide[0] if wide else 'what it may make itself'}")
 
@@ -274,8 +259,9 @@ def no_administering_jobs(model: Model, role: Identity) -> Iterator[Fault]:
     for statement in role.statements if of_jobs else ():
         if not statement.allows() or listed(statement.body.get("NotAction")):
             continue
-        if deleting := statement.named(DESTROYING):
+        if deleting := statement.named(RIGHTS["destroying"]):
             yield Fault(f"{statement.path} allows {deleting[0]}", place=statement.place)
-        elif "*" in statement.resources() and not statement.conditions():
-            if reading := statement.named(OF_DATA):
-                yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)
+        elif "*" not in statement.resources() or statement.conditions():
+            continue
+        elif reading := statement.named(RIGHTS["data"]):
+            yield Fault(f"{statement.path} allows {reading[0]} on *", place=statement.place)

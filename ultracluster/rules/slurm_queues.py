@@ -41,17 +41,6 @@ RANGE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 QUEUES: Final = "aws pcs list-queues --cluster-identifier <cluster>"
 
 
-def _primary(node: Node) -> list[Any]:
-    """Return the security groups of the interface that Slurm's daemons speak through."""
-    cards = node.interfaces()
-    first = [
-        e
-        for e in cards
-        if not number(e.get("NetworkCardIndex")) and not number(e.get("DeviceIndex"))
-    ]
-    return node.groups_of(first[0] if first else {})
-
-
 def _nodes_of(model: Model, cluster: ResolvedResource) -> Sequence[Node]:
     return [
         node
@@ -96,9 +85,9 @@ def controller_and_nodes_meet(model: Model, cluster: ResolvedResource) -> Iterat
     daemons, steps = _ports(cluster)
     if not nodes and model.groups.closed_ports(own, "in", daemons[:1]):
         yield Fault(f"{shown(own)} does not open TCP {SLURMCTLD_PORT}")
-    every = [group for node in nodes for group in _primary(node)]
+    every = [group for node in nodes for group in node.primary_groups()]
     for node in nodes:
-        mine = _primary(node)
+        mine = node.primary_groups()
         wanted: tuple[tuple[list[Any], Direction, list[int], list[Any]], ...] = (
             (own, "in", daemons, mine),
             (mine, "out", daemons, own),
@@ -125,12 +114,15 @@ def _is_login(group: ResolvedResource) -> bool:
     return bool(WITH_LOGIN.search(text(group.properties.get("Name")) or group.place.logical_id))
 
 
+def _counts(group: ResolvedResource) -> tuple[int, int]:
+    scaling = part(group.properties, "ScalingConfiguration")
+    least, most = (number(part(scaling, f"{name}InstanceCount")) or 0 for name in ("Min", "Max"))
+    return least, most
+
+
 def _without_jobs(group: ResolvedResource) -> str:
     """Return why nodes that are in no queue are a fault; those of a login group are none."""
-    least, most = (
-        number(part(group.properties, "ScalingConfiguration", f"{name}InstanceCount")) or 0
-        for name in ("Min", "Max")
-    )
+    least, most = _counts(group)
     if most > least:
         return f"{most - least} nodes that only a job of a queue could start"
     types = [text(part(e, "InstanceType")) for e in items(group.properties.get("InstanceConfigs"))]
@@ -157,7 +149,7 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
         if not named:
             yield Fault(f"{queue.place.logical_id} names no node group", place=queue.place)
         for group in (groups[name] for name in named if name in groups):
-            most = number(part(group.properties, "ScalingConfiguration", "MaxInstanceCount"))
+            most = _counts(group)[1]
             if most == 0 or _is_login(group):
                 why = "has no nodes" if most == 0 else "is for logins"
                 what = (
@@ -165,6 +157,10 @@ def queues_with_nodes(model: Model, cluster: ResolvedResource) -> Iterator[Fault
                 )
                 yield Fault(what, place=queue.place)
     for name, group in groups.items():
+        least, most = _counts(group)
+        if least > most:
+            what = f"{group.place.logical_id} has at least {least} and at most {most} nodes"
+            yield Fault(what, place=group.place)
         if queues and name not in used and (why := _without_jobs(group)):
             yield Fault(f"{group.place.logical_id} is in no queue: {why}", place=group.place)
 
