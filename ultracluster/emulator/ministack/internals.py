@@ -18,6 +18,7 @@ from ministack.services import (
     s3,
     ssm,
     stepfunctions,
+    sts,
 )
 from ministack.services.cloudformation import (
     changesets,
@@ -48,6 +49,7 @@ __all__ = [
     "ssm",
     "stacks",
     "stepfunctions",
+    "sts",
 ]
 
 VERSION: Final = "1.5.33"

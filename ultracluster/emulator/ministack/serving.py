@@ -13,6 +13,7 @@ from hypercorn.config import Config
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
+from ultracluster.emulator.ministack.guard import guarded
 from ultracluster.emulator.report import REPORT_PATH, Journal
 
 Message = MutableMapping[str, Any]
@@ -35,7 +36,8 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
     config.accesslog = None
-    asyncio.run(hypercorn_serve(_with_report(journal), config))
+    application = guarded(_with_report(journal), os.environ["AWS_SESSION_TOKEN"])
+    asyncio.run(hypercorn_serve(application, config))
 
 
 def _with_report(journal: Journal) -> Any:
