@@ -109,7 +109,7 @@ PLAN = (("plan", "--parameters", "1B", "--tokens", "1e9", "--nodes", "2", "--cal
 KINDS = (
     Kind("network.json", lambda: _golden("Network"), (*AUDIT, *REVIEW)),
     Kind("cluster.json", lambda: _golden("Cluster"), (*AUDIT, *REVIEW)),
-    Kind("foreign.yaml", lambda: FOREIGN.read_text(), (*AUDIT, *REVIEW)),
+    Kind("foreign.yaml", FOREIGN.read_text, (*AUDIT, *REVIEW)),
     Kind("job.sbatch", lambda: SCRIPT, AUDIT),
     Kind("Dockerfile", lambda: DOCKERFILE, AUDIT),
     Kind("pod.yaml", lambda: MANIFEST, AUDIT),
