@@ -6,6 +6,7 @@ Every kind of file that a command reads has a sample; a mutation takes one apart
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -86,6 +87,7 @@ REQUEST = json.dumps(
 )
 
 
+@cache
 def _golden(name: str) -> str:
     return (ROOT / "golden" / "dev" / f"{name}.template.json").read_text()
 
