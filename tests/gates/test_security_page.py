@@ -1,4 +1,4 @@
-"""docs/security.md has a line for each statement that is wider than one resource or one condition."""
+"""docs/security.md has a line for each statement with a wildcard or without a condition."""
 
 import json
 import re
