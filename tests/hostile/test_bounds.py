@@ -129,22 +129,22 @@ def test_variables_that_double_are_not_written_out():
     assert all(len(each.value or "") <= LONGEST_VALUE for each in found)
 
 
-LINES = 20_000
+LINES = 5_000
 GROWING = {
     "heredocs.sh": "".join(f"cat <<E{n}\n" for n in range(LINES)),
     "nested.sh": "".join(f"cat <<E{n}\n" for n in range(LINES))
     + "".join(f"E{n}\n" for n in reversed(range(LINES))),
     "quotes.sh": "echo 'a\necho \"b\n" * LINES,
     "unset.sh": "export A=1\nunset B\n" * LINES,
-    "line.sh": f"export A={'x' * 1_500_000}\n",
-    "open.sh": "echo " + "$(" * 200_000,
-    "closed.sh": "echo " + "$(" * 100_000 + ")" * 100_000,
+    "line.sh": f"export A={'x' * 400_000}\n",
+    "open.sh": "echo " + "$(" * 50_000,
+    "closed.sh": "echo " + "$(" * 30_000 + ")" * 30_000,
     "continued.sh": "echo a \\\n" * LINES,
-    "defaults.sh": "echo " + "${a-" * 200_000,
-    "env.sh": "env " * 200_000 + "x",
+    "defaults.sh": "echo " + "${a-" * 40_000,
+    "env.sh": "env " * 40_000 + "x",
     "blank": "\n" * 30_000 + "x: 1",
-    "stages.dockerfile": "".join(f"FROM s{n - 1} AS s{n}\nENV A{n}=b\n" for n in range(8000)),
-    "words.dockerfile": f"FROM x\nENV A=1 {'a' * 500_000}\n",
+    "stages.dockerfile": "".join(f"FROM s{n - 1} AS s{n}\nENV A{n}=b\n" for n in range(2000)),
+    "words.dockerfile": f"FROM x\nENV A=1 {'a' * 100_000}\n",
     "vpcs.json": json.dumps(
         {"Resources": {f"V{n}": {"Type": "AWS::EC2::VPC"} for n in range(LINES)}}
     ),
@@ -181,7 +181,7 @@ def test_what_takes_too_much_ends_in_one_line(limit, words, tmp_path, capsys, mo
     """The backstop, for files that nobody has thought of."""
     file = tmp_path / "k.yaml"
     pod = "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, command: [a, b, c]}]}\n---\n"
-    file.write_text(pod * 15_000)
+    file.write_text(pod * 4_000)
     monkeypatch.setattr(given_file, limit, 0.05 if limit == "SECONDS" else 1)
     line = refused(("audit", "FILE"), file, capsys, tmp_path)
     assert words in line
