@@ -10,12 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 
 .PHONY: help setup rehearse rehearse-node campaign review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
+.PHONY: help setup rehearse rehearse-node rehearse-faults fuzz review review-samples test lint golden rules unverified catalogue lock versions bench planner-fit planner-accuracy bench-training bench-network clean
 
 help:
 	@echo "make rehearse ENV=dev   deploy an environment to an emulated AWS on this machine"
 	@echo "make rehearse-node      boot the nodes of an environment in virtual machines, with faults"
 	@echo "make campaign ENV=dev   let every resource of an environment fail, one after the other"
 	@echo "make test               every test, linter and type check"
+	@echo "make fuzz MINUTES=60    files that hurt, through every command that reads files"
 	@echo "make review ENV=dev     what is built, what changes and what it risks, on one page"
 	@echo "make golden             rewrite the golden templates that reviews compare"
 	@echo "make rules              rewrite the page of the fabric rules"
@@ -54,6 +56,10 @@ campaign: $(VENV)/rehearsal.stamp
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
 test: $(VENV)/dev.stamp lint
 	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+
+# Files that hurt, through every command that reads files; the seed is the time, and is printed.
+fuzz: $(VENV)/dev.stamp
+	python -m tests.hostile.campaign $(or $(MINUTES),60) $(SEED)
 
 lint: $(VENV)/dev.stamp
 	ruff check .

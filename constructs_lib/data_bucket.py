@@ -86,6 +86,7 @@ class DataBucket(Construct):
             auto_delete_objects=not keep,
         )
         """The bucket."""
+        self._deny_foreign_keys()
         acknowledge(
             self.bucket,
             {"NIST.800.53.R5::NIST.800.53.R5-S3BucketReplicationEnabled": NOT_REPLICATED},
@@ -106,6 +107,30 @@ class DataBucket(Construct):
         The grants of `s3.IBucket` add `s3:GetObject*` and the like, which reach ACLs and holds.
         """
         return grant(grantee, data_statements(self.bucket, self.key))
+
+    def _deny_foreign_keys(self) -> None:
+        """Let nobody write an object that only another account's key, or the writer's own, opens.
+
+        Both conditions of a statement have to hold; where no key is named the bucket's own is used
+        (S3 User Guide, "Specifying server-side encryption with AWS KMS", read 2026-11-27).
+        """
+        named = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+        own = "s3:x-amz-server-side-encryption-customer-algorithm"
+        foreign = {"Null": {named: "false"}, "StringNotEquals": {named: self.key.key_arn}}
+        for sid, condition in (
+            ("DenyForeignKeys", foreign),
+            ("DenyCustomerKeys", {"Null": {own: "false"}}),
+        ):
+            self.bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["s3:PutObject"],
+                    resources=[self.bucket.arn_for_objects("*")],
+                    conditions=condition,
+                )
+            )
 
     @staticmethod
     def from_data_bucket_attributes(

@@ -68,7 +68,7 @@ class EfaLaunchTemplate(NodeTemplate):
             root_volume_gib=spec.root_volume_gib,
             security_groups=security_groups,
             # A container on a bridge network is one hop further away.
-            metadata_hops=2,
+            metadata_hops=2 if spec.container_metadata else 1,
             user_data=user_data,
             role=role,
             instance_tags=instance_tags,

@@ -31,6 +31,8 @@ class LauncherRole(Construct):
         repository: ecr.IRepository | None = None,
         unattended: UnattendedTraining | None = None,
         login_nodes_of: str | None = None,
+        environment: str | None = None,
+        instance_types: Sequence[str] | None = None,
     ) -> None:
         """Define the role.
 
@@ -40,6 +42,8 @@ class LauncherRole(Construct):
             execution_role: the role that jobs run as.
             subnets: the only subnets that a job may be started in.
             security_groups: the only groups that a job may be given.
+            environment: by whose name the names of its jobs begin; None for every job.
+            instance_types: the only types that a job may ask for; None for all.
             assumed_by: who starts jobs.
             parameter_path: path of the SSM parameters that say what a job is started with; they
                 are read by GetParametersByPath with just this path.
@@ -58,10 +62,13 @@ class LauncherRole(Construct):
             assumed_by=assumed_by,
         )
         """The role."""
-        streams = stack.format_arn(
-            service="logs",
-            resource="log-group:/aws/sagemaker/TrainingJobs:*",
-            arn_format=cdk.ArnFormat.NO_RESOURCE_NAME,
+        group = "log-group:/aws/sagemaker/TrainingJobs"
+        names = "*" if environment is None else f"{environment}-*"
+        groups, streams = (
+            stack.format_arn(
+                service="logs", resource=name, arn_format=cdk.ArnFormat.NO_RESOURCE_NAME
+            )
+            for name in (f"{group}:*", f"{group}:log-stream:{names}")
         )
         statements = [
             *job_statements(
@@ -69,17 +76,19 @@ class LauncherRole(Construct):
                 execution_role=execution_role,
                 subnets=subnets,
                 security_groups=security_groups,
+                environment=environment,
+                instance_types=instance_types,
             ),
             allow("ListJobs", "sagemaker:ListTrainingJobs"),
-            allow(
-                "ReadLogs",
-                *("logs:GetLogEvents", "logs:DescribeLogStreams", "logs:FilterLogEvents"),
-                on=streams,
-            ),
+            # These two are of a whole group, and the first alone of one stream (service
+            # authorization reference of CloudWatch Logs, read 2026-11-27).
+            allow("FindLogs", "logs:DescribeLogStreams", "logs:FilterLogEvents", on=groups),
+            allow("ReadLogs", "logs:GetLogEvents", on=streams),
         ]
         wildcards = {
             "*": "Listing jobs, describing what there is and reading answers have no resource.",
-            job_arn(self): ANY_JOB,
+            job_arn(self, environment): ANY_JOB,
+            groups: "Searching is of the whole group; SageMaker has one for all jobs.",
             streams: "Every node of a job has a log stream of its own in this one group.",
         }
         if parameter_path is not None:

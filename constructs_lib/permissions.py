@@ -16,10 +16,10 @@ EVERY_OBJECT = (
     "this environment's own bucket."
 )
 ANY_JOB = (
-    "A job's name is chosen when it is started; network, groups and role of what "
+    "A job's name is chosen when it is started; network, groups, role and instance types of what "
     "may be started are fixed by conditions."
 )
-"""Why the statements name every job."""
+"""Why the statements name every job, or every job of an environment."""
 
 
 def allow(
@@ -122,10 +122,16 @@ def data_statements(bucket: s3.IBucket, key: kms.IKey) -> list[iam.PolicyStateme
     ]
 
 
-def job_arn(construct: IConstruct) -> str:
-    """Return the ARN of every training job of the construct's account and Region."""
+def job_arn(construct: IConstruct, environment: str | None = None) -> str:
+    """Return the ARN of every training job of the construct's account and Region.
+
+    Args:
+        construct: whatever names it.
+        environment: by whose name the names of jobs begin; None for every job.
+    """
+    name = "*" if environment is None else f"{environment}-*"
     stack = cdk.Stack.of(construct)
-    return stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
+    return stack.format_arn(service="sagemaker", resource="training-job", resource_name=name)
 
 
 def job_statements(
@@ -134,6 +140,8 @@ def job_statements(
     execution_role: iam.IRole,
     subnets: Sequence[ec2.ISubnet],
     security_groups: Sequence[ec2.ISecurityGroup],
+    environment: str | None = None,
+    instance_types: Sequence[str] | None = None,
 ) -> list[iam.PolicyStatement]:
     """Return statements that start, follow and stop jobs in these networks with this role.
 
@@ -142,14 +150,21 @@ def job_statements(
         execution_role: the only role that is passed.
         subnets: the only subnets that a job may be started in.
         security_groups: the only groups that a job may be given.
+        environment: by whose name the names of jobs begin that are started and followed; None for
+            every job.
+        instance_types: the only types that a job may ask for, `ml.p4d.24xlarge`; None for all. IAM
+            knows no condition for their number (service authorization reference of SageMaker, read
+            2026-11-27).
     """
-    jobs = job_arn(construct)
-    network = {
+    jobs = job_arn(construct, environment)
+    lists: dict[str, list[str]] = {
         "sagemaker:VpcSubnets": [s.subnet_id for s in subnets],
         "sagemaker:VpcSecurityGroupIds": [g.security_group_id for g in security_groups],
     }
+    if instance_types is not None:
+        lists["sagemaker:InstanceTypes"] = list(instance_types)
     # A list that is absent satisfies ForAllValues, so absence is refused by itself.
-    in_network = {"ForAllValues:StringEquals": network, "Null": dict.fromkeys(network, "false")}
+    in_network = {"ForAllValues:StringEquals": lists, "Null": dict.fromkeys(lists, "false")}
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     # Step Functions lists the tags of a job that it waits for, as CDK's own task lets it.
     verbs = ("AddTags", "DescribeTrainingJob", "ListTags", "StopTrainingJob")

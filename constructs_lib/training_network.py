@@ -1,5 +1,7 @@
 """The network of a training environment, in one Availability Zone."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -60,13 +62,7 @@ class TrainingNetwork(Construct):
         """The private subnets of nodes, file system and jobs, all in one zone."""
         if spec.public_subnet_cidr is not None:
             self._egress(spec.public_subnet_cidr)
-        ec2.GatewayVpcEndpoint(
-            self,
-            "S3",
-            vpc=self.vpc,
-            service=ec2.GatewayVpcEndpointAwsService.S3,
-            subnets=[ec2.SubnetSelection(subnets=self.training_subnets)],
-        )
+        _reach_s3(self, self.vpc, self.training_subnets)
         Endpoints(
             self,
             "Endpoints",
@@ -224,13 +220,7 @@ class ExistingTrainingNetwork(Construct):
             if given.route_table_id is not None
         ]
         if routed:
-            ec2.GatewayVpcEndpoint(
-                self,
-                "S3",
-                vpc=self.vpc,
-                service=ec2.GatewayVpcEndpointAwsService.S3,
-                subnets=[ec2.SubnetSelection(subnets=routed)],
-            )
+            _reach_s3(self, self.vpc, routed)
         Endpoints(
             self,
             "Endpoints",
@@ -239,6 +229,27 @@ class ExistingTrainingNetwork(Construct):
             subnet=self.training_subnets[0],
             services=spec.interface_endpoints,
         )
+
+
+def _reach_s3(scope: Construct, vpc: ec2.IVpc, subnets: Sequence[ec2.ISubnet]) -> None:
+    """Define the way to S3, on which nobody writes with credentials of another account.
+
+    Anybody may read: image layers and packages of AWS's lie in buckets of AWS's, and are asked for
+    with credentials of AWS's or with none (ECR User Guide, interface endpoints; Amazon Linux User
+    Guide, repositories; read 2026-11-27). The condition is that of AWS's data perimeter.
+    """
+    endpoint = ec2.GatewayVpcEndpoint(
+        scope,
+        "S3",
+        vpc=vpc,
+        service=ec2.GatewayVpcEndpointAwsService.S3,
+        subnets=[ec2.SubnetSelection(subnets=list(subnets))],
+    )
+    own = {"StringEquals": {"aws:PrincipalAccount": cdk.Stack.of(scope).account}}
+    for sid, action, where in (("Read", "s3:GetObject", None), ("OwnCredentials", "s3:*", own)):
+        statement = allow(sid, action, where=where)
+        statement.add_any_principal()
+        endpoint.add_to_policy(statement)
 
 
 class Endpoints(Construct):

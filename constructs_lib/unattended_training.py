@@ -48,6 +48,8 @@ class UnattendedTraining(Construct):
         security_groups: Sequence[ec2.ISecurityGroup],
         log_key: kms.IKey,
         keep: bool,
+        environment: str | None = None,
+        instance_types: Sequence[str] | None = None,
     ) -> None:
         """Define the state machine.
 
@@ -57,6 +59,8 @@ class UnattendedTraining(Construct):
             execution_role: the role that jobs run as.
             subnets: the only subnets that a job may be started in.
             security_groups: the only groups that a job may be given.
+            environment: by whose name the names of its jobs begin; None for every job.
+            instance_types: the only types that a job may ask for; None for all.
             log_key: the key of its log group.
             keep: whether its log outlives the stack.
         """
@@ -83,11 +87,13 @@ class UnattendedTraining(Construct):
                     execution_role=execution_role,
                     subnets=subnets,
                     security_groups=security_groups,
+                    environment=environment,
+                    instance_types=instance_types,
                 ),
                 *self._own_statements(),
             ],
             {
-                job_arn(self): ANY_JOB,
+                job_arn(self, environment): ANY_JOB,
                 "*": (
                     "Delivery of a state machine's log and its traces have no resource in IAM; "
                     "both write about this state machine only."

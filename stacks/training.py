@@ -49,6 +49,7 @@ class TrainingStack(cdk.Stack):
             subnets=network.training_subnets,
             security_groups=network.security_groups,
         ).role
+        job_types = [f"ml.{spec.nodes.instance_type}"]
         unattended = UnattendedTraining(
             self,
             "Unattended",
@@ -57,6 +58,8 @@ class TrainingStack(cdk.Stack):
             security_groups=network.security_groups,
             log_key=network.log_key,
             keep=spec.storage.keep_data,
+            environment=spec.name,
+            instance_types=job_types,
         )
         launcher = LauncherRole(
             self,
@@ -68,6 +71,8 @@ class TrainingStack(cdk.Stack):
             parameter_path=parameter_path(spec.name),
             repository=images,
             unattended=unattended,
+            environment=spec.name,
+            instance_types=job_types,
             login_nodes_of=spec.name if spec.slurm and spec.slurm.login_instances else None,
         ).role
         topic = network.budget.topic if network.budget is not None else None

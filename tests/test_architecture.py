@@ -29,18 +29,26 @@ MAY_IMPORT = {
         "ultracluster.problem",
         "ultracluster.spec",
         "rich",
+        "ultracluster.visible",
     },
     "ultracluster/catalogue": {
         "ultracluster.catalogue",
         "ultracluster.partitions",
         "ultracluster.problem",
+        "ultracluster.given_file",
     },
-    "ultracluster/templates": {"ultracluster.partitions", "ultracluster.templates", "yaml"},
+    "ultracluster/templates": {
+        "ultracluster.partitions",
+        "ultracluster.templates",
+        "yaml",
+        "ultracluster.given_file",
+    },
     "ultracluster/job_files": {
         "ultracluster.job_files",
         "ultracluster.model",
         "ultracluster.templates",
         "yaml",
+        "ultracluster.given_file",
     },
     "ultracluster/model": {
         "ultracluster.model",
@@ -90,6 +98,8 @@ MAY_IMPORT = {
         "jinja2",
         "markupsafe",
         "rich",
+        "ultracluster.given_file",
+        "ultracluster.visible",
     },
     "ultracluster/emulator": {
         "pydantic",
@@ -105,6 +115,7 @@ MAY_IMPORT = {
         "hypercorn",
         "jsonschema",
         "ministack",
+        "ultracluster.given_file",
     },
     # Against any account, by anybody who may read: nothing of the emulated AWS, no CDK CLI.
     "ultracluster/prove": {
@@ -146,6 +157,8 @@ MAY_IMPORT = {
         "ultracluster.synthesis",
         "ultracluster.train",
         "rich",
+        "ultracluster.given_file",
+        "ultracluster.visible",
     },
     "ultracluster/audit/cfn_lint.py": {"ultracluster", "cfnlint"},
     "ultracluster/audit": {
@@ -156,6 +169,8 @@ MAY_IMPORT = {
         "ultracluster.rules",
         "ultracluster.templates",
         "rich",
+        "ultracluster.given_file",
+        "ultracluster.visible",
     },
     "ultracluster/planner": {
         "ultracluster.planner",
@@ -163,6 +178,7 @@ MAY_IMPORT = {
         "ultracluster.cost.quantities",
         "ultracluster.cost.sheet",
         "ultracluster.problem",
+        "ultracluster.given_file",
     },
     # The environment file that it writes is a template.
     "ultracluster/plan": {"ultracluster", "jinja2", "rich"},

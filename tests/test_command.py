@@ -227,7 +227,7 @@ def test_a_users_environment_does_not_replace_one_of_the_project(tmp_path: Path)
     ("content", "words"),
     [
         (None, "no such file"),
-        ("{bad", ":1: no JSON"),
+        ("{bad", ":1: it is no JSON"),
         ('{"type": "*"}', "it is no list of objects"),
         ('[{"kind": "*"}]', "kind: got '*'; a fault has"),
     ],

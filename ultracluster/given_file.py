@@ -99,9 +99,12 @@ def _bytes(path: Path | str, most: int) -> bytes:
     found = bytearray()
     try:
         while len(found) <= most:
-            if not select.select([descriptor], [], [], PATIENCE)[0]:
-                raise UnreadableError(f"{path}: nothing came out of it for {PATIENCE} s")
-            part = os.read(descriptor, min(1 << 20, most + 1 - len(found)))
+            try:
+                part = os.read(descriptor, min(1 << 20, most + 1 - len(found)))
+            except BlockingIOError:
+                if select.select([descriptor], [], [], PATIENCE)[0]:
+                    continue
+                raise UnreadableError(f"{path}: nothing came out of it for {PATIENCE} s") from None
             if not part:
                 break
             found += part

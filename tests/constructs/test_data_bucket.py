@@ -57,13 +57,38 @@ def test_every_bucket_refuses_what_is_not_tls(kept: cdk.Stack):
     refused = set()
     for policy in resources(kept, "AWS::S3::BucketPolicy").values():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            if statement["Effect"] == "Deny":
+            if statement["Effect"] == "Deny" and "Bool" in statement["Condition"]:
                 assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
                 assert statement["Action"] == "s3:*"
                 assert len(statement["Resource"]) == 2
                 refused.add(policy["Properties"]["Bucket"]["Ref"])
 
     assert refused == set(resources(kept, "AWS::S3::Bucket"))
+
+
+def test_nobody_writes_an_object_that_another_key_opens(kept: cdk.Stack):
+    """Data encrypted with a stranger's key, or with the writer's own, is lost to everybody else."""
+    (policy,) = [
+        policy["Properties"]["PolicyDocument"]["Statement"]
+        for policy in resources(kept, "AWS::S3::BucketPolicy").values()
+        if policy["Properties"]["Bucket"] == {"Ref": next(iter(_data(kept)))}
+    ]
+    denied = {each["Sid"]: each for each in policy if "Sid" in each and each["Effect"] == "Deny"}
+    named = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+
+    # Where no key is named the bucket's own is used: such a request must pass.
+    foreign = denied["DenyForeignKeys"]["Condition"]
+    assert foreign["Null"] == {named: "false"}
+    assert list(foreign["StringNotEquals"]) == [named]
+    own = {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}
+    assert denied["DenyCustomerKeys"]["Condition"] == {"Null": own}
+    for each in (denied["DenyForeignKeys"], denied["DenyCustomerKeys"]):
+        assert each["Principal"] == {"AWS": "*"}
+        assert each["Action"] == "s3:PutObject"
+
+
+def _data(stack: cdk.Stack) -> list[str]:
+    return [name for name in resources(stack, "AWS::S3::Bucket") if "AccessLog" not in name]
 
 
 def test_old_versions_and_torn_uploads_are_paid_for_some_days(kept: cdk.Stack):

@@ -93,6 +93,14 @@ def test_no_interface_names_a_subnet():
     assert not any("SubnetId" in entry for entry in data(defined())["NetworkInterfaces"])
 
 
+@pytest.mark.parametrize(("reached", "hops"), [(True, 2), (False, 1)])
+def test_containers_on_a_bridge_may_be_kept_from_the_nodes_credentials(reached, hops):
+    """A bridge is one hop; what asks for credentials in such a container is kept out as well."""
+    template = data(defined(container_metadata=reached))
+
+    assert template["MetadataOptions"]["HttpPutResponseHopLimit"] == hops
+
+
 def test_metadata_is_read_with_a_token_and_the_root_volume_is_encrypted():
     """IMDSv1 hands out the role of the node to anything that makes it fetch a URL."""
     template = data(defined(root_volume_gib=500, root_device_name="/dev/sda1"))

@@ -1,5 +1,7 @@
 """The role that starts training jobs."""
 
+from typing import Any
+
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ecr as ecr
@@ -19,7 +21,7 @@ from tests.constructs.bare import (
 )
 
 
-def launcher(path: str | None) -> cdk.Stack:
+def launcher(path: str | None, **more: Any) -> cdk.Stack:
     stack = bare_stack()
     around = Surroundings(stack)
     LauncherRole(
@@ -30,6 +32,7 @@ def launcher(path: str | None) -> cdk.Stack:
         security_groups=around.groups,
         assumed_by=iam.AccountRootPrincipal(),
         parameter_path=path,
+        **more,
     )
     return stack
 
@@ -74,6 +77,25 @@ def test_a_job_without_a_network_is_refused(role: cdk.Stack):
         "sagemaker:VpcSubnets": "false",
         "sagemaker:VpcSecurityGroupIds": "false",
     }
+
+
+def test_jobs_of_other_environments_are_neither_stopped_nor_read():
+    """Two environments may share an account; a job's log may hold what its data do."""
+    found = statements(launcher(None, environment="dev", instance_types=["ml.p4d.24xlarge"]))
+
+    for sid in ("StartJobs", "FollowJobs"):
+        assert text(found[sid]["Resource"]).endswith(':training-job/dev-*"]]}')
+    assert text(found["ReadLogs"]["Resource"]).endswith(':log-stream:dev-*"]]}')
+    assert listed(found["ReadLogs"]["Action"]) == ["logs:GetLogEvents"]
+
+
+def test_only_the_instance_types_that_are_paid_for_are_started():
+    """A job of another type would be billed all the same; absence is refused by itself."""
+    found = statements(launcher(None, environment="dev", instance_types=["ml.p4d.24xlarge"]))
+    condition = found["StartJobs"]["Condition"]
+
+    assert condition["ForAllValues:StringEquals"]["sagemaker:InstanceTypes"] == ["ml.p4d.24xlarge"]
+    assert condition["Null"]["sagemaker:InstanceTypes"] == "false"
 
 
 def test_only_listing_is_allowed_everywhere(role: cdk.Stack):

@@ -127,6 +127,23 @@ def test_services_are_reached_inside_the_network(which: str, request: pytest.Fix
     assert len(s3["RouteTableIds"]) == len(TWO_SUBNETS)
 
 
+@pytest.mark.parametrize("which", ["routed", "closed"])
+def test_nobody_writes_to_s3_with_a_strangers_credentials(
+    which: str, request: pytest.FixtureRequest
+):
+    """A closed network would else send its data to any bucket, with keys that a job brought."""
+    stack = request.getfixturevalue(which)
+    (gateway,) = [
+        endpoint["Properties"]
+        for endpoint in resources(stack, "AWS::EC2::VPCEndpoint").values()
+        if endpoint["Properties"].get("VpcEndpointType") == "Gateway"
+    ]
+    allowed = {each["Action"]: each for each in gateway["PolicyDocument"]["Statement"]}
+
+    assert set(allowed) == {"s3:GetObject", "s3:*"}
+    assert list(allowed["s3:*"]["Condition"]["StringEquals"]) == ["aws:PrincipalAccount"]
+
+
 def test_endpoints_admit_https_from_the_network_only(routed: cdk.Stack):
     """They answer whoever reaches them, with the role that the caller has."""
     group = only(routed, "AWS::EC2::SecurityGroup")["Properties"]

@@ -40,6 +40,7 @@ class Cloud:
                 region_name=self.region,
                 aws_access_key_id=self.account,
                 aws_secret_access_key="emulated",  # noqa: S106 - no secret
+                aws_session_token=self.emulator.token,
                 config=Config(retries={"max_attempts": 0}),
             )
         return self._clients[service]

@@ -35,7 +35,9 @@ def acknowledged(report: dict[str, Any]) -> set[tuple[str, str]]:
     for violation in suppressed(report):
         rule = violation["ruleName"]
         for environment in ENVIRONMENTS:
-            rule = rule.replace(f"::{environment.name}-", "::<environment>-")
+            rule = re.sub(
+                rf"(::|training-job/|log-stream:){environment.name}-", r"\1<environment>-", rule
+            )
             rule = rule.replace(f":{environment.region}:", ":<region>:")
         rule = re.sub(r"(<environment>-\w+:)Exports\w+", r"\1<export>", rule)
         for construct in violation["violatingConstructs"]:

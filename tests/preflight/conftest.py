@@ -16,7 +16,11 @@ def front() -> Iterator[Front]:
     moto.start()
     host, port = moto.get_host_and_port()
     try:
-        with Emulator() as emulator, Front(emulator.endpoint_url, f"http://{host}:{port}") as open_:
+        by_moto = f"http://{host}:{port}"
+        with (
+            Emulator() as emulator,
+            Front(emulator.endpoint_url, by_moto, emulator.token) as open_,
+        ):
             yield open_
     finally:
         moto.stop()

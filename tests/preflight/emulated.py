@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.preflight.front import Front
 from tests.spec.budgets import AMPLE
 from ultracluster.aws import Account
 from ultracluster.emulator.quotas import QUOTAS
@@ -31,18 +32,19 @@ class Prepared:
     vpc_id: str
 
 
-def prepare(endpoint_url: str, account: str, *, subnet: str = "10.0.0.0/24") -> Prepared:
+def prepare(aws: Front, account: str, *, subnet: str = "10.0.0.0/24") -> Prepared:
     """Make a VPC with NAT, a reservation, a bucket with a key, an image, roles and quotas.
 
     Args:
-        endpoint_url: where AWS is.
+        aws: the endpoint.
         account: twelve digits; an account that nobody used has none of another test's leavings.
         subnet: block of the private subnet.
     """
     settings = {
-        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
         "AWS_ACCESS_KEY_ID": account,
         "AWS_SECRET_ACCESS_KEY": "emulated",
+        "AWS_SESSION_TOKEN": aws.token,
     }
     owner = Account(REGION, settings)
     vpc_id, subnet_id = _network(owner, subnet)

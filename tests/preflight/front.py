@@ -48,6 +48,8 @@ class Front:
 
     emulator: str
     moto: str
+    token: str
+    """What the emulated AWS's credentials have as session token."""
     refused: set[str] = field(default_factory=set)
     """Operations that the caller may not call."""
 

@@ -33,7 +33,7 @@ def look(prepared: Prepared) -> Preflight:
 def ready(front: Front) -> Prepared:
     """An account that lacks nothing."""
     front.behave()
-    return prepare(front.endpoint_url, "111111111111")
+    return prepare(front, "111111111111")
 
 
 def test_an_emulated_account_that_lacks_nothing_passes(aws: Front, ready: Prepared):
@@ -51,7 +51,7 @@ def test_six_planted_faults_are_reported_and_nothing_else(
     aws: Front, monkeypatch: pytest.MonkeyPatch
 ):
     """Quota, offering, reservation, subnet, permission, throttling: all in one run."""
-    prepared = prepare(aws.endpoint_url, "222222222222", subnet=SMALL)
+    prepared = prepare(aws, "222222222222", subnet=SMALL)
     owner, spec = prepared.owner, prepared.spec
     grant(owner, "sagemaker", "L-09B4A649", 1)
     sold = instance_types.INSTANCE_TYPE_OFFERINGS["availability-zone-id"]["us-east-1"]
@@ -107,7 +107,7 @@ def test_six_planted_faults_are_reported_and_nothing_else(
 
 def test_slurm_and_the_quotas_of_recipes_are_asked_for_over_http(aws: Front):
     """An account that lacks nothing passes; a quota that holds none of what comes fails."""
-    prepared = with_slurm(prepare(aws.endpoint_url, "333333333333"))
+    prepared = with_slurm(prepare(aws, "333333333333"))
     aws.behave()
     cloud = Account(prepared.spec.region, prepared.deployer)
 

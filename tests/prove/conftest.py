@@ -38,7 +38,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
     """Return an emulated AWS with what deploys to it."""
     assembly = tmp_path_factory.mktemp("prove")
     app.build((STAGING,), outdir=str(assembly)).synth()
-    with Emulator() as emulator, Front(emulator.endpoint_url, "") as front:
+    with Emulator() as emulator, Front(emulator.endpoint_url, "", emulator.token) as front:
         yield Staged(emulator, Deployer(emulator, assembly), front, assembly)
 
 

@@ -1,6 +1,7 @@
 """The emulated AWS as a child process that cannot outlive its parent."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,7 @@ class Emulator:
         """
         self.region = region
         self.account = account
+        self.token = secrets.token_urlsafe(32)
         self.endpoint_url = ""
         self.log_path = Path()
         self._faults = faults
@@ -80,6 +82,8 @@ class Emulator:
             # Twelve digits as access key id are taken as the account.
             "AWS_ACCESS_KEY_ID": self.account,
             "AWS_SECRET_ACCESS_KEY": "emulated",
+            # Whoever does not have it is refused (ministack/guard.py).
+            "AWS_SESSION_TOKEN": self.token,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -93,7 +97,8 @@ class Emulator:
     def report(self, seconds: float = REPORT_SECONDS) -> Report:
         connection = HTTPConnection(LOOPBACK, self._port, timeout=seconds)
         with closing(connection):
-            connection.request("GET", REPORT_PATH)
+            headers = {"X-Amz-Security-Token": self.token}
+            connection.request("GET", REPORT_PATH, headers=headers)
             return Report.from_json(connection.getresponse().read())
 
     def stop(self) -> None:
@@ -143,6 +148,8 @@ class Emulator:
         search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         scripts = str(Path(sys.executable).parent)
         own = {
+            # Emulated functions get it from here.
+            "AWS_SESSION_TOKEN": self.token,
             "EMULATOR_STATE": str(self._state),
             "TMPDIR": str(self._state),
             "MINISTACK_ACCOUNT_ID": self.account,

@@ -210,6 +210,8 @@ class SecurityGroups:
                 unknown.append(error.because)
                 continue
             closed = [port for port in closed if port not in open_]
+            if not closed:
+                return []
         if closed and unknown:
             raise UndeterminedError(unknown[0])
         return closed

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ultracluster.templates.resolved_values import UndeterminedError, number, part, text
@@ -105,8 +106,13 @@ def merged(found: Iterable[Traffic]) -> Sequence[Traffic]:
 
 def block_within(inner: object, outer: object) -> bool:
     """Whether all addresses of one block are in another; False for what is no block."""
+    return _within(str(inner), str(outer))
+
+
+@lru_cache(maxsize=4096)
+def _within(inner: str, outer: str) -> bool:
     try:
-        small, large = (ipaddress.ip_network(str(each), strict=False) for each in (inner, outer))
+        small, large = (ipaddress.ip_network(each, strict=False) for each in (inner, outer))
     except ValueError:
         return False
     return small.version == large.version and small.subnet_of(large)  # type: ignore[arg-type]

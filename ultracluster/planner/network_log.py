@@ -5,6 +5,7 @@ The lines of ranks and results are found behind whatever a launcher puts before 
 for the root, and for what is reduced.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ ROUNDING: Final = 0.03
 """Of bus over algorithm bandwidth, both printed with two digits."""
 
 TYPES: Final = r"(?:u?int(?:8|32|64)|half|float|double|bfloat16|bf16|f8e\dm\d|float8_?e\dm\d)"
-ROW: Final = re.compile(rf"(?:^|[\s>:|\]])(\d+)\s+\d+\s+{TYPES}\b(.*)$")
+ROW: Final = re.compile(rf"(?:^|[\s>:|\]])(\d{{1,18}})\s+\d+\s+{TYPES}\b(.*)$")
 RANK: Final = re.compile(r"Rank\s+(\d+)\s", re.IGNORECASE)
 ON: Final = re.compile(
     r"\bon\s+(\S+)\s+device(?:[ \t]+\d+[ \t]+\[[^\]]*\][ \t]*(.*))?", re.IGNORECASE
@@ -125,7 +126,7 @@ def _row(size: int, words: list[str]) -> Row | None:
         micros, algorithm, bus = map(float, words)
     except ValueError:
         return None
-    if micros <= 0 or algorithm < 0:
+    if not (0 < micros < math.inf and 0 <= algorithm < math.inf and 0 <= bus < math.inf):
         return None
     row = Row(size, micros, algorithm, bus)
     same = abs(size / micros / 1e3 - algorithm) <= max(0.02, ROUNDING * algorithm)

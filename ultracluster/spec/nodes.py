@@ -93,6 +93,11 @@ class NodesSpec(Spec):
     threads_per_core: Literal[1, 2] | None = None
     """CPU threads per core; 1 switches hyper-threading off. None leaves the type's default."""
 
+    container_metadata: bool = True
+    """Whether a container on a bridge network reaches the node's metadata, and with it the
+    credentials of the node's role. False keeps what asks for them there, the AWS CLI for example,
+    out as well; a container on the host's network, as Slurm's are, reaches them either way."""
+
     placement_group: bool = True
     """Whether the nodes are launched into a cluster placement group of their own."""
 

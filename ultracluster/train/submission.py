@@ -45,6 +45,11 @@ def prepare(
     # What is wrong with its name is wrong with job, tags and paths, too: it is said once.
     if unfit := list(run_problems(called, deployed.name)):
         return Prepared(request, unfit)
+    if name is not None and not name.startswith(f"{deployed.name}-"):
+        fix = "its roles start and follow jobs of this environment's name alone"
+        return Prepared(
+            request, [Problem("--name", name, f'{fix}; write "{deployed.name}-{name}"')]
+        )
     surveyed = survey(jobs.cloud, deployed)
     found = request_problems(request, surveyed.place)
     found += _already_running(jobs, deployed, called)

@@ -82,7 +82,8 @@ def _call(
         endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
         region_name=scope.region,
         aws_access_key_id=scope.account,
-        aws_secret_access_key="emulated",  # noqa: S106 - the emulator checks no signature
+        aws_secret_access_key="emulated",  # noqa: S106 - the token is what is checked
+        aws_session_token=os.environ["AWS_SESSION_TOKEN"],
         config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
     try:

@@ -19,6 +19,7 @@ from ministack.services import (
     s3,
     ssm,
     stepfunctions,
+    sts,
 )
 from ministack.services.cloudformation import (
     changesets,
@@ -50,6 +51,7 @@ __all__ = [
     "ssm",
     "stacks",
     "stepfunctions",
+    "sts",
 ]
 
 VERSION: Final = "1.5.33"

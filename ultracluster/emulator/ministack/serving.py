@@ -14,6 +14,7 @@ from ultracluster.emulator.call_faults import failing
 from ultracluster.emulator.faults import Faults
 from ultracluster.emulator.ministack import functions, internals, nodes
 from ultracluster.emulator.ministack.adapter import Adapter
+from ultracluster.emulator.ministack.guard import guarded
 from ultracluster.emulator.report import REPORT_PATH, Journal
 
 Message = MutableMapping[str, Any]
@@ -36,7 +37,8 @@ def serve(listener: socket.socket, faults: Faults, state: Path) -> None:
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
     config.accesslog = None
-    asyncio.run(hypercorn_serve(_with_report(journal, faults), config))
+    application = guarded(_with_report(journal, faults), os.environ["AWS_SESSION_TOKEN"])
+    asyncio.run(hypercorn_serve(application, config))
 
 
 def _with_report(journal: Journal, faults: Faults) -> Any:

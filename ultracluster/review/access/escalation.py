@@ -6,8 +6,9 @@ service that starts what a role is passed to, or with Systems Manager's shell.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
@@ -64,6 +65,7 @@ class Rights:
     """What an identity may do, taken apart."""
 
     identity: Identity
+    _of_service: dict[str, tuple[Grant, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -96,18 +98,25 @@ class Rights:
         stack, logical_id = self.key
         return marked.startswith((f"<{stack}/{logical_id}>", f"<{stack}/{logical_id}."))
 
-    def trusts(self, service: str) -> bool:
-        return any(grant.principal == f"Service:{service}" for grant in self.trust)
-
     def allows(self, action: str) -> tuple[Grant, ...]:
         """Return the grants that allow an action, but for those that are denied as they stand."""
         lower = action.lower()
-        found = (grant for grant in self.allowed if matches(grant.action, lower))
+        service = lower.partition(":")[0]
+        if service not in self._of_service:
+            self._of_service[service] = tuple(
+                grant for grant in self.allowed if _may_be_of(grant.action, service)
+            )
+        found = (grant for grant in self._of_service[service] if matches(grant.action, lower))
         return tuple(
             grant
             for grant in found
             if Grant("Deny", lower, grant.resource, grant.principal, frozenset()) not in self.denied
         )
+
+
+def _may_be_of(pattern: str, service: str) -> bool:
+    stated = pattern.partition(":")[0]
+    return stated == service or any(sign in stated for sign in "!*?")
 
 
 def matches(pattern: str, action: str) -> bool:
@@ -137,6 +146,12 @@ class Ways:
     def __init__(self, model: Model, names: Names) -> None:
         self._model, self._names = model, names
         self._all = [Rights(identity) for identity in model.identities]
+        self._by_key: dict[Key, Rights] = {rights.key: rights for rights in self._all}
+        self._assumable = [r for r in self._all if any(_of_accounts(g) for g in r.trust)]
+        self._trusting: dict[str, list[Rights]] = {}
+        for rights in self._all:
+            for service in dict.fromkeys(grant.principal for grant in rights.trust):
+                self._trusting.setdefault(service, []).append(rights)
 
     def __iter__(self) -> Iterator[Escalation]:
         for one in self._all:
@@ -172,9 +187,10 @@ class Ways:
         targets: list[Rights] = []
         if service is not None:
             passed = [grant.resource for grant in granted["iam:PassRole"]]
-            targets = [r for r in self._all if r.trusts(service) and _reaches(passed, r)]
+            trusting = self._trusting.get(f"Service:{service}", ())
+            targets = [role for role in trusting if _reaches(passed, role)]
             # The roles that may be passed are in the templates, and none trusts the service.
-            if not targets and all(any(r.is_meant_by(p) for r in self._all) for p in passed):
+            if not targets and all(self._is_given(each) for each in passed):
                 return None
         elif way.target is not None:
             targets = list(self._running(way.target))
@@ -188,11 +204,15 @@ class Ways:
         severity = _severity(one, list(others), wide=wide and way.target is None)
         return _escalation(one, way, towards or [UNKNOWN_ROLE], self._limits(granted), severity)
 
+    def _is_given(self, marked: str) -> bool:
+        """Whether a marked text begins with an identity of the templates."""
+        begin = re.match(r"<(.+)/([^/<>.]+)[.>]", marked.partition(">")[0] + ">")
+        return begin is not None and begin.groups() in self._by_key
+
     def _running(self, target: str) -> Iterator[Rights]:
-        by_key: dict[Key, Rights] = {rights.key: rights for rights in self._all}
         for resource in self._model.of(target):
             for value in self._role_values(resource):
-                if found := by_key.get(or_none(read(key, value)) or ""):
+                if found := self._by_key.get(or_none(read(key, value)) or ""):
                     yield found
 
     def _role_values(self, resource: ResolvedResource) -> Iterator[object]:
@@ -209,7 +229,7 @@ class Ways:
         waiting: list[tuple[Rights, list[Rights]]] = [(one, [])]
         while waiting:
             current, chain = waiting.pop(0)
-            for role in self._all:
+            for role in self._assumable:
                 if role.key != one.key and role.key not in reached and _may_assume(current, role):
                     reached[role.key] = [*chain, role]
                     waiting.append((role, reached[role.key]))
@@ -234,12 +254,15 @@ def _reaches(resources: Sequence[str], role: Rights) -> bool:
     return any(role.is_meant_by(resource) or _is_wide(resource) for resource in resources)
 
 
+def _of_accounts(grant: Grant) -> bool:
+    """Whether a grant of a trust lets roles or users of an account take a role."""
+    return grant.principal.startswith("AWS:") and matches(grant.action, ASSUME.lower())
+
+
 def _may_assume(one: Rights, role: Rights) -> bool:
     """Whether somebody of the templates may assume a role of them."""
-    for grant in role.trust:
-        kind, _, principal = grant.principal.partition(":")
-        if kind != "AWS" or not matches(grant.action, ASSUME.lower()):
-            continue
+    for grant in filter(_of_accounts, role.trust):
+        principal = grant.principal.partition(":")[2]
         account = principal == "*" or principal.endswith((":root", "<AWS::AccountId>"))
         if one.is_meant_by(principal) or (
             account and _reaches([g.resource for g in one.allows(ASSUME)], role)

@@ -7,7 +7,7 @@ it, read one file for all services in more than a second; parliament 1.6.4 is of
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from ultracluster.model.policies import pattern_matches
@@ -46,6 +46,7 @@ def _actions(service: str) -> dict[str, tuple[Level, bool]]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def matching(pattern: str) -> dict[str, tuple[Level, bool]]:
     """Return the actions that a pattern such as `s3:Get*` stands for, with level and scope.
 

@@ -107,9 +107,7 @@ def _owners(edit: Edit) -> list[Key]:
     key = edit.resource.place.key
     if edit.type in IDENTITIES:
         return [key]
-    variants = (edit.pair.old, edit.pair.new)
-    found = [s for variant in variants for s in variant.statements if s.place.key == key]
-    return list(dict.fromkeys(owner for statement in found for owner in statement.owners))
+    return list(edit.pair.owners.get(key, ()))
 
 
 def _who(edit: Edit, statements: Sequence[Statement]) -> str:
@@ -125,12 +123,8 @@ def _who(edit: Edit, statements: Sequence[Statement]) -> str:
     return " and ".join(list(names)[:MOST_NAMED]) or edit.name
 
 
-def _names(edit: Edit) -> Names:
-    return Names([*edit.pair.old.resources, *edit.pair.new.resources])
-
-
 def _words(edit: Edit, some: Sequence[Grant]) -> str:
-    names = _names(edit)
+    names = edit.pair.names
     grouped: dict[tuple[str, str, bool], dict[str, None]] = {}
     for grant in some:
         key = (grant.resource, grant.principal, bool(grant.conditions))
@@ -199,5 +193,5 @@ def attachments(edit: Edit) -> Iterator[Effect]:
         (Danger.INTERRUPTS, loses, lost(edit.was, edit.now)),
     ):
         if values:
-            whom = ", ".join(map(_names(edit).text, values))
+            whom = ", ".join(map(edit.pair.names.text, values))
             yield Effect(danger, f"{whom} {verb} {edit.name}", IAM)

@@ -7,12 +7,14 @@ one and removes the old one, whatever else is equal.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.review.changes.change import Difference, Key
 from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
+from ultracluster.review.naming import Names
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.scope import mapping, section
 
@@ -42,6 +44,19 @@ class VariantPair:
     new: Model
     replaced: dict[Key, Difference] = field(default_factory=dict)
     """New keys of what is another resource afterwards, each with the change that replaces it."""
+
+    @cached_property
+    def names(self) -> Names:
+        """Names of the resources, those of afterwards first."""
+        return Names([*self.old.resources, *self.new.resources])
+
+    @cached_property
+    def owners(self) -> Mapping[Key, Mapping[Key, None]]:
+        """Who has the statements of each resource, before or after."""
+        found: dict[Key, dict[Key, None]] = {}
+        for statement in (*self.old.statements, *self.new.statements):
+            found.setdefault(statement.place.key, {}).update(dict.fromkeys(statement.owners))
+        return found
 
 
 @dataclass(frozen=True, eq=False)

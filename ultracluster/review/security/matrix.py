@@ -4,8 +4,10 @@ Between two groups something passes where the source's egress and the target's i
 it. Of addresses and groups outside of the templates only one of the two is known.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import GROUP, Direction, Flow
@@ -13,8 +15,10 @@ from ultracluster.model.traffic import ANYWHERE, Traffic, block_within, merged
 from ultracluster.review.naming import Names, short
 from ultracluster.templates.resolved_values import Key, UndeterminedError, known, text
 
-Flows = Sequence[tuple[Key, Flow]]
-"""Groups with what their rules let pass."""
+Flows = Mapping[tuple[Key, Direction], Sequence[Flow]]
+"""What the rules of each group let pass, by direction."""
+MOST_GROUPS: Final = 100
+"""Groups of which every pair is looked at. Of more, those pairs are whose rules name each other."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,23 @@ def matrix(model: Model, called: Names) -> Matrix:
     for key, _ in flows:
         names.setdefault(key, called.key(key))
     groups, blocks = list(names), dict(_blocks(model))
+    own = frozenset(groups)
+    by_group: dict[tuple[Key, Direction], list[Flow]] = {}
+    for owner, flow in flows:
+        by_group.setdefault((owner, flow.direction), []).append(flow)
     cells: dict[tuple[Key, Key], Cell] = {}
-    for source in groups:
-        for target in groups:
-            cell = _between(source, target, flows, blocks)
-            if cell.passes or cell.one_side:
-                cells[source, target] = cell
+    for source, target in _pairs(groups, flows):
+        cell = _between(source, target, by_group, blocks)
+        if cell.passes or cell.one_side:
+            cells[source, target] = cell
+    if len(groups) > MOST_GROUPS:
+        unknown.append(
+            f"what passes between {len(groups)} groups by addresses alone; pairs that name each "
+            "other are shown"
+        )
     for group, flow in flows:
         peer = flow.peer
-        if peer is None or peer in groups:
+        if peer is None or peer in own:
             continue
         names[peer] = f"anybody ({peer})" if peer in ANYWHERE else called.key(peer)
         ends = (peer, group) if flow.direction == "in" else (group, peer)
@@ -102,6 +114,18 @@ def _blocks(model: Model) -> Iterator[tuple[Key, str]]:
             continue
 
 
+def _pairs(groups: Sequence[Key], flows: Iterable[tuple[Key, Flow]]) -> Iterable[tuple[Key, Key]]:
+    if len(groups) <= MOST_GROUPS:
+        return product(groups, groups)
+    known = frozenset(groups)
+    named = (
+        (flow.peer, owner) if flow.direction == "in" else (owner, flow.peer)
+        for owner, flow in flows
+        if flow.peer is not None and flow.peer in known
+    )
+    return dict.fromkeys(named)
+
+
 def _between(source: Key, target: Key, flows: Flows, blocks: Mapping[Key, str]) -> Cell:
     out = list(_towards(source, "out", target, flows, blocks))
     into = list(_towards(target, "in", source, flows, blocks))
@@ -117,8 +141,7 @@ def _towards(
     group: Key, direction: Direction, peer: Key, flows: Flows, blocks: Mapping[Key, str]
 ) -> Iterator[Flow]:
     """Yield what rules of a group say of another, by its name or by addresses around its VPC."""
-    for owner, flow in flows:
-        if owner == group and flow.direction == direction:
-            around = flow.peer == "0.0.0.0/0" or block_within(blocks.get(peer), flow.peer)
-            if flow.peer == peer or around:
-                yield flow
+    for flow in flows.get((group, direction), ()):
+        around = flow.peer == "0.0.0.0/0" or block_within(blocks.get(peer), flow.peer)
+        if flow.peer == peer or around:
+            yield flow

@@ -1,0 +1,213 @@
+"""What a file may be and take: refused in one line, or read in a time that grows with its size."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.mutators import LOG
+from ultracluster import given_file
+from ultracluster.cli import main
+from ultracluster.exit_status import ALL_WELL, COULD_NOT_RUN, SOME_FAIL, UNEXPECTED
+from ultracluster.given_file import LARGEST_BYTES, UnreadableError, json_of, text_of
+from ultracluster.job_files import dockerfile
+from ultracluster.model.policies import compiled
+from ultracluster.model.shell_variables import LONGEST_VALUE, assignments
+from ultracluster.templates import yaml_document
+
+HEAD = "apiVersion: v1\nkind: Pod\na0: &a0 {x: 1}\n"
+NESTED = HEAD + "".join(
+    f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}], k{n}: *a{n - 1}}}\n" for n in range(1, 60)
+)
+COMMANDS = (
+    ("audit", "FILE"),
+    ("review", "FILE", "--baseline", "none", "--output", "OUT"),
+    ("train", "check", "FILE"),
+    ("plan", "--parameters", "1B", "--tokens", "1e9", "--nodes", "2", "--calibrate", "FILE"),
+    ("rehearse", "dev", "--faults", "FILE"),
+)  # fmt: skip
+
+
+def refused(words, file: Path, capsys, out: Path) -> str:
+    """Return the one line of a command that refuses a file."""
+    places = {"FILE": str(file), "OUT": str(out)}
+    assert main([places.get(word, word) for word in words]) in (SOME_FAIL, COULD_NOT_RUN)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ERROR ")
+    return line
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("kind", ["device", "directory", "pipe", "large", "binary", "digits"])
+def test_what_is_no_file_is_refused_by_every_command(words, kind, tmp_path, capsys):
+    """A device never ends, a pipe may never begin, and a disk image is no template."""
+    file = tmp_path / "given"
+    if kind == "device":
+        file = Path("/dev/zero")
+    elif kind == "directory":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)  # nobody writes into it
+    elif kind == "large":
+        with file.open("wb") as made:
+            made.truncate(10**12)
+    elif kind == "binary":
+        file.write_bytes(b"\xff\xfe\x00{")
+    else:
+        file.write_text("9" * 5000)
+    refused(words, file, capsys, tmp_path)
+
+
+def test_a_pipe_that_is_written_is_read(tmp_path):
+    """`audit <(aws cloudformation get-template ...)` is how people look at what is deployed."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    text = "x" * 300_000
+    writer = threading.Thread(target=path.write_text, args=(text,))
+    writer.start()
+    descriptor = os.open(path, os.O_RDONLY)  # as the shell does, before the program begins
+    try:
+        assert text_of(f"/dev/fd/{descriptor}") == text
+    finally:
+        writer.join()
+        os.close(descriptor)
+
+
+def test_a_path_that_is_none_is_said(tmp_path):
+    """Python raises another error for it than for a file that is missing."""
+    for path in ("a\0b", tmp_path / "none"):
+        with pytest.raises(UnreadableError):
+            text_of(path)
+    assert LARGEST_BYTES == 20_000_000
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "[Infinity]", '{"a": -Infinity}', "[" * 100_000, "[" * 400 + "]" * 400]
+)
+def test_what_is_no_json_is_refused(text):
+    """JSON has no such numbers; Python's reader takes them, and every comparison fails later."""
+    with pytest.raises(UnreadableError):
+        json_of("t", text)
+
+
+def test_numbers_and_characters_can_be_written_again():
+    """Nobody behind the door meets a number that no float holds, or half of a character."""
+    text = f'{{"a": {"9" * 5000}, "b": 1e999, "c": "\\ud800", "\\udfff": -{"9" * 19}, "d": 7}}'
+    found = json_of("t", text)
+    json.dumps(found, ensure_ascii=False).encode()
+    assert found["d"] == 7
+    assert all(isinstance(each, str) for key, each in found.items() if key != "d")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.yaml"])
+def test_a_resource_that_is_there_twice_is_said_with_both_lines(name, tmp_path, capsys):
+    """The last one alone would count, in silence."""
+    file = tmp_path / name
+    body = '{"Resources": {\n"A": {"Type": "AWS::EC2::VPC"},\n"A": {"Type": "AWS::EC2::VPC"}}}'
+    if name == "a.yaml":
+        body = "Resources:\n  A: {Type: AWS::EC2::VPC}\n  A: {Type: AWS::EC2::VPC}\n"
+    file.write_text(body)
+    line = refused(("audit", "FILE"), file, capsys, tmp_path)
+    assert f"{file}:3: resource A is on line 2 as well" in line
+
+
+def test_aliases_that_multiply_are_refused():
+    """A few hundred bytes stand for more values than there is memory for."""
+    with pytest.raises(UnreadableError, match="aliases"):
+        yaml_document.documents(Path("t"), NESTED)
+
+
+def test_variables_that_double_are_not_written_out():
+    """Linux takes no variable of more than 128 KiB; sixty that double each other have 2^60."""
+    doubled = "".join(f"export A{n}=$A{n - 1}$A{n - 1}\n" for n in range(1, 60))
+    found = assignments(f"export A0=xxxxxxxxxx\n{doubled}")
+    assert len(found) == 60
+    assert all(len(each.value or "") <= LONGEST_VALUE for each in found)
+    found = dockerfile.assignments("FROM x\nENV A0=xxxxxxxxxx\n" + doubled.replace("export", "ENV"))
+    assert all(len(each.value or "") <= LONGEST_VALUE for each in found)
+
+
+LINES = 5_000
+GROWING = {
+    "heredocs.sh": "".join(f"cat <<E{n}\n" for n in range(LINES)),
+    "nested.sh": "".join(f"cat <<E{n}\n" for n in range(LINES))
+    + "".join(f"E{n}\n" for n in reversed(range(LINES))),
+    "quotes.sh": "echo 'a\necho \"b\n" * LINES,
+    "unset.sh": "export A=1\nunset B\n" * LINES,
+    "line.sh": f"export A={'x' * 400_000}\n",
+    "open.sh": "echo " + "$(" * 50_000,
+    "closed.sh": "echo " + "$(" * 30_000 + ")" * 30_000,
+    "continued.sh": "echo a \\\n" * LINES,
+    "defaults.sh": "echo " + "${a-" * 40_000,
+    "env.sh": "env " * 40_000 + "x",
+    "blank": "\n" * 30_000 + "x: 1",
+    "stages.dockerfile": "".join(f"FROM s{n - 1} AS s{n}\nENV A{n}=b\n" for n in range(2000)),
+    "words.dockerfile": f"FROM x\nENV A=1 {'a' * 100_000}\n",
+    "vpcs.json": json.dumps(
+        {"Resources": {f"V{n}": {"Type": "AWS::EC2::VPC"} for n in range(LINES)}}
+    ),
+    "references.json": json.dumps(
+        {"Resources": {"A": {"Type": "AWS::EC2::Instance", "Properties": {
+            "UserData": "{{resolve:ssm:a}}" + "{{resolve:" * 90_000,
+            "ImageId": "/" * 100_000 + "latest"}}}}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_time_grows_with_the_size_alone(name, tmp_path, capsys):
+    """Each took minutes or for ever; a command that takes too long says so with 2."""
+    file = tmp_path / name
+    file.write_text(("#!/bin/bash\n" if name.endswith(".sh") else "") + GROWING[name])
+    status = main(["audit", str(file)])
+    wanted = (COULD_NOT_RUN,) if name == "blank" else (ALL_WELL, SOME_FAIL)
+    assert status in wanted, capsys.readouterr().err
+
+
+def test_a_pattern_of_iam_never_goes_back():
+    """Thirty stars over a text that nearly fits."""
+    assert not compiled("*a" * 30 + "b").fullmatch("a" * 5000)
+    assert compiled("s3:Get*t?on*").fullmatch("s3:GetBucketLocation")
+    assert compiled("a*b*c").fullmatch("abbc")
+    assert not compiled("a*b*c").fullmatch("acb")
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [("SECONDS", "processor time"), ("MEGABYTES", "memory")]
+)
+def test_what_takes_too_much_ends_in_one_line(limit, words, tmp_path, capsys, monkeypatch):
+    """The backstop, for files that nobody has thought of."""
+    file = tmp_path / "k.yaml"
+    pod = "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, command: [a, b, c]}]}\n---\n"
+    file.write_text(pod * 4_000)
+    monkeypatch.setattr(given_file, limit, 0.05 if limit == "SECONDS" else 1)
+    line = refused(("audit", "FILE"), file, capsys, tmp_path)
+    assert words in line
+    assert "ULTRACLUSTER_EFFORT=10" in line
+
+
+def test_a_defect_is_one_line_with_a_status_of_its_own(tmp_path, capsys, monkeypatch):
+    """It is not taken for a finding."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("ultracluster.input_files.Sources", broken)
+    assert main(["audit", str(tmp_path)]) == UNEXPECTED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "please report it" in line
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e999", "-inf", "9" * 5000])
+def test_a_log_of_nccl_tests_has_numbers_that_are_some(value, tmp_path, capsys):
+    """NCCL prints inf where a clock stood still; a comparison with it holds by chance."""
+    file = tmp_path / "nccl.log"
+    for sample in (
+        LOG.replace("107374", value),
+        LOG.replace("10.00", value),
+        LOG.replace("1073741824", value),
+    ):
+        file.write_text(sample)
+        refused(COMMANDS[3], file, capsys, tmp_path)
