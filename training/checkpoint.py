@@ -234,7 +234,7 @@ class Checkpoints:
             writer = FileSystemWriter(partial, single_file_per_rank=True, sync_files=True)
             writer.fs = written = HashingFileSystem()
             # The files' own CRC-32 takes longer than their SHA-256, which says more.
-            with serialization.patch({"save.compute_crc32": False}):
+            with serialization.patch({"save.compute_crc32": False}):  # type: ignore[attr-defined]
                 save(self.host, storage_writer=writer, process_group=self.group)
         except BaseException as error:  # noqa: BLE001 - CheckpointException is no Exception
             return {"error": _cause(self.rank, error)}

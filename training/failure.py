@@ -66,7 +66,7 @@ class Witness:
     def __init__(self, launch: Launch) -> None:
         self.launch, self.node = launch, socket.gethostname()
         store = dist.distributed_c10d._get_default_store()  # noqa: SLF001 - no public way to it
-        self.store = dist.PrefixStore("failures", store)
+        self.store = dist.PrefixStore("failures", store)  # type: ignore[attr-defined] # not in its stub
         self.store.set(f"{NODE}/{launch.rank}", self.node)
         self.pause = max(1.0, launch.world / RANKS_A_SECOND)
         self.grace = 2 * self.pause + 2.0

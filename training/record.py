@@ -6,6 +6,7 @@ the next start.
 """
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import Any, Final
 FILE: Final = "metrics.jsonl"
 MOST_WAITING: Final = 64 * 2**20
 """Bytes of lines that wait in memory, the newest; about 200,000 steps."""
+PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE})
+"""Why a file cannot be opened that may be over in an hour: no mistake of whoever named it."""
 
 
 def now() -> str:
@@ -30,26 +33,29 @@ class Record:
         complain: Called with a sentence when lines begin to wait, and when they no longer do.
 
     Raises:
-        OSError: If the file cannot be opened.
+        OSError: If the file cannot be opened, and not for want of room.
     """
 
     def __init__(self, folder: Path, complain: Callable[[str], None]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path, self.complain = folder / FILE, complain
-        self.file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        self.file: int | None = None
         self.waiting = b""
         self.failed = False
-        with contextlib.suppress(OSError):
-            os.ftruncate(self.file, self._end_of_lines())
+        try:
+            self._opened()
+        except OSError as error:
+            if error.errno not in PASSING:
+                raise
+            self._failed(error)
 
-    def _end_of_lines(self) -> int:
-        end = os.fstat(self.file).st_size
-        for start in range(end, 0, -4096):
-            at = max(0, start - 4096)
-            found = os.pread(self.file, start - at, at).rfind(b"\n")
-            if found >= 0:
-                return at + found + 1
-        return 0
+    def _opened(self) -> int:
+        """Return the file, opened at the first time that this can be done."""
+        if self.file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.file, _end_of_lines(self.file))
+        return self.file
 
     def write(self, values: dict[str, Any]) -> None:
         """Append a line, and those that wait before it."""
@@ -57,7 +63,7 @@ class Record:
         try:
             while self.waiting:
                 # What is written of a line before the disk is full is followed by its rest.
-                self.waiting = self.waiting[os.write(self.file, self.waiting) :]
+                self.waiting = self.waiting[os.write(self._opened(), self.waiting) :]
         except OSError as error:
             self._failed(error)
         else:
@@ -80,9 +86,21 @@ class Record:
 
     def sync(self) -> None:
         """Return when the lines are on the disk, as far as they can be written at all."""
-        with contextlib.suppress(OSError):
-            os.fsync(self.file)
+        if self.file is not None:
+            with contextlib.suppress(OSError):
+                os.fsync(self.file)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self.file)
+        if self.file is not None:
+            with contextlib.suppress(OSError):
+                os.close(self.file)
+
+
+def _end_of_lines(file: int) -> int:
+    end = os.fstat(file).st_size
+    for start in range(end, 0, -4096):
+        at = max(0, start - 4096)
+        found = os.pread(file, start - at, at).rfind(b"\n")
+        if found >= 0:
+            return at + found + 1
+    return 0

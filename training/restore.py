@@ -93,9 +93,8 @@ def _load(folder: Path, state: dict[str, Tensor], group: Any) -> None:
     try:
         load(state, storage_reader=FileSystemReader(folder), process_group=group)
     except CheckpointException as error:  # raised on all ranks alike
-        failures = error.failures or {0: (error,)}
-        errors = [each for each, *_ in failures.values()]
-        words = [f"rank {rank}: {first_line(each)}" for rank, (each, *_) in failures.items()]
+        errors = [each for each, _ in error.failures.values()]
+        words = [f"rank {rank}: {first_line(e)}" for rank, (e, _) in error.failures.items()]
         if any(isinstance(each, OSError) and each.errno not in GONE for each in errors):
             raise NodeError(_unreadable(folder, words)) from None
         raise UserError(

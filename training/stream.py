@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from torch.distributed.checkpoint.filesystem import FileSystem
 
-PIECE: Final = 8 * 2**20
-"""Bytes that are hashed by one thread while another writes them."""
+SMALL: Final = 2**18
+"""Bytes from which on one thread hashes what another writes."""
 EARLY: Final = 64 * 2**20
 """Bytes after which the disk is asked to begin, rather than when everything is written."""
 
@@ -46,18 +46,22 @@ class HashedFile(io.RawIOBase):
         Raises:
             OSError: If they cannot be written, or those before them did not reach the disk.
         """
-        whole = memoryview(data).cast("B")
-        for at in range(0, len(whole), PIECE):
-            piece = whole[at : at + PIECE]
-            hashed = self.threads.submit(self.state.update, piece)
-            try:
-                rest = piece
-                while rest:
-                    rest = rest[self.file.write(rest) :]
-            finally:
+        whole = rest = memoryview(data).cast("B")
+        if len(whole) < SMALL:
+            # Heads of a file's parts: handing them to a thread takes longer than hashing them.
+            self.state.update(whole)
+            hashed = None
+        else:
+            hashed = self.threads.submit(self.state.update, whole)
+        try:
+            while rest:
+                written = self.file.write(rest[:EARLY])
+                self.bytes += written
+                rest = rest[written:]
+                self._begin_flush()
+        finally:
+            if hashed:
                 hashed.result()
-            self.bytes += len(piece)
-            self._begin_flush()
         return len(whole)
 
     def _begin_flush(self) -> None:

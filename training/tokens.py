@@ -7,7 +7,7 @@ opened, its content at the start of a run, ranks sharing the work, and ids again
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,10 @@ from training.problems import NodeError, UserError
 Tokens = npt.NDArray[np.int64]
 
 INDEX: Final = "index.json"
-TYPES: Final = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
+TYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    "uint16": np.dtype("<u2"),
+    "uint32": np.dtype("<u4"),
+}
 AGAIN: Final = "run training.prepare again"
 LOOKED_AT: Final = 2**24
 """Ids whose range is looked at in one go."""
@@ -206,11 +209,15 @@ def _index(folder: Path, path: str, vocabulary: int) -> Sequence[Entry]:
 
 
 def _entries(folder: Path, index: Any) -> Iterator[Entry]:
-    vocabulary, dtype = int(index["vocabulary"]), TYPES[index["dtype"]]
+    vocabulary, named = int(index["vocabulary"]), index["dtype"]
+    if named not in TYPES:
+        raise ValueError(f"dtype {named!r} is none of {', '.join(TYPES)}")
     seen: set[str] = set()
     for shard in index["shards"]:
         name = str(shard["file"])
         if name in seen:
             raise ValueError(f"{name} is listed twice")
         seen.add(name)
-        yield Entry(folder / name, int(shard["tokens"]), shard.get("sha256"), dtype, vocabulary)
+        yield Entry(
+            folder / name, int(shard["tokens"]), shard.get("sha256"), TYPES[named], vocabulary
+        )

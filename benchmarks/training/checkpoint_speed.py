@@ -57,6 +57,7 @@ def main(folder: str = tempfile.gettempdir(), gigabytes: str = "1") -> int:
     state = {f"t{i}": torch.randn(words) for i in range(TENSORS)}
     size = TENSORS * words * 4
     seconds: dict[str, list[float]] = {"plain": [], "checkpoint": [], "before": []}
+    cpu: dict[str, list[float]] = {name: [] for name in seconds}
     for turn in range(TURNS):
         work = Path(tempfile.mkdtemp(dir=folder))
         events: list[str] = []
@@ -80,9 +81,10 @@ def main(folder: str = tempfile.gettempdir(), gigabytes: str = "1") -> int:
             "before": lambda work=work: before(work, state),
         }
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             way()
             seconds[name].append(time.perf_counter() - began)
+            cpu[name].append(time.process_time() - worked)
         if checkpoints.newest != turn + 1:
             sys.stderr.write(f"{events}\n")
             return 1
@@ -92,6 +94,8 @@ def main(folder: str = tempfile.gettempdir(), gigabytes: str = "1") -> int:
         "gigabytes": round(size / 1e9, 3),
         "gb_per_s": {name: round(rate, 3) for name, rate in rates.items()},
         "of_plain": {name: round(rate / rates["plain"], 2) for name, rate in rates.items()},
+        # On a machine that does much else this says more than the rates do.
+        "cpu_s_per_gb": {n: round(statistics.median(c) / size * 1e9, 2) for n, c in cpu.items()},
         "sha256_gb_per_s": round(sha256_rate(), 2),
     }
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -19,8 +19,16 @@ def printed(
 ) -> str:
     """Return a line that the program prints for a step."""
     metrics = Metrics(MODEL, 16, torch.device("cpu"), peak, None, 10, speaks=True)
-    given = {"norm": 12.3456, "rate": 1.2e-4, "seconds": 7.25, "waited": 0.1}
-    metrics.step(100, loss=loss, tokens=524_288, skipped=skipped, **given)
+    metrics.step(
+        100,
+        loss=loss,
+        norm=12.3456,
+        rate=1.2e-4,
+        tokens=524_288,
+        seconds=7.25,
+        waited=0.1,
+        skipped=skipped,
+    )
     return capsys.readouterr().out
 
 
@@ -64,8 +72,8 @@ def test_a_loss_that_is_no_number_is_seen(capsys: pytest.CaptureFixture[str], lo
 
 def test_the_norm_of_a_lost_step_is_seen(capsys: pytest.CaptureFixture[str]):
     metrics = Metrics(MODEL, 16, torch.device("cpu"), None, None, 10, speaks=True)
-    values = {"rate": 1e-4, "tokens": 64, "seconds": 1.0, "waited": 0.0}
-    metrics.step(3, loss=2.0, norm=float("nan"), skipped=1, **values)
+    lost = float("nan")
+    metrics.step(3, loss=2.0, norm=lost, rate=1e-4, tokens=64, seconds=1.0, waited=0.0, skipped=1)
     assert math.isnan(found(capsys.readouterr().out)["train:gradient_norm"])
 
 

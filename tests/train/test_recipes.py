@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from environments.dev import DEV
 from tests.repository import ENVIRONMENTS, RECIPES
 from tests.spec.budgets import AMPLE
-from tests.train.requests import DEPLOYED, recipe
+from tests.train.requests import DEPLOYED, REGISTRY, recipe
+from training.image.build import tag
 from training.mesh import Launch, Layout
 from training.problems import UserError
 from training.recipes import find
@@ -279,3 +280,28 @@ def test_a_partition_size_is_refused_exactly_where_the_program_refuses_it(
     except SpecError:
         exists = False
     assert exists == fits
+
+
+@pytest.mark.parametrize("found", RECIPES, ids=lambda found: found.name)
+def test_a_recipe_asks_for_the_image_that_a_build_of_this_checkout_pushes(found: RecipeSpec):
+    """`v1` named none: builds push a tag that says their content."""
+    request = build(found, DEPLOYED, name="dev-gpt-1", run="gpt")
+    image = request["AlgorithmSpecification"]["TrainingImage"]
+    assert image == f"{REGISTRY}/training:{tag('sagemaker')}"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        ("FI_PROVIDER", "tcp"),
+        ("NCCL_NET", "Socket"),
+        ("NCCL_PROTO", "LL128"),
+        ("FI_EFA_USE_DEVICE_RDMA", "0"),
+        ("NCCL_SOCKET_IFNAME", "lo"),
+    ],
+)
+def test_a_recipe_that_its_nodes_would_refuse_does_not_exist(variable: tuple[str, str]):
+    """The judgement of the node check, months before a node runs it."""
+    with pytest.raises(SpecError, match=f"environment.{variable[0]}"):
+        recipe(environment=(variable,))
+    assert recipe(environment=(variable, ("ULTRACLUSTER_FABRIC", "none")))

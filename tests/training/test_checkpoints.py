@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from training import manifest
 from training.checkpoint import Checkpoints
 from training.manifest import MANIFEST, digest, read_manifest
 from training.problems import NodeError, UserError
+from training.trainer import Trainer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +35,12 @@ def run(tmp_path):
     assert found.trained() == 0
     assert found.names == ["step-00000010", "step-00000012"]
     return found
+
+
+def finish(trainer: Trainer) -> None:
+    """Wait for the checkpoint that is being written."""
+    assert trainer.checkpoints is not None
+    trainer.checkpoints.finish()
 
 
 def flip(file: Path, at: int = -1) -> None:
@@ -141,7 +149,7 @@ def failing_size(monkeypatch, times):
 
 
 def failing_folder(monkeypatch, times):
-    monkeypatch.setattr(manifest.os, "listdir", Failing(manifest.os.listdir, "/checkpoints", times))
+    monkeypatch.setattr("os.listdir", Failing(os.listdir, "/checkpoints", times))
 
 
 @pytest.mark.parametrize("fail", [failing_manifest, failing_file, failing_size, failing_folder])
@@ -208,7 +216,7 @@ def test_a_state_that_is_not_finite_replaces_nothing(tmp_path):
     next(iter(trainer.optimizer.masters.values())).view(-1)[0] = math.inf
     trainer.step = 6
     trainer._save()
-    trainer.checkpoints.finish()
+    finish(trainer)
     assert run.names == ["step-00000002", "step-00000004"]
     assert "holds values that are not finite" in run.events("checkpoint-failed")[0]["text"]
 
@@ -264,7 +272,7 @@ def test_what_a_manifest_says_is_what_is_on_the_disk(run):
 def test_two_runs_in_one_folder_do_not_replace_each_other(run):
     trainer = run.trainer()
     trainer._save()
-    trainer.checkpoints.finish()
+    finish(trainer)
     assert "another run writes there" in run.events("checkpoint-failed")[0]["text"]
     assert run.names == ["step-00000010", "step-00000012"]
 

@@ -41,7 +41,7 @@ def lines(folder) -> list[int]:
 
 def test_a_full_disk_only_delays_lines(tmp_path, monkeypatch, said):
     written = Record(tmp_path, said.append)
-    monkeypatch.setattr(record.os, "write", Disk({3, 4, 5, 9}))
+    monkeypatch.setattr("os.write", Disk({3, 4, 5, 9}))
     for n in range(20):
         written.write({"n": n})
     monkeypatch.undo()
@@ -52,10 +52,28 @@ def test_a_full_disk_only_delays_lines(tmp_path, monkeypatch, said):
     assert "is written again, with every line that has waited" in said[1]
 
 
+def test_a_disk_that_is_full_at_the_start_only_delays_them_too(tmp_path, monkeypatch, said):
+    real, full = os.open, [True]
+
+    def opened(path, *given):
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, *given)
+
+    monkeypatch.setattr("os.open", opened)
+    written = Record(tmp_path, said.append)
+    written.write({"n": 0})
+    full.clear()
+    written.write({"n": 1})
+    written.close()
+    assert lines(tmp_path) == [0, 1]
+    assert len(said) == 2
+
+
 def test_waiting_lines_do_not_fill_the_memory(tmp_path, monkeypatch, said):
     monkeypatch.setattr(record, "MOST_WAITING", 2000)
     written = Record(tmp_path, said.append)
-    monkeypatch.setattr(record.os, "write", Disk(set(range(1, 500))))
+    monkeypatch.setattr("os.write", Disk(set(range(1, 500))))
     for n in range(400):
         written.write({"n": n})
     assert len(written.waiting) <= 2100
