@@ -63,7 +63,9 @@ def bloomberg_question(software: str = "") -> Question:
         nodes=BLOOMBERG_NODES,
         batch_tokens=BLOOMBERG_BATCH,
         software=software,
-        only=Only(pipeline=1),
+        only=Only(group=BLOOMBERG_PARTITION, tensor=1, micro_batch=4, pipeline=1)
+        if software
+        else Only(pipeline=1),
     )
 
 
@@ -74,7 +76,8 @@ def bloomberg() -> Iterator[str]:
         low, high = uncertainty(found).step_seconds
         layout = found.outcome.step.layout
         inside = "inside" if low <= BLOOMBERG_SECONDS <= high else "**outside**"
-        words = "With the software of its time (`--software 2022`)" if software else "As today"
+        words = "With the software of its time (`--software 2022`) and its own layout, "
+        words = words + "4 x 1 assumed" if software else "With today's software"
         yield (
             f"- {words}: partition group published {BLOOMBERG_PARTITION}, planned "
             f"**{layout.group}** (micro-batch {layout.micro_batch} x {layout.accumulation}); step "

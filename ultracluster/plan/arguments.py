@@ -121,6 +121,9 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
                 "--parameters and a shape were given; write --parameters, or --layers, --hidden "
                 "and --heads"
             )
+        if arguments.experts is not None:
+            fix = "a mixture of experts needs a shape; write --layers, --hidden and --heads"
+            raise _refused("--experts", arguments.experts, fix)
         return _usual(arguments.parameters, read.number("--parameters") or 0, vocabulary, sequence)
     if len(missing) == len(shape):
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")
