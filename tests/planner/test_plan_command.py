@@ -287,7 +287,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             [*SEVEN, "--nodes", "64", "--pipeline", "16", "--batch-tokens", "65536"],
             "16 stages of 512 GPUs take 1,048,576 tokens a step at least",
         ),
-        ([*SEVEN, "--experts", "8"], "--experts: got 8; a mixture of experts needs a shape"),
+        ([*SEVEN, "--experts", "8"], '--experts: got "8"; a mixture of experts needs a shape'),
         (
             [*BLOOMBERG, "--experts", "8"],
             "--experts-per-token: got 0; write a whole number from 1 to 8",

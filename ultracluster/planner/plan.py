@@ -25,8 +25,12 @@ from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 from ultracluster.problem import choices
 
-SEARCHED: Final = (*range(1, SEARCHED_NODES + 1), *range(SEARCHED_NODES + 16, MOST_NODES + 1, 16))
-"""Numbers of nodes that a search for days or a budget tries."""
+WIDE: Final = 128
+SEARCHED: Final = (
+    *range(1, SEARCHED_NODES + 1),
+    *range(SEARCHED_NODES + WIDE, MOST_NODES + 1, WIDE),
+)
+"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -171,7 +175,7 @@ class Planner:
         for nodes in SEARCHED:
             found = self.outcome(nodes)
             if found is not None and found.days <= days:
-                return found
+                return found if nodes <= SEARCHED_NODES else self._fewer_of(found, days)
             if found is not None and (best is None or found.days < best.days):
                 best = found
         if best is None:
@@ -181,6 +185,14 @@ class Planner:
             f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
+
+    def _fewer_of(self, found: Outcome, days: float) -> Outcome:
+        """Return the fewest nodes that are in time, between the last that was tried and these."""
+        for nodes in range(found.nodes - WIDE + 16, found.nodes, 16):
+            fewer = self.outcome(nodes)
+            if fewer is not None and fewer.days <= days:
+                return fewer
+        return found
 
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None

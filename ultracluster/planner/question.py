@@ -16,8 +16,8 @@ from ultracluster.problem import Problem, choices
 
 MOST_NODES = 8192
 """Nodes that are planned for: 65,536 GPUs of p4d."""
-SEARCHED_NODES = 1024
-"""Nodes that a search for days or a budget tries one after the other, and from there doubled."""
+SEARCHED_NODES = 512
+"""Nodes up to which a search for days or a budget tries every number."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0

@@ -1,5 +1,6 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -200,6 +201,11 @@ class Search:
                 continue
             for p, short in self._fitting(ranks, way, (accumulation > 1, distributed)):
                 sending, optimizer = self._beside(kind, p)
+                least = count * (max(busy, sending.seconds) + short) + optimizer
+                if waiting:
+                    least = count * (busy + short) + sending.seconds + optimizer
+                if sequences < good * least and not everything:
+                    continue
                 hop = self._hop(gpus, kind, p)
                 micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
                 rate = sequences / (count * (micro + short) + ending + optimizer)
@@ -225,9 +231,7 @@ class Search:
         stack, kind = self.setup.stack, way.kind
         room = way.rooms.get(flags)
         if room is None:
-            # What does not fit however finely it is split needs no look at each partition size.
-            fits = memory(self.setup, self._any_of(kind, FINEST, flags)).fits
-            room = way.rooms[flags] = Room(FINEST, 0 if fits else FINEST, {})
+            room = way.rooms[flags] = self._room(kind, flags)
         if room.none == FINEST:
             return
         for p in self._partitions(ranks, kind):
@@ -242,6 +246,22 @@ class Search:
                 room.between[p] = way.busy * short
                 room.plenty = room.plenty if short else p
             yield p, room.between.get(p, 0.0)
+
+    def _room(self, kind: Kind, flags: tuple[bool, bool]) -> Room:
+        """Return what two partition sizes tell of the memory of a kind.
+
+        What does not fit however finely it is split needs no look at each size; and nothing of a
+        stage is gathered, so that all but its part of the state is the same for every size.
+        """
+        finest = memory(self.setup, self._any_of(kind, FINEST, flags))
+        if not finest.fits:
+            return Room(FINEST, FINEST, {})
+        if kind.pipeline == 1:
+            return Room(FINEST, 0, {})
+        state = memory(self.setup, self._any_of(kind, 1, flags)).needed - finest.needed
+        free = max(finest.capacity - finest.needed, 1.0)
+        smallest = math.ceil(state / free)
+        return Room(smallest, smallest - 1, {})
 
     def _partitions(self, ranks: int, kind: Kind) -> Iterator[int]:
         """Yield the partition sizes that were asked for and hold all experts, the largest first."""
