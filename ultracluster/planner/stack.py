@@ -38,6 +38,8 @@ class SoftwareStack:
     """Slowdown for each layer in flight that there is no memory for."""
     late: float = 0.2
     """Share of the time that data cross the network which computing waits for them."""
+    divided: float = 1.0
+    """Factor on the computing of a model whose layers or stages are divided over GPUs."""
     early_stop: bool = True
     """Whether recomputation stops before the last product of a block, whose result nothing needs
     (torch.utils.checkpoint, use_reentrant=False)."""
