@@ -2,8 +2,9 @@
 
     python benchmarks/planner/speed.py
 
-The search with a budget looks at every number of nodes from 1 to 1,024, then at every sixteenth to
-8,192, and for each at tensor parallelism, pipelines, micro-batches, activations and partition sizes.
+The search with a budget looks at every number of nodes from 1 to 512 (4,096 GPUs), then at every
+128th to 8,192, and for each at tensor parallelism, pipelines, micro-batches, activations and
+partition sizes.
 """
 
 import os

@@ -62,8 +62,6 @@ class SoftwareStack:
     32 channels, both directions, 8 to 16 MiB each."""
     flash: bool = True
     """Whether attention keeps no scores; without it they pass through memory."""
-    fp8: bool = False
-    """Whether matrix products are done in fp8."""
 
 
 @cache

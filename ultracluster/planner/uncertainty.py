@@ -191,10 +191,9 @@ def _software(plan: Plan, planned: Setup) -> tuple[Setup, Setup]:
         error = MEASURED_ERROR
     fast, slow = 1 / (1 + error), 1 + error
     fast_stack, slow_stack = faster(planned.stack, fast), faster(planned.stack, slow)
-    if not plan.question.software and not measured:
+    if not (plan.question.software or measured) and known_on(plan.setup.gpu, "compiled"):
         # Whose program it will be is not known: one compiled by torch is faster.
-        if known_on(plan.setup.gpu, "compiled"):
-            fast_stack = faster(stack_for(plan.setup.gpu, "compiled"), fast)
+        fast_stack = faster(stack_for(plan.setup.gpu, "compiled"), fast)
     return replace(planned, stack=fast_stack), replace(planned, stack=slow_stack)
 
 
