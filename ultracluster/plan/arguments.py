@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ultracluster.planner.goodput import RATES
+from ultracluster.planner.kinds import OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.layout import ACTIVATIONS
 from ultracluster.planner.measurement import (
     MeasurementError,
@@ -15,7 +16,6 @@ from ultracluster.planner.measurement import (
 )
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.question import PlanError, Question
-from ultracluster.planner.search import OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.shape import (
     LARGEST_PARAMETERS,
     SMALLEST_PARAMETERS,

@@ -248,7 +248,7 @@ def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
 def _kept(question: Question, search: Search, outcome: Outcome) -> str:
     """Say which tensor-parallel degree would keep the batch that was asked for, if one does."""
     gpus, sequences = outcome.step.layout.gpus, outcome.step.layout.sequences
-    for degree in search.degrees():
+    for degree in search.choices.degrees():
         ranks = gpus // degree
         if degree > outcome.step.layout.tensor and ranks <= question.batch < sequences:
             return f"; --tensor {degree} keeps the batch, at its own cost"
