@@ -313,7 +313,11 @@ def main() -> None:
         PAGE.write_text(page(), encoding="utf-8")
         sys.stdout.write("\n".join(summary()) + "\n")
         return
-    sys.stdout.write("\n".join([*summary(given), "", *rows(given)]) + "\n")
+    theirs = [each for each in commands(given) if each.run.startswith("MPT ")]
+    lines = [*summary(given), "", *rows(given)]
+    if theirs:
+        lines += ["", *several_nodes(theirs), "", *every_command(theirs)]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from typing import Final
 
 from ultracluster.catalogue.instances import find
 from ultracluster.planner.devices import BY_ROW, EFA_HOP, Network, gpu_of, network_of
+from ultracluster.planner.kinds import Only
 from ultracluster.planner.layout import KEPT, RECOMPUTED, Layout, Setup
 from ultracluster.planner.memory import Memory, memory
 from ultracluster.planner.plan import plan
 from ultracluster.planner.question import Question
-from ultracluster.planner.search import Only
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.software import stack_for
 from ultracluster.planner.step import step
@@ -63,7 +63,9 @@ def bloomberg_question(software: str = "") -> Question:
         nodes=BLOOMBERG_NODES,
         batch_tokens=BLOOMBERG_BATCH,
         software=software,
-        only=Only(pipeline=1),
+        only=Only(group=BLOOMBERG_PARTITION, tensor=1, micro_batch=4, pipeline=1)
+        if software
+        else Only(pipeline=1),
     )
 
 
@@ -74,7 +76,8 @@ def bloomberg() -> Iterator[str]:
         low, high = uncertainty(found).step_seconds
         layout = found.outcome.step.layout
         inside = "inside" if low <= BLOOMBERG_SECONDS <= high else "**outside**"
-        words = "With the software of its time (`--software 2022`)" if software else "As today"
+        words = "With the software of its time (`--software 2022`) and its own layout, "
+        words = words + "4 x 1 assumed" if software else "With today's software"
         yield (
             f"- {words}: partition group published {BLOOMBERG_PARTITION}, planned "
             f"**{layout.group}** (micro-batch {layout.micro_batch} x {layout.accumulation}); step "

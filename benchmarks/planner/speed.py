@@ -2,9 +2,9 @@
 
     python benchmarks/planner/speed.py
 
-The search with a budget looks at every number of nodes from 1 to 1,024, and for each at every
-partition size worth looking at, 15 micro-batches, tensor-parallel degrees 1 to 8, activations kept
-and recomputed.
+The search with a budget looks at every number of nodes from 1 to 512 (4,096 GPUs), then at every
+128th to 8,192, and for each at tensor parallelism, pipelines, micro-batches, activations and
+partition sizes.
 """
 
 import os
@@ -16,10 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = ("plan", "--parameters", "50e9", "--tokens", "700e9", "--json")
+FIFTY = ("plan", "--parameters", "50e9", "--tokens", "700e9", "--format", "json")
+TRILLION = (
+    *("plan", "--layers", "128", "--hidden", "25600", "--heads", "160"),
+    *("--tokens", "629e9", "--format", "json"),
+)
 CASES = {
-    "one number of nodes": (*MODEL, "--nodes", "64"),
-    "every number of nodes, 1 to 1,024": (*MODEL, "--budget", "5e6"),
+    "50 B, one number of nodes": (*FIFTY, "--nodes", "64"),
+    "50 B, every number, 1 to 8,192": (*FIFTY, "--budget", "5e6"),
+    "1 T in stages, 512 nodes": (*TRILLION, "--nodes", "512"),
+    "1 T in stages, the fewest for 90 days": (*TRILLION, "--days", "90"),
 }
 ROUNDS = 5
 

@@ -273,6 +273,25 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
             "--nodes: none of up to 8,192 will do",
         ),
         (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "write more nodes"),
+        (
+            ["plan", "--parameters", "1.05e12", "--tokens", "1e12", "--nodes", "64"],
+            "write --batch-tokens 131072, one pass a step",
+        ),
+        (
+            ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "64"],
+            "not feasible: 64 nodes train",
+        ),
+        ([*SEVEN, "--nodes", "8192", "--failures", "1"], "a failure every 0 min leaves"),
+        ([*SEVEN, "--nodes", "64", "--pipeline", "999"], "--pipeline: got 999; write 1 to"),
+        (
+            [*SEVEN, "--nodes", "64", "--pipeline", "16", "--batch-tokens", "65536"],
+            "16 stages of 512 GPUs take 1,048,576 tokens a step at least",
+        ),
+        ([*SEVEN, "--experts", "8"], '--experts: got "8"; a mixture of experts needs a shape'),
+        (
+            [*BLOOMBERG, "--experts", "8"],
+            "--experts-per-token: got 0; write a whole number from 1 to 8",
+        ),
         ([*SEVEN, "--sequence", "16777216"], "a shorter --sequence"),
         ([*SEVEN, "--no-such-option"], "unrecognized"),
         ([*SEVEN, "--software", "compiled"], "measured on H100 alone"),
@@ -319,12 +338,16 @@ def test_nonsense_gets_one_clear_line(words, said, capsys: pytest.CaptureFixture
     "words",
     [
         [*FIFTY, "--nodes", "64"],
-        ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "512"],
+        ["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "512", "--pipeline", "1"],
+        [
+            *("plan", "--layers", "128", "--hidden", "25600", "--heads", "160"),
+            *("--tokens", "6e11", "--nodes", "512"),
+        ],
         [*SEVEN, "--nodes", "2", "--instance", "p5.48xlarge", "--purchase", "capacity-block"],
         [*SEVEN, "--nodes", "16", "--purchase", "sagemaker"],
         [*SEVEN, "--nodes", "1", "--region", "us-west-2"],
     ],
-    ids=["reserved", "tensor-parallel", "capacity-block", "sagemaker", "one-node"],
+    ids=["reserved", "tensor-parallel", "pipeline", "capacity-block", "sagemaker", "one-node"],
 )
 def test_the_environment_that_is_written_works(words, tmp_path, capsys):
     """It loads as any environment does, and is as ruff would have it."""
@@ -338,6 +361,7 @@ def test_the_environment_that_is_written_works(words, tmp_path, capsys):
     assert "quota to ask for" in out
     text = path.read_text()
     assert re.search(r"^PARTITION_GROUP = \d+$", text, re.MULTILINE)
+    assert ("PIPELINE_STAGES = " in text) is ("25600" in words)
     for ruff in (["check", "--no-cache"], ["format", "--no-cache", "--check"]):
         # As a file of the repository's environments it must pass the repository's rules.
         given = ["--stdin-filename", "environments/my_model.py", "-"]

@@ -88,7 +88,7 @@ def test_a_larger_partition_group_holds_no_more_on_each_gpu(size, micro, activat
         memory(setup, Layout(1024, p, micro_batch=micro, activations=activations)).needed
         for p in (2**power, 2 ** (power + 1))
     ]
-    assert needed[1] <= needed[0]
+    assert needed[1] <= needed[0] * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,6 @@ def test_a_trillion_parameters_are_told_honestly():
     assert best.layout.tensor > 1
     notes = " ".join(plan(question(TRILLION, nodes=512)).notes)
     assert "sharded data parallelism alone cannot train this model" in notes
-    assert "A100 80GB it can, with partition groups of 512" in notes
 
 
 def test_megatrons_trillion_needs_groups_of_1024_in_80_gb():
@@ -156,7 +155,8 @@ def test_runners_up_say_why_they_lose():
 
     assert len(found.runners_up) >= 4
     assert "scarce memory" in why
-    assert "tensor parallelism" in why
+    assert "pipeline of" in why
+    assert {1, 2} <= {each.step.layout.tensor for each in found.runners_up}
     groups = {each.step.layout.group for each in found.runners_up}
     assert min(groups) < found.outcome.step.layout.group < max(groups)
 

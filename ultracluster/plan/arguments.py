@@ -7,6 +7,7 @@ from typing import Final
 
 from ultracluster.given_file import bounded, text_of
 from ultracluster.planner.goodput import RATES
+from ultracluster.planner.kinds import OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.layout import ACTIVATIONS
 from ultracluster.planner.measurement import (
     MeasurementError,
@@ -16,7 +17,6 @@ from ultracluster.planner.measurement import (
 )
 from ultracluster.planner.network_log import nccl_tests
 from ultracluster.planner.question import PlanError, Question
-from ultracluster.planner.search import OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.shape import (
     LARGEST_PARAMETERS,
     SMALLEST_PARAMETERS,
@@ -124,6 +124,9 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> ModelShape:
                 "--parameters and a shape were given; write --parameters, or --layers, --hidden "
                 "and --heads"
             )
+        if arguments.experts is not None:
+            fix = "a mixture of experts needs a shape; write --layers, --hidden and --heads"
+            raise _refused("--experts", arguments.experts, fix)
         return _usual(arguments.parameters, read.number("--parameters") or 0, vocabulary, sequence)
     if len(missing) == len(shape):
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")

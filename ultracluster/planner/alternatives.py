@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from ultracluster.catalogue import instances
 from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
+from ultracluster.planner.kinds import Only
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.price import ON_DEMAND, ways_to_buy
 from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
-from ultracluster.planner.search import Only
 from ultracluster.planner.software import known_on
+
+ENOUGH: Final = 1024
+"""Nodes of another type that are looked at for a plan of no more."""
 
 
 def alternatives(question: Question, days: float) -> Iterator[Alternative]:
@@ -26,10 +30,11 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
     """Return the fewest nodes of a type that need no longer."""
     if instances.find(name).zones(question.region) == ():
         return Alternative(name, gpu, None, None, f"not sold in {question.region}")
+    most = ENOUGH if (question.nodes or 0) <= ENOUGH else MOST_NODES
     other = replace(
         question,
         instance_type=name,
-        nodes=MOST_NODES,
+        nodes=most,
         days=None,
         budget=None,
         network=None,
@@ -39,14 +44,14 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
         software=question.software if known_on(gpu, question.software) else "",
     )
     planner = Planner(other)
-    best = planner.outcome(MOST_NODES)
+    best = planner.outcome(most)
     if best is None:
         return Alternative(name, gpu, None, None, "the model does not fit")
     if best.days > days:
-        why = f"{MOST_NODES:,} nodes need {best.days:,.0f} days"
+        why = f"{most:,} nodes need {best.days:,.0f} days"
         why = why if best.days <= LONGEST_DAYS else "not feasible"
         return Alternative(name, gpu, None, None, why)
-    low, high = 1, MOST_NODES
+    low, high = 1, most
     while low < high:
         middle = (low + high) // 2
         found = planner.outcome(middle)

@@ -51,6 +51,7 @@ def compute(setup: Setup, layout: Layout) -> Compute:
     repeated, attended = forwards(setup, layout)
     layers, t = layout.stage_layers(shape.layers), layout.tensor
     rate = gpu.peak * stack.gemm
+    slower = stack.divided if t * layout.pipeline > 1 else 1.0
     products = layers * _layer(setup, layout, tokens, repeated) / rate
     scores = layers * shape.heads / t * tokens
     if stack.flash:
@@ -73,7 +74,7 @@ def compute(setup: Setup, layout: Layout) -> Compute:
     if spare:
         # The last stage may have fewer layers than the fullest; the loss takes their places.
         loss = max(0.0, loss - spare * (products + attention + elementwise) / layers)
-    return Compute(products, attention, elementwise, loss)
+    return Compute(products * slower, attention * slower, elementwise * slower, loss * slower)
 
 
 def _layer(setup: Setup, layout: Layout, tokens: float, repeated: float) -> float:

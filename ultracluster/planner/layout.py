@@ -12,10 +12,9 @@ from ultracluster.planner.stack import SoftwareStack
 
 INDIFFERENCE: Final = 0.07
 """Layouts this close to the fastest count as equal: two predictions that are each off by 5 %
-(docs/planner-accuracy.md) differ by so much by chance. Of these, one without tensor parallelism is chosen before one with it,
-for any training program can run it; then the smallest partition group, which leaves the most
-replicas and asks the least of the network."""
-
+(docs/planner-accuracy.md) differ by so much by chance. Of these, one without tensor parallelism is
+chosen before one with it, for any training program can run it; then the smallest partition group,
+which leaves the most replicas and asks the least of the network."""
 
 WORTH_A_PIPELINE: Final = 0.2
 """Part of the speed that must be won before a pipeline is chosen: few programs have one, its

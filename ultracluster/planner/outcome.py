@@ -1,10 +1,10 @@
 """What a planner finds: outcomes, layouts that were not chosen, and what a reader must know."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from ultracluster.planner.devices import BY_ROW, Gpu
+from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
 from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Kind, Layout, Setup
 from ultracluster.planner.price import Bill
@@ -19,6 +19,8 @@ FARTHEST: Final = 64
 """Nodes fewer that are looked at, however many there are."""
 MUCH: Final = 0.4
 """Share of a step that waits for the network above which other plans are named."""
+FULL: Final = 0.97
+"""Share of a GPU's memory above which a layout is said to be on the edge."""
 MUCH_IDLE: Final = 0.15
 """The same of stages that wait for each other."""
 
@@ -199,16 +201,14 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
             f"{least.needed / 2**30:,.0f} GiB in all of {least.capacity / 2**30:,.1f}; it "
             "takes tensor parallelism or a pipeline, or offloading, which is not planned for"
         )
-        bigger = next((g for g in _with_more_memory(gpu)), None)
-        if bigger is not None:
-            roomier = Search(replace(search.setup, gpu=bigger), search.batch)
-            fits = roomier.smallest_group(outcome.nodes, tensor=1)
-            yield (
-                f"on {bigger.name} it can, with partition groups of {fits:,} GPUs or more"
-                if fits
-                else f"nor can it on {bigger.name}"
-            )
     layout, step = outcome.step.layout, outcome.step
+    holding = step.holding
+    if holding.needed > FULL * holding.capacity:
+        yield (
+            f"a GPU is full: {holding.needed / 2**30:,.1f} of {holding.capacity / 2**30:,.1f} GiB, "
+            "and the memory model is no closer than that; more stages, more recomputation or a "
+            "smaller --micro-batch leave room"
+        )
     if step.bubble > MUCH_IDLE * step.seconds:
         yield (
             f"{step.bubble / step.seconds:.0%} of a step its stages wait for each other: a larger "
@@ -248,14 +248,8 @@ def _fewer(search: Search, outcome: Outcome) -> Iterator[str]:
 def _kept(question: Question, search: Search, outcome: Outcome) -> str:
     """Say which tensor-parallel degree would keep the batch that was asked for, if one does."""
     gpus, sequences = outcome.step.layout.gpus, outcome.step.layout.sequences
-    for degree in search.degrees():
+    for degree in search.choices.degrees():
         ranks = gpus // degree
         if degree > outcome.step.layout.tensor and ranks <= question.batch < sequences:
             return f"; --tensor {degree} keeps the batch, at its own cost"
     return ""
-
-
-def _with_more_memory(gpu: Gpu) -> Iterator[Gpu]:
-    for other in sorted(BY_ROW.values(), key=lambda each: each.memory):
-        if other.memory > gpu.memory * 1.2:
-            yield other

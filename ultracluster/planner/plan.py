@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
 from ultracluster.planner.goodput import SECONDS_PER_DAY, goodput
-from ultracluster.planner.layout import Layout, Setup, partitions
+from ultracluster.planner.layout import Setup
 from ultracluster.planner.measurement import FASTEST, SLOWEST
 from ultracluster.planner.outcome import Outcome, Plan, Point, notes, runners_up
 from ultracluster.planner.price import OPTIONS, Bill, bill
@@ -18,15 +18,19 @@ from ultracluster.planner.question import (
     PlanError,
     Question,
 )
-from ultracluster.planner.search import BATCH_DEVIATION, OPTIONS_OF_A_LAYOUT, Only, Search
+from ultracluster.planner.refusal import why_it_does_not_fit
+from ultracluster.planner.search import Search
 from ultracluster.planner.software import network_for, stack_for
 from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
-from ultracluster.problem import choices
 
-SEARCHED: Final = (*range(1, SEARCHED_NODES + 1), *range(SEARCHED_NODES + 16, MOST_NODES + 1, 16))
-"""Numbers of nodes that a search for days or a budget tries."""
+WIDE: Final = 128
+SEARCHED: Final = (
+    *range(1, SEARCHED_NODES + 1),
+    *range(SEARCHED_NODES + WIDE, MOST_NODES + 1, WIDE),
+)
+"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -135,7 +139,7 @@ class Planner:
         if question.nodes is not None:
             found = self.outcome(question.nodes)
             if found is None:
-                raise PlanError(self._why_it_does_not_fit(question.nodes))
+                raise PlanError(why_it_does_not_fit(self.search, question, question.nodes))
             return self._feasible(found)
         if question.budget is not None:
             return self._within_budget(question.budget)
@@ -171,16 +175,24 @@ class Planner:
         for nodes in SEARCHED:
             found = self.outcome(nodes)
             if found is not None and found.days <= days:
-                return found
+                return found if nodes <= SEARCHED_NODES else self._fewer_of(found, days)
             if found is not None and (best is None or found.days < best.days):
                 best = found
         if best is None:
-            raise PlanError(self._why_it_does_not_fit(MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
         self._feasible(best)
         raise PlanError(
             f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
+
+    def _fewer_of(self, found: Outcome, days: float) -> Outcome:
+        """Return the fewest nodes that are in time, between the last that was tried and these."""
+        for nodes in range(found.nodes - WIDE + 16, found.nodes, 16):
+            fewer = self.outcome(nodes)
+            if fewer is not None and fewer.days <= days:
+                return fewer
+        return found
 
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None
@@ -201,7 +213,7 @@ class Planner:
             if paid.total <= budget and (best is None or found.days < best.days):
                 best = found
         if cheapest is None:
-            raise PlanError(self._why_it_does_not_fit(MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
         if best is None:
             total, found = cheapest
             self._feasible(found)
@@ -210,67 +222,6 @@ class Planner:
                 f"{total:,.0f} USD in {found.days:,.1f} days; write more, or fewer --tokens"
             )
         return best
-
-    def _why_it_does_not_fit(self, nodes: int) -> str:
-        """Say what is too large, for the leanest layout that there is."""
-        shape = self.question.shape
-        if (
-            self.question.only != Only()
-            and Search(self.setup, self.question.batch).best(nodes) is not None
-        ):
-            return self._why_no_layout_is_left(nodes)
-        leanest = self.search.leanest(nodes)
-        holding, layout = leanest.holding, leanest.layout
-        largest, size = max(holding.items().items(), key=lambda item: item[1])
-        spread = _spread(layout)
-        asked = f"got {nodes}" if self.question.nodes else f"none of up to {nodes:,} will do"
-        return (
-            f"--nodes: {asked}; {shape.parameters / 1e9:,.1f} B parameters need "
-            f"{holding.needed / 2**30:,.1f} GiB on each {self.setup.gpu.name} even with one "
-            f"sequence recomputed{spread}, {holding.capacity / 2**30:,.1f} are there ({largest} "
-            f"{size / 2**30:,.1f}); write {self._what_would_fit(nodes)}"
-        )
-
-    def _what_would_fit(self, nodes: int) -> str:
-        """Say what to change: the batch where one pass a step fits, else more or other GPUs."""
-        one = self.search.leanest(nodes, one_pass=True)
-        if one.holding.fits:
-            tokens = one.layout.sequences * self.question.shape.sequence
-            return (
-                f"--batch-tokens {tokens}, one pass a step, which needs "
-                f"{one.holding.needed / 2**30:,.1f} GiB"
-            )
-        more = "more nodes, " if nodes < MOST_NODES else ""
-        return f"{more}a shorter --sequence, or GPUs with more memory"
-
-    def _why_no_layout_is_left(self, nodes: int) -> str:
-        """Say which of the wishes for a layout cannot be, where another layout fits."""
-        only, per_node = self.question.only, self.setup.network.gpus_per_node
-        wishes = {option: getattr(only, name) for name, option in OPTIONS_OF_A_LAYOUT.items()}
-        wishes["--activations"] = only.activations
-        given = {name: wish for name, wish in wishes.items() if wish is not None}
-        got = f"{' and '.join(given)}: got {' and '.join(map(str, given.values()))}"
-        where = f"{nodes:,} nodes" if self.question.nodes else f"up to {nodes:,} nodes"
-        degrees = Search(self.setup, self.question.batch).degrees()
-        if only.tensor is not None and only.tensor not in degrees:
-            there = choices([str(each) for each in degrees])
-            return f"{got}; a tensor degree divides heads and node; write {there}"
-        gpus, degree = nodes * per_node, (only.tensor or 1) * (only.pipeline or 1)
-        sizes = partitions(gpus // degree, max(1, per_node // (only.tensor or 1)))
-        if only.group is not None and only.group not in [p * degree for p in sizes]:
-            groups = choices([str(p * degree) for p in sizes])
-            return f"{got}; {gpus:,} GPUs have no such groups of nodes; write {groups}"
-        batch = self.question.batch_tokens
-        if only.pipeline is not None and only.pipeline > 1:
-            least = only.pipeline * (only.micro_batch or 1) * gpus // degree
-            tokens = least * self.question.shape.sequence // (only.context or 1)
-            if tokens > batch * (1 + BATCH_DEVIATION):
-                return (
-                    f"{got}; {only.pipeline} stages of {gpus:,} GPUs take {tokens:,} tokens a step "
-                    f"at least, and --batch-tokens is {batch:,}; write fewer stages or that batch"
-                )
-        them = ("it", "leave it out") if len(given) == 1 else ("them", "leave one of them out")
-        return f"{got}; nothing fits with {them[0]} on {where}; {them[1]}"
 
     def curve(self, nodes: int) -> Iterator[Point]:
         counts = [1]
@@ -289,13 +240,6 @@ class Planner:
 
 def _nodes(outcome: Outcome) -> str:
     return f"{outcome.nodes:,} node{'s' if outcome.nodes > 1 else ''}"
-
-
-def _spread(layout: Layout) -> str:
-    """Say over how many GPUs a layer is spread, and over how many stages the layers."""
-    ways = [f"{layout.tensor} tensor-parallel GPUs"] if layout.tensor > 1 else []
-    ways += [f"{layout.pipeline} stages"] if layout.pipeline > 1 else []
-    return f" by {' and '.join(ways)}" if ways else ""
 
 
 def plan(question: Question) -> Plan:
@@ -317,7 +261,7 @@ def plan(question: Question) -> Plan:
         curve=tuple(planner.curve(outcome.nodes)),
         smallest_groups={
             t: planner.search.smallest_group(outcome.nodes, tensor=t)
-            for t in planner.search.degrees()
+            for t in planner.search.choices.degrees()
         },
         notes=tuple(notes(question, planner.search, outcome)),
     )

@@ -7,17 +7,17 @@ from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
+from ultracluster.planner.kinds import Only
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, ways_to_buy
-from ultracluster.planner.search import Only
 from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.software import SOFTWARE, known_on
 from ultracluster.problem import Problem, choices
 
 MOST_NODES = 8192
 """Nodes that are planned for: 65,536 GPUs of p4d."""
-SEARCHED_NODES = 1024
-"""Nodes that a search for days or a budget tries one after the other, and from there doubled."""
+SEARCHED_NODES = 512
+"""Nodes up to which a search for days or a budget tries every number."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0

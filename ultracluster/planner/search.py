@@ -1,5 +1,6 @@
 """The search: every sensible layout of a model on so many nodes, and why the others lose."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,8 +9,8 @@ from typing import Final, NamedTuple
 
 from ultracluster.planner.communication import Sending, in_passes, inside, second_hop
 from ultracluster.planner.compute import compute
+from ultracluster.planner.kinds import Choices, Only
 from ultracluster.planner.layout import (
-    ACTIVATIONS,
     INDIFFERENCE,
     RECOMPUTED,
     WORTH_A_PIPELINE,
@@ -23,50 +24,11 @@ from ultracluster.planner.layout import (
 from ultracluster.planner.memory import memory
 from ultracluster.planner.step import Step, in_the_way, optimizing, passes, step
 
-TENSOR: Final = (1, 2, 4, 8)
-MICRO_BATCHES: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
-STAGED_MICRO_BATCHES: Final = (1, 2, 4)
-"""In a pipeline: larger ones lengthen the bubble."""
-STAGES: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-CHUNKS: Final = (1, 2, 4)
-IDLE_LAYERS: Final = 0.15
-"""Part of a pipeline's places for layers that may stay empty where the layers do not divide."""
-EXPERTS_OVER: Final = (1, 2, 4, 8, 16, 32, 64)
-LONG: Final = 32_768
-"""Tokens of a sequence from which sharing them is looked at."""
 FINEST: Final = 2**20
 """A partition size at which the model state takes no room."""
 
 BATCH_DEVIATION: Final = 0.1
 """A step may hold this much more or less than the batch asked for, where nothing divides it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Only:
-    """What a layout must be like; what is None is searched for."""
-
-    group: int | None = None
-    """GPUs that hold one copy of the model state."""
-    tensor: int | None = None
-    micro_batch: int | None = None
-    """Sequences of one pass."""
-    activations: str | None = None
-    pipeline: int | None = None
-    chunks: int | None = None
-    context: int | None = None
-    expert: int | None = None
-
-
-OPTIONS_OF_A_LAYOUT: Final = {
-    "group": "--partition",
-    "tensor": "--tensor",
-    "pipeline": "--pipeline",
-    "chunks": "--interleave",
-    "context": "--context",
-    "expert": "--expert-parallel",
-    "micro_batch": "--micro-batch",
-}
-"""Options of the command by the fields of `Only` that are numbers."""
 
 
 @dataclass(slots=True)
@@ -102,55 +64,17 @@ class Search:
     setup: Setup
     batch: int
     """Sequences of one optimizer step."""
-    only: Only = Only()
+    only: Only = Only()  # noqa: RUF009 - it is frozen
     _once: dict[tuple[int, ...], tuple[Sending, float]] = field(default_factory=dict)
     _hops: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     @property
+    def choices(self) -> Choices:
+        return Choices(self.setup, self.only)
+
+    @property
     def per_node(self) -> int:
         return self.setup.network.gpus_per_node
-
-    def degrees(self) -> tuple[int, ...]:
-        """Return the tensor-parallel degrees that divide the heads and stay in a node."""
-        shape, per_node = self.setup.shape, self.per_node
-        groups = shape.key_value_heads or shape.heads
-        return tuple(
-            t
-            for t in ((self.only.tensor,) if self.only.tensor else TENSOR)
-            if t <= per_node and per_node % t == 0 and shape.heads % t == 0 and groups % t == 0
-        )
-
-    def stages(self) -> Iterator[tuple[int, int]]:
-        """Yield the stages and chunks that the layers can be divided into."""
-        own, layers = self.only, self.setup.shape.layers
-        for p in (own.pipeline,) if own.pipeline else (1, *STAGES):
-            for v in (own.chunks,) if own.chunks else CHUNKS if p > 1 else (1,):
-                places = Layout(p, 1, pipeline=p, chunks=v).stage_layers(layers) * p
-                asked = own.pipeline and own.chunks
-                if p * v <= layers and (asked or places <= layers * (1 + IDLE_LAYERS)):
-                    yield p, v
-
-    def experts_over(self, t: int) -> tuple[int, ...]:
-        """Return the numbers of GPUs that a layer's experts can be divided over."""
-        count = self.setup.shape.experts
-        if not count:
-            return (1,)
-        asked = (self.only.expert,) if self.only.expert else EXPERTS_OVER
-        return tuple(e for e in asked if count % e == 0 and (e == 1 or e % t == 0))
-
-    def contexts(self) -> tuple[int, ...]:
-        if self.only.context:
-            return (self.only.context,)
-        return TENSOR if self.setup.shape.sequence >= LONG else (1,)
-
-    def kinds(self) -> Iterator[Kind]:
-        own = self.only
-        ways = (own.activations,) if own.activations else ACTIVATIONS
-        for t, (p, v), c in product(self.degrees(), self.stages(), self.contexts()):
-            several = MICRO_BATCHES if p == 1 else STAGED_MICRO_BATCHES
-            batches = (own.micro_batch,) if own.micro_batch else several
-            for e, b, activations in product(self.experts_over(t), batches, ways):
-                yield Kind(t, b, activations, p, v, c, e)
 
     @cached_property
     def ways(self) -> tuple[list[Way], list[Way]]:
@@ -159,7 +83,7 @@ class Search:
         No partition size and no number of nodes makes a layout faster than that.
         """
         found: tuple[list[Way], list[Way]] = ([], [])
-        for kind in self.kinds():
+        for kind in self.choices.kinds():
             share = kind.gpus_of_a_rank * kind.context
             layout = kind.layout(FINEST, share * FINEST, 1, self.per_node)
             if memory(self.setup, layout).fits:
@@ -200,6 +124,11 @@ class Search:
                 continue
             for p, short in self._fitting(ranks, way, (accumulation > 1, distributed)):
                 sending, optimizer = self._beside(kind, p)
+                least = count * (max(busy, sending.seconds) + short) + optimizer
+                if waiting:
+                    least = count * (busy + short) + sending.seconds + optimizer
+                if sequences < good * least and not everything:
+                    continue
                 hop = self._hop(gpus, kind, p)
                 micro, ending = passes(self.setup, kind.pipeline, busy, sending, hop)
                 rate = sequences / (count * (micro + short) + ending + optimizer)
@@ -225,9 +154,7 @@ class Search:
         stack, kind = self.setup.stack, way.kind
         room = way.rooms.get(flags)
         if room is None:
-            # What does not fit however finely it is split needs no look at each partition size.
-            fits = memory(self.setup, self._any_of(kind, FINEST, flags)).fits
-            room = way.rooms[flags] = Room(FINEST, 0 if fits else FINEST, {})
+            room = way.rooms[flags] = self._room(kind, flags)
         if room.none == FINEST:
             return
         for p in self._partitions(ranks, kind):
@@ -242,6 +169,22 @@ class Search:
                 room.between[p] = way.busy * short
                 room.plenty = room.plenty if short else p
             yield p, room.between.get(p, 0.0)
+
+    def _room(self, kind: Kind, flags: tuple[bool, bool]) -> Room:
+        """Return what two partition sizes tell of the memory of a kind.
+
+        What does not fit however finely it is split needs no look at each size; and nothing of a
+        stage is gathered, so that all but its part of the state is the same for every size.
+        """
+        finest = memory(self.setup, self._any_of(kind, FINEST, flags))
+        if not finest.fits:
+            return Room(FINEST, FINEST, {})
+        if kind.pipeline == 1:
+            return Room(FINEST, 0, {})
+        state = memory(self.setup, self._any_of(kind, 1, flags)).needed - finest.needed
+        free = max(finest.capacity - finest.needed, 1.0)
+        smallest = math.ceil(state / free)
+        return Room(smallest, smallest - 1, {})
 
     def _partitions(self, ranks: int, kind: Kind) -> Iterator[int]:
         """Yield the partition sizes that were asked for and hold all experts, the largest first."""
@@ -296,11 +239,11 @@ class Search:
             whole: Without tensor parallelism and pipelines.
         """
         gpus, found = nodes * self.per_node, list[Layout]()
-        for t, (p, v) in product(self.degrees(), self.stages()):
+        for t, (p, v) in product(self.choices.degrees(), self.choices.stages()):
             ranks, rest = divmod(gpus, t * p)
             if rest or v > 1 or (whole and t * p > 1):
                 continue
-            for e in self.experts_over(t):
+            for e in self.choices.experts_over(t):
                 if ranks * t % e == 0:
                     kind = Kind(t, 1, RECOMPUTED, p, 1, 1, e)
                     count = 1 if one_pass else self._passes(kind, ranks)

@@ -24,7 +24,8 @@ def known_on(gpu: Gpu, software: str) -> bool:
 
 
 def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
-    found = replace(find(gpu.calibrated_by), reduce_bytes=2)
+    # Every run at hand with tensor parallelism or stages is Megatron's; FSDP's have neither.
+    found = replace(find(gpu.calibrated_by), reduce_bytes=2, divided=program("megatron"))
     if software == "compiled":
         # Compiling fuses element-wise work; products and attention stay what they are.
         left = program("compiled")
@@ -32,7 +33,8 @@ def stack_for(gpu: Gpu, software: str) -> SoftwareStack:
             found, elementwise=left * found.elementwise, loss_traffic=left * found.loss_traffic
         )
     if software == "megatron":
-        return replace(without_flash(faster(found, program("megatron"))), reduce_bytes=4)
+        slower = faster(found, program("megatron"))
+        return replace(without_flash(slower), reduce_bytes=4, divided=1.0)
     return without_flash(found) if software == "2022" else found
 
 

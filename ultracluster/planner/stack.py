@@ -38,6 +38,8 @@ class SoftwareStack:
     """Slowdown for each layer in flight that there is no memory for."""
     late: float = 0.2
     """Share of the time that data cross the network which computing waits for them."""
+    divided: float = 1.0
+    """Factor on the computing of a model whose layers or stages are divided over GPUs."""
     early_stop: bool = True
     """Whether recomputation stops before the last product of a block, whose result nothing needs
     (torch.utils.checkpoint, use_reentrant=False)."""
@@ -60,8 +62,6 @@ class SoftwareStack:
     32 channels, both directions, 8 to 16 MiB each."""
     flash: bool = True
     """Whether attention keeps no scores; without it they pass through memory."""
-    fp8: bool = False
-    """Whether matrix products are done in fp8."""
 
 
 @cache

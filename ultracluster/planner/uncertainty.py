@@ -10,7 +10,7 @@ from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.search import Search
-from ultracluster.planner.software import known_on, stack_for, without_flash
+from ultracluster.planner.software import known_on, stack_for
 from ultracluster.planner.stack import SoftwareStack, faster
 from ultracluster.planner.step import step
 
@@ -191,11 +191,9 @@ def _software(plan: Plan, planned: Setup) -> tuple[Setup, Setup]:
         error = MEASURED_ERROR
     fast, slow = 1 / (1 + error), 1 + error
     fast_stack, slow_stack = faster(planned.stack, fast), faster(planned.stack, slow)
-    if not plan.question.software and not measured:
-        # Whose program it will be is not known: from one compiled by torch to one of 2022.
-        slow_stack = without_flash(slow_stack)
-        if known_on(plan.setup.gpu, "compiled"):
-            fast_stack = faster(stack_for(plan.setup.gpu, "compiled"), fast)
+    if not (plan.question.software or measured) and known_on(plan.setup.gpu, "compiled"):
+        # Whose program it will be is not known: one compiled by torch is faster.
+        fast_stack = faster(stack_for(plan.setup.gpu, "compiled"), fast)
     return replace(planned, stack=fast_stack), replace(planned, stack=slow_stack)
 
 
