@@ -121,6 +121,8 @@ class Build:
     base: str
     digest: str | None
     platform: str = "linux/amd64"
+    torchtitan: bool = False
+    """Whether it is the variant that has torchtitan as well."""
 
     @property
     def base_image(self) -> str:
@@ -131,7 +133,8 @@ class Build:
     @property
     def image(self) -> str:
         """What is pushed; the repository keeps every tag for ever, so its name says the content."""
-        tag = f"{lock()['base']['tags'][self.target]}-{self.target}-{content()}"
+        variant = "-torchtitan" if self.torchtitan else ""
+        tag = f"{lock()['base']['tags'][self.target]}-{self.target}{variant}-{content()}"
         return f"{self.repository.registry}/{self.repository.name}:{tag}"
 
     def logins(self) -> Iterator[tuple[list[str], list[str]]]:
@@ -158,6 +161,7 @@ class Build:
             "BASE_TAG": found["base"]["tags"][self.target],
             "BASE_DIGEST": f"@{digest}" if digest else "",
             "NCCL_TESTS_COMMIT": found["pins"]["nccl_tests"]["commit"],
+            "TORCHTITAN_VERSION": found["torchtitan"]["version"] if self.torchtitan else "",
             **{name: found["pins"][pin]["version"] for name, pin in ARGUMENTS.items()},
         }
         given = [part for n, v in arguments.items() for part in ("--build-arg", f"{n}={v}")]
@@ -225,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", choices=tuple(lock()["base"]["tags"]))
     parser.add_argument("--to", required=True, metavar="REPOSITORY_URI")
     parser.add_argument("--base", help="public, private, or a registry that mirrors the base")
+    parser.add_argument("--torchtitan", action="store_true", help="the variant that has it")
     parser.add_argument("--print", action="store_true", dest="only_print")
     given = parser.parse_args(arguments)
     try:
@@ -233,7 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BuildError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return MISTAKEN
-    build = Build(given.target, repository, base, lock()["base"]["digests"][given.target])
+    digest = lock()["base"]["digests"][given.target]
+    build = Build(given.target, repository, base, digest, torchtitan=given.torchtitan)
     if given.only_print:
         sys.stdout.write(f"{shown(build)}\n")
         return 0

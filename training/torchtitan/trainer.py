@@ -96,10 +96,10 @@ def pipeline_step(
     torchtitan 0.3.0 gives them to `step`, which takes them from PyTorch 2.14 on; 2.13 would take
     them for arguments of the model.
     """
-    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:  # noqa: SLF001
+    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:
         stage.has_backward = True
         stage.clear_runtime_states()
-    schedule._step_microbatches(  # noqa: SLF001
+    schedule._step_microbatches(
         arg_mbs, kwarg_mbs, target_mbs, losses, return_outputs, loss_kwargs=loss_kwargs
     )
 
