@@ -56,7 +56,11 @@ class Run(Trainer):
             yield from (each for each in part.modules() if isinstance(each, FSDPModule))
 
     def forward_backward_step(self, **given: Any) -> torch.Tensor:
-        """Work on one micro-batch; replicas exchange gradients after the last one only (MiCS)."""
+        """Work on one micro-batch; replicas exchange gradients after the last one only (MiCS).
+
+        The output layer is the exception: the loss, which computes it in chunks, reduces it in a
+        call of its own, whose sum FSDP2 cannot keep beside that of the norm in the same group.
+        """
         if not self.parallel_dims.pp_enabled:  # there torch's schedule does the same
             self.micro_steps += 1
             last = self.micro_steps % self.gradient_accumulation_steps == 0
