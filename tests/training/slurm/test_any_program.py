@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.training.slurm.cluster import Slurm
 from tests.training.slurm.jobs import SCRIPTS, VARIABLES
@@ -36,7 +37,7 @@ def submit(slurm: Slurm, work: Path, *arguments: str, **variables: str) -> int:
     )
 
 
-def starts(work: Path, rank: int) -> list[dict[str, str]]:
+def starts(work: Path, rank: int) -> list[dict[str, Any]]:
     """Return what a rank was told each time."""
     return [json.loads(line) for line in (work / f"started-{rank}").read_text().splitlines()]
 
