@@ -3,6 +3,8 @@
 ENV ?= dev
 PYTHON ?= python3
 VENV := .venv
+# torchtitan's own: a dependency of it and one of the CDK need different versions of typeguard.
+TITAN := .venv-torchtitan
 # Node, npm and every console script of the virtual environment come first for all recipes.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -39,6 +41,11 @@ $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/require
 	pip install --quiet --constraint requirements-dev.txt -r training/requirements.txt
 	@touch $@
 
+$(TITAN)/stamp: training/torchtitan/requirements.txt
+	$(PYTHON) -m venv $(TITAN)
+	$(TITAN)/bin/pip install --quiet --no-deps -r $<
+	@touch $@
+
 setup: $(VENV)/rehearsal.stamp
 
 rehearse: $(VENV)/rehearsal.stamp
@@ -53,7 +60,7 @@ campaign: $(VENV)/rehearsal.stamp
 	@ultracluster rehearse $(ENV) --campaign --page docs/campaign/$(ENV).md $(if $(JOBS),--jobs $(JOBS))
 
 # Side by side on two to four cores; `pytest` alone runs them one after the other.
-test: $(VENV)/dev.stamp lint
+test: $(VENV)/dev.stamp $(TITAN)/stamp lint
 	pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 # Files that hurt, through every command that reads files; the seed is the time, and is printed.
@@ -125,6 +132,7 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) --extra rehearse -o requirements-rehearsal.txt
 	$(LOCK) --extra cdk --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
+	$(subst pyproject.toml,training/torchtitan/requirements.in,$(LOCK)) -o training/torchtitan/requirements.txt
 	npm install --package-lock-only --silent
 
 # The foreign examples with the lowest and the highest CDK that the registry serves.
@@ -133,4 +141,4 @@ versions: $(VENV)/dev.stamp
 	python examples/versions.py
 
 clean:
-	rm -rf $(VENV) node_modules cdk.out build *.egg-info
+	rm -rf $(VENV) $(TITAN) node_modules cdk.out build *.egg-info

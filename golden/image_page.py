@@ -36,6 +36,7 @@ def page() -> str:
     return rendered(
         "image.md.jinja",
         base=lock()["base"],
+        torchtitan=lock()["torchtitan"],
         pins=pins,
         names=NAMES,
         given=settings(plugin=plugin, instance=INSTANCE, fabric=True),

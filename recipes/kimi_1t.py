@@ -20,7 +20,7 @@ KIMI_1T = RecipeSpec(
     nodes=NODES,
     partition_size=16 * GPUS_PER_NODE,
     engine=TorchtitanEngine(
-        base="kimi-1t", pipeline_parallel=8, expert_parallel=64, recompute="full"
+        base="kimi-1t", pipeline_parallel=16, expert_parallel=64, recompute="full"
     ),
     checkpoint=CheckpointSpec(every_steps=50),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=7 * DAY),

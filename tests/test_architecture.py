@@ -187,7 +187,7 @@ MAY_IMPORT = {
     "ultracluster": {"ultracluster", "argcomplete", "rich", "boto3", "botocore"},
     # What starts a job, and what checks a node, must end before PyTorch would have loaded.
     "training/launch/variables": {""},  # the command has it by a link
-    "training/launch": {"training.launch"},
+    "training/launch": {"training.launch", "training"},  # its command `rehearse` loads a program
     "training/image": {"training.image", "training.launch"},
     "training/torchtitan": {"training", "torch", "numpy", "torchtitan"},
     "training": {"training", "torch", "numpy"},

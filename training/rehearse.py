@@ -5,27 +5,42 @@ shapes are computed, so that two processor cores trace a rank of thousands in mi
 is of what a kernel takes for itself, of fragmentation or of NCCL's buffers.
 """
 
+import argparse
 import contextlib
+import json
+import sys
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed import distributed_c10d
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
+
+from training.mesh import Grid, Launch, Layout
+from training.model import Transformer
+from training.optimizer import MasterAdamW
+from training.problems import UserError
+from training.recipes import add_arguments, chosen
+from training.settings import Settings
+from training.sharding import Sharded, sum_over
 
 WEIGHTS, GRADIENTS, OPTIMIZER = "weights", "gradients", "optimizer"
 GATHERED, ACTIVATIONS = "gathered weights", "activations and buffers"
 KINDS: Final = (WEIGHTS, GRADIENTS, OPTIMIZER, GATHERED, ACTIVATIONS)
 SCALAR: Final = torch.ops.aten._local_scalar_dense.default
 COLLECTIVES: Final = ("c10d", "_c10d_functional")
+GIB: Final = 2**30
 GROWTH: Final = 1.002
 """A peak is taken apart anew when it has grown by so much: at every tensor would take minutes."""
 
@@ -42,7 +57,7 @@ class Collective:
 
 
 @dataclass
-class Ledger(TorchDispatchMode):
+class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Bytes of everything that lives, by kind, and every collective that is called."""
 
     sizes: dict[int, int] = field(default_factory=dict)
@@ -56,7 +71,7 @@ class Ledger(TorchDispatchMode):
     count: int = 0
 
     def __post_init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is SCALAR:  # no number is known, and none decides a shape here
@@ -86,15 +101,13 @@ class Ledger(TorchDispatchMode):
             self.kinds[number] = GATHERED
             self._grow(number, storage.nbytes())
 
-    def mark(self, tensors: Iterator[Tensor], kind: str) -> int:
+    def mark(self, tensors: Iterable[Tensor], kind: str) -> int:
         """Say what tensors are, and return their bytes."""
         total = 0
         for each in tensors:
             self.see(each)
             storage = local(each).untyped_storage()
-            number = self.names[storage._cdata]
-            if self.kinds.get(number) != kind:
-                self.kinds[number] = kind
+            self.kinds[self.names[storage._cdata]] = kind
             total += local(each).numel() * each.element_size()
         return total
 
@@ -148,11 +161,49 @@ class Rehearsal:
     """What they were of."""
     collectives: tuple[tuple[Collective, int], ...]
     """Each kind of call, and how often."""
+    passes: int
+    """Micro-batches that were traced."""
+    of_passes: int
+    """Micro-batches of a step."""
 
     @classmethod
-    def of(cls, ledger: Ledger, weights: int, gradients: int, optimizer: int) -> "Rehearsal":
+    def of(
+        cls,
+        ledger: Ledger,
+        weights: int,
+        gradients: int,
+        optimizer: int,
+        *,
+        passes: int,
+        of_passes: int,
+    ) -> "Rehearsal":
         calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
-        return cls(weights, gradients, optimizer, ledger.peak, ledger.parts(), tuple(calls))
+        peak, parts = ledger.peak, ledger.parts()
+        return cls(weights, gradients, optimizer, peak, parts, tuple(calls), passes, of_passes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        calls = [{**asdict(call), "calls": count} for call, count in self.collectives]
+        return {**asdict(self), "collectives": calls}
+
+    def text(self) -> str:
+        """Return it for people."""
+        rows = [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("most held at once", self.peak),
+            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
+        ]
+        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
+        lines.append(
+            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
+        )
+        lines += [
+            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call, count in self.collectives
+        ]
+        return "\n".join(lines)
 
 
 def local(tensor: Tensor) -> Tensor:
@@ -167,7 +218,7 @@ def group_size(args: Any) -> int:
                 return int(dist.ProcessGroup.unbox(each).size())
         if isinstance(each, str):
             with contextlib.suppress(Exception):
-                return int(torch.distributed.distributed_c10d._resolve_process_group(each).size())
+                return int(distributed_c10d._resolve_process_group(each).size())  # type: ignore[attr-defined, arg-type]
     return 0
 
 
@@ -182,9 +233,9 @@ def fake_world(rank: int, world: int) -> Iterator[Ledger]:
     resize = torch.UntypedStorage.resize_
 
     def noted(storage: torch.UntypedStorage, size: int) -> torch.UntypedStorage:
-        result = resize(storage, size)
+        resize(storage, size)
         ledger.resized(storage)
-        return result
+        return storage
 
     torch.UntypedStorage.resize_ = noted  # type: ignore[method-assign, assignment]
     try:
@@ -193,6 +244,19 @@ def fake_world(rank: int, world: int) -> Iterator[Ledger]:
     finally:
         torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
         dist.destroy_process_group()
+
+
+def accumulating(modules: Iterable[torch.nn.Module]) -> Iterator[Tensor]:
+    """Yield the gradients that FSDP2 keeps between micro-batches."""
+    for module in modules:
+        if not isinstance(module, FSDPModule):
+            continue
+        for group in module._get_fsdp_state()._fsdp_param_groups:
+            if group._partial_reduce_output is not None:
+                yield group._partial_reduce_output
+            for parameter in group.fsdp_params:
+                if (kept := parameter.unsharded_accumulated_grad) is not None:
+                    yield kept
 
 
 def outside(owner: type, *names: str) -> None:
@@ -207,3 +271,86 @@ def outside(owner: type, *names: str) -> None:
 
     for name in names:
         setattr(owner, name, wrapped(getattr(owner, name)))
+
+
+def states(optimizers: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors that PyTorch's optimizers keep."""
+    for optimizer in optimizers:
+        for state in optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
+
+
+def reference(settings: Settings, rank: int, world: int, node: int) -> Rehearsal:
+    """Build one rank of the training program, and do a step.
+
+    Raises:
+        UserError: If the model does not lie on so many ranks.
+    """
+    launch = Launch(rank, world, rank % node, node)
+    layout = Layout.of(settings.parallel, launch)
+    data = settings.data
+    whole = layout.accumulation(data.global_batch, data.micro_batch)
+    passes = min(whole, 2)
+    settings = settings.override(
+        {
+            "data.global_batch": str(passes * layout.data_ranks * data.micro_batch),
+            "numerics.compile": "false",
+        }
+    )
+    outside(DeviceMesh, "__init__", "__getitem__", "get_group", "get_local_rank", "size")
+    outside(Transformer, "__init__", "to")
+    Sharded._draw = lambda *_: None  # type: ignore[method-assign] # no value is needed
+    with fake_world(rank, world) as ledger:
+        with _disable_current_modes():
+            grid = Grid.of(layout, "cpu")
+        sharded = Sharded(settings, grid, torch.device("cpu"))
+        weights = ledger.mark(sharded.parameters.values(), WEIGHTS)
+        optimizer = MasterAdamW(
+            sharded.parameters, settings.optimizer, grid.partition, compiled=False
+        )
+        of_optimizer = ledger.mark(optimizer.state().values(), OPTIMIZER)
+        ledger.begin()
+        size = (data.micro_batch, settings.model.sequence)
+        for each in range(passes):
+            sharded.boundary(reached=each == passes - 1)
+            tokens = torch.zeros(size, dtype=torch.long)
+            sharded.module(tokens, torch.zeros(size, dtype=torch.long), 1.0).backward()
+            ledger.mark(accumulating(sharded.module.modules()), GRADIENTS)
+        gradients = ledger.mark(
+            (p.grad for p in sharded.module.parameters() if p.grad is not None), GRADIENTS
+        )
+        optimizer.step(1e-4)
+        sum_over(None, torch.zeros(2))
+        return Rehearsal.of(
+            ledger, weights, gradients, of_optimizer, passes=passes, of_passes=whole
+        )
+
+
+def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: bool) -> int:
+    """Rehearse a recipe, and return the exit status.
+
+    Args:
+        words: As train.sbatch takes them: a recipe and its settings, after torchtitan for its own.
+        world: Ranks of the job.
+        node: Ranks of a node.
+        rank: Which of them is rehearsed; in a pipeline the first and the last stage hold most.
+        as_json: For programs.
+    """
+    try:
+        if words[:1] == ["torchtitan"]:
+            from training.torchtitan import recipes, rehearse
+
+            parser = argparse.ArgumentParser(prog="training.launch rehearse torchtitan")
+            recipes.add_arguments(parser)
+            given = parser.parse_args(words[1:])
+            found = rehearse.rehearse(recipes.chosen(given.recipe, given.set), rank, world, node)
+        else:
+            parser = argparse.ArgumentParser(prog="training.launch rehearse")
+            add_arguments(parser)
+            given = parser.parse_args(words)
+            found = reference(chosen(given.recipe, given.set), rank, world, node)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{json.dumps(found.as_dict()) if as_json else found.text()}\n")
+    return 0

@@ -112,9 +112,10 @@ def content() -> str:
     return digest.hexdigest()[:12]
 
 
-def tag(target: str) -> str:
+def tag(target: str, *, torchtitan: bool = False) -> str:
     """Return the tag of an image: its content, for the repository keeps every tag for ever."""
-    return f"{lock()['base']['tags'][target]}-{target}-{content()}"
+    variant = "-torchtitan" if torchtitan else ""
+    return f"{lock()['base']['tags'][target]}-{target}{variant}-{content()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class Build:
     base: str
     digest: str | None
     platform: str = "linux/amd64"
+    torchtitan: bool = False
+    """Whether it is the variant that has torchtitan as well."""
 
     @property
     def base_image(self) -> str:
@@ -136,7 +139,8 @@ class Build:
     @property
     def image(self) -> str:
         """What is pushed."""
-        return f"{self.repository.registry}/{self.repository.name}:{tag(self.target)}"
+        name = tag(self.target, torchtitan=self.torchtitan)
+        return f"{self.repository.registry}/{self.repository.name}:{name}"
 
     def logins(self) -> Iterator[tuple[list[str], list[str]]]:
         """Yield pairs of commands, of which the first one's output is the second one's input."""
@@ -162,6 +166,7 @@ class Build:
             "BASE_TAG": found["base"]["tags"][self.target],
             "BASE_DIGEST": f"@{digest}" if digest else "",
             "NCCL_TESTS_COMMIT": found["pins"]["nccl_tests"]["commit"],
+            "TORCHTITAN_VERSION": found["torchtitan"]["version"] if self.torchtitan else "",
             **{name: found["pins"][pin]["version"] for name, pin in ARGUMENTS.items()},
         }
         given = [part for n, v in arguments.items() for part in ("--build-arg", f"{n}={v}")]
@@ -229,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", choices=tuple(lock()["base"]["tags"]))
     parser.add_argument("--to", required=True, metavar="REPOSITORY_URI")
     parser.add_argument("--base", help="public, private, or a registry that mirrors the base")
+    parser.add_argument("--torchtitan", action="store_true", help="the variant that has it")
     parser.add_argument("--print", action="store_true", dest="only_print")
     given = parser.parse_args(arguments)
     try:
@@ -237,7 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BuildError as error:
         sys.stderr.write(f"ERROR {error}\n")
         return MISTAKEN
-    build = Build(given.target, repository, base, lock()["base"]["digests"][given.target])
+    digest = lock()["base"]["digests"][given.target]
+    build = Build(given.target, repository, base, digest, torchtitan=given.torchtitan)
     if given.only_print:
         sys.stdout.write(f"{shown(build)}\n")
         return 0

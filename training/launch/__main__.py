@@ -3,6 +3,7 @@
     python -m training.launch check --nodes 2            can a job run on this node?
     python -m training.launch rank -- COMMAND ...        bind one rank to its GPU's socket
     python -m training.launch progress FOLDER            step of the newest committed checkpoint
+    python -m training.launch rehearse --world 4096 [torchtitan] RECIPE ...   one rank, without GPUs
     python -m training.launch sagemaker                  entry point of a SageMaker training job
     python -m training.launch acceptance LOG ... --instance p4d.24xlarge --nodes 2
     python -m training.launch inventory LOCK             does an image hold what its lock says?
@@ -52,6 +53,14 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     progress = commands.add_parser("progress", help="say how far a program has come")
     progress.add_argument("folder", type=Path, help="of its checkpoints")
+    drill = commands.add_parser(
+        "rehearse", help="trace one rank of a job of any size, without GPUs"
+    )
+    drill.add_argument("--world", type=int, required=True, help="ranks of the job")
+    drill.add_argument("--node", type=int, default=8, help="ranks of a node; 8 by default")
+    drill.add_argument("--rank", type=int, default=0, help="which one; 0 by default")
+    drill.add_argument("--json", action="store_true", help="for programs")
+    drill.add_argument("rest", nargs=argparse.REMAINDER, metavar="[torchtitan] RECIPE ...")
     three = commands.add_parser("sagemaker", help="entry point of a SageMaker training job")
     three.add_argument("--root", type=Path, default=Path("/opt/ml"), help=argparse.SUPPRESS)
     four = commands.add_parser("acceptance", help="judge logs of nccl-tests")
@@ -116,18 +125,26 @@ def _rank(given: argparse.Namespace) -> int:
         return MISTAKEN
 
 
+def _progress(given: argparse.Namespace) -> int:
+    from training.launch.contract import committed  # noqa: PLC0415
+
+    sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
+    return 0
+
+
+def _rehearse(given: argparse.Namespace) -> int:
+    from training import rehearse  # noqa: PLC0415
+
+    sizes = (given.world, given.node, given.rank)
+    return rehearse.main(given.rest, *sizes, as_json=given.json)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; each loads what it needs alone."""
     given = parser().parse_args(arguments)
-    if given.command == "check":
-        return _check(given)
-    if given.command == "rank":
-        return _rank(given)
-    if given.command == "progress":
-        from training.launch.contract import committed  # noqa: PLC0415
-
-        sys.stdout.write(f"{max(committed(given.folder), default=0)}\n")
-        return 0
+    run = {"check": _check, "rank": _rank, "progress": _progress, "rehearse": _rehearse}
+    if given.command in run:
+        return run[given.command](given)
     if given.command == "sagemaker":
         from training.launch import sagemaker  # noqa: PLC0415
 

@@ -13,6 +13,7 @@
 #   ULTRACLUSTER_PROGRAM   what pip installs the program from, where it does not lie beside this file
 #   ULTRACLUSTER_TORCH_INDEX   where wheels of PyTorch for the lock's CUDA are; empty: pip's own index has
 #                          them, as a mirror in a closed network does; default PyTorch's own
+#   ULTRACLUSTER_TORCHTITAN    yes: torchtitan beside the program, of torchtitan/requirements.txt
 #   ULTRACLUSTER_PYTHON    interpreter of Python 3.11 or later; default python3
 #   CUDA_HOME, MPI_HOME    /usr/local/cuda and /opt/amazon/openmpi
 #
@@ -48,7 +49,7 @@ print(value)' "$LOCK" "$@"
 version() {
   {
     cat "$LOCK"
-    echo "$PROGRAM"
+    echo "$PROGRAM ${ULTRACLUSTER_TORCHTITAN:-}"
     [[ ! -f $HERE/train.py ]] || find "$HERE" -type f -not -path '*/__pycache__/*' -print0 | sort -z |
       xargs -0 sha256sum
   } | sha256sum | cut -c 1-12
@@ -75,6 +76,14 @@ make_environment() {
     "${pip[@]}" install --quiet --no-deps "$PROGRAM"
     cp -r "$("$venv/bin/python" -c 'import training; print(list(training.__path__)[0])')/slurm" "$1/slurm"
   fi
+  [[ -z ${ULTRACLUSTER_TORCHTITAN:-} ]] || install_torchtitan "$venv" "${pip[@]}"
+}
+
+# PyTorch, which brings triton, and numpy are there already, of the lock's versions.
+install_torchtitan() {
+  local list
+  list=$("$1/bin/python" -c 'import training; print(list(training.__path__)[0])')/torchtitan/requirements.txt
+  grep -vE '^(torch|triton|numpy)==' "$list" | "${@:2}" install --quiet --no-deps -r /dev/stdin
 }
 
 # An environment knows its own path: it is made where it stays, and becomes visible by the links.

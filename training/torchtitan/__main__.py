@@ -28,11 +28,11 @@ def train(settings: Settings) -> int:
     """
     world, local_world = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     layout = settings.placed(world, local_world)
-    from training.torchtitan import device  # noqa: PLC0415 - mistakes are found before it loads
+    from training.torchtitan import device
 
     cuda = device.choose().type == "cuda"
-    from training.torchtitan.record import NotFiniteError, Record  # noqa: PLC0415
-    from training.torchtitan.trainer import configuration  # noqa: PLC0415
+    from training.torchtitan.record import NotFiniteError, Record
+    from training.torchtitan.trainer import configuration
 
     record = Record(settings.run.path)
     run: Any = configuration(settings, record, layout, cuda=cuda).build()
@@ -55,7 +55,7 @@ def ended(run: Any, record: Any, settings: Settings) -> int:
         record.event("stopped", f"step {run.step}: stopped, the state is saved", step=run.step)
         return AGAIN
     if settings.weights.export:
-        from training.torchtitan.weights import export  # noqa: PLC0415 - few runs need it
+        from training.torchtitan.weights import export
 
         export(run, settings)
         record.event("exported", f"weights are in {settings.weights.export}")

@@ -53,9 +53,9 @@ class Processor:
 def choose() -> torch.device:
     """Return the kind of device that a run uses, and tell torchtitan where it is the processor."""
     if not hasattr(dist, "set_timeout"):
-        dist.set_timeout = distributed_c10d._set_pg_timeout  # type: ignore[attr-defined] # noqa: SLF001
+        dist.set_timeout = distributed_c10d._set_pg_timeout  # type: ignore[attr-defined]
     if torch.cuda.is_available():
         return torch.device("cuda")
-    _utils._get_available_device_type = lambda: "cpu"  # noqa: SLF001
-    _utils._get_device_module = lambda _: Processor()  # type: ignore[assignment] # noqa: SLF001
+    _utils._get_available_device_type = lambda: "cpu"
+    _utils._get_device_module = lambda _: Processor()  # type: ignore[assignment]
     return torch.device("cpu")

@@ -51,7 +51,7 @@ LLAMA_70B: Final = Settings(
 KIMI_1T: Final = Settings(
     model=ModelSettings(family="kimi_k2_7", flavor="Kimi-K2.5", sequence=4096),
     data=DataSettings(path="tokens", global_batch=4096, micro_batch=1),
-    parallel=ParallelSettings(partition_size=128, pipeline_parallel=8, expert_parallel=64),
+    parallel=ParallelSettings(partition_size=128, pipeline_parallel=16, expert_parallel=64),
     run=RunSettings(steps=900_000, path="run"),
     checkpoint=CheckpointSettings(path="checkpoints", every=50),
     numerics=NumericsSettings(recompute="full"),

@@ -56,7 +56,11 @@ class Run(Trainer):
             yield from (each for each in part.modules() if isinstance(each, FSDPModule))
 
     def forward_backward_step(self, **given: Any) -> torch.Tensor:
-        """Work on one micro-batch; replicas exchange gradients after the last one only (MiCS)."""
+        """Work on one micro-batch; replicas exchange gradients after the last one only (MiCS).
+
+        The output layer is the exception: the loss, which computes it in chunks, reduces it in a
+        call of its own, whose sum FSDP2 cannot keep beside that of the norm in the same group.
+        """
         if not self.parallel_dims.pp_enabled:  # there torch's schedule does the same
             self.micro_steps += 1
             last = self.micro_steps % self.gradient_accumulation_steps == 0
@@ -96,10 +100,10 @@ def pipeline_step(
     torchtitan 0.3.0 gives them to `step`, which takes them from PyTorch 2.14 on; 2.13 would take
     them for arguments of the model.
     """
-    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:  # noqa: SLF001
+    for stage in getattr(schedule, "_stages", None) or [schedule._stage]:
         stage.has_backward = True
         stage.clear_runtime_states()
-    schedule._step_microbatches(  # noqa: SLF001
+    schedule._step_microbatches(
         arg_mbs, kwarg_mbs, target_mbs, losses, return_outputs, loss_kwargs=loss_kwargs
     )
 

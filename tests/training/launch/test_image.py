@@ -41,6 +41,21 @@ def test_the_dockerfile_s_arguments_are_the_lock_s():
     assert default("BASE_TAG") == LOCK["base"]["tags"]["sagemaker"]
 
 
+def test_the_variant_with_torchtitan_has_the_locks_version_and_another_name(capsys):
+    """Without the flag nothing of it is there; with it the version is the one that was tested."""
+    assert default("TORCHTITAN_VERSION") == ""
+    requirements = (ROOT / LOCK["torchtitan"]["requirements"]).read_text()
+    assert f"torchtitan=={LOCK['torchtitan']['version']}" in requirements.splitlines()
+    assert f"torch=={LOCK['pins']['pytorch']['version']}" in requirements.splitlines()
+    said = []
+    for flags in ([], ["--torchtitan"]):
+        assert build.main(["cluster", "--to", COMMERCIAL, "--print", *flags]) == 0
+        said.append(capsys.readouterr().out)
+    assert f"TORCHTITAN_VERSION={LOCK['torchtitan']['version']}" in said[1]
+    assert "-cluster-torchtitan-" in said[1]
+    assert "torchtitan" not in said[0].replace("TORCHTITAN_VERSION=", "")
+
+
 def test_every_pin_has_a_version_and_a_source_with_a_date():
     """What is derived says so."""
     for name, pin in LOCK["pins"].items():

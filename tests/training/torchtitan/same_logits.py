@@ -22,7 +22,7 @@ from training.torchtitan.trainer import configuration  # noqa: E402
 
 
 def main(folder: str, tokens: str) -> None:
-    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as scratch:
         settings = chosen(
             "llama3-smoke",

@@ -1,0 +1,47 @@
+"""What the launcher recognises of any program."""
+
+import pytest
+
+from training.launch.__main__ import main
+from training.launch.contract import committed, rank_variables
+
+
+def test_a_checkpoint_counts_once_it_is_committed(tmp_path, capsys):
+    """Folders without the file that is written last are of writers that died."""
+    for name in ("step-10", "step-00000020", "step-30", "step-40.partial", "step-x", "other-50"):
+        (tmp_path / name).mkdir()
+    for name in ("step-10", "step-00000020", "step-40.partial"):
+        (tmp_path / name / ".metadata").touch()
+
+    assert committed(tmp_path) == [20, 10]
+    assert main(["progress", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "20\n"
+
+
+@pytest.mark.parametrize(("text", "steps"), [("120\n", [120]), ("release", []), ("", [])])
+def test_megatrons_tracker_counts(tmp_path, text, steps):
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text(text)
+    assert committed(tmp_path) == steps
+
+
+def test_a_folder_that_is_not_there_yet_is_step_0(tmp_path, capsys):
+    assert main(["progress", str(tmp_path / "none")]) == 0
+    assert capsys.readouterr().out == "0\n"
+
+
+def test_ranks_of_srun_are_told_what_torchrun_says():
+    """And torchrun's own word stands."""
+    slurm = {
+        "SLURM_PROCID": "9",
+        "SLURM_NTASKS": "16",
+        "SLURM_LOCALID": "1",
+        "SLURM_NTASKS_PER_NODE": "8",
+    }
+    assert rank_variables(slurm) == {
+        "RANK": "9",
+        "WORLD_SIZE": "16",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "8",
+    }
+    assert rank_variables({**slurm, "RANK": "0"}) == {}
+    assert rank_variables({}) == {}

@@ -1,0 +1,94 @@
+"""One rank of a run that nobody could start here, held against arithmetic."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.training.torchtitan.jobs import PYTHON, environment
+from training.torchtitan.layout import MODELS
+
+
+def rehearsed(python: Path | str, folder: Path, *words: str) -> dict[str, Any]:
+    """Return what a rank of 4,096 holds and sends."""
+    command = (python, "-W", "ignore", "-m", "training.launch", "rehearse", "--world", "4096")
+    done = subprocess.run(
+        [*command, "--json", *words],
+        cwd=folder,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def calls(found: dict[str, Any]) -> dict[tuple[str, int], int]:
+    """Return how often each collective is called in groups of each size."""
+    counted: dict[tuple[str, int], int] = {}
+    for call in found["collectives"]:
+        key = (call["name"].strip("_"), call["ranks"])
+        counted[key] = counted.get(key, 0) + call["calls"]
+    return counted
+
+
+def test_the_training_program_at_full_size_is_what_its_page_says(tmp_path):
+    """32 groups of 128: counts of docs/training/README.md, and a 128th of every state."""
+    layers, width, vocabulary, group, micro_steps = 2, 256, 4096, 128, 2
+    shape = {"layers": layers, "width": width, "vocabulary": vocabulary, "sequence": 64}
+    changes = {
+        **{f"model.{name}": value for name, value in shape.items()},
+        "parallel.partition_size": group,
+        "data.global_batch": 4096 * micro_steps,
+        "data.micro_batch": 1,
+        "numerics.dtype": "bf16",
+    }
+    settings = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+    found = rehearsed(sys.executable, tmp_path, "smoke", *settings)
+
+    parameters = 12 * layers * width**2 + (vocabulary + 64) * width
+    assert parameters * 2 / group <= found["weights"] < 1.1 * parameters * 2 / group
+    assert parameters * 12 / group <= found["optimizer"] < 1.1 * parameters * 12 / group
+    counted = calls(found)
+    assert counted["allgather_base", group] == micro_steps * (2 * layers + 1)
+    assert counted["reduce_scatter_base", group] == micro_steps * (layers + 1)
+    assert counted["allreduce", 4096 // group] == layers + 1
+    assert counted["allreduce", 4096] == 1
+
+
+def test_torchtitan_at_full_size_exchanges_gradients_between_replicas_once(tmp_path):
+    """Groups of eight, 512 replicas; of two micro-batches only the output layer crosses twice."""
+    changes = ("parallel.partition_size=8", "data.global_batch=16384", "run.path=run")
+    settings = [word for each in changes for word in ("--set", each)]
+    found = rehearsed(PYTHON, tmp_path, "torchtitan", "llama3-smoke", *settings)
+
+    facts = MODELS["llama3"]["debugmodel"]
+    parameters, output = facts["parameters"], facts["vocabulary"] * facts["width"]
+    assert parameters * 4 / 8 <= found["weights"] < 1.02 * parameters * 4 / 8
+    assert parameters * 8 / 8 <= found["optimizer"] < 1.02 * parameters * 8 / 8
+    assert found["passes"] == found["of_passes"] == 2
+    sent = [c for c in found["collectives"] if c["ranks"] == 512]
+    reduced = [c for c in found["collectives"] if "reduce_scatter" in c["name"]]
+    # Between replicas: each rank's part of the gradients, in fp32.
+    assert sum(c["size"] * c["calls"] for c in sent) < 1.01 * (parameters + output) * 4 / 8
+    assert sum(c["size"] * c["calls"] for c in reduced) >= 2 * parameters * 4
+    assert found["peak"] >= found["weights"] + found["gradients"] + found["optimizer"]
+
+
+def test_a_layout_that_cannot_be_is_refused_before_anything_is_built(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "training.launch", "rehearse", "--world", "4096", "smoke"),
+            *("--set", "parallel.partition_size=48"),
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "parallel.partition_size" in done.stderr
