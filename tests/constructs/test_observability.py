@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from constructs_lib.node_metrics import PROGRAM, NodeMetrics
 from constructs_lib.node_role import NodeRole
@@ -14,7 +15,7 @@ TOPIC = f"arn:aws:sns:us-east-1:{1:012d}:alerts"
 ALL = ("gpu", "efa", "lustre", "slurm")
 
 
-def made(spec: ObservabilitySpec, has: tuple[str, ...] = ALL) -> dict[str, dict[str, object]]:
+def made(spec: ObservabilitySpec, has: tuple[str, ...] = ALL) -> dict[str, dict[str, Any]]:
     stack = bare_stack()
     Observability(stack, "O", spec=spec, environment_name="night", has=has, topics=[TOPIC])
     found = resources(stack, "AWS::CloudWatch::Alarm").values()

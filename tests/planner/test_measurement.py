@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.planner.nccl_log import log
+from training.mesh import Launch
 from training.metrics import Metrics
 from training.recipes import find as recipe
 from ultracluster.plan.document import document
@@ -209,12 +210,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     record = Metrics(
         model=settings.model,
-        gpus=1,
+        launch=Launch(),
         device=torch.device("cpu"),
         peak=989.4,
         path=str(folder),
         print_every=1000,
-        speaks=True,
     )
     record.start(settings.as_dict(), "(1 x 1)", 0)
     for number in range(40):

@@ -30,10 +30,13 @@ def test_node_hours_become_gpu_hours_and_dollars():
     ada, bob = of_a_day().shares
     price = node_price(CLUSTER, CLUSTER.nodes)
 
-    assert (ada.user, ada.jobs, ada.node_hours, ada.gpu_hours) == ("ada", 4, 340, 340 * 8)
+    assert (ada.user, ada.jobs) == ("ada", 4)
+    assert ada.node_hours == 340
+    assert ada.gpu_hours == 340 * 8
     assert ada.usd == 340 * price
     assert ada.lost_usd == 100 * price
-    assert (bob.user, bob.usd) == ("bob", 0)
+    assert bob.user == "bob"
+    assert bob.usd == 0
 
 
 def test_what_is_paid_for_and_nobody_used_is_told():
@@ -47,7 +50,8 @@ def test_what_is_paid_for_and_nobody_used_is_told():
 def test_a_queue_without_gpus_costs_no_gpus():
     (share,) = usage(STAGING, "ada|research|prepare|COMPLETED|1|36000\n", DAY).shares
 
-    assert (share.node_hours, share.gpu_hours) == (10, 0)
+    assert share.node_hours == 10
+    assert share.gpu_hours == 0
 
 
 @pytest.mark.parametrize("text", ["a|b|c\n", "a|b|c|FAILED|x|1\n", "bash: sacct: not found\n"])
@@ -58,7 +62,12 @@ def test_an_answer_that_is_none_is_refused(text: str):
 
 def answered(monkeypatch: pytest.MonkeyPatch, text: str) -> list[tuple[str, ...]]:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(LoginNode, "run", lambda _, *words: asked.append(words) or text)
+
+    def run(_: LoginNode, *words: str) -> str:
+        asked.append(words)
+        return text
+
+    monkeypatch.setattr(LoginNode, "run", run)
     return asked
 
 

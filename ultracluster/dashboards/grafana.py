@@ -70,7 +70,8 @@ def grafana(dashboard: Dashboard, environment: str) -> dict[str, Any]:
 
 def _panel(panel: Panel, index: int, environment: str) -> dict[str, Any]:
     place = {"x": index % COLUMNS * WIDTH, "y": index // COLUMNS * HEIGHT}
-    target: dict[str, Any] = {"expr": panel.of(environment), "legendFormat": panel.legend, "refId": "A"}
+    target: dict[str, Any] = {"refId": "A", "expr": panel.of(environment)}
+    target["legendFormat"] = panel.legend
     if panel.kind == "table":
         target |= {"format": "table", "instant": True}
     return {

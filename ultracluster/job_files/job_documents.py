@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ultracluster.given_file import UnreadableError
 from ultracluster.model.containers import containers_of
 from ultracluster.model.job_environments import JOB_DOCUMENT, LINES
 from ultracluster.templates import yaml_document
-from ultracluster.templates.file_reading import Document, UnreadableError, parsed_json
+from ultracluster.templates.file_reading import Document, parsed_json
 from ultracluster.templates.texts import mappings
 
 TEMPLATE: Final = re.compile(r"""^[ \t]*+(?:\{\s*+)?["']?Resources["']?\s*:""", re.MULTILINE)
