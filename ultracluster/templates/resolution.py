@@ -25,6 +25,9 @@ from ultracluster.templates.texts import mappings
 __all__ = ["MOST_VARIANTS", "Template", "connected", "resolve", "resolved_group"]
 
 MOST_VARIANTS: Final = 16
+MOST_OF_LARGE: Final = 8
+LARGE: Final = 250
+"""Resources from which on fewer variants are looked at, so that 1 MB takes about a second."""
 MOST_ATTEMPTS: Final = 64
 """Choices that are tried before there are taken to be too many; equal variants are merged."""
 
@@ -50,7 +53,7 @@ def resolve(
 
     Returns:
         One variant for each consistent choice of what is open and matters, without those that are
-        equal; at most `MOST_VARIANTS`, and then each says so in `incomplete`.
+        equal; at most `MOST_VARIANTS` (`MOST_OF_LARGE`), and then each says so in `incomplete`.
     """
     return _Resolution(templates, parameters, region, every_value=every_value).variants()
 
@@ -64,15 +67,14 @@ def resolved_group(
 ) -> ResolvedGroup:
     """Return templates that are deployed together with all their variants; see `resolve`."""
     resolution = _Resolution(templates, parameters, region, every_value=every_value)
-    variants = tuple(resolution.variants())
 
     def open_defaults(given: Mapping[str, str]) -> list[Variant]:
         opened = [_without_defaults(template) for template in templates]
         return resolve(opened, parameters={**parameters, **given}, region=region)
 
-    return ResolvedGroup(
-        tuple(templates), variants, resolution.taken, resolution.variant, open_defaults
-    )
+    variants = tuple(resolution.variants())
+    more = resolution.variant, open_defaults
+    return ResolvedGroup(tuple(templates), variants, resolution.taken, *more)
 
 
 def _without_defaults(template: Template) -> Template:
@@ -153,7 +155,9 @@ class _Resolution:
         atoms: dict[Atom, None] = {}
         queue: deque[dict[Atom, bool]] = deque([{}])
         attempts, usual = 0, self._stacks.usual
-        while queue and attempts < MOST_ATTEMPTS and len(found) <= MOST_VARIANTS:
+        size = sum(len(scope.resources) for scope in self._scopes.values())
+        most = MOST_VARIANTS if size < LARGE else MOST_OF_LARGE
+        while queue and attempts < MOST_ATTEMPTS and len(found) <= most:
             wanted = queue.popleft()
             attempts += 1
             decisions = self._attempt(lambda atom, w=wanted: w.get(atom, usual(atom)), found)  # type: ignore[misc]
@@ -163,24 +167,22 @@ class _Resolution:
                 if atom not in wanted:
                     queue.append({**path, atom: not held})
                     path[atom] = held
-        if not queue and len(found) <= MOST_VARIANTS:
+        if not queue and len(found) <= most:
             return list(found.values())
         spread: dict[tuple[object, ...], Variant] = {}
         self._atoms = list(atoms)
         self._attempt(usual, spread)
         for row in range(MOST_VARIANTS):
-            if len(spread) < MOST_VARIANTS:
+            if len(spread) < most:
                 self._attempt(Spread(row, self._atoms), spread)
         # Of rows that came out equal the places are filled with what was seen before.
         for key, variant in found.items():
-            if len(spread) < MOST_VARIANTS:
+            if len(spread) < most:
                 spread.setdefault(key, variant)
-        subjects = sum(1 for _ in {(atom.kind, atom.subject) for atom in atoms})
+        subjects = len({(atom.kind, atom.subject) for atom in atoms})
         questions = "1 open question makes" if subjects == 1 else f"{subjects} open questions make"
-        note = (
-            f"{questions} more than {MOST_VARIANTS} combinations; "
-            f"{len(spread)} that differ most were looked at"
-        )
+        note = f"{questions} more than {most} combinations; "
+        note += f"{len(spread)} that differ most were looked at"
         return [replace(variant, incomplete=note) for variant in spread.values()]
 
     def _attempt(
