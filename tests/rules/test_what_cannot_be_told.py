@@ -281,3 +281,14 @@ def test_the_region_of_a_key_is_told_by_other_arns_or_not_at_all():
     assert (
         said(verdict({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, region=None)) == set()
     )
+
+
+def test_a_statement_whose_actions_are_not_known_is_no_crash():
+    """What is judged is looked up before anything is read that may be unknown."""
+    passing = {"Effect": "Allow", "Action": {"Ref": "Nobody"}, "Resource": "*"}
+    policy = {"PolicyDocument": {"Statement": [passing]}}
+    judged = verdict(
+        {"Resources": {"P": {"Type": "AWS::IAM::ManagedPolicy", "Properties": policy}}}
+    )
+
+    assert "SAFETY-20" in {unknown.rule for unknown in judged.unknown}

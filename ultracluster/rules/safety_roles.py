@@ -51,12 +51,8 @@ def _trusts(role: Identity, name: str) -> bool:
     return Question(ASSUME, service(name)).allowed(role.trust)
 
 
-def _passing(model: Model) -> list[Statement]:
-    return [s for s in model.statements if s.kind == "identity" and s.names(PASSING) and s.allows()]
-
-
 def _takers(model: Model) -> Sequence[ResolvedResource | Statement]:
-    return [*model.of(*TAKERS), *_passing(model)]
+    return [*model.of(*TAKERS), *(each for each in model.statements if each.kind == "identity")]
 
 
 @About(_takers).error(
@@ -75,6 +71,8 @@ def trusted_by_its_role(model: Model, taker: ResolvedResource | Statement) -> It
         for role in _roles_of(model, taker):
             if not _trusts(role, name):
                 yield Fault(f"role {role.place.logical_id} does not trust {name}.amazonaws.com")
+        return
+    if not taker.names(PASSING) or not taker.allows():
         return
     services = [
         token(value).partition(".amazonaws.com")[0]
