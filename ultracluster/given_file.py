@@ -211,7 +211,7 @@ def bounded(what: str) -> Iterator[None]:
     def look(*_: object) -> None:
         seconds = max(SECONDS, _Effort.seconds) * factor
         if time.process_time() - begun > seconds:
-            raise EffortError(_too_much(what, f"{seconds:.0f} s of processor time"))
+            raise EffortError(_too_much(what, f"{seconds:.1f} s of processor time"))
         if _memory() - held > MEGABYTES * 1_000_000 * factor:
             raise EffortError(_too_much(what, f"{MEGABYTES * factor:.0f} MB of memory"))
 

@@ -31,7 +31,7 @@ KINDS: Final = {
     "trust": "who may take it",
     "resource": "who may use it",
 }
-SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|~&"})
+SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\*_{}[]<>|~&"} | {"`": "&#96;"})
 CALLS: Final = re.compile("[@#]")
 """What GitHub makes a mention of, or a reference to an issue: never within code."""
 TICKS: Final = re.compile("`+")
