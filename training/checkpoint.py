@@ -69,8 +69,8 @@ class Checkpoints:
     def __init__(
         self, path: Path, group: Any, *, keep: int, verify: bool, start_anew: bool, say: Say
     ) -> None:
-        self.path, self.group, self.keep, self.verify, self.say = path, group, keep, verify, say
-        self.start_anew = start_anew
+        self.path, self.group, self.say = path, group, say
+        self.keep, self.verify, self.start_anew = keep, verify, start_anew
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.thread: threading.Thread | None = None
         self.outcome: Outcome | None = None
@@ -119,9 +119,8 @@ class Checkpoints:
     def save(self, step: int, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Begin to write the state of a step; training may go on, `settle` permitting."""
         if self.thread and self.thread.is_alive():
-            text = "the last checkpoint is still being written and training waits for it"
-            fix = "a larger checkpoint.every avoids that"
-            self.say("checkpoint-slow", f"step {step}: {text}; {fix}")
+            text = "the last checkpoint is still being written and training waits for it; a larger"
+            self.say("checkpoint-slow", f"step {step}: {text} checkpoint.every avoids that")
         self.finish()
         began = time.perf_counter()
         self._copy(state)
