@@ -16,6 +16,7 @@ from ultracluster.review.changes.difference import canonical
 from ultracluster.review.changes.references import alike
 from ultracluster.review.naming import Names
 from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.templates.resolved_values import Key as PolicyKey
 from ultracluster.templates.scope import mapping, section
 
 ALIKE: Final = 0.6
@@ -51,9 +52,9 @@ class VariantPair:
         return Names([*self.old.resources, *self.new.resources])
 
     @cached_property
-    def owners(self) -> Mapping[Key, Mapping[Key, None]]:
+    def owners(self) -> Mapping[PolicyKey, Mapping[PolicyKey, None]]:
         """Who has the statements of each resource, before or after."""
-        found: dict[Key, dict[Key, None]] = {}
+        found: dict[PolicyKey, dict[PolicyKey, None]] = {}
         for statement in (*self.old.statements, *self.new.statements):
             found.setdefault(statement.place.key, {}).update(dict.fromkeys(statement.owners))
         return found
