@@ -298,19 +298,16 @@ def _stated(node: Node) -> Any:
     check="aws ec2 describe-instances --query 'Reservations[].Instances[].Placement.GroupName'",
 )
 def placement_group_for_efa(model: Model, node: Node) -> Iterator[Fault]:
-    if not node.efa_interfaces() or node.alone() or node.in_a_block():
+    apart = node.alone() or node.in_a_block() or not node.efa_interfaces()
+    if apart or node.placement_group() is not None:
         return
-    if node.placement_group() is not None:
-        return
-    reservation = node.reservation()
-    if reservation is not None:
-        reserved = model.given(reservation, "AWS::EC2::CapacityReservation")
-        if reserved.properties.get("PlacementGroupArn") is not None:
-            # CAPACITY-9 says more.
-            return
-    elif node.reservation_target() is not None:
-        raise UndeterminedError("the reservations that it targets may lie in one")
-    made = "".join(f"; {name} is made, and no node is in it" for name in _unused(model)[:1])
+    stated, unused = node.reservation(), _unused(model)
+    reserved = stated and model.found(stated, "AWS::EC2::CapacityReservation")
+    if reserved and reserved.properties.get("PlacementGroupArn") is not None:
+        return  # CAPACITY-9 says more.
+    if not reserved and not unused and node.reservation_target():
+        raise UndeterminedError("the reservation that it targets may lie in one")
+    made = "".join(f"; {name} is made, and no node is in it" for name in unused[:1])
     yield Fault(f"{described(node)} names none{made}")
 
 
