@@ -42,7 +42,7 @@ def test_the_child_goes_when_its_parent_is_killed():
 
 
 def test_it_listens_on_loopback_only(cloud):
-    """An emulated AWS without authentication must not be reachable from the network."""
+    """An emulated AWS must not be reachable from the network."""
     pid = cloud.emulator._process.pid
     port = int(cloud.emulator.endpoint_url.rsplit(":", 1)[1])
     listening = {

@@ -184,8 +184,7 @@ class _Script:
     def _line(self, at: int, end: int) -> int:
         """Read a command line, and return where the script goes on."""
         whole = joined(self.lines[at : end + 1]) if end < self._limits[-1] else None
-        words = None if whole is None else split(whole)
-        if whole is None or words is None:
+        if whole is None or (words := split(whole)) is None:
             # A quote that nobody closes: only its first line is lost.
             return at + 1
         after = self._heredoc(whole, end + 1)
