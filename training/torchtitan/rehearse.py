@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.pipelining._utils import extract_tensor_meta
 
-from training.rehearse import (
+from training.ledger import (
     GRADIENTS,
     OPTIMIZER,
     WEIGHTS,

@@ -1,0 +1,263 @@
+"""Bytes and collectives of a rank on fake tensors and fake process groups, as a ledger."""
+
+import contextlib
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed import distributed_c10d
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves
+
+WEIGHTS, GRADIENTS, OPTIMIZER = "weights", "gradients", "optimizer"
+GATHERED, ACTIVATIONS = "gathered weights", "activations and buffers"
+KINDS: Final = (WEIGHTS, GRADIENTS, OPTIMIZER, GATHERED, ACTIVATIONS)
+SCALAR: Final = torch.ops.aten._local_scalar_dense.default
+COLLECTIVES: Final = ("c10d", "_c10d_functional")
+GIB: Final = 2**30
+GROWTH: Final = 1.002
+"""A peak is taken apart anew when it has grown by so much: at every tensor would take minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """What several ranks do together."""
+
+    name: str
+    ranks: int
+    """Ranks of the group."""
+    size: int
+    """Bytes of the largest tensor of it on this rank."""
+
+
+@dataclass
+class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Bytes of everything that lives, by kind, and every collective that is called."""
+
+    sizes: dict[int, int] = field(default_factory=dict)
+    kinds: dict[int, str] = field(default_factory=dict)
+    names: dict[int, int] = field(default_factory=dict)
+    """Number of each storage that lives, by its address: addresses come again, numbers do not."""
+    collectives: Counter[Collective] = field(default_factory=Counter)
+    held: int = 0
+    peak: int = 0
+    at_peak: dict[int, int] = field(default_factory=dict)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is SCALAR:  # no number is known, and none decides a shape here
+            return 1.0 if args[0].is_floating_point() else 1
+        result = func(*args, **(kwargs or {}))
+        if func.namespace in COLLECTIVES:
+            self._note(func, args)
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor):
+                self.see(each)
+        return result
+
+    def see(self, tensor: Tensor) -> None:
+        storage = local(tensor).untyped_storage()
+        address = storage._cdata
+        if address in self.names:
+            return
+        self.count += 1
+        self.names[address] = number = self.count
+        weakref.finalize(storage, self._gone, address, number)
+        self._grow(number, storage.nbytes())
+
+    def resized(self, storage: torch.UntypedStorage) -> None:
+        """Note that FSDP2 filled or emptied the room of a gathered weight."""
+        number = self.names.get(storage._cdata)
+        if number is not None:
+            self.kinds[number] = GATHERED
+            self._grow(number, storage.nbytes())
+
+    def mark(self, tensors: Iterable[Tensor], kind: str) -> int:
+        """Say what tensors are, and return their bytes."""
+        total = 0
+        for each in tensors:
+            self.see(each)
+            storage = local(each).untyped_storage()
+            self.kinds[self.names[storage._cdata]] = kind
+            total += local(each).numel() * each.element_size()
+        return total
+
+    def begin(self) -> None:
+        """Forget the peak and what was sent."""
+        self.collectives.clear()
+        self.peak, self.at_peak = self.held, dict(self.sizes)
+
+    def parts(self) -> dict[str, int]:
+        """Return the bytes of each kind when most was held."""
+        found = dict.fromkeys(KINDS, 0)
+        for number, size in self.at_peak.items():
+            found[self.kinds.get(number, ACTIVATIONS)] += size
+        return found
+
+    def _grow(self, number: int, size: int) -> None:
+        self.held += size - self.sizes.get(number, 0)
+        self.sizes[number] = size
+        if self.held > self.peak:
+            if self.held > GROWTH * sum(self.at_peak.values()):
+                self.at_peak = dict(self.sizes)
+            self.peak = self.held
+
+    def _gone(self, address: int, number: int) -> None:
+        if self.names.get(address) == number:
+            del self.names[address]
+        self.held -= self.sizes.pop(number, 0)
+
+    def _note(self, func: Any, args: Any) -> None:
+        name = func._overloadpacket.__name__.strip("_")
+        if name == "wait_tensor":
+            return
+        size = max(
+            (t.numel() * t.element_size() for t in tree_leaves(args) if isinstance(t, Tensor)),
+            default=0,
+        )
+        self.collectives[Collective(name, group_size(args), size)] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What one rank held and sent in one step."""
+
+    weights: int
+    """Bytes of this rank's part, and so on."""
+    gradients: int
+    optimizer: int
+    peak: int
+    """Most bytes that were held at once."""
+    parts: dict[str, int]
+    """What they were of."""
+    collectives: tuple[tuple[Collective, int], ...]
+    """Each kind of call, and how often."""
+    passes: int
+    """Micro-batches that were traced."""
+    of_passes: int
+    """Micro-batches of a step."""
+
+    @classmethod
+    def of(
+        cls,
+        ledger: Ledger,
+        weights: int,
+        gradients: int,
+        optimizer: int,
+        *,
+        passes: int,
+        of_passes: int,
+    ) -> "Rehearsal":
+        calls = sorted(ledger.collectives.items(), key=lambda call: -call[0].size * call[1])
+        peak, parts = ledger.peak, ledger.parts()
+        return cls(weights, gradients, optimizer, peak, parts, tuple(calls), passes, of_passes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        calls = [{**asdict(call), "calls": count} for call, count in self.collectives]
+        return {**asdict(self), "collectives": calls}
+
+    def text(self) -> str:
+        """Return it for people."""
+        rows = [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("most held at once", self.peak),
+            *((f"  of it {kind}", size) for kind, size in self.parts.items()),
+        ]
+        lines = [f"{name:32} {size:18,} bytes {size / GIB:9.2f} GiB" for name, size in rows]
+        lines.append(
+            f"collectives of a step with {self.passes} of its {self.of_passes} micro-batches:"
+        )
+        lines += [
+            f"  {count:6,} x {call.name:24} {call.ranks:6,} ranks {call.size:16,} bytes"
+            for call, count in self.collectives
+        ]
+        return "\n".join(lines)
+
+
+def local(tensor: Tensor) -> Tensor:
+    return tensor._local_tensor if isinstance(tensor, DTensor) else tensor
+
+
+def group_size(args: Any) -> int:
+    """Return how many ranks take part, 0 where the call does not say."""
+    for each in args:
+        if isinstance(each, torch.ScriptObject):
+            with contextlib.suppress(Exception):
+                return int(dist.ProcessGroup.unbox(each).size())
+        if isinstance(each, str):
+            with contextlib.suppress(Exception):
+                return int(distributed_c10d._resolve_process_group(each).size())  # type: ignore[attr-defined, arg-type]
+    return 0
+
+
+@contextlib.contextmanager
+def fake_world(rank: int, world: int) -> Iterator[Ledger]:
+    """Pretend to be one rank of a world; what is made inside is fake, and in the ledger.
+
+    Device meshes are made of real tensors all the same: they are asked for ranks, not for shapes.
+    """
+    dist.init_process_group("fake", rank=rank, world_size=world, store=FakeStore())
+    ledger = Ledger()
+    resize = torch.UntypedStorage.resize_
+
+    def noted(storage: torch.UntypedStorage, size: int) -> torch.UntypedStorage:
+        resize(storage, size)
+        ledger.resized(storage)
+        return storage
+
+    torch.UntypedStorage.resize_ = noted  # type: ignore[method-assign, assignment]
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), ledger:
+            yield ledger
+    finally:
+        torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
+        dist.destroy_process_group()
+
+
+def accumulating(modules: Iterable[torch.nn.Module]) -> Iterator[Tensor]:
+    """Yield the gradients that FSDP2 keeps between micro-batches."""
+    for module in modules:
+        if not isinstance(module, FSDPModule):
+            continue
+        for group in module._get_fsdp_state()._fsdp_param_groups:
+            if group._partial_reduce_output is not None:
+                yield group._partial_reduce_output
+            for parameter in group.fsdp_params:
+                if (kept := parameter.unsharded_accumulated_grad) is not None:
+                    yield kept
+
+
+def outside(owner: type, *names: str) -> None:
+    """Have methods of a class run on real tensors."""
+
+    def wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
+        def real(*given: Any, **named: Any) -> Any:
+            with _disable_current_modes():
+                return method(*given, **named)
+
+        return real
+
+    for name in names:
+        setattr(owner, name, wrapped(getattr(owner, name)))
+
+
+def states(optimizers: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors that PyTorch's optimizers keep."""
+    for optimizer in optimizers:
+        for state in optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
