@@ -15,7 +15,7 @@ class ObservabilitySpec(Spec):
     """Metrics of nodes, Slurm and training programs in CloudWatch, and alarms on them.
 
     Metrics go to CloudWatch's OpenTelemetry endpoint by the agent of the nodes' image, and are
-    asked by PromQL (decision 0021). AWS charges by the GB, which the cost sheet estimates.
+    asked by PromQL (decision 0017). AWS charges by the GB, which the cost sheet estimates.
     """
 
     every_seconds: Annotated[int, Field(ge=10, le=60)] = 15
