@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def plain(folder: Path, state: dict[str, torch.Tensor]) -> None:
     """Write the bytes and wait for the disk."""
     with (folder / "plain").open("wb", buffering=0) as file:
         for value in state.values():
-            rest = memoryview(value.numpy()).cast("B")
+            rest = value.numpy().data.cast("B")
             while rest:
                 rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
@@ -76,9 +77,9 @@ def main(folder: str = tempfile.gettempdir(), gigabytes: str = "1") -> int:
             checkpoints.finish()
 
         ways: dict[str, Callable[[], None]] = {
-            "plain": lambda work=work: plain(work, state),
+            "plain": partial(plain, work, state),
             "checkpoint": one,
-            "before": lambda work=work: before(work, state),
+            "before": partial(before, work, state),
         }
         for name, way in ways.items():
             began, worked = time.perf_counter(), time.process_time()

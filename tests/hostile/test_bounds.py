@@ -125,8 +125,8 @@ def test_variables_that_double_are_not_written_out():
     found = assignments(f"export A0=xxxxxxxxxx\n{doubled}")
     assert len(found) == 60
     assert all(len(each.value or "") <= LONGEST_VALUE for each in found)
-    found = dockerfile.assignments("FROM x\nENV A0=xxxxxxxxxx\n" + doubled.replace("export", "ENV"))
-    assert all(len(each.value or "") <= LONGEST_VALUE for each in found)
+    named = dockerfile.assignments("FROM x\nENV A0=xxxxxxxxxx\n" + doubled.replace("export", "ENV"))
+    assert all(len(each.value or "") <= LONGEST_VALUE for each in named)
 
 
 LINES = 5_000

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.files import in_file
+from ultracluster.given_file import UnreadableError
 from ultracluster.templates import file_reading as document
 from ultracluster.templates import yaml_document
-from ultracluster.templates.file_reading import UnreadableError, read
+from ultracluster.templates.file_reading import read
 
 EVERY_TAG = """\
 AWSTemplateFormatVersion: 2010-09-09

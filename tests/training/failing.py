@@ -37,7 +37,7 @@ def rank(number: int, run: Run, how: str, who: int) -> int:
             ended(how)
         return real(self, feed)
 
-    Trainer._step = step
+    Trainer._step = step  # type: ignore[method-assign]
     changes = {"data.global_batch": "3", "data.micro_batch": "1", "run.timeout_minutes": "1"}
     return train(run.settings.override(changes), Launch(number, RANKS, number, RANKS))
 
