@@ -95,6 +95,7 @@ def torchtitan() -> dict[str, Any]:
     kinds = get_type_hints(titan.Settings)
     return {
         "_sources": "training/torchtitan/settings.py and training/torchtitan/recipes.py",
+        "image": tag("sagemaker", torchtitan=True),
         "recipes": list(TITAN_RECIPES),
         "settings": described(kinds),
         "least": dict(titan.LEAST),

@@ -95,7 +95,8 @@ def _nodes(
 
 def table() -> dict[str, Any]:
     names = [f"AWS::{service}::{kind}" for service, kinds in SERVICES.items() for kind in kinds]
-    return {name: limits(found) for name in names if (found := schema(name, REGION))}
+    types = {name: limits(found) for name in names if (found := schema(name, REGION))}
+    return {"_sources": "CloudFormation registry schemas, cfn-lint 1.58.0", "types": types}
 
 
 if __name__ == "__main__":

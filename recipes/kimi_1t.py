@@ -24,5 +24,4 @@ KIMI_1T = RecipeSpec(
     ),
     checkpoint=CheckpointSpec(every_steps=50),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=7 * DAY),
-    image="v1",
 )

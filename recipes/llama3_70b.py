@@ -20,5 +20,4 @@ LLAMA3_70B = RecipeSpec(
     engine=TorchtitanEngine(base="llama3-70b", recompute="full"),
     checkpoint=CheckpointSpec(every_steps=100),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=7 * DAY),
-    image="v1",
 )

@@ -19,5 +19,4 @@ LLAMA3_8B = RecipeSpec(
     engine=TorchtitanEngine(base="llama3-8b"),
     checkpoint=CheckpointSpec(every_steps=250),
     limits=LimitsSpec(max_runtime_seconds=28 * DAY, max_pending_seconds=DAY),
-    image="v1",
 )

@@ -253,6 +253,7 @@ def test_a_throttled_call_passes_when_it_is_repeated(cloud):
         region_name=cloud.region,
         aws_access_key_id=cloud.account,
         aws_secret_access_key="emulated",  # noqa: S106 - no secret
+        aws_session_token=cloud.emulator.token,
         config=Config(retries={"max_attempts": 4}),
     )
 
@@ -306,7 +307,7 @@ def test_an_auto_scaling_group_without_capacity(cloud, vpc):
         ('[{"error": "x"}]', "write `message`"),
         ("{}", "it is no list of objects"),
         ("[1]", "rule 1: "),
-        ("[", ":1: no JSON"),
+        ("[", ":1: it is no JSON"),
     ],
 )
 def test_a_fault_file_with_a_mistake_is_refused(tmp_path, text, words):

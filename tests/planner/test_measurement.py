@@ -269,7 +269,7 @@ def test_a_run_that_was_killed_is_read_to_its_last_whole_line(written: str):
         (("gpus",), 10**400, "gpus = 1000"),
         (("settings", "model", "heads"), 0, "heads = 0"),
         (("settings", "model", "heads"), 7, "--heads: got 7"),
-        (("settings", "model", "width"), float("inf"), "width = inf"),
+        (("settings", "model", "width"), float("inf"), "is not JSON"),
         (("settings", "model", "layers"), "x", "layers = x"),
         (("settings", "data", "micro_batch"), 0, "micro_batch = 0"),
         (("settings", "parallel"), None, "lack the model or the layout"),

@@ -70,7 +70,8 @@ def test_a_sample_is_the_same_every_day(changed: Review):
     assert today.commit
     assert today.versions["cfn-lint"]
     for text in (html(changed), markdown(changed)):
-        assert today.date not in text
+        # A rule may have been read today.
+        assert today.date not in text.replace(f"read {today.date}", "")
         assert f"cfn-lint {today.versions['cfn-lint']}, " not in text
 
 

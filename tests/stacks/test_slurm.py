@@ -124,7 +124,7 @@ def test_the_cluster_names_the_prolog_that_nodes_install(synthesis: Made):
     assert told["SchedulerParameters"] == "nohold_on_prolog_fail"
     for template in made.resources("AWS::EC2::LaunchTemplate"):
         user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-        assert f"- path: {told['Prolog']}\\n" in user_data
+        assert f" path: {told['Prolog']}\\n" in user_data
 
 
 def test_profiles_have_the_path_that_pcs_takes(synthesis: Made):

@@ -21,7 +21,7 @@ from ultracluster.catalogue import instances
 from ultracluster.exit_status import UsageError
 from ultracluster.problem import SpecError
 from ultracluster.rehearse.job_proof import rehearsal_recipe
-from ultracluster.spec.engines import TorchrunEngine
+from ultracluster.spec.engines import TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import SageMakerSpec
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.loading import EnvironmentFileError
@@ -287,7 +287,8 @@ def test_a_recipe_asks_for_the_image_that_a_build_of_this_checkout_pushes(found:
     """`v1` named none: builds push a tag that says their content."""
     request = build(found, DEPLOYED, name="dev-gpt-1", run="gpt")
     image = request["AlgorithmSpecification"]["TrainingImage"]
-    assert image == f"{REGISTRY}/training:{tag('sagemaker')}"
+    titan = isinstance(found.engine, TorchtitanEngine)
+    assert image == f"{REGISTRY}/training:{tag('sagemaker', torchtitan=titan)}"
 
 
 @pytest.mark.parametrize(

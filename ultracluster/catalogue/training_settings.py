@@ -36,9 +36,12 @@ def recipe_values(name: object) -> Mapping[str, str]:
     return known.get(name, {}) if isinstance(name, str) else {}
 
 
-def pushed_tag() -> str:
-    """Return the tag that `python -m training.image.build sagemaker` pushes from this checkout."""
-    return str(table("training_settings")["image"])
+def pushed_tag(program: str = OWN) -> str:
+    """Return the tag that `python -m training.image.build sagemaker` pushes from this checkout.
+
+    Of torchtitan it is that of `--torchtitan`.
+    """
+    return str(table(f"{program}_settings")["image"])
 
 
 def recipe_problems(where: str, name: object, program: str = OWN) -> Iterator[Problem]:

@@ -66,6 +66,8 @@ class Statement:
     body: Mapping[str, Any]
     owners: tuple[Key, ...]
     """Roles, users or groups that have it; resources that it is the policy of."""
+    narrows: bool = False
+    """Whether it only narrows what other policies allow, as that of a VPC endpoint does."""
 
     @property
     def effect(self) -> Any:
@@ -161,6 +163,7 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
     if resource.resource_type == "AWS::Lambda::Permission":
         yield Statement(resource.place, "resource", "", _permission(resource), owners)
         return
+    narrows = resource.resource_type == "AWS::EC2::VPCEndpoint"
     of_identity = resource.resource_type in (*ATTACHED, *IDENTITIES)
     for path, policy in _documents(resource.properties, (), 0):
         kind: PolicyKind = (
@@ -169,7 +172,8 @@ def statements_of(resource: ResolvedResource) -> Iterator[Statement]:
         where = ".".join(path).replace(".[", "[")
         for index, body in enumerate(listed(policy.get("Statement"))):
             if isinstance(body, Mapping):
-                yield Statement(resource.place, kind, f"{where}.Statement[{index}]", body, owners)
+                place = f"{where}.Statement[{index}]"
+                yield Statement(resource.place, kind, place, body, owners, narrows)
 
 
 def by_owner(statements: Iterable[Statement]) -> Owned:

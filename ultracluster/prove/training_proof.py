@@ -66,7 +66,8 @@ def unattended(evidence: Evidence) -> Iterator[Check]:
     yield equal("roles that the state machine may pass", [execution], _passed_roles(statements))
     started = [s for s in statements if "sagemaker:CreateTrainingJob" in as_list(s["Action"])]
     conditions = [s.get("Condition", {}).get("ForAllValues:StringEquals", {}) for s in started]
-    wanted = ["sagemaker:VpcSecurityGroupIds", "sagemaker:VpcSubnets"]
+    lists = ("InstanceTypes", "VpcSecurityGroupIds", "VpcSubnets")
+    wanted = [f"sagemaker:{name}" for name in lists]
     yield equal("conditions on what it starts", [wanted], [sorted(each) for each in conditions])
 
 

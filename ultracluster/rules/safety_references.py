@@ -84,13 +84,13 @@ def _at(value: Any, path: Sequence[str], way: str = "") -> Iterator[tuple[str, A
 
 def _limited(resource: ResolvedResource, kind: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield place, value and limit of what a type limits in some way."""
-    limits = table("properties")[resource.resource_type].get(kind, {})
+    limits = table("properties")["types"][resource.resource_type].get(kind, {})
     for path, limit in limits.items():
         for way, value in _at(resource.properties, path.split(".") if path else ()):
             yield way, value, limit
 
 
-@of(*table("properties")).error(
+@of(*table("properties")["types"]).error(
     "SAFETY-29",
     what="A property that a resource needs is missing, or has a value that it does not take.",
     why="The resource is refused when its turn comes, and everything that was made before it is "

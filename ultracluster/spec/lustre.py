@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import lustre
-from ultracluster.catalogue.lustre_associations import association_problems
+from ultracluster.catalogue.lustre_associations import ASSOCIATION_PATH, association_problems
 from ultracluster.catalogue.values import table
 from ultracluster.problem import MISSING, Problem
 from ultracluster.spec.base import Spec, rule
@@ -47,6 +47,9 @@ FIELDS: Final = {
     "DataRepositoryPath": "data_repositories",
 }
 """Which field of the spec a rule over CloudFormation properties speaks of."""
+
+
+S3: Final = "s3://"
 
 
 class DataRepositorySpec(Spec):
@@ -239,9 +242,11 @@ class LustreSpec(Spec):
     def _fsx_links_it(self) -> Iterator[Problem]:
         associations = [_association(entry) for entry in self.data_repositories]
         for problem in association_problems(self.properties(), associations):
-            field = FIELDS[problem.field]
-            if self._sound(field) is not UNSOUND:
-                yield Problem(field, problem.got, _in_our_words(problem.fix))
+            field, got = FIELDS[problem.field], problem.got
+            # An entry says by itself which of its paths is none.
+            if problem.code != ASSOCIATION_PATH and self._sound(field) is not UNSOUND:
+                got = got.removeprefix(S3) if isinstance(got, str) else got
+                yield Problem(field, got, _in_our_words(problem.fix.replace(S3, "")))
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:
@@ -250,7 +255,7 @@ def _association(entry: DataRepositorySpec) -> dict[str, Any]:
     asked = {"FileSystemPath": known["file_system_path"]} if "file_system_path" in known else {}
     if "bucket_name" in known and "prefix" in known:
         bucket = entry.bucket_name or "data bucket"
-        asked["DataRepositoryPath"] = f"s3://{bucket}/{entry.prefix}"
+        asked["DataRepositoryPath"] = f"{S3}{bucket}/{entry.prefix}"
     return asked
 
 

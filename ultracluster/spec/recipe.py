@@ -5,8 +5,8 @@ the environment that it is submitted to.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from ultracluster.catalogue.sharding import (
 )
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
-from ultracluster.catalogue.training_settings import pushed_tag
+from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
 from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, rule
@@ -40,6 +40,10 @@ LOCAL_CHECKPOINTS: Final = "/opt/ml/checkpoints"
 NVIDIA: Final = "NVIDIA"
 LONGEST_VALUE: Final = 2500
 """Characters of one hyperparameter (botocore 1.43.106, CreateTrainingJob)."""
+
+
+def _pushed(known: Mapping[str, Any]) -> str:
+    return pushed_tag(TITAN if isinstance(known.get("engine"), TorchtitanEngine) else OWN)
 
 
 class RecipeSpec(Spec):
@@ -77,7 +81,7 @@ class RecipeSpec(Spec):
     instance_type: str = "p4d.24xlarge"
     """EC2's name of the instances; the environment's own type."""
 
-    image: str = Field(default_factory=pushed_tag)
+    image: str = Field(default_factory=_pushed)
     """Tag in the environment's image repository, or the whole URI of another image. By default the
     tag that `python -m training.image.build sagemaker` pushes from this checkout, so that a job
     runs the program that its recipe was written for."""

@@ -76,7 +76,8 @@ class SlurmJobs:
     def problems(self, recipe: RecipeSpec) -> Iterator[Problem]:
         """Yield why a recipe cannot be a Slurm job of the environment."""
         if not isinstance(recipe.engine, TorchrunEngine | TorchtitanEngine):
-            fix = "train submit writes the settings of two programs; write one of their engines"
+            fix = "train submit writes the settings of two programs alone; write TorchrunEngine or "
+            fix += "TorchtitanEngine"
             yield Problem("engine", recipe.engine.kind, fix)
         if recipe.instance_type != self.deployed["instance-type"]:
             fix = f"the environment's nodes are {self.deployed['instance-type']}; write that"

@@ -10,7 +10,7 @@ from tests.training.slurm.jobs import SCRIPTS, VARIABLES
 from training.launch.contract import committed
 
 PROGRAM = """
-import json, os, pathlib, sys
+import json, os, pathlib, sys, time
 names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 tracker = pathlib.Path("checkpoints/latest_checkpointed_iteration.txt")
 tracker.parent.mkdir(exist_ok=True)
@@ -20,6 +20,11 @@ with open(f"started-{os.environ['RANK']}", "a") as file:
 if len(sys.argv) > 1:
     sys.exit(int(sys.argv[1]))
 if os.environ["RANK"] == "0":
+    # The other rank has read the tracker as well.
+    mine = len(pathlib.Path("started-0").read_text().splitlines())
+    other = pathlib.Path("started-1")
+    while not other.exists() or len(other.read_text().splitlines()) < mine:
+        time.sleep(0.05)
     tracker.write_text(str(begin + 3))
 """
 """As Megatron: it saves, names its newest checkpoint, and ends with 0 although it is not done."""

@@ -220,7 +220,12 @@ def test_what_slurm_refuses_is_said_in_its_words(road: Road):
         (["--user", "o'brien; rm -rf /"], {}, "Unix users have small letters", 2),
         (["--user", "-x"], {}, "expected one argument", 2),
         ([], {"instance_type": "g5.12xlarge"}, "the environment's nodes are", 1),
-        ([], {"engine": 'DeepSpeedEngine(program="x.py")'}, "write TorchrunEngine", 1),
+        (
+            [],
+            {"engine": 'DeepSpeedEngine(program="x.py")'},
+            "write TorchrunEngine or TorchtitanEngine",
+            1,
+        ),
         (["--mount", "/nowhere"], {}, "run training/slurm/prepare.sh once", 2),
     ],
 )

@@ -18,6 +18,7 @@ from ultracluster.rehearse.cdk import CdkError
 from ultracluster.spec.environment import EnvironmentSpec
 from ultracluster.spec.network import ExistingNetworkSpec
 from ultracluster.synthesis import Synthesis
+from ultracluster.visible import console as new_console
 
 
 def run(
@@ -29,7 +30,7 @@ def run(
             f"{spec.name} is in a VPC of yours, which each emulated AWS would have by another id; "
             "give a campaign an environment that makes its own network"
         )
-    said = Console(stderr=True) if arguments.json else console
+    said = new_console(stderr=True) if arguments.json else console
     with Synthesis(spec, path) as synthesis:
         assembly = synthesis.stage().parent
         file = arguments.record or Path("build", "campaign", f"{spec.name}.jsonl")

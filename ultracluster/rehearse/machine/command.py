@@ -61,7 +61,7 @@ def accept(spec: EnvironmentSpec, file: Path | None, console: Console, *, as_jso
     from ultracluster.rehearse.display import Display  # noqa: PLC0415
     from ultracluster.rehearse.machine.acceptance import NodeAcceptance  # noqa: PLC0415
 
-    progress = Console(stderr=True)
+    progress = new_console(stderr=True)
     session = NodeAcceptance(spec, environment_file=file, display=Display(progress))
     made = _image(progress)
     try:

@@ -98,7 +98,7 @@ def _accounts(arns: Iterator[str]) -> Iterator[PolicyWarning]:
 def _trusted(statement: Statement, who: Sequence[str], names: Names) -> Iterator[PolicyWarning]:
     """Yield a warning for anybody, other accounts, and services without a guard."""
     keys = {name for _, name, _ in conditions_of(statement.body)}
-    if any(name.startswith(ANYBODY) for name in who):
+    if any(name.startswith(ANYBODY) for name in who) and not statement.narrows:
         limited = bool(keys & {*SOURCES, *RISKS["callers"]})
         says = "open to anybody who meets the conditions" if limited else "open to anybody"
         yield PolicyWarning("public", says, GUIDE, "low" if limited else "high")
