@@ -10,7 +10,7 @@ from environments.ultracluster import ULTRACLUSTER
 from tests.rehearse.conftest import Deployed, Deployer
 from ultracluster.emulator.process import Emulator
 from ultracluster.prove.deployment import StackTemplate
-from ultracluster.rehearse.direct import settled
+from ultracluster.rehearse.direct import settled, template_of
 from ultracluster.rehearse.paid_capacity import PaidCapacity, paid_capacity
 
 ON_THE_RESERVATION = (
@@ -43,7 +43,7 @@ class Campaign:
             "cloudformation",
             "create_stack",
             StackName=self.stack.name,
-            TemplateBody=json.dumps(self.stack.template),
+            **template_of(cloud, self.stack.name, self.stack.template, ULTRACLUSTER.region),
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         status = settled(cloud, self.stack.name)

@@ -219,6 +219,11 @@ def silence_the_alarm(deployed):
         deployed.cloud.ask("sns", "unsubscribe", SubscriptionArn=each["SubscriptionArn"])
 
 
+def forget_an_alarm(deployed):
+    """Delete the alarm on full disks."""
+    deployed.cloud.ask("cloudwatch", "delete_alarms", AlarmNames=["ultracluster-disk-full"])
+
+
 def lift_protection(deployed):
     """Allow the storage stack to be deleted."""
     deployed.cloud.ask(
@@ -375,7 +380,8 @@ def tell_somebody_else(deployed):
         (silence_the_forecast, "budget", "alerts of the budget"),
         (tell_somebody_else, "budget", "who is notified at 80 %"),
         (stop_a_log, "Slurm", "logs of the cluster that are delivered"),
-        (silence_the_alarm, "idle capacity", "who is told of idle capacity"),
+        (silence_the_alarm, "idle capacity, alarms", "who is told of idle capacity"),
+        (forget_an_alarm, "alarms", "alarms left out"),
         (lose_a_parameter, "job parameters", "file-system-id"),
         (forget_the_file_system, "policies", "without fsx:DescribeFileSystems"),
         (allow_more, "policies", "with secretsmanager:GetSecretValue"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue.alarms import alarms
-from ultracluster.prove.budget_proof import told
+from ultracluster.prove.budget_proof import subscribers
 from ultracluster.prove.proof import Check, Evidence, equal
 
 MOST_NAMES: Final = 100
@@ -18,7 +18,7 @@ def measured(evidence: Evidence) -> Iterator[Check]:
     names = [
         each.physical_id
         for each in evidence.deployment.of_type("AWS::CloudWatch::Alarm", "Cluster")
-        if each.path.startswith("Observability/")
+        if each.path.startswith("Observability/") and each.physical_id
     ]
     if stated is None:
         yield equal("alarms on measurements", 0, len(names))
@@ -36,5 +36,5 @@ def measured(evidence: Evidence) -> Iterator[Check]:
     unexpected = [name for name in sorted(left_out) if not every[name].needs]
     yield equal("alarms left out", sorted(stated.without), unexpected)
     topics = {topic for each in found.values() for topic in each["AlarmActions"]}
-    heard = sorted(set().union(*(told(evidence, topic) for topic in topics)))
+    heard = sorted(set().union(*(subscribers(evidence, topic) for topic in topics)))
     yield equal("who is told by alarms", sorted(spec.budget.notify), heard)

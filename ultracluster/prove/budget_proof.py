@@ -72,11 +72,11 @@ def _alarm(evidence: Evidence, fabric: Fabric) -> Iterator[Check]:
     yield equal("reservation that the alarm watches", [watched], found)
     minutes = alarm["Period"] * alarm["EvaluationPeriods"] / 60
     yield Check("minutes until it goes off", f"at most {LATEST}", minutes, ok=minutes <= LATEST)
-    told = sorted(set().union(*(told(evidence, topic) for topic in alarm["AlarmActions"])))
+    told = sorted(set().union(*(subscribers(evidence, topic) for topic in alarm["AlarmActions"])))
     yield equal("who is told of idle capacity", sorted(evidence.spec.budget.notify), told)
 
 
-def told(evidence: Evidence, topic: str) -> set[str]:
+def subscribers(evidence: Evidence, topic: str) -> set[str]:
     """Return who reads a topic: itself where it is the user's own."""
     if topic in evidence.spec.budget.notify:
         return {topic}
