@@ -146,6 +146,10 @@ def prices() -> dict[str, Any]:
         for region, items in kind.items():
             for item, entry in items.items():
                 note(region, item, **{"source": "price-list", **entry})
+    # No source has the price of OpenTelemetry metrics: that of logs stands in, and says so.
+    for region, items in table.items():
+        if logs := items.get("cloudwatch-logs/ingested"):
+            note(region, "cloudwatch-metrics/otlp", logs["usd"], "assumed-otlp")
     sources = {**PRICE_SOURCES, **more["sources"]}
     sources["price-list"] = {"text": "AWS Price List API", "confidence": "A"}
     return {

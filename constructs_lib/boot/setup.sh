@@ -175,7 +175,8 @@ start_metrics() {
   local file=${HERE:-/opt/ultracluster}/metrics.py
   timeout 60 aws s3 cp "$METRICS" "$file.new" >/dev/null 2>&1 &&
     sha256sum --status --check <<<"$METRICS_SHA256  $file.new" && mv "$file.new" "$file" &&
-    python3 "$file" install || say "metrics could not be fetched from $METRICS and started"
+    python3 "$file" install && return
+  say "metrics could not be fetched from $METRICS and started"
 }
 
 status=0

@@ -107,7 +107,7 @@ def nesting(file):
     [
         (None, "it is no cloud assembly (it has no manifest.json); name its files instead"),
         ("[]", "it is no manifest of a cloud assembly"),
-        ("{", "it is no manifest of a cloud assembly"),
+        ("{", "it is no JSON"),
         ('{"artifacts": []}', "it is no manifest of a cloud assembly"),
         ('{"artifacts": {"A": 1}}', "the cloud assembly holds no stack"),
         (

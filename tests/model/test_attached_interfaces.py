@@ -19,7 +19,7 @@ Resources:
     Properties: {GroupId: !Ref Fabric, IpProtocol: "-1", DestinationSecurityGroupId: !Ref Fabric}
   Subnet:
     Type: AWS::EC2::Subnet
-    Properties: {CidrBlock: 10.0.0.0/24, AvailabilityZoneId: use1-az6}
+    Properties: {VpcId: vpc-0123456789abcdef0, CidrBlock: 10.0.0.0/24, AvailabilityZoneId: use1-az6}
   Interface:
     Type: AWS::EC2::NetworkInterface
     Properties: {SubnetId: !Ref Subnet, GroupSet: [!Ref Fabric], InterfaceType: efa}

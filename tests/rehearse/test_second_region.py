@@ -16,7 +16,7 @@ UNKNOWN_IN_THE_WEST = (
     *("ebs/gp3/storage", "fsx-lustre/SCRATCH_2-SSD/storage", "s3/standard/storage"),
     *("nat-gateway/hour", "nat-gateway/data", "public-ipv4/hour", "kms/key"),
     *("interface-endpoint/hour", "interface-endpoint/data"),
-    *("cloudwatch-logs/ingested", "cloudwatch-logs/stored"),
+    *("cloudwatch-logs/ingested", "cloudwatch-logs/stored", "cloudwatch-metrics/otlp"),
 )
 BUDGETS = {
     "us-east-1": DEV.budget,

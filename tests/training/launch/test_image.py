@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "training/image/Dockerfile").read_text()
 LOCK = build.lock()
 SHELL = sorted([ROOT / ".ci" / "run", *ROOT.glob("*/**/*.sh"), *ROOT.glob("*/**/*.sbatch")])
-OURS = [p for p in SHELL if not {"node_modules", "cdk.out", ".venv"} & set(p.parts)]
+OURS = [
+    p for p in SHELL if not {"node_modules", "cdk.out", ".venv", ".venv-torchtitan"} & set(p.parts)
+]
 COMMERCIAL = "{}.dkr.ecr.us-east-1.amazonaws.com/ultracluster-dev".format("1" * 12)
 CHINA = "{}.dkr.ecr.cn-north-1.amazonaws.com.cn/ultracluster-dev".format("1" * 12)
 GOVCLOUD = "{}.dkr.ecr.us-gov-west-1.amazonaws.com/ultracluster-dev".format("1" * 12)
