@@ -43,7 +43,7 @@ $(VENV)/dev.stamp: $(VENV)/rehearsal.stamp requirements-dev.txt training/require
 
 $(TITAN)/stamp: training/torchtitan/requirements.txt
 	$(PYTHON) -m venv $(TITAN)
-	$(TITAN)/bin/pip install --quiet --no-deps -r $<
+	$(TITAN)/bin/pip install --quiet -r $<
 	@touch $@
 
 setup: $(VENV)/rehearsal.stamp

@@ -76,7 +76,8 @@ def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -
     asked = _protected(commit, environment) if commit else None
     bodies = {file.removesuffix(SUFFIX): json_of(file, text) for file, text in texts.items()}
     return [
-        Template(f"{environment}-{stack}", body, protected=asked and stack in PROTECTED)
+        # Of others nobody can tell: that of nodes is protected where it reserves capacity.
+        Template(f"{environment}-{stack}", body, protected=asked if stack in PROTECTED else None)
         for stack, body in bodies.items()
     ]
 
