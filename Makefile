@@ -133,6 +133,8 @@ lock: $(VENV)/dev.stamp
 	$(LOCK) --extra cdk --constraint requirements-rehearsal.txt -o requirements.txt
 	$(LOCK) --extra dev -o requirements-dev.txt
 	$(subst pyproject.toml,training/torchtitan/requirements.in,$(LOCK)) -o training/torchtitan/requirements.txt
+	# PyTorch for GPUs brings a triton of its own version, and PyTorch for processors none.
+	sed -i 's/^triton==.*/triton/' training/torchtitan/requirements.txt
 	npm install --package-lock-only --silent
 
 # The foreign examples with the lowest and the highest CDK that the registry serves.
