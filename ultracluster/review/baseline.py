@@ -19,6 +19,7 @@ from ultracluster.templates.template import Template
 SUFFIX: Final = ".template.json"
 PROTECTED: Final = ("Network", "Storage")
 """Stacks that the stage protects where its environment asks for it (`stacks/environment.py`)."""
+NODES: Final = "Cluster"
 Fetch = Callable[[str], Template | None]
 """Gives the template of a deployed stack by its name, None where there is no such stack."""
 
@@ -76,8 +77,12 @@ def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -
     asked = _protected(commit, environment) if commit else None
     bodies = {file.removesuffix(SUFFIX): json_of(file, text) for file, text in texts.items()}
     return [
-        # Of others nobody can tell: that of nodes is protected where it reserves capacity.
-        Template(f"{environment}-{stack}", body, protected=asked if stack in PROTECTED else None)
+        # That of nodes is protected where it reserves capacity, which its file does not say plainly.
+        Template(
+            f"{environment}-{stack}",
+            body,
+            protected=None if stack == NODES else asked and stack in PROTECTED,
+        )
         for stack, body in bodies.items()
     ]
 
