@@ -77,7 +77,7 @@ def _templates(environment: str, texts: Mapping[str, str], commit: str | None) -
     asked = _protected(commit, environment) if commit else None
     bodies = {file.removesuffix(SUFFIX): json_of(file, text) for file, text in texts.items()}
     return [
-        # That of nodes is protected where it reserves capacity, which its file does not say plainly.
+        # That of nodes is protected where it reserves capacity: its file does not say it plainly.
         Template(
             f"{environment}-{stack}",
             body,
