@@ -93,7 +93,7 @@ def main(words: Sequence[str], world: int, node: int, rank: int, *, as_json: boo
             from training.torchtitan import recipes, rehearse
 
             parser = argparse.ArgumentParser(prog="training.launch rehearse torchtitan")
-            recipes.add_arguments(parser)
+            add_arguments(parser)
             given = parser.parse_args(words[1:])
             found = rehearse.rehearse(recipes.chosen(given.recipe, given.set), rank, world, node)
         else:

@@ -16,6 +16,7 @@ from typing import Any
 
 from training.launch.contract import AGAIN, DONE, MISTAKEN, NOT_FINITE, UNSAVED, committed
 from training.problems import UserError
+from training.recipes import add_arguments
 from training.torchtitan import recipes
 from training.torchtitan.settings import Settings
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    recipes.add_arguments(parser)
+    add_arguments(parser)
     parser.add_argument(
         "--progress",
         action="store_true",

@@ -1,6 +1,5 @@
 """Recipes of torchtitan that are known by name."""
 
-import argparse
 from collections.abc import Iterable
 from typing import Final
 
@@ -66,12 +65,6 @@ RECIPES: Final = {
     "llama3-70b": LLAMA_70B,
     "kimi-1t": KIMI_1T,
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a command the two arguments that say what a run is."""
-    parser.add_argument("recipe", help="name of a recipe, or path of a file that defines RECIPE")
-    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE")
 
 
 def chosen(recipe: str, changes: Iterable[str]) -> Settings:

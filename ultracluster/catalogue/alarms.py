@@ -12,6 +12,11 @@ MATCHER: Final = "$env"
 RUNBOOK: Final = "docs/operate/alarms.md"
 
 
+def over(query: str, environment: str) -> str:
+    """Return a query of this table, or of the dashboards', over one environment alone."""
+    return query.replace(MATCHER, f'environment="{environment}"')
+
+
 @dataclass(frozen=True)
 class Alarm:
     """One alarm."""
@@ -31,7 +36,7 @@ class Alarm:
 
     def of(self, environment: str) -> str:
         """Return the query over one environment alone."""
-        return self.query.replace(MATCHER, f'environment="{environment}"')
+        return over(self.query, environment)
 
     @property
     def text(self) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from ultracluster.catalogue.alarms import MATCHER
+from ultracluster.catalogue.alarms import over
 
 COLUMNS: Final = 2
 HEIGHT: Final = 8
@@ -30,7 +30,7 @@ class Panel:
 
     def of(self, environment: str) -> str:
         """Return the query over one environment; `$job` and `$node` stay."""
-        return self.query.replace(MATCHER, f'environment="{environment}"')
+        return over(self.query, environment)
 
 
 @dataclass(frozen=True)
