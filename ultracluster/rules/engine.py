@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, ModuleType
-from typing import Any, Final
+from typing import Final
 
-from ultracluster.model.model import Model
 from ultracluster.rules import (
     capacity_bills,
     capacity_blocks,
@@ -32,10 +31,10 @@ from ultracluster.rules import (
     slurm,
     slurm_queues,
 )
+from ultracluster.rules.repeated import Known, Watched, results
 from ultracluster.rules.rule import CannotTell, Finding, Rule, Severity, Verdict
 from ultracluster.templates.choices import Atom
 from ultracluster.templates.resolved import ResolvedGroup, Variant
-from ultracluster.templates.resolved_values import UndeterminedError
 
 __all__ = ["FAMILIES", "RULES", "CannotTell", "Finding", "Rule", "Severity", "Verdict", "judge"]
 
@@ -75,7 +74,6 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.id: rule for rule in _
 """Every rule by its id, in the order of families and numbers."""
 
 Choices = Mapping[str, bool | str]
-Kept = dict[tuple[str, int], Any]
 
 MOST_TRIALS: Final = 64
 """Further variants that are made to explain findings; each takes a part of a whole audit's time."""
@@ -91,39 +89,31 @@ def judge(group: ResolvedGroup) -> Verdict:
     """Return what all rules find, equal findings of several variants merged into one."""
     found_in: dict[Finding, list[int]] = {}
     unknown: dict[CannotTell, None] = {}
-    kept: Kept = {}
+    known = Known()
     for index, variant in enumerate(group.variants):
-        model = Model(variant, kept)
+        watched = Watched(variant, known)
         for rule in RULES.values():
-            for result in _results(rule, model):
+            # Of a single variant nothing is judged twice: nothing need be noted of it.
+            several = len(group.variants) > 1
+            for result in watched.results(rule) if several else results(rule, watched.model):
                 if isinstance(result, CannotTell):
                     unknown[result] = None
                 elif index not in (where := found_in.setdefault(result, [])):
                     where.append(index)
-    explain = Explanations(group, kept, found_in)
+    explain = Explanations(group, known, found_in)
     findings = tuple(explain(finding) for finding in found_in)
     places = {(finding.rule, finding.place) for finding in findings}
     return Verdict(findings, tuple(u for u in unknown if (u.rule, u.place) not in places))
-
-
-def _results(rule: Rule, model: Model) -> Iterator[Finding | CannotTell]:
-    for subject in rule.subjects(model):
-        try:
-            for fault in rule.judge(model, subject):
-                place, fix = fault.place or subject.place, fault.fix or rule.fix
-                yield Finding(rule.id, place, fault.message, fix)
-        except UndeterminedError as error:
-            yield CannotTell(rule.id, subject.place, error.because)
 
 
 class Explanations:
     """Says of findings under which choices they are there."""
 
     def __init__(
-        self, group: ResolvedGroup, kept: Kept, found_in: Mapping[Finding, Sequence[int]]
+        self, group: ResolvedGroup, known: Known, found_in: Mapping[Finding, Sequence[int]]
     ) -> None:
         """Hold what variants there are, and in which of them each finding is."""
-        self._group, self._kept, self._found_in = group, kept, found_in
+        self._group, self._known, self._found_in = group, known, found_in
         self._left = MOST_TRIALS
 
     def __call__(self, finding: Finding) -> Finding:
@@ -210,7 +200,7 @@ class Explanations:
         return self._group.variant(assumed, row)
 
     def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
-        return list(_results(RULES[finding.rule], Model(variant, self._kept)))
+        return Watched(variant, self._known).results(RULES[finding.rule])
 
 
 def _texts(choices: Choices) -> list[str]:

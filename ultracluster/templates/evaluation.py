@@ -28,6 +28,7 @@ class Evaluation:
         scopes: Mapping[str, Scope],
         choices: Choices,
         exports: Mapping[str, list[tuple[str, str]]],
+        constants: dict[int, tuple[Any, set[Link]]],
     ) -> None:
         """Hold what values depend on.
 
@@ -35,6 +36,8 @@ class Evaluation:
             scopes: every given template by name.
             choices: what is assumed, and who assumes more where that is needed.
             exports: by the identity of an export's name, template and output.
+            constants: values for which nothing was assumed, with the references in them, by the
+                identity of the expression; evaluations of the same templates share them.
         """
         self.scopes = scopes
         self.choices = choices
@@ -45,6 +48,7 @@ class Evaluation:
         self.truths: dict[tuple[str, str], bool] = {}
         """Every condition that was asked for, by template and name."""
         self.exports = exports
+        self._constants = constants
         self.children = {
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
         }
@@ -74,7 +78,7 @@ class Evaluation:
         if len(raw) == 1:
             ((name, argument),) = raw.items()
             if name == "Ref" or (name.startswith("Fn::") and not name.startswith(FOR_EACH)):
-                return self._call(name, argument, scope, depth + 1)
+                return self._called(raw, name, argument, scope, depth + 1)
         return self._mapping(raw, scope, depth + 1)
 
     def truth(self, scope: Scope, condition: str, depth: int = 0) -> bool:
@@ -133,6 +137,22 @@ class Evaluation:
             raw = entries
         found = {key: self.value(inner, scope, depth) for key, inner in raw.items()}
         return {key: inner for key, inner in found.items() if inner is not ABSENT}
+
+    def _called(
+        self, raw: Mapping[str, Any], name: str, argument: Any, scope: Scope, depth: int
+    ) -> Any:
+        """Return the value of a function, computed once where nothing is assumed for it."""
+        if known := self._constants.get(id(raw)):
+            self.links |= known[1]
+            return known[0]
+        before, outer = len(self.reads), self.links
+        self.links = set()
+        found = self._call(name, argument, scope, depth)
+        # What is met on the way round a circle is another value than at its beginning.
+        if len(self.reads) == before and not self._under_way:
+            self._constants[id(raw)] = found, self.links
+        self.links |= outer
+        return found
 
     def _call(self, name: str, argument: Any, scope: Scope, depth: int) -> Any:
         if name in WHOLE:

@@ -112,6 +112,8 @@ class _Resolution:
         self._scopes = self._stacks.scopes
         self._templates = {template.name: template for template in templates}
         self._alternatives: defaultdict[tuple[str, str], list[_Alternative]] = defaultdict(list)
+        self._settled: dict[tuple[str, str], ResolvedResource | None] = {}
+        """Resources for which nothing is assumed: they are the same in every variant."""
         self._plain = self._stacks.evaluation(self._stacks.usual)
         """Nothing is ever assumed here: it tells which conditions are open."""
         self._open: dict[tuple[str, str], bool] = {}
@@ -255,7 +257,11 @@ class _Resolution:
             if not self._deployed(scope, evaluation):
                 continue
             for entry in scope.resources.values():
-                resource = self._resource(scope, entry, evaluation)
+                key = (scope.name, entry.key)
+                if key not in self._settled:
+                    resource = self._resource(scope, entry, evaluation)
+                else:
+                    resource = self._settled[key]
                 if resource is not None:
                     yield resource
 
@@ -284,6 +290,8 @@ class _Resolution:
                 made = resource
                 break
         alternatives.append((tuple(dict.fromkeys(evaluation.reads)), made))
+        if not evaluation.reads:
+            self._settled[scope.name, entry.key] = made
         return made
 
 

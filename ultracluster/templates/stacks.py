@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
 from ultracluster.templates.evaluation import Evaluation
+from ultracluster.templates.resolved import Link
 from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
@@ -57,6 +58,7 @@ class Stacks:
             for scope in self.scopes.values()
             for symbol in scope.enumerated
         }
+        self._constants: dict[int, tuple[Any, set[Link]]] = {}
         self._first = self.evaluation(self.usual)
         """Tells what is known with nothing assumed but the defaults of parameters."""
         for scope in self.scopes.values():
@@ -67,6 +69,8 @@ class Stacks:
                 if key is not None:
                     self._exports[key].append((scope.name, output))
         self._settle_shared()
+        # Until here not every export was known, and more was open.
+        self._constants = {}
 
     def _settle_shared(self) -> None:
         """Leave at their defaults the parameters that loops and what stacks share depend on."""
@@ -84,7 +88,9 @@ class Stacks:
 
     def evaluation(self, prefer: Callable[[Atom], bool]) -> Evaluation:
         """Return what computes values, assuming what is preferred where it must."""
-        return Evaluation(self.scopes, Choices(prefer, self._allowed), self._exports)
+        return Evaluation(
+            self.scopes, Choices(prefer, self._allowed), self._exports, self._constants
+        )
 
     def connected(self) -> list[list[Template]]:
         """Return the templates in groups; none takes anything of a template of another group."""
