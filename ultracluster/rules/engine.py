@@ -115,6 +115,8 @@ class Explanations:
         """Hold what variants there are, and in which of them each finding is."""
         self._group, self._known, self._found_in = group, known, found_in
         self._left = MOST_TRIALS
+        self._trials: dict[frozenset[object], Watched | None] = {}
+        """Findings ask for the same trials, one after the other."""
 
     def __call__(self, finding: Finding) -> Finding:
         """Return a finding with the choices that it takes."""
@@ -138,7 +140,7 @@ class Explanations:
         return self._left < 0 or not any(
             isinstance(other, Finding) and other.place == finding.place
             for variant in make(given)
-            for other in self._of(finding, variant)
+            for other in Watched(variant, self._known).results(RULES[finding.rule])
         )
 
     def _explained(self, finding: Finding) -> Finding:
@@ -164,8 +166,8 @@ class Explanations:
         needed = dict(variant.unusual)
         for subject in dict.fromkeys(atom.subject for atom in needed):
             rest = {atom: held for atom, held in needed.items() if atom.subject != subject}
-            if (trial := self._trial(rest)) is not None and finding in self._of(finding, trial):
-                needed, variant = rest, trial
+            if (trial := self._trial(rest)) and finding in self._of(finding, trial):
+                needed, variant = rest, trial.model.variant
         usual = self._group.variants[0].choices
         choices = {
             name: held
@@ -184,23 +186,27 @@ class Explanations:
         """Whether the same choice is right together with others."""
         if not any(atom.kind == "is" for atom in needed):
             return False
-        trials = [trial for row in OTHERS if (trial := self._trial(needed, row)) is not None]
+        trials = [trial for row in OTHERS if (trial := self._trial(needed, row))]
         for trial in trials:
-            there = any(resource.place == finding.place for resource in trial.resources)
+            there = any(resource.place == finding.place for resource in trial.model.resources)
             if there and all(other.place != finding.place for other in self._of(finding, trial)):
                 return True
         # Where the template refuses them all, or too many were looked at, nobody knows.
         return not trials
 
-    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Variant | None:
+    def _trial(self, assumed: Mapping[Atom, bool], row: int | None = None) -> Watched | None:
         """Return a further variant, None where there is none or enough were looked at."""
         self._left -= 1
         if self._left < 0 or self._group.variant is None:
             return None
-        return self._group.variant(assumed, row)
+        trial = frozenset([row, *assumed.items()])
+        if trial not in self._trials:
+            variant = self._group.variant(assumed, row)
+            self._trials[trial] = Watched(variant, self._known) if variant else None
+        return self._trials[trial]
 
-    def _of(self, finding: Finding, variant: Variant) -> list[Finding | CannotTell]:
-        return Watched(variant, self._known).results(RULES[finding.rule])
+    def _of(self, finding: Finding, trial: Watched) -> list[Finding | CannotTell]:
+        return trial.results(RULES[finding.rule])
 
 
 def _texts(choices: Choices) -> list[str]:

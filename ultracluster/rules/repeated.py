@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from ultracluster.model.model import Model
 from ultracluster.rules.rule import CannotTell, Finding, Rule
-from ultracluster.templates.resolved import Place, Variant
+from ultracluster.templates.resolved import ResolvedResource, Variant
 from ultracluster.templates.resolved_values import UndeterminedError
 
 Result = Finding | CannotTell
@@ -43,29 +43,18 @@ def _of(rule: Rule, model: Model, subject: Any) -> Iterator[Result]:
 
 
 @dataclass
-class Sheet:
-    """What a rule said of one model, subject by subject."""
-
-    notes: Notes
-    """What it read of the model for all of them."""
-    results: dict[int, tuple[Any, list[Result]]] = field(default_factory=dict)
-    """Each subject with its results, by its identity; the subject is kept for that to be its own."""
-
-
-@dataclass
 class Known:
     """What was read of models, and what rules found there."""
 
     kept: dict[tuple[str, int], Any] = field(default_factory=dict)
     """What models keep of single values (`Model.once`)."""
     answers: defaultdict[Question, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    """Every answer to a question that differs from those before it."""
-    sheets: defaultdict[str, list[Sheet]] = field(default_factory=lambda: defaultdict(list))
-    """What each rule said, by its id."""
-    judged: defaultdict[tuple[str, Place], list[tuple[Any, Notes, list[Result]]]] = field(
-        default_factory=lambda: defaultdict(list)
+    """Every answer to a question that differs from those before it; all are kept, so that the
+    identity of each is its own."""
+    said: defaultdict[str, dict[int, list[tuple[Notes, list[Result]]]]] = field(
+        default_factory=lambda: defaultdict(dict)
     )
-    """By rule and place: a subject, what was read of the model for it, and the results."""
+    """By rule and identity of a subject: what was read of the model for it, and the results."""
 
     def same(self, question: Question, answer: Any) -> Any:
         """Return the answer of another model that is equal to this one, else this one."""
@@ -84,34 +73,35 @@ class Watched:
         self.model = Model(variant, known.kept)
         self._known = known
         self._answers: Notes = {}
+        self._subjects: dict[int, tuple[Any, Any]] = {}
         self._notes: Notes = {}
         self.once = self.model.once
         """What it makes depends on the value alone."""
 
     def results(self, rule: Rule) -> list[Result]:
         """Return what a rule says of the model, run only where it may say something else."""
-        sheets = self._known.sheets[rule.id]
-        like = next((sheet for sheet in sheets if self._holds(sheet.notes)), Sheet({}))
-        sheet = Sheet(dict(like.notes))
-        for subject in rule.subjects(self.model):
-            known = like.results.get(id(subject))
-            sheet.results[id(subject)] = known or (subject, self._of(rule, subject, sheet.notes))
-        if sheet.results.keys() - like.results.keys():
-            sheets.append(sheet)
-        return [result for _, results in sheet.results.values() for result in results]
+        said, model = self._known.said[rule.id], cast("Model", self)
+        results: list[Result] = []
+        for given in rule.subjects(self.model):
+            subject = given if isinstance(given, ResolvedResource) else self._same(given)
+            earlier = said.setdefault(id(subject), [])
+            for notes, found in earlier:
+                if not notes or self._holds(notes):
+                    results += found
+                    break
+            else:
+                self._notes = {}
+                found = list(_of(rule, model, subject))
+                earlier.append((self._notes, found))
+                results += found
+        return results
 
-    def _of(self, rule: Rule, subject: Any, whole: Notes) -> list[Result]:
-        """Return what a rule says of one subject, and add to the notes what it reads for that."""
-        earlier = self._known.judged[rule.id, subject.place]
-        for other, notes, found in earlier:
-            if other == subject and self._holds(notes):
-                break
-        else:
-            notes = self._notes = {}
-            found = list(_of(rule, cast("Model", self), subject))
-            earlier.append((subject, notes, found))
-        whole.update(notes)
-        return found
+    def _same(self, subject: Any) -> Any:
+        """Return a subject as it was in another model, if it was the same there."""
+        if id(subject) not in self._subjects:
+            same = self._known.same(("subject", type(subject), subject.place), subject)
+            self._subjects[id(subject)] = subject, same
+        return self._subjects[id(subject)][1]
 
     def _holds(self, notes: Notes) -> bool:
         return all(self._read(question) is answer for question, answer in notes.items())

@@ -16,6 +16,9 @@ from ultracluster.templates.texts import plain
 Read = tuple[str, str, str, object]
 """Kind, template, name and result of something that a value depended on."""
 
+Constants = dict[tuple[str, int], tuple[Any, set[Link]]]
+"""Values with the references in them, by template and identity of the expression."""
+
 MOST_STEPS: Final = 250_000
 """Expressions of one template that are computed in one variant; 1 MB holds at most some 100,000."""
 
@@ -28,7 +31,7 @@ class Evaluation:
         scopes: Mapping[str, Scope],
         choices: Choices,
         exports: Mapping[str, list[tuple[str, str]]],
-        constants: dict[int, tuple[Any, set[Link]]],
+        constants: Constants,
     ) -> None:
         """Hold what values depend on.
 
@@ -36,8 +39,8 @@ class Evaluation:
             scopes: every given template by name.
             choices: what is assumed, and who assumes more where that is needed.
             exports: by the identity of an export's name, template and output.
-            constants: values for which nothing was assumed, with the references in them, by the
-                identity of the expression; evaluations of the same templates share them.
+            constants: values for which nothing was assumed; evaluations of the same templates
+                share them.
         """
         self.scopes = scopes
         self.choices = choices
@@ -76,9 +79,9 @@ class Evaluation:
             items = [self.value(item, scope, depth + 1) for item in raw]
             return [item for item in items if item is not ABSENT]
         if len(raw) == 1:
-            ((name, argument),) = raw.items()
+            (name,) = raw
             if name == "Ref" or (name.startswith("Fn::") and not name.startswith(FOR_EACH)):
-                return self._called(raw, name, argument, scope, depth + 1)
+                return self._call(raw, scope, depth + 1)
         return self._mapping(raw, scope, depth + 1)
 
     def truth(self, scope: Scope, condition: str, depth: int = 0) -> bool:
@@ -138,30 +141,27 @@ class Evaluation:
         found = {key: self.value(inner, scope, depth) for key, inner in raw.items()}
         return {key: inner for key, inner in found.items() if inner is not ABSENT}
 
-    def _called(
-        self, raw: Mapping[str, Any], name: str, argument: Any, scope: Scope, depth: int
-    ) -> Any:
+    def _call(self, raw: Mapping[str, Any], scope: Scope, depth: int) -> Any:
         """Return the value of a function, computed once where nothing is assumed for it."""
-        if known := self._constants.get(id(raw)):
+        if known := self._constants.get((scope.name, id(raw))):
             self.links |= known[1]
             return known[0]
+        ((name, argument),) = raw.items()
         before, outer = len(self.reads), self.links
         self.links = set()
-        found = self._call(name, argument, scope, depth)
+        if name in WHOLE:
+            found = WHOLE[name](self, argument, scope, depth)
+        elif name in PURE:
+            found = PURE[name](self.value(argument, scope, depth))
+        elif name == "Fn::Transform":
+            found = Unknown("Fn::Transform is run at deployment")
+        else:
+            found = Unknown(f"{name} is no function that is known here")
         # What is met on the way round a circle is another value than at its beginning.
         if len(self.reads) == before and not self._under_way:
-            self._constants[id(raw)] = found, self.links
+            self._constants[scope.name, id(raw)] = found, self.links
         self.links |= outer
         return found
-
-    def _call(self, name: str, argument: Any, scope: Scope, depth: int) -> Any:
-        if name in WHOLE:
-            return WHOLE[name](self, argument, scope, depth)
-        if name in PURE:
-            return PURE[name](self.value(argument, scope, depth))
-        if name == "Fn::Transform":
-            return Unknown("Fn::Transform is run at deployment")
-        return Unknown(f"{name} is no function that is known here")
 
     @contextmanager
     def once(self, *key: str) -> Iterator[bool]:

@@ -170,7 +170,8 @@ def _substituted(
     if name in variables:
         return evaluation.value(variables[name], scope, depth)
     if "." in name:
-        return _attribute(evaluation, *name.split(".", 1), scope, depth)
+        resource, attribute = name.split(".", 1)
+        return _attribute(evaluation, resource, attribute, scope, depth)
     return ref(evaluation, name, scope, depth)
 
 

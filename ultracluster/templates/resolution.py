@@ -208,8 +208,8 @@ class _Resolution:
         choices |= {
             symbol: text
             for scope in self._scopes.values()
-            for symbol in scope.enumerated
-            if (text := evaluation.choices.value(symbol)) is not None
+            for symbol in map(scope.symbol, scope.parameters)
+            if symbol in scope.enumerated and (text := evaluation.choices.value(symbol)) is not None
         }
         region = self._region(evaluation)
         key = (str(region), *(id(resource) for resource in resources))

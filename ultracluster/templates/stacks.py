@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ultracluster.templates.choices import Atom, Choices
-from ultracluster.templates.evaluation import Evaluation
-from ultracluster.templates.resolved import Link
+from ultracluster.templates.evaluation import Constants, Evaluation
 from ultracluster.templates.scope import Scope, mapping, section
 from ultracluster.templates.template import Template
 from ultracluster.templates.texts import identity
@@ -58,7 +57,7 @@ class Stacks:
             for scope in self.scopes.values()
             for symbol in scope.enumerated
         }
-        self._constants: dict[int, tuple[Any, set[Link]]] = {}
+        self._constants: Constants = {}
         self._first = self.evaluation(self.usual)
         """Tells what is known with nothing assumed but the defaults of parameters."""
         for scope in self.scopes.values():
