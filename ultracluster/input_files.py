@@ -11,9 +11,10 @@ from ultracluster.rules.acknowledgements import Acknowledgement
 from ultracluster.rules.assembly_metadata import paths, recorded
 from ultracluster.templates.assembly import Metadata, StackArtifact, stacks
 from ultracluster.templates.file_reading import Document, parsed, read
-from ultracluster.templates.resolution import connected, resolved_group
+from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.resolved import Place, ResolvedGroup
 from ultracluster.templates.scope import as_text, is_list, mapping, section
+from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
 
 _NESTED: Final = "AWS::CloudFormation::Stack"
@@ -81,7 +82,7 @@ class Sources:
         for sources in together.values():
             templates = [source.template for source in sources]
             if any(source.imports or source.template.nested_in for source in sources):
-                groups += connected(templates, parameters=parameters, region=region)
+                groups += Stacks(templates, parameters, region).connected()
             else:
                 groups += [[template] for template in templates]
         return groups

@@ -25,14 +25,7 @@ class Stacks:
         *,
         every_value: bool = False,
     ) -> None:
-        """Read the sections of templates.
-
-        Args:
-            templates: with names that differ.
-            parameters: values by parameter name, or by `template:parameter`.
-            region: where templates go that do not say it themselves.
-            every_value: look at every value that a parameter allows, not at its default alone.
-        """
+        """Read the sections of templates; the arguments are those of `resolution.resolve`."""
         self.scopes = {
             template.name: Scope(
                 template,
@@ -92,7 +85,10 @@ class Stacks:
         )
 
     def connected(self) -> list[list[Template]]:
-        """Return the templates in groups; none takes anything of a template of another group."""
+        """Return the templates in groups that take nothing of each other, to be resolved alone.
+
+        Open conditions multiply within a group only.
+        """
         group_of = {name: [name] for name in self.scopes}
         for name, scope in self.scopes.items():
             for other in self._sources(scope):
