@@ -43,68 +43,59 @@ def machine(report: Report, *, show_unknown: bool) -> str:
         "not_judged": report.not_judged,
         "findings": [
             {
-                "rule": finding.rule,
+                **_placed(finding),
+                **_said(report.rules[finding.rule]),
                 "severity": report.severity(finding),
-                "what": report.rules[finding.rule].what,
                 "message": finding.message,
-                "why": report.rules[finding.rule].why,
                 "fix": finding.fix,
-                "check": report.rules[finding.rule].check,
-                "source": report.rules[finding.rule].source,
-                "place": asdict(finding.place),
                 "only_if": dict(finding.choices),
             }
             for finding in report.findings
         ],
+        "acknowledged": [
+            {**_placed(finding), "message": finding.message, "reason": reason}
+            for finding, reason in report.acknowledged
+        ],
     }
-    document["acknowledged"] = [
-        {
-            "rule": finding.rule,
-            "message": finding.message,
-            "place": asdict(finding.place),
-            "reason": reason,
-        }
-        for finding, reason in report.acknowledged
-    ]
     if show_unknown:
-        document["cannot_tell"] = [
-            {"rule": item.rule, "place": asdict(item.place), "because": item.because}
-            for item in report.unknown
-        ]
+        found = [{**_placed(item), "because": item.because} for item in report.unknown]
+        document["cannot_tell"] = found
     return json.dumps(document, indent=2)
+
+
+def _placed(item: Finding | CannotTell) -> dict[str, Any]:
+    return {"rule": item.rule, "place": asdict(item.place)}
+
+
+def _said(rule: Rule) -> dict[str, str]:
+    return {name: getattr(rule, name) for name in ("what", "why", "check", "source")}
 
 
 def sarif(report: Report, *, show_unknown: bool) -> str:
     index = {name: number for number, name in enumerate(report.rules)}
+
+    def result(item: Finding | CannotTell, level: str, text: str) -> dict[str, Any]:
+        return {
+            "ruleId": item.rule,
+            "ruleIndex": index[item.rule],
+            "level": level,
+            "message": {"text": text},
+            "locations": [_location(item.place)],
+        }
+
     results: list[dict[str, Any]] = []
     open_ones = [(finding, None) for finding in report.findings]
     for finding, reason in (*open_ones, *report.acknowledged):
         text = f"{message(finding)} Fix: {finding.fix}"
-        result: dict[str, Any] = {
-            "ruleId": finding.rule,
-            "ruleIndex": index[finding.rule],
-            "level": LEVELS[report.severity(finding)],
-            "message": {"text": text},
-            "locations": [_location(finding.place)],
-            "partialFingerprints": {
-                "ultracluster/v1": _fingerprint(finding.rule, finding.place, finding.message)
-            },
-        }
+        found = result(finding, LEVELS[report.severity(finding)], text)
+        print_of = _fingerprint(finding.rule, finding.place, finding.message)
+        found["partialFingerprints"] = {"ultracluster/v1": print_of}
         if reason is not None:
-            result["suppressions"] = [{"kind": "inSource", "justification": reason}]
-        results.append(result)
-    if show_unknown:
-        results.extend(
-            {
-                "ruleId": item.rule,
-                "ruleIndex": index[item.rule],
-                "kind": "open",
-                "level": "none",
-                "message": {"text": f"Cannot tell, because {item.because}."},
-                "locations": [_location(item.place)],
-            }
-            for item in report.unknown
-        )
+            found["suppressions"] = [{"kind": "inSource", "justification": reason}]
+        results.append(found)
+    for item in report.unknown if show_unknown else ():
+        text = f"Cannot tell, because {item.because}."
+        results.append({**result(item, "none", text), "kind": "open"})
     driver = {
         "name": "ultracluster audit",
         "version": _version(),
@@ -211,10 +202,7 @@ def junit(report: Report, *, show_unknown: bool) -> str:
             others = [finding for finding in findings[key] if not report.fails(finding)]
             if others:
                 ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_text, others)))
-        suite.set("tests", str(len(report.rules)))
-        suite.set("failures", str(failures))
-        suite.set("errors", "0")
-        suite.set("skipped", str(skipped))
+        _count(suite, tests=len(report.rules), failures=failures, errors=0, skipped=skipped)
     for said in report.not_judged:
         _not_judged(root, said)
     ET.indent(root)
@@ -224,7 +212,11 @@ def junit(report: Report, *, show_unknown: bool) -> str:
 def _not_judged(root: ET.Element, said: str) -> None:
     suite = ET.SubElement(root, "testsuite", name=_clean(said.partition(": ")[0]))
     _add(ET.SubElement(suite, "testcase", name="read"), "error", said, "")
-    for name, count in (("tests", 1), ("failures", 0), ("errors", 1), ("skipped", 0)):
+    _count(suite, tests=1, failures=0, errors=1, skipped=0)
+
+
+def _count(suite: ET.Element, **counts: int) -> None:
+    for name, count in counts.items():
         suite.set(name, str(count))
 
 
