@@ -51,10 +51,10 @@ class Known:
     answers: defaultdict[Question, list[Any]] = field(default_factory=lambda: defaultdict(list))
     """Every answer to a question that differs from those before it; all are kept, so that the
     identity of each is its own."""
-    said: defaultdict[str, dict[int, list[tuple[Notes, list[Result]]]]] = field(
+    said: defaultdict[str, dict[int, tuple[Any, list[tuple[Notes, list[Result]]]]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    """By rule and identity of a subject: what was read of the model for it, and the results."""
+    """By rule and identity of a subject: it, what was read of the model for it, and the results."""
 
     def same(self, question: Question, answer: Any) -> Any:
         """Return the answer of another model that is equal to this one, else this one."""
@@ -84,7 +84,8 @@ class Watched:
         results: list[Result] = []
         for given in rule.subjects(self.model):
             subject = given if isinstance(given, ResolvedResource) else self._same(given)
-            earlier = said.setdefault(id(subject), [])
+            # The subject is kept as well: another one must not get its identity.
+            _, earlier = said.setdefault(id(subject), (subject, []))
             for notes, found in earlier:
                 if not notes or self._holds(notes):
                     results += found
