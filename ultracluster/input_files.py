@@ -66,13 +66,8 @@ class Sources:
         metadata = self._metadata.get(Path(place.file or ""), {})
         return paths(metadata).get(place.logical_id, "")
 
-    def groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
-        """Return the templates in groups that take nothing of each other.
-
-        Args:
-            parameters: values by parameter name, or by `template:parameter`.
-            region: where templates go that do not say it.
-        """
+    def _groups(self, parameters: Mapping[str, str], region: str | None) -> list[list[Template]]:
+        """Return the templates in groups that take nothing of each other."""
         # No stack takes anything of another stage or Region.
         together: dict[tuple[Path | None, str | None], list[_Source]] = {}
         for source in self._sources:
@@ -90,14 +85,14 @@ class Sources:
     def resolved(
         self, parameters: Mapping[str, str], region: str | None, *, every_value: bool
     ) -> list[ResolvedGroup]:
-        """Return the same groups, each with all its variants.
+        """Return the templates in groups that take nothing of each other, with all their variants.
 
         Args:
             parameters: values by parameter name, or by `template:parameter`.
             region: where templates go that do not say it.
             every_value: whether all allowed values of other parameters are looked at.
         """
-        groups = self.groups(parameters, region)
+        groups = self._groups(parameters, region)
         return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
 
     def rename(self, names: Mapping[str, str]) -> None:

@@ -31,15 +31,7 @@ class Evaluation:
         exports: Mapping[str, list[tuple[str, str]]],
         constants: Constants,
     ) -> None:
-        """Hold what values depend on.
-
-        Args:
-            scopes: every given template by name.
-            choices: what is assumed, and who assumes more where that is needed.
-            exports: by the identity of an export's name, template and output.
-            constants: values for which nothing was assumed; evaluations of the same templates
-                share them.
-        """
+        """Hold what values depend on; evaluations of the same templates share the constants."""
         self.scopes = scopes
         self.choices = choices
         self.reads: list[Read] = []
@@ -49,6 +41,7 @@ class Evaluation:
         self.truths: dict[tuple[str, str], bool] = {}
         """Every condition that was asked for, by template and name."""
         self.exports = exports
+        """By the identity of an export's name, template and output."""
         self._constants = constants
         self.children = {
             scope.template.nested_in: scope for scope in scopes.values() if scope.template.nested_in
