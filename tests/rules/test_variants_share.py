@@ -14,7 +14,7 @@ CONDITIONS = {
     "Both": {"Fn::And": [{"Condition": "Large"}, {"Condition": "Prod"}]},
     "Apart": {"Fn::Not": [{"Condition": "Prod"}]},
 }
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, object]] = {
     "Kind": {"AllowedValues": ["p4d.24xlarge", "p5.48xlarge", "p3.16xlarge"]},
     "Card": {"AllowedValues": ["efa", "efa-only", "interface"], "Default": "efa"},
     "Size": {"AllowedValues": ["small", "large"], "Default": "small"},
