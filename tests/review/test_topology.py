@@ -15,8 +15,8 @@ from ultracluster.review.changes.change import Danger
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.picture import Figure
 from ultracluster.review.drawing.svg import ELLIPSIS, fitted, width, wrapped
-from ultracluster.review.figure import figure
-from ultracluster.review.known import NotKnown
+from ultracluster.review.report import figure
+from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import Placement, Reservation
 from ultracluster.templates.resolution import resolved_group
 from ultracluster.templates.template import Template

@@ -14,7 +14,7 @@ from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item, Unit
 from ultracluster.cost.sheet import CostSheet, Quantity, cost_sheet
 from ultracluster.model.storage import GIB_PER_TIB
-from ultracluster.review.known import NotKnown
+from ultracluster.review.resolved import NotKnown
 from ultracluster.review.topology.nodes import BLOCK, Nodes, Reservation
 from ultracluster.review.topology.services import Scheduler
 from ultracluster.review.topology.survey import Topology

@@ -193,7 +193,7 @@ def _template(stack: str, body: Any) -> Mapping[str, Any]:
 
 def _texts(made: "Review", formats: list[str], given: str) -> Iterator[tuple[str, str]]:
     from ultracluster.review.page import machine, pages  # noqa: PLC0415
-    from ultracluster.review.page.provenance import provenance  # noqa: PLC0415
+    from ultracluster.review.page.machine import provenance  # noqa: PLC0415
     from ultracluster.review.report import file_name  # noqa: PLC0415
 
     path = Path(given.rpartition("=")[2])

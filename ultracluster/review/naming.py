@@ -7,7 +7,7 @@ from typing import Any, Final
 from ultracluster.catalogue.prices import Item, on_demand, price
 from ultracluster.model.policies import UNKNOWN_VALUE, token
 from ultracluster.model.storage import GIB_PER_TIB
-from ultracluster.review.known import count, known_text
+from ultracluster.review.resolved import count, known_text
 from ultracluster.review.resource_types import resource_type, resource_types
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import OWN, Key, known, shown

@@ -18,8 +18,8 @@ from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity, listed, pattern_matches, token
 from ultracluster.review.access.sentences import condition
 from ultracluster.review.access.statement import Escalation, Severity
-from ultracluster.review.known import or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import or_none, read
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key, key, part
 

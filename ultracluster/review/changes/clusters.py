@@ -5,11 +5,11 @@ from typing import Any
 
 from ultracluster.model.model import Model
 from ultracluster.registry.schemas import at
-from ultracluster.review.changes.capacity import accelerators
 from ultracluster.review.changes.change import Danger
+from ultracluster.review.changes.nodes import accelerators
 from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.known import count, differs, entries, key_at, known_text, lost
 from ultracluster.review.naming import named, quoted
+from ultracluster.review.resolved import count, differs, entries, key_at, known_text, lost
 from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
 
 

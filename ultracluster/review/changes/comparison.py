@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ultracluster.registry.schemas import any_schema
-from ultracluster.review.changes.added_removed import added, removed, renamed
 from ultracluster.review.changes.change import Change, Danger, Difference, Key
 from ultracluster.review.changes.difference import Path, between, dotted, of_resources, same_text
-from ultracluster.review.changes.judgement import judged
+from ultracluster.review.changes.judgement import added, judged, removed, renamed
 from ultracluster.review.changes.replacement import consequences
 from ultracluster.review.changes.rules import Edit, Effect
 from ultracluster.review.changes.sections import of_sections
 from ultracluster.review.changes.update import Update, VariantPair, update
-from ultracluster.review.known import differs, missing
-from ultracluster.review.resolved import ResolvedTemplates
+from ultracluster.review.resolved import ResolvedTemplates, differs, missing
 from ultracluster.templates.texts import identity
 
 DESTROYED: Final = (

@@ -23,8 +23,8 @@ from ultracluster.review.changes.rules import (
     when_changed,
     when_removed,
 )
-from ultracluster.review.known import lost
 from ultracluster.review.naming import Names, named
+from ultracluster.review.resolved import lost
 from ultracluster.review.tables import IAM
 from ultracluster.templates.resolved import ResolvedResource
 from ultracluster.templates.resolved_values import Key

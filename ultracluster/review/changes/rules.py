@@ -8,8 +8,8 @@ from ultracluster.registry.schemas import Schema, any_schema, at, schema
 from ultracluster.review.changes.change import Danger, Key
 from ultracluster.review.changes.difference import Path
 from ultracluster.review.changes.update import Update, VariantPair
-from ultracluster.review.known import differs
 from ultracluster.review.naming import named
+from ultracluster.review.resolved import differs
 from ultracluster.templates.resolved import ResolvedResource
 
 ANY: Final = "*"

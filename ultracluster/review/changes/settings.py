@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.registry.schemas import at
-from ultracluster.review.changes.capacity import accelerators, instance_type
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.difference import Path
+from ultracluster.review.changes.nodes import accelerators, instance_type
 from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed
-from ultracluster.review.known import count, known_text, lost, true
 from ultracluster.review.naming import holdings, hourly, quoted
+from ultracluster.review.resolved import count, known_text, lost, true
 from ultracluster.review.resource_types import FOREVER, Setting, days, resource_type
 from ultracluster.review.tables import NAMES
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from ultracluster.model.model import Model
 from ultracluster.review.changes.change import Difference, Key
-from ultracluster.review.changes.difference import canonical
-from ultracluster.review.changes.references import alike
+from ultracluster.review.changes.difference import alike, canonical
 from ultracluster.review.naming import Names
 from ultracluster.review.resolved import ResolvedTemplates
 from ultracluster.templates.resolved_values import Key as PolicyKey

@@ -8,7 +8,7 @@ from ultracluster.catalogue.sizes import has_accelerator
 from ultracluster.review.drawing.blocks import Item
 from ultracluster.review.drawing.svg import LARGE, LINE, NORMAL, Canvas
 from ultracluster.review.drawing.svg import width as width_of
-from ultracluster.review.known import NotKnown, words
+from ultracluster.review.resolved import NotKnown, words
 from ultracluster.review.topology.nodes import Interface, Nodes
 
 GPU: Final = 24.0

@@ -29,8 +29,8 @@ from ultracluster.review.drawing.boxes import (
 from ultracluster.review.drawing.lines import Wire, Wired
 from ultracluster.review.drawing.mermaid import mermaid
 from ultracluster.review.drawing.svg import LARGE, SMALL, Canvas, text_of
-from ultracluster.review.known import NotKnown, words, zone_title
-from ultracluster.review.security.matrix import Matrix
+from ultracluster.review.matrix import Matrix
+from ultracluster.review.resolved import NotKnown, words, zone_title
 from ultracluster.review.topology.networks import Vpc
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Scheduler

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from ultracluster.model.model import Model
 from ultracluster.model.networks import Subnet as Given
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read, words
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.nodes import Nodes
 from ultracluster.review.topology.services import Endpoint, JobInterfaces, Scheduler

@@ -7,8 +7,8 @@ from typing import Any, Final
 from ultracluster.catalogue.instances import InstanceType
 from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, Node, catalogued
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (

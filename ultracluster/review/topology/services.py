@@ -6,8 +6,8 @@ from typing import Final
 
 from ultracluster.model.model import Model
 from ultracluster.model.policies import Identity
-from ultracluster.review.known import NotKnown, at, or_none, read, words
 from ultracluster.review.naming import Names, service_name, short
+from ultracluster.review.resolved import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.resolved import Place

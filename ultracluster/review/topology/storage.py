@@ -9,8 +9,8 @@ from ultracluster.catalogue.prices import Item
 from ultracluster.model.model import Model
 from ultracluster.model.storage import GIB_PER_TIB, kept_at_deletion
 from ultracluster.model.storage import FileSystem as Lustre
-from ultracluster.review.known import NotKnown, at, key_at, or_none, read
 from ultracluster.review.naming import Names, short
+from ultracluster.review.resolved import NotKnown, at, key_at, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.templates.resolved import Place, ResolvedResource
 from ultracluster.templates.resolved_values import (

@@ -8,8 +8,8 @@ from typing import Final
 from ultracluster.model.launchers import LAUNCHERS
 from ultracluster.model.model import Model
 from ultracluster.model.security_groups import SecurityGroup
-from ultracluster.review.known import NotKnown, or_none, read
 from ultracluster.review.naming import Names
+from ultracluster.review.resolved import NotKnown, or_none, read
 from ultracluster.review.tables import DRAWN
 from ultracluster.review.topology.networks import Contents, Vpc, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
