@@ -10,7 +10,7 @@ from ultracluster.model.storage import GIB_PER_TIB
 from ultracluster.review.resolved import count, known_text
 from ultracluster.review.resource_types import resource_type, resource_types
 from ultracluster.templates.resolved import Place, ResolvedResource
-from ultracluster.templates.resolved_values import OWN, Key, known, shown
+from ultracluster.templates.resolved_values import OWN, Key, known, shown, written
 
 PSEUDO: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",
@@ -70,8 +70,9 @@ def named(resource: ResolvedResource) -> str:
     return f"the {noun(resource.resource_type)} {short(resource.place)}"
 
 
-def service_name(stated: str) -> str:
+def service_name(endpoint: Mapping[str, Any]) -> str:
     """Return `ecr.api` of `com.amazonaws.us-east-1.ecr.api`; the Region may not be known."""
+    stated = written(endpoint.get("ServiceName"))
     parts = stated.split(".")
     if parts[:2] == ["com", "amazonaws"] and len(parts) > 3:  # noqa: PLR2004  (Region and service)
         return ".".join(parts[3:])
@@ -91,8 +92,8 @@ def quoted(value: Any) -> str:
     """Return a resolved value as a sentence quotes it."""
     if value is None:
         return "nothing"
-    written = shown(value)
-    return written if len(written) <= LONGEST else f"{written[: LONGEST - 3]}..."
+    said = shown(value)
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 3]}..."
 
 
 def holdings(resource: ResolvedResource) -> str:

@@ -5,7 +5,7 @@ alone, and by cfn-lint's list of types that hold data.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -51,15 +51,6 @@ class Setting:
     """`days`, or `nodes`, which are said with their type and what is in them."""
 
 
-@dataclass(frozen=True)
-class NodeCounts:
-    """Where a group of nodes says how many it has."""
-
-    least: str
-    most: str
-    wanted: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
     """What is known of one type."""
@@ -99,7 +90,8 @@ class ResourceType:
     updated_in_place: frozenset[str] = frozenset()
     """Properties that the registry calls create-only for some of their changes, which are updates
     in place but for what a rule of its own judges."""
-    nodes: NodeCounts | None = None
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """Where a group of nodes says how many it has: `least`, `most` and, of some, `wanted`."""
     settings: tuple[Setting, ...] = ()
 
 
@@ -127,8 +119,6 @@ def resource_type(name: str) -> ResourceType:
 
 def _record(written: dict[str, Any]) -> ResourceType:
     settings = tuple(_setting(kind, entry) for kind in KINDS for entry in written.pop(kind, ()))
-    if "nodes" in written:
-        written["nodes"] = NodeCounts(**written["nodes"])
     for name in ("holds_amount", "alone_by"):
         written[name] = tuple(written.get(name, ()))
     written["updated_in_place"] = frozenset(written.get("updated_in_place", ()))

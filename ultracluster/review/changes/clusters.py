@@ -7,13 +7,13 @@ from ultracluster.model.model import Model
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.nodes import accelerators
-from ultracluster.review.changes.rules import Edit, Effect, when_changed
+from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted
 from ultracluster.review.resolved import count, differs, entries, key_at, known_text, lost
 from ultracluster.review.tables import HYPERPOD, QUEUES, SLURM_VERSION
 
 
-@when_changed("AWS::PCS::Cluster")
+@when("changed", "AWS::PCS::Cluster")
 def version(edit: Edit) -> Iterator[Effect]:
     if edit.path != ("Scheduler", "Version"):
         return
@@ -32,7 +32,7 @@ def _numbers(written: str) -> list[int]:
     return [int(part) for part in written.split(".") if part.isdigit()]
 
 
-@when_changed("AWS::PCS::Queue")
+@when("changed", "AWS::PCS::Queue")
 def nodes_of_queue(edit: Edit) -> Iterator[Effect]:
     """Judge which node groups run the jobs of a queue."""
     if edit.path != ("ComputeNodeGroupConfigurations",):
@@ -66,7 +66,7 @@ def _group(variant: Model, group: Any) -> str | None:
     return named(found) if found else None
 
 
-@when_changed("AWS::SageMaker::Cluster")
+@when("changed", "AWS::SageMaker::Cluster")
 def instance_groups(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] in ("InstanceGroups", "RestrictedInstanceGroups"):
         old, new = (

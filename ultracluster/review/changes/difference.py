@@ -36,6 +36,12 @@ def dotted(path: Path) -> str:
     return ".".join(part.replace(".", "\\.") for part in path)
 
 
+def related(one: Path, other: Path) -> bool:
+    """Whether one path is the other, or leads to it."""
+    depth = min(len(one), len(other))
+    return one[:depth] == other[:depth]
+
+
 def is_function(value: Any) -> bool:
     if not (isinstance(value, Mapping) and len(value) == 1):
         return False

@@ -8,10 +8,10 @@ from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, catalogued
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
+from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import hourly, named, quoted
 from ultracluster.review.resolved import count, entries, known_text, or_none, read, true
-from ultracluster.review.resource_types import NodeCounts, resource_type, resource_types
+from ultracluster.review.resource_types import resource_type, resource_types
 from ultracluster.review.tables import NAMES, ORDER, RESERVED, SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.templates.resolved import ResolvedResource
 
@@ -30,7 +30,7 @@ def accelerators(instance_type: Any, nodes: int) -> str:
     return f"{nodes:,} {name}{inside}"
 
 
-@when_changed(RESERVATION)
+@when("changed", RESERVATION)
 def reserved_until(edit: Edit) -> Iterator[Effect]:
     if edit.path not in (("EndDate",), ("EndDateType",)):
         return
@@ -45,7 +45,7 @@ def reserved_until(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
-@when_changed(RESERVATION)
+@when("changed", RESERVATION)
 def reserved_twice(edit: Edit) -> Iterator[Effect]:
     """Judge a reservation that is replaced: for a while both are needed."""
     if edit.schema and any(path[0] == edit.path[0] for path in edit.schema.create_only):
@@ -54,7 +54,7 @@ def reserved_twice(edit: Edit) -> Iterator[Effect]:
 
 def second_reservation(edit: Edit) -> Effect:
     """Return what it means that a reservation is made before the first is cancelled."""
-    own = edit.old.properties if edit.old else {}
+    own = edit.former.properties
     nodes = count(own.get("InstanceCount"))
     what = accelerators(own.get("InstanceType"), nodes) if nodes else "the reserved nodes"
     return Effect(
@@ -66,18 +66,17 @@ def second_reservation(edit: Edit) -> Effect:
     )
 
 
-@when_added(RESERVATION)
-@when_removed(RESERVATION)
+@when("added", RESERVATION)
+@when("removed", RESERVATION)
 def reservation(edit: Edit) -> Iterator[Effect]:
     own = edit.resource.properties
     nodes, kind = count(own.get("InstanceCount")) or 1, own.get("InstanceType")
+    says, money = accelerators(kind, nodes), hourly(edit.region, kind, nodes)
     if edit.new:
-        says = f"{accelerators(kind, nodes)} are billed from the moment they are reserved"
-        yield Effect(
-            Danger.COSTS_MORE, f"{says}{hourly(edit.region, kind, nodes)}, used or not", RESERVED
-        )
+        says += f" are billed from the moment they are reserved{money}, used or not"
+        yield Effect(Danger.COSTS_MORE, says, RESERVED)
     else:
-        says = f"{accelerators(kind, nodes)} are no longer reserved; EC2 need not have them again"
+        says += " are no longer reserved; EC2 need not have them again"
         yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
 
 
@@ -91,24 +90,18 @@ def instance_type(model: Model, group: ResolvedResource | None) -> Any:
     return types.pop() if len(types) == 1 else None
 
 
-def _counts(edit: Edit) -> NodeCounts:
-    known = resource_type(edit.type).nodes
-    assert known is not None  # noqa: S101  (of these types it is written)
-    return known
-
-
-@when_removed(*GROUPS)
+@when("removed", *GROUPS)
 def group_removed(edit: Edit) -> Iterator[Effect]:
-    most = count(at(edit.resource.properties, _counts(edit).most.split("."))) or 0
+    path = resource_type(edit.type).nodes["most"].split(".")
+    most = count(at(edit.resource.properties, path)) or 0
     nodes = accelerators(instance_type(edit.pair.old, edit.old), most)
     yield Effect(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
 
 
-@when_added(*GROUPS)
+@when("added", *GROUPS)
 def group_added(edit: Edit) -> Iterator[Effect]:
-    known = _counts(edit)
-    own = edit.resource.properties
-    paths = [name.split(".") for name in (known.least, known.wanted) if name]
+    own, known = edit.resource.properties, resource_type(edit.type).nodes
+    paths = [known[name].split(".") for name in ("least", "wanted") if name in known]
     least = max(count(at(own, path)) or 0 for path in paths)
     if least:
         kind = instance_type(edit.pair.new, edit.new)
@@ -125,10 +118,8 @@ LATER: Final = "only nodes that are launched from now on have it"
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = edit.pair.new.users.get(template.place.key, ())
-    for user in users:
-        found = _replaced_by_policy(edit, user)
-        if found is not None:
+    for user in edit.pair.new.users.get(template.place.key, ()):
+        if found := _replaced_by_policy(edit, user):
             return found
         if user.resource_type == NODE_GROUP:
             says = f"{named(user)} starts nodes with it; those that run must be replaced for it"
@@ -138,8 +129,7 @@ def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
 
 def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
     """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
-    written = edit.update.after.written(*group.place.key)
-    policy = written.get("UpdatePolicy")
+    policy = edit.update.after.written(*group.place.key).get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
         return Danger.REPLACES, says, UPDATE_POLICY
@@ -151,7 +141,7 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
     return None
 
 
-@when_changed(TEMPLATE)
+@when("changed", TEMPLATE)
 def template_data(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] != DATA:
         return
@@ -167,7 +157,15 @@ def template_data(edit: Edit) -> Iterator[Effect]:
 def _security(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
     if edit.touches(DATA, "BlockDeviceMappings"):
-        before, after = (_not_encrypted(v) for v in edit.both(DATA, "BlockDeviceMappings"))
+        before, after = (
+            {
+                quoted(mapping.get("DeviceName"))
+                for mapping in entries(mappings)
+                if isinstance(mapping.get("Ebs"), Mapping)
+                and not true(at(mapping, ("Ebs", "Encrypted")))
+            }
+            for mappings in edit.both(DATA, "BlockDeviceMappings")
+        )
         if plain := sorted(after - before):
             why = "Encrypted is not true in the block device mapping"
             says = f"volume {', '.join(plain)} is not encrypted"
@@ -185,14 +183,6 @@ def _security(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
 
 
-def _not_encrypted(mappings: Any) -> set[str]:
-    return {
-        quoted(mapping.get("DeviceName"))
-        for mapping in entries(mappings)
-        if isinstance(mapping.get("Ebs"), Mapping) and not true(at(mapping, ("Ebs", "Encrypted")))
-    }
-
-
 def _capacity(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node slower or harder to get."""
     if edit.touches(DATA, "InstanceType"):
@@ -201,7 +191,10 @@ def _capacity(edit: Edit) -> Iterator[Effect]:
             says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
             yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
     if edit.touches(DATA, "NetworkInterfaces"):
-        had, has = (_efa_devices(v) for v in edit.both(DATA, "NetworkInterfaces"))
+        had, has = (
+            sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(value))
+            for value in edit.both(DATA, "NetworkInterfaces")
+        )
         if has < had:
             says = f"a node has {has} EFA devices instead of {had}"
             why = "NetworkInterfaces of InterfaceType efa or efa-only"
@@ -243,11 +236,7 @@ def _inside(instance_type: str) -> str:
     return f"{count} {name}{each}, {gbps:,.0f} Gbps"
 
 
-def _efa_devices(interfaces: Any) -> int:
-    return sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(interfaces))
-
-
-@when_changed(GROUP, NODE_GROUP)
+@when("changed", GROUP, NODE_GROUP)
 def launched_with(edit: Edit) -> Iterator[Effect]:
     """Judge a group that takes another launch template or image."""
     parts = ("LaunchTemplate", "MixedInstancesPolicy", "CustomLaunchTemplate", "AmiId")

@@ -15,14 +15,7 @@ from ultracluster.model.policies import (
 )
 from ultracluster.review.access.sentences import principal
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import (
-    ANY,
-    Edit,
-    Effect,
-    when_added,
-    when_changed,
-    when_removed,
-)
+from ultracluster.review.changes.update import ANY, Edit, Effect, when
 from ultracluster.review.naming import Names, named
 from ultracluster.review.resolved import lost
 from ultracluster.review.tables import IAM
@@ -164,13 +157,11 @@ def _principal(names: Names, marked: str) -> str:
     return principal(kind, names.readable(value))
 
 
-@when_changed(ANY)
-@when_added(*POLICIES, ROLE)
-@when_removed(*POLICIES)
+@when("changed", ANY)
+@when("added", *POLICIES, ROLE)
+@when("removed", *POLICIES)
 def policy(edit: Edit) -> Iterator[Effect]:
     """Judge a policy, wherever it is, by what it allows before and after."""
-    if edit.beside:
-        return
     old, new = _at(edit, edit.old), _at(edit, edit.new)
     found = list(_compared(edit, old, new))
     yield from found
@@ -182,7 +173,7 @@ def policy(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.HARMLESS, says, IAM)
 
 
-@when_changed(*IDENTITIES, *ATTACHED)
+@when("changed", *IDENTITIES, *ATTACHED)
 def attachments(edit: Edit) -> Iterator[Effect]:
     top = edit.path[0]
     if top not in (MANAGED, "Roles", "Users", "Groups"):

@@ -14,8 +14,7 @@ from ultracluster.review.changes.nodes import (
     second_reservation,
     template_data,
 )
-from ultracluster.review.changes.rules import ANY, Edit, Effect, when_changed, when_removed
-from ultracluster.review.changes.update import Update, VariantPair
+from ultracluster.review.changes.update import ANY, Edit, Effect, Update, VariantPair, when
 from ultracluster.review.naming import holdings, named, noun
 from ultracluster.review.resolved import differs, known_text, linked, true
 from ultracluster.review.resource_types import resource_type
@@ -45,27 +44,17 @@ def policy(resource: ResolvedResource, name: str) -> str | None:
     return None if isinstance(found, Unknown) else found
 
 
-def outlives(*resources: ResolvedResource | None, name: str) -> str | None:
-    """Return what keeps the data: `Retain` or `Snapshot`; None where nothing does.
-
-    Both the old and the new resource must keep it: which of two policies holds in the update that
-    changes them is not documented.
-    """
-    there = [resource for resource in resources if resource is not None]
-    found = [policy(resource, name) for resource in there]
-    if all(value in KEPT for value in found):
+def outlives(resource: ResolvedResource, name: str) -> str | None:
+    """Return what keeps the data: `Retain` or `Snapshot`; None where nothing does."""
+    found, kind = policy(resource, name), resource.resource_type
+    if found in KEPT:
         return "Retain"
-    snapshots = all(resource_type(resource.resource_type).snapshots for resource in there)
-    if snapshots and all(value in (*KEPT, SNAPSHOT) for value in found):
+    if found == SNAPSHOT and resource_type(kind).snapshots:
         return SNAPSHOT
-    unwritten = name == "DeletionPolicy" and all(value is None for value in found)
-    return SNAPSHOT if unwritten and all(map(_snapshot_by_default, there)) else None
-
-
-def _snapshot_by_default(resource: ResolvedResource) -> bool:
-    """Whether a snapshot is left where no DeletionPolicy is written (the same reference)."""
-    kind, cluster = resource.resource_type, resource.properties.get("DBClusterIdentifier")
-    return kind == "AWS::RDS::DBCluster" or (kind == "AWS::RDS::DBInstance" and cluster is None)
+    # Of a database a snapshot is left where no DeletionPolicy is written (the same reference).
+    cluster = resource.properties.get("DBClusterIdentifier")
+    alone = kind == "AWS::RDS::DBCluster" or (kind == "AWS::RDS::DBInstance" and cluster is None)
+    return SNAPSHOT if name == "DeletionPolicy" and found is None and alone else None
 
 
 def replaced(
@@ -76,19 +65,20 @@ def replaced(
     policy: str = "UpdateReplacePolicy",
 ) -> Iterator[Effect]:
     """Yield what a replacement does, with what becomes of the data; `may` where it is not sure."""
-    assert edit.old is not None  # noqa: S101  (only what was there is replaced)
-    says, kind = f"{edit.name} {will} be replaced by a new one", noun(edit.old.resource_type)
-    if not resource_type(edit.old.resource_type).holds:
+    old, data = edit.former, holdings(edit.former)
+    says, kind = f"{edit.name} {will} be replaced by a new one", noun(old.resource_type)
+    if not resource_type(old.resource_type).holds:
         advice = f"{keep}, or plan for a new one"
         yield Effect(Danger.REPLACES, says, because, advice, new_id=True)
         return
     advice = (
         f"{keep}; or make a second {kind} beside the first, copy, switch over, remove the first"
     )
-    data = holdings(edit.old)
-    # For a removal the old template decides; for an update which of both does is not documented.
-    deciding = (edit.old,) if policy == "DeletionPolicy" else (edit.old, edit.new)
-    kept = outlives(*deciding, name=policy)
+    # For a removal the old template decides; for an update which of both does is not documented,
+    # so that both must keep the data.
+    deciding = (old,) if policy == "DeletionPolicy" else (old, edit.resource)
+    ways = [outlives(each, policy) for each in deciding]
+    kept = None if None in ways else max(map(str, ways))
     if kept == "Retain":
         says += f", empty; the old one with {data} is left behind, out of the stack"
         why = f"{because}; {policy} Retain keeps the old one ({RETENTION})"
@@ -103,7 +93,7 @@ def replaced(
     else:
         both = " in both templates" if len(deciding) > 1 else ""
         why = f"{because}; without {policy} Retain{both} the old one is deleted "
-        why += f"({RETENTION}{_deleted(edit.old)})"
+        why += f"({RETENTION}{_deleted(old)})"
         advice = f"deploy {policy}: Retain first; {advice}"
         yield Effect(Danger.LOSES_DATA, f"{says}: {data} gone", why, advice)
         yield Effect(Danger.REPLACES, "", because, new_id=True)
@@ -113,14 +103,12 @@ def _deleted(old: ResolvedResource) -> str:
     return f"; {LUSTRE_DELETION}" if old.resource_type == "AWS::FSx::FileSystem" else ""
 
 
-@when_removed(ANY)
+@when("removed", ANY)
 def data_removed(edit: Edit) -> Iterator[Effect]:
-    old = edit.old or edit.resource
-    known = resource_type(old.resource_type)
+    old, data, name = edit.former, holdings(edit.former), named(edit.former)
+    known, kept = resource_type(old.resource_type), outlives(old, "DeletionPolicy")
     if not known.holds:
         return
-    data, name = holdings(old), named(old)
-    kept = outlives(old, name="DeletionPolicy")
     if kept == "Retain":
         says = f"{name} leaves the stack and stays in the account with {data}: nobody manages it "
         says += "from now on, and it is still billed"
@@ -139,28 +127,21 @@ def data_removed(edit: Edit) -> Iterator[Effect]:
         )
 
 
-@when_changed(ANY)
-def retention_policy(edit: Edit) -> Iterator[Effect]:
-    name = edit.path[0].removeprefix("@")
-    if name not in POLICIES or not (edit.old and edit.new):
-        return
-    when, known = POLICIES[name], resource_type(edit.type)
-    was, now = outlives(edit.old, name=name), outlives(edit.new, name=name)
-    if policy(edit.new, name) == SNAPSHOT and not known.snapshots:
+def retention(edit: Edit, name: str) -> Effect:
+    """Return what it does that DeletionPolicy or UpdateReplacePolicy changes."""
+    applied, known = POLICIES[name], resource_type(edit.type)
+    was, now = outlives(edit.former, name), outlives(edit.resource, name)
+    stated = policy(edit.resource, name)
+    if stated == SNAPSHOT and not known.snapshots:
         says = f"CloudFormation refuses {name}: Snapshot for {edit.name}: it makes no snapshots of "
-        yield Effect(Danger.FAILS, f"{says}{edit.type}", RETENTION, f"write {name}: Retain")
-    elif not known.holds:
-        says = f"{edit.name} is {'kept' if now else 'deleted'} when {when}"
-        yield Effect(Danger.HARMLESS, says, f"it holds no data that would be lost ({RETENTION})")
-    elif was and not now:
-        says = f"{edit.name} is no longer kept: {holdings(edit.new)} will be gone when {when}"
-        to = policy(edit.new, name) or "Delete"
-        why = f"{name} {policy(edit.old, name)} becomes {to} ({RETENTION})"
-        yield Effect(Danger.LOSES_DATA, says, why, f"keep {name}: Retain")
-    else:
-        says = f"{edit.name} is {'kept' if now else 'deleted'} when {when}"
-        why = f"no less is kept than before ({RETENTION})"
-        yield Effect(Danger.HARMLESS, says, why)
+        return Effect(Danger.FAILS, f"{says}{edit.type}", RETENTION, f"write {name}: Retain")
+    if was and not now and known.holds:
+        says = f"{edit.name} is no longer kept: {holdings(edit.resource)} will be gone when "
+        why = f"{name} {policy(edit.former, name)} becomes {stated or 'Delete'} ({RETENTION})"
+        return Effect(Danger.LOSES_DATA, f"{says}{applied}", why, f"keep {name}: Retain")
+    says = f"{edit.name} is {'kept' if now else 'deleted'} when {applied}"
+    why = "no less is kept than before" if known.holds else "it holds no data that would be lost"
+    return Effect(Danger.HARMLESS, says, f"{why} ({RETENTION})")
 
 
 Consequence = tuple[Edit, Difference, Difference, list[Effect]]
@@ -175,32 +156,27 @@ WORTH_A_LINE: Final = (
 """What of a consequence is said; what it costs more stands where it comes from."""
 
 
-@when_changed(ANY)
+@when("changed", ANY)
 def create_only(edit: Edit) -> Iterator[Effect]:
     """Judge a property that is part of what a resource is made as."""
     schema, known = edit.schema, resource_type(edit.type)
-    if schema is None or edit.old is None or edit.new is None or edit.beside:
+    if schema is None or known.passes_traffic:
         return
-    if known.passes_traffic:
-        return
-    if always := _differing(edit, schema.create_only):
+    always, sometimes = (
+        next((p for p in pointers if edit.touches(*p) and edit.differs(*p)), None)
+        for pointers in (schema.create_only, schema.conditional_create_only)
+    )
+    if always:
         yield from _replacement(edit, _source(schema, always), always)
-        return
-    sometimes = _differing(edit, schema.conditional_create_only)
-    if sometimes and sometimes[0] not in known.updated_in_place:
+    elif sometimes and sometimes[0] not in known.updated_in_place:
         because = f"{dotted(sometimes)} is create-only for some of its changes ({REGISTRY})"
         yield from _replacement(edit, because, sometimes, "may")
 
 
-def _differing(edit: Edit, pointers: tuple[Path, ...]) -> Path | None:
-    """Return the first of some paths at which the values differ because of this change."""
-    return next((p for p in pointers if edit.touches(*p) and edit.differs(*p)), None)
-
-
-def _source(schema: Schema, path: Path) -> str:
+def _source(schema: Schema | None, path: Path) -> str:
     """Return who says that a property is create-only."""
     name = dotted(path)
-    if path in schema.documented:
+    if schema and path in schema.documented:
         return f"{name}: update requires replacement ({REFERENCE}; the registry's schema is silent)"
     return f"{name} is create-only ({REGISTRY})"
 
@@ -232,9 +208,9 @@ def _named_by_hand(edit: Edit, path: Path) -> Iterator[Effect]:
 
 def exported(edit: Edit) -> Iterator[Effect]:
     """An export that another stack imports cannot change its value."""
-    assert edit.old_key is not None  # noqa: S101  (only what was there is replaced)
-    users = edit.pair.old.users.get(edit.old_key, ())
-    if stacks := {user.place.stack for user in users} - {edit.old_key[0]}:
+    own = edit.former.place
+    users = edit.pair.old.users.get(own.key, ())
+    if stacks := {user.place.stack for user in users} - {own.stack}:
         others = ", ".join(sorted(stacks))
         verb = "imports" if len(stacks) == 1 else "import"
         says = f"the deployment stops at the export that {others} {verb}: its value cannot change "
@@ -276,7 +252,12 @@ def consequences(update: Update, pair: VariantPair) -> Iterator[Consequence]:
                     seen.add(key)
                     waiting.append((key, place))
                     if not resource_type(edit.type).passes_traffic:
-                        yield edit, place, cause, list(_follows(edit, pointer, cause))
+                        because = f"it refers to {cause.resource}, which is replaced; "
+                        because += _source(edit.schema, pointer)
+                        effects = list(_replacement(edit, because, pointer))
+                        if edit.type == RESERVATION:
+                            effects.append(second_reservation(edit))
+                        yield edit, place, cause, effects
                 elif pointer is None and (key, path) not in updated and key not in seen:
                     updated.add((key, path))
                     found = template_data(edit) if edit.type == TEMPLATE else ()
@@ -306,12 +287,3 @@ def _create_only(edit: Edit, path: Path) -> Path | None:
     in_place = resource_type(edit.type).updated_in_place
     sometimes = (p for p in schema.conditional_create_only if p[0] not in in_place)
     return next((p for p in sometimes if path[: len(p)] == p), None)
-
-
-def _follows(edit: Edit, pointer: Path, cause: Difference) -> Iterator[Effect]:
-    assert edit.schema is not None  # noqa: S101  (its pointer was just found)
-    source = _source(edit.schema, pointer)
-    because = f"it refers to {cause.resource}, which is replaced; {source}"
-    yield from _replacement(edit, because, pointer)
-    if edit.type == RESERVATION:
-        yield second_reservation(edit)

@@ -8,7 +8,7 @@ from ultracluster.model.storage import FileSystem
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
 from ultracluster.review.changes.replacement import outlives
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
+from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import holdings, monthly, quoted, tebibytes
 from ultracluster.review.resolved import count, entries, known_text, linked, or_none, read
 from ultracluster.review.resource_types import FOREVER, days
@@ -28,27 +28,24 @@ CONFIGURATION: Final = "LustreConfiguration"
 COPY: Final = "make a second file system beside the first, copy, switch over"
 
 
-@when_changed(FILE_SYSTEM)
+@when("changed", FILE_SYSTEM)
 def refused(edit: Edit) -> Iterator[Effect]:
     """Judge a value that FSx takes for no file system, new or old."""
-    if edit.beside or edit.old is None or edit.new is None:
-        return
-    kind = known_text(edit.new.properties.get("FileSystemType"))
-    before = {problem.field for problem in problems(edit.old.properties)}
-    for problem in problems(edit.new.properties) if kind == "LUSTRE" else ():
+    was, now = edit.former.properties, edit.resource.properties
+    before = {problem.field for problem in problems(was)}
+    for problem in problems(now) if known_text(now.get("FileSystemType")) == "LUSTRE" else ():
         if problem.field not in before and edit.touches(*problem.field.split(".")):
             says = f"FSx refuses {problem.field} {quoted(problem.got)}"
             yield Effect(Danger.FAILS, says, "catalogue of FSx for Lustre", problem.fix)
 
 
-@when_changed(FILE_SYSTEM)
+@when("changed", FILE_SYSTEM)
 def throughput(edit: Edit) -> Iterator[Effect]:
     name = edit.path[-1]
     if edit.path[0] != CONFIGURATION or not name.endswith(("Throughput", "ThroughputCapacity")):
         return
     was, now = count(edit.was), count(edit.now)
-    systems = (FileSystem(each, ()) for each in (edit.old, edit.new) if each)
-    rates = [or_none(read(system.throughput)) for system in systems]
+    rates = [or_none(read(FileSystem(r, ()).throughput)) for r in (edit.former, edit.resource)]
     rated = f" ({' to '.join(f'{rate:,.1f} GB/s' for rate in rates)})" if all(rates) else ""
     unit = "MB/s per TiB" if name.startswith("Per") else "MB/s"
     yield Effect(
@@ -65,7 +62,7 @@ def throughput(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.REDUCES_CAPACITY, f"less throughput{rated}", LUSTRE_THROUGHPUT)
 
 
-@when_changed(FILE_SYSTEM)
+@when("changed", FILE_SYSTEM)
 def capacity(edit: Edit) -> Iterator[Effect]:
     if edit.path != ("StorageCapacity",):
         return
@@ -88,7 +85,7 @@ def capacity(edit: Edit) -> Iterator[Effect]:
     yield Effect(Danger.COSTS_MORE, f"{sizes} is billed{more}", LUSTRE_PRICE)
 
 
-@when_removed(ASSOCIATION)
+@when("removed", ASSOCIATION)
 def association_removed(edit: Edit) -> Iterator[Effect]:
     own = edit.resource.properties
     says = f"{quoted(own.get('FileSystemPath'))} is no longer linked to S3; its files stay on the "
@@ -98,9 +95,9 @@ def association_removed(edit: Edit) -> Iterator[Effect]:
     yield Effect(Danger.INTERRUPTS, says, UNLINKED)
 
 
-@when_removed(FILE_SYSTEM)
+@when("removed", FILE_SYSTEM)
 def file_system_removed(edit: Edit) -> Iterator[Effect]:
-    kept = outlives(edit.old, name="DeletionPolicy") == "Retain"
+    kept = outlives(edit.former, "DeletionPolicy") == "Retain"
     stays = "; its files stay in the account, which goes on paying for them" if kept else ""
     says = f"the environment has {holdings(edit.resource)} less{stays}"
     yield Effect(Danger.REDUCES_CAPACITY, says, "it is in the old template and not in the new one")
@@ -116,7 +113,7 @@ EXPIRIES: Final = (
 )
 
 
-@when_changed(BUCKET)
+@when("changed", BUCKET)
 def encryption(edit: Edit) -> Iterator[Effect]:
     if not edit.touches("BucketEncryption"):
         return
@@ -139,7 +136,7 @@ def _algorithm(encryption: Any) -> str:
     return "S3's own keys"
 
 
-@when_changed(BUCKET)
+@when("changed", BUCKET)
 def lifecycle(edit: Edit) -> Iterator[Effect]:
     if not edit.touches("LifecycleConfiguration"):
         return
@@ -167,7 +164,7 @@ def _expiry(rules: Any) -> list[int]:
     ]
 
 
-@when_removed("Custom::S3AutoDeleteObjects")
+@when("removed", "Custom::S3AutoDeleteObjects")
 def emptied(edit: Edit) -> Iterator[Effect]:
     """CDK's helper empties its bucket when it is removed, if the bucket still has its tag."""
     helper = edit.resource.properties
@@ -183,7 +180,7 @@ def emptied(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.LOSES_DATA, says, AUTO_DELETE, advice)
 
 
-@when_added("Custom::S3AutoDeleteObjects")
+@when("added", "Custom::S3AutoDeleteObjects")
 def will_be_emptied(_site: Edit) -> Iterator[Effect]:
     says = "every object of the bucket will be deleted with the stack"
     advice = "leave auto_delete_objects off where the data matters"

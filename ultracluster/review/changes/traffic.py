@@ -16,7 +16,7 @@ from ultracluster.model.security_groups import (
 )
 from ultracluster.model.traffic import ALL, ANYWHERE, Traffic, traffic
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import Edit, Effect, when_added, when_changed, when_removed
+from ultracluster.review.changes.update import Edit, Effect, when
 from ultracluster.review.naming import named, quoted, service_name
 from ultracluster.review.resolved import NotKnown, key_at, known_text, or_none, read
 from ultracluster.review.tables import (
@@ -29,7 +29,7 @@ from ultracluster.review.tables import (
     ROUTES,
 )
 from ultracluster.templates.resolved import ResolvedResource, Unknown
-from ultracluster.templates.resolved_values import Key, shown, written
+from ultracluster.templates.resolved_values import Key, shown
 from ultracluster.templates.texts import identity
 
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
@@ -38,12 +38,7 @@ ENTRY: Final = "AWS::EC2::NetworkAclEntry"
 BILLED: Final = f"billed by the hour and by the GB ({PRICES})"
 
 
-def _service(endpoint: ResolvedResource) -> str:
-    return service_name(written(endpoint.properties.get("ServiceName")))
-
-
-def _without(edit: Edit) -> Iterator[Effect]:
-    name = _service(edit.resource)
+def _without(edit: Edit, name: str) -> Iterator[Effect]:
     nat = any(
         known_text(route.properties.get("DestinationCidrBlock")) in ANYWHERE
         and route.properties.get("NatGatewayId") is not None
@@ -63,37 +58,35 @@ def _without(edit: Edit) -> Iterator[Effect]:
     )
 
 
-@when_removed(ENDPOINT)
+@when("removed", ENDPOINT)
 def endpoint_removed(edit: Edit) -> Iterator[Effect]:
-    service = identity(edit.resource.properties.get("ServiceName"))
-    others = edit.pair.new.of(ENDPOINT)
+    own, others = edit.resource.properties, edit.pair.new.of(ENDPOINT)
+    service, name = identity(own.get("ServiceName")), service_name(own)
     if any(identity(other.properties.get("ServiceName")) == service for other in others):
-        says = f"calls to {_service(edit.resource)} change over to another endpoint"
+        says = f"calls to {name} change over to another endpoint"
         yield Effect(Danger.INTERRUPTS, says, f"open connections break ({ENDPOINTS})")
     else:
-        yield from _without(edit)
+        yield from _without(edit, name)
 
 
-@when_added(ENDPOINT)
+@when("added", ENDPOINT)
 def endpoint_added(edit: Edit) -> Iterator[Effect]:
-    name = _service(edit.resource)
-    kind = known_text(edit.resource.properties.get("VpcEndpointType"))
-    if kind in (None, "Gateway"):
-        says = f"calls to {name} stay in the VPC, at no charge"
-        yield Effect(Danger.HARMLESS, says, PRICES)
+    own = edit.resource.properties
+    name = service_name(own)
+    if known_text(own.get("VpcEndpointType")) in (None, "Gateway"):
+        yield Effect(Danger.HARMLESS, f"calls to {name} stay in the VPC, at no charge", PRICES)
     else:
         says = f"an endpoint for {name} is billed in each of its subnets"
         yield Effect(Danger.COSTS_MORE, says, f"interface endpoints are {BILLED}")
 
 
-@when_changed(ENDPOINT)
+@when("changed", ENDPOINT)
 def endpoint_changed(edit: Edit) -> Iterator[Effect]:
-    name = _service(edit.resource)
-    if edit.path == ("PrivateDnsEnabled",):
-        if known_text(edit.now) != "true":
-            yield from _without(edit)
-        else:
-            yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
+    name = service_name(edit.resource.properties)
+    if edit.path == ("PrivateDnsEnabled",) and known_text(edit.now) != "true":
+        yield from _without(edit, name)
+    elif edit.path == ("PrivateDnsEnabled",):
+        yield Effect(Danger.HARMLESS, f"calls to {name} go through the endpoint", ENDPOINTS)
 
 
 def _destination(route: ResolvedResource) -> str:
@@ -107,18 +100,17 @@ def _to_internet(model: Model, route: ResolvedResource) -> bool:
     return gateway is not None or str(target).startswith("igw-")
 
 
-@when_changed(ROUTE)
+@when("changed", ROUTE)
 def route_changed(edit: Edit) -> Iterator[Effect]:
-    if edit.old is None or edit.new is None or edit.beside:
-        return
-    says = f"traffic to {_destination(edit.old)} takes another way; connections that are open break"
+    was, now = edit.former, edit.resource
+    says = f"traffic to {_destination(was)} takes another way; connections that are open break"
     yield Effect(Danger.INTERRUPTS, says, f"the route changes {edit.path[0]} ({ROUTES})")
-    if _to_internet(edit.pair.new, edit.new) and not _to_internet(edit.pair.old, edit.old):
-        says = f"traffic to {_destination(edit.new)} goes to the internet gateway: a public address"
+    if _to_internet(edit.pair.new, now) and not _to_internet(edit.pair.old, was):
+        says = f"traffic to {_destination(now)} goes to the internet gateway: a public address"
         yield Effect(Danger.LOOSENS_SECURITY, f"{says} is enough to be reached", ROUTES)
 
 
-@when_added(ROUTE)
+@when("added", ROUTE)
 def route_added(edit: Edit) -> Iterator[Effect]:
     name = _destination(edit.resource)
     if _to_internet(edit.pair.new, edit.resource) or name in ANYWHERE:
@@ -126,22 +118,22 @@ def route_added(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.LOOSENS_SECURITY, f"there is a way to {name}", why)
 
 
-@when_removed(ROUTE)
+@when("removed", ROUTE)
 def route_removed(edit: Edit) -> Iterator[Effect]:
     says = f"traffic to {_destination(edit.resource)} has no route"
     yield Effect(Danger.INTERRUPTS, says, f"packets without a route are dropped ({ROUTES})")
 
 
-@when_added("AWS::EC2::VPCGatewayAttachment")
+@when("added", "AWS::EC2::VPCGatewayAttachment")
 def gateway_attached(edit: Edit) -> Iterator[Effect]:
     if known_text(edit.resource.properties.get("VpnGatewayId")) is None:
         says = "with a route and a public address what is in the VPC can be reached from the "
         yield Effect(Danger.LOOSENS_SECURITY, f"{says}internet", ADDRESSES)
 
 
-@when_changed(ENTRY)
-@when_added(ENTRY)
-@when_removed(ENTRY)
+@when("changed", ENTRY)
+@when("added", ENTRY)
+@when("removed", ENTRY)
 def entry_changed(edit: Edit) -> Iterator[Effect]:
     """Judge an entry of a network ACL by what it allows or denies."""
     was, now = (known_text(value) for value in edit.both("RuleAction"))
@@ -168,18 +160,10 @@ def _flows(rules: Iterable[GroupRule]) -> list[Flow]:
     return [flow for rule in rules if (flow := _flow(rule)) is not None]
 
 
-def _of_rule(rule: ResolvedResource | None) -> list[Flow]:
-    if rule is None or rule.resource_type not in SEPARATE:
-        return []
-    return _flows([GroupRule(rule.place, SEPARATE[rule.resource_type], rule.properties)])
-
-
 def _of_group(model: Model, group: Key | None) -> list[GroupRule]:
     """Return all rules of a group, also those that are resources of their own."""
-    if group is None:
-        return []
-    found = model.groups.known.get(group)
-    return [*(found.rules if found else ()), *model.groups.outside.get(group, ())]
+    found = model.groups.known.get(group or "")
+    return [*(found.rules if found else ()), *model.groups.outside.get(group or "", ())]
 
 
 def _inline(model: Model, group: Key | None, direction: str) -> list[GroupRule]:
@@ -196,30 +180,19 @@ def _kept(rules: Iterable[GroupRule]) -> list[Flow]:
     return _flows(rule for rule in rules if rule.stated is not DEFAULT_EGRESS)
 
 
-def _owner(rule: ResolvedResource | None) -> Key | None:
-    """Return the group of a rule that is a resource of its own."""
-    return key_at(rule.properties, "GroupId") if rule else None
-
-
 def _words(edit: Edit, flow: Flow) -> str:
+    peer = "a peer that the templates do not tell"
+    if flow.peer is not None:
+        anybody = flow.peer in ANYWHERE
+        peer = f"anybody on the internet ({flow.peer})" if anybody else _name(edit, flow.peer, "")
     what = str(flow.traffic).replace(", all ports", " on all ports")
-    return f"{what} {'from' if flow.direction == 'in' else 'to'} {_peer(edit, flow.peer)}"
+    return f"{what} {'from' if flow.direction == 'in' else 'to'} {peer}"
 
 
-def _peer(edit: Edit, peer: Key | None) -> str:
-    if peer is None:
-        return "a peer that the templates do not tell"
-    return f"anybody on the internet ({peer})" if peer in ANYWHERE else _name(edit, peer)
-
-
-def _name(edit: Edit, key: Any, otherwise: str = "") -> str:
+def _name(edit: Edit, key: Any, otherwise: str = "the security group ") -> str:
     """Return what a group is called; of one that no template has, what refers to it."""
     found = edit.pair.new.at(key) or edit.pair.old.at(key)
     return named(found) if found else f"{otherwise}{shown(key)}"
-
-
-def _group_name(edit: Edit, key: Any) -> str:
-    return _name(edit, key, "the security group ")
 
 
 def _compared(
@@ -229,17 +202,16 @@ def _compared(
     had, has = _flows(_of_group(edit.pair.old, old)), _kept(_of_group(edit.pair.new, new))
     if old != new and old is not None and new is not None:
         # A group that has another name now: what names it is compared by that name.
-        before, had = ([_renamed(f, old, new) for f in flows] for flows in (before, had))
+        before, had = (
+            [replace(flow, peer=new) if flow.peer == old else flow for flow in flows]
+            for flows in (before, had)
+        )
     for flow in after:
         if not any(other.covers(flow) for other in had):
             yield from _gained(edit, new, flow)
     for flow in before:
         if not any(other.covers(flow) for other in has):
             yield _lost(edit, new or old, flow)
-
-
-def _renamed(flow: Flow, old: Key, new: Key) -> Flow:
-    return replace(flow, peer=new) if flow.peer == old else flow
 
 
 def _gained(edit: Edit, group: Any, flow: Flow) -> Iterator[Effect]:
@@ -249,14 +221,14 @@ def _gained(edit: Edit, group: Any, flow: Flow) -> Iterator[Effect]:
         return
     yield Effect(
         Danger.LOOSENS_SECURITY,
-        f"{_group_name(edit, group)} lets {_words(edit, flow)} {flow.direction}",
+        f"{_name(edit, group)} lets {_words(edit, flow)} {flow.direction}",
         GROUP_RULES,
         "name the group or the block that needs it" if anybody else "",
     )
 
 
 def _lost(edit: Edit, group: Key | None, flow: Flow) -> Effect:
-    words = f"{_group_name(edit, group)} no longer lets {_words(edit, flow)} pass"
+    words = f"{_name(edit, group)} no longer lets {_words(edit, flow)} pass"
     if flow.traffic == Traffic(ALL) and flow.peer == group is not None:
         advice = "keep the rule, in both directions"
         return Effect(Danger.INTERRUPTS, f"{words}: EFA stops between the nodes", EFA, advice)
@@ -265,11 +237,12 @@ def _lost(edit: Edit, group: Key | None, flow: Flow) -> Effect:
 
 
 def _same(edit: Edit, group: Key | None) -> Effect:
-    says = f"{_group_name(edit, group)} lets the same pass as before"
-    return Effect(Danger.HARMLESS, says, GROUP_RULES)
+    return Effect(
+        Danger.HARMLESS, f"{_name(edit, group)} lets the same pass as before", GROUP_RULES
+    )
 
 
-@when_changed(GROUP)
+@when("changed", GROUP)
 def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
     old, new = edit.old_key, edit.new_key
     for name, direction in INLINE.items():
@@ -280,21 +253,23 @@ def rules_in_group_changed(edit: Edit) -> Iterator[Effect]:
             return
 
 
-@when_added(GROUP)
+@when("added", GROUP)
 def group_added(edit: Edit) -> Iterator[Effect]:
     after = _flows(_inline(edit.pair.new, edit.new_key, "in"))
     yield from _compared(edit, [], after, None, edit.new_key)
 
 
-@when_changed(*SEPARATE)
-@when_added(*SEPARATE)
-@when_removed(*SEPARATE)
+@when("changed", *SEPARATE)
+@when("added", *SEPARATE)
+@when("removed", *SEPARATE)
 def rule(edit: Edit) -> Iterator[Effect]:
     """Judge a rule that is a resource of its own: what it lets pass, and in which group."""
-    if edit.beside:
-        return
-    old, new = _owner(edit.old), _owner(edit.new)
-    before, after = _of_rule(edit.old), _of_rule(edit.new)
+    direction, sides = SEPARATE[edit.type], (edit.old, edit.new)
+    old, new = (key_at(side.properties, "GroupId") if side else None for side in sides)
+    before, after = (
+        _flows([GroupRule(side.place, direction, side.properties)] if side else [])
+        for side in sides
+    )
     if old == new:
         found = list(_compared(edit, before, after, new, new))
     else:

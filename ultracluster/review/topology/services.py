@@ -11,7 +11,7 @@ from ultracluster.review.resolved import NotKnown, at, or_none, read, words
 from ultracluster.review.topology.nodes import queue_groups
 from ultracluster.spec.environment import SAGEMAKER_ADDRESSES_PER_EFA_INSTANCE
 from ultracluster.templates.resolved import Place
-from ultracluster.templates.resolved_values import Key, key, keys, links, text, written
+from ultracluster.templates.resolved_values import Key, key, keys, links, text
 
 SAGEMAKER: Final = "sagemaker."
 NETWORK: Final = "ResourcesVpcConfig"
@@ -120,7 +120,7 @@ def read_endpoints(model: Model) -> Iterator[Endpoint]:
         gateway = at(text, own, "VpcEndpointType") in (None, "Gateway")
         yield Endpoint(
             name=short(resource.place),
-            service=service_name(written(own.get("ServiceName"))),
+            service=service_name(own),
             gateway=gateway,
             subnets=[] if gateway else at(keys, own, "SubnetIds"),
             vpc=at(key, own, "VpcId"),
