@@ -18,7 +18,10 @@ def version(edit: Edit) -> Iterator[Effect]:
     if edit.path != ("Scheduler", "Version"):
         return
     was, now = (known_text(value) for value in (edit.was, edit.now))
-    if was and now and _numbers(now) < _numbers(was):
+    older, newer = (
+        [int(part) for part in (value or "").split(".") if part.isdigit()] for value in (was, now)
+    )
+    if was and now and newer < older:
         says = f"Slurm {was} cannot become {now}: it does not go back to an older version"
         advice = "make a second cluster with the older version"
         yield Effect(Danger.FAILS, says, SLURM_VERSION, advice)
@@ -26,10 +29,6 @@ def version(edit: Edit) -> Iterator[Effect]:
         says = f"Slurm goes from {was} to {now}: submitting and starting jobs waits while the "
         says += "controller changes, and the agent on the nodes has to fit it"
         yield Effect(Danger.INTERRUPTS, says, SLURM_VERSION, "drain the queues first")
-
-
-def _numbers(written: str) -> list[int]:
-    return [int(part) for part in written.split(".") if part.isdigit()]
 
 
 @when("changed", "AWS::PCS::Queue")

@@ -264,11 +264,13 @@ def group_added(edit: Edit) -> Iterator[Effect]:
 @when("removed", *SEPARATE)
 def rule(edit: Edit) -> Iterator[Effect]:
     """Judge a rule that is a resource of its own: what it lets pass, and in which group."""
-    direction, sides = SEPARATE[edit.type], (edit.old, edit.new)
+    sides = [
+        side if side and side.resource_type in SEPARATE else None for side in (edit.old, edit.new)
+    ]
     old, new = (key_at(side.properties, "GroupId") if side else None for side in sides)
     before, after = (
-        _flows([GroupRule(side.place, direction, side.properties)] if side else [])
-        for side in sides
+        _flows([GroupRule(s.place, SEPARATE[s.resource_type], s.properties)] if s else [])
+        for s in sides
     )
     if old == new:
         found = list(_compared(edit, before, after, new, new))
