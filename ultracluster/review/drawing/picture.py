@@ -165,7 +165,7 @@ def _outside(topology: Topology, context: Context) -> Iterator[Block]:
 def vpc_box(vpc: Vpc, context: Context) -> Block:
     content: list[Block] = []
     for zone, subnets in vpc.zones().items():
-        full = [s for s in subnets if not s.empty][:MOST_SUBNETS]
+        full = [s for s in subnets if s.uses][:MOST_SUBNETS]
         rest = [s for s in subnets if s not in full]
         blocks = [subnet_box(subnet, context) for subnet in full]
         if rest:
@@ -188,7 +188,7 @@ def vpc_box(vpc: Vpc, context: Context) -> Block:
 
 def _wires(vpc: Vpc) -> Sequence[Wire]:
     """Return the ways out: to each NAT gateway, and from there to the internet gateway."""
-    full = [subnet for subnet in vpc.subnets if not subnet.empty]
+    full = [subnet for subnet in vpc.subnets if subnet.uses]
     by_nat: dict[Key, list[Hashable]] = {}
     for subnet in full:
         if subnet.nat_subnet is not None and subnet.nat_subnet != subnet.key:

@@ -75,10 +75,6 @@ class Subnet:
     def used(self) -> int:
         return sum(use.count or 0 for use in self.uses)
 
-    @property
-    def empty(self) -> bool:
-        return not self.uses
-
 
 def _taken(
     subnets: Sequence[Key] | NotKnown, count: int | NotKnown | None, each: int | NotKnown = 1

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from ultracluster.model.launchers import LAUNCHERS
@@ -11,7 +12,7 @@ from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.naming import Names
 from ultracluster.review.resolved import NotKnown, or_none, read
 from ultracluster.review.tables import DRAWN
-from ultracluster.review.topology.networks import Contents, Vpc, read_nats, read_vpcs
+from ultracluster.review.topology.networks import Contents, Subnet, Vpc, read_nats, read_vpcs
 from ultracluster.review.topology.nodes import (
     PLACEMENT,
     RESERVATION,
@@ -63,9 +64,13 @@ class Topology:
     assumptions: Sequence[str] = ()
     """What was assumed about open conditions."""
 
+    @cached_property
+    def subnets(self) -> Sequence[Subnet]:
+        return [subnet for vpc in self.vpcs for subnet in vpc.subnets]
+
     @property
     def nodes(self) -> Sequence[Nodes]:
-        inside = [n for vpc in self.vpcs for subnet in vpc.subnets for n in subnet.nodes]
+        inside = [n for subnet in self.subnets for n in subnet.nodes]
         return [*inside, *(n for n in self.homeless if isinstance(n, Nodes))]
 
     @property
@@ -77,7 +82,7 @@ class Topology:
     @property
     def file_systems(self) -> Sequence[FileSystem]:
         """All file systems, each once."""
-        inside = [f for vpc in self.vpcs for subnet in vpc.subnets for f in subnet.file_systems]
+        inside = [f for subnet in self.subnets for f in subnet.file_systems]
         found = [*inside, *(f for f in self.homeless if isinstance(f, FileSystem))]
         # One with interfaces in several subnets is drawn in each of them.
         return list({file_system.place: file_system for file_system in found}.values())
