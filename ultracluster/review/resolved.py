@@ -67,13 +67,6 @@ def words(value: object, unknown: str = "not known") -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def zone_title(zone: str) -> str:
-    """Return what a zone is called: `zone 0 of the Region` and `zone not known` say it."""
-    if zone.startswith("zone not"):
-        return zone
-    return f"Zone {zone.removeprefix('zone ')}"
-
-
 def linked(value: Any) -> set[tuple[str, str]]:
     return {link.key for link in links(value)}
 

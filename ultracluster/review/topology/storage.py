@@ -72,7 +72,7 @@ class Store:
     name: str
     kind: str
     key: Key
-    notes: Sequence[str] = ()
+    note: str
 
 
 def read_all_file_systems(model: Model, names: Names) -> list[FileSystem]:
@@ -195,7 +195,7 @@ def _kept(resource: ResolvedResource) -> str:
 
 def read_stores(model: Model) -> list[Store]:
     return [
-        Store(short(resource.place), kind, resource.place.key, (_kept(resource),))
+        Store(short(resource.place), kind, resource.place.key, _kept(resource))
         for resource_type, kind in DRAWN["stores"].items()
         for resource in model.of(resource_type)
     ]
