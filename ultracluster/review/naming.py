@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 from ultracluster.catalogue.prices import Item, on_demand, price
@@ -51,17 +52,13 @@ def short(place: Place) -> str:
     `ultracluster/Storage/Lustre/Group/Resource` of stack Storage is `Lustre/Group`.
     """
     parts = (place.construct_path or "").split("/")
-    for end in range(1, len(parts)):
-        if place.stack in (parts[end - 1], "-".join(parts[:end])):
-            parts = parts[end:]
-            break
-    else:
-        parts = parts[-2:]
+    ends = range(1, len(parts))
+    within = (e for e in ends if place.stack in (parts[e - 1], "-".join(parts[:e])))
+    parts = parts[next(within, -2) :]
     while len(parts) > 1 and parts[-1] in SAYS_NOTHING:
         parts.pop()
-    parts = [part for part in parts if part != "Resource"]
     # A construct below one of its own name says it twice.
-    own = [part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1]]
+    own = [name for name, _ in groupby(part for part in parts if part != "Resource")]
     return "/".join(own) or place.logical_id
 
 
@@ -83,9 +80,8 @@ def tebibytes(gib: float) -> str:
     """Return a size in GiB as a reader takes it in: `98.4 TiB`."""
     if gib < GIB_PER_TIB:
         return f"{gib:,.0f} GiB"
-    if gib < GIB_PER_TIB**2:
-        return f"{gib / GIB_PER_TIB:,.1f} TiB"
-    return f"{gib / GIB_PER_TIB**2:,.1f} PiB"
+    tib = gib / GIB_PER_TIB
+    return f"{tib:,.1f} TiB" if tib < GIB_PER_TIB else f"{tib / GIB_PER_TIB:,.1f} PiB"
 
 
 def quoted(value: Any) -> str:
@@ -109,19 +105,14 @@ def holdings(resource: ResolvedResource) -> str:
 def hourly(region: str | None, instance_type: Any, count: int) -> str:
     """Return what instances cost in an hour: ` (1,932.27 USD an hour)`; empty if not known."""
     name = known_text(instance_type)
-    found = _price(region, on_demand(name) if name else None)
-    return "" if found is None else f" ({found * count:,.2f} USD an hour, on demand)"
+    found = price(on_demand(name), region) if region and name else None
+    return f" ({float(found.usd) * count:,.2f} USD an hour, on demand)" if found else ""
 
 
 def monthly(region: str | None, item: Item | None, count: float) -> str:
     """Return what so much of something costs: `816 USD a month`; empty if not known."""
-    found = _price(region, item)
-    return "" if found is None else f"{found * count:,.0f} USD a month"
-
-
-def _price(region: str | None, item: Item | None) -> float | None:
     found = price(item, region) if region and item else None
-    return None if found is None else float(found.usd)
+    return f"{float(found.usd) * count:,.0f} USD a month" if found else ""
 
 
 class Names:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ultracluster.input_files import Sources
 from ultracluster.templates.resolution import connected, resolved_group
-from ultracluster.templates.resolved import Encoded, ResolvedGroup, Text, Unknown, Variant
+from ultracluster.templates.resolved import ResolvedGroup, Unknown, Variant
 from ultracluster.templates.resolved_values import (
     Key,
     UndeterminedError,
@@ -24,7 +24,7 @@ from ultracluster.templates.resolved_values import (
 from ultracluster.templates.scope import section
 from ultracluster.templates.stacks import Stacks
 from ultracluster.templates.template import Template
-from ultracluster.templates.texts import identity
+from ultracluster.templates.texts import identity, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,7 @@ def or_none(value: T | NotKnown | None) -> T | None:
 
 def key_at(value: Any, *path: str) -> Key | None:
     """Return what a resolved value refers to at a path, None where that is not known."""
-    found = at(key, value, *path)
-    return None if isinstance(found, NotKnown) else found
+    return or_none(at(key, value, *path))
 
 
 def words(value: object, unknown: str = "not known") -> str:
@@ -84,30 +83,15 @@ def entries(value: Any) -> list[Mapping[str, Any]]:
 
 def missing(value: Any) -> str | None:
     """Return why a value refers to nothing, None where everything in it leads somewhere."""
-    left = [value]
-    while left:
-        found = left.pop()
-        if isinstance(found, Unknown) and found.dangling:
-            return found.because
-        if isinstance(found, Mapping):
-            left.extend(found.values())
-        elif isinstance(found, list | tuple):
-            left.extend(found)
-        elif isinstance(found, Text):
-            left.extend(found.parts)
-        elif isinstance(found, Encoded):
-            left.append(found.content)
-    return None
+    ends = [end for leaf in leaves(value) for end in getattr(leaf, "parts", (leaf,))]
+    return next((e.because for e in ends if isinstance(e, Unknown) and e.dangling), None)
 
 
 def lost(was: Any, now: Any) -> list[Any]:
-    kept = {identity(item) for item in _items(now)}
-    return [item for item in _items(was) if identity(item) not in kept]
-
-
-def _items(value: Any) -> list[Any]:
-    found = read(items, value)
-    return [value] if isinstance(found, NotKnown) else found
+    """Return the items of a list that are not in another."""
+    old, new = ([v] if isinstance(f := read(items, v), NotKnown) else f for v in (was, now))
+    kept = {identity(item) for item in new}
+    return [item for item in old if identity(item) not in kept]
 
 
 def count(value: Any) -> int | None:
