@@ -42,6 +42,7 @@ class Sources:
         self._sources: list[_Source] = []
         self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
+        self._resolved: dict[tuple[object, ...], ResolvedGroup] = {}
         for argument in given:
             try:
                 self._add(argument)
@@ -96,11 +97,19 @@ class Sources:
             region: where templates go that do not say it.
             every_value: whether all allowed values of other parameters are looked at.
         """
-        groups = self.groups(parameters, region)
-        return [resolved_group(g, parameters, region, every_value=every_value) for g in groups]
+        found: list[ResolvedGroup] = []
+        for group in self.groups(parameters, region):
+            # Where no parameter has allowed values both ways are one, and resolved once.
+            every = every_value and any(_allows(template) for template in group)
+            key = (*(t.name for t in group), *sorted(parameters.items()), region, every)
+            if key not in self._resolved:
+                self._resolved[key] = resolved_group(group, parameters, region, every_value=every)
+            found.append(self._resolved[key])
+        return found
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give every template another name; no two of them may be equal."""
+        self._resolved.clear()
         for source in self._sources:
             old = source.template
             outer = old.nested_in and (names[old.nested_in[0]], old.nested_in[1])
@@ -211,6 +220,12 @@ class Sources:
             if len(places) == 1:
                 found = files[path]
                 found.template = replace(found.template, nested_in=places[0])
+
+
+def _allows(template: Template) -> bool:
+    """Whether a parameter of a template takes only certain values."""
+    declared = section(template.body, "Parameters").values()
+    return any("AllowedValues" in mapping(each) for each in declared)
 
 
 def _file_name(url: Any) -> str:

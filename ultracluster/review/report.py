@@ -85,7 +85,7 @@ def review(
     audit = judged(subject.sources, parameters, region, "error")
     constructs = [r.place.construct_path or "" for v in after.variants for r in v.resources]
     topologies = [each.topology for each in figures]
-    was = None if before is None else [survey((), group.variants) for group in before.groups]
+    was = None if before is None else [survey((), *named(group)) for group in before.groups]
     statements, escalations = explained(after.variants)
     return Review(
         title=subject.title,
@@ -113,11 +113,16 @@ def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
     return found
 
 
+def named(group: ResolvedGroup) -> tuple[Model, Names]:
+    """Return the variant with most in it, with the names of its resources."""
+    variant = max(group.variants, key=lambda each: len(each.resources))
+    return Model(variant), Names(variant.resources)
+
+
 def figure(group: ResolvedGroup, number: int, marks: Mapping[Key, Danger] | None = None) -> Figure:
     """Return templates that belong together, as a picture and as a security matrix."""
-    variant = max(group.variants, key=lambda each: len(each.resources))
-    called, model = Names(variant.resources), Model(variant)
-    topology = survey([template.name for template in group.templates], group.variants)
+    model, called = named(group)
+    topology = survey([template.name for template in group.templates], model, called)
     context = Context(
         topology.fabrics, lambda n, f: mount(model.groups, n, f), called.key, marks or {}
     )

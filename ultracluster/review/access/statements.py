@@ -174,8 +174,9 @@ def explained(
     """
     statements: dict[object, ExplainedStatement] = {}
     ways: dict[object, Escalation] = {}
+    kept: dict[tuple[str, int], Any] = {}
     for variant in variants:
-        model, names = Model(variant), Names(variant.resources)
+        model, names = Model(variant, kept), Names(variant.resources)
         by_owner: dict[Key, list[Escalation]] = {}
         for way in Ways(model, names):
             by_owner.setdefault((way.stack, way.resource), []).append(way)

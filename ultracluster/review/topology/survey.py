@@ -37,7 +37,7 @@ from ultracluster.review.topology.storage import (
     read_all_file_systems,
     read_stores,
 )
-from ultracluster.templates.resolved import Unknown, Variant
+from ultracluster.templates.resolved import Unknown
 
 DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["stores"], *LAUNCHERS})
 """Types that have a place in the picture; the others are counted."""
@@ -88,11 +88,9 @@ class Topology:
         return list({file_system.place: file_system for file_system in found}.values())
 
 
-def survey(names: Sequence[str], variants: Sequence[Variant]) -> Topology:
-    """Return the topology of the variant with most in it, and what had to be assumed for it."""
-    variant = max(variants, key=lambda each: len(each.resources))
-    model = Model(variant)
-    called = Names(variant.resources)
+def survey(names: Sequence[str], model: Model, called: Names) -> Topology:
+    """Return the topology of a variant, and what had to be assumed for it."""
+    variant = model.variant
     contents = Contents(
         nodes=list(read_nodes(model, called)),
         file_systems=list(read_all_file_systems(model, called)),
