@@ -19,17 +19,9 @@ from ultracluster.model.policies import (
     principals_of,
     token,
 )
+from ultracluster.review.access import sentences
 from ultracluster.review.access.escalation import ADMINISTRATOR, Ways, matches
-from ultracluster.review.access.sentences import (
-    ANYBODY,
-    WORDS,
-    actions,
-    conditions,
-    named_by_conditions,
-    places,
-    principals,
-    sentence,
-)
+from ultracluster.review.access.sentences import ANYBODY, WORDS
 from ultracluster.review.access.statement import (
     Escalation,
     ExplainedStatement,
@@ -209,15 +201,18 @@ def _statement(
         own = names.of(place.key)
     who = tuple(owners) or ("whoever has this policy",)
     if statement.kind != "identity":
-        who = tuple(principals(statement, names))
-    on = tuple(places(statement, names, own))
-    under = tuple(conditions(statement, names))
+        who = tuple(sentences.principals(statement, names))
+    on = tuple(sentences.places(statement, names, own))
+    under = tuple(sentences.conditions(statement, names))
     levels = by_level(token(action) for action in listed(statement.body.get("Action")))
     sid = statement.body.get("Sid")
     allows = statement.effect == "Allow"
     # Conditions that name the caller say more than "anybody".
-    callers = named_by_conditions(statement, names) if allows and who == (ANYBODY,) else ()
+    callers: tuple[str, ...] = ()
+    if allows and who == (ANYBODY,):
+        callers = sentences.named_by_conditions(statement, names)
     left = [c for c in under if not c.startswith("if the caller is ") and c != "from this account"]
+    what = sentences.actions(levels, statement)
     return ExplainedStatement(
         stack=place.stack,
         resource=place.logical_id,
@@ -231,8 +226,8 @@ def _statement(
         on=on,
         under=under,
         warnings=tuple(warnings(statement, who, names, ways)),
-        sentence=sentence(
-            callers or who, statement, actions(levels, statement), on, left if callers else under
+        sentence=sentences.sentence(
+            callers or who, statement, what, on, left if callers else under
         ),
     )
 

@@ -6,16 +6,14 @@ for group in grouped(changes):
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from ultracluster.cost.page import money as usd
-from ultracluster.review.access.statement import Escalation, ExplainedStatement
+from ultracluster.review.access.statement import Escalation
 from ultracluster.review.changes.change import Change, Danger, Difference
 from ultracluster.review.changes.difference import canonical
-from ultracluster.review.matrix import Cell, Matrix
 from ultracluster.review.report import Review
 from ultracluster.templates import resolved_values
 
@@ -103,28 +101,22 @@ def _cause(changes: Sequence[Change]) -> str:
     first = changes[0]
     if first.caused_by is not None or first.resource_type is None:
         section = (first.caused_by or first).resource
-        stacks = ", ".join(_unique((change.caused_by or change).stack for change in changes))
+        stacks = ", ".join(dict.fromkeys((c.caused_by or c).stack for c in changes))
         return f"{section} of {stacks}"
     if not first.property:
         return f"{first.resource_type} {_verb(first)}"
-    names = " and ".join(_unique(c.property.removeprefix("@") for c in changes))
-    before = _unique(_short(change.before) for change in changes)
-    after = _unique(_short(change.after) for change in changes)
-    if None in before or None in after:
+    names = " and ".join(dict.fromkeys(c.property.removeprefix("@") for c in changes))
+    before, after = (
+        list(dict.fromkeys("none" if value is None else _written(value) for value in values))
+        for values in ([c.before for c in changes], [c.after for c in changes])
+    )
+    if max(map(len, [*before, *after])) > LONGEST_OF_A_CAUSE:
         return f"{names} {'changes' if ' and ' not in names else 'change'}"
     return f"{names}: {'/'.join(before)} → {'/'.join(after)}"
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
-
-
-def _short(value: Any) -> str | None:
-    """Return a value as a cause quotes it, None where it is too long."""
-    if value is None:
-        return "none"
-    written = json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
-    return written if len(written) <= LONGEST_OF_A_CAUSE else None
+def _written(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else resolved_values.shown(value)
 
 
 LONGEST: Final = 160
@@ -144,10 +136,6 @@ def causes(changes: Sequence[Change]) -> list[Group]:
     return sorted(grouped(changes), key=lambda group: group.danger.rank)
 
 
-def by_danger(changes: Sequence[Change]) -> list[tuple[Danger, list[Group]]]:
-    return [(danger, list(mine)) for danger, mine in groupby(causes(changes), lambda g: g.danger)]
-
-
 def members(group: Group) -> list[tuple[str, list[str]]]:
     """Return what happens at each place of a group."""
     found: dict[str, list[str]] = {}
@@ -162,19 +150,8 @@ def sentences(group: Group, name: str) -> list[str]:
     return [sentence(each) for each in dict.fromkeys(said) if each]
 
 
-def by_holder(
-    found: Sequence[ExplainedStatement],
-) -> dict[tuple[str, str], list[ExplainedStatement]]:
-    """Return statements by the resource and the kind of the policy that they stand in."""
-    return _together(found, lambda statement: (statement.place, statement.kind))
-
-
-def ways(escalations: Sequence[Escalation]) -> dict[str, list[Escalation]]:
-    """Return the ways to more rights by who has them; who may do everything has all of them."""
-    return _together(escalations, lambda way: way.who)
-
-
-def _together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+def together(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return things by a key, in the order in which each key comes first."""
     found: dict[K, list[T]] = {}
     for each in items:
         found.setdefault(key(each), []).append(each)
@@ -190,11 +167,6 @@ def names_of(others: Sequence[Escalation]) -> str:
     named = "; ".join(each.name for each in others[:MOST_NAMES])
     left = len(others) - MOST_NAMES
     return f"{named}; and {left} more, all of them in the JSON" if left > 0 else named
-
-
-def pairs(matrix: Matrix) -> list[tuple[str, str, Cell]]:
-    """Return every pair between which something passes, or is meant to."""
-    return [(matrix.names[a], matrix.names[b], cell) for (a, b), cell in matrix.cells.items()]
 
 
 def verdict(review: Review) -> str:

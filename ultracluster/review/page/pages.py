@@ -35,7 +35,8 @@ def fitted(page: str) -> str:
     left = LONGEST - RESERVED
     kept: dict[str, str] = {}
     said: list[str] = []
-    for title in sorted(sections, key=_rank):
+    ranks = {title: rank for rank, title in enumerate(IMPORTANT)}
+    for title in sorted(sections, key=lambda title: ranks.get(title, len(ranks))):
         text = _cut(sections[title], left)
         left -= _bytes(text)
         kept[title] = text
@@ -45,10 +46,8 @@ def fitted(page: str) -> str:
         elif lines:
             said.append(f"{lines:,} lines of {title or 'the head'}")
     head, *others = (kept[title] for title in sections)
-    note = (
-        f"**Left out, as a comment holds 65,536 characters: {', '.join(said)}.** The HTML has all."
-    )
-    return f"{head}{note}\n\n{''.join(others)}"
+    note = f"**Left out, as a comment holds 65,536 characters: {', '.join(said)}.**"
+    return f"{head}{note} The HTML has all.\n\n{''.join(others)}"
 
 
 def _sections(page: str) -> dict[str, str]:
@@ -56,10 +55,6 @@ def _sections(page: str) -> dict[str, str]:
     begins = [("", 0), *((match[1], match.start()) for match in SECTION.finditer(page))]
     ends = [start for _, start in begins[1:]] + [len(page)]
     return {title: page[start:end] for (title, start), end in zip(begins, ends, strict=True)}
-
-
-def _rank(title: str) -> int:
-    return IMPORTANT.index(title) if title in IMPORTANT else len(IMPORTANT)
 
 
 def _cut(section: str, most: int) -> str:
@@ -138,11 +133,11 @@ def _written(name: str, review: Review, made: Provenance | None, **values: Any) 
         .render(
             review=review,
             made=made,
-            dangers=contents.by_danger(review.changes),
-            holders=contents.by_holder(review.statements),
+            dangers=contents.together(contents.causes(review.changes), lambda group: group.danger),
+            holders=contents.together(review.statements, lambda each: (each.place, each.kind)),
             matrices=[f for f in review.figures if f.matrix.cells or f.matrix.unknown],
             columns=MOST_COLUMNS,
-            ways=contents.ways(review.escalations),
+            ways=contents.together(review.escalations, lambda way: way.who),
             severities=SEVERITIES,
             kinds=KINDS,
             **values,
@@ -162,7 +157,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     functions: list[Any] = [
-        *(assumptions, contents.cost, contents.members, contents.names_of, contents.pairs),
+        *(assumptions, contents.cost, contents.members, contents.names_of),
         *(contents.pieces, contents.sentence, contents.sentences),
         *(contents.shown, contents.slug, contents.values, contents.verdict, code, escaped),
         gravest_first,
