@@ -273,6 +273,6 @@ class Size:
 def size_of(template: Template) -> Size:
     """Return the size of a template, as it lies in its file."""
     names = ("Resources", "Parameters", "Outputs")
-    counts = [len(section(template.body, name)) for name in names]
-    own = template.size or 0
-    return Size(template.name, template.file or "", own, *counts, template.protected)
+    resources, parameters, outputs = (len(section(template.body, name)) for name in names)
+    file, own = template.file or "", template.size or 0
+    return Size(template.name, file, own, resources, parameters, outputs, template.protected)

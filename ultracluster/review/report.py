@@ -108,8 +108,9 @@ def changed(changes: Iterable[Change]) -> Mapping[Key, Danger]:
     """Return the worst that is done to each resource."""
     found: dict[Key, Danger] = {}
     for change in sorted(changes, key=lambda change: change.worst.rank):
-        for place in (change, *change.covers):
-            found.setdefault((place.stack, place.resource), change.worst)
+        places = [(change.stack, change.resource), *((d.stack, d.resource) for d in change.covers)]
+        for place in places:
+            found.setdefault(place, change.worst)
     return found
 
 

@@ -56,7 +56,8 @@ def or_none(value: T | NotKnown | None) -> T | None:
 
 def key_at(value: Any, *path: str) -> Key | None:
     """Return what a resolved value refers to at a path, None where that is not known."""
-    return or_none(at(key, value, *path))
+    found: Key | NotKnown = at(key, value, *path)
+    return None if isinstance(found, NotKnown) else found
 
 
 def words(value: object, unknown: str = "not known") -> str:

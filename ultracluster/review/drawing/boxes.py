@@ -215,8 +215,8 @@ def file_system_box(system: FileSystem, context: Context) -> Block:
         if out is into:
             said = "imports and exports" if out else "by command only"
         bucket, named = each.bucket or (blocks.OUTSIDE, each.target), f"{each.path} {said}"
-        way = (system.place, bucket) if out else (bucket, system.place)
-        edge = Edge(*way, named, both=out and into)
+        source, target = (system.place, bucket) if out else (bucket, system.place)
+        edge = Edge(source, target, named, both=out and into)
         rows.append(Flow(each.path, said, f"s3://{each.target}", out, into, edges=[edge]))
     body = Stack(blocks.at_most(MOST_ASSOCIATIONS, rows, "associations"), 4)
     parts = [system.place, *(each.place for each in system.associations)]

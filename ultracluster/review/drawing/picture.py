@@ -179,8 +179,8 @@ def _wires(vpc: Vpc) -> Sequence[Wire]:
 
 def _homeless(topology: Topology, context: Context) -> Iterator[Block]:
     for thing in topology.homeless:
-        told = not isinstance(thing.subnets, NotKnown)
-        because = "none is written" if told else thing.subnets.because
+        own = thing.subnets
+        because = own.because if isinstance(own, NotKnown) else "none is written"
         match thing:
             case Nodes():
                 block = boxes.nodes_box(thing, context)

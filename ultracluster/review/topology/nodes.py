@@ -171,7 +171,8 @@ def _ec2(model: Model, node: Node, names: Names, queues: Mapping[Key, list[str]]
 
 def _interface(entry: Mapping[str, Any]) -> Interface:
     card, device = (at(number, entry, name) for name in ("NetworkCardIndex", "DeviceIndex"))
-    return Interface(card or 0, device or 0, at(text, entry, "InterfaceType") or "interface")
+    kind = at(text, entry, "InterfaceType") or "interface"
+    return Interface(card or 0, device or 0, kind)
 
 
 def _placement(model: Model, node: Node, names: Names) -> Placement | None:

@@ -91,7 +91,7 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
     notes = [storage] if isinstance(storage, str) and storage != "SSD" else []
     if read(system.over_efa) is True:
         notes.append("servers speak EFA")
-    told = isinstance(gib, int)
+    servers: int | NotKnown = NotKnown("its capacity is not known")
     return FileSystem(
         name=short(system.place),
         place=system.place,
@@ -102,7 +102,7 @@ def _lustre(model: Model, system: Lustre, names: Names) -> FileSystem:
         groups=read(lambda: keys(system.groups())),
         associations=tuple(_associations(model, system, names)),
         notes=(*notes, _kept(system.resource)),
-        servers=server_addresses(gib) if told else NotKnown("its capacity is not known"),
+        servers=server_addresses(gib) if isinstance(gib, int) else servers,
         sold_as=or_none(read(system.sold_as)),
     )
 
@@ -119,11 +119,12 @@ def _associations(model: Model, system: Lustre, names: Names) -> Iterator[Associ
             exports=_events(own, "AutoExportPolicy"),
             place=resource.place,
         )
-    for name, *ways in (("ImportPath", "at creation", ""), ("ExportPath", "", "by command")):
+    ways = ("ImportPath", "at creation", ""), ("ExportPath", "", "by command")
+    for name, imports, exports in ways:
         target = read(system.configuration, name)
         if target is not None:
             said = "not known" if isinstance(target, NotKnown) else _target(target, names)
-            yield Association("/", said, _bucket(model, target), *ways)
+            yield Association("/", said, _bucket(model, target), imports, exports)
 
 
 def _events(properties: Any, policy: str) -> str:
@@ -136,9 +137,9 @@ def _events(properties: Any, policy: str) -> str:
 def _target(value: Any, names: Names) -> str:
     said = ""
     for piece in getattr(value, "parts", (value,)):
-        own = piece if isinstance(piece, str) else or_none(read(key, piece))
-        linked = "not known" if own is None or own[0] == "?" else names.key(own)
-        said += piece if isinstance(piece, str) else f"<{linked}>"
+        own = read(key, piece)
+        name = "not known" if isinstance(own, NotKnown) or own[0] == "?" else names.key(own)
+        said += piece if isinstance(piece, str) else f"<{name}>"
     return said.replace("s3://", "", 1)
 
 

@@ -12,31 +12,11 @@ from ultracluster.model.security_groups import SecurityGroup
 from ultracluster.review.naming import Names
 from ultracluster.review.resolved import NotKnown, or_none, read
 from ultracluster.review.tables import DRAWN
+from ultracluster.review.topology import nodes, services, storage
 from ultracluster.review.topology.networks import Contents, Subnet, Vpc, read_nats, read_vpcs
-from ultracluster.review.topology.nodes import (
-    PLACEMENT,
-    RESERVATION,
-    Nodes,
-    Placement,
-    Reservation,
-    placement,
-    read_nodes,
-    reservation,
-)
-from ultracluster.review.topology.services import (
-    Endpoint,
-    Scheduler,
-    read_control_planes,
-    read_endpoints,
-    read_job_interfaces,
-    read_schedulers,
-)
-from ultracluster.review.topology.storage import (
-    FileSystem,
-    Store,
-    read_all_file_systems,
-    read_stores,
-)
+from ultracluster.review.topology.nodes import Nodes, Placement, Reservation
+from ultracluster.review.topology.services import Endpoint, Scheduler
+from ultracluster.review.topology.storage import FileSystem, Store
 from ultracluster.templates.resolved import Unknown
 
 DRAWN_TYPES: Final = frozenset({*DRAWN["parts"], *DRAWN["gateways"], *DRAWN["stores"], *LAUNCHERS})
@@ -92,17 +72,28 @@ def survey(names: Sequence[str], model: Model, called: Names) -> Topology:
     """Return the topology of a variant, and what had to be assumed for it."""
     variant = model.variant
     contents = Contents(
-        nodes=list(read_nodes(model, called)),
-        file_systems=list(read_all_file_systems(model, called)),
-        schedulers=[*read_schedulers(model, called), *read_control_planes(model)],
-        endpoints=list(read_endpoints(model)),
-        jobs=list(read_job_interfaces(model)),
+        nodes=list(nodes.read_nodes(model, called)),
+        file_systems=storage.read_all_file_systems(model, called),
+        schedulers=[
+            *services.read_schedulers(model, called),
+            *services.read_control_planes(model),
+        ],
+        endpoints=list(services.read_endpoints(model)),
+        jobs=list(services.read_job_interfaces(model)),
         nats=read_nats(model),
     )
-    region = variant.region
+    region, doors = variant.region, [e for e in contents.endpoints if not e.gateway]
+    things: list[Nodes | FileSystem | Scheduler | Endpoint] = [
+        *contents.nodes,
+        *contents.file_systems,
+        *contents.schedulers,
+        *doors,
+    ]
     reserved = {
         n.reservation.place for n in contents.nodes if isinstance(n.reservation, Reservation)
     }
+    every = map(nodes.reservation, model.of(nodes.RESERVATION))
+    groups = model.of(nodes.PLACEMENT)
     placed = {n.placement.key for n in contents.nodes if isinstance(n.placement, Placement)}
     resources = [r for r in variant.resources if r.resource_type not in DRAWN_TYPES]
     return Topology(
@@ -110,23 +101,16 @@ def survey(names: Sequence[str], model: Model, called: Names) -> Topology:
         region=NotKnown(region.because) if isinstance(region, Unknown) else region,
         vpcs=list(read_vpcs(model, called, contents)),
         fabrics=[group for group in model.security_groups if _is_fabric(model, group)],
-        homeless=[thing for thing in _placed(contents) if not or_none(thing.subnets)],
-        idle_reservations=[
-            reservation(r) for r in model.of(RESERVATION) if r.place not in reserved
-        ],
-        idle_placements=[placement(r) for r in model.of(PLACEMENT) if r.place.key not in placed],
-        stores=read_stores(model),
+        homeless=[thing for thing in things if not or_none(thing.subnets)],
+        idle_reservations=[r for r in every if r.place not in reserved],
+        idle_placements=[p for p in map(nodes.placement, groups) if p.key not in placed],
+        stores=storage.read_stores(model),
         others=Counter(r.resource_type or "no type" for r in resources),
         assumptions=[
             f"{name.rpartition('/')[2]} is {str(held).lower()}"
             for name, held in sorted(variant.choices.items())
         ],
     )
-
-
-def _placed(contents: Contents) -> list[Nodes | FileSystem | Scheduler | Endpoint]:
-    interface_endpoints = [e for e in contents.endpoints if not e.gateway]
-    return [*contents.nodes, *contents.file_systems, *contents.schedulers, *interface_endpoints]
 
 
 def _is_fabric(model: Model, group: SecurityGroup) -> bool:
