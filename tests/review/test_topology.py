@@ -106,7 +106,7 @@ def test_a_stranger_s_template_is_drawn_whole(foreign: Figure):
     assert list(zones) == ["us-west-2a", "us-west-2b"]
     assert [s.name for s in zones["us-west-2b"]] == ["Homes", "Spare"]
     assert zones["us-west-2b"][0].file_systems[0].kind == "EFS"
-    assert zones["us-west-2b"][1].empty
+    assert not zones["us-west-2b"][1].uses
 
 
 @pytest.mark.parametrize("name", STRANGE)

@@ -19,8 +19,15 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
-from ultracluster import command_line
-from ultracluster.command_line import EXTRAS, STANDARD_OUTPUT, add_environment, progress
+from ultracluster.command_line import (
+    EXTRAS,
+    STANDARD_OUTPUT,
+    add_environment,
+    need,
+    parameters_of,
+    progress,
+    write_output,
+)
 from ultracluster.environments import find
 from ultracluster.exit_status import ALL_WELL, SOME_FAIL, UsageError
 from ultracluster.given_file import bounded
@@ -70,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     formats = list(dict.fromkeys(arguments.format.split(",")))
-    parameters = command_line.parameters_of(arguments.parameter)
+    parameters = parameters_of(arguments.parameter)
     errors = [f"--format {n}: write {', '.join(FORMATS)}" for n in formats if n not in FORMATS]
     if str(arguments.output) == STANDARD_OUTPUT and len(formats) > 1:
         errors.append(
@@ -78,7 +85,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         )
     if errors:
         raise UsageError("\n".join(errors))
-    command_line.need(EXTRAS["review"])
+    need(EXTRAS["review"])
     # An environment is synthesized in a process of its own, for as long as that takes.
     given = not _names_environment(arguments.subject)
     with bounded("review") if given else nullcontext():
@@ -160,7 +167,7 @@ def _write(texts: list[tuple[str, str]], directory: Path) -> None:
     except OSError as error:
         raise UsageError(f"--output {directory}: {error.strerror}; write another path") from error
     for name, text in texts:
-        command_line.write_output(directory / name, text, "--output")
+        write_output(directory / name, text, "--output")
 
 
 def _show(made: "Review", console: Console) -> None:
