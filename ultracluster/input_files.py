@@ -42,6 +42,7 @@ class Sources:
         self._sources: list[_Source] = []
         self._metadata: dict[Path, Metadata] = {}
         self._names: set[str] = set()
+        self._groups: dict[tuple[object, ...], list[list[Template]]] = {}
         self._resolved: dict[tuple[object, ...], ResolvedGroup] = {}
         for argument in given:
             try:
@@ -98,10 +99,13 @@ class Sources:
             every_value: whether all allowed values of other parameters are looked at.
         """
         found: list[ResolvedGroup] = []
-        for group in self.groups(parameters, region):
+        given = (*sorted(parameters.items()), region)
+        if given not in self._groups:
+            self._groups[given] = self.groups(parameters, region)
+        for group in self._groups[given]:
             # Where no parameter has allowed values both ways are one, and resolved once.
             every = every_value and any(_allows(template) for template in group)
-            key = (*(t.name for t in group), *sorted(parameters.items()), region, every)
+            key = (*(template.name for template in group), *given, every)
             if key not in self._resolved:
                 self._resolved[key] = resolved_group(group, parameters, region, every_value=every)
             found.append(self._resolved[key])
@@ -109,6 +113,7 @@ class Sources:
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give every template another name; no two of them may be equal."""
+        self._groups.clear()
         self._resolved.clear()
         for source in self._sources:
             old = source.template

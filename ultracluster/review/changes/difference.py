@@ -68,7 +68,7 @@ def of_resources(
 
 def same_text(before: Any, after: Any) -> bool:
     """Whether two values are written alike to the letter; `==` would take 1 for true."""
-    return json.dumps(before, default=str) == json.dumps(after, default=str)
+    return repr(before) == repr(after)
 
 
 def between(old: Any, new: Any, schema: Schema | None = None) -> Iterator[tuple[Path, Any, Any]]:
