@@ -1,17 +1,113 @@
-"""What nodes are launched with: a launch template's new version, and who takes it up when."""
+"""Nodes: how many there are, what they are launched with, and who takes up a new version when."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ultracluster.catalogue.instances import find
+from ultracluster.model.model import Model
 from ultracluster.model.nodes import EFA_TYPES, catalogued
 from ultracluster.registry.schemas import at
 from ultracluster.review.changes.change import Danger
-from ultracluster.review.changes.rules import Edit, Effect, when_changed
-from ultracluster.review.known import count, entries, known_text, true
-from ultracluster.review.naming import named, quoted
-from ultracluster.review.tables import NAMES, SLURM, UPDATE_POLICY, VERSIONS
+from ultracluster.review.changes.update import Edit, Effect, when
+from ultracluster.review.naming import hourly, named, quoted
+from ultracluster.review.resolved import count, entries, known_text, or_none, read, true
+from ultracluster.review.resource_types import resource_type, resource_types
+from ultracluster.review.tables import NAMES, ORDER, RESERVED, SLURM, UPDATE_POLICY, VERSIONS
 from ultracluster.templates.resolved import ResolvedResource
+
+RESERVATION: Final = "AWS::EC2::CapacityReservation"
+GROUPS: Final = tuple(name for name, known in resource_types().items() if known.nodes)
+KEEP: Final = "keep the reservation until the last job is done"
+
+
+def accelerators(instance_type: Any, nodes: int) -> str:
+    """Return nodes with what is in them: `256 p4d.24xlarge (2,048 A100)`."""
+    name = known_text(instance_type)
+    if name is None:
+        return f"{nodes:,} nodes"
+    found = catalogued(name)
+    inside = f" ({found.accelerator.total(nodes)})" if found else ""
+    return f"{nodes:,} {name}{inside}"
+
+
+@when("changed", RESERVATION)
+def reserved_until(edit: Edit) -> Iterator[Effect]:
+    if edit.path not in (("EndDate",), ("EndDateType",)):
+        return
+    unlimited = (known_text(edit.both("EndDateType")[1]) or "unlimited") == "unlimited"
+    was, now = (known_text(value) for value in edit.both("EndDate"))
+    if unlimited or (was and now and now > was):
+        says = f"the reservation is billed until {'cancelled' if unlimited else now}"
+        yield Effect(Danger.COSTS_MORE, says, RESERVED)
+    else:
+        says = f"the reservation ends {f'on {now}' if now else 'sooner'} instead of "
+        says += f"on {was}" if was else "never"
+        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+
+
+@when("changed", RESERVATION)
+def reserved_twice(edit: Edit) -> Iterator[Effect]:
+    """Judge a reservation that is replaced: for a while both are needed."""
+    if edit.schema and any(path[0] == edit.path[0] for path in edit.schema.create_only):
+        yield second_reservation(edit)
+
+
+def second_reservation(edit: Edit) -> Effect:
+    """Return what it means that a reservation is made before the first is cancelled."""
+    own = edit.former.properties
+    nodes = count(own.get("InstanceCount"))
+    what = accelerators(own.get("InstanceType"), nodes) if nodes else "the reserved nodes"
+    return Effect(
+        Danger.REDUCES_CAPACITY,
+        f"{what} are reserved a second time before the first reservation is cancelled: without "
+        "that capacity the update fails, and what is cancelled need not be had again",
+        f"{ORDER}; {RESERVED}",
+        "make the second reservation beside the first, and remove the first when it is there",
+    )
+
+
+@when("added", RESERVATION)
+@when("removed", RESERVATION)
+def reservation(edit: Edit) -> Iterator[Effect]:
+    own = edit.resource.properties
+    nodes, kind = count(own.get("InstanceCount")) or 1, own.get("InstanceType")
+    says, money = accelerators(kind, nodes), hourly(edit.region, kind, nodes)
+    if edit.new:
+        says += f" are billed from the moment they are reserved{money}, used or not"
+        yield Effect(Danger.COSTS_MORE, says, RESERVED)
+    else:
+        says += " are no longer reserved; EC2 need not have them again"
+        yield Effect(Danger.REDUCES_CAPACITY, says, RESERVED, KEEP)
+
+
+def instance_type(model: Model, group: ResolvedResource | None) -> Any:
+    """Return the one instance type that a group launches, None where that is not known."""
+    if group is None or "InstanceType" in group.properties:
+        return group and group.properties["InstanceType"]
+    nodes = [*model.nodes, *model.nodes_without_template]
+    mine = [node for node in nodes if node.launcher and node.launcher.place == group.place]
+    types = {name for node in mine for name in or_none(read(node.type_names)) or ()}
+    return types.pop() if len(types) == 1 else None
+
+
+@when("removed", *GROUPS)
+def group_removed(edit: Edit) -> Iterator[Effect]:
+    path = resource_type(edit.type).nodes["most"].split(".")
+    most = count(at(edit.resource.properties, path)) or 0
+    nodes = accelerators(instance_type(edit.pair.old, edit.old), most)
+    yield Effect(Danger.REDUCES_CAPACITY, f"up to {nodes} fewer", "it is in no template any more")
+
+
+@when("added", *GROUPS)
+def group_added(edit: Edit) -> Iterator[Effect]:
+    own, known = edit.resource.properties, resource_type(edit.type).nodes
+    paths = [known[name].split(".") for name in ("least", "wanted") if name in known]
+    least = max(count(at(own, path)) or 0 for path in paths)
+    if least:
+        kind = instance_type(edit.pair.new, edit.new)
+        says = f"{accelerators(kind, least)} start at once{hourly(edit.region, kind, least)}"
+        yield Effect(Danger.COSTS_MORE, says, "they are billed from their start")
+
 
 DATA: Final = "LaunchTemplateData"
 TEMPLATE: Final = "AWS::EC2::LaunchTemplate"
@@ -22,10 +118,8 @@ LATER: Final = "only nodes that are launched from now on have it"
 
 def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
     """Return what a new version does to the nodes that run."""
-    users = edit.pair.new.users.get(template.place.key, ())
-    for user in users:
-        found = _replaced_by_policy(edit, user)
-        if found is not None:
+    for user in edit.pair.new.users.get(template.place.key, ()):
+        if found := _replaced_by_policy(edit, user):
             return found
         if user.resource_type == NODE_GROUP:
             says = f"{named(user)} starts nodes with it; those that run must be replaced for it"
@@ -35,8 +129,7 @@ def _rollout(edit: Edit, template: ResolvedResource) -> tuple[Danger, str, str]:
 
 def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, str, str] | None:
     """Return how the UpdatePolicy of a group replaces its nodes, None where it does not."""
-    written = edit.update.after.written(*group.place.key)
-    policy = written.get("UpdatePolicy")
+    policy = edit.update.after.written(*group.place.key).get("UpdatePolicy")
     if true(at(policy, ("AutoScalingReplacingUpdate", "WillReplace"))):
         says = f"{named(group)} is replaced with all its nodes at once"
         return Danger.REPLACES, says, UPDATE_POLICY
@@ -48,7 +141,7 @@ def _replaced_by_policy(edit: Edit, group: ResolvedResource) -> tuple[Danger, st
     return None
 
 
-@when_changed(TEMPLATE)
+@when("changed", TEMPLATE)
 def template_data(edit: Edit) -> Iterator[Effect]:
     if edit.path[0] != DATA:
         return
@@ -64,7 +157,15 @@ def template_data(edit: Edit) -> Iterator[Effect]:
 def _security(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node easier to take over or to read."""
     if edit.touches(DATA, "BlockDeviceMappings"):
-        before, after = (_not_encrypted(v) for v in edit.both(DATA, "BlockDeviceMappings"))
+        before, after = (
+            {
+                quoted(mapping.get("DeviceName"))
+                for mapping in entries(mappings)
+                if isinstance(mapping.get("Ebs"), Mapping)
+                and not true(at(mapping, ("Ebs", "Encrypted")))
+            }
+            for mappings in edit.both(DATA, "BlockDeviceMappings")
+        )
         if plain := sorted(after - before):
             why = "Encrypted is not true in the block device mapping"
             says = f"volume {', '.join(plain)} is not encrypted"
@@ -82,14 +183,6 @@ def _security(edit: Edit) -> Iterator[Effect]:
         yield Effect(Danger.LOOSENS_SECURITY, says, "KeyName", "log in by Systems Manager")
 
 
-def _not_encrypted(mappings: Any) -> set[str]:
-    return {
-        quoted(mapping.get("DeviceName"))
-        for mapping in entries(mappings)
-        if isinstance(mapping.get("Ebs"), Mapping) and not true(at(mapping, ("Ebs", "Encrypted")))
-    }
-
-
 def _capacity(edit: Edit) -> Iterator[Effect]:
     """Yield what makes a node slower or harder to get."""
     if edit.touches(DATA, "InstanceType"):
@@ -98,7 +191,10 @@ def _capacity(edit: Edit) -> Iterator[Effect]:
             says = f"a node is a {now} ({_inside(now)}) instead of a {was} ({_inside(was)})"
             yield Effect(Danger.REDUCES_CAPACITY, says, "instance catalogue, 2026-11-23")
     if edit.touches(DATA, "NetworkInterfaces"):
-        had, has = (_efa_devices(v) for v in edit.both(DATA, "NetworkInterfaces"))
+        had, has = (
+            sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(value))
+            for value in edit.both(DATA, "NetworkInterfaces")
+        )
         if has < had:
             says = f"a node has {has} EFA devices instead of {had}"
             why = "NetworkInterfaces of InterfaceType efa or efa-only"
@@ -140,11 +236,7 @@ def _inside(instance_type: str) -> str:
     return f"{count} {name}{each}, {gbps:,.0f} Gbps"
 
 
-def _efa_devices(interfaces: Any) -> int:
-    return sum(known_text(e.get("InterfaceType")) in EFA_TYPES for e in entries(interfaces))
-
-
-@when_changed(GROUP, NODE_GROUP)
+@when("changed", GROUP, NODE_GROUP)
 def launched_with(edit: Edit) -> Iterator[Effect]:
     """Judge a group that takes another launch template or image."""
     parts = ("LaunchTemplate", "MixedInstancesPolicy", "CustomLaunchTemplate", "AmiId")

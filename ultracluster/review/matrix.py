@@ -45,6 +45,11 @@ class Matrix:
     unknown: Sequence[str] = ()
     """Rules of which something is not known, and why."""
 
+    @property
+    def pairs(self) -> list[tuple[str, str, Cell]]:
+        """Every pair between which something passes, or is meant to."""
+        return [(self.names[a], self.names[b], cell) for (a, b), cell in self.cells.items()]
+
 
 def matrix(model: Model, called: Names) -> Matrix:
     unknown: list[str] = []
