@@ -1,5 +1,8 @@
 """Who may prepare a change of an environment, and who may execute one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import aws_cdk as cdk
 import pytest
 from aws_cdk import assertions
@@ -8,33 +11,24 @@ from aws_cdk import aws_iam as iam
 from constructs_lib import DeliveryRoles, add_gates
 
 REPOSITORY = "octo@1/cluster@2"
+KINDS = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
+Resources = dict[str, Mapping[str, Mapping[str, Any]]]
 
 
-def made(**more: object) -> tuple[cdk.App, dict[str, dict]]:
-    """Return an app with the roles under every gate, and the template's resources by type."""
+def made(repository: str = REPOSITORY) -> Resources:
+    """Return the resources of the roles by type, after every gate."""
     app = cdk.App()
     add_gates(app)
     stack = cdk.Stack(app, "delivery")
-    arguments = {"repository": REPOSITORY, "environment": "staging"} | more
-    DeliveryRoles(stack, "Delivery", **arguments)
+    DeliveryRoles(stack, "Delivery", repository=repository, environment="staging")
     app.synth()
     template = assertions.Template.from_stack(stack)
-    return app, {kind: template.find_resources(kind) for kind in KINDS}
-
-
-KINDS = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider")
-
-
-def roles(resources: dict[str, dict]) -> dict[str, dict]:
-    return {
-        properties["Description"].rpartition(":")[0]: properties
-        for properties in (each["Properties"] for each in resources["AWS::IAM::Role"].values())
-    }
+    return {kind: template.find_resources(kind) for kind in KINDS}
 
 
 def test_each_role_trusts_one_subject_as_it_is():
     """A pattern would let other branches, or a repository of a similar name, in."""
-    _, resources = made()
+    resources = made()
     trusted = [
         each["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
         for each in resources["AWS::IAM::Role"].values()
@@ -51,7 +45,7 @@ def test_each_role_trusts_one_subject_as_it_is():
     }
 
 
-def actions(resources: dict[str, dict], role: str) -> set[str]:
+def actions(resources: Resources, role: str) -> set[str]:
     """Return what the own policy of a role allows."""
     (logical_id,) = (name for name in resources["AWS::IAM::Role"] if role in name)
     statements = [
@@ -66,7 +60,7 @@ def actions(resources: dict[str, dict], role: str) -> set[str]:
 
 def test_who_prepares_cannot_execute_and_who_executes_cannot_prepare():
     """So that what was approved is what happens, whatever a workflow's file says."""
-    _, resources = made()
+    resources = made()
     prepares, executes = actions(resources, "Prepare"), actions(resources, "Execute")
     assert "cloudformation:CreateChangeSet" in prepares
     assert "cloudformation:ExecuteChangeSet" in executes
