@@ -116,7 +116,7 @@ def prepare(cloud: Cloud, caller: Caller, environment: str, region: str, assembl
 
 def _prepared(cloud: Cloud, caller: Caller, region: str, stack: StackArtifact) -> PreparedStack:
     name, template = str(stack.stack_name), json.loads(stack.template.read_text())
-    made = {"name": name, "template": digest(template)}
+    made: dict[str, Any] = {"name": name, "template": digest(template)}
     row = described(cloud, name)
     if row is None:
         here = f"npx cdk deploy '{name.replace('-', '/', 1)}'"
