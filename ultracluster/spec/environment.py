@@ -92,6 +92,13 @@ class EnvironmentSpec(Spec):
             **({GROUPS: groups} if groups else {}),
         }
 
+    @property
+    def stack_names(self) -> tuple[str, ...]:
+        """CloudFormation's names of its stacks, in the order of their deployment."""
+        image = ("Image",) if self.node_image and self.slurm else ()
+        parts = ("Network", *image, "Storage", "Training", "Cluster")
+        return tuple(f"{self.name}-{part}" for part in parts)
+
     def fabrics(self) -> dict[str, NodesSpec]:
         """Return the accelerated nodes by their fields: those of a name form one EFA fabric."""
         groups = enumerate(self.slurm.node_groups if self.slurm is not None else ())
