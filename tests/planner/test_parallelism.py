@@ -7,13 +7,12 @@ import pytest
 from ultracluster.planner.communication import communicate
 from ultracluster.planner.devices import gpu_of, network_of
 from ultracluster.planner.goodput import goodput
-from ultracluster.planner.kinds import Only
-from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Layout, Setup
+from ultracluster.planner.layout import KEPT, RECOMPUTED, SELECTIVE, Layout, Only, Setup
 from ultracluster.planner.memory import memory
 from ultracluster.planner.plan import Planner, plan
 from ultracluster.planner.question import Question
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.software import stack_for
+from ultracluster.planner.stack import stack_for
 from ultracluster.planner.step import Step, step
 
 MEGATRON = ModelShape(128, 25_600, 160, 51_200, 2_048)

@@ -7,8 +7,7 @@ from typing import Final
 
 from ultracluster.given_file import bounded, text_of
 from ultracluster.planner.goodput import RATES
-from ultracluster.planner.kinds import OPTIONS_OF_A_LAYOUT, Only
-from ultracluster.planner.layout import ACTIVATIONS
+from ultracluster.planner.layout import ACTIVATIONS, OPTIONS_OF_A_LAYOUT, Only
 from ultracluster.planner.measurement import (
     MeasurementError,
     NetworkMeasurement,

@@ -6,12 +6,12 @@ from typing import Final
 
 from ultracluster.catalogue import instances
 from ultracluster.planner.devices import Gpu, comparable_types, gpu_of
-from ultracluster.planner.kinds import Only
+from ultracluster.planner.layout import Only
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.price import ON_DEMAND, ways_to_buy
 from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
-from ultracluster.planner.software import known_on
+from ultracluster.planner.stack import known_on
 
 ENOUGH: Final = 1024
 """Nodes of another type that are looked at for a plan of no more."""

@@ -9,6 +9,7 @@ from ultracluster.planner.goodput import Goodput
 from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Kind, Layout, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
+from ultracluster.planner.refusal import leanest
 from ultracluster.planner.search import Search
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import Lustre
@@ -99,7 +100,7 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     degree, the other way to treat activations, and the same layout with another batch.
     """
     mine = chosen.layout
-    ranked = sorted(search.candidates(mine.gpus), key=lambda each: -each.rate)
+    ranked = sorted(search.candidates(mine.gpus), key=lambda each: (-each.rate, each.kind))
     alike = [each for each in ranked if _degrees(each.kind) == _degrees(mine)]
     groups = sorted({each.group for each in alike})
     below = [group for group in groups if group < mine.group][-1:]
@@ -194,7 +195,7 @@ def notes(question: Question, search: Search, outcome: Outcome) -> Iterator[str]
         )
     pure = search.smallest_group(outcome.nodes, tensor=1)
     if pure is None:
-        least = search.leanest(outcome.nodes, whole=True).holding
+        least = leanest(search, outcome.nodes, whole=True).holding
         yield (
             f"sharded data parallelism alone cannot train this model here: three layers in "
             f"flight are {3 * least.layer / 2**30:,.0f} GiB and every GPU holds whole layers, "

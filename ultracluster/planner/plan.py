@@ -20,8 +20,7 @@ from ultracluster.planner.question import (
 )
 from ultracluster.planner.refusal import why_it_does_not_fit
 from ultracluster.planner.search import Search
-from ultracluster.planner.software import network_for, stack_for
-from ultracluster.planner.stack import SoftwareStack, faster
+from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack_for
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 

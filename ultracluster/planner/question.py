@@ -7,11 +7,11 @@ from ultracluster.catalogue import prices
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.planner.devices import GPUS, comparable_types, gpu_of
 from ultracluster.planner.goodput import RATES, FailureRate
-from ultracluster.planner.kinds import Only
+from ultracluster.planner.layout import Only
 from ultracluster.planner.measurement import NetworkMeasurement, RunMeasurement
 from ultracluster.planner.price import ON_DEMAND, OPTIONS, ways_to_buy
 from ultracluster.planner.shape import ModelShape
-from ultracluster.planner.software import SOFTWARE, known_on
+from ultracluster.planner.stack import SOFTWARE, known_on
 from ultracluster.problem import Problem, choices
 
 MOST_NODES = 8192

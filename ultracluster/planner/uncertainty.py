@@ -10,8 +10,7 @@ from ultracluster.planner.goodput import RATES, SECONDS_PER_DAY, goodput
 from ultracluster.planner.layout import Setup
 from ultracluster.planner.outcome import Plan
 from ultracluster.planner.search import Search
-from ultracluster.planner.software import known_on, stack_for
-from ultracluster.planner.stack import SoftwareStack, faster
+from ultracluster.planner.stack import SoftwareStack, faster, known_on, stack_for
 from ultracluster.planner.step import step
 
 MODEL_ERROR: Final = 0.2
