@@ -27,7 +27,7 @@ from ultracluster.catalogue.training_settings import (
     recipe_values,
     setting_problems,
 )
-from ultracluster.catalogue.values import document, number, part, text
+from ultracluster.catalogue.values import document, number, part, table, text
 from ultracluster.problem import MISSING, Problem, choices
 
 ENGINE: Final = "engine"
@@ -47,24 +47,10 @@ HYBRID: Final = "hybrid_shard_degree"
 LAID_OUT: Final = ("model.family", "model.flavor", "model.sequence", "parallel.partition_size")
 """Settings of torchtitan without which nothing can be said of its layout."""
 
-VERSION_1: Final = (
-    *("ddp", SHARDED, "sdp_reduce_bucket_size", "sdp_param_persistence_threshold"),
-    *("sdp_max_live_parameters", "sdp_hierarchical_allgather", "sdp_gradient_clipping"),
-    *("bf16", "fp16", "partitions", "microbatches", "pipeline_parallel_degree"),
-    *("tensor_parallel_degree", "placement_strategy", "skip_tracing", "offload_activations"),
-    *("activation_loading_horizon", "optimize", "ddp_dist_backend", "ddp_port"),
-    *("delayed_parameter_initialization", "shard_optimizer_state", "prescaled_batch"),
-    *("auto_partition", "default_partition", "memory_weight", "active_microbatches"),
-    *("contiguous", "horovod", "pipeline", "fp16_params", "attention_in_fp32"),
-    "task_level_activation_loading_horizon",
-)
-"""Parameters of version 1, archived (SageMaker Developer Guide of June 2023)."""
-VERSION_2: Final = (
-    *(HYBRID, "sm_activation_offloading", "activation_loading_horizon"),
-    *("fsdp_cache_flush_warnings", "allow_empty_shards", "tensor_parallel_degree"),
-    *("context_parallel_degree", "expert_parallel_degree", "random_seed"),
-)
-"""Parameters of version 2 (distributed-model-parallel-v2-reference, training facts, c.1)."""
+PARAMETERS: Final = {
+    number: tuple(table("training")["model_parallel"][f"version_{number}"]) for number in (1, 2)
+}
+"""Of SageMaker's model parallel library, by its version."""
 
 
 def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
@@ -254,7 +240,7 @@ def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterat
     if parameters is None:
         return
     archived = version(parameters) == 1
-    known = VERSION_1 if archived else VERSION_2
+    known = PARAMETERS[1 if archived else 2]
     where = _at(MODEL_PARALLEL)
     for name in parameters:
         if name not in known:

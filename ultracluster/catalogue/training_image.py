@@ -11,7 +11,7 @@ from typing import Final
 
 from ultracluster.catalogue.training_engines import version
 from ultracluster.catalogue.training_request import TrainingRequest
-from ultracluster.catalogue.values import part, text
+from ultracluster.catalogue.values import part, table, text
 from ultracluster.partitions import partition, url_suffix
 from ultracluster.problem import Problem
 
@@ -23,13 +23,7 @@ REGISTRY: Final = re.compile(
 IN_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):.*")
 IN_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::.*")
 SMP: Final = "smdistributed-modelparallel"
-SMP_REGIONS: Final = frozenset(
-    {
-        *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1"),
-        *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2"),
-        *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
-    }
-)
+SMP_REGIONS: Final = frozenset(table("training")["model_parallel"]["regions"])
 NEWEST_PYTORCH: Final[Mapping[int, tuple[int, ...]]] = {1: (2, 0, 1), 2: (2, 5, 1)}
 """By version of the model parallel library."""
 

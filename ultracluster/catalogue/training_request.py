@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.values import document, items, number, part, text
+from ultracluster.catalogue.values import document, items, number, part, table, text
 
 SOURCES: Final = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
 S3_PATHS: Final = (
@@ -93,17 +93,8 @@ class Channel:
         return [name for name in SOURCES if part(self.source, name) is not None]
 
 
-SYNC_MEMBERS: Final = (
-    *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
-    *("ResourceConfig", "RoleArn", "StoppingCondition", "Tags", "TrainingJobName", "VpcConfig"),
-    *("CheckpointConfig", "EnableManagedSpotTraining", "EnableNetworkIsolation", "Environment"),
-    *("DebugHookConfig", "DebugRuleConfigurations", "ExperimentConfig", "ProfilerConfig"),
-)
-"""Members that Step Functions' `createTrainingJob.sync` is known to pass on: the ten of the
-developer guide's "Supported parameters" (awsdocs, until 2022; today's page has no list), and what
-AWS's own tools send by it (aws-cdk-lib 2.275.0; aws-step-functions-data-science-sdk-python and its
-issues 22, 42, 86). Any other ends the execution by `States.Runtime`, "The field ... is not
-supported by Step Functions" (issue 15 there). Read 2026-11-27."""
+SYNC_MEMBERS: Final = tuple(table("training")["sync_members"])
+"""Members that Step Functions' `createTrainingJob.sync` is known to pass on (`training.toml`)."""
 
 
 @dataclass(frozen=True)

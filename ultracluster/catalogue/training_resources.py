@@ -10,17 +10,11 @@ from typing import Final
 from ultracluster.catalogue import instances
 from ultracluster.catalogue.training_codes import VOLUME_KEY
 from ultracluster.catalogue.training_request import TrainingRequest
-from ultracluster.catalogue.values import number, part
+from ultracluster.catalogue.values import number, part, table
 from ultracluster.problem import MISSING, Problem
 
-LOCAL_NVME: Final = frozenset(
-    {
-        *("g4dn", "g5", "g6", "g6e", "g7", "g7e", "gr6", "p3dn", "p4d", "p4de", "p5", "p5e"),
-        *("p5en", "p6-b200", "p6-b300", "r5d", "trn1", "trn1n", "trn2"),
-    }
-)
-"""Families among SageMaker's training types whose storage is local NVMe, for types that the
-catalogue does not hold (DescribeInstanceTypes dump of moto 5.2.5, read 2026-11-24)."""
+LOCAL_NVME: Final = frozenset(table("training")["local_nvme"])
+"""Families whose storage is local NVMe, for types that the catalogue does not hold."""
 READ_ONLY: Final = ("SelectedInstanceType", "SelectedInstanceCount")
 WAYS: Final = ("InstanceType", "InstanceGroups", "InstancePreferences")
 
