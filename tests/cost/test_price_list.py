@@ -14,9 +14,8 @@ from tests.cost.price_list_server import Document, product, serving
 from ultracluster.aws import Account, CloudError
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item
-from ultracluster.cost.price_list import Answer, prices_of
+from ultracluster.cost.price_list import FIXED, Answer, prices_of, query, region_to_ask
 from ultracluster.cost.price_table import TABLE, store
-from ultracluster.cost.query import FIXED, query, region_to_ask
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"

@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ultracluster.catalogue.training_codes import ENCRYPTED, NO_CHECKPOINTS
-from ultracluster.catalogue.training_engines import version
-from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
+from ultracluster.catalogue.training_request import (
+    ENCRYPTED,
+    MODEL_PARALLEL,
+    NO_CHECKPOINTS,
+    TrainingRequest,
+)
 from ultracluster.catalogue.training_variables import variable_advice
 from ultracluster.problem import MISSING, Problem
 
@@ -19,7 +22,7 @@ SECRET: Final = re.compile(r"(TOKEN|SECRET|PASSWORD|API_KEY)$")
 
 def advice(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what SageMaker takes and whoever writes it should know."""
-    if version(request.model_parallel) == 1:
+    if request.library == 1:
         fix = "version 1 of the library is archived and ends at PyTorch 2.0; use another engine"
         yield Problem(f"HyperParameters.{MODEL_PARALLEL}", "sharded data parallelism, v1", fix)
     kind = request.efa_type

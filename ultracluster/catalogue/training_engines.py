@@ -17,8 +17,8 @@ from ultracluster.catalogue.sharding import (
     tensor_problems,
 )
 from ultracluster.catalogue.torchtitan import Fault, Layout, model_faults
-from ultracluster.catalogue.training_channels import path_problems
-from ultracluster.catalogue.training_request import MODEL_PARALLEL, TrainingRequest
+from ultracluster.catalogue.training_parts import path_problems
+from ultracluster.catalogue.training_request import MODEL_PARALLEL, SHARDED, TrainingRequest
 from ultracluster.catalogue.training_settings import (
     OWN,
     TITAN,
@@ -41,7 +41,6 @@ DATA_PARALLEL: Final = "sagemaker_distributed_dataparallel_enabled"
 MPI: Final = "sagemaker_mpi_enabled"
 MPI_PROCESSES: Final = "sagemaker_mpi_num_of_processes_per_host"
 INSTANCE_TYPE: Final = "sagemaker_instance_type"
-SHARDED: Final = "sharded_data_parallel_degree"
 HYBRID: Final = "hybrid_shard_degree"
 
 LAID_OUT: Final = ("model.family", "model.flavor", "model.sequence", "parallel.partition_size")
@@ -68,13 +67,6 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     yield from _deepspeed(request, cluster)
     yield from _model_parallel(request, cluster)
     yield from _launchers(request, given, cluster)
-
-
-def version(parameters: object) -> int | None:
-    """Return which version of SageMaker's model parallel library its parameters are for."""
-    if not isinstance(parameters, Mapping):
-        return None
-    return 1 if {SHARDED, "ddp", "partitions"} & set(parameters) else 2
 
 
 def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
@@ -239,7 +231,7 @@ def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterat
     parameters = request.model_parallel
     if parameters is None:
         return
-    archived = version(parameters) == 1
+    archived = request.library == 1
     known = PARAMETERS[1 if archived else 2]
     where = _at(MODEL_PARALLEL)
     for name in parameters:
@@ -301,7 +293,7 @@ def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
 def _launchers(
     request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
 ) -> Iterator[Problem]:
-    library = version(request.model_parallel)
+    library = request.library
     on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
     for name in on[1:]:
         yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")

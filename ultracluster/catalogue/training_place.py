@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.training_codes import ADDRESSES_WITH_EFA
-from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.training_request import ADDRESSES_WITH_EFA, TrainingRequest
 from ultracluster.catalogue.values import text
 from ultracluster.problem import Problem, choices
 

@@ -13,18 +13,21 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue import job_environment
-from ultracluster.catalogue.training_channels import channel_problems
-from ultracluster.catalogue.training_codes import (
+from ultracluster.catalogue.training_engines import engine_problems
+from ultracluster.catalogue.training_parts import (
+    channel_problems,
+    image_problems,
+    region_problems,
+    resource_problems,
+)
+from ultracluster.catalogue.training_request import (
     NO_VPC,
     OUT_OF_RANGE,
     TOO_MANY_IN_VPC,
     VARIABLE,
     WAIT_BELOW_RUN,
+    TrainingRequest,
 )
-from ultracluster.catalogue.training_engines import engine_problems
-from ultracluster.catalogue.training_image import image_problems, region_problems
-from ultracluster.catalogue.training_request import TrainingRequest
-from ultracluster.catalogue.training_resources import resource_problems
 from ultracluster.catalogue.training_variables import variable_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.problem import MISSING, Problem, repeated

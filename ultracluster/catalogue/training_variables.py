@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ultracluster.catalogue import instances, job_environment
-from ultracluster.catalogue.training_codes import VARIABLE
-from ultracluster.catalogue.training_request import TrainingRequest
+from ultracluster.catalogue.training_request import VARIABLE, TrainingRequest
 from ultracluster.catalogue.values import text
 from ultracluster.problem import Problem, choices
 

@@ -63,9 +63,8 @@ def _estimates(name: str) -> "tuple[Estimate, ...]":
 
 def _refresh(found: "tuple[Estimate, ...]", notes: Console, faults: Console) -> bool:
     from ultracluster.aws import Account, CloudError  # noqa: PLC0415
-    from ultracluster.cost.price_list import prices_of  # noqa: PLC0415
+    from ultracluster.cost.price_list import prices_of, region_to_ask  # noqa: PLC0415
     from ultracluster.cost.price_table import store  # noqa: PLC0415
-    from ultracluster.cost.query import region_to_ask  # noqa: PLC0415
 
     good = True
     for region in dict.fromkeys(estimate.spec.region for estimate in found):

@@ -40,7 +40,7 @@ from ultracluster.catalogue.training_settings import (
     setting_problems,
 )
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 from ultracluster.spec.model import ModelSpec, TorchtitanModelSpec
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ WITH_FLOAT8: Final = ("H100", "H200", "B200", "B300", "GB200", "GB300")
 """GPUs whose tensor cores multiply in float8 (compute capability 8.9 and later; NVIDIA's CUDA C++
 Programming Guide, compute capabilities, 2026-11)."""
 LOG_LEVEL: Final = "20"
+SOURCE: Final = "s3://<bucket>/<path>/sourcedir.tar.gz"
 
 
 def compact(value: object) -> str:
@@ -296,7 +297,7 @@ class DeepSpeedEngine(OwnEngine):
 class ScriptSpec(Spec):
     """A script that SageMaker's own container toolkit fetches and starts."""
 
-    source: str
+    source: Annotated[str, Written(r"s3://.*\.tar\.gz", f"write {SOURCE}")]
     """S3 URI of a sourcedir.tar.gz with the script."""
 
     program: str
@@ -304,11 +305,6 @@ class ScriptSpec(Spec):
 
     arguments: tuple[tuple[str, str], ...] = ()
     """Its options as (name, value): `--name value`."""
-
-    @rule
-    def _source_is_an_archive(self) -> Iterator[Problem]:
-        if not (self.source.startswith("s3://") and self.source.endswith(".tar.gz")):
-            yield self.problem_of("source", "write s3://<bucket>/<path>/sourcedir.tar.gz")
 
 
 class ModelParallelEngine(Engine):

@@ -11,8 +11,8 @@ from ultracluster.catalogue.lustre import server_addresses
 from ultracluster.cost.quantities import bill
 from ultracluster.cost.sheet import CostSheet, cost_sheet
 from ultracluster.problem import Problem, choices
-from ultracluster.spec import ceiling
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec import budget as ceiling
+from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
 from ultracluster.spec.budget import BudgetSpec
 from ultracluster.spec.cidr import LARGEST_PREFIX, prefix_for
 from ultracluster.spec.lustre import LustreSpec
@@ -117,8 +117,7 @@ class EnvironmentSpec(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
-            clean = clean[:LONGEST_NAME].rstrip("-") or "dev"
+            clean = cleaned(self.name, instead="dev", most=LONGEST_NAME)
             yield self.problem_of(
                 "name",
                 "CloudFormation stack names take letters, digits and single hyphens, here at most "

@@ -11,7 +11,7 @@ from ultracluster.catalogue import lustre
 from ultracluster.catalogue.lustre_associations import ASSOCIATION_PATH, association_problems
 from ultracluster.catalogue.values import table
 from ultracluster.problem import MISSING, Problem
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, Written, rule
 
 GIB_PER_TIB: Final = 1024
 
@@ -21,7 +21,11 @@ NONCURRENT_DAYS: Final = 3
 Event = Literal["NEW", "CHANGED", "DELETED"]
 EVERY_EVENT: Final[tuple[Event, ...]] = ("NEW", "CHANGED", "DELETED")
 
-BUCKET_NAME: Final = re.compile(r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+BUCKET_NAME: Final = Written(
+    r"(?!.*\.\.|[0-9]+(\.[0-9]+){3}$)[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]",
+    "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots; write it "
+    "without s3:// and prefix",
+)
 
 UNSOUND: Final = object()
 """Stands in for a field that is reported for its type."""
@@ -61,7 +65,7 @@ class DataRepositorySpec(Spec):
     prefix: str
     """Prefix in the bucket, without a leading slash, for example `datasets/`."""
 
-    bucket_name: str | None = None
+    bucket_name: Annotated[str | None, BUCKET_NAME] = None
     """An existing bucket of the same Region; None takes the environment's own data bucket."""
 
     auto_import: tuple[Event, ...] = EVERY_EVENT
@@ -86,13 +90,6 @@ class DataRepositorySpec(Spec):
             clean = re.sub(r"^(s3://[^/]*)?/*", "", self.prefix)
             fix = f'write the prefix alone, without bucket and leading slash: "{clean}"'
             yield self.problem_of("prefix", fix)
-
-    @rule
-    def _bucket_has_a_name(self) -> Iterator[Problem]:
-        name = self.bucket_name
-        if name is not None and not BUCKET_NAME.fullmatch(name):
-            fix = "a bucket name has 3 to 63 lower-case letters, digits, hyphens and single dots"
-            yield Problem("bucket_name", name, f"{fix}; write it without s3:// and prefix")
 
     @rule
     def _events_are_listed_once(self) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ultracluster.catalogue import endpoints
 from ultracluster.problem import Problem, choices, repeated
-from ultracluster.spec.base import Spec, rule
+from ultracluster.spec.base import Spec, Written, rule
 from ultracluster.spec.cidr import (
     DEFAULT_VPC,
     SMALLEST_PREFIX,
@@ -43,10 +43,9 @@ def endpoint_problems(services: Sequence[str]) -> Iterator[Problem]:
             yield Problem(field, service, "it is listed twice; remove one")
 
 
-def _id_problems(field: str, given: str | None, prefix: str) -> Iterator[Problem]:
-    if given is not None and not re.fullmatch(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", given):
-        fix = f'write the id as AWS shows it, for example "{prefix}-0123456789abcdef0"'
-        yield Problem(field, given, fix)
+def _id(prefix: str) -> Written:
+    fix = f'write the id as AWS shows it, for example "{prefix}-0123456789abcdef0"'
+    return Written(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})", fix)
 
 
 class _Network(Spec):
@@ -170,7 +169,7 @@ class NetworkSpec(_Network):
 class ExistingSubnetSpec(Spec):
     """A private subnet that is there already."""
 
-    subnet_id: str
+    subnet_id: Annotated[str, _id("subnet")]
     """`subnet-...`"""
 
     cidr: str
@@ -179,13 +178,8 @@ class ExistingSubnetSpec(Spec):
     availability_zone_id: str
     """The id of its zone, for example `use1-az6`."""
 
-    route_table_id: str | None = None
+    route_table_id: Annotated[str | None, _id("rtb")] = None
     """Its route table, where an S3 gateway endpoint is to be added to it."""
-
-    @rule
-    def _ids_are_ids(self) -> Iterator[Problem]:
-        for field, prefix in (("subnet_id", "subnet"), ("route_table_id", "rtb")):
-            yield from _id_problems(field, vars(self).get(field), prefix)
 
     @rule
     def _cidr_is_a_block(self) -> Iterator[Problem]:
@@ -199,7 +193,7 @@ class ExistingNetworkSpec(_Network):
     for a check against the live account.
     """
 
-    vpc_id: str
+    vpc_id: Annotated[str, _id("vpc")]
     """`vpc-...`"""
 
     cidr: str
@@ -216,10 +210,6 @@ class ExistingNetworkSpec(_Network):
 
     def training_blocks(self) -> tuple[str, ...]:
         return tuple(subnet.cidr for subnet in self.training_subnets)
-
-    @rule
-    def _vpc_is_an_id(self) -> Iterator[Problem]:
-        yield from _id_problems("vpc_id", self.vpc_id, "vpc")
 
     @rule
     def _cidrs_are_blocks(self) -> Iterator[Problem]:

@@ -13,8 +13,8 @@ from ultracluster.catalogue.images import PCS_READY_AMI
 from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, rule
-from ultracluster.spec.nodes import NodesSpec, image_problems
+from ultracluster.spec.base import Spec, cleaned, rule
+from ultracluster.spec.nodes import IMAGE, NodesSpec
 from ultracluster.spec.queues import ENVIRONMENTS_NODES, NAME
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Group(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not GROUP.fullmatch(self.name):
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-0123456789") or "cpu"
+            clean = cleaned(self.name, instead="cpu").rstrip("-0123456789")
             fix = f'write lower-case letters, digits and single hyphens: "{clean}"'
             yield self.problem_of("name", fix)
         elif self.name in TAKEN or self.name.startswith("login-"):
@@ -72,7 +72,7 @@ class AcceleratedGroupSpec(_Group, NodesSpec):
     interface_layout: InterfaceLayout = "address-per-card"
     """PCS takes no other layout."""
 
-    image: str = PCS_READY_AMI
+    image: Annotated[str, IMAGE] = PCS_READY_AMI
     """AMI id, or the name of an SSM parameter that holds one, with Slurm and the PCS agent."""
 
     root_device_name: Literal["/dev/xvda", "/dev/sda1"] = "/dev/sda1"
@@ -88,7 +88,7 @@ class CpuGroupSpec(_Group):
     count: Annotated[int, Field(ge=1)]
     """Nodes at full size; they are launched on demand."""
 
-    image: str | None = None
+    image: Annotated[str | None, IMAGE] = None
     """AMI id or SSM parameter; None takes the environment's nodes' own."""
 
     root_volume_gib: Annotated[int, Field(ge=50, le=16384)] = 200
@@ -116,11 +116,6 @@ class CpuGroupSpec(_Group):
         else:
             fix = "that type has accelerators and EFA; write AcceleratedGroupSpec for it"
             yield self.problem_of("instance_type", fix)
-
-    @rule
-    def _image_is_named(self) -> Iterator[Problem]:
-        if self.image:
-            yield from image_problems("image", self.image)
 
 
 def architecture(instance_type: str) -> str:

@@ -1,6 +1,5 @@
 """The nodes of a cluster: how many, of which type, on which capacity."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
@@ -10,44 +9,30 @@ from ultracluster.catalogue.images import DEEP_LEARNING_AMI as DEEP_LEARNING_AMI
 from ultracluster.catalogue.instances import InstanceType, UnknownInstanceTypeError, find
 from ultracluster.catalogue.interfaces import InterfaceLayout, addresses
 from ultracluster.problem import Problem, choices
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, Written, rule
 
 MOST_INSTANCES_PER_RESERVATION: Final = 1000
 """EC2 API, CreateCapacityReservation `InstanceCount` (botocore 1.44.5)."""
 MOST_INSTANCES_PER_CAPACITY_BLOCK: Final = 64
 """EC2 User Guide, Capacity Blocks for ML (copy read 2026-11-23)."""
 
-RESERVATION_ID: Final = re.compile(r"cr-[0-9a-f]{8,17}")
-IMAGE_ID: Final = re.compile(r"ami-([0-9a-f]{8}|[0-9a-f]{17})")
-PARAMETER_NAME: Final = re.compile(r"/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?")
+RESERVATION_ID: Final = Written(
+    r"cr-[0-9a-f]{8,17}", 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
+)
+IMAGE: Final = Written(
+    r"ami-([0-9a-f]{8}|[0-9a-f]{17})|/[A-Za-z0-9_.\-/]{1,1010}(:[A-Za-z0-9_.\-]+)?",
+    'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with a slash',
+)
 
 
-def image_problems(field: str, image: str) -> Iterator[Problem]:
-    """Yield that a text is neither an image's id nor the name of a parameter that holds one."""
-    if not IMAGE_ID.fullmatch(image) and not PARAMETER_NAME.fullmatch(image):
-        fix = 'write an AMI id ("ami-0123456789abcdef0") or an SSM parameter name that begins with '
-        yield Problem(field, image, f"{fix}a slash")
-
-
-class _Reservation(Spec):
-    """Capacity that an id may name."""
-
-    @rule
-    def _id_is_one(self) -> Iterator[Problem]:
-        given = vars(self).get("capacity_reservation_id")
-        if given is not None and not RESERVATION_ID.fullmatch(given):
-            fix = 'write the id as AWS shows it, for example "cr-0123456789abcdef0"'
-            yield self.problem_of("capacity_reservation_id", fix)
-
-
-class CapacityReservationSpec(_Reservation):
+class CapacityReservationSpec(Spec):
     """An on-demand capacity reservation that the nodes are targeted at.
 
     Without an id, one of the nodes' number is made inside the cluster placement group: capacity
     reserved outside the group is not found by instances launched into it (eksctl#7949).
     """
 
-    capacity_reservation_id: str | None = None
+    capacity_reservation_id: Annotated[str | None, RESERVATION_ID] = None
     """An existing reservation, `cr-...`."""
 
     least_used_percent: Annotated[int, Field(ge=1, le=100)] = 90
@@ -55,10 +40,10 @@ class CapacityReservationSpec(_Reservation):
     since all are paid for."""
 
 
-class CapacityBlockSpec(_Reservation):
+class CapacityBlockSpec(Spec):
     """A Capacity Block for ML that was bought beforehand."""
 
-    capacity_reservation_id: str
+    capacity_reservation_id: Annotated[str, RESERVATION_ID]
     """The id of the block's reservation, `cr-...`."""
 
 
@@ -78,7 +63,7 @@ class NodesSpec(Spec):
     interface_layout: InterfaceLayout = "one-address"
     """`one-address` takes one private address a node, `address-per-card` one for each card."""
 
-    image: str = DEEP_LEARNING_AMI
+    image: Annotated[str, IMAGE] = DEEP_LEARNING_AMI
     """AMI id, or the name of an SSM parameter that holds one. An environment that keeps data or
     reserves capacity names an id: a parameter is resolved at each deployment, and may then replace
     every node."""
@@ -218,10 +203,6 @@ class NodesSpec(Spec):
                 "threads_per_core",
                 f"{self.instance_type} offers {words}; write None for its default",
             )
-
-    @rule
-    def _image_is_named(self) -> Iterator[Problem]:
-        yield from image_problems("image", self.image)
 
     @rule
     def _image_is_of_the_architecture(self) -> Iterator[Problem]:

@@ -4,7 +4,6 @@ A recipe says nothing of an account: role, network, file system and image reposi
 the environment that it is submitted to.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -20,7 +19,7 @@ from ultracluster.catalogue.training_rules import DAY
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
 from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
-from ultracluster.spec.base import Spec, UndeterminedError, rule
+from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
 from ultracluster.spec.engines import (
     DeepSpeedEngine,
     SmpV1Engine,
@@ -173,12 +172,9 @@ class RecipeSpec(Spec):
     @rule
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            clean = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).lstrip("-0123456789")
-            clean = clean[:LONGEST_NAME].rstrip("-") or "gpt"
-            fix = (
-                f"names have lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
-            )
-            yield self.problem_of("name", f'{fix}; write "{clean}"')
+            clean = cleaned(self.name, instead="gpt", most=LONGEST_NAME)
+            words = f"lower-case letters, digits and single hyphens, {LONGEST_NAME} at most"
+            yield self.problem_of("name", f'names have {words}; write "{clean}"')
 
     @rule
     def _type_is_known(self) -> Iterator[Problem]:
