@@ -13,7 +13,7 @@ from ultracluster.planner.price import ON_DEMAND, ways_to_buy
 from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
 from ultracluster.planner.stack import known_on
 
-ENOUGH: Final = 1024
+LOOKED_AT: Final = (1_024, 8_192, MOST_NODES)
 """Nodes of another type that are looked at for a plan of no more."""
 
 
@@ -30,7 +30,7 @@ def _alternative(question: Question, name: str, gpu: Gpu, days: float) -> Altern
     """Return the fewest nodes of a type that need no longer."""
     if instances.find(name).zones(question.region) == ():
         return Alternative(name, gpu, None, None, f"not sold in {question.region}")
-    most = ENOUGH if (question.nodes or 0) <= ENOUGH else MOST_NODES
+    most = next(each for each in LOOKED_AT if (question.nodes or 0) <= each)
     other = replace(
         question,
         instance_type=name,

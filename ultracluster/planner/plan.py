@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from ultracluster.planner.devices import Gpu, Network, gpu_of, network_of
@@ -14,7 +15,6 @@ from ultracluster.planner.question import (
     DEFAULT_DAYS,
     LONGEST_DAYS,
     MOST_NODES,
-    SEARCHED_NODES,
     PlanError,
     Question,
 )
@@ -24,12 +24,14 @@ from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
-WIDE: Final = 128
 SEARCHED: Final = (
-    *range(1, SEARCHED_NODES + 1),
-    *range(SEARCHED_NODES + WIDE, MOST_NODES + 1, WIDE),
+    *range(1, 512),
+    *range(512, 8_192, 128),
+    *range(8_192, MOST_NODES + 1, 1_024),
 )
-"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
+"""Numbers of nodes that a search for days or a budget tries: the fewer the more there are."""
+CLOSE: Final = 16
+"""Nodes by which the fewest of two numbers that were tried are looked for."""
 HARDLY: Final = 0.5
 """Part of the time that trains, or of a step that waits, which says why a plan is not feasible."""
 LEAST_FRACTION: Final = 1e-9
@@ -171,10 +173,11 @@ class Planner:
     def fewest(self, days: float) -> Outcome:
         """Return the fewest nodes that need no more than so many days."""
         best: Outcome | None = None
-        for nodes in SEARCHED:
+        for before, nodes in pairwise((0, *SEARCHED)):
             found = self.outcome(nodes)
             if found is not None and found.days <= days:
-                return found if nodes <= SEARCHED_NODES else self._fewer_of(found, days)
+                fewer = (self.outcome(count) for count in range(before + CLOSE, nodes, CLOSE))
+                return next((each for each in fewer if each and each.days <= days), found)
             if found is not None and (best is None or found.days < best.days):
                 best = found
         if best is None:
@@ -184,14 +187,6 @@ class Planner:
             f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
-
-    def _fewer_of(self, found: Outcome, days: float) -> Outcome:
-        """Return the fewest nodes that are in time, between the last that was tried and these."""
-        for nodes in range(found.nodes - WIDE + 16, found.nodes, 16):
-            fewer = self.outcome(nodes)
-            if fewer is not None and fewer.days <= days:
-                return fewer
-        return found
 
     def _within_budget(self, budget: float) -> Outcome:
         best: Outcome | None = None

@@ -14,10 +14,8 @@ from ultracluster.planner.shape import ModelShape
 from ultracluster.planner.stack import SOFTWARE, known_on
 from ultracluster.problem import Problem, choices
 
-MOST_NODES = 8192
-"""Nodes that are planned for: 65,536 GPUs of p4d."""
-SEARCHED_NODES = 512
-"""Nodes up to which a search for days or a budget tries every number."""
+MOST_NODES = 32_768
+"""Nodes that are planned for: 262,144 GPUs of p5, or 32,768 of a type with one."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
