@@ -251,7 +251,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--nodes", "-4"], "--nodes: got -4"),
         ([*SEVEN, "--nodes", "1.5"], "a whole number"),
         ([*SEVEN, "--nodes", "1e30"], "--nodes: got 1e+30; write 1 to 32,768 nodes"),
-        ([*SEVEN, "--days", "0.01"], "the fastest of up to 32,768 nodes"),
+        ([*SEVEN, "--days", "0.01"], "the fastest of up to 8,192 nodes"),
         ([*SEVEN, "--days", "nan"], "a number that is finite"),
         ([*SEVEN, "--budget", "10"], "the cheapest is"),
         ([*SEVEN, "--nodes", "4", "--days", "9"], "--nodes and --days"),
@@ -270,7 +270,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "GiB on each A100"),
         (
             ["plan", "--parameters", "9e13", "--tokens", "1e12"],
-            "--nodes: none of up to 32,768 will do",
+            "--nodes: none of up to 8,192 will do",
         ),
         (["plan", "--parameters", "1e12", "--tokens", "1e12", "--nodes", "8"], "write more nodes"),
         (
@@ -303,7 +303,7 @@ def test_fewer_days_take_more_nodes(capsys: pytest.CaptureFixture[str]):
         ([*SEVEN, "--micro-batch", "999"], "--micro-batch: got 999; nothing fits with it"),
         ([*SEVEN, "--partition", "1", "--tensor", "1"], "--partition and --tensor: got 1 and 1"),
         (
-            ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "8192"],
+            ["plan", "--parameters", "9e13", "--tokens", "1e12", "--nodes", "32768"],
             "write a shorter",
         ),
         ([*SEVEN, "--instance", "p6e-gb200.36xlarge"], "no Region is known to sell it"),

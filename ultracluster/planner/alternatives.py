@@ -10,10 +10,10 @@ from ultracluster.planner.layout import Only
 from ultracluster.planner.outcome import Alternative
 from ultracluster.planner.plan import Planner
 from ultracluster.planner.price import ON_DEMAND, ways_to_buy
-from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, Question
+from ultracluster.planner.question import LONGEST_DAYS, MOST_NODES, SEARCHED_NODES, Question
 from ultracluster.planner.stack import known_on
 
-LOOKED_AT: Final = (1_024, 8_192, MOST_NODES)
+LOOKED_AT: Final = (1_024, SEARCHED_NODES, MOST_NODES)
 """Nodes of another type that are looked at for a plan of no more."""
 
 

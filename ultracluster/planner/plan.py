@@ -14,7 +14,7 @@ from ultracluster.planner.price import OPTIONS, Bill, bill
 from ultracluster.planner.question import (
     DEFAULT_DAYS,
     LONGEST_DAYS,
-    MOST_NODES,
+    SEARCHED_NODES,
     PlanError,
     Question,
 )
@@ -24,12 +24,8 @@ from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack
 from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
-SEARCHED: Final = (
-    *range(1, 512),
-    *range(512, 8_192, 128),
-    *range(8_192, MOST_NODES + 1, 1_024),
-)
-"""Numbers of nodes that a search for days or a budget tries: the fewer the more there are."""
+SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
+"""Numbers of nodes that a search for days or a budget tries: beyond 4,096 GPUs few."""
 CLOSE: Final = 16
 """Nodes by which the fewest of two numbers that were tried are looked for."""
 HARDLY: Final = 0.5
@@ -181,10 +177,10 @@ class Planner:
             if found is not None and (best is None or found.days < best.days):
                 best = found
         if best is None:
-            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         self._feasible(best)
         raise PlanError(
-            f"--days: got {days:g}; the fastest of up to {MOST_NODES:,} nodes is "
+            f"--days: got {days:g}; the fastest of up to {SEARCHED_NODES:,} nodes is "
             f"{_nodes(best)} in {best.days:,.1f} days; write more days or a faster --instance"
         )
 
@@ -207,7 +203,7 @@ class Planner:
             if paid.total <= budget and (best is None or found.days < best.days):
                 best = found
         if cheapest is None:
-            raise PlanError(why_it_does_not_fit(self.search, self.question, MOST_NODES))
+            raise PlanError(why_it_does_not_fit(self.search, self.question, SEARCHED_NODES))
         if best is None:
             total, found = cheapest
             self._feasible(found)

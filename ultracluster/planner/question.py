@@ -16,6 +16,8 @@ from ultracluster.problem import Problem, choices
 
 MOST_NODES = 32_768
 """Nodes that are planned for: 262,144 GPUs of p5, or 32,768 of a type with one."""
+SEARCHED_NODES = 8_192
+"""Nodes up to which a search for days or a budget looks."""
 DEFAULT_BATCH = 4 * 2**20
 """Tokens of one optimizer step: what BloombergGPT and Llama used."""
 DEFAULT_DAYS = 60.0
