@@ -224,6 +224,18 @@ def test_a_price_that_was_read_is_written_with_its_day(checkout: Path):
     assert derived(checkout)["nat-gateway/data"]["source"] == "infracost"
 
 
+def test_a_price_of_the_offer_files_says_so(checkout: Path):
+    """Whoever reads the sheet sees where each price is from."""
+    store(REGION, ask(LIST, prices.NAT_GATEWAY), TODAY, checkout, source="offers")
+
+    assert table(checkout)["nat-gateway/hour"]["source"] == "offers"
+    assert derived(checkout)["nat-gateway/hour"] == {
+        "usd": "0.05",
+        "date": "2026-11-20",
+        "source": "offers",
+    }
+
+
 def test_a_price_that_vanished_is_kept_and_marked_once(checkout: Path):
     """The last known price is better than none; the first day without it is what counts."""
     store(REGION, ask(LIST, prices.NAT_GATEWAY), TODAY, checkout)

@@ -54,7 +54,7 @@ class Question:
     """At most so many USD, or None."""
     batch_tokens: int = DEFAULT_BATCH
     software: str = ""
-    """A name of `planner.software.SOFTWARE`, or "" where it is not known."""
+    """A name of `planner.stack.SOFTWARE`, or "" where it is not known."""
     failures: str | float = "rsc-1"
     """Name of a rate, or failures per node and day."""
     restart_minutes: float | None = None
