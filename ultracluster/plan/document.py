@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from ultracluster.catalogue.quotas import LUSTRE, NETWORK_INTERFACES, of_training, on_demand
+from ultracluster.catalogue.quotas import NETWORK_INTERFACES, lustre, of_training, on_demand
 from ultracluster.planner.devices import GIB
 from ultracluster.planner.layout import KEPT, RECOMPUTED
 from ultracluster.planner.memory import memory
@@ -15,6 +15,10 @@ from ultracluster.planner.storage import DEFAULT_QUOTA_GIB, DEPLOYMENT
 from ultracluster.planner.uncertainty import Uncertainty
 
 HOUR = 3600
+OF_THE_MODEL: Final = (
+    *("parameters", "layers", "hidden", "heads", "vocabulary", "sequence", "experts"),
+    "active_parameters",
+)
 DEFAULT_INTERFACES: Final = 5_000
 """Network interfaces of a Region by default; an account's own quota goes first."""
 
@@ -24,14 +28,7 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
     question, outcome, shape = plan.question, plan.outcome, plan.question.shape
     return {
         "model": {
-            "parameters": shape.parameters,
-            "layers": shape.layers,
-            "hidden": shape.hidden,
-            "heads": shape.heads,
-            "vocabulary": shape.vocabulary,
-            "sequence": shape.sequence,
-            "experts": shape.experts,
-            "active_parameters": shape.active_parameters,
+            **{name: getattr(shape, name) for name in OF_THE_MODEL},
             "tokens": question.tokens,
         },
         "machine": {
@@ -83,7 +80,7 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
             "node_hours": outcome.node_hours,
         },
         "cost": [_cost(bill) for bill in plan.bills],
-        "quotas_to_ask_for": list(_quotas(plan)),
+        "quotas_to_ask_for": list(quotas(plan, *nodes_and_jobs(plan))),
         "alternatives": [_alternative(each) for each in alternatives],
         "doubts": [asdict(each) for each in doubt.doubts],
         "calibrated_by": list(_calibrations(plan)),
@@ -91,14 +88,16 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
     }
 
 
-def _quotas(plan: Plan) -> Iterator[str]:
-    everything = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
-    if plan.question.purchase == SAGEMAKER:
-        return quotas(plan, nodes=1, jobs=everything)
-    return quotas(plan, nodes=everything, jobs=0)
+def nodes_and_jobs(plan: Plan) -> tuple[int, int]:
+    """Return the nodes and the SageMaker instances of a plan.
+
+    A SageMaker environment keeps one node to look at data and images with; it starts at zero.
+    """
+    together = plan.outcome.nodes + plan.outcome.goodput.spare_nodes
+    return (1, together) if plan.question.purchase == SAGEMAKER else (together, 0)
 
 
-def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
+def quotas(plan: Plan, nodes: int, jobs: int) -> Iterator[str]:
     """Yield the quotas that the account must have, by their names and codes."""
     question, instance = plan.question, plan.question.instance
     if question.purchase == ON_DEMAND or jobs:
@@ -115,8 +114,8 @@ def quotas(plan: Plan, *, nodes: int, jobs: int) -> Iterator[str]:
     capacity = plan.outcome.lustre.capacity_gib
     default = f"{DEFAULT_QUOTA_GIB:,} by default"
     if plan.outcome.lustre.above_quota:
-        (quota,) = (each.capacity for each in LUSTRE if DEPLOYMENT in each.deployment_types)
-        yield f"FSx, Persistent_2 storage capacity ({quota.code}): {capacity:,} GiB ({default})"
+        code = lustre(DEPLOYMENT).capacity.code
+        yield f"FSx, Persistent_2 storage capacity ({code}): {capacity:,} GiB ({default})"
     else:
         yield f"FSx, Persistent_2 storage capacity: {capacity:,} GiB of {default}, usually there"
 
@@ -183,8 +182,7 @@ def _step(plan: Plan, doubt: Uncertainty) -> dict[str, Any]:
 def _memory(plan: Plan) -> dict[str, Any]:
     step = plan.outcome.step
     other_way = RECOMPUTED if step.layout.activations == KEPT else KEPT
-    other_layout = replace(step.layout, activations=other_way)
-    other = memory(plan.setup, other_layout)
+    other = memory(plan.setup, replace(step.layout, activations=other_way))
     chosen = step.holding
     return {
         "activations": step.layout.activations,
