@@ -82,6 +82,11 @@ class Layout:
     """GPUs over which the experts of a layer are divided, those of `tensor` among them."""
 
     @property
+    def degrees(self) -> tuple[int, ...]:
+        """What it shares with its kind but for micro-batch and activations."""
+        return self.tensor, self.pipeline, self.chunks, self.context, self.expert
+
+    @property
     def ranks(self) -> int:
         """Ranks of a stage: they see different tokens."""
         return self.gpus // (self.tensor * self.pipeline)

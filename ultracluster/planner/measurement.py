@@ -175,9 +175,9 @@ def metrics(text: str) -> RunMeasurement:
         raise MeasurementError("it holds no finished step")
     try:
         return _run(start, rates, memory)
-    except MeasurementError:
-        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        if isinstance(error, MeasurementError):
+            raise
         why = f"{error!s:.60}"
         raise MeasurementError(f"its settings lack the model or the layout ({why})") from error
 
