@@ -21,6 +21,7 @@ TOPIC_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_
 MOST_E_MAILS: Final = 10
 """AWS Budgets API, Notification: 10 e-mail addresses and one SNS topic (copy in MiniStack 1.5.33;
 botocore 1.44.5 says 11 subscribers)."""
+ALERTS: Final = (50, 80, 100)
 MOST_ALERTS: Final = 9
 """10 notifications a budget (botocore 1.44.5), of which one is the forecast's."""
 LARGEST_PERCENT: Final = 1000
@@ -68,10 +69,7 @@ class BudgetSpec(Spec):
     """E-mail addresses and at most one ARN of an SNS topic. Without any, the environment gets a
     topic of its own, which somebody has to subscribe to."""
 
-    alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = (
-        *(50, 80),
-        100,
-    )
+    alerts_percent: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_ALERTS)] = ALERTS
     """Percentages of the month's ceiling at which money already spent raises an alert."""
 
     forecast_percent: Annotated[int, Field(ge=1, le=LARGEST_PERCENT)] = 100
@@ -118,11 +116,8 @@ class BudgetSpec(Spec):
                 fix = "write an e-mail address, or the ARN of an SNS topic (arn:aws:sns:...)"
                 yield Problem(field, address, fix)
         if len(self.notify) - topics > MOST_E_MAILS:
-            yield Problem(
-                "notify",
-                f"{len(self.notify) - topics} addresses",
-                f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic",
-            )
+            fix = f"AWS Budgets writes to {MOST_E_MAILS} at most; write a list's address or a topic"
+            yield Problem("notify", f"{len(self.notify) - topics} addresses", fix)
 
     @rule
     def _alerts_rise(self) -> Iterator[Problem]:
@@ -142,21 +137,13 @@ class BudgetSpec(Spec):
     @rule
     def _price_region_has_prices(self) -> Iterator[Problem]:
         if self.price_region is not None and self.price_region not in price_table.regions():
-            known = choices(
-                (NEAREST_PRICES, *(r for r in price_table.regions() if r != NEAREST_PRICES))
-            )
-            fix = f"no price is known of it; write {known}"
+            known = dict.fromkeys((NEAREST_PRICES, *price_table.regions()))
+            fix = f"no price is known of it; write {choices(known)}"
             yield self.problem_of("price_region", fix)
 
 
 def unstated(bill: Sequence[Quantity], region: str, *, notify: bool) -> Iterator[Problem]:
-    """Yield that a ceiling is missing, with a budget that would hold.
-
-    Args:
-        bill: what is bought.
-        region: where.
-        notify: whether the budget has to name somebody.
-    """
+    """Yield that a ceiling is missing, with a budget that would hold."""
     sheet = cost_sheet(bill, region, other_region=NEAREST_PRICES)
     names = [quantity.item.name for quantity in sheet.unpriced]
     budget = [f"ceiling_usd_per_day={_whole(sheet)}"]

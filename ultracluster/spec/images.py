@@ -18,12 +18,7 @@ def images(environment: EnvironmentSpec) -> dict[str, str]:
 
 
 def image_parameter(environment: EnvironmentSpec, *, login: bool = False) -> str | None:
-    """Return the SSM parameter that names today's image; None where none is known to.
-
-    Args:
-        environment: whose nodes boot it.
-        login: whether it is the login nodes' image.
-    """
+    """Return the SSM parameter that names today's image of nodes; None where none is known to."""
     slurm, instance = environment.slurm, environment.nodes.instance
     architecture, nvidia = instance.architecture, instance.accelerator.manufacturer == "NVIDIA"
     if login:

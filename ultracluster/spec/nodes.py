@@ -134,93 +134,62 @@ class NodesSpec(Spec):
     @rule
     def _type_is_sold_that_way(self) -> Iterator[Problem]:
         if self.capacity_block is not None and not self.instance.capacity_blocks:
-            yield Problem(
-                "capacity_block",
-                self.instance_type,
-                "that type is not sold by Capacity Block; remove it, or use capacity_reservation",
-            )
+            fix = "that type is not sold by Capacity Block; remove it, or use capacity_reservation"
+            yield Problem("capacity_block", self.instance_type, fix)
         if self.capacity_block is None and not self.instance.on_demand:
-            yield self.problem_of(
-                "instance_type",
-                "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)",
-            )
+            fix = "this type is not sold on demand; write capacity_block=CapacityBlockSpec(...)"
+            yield self.problem_of("instance_type", fix)
 
     @rule
     def _one_kind_of_capacity(self) -> Iterator[Problem]:
         if self.capacity_block is not None and self.capacity_reservation is not None:
-            yield Problem(
-                "capacity_block",
-                "a Capacity Block together with a capacity reservation",
-                "nodes are launched on one of them; remove capacity_block or capacity_reservation",
-            )
+            got = "a Capacity Block together with a capacity reservation"
+            fix = "nodes are launched on one of them; remove capacity_block or capacity_reservation"
+            yield Problem("capacity_block", got, fix)
 
     @rule
-    def _block_is_small_enough(self) -> Iterator[Problem]:
-        if self.capacity_block is not None and self.total > MOST_INSTANCES_PER_CAPACITY_BLOCK:
-            yield self.problem_of(
-                "count",
-                f"a Capacity Block holds at most {MOST_INSTANCES_PER_CAPACITY_BLOCK} instances; "
-                f"write {max(MOST_INSTANCES_PER_CAPACITY_BLOCK - self.spare_nodes, 1)}, or use "
-                "capacity_reservation",
-            )
+    def _capacity_is_small_enough(self) -> Iterator[Problem]:
+        block, reservation = MOST_INSTANCES_PER_CAPACITY_BLOCK, MOST_INSTANCES_PER_RESERVATION
+        if self.capacity_block is not None and self.total > block:
+            fix = f"a Capacity Block holds at most {block} instances; write "
+            fix += f"{max(block - self.spare_nodes, 1)}, or use capacity_reservation"
+            yield self.problem_of("count", fix)
+        if self.makes_reservation and self.total > reservation:
+            fix = f"one reservation holds at most {reservation} instances; write "
+            fix += f"{max(reservation - self.spare_nodes, 1)} and a second environment"
+            yield self.problem_of("count", fix)
 
     @rule
-    def _block_has_no_group(self) -> Iterator[Problem]:
-        if self.capacity_block is not None and self.placement_group:
-            yield self.problem_of(
-                "placement_group",
-                "a Capacity Block is placed close together by itself; write placement_group=False",
-            )
-
-    @rule
-    def _reservation_is_in_the_group(self) -> Iterator[Problem]:
-        reservation = self.capacity_reservation
-        if reservation is None:
-            return
-        if reservation.capacity_reservation_id is not None and self.placement_group:
-            yield self.problem_of(
-                "placement_group",
-                "an existing reservation cannot be moved into a new placement group, and nodes in "
-                "the group would not find it; write placement_group=False",
-            )
-
-    @rule
-    def _reservation_is_small_enough(self) -> Iterator[Problem]:
-        if self.makes_reservation and self.total > MOST_INSTANCES_PER_RESERVATION:
-            yield self.problem_of(
-                "count",
-                f"one reservation holds at most {MOST_INSTANCES_PER_RESERVATION} instances; "
-                f"write {max(MOST_INSTANCES_PER_RESERVATION - self.spare_nodes, 1)} and a second "
-                "environment",
-            )
+    def _placement_group_can_hold_it(self) -> Iterator[Problem]:
+        reservation, fix = self.capacity_reservation, ""
+        if self.capacity_block is not None:
+            fix = "a Capacity Block is placed close together by itself"
+        elif reservation is not None and reservation.capacity_reservation_id is not None:
+            fix = "an existing reservation cannot be moved into a new placement group, and nodes "
+            fix += "in the group would not find it"
+        if fix and self.placement_group:
+            yield self.problem_of("placement_group", f"{fix}; write placement_group=False")
 
     @rule
     def _threads_are_offered(self) -> Iterator[Problem]:
         offered = self.instance.threads_per_core
         if self.threads_per_core is not None and self.threads_per_core not in offered:
             words = choices(offered) if offered else "no such option"
-            yield self.problem_of(
-                "threads_per_core",
-                f"{self.instance_type} offers {words}; write None for its default",
-            )
+            fix = f"{self.instance_type} offers {words}; write None for its default"
+            yield self.problem_of("threads_per_core", fix)
 
     @rule
     def _image_is_of_the_architecture(self) -> Iterator[Problem]:
         other = {"x86_64": "arm64", "arm64": "x86_64"}[self.instance.architecture]
         if f"/{other}/" in self.image:
-            yield self.problem_of(
-                "image",
-                f"{self.instance_type} is {self.instance.architecture}; write "
-                f"{self.image.replace(other, self.instance.architecture)}",
-            )
+            own = self.instance.architecture
+            fix = f"{self.instance_type} is {own}; write {self.image.replace(other, own)}"
+            yield self.problem_of("image", fix)
 
     @rule
     def _image_has_the_driver(self) -> Iterator[Problem]:
         maker = self.instance.accelerator.manufacturer
         if "nvidia" in self.image and maker != "NVIDIA":
-            yield self.problem_of(
-                "image",
-                f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
-                f"{maker or 'another maker'}; write the id or parameter of an image with their "
-                "driver",
-            )
+            fix = f"that image drives NVIDIA GPUs and {self.instance_type} has accelerators of "
+            fix += f"{maker or 'another maker'}; write the id or parameter of an image with theirs"
+            yield self.problem_of("image", fix)

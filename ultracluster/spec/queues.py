@@ -118,18 +118,16 @@ class QueueSpec(Spec):
         if self.default_time is None or self.max_time is None:
             return
         if seconds(self.default_time) > seconds(self.max_time):
-            yield self.problem_of(
-                "default_time",
+            fix = (
                 "jobs that state no time would ask for more than max_time, and never start; write "
-                f'"{self.max_time}" or less',
             )
+            yield self.problem_of("default_time", f'{fix}"{self.max_time}" or less')
 
     @rule
     def _accounts_are_allowed_or_denied(self) -> Iterator[Problem]:
         if self.allow_accounts and self.deny_accounts:
-            yield self.problem_of(
-                "deny_accounts", "Slurm does not look at it beside allow_accounts; remove one"
-            )
+            fix = "Slurm does not look at it beside allow_accounts; remove one"
+            yield self.problem_of("deny_accounts", fix)
 
     @rule
     def _settings_are_what_pcs_takes(self) -> Iterator[Problem]:

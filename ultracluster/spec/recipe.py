@@ -20,14 +20,9 @@ from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
 from ultracluster.catalogue.training_variables import ending_problems
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, UndeterminedError, cleaned, rule
-from ultracluster.spec.engines import (
-    DeepSpeedEngine,
-    SmpV1Engine,
-    SmpV2Engine,
-    TorchrunEngine,
-    TorchtitanEngine,
-)
+from ultracluster.spec.engines import DeepSpeedEngine, TorchrunEngine, TorchtitanEngine
 from ultracluster.spec.environment import LONGEST_NAME, NAME
+from ultracluster.spec.library_engines import SmpV1Engine, SmpV2Engine
 from ultracluster.spec.limits import CheckpointSpec, LimitsSpec
 from ultracluster.spec.model import DataSpec, ModelSpec, TorchtitanModelSpec
 

@@ -114,12 +114,9 @@ class UsersSpec(Spec):
     def _user_data_holds_them(self) -> Iterator[Problem]:
         taken = len(self.unix_lines()) + len(self.account_lines())
         if taken > MOST_BYTES:
-            yield Problem(
-                "users",
-                f"{len(self.users)} users of {taken:,} bytes",
-                f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
-                "fewer, or let nodes look them up in a directory (docs/users.md)",
-            )
+            fix = f"nodes have them from their user data, which has room for {MOST_BYTES:,}; write "
+            fix += "fewer, or let nodes look them up in a directory (docs/users.md)"
+            yield Problem("users", f"{len(self.users)} users of {taken:,} bytes", fix)
 
     @rule
     def _names_and_numbers_are_given_once(self) -> Iterator[Problem]:
@@ -127,12 +124,8 @@ class UsersSpec(Spec):
         places += [(f"groups[{i}]", vars(group)) for i, group in enumerate(self.groups)]
         names = [(f"{place}.name", given.get("name")) for place, given in places]
         # A user's own group has the user's number.
-        ids = [
-            (f"{place}.{key}", given.get(key))
-            for place, given in places
-            for key in ("uid", "gid")
-            if key in given
-        ]
+        keys = [(place, given, key) for place, given in places for key in ("uid", "gid")]
+        ids = [(f"{place}.{key}", given[key]) for place, given, key in keys if key in given]
         accounts = [(f"accounts[{i}].name", a.name) for i, a in enumerate(self.accounts)]
         for taken in (names, ids, accounts):
             yield from repeated(taken, "somebody else has it already; write another")
