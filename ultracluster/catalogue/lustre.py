@@ -21,6 +21,11 @@ METADATA_SERVERS: Final = 2
 MAINTENANCE_WINDOW: Final = re.compile(r"[1-7]:([01]\d|2[0-3]):[0-5]\d")
 """FSx WeeklyTime (botocore 1.43.106)."""
 
+NEEDED_BY: Final = {
+    "HDD": "; HDD needs PERSISTENT_1",
+    "INTELLIGENT_TIERING": "; Intelligent-Tiering needs PERSISTENT_2",
+}
+
 STEP_FIELD: Final = "StorageCapacity"
 METADATA: Final = "LustreConfiguration.MetadataConfiguration"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
@@ -43,11 +48,7 @@ def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
     storage = properties.get("StorageType", "SSD")
     if isinstance(storage, str) and storage not in rules["storage_types"]:
         fix = f"{deployment} takes {choices(rules['storage_types'])}"
-        if storage == "HDD":
-            fix += "; HDD needs PERSISTENT_1"
-        elif storage == "INTELLIGENT_TIERING":
-            fix += "; Intelligent-Tiering needs PERSISTENT_2"
-        yield Problem("StorageType", storage, fix)
+        yield Problem("StorageType", storage, fix + NEEDED_BY.get(storage, ""))
     elif storage == "INTELLIGENT_TIERING":
         yield from _intelligent_tiering(properties, configuration)
     elif storage == "HDD":
@@ -112,8 +113,7 @@ def _ssd(
     if configuration.get("EfaEnabled") is True and str(given) in efa_steps:
         allowed, step = (), efa_steps[str(given)]
     if properties.get(STEP_FIELD) is None:
-        smallest = min([*allowed, step])
-        fix = f"{deployment} SSD needs a capacity; write {smallest}"
+        fix = f"{deployment} SSD needs a capacity; write {min([*allowed, step])}"
         yield Problem(STEP_FIELD, MISSING, fix)
     else:
         yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], allowed, step)
@@ -147,25 +147,19 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
         yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], (), step)
     cache_type = configuration.get("DriveCacheType")
     if cache_type is None or (isinstance(cache_type, str) and cache_type not in ("NONE", "READ")):
-        yield Problem(
-            "LustreConfiguration.DriveCacheType",
-            MISSING if cache_type is None else cache_type,
-            "HDD needs it; write NONE or READ",
-        )
+        got = MISSING if cache_type is None else cache_type
+        fix = "HDD needs it; write NONE or READ"
+        yield Problem("LustreConfiguration.DriveCacheType", got, fix)
 
 
 def _intelligent_tiering(
     properties: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"]["PERSISTENT_2"]["INTELLIGENT_TIERING"]
-    step, most = (
-        rules["throughput_capacity_multiple_of_mbps"],
-        rules["throughput_capacity_max_mbps"],
-    )
-    if properties.get(STEP_FIELD) is not None:
-        yield Problem(
-            STEP_FIELD, properties[STEP_FIELD], "INTELLIGENT_TIERING grows by itself; remove it"
-        )
+    step = rules["throughput_capacity_multiple_of_mbps"]
+    most = rules["throughput_capacity_max_mbps"]
+    if (given := properties.get(STEP_FIELD)) is not None:
+        yield Problem(STEP_FIELD, given, "INTELLIGENT_TIERING grows by itself; remove it")
     if configuration.get("PerUnitStorageThroughput") is not None:
         fix = "INTELLIGENT_TIERING is bought by ThroughputCapacity; remove it"
         yield Problem(THROUGHPUT, configuration["PerUnitStorageThroughput"], fix)
@@ -191,9 +185,8 @@ def _metadata(
     metadata = configuration.get("MetadataConfiguration")
     if not isinstance(metadata, Mapping):
         if storage == "INTELLIGENT_TIERING" and deployment == "PERSISTENT_2":
-            yield Problem(
-                METADATA, MISSING, "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
-            )
+            fix = "INTELLIGENT_TIERING needs USER_PROVISIONED IOPS; write 6000"
+            yield Problem(METADATA, MISSING, fix)
         return
     if deployment != "PERSISTENT_2":
         yield Problem(METADATA, dict(metadata), "only PERSISTENT_2 takes it; remove it")
@@ -201,9 +194,8 @@ def _metadata(
     mode, iops = metadata.get("Mode"), written_number(metadata.get("Iops"))
     tiering = storage == "INTELLIGENT_TIERING"
     if mode == "AUTOMATIC" and tiering:
-        yield Problem(
-            f"{METADATA}.Mode", mode, "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
-        )
+        fix = "INTELLIGENT_TIERING takes USER_PROVISIONED with 6000 Iops"
+        yield Problem(f"{METADATA}.Mode", mode, fix)
     elif mode == "AUTOMATIC" and iops is not None:
         yield Problem(f"{METADATA}.Iops", iops, "AUTOMATIC chooses it; remove it")
     elif mode == "USER_PROVISIONED":
@@ -252,9 +244,8 @@ def _efa(
     # Intelligent-Tiering needs it with and without EFA, and says so itself.
     tiering = properties.get("StorageType") == "INTELLIGENT_TIERING"
     if configuration.get("MetadataConfiguration") is None and not tiering:
-        yield Problem(
-            METADATA, MISSING, "an EFA-enabled file system needs it; write Mode AUTOMATIC"
-        )
+        fix = "an EFA-enabled file system needs it; write Mode AUTOMATIC"
+        yield Problem(METADATA, MISSING, fix)
 
 
 def _version(
@@ -280,9 +271,8 @@ def _placement(
 ) -> Iterator[Problem]:
     subnets = properties.get("SubnetIds")
     if isinstance(subnets, Sequence) and not isinstance(subnets, str) and len(subnets) != 1:
-        yield Problem(
-            "SubnetIds", f"{len(subnets)} subnets", "a Lustre file system lives in exactly one"
-        )
+        fix = "a Lustre file system lives in exactly one"
+        yield Problem("SubnetIds", f"{len(subnets)} subnets", fix)
     log = configuration.get("LogConfiguration")
     destination = log.get("Destination") if isinstance(log, Mapping) else None
     if isinstance(destination, str) and ":log-group:" in destination:

@@ -84,11 +84,9 @@ PCS_CLUSTERS: Final = Quota("pcs", "Clusters", other_names=("Clusters per Region
 
 
 def of_training(instance_type: str, use: str = "training job") -> Quota:
-    """Return SageMaker's quota of a type: of a training job, a spot one, or a warm pool.
+    """Return SageMaker's quota of a type (`ml.p4d.24xlarge`) for a kind of use.
 
-    Args:
-        instance_type: SageMaker's name, for example `ml.p4d.24xlarge`.
-        use: `training job`, `spot training job` or `training warm pool`.
+    It is `training job`, `spot training job` or `training warm pool`.
     """
     return Quota("sagemaker", f"{instance_type} for {use} usage")
 

@@ -50,11 +50,8 @@ def partition_problems(field: str, size: int, cluster: Cluster) -> Iterator[Prob
         fix = f"it does not divide the {cluster}; write {nearest(size, fitting)}"
         yield Problem(field, size, fix)
     elif size not in fitting:
-        fix = (
-            f"a partition group fills nodes or divides one, and a node has {node} GPUs; "
-            f"write {nearest(size, fitting)}"
-        )
-        yield Problem(field, size, fix)
+        fix = f"a partition group fills nodes or divides one, and a node has {node} GPUs"
+        yield Problem(field, size, f"{fix}; write {nearest(size, fitting)}")
 
 
 def tensor_problems(
@@ -65,9 +62,8 @@ def tensor_problems(
     if ways < 1 or cluster.gpus_per_node % ways:
         fix = (
             f"a layer is shared inside a node, and it does not divide the {cluster.gpus_per_node} "
-            f"GPUs of one; write {nearest(ways, fitting)}"
         )
-        yield Problem(field, ways, fix)
+        yield Problem(field, ways, f"{fix}GPUs of one; write {nearest(ways, fitting)}")
     elif partition and partition % ways:
         both = [n for n in fitting if partition % n == 0]
         fix = f"it is part of the partition group of {partition}; write {nearest(ways, both)}"
@@ -97,11 +93,8 @@ def hierarchical_problems(field: str, size: int, cluster: Cluster) -> Iterator[P
     DeepSpeed asserts it (deepspeed/runtime/zero/mics_utils.py, training facts, c.1).
     """
     if size <= cluster.gpus_per_node:
-        fix = (
-            f"a group of {size} lies in one node of {cluster.gpus_per_node} GPUs, and there is "
-            "nothing to gather between nodes; write false"
-        )
-        yield Problem(field, True, fix)
+        fix = f"a group of {size} lies in one node of {cluster.gpus_per_node} GPUs, and there is "
+        yield Problem(field, True, f"{fix}nothing to gather between nodes; write false")
 
 
 def memory_problems(

@@ -100,10 +100,8 @@ def _volume(request: TrainingRequest) -> Iterator[Problem]:
     local = [name for name in names if has_local_nvme(name)]
     on_ebs = [name for name in names if has_local_nvme(name) is False]
     if key is not None and local:
-        fix = (
-            f"{local[0]} keeps its volume on local NVMe, which the hardware encrypts; "
-            "remove VolumeKmsKeyId"
-        )
+        fix = f"{local[0]} keeps its volume on local NVMe, which the hardware encrypts; remove "
+        fix += "VolumeKmsKeyId"
         yield Problem("ResourceConfig.VolumeKmsKeyId", key, fix, code=VOLUME_KEY)
     if on_ebs and not local and (size is None or size == 0):
         fix = f"{on_ebs[0]} has no disk of its own; write how large its volume is, 1 or more"
@@ -137,11 +135,8 @@ def channel_problems(request: TrainingRequest) -> Iterator[Problem]:
 
 def _file_system(channel: Channel) -> Iterator[Problem]:
     where = f"{channel.where}.DataSource.FileSystemDataSource"
-    field, path, lustre = (
-        f"{where}.DirectoryPath",
-        channel.directory,
-        channel.file_system_kind == LUSTRE,
-    )
+    field, path = f"{where}.DirectoryPath", channel.directory
+    lustre = channel.file_system_kind == LUSTRE
     if not path.startswith("/") or (lustre and path.strip("/") == ""):
         example = "/<mount name>/<directory>" if lustre else "/<directory>"
         yield Problem(field, path, f"write the full path, {example}", code=DIRECTORY)
@@ -155,13 +150,7 @@ def _file_system(channel: Channel) -> Iterator[Problem]:
 def path_problems(
     where: str, settings: Mapping[str, Any], request: TrainingRequest
 ) -> Iterator[Problem]:
-    """Yield paths of our own program that its job's channels do not have, or cannot keep.
-
-    Args:
-        where: the place of the settings.
-        settings: values by part.name.
-        request: the request that holds them.
-    """
+    """Yield paths of our own program that its job's channels do not have, or cannot keep."""
     access = {channel.name: channel.access for channel in request.channels}
     for name in (*READ, *WRITTEN):
         path = text(settings.get(name))
@@ -237,9 +226,7 @@ def _regions_named(request: TrainingRequest) -> Iterator[tuple[str, str]]:
 def region_problems(request: TrainingRequest, region: str | None) -> Iterator[Problem]:
     """Yield what a request names in another Region than the job's.
 
-    Args:
-        request: the request.
-        region: the job's Region; None takes the first one that the request names.
+    Without a Region it is the first one that the request names.
     """
     home, because = region, ""
     for where, named in _regions_named(request):
