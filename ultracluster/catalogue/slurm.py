@@ -60,12 +60,9 @@ SETTINGS_SINCE: Final[Mapping[str, str]] = table("slurm")["settings_since"]
 
 
 def untaken_setting(resource_type: str, name: str, version: str | None) -> str:
-    """Return why PCS does not take a setting; empty where it does.
+    """Return why a PCS resource does not take a Slurm parameter; empty where it does.
 
-    Args:
-        resource_type: `AWS::PCS::Cluster`, `...::ComputeNodeGroup` or `...::Queue`.
-        name: the Slurm parameter.
-        version: the cluster's Slurm; None where it is not known.
+    The version is the cluster's Slurm; None where it is not known.
     """
     taken = {each.lower(): each for each in SETTINGS[resource_type]}
     known = taken.get(name.lower())

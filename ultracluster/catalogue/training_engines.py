@@ -43,6 +43,14 @@ MPI_PROCESSES: Final = "sagemaker_mpi_num_of_processes_per_host"
 INSTANCE_TYPE: Final = "sagemaker_instance_type"
 HYBRID: Final = "hybrid_shard_degree"
 
+DOCUMENTS: Final[Mapping[str, tuple[type, str]]] = {
+    SETTINGS: (dict, 'an object, as in {"parallel.partition_size": "16"}'),
+    DEEPSPEED_CONFIG: (dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
+    MODEL_PARALLEL: (dict, f'an object, as in {{"{HYBRID}": 128}}'),
+    ARGUMENTS: (list, 'a list of texts, as in ["--lr", "1e-4"]'),
+}
+"""Hyperparameters that are JSON."""
+
 LAID_OUT: Final = ("model.family", "model.flavor", "model.sequence", "parallel.partition_size")
 """Settings of torchtitan without which nothing can be said of its layout."""
 
@@ -70,16 +78,9 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
 
 
 def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
-    kinds: tuple[tuple[str, type, str], ...] = (
-        (SETTINGS, dict, 'an object, as in {"parallel.partition_size": "16"}'),
-        (DEEPSPEED_CONFIG, dict, 'an object, as in {"zero_optimization": {"stage": 3}}'),
-        (MODEL_PARALLEL, dict, f'an object, as in {{"{HYBRID}": 128}}'),
-        (ARGUMENTS, list, 'a list of texts, as in ["--lr", "1e-4"]'),
-    )
-    for name, kind, words in kinds:
-        if not ours and name != MODEL_PARALLEL:
-            continue
-        if name in given and not isinstance(document(given[name]), kind):
+    for name, (kind, words) in DOCUMENTS.items():
+        own = ours or name == MODEL_PARALLEL
+        if own and name in given and not isinstance(document(given[name]), kind):
             yield Problem(_at(name), given[name], f"it is no JSON; write {words}")
     arguments = document(given.get(ARGUMENTS)) if ours else None
     for index, argument in enumerate(arguments if isinstance(arguments, list) else ()):
@@ -91,64 +92,49 @@ def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
 def _own(
     request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool
 ) -> Iterator[Problem]:
-    given_settings = request.hyperparameter(SETTINGS)
-    own = given.get(ENGINE) == OWN
+    own, stated = given.get(ENGINE) == OWN, request.hyperparameter(SETTINGS)
     if own:
         yield from recipe_problems(_at(RECIPE), given.get(RECIPE))
-        if isinstance(given_settings, Mapping):
-            yield from path_problems(_at(SETTINGS), given_settings, request)
-    if given_settings is None and own:
-        given_settings = {}
-    if not isinstance(given_settings, Mapping) or not (
-        ours or any(name in known_settings() for name in given_settings)
-    ):
+        if isinstance(stated, Mapping):
+            yield from path_problems(_at(SETTINGS), stated, request)
+        stated = {} if stated is None else stated
+    if not isinstance(stated, Mapping) or not (ours or set(known_settings()) & set(stated)):
         return
-    yield from setting_problems(_at(SETTINGS), given_settings)
+    yield from setting_problems(_at(SETTINGS), stated)
     # What a job does not say is its recipe's.
-    whole = {**(recipe_values(given.get(RECIPE)) if own else {}), **given_settings}
+    whole = {**(recipe_values(given.get(RECIPE)) if own else {}), **stated}
     if cluster is not None:
-        yield from _layout(whole, cluster)
-        yield from _state(whole, cluster, request)
+        yield from _layout(whole, cluster, request)
 
 
-def _layout(settings: Mapping[str, Any], cluster: Cluster) -> Iterator[Problem]:
-    """Yield why the groups and the batch of our own program do not fit a job's GPUs."""
+def _layout(
+    settings: Mapping[str, Any], cluster: Cluster, request: TrainingRequest
+) -> Iterator[Problem]:
+    """Yield why groups, batch and state of our own program do not fit a job's GPUs."""
+    own = _at(SETTINGS)
     partition = number(settings.get("parallel.partition_size"))
     ways = number(settings.get("parallel.tensor_parallel"))
     node = number(settings.get("parallel.gpus_per_node"))
     if node and node != cluster.gpus_per_node:
         fix = f"an instance has {cluster.gpus_per_node}; write that, or leave it out"
-        yield Problem(f"{_at(SETTINGS)}.parallel.gpus_per_node", node, fix)
+        yield Problem(f"{own}.parallel.gpus_per_node", node, fix)
+    group = f"{own}.parallel.partition_size"
     if partition is not None:
-        where = f"{_at(SETTINGS)}.parallel.partition_size"
-        yield from partition_problems(where, partition, cluster)
+        yield from partition_problems(group, partition, cluster)
     if ways is not None:
-        where = f"{_at(SETTINGS)}.parallel.tensor_parallel"
+        where = f"{own}.parallel.tensor_parallel"
         yield from tensor_problems(where, ways, cluster, partition=partition)
     if partition and _true(settings.get("parallel.hierarchical_gather")):
-        where = f"{_at(SETTINGS)}.parallel.hierarchical_gather"
-        yield from hierarchical_problems(where, partition, cluster)
+        yield from hierarchical_problems(f"{own}.parallel.hierarchical_gather", partition, cluster)
     batch, micro = (number(settings.get(f"data.{name}_batch")) for name in ("global", "micro"))
     if batch and micro:
-        where = f"{_at(SETTINGS)}.data.global_batch"
-        yield from batch_problems(where, batch, micro, ways or 1, cluster)
-
-
-def _state(
-    settings: Mapping[str, Any], cluster: Cluster, request: TrainingRequest
-) -> Iterator[Problem]:
-    """Yield why the model's state does not fit into the memory of a partition group."""
+        yield from batch_problems(f"{own}.data.global_batch", batch, micro, ways or 1, cluster)
     names = ("layers", "width", "vocabulary")
     layers, width, vocabulary = (number(settings.get(f"model.{name}")) for name in names)
-    if not (layers and width and vocabulary and request.efa_type):
-        return
-    size = number(settings.get("parallel.partition_size")) or 1
-    yield from memory_problems(
-        f"{_at(SETTINGS)}.parallel.partition_size",
-        min(size, cluster.world),
-        parameters=12 * layers * width**2 + vocabulary * width,
-        memory_mib=request.efa_type.accelerator.memory_mib,
-    )
+    if layers and width and vocabulary and request.efa_type:
+        parameters = 12 * layers * width**2 + vocabulary * width
+        memory, size = request.efa_type.accelerator.memory_mib, min(partition or 1, cluster.world)
+        yield from memory_problems(group, size, parameters=parameters, memory_mib=memory)
 
 
 def _titan(
@@ -271,9 +257,8 @@ def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
 
 def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
     where = _at(MODEL_PARALLEL)
-    degrees = {
-        name: number(value) for name, value in parameters.items() if name.endswith("_degree")
-    }
+    named = [name for name in parameters if name.endswith("_degree")]
+    degrees = {name: number(parameters[name]) for name in named}
     for name, degree in degrees.items():
         if degree is None:
             yield Problem(f"{where}.{name}", parameters[name], "write a whole number of GPUs")
@@ -311,9 +296,8 @@ def _launchers(
     stated = given.get(INSTANCE_TYPE)
     actual = request.configured.instance_type
     if stated is not None and actual and document(stated) != actual:
-        yield Problem(
-            _at(INSTANCE_TYPE), stated, f'it is a JSON text; write "{actual}" with quotes'
-        )
+        fix = f'it is a JSON text; write "{actual}" with quotes'
+        yield Problem(_at(INSTANCE_TYPE), stated, fix)
     stranger = given.get(ENGINE) not in (None, OWN, TITAN)
     if given.get(PROGRAM) is None and stranger and request.has_own_entry_point:
         fix = "an engine other than our own starts a program of yours; write its path in the image"
