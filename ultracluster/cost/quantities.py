@@ -231,10 +231,8 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
     if isinstance(network, NetworkSpec):
         yield _traffic(prices.LOGS_INGESTED, busy, FLOW_LOG_GB_PER_NODE, "flow logs")
         days = network.flow_log_retention_days
-        held, purpose = (
-            Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS,
-            f"flow logs, kept {days} days",
-        )
+        held = Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS
+        purpose = f"flow logs, kept {days} days"
         yield Quantity(
             prices.LOGS_STORED, held / DAYS, NONE, purpose, "uncompressed: an upper bound"
         )

@@ -6,7 +6,7 @@ from typing import Final
 
 from ultracluster.planner.devices import Gpu
 from ultracluster.planner.goodput import Goodput
-from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Layout, Setup
+from ultracluster.planner.layout import INDIFFERENCE, KEPT, Candidate, Setup
 from ultracluster.planner.price import Bill
 from ultracluster.planner.question import Question
 from ultracluster.planner.refusal import leanest
@@ -126,24 +126,22 @@ def runners_up(search: Search, chosen: Step) -> tuple[RunnerUp, ...]:
     return tuple(RunnerUp(step, _why(chosen, step)) for step in best if step.layout != mine)
 
 
-def _but_for_batch(layout: Layout) -> tuple[int, tuple[int, ...], str]:
-    return layout.partition, layout.degrees, layout.activations
-
-
 def _why(chosen: Step, other: Step) -> str:
     """Say in words what costs another layout its place."""
     gain = other.tokens_per_second / chosen.tokens_per_second - 1
     near = f"{abs(gain):.1%} {'faster' if gain >= 0 else 'slower'}, within the model's error; "
-    if gain >= 0 and other.layout.pipeline > chosen.layout.pipeline:
+    mine, theirs = chosen.layout, other.layout
+    if gain >= 0 and theirs.pipeline > mine.pipeline:
         return (
-            f"{gain:.0%} faster, less than a pipeline of {other.layout.pipeline} stages is worth; "
+            f"{gain:.0%} faster, less than a pipeline of {theirs.pipeline} stages is worth; "
             "needs a program that has one (--pipeline)"
         )
-    if abs(gain) <= INDIFFERENCE and other.layout.tensor > chosen.layout.tensor:
+    if abs(gain) <= INDIFFERENCE and theirs.tensor > mine.tensor:
         return f"{near}needs a program with tensor parallelism"
-    if abs(gain) <= INDIFFERENCE and other.layout.group > chosen.layout.group:
-        return f"{near}gathers over {other.layout.group} GPUs, not {chosen.layout.group}"
-    if abs(gain) <= INDIFFERENCE and _but_for_batch(other.layout) == _but_for_batch(chosen.layout):
+    if abs(gain) <= INDIFFERENCE and theirs.group > mine.group:
+        return f"{near}gathers over {theirs.group} GPUs, not {mine.group}"
+    same = (theirs.partition, theirs.degrees, theirs.activations)
+    if abs(gain) <= INDIFFERENCE and same == (mine.partition, mine.degrees, mine.activations):
         return f"{near}the same but for the batch"
     tokens = chosen.layout.sequences / other.layout.sequences
     waiting = (other.exposed - _tensor(other)) * tokens - (chosen.exposed - _tensor(chosen))

@@ -50,46 +50,40 @@ class Planner:
         gpu = gpu_of(question.instance)
         assert gpu is not None  # noqa: S101 - the question's own check
         self.question = question
-        if question.network is not None and not question.network.may_be_of(gpu):
-            raise PlanError(
-                f"--calibrate: the log is of {question.network.gpu_name}, "
-                f"{question.instance_type} has {gpu.name}; give a log of that instance type"
-            )
         network = network_for(network_of(question.instance, question.node_gbps), question.software)
-        measured = network
-        if question.network is not None:
-            gpu, measured = question.network.applied_to_gpu(gpu), question.network.applied(network)
-        if measured.efficiency > MOST_EFFICIENT:
-            assert question.network is not None  # noqa: S101 - nothing else changes it
-            carried = question.network.carried(network.node_bandwidth)
-            raise PlanError(
-                f"--calibrate: the log has {carried / 1e9:,.0f} GB/s a node, and "
-                f"{question.instance_type} has cards for {network.node_bandwidth / 1e9:,.0f}; give "
-                "a log of that instance type"
-            )
+        measured, log = network, question.network
+        if log is not None:
+            mine, why = question.instance_type, ""
+            carried, cards = log.carried(network.node_bandwidth), network.node_bandwidth
+            if not log.may_be_of(gpu):
+                why = f"the log is of {log.gpu_name}, {mine} has {gpu.name}"
+            elif log.applied(network).efficiency > MOST_EFFICIENT:
+                why = f"the log has {carried / 1e9:,.0f} GB/s a node, and {mine} has cards for "
+                why += f"{cards / 1e9:,.0f}"
+            if why:
+                raise PlanError(f"--calibrate: {why}; give a log of that instance type")
+            gpu, measured = log.applied_to_gpu(gpu), log.applied(network)
         self.setup = Setup(question.shape, gpu, measured, self._stack(gpu, measured))
         self.search = Search(self.setup, question.batch, question.only)
 
     def _stack(self, gpu: Gpu, network: Network) -> SoftwareStack:
-        question = self.question
-        stack = stack_for(gpu, question.software)
-        if question.run is None:
+        run, stack = self.question.run, stack_for(gpu, self.question.software)
+        if run is None:
             return stack
-        ran_on = question.run.gpu()
+        ran_on = run.gpu()
         if ran_on is None or ran_on.name != gpu.name:
-            theirs = question.run.gpu_name or "an unknown GPU"
             raise PlanError(
-                f"--calibrate: the run was on {theirs}, {question.instance_type} has "
-                f"{gpu.name}; measure on that GPU, or leave it out"
+                f"--calibrate: the run was on {run.gpu_name or 'an unknown GPU'}, "
+                f"{self.question.instance_type} has {gpu.name}; measure on that GPU, or leave it "
+                "out"
             )
-        alone = replace(stack, step_overhead=0.0) if question.run.layout.gpus == 1 else stack
-        factor = question.run.factor(gpu, network, alone)
-        within = FASTEST * 1.01 < factor < SLOWEST / 1.01
-        if not within or question.run.utilisation(gpu) > 1:
+        alone = replace(stack, step_overhead=0.0) if run.layout.gpus == 1 else stack
+        factor = run.factor(gpu, network, alone)
+        if not FASTEST * 1.01 < factor < SLOWEST / 1.01 or run.utilisation(gpu) > 1:
             raise PlanError(
-                f"--calibrate: the run has {question.run.tokens_per_second:,.0f} tokens/s, which "
-                f"no program computes on {question.run.layout.gpus} {gpu.name}; give the "
-                "metrics.jsonl of the run that is planned"
+                f"--calibrate: the run has {run.tokens_per_second:,.0f} tokens/s, which no program "
+                f"computes on {run.layout.gpus} {gpu.name}; give the metrics.jsonl of the run that "
+                "is planned"
             )
         return faster(stack, factor)
 
@@ -147,18 +141,15 @@ class Planner:
         if outcome.days <= LONGEST_DAYS:
             return outcome
         step, left = outcome.step, outcome.goodput
+        why = "write more --nodes, fewer --tokens, or a faster --instance"
         if left.fraction < HARDLY:
-            why = (
-                f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
+            why = f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
+            why += (
                 f"{left.fraction:.2%} of the time; write fewer --nodes or shorter --restart-minutes"
             )
         elif step.exposed > HARDLY * step.seconds:
-            why = (
-                f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
-                "larger --batch-tokens, or an --instance with faster cards"
-            )
-        else:
-            why = "write more --nodes, fewer --tokens, or a faster --instance"
+            why = f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
+            why += "larger --batch-tokens, or an --instance with faster cards"
         years = outcome.days / 365
         long = f"{years:,.0f} years" if years < MANY_YEARS else f"over {MANY_YEARS:,} years"
         raise PlanError(
@@ -214,18 +205,12 @@ class Planner:
         return best
 
     def curve(self, nodes: int) -> Iterator[Point]:
-        counts = [1]
-        while counts[-1] * 2 < nodes:
-            counts.append(counts[-1] * 2)
         first: float | None = None
-        for count in [*counts, *([nodes] if nodes > 1 else [])]:
+        for count in [*(2**n for n in range((nodes - 1).bit_length())), nodes]:
             step = self.search.best(count)
-            if step is None:
-                yield Point(count, None, None)
-                continue
-            rate = step.tokens_per_second
-            first = first or rate / count
-            yield Point(count, rate, rate / count / first)
+            rate = step.tokens_per_second if step else None
+            first = first or (rate and rate / count)
+            yield Point(count, rate, rate / count / first if rate and first else None)
 
 
 def _nodes(outcome: Outcome) -> str:

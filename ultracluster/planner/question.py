@@ -113,18 +113,16 @@ class Question:
         gpu = gpu_of(instance)
         if gpu is None:
             known = ", ".join(sorted({gpu.name for gpu in GPUS.values()}))
-            fix = (
-                f"how fast {instance.accelerator.name} trains is not known here, only "
-                f"{known}; write {choices(comparable_types())}"
-            )
+            fix = f"how fast {instance.accelerator.name} trains is not known here, only {known}"
+            fix += f"; write {choices(comparable_types())}"
             yield Problem("--instance", self.instance_type, fix)
         elif self.software in SOFTWARE and not known_on(gpu, self.software):
             fix = (
-                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type} "
-                "and write --calibrate metrics.jsonl"
+                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type}"
             )
+            fix += " and write --calibrate metrics.jsonl"
             yield Problem("--software", self.software, fix)
-        regions = _regions(instance)
+        regions = [region for region in sorted(prices.regions()) if instance.zones(region)]
         if not regions:
             fix = "no Region is known to sell it in zones of its own; write p6-b200.48xlarge"
             yield Problem("--instance", self.instance_type, fix)
@@ -166,8 +164,3 @@ class Question:
         elif isinstance(self.failures, float) and not LEAST_FAILURES <= self.failures <= 1:
             fix = "write failures per node and day, 0.000001 to 1"
             yield Problem("--failures", self.failures, fix)
-
-
-def _regions(instance: InstanceType) -> list[str]:
-    every = sorted(prices.regions())
-    return [region for region in every if instance.zones(region)]

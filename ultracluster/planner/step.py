@@ -221,11 +221,11 @@ def step(setup: Setup, layout: Layout) -> Step:
     short = busy * stack.shortage * holding.shortage(stack.live_layers)
     micro, ending = passes(setup, layout.pipeline, busy, sending.sharded, sending.second_hop)
     return Step(
-        setup=setup,
-        layout=layout,
-        computing=computing,
-        sending=sending,
-        holding=holding,
+        setup,
+        layout,
+        computing,
+        sending,
+        holding,
         micro=micro + short,
         ending=ending,
         optimizer=optimizing(setup, layout),
