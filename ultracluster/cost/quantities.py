@@ -233,9 +233,7 @@ def network_quantities(network: NetworkSpec | ExistingNetworkSpec, busy: int) ->
         days = network.flow_log_retention_days
         held = Decimal(busy * FLOW_LOG_GB_PER_NODE * days) / DAYS
         purpose = f"flow logs, kept {days} days"
-        yield Quantity(
-            prices.LOGS_STORED, held / DAYS, NONE, purpose, "uncompressed: an upper bound"
-        )
+        yield Quantity(prices.LOGS_STORED, held, NONE, purpose, "uncompressed: an upper bound")
 
 
 def slurm_quantities(slurm: SlurmSpec, nodes: NodesSpec) -> Iterator[Quantity]:
