@@ -26,6 +26,7 @@ DEFAULT_INTERFACES: Final = 5_000
 def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]) -> dict[str, Any]:
     """Return a plan as plain values; units are in the names."""
     question, outcome, shape = plan.question, plan.outcome, plan.question.shape
+    left = outcome.goodput
     return {
         "model": {
             **{name: getattr(shape, name) for name in OF_THE_MODEL},
@@ -51,17 +52,15 @@ def document(plan: Plan, doubt: Uncertainty, alternatives: Sequence[Alternative]
         "goodput": {
             "failures_per_node_day": question.rate.per_node_day,
             "failures_source": question.rate.source,
-            "hours_between_failures": outcome.goodput.mean_time_between_failures / HOUR,
-            "checkpoint_interval_minutes": outcome.goodput.interval / 60,
-            "checkpoint_interval_steps": max(
-                1, int(outcome.goodput.interval / outcome.step.seconds)
-            ),
-            "checkpoint_gb": outcome.goodput.checkpoint_bytes / 1e9,
-            "checkpoint_write_seconds": outcome.goodput.write_seconds,
-            "checkpoint_share": outcome.goodput.checkpoint_share,
-            "restart_minutes": outcome.goodput.restart_seconds / 60,
-            "fraction": outcome.goodput.fraction,
-            "spare_nodes": outcome.goodput.spare_nodes,
+            "hours_between_failures": left.mean_time_between_failures / HOUR,
+            "checkpoint_interval_minutes": left.interval / 60,
+            "checkpoint_interval_steps": max(1, int(left.interval / outcome.step.seconds)),
+            "checkpoint_gb": left.checkpoint_bytes / 1e9,
+            "checkpoint_write_seconds": left.write_seconds,
+            "checkpoint_share": left.checkpoint_share,
+            "restart_minutes": left.restart_seconds / 60,
+            "fraction": left.fraction,
+            "spare_nodes": left.spare_nodes,
         },
         "storage": {
             "deployment_type": DEPLOYMENT,
@@ -102,10 +101,8 @@ def quotas(plan: Plan, nodes: int, jobs: int) -> Iterator[str]:
     question, instance = plan.question, plan.question.instance
     if question.purchase == ON_DEMAND or jobs:
         _, vcpus = on_demand(instance.name)
-        yield (
-            f"EC2, {vcpus.name} ({vcpus.code}): {nodes * instance.vcpus:,} vCPU "
-            f"({nodes:,} x {instance.vcpus})"
-        )
+        needed = f"{nodes * instance.vcpus:,} vCPU ({nodes:,} x {instance.vcpus})"
+        yield f"EC2, {vcpus.name} ({vcpus.code}): {needed}"
     if jobs:
         yield f"SageMaker, {of_training(str(instance.sagemaker_training_type)).name}: {jobs:,}"
     interfaces = nodes * len(instance.network_cards.efa_recommended)
@@ -251,26 +248,27 @@ def _alternative(each: Alternative) -> dict[str, Any]:
 
 def _calibrations(plan: Plan) -> Iterator[str]:
     network, run, gpu = plan.question.network, plan.question.run, plan.setup.gpu
-    if network is not None and network.nodes == 1 and network.by_switches(gpu):
-        yield (
-            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB at "
-            f"{network.bus_bandwidth / 1e9:,.0f} GB/s went through its switches, which gathers of "
-            f"weights cannot: {gpu.link_bandwidth / 1e9:,.0f} GB/s stay assumed; give a log "
-            "of all_gather_perf"
-        )
-    elif network is not None and network.nodes == 1:
-        yield (
-            f"NVLink: {network.collective} of {network.size / 2**30:.3g} GiB on {network.ranks} "
-            f"GPUs of one node, so {gpu.link_bandwidth / 1e9:,.0f} GB/s between them; it says "
-            "nothing about the network"
-        )
-    elif network is not None:
-        yield (
-            f"network: {network.collective} of {network.size / 2**30:.3g} GiB on "
-            f"{network.nodes} nodes, {network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
-            f"{plan.setup.network.efficiency:.0%} of the line rate and "
-            f"{plan.setup.network.hop_latency * 1e6:.0f} us a hop"
-        )
+    if network is not None:
+        what = f"{network.collective} of {network.size / 2**30:.3g} GiB"
+        link = f"{gpu.link_bandwidth / 1e9:,.0f} GB/s"
+        if network.nodes > 1:
+            yield (
+                f"network: {what} on {network.nodes} nodes, "
+                f"{network.algorithm_bandwidth / 1e9:.1f} GB/s, so "
+                f"{plan.setup.network.efficiency:.0%} of the line rate and "
+                f"{plan.setup.network.hop_latency * 1e6:.0f} us a hop"
+            )
+        elif network.by_switches(gpu):
+            yield (
+                f"NVLink: {what} at {network.bus_bandwidth / 1e9:,.0f} GB/s went through its "
+                f"switches, which gathers of weights cannot: {link} stay assumed; give a log of "
+                "all_gather_perf"
+            )
+        else:
+            yield (
+                f"NVLink: {what} on {network.ranks} GPUs of one node, so {link} between them; it "
+                "says nothing about the network"
+            )
     if run is not None:
         yield (
             f"program: {run.tokens_per_second:,.0f} tokens/s on {run.layout.gpus} x "

@@ -38,10 +38,10 @@ def environment_of(plan: Plan, path: Path) -> tuple[str, list[str]]:
         raise PlanError(f"--write: got {path}; it exists; write another path, or remove it")
     question = plan.question
     if not plan.bill.nodes_known:
+        what = f"{question.instance_type} by {question.purchase} in {question.region}"
         raise PlanError(
-            f"--write: no price of {question.instance_type} by {question.purchase} in "
-            f"{question.region} is known, and a ceiling that leaves it out would not hold; write "
-            "another --purchase or --region"
+            f"--write: no price of {what} is known, and a ceiling that leaves it out would not "
+            "hold; write another --purchase or --region"
         )
     nodes, jobs = nodes_and_jobs(plan)
     stem = "" if printed else path.stem
