@@ -82,9 +82,9 @@ def capacity_problems(
 ) -> Iterator[Problem]:
     """Yield a problem where a capacity in GiB is not one of the allowed or a multiple of a step."""
     capacity = written_number(capacity)
-    if not isinstance(capacity, int) or isinstance(capacity, bool):
+    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity in allowed:
         return
-    if capacity in allowed or (capacity > 0 and capacity % step == 0):
+    if capacity > 0 and capacity % step == 0:
         return
     steps = f"{choices(allowed)}, or a multiple" if allowed else "a multiple"
     below = max([a for a in allowed if a < capacity] + [capacity // step * step])

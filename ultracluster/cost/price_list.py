@@ -151,18 +151,12 @@ def prices_of(items: Iterable[Item], region: str, cloud: Cloud) -> Iterator[Answ
 
 
 def _products(question: Query, region: str, cloud: Cloud) -> list[Any]:
-    filters = {"regionCode": region, **question.filters}
-    answer = cloud.ask(
-        "pricing",
-        "get_products",
-        ServiceCode=question.service,
-        FormatVersion="aws_v1",
-        Filters=[
-            {"Type": "TERM_MATCH", "Field": field, "Value": value}
-            for field, value in filters.items()
-        ],
-    )
-    found = answer.get("PriceList", [])
+    filters = [
+        {"Type": "TERM_MATCH", "Field": field, "Value": value}
+        for field, value in {"regionCode": region, **question.filters}.items()
+    ]
+    asked = {"ServiceCode": question.service, "FormatVersion": "aws_v1", "Filters": filters}
+    found = cloud.ask("pricing", "get_products", **asked).get("PriceList", [])
     return found if isinstance(found, list) else [found]
 
 
@@ -171,13 +165,10 @@ def _answer(item: Item, question: Query, region: str, products: list[Any]) -> An
         document
         for document in map(_document, products)
         if question.means(attributes := document["product"]["attributes"])
-        and _is_of(attributes, region)
+        and str(attributes.get("regionCode", region)) == region
     ]
-    found = {
-        (usd, _date(document))
-        for document in meant
-        for usd in _first_tier(document, UNITS[item.unit])
-    }
+    tiers = ((each, _first_tier(each, UNITS[item.unit])) for each in meant)
+    found = {(usd, _date(each)) for each, first in tiers for usd in first}
     if not meant:
         return Answer(item, "gone")
     values = {usd for usd, _ in found}
@@ -198,10 +189,6 @@ def _document(product: Any) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise _UnreadableError(f"the list answered a product {NOT_DOCUMENTED}")
     return document
-
-
-def _is_of(attributes: Mapping[str, Any], region: str) -> bool:
-    return str(attributes.get("regionCode", region)) == region
 
 
 def _date(document: Mapping[str, Any]) -> str | None:

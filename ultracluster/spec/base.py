@@ -71,10 +71,7 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
     )
 
     _rules: ClassVar[tuple[str, ...]] = ()

@@ -87,18 +87,12 @@ class BudgetSpec(Spec):
         return self.ceiling_usd_per_day * price_table.HOURS_PER_MONTH // 24
 
     def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
-        return {
-            given.price_item: price_table.Price(
-                item=given.price_item,
-                region=region,
-                # The shortest text of a float is what the user wrote.
-                usd=Decimal(repr(given.usd)),
-                source=given.source,
-                date="",
-                confidence="stated",
-            )
-            for given in self.prices
-        }
+        found = {}
+        for given in self.prices:
+            # The shortest text of a float is what the user wrote.
+            of = (given.price_item, region, Decimal(repr(given.usd)), given.source, "", "stated")
+            found[given.price_item] = price_table.Price(*of)
+        return found
 
     @rule
     def _somebody_can_be_told(self) -> Iterator[Problem]:
@@ -169,27 +163,18 @@ def above(bill: Sequence[Quantity], region: str, budget: BudgetSpec) -> Iterator
     sheet = cost_sheet(bill, region, stated=budget.stated(region), other_region=other_region)
     if sheet.full.per_day <= budget.ceiling_usd_per_day:
         return
-    parts = ", ".join(
-        f"{line.quantity.purpose} {line.full.per_day:,.2f}" for line in sheet.dominating()
-    )
+    most = [f"{each.quantity.purpose} {each.full.per_day:,.2f}" for each in sheet.dominating()]
     taken = "" if budget.price_region == other_region else _taken(sheet)
-    yield Problem(
-        "budget.ceiling_usd_per_day",
-        budget.ceiling_usd_per_day,
-        f"the environment sums to {_usd(sheet)} USD a day at full size{taken}, most of it {parts}; "
-        f"write at least {_whole(sheet)}, or buy less",
-    )
+    fix = f"the environment sums to {_usd(sheet)} USD a day at full size{taken}, most of it "
+    fix += f"{', '.join(most)}; write at least {_whole(sheet)}, or buy less"
+    yield Problem("budget.ceiling_usd_per_day", budget.ceiling_usd_per_day, fix)
 
 
 def unpriced(sheet: CostSheet, budget: BudgetSpec) -> Iterator[Problem]:
     """Yield that something has no price, where it has none, and the fields that would give one."""
-    names = [quantity.item.name for quantity in sheet.unpriced]
-    other_region = _advised(budget.price_region)
-    nowhere = [
-        quantity.item.name
-        for quantity in sheet.unpriced
-        if price_table.price(quantity.item, other_region) is None
-    ]
+    items, other_region = [each.item for each in sheet.unpriced], _advised(budget.price_region)
+    names = [item.name for item in items]
+    nowhere = [each.name for each in items if price_table.price(each, other_region) is None]
     fixes = []
     # Another Region that has no prices is told already.
     if len(nowhere) < len(names) and budget.price_region in {None, other_region}:

@@ -107,12 +107,8 @@ class EnvironmentSpec(Spec):
         return any(nodes.pays_for_all for nodes in self.fabrics().values())
 
     def cost_sheet(self) -> CostSheet:
-        return cost_sheet(
-            bill(self),
-            self.region,
-            stated=self.budget.stated(self.region),
-            other_region=self.budget.price_region,
-        )
+        stated, other = self.budget.stated(self.region), self.budget.price_region
+        return cost_sheet(bill(self), self.region, stated=stated, other_region=other)
 
     @rule
     def _name_is_one(self) -> Iterator[Problem]:

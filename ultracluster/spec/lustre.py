@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -183,34 +183,29 @@ class LustreSpec(Spec):
         deployment = self._sound("deployment_type")
         backups = self._sound("automatic_backup_retention_days")
         cache = self._sound("data_read_cache")
+        tiering = self._sound("storage_type") == "INTELLIGENT_TIERING"
+        persistent = str(deployment).startswith("PERSISTENT")
         configuration = {
             "DeploymentType": deployment,
             "PerUnitStorageThroughput": self._sound("per_unit_storage_throughput"),
             "ThroughputCapacity": self._sound("throughput_capacity_mbps"),
             "DriveCacheType": self._sound("drive_cache_type"),
             "DataReadCacheConfiguration": {"SizingMode": cache} if cache else None,
-            "DataCompressionType": (
-                None
-                if self._sound("storage_type") == "INTELLIGENT_TIERING"
-                else self._sound("data_compression_type")
-            ),
+            "DataCompressionType": None if tiering else self._sound("data_compression_type"),
             "MetadataConfiguration": self._metadata(),
             "EfaEnabled": self._sound("efa_enabled") or None,
-            "AutomaticBackupRetentionDays": (
-                backups if str(deployment).startswith("PERSISTENT") or backups else None
-            ),
+            "AutomaticBackupRetentionDays": backups if persistent or backups else None,
             "WeeklyMaintenanceStartTime": self._sound("weekly_maintenance_start_time"),
         }
-        properties = {
-            "FileSystemType": "LUSTRE",
-            "FileSystemTypeVersion": "2.15",
-            "StorageType": self._sound("storage_type"),
-            "StorageCapacity": self._sound("capacity_gib"),
-            "LustreConfiguration": {
-                key: value for key, value in configuration.items() if value is not None
-            },
-        }
-        return {key: value for key, value in properties.items() if value is not None}
+        return _stated(
+            {
+                "FileSystemType": "LUSTRE",
+                "FileSystemTypeVersion": "2.15",
+                "StorageType": self._sound("storage_type"),
+                "StorageCapacity": self._sound("capacity_gib"),
+                "LustreConfiguration": _stated(configuration),
+            }
+        )
 
     def _sound(self, field: str) -> Any:
         return vars(self).get(field, UNSOUND)
@@ -244,6 +239,10 @@ class LustreSpec(Spec):
             if problem.code != ASSOCIATION_PATH and self._sound(field) is not UNSOUND:
                 got = got.removeprefix(S3) if isinstance(got, str) else got
                 yield Problem(field, got, _in_our_words(problem.fix.replace(S3, "")))
+
+
+def _stated(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if value is not None}
 
 
 def _association(entry: DataRepositorySpec) -> dict[str, Any]:

@@ -215,13 +215,10 @@ class ExistingNetworkSpec(_Network):
 
     @rule
     def _subnets_are_listed_once(self) -> Iterator[Problem]:
-        yield from repeated(
-            (f"training_subnets[{index}].subnet_id", vars(subnet).get("subnet_id"))
-            for index, subnet in enumerate(self.training_subnets)
-        )
+        ids = enumerate(vars(subnet).get("subnet_id") for subnet in self.training_subnets)
+        yield from repeated((f"training_subnets[{index}].subnet_id", each) for index, each in ids)
 
     @rule
     def _subnets_do_not_overlap(self) -> Iterator[Problem]:
-        yield from blocks.overlaps(
-            [(f"training_subnets[{i}].cidr", s.cidr) for i, s in enumerate(self.training_subnets)]
-        )
+        cidrs = enumerate(subnet.cidr for subnet in self.training_subnets)
+        yield from blocks.overlaps([(f"training_subnets[{i}].cidr", cidr) for i, cidr in cidrs])

@@ -145,14 +145,8 @@ def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:
     if slurm is None:
         return
     if slurm.login_instance_type is not None:
-        yield PlainNodes(
-            "login nodes",
-            slurm.login_nodes,
-            slurm.login_instance_type,
-            "slurm.login_instance_type",
-            slurm.login_image,
-            "slurm.login_image",
-        )
+        own = ("slurm.login_instance_type", slurm.login_image, "slurm.login_image")
+        yield PlainNodes("login nodes", slurm.login_nodes, slurm.login_instance_type, *own)
     for index, group in enumerate(slurm.node_groups):
         if isinstance(group, CpuGroupSpec):
             field, what = f"slurm.node_groups[{index}]", f"group {group.name}"

@@ -10,10 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.sharding import (
-    Cluster,
-    memory_problems,
-)
+from ultracluster.catalogue.sharding import Cluster, memory_problems
 from ultracluster.catalogue.training_engines import SETTINGS
 from ultracluster.catalogue.training_rules import DAY
 from ultracluster.catalogue.training_settings import OWN, TITAN, pushed_tag
@@ -135,9 +132,8 @@ class RecipeSpec(Spec):
     def hyperparameters(self, run: str) -> dict[str, str]:
         """Return the job's hyperparameters.
 
-        Args:
-            run: name of the run, which its checkpoints are found by; a job that is submitted with
-                the name of an earlier run goes on where that one ended.
+        Checkpoints are found by the name of the run: a job that is submitted with that of an
+        earlier one goes on where it ended.
         """
         return self.engine.hyperparameters(self, run)
 
@@ -194,14 +190,10 @@ class RecipeSpec(Spec):
 
     @rule
     def _state_fits_into_memory(self) -> Iterator[Problem]:
-        memory = self.instance.accelerator.memory_mib
-        yield from memory_problems(
-            "partition_size",
-            self.partition_size,
-            # Of one stage, where the layers are cut into several.
-            parameters=self.model.parameters // self.engine.stages,
-            memory_mib=memory,
-        )
+        memory, size = self.instance.accelerator.memory_mib, self.partition_size
+        # Of one stage, where the layers are cut into several.
+        own = self.model.parameters // self.engine.stages
+        yield from memory_problems("partition_size", size, parameters=own, memory_mib=memory)
 
     @rule
     def _engine_can_do_it(self) -> Iterator[Problem]:
@@ -248,9 +240,8 @@ class RecipeSpec(Spec):
 
     @rule
     def _variables_end_no_job(self) -> Iterator[Problem]:
-        yield from ending_problems(
-            "environment", dict(self.environment), self.instance_type, self.nodes
-        )
+        given = dict(self.environment)
+        yield from ending_problems("environment", given, self.instance_type, self.nodes)
 
     @rule
     def _names_are_given_once(self) -> Iterator[Problem]:
