@@ -21,7 +21,9 @@ def offer_file(code: str, documents: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a service's file of a Region: products and terms apart, Reserved ones behind."""
     products = {each["product"]["sku"]: each["product"] for each in documents}
     terms = {each["product"]["sku"]: each["terms"]["OnDemand"] for each in documents}
-    reserved = {sku: {f"{sku}.HU7G6KETJZ": {"termAttributes": {}}} for sku in products}
+    reserved: dict[str, Any] = {
+        sku: {f"{sku}.HU7G6KETJZ": {"termAttributes": {}}} for sku in products
+    }
     return {
         **HEAD,
         "offerCode": code,

@@ -10,11 +10,12 @@ import pytest
 from tests.cost.offer_files import PUBLISHED, REGION, ROOT, files, serving_offers
 from tests.cost.price_list_server import product
 from tests.cost.test_cost_command import write
+from ultracluster.aws import CloudError
 from ultracluster.catalogue import prices
 from ultracluster.catalogue.prices import Item
 from ultracluster.cli import main
 from ultracluster.cost import offers, price_table
-from ultracluster.cost.offers import CloudError, Members, Offers
+from ultracluster.cost.offers import Members, Offers
 from ultracluster.cost.price_list import Answer, prices_of
 
 P4D = {

@@ -122,7 +122,7 @@ def _shape(arguments: argparse.Namespace, read: Reader) -> shapes.ModelShape:
         raise PlanError("no model was given; write --parameters, or --layers, --hidden and --heads")
     if missing:
         raise PlanError(f"a shape needs {' and '.join(missing)} too; write {missing[0]} N")
-    sizes = {option[2:].replace("-", "_"): read.count(option) for option in SIZES}
+    sizes: dict[str, Any] = {option[2:].replace("-", "_"): read.count(option) for option in SIZES}
     return shapes.ModelShape(gated=arguments.gated, tied=not arguments.untied, **sizes)
 
 

@@ -50,8 +50,8 @@ def curve(points: Sequence[Mapping[str, Any]]) -> str:
         body += [f'<polyline points="{line}" class="{kind}"/>'] if line else []
     for nodes, rate in real:
         title = f"<title>{nodes:,} nodes: {rate:,.0f} tokens/s</title>"
-        at = f'cx="{x(nodes):.1f}" cy="{y(rate):.1f}"'
-        body.append(f'<circle {at} r="4.5" class="dot">{title}</circle>')
+        place = f'cx="{x(nodes):.1f}" cy="{y(rate):.1f}"'
+        body.append(f'<circle {place} r="4.5" class="dot">{title}</circle>')
     middle = (left + WIDTH - right) / 2
     body.append(_text(middle, bottom + 40, "nodes", anchor="middle"))
     legend = "tokens/s; broken line: the fewest nodes that fit, multiplied; x: does not fit"

@@ -221,7 +221,8 @@ def _run(start: Mapping[str, Any], rates: list[float], memory: float) -> RunMeas
     if why:
         raise MeasurementError(why)
     sizes = ("layers", "width", "heads", "vocabulary", "sequence")
-    shape = ModelShape(*(_whole(model, name) for name in sizes))
+    layers, width, heads, vocabulary, sequence = (_whole(model, name) for name in sizes)
+    shape = ModelShape(layers, width, heads, vocabulary, sequence)
     for problem in shape.problems():
         raise MeasurementError(f"its model cannot be: {problem}")
     return RunMeasurement(

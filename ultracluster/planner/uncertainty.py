@@ -144,9 +144,9 @@ def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, s
         else "a run on one node: python -m training.train, then --calibrate metrics.jsonl",
     )
     if run is None or run.layout.gpus <= network.gpus_per_node:
-        ways = [replace(planned, stack=replace(stack, late=value)) for value in LATE_RANGE]
+        good, bad = (replace(planned, stack=replace(stack, late=each)) for each in LATE_RANGE)
         measure = "a run on two nodes or more, then --calibrate metrics.jsonl"
-        yield "how much of the communication is hidden", *ways, measure
+        yield "how much of the communication is hidden", good, bad, measure
     if log is not None and log.nodes > 1:
         low, high = (network.efficiency * (1 + sign * MEASURED_ERROR) for sign in (-1, 1))
         best, worst = replace(network, efficiency=high), replace(network, efficiency=low)
@@ -157,8 +157,8 @@ def _in_doubt(plan: Plan, planned: Setup) -> Iterator[tuple[str, Setup, Setup, s
         best = replace(network, efficiency=high, hop_latency=NCCL_HOP)
         worst = replace(network, efficiency=low, hop_latency=SLOWEST_HOP)
         measure = "all_reduce_perf of nccl-tests on the nodes, then --calibrate nccl-tests.log"
-    ways = replace(planned, network=best), replace(planned, network=worst)
-    yield "how fast the network is", *ways, measure
+    good, bad = replace(planned, network=best), replace(planned, network=worst)
+    yield "how fast the network is", good, bad, measure
     if plan.outcome.step.shortage > 0:
         yield (
             "what scarce memory costs",

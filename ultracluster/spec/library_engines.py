@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import training_engines as names
-from ultracluster.catalogue.training_request import MODEL_PARALLEL
+from ultracluster.catalogue.training_request import MODEL_PARALLEL, SHARDED
 from ultracluster.problem import Problem
 from ultracluster.spec.base import Spec, Written, rule
 from ultracluster.spec.engines import Engine, compact
@@ -116,7 +116,7 @@ class SmpV1Engine(ModelParallelEngine):
         # The library's documented defaults are written out.
         return {
             "ddp": True,
-            names.SHARDED: recipe.partition_size,
+            SHARDED: recipe.partition_size,
             "sdp_reduce_bucket_size": 500_000_000,
             "sdp_param_persistence_threshold": 1_000_000,
             "sdp_max_live_parameters": 1_000_000_000,
