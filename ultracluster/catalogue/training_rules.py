@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ultracluster.catalogue import job_environment
+from ultracluster.catalogue.training_advice import variable_problems
 from ultracluster.catalogue.training_engines import engine_problems
 from ultracluster.catalogue.training_parts import (
     channel_problems,
@@ -28,7 +29,6 @@ from ultracluster.catalogue.training_request import (
     WAIT_BELOW_RUN,
     TrainingRequest,
 )
-from ultracluster.catalogue.training_variables import variable_problems
 from ultracluster.catalogue.values import number, part, text
 from ultracluster.problem import MISSING, Problem, repeated
 

@@ -1,4 +1,4 @@
-"""Node groups of a Slurm cluster beside the environment's own nodes."""
+"""Node groups of a Slurm cluster beside the environment's own nodes, and what all nodes boot."""
 
 import difflib
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 
 from ultracluster.catalogue import instances
-from ultracluster.catalogue.images import PCS_READY_AMI
+from ultracluster.catalogue.images import PCS_READY_AMI, node_image_parameter, public_parameter
 from ultracluster.catalogue.interfaces import InterfaceLayout
 from ultracluster.catalogue.slurm import group_name
 from ultracluster.problem import Problem
@@ -152,3 +152,22 @@ def plain_nodes(environment: "EnvironmentSpec") -> Iterator[PlainNodes]:
             field, what = f"slurm.node_groups[{index}]", f"group {group.name}"
             own = (f"{field}.instance_type", group.image, f"{field}.image")
             yield PlainNodes(what, group.count, group.instance_type, *own)
+
+
+def images(environment: "EnvironmentSpec") -> dict[str, str]:
+    """Return every image that nodes boot, by its field."""
+    found = {f"{field}.image": nodes.image for field, nodes in environment.fabrics().items()}
+    return found | {each.image_field: each.image for each in plain_nodes(environment) if each.image}
+
+
+def image_parameter(environment: "EnvironmentSpec", *, login: bool = False) -> str | None:
+    """Return the SSM parameter that names today's image of nodes; None where none is known to."""
+    slurm, instance = environment.slurm, environment.nodes.instance
+    architecture, nvidia = instance.architecture, instance.accelerator.manufacturer == "NVIDIA"
+    if login:
+        if slurm is None or slurm.login_instance_type is None:
+            return None
+        architecture, nvidia = slurm.login_architecture, True
+    if environment.node_image is not None and architecture == instance.architecture:
+        return node_image_parameter(environment.name)
+    return public_parameter(architecture=architecture, slurm=slurm is not None, nvidia=nvidia)

@@ -14,9 +14,8 @@ from ultracluster.catalogue.images import (
 )
 from ultracluster.problem import Problem, choices
 from ultracluster.spec.cidr import network
-from ultracluster.spec.images import images
 from ultracluster.spec.network import ExistingNetworkSpec, NetworkSpec
-from ultracluster.spec.node_groups import plain_nodes
+from ultracluster.spec.node_groups import images, plain_nodes
 
 if TYPE_CHECKING:
     import ipaddress
