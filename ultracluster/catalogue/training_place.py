@@ -90,10 +90,8 @@ def _addresses(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     each = ADDRESSES_WITH_EFA if request.efa_type else ADDRESSES_WITHOUT
     count, free = request.instance_count, sum(subnet.free_addresses for subnet in found)
     if count * each > free:
-        fix = (
-            f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the subnets "
-        )
-        fix += f"have {free:,} free; write {free // each} or fewer, or stop other jobs"
+        fix = f"SageMaker takes {each} addresses for each, {count * each:,} in all, and the "
+        fix += f"subnets have {free:,} free; write {free // each} or fewer, or stop other jobs"
         yield Problem("ResourceConfig.InstanceCount", count, fix)
 
 
@@ -150,10 +148,8 @@ def _buckets(request: TrainingRequest, place: Place) -> Iterator[Problem]:
     for where, uri in request.s3_locations:
         named = uri.removeprefix("s3://").partition("/")[0]
         if place.bucket and uri.startswith("s3://") and named != place.bucket:
-            fix = (
-                "the execution role reaches the environment's bucket alone, which is in the job's "
-            )
-            yield Problem(where, uri, f"{fix}Region; write s3://{place.bucket}/...")
+            fix = "the execution role reaches the environment's bucket alone, which is in the "
+            yield Problem(where, uri, f"{fix}job's Region; write s3://{place.bucket}/...")
 
 
 def _image(request: TrainingRequest, place: Place) -> Iterator[Problem]:

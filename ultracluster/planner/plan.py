@@ -21,7 +21,6 @@ from ultracluster.planner.question import (
 from ultracluster.planner.refusal import why_it_does_not_fit
 from ultracluster.planner.search import Search
 from ultracluster.planner.stack import SoftwareStack, faster, network_for, stack_for
-from ultracluster.planner.step import Step
 from ultracluster.planner.storage import BYTES_PER_TOKEN, file_system
 
 SEARCHED: Final = (*range(1, 512), *range(512, SEARCHED_NODES + 1, 128))
@@ -87,10 +86,9 @@ class Planner:
             )
         return faster(stack, factor)
 
-    def outcome(self, nodes: int, step: Step | None = None) -> Outcome | None:
+    def outcome(self, nodes: int) -> Outcome | None:
         """Return what so many nodes achieve; None where the model does not fit on them."""
-        question = self.question
-        step = step or self.search.best(nodes)
+        question, step = self.question, self.search.best(nodes)
         if step is None:
             return None
         rate = step.tokens_per_second
@@ -144,9 +142,8 @@ class Planner:
         why = "write more --nodes, fewer --tokens, or a faster --instance"
         if left.fraction < HARDLY:
             why = f"a failure every {left.mean_time_between_failures / 60:,.0f} min leaves "
-            why += (
-                f"{left.fraction:.2%} of the time; write fewer --nodes or shorter --restart-minutes"
-            )
+            why += f"{left.fraction:.2%} of the time; write fewer --nodes or shorter "
+            why += "--restart-minutes"
         elif step.exposed > HARDLY * step.seconds:
             why = f"{step.exposed / step.seconds:.0%} of a step waits for the network; write a "
             why += "larger --batch-tokens, or an --instance with faster cards"
@@ -184,11 +181,9 @@ class Planner:
             if found is None or paid is None:
                 continue
             if not paid.nodes_known:
-                raise PlanError(
-                    f"--budget: no price of {self.question.instance_type} by "
-                    f"{self.question.purchase} in {self.question.region} is known; write --nodes "
-                    "or --days"
-                )
+                asked = self.question
+                what = f"{asked.instance_type} by {asked.purchase} in {asked.region}"
+                raise PlanError(f"--budget: no price of {what} is known; write --nodes or --days")
             if cheapest is None or paid.total < cheapest[0]:
                 cheapest = (paid.total, found)
             if paid.total <= budget and (best is None or found.days < best.days):

@@ -117,10 +117,8 @@ class Question:
             fix += f"; write {choices(comparable_types())}"
             yield Problem("--instance", self.instance_type, fix)
         elif self.software in SOFTWARE and not known_on(gpu, self.software):
-            fix = (
-                f"it was measured on H100 alone; write fsdp, or measure it on {self.instance_type}"
-            )
-            fix += " and write --calibrate metrics.jsonl"
+            fix = "it was measured on H100 alone; write fsdp, or measure it on "
+            fix += f"{self.instance_type} and write --calibrate metrics.jsonl"
             yield Problem("--software", self.software, fix)
         regions = [region for region in sorted(prices.regions()) if instance.zones(region)]
         if not regions:

@@ -89,9 +89,9 @@ class BudgetSpec(Spec):
     def stated(self, region: str) -> Mapping[price_table.Item, price_table.Price]:
         found = {}
         for given in self.prices:
-            # The shortest text of a float is what the user wrote.
-            of = (given.price_item, region, Decimal(repr(given.usd)), given.source, "", "stated")
-            found[given.price_item] = price_table.Price(*of)
+            usd = Decimal(repr(given.usd))  # the shortest text of a float is what the user wrote
+            of = (given.price_item, region, usd, given.source)
+            found[given.price_item] = price_table.Price(*of, date="", confidence="stated")
         return found
 
     @rule

@@ -114,10 +114,9 @@ class EnvironmentSpec(Spec):
     def _name_is_one(self) -> Iterator[Problem]:
         if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
             clean = cleaned(self.name, instead="dev", most=LONGEST_NAME)
-            fix = (
-                "CloudFormation stack names take letters, digits and single hyphens, here at most "
-            )
-            yield self.problem_of("name", f'{fix}{LONGEST_NAME} in lower case; write "{clean}"')
+            fix = "CloudFormation stack names take letters, digits and single hyphens, here at "
+            fix += f'most {LONGEST_NAME} in lower case; write "{clean}"'
+            yield self.problem_of("name", fix)
 
     def _sold(self, region: str) -> tuple[str, ...] | None:
         """Return the zones of a Region that sell the nodes' type; None where that is not known."""
@@ -144,10 +143,9 @@ class EnvironmentSpec(Spec):
         if zones is None:
             prefix = instances.zone_id_prefix(region)
             if prefix and not re.fullmatch(rf"{prefix}-az\d{{1,2}}", zone):
-                fix = (
-                    f"zone ids of {region} begin with {prefix} (aws ec2 describe-availability-zones"
-                )
-                yield Problem(field, zone, f"{fix} lists them); write one such as {prefix}-az1")
+                fix = f"zone ids of {region} begin with {prefix} (aws ec2 describe-availability-"
+                fix += f"zones lists them); write one such as {prefix}-az1"
+                yield Problem(field, zone, fix)
         elif zone not in zones:
             why = f"{region} has no such zone id"
             if ZONE_NAME.fullmatch(zone):

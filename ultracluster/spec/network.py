@@ -207,10 +207,8 @@ class ExistingNetworkSpec(_Network):
             given = vars(subnet).get("cidr")
             block = None if given is None else blocks.network_or_none(given)
             if block is not None and not any(block.subnet_of(vpc) for vpc in vpcs):
-                fix = (
-                    f"it lies outside {choices(vpcs)}; write the subnet's block, or add the VPC's "
-                )
-                fix += "block that holds it to secondary_cidrs"
+                fix = f"it lies outside {choices(vpcs)}; write the subnet's block, or add the "
+                fix += "VPC's block that holds it to secondary_cidrs"
                 yield Problem(f"training_subnets[{index}].cidr", given, fix)
 
     @rule

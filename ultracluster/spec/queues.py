@@ -118,10 +118,8 @@ class QueueSpec(Spec):
         if self.default_time is None or self.max_time is None:
             return
         if seconds(self.default_time) > seconds(self.max_time):
-            fix = (
-                "jobs that state no time would ask for more than max_time, and never start; write "
-            )
-            yield self.problem_of("default_time", f'{fix}"{self.max_time}" or less')
+            fix = "jobs that state no time would ask for more than max_time, and never start"
+            yield self.problem_of("default_time", f'{fix}; write "{self.max_time}" or less')
 
     @rule
     def _accounts_are_allowed_or_denied(self) -> Iterator[Problem]:
