@@ -160,14 +160,11 @@ class Spec(BaseModel):
         """Yield the texts that are not written as their fields say."""
         for name, info in type(self).model_fields.items():
             value = vars(self).get(name)
-            texts = (
-                {f"{name}[{index}]": item for index, item in enumerate(value)}
-                if (isinstance(value, tuple))
-                else {name: value}
-            )
+            items = enumerate(value) if isinstance(value, tuple) else ()
+            texts = {f"{name}[{index}]": item for index, item in items} or {name: value}
             for pattern, fix in (each for each in info.metadata if isinstance(each, Written)):
                 for field, text in texts.items():
-                    if text is not None and not re.fullmatch(pattern, text):
+                    if isinstance(text, str) and not re.fullmatch(pattern, text):
                         yield Problem(field, text, fix if isinstance(fix, str) else fix(text))
 
 
