@@ -97,7 +97,8 @@ def _wrong_whole_number(program: str, name: str, value: object) -> str | None:
     if whole is None and re.fullmatch(r"\s*-\d+\s*", str(value)):
         whole = -1
     if whole is None:
-        return "write a whole number of 32 bits" if _is_long(value) else "write a whole number"
+        long = isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
+        return f"write a whole number{' of 32 bits' if long else ''}"
     return f"write {least} or more" if whole < least and name not in OF_GROUPS else None
 
 
@@ -109,10 +110,6 @@ def _wrong_number(name: str, value: object) -> str | None:
     if most is not None and not least <= found <= most:
         return f"write {least} to {most}"
     return f"write a number, {least} or more" if found < least else None
-
-
-def _is_long(value: object) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
 
 
 def _real(value: object) -> float | None:

@@ -88,11 +88,8 @@ def _spread(layout: Layout) -> str:
 def leanest(search: Search, nodes: int, *, one_pass: bool = False, whole: bool = False) -> Step:
     """Return the layout that takes the least memory: one sequence, recomputed, over all GPUs.
 
-    Args:
-        search: Of the model.
-        nodes: So many.
-        one_pass: With a batch as small as one pass of all GPUs makes.
-        whole: Without tensor parallelism and pipelines.
+    With one pass the batch is as small as that makes it; whole layers have no tensor parallelism
+    and no pipeline.
     """
     gpus, found = nodes * search.per_node, list[Layout]()
     for t, (p, v) in product(search.choices.degrees(), search.choices.stages()):
