@@ -30,13 +30,16 @@ STEP_FIELD: Final = "StorageCapacity"
 METADATA: Final = "LustreConfiguration.MetadataConfiguration"
 THROUGHPUT: Final = "LustreConfiguration.PerUnitStorageThroughput"
 
+Values = Mapping[str, Any]
+"""Properties of CloudFormation."""
 
-def problems(properties: Mapping[str, Any]) -> Iterator[Problem]:
+
+def problems(properties: Values) -> Iterator[Problem]:
     """Yield what FSx would refuse in the properties of an `AWS::FSx::FileSystem` of type LUSTRE.
 
     A value that is no plain text, number or boolean (an unresolved reference) is left alone.
     """
-    configuration: Mapping[str, Any] = properties.get("LustreConfiguration") or {}
+    configuration: Values = properties.get("LustreConfiguration") or {}
     deployment = configuration.get("DeploymentType", "SCRATCH_1")
     if not isinstance(deployment, str):
         return
@@ -93,9 +96,7 @@ def capacity_problems(
     yield Problem(field, capacity, f"the size is {steps} of {step} GiB; write {nearest}")
 
 
-def _ssd(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _ssd(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"][deployment]
     tiers = rules.get("SSD", {}).get("per_unit_throughput")
     steps = rules.get("capacity_gib") or rules["SSD"]["capacity_gib"]
@@ -119,7 +120,7 @@ def _ssd(
         yield from capacity_problems(STEP_FIELD, properties[STEP_FIELD], allowed, step)
 
 
-def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Problem]:
+def _misplaced(storage: object, configuration: Values) -> Iterator[Problem]:
     """Yield what belongs to another storage type (botocore's property documentation)."""
     for name, owner in (
         ("DriveCacheType", "HDD"),
@@ -132,7 +133,7 @@ def _misplaced(storage: object, configuration: Mapping[str, Any]) -> Iterator[Pr
             yield Problem(f"LustreConfiguration.{name}", given, fix)
 
 
-def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[Problem]:
+def _hdd(properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"]["PERSISTENT_1"]["HDD"]
     tiers = [int(tier) for tier in rules["per_unit_throughput"]]
     given = written_number(configuration.get("PerUnitStorageThroughput"))
@@ -152,9 +153,7 @@ def _hdd(properties: Mapping[str, Any], configuration: Mapping[str, Any]) -> Ite
         yield Problem("LustreConfiguration.DriveCacheType", got, fix)
 
 
-def _intelligent_tiering(
-    properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _intelligent_tiering(properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"]["PERSISTENT_2"]["INTELLIGENT_TIERING"]
     step = rules["throughput_capacity_multiple_of_mbps"]
     most = rules["throughput_capacity_max_mbps"]
@@ -178,9 +177,7 @@ def _intelligent_tiering(
         yield Problem("LustreConfiguration.DataReadCacheConfiguration", MISSING, fix)
 
 
-def _metadata(
-    deployment: str, storage: object, configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _metadata(deployment: str, storage: object, configuration: Values) -> Iterator[Problem]:
     """Yield what cannot be in a metadata configuration, or why one is needed."""
     metadata = configuration.get("MetadataConfiguration")
     if not isinstance(metadata, Mapping):
@@ -212,9 +209,7 @@ def _iops(iops: object, *, tiering: bool) -> Iterator[Problem]:
         yield Problem(f"{METADATA}.Iops", iops, f"it is {words}; write {nearest}")
 
 
-def _protection(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _protection(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     rules = table("lustre")["deployment_types"][deployment]
     days = written_number(configuration.get("AutomaticBackupRetentionDays"))
     field = "LustreConfiguration.AutomaticBackupRetentionDays"
@@ -232,9 +227,7 @@ def _protection(
                 yield Problem(f"LustreConfiguration.{name}", configuration[name], fix)
 
 
-def _efa(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _efa(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     if configuration.get("EfaEnabled") is not True:
         return
     field = "LustreConfiguration.EfaEnabled"
@@ -248,9 +241,7 @@ def _efa(
         yield Problem(METADATA, MISSING, fix)
 
 
-def _version(
-    deployment: str, properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _version(deployment: str, properties: Values, configuration: Values) -> Iterator[Problem]:
     """Yield a problem where a Lustre version does not go with the rest (botocore 1.44.5)."""
     stated = properties.get("FileSystemTypeVersion")
     version = str(stated) if isinstance(stated, str | int | float) else None
@@ -266,9 +257,7 @@ def _version(
         yield Problem(field, version, "a metadata configuration needs Lustre 2.15; write 2.15")
 
 
-def _placement(
-    properties: Mapping[str, Any], configuration: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _placement(properties: Values, configuration: Values) -> Iterator[Problem]:
     subnets = properties.get("SubnetIds")
     if isinstance(subnets, Sequence) and not isinstance(subnets, str) and len(subnets) != 1:
         fix = "a Lustre file system lives in exactly one"

@@ -59,6 +59,8 @@ PARAMETERS: Final = {
 }
 """Of SageMaker's model parallel library, by its version."""
 
+Values = Mapping[str, Any]
+
 
 def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     """Yield what cannot be in the hyperparameters of a request, for the engine they name."""
@@ -77,7 +79,7 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     yield from _launchers(request, given, cluster)
 
 
-def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
+def _documents(given: Values, *, ours: bool) -> Iterator[Problem]:
     for name, (kind, words) in DOCUMENTS.items():
         own = ours or name == MODEL_PARALLEL
         if own and name in given and not isinstance(document(given[name]), kind):
@@ -90,7 +92,7 @@ def _documents(given: Mapping[str, Any], *, ours: bool) -> Iterator[Problem]:
 
 
 def _own(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None, *, ours: bool
+    request: TrainingRequest, given: Values, cluster: Cluster | None, *, ours: bool
 ) -> Iterator[Problem]:
     own, stated = given.get(ENGINE) == OWN, request.hyperparameter(SETTINGS)
     if own:
@@ -107,9 +109,7 @@ def _own(
         yield from _layout(whole, cluster, request)
 
 
-def _layout(
-    settings: Mapping[str, Any], cluster: Cluster, request: TrainingRequest
-) -> Iterator[Problem]:
+def _layout(settings: Values, cluster: Cluster, request: TrainingRequest) -> Iterator[Problem]:
     """Yield why groups, batch and state of our own program do not fit a job's GPUs."""
     own = _at(SETTINGS)
     partition = number(settings.get("parallel.partition_size"))
@@ -137,9 +137,7 @@ def _layout(
         yield from memory_problems(group, size, parameters=parameters, memory_mib=memory)
 
 
-def _titan(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
-) -> Iterator[Problem]:
+def _titan(request: TrainingRequest, given: Values, cluster: Cluster | None) -> Iterator[Problem]:
     yield from recipe_problems(_at(RECIPE), given.get(RECIPE), TITAN)
     settings = request.hyperparameter(SETTINGS)
     if not isinstance(settings, Mapping):
@@ -153,7 +151,7 @@ def _titan(
         yield Problem(f"{_at(SETTINGS)}.{fault.field}", fault.got, f"{fault.why}; {fault.fix}")
 
 
-def _faults(settings: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Fault]:
+def _faults(settings: Values, cluster: Cluster | None) -> Iterator[Fault]:
     model = text(settings["model.family"]), text(settings["model.flavor"])
     whole = {name: number(settings.get(name)) for name in settings}
     unknown = list(model_faults(*model, whole["model.sequence"] or 0))
@@ -201,7 +199,7 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
     yield from _deepspeed_batch(config, cluster)
 
 
-def _deepspeed_batch(config: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+def _deepspeed_batch(config: Values, cluster: Cluster | None) -> Iterator[Problem]:
     names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
     whole, micro, steps = (number(config.get(name)) for name in names)
     if cluster is None or None in (whole, micro, steps) or whole == micro * steps * cluster.world:  # type: ignore[operator]
@@ -235,7 +233,7 @@ def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterat
     yield from (_version_1 if archived else _version_2)(parameters, cluster)
 
 
-def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+def _version_1(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
     where = _at(MODEL_PARALLEL)
     degree = parameters.get(SHARDED)
     if degree is None:
@@ -255,7 +253,7 @@ def _version_1(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
         yield from partition_problems(f"{where}.{SHARDED}", number(degree) or 0, cluster)
 
 
-def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterator[Problem]:
+def _version_2(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
     where = _at(MODEL_PARALLEL)
     named = [name for name in parameters if name.endswith("_degree")]
     degrees = {name: number(parameters[name]) for name in named}
@@ -276,7 +274,7 @@ def _version_2(parameters: Mapping[str, Any], cluster: Cluster | None) -> Iterat
 
 
 def _launchers(
-    request: TrainingRequest, given: Mapping[str, Any], cluster: Cluster | None
+    request: TrainingRequest, given: Values, cluster: Cluster | None
 ) -> Iterator[Problem]:
     library = request.library
     on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
