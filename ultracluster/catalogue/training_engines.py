@@ -71,12 +71,12 @@ def engine_problems(request: TrainingRequest) -> Iterator[Problem]:
     ours = given.get(ENGINE) == OWN or request.has_own_entry_point
     yield from _documents(given, ours=ours)
     if given.get(ENGINE) == TITAN:
-        yield from _titan(request, given, cluster)
+        yield from _titan(request, cluster)
     else:
         yield from _own(request, given, cluster, ours=ours)
     yield from _deepspeed(request, cluster)
     yield from _model_parallel(request, cluster)
-    yield from _launchers(request, given, cluster)
+    yield from _launchers(request, cluster)
 
 
 def _documents(given: Values, *, ours: bool) -> Iterator[Problem]:
@@ -137,8 +137,8 @@ def _layout(settings: Values, cluster: Cluster, request: TrainingRequest) -> Ite
         yield from memory_problems(group, size, parameters=parameters, memory_mib=memory)
 
 
-def _titan(request: TrainingRequest, given: Values, cluster: Cluster | None) -> Iterator[Problem]:
-    yield from recipe_problems(_at(RECIPE), given.get(RECIPE), TITAN)
+def _titan(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    yield from recipe_problems(_at(RECIPE), request.hyperparameters.get(RECIPE), TITAN)
     settings = request.hyperparameter(SETTINGS)
     if not isinstance(settings, Mapping):
         return
@@ -176,9 +176,8 @@ def _faults(settings: Values, cluster: Cluster | None) -> Iterator[Fault]:
 
 def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
     config = request.hyperparameter(DEEPSPEED_CONFIG)
-    zero = part(config, "zero_optimization")
+    zero, where = part(config, "zero_optimization"), f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
     size = part(zero, "mics_shard_size")
-    where = f"{_at(DEEPSPEED_CONFIG)}.zero_optimization"
     if size is None or size == -1:  # -1 switches MiCS off
         return
     if part(zero, "stage") != 3:  # noqa: PLR2004 - ZeRO-3
@@ -190,8 +189,7 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
             yield Problem(f"{where}.{name}", part(zero, name), fix)
     if number(size) is None:
         yield Problem(f"{where}.mics_shard_size", size, "write a whole number of GPUs")
-    elif cluster is not None:
-        wanted = number(size) or 0
+    elif cluster is not None and (wanted := number(size)) is not None:
         yield from partition_problems(f"{where}.mics_shard_size", wanted, cluster)
         if part(zero, "mics_hierarchical_params_gather") is True:
             field = f"{where}.mics_hierarchical_params_gather"
@@ -202,28 +200,24 @@ def _deepspeed(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Pr
 def _deepspeed_batch(config: Values, cluster: Cluster | None) -> Iterator[Problem]:
     names = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
     whole, micro, steps = (number(config.get(name)) for name in names)
-    if cluster is None or None in (whole, micro, steps) or whole == micro * steps * cluster.world:  # type: ignore[operator]
+    if cluster is None or whole is None or micro is None or steps is None:
         return
-    fix = (
-        f"it is {names[1]} x {names[2]} x GPUs, {micro} x {steps} x {cluster.world}; "
-        f"write {micro * steps * cluster.world}"  # type: ignore[operator]
-    )
-    yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, fix)
+    if whole != (total := micro * steps * cluster.world):
+        fix = f"it is {names[1]} x {names[2]} x GPUs, {micro} x {steps} x {cluster.world}"
+        yield Problem(f"{_at(DEEPSPEED_CONFIG)}.{names[0]}", whole, f"{fix}; write {total}")
 
 
 def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
     parameters = request.model_parallel
     if parameters is None:
         return
-    archived = request.library == 1
+    archived, where = request.library == 1, _at(MODEL_PARALLEL)
     known = PARAMETERS[1 if archived else 2]
-    where = _at(MODEL_PARALLEL)
     for name in parameters:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             if archived and not near:
-                # Its reference is gone from SageMaker's documentation: the list may lack some.
-                continue
+                continue  # its reference is gone from SageMaker's documentation; some may lack
             near = near or list(known)
             fix = f"version {1 if archived else 2} of the library has no such parameter"
             yield Problem(f"{where}.{name}", parameters[name], f"{fix}; write {choices(near)}")
@@ -234,8 +228,7 @@ def _model_parallel(request: TrainingRequest, cluster: Cluster | None) -> Iterat
 
 
 def _version_1(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]:
-    where = _at(MODEL_PARALLEL)
-    degree = parameters.get(SHARDED)
+    where, degree = _at(MODEL_PARALLEL), parameters.get(SHARDED)
     if degree is None:
         return
     for name in ("tensor_parallel_degree", "pipeline_parallel_degree", "partitions"):
@@ -273,10 +266,8 @@ def _version_2(parameters: Values, cluster: Cluster | None) -> Iterator[Problem]
             yield Problem(f"{where}.{HYBRID}", degree, f"{fix}; write {cluster.world // ways}")
 
 
-def _launchers(
-    request: TrainingRequest, given: Values, cluster: Cluster | None
-) -> Iterator[Problem]:
-    library = request.library
+def _launchers(request: TrainingRequest, cluster: Cluster | None) -> Iterator[Problem]:
+    library, given = request.library, request.hyperparameters
     on = [name for name in (TORCH_DISTRIBUTED, MPI, DATA_PARALLEL) if _true(given.get(name))]
     for name in on[1:]:
         yield Problem(_at(name), given[name], f"{on[0]} starts the processes already; write false")
@@ -291,8 +282,7 @@ def _launchers(
     if gpus and processes is not None and (processes > gpus or (library == 1 and processes < gpus)):
         fix = f"an instance has {gpus} GPUs; write that"
         yield Problem(_at(MPI_PROCESSES), processes, fix)
-    stated = given.get(INSTANCE_TYPE)
-    actual = request.configured.instance_type
+    stated, actual = given.get(INSTANCE_TYPE), request.configured.instance_type
     if stated is not None and actual and document(stated) != actual:
         fix = f'it is a JSON text; write "{actual}" with quotes'
         yield Problem(_at(INSTANCE_TYPE), stated, fix)
