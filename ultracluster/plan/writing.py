@@ -1,11 +1,17 @@
-"""A plan in the terminal: tables and bars."""
+"""A plan's report as tables and bars in the terminal, and as one HTML file.
 
+The page has its pictures in it: nothing is fetched, both themes are served.
+"""
+
+from importlib.resources import files
 from typing import Final
 
+from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 
 from ultracluster.plan.report import Report, Section
+from ultracluster.style_sheet import style_sheet
 from ultracluster.tables import Column, Rows
 
 NARROW: Final = 110
@@ -45,3 +51,9 @@ def _cell(column: Column, value: str | float, width: int) -> str:
         return str(value)
     eighths = round(max(0.0, min(1.0, float(value))) * width * 8)
     return ("█" * (eighths // 8) + BLOCKS[eighths % 8]).rstrip()
+
+
+def page(report: Report) -> str:
+    templates = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    source = (files("ultracluster.plan") / "page.html.jinja").read_text("utf-8")
+    return templates.from_string(source).render(report=report, style=style_sheet()) + "\n"
